@@ -1,0 +1,72 @@
+"""One hole, from document to fill: the path that the command line and the language server share.
+
+    snapshot, hole ─build_request→ InfillRequest ─engine→ Draft, Draft, …, Draft ─present→ RankedFill, RankedFill, …
+
+Knows no protocol, no terminal and no thread: the caller decides where the generator runs and what a draft is shown on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dlm_lsp.context import build_request
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import Hole
+from dlm_lsp.presentation import Fill, present
+from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillEngine
+
+
+@dataclass(frozen=True, slots=True)
+class RankedFill:
+    """One alternative as the document would take it.
+
+    Attributes:
+        fill: What to write where.
+        candidate: The engine's own text and certainty behind it.
+    """
+
+    fill: Fill
+    candidate: Candidate
+
+
+def infill(
+    engine: InfillEngine,
+    snapshot: Snapshot,
+    hole: Hole,
+    options: DecodeOptions,
+    cancel: CancelToken,
+    *,
+    max_prompt_tokens: int | None = None,
+) -> Iterator[Draft]:
+    """Denoise one hole, one draft per step; the last draft has a finish reason.
+
+    Nothing runs before the first `next()`, so the generator may be made on one thread and driven on another.
+
+    Args:
+        engine: Whatever fills requests.
+        snapshot: The document, which no later edit changes.
+        hole: What to replace, in character offsets of the snapshot.
+        options: How to denoise.
+        cancel: Polled once per step.
+        max_prompt_tokens: Upper bound on prefix and suffix together; None for as much as the model's context holds.
+
+    Raises:
+        RequestError: the request does not fit the model's context.
+    """
+    # At least half of the context is left to the prompt, however long a middle the caller allows.
+    room = engine.context_length - min(options.max_middle_tokens, engine.context_length // 2)
+    budget = room if max_prompt_tokens is None else min(room, max_prompt_tokens)
+    request = build_request(snapshot, hole, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
+    yield from engine.infill(request, options, cancel)
+
+
+def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ...]:
+    """Turn a finished draft into fills: without the empty ones and the doubles, parse-valid first, then by confidence.
+
+    An empty tuple means that there is nothing to show.
+    """
+    by_text: dict[str, RankedFill] = {}
+    for candidate in sorted(draft.candidates, key=lambda candidate: -candidate.confidence):
+        fill = present(snapshot, hole, candidate.text)
+        if fill.text:
+            by_text.setdefault(fill.text, RankedFill(fill, candidate))
+    return tuple(sorted(by_text.values(), key=lambda ranked: not ranked.fill.parse_valid))
