@@ -1,0 +1,155 @@
+"""Four-bit weights: how a matrix is packed on disk and how it comes back. Knows no network and no file format.
+
+The layout is that of the `compressed-tensors` project's `pack-quantized` format, asymmetric, in groups along the
+input dimension. A linear layer `NAME.weight [out, in]` is stored as four tensors:
+
+    NAME.weight_packed      int32 [out, in / 8]          eight unsigned 4-bit values a word, the lowest bits first
+    NAME.weight_scale       fp16  [out, in / group]
+    NAME.weight_zero_point  int32 [ceil(out / 8), in / group]  packed like the weights, but along `out`
+    NAME.weight_shape       int64 [2]                    (out, in)
+
+and means `weight = (value - zero_point) * scale`, element by element. The scales minimise the squared error of each
+group: a small search over clipped ranges, then a least-squares refit for the integers found.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from dlm_model.errors import CheckpointError
+
+GROUP_SIZE = 32
+PACKED_SUFFIX = ".weight_packed"
+SCALE_SUFFIX = ".weight_scale"
+ZERO_POINT_SUFFIX = ".weight_zero_point"
+SHAPE_SUFFIX = ".weight_shape"
+SUFFIXES = (PACKED_SUFFIX, SCALE_SUFFIX, ZERO_POINT_SUFFIX, SHAPE_SUFFIX)
+
+_MAX_VALUE = 15
+_VALUES_PER_WORD = 8
+_SHRINKS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
+
+
+def is_quantized(names: Iterable[str]) -> bool:
+    """Whether a checkpoint with these tensor names holds packed weights."""
+    return any(name.endswith(PACKED_SUFFIX) for name in names)
+
+
+def quantize(weight: Tensor, group_size: int = GROUP_SIZE) -> dict[str, Tensor]:
+    """Pack a matrix `[out, in]` into the four tensors of the module docstring, keyed by their suffix.
+
+    Raises:
+        ValueError: `in` is not a multiple of the group size, or the group size not one of 8.
+    """
+    num_rows, num_columns = weight.shape
+    if group_size % _VALUES_PER_WORD or num_columns % group_size:
+        raise ValueError(f"cannot cut {num_columns} columns into groups of {group_size}, in words of eight values")
+    groups = weight.detach().float().unflatten(1, (-1, group_size))
+    scale, zero_point = _fit(groups)
+    values = _round(groups, scale, zero_point).flatten(1)
+    padding = -num_rows % _VALUES_PER_WORD
+    zero_point_columns = torch.nn.functional.pad(zero_point.squeeze(2).T, (0, padding))
+    return {
+        PACKED_SUFFIX: _pack(values),
+        SCALE_SUFFIX: scale.squeeze(2).half(),
+        ZERO_POINT_SUFFIX: _pack(zero_point_columns).T.contiguous(),
+        SHAPE_SUFFIX: torch.tensor([num_rows, num_columns], dtype=torch.int64),
+    }
+
+
+def dequantize(packed: Tensor, scale: Tensor, zero_point: Tensor, shape: Tensor, *, dtype: torch.dtype) -> Tensor:
+    """The matrix `[out, in]` that `quantize` packed, up to its rounding.
+
+    Raises:
+        CheckpointError: the four tensors do not belong together.
+    """
+    num_rows, num_columns = (int(size) for size in shape.tolist())
+    _check_shapes(packed, scale, zero_point, num_rows, num_columns)
+    zero_points = _unpack(zero_point.T)[:, :num_rows].T
+    values = _unpack(packed).unflatten(1, (scale.shape[1], -1))
+    centered = values.view(torch.int8).sub_(zero_points.view(torch.int8).unsqueeze(2))
+    return torch.mul(centered, scale.float().unsqueeze(2)).to(dtype).flatten(1)
+
+
+def dequantize_tensors(tensors: Mapping[str, Tensor], *, dtype: torch.dtype) -> dict[str, Tensor]:
+    """A checkpoint's tensors with every packed quadruple replaced by its `.weight`; the others are passed through.
+
+    Raises:
+        CheckpointError: a packed weight lacks its scale, zero point or shape.
+    """
+    plain = {name: tensor for name, tensor in tensors.items() if not name.endswith(SUFFIXES)}
+    for name in tensors:
+        if name.endswith(PACKED_SUFFIX):
+            module = name.removesuffix(PACKED_SUFFIX)
+            missing = [suffix for suffix in SUFFIXES if module + suffix not in tensors]
+            if missing:
+                raise CheckpointError(f"packed weight {name} has no {', '.join(module + suffix for suffix in missing)}")
+            plain[f"{module}.weight"] = dequantize(*(tensors[module + suffix] for suffix in SUFFIXES), dtype=dtype)
+    return plain
+
+
+def _fit(groups: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and zero point `[out, groups, 1]` of least squared error for `groups [out, groups, group]`."""
+    low = groups.amin(2, keepdim=True).clamp(max=0)
+    high = groups.amax(2, keepdim=True).clamp(min=0)
+    best_scale, best_zero_point = torch.zeros_like(low), torch.zeros_like(low)
+    best_error = torch.full_like(low, torch.inf)
+    for shrink in _SHRINKS:
+        scale = _storable((high - low) * (shrink / _MAX_VALUE))
+        zero_point = (-low * shrink / scale).round().clamp(0, _MAX_VALUE)
+        scale = _refit(groups, scale, zero_point)
+        restored = (_round(groups, scale, zero_point) - zero_point) * scale
+        error = (restored - groups).square().sum(2, keepdim=True)
+        is_better = error < best_error
+        best_error = torch.where(is_better, error, best_error)
+        best_scale = torch.where(is_better, scale, best_scale)
+        best_zero_point = torch.where(is_better, zero_point, best_zero_point)
+    return best_scale, best_zero_point
+
+
+def _refit(groups: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+    """The scale that fits the integers of the given one best, by least squares."""
+    centered = _round(groups, scale, zero_point) - zero_point
+    energy = centered.square().sum(2, keepdim=True)
+    fitted = (centered * groups).sum(2, keepdim=True) / energy.clamp(min=1)
+    return torch.where((energy > 0) & (fitted > 0), _storable(fitted), scale)
+
+
+def _storable(scale: Tensor) -> Tensor:
+    """A scale as fp16 will hold it, never zero."""
+    limits = torch.finfo(torch.float16)
+    return scale.clamp(limits.tiny, limits.max).half().float()
+
+
+def _round(groups: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
+    return (groups / scale + zero_point).round().clamp(0, _MAX_VALUE)
+
+
+def _pack(values: Tensor) -> Tensor:
+    """Whole numbers 0..15 `[rows, 8 n]` as words `[rows, n]`."""
+    nibbles = values.to(torch.uint8).unflatten(1, (-1, 2))
+    return (nibbles[..., 0] | nibbles[..., 1] << 4).contiguous().view(torch.int32)
+
+
+def _unpack(words: Tensor) -> Tensor:
+    """Words `[rows, n]` as numbers 0..15 `[rows, 8 n]`, uint8."""
+    pairs = words.contiguous().view(torch.uint8)
+    return torch.stack((pairs & _MAX_VALUE, pairs >> 4), dim=2).flatten(1)
+
+
+def _check_shapes(packed: Tensor, scale: Tensor, zero_point: Tensor, num_rows: int, num_columns: int) -> None:
+    num_groups = scale.shape[1] if scale.dim() == 2 else 0
+    fits = (
+        packed.dtype == zero_point.dtype == torch.int32
+        and packed.shape == (num_rows, num_columns // _VALUES_PER_WORD)
+        and num_groups > 0
+        and num_columns % num_groups == 0
+        and scale.shape[0] == num_rows
+        and zero_point.shape == (-(-num_rows // _VALUES_PER_WORD), num_groups)
+    )
+    if not fits:
+        raise CheckpointError(
+            f"packed weight of {num_rows} × {num_columns} does not fit its parts: words {tuple(packed.shape)}, "
+            f"scales {tuple(scale.shape)}, zero points {tuple(zero_point.shape)}"
+        )
