@@ -1,0 +1,45 @@
+"""Attention of canvas queries over keys that are stored before RoPE and rotated when read.
+
+Because nothing stored depends on where it stands, a suffix that moves by n positions is read with other angles and
+recomputed not at all.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from dlm_kernels.attention.reference import Rotation, rotary_angles, rotate
+
+__all__ = ["Rotation", "attend", "rotary_angles", "rotate"]
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    query_rotation: Rotation,
+    key_rotation: Rotation,
+    *,
+    is_valid: Tensor | None = None,
+) -> Tensor:
+    """Rotate queries and keys, then attend in both directions with PyTorch's fused kernel.
+
+    Specified by `dlm_kernels.attention.reference.attend`, and tested against it.
+
+    Args:
+        query: [B, T, H, D], before RoPE.
+        key: [B, S, K, D], before RoPE; K divides H.
+        value: [B, S, K, D].
+        query_rotation: Angles of the query positions, [B, T, D] each.
+        key_rotation: Angles of the key positions, [B, S, D] each.
+        is_valid: [B, S], False where a key is padding; None where none is.
+
+    Returns:
+        [B, T, H, D]
+    """
+    query = rotate(query, query_rotation).transpose(1, 2)
+    key = rotate(key, key_rotation).transpose(1, 2)
+    mask = None if is_valid is None else is_valid[:, None, None, :]
+    mixed = F.scaled_dot_product_attention(
+        query, key, value.transpose(1, 2), attn_mask=mask, enable_gqa=query.shape[1] != key.shape[1]
+    )
+    return mixed.transpose(1, 2)

@@ -1,0 +1,52 @@
+"""The specification: attention over keys stored before RoPE, written as the formula stands on paper.
+
+RoPE as in arXiv 2104.09864 with the half-rotation layout of the Hugging Face Llama and Qwen checkpoints: dimension i
+turns together with i + D/2.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Rotation(NamedTuple):
+    """Cosine and sine of every position's angles, [B, S, D] each, in the dtype of the keys they turn."""
+
+    cos: Tensor
+    sin: Tensor
+
+
+def rotary_angles(position_ids: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> Rotation:
+    """Angles of positions [B, S], computed in fp32: bf16 cannot tell neighbouring positions apart beyond 256."""
+    exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device=position_ids.device) / head_dim
+    angles = position_ids[..., None].float() * theta**-exponents
+    angles = torch.cat((angles, angles), dim=-1)
+    return Rotation(angles.cos().to(dtype), angles.sin().to(dtype))
+
+
+def rotate(heads: Tensor, rotation: Rotation) -> Tensor:
+    """Turn heads [B, S, H, D] by their positions' angles."""
+    left, right = heads.chunk(2, dim=-1)
+    turned = torch.cat((-right, left), dim=-1)
+    return heads * rotation.cos[:, :, None] + turned * rotation.sin[:, :, None]
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    query_rotation: Rotation,
+    key_rotation: Rotation,
+    *,
+    is_valid: Tensor | None = None,
+) -> Tensor:
+    """softmax(q kᵀ / √D) v per head, without fusion. Shapes as in `dlm_kernels.attention.attend`."""
+    group_size = query.shape[2] // key.shape[2]
+    query = rotate(query, query_rotation)
+    key = rotate(key, key_rotation).repeat_interleave(group_size, dim=2)
+    value = value.repeat_interleave(group_size, dim=2)
+    scores = torch.einsum("bthd,bshd->bhts", query, key) * query.shape[-1] ** -0.5
+    if is_valid is not None:
+        scores = scores.masked_fill(~is_valid[:, None, None, :], -torch.inf)
+    return torch.einsum("bhts,bshd->bthd", scores.softmax(dim=-1), value)

@@ -1,0 +1,167 @@
+"""The shape of a checkpoint: `config.json` → `ModelConfig`. The only reader of that file.
+
+Llama, Qwen2 and Qwen3 layouts are one network with a few switches; what differs between them is decided here, once.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlm_model.errors import CheckpointError
+
+CONFIG_FILE = "config.json"
+DLM_SECTION = "dlm"
+SUPPORTED_MODEL_TYPES = ("llama", "qwen2", "qwen3")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """Everything the network and the decoder must know about one checkpoint.
+
+    Attributes:
+        shift_logits: The hidden state at i-1 predicts the token at i (Dream family), instead of the one at i itself.
+        bos_token_id: Put before every prompt; None puts nothing.
+        expand_token_id: Predicted where one mask must become two (DreamOn); None if never trained.
+        delete_token_id: Predicted where a mask must vanish (DreamOn); None if never trained.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    context_length: int
+    rope_theta: float
+    rms_norm_eps: float
+    has_qkv_bias: bool
+    has_output_bias: bool
+    has_mlp_bias: bool
+    has_qk_norm: bool
+    ties_embeddings: bool
+    mask_token_id: int
+    expand_token_id: int | None = None
+    delete_token_id: int | None = None
+    bos_token_id: int | None = None
+    shift_logits: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse shapes no network has.
+
+        Raises:
+            CheckpointError: naming the field.
+        """
+        if self.num_heads % self.num_kv_heads:
+            raise CheckpointError(f"{self.num_heads} query heads cannot share {self.num_kv_heads} key/value heads.")
+        if self.head_dim % 2:
+            raise CheckpointError(f"head_dim must be even for rotary positions, got {self.head_dim}.")
+        for name in ("mask_token_id", "expand_token_id", "delete_token_id", "bos_token_id"):
+            token_id = getattr(self, name)
+            if token_id is not None and not 0 <= token_id < self.vocab_size:
+                raise CheckpointError(f"{name} {token_id} is outside the vocabulary of {self.vocab_size}.")
+        if self.shift_logits and self.bos_token_id is None:
+            raise CheckpointError("A model with shifted logits needs a bos_token_id to predict the first token from.")
+
+    @property
+    def can_resize(self) -> bool:
+        """Whether the model was trained to change the canvas length itself (expand and delete tokens)."""
+        return self.delete_token_id is not None
+
+    @classmethod
+    def from_checkpoint(cls, folder: Path) -> "ModelConfig":
+        """Read a checkpoint folder's config.json.
+
+        Raises:
+            CheckpointError: the file is missing, not JSON, or of an unsupported architecture.
+        """
+        return cls.from_dict(read_config(folder), source=folder.name)
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any], *, source: str = "config") -> "ModelConfig":
+        """Adapt a Hugging Face config; our own facts stand in its `dlm` section.
+
+        Raises:
+            CheckpointError: a key is missing or has a value this network cannot honour.
+        """
+        model_type = raw.get("model_type")
+        if model_type not in SUPPORTED_MODEL_TYPES:
+            supported = ", ".join(SUPPORTED_MODEL_TYPES)
+            raise CheckpointError(f"{source}: model type {model_type!r} is not supported (supported: {supported}).")
+        _refuse_unsupported(raw, source)
+        try:
+            return cls(**_network_fields(raw, model_type), **_decoder_fields(raw))
+        except KeyError as missing:
+            raise CheckpointError(f"{source}: {CONFIG_FILE} has no {missing}.") from None
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Parse config.json of a checkpoint folder.
+
+    Raises:
+        CheckpointError: missing, unreadable, or not a JSON object.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(raw, dict):
+        raise CheckpointError(f"{path} is not a JSON object.")
+    return raw
+
+
+def _network_fields(raw: Mapping[str, Any], model_type: str) -> dict[str, Any]:
+    num_heads = raw["num_attention_heads"]
+    attention_bias = bool(raw.get("attention_bias", False))
+    return {
+        "vocab_size": raw["vocab_size"],
+        "hidden_size": raw["hidden_size"],
+        "intermediate_size": raw["intermediate_size"],
+        "num_layers": raw["num_hidden_layers"],
+        "num_heads": num_heads,
+        "num_kv_heads": raw.get("num_key_value_heads") or num_heads,
+        "head_dim": raw.get("head_dim") or raw["hidden_size"] // num_heads,
+        "context_length": raw["max_position_embeddings"],
+        "rope_theta": float(_rope_parameters(raw).get("rope_theta") or 10_000.0),
+        "rms_norm_eps": float(raw["rms_norm_eps"]),
+        # Qwen2 always has biases on q, k, v and never on the output projection; Llama and Qwen3 have all four or none.
+        "has_qkv_bias": model_type == "qwen2" or attention_bias,
+        "has_output_bias": model_type != "qwen2" and attention_bias,
+        "has_mlp_bias": bool(raw.get("mlp_bias", False)),
+        "has_qk_norm": model_type == "qwen3",
+        "ties_embeddings": bool(raw.get("tie_word_embeddings", False)),
+    }
+
+
+def _decoder_fields(raw: Mapping[str, Any]) -> dict[str, Any]:
+    section = raw.get(DLM_SECTION, {})
+    return {
+        "mask_token_id": section["mask_token_id"],
+        "expand_token_id": section.get("expand_token_id"),
+        "delete_token_id": section.get("delete_token_id"),
+        "bos_token_id": section.get("bos_token_id"),
+        "shift_logits": bool(section.get("shift_logits", False)),
+    }
+
+
+def _rope_parameters(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    # transformers 5 moved rope_theta and rope_scaling into one rope_parameters object; files of both kinds exist.
+    modern = raw.get("rope_parameters") or {}
+    legacy = raw.get("rope_scaling") or {}
+    return {"rope_theta": raw.get("rope_theta")} | dict(legacy) | dict(modern)
+
+
+def _refuse_unsupported(raw: Mapping[str, Any], source: str) -> None:
+    rope = _rope_parameters(raw)
+    rope_type = rope.get("rope_type", rope.get("type", "default"))
+    if rope_type != "default":
+        raise CheckpointError(f"{source}: rotary scaling {rope_type!r} is not supported.")
+    if raw.get("hidden_act", "silu") != "silu":
+        raise CheckpointError(f"{source}: activation {raw['hidden_act']!r} is not supported, only 'silu'.")
+    if raw.get("use_sliding_window", False):
+        raise CheckpointError(f"{source}: sliding-window attention is not supported.")

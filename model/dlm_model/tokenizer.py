@@ -1,0 +1,84 @@
+"""Text ↔ token ids, and what the decoder must know of single tokens: their bytes and which word they belong to.
+
+Knows nothing of canvases. Only byte-level BPE is supported, which is what every open diffusion language model uses;
+a token is then a byte string, and any text can be spelled in many ways.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from tokenizers import Tokenizer as HFTokenizer
+
+from dlm_model.errors import CheckpointError
+
+TOKENIZER_FILE = "tokenizer.json"
+
+
+class Encoding(NamedTuple):
+    """Token ids of a text, and for each the index of the pre-token ("word") it is a part of."""
+
+    ids: list[int]
+    word_ids: list[int]
+
+
+class Tokenizer:
+    """A byte-level BPE tokenizer read from tokenizer.json."""
+
+    def __init__(self, inner: HFTokenizer) -> None:
+        self._inner = inner
+        # Source code may contain "<|endoftext|>" as plain text; it must never turn into the control token.
+        inner.encode_special_tokens = True
+        inner.no_truncation()
+        inner.no_padding()
+
+    @classmethod
+    def from_checkpoint(cls, folder: Path) -> "Tokenizer":
+        """Read a checkpoint folder's tokenizer.json.
+
+        Raises:
+            CheckpointError: missing, unreadable, or not a byte-level tokenizer.
+        """
+        path = folder / TOKENIZER_FILE
+        if not path.is_file():
+            raise CheckpointError(f"{folder} has no {TOKENIZER_FILE}.")
+        try:
+            inner = HFTokenizer.from_file(str(path))
+        except Exception as error:
+            raise CheckpointError(f"{path} is not a tokenizer: {error}") from error
+        if "ByteLevel" not in repr(inner.decoder):
+            raise CheckpointError(f"{path}: only byte-level tokenizers are supported.")
+        return cls(inner)
+
+    def encode(self, text: str) -> Encoding:
+        """Tokenise a text on its own, without adding anything around it."""
+        encoding = self._inner.encode(text, add_special_tokens=False)
+        return Encoding(encoding.ids, [-1 if word is None else word for word in encoding.word_ids])
+
+    def count(self, text: str) -> int:
+        """Tokens of a text on its own."""
+        return len(self._inner.encode(text, add_special_tokens=False).ids)
+
+    @cached_property
+    def token_bytes(self) -> tuple[bytes, ...]:
+        """The bytes each token id stands for; empty for control tokens and holes in the vocabulary."""
+        byte_of = _byte_of_character()
+        special = {token_id for token_id, added in self._inner.get_added_tokens_decoder().items() if added.special}
+        table = [b""] * (1 + max(self._inner.get_vocab().values()))
+        for token, token_id in self._inner.get_vocab().items():
+            if token_id not in special:
+                is_piece = all(character in byte_of for character in token)
+                table[token_id] = bytes(map(byte_of.__getitem__, token)) if is_piece else token.encode()
+        return tuple(table)
+
+    def spell(self, token_ids: list[int]) -> bytes:
+        """The bytes a sequence of tokens stands for; may end inside a UTF-8 character."""
+        return b"".join(self.token_bytes[token_id] for token_id in token_ids)
+
+
+def _byte_of_character() -> dict[str, int]:
+    # GPT-2's table: printable Latin-1 stands for itself, the other 68 bytes are shifted to 256 and beyond in order.
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    table = {chr(byte): byte for byte in printable}
+    shifted = (byte for byte in range(256) if byte not in set(printable))
+    return table | {chr(256 + index): byte for index, byte in enumerate(shifted)}

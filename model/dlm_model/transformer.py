@@ -1,0 +1,188 @@
+"""The network: one bidirectional transformer of the Llama/Qwen shape, whole in this file.
+
+RMSNorm, RoPE, grouped-query attention, SwiGLU; optional biases, optional q/k norm, tied or untied head. It knows token
+ids and positions, and nothing of canvases, schedules or tokenisers. Parameter names are those of the Hugging Face
+checkpoints without their leading `model.`.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlm_kernels.attention import Rotation, attend, rotary_angles
+from dlm_model.config import ModelConfig
+
+
+@dataclass(slots=True)
+class LayerKV:
+    """One layer's keys (before RoPE) and values, [B, S, K, D] each."""
+
+    keys: Tensor
+    values: Tensor
+
+
+@dataclass(slots=True)
+class Memory:
+    """Keys and values of tokens that are attended to but not recomputed.
+
+    Attributes:
+        layers: One entry per layer, S tokens each.
+        position_ids: [B, S], where those tokens stand now; may differ from where they stood when computed.
+    """
+
+    layers: list[LayerKV]
+    position_ids: Tensor
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Collects every layer's keys and values during one forward pass."""
+
+    layers: list[LayerKV] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What all layers of one forward pass share."""
+
+    query_rotation: Rotation
+    key_rotation: Rotation
+    is_valid: Tensor | None
+    memory: Memory | None
+    recorder: Recorder | None
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm (arXiv 1910.07467), reduced in fp32 whatever the weights' dtype."""
+
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., C] → [..., C]."""
+        normed = F.rms_norm(x.float(), (x.shape[-1],), eps=self.eps)
+        return normed.to(x.dtype) * self.weight
+
+
+class Attention(nn.Module):
+    """Bidirectional grouped-query attention (arXiv 2305.13245) over the canvas and, if given, remembered tokens."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.head_dim = config.head_dim
+        query_size, kv_size = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+        self.q_proj = nn.Linear(config.hidden_size, query_size, bias=config.has_qkv_bias)
+        self.k_proj = nn.Linear(config.hidden_size, kv_size, bias=config.has_qkv_bias)
+        self.v_proj = nn.Linear(config.hidden_size, kv_size, bias=config.has_qkv_bias)
+        self.o_proj = nn.Linear(query_size, config.hidden_size, bias=config.has_output_bias)
+        self.q_norm: nn.Module = nn.Identity()
+        self.k_norm: nn.Module = nn.Identity()
+        if config.has_qk_norm:
+            self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
+            self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
+
+    def forward(self, x: Tensor, layer: int, shared: _Pass) -> Tensor:
+        """[B, T, C] → [B, T, C]."""
+        per_head = (*x.shape[:-1], -1, self.head_dim)
+        query = self.q_norm(self.q_proj(x).view(per_head))
+        key = self.k_norm(self.k_proj(x).view(per_head))
+        value = self.v_proj(x).view(per_head)
+        if shared.recorder is not None:
+            shared.recorder.layers.append(LayerKV(key, value))
+        if shared.memory is not None:
+            remembered = shared.memory.layers[layer]
+            key = torch.cat((key, remembered.keys), dim=1)
+            value = torch.cat((value, remembered.values), dim=1)
+        mixed = attend(query, key, value, shared.query_rotation, shared.key_rotation, is_valid=shared.is_valid)
+        projected: Tensor = self.o_proj(mixed.flatten(-2))
+        return projected
+
+
+class MLP(nn.Module):
+    """SwiGLU (arXiv 2002.05202)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=config.has_mlp_bias)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=config.has_mlp_bias)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.has_mlp_bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., C] → [..., C]."""
+        projected: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return projected
+
+
+class Layer(nn.Module):
+    """Attention and MLP, each behind a norm and added to the stream."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = Attention(config)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = MLP(config)
+
+    def forward(self, x: Tensor, layer: int, shared: _Pass) -> Tensor:
+        """[B, T, C] → [B, T, C]."""
+        x = x + self.self_attn(self.input_layernorm(x), layer, shared)
+        summed: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+        return summed
+
+
+class Transformer(nn.Module):
+    """Token ids in, hidden states out; the head is a call of its own, so that logits exist only where asked for."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        if not config.ties_embeddings:
+            self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights live."""
+        return self.embed_tokens.weight.device
+
+    def forward(
+        self,
+        token_ids: Tensor,
+        position_ids: Tensor,
+        is_valid: Tensor | None = None,
+        memory: Memory | None = None,
+        recorder: Recorder | None = None,
+    ) -> Tensor:
+        """Run the stack over tokens that see each other, in both directions, and the memory.
+
+        Args:
+            token_ids: [B, T]
+            position_ids: [B, T]
+            is_valid: [B, T + S], tokens first, then memory; False where nobody may look. None: all valid.
+            memory: S tokens per layer that are read, not recomputed.
+            recorder: Receives this pass's keys and values.
+
+        Returns:
+            Normed hidden states, [B, T, C].
+        """
+        x = self.embed_tokens(token_ids)
+        key_positions = position_ids if memory is None else torch.cat((position_ids, memory.position_ids), dim=1)
+        key_rotation = rotary_angles(key_positions, self.config.head_dim, self.config.rope_theta, x.dtype)
+        num_queries = token_ids.shape[1]
+        query_rotation = Rotation(key_rotation.cos[:, :num_queries], key_rotation.sin[:, :num_queries])
+        shared = _Pass(query_rotation, key_rotation, is_valid, memory, recorder)
+        for index, layer in enumerate(self.layers):
+            x = layer(x, index, shared)
+        normed: Tensor = self.norm(x)
+        return normed
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[..., C] → [..., V]."""
+        head = self.embed_tokens if self.config.ties_embeddings else self.lm_head
+        return F.linear(hidden, head.weight)

@@ -1,0 +1,87 @@
+"""safetensors → `Transformer`. Files are memory-mapped; pickles are never read and no code of a checkpoint is run.
+
+Names are the Hugging Face ones; the only change is that the leading `model.` goes. Packed weights are unpacked here.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from dlm_model.config import ModelConfig
+from dlm_model.errors import CheckpointError
+from dlm_model.quantization import dequantize_tensors
+from dlm_model.transformer import Transformer
+
+WEIGHTS_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+
+
+def load_transformer(folder: Path, config: ModelConfig, *, device: torch.device, dtype: torch.dtype) -> Transformer:
+    """Build the network of a checkpoint folder with its weights on the device, ready for inference.
+
+    Raises:
+        CheckpointError: a file is missing or truncated, or a tensor is missing, unexpected or of the wrong shape.
+    """
+    tensors = dequantize_tensors(read_tensors(folder), dtype=dtype)
+    tensors = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    if config.ties_embeddings:
+        tensors.pop("lm_head.weight", None)
+    with torch.device("meta"):
+        network = Transformer(config)
+    _check_tensors(network, tensors, folder)
+    placed = {name: tensor.to(device=device, dtype=dtype) for name, tensor in tensors.items()}
+    network.load_state_dict(placed, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint folder, single or sharded, in name order.
+
+    Raises:
+        CheckpointError: there are none, or the index names files that are not there.
+    """
+    index = folder / INDEX_FILE
+    if not index.is_file():
+        names = {WEIGHTS_FILE}
+    else:
+        try:
+            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise CheckpointError(f"{index} is not a valid weight index.") from error
+    for name in names:
+        # A file name with a path in it could reach outside the checkpoint.
+        if Path(name).name != name or not (folder / name).is_file():
+            raise CheckpointError(f"{folder} has no {name}; weights are read from safetensors files only.")
+    return [folder / name for name in sorted(names)]
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Every tensor of a checkpoint folder as stored, memory-mapped.
+
+    Raises:
+        CheckpointError: a file is missing, truncated or not safetensors.
+    """
+    tensors: dict[str, Tensor] = {}
+    for path in weight_files(folder):
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{path} is truncated or not a safetensors file: {error}.") from error
+    return tensors
+
+
+def _check_tensors(network: Transformer, tensors: dict[str, Tensor], folder: Path) -> None:
+    expected = {name: parameter.shape for name, parameter in network.state_dict().items()}
+    missing, unexpected = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing:
+        raise CheckpointError(f"{folder} lacks {len(missing)} tensors, the first is {missing[0]}.")
+    if unexpected:
+        raise CheckpointError(f"{folder} has {len(unexpected)} tensors too many, the first is {unexpected[0]}.")
+    for name, shape in expected.items():
+        if tensors[name].shape != shape:
+            found, wanted = tuple(tensors[name].shape), tuple(shape)
+            raise CheckpointError(f"{folder}: {name} has shape {found}, config.json asks for {wanted}.")
