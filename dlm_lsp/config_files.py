@@ -1,0 +1,98 @@
+"""Options from TOML files: the user's own, and what a project is trusted to say. Every problem names file and line.
+
+Knows nothing of what an option means; see `options`.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import platformdirs
+
+from dlm_lsp.options import OPTION_NAMES, PROJECT_OPTION_NAMES, ClientOptions, ParsedOptions, option_name, parse_options
+
+PROJECT_FILE = ".dlm-lsp.toml"
+_TOOL_TABLE = ("tool", "dlm-lsp")
+_MAX_FILE_BYTES = 1_000_000
+
+
+def user_config_path() -> Path:
+    """Where the user's own options are read from, whether the file exists or not."""
+    return Path(platformdirs.user_config_dir("dlm-lsp", appauthor=False)) / "config.toml"
+
+
+def read_user_config(path: Path | None = None) -> ParsedOptions:
+    """The user's own options, which may set anything.
+
+    Args:
+        path: Another file in place of `user_config_path()`.
+    """
+    return _read(path or user_config_path(), table=(), allowed=OPTION_NAMES)
+
+
+def read_project_config(root: Path) -> ParsedOptions:
+    """What a project says of itself, in `.dlm-lsp.toml` or else in `[tool.dlm-lsp]` of its pyproject.toml.
+
+    A project comes from anybody, so that it may switch completions off and never on, and cannot name a model.
+    """
+    own_file = root / PROJECT_FILE
+    if own_file.is_file():
+        parsed = _read(own_file, table=(), allowed=PROJECT_OPTION_NAMES)
+    else:
+        parsed = _read(root / "pyproject.toml", table=_TOOL_TABLE, allowed=PROJECT_OPTION_NAMES)
+    if parsed.options.enabled:
+        return parsed._replace(options=replace(parsed.options, enabled=None))
+    return parsed
+
+
+class _Source(NamedTuple):
+    text: str
+    problem: str | None
+
+
+def _read(path: Path, *, table: tuple[str, ...], allowed: frozenset[str]) -> ParsedOptions:
+    source = _load(path)
+    if source.problem or not source.text:
+        return ParsedOptions(ClientOptions(), (source.problem,) if source.problem else ())
+    try:
+        content: object = tomllib.loads(source.text)
+    except tomllib.TOMLDecodeError as error:
+        return ParsedOptions(ClientOptions(), (_syntax_problem(path, error),))
+    for key in table:
+        content = content.get(key) if isinstance(content, Mapping) else None
+    parsed = parse_options(content, allowed=allowed)
+    located = (f"{path}:{_line_of(problem.split()[0], source.text, table)}: {problem}" for problem in parsed.problems)
+    return ParsedOptions(parsed.options, tuple(located))
+
+
+def _load(path: Path) -> _Source:
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            return _Source("", f"{path}: larger than {_MAX_FILE_BYTES} bytes")
+        return _Source(path.read_text(encoding="utf-8"), None)
+    except FileNotFoundError:
+        return _Source("", None)
+    except UnicodeDecodeError:
+        return _Source("", f"{path}: not UTF-8 text")
+    except OSError as error:
+        return _Source("", f"{path}: {error.strerror or error}")
+
+
+def _syntax_problem(path: Path, error: tomllib.TOMLDecodeError) -> str:
+    """`path:line: what`, taking the line out of tomllib's own sentence."""
+    found = re.search(r"^(?P<what>.*) \(at line (?P<line>\d+), column \d+\)$", str(error), re.DOTALL)
+    return f"{path}:{found['line']}: {found['what']}" if found else f"{path}: {error}"
+
+
+def _line_of(name: str, text: str, table: tuple[str, ...]) -> int:
+    """The 1-based line that sets an option, or the first line where the option cannot be found."""
+    lines = text.split("\n")
+    header = f"[{'.'.join(table)}]"
+    first = next((number for number, line in enumerate(lines) if line.strip() == header), 0) if table else 0
+    for number, line in enumerate(lines[first:], start=first + 1):
+        if option_name(line.partition("=")[0].strip().strip("'\"")) == name:
+            return number
+    return first + 1

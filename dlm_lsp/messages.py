@@ -1,0 +1,145 @@
+"""Our own methods beside standard LSP, and what they carry: the contract that `editors/` is written against.
+
+Fields travel in camelCase. Character columns, and the offsets of `stableRanges`, count units of the negotiated position
+encoding: UTF-16 code units for VS Code, bytes for Neovim.
+"""
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Literal, TypeAlias
+
+from dlm_model.request import FinishReason
+
+DRAFT = "dlmLsp/draft"
+"""Server → client notification with `DraftParams`, only to clients that set the option `drafts`."""
+
+STATUS = "dlmLsp/status"
+"""Server → client notification with `StatusParams`, sent when it changes."""
+
+INFILL_RANGE = "dlmLsp.infillRange"
+"""`workspace/executeCommand`, arguments `[uri, range, options?]`, result `InfillRangeResult`.
+
+An empty range asks for the hole at that position, such as the whole function body; options are those of `decode`.
+"""
+
+SECTION = "dlm-lsp"
+"""Of `workspace/configuration` and in the settings of `workspace/didChangeConfiguration`."""
+
+StatusState = Literal["normal", "busy", "warning", "error", "inactive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a document, as LSP counts: both from 0."""
+
+    line: int
+    character: int
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A half-open stretch of a document."""
+
+    start: Position
+    end: Position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftParams:
+    """The middle as it stands after a step. The last one of a request has a finish reason.
+
+    Attributes:
+        uri: Of the document.
+        version: Of the document that the draft is for; drop the draft when the document has moved on.
+        request_id: JSON-RPC id of the request that is being answered.
+        range: What the final text is going to replace.
+        text: Committed and guessed text, line breaks as in the document; the answer may trim it further.
+        step: Denoise steps done.
+        num_steps: Steps the decoder may take at most.
+        stable_ranges: Half-open ranges of `text` that will not change any more.
+        confidence: Mean probability per position, in [0, 1].
+        finish_reason: None while the draft sharpens.
+    """
+
+    uri: str
+    version: int | None
+    request_id: int | str | None
+    range: Range
+    text: str
+    step: int
+    num_steps: int
+    stable_ranges: tuple[tuple[int, int], ...]
+    confidence: float
+    finish_reason: FinishReason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something the user may run about a status, as LSP's own Command."""
+
+    title: str
+    command: str
+    arguments: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusParams:
+    """What the daemon is doing, or why nothing is shown.
+
+    Attributes:
+        state: `normal` ready; `busy` loading or denoising; `warning` an option or this request is at fault; `error`
+            no request can be served; `inactive` this document or position gets nothing, by rule.
+        message: One sentence for people; empty when there is nothing to add.
+        command: What would help, where something would.
+    """
+
+    state: StatusState
+    message: str = ""
+    command: Command | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InfillRangeResult:
+    """What `dlmLsp.infillRange` did.
+
+    Attributes:
+        uri: Of the document.
+        version: Of the document that the range belongs to.
+        range: What the text replaces.
+        text: The fill, with the line endings of the document.
+        applied: Whether the client took the edit; where it cannot, it may apply the text itself.
+        parse_valid: Whether the document parses no worse with the fill.
+        confidence: Of the candidate, in [0, 1].
+        finish_reason: Why the engine stopped.
+    """
+
+    uri: str
+    version: int | None
+    range: Range
+    text: str
+    applied: bool
+    parse_valid: bool
+    confidence: float
+    finish_reason: FinishReason
+
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+def to_json(value: object) -> Json:
+    """A payload as JSON sends it: dataclasses become objects with camelCase names, tuples become lists.
+
+    Raises:
+        TypeError: something in it has no place in JSON.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    if is_dataclass(value):
+        return {_camel_case(each.name): to_json(getattr(value, each.name)) for each in fields(value)}
+    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
