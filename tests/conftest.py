@@ -1,0 +1,20 @@
+"""What several test files need: where the repository is, and an environment in which a child Python finds it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository_root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def child_environment() -> dict[str, str]:
+    """This checkout's packages come first, installed or not."""
+    search_path = os.pathsep.join(str(ROOT / folder) for folder in (".", "model", "kernels"))
+    return {**os.environ, "PYTHONPATH": search_path, "HF_HUB_OFFLINE": "1"}

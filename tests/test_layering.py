@@ -1,0 +1,84 @@
+"""Imports run one way, dlm_lsp → dlm_model → dlm_kernels, and nobody but training imports training."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+LOWER_PACKAGES = {
+    "dlm_lsp": {"dlm_model", "dlm_kernels"},
+    "dlm_model": {"dlm_kernels"},
+    "dlm_kernels": set(),
+}
+FOLDERS = {"dlm_lsp": "dlm_lsp", "dlm_model": "model/dlm_model", "dlm_kernels": "kernels/dlm_kernels"}
+
+
+def imported_names(source: str, package: str) -> Iterator[str]:
+    """Dotted names that a module imports; `from a import b` counts as `a.b`, relative ones are made absolute."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            base = parents[: len(parents) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *filter(None, [node.module])])
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def violations(root: Path) -> list[str]:
+    found = []
+    for name, folder in FOLDERS.items():
+        for file in sorted((root / folder).rglob("*.py")):
+            inside = file.relative_to((root / folder).parent)
+            package = ".".join(inside.parent.parts)
+            for imported in imported_names(file.read_text(encoding="utf-8"), package):
+                if is_forbidden(imported, name, package):
+                    found.append(f"{inside} imports {imported}")
+    return found
+
+
+def is_forbidden(imported: str, name: str, package: str) -> bool:
+    top = imported.partition(".")[0]
+    if top in FOLDERS and top != name and top not in LOWER_PACKAGES[name]:
+        return True
+    is_training = f"{imported}.".startswith("dlm_model.training.")
+    return is_training and not f"{package}.".startswith("dlm_model.training.")
+
+
+def test_no_module_imports_a_higher_package_or_training(repository_root: Path) -> None:
+    assert violations(repository_root) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("kernels/dlm_kernels/planted.py", "from dlm_model import request"),
+        ("kernels/dlm_kernels/planted.py", "import dlm_lsp.positions"),
+        ("model/dlm_model/planted.py", "def late():\n    from dlm_lsp.errors import UsageError"),
+        ("model/dlm_model/planted.py", "from dlm_model.training import trainer"),
+        ("model/dlm_model/planted.py", "from . import training"),
+        ("dlm_lsp/commands/planted.py", "import dlm_model.training"),
+    ],
+)
+def test_a_planted_import_is_found(tmp_path: Path, file: str, line: str) -> None:
+    planted = tmp_path / file
+    planted.parent.mkdir(parents=True)
+    planted.write_text(line, encoding="utf-8")
+    assert len(violations(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("dlm_lsp/planted.py", "from dlm_model.request import Draft"),
+        ("model/dlm_model/planted.py", "import dlm_kernels"),
+        ("model/dlm_model/training/planted.py", "from dlm_model.training import trainer"),
+        ("model/dlm_model/planted.py", "import training_tools"),
+    ],
+)
+def test_a_downward_import_is_allowed(tmp_path: Path, file: str, line: str) -> None:
+    planted = tmp_path / file
+    planted.parent.mkdir(parents=True)
+    planted.write_text(line, encoding="utf-8")
+    assert violations(tmp_path) == []

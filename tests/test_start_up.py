@@ -1,0 +1,38 @@
+"""What starting costs: heavy libraries are imported only by what needs them."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+
+import pytest
+
+HEAVY_FOR_VERSION = {"torch", "numpy", "pygls", "lsprotocol", "typer", "rich", "tree_sitter", "dlm_model"}
+
+
+def run_python(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("module", ["dlm_lsp.server", "dlm_lsp.cli", "dlm_lsp.commands.infill"])
+def test_torch_is_not_imported_before_a_model_is_needed(module: str, child_environment: Mapping[str, str]) -> None:
+    ending = run_python("-c", f"import sys, {module}; print('torch' in sys.modules)", env=child_environment)
+    assert ending.stdout == "False\n"
+
+
+def test_the_version_imports_nothing_heavy(child_environment: Mapping[str, str]) -> None:
+    ending = run_python("-X", "importtime", "-m", "dlm_lsp", "--version", env=child_environment)
+    imported = set(re.findall(r"\| +([A-Za-z_0-9]+)", ending.stderr))
+    assert re.fullmatch(r"dlm-lsp \d+\.\d+\.\d+\n", ending.stdout)
+    assert not imported & HEAVY_FOR_VERSION
+
+
+def test_the_version_is_fast(child_environment: Mapping[str, str]) -> None:
+    durations = []
+    for _ in range(3):
+        start = time.perf_counter()
+        run_python("-m", "dlm_lsp", "--version", env=child_environment)
+        durations.append(time.perf_counter() - start)
+    # Measured well below 0.1 s; the bound only has to catch a heavy import on a busy machine.
+    assert min(durations) < 1.0
