@@ -1,0 +1,33 @@
+"""The languages whose documents can be filled, and how to tell which one a document is in."""
+
+from pathlib import PurePath
+
+from dlm_lsp.errors import UnsupportedLanguageError
+from dlm_lsp.languages.braces import CPP, GO, JAVA, JAVASCRIPT, RUST, TSX, TYPESCRIPT, C
+from dlm_lsp.languages.language import Language
+from dlm_lsp.languages.python import PYTHON
+
+__all__ = ["LANGUAGES", "Language", "language_for"]
+
+LANGUAGES: tuple[Language, ...] = (PYTHON, JAVASCRIPT, TYPESCRIPT, TSX, GO, RUST, JAVA, C, CPP)
+
+_BY_ID = {lsp_id: language for language in LANGUAGES for lsp_id in language.lsp_ids}
+_BY_SUFFIX = {suffix: language for language in LANGUAGES for suffix in language.suffixes}
+
+
+def language_for(path: str | None, language_id: str | None) -> Language:
+    """The language an editor names, or else the one the file's suffix tells.
+
+    Args:
+        path: File name or path; only its suffix is read.
+        language_id: What LSP calls `languageId`.
+
+    Raises:
+        UnsupportedLanguageError: neither is known.
+    """
+    language = _BY_ID.get(language_id or "") or _BY_SUFFIX.get(PurePath(path or "").suffix.lower())
+    if language is None:
+        name = language_id or PurePath(path or "").suffix or PurePath(path or "").name or "this kind of file"
+        known = ", ".join(language.id for language in LANGUAGES)
+        raise UnsupportedLanguageError(f"No grammar for {name}; dlm-lsp fills {known}.")
+    return language

@@ -1,0 +1,187 @@
+"""The rows of the language table whose blocks stand in braces."""
+
+import re
+
+from dlm_lsp.languages.language import Language
+
+_UNFINISHED = r"(?i:[^\"'`]*(?:todo|fixme|unimplemented|not (?:yet )?implemented)[^\"'`]*)"
+_COMMENT = r"//[^\n]*|/\*.*?\*/"
+_DOUBLE_QUOTED = r'"(?:\\.|[^"\\\n])*"'
+_CHARACTER = r"'(?:\\[^\n']+|\\'|[^'\\\n])'"
+_COMMENT_START = re.compile(r"//|/\*|\*|@|#\[")
+
+_ECMA_PLACEHOLDER = re.compile(rf"throw\s+new\s+\w*Error\(\s*([\"'`]){_UNFINISHED}\1\s*\)\s*;?")
+_ECMA_LITERAL = re.compile(rf"{_COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL)
+_ECMA_FUNCTIONS = frozenset(
+    {
+        "arrow_function",
+        "function_declaration",
+        "function_expression",
+        "generator_function",
+        "generator_function_declaration",
+        "method_definition",
+    }
+)
+_ECMA_STRINGS = frozenset({"string", "template_string"})
+
+JAVASCRIPT = Language(
+    id="javascript",
+    lsp_ids=("javascript", "javascriptreact"),
+    suffixes=(".js", ".jsx", ".mjs", ".cjs"),
+    grammar_module="tree_sitter_javascript",
+    functions=_ECMA_FUNCTIONS,
+    blocks=frozenset({"statement_block"}),
+    containers=frozenset({"class_declaration", "class"}),
+    wrappers=frozenset({"export_statement"}),
+    comments=frozenset({"comment"}),
+    strings=_ECMA_STRINGS,
+    imports=frozenset({"import_statement"}),
+    placeholder=_ECMA_PLACEHOLDER,
+    literal=_ECMA_LITERAL,
+    comment_start=_COMMENT_START,
+    neutral_statement=";",
+    indent="  ",
+)
+
+TYPESCRIPT = Language(
+    id="typescript",
+    lsp_ids=("typescript",),
+    suffixes=(".ts", ".mts", ".cts"),
+    grammar_module="tree_sitter_typescript",
+    grammar_function="language_typescript",
+    functions=_ECMA_FUNCTIONS,
+    blocks=frozenset({"statement_block"}),
+    containers=frozenset({"abstract_class_declaration", "class", "class_declaration", "internal_module", "module"}),
+    wrappers=frozenset({"export_statement"}),
+    comments=frozenset({"comment"}),
+    strings=_ECMA_STRINGS,
+    imports=frozenset({"import_statement"}),
+    placeholder=_ECMA_PLACEHOLDER,
+    literal=_ECMA_LITERAL,
+    comment_start=_COMMENT_START,
+    neutral_statement=";",
+    indent="  ",
+)
+
+TSX = Language(
+    id="tsx",
+    lsp_ids=("typescriptreact", "tsx"),
+    suffixes=(".tsx",),
+    grammar_module="tree_sitter_typescript",
+    grammar_function="language_tsx",
+    functions=_ECMA_FUNCTIONS,
+    blocks=TYPESCRIPT.blocks,
+    containers=TYPESCRIPT.containers,
+    wrappers=TYPESCRIPT.wrappers,
+    comments=TYPESCRIPT.comments,
+    strings=_ECMA_STRINGS,
+    imports=TYPESCRIPT.imports,
+    placeholder=_ECMA_PLACEHOLDER,
+    literal=_ECMA_LITERAL,
+    comment_start=_COMMENT_START,
+    neutral_statement=";",
+    indent="  ",
+)
+
+GO = Language(
+    id="go",
+    lsp_ids=("go",),
+    suffixes=(".go",),
+    grammar_module="tree_sitter_go",
+    functions=frozenset({"function_declaration", "method_declaration", "func_literal"}),
+    blocks=frozenset({"block"}),
+    statement_lists=frozenset({"statement_list"}),
+    containers=frozenset(),
+    comments=frozenset({"comment"}),
+    strings=frozenset({"interpreted_string_literal", "raw_string_literal"}),
+    imports=frozenset({"package_clause", "import_declaration"}),
+    placeholder=re.compile(rf"panic\(\s*([\"`]){_UNFINISHED}\1\s*\)\s*;?"),
+    literal=re.compile(rf"{_COMMENT}|{_DOUBLE_QUOTED}|`[^`]*`|{_CHARACTER}", re.DOTALL),
+    comment_start=_COMMENT_START,
+    neutral_statement=";",
+    indent="\t",
+)
+
+RUST = Language(
+    id="rust",
+    lsp_ids=("rust",),
+    suffixes=(".rs",),
+    grammar_module="tree_sitter_rust",
+    functions=frozenset({"function_item", "closure_expression"}),
+    blocks=frozenset({"block"}),
+    containers=frozenset({"impl_item", "trait_item", "mod_item", "foreign_mod_item"}),
+    comments=frozenset({"line_comment", "block_comment"}),
+    strings=frozenset({"string_literal", "raw_string_literal"}),
+    imports=frozenset({"use_declaration", "extern_crate_declaration"}),
+    placeholder=re.compile(r"(?:todo|unimplemented)!\s*[(\[{].*[)\]}]\s*;?", re.DOTALL),
+    literal=re.compile(rf'{_COMMENT}|r#+".*?"#+|"(?:\\.|[^"\\])*"|{_CHARACTER}', re.DOTALL),
+    comment_start=_COMMENT_START,
+    neutral_statement=";",
+)
+
+JAVA = Language(
+    id="java",
+    lsp_ids=("java",),
+    suffixes=(".java",),
+    grammar_module="tree_sitter_java",
+    functions=frozenset(
+        {
+            "compact_constructor_declaration",
+            "constructor_declaration",
+            "lambda_expression",
+            "method_declaration",
+        }
+    ),
+    blocks=frozenset({"block", "constructor_body"}),
+    containers=frozenset({"class_declaration", "interface_declaration", "record_declaration"}),
+    comments=frozenset({"line_comment", "block_comment"}),
+    strings=frozenset({"string_literal"}),
+    imports=frozenset({"package_declaration", "import_declaration"}),
+    placeholder=re.compile(
+        rf"throw\s+new\s+(?:UnsupportedOperationException\(.*\)|\w+(?:Exception|Error)\(\s*\"{_UNFINISHED}\"\s*\))\s*;",
+        re.DOTALL,
+    ),
+    literal=re.compile(rf'{_COMMENT}|"""(?:\\.|[^\\])*?"""|{_DOUBLE_QUOTED}|{_CHARACTER}', re.DOTALL),
+    comment_start=_COMMENT_START,
+    neutral_statement=";",
+)
+
+_C_PREPROCESSOR = frozenset({"preproc_if", "preproc_ifdef"})
+_C_PLACEHOLDER = re.compile(r"(?:(?:std::)?abort|__builtin_unreachable|std::unreachable)\(\s*\)\s*;")
+_C_LITERAL = re.compile(rf"{_COMMENT}|{_DOUBLE_QUOTED}|{_CHARACTER}", re.DOTALL)
+
+C = Language(
+    id="c",
+    lsp_ids=("c",),
+    suffixes=(".c", ".h"),
+    grammar_module="tree_sitter_c",
+    functions=frozenset({"function_definition"}),
+    blocks=frozenset({"compound_statement"}),
+    containers=_C_PREPROCESSOR,
+    comments=frozenset({"comment"}),
+    strings=frozenset({"string_literal"}),
+    imports=frozenset({"preproc_include"}),
+    placeholder=_C_PLACEHOLDER,
+    literal=_C_LITERAL,
+    comment_start=_COMMENT_START,
+    neutral_statement=";",
+)
+
+CPP = Language(
+    id="cpp",
+    lsp_ids=("cpp", "c++"),
+    suffixes=(".cpp", ".cc", ".cxx", ".hpp", ".hh", ".hxx", ".h++", ".c++"),
+    grammar_module="tree_sitter_cpp",
+    functions=frozenset({"function_definition", "lambda_expression"}),
+    blocks=frozenset({"compound_statement"}),
+    containers=_C_PREPROCESSOR
+    | {"class_specifier", "namespace_definition", "struct_specifier", "linkage_specification"},
+    wrappers=frozenset({"template_declaration"}),
+    comments=frozenset({"comment"}),
+    strings=frozenset({"string_literal", "raw_string_literal"}),
+    imports=frozenset({"preproc_include", "using_declaration"}),
+    placeholder=re.compile(rf"{_C_PLACEHOLDER.pattern}|throw\s+[\w:]+[({{]\s*\"{_UNFINISHED}\"\s*[)}}]\s*;"),
+    literal=_C_LITERAL,
+    comment_start=_COMMENT_START,
+    neutral_statement=";",
+)

@@ -1,0 +1,81 @@
+"""What one language is to the hole finder: a grammar, the names of its node kinds, and a few habits of its writers."""
+
+import importlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import tree_sitter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Language:
+    """A row of the language table; the grammar loads when it is first used.
+
+    Attributes:
+        id: Our name for it.
+        lsp_ids: What editors send as `languageId`.
+        suffixes: File suffixes, lower case.
+        grammar_module: Package of the tree-sitter grammar.
+        grammar_function: Its function that returns the grammar.
+        functions: Node kinds that have a `body` field to fill.
+        blocks: Node kinds of function bodies that hold statements.
+        statement_lists: Node kinds between a block and its statements.
+        containers: Node kinds whose members stand side by side: classes, namespaces, conditional compilation.
+        wrappers: Node kinds around a definition that belong to it: decorators, exports, templates.
+        comments: Node kinds of comments.
+        strings: Node kinds of literals that may span lines.
+        imports: Node kinds at the top of a file that say where names come from.
+        placeholder: Matches a whole statement that only stands in for missing code.
+        literal: Matches one comment or string; what is between is code.
+        comment_start: Matches the beginning of a comment, or of the attribute lines above a definition.
+        neutral_statement: Parses wherever a statement may stand, and means nothing.
+        is_indented: Blocks are told by indentation, not by braces.
+        indent: What one level of indentation is when the document does not tell.
+    """
+
+    id: str
+    lsp_ids: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    grammar_module: str
+    grammar_function: str = "language"
+    functions: frozenset[str]
+    blocks: frozenset[str]
+    statement_lists: frozenset[str] = frozenset()
+    containers: frozenset[str]
+    wrappers: frozenset[str] = frozenset()
+    comments: frozenset[str]
+    strings: frozenset[str]
+    imports: frozenset[str]
+    placeholder: re.Pattern[str]
+    literal: re.Pattern[str]
+    comment_start: re.Pattern[str]
+    neutral_statement: str
+    is_indented: bool = False
+    indent: str = "    "
+
+    @cached_property
+    def grammar(self) -> tree_sitter.Language:
+        """The compiled grammar."""
+        module = importlib.import_module(self.grammar_module)
+        return tree_sitter.Language(getattr(module, self.grammar_function)())
+
+    @cached_property
+    def node_kinds(self) -> frozenset[str]:
+        """Every node kind this row names."""
+        groups = (self.functions, self.blocks, self.statement_lists, self.containers, self.wrappers)
+        return frozenset().union(*groups, self.comments, self.strings, self.imports)
+
+    @cached_property
+    def functions_query(self) -> tree_sitter.Query:
+        """Captures every function as `function`."""
+        kinds = " ".join(f"({kind})" for kind in sorted(self.functions))
+        return tree_sitter.Query(self.grammar, f"[{kinds}] @function")
+
+    def parse(self, source: bytes, old_tree: tree_sitter.Tree | None = None) -> tree_sitter.Tree:
+        """Parse UTF-8; with an old tree that was told the edit, only what changed.
+
+        A parser keeps state between calls, so each call has its own: documents are parsed on two threads.
+        """
+        parser = tree_sitter.Parser(self.grammar)
+        return parser.parse(source, old_tree) if old_tree is not None else parser.parse(source)

@@ -1,0 +1,27 @@
+"""Python's row of the language table: the one language here whose blocks are told by indentation."""
+
+import re
+
+from dlm_lsp.languages.language import Language
+
+PYTHON = Language(
+    id="python",
+    lsp_ids=("python",),
+    suffixes=(".py", ".pyi", ".pyw"),
+    grammar_module="tree_sitter_python",
+    functions=frozenset({"function_definition"}),
+    blocks=frozenset({"block"}),
+    containers=frozenset({"class_definition"}),
+    wrappers=frozenset({"decorated_definition"}),
+    comments=frozenset({"comment"}),
+    strings=frozenset({"string"}),
+    imports=frozenset({"import_statement", "import_from_statement", "future_import_statement"}),
+    placeholder=re.compile(r"pass|\.\.\.|raise\s+NotImplementedError(\s*\(.*\))?", re.DOTALL),
+    literal=re.compile(
+        r'''#[^\n]*|"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*\'''',
+        re.DOTALL,
+    ),
+    comment_start=re.compile(r"[#@]"),
+    neutral_statement="pass",
+    is_indented=True,
+)

@@ -1,0 +1,67 @@
+"""Documents under random edits: the text of naive string editing, the tree of a parse from scratch."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlm_lsp.documents import Document, Snapshot, SourceText
+from dlm_lsp.languages import LANGUAGES
+
+BY_ID = {language.id: language for language in LANGUAGES}
+
+SOURCES = {
+    "python": 'class A:\n    def f(self, x):\n        """Doc é😀."""\n        return [i for i in x]\n\n\nx = 1\n',
+    "javascript": "class A {\r\n  f(x) {\r\n    return `é😀${x}`;\r\n  }\r\n}\r\nconst y = [1, 2];\r\n",
+    "rust": "impl A {\n    fn f(&self) -> i32 {\n        todo!() // é😀\n    }\n}\n",
+}
+FRAGMENTS = ["", "x", "\n", "\r\n", "    ", "é", "😀", "\ud800", "(", "}", "def g():\n    pass\n", "'''", "\u2028"]
+
+
+@st.composite
+def edits(draw: st.DrawFn) -> tuple[str, list[tuple[float, float, str]]]:
+    """A language, and edits whose ends are fractions of the text as it then is."""
+    fraction = st.floats(0, 1)
+    edit = st.tuples(fraction, fraction, st.sampled_from(FRAGMENTS))
+    return draw(st.sampled_from(sorted(SOURCES))), draw(st.lists(edit, min_size=1, max_size=8))
+
+
+@settings(max_examples=150, deadline=None)
+@given(edits())
+def test_random_edits_equal_a_parse_from_scratch(case: tuple[str, list[tuple[float, float, str]]]) -> None:
+    language_id, changes = case
+    text = SOURCES[language_id]
+    document = Document.open("file:///a", BY_ID[language_id], text, version=0)
+    for version, (a, b, new_text) in enumerate(changes, start=1):
+        start, end = sorted((round(a * len(text)), round(b * len(text))))
+        end = min(end, start + 20)
+        document.replace(start, end, new_text, version)
+        text = text[:start] + new_text + text[end:]
+    snapshot = document.snapshot()
+    fresh = Snapshot.parse("file:///a", BY_ID[language_id], text)
+    assert snapshot.text == text
+    assert snapshot.version == len(changes)
+    assert str(snapshot.tree.root_node) == str(fresh.tree.root_node)
+    assert snapshot.tree.root_node.end_byte == len(snapshot.encoded)
+
+
+def test_an_old_snapshot_outlives_edits() -> None:
+    document = Document.open("file:///a.py", BY_ID["python"], "x = 1\n")
+    before = document.snapshot()
+    document.replace(0, 1, "name")
+    assert before.text == "x = 1\n"
+    assert before.tree.root_node.end_byte == 6
+    assert document.snapshot().text == "name = 1\n"
+
+
+def test_a_range_outside_the_text_is_refused() -> None:
+    document = Document.open("file:///a.py", BY_ID["python"], "x\n")
+    with pytest.raises(ValueError, match="not inside"):
+        document.replace(0, 3, "")
+
+
+@given(st.text(alphabet="aé漢😀\n\ud800", max_size=30), st.data())
+def test_bytes_and_characters_are_inverse(text: str, data: st.DataObject) -> None:
+    source = SourceText(text)
+    offset = data.draw(st.integers(0, len(text)))
+    assert source.to_offset(source.to_byte(offset)) == offset
+    assert source.to_byte(len(text)) == len(source.encoded)

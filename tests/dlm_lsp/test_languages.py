@@ -1,0 +1,103 @@
+"""The language table: every node kind exists in its grammar, every placeholder is told from real code."""
+
+import pytest
+
+from dlm_lsp.errors import UnsupportedLanguageError
+from dlm_lsp.languages import LANGUAGES, Language, language_for
+
+BY_ID = {language.id: language for language in LANGUAGES}
+
+each_language = pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.id)
+
+
+@each_language
+def test_node_kinds_exist_in_the_grammar(language: Language) -> None:
+    unknown = {kind for kind in language.node_kinds if language.grammar.id_for_node_kind(kind, True) is None}
+    assert not unknown
+    assert language.functions_query.capture_count == 1
+
+
+@each_language
+def test_the_neutral_statement_parses(language: Language) -> None:
+    host = "package p\nfunc f() {{ {} }}" if language.id == "go" else "{}"
+    root = language.parse(host.format(language.neutral_statement).encode()).root_node
+    assert not root.has_error
+
+
+@pytest.mark.parametrize(
+    ("path", "language_id", "expected"),
+    [
+        ("a.py", None, "python"),
+        ("dir.d/STUB.PYI", None, "python"),
+        ("App.tsx", None, "tsx"),
+        (None, "typescriptreact", "tsx"),
+        (None, "javascriptreact", "javascript"),
+        ("untitled", "rust", "rust"),
+        ("a.h", None, "c"),
+        ("a.h", "cpp", "cpp"),
+        ("a.py", "an-id-nobody-knows", "python"),
+    ],
+)
+def test_language_for(path: str | None, language_id: str | None, expected: str) -> None:
+    assert language_for(path, language_id).id == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "language_id", "named"), [("a.zig", None, ".zig"), (None, "zig", "zig"), (None, None, "this kind")]
+)
+def test_an_unknown_language_is_named(path: str | None, language_id: str | None, named: str) -> None:
+    with pytest.raises(UnsupportedLanguageError, match=named):
+        language_for(path, language_id)
+
+
+@pytest.mark.parametrize(
+    ("language_id", "statement"),
+    [
+        ("python", "pass"),
+        ("python", "..."),
+        ("python", "raise NotImplementedError"),
+        ("python", 'raise NotImplementedError("later")'),
+        ("javascript", "throw new Error('TODO');"),
+        ("typescript", 'throw new Error("Method not implemented.")'),
+        ("tsx", "throw new TypeError(`todo: render`);"),
+        ("go", 'panic("TODO")'),
+        ("go", 'panic("not implemented")'),
+        ("rust", "todo!()"),
+        ("rust", 'unimplemented!("later");'),
+        ("java", "throw new UnsupportedOperationException();"),
+        ("java", 'throw new RuntimeException("Not implemented yet");'),
+        ("c", "abort();"),
+        ("cpp", 'throw std::logic_error("TODO");'),
+    ],
+)
+def test_placeholders(language_id: str, statement: str) -> None:
+    assert BY_ID[language_id].placeholder.fullmatch(statement)
+
+
+@pytest.mark.parametrize(
+    ("language_id", "statement"),
+    [
+        ("python", "return None"),
+        ("python", "raise ValueError('TODO')"),
+        ("javascript", "throw new Error('bad input');"),
+        ("go", 'panic("out of range")'),
+        ("rust", "Ok(())"),
+        ("java", 'throw new RuntimeException("bad input");'),
+        ("cpp", 'throw std::logic_error("bad input");'),
+    ],
+)
+def test_real_code_is_no_placeholder(language_id: str, statement: str) -> None:
+    assert not BY_ID[language_id].placeholder.fullmatch(statement)
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "literals"),
+    [
+        ("python", "a('#') # b\n'''c\n'''", ["'#'", "# b", "'''c\n'''"]),
+        ("rust", "fn f<'a>(x: &'a str) { '\\'' ; \"{\" }", ["'\\''", '"{"']),
+        ("javascript", "`a\n{`; // }", ["`a\n{`", "// }"]),
+        ("go", "'{' `}` /* { */", ["'{'", "`}`", "/* { */"]),
+    ],
+)
+def test_literals(language_id: str, text: str, literals: list[str]) -> None:
+    assert [match.group() for match in BY_ID[language_id].literal.finditer(text)] == literals
