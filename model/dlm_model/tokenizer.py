@@ -23,21 +23,27 @@ class Encoding(NamedTuple):
 
 
 class Tokenizer:
-    """A byte-level BPE tokenizer read from tokenizer.json."""
+    """A byte-level BPE tokenizer read from tokenizer.json.
 
-    def __init__(self, inner: HFTokenizer) -> None:
+    Args:
+        inner: The tokenizer of the `tokenizers` library.
+        vocab_size: Of the network, which may have more rows than the tokenizer has tokens.
+    """
+
+    def __init__(self, inner: HFTokenizer, vocab_size: int) -> None:
         self._inner = inner
+        self._vocab_size = vocab_size
         # Source code may contain "<|endoftext|>" as plain text; it must never turn into the control token.
         inner.encode_special_tokens = True
         inner.no_truncation()
         inner.no_padding()
 
     @classmethod
-    def from_checkpoint(cls, folder: Path) -> "Tokenizer":
+    def from_checkpoint(cls, folder: Path, vocab_size: int) -> "Tokenizer":
         """Read a checkpoint folder's tokenizer.json.
 
         Raises:
-            CheckpointError: missing, unreadable, or not a byte-level tokenizer.
+            CheckpointError: missing, unreadable, not byte-level, or with more tokens than the network.
         """
         path = folder / TOKENIZER_FILE
         if not path.is_file():
@@ -48,7 +54,9 @@ class Tokenizer:
             raise CheckpointError(f"{path} is not a tokenizer: {error}") from error
         if "ByteLevel" not in repr(inner.decoder):
             raise CheckpointError(f"{path}: only byte-level tokenizers are supported.")
-        return cls(inner)
+        if (num_tokens := 1 + max(inner.get_vocab().values())) > vocab_size:
+            raise CheckpointError(f"{path} has {num_tokens} tokens, more than the network's {vocab_size}.")
+        return cls(inner, vocab_size)
 
     def encode(self, text: str) -> Encoding:
         """Tokenise a text on its own, without adding anything around it."""
@@ -61,10 +69,10 @@ class Tokenizer:
 
     @cached_property
     def token_bytes(self) -> tuple[bytes, ...]:
-        """The bytes each token id stands for; empty for control tokens and holes in the vocabulary."""
+        """The bytes each of the network's token ids stands for; empty for control tokens and unused rows."""
         byte_of = _byte_of_character()
         special = {token_id for token_id, added in self._inner.get_added_tokens_decoder().items() if added.special}
-        table = [b""] * (1 + max(self._inner.get_vocab().values()))
+        table = [b""] * self._vocab_size
         for token, token_id in self._inner.get_vocab().items():
             if token_id not in special:
                 is_piece = all(character in byte_of for character in token)

@@ -74,6 +74,8 @@ def byte_level_tokenizer() -> Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(["def foo(self, value):\n    return self.value\n        return\n"] * 9, trainer)
+    code = "def foo(self, value):\n    for item in values:\n        return self.value + item\nclass Bar(object):\n"
+    tokenizer.train_from_iterator([code] * 9, trainer)
     tokenizer.add_special_tokens(["<|mask|>", "<|expand|>", "<|delete|>"])
+    assert tokenizer.token_to_id("<|delete|>") == RESIZING["delete_token_id"]
     return tokenizer

@@ -1,0 +1,156 @@
+"""Where typed text and canvas meet inside a token: back up, and let the model respell the fragment in its own pieces.
+
+A cursor mostly stands mid-token, and a prompt whose last token is half a word is one the model has never seen. So the
+unfinished word left of the hole (the *head*) and the begun word right of it (the *tail*) are taken out of the prompt
+and put into the canvas as masks, under one rule: the canvas spells text that begins with the head's bytes and ends
+with the tail's. Token healing, as autoregressive decoders know it, on both sides and for masks filled in any order.
+
+The rule never excludes the true text: whatever stood between, the fragments' own tokens are one allowed spelling.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from dlm_model.tokenizer import Tokenizer
+
+# A longer run (a ruler of dashes, deep indentation) is backed up over its last tokens only: every byte of a fragment
+# may hold back one canvas position until the fragment is respelled.
+MAX_FRAGMENT_BYTES = 32
+
+
+class Fragment(NamedTuple):
+    """Bytes the canvas must respell, and the number of tokens they were taken out as."""
+
+    spelling: bytes
+    num_tokens: int
+
+
+class Frontier(NamedTuple):
+    """How far a fragment has been respelled: the next canvas position to commit and the bytes it must account for."""
+
+    position: int
+    remaining: bytes
+
+
+def split_prefix(tokenizer: Tokenizer, prefix: str) -> tuple[list[int], Fragment]:
+    """Token ids of the prefix without its last word, and that word as the head."""
+    encoding = tokenizer.encode(prefix)
+    start = num_tokens = len(encoding.ids)
+    size = 0
+    while start > 0 and encoding.word_ids[start - 1] == encoding.word_ids[num_tokens - 1]:
+        size += len(tokenizer.token_bytes[encoding.ids[start - 1]])
+        if size > MAX_FRAGMENT_BYTES:
+            break
+        start -= 1
+    return encoding.ids[:start], Fragment(tokenizer.spell(encoding.ids[start:]), num_tokens - start)
+
+
+def split_suffix(tokenizer: Tokenizer, suffix: str) -> tuple[list[int], Fragment]:
+    """Token ids of the suffix without its first word, and that word as the tail.
+
+    A line break always begins a word of its own, so a suffix that starts with one is left alone.
+    """
+    encoding = tokenizer.encode(suffix)
+    end = size = 0
+    if suffix[:1] not in ("", "\n"):
+        while end < len(encoding.ids) and encoding.word_ids[end] == encoding.word_ids[0]:
+            size += len(tokenizer.token_bytes[encoding.ids[end]])
+            if size > MAX_FRAGMENT_BYTES:
+                break
+            end += 1
+    return encoding.ids[end:], Fragment(tokenizer.spell(encoding.ids[:end]), end)
+
+
+class Boundaries:
+    """The rule of one hole: which tokens may stand at the two frontiers of a canvas row."""
+
+    def __init__(self, token_bytes: Sequence[bytes], head: bytes, tail: bytes) -> None:
+        self.head, self.tail = head, tail
+        self._token_bytes = token_bytes
+        self._beginnings = _sorted_spellings(tuple(token_bytes))
+        self._endings = _sorted_spellings(tuple(spelling[::-1] for spelling in token_bytes))
+
+    def head_frontier(self, token_ids: Sequence[int], is_masked: Sequence[bool]) -> Frontier:
+        """Walk one row's committed tokens from the left until the head is spelled or a mask is met."""
+        position, remaining = 0, self.head
+        while remaining and position < len(token_ids) and not is_masked[position]:
+            remaining = remaining[len(self._token_bytes[token_ids[position]]) :]
+            position += 1
+        return Frontier(position, remaining)
+
+    def tail_frontier(self, token_ids: Sequence[int], is_masked: Sequence[bool]) -> Frontier:
+        """Walk one row's committed tokens from the right until the tail is spelled or a mask is met."""
+        position, remaining = len(token_ids) - 1, self.tail
+        while remaining and position >= 0 and not is_masked[position]:
+            remaining = remaining[: max(0, len(remaining) - len(self._token_bytes[token_ids[position]]))]
+            position -= 1
+        return Frontier(position, remaining)
+
+    def head_tokens(self, remaining: bytes, room: int) -> list[int]:
+        """Tokens that spell the start of `remaining`, or all of it and more.
+
+        A token is left out if what remains after it no longer fits into the `room` (positions, its own included).
+        """
+        return _compatible(self._beginnings, remaining, room)
+
+    def tail_tokens(self, remaining: bytes, room: int) -> list[int]:
+        """Tokens that spell the end of `remaining`, or all of it and more before it; `room` as for the head."""
+        return _compatible(self._endings, remaining[::-1], room)
+
+    def fewest_tokens(self, text: bytes) -> int:
+        """Length of the shortest spelling of a text; 0 for an empty one."""
+        return _fewest_tokens(self._beginnings, text)
+
+    def accepts(self, token_ids: Sequence[int]) -> bool:
+        """Whether a finished row could have been committed under the rule, frontier by frontier."""
+        is_masked = [True] * len(token_ids)
+        for frontier_of, tokens_of in (
+            (self.head_frontier, self.head_tokens),
+            (self.tail_frontier, self.tail_tokens),
+        ):
+            while (frontier := frontier_of(token_ids, is_masked)).remaining:
+                if not 0 <= frontier.position < len(token_ids) or not is_masked[frontier.position]:
+                    return False
+                if token_ids[frontier.position] not in tokens_of(frontier.remaining, len(token_ids)):
+                    return False
+                is_masked[frontier.position] = False
+        return True
+
+
+class _Spellings(NamedTuple):
+    ordered: list[bytes]
+    token_ids: list[int]
+    by_spelling: dict[bytes, list[int]]
+
+
+@lru_cache(maxsize=4)
+def _sorted_spellings(token_bytes: tuple[bytes, ...]) -> _Spellings:
+    token_ids = sorted((i for i, spelling in enumerate(token_bytes) if spelling), key=token_bytes.__getitem__)
+    by_spelling: dict[bytes, list[int]] = {}
+    for token_id in token_ids:
+        by_spelling.setdefault(token_bytes[token_id], []).append(token_id)
+    return _Spellings([token_bytes[token_id] for token_id in token_ids], token_ids, by_spelling)
+
+
+def _fewest_tokens(spellings: _Spellings, text: bytes) -> int:
+    fewest = [0] + [len(text)] * len(text)
+    for end in range(1, len(text) + 1):
+        reachable = (fewest[start] for start in range(end) if text[start:end] in spellings.by_spelling)
+        fewest[end] = 1 + min(reachable, default=len(text))
+    return fewest[-1]
+
+
+def _compatible(spellings: _Spellings, wanted: bytes, room: int) -> list[int]:
+    """Tokens of which one of the two, spelling and wanted bytes, begins with the other."""
+    shorter = [
+        token_id
+        for end in range(1, len(wanted))
+        if 1 + _fewest_tokens(spellings, wanted[end:]) <= room
+        for token_id in spellings.by_spelling.get(wanted[:end], ())
+    ]
+    start = end = bisect_left(spellings.ordered, wanted)
+    while end < len(spellings.ordered) and spellings.ordered[end].startswith(wanted):
+        end += 1
+    return shorter + spellings.token_ids[start:end]
