@@ -1,0 +1,142 @@
+"""The command line: which flags each command takes, and what its end means to the shell.
+
+What the commands do is in `dlm_lsp.commands`. Whatever goes wrong on purpose ends as one sentence on standard error,
+with exit code 1 for nothing to show, 2 for a usage error, 3 for the model or the device, and 130 for Ctrl-C.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from dlm_lsp import __version__
+from dlm_lsp.commands import flags
+from dlm_lsp.errors import DlmLspError
+from dlm_model.errors import ModelError
+
+PROGRAM = "dlm-lsp"
+_MODEL_EXIT_CODE = 3
+_INTERRUPTED_EXIT_CODE = 130
+
+app = typer.Typer(
+    help="Fill the hole at your cursor with a diffusion language model that runs on your own machine.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        code = app(list(arguments), standalone_mode=False, prog_name=PROGRAM)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        return _complain(error.format_message(), error.exit_code)
+    except DlmLspError as error:
+        return _complain(str(error), error.exit_code)
+    except ModelError as error:
+        return _complain(str(error), _MODEL_EXIT_CODE)
+    except KeyboardInterrupt:
+        return _INTERRUPTED_EXIT_CODE
+    except BrokenPipeError:
+        # The reader has gone: nothing may be flushed into the broken pipe when Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return int(code or 0)
+
+
+def _complain(message: str, code: int) -> int:
+    sentence = " ".join(message.splitlines())
+    sys.stderr.write(f"{PROGRAM}: {sentence}{'' if sentence.endswith('.') else '.'}\n")
+    return code
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        sys.stdout.write(f"{PROGRAM} {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options that go before any command."""
+
+
+@app.command()
+def infill(
+    target: flags.TargetArgument,
+    *,
+    function: flags.Function = None,
+    span: flags.Range = None,
+    stdin_filename: flags.StdinFilename = None,
+    steps: flags.Steps = None,
+    schedule: flags.ScheduleFlag = None,
+    selection: flags.SelectionFlag = None,
+    threshold: flags.Threshold = None,
+    deadline_ms: flags.DeadlineMs = None,
+    n: flags.NumCandidates = None,
+    seed: flags.Seed = None,
+    temperature: flags.Temperature = None,
+    refresh_interval: flags.RefreshInterval = None,
+    model: flags.Model = None,
+    device: flags.Device = None,
+    as_json: flags.AsJson = False,
+    as_diff: flags.AsDiff = False,
+    in_place: flags.InPlace = False,
+    watch: flags.Watch = False,
+) -> None:
+    """Fill one hole and print the text that goes into it."""
+    from dlm_lsp.commands.infill import Output, run_infill  # noqa: PLC0415
+    from dlm_lsp.commands.settings import load_settings, override  # noqa: PLC0415
+    from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
+
+    output = Output(as_json=as_json, as_diff=as_diff, in_place=in_place, watch=watch)
+    decoder_flags = {
+        "--steps": steps,
+        "--schedule": schedule,
+        "--selection": selection,
+        "--threshold": threshold,
+        "--deadline-ms": deadline_ms,
+        "--n": n,
+        "--seed": seed,
+        "--temperature": temperature,
+        "--refresh-interval": refresh_interval,
+    }
+    settings = override(load_settings(), decoder_flags=decoder_flags, model=model, device=device)
+    run_infill(parse_target(target, function=function, span=span), stdin_filename, settings, output)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def serve(
+    context: typer.Context,
+    *,
+    stdio: flags.Stdio = False,
+    tcp: flags.Tcp = False,
+    host: flags.Host = flags.DEFAULT_HOST,
+    port: flags.Port = flags.DEFAULT_PORT,
+    log_file: flags.LogFile = None,
+    verbose: flags.Verbose = 0,
+    client_process_id: flags.ClientProcessId = None,
+) -> None:
+    """Run the language server."""
+    from dlm_lsp.commands.serve import run_serve  # noqa: PLC0415
+
+    run_serve()
+
+
+@app.command()
+def doctor(*, model: flags.Model = None, device: flags.Device = None, as_json: flags.AsJson = False) -> int:
+    """Check everything an infill needs, and time one."""
+    from dlm_lsp.commands.doctor import run_doctor  # noqa: PLC0415
+
+    return run_doctor(model=model, device=device, as_json=as_json)

@@ -1,0 +1,139 @@
+"""The checks of `dlm-lsp doctor`, each a function that yields findings. A failed check keeps no other from running.
+
+Reads and reports; changes nothing, and knows neither terminal nor exit codes.
+"""
+
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+from dlm_lsp.config_files import user_config_path
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import find_function
+from dlm_lsp.infilling import finish, infill
+from dlm_lsp.languages import LANGUAGES, language_for
+from dlm_lsp.options import Settings
+from dlm_model.request import CancelToken, InfillEngine
+
+PACKAGES = ("torch", "safetensors", "tokenizers", "pygls", "lsprotocol", "tree-sitter", "typer", "rich")
+_DRY_RUN = "def add(left: int, right: int) -> int:\n    pass\n"
+
+Status = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding.
+
+    Attributes:
+        name: What was looked at.
+        status: `ok`; `warning`, which is worth knowing; `failed`, which has to be put right.
+        detail: What was found.
+    """
+
+    name: str
+    status: Status
+    detail: str
+
+
+def check_system() -> Iterator[Check]:
+    """Python, operating system and memory."""
+    yield Check("python", "ok", f"{platform.python_version()}, {sys.executable}")
+    yield Check("system", "ok", platform.platform())
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        yield Check("memory", "ok", f"{_gib(memory)}, {os.cpu_count()} processors")
+
+
+def check_packages() -> Iterator[Check]:
+    """The packages that results depend on."""
+    for name in ("dlm-lsp", *PACKAGES):
+        try:
+            yield Check(name, "ok", version(name))
+        except PackageNotFoundError:
+            # A bare checkout runs without being installed; without a dependency it does not.
+            yield Check(name, "warning" if name == "dlm-lsp" else "failed", "not installed")
+
+
+def check_grammars() -> Iterator[Check]:
+    """Every grammar: whether it loads, and parses."""
+    for language in LANGUAGES:
+        name = f"grammar {language.id}"
+        try:
+            Snapshot.parse(f"untitled:{language.id}", language, "\n")
+        except (ImportError, ValueError) as error:
+            yield Check(name, "failed", str(error))
+        else:
+            yield Check(name, "ok", f"{language.grammar_module}, ABI {language.grammar.abi_version}")
+
+
+def check_files(config_problems: tuple[str, ...]) -> Iterator[Check]:
+    """The user's config file, problem by problem, and the folder for logs."""
+    path = user_config_path()
+    yield from (Check("config", "failed", problem) for problem in config_problems)
+    if not config_problems:
+        yield Check("config", "ok", str(path) if path.is_file() else f"{path} (not there: all defaults)")
+    yield Check("logs", "ok", platformdirs.user_log_dir("dlm-lsp", appauthor=False))
+
+
+def check_devices() -> Iterator[Check]:
+    """What torch can compute on."""
+    import torch  # noqa: PLC0415
+
+    if not torch.cuda.is_available():
+        built_for = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
+        yield Check("cuda", "ok", f"none; torch is {built_for}")
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        name = torch.cuda.get_device_name(index)
+        yield Check(f"cuda:{index}", "ok", f"{name}, {_gib(free)} of {_gib(total)} free")
+    yield Check("cpu", "ok", f"{torch.get_num_threads()} threads")
+
+
+def check_model_files(model: str | None) -> Iterator[Check]:
+    """The checkpoint's folder, and size and SHA-256 of its weights; `check_dry_run` is what loads it."""
+    from dlm_model.engine import DEFAULT_CHECKPOINT  # noqa: PLC0415
+
+    folder = DEFAULT_CHECKPOINT if model is None else Path(model).expanduser()
+    yield Check("model", "ok" if folder.is_dir() else "failed", str(folder))
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            yield Check("weights", "ok", f"{file.name}, {file.stat().st_size:,} bytes, sha256 {_sha256(file)}")
+        except OSError as error:
+            yield Check("weights", "failed", f"{file}: {error.strerror}")
+
+
+def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:
+    """One small function, filled as an editor would have it filled.
+
+    Raises:
+        ModelError: the model or the device gave up.
+    """
+    snapshot = Snapshot.parse("untitled:add.py", language_for("add.py", None), _DRY_RUN)
+    hole = find_function(snapshot, "add")
+    drafts = list(infill(engine, snapshot, hole, settings.decode, CancelToken()))
+    first, last = drafts[0], drafts[-1]
+    outcome = "text to show" if finish(snapshot, hole, last) else "nothing to show"
+    yield Check(
+        "dry run",
+        "ok",
+        f"{engine.model_name} on {engine.device}: first draft after {first.elapsed_ms:.0f} ms, "
+        f"{last.step} steps in {last.elapsed_ms:.0f} ms, {outcome}",
+    )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _gib(num_bytes: int) -> str:
+    return f"{num_bytes / (1 << 30):.1f} GiB"

@@ -1,0 +1,93 @@
+"""The flags of `dlm-lsp`, as types for typer: name, help and panel of each. Decoder defaults are read, not restated."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlm_model.request import DecodeOptions, Schedule, Selection
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8765
+
+DECODER_FLAGS = {
+    "--steps": "num_steps",
+    "--schedule": "schedule",
+    "--selection": "selection",
+    "--threshold": "confidence_threshold",
+    "--deadline-ms": "deadline_ms",
+    "--n": "num_candidates",
+    "--seed": "seed",
+    "--temperature": "temperature",
+    "--refresh-interval": "prompt_refresh_interval",
+}
+"""Which field of `DecodeOptions` a flag sets."""
+
+
+def _hole(flag: str, text: str, metavar: str) -> object:
+    return typer.Option(flag, help=text, metavar=metavar, show_default=False, rich_help_panel="Where the hole is")
+
+
+def _decoder(flag: str, text: str) -> object:
+    default = getattr(DecodeOptions(), DECODER_FLAGS[flag])
+    shown = "none" if default is None else str(default)
+    return typer.Option(flag, help=text, show_default=shown, rich_help_panel="Decoder")
+
+
+def _model(flag: str, text: str, default: str) -> object:
+    return typer.Option(flag, help=text, show_default=default, rich_help_panel="Model")
+
+
+def _output(flag: str, text: str) -> object:
+    return typer.Option(flag, help=text, rich_help_panel="Output")
+
+
+def _server(*flags: str, text: str) -> object:
+    return typer.Option(*flags, help=text, rich_help_panel="Server")
+
+
+TargetArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE[:LINE:COL]",
+        help="A file and a cursor, both counted from 1 in characters; - is standard input with a <FILL> marker.",
+        show_default=False,
+    ),
+]
+Function = Annotated[str | None, _hole("--function", "Fill this function's body; Class.method picks a method.", "NAME")]
+Range = Annotated[str | None, _hole("--range", "Replace this range; its end is exclusive.", "L1:C1-L2:C2")]
+StdinFilename = Annotated[str | None, _hole("--stdin-filename", "Tells the language of standard input.", "NAME")]
+
+Steps = Annotated[int | None, _decoder("--steps", "Denoise steps at most: quality against latency.")]
+ScheduleFlag = Annotated[Schedule | None, _decoder("--schedule", "How many positions a step commits.")]
+SelectionFlag = Annotated[Selection | None, _decoder("--selection", "Which positions commit first.")]
+Threshold = Annotated[
+    float | None,
+    _decoder("--threshold", "Probability from which the threshold schedule commits."),
+]
+DeadlineMs = Annotated[float | None, _decoder("--deadline-ms", "Stop after this long and take the best draft.")]
+NumCandidates = Annotated[int | None, _decoder("--n", "Alternatives decoded together.")]
+Seed = Annotated[int | None, _decoder("--seed", "Same seed, same text.")]
+Temperature = Annotated[float | None, _decoder("--temperature", "0 is greedy; above it samples.")]
+RefreshInterval = Annotated[
+    int | None,
+    _decoder("--refresh-interval", "Steps between prompt recomputations; 1 is exact."),
+]
+
+Model = Annotated[str | None, _model("--model", "A checkpoint folder.", "the packaged weights")]
+Device = Annotated[str | None, _model("--device", "cpu, cuda, cuda:1, …", "auto")]
+
+AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
+AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]
+InPlace = Annotated[bool, _output("--in-place", "Write the file, atomically, and print nothing.")]
+Watch = Annotated[bool, _output("--watch", "Show the canvas sharpening on standard error.")]
+
+Stdio = Annotated[bool, _server("--stdio", text="Speak over standard input and output (the default).")]
+Tcp = Annotated[bool, _server("--tcp", text="Listen on a TCP port instead.")]
+Host = Annotated[str, _server("--host", text="Address to listen on.")]
+Port = Annotated[int, _server("--port", text="Port to listen on; 0 takes a free one.")]
+LogFile = Annotated[Path | None, _server("--log-file", text="Write the log there.")]
+Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log more; twice for everything.")]
+ClientProcessId = Annotated[
+    int | None, _server("--clientProcessId", text="Leave when this process ends (editors pass it).")
+]

@@ -1,0 +1,191 @@
+"""`dlm-lsp infill`: one hole of one file, from the words of the command line to text on standard output."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import FrameType
+
+from rich.console import Console
+
+from dlm_lsp.commands.loading import load_engine
+from dlm_lsp.commands.rendering import apply_fill, render_diff, render_json, summarize
+from dlm_lsp.commands.sources import Source, read_source, read_stdin, write_in_place
+from dlm_lsp.commands.targets import Target, cut_marker, locate
+from dlm_lsp.commands.watch import Canvas, DraftView, StepCounter
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageError
+from dlm_lsp.exclusions import exclusion_reason, secret_reason
+from dlm_lsp.holes import Hole
+from dlm_lsp.infilling import RankedFill, finish, infill
+from dlm_lsp.languages import language_for
+from dlm_lsp.options import Settings
+from dlm_model.request import CancelToken, Draft, InfillEngine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What to do with the fill; without any of these, it is printed alone.
+
+    Attributes:
+        as_json: Print one JSON object.
+        as_diff: Print a unified diff.
+        in_place: Write the file, print nothing.
+        watch: Show the canvas sharpening on standard error.
+    """
+
+    as_json: bool = False
+    as_diff: bool = False
+    in_place: bool = False
+    watch: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse two formats for one stream.
+
+        Raises:
+            UsageError: JSON and a diff at once.
+        """
+        if self.as_json and self.as_diff:
+            raise UsageError("--json and --diff both want standard output; give one of them.")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A hole in a document, ready for an engine."""
+
+    source: Source
+    snapshot: Snapshot
+    hole: Hole
+
+
+def run_infill(target: Target, stdin_filename: str | None, settings: Settings, output: Output) -> None:
+    """Fill one hole and put the result where `output` says.
+
+    Raises:
+        DlmLspError: the target, the document or the output is not usable, or there is nothing to show.
+        ModelError: the model or the device is not usable.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    if output.in_place and target.is_stdin:
+        raise UsageError("--in-place needs a file; standard input cannot be written.")
+    work = open_work(target, stdin_filename, settings)
+    console = Console(stderr=True)
+    engine = load_engine(settings.model, settings.device, console)
+    draft = fill(engine, work, settings, make_view(console, work, output))
+    report(engine, work, draft, output, with_candidates=settings.decode.num_candidates > 1)
+
+
+def open_work(target: Target, stdin_filename: str | None, settings: Settings) -> Work:
+    """Read the document and find the hole; no model is needed for it.
+
+    Raises:
+        UsageError: the file, the position, the function or the marker is not there.
+        UnsupportedLanguageError: no grammar for the file.
+        UnreadableDocumentError: binary, not UTF-8, too large, or kept out of prompts.
+    """
+    if target.is_stdin and stdin_filename is None:
+        raise UsageError("Reading standard input needs --stdin-filename NAME, whose suffix tells the language.")
+    if not target.is_stdin and stdin_filename is not None:
+        raise UsageError("--stdin-filename goes with -, which reads standard input.")
+    max_chars = settings.max_document_chars
+    if stdin_filename is None:
+        source = read_source(target.path, max_chars=max_chars)
+    else:
+        source = read_stdin(stdin_filename, max_chars=max_chars)
+    language = language_for(source.name, None)
+    _refuse_excluded(source, language.id, settings)
+    text, marker = cut_marker(source.text) if target.needs_marker else (source.text, None)
+    snapshot = Snapshot.parse(source.uri, language, text)
+    return Work(source, snapshot, locate(target, snapshot, source.name, marker))
+
+
+def fill(engine: InfillEngine, work: Work, settings: Settings, view: DraftView) -> Draft:
+    """Denoise the hole while a view shows the drafts.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, after the engine has stopped.
+        RequestError: the request does not fit the model's context.
+    """
+    cancel = CancelToken()
+    drafts = infill(
+        engine, work.snapshot, work.hole, settings.decode, cancel, max_prompt_tokens=settings.max_prompt_tokens
+    )
+    with _cancelled_by_ctrl_c(cancel), view:
+        for draft in drafts:
+            view.show(draft)
+    if draft.finish_reason == "cancelled":
+        raise KeyboardInterrupt
+    return draft
+
+
+def report(engine: InfillEngine, work: Work, draft: Draft, output: Output, *, with_candidates: bool) -> None:
+    """Put the best fill where it was asked for.
+
+    Raises:
+        NothingToShowError: the model has nothing for this hole (JSON is printed all the same).
+        UsageError: the file changed meanwhile, or cannot be written.
+    """
+    fills = finish(work.snapshot, work.hole, draft)
+    if fills and output.in_place:
+        write_in_place(work.source, apply_fill(work.snapshot.text, fills[0].fill))
+    _print(engine, work, draft, fills, output, with_candidates=with_candidates)
+    if not fills:
+        raise NothingToShowError(f"The model has nothing to show for this hole in {work.source.name}.")
+
+
+def make_view(console: Console, work: Work, output: Output) -> DraftView:
+    """The canvas for `--watch`, a spinner otherwise."""
+    if not output.watch:
+        return StepCounter("denoising", console=console)
+    text, hole = work.snapshot.text, work.hole
+    return Canvas(console, prefix=text[: hole.start], suffix=text[hole.end :])
+
+
+def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> None:
+    # What switches automatic completions off does not bind somebody who names the file.
+    asked = replace(settings, enabled=True, disabled_languages=())
+    reason = secret_reason(source.name) or exclusion_reason(source.name, language_id, len(source.text), asked)
+    if reason:
+        raise UnreadableDocumentError(f"{source.name} is not filled: {reason}.")
+
+
+def _print(
+    engine: InfillEngine,
+    work: Work,
+    draft: Draft,
+    fills: tuple[RankedFill, ...],
+    output: Output,
+    *,
+    with_candidates: bool,
+) -> None:
+    if output.as_json:
+        _write_line(render_json(engine, draft, fills, with_candidates=with_candidates))
+    if not fills:
+        return
+    if output.as_diff:
+        after = apply_fill(work.snapshot.text, fills[0].fill)
+        sys.stdout.write(render_diff(work.source.name, work.snapshot.text, after))
+    elif not output.as_json and not output.in_place:
+        _write_line(fills[0].fill.text)
+    if sys.stderr.isatty() or output.watch:
+        sys.stderr.write(f"dlm-lsp: {summarize(engine, draft, fills[0])}\n")
+
+
+def _write_line(text: str) -> None:
+    sys.stdout.write(text if text.endswith(("\n", "\r")) else f"{text}\n")
+
+
+@contextmanager
+def _cancelled_by_ctrl_c(cancel: CancelToken) -> Iterator[None]:
+    """Turn the first Ctrl-C into a cancel; a second one interrupts at once."""
+
+    def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
+        cancel.cancel()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    previous = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,87 @@
+"""A finished fill as text for standard output: JSON, a unified diff, or one line about it for people.
+
+Knows no terminal and writes nothing.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dlm_lsp.infilling import RankedFill
+from dlm_lsp.positions import LineIndex
+from dlm_lsp.presentation import Fill
+from dlm_model.request import Draft, InfillEngine
+
+
+def apply_fill(text: str, fill: Fill) -> str:
+    """The document with the fill in it."""
+    return text[: fill.start] + fill.text + text[fill.end :]
+
+
+def render_json(engine: InfillEngine, draft: Draft, fills: Sequence[RankedFill], *, with_candidates: bool) -> str:
+    """One JSON object on one line; without a fill its text is empty.
+
+    Args:
+        engine: For the model's and the device's names.
+        draft: The last one.
+        fills: Best first; may be empty.
+        with_candidates: Add every alternative, best first.
+    """
+    best = fills[0] if fills else None
+    num_tokens = best.candidate.num_tokens if best else 0
+    result: dict[str, Any] = {
+        "text": best.fill.text if best else "",
+        "finish_reason": draft.finish_reason,
+        "parse_valid": best.fill.parse_valid if best else False,
+        "num_steps": draft.step,
+        "num_forwards": draft.num_forwards,
+        "num_tokens": num_tokens,
+        "elapsed_ms": round(draft.elapsed_ms, 1),
+        "tokens_per_second": round(tokens_per_second(num_tokens, draft.elapsed_ms), 1),
+        "model": engine.model_name,
+        "device": engine.device,
+        "confidence": round(best.candidate.confidence, 4) if best else 0.0,
+    }
+    if with_candidates:
+        result["candidates"] = [_candidate(ranked) for ranked in fills]
+    return json.dumps(result, ensure_ascii=False)
+
+
+def _candidate(ranked: RankedFill) -> dict[str, Any]:
+    return {
+        "text": ranked.fill.text,
+        "parse_valid": ranked.fill.parse_valid,
+        "num_tokens": ranked.candidate.num_tokens,
+        "confidence": round(ranked.candidate.confidence, 4),
+    }
+
+
+def render_diff(name: str, before: str, after: str) -> str:
+    """A unified diff that `patch` and `git apply` accept; every line keeps its own ending."""
+    lines = difflib.unified_diff(list(_lines(before)), list(_lines(after)), f"a/{name}", f"b/{name}")
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def summarize(engine: InfillEngine, draft: Draft, best: RankedFill) -> str:
+    """One line for people: how much came out, how fast, and whether it parses."""
+    num_tokens = best.candidate.num_tokens
+    speed = tokens_per_second(num_tokens, draft.elapsed_ms)
+    validity = "parses" if best.fill.parse_valid else "does not parse"
+    return (
+        f"{num_tokens} tokens in {draft.step} steps, {draft.elapsed_ms:.0f} ms ({speed:.1f} tokens/s), "
+        f"confidence {best.candidate.confidence:.2f}, {validity} · {engine.model_name} on {engine.device}"
+    )
+
+
+def tokens_per_second(num_tokens: int, elapsed_ms: float) -> float:
+    """Throughput; 0 when no time has passed."""
+    return num_tokens * 1000 / elapsed_ms if elapsed_ms > 0 else 0.0
+
+
+def _lines(text: str) -> Iterator[str]:
+    index = LineIndex(text)
+    starts = [index.line_start(line) for line in range(index.num_lines)]
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        if start < end:
+            yield text[start:end]

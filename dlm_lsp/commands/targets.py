@@ -1,0 +1,165 @@
+"""Where the hole is, as people write it: `FILE:LINE:COL`, `--function NAME`, `--range L1:C1-L2:C2`, `<FILL>`.
+
+Lines and columns are 1-based and count characters (code points), as compilers print them. Knows no files: it parses
+words and looks them up in a snapshot.
+"""
+
+import re
+from dataclasses import dataclass
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.errors import UsageError
+from dlm_lsp.holes import Hole, find_function, find_hole, range_hole
+from dlm_lsp.positions import LineIndex
+
+STDIN = "-"
+MARKER = "<FILL>"
+
+_POINT = r"(\d+):(\d+)"
+# Greedy, so that only the last two numbers count: C:\code\a.py:3:7 and odd:name.py:3:7 keep their colons.
+_FILE_AND_POINT = re.compile(rf"(.+):{_POINT}", re.DOTALL)
+_RANGE = re.compile(rf"{_POINT}-{_POINT}")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place between two characters; line and column count from 1."""
+
+    line: int
+    column: int
+
+    def __post_init__(self) -> None:
+        """Refuse what no editor shows.
+
+        Raises:
+            UsageError: a zero.
+        """
+        if self.line < 1 or self.column < 1:
+            raise UsageError(f"{self} is not a position: lines and columns count from 1.")
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which file, and where in it. At most one of `point`, `function` and `span` is set; none means a marker.
+
+    Attributes:
+        path: The file as it was written, or `-`.
+        point: The cursor.
+        function: A function whose body is the hole; `Class.method` picks a method.
+        span: Two points, the second exclusive.
+    """
+
+    path: str
+    point: Point | None = None
+    function: str | None = None
+    span: tuple[Point, Point] | None = None
+
+    @property
+    def is_stdin(self) -> bool:
+        """Whether the text comes from standard input."""
+        return self.path == STDIN
+
+    @property
+    def needs_marker(self) -> bool:
+        """Whether only a `<FILL>` in the text says where the hole is."""
+        return self.point is None and self.function is None and self.span is None
+
+
+def parse_target(target: str, *, function: str | None = None, span: str | None = None) -> Target:
+    """Read the command line's three ways of naming a hole.
+
+    Args:
+        target: `FILE:LINE:COL`, `FILE`, or `-`.
+        function: Value of `--function`.
+        span: Value of `--range`.
+
+    Raises:
+        UsageError: malformed, more than one way, or none where the file is not standard input.
+    """
+    match = _FILE_AND_POINT.fullmatch(target)
+    path, point = (match[1], Point(int(match[2]), int(match[3]))) if match else (target, None)
+    parsed = Target(path, point, function, parse_range(span) if span is not None else None)
+    if sum(way is not None for way in (point, function, span)) > 1:
+        raise UsageError("Give one of FILE:LINE:COL, --function and --range, not several.")
+    if parsed.needs_marker and not parsed.is_stdin:
+        raise UsageError(f"Say where in {target} the hole is: FILE:LINE:COL, --function NAME or --range L1:C1-L2:C2.")
+    return parsed
+
+
+def parse_range(text: str) -> tuple[Point, Point]:
+    """Read `L1:C1-L2:C2`; the second point is exclusive.
+
+    Raises:
+        UsageError: malformed, or the end lies before the start.
+    """
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"--range takes L1:C1-L2:C2, got {text!r}.")
+    line, column, end_line, end_column = (int(number) for number in match.groups())
+    start, end = Point(line, column), Point(end_line, end_column)
+    if (end.line, end.column) < (start.line, start.column):
+        raise UsageError(f"--range {text} ends before it starts.")
+    return start, end
+
+
+def cut_marker(text: str) -> tuple[str, int]:
+    """Take the one `<FILL>` out of a text.
+
+    Returns:
+        The text without it, and the offset where it stood.
+
+    Raises:
+        UsageError: no marker, or more than one.
+    """
+    before, marker, after = text.partition(MARKER)
+    if not marker:
+        raise UsageError(f"Standard input has no {MARKER} marker, which says where the hole is.")
+    if MARKER in after:
+        raise UsageError(f"Standard input has {text.count(MARKER)} {MARKER} markers; one hole is filled at a time.")
+    return before + after, len(before)
+
+
+def offset_of(lines: LineIndex, point: Point, name: str) -> int:
+    """The character offset of a point; the place after a line's last character counts as inside.
+
+    Args:
+        lines: Of the text.
+        point: Where.
+        name: The file, for the message.
+
+    Raises:
+        UsageError: outside the text.
+    """
+    if point.line > lines.num_lines:
+        raise UsageError(f"{name} has {lines.num_lines} lines, so {point} is outside.")
+    start = lines.line_start(point.line - 1)
+    length = lines.line_end(point.line - 1) - start
+    if point.column > length + 1:
+        raise UsageError(f"Line {point.line} of {name} has {length} characters, so {point} is outside.")
+    return start + point.column - 1
+
+
+def locate(target: Target, snapshot: Snapshot, name: str, marker: int | None) -> Hole:
+    """Find the hole that a target names.
+
+    Args:
+        target: What was asked for.
+        snapshot: The document, without its marker.
+        name: The file, for messages.
+        marker: Offset where the marker stood, when the target needs one.
+
+    Raises:
+        UsageError: a position outside the text, or a function that is not there.
+    """
+    if target.function is not None:
+        return find_function(snapshot, target.function)
+    if target.span is not None:
+        start, end = (offset_of(snapshot.lines, point, name) for point in target.span)
+        return range_hole(snapshot, start, end)
+    if target.point is not None:
+        return find_hole(snapshot, offset_of(snapshot.lines, target.point, name))
+    assert marker is not None, "a target without a place needs a marker"
+    return find_hole(snapshot, marker)

@@ -1,0 +1,95 @@
+"""What a person sees on standard error while a hole is filled: a spinner, or the canvas as it sharpens.
+
+Only drafts come in. Where standard error is no terminal, nothing moves: `--watch` leaves one closing line.
+"""
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.status import Status
+from rich.text import Text
+
+from dlm_model.request import Draft, Piece
+
+_STYLES = {"committed": "bold green", "guessed": "italic yellow", "masked": "dim"}
+_MASK = "░"
+
+
+class DraftView(Protocol):
+    """Something that shows drafts; a context manager, so that the terminal is always given back."""
+
+    def __enter__(self) -> Self:
+        """Start showing."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Give the terminal back."""
+
+    def show(self, draft: Draft) -> None:
+        """Show one draft in place of the one before."""
+
+
+class StepCounter(Status):
+    """A spinner that counts steps; silent where there is no terminal."""
+
+    def show(self, draft: Draft) -> None:
+        """Say how far the denoising is."""
+        self.update(caption(draft))
+
+
+class Canvas:
+    """The text between its surroundings: committed, guessed and still masked places in different styles.
+
+    Attributes:
+        prefix: Text left of the hole; its last line is shown.
+        suffix: Text right of the hole; its first line is shown.
+    """
+
+    def __init__(self, console: Console, *, prefix: str, suffix: str) -> None:
+        self.prefix = prefix[prefix.rfind("\n") + 1 :]
+        self.suffix = suffix.partition("\n")[0]
+        self._console = console
+        self._is_live = console.is_terminal and not console.is_dumb_terminal
+        self._live = Live(console=console, auto_refresh=False)
+        self._last: Draft | None = None
+
+    def __enter__(self) -> Self:
+        if self._is_live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._is_live:
+            self._live.stop()
+        elif self._last is not None:
+            self._console.print(caption(self._last), soft_wrap=True)
+
+    def show(self, draft: Draft) -> None:
+        """Repaint the canvas with one draft."""
+        self._last = draft
+        if self._is_live:
+            self._live.update(self.render(draft), refresh=True)
+
+    def render(self, draft: Draft) -> RenderableType:
+        """The canvas and a line below it."""
+        pieces = ((_visible(piece), _STYLES[piece.state]) for piece in draft.pieces)
+        text = Text.assemble((self.prefix, "dim"), *pieces, (self.suffix, "dim"))
+        return Group(text, Text(caption(draft), style="dim"))
+
+
+def caption(draft: Draft) -> str:
+    """Step, time and how much is decided, in one line."""
+    num_committed = sum(piece.num_tokens for piece in draft.pieces if piece.state == "committed")
+    return (
+        f"step {draft.step}/{draft.num_steps} · {draft.elapsed_ms:.0f} ms · "
+        f"{num_committed}/{draft.num_tokens} tokens committed"
+    )
+
+
+def _visible(piece: Piece) -> str:
+    return _MASK * piece.num_tokens if piece.state == "masked" else piece.text

@@ -1,0 +1,119 @@
+"""Everything a person can get wrong: one sentence on standard error, the right exit code, standard output empty."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dlm_model.errors import CheckpointError
+from tests.dlm_lsp.commands.command_line import CommandLine
+
+USAGE, MODEL = 2, 3
+STDIN = ["infill", "-", "--stdin-filename", "x.py"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("ok.py").write_text("def add(left, right):\n    pass\n")
+    Path("binary.py").write_bytes(b"\x7fELF\0\0")
+    Path("latin.py").write_bytes(b"# caf\xe9\n")
+    Path("notes.xyz").write_text("notes\n")
+    Path("secrets.py").write_text("TOKEN = 1\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["infill", "absent.py:1:1"], "Cannot read absent.py: No such file or directory."),
+        (["infill", "config:1:1"], "config is a directory, not a file."),
+        (["infill", "ok.py/x.py:1:1"], "Cannot read ok.py/x.py: Not a directory."),
+        (["infill", "a\0b.py:1:1"], "Cannot read a\0b.py: embedded null byte."),
+        (["infill", "ok.py:9:1"], "ok.py has 3 lines, so 9:1 is outside."),
+        (["infill", "ok.py:2:99"], "Line 2 of ok.py has 8 characters, so 2:99 is outside."),
+        (["infill", "ok.py:0:1"], "0:1 is not a position: lines and columns count from 1."),
+        (["infill", "ok.py", "--range", "1:1-9:9"], "ok.py has 3 lines, so 9:9 is outside."),
+        (["infill", "ok.py", "--range", "nonsense"], "--range takes L1:C1-L2:C2, got 'nonsense'."),
+        (
+            ["infill", "ok.py"],
+            "Say where in ok.py the hole is: FILE:LINE:COL, --function NAME or --range L1:C1-L2:C2.",
+        ),
+        (["infill", "binary.py:1:1"], "binary.py is binary."),
+        (["infill", "latin.py:1:1"], "latin.py is not UTF-8 (byte 0xe9 in line 1)."),
+        (["infill", "ok.py:1:1", "--json", "--diff"], "--json and --diff both want standard output; give one of them."),
+        (["infill", "ok.py:1:1", "--steps", "0"], "--steps must be 1 or more, got 0."),
+        (["infill", "ok.py:1:1", "--threshold", "2"], "--threshold must be in (0, 1], got 2.0."),
+        (["infill", "ok.py:1:1", "--n", "9"], "--n must be from 1 to 8, got 9."),
+        (["infill", "ok.py:1:1", "--deadline-ms", "0"], "--deadline-ms must be above 0, got 0.0."),
+        (["infill", "-"], "Reading standard input needs --stdin-filename NAME, whose suffix tells the language."),
+        (
+            ["infill", "ok.py:1:1", "--stdin-filename", "x.py"],
+            "--stdin-filename goes with -, which reads standard input.",
+        ),
+        ([*STDIN, "--in-place"], "--in-place needs a file; standard input cannot be written."),
+        (STDIN, "Standard input has no <FILL> marker, which says where the hole is."),
+        (["infill", "ok.py:1:1", "--bad"], "No such option: --bad."),
+        (["infill"], "Missing argument 'FILE[:LINE:COL]'."),
+        (["nonsense"], "No such command 'nonsense'."),
+        ([], "Missing command."),
+    ],
+)
+def test_usage_errors(command_line: CommandLine, arguments: Sequence[str], sentence: str) -> None:
+    assert command_line(*arguments) == (USAGE, "", f"dlm-lsp: {sentence}\n")
+    assert command_line.loaded == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "beginning"),
+    [
+        (["infill", "notes.xyz:1:1"], "No grammar for .xyz"),
+        (["infill", "secrets.py:1:1"], "secrets.py is not filled: files named like secrets.*"),
+        (["infill", "ok.py", "--function", "absent"], ""),
+        (["infill", "ok.py:1:1", "--steps", "many"], "Invalid value for '--steps'"),
+        (["infill", "ok.py:1:1", "--schedule", "slow"], "Invalid value for '--schedule'"),
+    ],
+)
+def test_usage_errors_in_the_words_of_others(
+    command_line: CommandLine, arguments: Sequence[str], beginning: str
+) -> None:
+    code, stdout, stderr = command_line(*arguments)
+    assert (code, stdout, command_line.loaded) == (USAGE, "", [])
+    assert stderr.startswith(f"dlm-lsp: {beginning}")
+    assert stderr.count("\n") == 1
+
+
+def test_two_markers(command_line: CommandLine) -> None:
+    code, _, stderr = command_line(*STDIN, stdin=b"<FILL>\n<FILL>\n")
+    assert (code, stderr) == (USAGE, "dlm-lsp: Standard input has 2 <FILL> markers; one hole is filled at a time.\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"num_steps = \n", ":1: Invalid value"),
+        (b"seed = 1\nnum_steps = 0\n", ":2: num_steps must be 1 or more, got 0"),
+        (b"speed = 1\n", ":1: speed is not an option"),
+        (b"\xff", ": not UTF-8 text"),
+    ],
+)
+def test_a_wrong_config_file_is_named_with_its_line(
+    command_line: CommandLine, config_file: Path, content: bytes, complaint: str
+) -> None:
+    config_file.write_bytes(content)
+    code, stdout, stderr = command_line("infill", "ok.py:2:5")
+    assert (code, stdout, stderr) == (USAGE, "", f"dlm-lsp: {config_file}{complaint}.\n")
+
+
+def test_a_config_file_that_cannot_be_opened(command_line: CommandLine, config_file: Path) -> None:
+    config_file.mkdir()
+    code, _, stderr = command_line("infill", "ok.py:2:5")
+    assert (code, stderr) == (USAGE, f"dlm-lsp: {config_file}: Is a directory.\n")
+
+
+def test_a_model_that_cannot_be_loaded(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise CheckpointError("weights/model.safetensors is truncated.")
+
+    monkeypatch.setattr("dlm_lsp.commands.infill.load_engine", fail)
+    assert command_line("infill", "ok.py:2:5") == (MODEL, "", "dlm-lsp: weights/model.safetensors is truncated.\n")

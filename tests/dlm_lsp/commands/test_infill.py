@@ -1,0 +1,131 @@
+"""`dlm-lsp infill` in the test's own process, with a scripted engine."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.dlm_lsp.commands.command_line import CommandLine
+
+SOURCE = "def add(left, right):\n    pass\n\n\ndef twice(value):\n    return add(value, value)\n"
+FILLED = SOURCE.replace("pass", "return left + right")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "sums.py"
+    path.write_bytes(SOURCE.encode())
+    return path
+
+
+def test_the_filled_text_alone_goes_to_stdout(command_line: CommandLine, file: Path) -> None:
+    assert command_line("infill", f"{file}:2:5") == (0, "return left + right\n", "")
+
+
+def test_a_function_is_found_by_name(command_line: CommandLine, file: Path) -> None:
+    assert command_line("infill", str(file), "--function", "add").stdout == "return left + right\n"
+
+
+def test_a_range_is_replaced(command_line: CommandLine, file: Path) -> None:
+    command_line.engine.middles = ["left - right"]
+    outcome = command_line("infill", str(file), "--range", "6:12-6:29", "--in-place")
+    assert outcome == (0, "", "")
+    assert file.read_text() == SOURCE.replace("add(value, value)", "left - right")
+
+
+def test_standard_input_is_filled_at_its_marker(command_line: CommandLine) -> None:
+    stdin = SOURCE.replace("pass", "<FILL>").encode()
+    assert command_line("infill", "-", "--stdin-filename", "x.py", stdin=stdin).stdout == "return left + right\n"
+    assert "<FILL>" not in command_line.engine.requests[0].prefix + command_line.engine.requests[0].suffix
+
+
+def test_json_has_exactly_these_fields(command_line: CommandLine, file: Path) -> None:
+    outcome = command_line("infill", f"{file}:2:5", "--json")
+    assert json.loads(outcome.stdout) == {
+        "text": "return left + right",
+        "finish_reason": "stop",
+        "parse_valid": True,
+        "num_steps": 2,
+        "num_forwards": 3,
+        "num_tokens": 4,
+        "elapsed_ms": 20.0,
+        "tokens_per_second": 200.0,
+        "model": "scripted",
+        "device": "cpu",
+        "confidence": 0.9,
+    }
+
+
+def test_alternatives_that_parse_come_first(command_line: CommandLine, file: Path) -> None:
+    command_line.engine.middles = ["return left +", "return left", "return left", "return right"]
+    result = json.loads(command_line("infill", f"{file}:2:5", "--json", "--n", "4").stdout)
+    assert [candidate["text"] for candidate in result["candidates"]] == ["return left", "return right", "return left +"]
+    assert [candidate["parse_valid"] for candidate in result["candidates"]] == [True, True, False]
+    assert result["text"] == "return left"
+    assert command_line.engine.options[0].num_candidates == 4
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_the_diff_applies(
+    command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newline: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sums.py").write_bytes(SOURCE.replace("\n", newline).rstrip().encode())
+    command_line.engine.middles = ["return left + right"]
+    Path("change.diff").write_bytes(command_line("infill", "sums.py:2:5", "--diff").stdout.encode())
+    subprocess.run(["git", "apply", "change.diff"], check=True, timeout=30)
+    assert Path("sums.py").read_bytes() == FILLED.replace("\n", newline).rstrip().encode()
+
+
+def test_in_place_keeps_line_endings_and_byte_order_mark(command_line: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "sums.py"
+    file.write_bytes(("\ufeff" + SOURCE.replace("\n", "\r\n")).encode())
+    command_line.engine.middles = ["total = left + right\nreturn total"]
+    assert command_line("infill", f"{file}:2:5", "--in-place") == (0, "", "")
+    expected = SOURCE.replace("pass", "total = left + right\n    return total").replace("\n", "\r\n")
+    assert file.read_bytes() == ("\ufeff" + expected).encode()
+
+
+def test_nothing_to_show_exits_with_1_and_leaves_the_file(command_line: CommandLine, file: Path) -> None:
+    command_line.engine.middles = [""]
+    code, stdout, stderr = command_line("infill", f"{file}:2:5", "--in-place")
+    assert (code, stdout) == (1, "")
+    assert stderr.startswith("dlm-lsp: The model has nothing to show")
+    assert file.read_text() == SOURCE
+    assert json.loads(command_line("infill", f"{file}:2:5", "--json").stdout)["text"] == ""
+
+
+def test_ctrl_c_stops_the_engine_and_prints_nothing(command_line: CommandLine, file: Path) -> None:
+    steps = []
+
+    def interrupt(step: int) -> None:
+        steps.append(step)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    command_line.engine.on_step = interrupt
+    assert command_line("infill", f"{file}:2:5", "--in-place") == (130, "", "")
+    assert steps == [0]
+    assert file.read_text() == SOURCE
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_watch_leaves_one_line_where_there_is_no_terminal(command_line: CommandLine, file: Path) -> None:
+    code, stdout, stderr = command_line("infill", f"{file}:2:5", "--watch")
+    assert (code, stdout) == (0, "return left + right\n")
+    assert "\x1b" not in stderr
+    assert "step 2/" in stderr
+
+
+def test_flags_overrule_the_config_file(command_line: CommandLine, file: Path, config_file: Path) -> None:
+    config_file.write_text("num_steps = 7\nseed = 3\nmodel = '/somewhere'\n")
+    flags = ["--steps", "9", "--schedule", "cosine", "--selection", "margin", "--threshold", "0.5"]
+    more = ["--deadline-ms", "100", "--temperature", "0.3", "--refresh-interval", "2", "--device", "cuda:7"]
+    command_line("infill", f"{file}:2:5", *flags, *more)
+    options = command_line.engine.options[0]
+    assert (options.num_steps, options.seed, options.schedule, options.selection) == (9, 3, "cosine", "margin")
+    assert (options.confidence_threshold, options.deadline_ms, options.temperature) == (0.5, 100, 0.3)
+    assert options.prompt_refresh_interval == 2
+    assert command_line.loaded == [("/somewhere", "cuda:7")]

@@ -1,0 +1,39 @@
+import io
+
+from rich.console import Console
+
+from dlm_lsp.commands.watch import Canvas
+from dlm_model.request import Draft, Piece
+
+DRAFT = Draft(
+    (Piece("return ", "committed", 0.9, 1), Piece("left", "guessed", 0.4, 1), Piece("", "masked", 0.0, 3)),
+    step=2,
+    num_steps=8,
+    num_forwards=3,
+    elapsed_ms=41.6,
+)
+
+
+def shown(*, is_terminal: bool) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=is_terminal, color_system="standard", width=80)
+    with Canvas(console, prefix="def f():\n    ", suffix="  # why\nafter\n") as canvas:
+        canvas.show(DRAFT)
+    return stream.getvalue()
+
+
+def test_the_three_states_look_different_between_their_surroundings() -> None:
+    painted = shown(is_terminal=True)
+    committed, guessed, masked = "\x1b[1;32mreturn \x1b[0m", "\x1b[3;33mleft\x1b[0m", "\x1b[2m░░░\x1b[0m"
+    assert f"\x1b[2m    \x1b[0m{committed}{guessed}{masked}\x1b[2m  # why\x1b[0m" in painted
+    assert "step 2/8 · 42 ms · 1/5 tokens committed" in painted
+    assert "after" not in painted
+
+
+def test_the_cursor_comes_back() -> None:
+    painted = shown(is_terminal=True)
+    assert painted.rindex("\x1b[?25h") > painted.rindex("\x1b[?25l")
+
+
+def test_without_a_terminal_one_line_remains() -> None:
+    assert shown(is_terminal=False) == "step 2/8 · 42 ms · 1/5 tokens committed\n"
