@@ -1,0 +1,234 @@
+"""The part of a document that matters to one place in it, parsed as it would be after an edit.
+
+A parse of a whole file takes milliseconds, and finding and judging one fill needs several. An excerpt is much smaller:
+the definition around the place and its neighbours, between the opening and the closing lines of the classes and
+namespaces they stand in. Nothing else of the document takes part.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from tree_sitter import Node
+
+from dlm_lsp.documents import Snapshot, SourceText
+from dlm_lsp.languages import Language
+
+MAX_NEIGHBOUR_BYTES = 8192  # a larger definition after the place costs more to parse than it can tell
+
+
+class Edit(NamedTuple):
+    """Replace `[start, end)` of the document, in character offsets, by a text."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Container(NamedTuple):
+    """A class, namespace or the like that an excerpt stands in; byte offsets into the document.
+
+    Attributes:
+        start: First byte, decorators and indentation included.
+        opened: Just after what opens the members: a brace, a colon, or a preprocessor line.
+        closing: First byte of what closes them; equal to `end` where nothing does.
+        end: Just after the last byte.
+        members: The nodes side by side in it.
+    """
+
+    start: int
+    opened: int
+    closing: int
+    end: int
+    members: list[Node]
+
+
+@dataclass(frozen=True, eq=False)
+class ParsedExcerpt:
+    """An excerpt's syntax tree after one edit.
+
+    Attributes:
+        source: What was parsed.
+        root: Root of its tree; byte offsets into `source`.
+        num_errors: ERROR and MISSING nodes.
+        edit: The edit that was made.
+        shift: Character offset in the document minus character offset in `source`, before the edit.
+    """
+
+    source: SourceText
+    root: Node
+    num_errors: int
+    edit: Edit
+    shift: int
+
+    @property
+    def _growth(self) -> int:
+        return len(self.edit.text) - (self.edit.end - self.edit.start)
+
+    def to_byte(self, offset: int) -> int:
+        """The place of a document offset in the tree; an offset inside the edited range is where the edit begins."""
+        if offset >= self.edit.end and offset > self.edit.start:
+            offset += self._growth
+        elif offset > self.edit.start:
+            offset = self.edit.start
+        return self.source.to_byte(offset - self.shift)
+
+    def to_offset(self, byte: int) -> int:
+        """The document offset of a place in the tree; a place inside the edit is where the edited range begins."""
+        offset = self.source.to_offset(byte) + self.shift
+        if offset <= self.edit.start:
+            return offset
+        is_after = offset >= self.edit.start + len(self.edit.text)
+        return offset - self._growth if is_after else self.edit.start
+
+    def text_of(self, node: Node) -> str:
+        """The text of a node."""
+        return self.source.encoded[node.start_byte : node.end_byte].decode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True, eq=False)
+class Excerpt:
+    """What of a document is parsed again to judge an edit.
+
+    Attributes:
+        snapshot: The document.
+        containers: What the excerpt stands in, outermost first.
+        start: Character offset at which the part taken from the document begins.
+        end: Where it ends.
+    """
+
+    snapshot: Snapshot
+    containers: tuple[Container, ...]
+    start: int
+    end: int
+
+    @classmethod
+    def around(cls, snapshot: Snapshot, start: int, end: int) -> Self:
+        """The excerpt in which `[start, end)` may be edited."""
+        start_byte, end_byte = snapshot.to_byte(start), snapshot.to_byte(end)
+        containers: list[Container] = []
+        members = snapshot.tree.root_node.named_children
+        while container := _container_at(snapshot, members, start_byte, end_byte):
+            containers.append(container)
+            members = container.members
+        floor = containers[-1].opened if containers else 0
+        ceiling = next((c.closing for c in reversed(containers) if c.closing < c.end), len(snapshot.encoded))
+        first, last = _neighbourhood(snapshot.language, members, start_byte, end_byte)
+        taken_start = max(floor, _line_start(snapshot.encoded, min(first, start_byte)))
+        taken_end = min(ceiling, _line_end(snapshot.encoded, max(last, end_byte)))
+        return cls(snapshot, tuple(containers), snapshot.to_offset(taken_start), snapshot.to_offset(taken_end))
+
+    def parse(self, edit: Edit) -> ParsedExcerpt:
+        """Parse the excerpt as it would be after an edit inside `[start, end)`."""
+        text = self.snapshot.text
+        header = "".join(f"{self._slice(c.start, c.opened)}\n" for c in self.containers)
+        footer = "".join(f"\n{self._slice(c.closing, c.end)}" for c in reversed(self.containers))
+        middle = text[self.start : edit.start] + edit.text + text[edit.end : self.end]
+        source = SourceText(header + middle + footer)
+        root = self.snapshot.language.parse(source.encoded).root_node
+        return ParsedExcerpt(source, root, count_errors(root), edit, self.start - len(header))
+
+    def best(self, edits: Iterable[Edit]) -> ParsedExcerpt:
+        """The first edit that parses without errors, or else the one with the fewest; edits are tried in order.
+
+        Raises:
+            ValueError: no edit was given.
+        """
+        parses: list[ParsedExcerpt] = []
+        for edit in edits:
+            parses.append(self.parse(edit))
+            if parses[-1].num_errors == 0:
+                return parses[-1]
+        return min(parses, key=lambda parsed: parsed.num_errors)
+
+    def _slice(self, start_byte: int, end_byte: int) -> str:
+        return self.snapshot.encoded[start_byte:end_byte].decode("utf-8", "surrogatepass")
+
+
+def count_errors(node: Node) -> int:
+    """ERROR and MISSING nodes at and below a node; parts without any are not visited."""
+    if not node.has_error:
+        return 0
+    own = int(node.is_error or node.is_missing)
+    return own + sum(count_errors(child) for child in node.children)
+
+
+def unwrapped(language: Language, node: Node) -> Node:
+    """The definition inside decorators, an export, or a template head."""
+    while node.type in language.wrappers and node.named_children:
+        node = node.named_children[-1]
+    return node
+
+
+def opened_at(definition: Node, body: Node) -> int:
+    """The byte just after what opens a body: its brace, or the colon before it."""
+    if body.child_count and body.children[0].type == "{":
+        return body.children[0].end_byte
+    colons = [
+        child.end_byte for child in definition.children if child.type == ":" and child.end_byte <= body.start_byte
+    ]
+    return colons[-1] if colons else body.start_byte
+
+
+def _container_at(snapshot: Snapshot, members: list[Node], start: int, end: int) -> Container | None:
+    """The container among some members that `[start, end)` lies in; byte offsets."""
+    language = snapshot.language
+    index = bisect_right(members, start, key=lambda node: node.start_byte) - 1
+    while index >= 0 and members[index].type in language.comments:
+        index -= 1
+    if index < 0:
+        return None
+    outer = members[index]
+    definition = unwrapped(language, outer)
+    if definition.type not in language.containers:
+        return None
+    container = _opened(snapshot, outer, definition)
+    if language.is_indented:
+        # A blank line after an indented block is outside every node, but may be meant as the block's next line.
+        is_inside = container.opened <= start and (end <= container.end or start >= container.end)
+    else:
+        is_inside = container.opened <= start and end <= container.closing < container.end
+    return container if is_inside else None
+
+
+def _opened(snapshot: Snapshot, outer: Node, definition: Node) -> Container:
+    body = definition.child_by_field_name("body")
+    if body is None:  # conditional compilation: the members follow its first line
+        first_line_end = _line_end(definition.text or b"", 0)
+        opened = definition.start_byte + first_line_end
+        last = definition.children[-1]
+    else:
+        opened = opened_at(definition, body)
+        last = body.children[-1] if body.child_count else body
+    is_closed = not last.is_named and not last.is_missing and not snapshot.language.is_indented
+    closing = last.start_byte if is_closed else outer.end_byte
+    members = [node for node in (body or definition).named_children if node.start_byte >= opened]
+    start = _line_start(snapshot.encoded, outer.start_byte)
+    if snapshot.encoded[start : outer.start_byte].strip():
+        start = outer.start_byte
+    return Container(start, opened, closing, outer.end_byte, members)
+
+
+def _neighbourhood(language: Language, members: list[Node], start: int, end: int) -> tuple[int, int]:
+    """From the member that holds or precedes a place to the one that follows it; byte offsets."""
+    before = bisect_right(members, start, key=lambda node: node.start_byte) - 1
+    while before > 0 and (members[before].type in language.comments or members[before].is_error):
+        before -= 1
+    after = bisect_left(members, end, key=lambda node: node.start_byte)
+    while after + 1 < len(members) and (members[after].type in language.comments or members[after].is_error):
+        after += 1
+    first = members[before].start_byte if before >= 0 else start
+    last = max(end, *(node.end_byte for node in members[max(before, 0) : after]), end)
+    if after < len(members) and members[after].end_byte - members[after].start_byte <= MAX_NEIGHBOUR_BYTES:
+        last = max(last, members[after].end_byte)
+    return first, last
+
+
+def _line_start(source: bytes, byte: int) -> int:
+    return max(source.rfind(b"\n", 0, byte), source.rfind(b"\r", 0, byte)) + 1
+
+
+def _line_end(source: bytes, byte: int) -> int:
+    ends = [at for at in (source.find(b"\n", byte), source.find(b"\r", byte)) if at >= 0]
+    return min(ends, default=len(source))

@@ -1,0 +1,219 @@
+"""Cursor → hole: which text a fill would replace.
+
+A function whose body is still to be written is one hole, docstring and leading comments left standing; a blank line
+among statements is a gap for statements; anywhere else it is the rest of the line. Knows syntax trees and nothing of
+models, budgets or LSP.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from tree_sitter import Node
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.errors import UsageError
+from dlm_lsp.excerpts import Edit, Excerpt, ParsedExcerpt
+from dlm_lsp.indentation import blank_line_indentation, block_indentation, indentation, line_above
+from dlm_lsp.scopes import Function, functions_around, functions_in
+
+HoleKind = Literal["body", "statements", "line", "range"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """What a fill replaces: the characters `[start, end)` of the document, often none.
+
+    Attributes:
+        start: Character offset; after the indentation that already stands on the line.
+        end: Character offset.
+        kind: `body` of a function, `statements` on a blank line, the rest of a `line`, or a `range` somebody named.
+    """
+
+    start: int
+    end: int
+    kind: HoleKind
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """An offset and what is left and right of it on its line."""
+
+    offset: int
+    line: int
+    line_start: int
+    line_end: int
+    left: str
+    right: str
+
+    @property
+    def is_blank(self) -> bool:
+        return not self.left.strip() and not self.right.strip()
+
+
+def find_hole(snapshot: Snapshot, offset: int) -> Hole:
+    """The hole at a cursor; an offset outside the text is moved to its nearest end."""
+    cursor = _cursor(snapshot, offset)
+    for parsed, neutral in _probes(snapshot, cursor):
+        hole = _body_at(snapshot, cursor, parsed, neutral)
+        if hole is not None:
+            return hole
+    end = cursor.offset if cursor.right.strip() else cursor.line_end
+    is_gap = cursor.is_blank and not _is_inside_literal(snapshot, cursor.offset)
+    return Hole(cursor.offset, end, "statements" if is_gap else "line")
+
+
+def find_function(snapshot: Snapshot, name: str) -> Hole:
+    """The whole body of a function, written or not, without its docstring and leading comments.
+
+    Args:
+        snapshot: The document.
+        name: `name`, or as much of `Outer.Class.name` as tells it from others.
+
+    Raises:
+        UsageError: no function has that name, or several do.
+    """
+    wanted = tuple(name.split("."))
+    functions = list(functions_in(snapshot.language, snapshot.tree.root_node))
+    found = [function for function in functions if function.qualified_name[-len(wanted) :] == wanted]
+    exact = [function for function in found if function.qualified_name == wanted]
+    found = exact if len(exact) == 1 else found
+    if not found:
+        raise UsageError(f"There is no function {name} in {_file_name(snapshot)}.")
+    if len(found) > 1:
+        lines = [str(snapshot.lines.line_of(snapshot.to_offset(function.opened)) + 1) for function in found]
+        raise UsageError(
+            f"{name} is ambiguous in {_file_name(snapshot)}: it is defined at lines {', '.join(lines)}; "
+            "give its class too, or a position in it."
+        )
+    return _whole_body(snapshot, found[0])
+
+
+def range_hole(snapshot: Snapshot, start: int, end: int) -> Hole:
+    """A range somebody named.
+
+    Raises:
+        UsageError: the range is not inside the document.
+    """
+    if not 0 <= start <= end <= len(snapshot.text):
+        raise UsageError(f"The range is not inside {_file_name(snapshot)}.")
+    return Hole(start, end, "range")
+
+
+def _cursor(snapshot: Snapshot, offset: int) -> _Cursor:
+    offset = max(0, min(offset, len(snapshot.text)))
+    line = snapshot.lines.line_of(offset)
+    start, end = snapshot.lines.line_start(line), snapshot.lines.line_end(line)
+    offset = min(offset, end)
+    return _Cursor(offset, line, start, end, snapshot.text[start:offset], snapshot.text[offset:end])
+
+
+def _probes(snapshot: Snapshot, cursor: _Cursor) -> Iterator[tuple[ParsedExcerpt, int]]:
+    """Parses of what surrounds the cursor, each with the byte offset that stands for the cursor in it.
+
+    Where blocks are told by indentation, an empty line belongs to no block and a comment ends none: only a statement
+    in the place of the cursor shows which function it would be in.
+    """
+    excerpt = Excerpt.around(snapshot, cursor.line_start, cursor.line_end)
+    for edit in _probe_edits(snapshot, cursor):
+        parsed = excerpt.parse(edit)
+        yield parsed, parsed.to_byte(edit.start) + len(edit.text) - len(edit.text.lstrip())
+
+
+def _probe_edits(snapshot: Snapshot, cursor: _Cursor) -> Iterator[Edit]:
+    language, as_is = snapshot.language, Edit(cursor.offset, cursor.offset, "")
+    if not language.is_indented:
+        yield as_is
+    elif cursor.is_blank:
+        depths = [blank_line_indentation(snapshot, cursor.line, cursor.left)]
+        above = line_above(snapshot, cursor.line)
+        if not cursor.left and above is not None and above >= cursor.line - 2:
+            depths.append(block_indentation(snapshot, cursor.line))
+        for depth in dict.fromkeys(depths):
+            yield Edit(cursor.line_start, cursor.line_end, depth + language.neutral_statement)
+    else:
+        yield as_is
+        if language.comment_start.match(cursor.left.lstrip()) and not cursor.right.strip():
+            next_line = f"\n{indentation(cursor.left)}{language.neutral_statement}"
+            yield Edit(cursor.offset, cursor.line_end, next_line)
+
+
+def _body_at(snapshot: Snapshot, cursor: _Cursor, parsed: ParsedExcerpt, byte: int) -> Hole | None:
+    """The body hole of the innermost function around the cursor, if that is still to be written."""
+    functions = functions_around(snapshot.language, parsed.root, byte)
+    if not functions:
+        return None
+    function = functions[-1]
+    statements = [node for node in function.statements if not (parsed.edit.text and node.start_byte == byte)]
+    is_written = not all(_is_placeholder(snapshot, parsed.text_of(node)) for node in statements)
+    is_in_note = any(node.start_byte < byte < node.end_byte for node in function.notes)
+    if is_written or is_in_note:
+        return None
+    if statements:
+        start, end = parsed.to_offset(statements[0].start_byte), parsed.to_offset(statements[-1].end_byte)
+        return _tidy(snapshot, parsed, function, *_joined_with_cursor(snapshot, cursor, start, end))
+    if cursor.right.strip() and byte != function.opened and not _is_before_closing(parsed, function, byte):
+        return None
+    end = cursor.offset if cursor.right.strip() else cursor.line_end
+    return _tidy(snapshot, parsed, function, cursor.offset, end)
+
+
+def _joined_with_cursor(snapshot: Snapshot, cursor: _Cursor, start: int, end: int) -> tuple[int, int]:
+    """Placeholder statements, and the blank line that the cursor is on when nothing else lies between."""
+    if cursor.is_blank and cursor.offset < start and not snapshot.text[cursor.offset : start].strip():
+        return cursor.offset, end
+    if cursor.is_blank and cursor.offset > end and not snapshot.text[end : cursor.offset].strip():
+        return start, cursor.line_end
+    return start, end
+
+
+def _tidy(snapshot: Snapshot, parsed: ParsedExcerpt, function: Function, start: int, end: int) -> Hole:
+    """A body hole without what only separates it: on the line of the header it begins there, and so for its end."""
+    opened, closing = parsed.to_offset(function.opened), parsed.to_offset(function.closing)
+    return _trimmed(snapshot, start, end, opened, closing)
+
+
+def _trimmed(snapshot: Snapshot, start: int, end: int, opened: int, closing: int) -> Hole:
+    before, after = snapshot.text[opened:start], snapshot.text[end:closing]
+    if opened <= start and not before.strip() and not _has_line_break(before):
+        start = opened
+    rest_of_line = snapshot.text[end : snapshot.lines.line_end(snapshot.lines.line_of(end))]
+    if snapshot.language.comment_start.match(rest_of_line.strip()) and not after.startswith(("\n", "\r")):
+        end += len(rest_of_line)
+    elif end <= closing and not after.strip() and not _has_line_break(after):
+        end = closing
+    return Hole(start, max(start, end), "body")
+
+
+def _whole_body(snapshot: Snapshot, function: Function) -> Hole:
+    opened, closing = snapshot.to_offset(function.opened), snapshot.to_offset(function.closing)
+    if function.statements:
+        start = snapshot.to_offset(function.statements[0].start_byte)
+        return _trimmed(snapshot, start, snapshot.to_offset(function.items[-1].end_byte), opened, closing)
+    start = snapshot.to_offset(function.notes[-1].end_byte) if function.notes else opened
+    return _trimmed(snapshot, start, start, opened, closing)
+
+
+def _is_placeholder(snapshot: Snapshot, statement: str) -> bool:
+    return not statement.strip(";") or bool(snapshot.language.placeholder.fullmatch(statement))
+
+
+def _is_before_closing(parsed: ParsedExcerpt, function: Function, byte: int) -> bool:
+    return not parsed.source.encoded[byte : function.closing].strip() and function.closing < function.body.end_byte
+
+
+def _is_inside_literal(snapshot: Snapshot, offset: int) -> bool:
+    byte = snapshot.to_byte(offset)
+    literals = snapshot.language.strings | snapshot.language.comments
+    node: Node | None = snapshot.tree.root_node.descendant_for_byte_range(byte, byte)
+    while node is not None and node.type not in literals:
+        node = node.parent
+    return node is not None and node.start_byte < byte < node.end_byte
+
+
+def _has_line_break(text: str) -> bool:
+    return "\n" in text or "\r" in text
+
+
+def _file_name(snapshot: Snapshot) -> str:
+    return snapshot.uri.rsplit("/", 1)[-1] or "the document"

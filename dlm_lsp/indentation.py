@@ -1,0 +1,138 @@
+"""Indentation: what a document uses, and what a line should have.
+
+Reads lines of a snapshot; knows nothing about holes, models or LSP.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.languages import Language
+
+STYLE_WINDOW = 200  # lines on each side that tell the style: files may mix, and nearby lines matter most
+STATEMENT_WINDOW = 60  # lines that one statement is believed to span at most
+DEFAULT_TAB_WIDTH = 4  # columns of a tab in a document that is indented with tabs, when lines mix both
+
+
+@dataclass(frozen=True)
+class IndentStyle:
+    r"""One level of indentation.
+
+    Attributes:
+        unit: A tab, or some spaces.
+    """
+
+    unit: str
+
+    @property
+    def width(self) -> int:
+        """Columns of one level."""
+        return DEFAULT_TAB_WIDTH if self.unit == "\t" else len(self.unit)
+
+    def columns(self, whitespace: str) -> int:
+        """How deep some leading whitespace is; a tab is one level."""
+        return sum(self.width if character == "\t" else 1 for character in whitespace)
+
+    def whitespace(self, columns: int) -> str:
+        """Leading whitespace of a depth, written as the document writes it."""
+        if self.unit != "\t":
+            return " " * columns
+        return "\t" * (columns // self.width) + " " * (columns % self.width)
+
+
+def indentation(line: str) -> str:
+    """The spaces and tabs that a line begins with."""
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def indent_style(snapshot: Snapshot, line: int) -> IndentStyle:
+    """The style around a line: tabs if most indented lines begin with one, else the commonest step between lines."""
+    first, last = max(line - STYLE_WINDOW, 0), min(line + STYLE_WINDOW, snapshot.lines.num_lines)
+    texts = (snapshot.lines.line_text(number) for number in range(first, last))
+    depths = [indentation(text) for text in texts if text.strip()]
+    tabs = sum(depth.startswith("\t") for depth in depths)
+    if tabs * 2 > sum(bool(depth) for depth in depths):
+        return IndentStyle("\t")
+    steps = Counter(
+        len(below) - len(above) for above, below in pairwise(depths) if len(below) - len(above) in (2, 3, 4, 8)
+    )
+    return IndentStyle(" " * steps.most_common(1)[0][0] if steps else snapshot.language.indent)
+
+
+def masked(language: Language, text: str) -> str:
+    """The text with every comment and string blanked out, each character by a space; line breaks stay."""
+    return language.literal.sub(lambda match: "".join(c if c == "\n" else " " for c in match.group()), text)
+
+
+def opens_block(language: Language, line: str) -> bool:
+    """Whether the next line should be deeper than this one."""
+    openers = (":", "(", "[", "{") if language.is_indented else ("(", "[", "{", "=>")
+    return masked(language, line).rstrip().endswith(openers)
+
+
+def block_indentation(snapshot: Snapshot, line: int) -> str:
+    """The indentation of a statement on `line` that continues the block the line above belongs to, or opens."""
+    above = line_above(snapshot, line)
+    if above is None:
+        return ""
+    depth = indentation(snapshot.lines.line_text(_statement_line(snapshot, above)))
+    if opens_block(snapshot.language, snapshot.lines.line_text(above)):
+        return depth + indent_style(snapshot, line).unit
+    return depth
+
+
+def blank_line_indentation(snapshot: Snapshot, line: int, typed: str) -> str:
+    """The indentation a statement on a blank line should have, of which `typed` already stands there."""
+    deepest, style = block_indentation(snapshot, line), indent_style(snapshot, line)
+    above = line_above(snapshot, line)
+    if above is not None and opens_block(snapshot.language, snapshot.lines.line_text(above)):
+        return max(deepest, typed, key=style.columns)
+    return typed or min(deepest, _indentation_below(snapshot, line, style), key=style.columns)
+
+
+def line_above(snapshot: Snapshot, line: int) -> int | None:
+    """The nearest line above with text on it."""
+    numbers = range(line - 1, -1, -1)
+    return next((number for number in numbers if snapshot.lines.line_text(number).strip()), None)
+
+
+def line_below(snapshot: Snapshot, line: int) -> int | None:
+    """The nearest line below with text on it."""
+    numbers = range(line + 1, snapshot.lines.num_lines)
+    return next((number for number in numbers if snapshot.lines.line_text(number).strip()), None)
+
+
+def _indentation_below(snapshot: Snapshot, line: int, style: IndentStyle) -> str:
+    below = line_below(snapshot, line)
+    text = snapshot.lines.line_text(below) if below is not None else ""
+    is_closing = text.lstrip().startswith(("}", ")", "]"))
+    return indentation(text) + (style.unit if is_closing else "")
+
+
+def _statement_line(snapshot: Snapshot, line: int) -> int:
+    """The line on which the statement begins that ends on `line`: up through open brackets and long strings."""
+    brackets = "([{" if snapshot.language.is_indented else "(["
+    depth, lowest = 0, max(line - STATEMENT_WINDOW, 0)
+    while True:
+        line = _string_line(snapshot, line)
+        code = masked(snapshot.language, snapshot.lines.line_text(line))
+        closers = brackets.translate(str.maketrans("([{", ")]}"))
+        depth += sum(code.count(closer) for closer in closers) - sum(code.count(opener) for opener in brackets)
+        if depth <= 0 or line <= lowest:
+            return line
+        line -= 1
+
+
+def _string_line(snapshot: Snapshot, line: int) -> int:
+    """The line on which the string begins that the last character of `line` belongs to; else `line` itself."""
+    start, text = snapshot.lines.line_start(line), snapshot.lines.line_text(line)
+    if not any(quote in text for quote in "\"'`"):
+        return line
+    byte = snapshot.to_byte(start + max(len(text.rstrip()) - 1, 0))
+    node = snapshot.tree.root_node.descendant_for_byte_range(byte, byte + 1)
+    while node is not None:
+        if node.type in snapshot.language.strings:
+            return min(line, snapshot.lines.line_of(snapshot.to_offset(node.start_byte)))
+        node = node.parent
+    return line

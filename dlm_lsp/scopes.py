@@ -1,0 +1,146 @@
+"""Functions in a syntax tree: where they open and close, what stands in them, and what they are called.
+
+Byte offsets throughout; knows nothing about cursors or documents.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from tree_sitter import Node, QueryCursor
+
+from dlm_lsp.excerpts import opened_at
+from dlm_lsp.languages import Language
+
+_NAME_FIELDS = ("name", "key", "left", "property")
+_NAMING_PARENTS = frozenset(
+    {"variable_declarator", "pair", "assignment_expression", "field_definition", "public_field_definition"}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A function whose body holds statements.
+
+    Attributes:
+        language: The language it is written in.
+        node: The definition, without decorators.
+        body: Its body.
+    """
+
+    language: Language
+    node: Node
+    body: Node
+
+    @cached_property
+    def opened(self) -> int:
+        """Just after the brace or colon that opens the body."""
+        return opened_at(self.node, self.body)
+
+    @cached_property
+    def closing(self) -> int:
+        """Where the closing brace begins; the end of the body where there is none."""
+        last = self.body.children[-1] if self.body.child_count else None
+        return last.start_byte if last is not None and last.type == "}" else max(self.body.end_byte, self.opened)
+
+    @cached_property
+    def items(self) -> list[Node]:
+        """Comments and statements of the body in order, and what stands between the colon and the block."""
+        between = [node for node in self.node.children if self.opened <= node.start_byte < self.body.start_byte]
+        return [*between, *_flattened(self.language, self.body)]
+
+    @cached_property
+    def docstring(self) -> Node | None:
+        """The string statement that a Python body begins with."""
+        if not self.language.is_indented:
+            return None
+        first = next((node for node in self.items if node.type not in self.language.comments), None)
+        is_string = first is not None and first.named_child_count == 1
+        return first if is_string and first and first.named_children[0].type in self.language.strings else None
+
+    @property
+    def notes(self) -> list[Node]:
+        """The docstring and every comment directly in the body."""
+        return [node for node in self.items if node.type in self.language.comments or node == self.docstring]
+
+    @property
+    def statements(self) -> list[Node]:
+        """The body without docstring and comments."""
+        return [node for node in self.items if node not in self.notes]
+
+    @cached_property
+    def qualified_name(self) -> tuple[str, ...]:
+        """Names of the classes and functions around it, outermost first, then its own; empty if it has none."""
+        own = _name(self.node)
+        if not own:
+            return ()
+        parts = [*_receiver(self.node), *own]
+        parent = self.node.parent
+        while parent is not None:
+            if parent.type in self.language.containers or parent.type in self.language.functions:
+                parts = [*_name(parent), *parts]
+            parent = parent.parent
+        return tuple(parts)
+
+
+def functions_in(language: Language, root: Node) -> Iterator[Function]:
+    """Every function below a node, in the order in which they begin."""
+    yield from _functions(language, QueryCursor(language.functions_query), root)
+
+
+def functions_around(language: Language, root: Node, byte: int) -> list[Function]:
+    """The functions whose bodies a place lies in, outermost first; both ends of a body belong to it."""
+    cursor = QueryCursor(language.functions_query)
+    cursor.set_byte_range(max(byte - 1, 0), byte + 1)
+    functions = _functions(language, cursor, root)
+    return [function for function in functions if function.opened <= byte <= function.closing]
+
+
+def _functions(language: Language, cursor: QueryCursor, root: Node) -> Iterator[Function]:
+    nodes = cursor.captures(root).get("function", [])
+    for node in sorted(nodes, key=lambda node: (node.start_byte, -node.end_byte)):
+        body = node.child_by_field_name("body")
+        if body is not None and body.type in language.blocks:
+            yield Function(language, node, body)
+
+
+def _flattened(language: Language, body: Node) -> Iterator[Node]:
+    for node in body.named_children:
+        if node.type in language.statement_lists:
+            yield from _flattened(language, node)
+        else:
+            yield node
+
+
+def _text(node: Node) -> str:
+    return (node.text or b"").decode("utf-8", "replace")
+
+
+def _name(node: Node) -> list[str]:
+    """What a definition calls itself, or what it is assigned to; C++ may qualify it."""
+    if node.type == "impl_item":
+        named = node.child_by_field_name("type")
+        named = (named.child_by_field_name("type") or named) if named is not None else None
+    else:
+        named = node.child_by_field_name("name") or _declared(node)
+    if named is None and node.parent is not None and node.parent.type in _NAMING_PARENTS:
+        fields = (node.parent.child_by_field_name(field) for field in _NAME_FIELDS)
+        named = next((field for field in fields if field is not None), None)
+    return _text(named).replace("::", ".").split(".") if named is not None else []
+
+
+def _declared(node: Node) -> Node | None:
+    """The identifier inside C's nest of declarators."""
+    declared = node.child_by_field_name("declarator")
+    while declared is not None and (inner := declared.child_by_field_name("declarator")) is not None:
+        declared = inner
+    return declared if declared is not None and not declared.type.startswith("abstract_") else None
+
+
+def _receiver(node: Node) -> list[str]:
+    """The type a Go method belongs to."""
+    receiver = node.child_by_field_name("receiver")
+    while receiver is not None and receiver.type != "type_identifier":
+        types = [receiver.child_by_field_name("type"), *receiver.named_children]
+        receiver = next((child for child in types if child is not None and child.type != "comment"), None)
+    return [_text(receiver)] if receiver is not None else []
