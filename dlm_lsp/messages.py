@@ -4,8 +4,10 @@ Fields travel in camelCase. Character columns, and the offsets of `stableRanges`
 encoding: UTF-16 code units for VS Code, bytes for Neovim.
 """
 
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from lsprotocol.types import Command, Range
 
 from dlm_model.request import FinishReason
 
@@ -27,22 +29,6 @@ SECTION = "dlm-lsp"
 StatusState = Literal["normal", "busy", "warning", "error", "inactive"]
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in a document, as LSP counts: both from 0."""
-
-    line: int
-    character: int
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A half-open stretch of a document."""
-
-    start: Position
-    end: Position
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftParams:
     """The middle as it stands after a step. The last one of a request has a finish reason.
@@ -52,7 +38,7 @@ class DraftParams:
         version: Of the document that the draft is for; drop the draft when the document has moved on.
         request_id: JSON-RPC id of the request that is being answered.
         range: What the final text is going to replace.
-        text: Committed and guessed text, line breaks as in the document; the answer may trim it further.
+        text: Committed and guessed text, before anything is trimmed; lines end in `\\n` alone.
         step: Denoise steps done.
         num_steps: Steps the decoder may take at most.
         stable_ranges: Half-open ranges of `text` that will not change any more.
@@ -70,15 +56,6 @@ class DraftParams:
     stable_ranges: tuple[tuple[int, int], ...]
     confidence: float
     finish_reason: FinishReason | None
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """Something the user may run about a status, as LSP's own Command."""
-
-    title: str
-    command: str
-    arguments: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,25 +96,12 @@ class InfillRangeResult:
     applied: bool
     parse_valid: bool
     confidence: float
-    finish_reason: FinishReason
+    finish_reason: FinishReason | None
 
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
-
-
-def to_json(value: object) -> Json:
-    """A payload as JSON sends it: dataclasses become objects with camelCase names, tuples become lists.
-
-    Raises:
-        TypeError: something in it has no place in JSON.
-    """
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, tuple | list):
-        return [to_json(item) for item in value]
-    if is_dataclass(value):
-        return {_camel_case(each.name): to_json(getattr(value, each.name)) for each in fields(value)}
-    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+def to_wire(payload: DraftParams | StatusParams | InfillRangeResult) -> dict[str, object]:
+    """A payload as JSON sends it: camelCase names; what stands inside is left to pygls."""
+    return {_camel_case(each.name): getattr(payload, each.name) for each in fields(payload)}
 
 
 def _camel_case(name: str) -> str:

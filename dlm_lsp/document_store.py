@@ -1,0 +1,109 @@
+"""The documents that the client has open, kept current edit by edit, and why some of them are not read.
+
+Bridges LSP's text synchronisation and `documents.Document`. pygls' own text documents are never consulted: they split
+lines at form feeds and U+2028, where LSP does not.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from lsprotocol import types
+from pygls.uris import to_fs_path
+
+from dlm_lsp.documents import Document, Snapshot
+from dlm_lsp.errors import DlmLspError, UnreadableDocumentError, UsageError
+from dlm_lsp.exclusions import secret_reason
+from dlm_lsp.languages import language_for
+from dlm_lsp.positions import PositionEncoding
+
+logger = logging.getLogger(__name__)
+
+
+class DocumentStore:
+    """Open documents by URI. A document that may not or cannot be read is held as the error that says so."""
+
+    def __init__(self) -> None:
+        self._documents: dict[str, Document | DlmLspError] = {}
+
+    def open(self, item: types.TextDocumentItem, *, max_chars: int) -> None:
+        """Take a document in; one that is refused is remembered by its reason, and its text dropped.
+
+        Args:
+            item: As the client sends it.
+            max_chars: Above this length the document is refused without parsing it.
+        """
+        try:
+            self._documents[item.uri] = _read(item, max_chars)
+        except DlmLspError as refusal:
+            self._documents[item.uri] = refusal
+
+    def change(
+        self,
+        identifier: types.VersionedTextDocumentIdentifier,
+        changes: Sequence[types.TextDocumentContentChangeEvent],
+        encoding: PositionEncoding,
+    ) -> None:
+        """Apply edits in order; positions past the end are clamped."""
+        document = self._documents.get(identifier.uri)
+        if not isinstance(document, Document):
+            return
+        version = document.snapshot().version
+        if version is not None and identifier.version <= version:
+            logger.warning("%s: version %s came after %s", identifier.uri, identifier.version, version)
+        for change in changes:
+            _apply(document, change, identifier.version, encoding)
+
+    def close(self, uri: str) -> None:
+        """Forget a document; one that is not open is no error."""
+        self._documents.pop(uri, None)
+
+    def snapshot(self, uri: str) -> Snapshot:
+        """The document as it stands.
+
+        Raises:
+            UsageError: it is not open.
+            UnsupportedLanguageError: there is no grammar for it.
+            UnreadableDocumentError: it may not be read into a prompt.
+        """
+        document = self._documents.get(uri)
+        if document is None:
+            raise UsageError(f"{uri} is not open")
+        if isinstance(document, DlmLspError):
+            raise document
+        return document.snapshot()
+
+
+def path_of(uri: str) -> str | None:
+    """The path of a file URI; None for untitled documents, notebook cells and whatever else is no file."""
+    return to_fs_path(uri) if uri.startswith("file:") else None
+
+
+def _read(item: types.TextDocumentItem, max_chars: int) -> Document:
+    path = path_of(item.uri)
+    if reason := secret_reason(path):
+        raise UnreadableDocumentError(reason)
+    language = language_for(path, item.language_id)
+    if len(item.text) > max_chars:
+        raise UnreadableDocumentError(f"the document has {len(item.text)} characters, more than {max_chars}")
+    return Document.open(item.uri, language, _well_formed(item.text), item.version)
+
+
+def _apply(
+    document: Document, change: types.TextDocumentContentChangeEvent, version: int, encoding: PositionEncoding
+) -> None:
+    snapshot = document.snapshot()
+    if isinstance(change, types.TextDocumentContentChangePartial):
+        ends = (change.range.start, change.range.end)
+        start, end = sorted(snapshot.lines.offset(each.line, each.character, encoding) for each in ends)
+    else:
+        start, end = 0, len(snapshot.text)
+    document.replace(start, end, _well_formed(change.text), version)
+
+
+def _well_formed(text: str) -> str:
+    """The text with lone surrogates, which JSON can carry and a tokenizer cannot, replaced one for one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

@@ -1,0 +1,68 @@
+"""Bridges a `Fill` and LSP's InlineCompletionItem, which an editor draws as ghost text on the cursor's line.
+
+The item replaces the line from column 0 and repeats what is typed there, so that neither indentation nor the
+client's filter can disagree. Editors can only draw insertions: a fill that takes typed text away has no item.
+"""
+
+from lsprotocol import types
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.positions import PositionEncoding
+from dlm_lsp.presentation import Fill
+
+
+def is_on_cursor_line(snapshot: Snapshot, cursor: int, start: int, end: int) -> bool:
+    """Whether [start, end) lies within the line of the cursor, its line break excluded."""
+    line = snapshot.lines.line_of(cursor)
+    return snapshot.lines.line_start(line) <= start <= end <= snapshot.lines.line_end(line)
+
+
+def ghost_item(
+    snapshot: Snapshot, cursor: int, fill: Fill, encoding: PositionEncoding
+) -> types.InlineCompletionItem | None:
+    """The item that shows a fill at the cursor; None where no editor could draw it."""
+    if not is_on_cursor_line(snapshot, cursor, fill.start, fill.end):
+        return None
+    start = snapshot.lines.line_start(snapshot.lines.line_of(cursor))
+    end = max(fill.end, cursor)
+    text = snapshot.text
+    insert_text = text[start : fill.start] + fill.text + text[fill.end : end]
+    if not _only_inserts(text[start:cursor], text[cursor:end], insert_text):
+        return None
+    return types.InlineCompletionItem(
+        insert_text=insert_text,
+        filter_text=text[start:end],
+        range=range_of(snapshot, start, end, encoding),
+    )
+
+
+def ghost_item_for_selection(
+    fill: Fill, selected: types.SelectedCompletionInfo, selected_end: int
+) -> types.InlineCompletionItem | None:
+    """The item that extends the entry selected in the client's completion list.
+
+    Args:
+        fill: Of the document with the entry put in.
+        selected: As the client sends it; the item must have its range and extend its text.
+        selected_end: Offset where the entry ends in that document.
+    """
+    if not fill.start == fill.end == selected_end:
+        return None
+    return types.InlineCompletionItem(
+        insert_text=selected.text + fill.text, filter_text=selected.text, range=selected.range
+    )
+
+
+def range_of(snapshot: Snapshot, start: int, end: int, encoding: PositionEncoding) -> types.Range:
+    """[start, end) in the client's units."""
+    return types.Range(
+        types.Position(*snapshot.lines.position(start, encoding)),
+        types.Position(*snapshot.lines.position(end, encoding)),
+    )
+
+
+def _only_inserts(before_cursor: str, after_cursor: str, insert_text: str) -> bool:
+    if not insert_text.startswith(before_cursor):
+        return False
+    rest = iter(insert_text[len(before_cursor) :])
+    return all(character in rest for character in after_cursor)

@@ -1,0 +1,117 @@
+"""From a hole in a snapshot to its fills by way of the worker, with drafts and status on the way.
+
+Shared by the handlers that fill holes. Knows nothing of what they make of the fills.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from dlm_lsp.document_store import path_of
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, UnreadableDocumentError
+from dlm_lsp.exclusions import exclusion_reason
+from dlm_lsp.handlers.draft import draft_feed
+from dlm_lsp.holes import Hole
+from dlm_lsp.infilling import RankedFill, finish, infill
+from dlm_lsp.messages import StatusState
+from dlm_lsp.session import DlmLanguageServer
+from dlm_model.errors import ModelError
+from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillEngine
+
+Purpose = Literal["ghost text", "edit"]
+_PURPOSES: tuple[Purpose, ...] = ("ghost text", "edit")
+
+
+@dataclass(frozen=True, slots=True)
+class FillOrder:
+    """One hole to be filled.
+
+    Attributes:
+        purpose: Ghost text never supersedes an edit that the user asked for.
+        snapshot: The document as it stands.
+        hole: In the snapshot.
+        options: How to denoise.
+    """
+
+    purpose: Purpose
+    snapshot: Snapshot
+    hole: Hole
+    options: DecodeOptions
+
+
+class Filled(NamedTuple):
+    """A finished draft and what it comes to: never empty, best first."""
+
+    draft: Draft
+    fills: tuple[RankedFill, ...]
+
+
+def open_snapshot(server: DlmLanguageServer, uri: str) -> Snapshot:
+    """The document, if it may be read into a prompt.
+
+    Raises:
+        UsageError: it is not open.
+        UnsupportedLanguageError: there is no grammar for it.
+        UnreadableDocumentError: it is excluded, too large, or switched off.
+    """
+    snapshot = server.documents.snapshot(uri)
+    reason = exclusion_reason(path_of(uri), snapshot.language.id, len(snapshot.text), server.settings)
+    if reason:
+        raise UnreadableDocumentError(reason)
+    return snapshot
+
+
+async def fill(server: DlmLanguageServer, order: FillOrder) -> Filled:
+    """Have the worker fill a hole; what it was filling before for the same document and purpose is superseded.
+
+    Raises:
+        asyncio.CancelledError: superseded, or cancelled by the client; the worker is free within one step.
+        NothingToShowError: the model has nothing.
+        ModelUnavailableError: there is no model.
+        ModelError: the model cannot serve this request.
+    """
+    loop = asyncio.get_running_loop()
+    feed = draft_feed(server, order.snapshot, order.hole)
+    max_prompt_tokens = server.settings.max_prompt_tokens
+
+    def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
+        draft = None
+        drafts = infill(engine, order.snapshot, order.hole, order.options, cancel, max_prompt_tokens=max_prompt_tokens)
+        for draft in drafts:
+            if cancel.is_cancelled:
+                break
+            if feed:
+                loop.call_soon_threadsafe(feed.offer, draft)
+        fills = finish(order.snapshot, order.hole, draft) if draft else ()
+        if not draft or not fills:
+            raise NothingToShowError("the model has nothing for this hole")
+        return Filled(draft, fills)
+
+    future = server.worker.submit((order.purpose, order.snapshot.uri), task)
+    server.show_status("busy", "denoising")
+    try:
+        return await future
+    finally:
+        if feed:
+            feed.close()
+
+
+def cancel_fills(server: DlmLanguageServer, uri: str, purposes: tuple[Purpose, ...] = _PURPOSES) -> None:
+    """Stop what runs or waits for a document, within one step."""
+    for purpose in purposes:
+        server.worker.cancel((purpose, uri))
+
+
+def state_of(error: Exception) -> StatusState:
+    """The status that goes with an error on purpose."""
+    if isinstance(error, ModelUnavailableError):
+        return "error"
+    if isinstance(error, ModelError):
+        return "warning"
+    return "normal" if isinstance(error, NothingToShowError) else "inactive"
+
+
+def summary(draft: Draft) -> str:
+    """What it took, for the status."""
+    return f"{draft.num_tokens} tokens in {draft.step} steps, {draft.elapsed_ms:.0f} ms"

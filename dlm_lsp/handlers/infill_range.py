@@ -1,0 +1,110 @@
+"""workspace/executeCommand, `dlmLsp.infillRange`: fill a hole of any shape by one edit of the document."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.errors import DlmLspError, UsageError
+from dlm_lsp.ghost_text import range_of
+from dlm_lsp.handlers.filling import FillOrder, fill, open_snapshot, state_of, summary
+from dlm_lsp.holes import Hole, find_hole, range_hole
+from dlm_lsp.messages import INFILL_RANGE, InfillRangeResult, to_wire
+from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options
+from dlm_lsp.positions import PositionEncoding
+from dlm_lsp.session import DlmLanguageServer
+from dlm_model.errors import ModelError
+
+
+class _Arguments(NamedTuple):
+    uri: str
+    range: types.Range
+    options: object
+
+
+async def execute_command(server: DlmLanguageServer, params: types.ExecuteCommandParams) -> dict[str, object]:
+    """Run the one command there is.
+
+    Raises:
+        UsageError: no such command, or arguments that are not `[uri, range, options?]`.
+        DlmLspError: the hole cannot be filled; the status says so too.
+    """
+    if params.command != INFILL_RANGE:
+        raise UsageError(f"{params.command} is not a command of this server")
+    try:
+        return to_wire(await _infill_range(server, _parse_arguments(params.arguments or ())))
+    except asyncio.CancelledError:
+        server.show_idle()
+        raise
+    except (DlmLspError, ModelError) as error:
+        server.show_status(state_of(error), str(error))
+        raise
+
+
+async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> InfillRangeResult:
+    encoding = server.position_encoding
+    snapshot = open_snapshot(server, arguments.uri)
+    parsed = parse_options(arguments.options, allowed=DECODE_OPTION_NAMES)
+    if parsed.problems:
+        raise UsageError("; ".join(parsed.problems))
+    decode = server.settings.decode
+    overrides = {name: value for name in DECODE_OPTION_NAMES if (value := getattr(parsed.options, name)) is not None}
+    hole = _hole(snapshot, arguments.range, encoding)
+    draft, fills = await fill(server, FillOrder("edit", snapshot, hole, replace(decode, **overrides)))
+    best = fills[0]
+    replaced = range_of(snapshot, best.fill.start, best.fill.end, encoding)
+    applied = await _apply(server, snapshot, types.TextEdit(replaced, best.fill.text))
+    server.show_status("normal", summary(draft))
+    return InfillRangeResult(
+        uri=snapshot.uri,
+        version=snapshot.version,
+        range=replaced,
+        text=best.fill.text,
+        applied=applied,
+        parse_valid=best.fill.parse_valid,
+        confidence=best.candidate.confidence,
+        finish_reason=draft.finish_reason,
+    )
+
+
+def _hole(snapshot: Snapshot, where: types.Range, encoding: PositionEncoding) -> Hole:
+    start, end = (snapshot.lines.offset(each.line, each.character, encoding) for each in (where.start, where.end))
+    return find_hole(snapshot, start) if start == end else range_hole(snapshot, min(start, end), max(start, end))
+
+
+async def _apply(server: DlmLanguageServer, snapshot: Snapshot, edit: types.TextEdit) -> bool:
+    """Ask the client for one edit of the version that was filled; False where it cannot or will not."""
+    workspace = server.client_capabilities.workspace
+    if not (workspace and workspace.apply_edit):
+        return False
+    if workspace.workspace_edit and workspace.workspace_edit.document_changes:
+        document = types.OptionalVersionedTextDocumentIdentifier(snapshot.uri, snapshot.version)
+        change = types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(document, [edit])])
+    else:
+        change = types.WorkspaceEdit(changes={snapshot.uri: [edit]})
+    try:
+        answer = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(change, label="Infill"))
+    except JsonRpcException:
+        return False
+    return answer.applied
+
+
+def _parse_arguments(arguments: Sequence[object]) -> _Arguments:
+    if not 2 <= len(arguments) <= 3 or not isinstance(arguments[0], str):
+        raise UsageError(f"{INFILL_RANGE} takes [uri, range, options?]")
+    where = arguments[1]
+    if not isinstance(where, Mapping):
+        raise UsageError(f"{INFILL_RANGE}: the range must be an object")
+    ends = (_parse_position(where.get(name), name) for name in ("start", "end"))
+    return _Arguments(arguments[0], types.Range(*ends), arguments[2] if len(arguments) == 3 else None)
+
+
+def _parse_position(value: object, name: str) -> types.Position:
+    line, character = (value.get("line"), value.get("character")) if isinstance(value, Mapping) else (None, None)
+    if not (isinstance(line, int) and isinstance(character, int) and line >= 0 and character >= 0):
+        raise UsageError(f"{INFILL_RANGE}: the range's {name} must be a position")
+    return types.Position(line, character)

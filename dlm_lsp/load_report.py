@@ -1,0 +1,60 @@
+"""Tells the client that the model is loading, by `dlmLsp/status` and, where the client draws it, by `$/progress`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from dlm_model.request import InfillEngine
+
+if TYPE_CHECKING:
+    from dlm_lsp.session import DlmLanguageServer
+
+logger = logging.getLogger(__name__)
+
+TITLE = "Loading the model"
+
+
+class LoadReport:
+    """Listens to the worker, on the event loop."""
+
+    def __init__(self, server: DlmLanguageServer) -> None:
+        self._server = server
+        self._finished = asyncio.Event()
+
+    def on_loading(self) -> None:
+        """Begin a progress; it ends with one of the other two."""
+        self._finished = asyncio.Event()
+        self._server.show_status("busy", "loading the model")
+        window = self._server.client_capabilities.window
+        if window and window.work_done_progress:
+            self._server.spawn(self._show_progress(self._finished))
+
+    def on_loaded(self, engine: InfillEngine) -> None:
+        """End the progress; name what was loaded."""
+        self._finished.set()
+        self._server.show_status(
+            "normal" if self._server.worker.is_idle else "busy", f"{engine.model_name} on {engine.device}"
+        )
+
+    def on_load_failed(self, reason: str) -> None:
+        """End the progress; say why there is no model."""
+        self._finished.set()
+        logger.error("%s", reason)
+        self._server.show_status("error", reason)
+
+    async def _show_progress(self, finished: asyncio.Event) -> None:
+        progress, token = self._server.work_done_progress, str(uuid.uuid4())
+        try:
+            await progress.create_async(token)
+        except JsonRpcException as error:
+            logger.warning("the client refused a progress: %s", error)
+            return
+        progress.begin(token, types.WorkDoneProgressBegin(title=TITLE))
+        await finished.wait()
+        progress.end(token, types.WorkDoneProgressEnd())

@@ -1,0 +1,92 @@
+"""The process around the server: its standard streams, and the editor that started it. Knows nothing of LSP."""
+
+import logging
+import os
+import select
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import BinaryIO, NamedTuple
+
+_POLL_SECONDS = 1.0
+
+
+class StandardStreams(NamedTuple):
+    """The pipes to the client, out of reach of `print` and of child processes."""
+
+    stdin: BinaryIO
+    stdout: BinaryIO
+
+
+def claim_standard_streams() -> StandardStreams:
+    """Take the protocol's pipes for ourselves: what anybody else prints goes to stderr, what they read is empty.
+
+    A single line that a library prints between two messages would end the session, hence file descriptors and not
+    `sys.stdout`: native code and child processes write to descriptor 1.
+    """
+    sys.stdout.flush()
+    streams = StandardStreams(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb"))
+    os.dup2(2, 1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return streams
+
+
+def watch_process(pid: int, on_exit: Callable[[], None]) -> None:
+    """Call back once, from a thread of its own, when a process has ended.
+
+    A process that cannot be seen is not watched: an editor outside of our container sends a number of its own world.
+
+    Args:
+        pid: The editor's, which may die without closing our stdin when a child of it holds the pipe.
+        on_exit: Called on the watching thread.
+    """
+    if not is_running(pid):
+        return
+
+    def watch() -> None:
+        _wait_for_exit(pid)
+        on_exit()
+
+    threading.Thread(target=watch, name=f"watch-{pid}", daemon=True).start()
+
+
+def exit_with(pid: int) -> None:
+    """End this process when another one ends, whatever it is doing: nobody is left to answer, and memory to free."""
+
+    def leave() -> None:
+        logging.shutdown()
+        os._exit(1)
+
+    watch_process(pid, leave)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, as far as this one can see."""
+    if pid <= 0:  # os.kill would take it for a process group
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _wait_for_exit(pid: int) -> None:
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):
+        # Not Linux, or a sandbox without pidfd.
+        while is_running(pid):
+            time.sleep(_POLL_SECONDS)
+        return
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    poll.poll()
+    os.close(descriptor)

@@ -1,0 +1,131 @@
+"""What every handler works on: one client's documents, settings, worker and status, behind pygls' server object.
+
+Handlers decide; this module only holds state and speaks to the client. It runs on the event loop and nowhere else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Literal
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol, default_converter
+
+from dlm_lsp import __version__
+from dlm_lsp.document_store import DocumentStore
+from dlm_lsp.load_report import LoadReport
+from dlm_lsp.messages import STATUS, StatusParams, StatusState, to_wire
+from dlm_lsp.options import ClientOptions, ParsedOptions, Settings, resolve
+from dlm_lsp.positions import PositionEncoding
+from dlm_lsp.worker import Worker
+from dlm_model.request import InfillEngine
+
+logger = logging.getLogger(__name__)
+
+OptionSource = Literal["user", "project", "initialization", "configuration", "flags"]
+_PRECEDENCE: tuple[OptionSource, ...] = ("user", "project", "initialization", "configuration", "flags")
+
+
+class _Protocol(LanguageServerProtocol):
+    """pygls drops a request whose parameters it cannot read; here every request gets its answer."""
+
+    def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - pygls' own signature
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            if "id" in data and "method" in data:
+                self._send_response(data["id"], error=error.to_response_error())
+            raise
+
+
+class DlmLanguageServer(LanguageServer):
+    """One client's session.
+
+    Attributes:
+        documents: What is open.
+        settings: In force now.
+        worker: Owns the engine.
+        exits_with_client: Whether the process ends when the one that `initialize` names has ended.
+        is_shut_down: Whether the client asked for the end.
+    """
+
+    protocol: _Protocol
+
+    def __init__(
+        self,
+        load_engine: Callable[[Settings], InfillEngine],
+        flags: ClientOptions,
+        *,
+        exits_with_client: bool,
+    ) -> None:
+        """Load nothing yet.
+
+        Args:
+            load_engine: Called on the worker's thread at the first need, and again when model or device change.
+            flags: Of the command line; they overrule every other source.
+            exits_with_client: See the attribute.
+        """
+        super().__init__("dlm-lsp", __version__, protocol_cls=_Protocol, converter_factory=default_converter)
+        self.documents = DocumentStore()
+        self.settings = resolve(flags)
+        self.exits_with_client = exits_with_client
+        self.is_shut_down = False
+        self._load_engine = load_engine
+        self.worker = Worker(partial(load_engine, self.settings), LoadReport(self))
+        self._options: dict[OptionSource, tuple[ClientOptions, ...]] = {"flags": (flags,)}
+        self._problems: list[str] = []
+        self._status = StatusParams("normal")
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def position_encoding(self) -> PositionEncoding:
+        """What was negotiated with the client."""
+        encoding: PositionEncoding = types.PositionEncodingKind(self.workspace.position_encoding).value
+        return encoding
+
+    def configure(self, source: OptionSource, *parsed: ParsedOptions) -> None:
+        """Take one source's options in place of what it said before; `report_problems` tells what was wrong."""
+        self._options[source] = tuple(each.options for each in parsed)
+        self._problems.extend(problem for each in parsed for problem in each.problems)
+        before = self.settings
+        self.settings = resolve(*(options for each in _PRECEDENCE for options in self._options.get(each, ())))
+        if (before.model, before.device) != (self.settings.model, self.settings.device):
+            self.worker.reload(partial(self._load_engine, self.settings))
+        if not self.settings.enabled:
+            self.worker.cancel_all()
+
+    def report_problems(self) -> None:
+        """Tell the client, in one message, which options were wrong; nothing while all are right."""
+        if not self._problems:
+            return
+        message = f"{'; '.join(self._problems)}; using the defaults"
+        self._problems.clear()
+        self.window_log_message(types.LogMessageParams(types.MessageType.Warning, message))
+        self.show_status("warning", message)
+
+    def show_status(self, state: StatusState, message: str = "", command: types.Command | None = None) -> None:
+        """Tell the client how things stand, unless it knows."""
+        status = StatusParams(state, message, command)
+        if status != self._status:
+            self._status = status
+            self.protocol.notify(STATUS, to_wire(status))
+
+    def show_idle(self) -> None:
+        """Take a `busy` back once nothing runs; any other status stands."""
+        if self._status.state == "busy" and self.worker.is_idle:
+            self.show_status("normal")
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Let a conversation with the client go on beside the message loop."""
+        task = asyncio.create_task(coroutine)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def report_server_error(self, error: Exception, source: object) -> None:
+        """Log, and show a status: pygls would pop up a message box for every malformed notification."""
+        logger.error("%s: %s", getattr(source, "__name__", source), error)
+        if not isinstance(error, JsonRpcException):
+            self.show_status("error", f"internal error: {error}")

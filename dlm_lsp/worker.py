@@ -1,0 +1,197 @@
+"""The one thread that owns the engine: jobs in from the event loop, results back to it.
+
+Knows nothing of LSP, documents or prompts; a job is a function of the engine. Per key the latest job wins, and its
+future is the only handle: cancelling that future stops the job within one denoise step.
+
+    event loop                        worker thread
+    submit ──── queue ──────────────▶ load the engine (once), run the task, which polls its CancelToken
+    future ◀─── call_soon_threadsafe ─┘
+"""
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+from dlm_lsp.errors import ModelUnavailableError
+from dlm_model.errors import ModelError
+from dlm_model.request import CancelToken, InfillEngine
+
+logger = logging.getLogger(__name__)
+
+MAX_LIVE_JOBS = 4
+"""Running and waiting together; beyond it the oldest gives way, since its user has moved on."""
+
+Result = TypeVar("Result")
+Task = Callable[[InfillEngine, CancelToken], Result]
+EngineLoader = Callable[[], InfillEngine]
+
+
+class LoadListener(Protocol):
+    """Hears about loading, on the event loop."""
+
+    def on_loading(self) -> None:
+        """The engine is being loaded; one of the other two follows."""
+
+    def on_loaded(self, engine: InfillEngine) -> None:
+        """The engine is ready."""
+
+    def on_load_failed(self, reason: str) -> None:
+        """There is no engine until `Worker.reload`; every job raises ModelUnavailableError with this sentence."""
+
+
+@dataclass(eq=False, slots=True)
+class _Job(Generic[Result]):
+    key: object
+    task: Task[Result]
+    future: asyncio.Future[Result]
+    cancel: CancelToken = field(default_factory=CancelToken)
+
+
+class Worker:
+    """Runs jobs one at a time. Its public methods are for the event loop's thread, `join` for any."""
+
+    def __init__(self, load_engine: EngineLoader, listener: LoadListener) -> None:
+        """Start no thread and load nothing yet.
+
+        Args:
+            load_engine: Called on the worker thread at the first need.
+            listener: Hears about it on the event loop.
+        """
+        self._load_engine = load_engine
+        self._listener = listener
+        self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._live: dict[object, _Job[Any]] = {}
+        self._thread: threading.Thread | None = None
+        self._engine: InfillEngine | None = None
+        self._load_failure: str | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs or waits, as far as anybody still wants a result."""
+        return not self._live
+
+    def submit(self, key: object, task: Task[Result]) -> "asyncio.Future[Result]":
+        """Queue a job; an unfinished one of the same key is cancelled at once.
+
+        Returns:
+            A future that is cancelled when the job is superseded. It raises what the task raises, and
+            ModelUnavailableError where there is no engine.
+        """
+        self.cancel(key)
+        while len(self._live) >= MAX_LIVE_JOBS:
+            self.cancel(next(iter(self._live)))
+        job = _Job(key, task, asyncio.get_running_loop().create_future())
+        job.future.add_done_callback(lambda _: self._retire(job))
+        self._live[key] = job
+        self._order(partial(self._run, job))
+        return job.future
+
+    def cancel(self, key: object) -> None:
+        """Stop the job of this key within one step, if there is one."""
+        if job := self._live.get(key):
+            job.future.cancel()
+            self._retire(job)
+
+    def cancel_all(self) -> None:
+        """Stop every job within one step."""
+        for key in tuple(self._live):
+            self.cancel(key)
+
+    def load(self) -> None:
+        """Load the engine now rather than at the first job."""
+        self._order(self._try_to_load)
+
+    def reload(self, load_engine: EngineLoader) -> None:
+        """Drop the engine, and any failure to load it, and take another one at the next need."""
+        self.cancel_all()
+        self._order(partial(self._replace_loader, load_engine))
+
+    def stop(self) -> None:
+        """Cancel everything and let the thread end."""
+        self.cancel_all()
+        self._orders.put(None)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread to end after `stop`; False when it has not within `timeout` seconds."""
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _order(self, order: Callable[[], None]) -> None:
+        if self._thread is None:
+            self._loop = asyncio.get_running_loop()
+            self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
+            self._thread.start()
+        self._orders.put(order)
+
+    def _retire(self, job: _Job[Any]) -> None:
+        if job.future.cancelled():
+            job.cancel.cancel()
+        if self._live.get(job.key) is job:
+            del self._live[job.key]
+
+    def _serve(self) -> None:
+        while (order := self._orders.get()) is not None:
+            order()
+
+    def _run(self, job: _Job[Any]) -> None:
+        if job.cancel.is_cancelled:
+            return
+        try:
+            result = job.task(self._ready_engine(), job.cancel)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job's future carries it to the event loop
+            self._post(_settle, job.future, None, error)
+        else:
+            self._post(_settle, job.future, result, None)
+
+    def _ready_engine(self) -> InfillEngine:
+        if self._load_failure:
+            raise ModelUnavailableError(self._load_failure)
+        if self._engine is None:
+            self._engine = self._load()
+        return self._engine
+
+    def _load(self) -> InfillEngine:
+        self._post(self._listener.on_loading)
+        try:
+            engine = self._load_engine()
+        except ModelError as error:
+            self._load_failure = str(error)
+        except Exception as error:
+            logger.exception("loading the model failed")
+            self._load_failure = f"the model could not be loaded: {error}"
+        else:
+            self._post(self._listener.on_loaded, engine)
+            return engine
+        self._post(self._listener.on_load_failed, self._load_failure)
+        raise ModelUnavailableError(self._load_failure)
+
+    def _try_to_load(self) -> None:
+        with contextlib.suppress(ModelUnavailableError):
+            self._ready_engine()
+
+    def _replace_loader(self, load_engine: EngineLoader) -> None:
+        self._load_engine = load_engine
+        self._engine = None
+        self._load_failure = None
+
+    def _post(self, callback: Callable[..., None], *args: object) -> None:
+        # The loop is closed when the client went away while a step was running: nobody is left to tell.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback, *args)
+
+
+def _settle(future: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
