@@ -13,7 +13,7 @@ import typer
 
 from dlm_lsp import __version__
 from dlm_lsp.commands import flags
-from dlm_lsp.errors import DlmLspError
+from dlm_lsp.errors import DlmLspError, UsageError
 from dlm_model.errors import ModelError
 
 PROGRAM = "dlm-lsp"
@@ -127,11 +127,22 @@ def serve(
     log_file: flags.LogFile = None,
     verbose: flags.Verbose = 0,
     client_process_id: flags.ClientProcessId = None,
-) -> None:
-    """Run the language server."""
-    from dlm_lsp.commands.serve import run_serve  # noqa: PLC0415
+    model: flags.Model = None,
+    device: flags.Device = None,
+) -> int:
+    """Run the language server, which editors start by themselves."""
+    from dlm_lsp.commands.serve import TcpAddress, run_serve, start_log  # noqa: PLC0415
+    from dlm_lsp.options import ClientOptions  # noqa: PLC0415
 
-    run_serve()
+    if stdio and tcp:
+        raise UsageError("Give one of --stdio and --tcp, not both.")
+    start_log(log_file, verbose)
+    return run_serve(
+        TcpAddress(host, port) if tcp else None,
+        ClientOptions(model=model, device=device),
+        client_process_id=client_process_id,
+        ignored=context.args,
+    )
 
 
 @app.command()

@@ -42,8 +42,8 @@ def _output(flag: str, text: str) -> object:
     return typer.Option(flag, help=text, rich_help_panel="Output")
 
 
-def _server(*flags: str, text: str) -> object:
-    return typer.Option(*flags, help=text, rich_help_panel="Server")
+def _server(flag: str, text: str) -> object:
+    return typer.Option(flag, help=text, rich_help_panel="Server")
 
 
 TargetArgument = Annotated[
@@ -82,12 +82,10 @@ AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]
 InPlace = Annotated[bool, _output("--in-place", "Write the file, atomically, and print nothing.")]
 Watch = Annotated[bool, _output("--watch", "Show the canvas sharpening on standard error.")]
 
-Stdio = Annotated[bool, _server("--stdio", text="Speak over standard input and output (the default).")]
-Tcp = Annotated[bool, _server("--tcp", text="Listen on a TCP port instead.")]
-Host = Annotated[str, _server("--host", text="Address to listen on.")]
-Port = Annotated[int, _server("--port", text="Port to listen on; 0 takes a free one.")]
-LogFile = Annotated[Path | None, _server("--log-file", text="Write the log there.")]
-Verbose = Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log more; twice for everything.")]
-ClientProcessId = Annotated[
-    int | None, _server("--clientProcessId", text="Leave when this process ends (editors pass it).")
-]
+Stdio = Annotated[bool, _server("--stdio", "Speak over standard input and output; the default.")]
+Tcp = Annotated[bool, _server("--tcp", "Wait for one client on a TCP port instead.")]
+Host = Annotated[str, _server("--host", "Address to listen on.")]
+Port = Annotated[int, typer.Option("--port", help="0 takes a free one.", min=0, max=65535, rich_help_panel="Server")]
+LogFile = Annotated[Path | None, _server("--log-file", "Append the log to this file.")]
+Verbose = Annotated[int, typer.Option("-v", help="Log more; twice for everything.", count=True)]
+ClientProcessId = Annotated[int | None, _server("--clientProcessId", "End when this process ends.")]

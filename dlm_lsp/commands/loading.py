@@ -17,6 +17,6 @@ def load_engine(model: str | None, device: str, console: Console) -> InfillEngin
         ModelError: the checkpoint or the device is not there, or not usable.
     """
     with console.status("loading the model"):
-        from dlm_model import engine  # noqa: PLC0415
+        from dlm_model.engine import load_engine as load  # noqa: PLC0415
 
-        return engine.load_engine(model, device)
+        return load(model, device)

@@ -20,7 +20,7 @@ _MASK = "░"
 class DraftView(Protocol):
     """Something that shows drafts; a context manager, so that the terminal is always given back."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> object:
         """Start showing."""
 
     def __exit__(
