@@ -113,7 +113,7 @@ class Boundaries:
             while (frontier := frontier_of(token_ids, is_masked)).remaining:
                 if not 0 <= frontier.position < len(token_ids) or not is_masked[frontier.position]:
                     return False
-                if token_ids[frontier.position] not in tokens_of(frontier.remaining, len(token_ids)):
+                if token_ids[frontier.position] not in tokens_of(frontier.remaining, len(frontier.remaining)):
                     return False
                 is_masked[frontier.position] = False
         return True

@@ -49,7 +49,7 @@ def weight_files(folder: Path) -> list[Path]:
     else:
         try:
             names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{index} is not a valid weight index.") from error
     for name in names:
         # A file name with a path in it could reach outside the checkpoint.

@@ -16,9 +16,9 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-VOCAB_SIZE = 300
-DLM_SECTION = {"mask_token_id": 297, "bos_token_id": 0, "shift_logits": False}
-RESIZING = DLM_SECTION | {"expand_token_id": 298, "delete_token_id": 299, "shift_logits": True}
+VOCAB_SIZE = 320
+DLM_SECTION = {"mask_token_id": VOCAB_SIZE - 3, "bos_token_id": 0, "shift_logits": False}
+RESIZING = DLM_SECTION | {"expand_token_id": VOCAB_SIZE - 2, "delete_token_id": VOCAB_SIZE - 1, "shift_logits": True}
 
 SHAPE = {
     "vocab_size": VOCAB_SIZE,
@@ -30,6 +30,17 @@ SHAPE = {
     "max_position_embeddings": 512,
     "initializer_range": 0.3,
 }
+
+SAMPLE = """
+class Bar(object):
+    def foo(self, value):
+        for item in values:
+            return self.value + item
+        return None
+    def items(self):
+        while index < len(self.values):
+            yield self.values[index]
+"""
 
 FAMILIES: dict[str, tuple[type[PretrainedConfig], type[PreTrainedModel], dict[str, object]]] = {
     "llama-gqa-untied": (LlamaConfig, LlamaForCausalLM, {"tie_word_embeddings": False}),
@@ -74,8 +85,7 @@ def byte_level_tokenizer() -> Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    code = "def foo(self, value):\n    for item in values:\n        return self.value + item\nclass Bar(object):\n"
-    tokenizer.train_from_iterator([code] * 9, trainer)
+    tokenizer.train_from_iterator([SAMPLE] * 9, trainer)
     tokenizer.add_special_tokens(["<|mask|>", "<|expand|>", "<|delete|>"])
     assert tokenizer.token_to_id("<|delete|>") == RESIZING["delete_token_id"]
     return tokenizer

@@ -1,0 +1,55 @@
+"""Every operation against the reference that specifies it."""
+
+import pytest
+import torch
+
+from dlm_kernels import attention
+from dlm_kernels.attention import reference, rotary_angles, rotate
+from dlm_kernels.confidence import token_statistics
+
+SHAPES = [(1, 1, 1, 1, 1, 2), (1, 7, 13, 4, 2, 8), (2, 33, 70, 9, 3, 64), (3, 5, 5, 6, 6, 16)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "B{}-T{}-S{}-H{}-K{}-D{}".format(*s))
+@pytest.mark.parametrize("is_padded", [False, True], ids=["whole", "padded"])
+def test_fused_attention_equals_the_reference(shape: tuple[int, ...], is_padded: bool) -> None:
+    batch, num_queries, num_keys, heads, kv_heads, size = shape
+    torch.manual_seed(0)
+    query = torch.randn(batch, num_queries, heads, size)
+    key, value = torch.randn(2, batch, num_keys, kv_heads, size)
+    positions = torch.randint(0, 500, (batch, num_queries + num_keys))
+    query_rotation = rotary_angles(positions[:, :num_queries], size, 1e4, torch.float32)
+    key_rotation = rotary_angles(positions[:, num_queries:], size, 1e4, torch.float32)
+    is_valid = None
+    if is_padded:
+        is_valid = torch.rand(batch, num_keys) < 0.7
+        is_valid[:, 0] = True
+    arguments = (query, key, value, query_rotation, key_rotation)
+    expected = reference.attend(*arguments, is_valid=is_valid)
+    torch.testing.assert_close(attention.attend(*arguments, is_valid=is_valid), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_rotation_by_zero_changes_nothing_and_only_distance_matters() -> None:
+    torch.manual_seed(0)
+    query, key = torch.randn(2, 1, 1, 1, 16)
+
+    def score(query_position: int, key_position: int) -> torch.Tensor:
+        angles = [rotary_angles(torch.tensor([[p]]), 16, 1e4, torch.float32) for p in (query_position, key_position)]
+        return (rotate(query, angles[0]) * rotate(key, angles[1])).sum()
+
+    torch.testing.assert_close(score(0, 0), (query * key).sum())
+    torch.testing.assert_close(score(3, 10), score(103, 110), atol=1e-4, rtol=1e-3)
+    assert abs(score(3, 10) - score(10, 3)) > 1e-3
+
+
+def test_statistics_by_hand() -> None:
+    found = token_statistics(torch.tensor([[0.5, 0.25, 0.25]]).log())
+    torch.testing.assert_close(found.confidence, torch.tensor([0.5]))
+    torch.testing.assert_close(found.margin, torch.tensor([0.25]))
+    torch.testing.assert_close(found.entropy, torch.tensor([1.5 * torch.log(torch.tensor(2.0))]))
+
+
+def test_statistics_survive_tokens_ruled_out() -> None:
+    found = token_statistics(torch.tensor([[3.0, -torch.inf, 3.0]]))
+    torch.testing.assert_close(found.probabilities, torch.tensor([[0.5, 0.0, 0.5]]))
+    torch.testing.assert_close(found.entropy, torch.tensor(2.0).log()[None])

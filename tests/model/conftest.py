@@ -1,0 +1,43 @@
+"""Tiny engines with random weights: real loop, real cache, real files; nothing they write makes sense."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlm_model.engine import Engine, load_engine
+from tests.model.tiny_checkpoints import DLM_SECTION, RESIZING, write_checkpoint
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tiny matrices gain nothing from a second thread, and much waiting when another process wants the core."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def fixed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that cannot change the canvas length and reads unshifted logits."""
+    folder = tmp_path_factory.mktemp("fixed")
+    write_checkpoint(folder, "qwen3-qk-norm", DLM_SECTION)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def resizing_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with expand and delete tokens and shifted logits."""
+    folder = tmp_path_factory.mktemp("resizing")
+    write_checkpoint(folder, "llama-gqa-untied", RESIZING)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fixed_engine(fixed_folder: Path) -> Engine:
+    """The engine of `fixed_folder`."""
+    return load_engine(str(fixed_folder), "cpu")
+
+
+@pytest.fixture(scope="session")
+def resizing_engine(resizing_folder: Path) -> Engine:
+    """The engine of `resizing_folder`."""
+    return load_engine(str(resizing_folder), "cpu")

@@ -1,0 +1,100 @@
+"""Respelling a split word: the rule must join the halves and must never exclude the true text."""
+
+import random
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from dlm_model.boundaries import MAX_FRAGMENT_BYTES, Boundaries, split_prefix, split_suffix
+from dlm_model.tokenizer import Tokenizer
+from tests.model.tiny_checkpoints import VOCAB_SIZE, byte_level_tokenizer
+
+TOKENIZER = Tokenizer(byte_level_tokenizer(), VOCAB_SIZE)
+STANDARD_LIBRARY = Path(sysconfig.get_paths()["stdlib"])
+REAL_FILES = sorted(STANDARD_LIBRARY.glob("*.py"))[:200]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "head"),
+    [
+        ("def foo(self):\n        ret", " ret"),
+        ("x = valu", " valu"),
+        ("if a =", " ="),
+        ("def foo(self):\n    ", "\n    "),
+        ("call(", "("),
+        ("x = 1\n", "\n"),
+        ("", ""),
+    ],
+    ids=["word", "after-space", "operator", "indentation", "bracket", "line-break", "empty"],
+)
+def test_the_unfinished_word_left_of_the_cursor_is_backed_up_over(prefix: str, head: str) -> None:
+    kept, fragment = split_prefix(TOKENIZER, prefix)
+    assert fragment.spelling == head.encode()
+    assert TOKENIZER.spell(kept) + fragment.spelling == prefix.encode()
+    assert bool(fragment.num_tokens) == bool(head)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "tail"),
+    [("urn self\n", "urn"), ("= 1:", "="), (")\n", ")"), ("    x", "   "), ("\n    x", ""), ("", "")],
+    ids=["word", "operator", "bracket", "indentation", "line-break", "empty"],
+)
+def test_the_begun_word_right_of_the_cursor_is_taken_along(suffix: str, tail: str) -> None:
+    kept, fragment = split_suffix(TOKENIZER, suffix)
+    assert fragment.spelling == tail.encode()
+    assert fragment.spelling + TOKENIZER.spell(kept) == suffix.encode()
+
+
+def test_a_long_run_is_backed_up_over_its_last_tokens_only() -> None:
+    _, fragment = split_prefix(TOKENIZER, "#" + "=" * 500)
+    assert 0 < len(fragment.spelling) <= MAX_FRAGMENT_BYTES
+
+
+def test_a_frontier_takes_tokens_that_agree_with_what_was_typed() -> None:
+    boundaries = Boundaries(TOKENIZER.token_bytes, b" ret", b"urn")
+    heads = [TOKENIZER.token_bytes[token] for token in boundaries.head_tokens(b" ret", room=9)]
+    tails = [TOKENIZER.token_bytes[token] for token in boundaries.tail_tokens(b"urn", room=9)]
+    assert b" return" in heads
+    assert all(b" ret".startswith(text) or text.startswith(b" ret") for text in heads)
+    assert b"n" in tails
+    assert all(b"urn".endswith(text) or text.endswith(b"urn") for text in tails)
+
+
+def test_a_frontier_without_room_takes_no_token_that_leaves_too_much_to_spell() -> None:
+    boundaries = Boundaries(TOKENIZER.token_bytes, b" return", b"")
+    assert boundaries.fewest_tokens(b" return") == 1
+    assert all(
+        TOKENIZER.token_bytes[token].startswith(b" return") for token in boundaries.head_tokens(b" return", room=1)
+    )
+    assert any(TOKENIZER.token_bytes[token] == b" " for token in boundaries.head_tokens(b" return", room=7))
+
+
+def test_accepts_refuses_a_row_that_does_not_begin_with_the_head() -> None:
+    boundaries = Boundaries(TOKENIZER.token_bytes, b" ret", b"")
+    assert boundaries.accepts(TOKENIZER.encode(" return x").ids)
+    assert not boundaries.accepts(TOKENIZER.encode(" x return").ids)
+
+
+@pytest.mark.parametrize("path", REAL_FILES, ids=lambda path: path.name)
+def test_the_true_middle_is_reachable_for_any_split_of_a_real_file(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    generator = random.Random(path.name)
+    for _ in range(10):
+        start = generator.randrange(len(source) + 1)
+        stop = min(len(source), start + generator.randrange(120))
+        prefix, middle, suffix = source[max(0, start - 300) : start], source[start:stop], source[stop : stop + 300]
+        kept_left, head = split_prefix(TOKENIZER, prefix)
+        _, tail = split_suffix(TOKENIZER, suffix)
+        boundaries = Boundaries(TOKENIZER.token_bytes, head.spelling, tail.spelling)
+        apart = [
+            *TOKENIZER.encode(prefix).ids[len(kept_left) :],
+            *TOKENIZER.encode(middle).ids,
+            *TOKENIZER.encode(suffix).ids[: tail.num_tokens],
+        ]
+        assert len(apart) == head.num_tokens + tail.num_tokens + len(TOKENIZER.encode(middle).ids)
+        assert boundaries.accepts(apart)
+        whole = (head.spelling + middle.encode() + tail.spelling).decode(errors="replace")
+        joined = TOKENIZER.encode(whole).ids
+        if len(joined) > 1 and TOKENIZER.spell(joined).startswith(head.spelling) and "�" not in whole:
+            assert boundaries.accepts(joined)

@@ -1,0 +1,72 @@
+"""Resizing by hand: who goes, who comes, who stays."""
+
+import pytest
+import torch
+
+from dlm_model.canvas import Canvas
+
+MASK, EXPAND, DELETE = 90, 91, 92
+
+
+def canvas(*rows: list[int]) -> Canvas:
+    """A canvas whose rows hold these ids; `MASK` stays masked."""
+    opened = Canvas.open([1], [2], [len(row) for row in rows], MASK)
+    width = opened.is_valid.shape[1]
+    ids = torch.tensor([row + [MASK] * (width - len(row)) for row in rows])
+    return opened.guess(ids, torch.full(ids.shape, 0.5)).commit(opened.is_valid & (ids != MASK))
+
+
+def resized(before: Canvas, *, protected: torch.Tensor | None = None, max_length: int = 20) -> list[list[int]]:
+    after = before.resize(
+        expand_token_id=EXPAND,
+        delete_token_id=DELETE,
+        protected=torch.zeros_like(before.is_masked) if protected is None else protected,
+        max_length=max_length,
+    )
+    after.check_integrity()
+    return [ids[:length].tolist() for ids, length in zip(after.token_ids, after.lengths.tolist(), strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ([5, 6, MASK], [5, 6, MASK]),
+        ([5, DELETE, MASK, MASK], [5]),
+        ([5, MASK, DELETE, 7, MASK], [5, MASK, 7]),
+        ([MASK, EXPAND, 7], [MASK, MASK, MASK, 7]),
+        ([EXPAND, DELETE, MASK, 8], [MASK, MASK, 8]),
+        ([DELETE, MASK], []),
+    ],
+    ids=["nothing", "broadcast", "left-masks-stay", "expand", "both", "empty"],
+)
+def test_delete_takes_the_masks_to_its_right_and_expand_splits(row: list[int], expected: list[int]) -> None:
+    assert resized(canvas(row)) == [expected]
+
+
+def test_protected_masks_survive_the_broadcast() -> None:
+    before = canvas([5, DELETE, MASK, MASK])
+    protected = torch.tensor([[False, False, False, True]])
+    assert resized(before, protected=protected) == [[5, MASK]]
+
+
+def test_expansion_stops_at_the_maximum_but_frees_the_position() -> None:
+    assert resized(canvas([EXPAND, EXPAND, EXPAND]), max_length=4) == [[MASK] * 4]
+
+
+def test_rows_are_resized_on_their_own_and_padded_again() -> None:
+    assert resized(canvas([5, DELETE, MASK], [EXPAND, 6, 7], [8])) == [[5], [MASK, MASK, 6, 7], [8]]
+
+
+def test_a_guess_leaves_committed_positions_alone() -> None:
+    before = canvas([5, MASK])
+    after = before.guess(torch.tensor([[7, 8]]), torch.tensor([[0.1, 0.9]]))
+    assert after.token_ids.tolist() == [[5, MASK]]
+    assert after.guessed_ids.tolist() == [[5, 8]]
+    assert after.confidence.tolist() == [[0.5, pytest.approx(0.9)]]
+
+
+def test_only_a_row_that_lost_masks_was_shortened() -> None:
+    after = canvas([5, DELETE], [EXPAND, 6]).resize(
+        expand_token_id=EXPAND, delete_token_id=DELETE, protected=torch.zeros(2, 2, dtype=torch.bool), max_length=9
+    )
+    assert after.was_shortened.tolist() == [True, False]

@@ -1,0 +1,137 @@
+"""Broken checkpoints: one sentence each, before anything is computed."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dlm_model.engine import load_engine
+from dlm_model.errors import CheckpointError, DeviceError
+from dlm_model.tokenizer import Tokenizer
+from tests.model.tiny_checkpoints import VOCAB_SIZE, byte_level_tokenizer, write_checkpoint
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_checkpoint(tmp_path, "qwen2-tied")
+    return tmp_path
+
+
+def edit_config(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def edit_weights(folder: Path, **changes: torch.Tensor | None) -> None:
+    path = folder / "model.safetensors"
+    tensors = {name: tensor for name, tensor in (load_file(path) | changes).items() if tensor is not None}
+    save_file(tensors, path)
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        load_engine(str(folder), "cpu")
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert "no model folder" in refusal(tmp_path / "nowhere")
+
+
+def test_a_folder_without_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    assert "config.json cannot be read" in refusal(folder)
+
+
+def test_a_config_that_is_not_json(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+    assert "not valid JSON" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "mamba"}, "model type 'mamba' is not supported (supported: llama, qwen2, qwen3)"),
+        ({"hidden_act": "gelu"}, "activation 'gelu'"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rotary scaling 'yarn'"),
+        ({"use_sliding_window": True}, "sliding-window"),
+        ({"dlm": {}}, "has no 'mask_token_id'"),
+        ({"dlm": {"mask_token_id": 10**6}}, "mask_token_id 1000000 is outside"),
+        ({"dlm": {"mask_token_id": 1, "shift_logits": True}}, "needs a bos_token_id"),
+        ({"num_key_value_heads": 3}, "cannot share 3"),
+        ({"intermediate_size": 44}, "has shape (48, 32), config.json asks for (44, 32)"),
+        ({"num_hidden_layers": 4}, "lacks 12 tensors"),
+        ({"num_hidden_layers": 2}, "12 tensors too many"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_a_config_this_network_cannot_honour(folder: Path, changes: dict[str, object], message: str) -> None:
+    edit_config(folder, **changes)
+    assert message in refusal(folder)
+
+
+def test_truncated_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "truncated or not a safetensors file" in refusal(folder)
+
+
+def test_a_pickle_is_not_looked_at(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert "safetensors files only" in refusal(folder)
+
+
+def test_a_missing_tensor(folder: Path) -> None:
+    edit_weights(folder, **{"model.norm.weight": None})
+    assert "the first is norm.weight" in refusal(folder)
+
+
+def test_a_tensor_too_many(folder: Path) -> None:
+    edit_weights(folder, **{"model.surprise": torch.zeros(1)})
+    assert "the first is surprise" in refusal(folder)
+
+
+def test_an_index_that_points_outside(folder: Path) -> None:
+    index = {"weight_map": {"model.norm.weight": "../../elsewhere.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "no ../../elsewhere.safetensors" in refusal(folder)
+
+
+def test_an_index_that_is_not_one(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text("[]")
+    assert "not a valid weight index" in refusal(folder)
+
+
+def test_no_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    assert "has no tokenizer.json" in refusal(folder)
+
+
+def test_a_broken_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}")
+    assert "is not a tokenizer" in refusal(folder)
+
+
+def test_a_tokenizer_with_more_tokens_than_the_network(folder: Path) -> None:
+    tokenizer = byte_level_tokenizer()
+    tokenizer.add_tokens(["one_more"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    assert f"has {VOCAB_SIZE + 1} tokens, more than the network's {VOCAB_SIZE}" in refusal(folder)
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "toaster", "cpu:x"])
+def test_no_such_device(folder: Path, device: str) -> None:
+    with pytest.raises(DeviceError, match="There is no device"):
+        load_engine(str(folder), device)
+
+
+def test_a_token_is_its_bytes() -> None:
+    tokenizer = Tokenizer(byte_level_tokenizer(), VOCAB_SIZE)
+    text = "def foo(self):\n\treturn '€😀 é\x00'\r\n"
+    assert tokenizer.spell(tokenizer.encode(text).ids) == text.encode()
+    assert tokenizer.token_bytes[0] == b""
+    assert len(tokenizer.token_bytes) == VOCAB_SIZE

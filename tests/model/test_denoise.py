@@ -1,0 +1,185 @@
+"""The loop with a predictor that knows the truth: what it commits, in which order, and that it always ends."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from dlm_model.boundaries import Boundaries, split_prefix, split_suffix
+from dlm_model.canvas import Canvas
+from dlm_model.config import ModelConfig
+from dlm_model.constraint import Constraint
+from dlm_model.denoise import denoise
+from dlm_model.drafts import candidates
+from dlm_model.request import SCHEDULES, SELECTIONS, CancelToken, DecodeOptions
+from dlm_model.schedule import Pace
+from dlm_model.tokenizer import Tokenizer
+from tests.model.tiny_checkpoints import RESIZING, SHAPE, VOCAB_SIZE, byte_level_tokenizer
+
+TOKENIZER = Tokenizer(byte_level_tokenizer(), VOCAB_SIZE)
+CONFIG = ModelConfig.from_dict({"model_type": "llama", "rms_norm_eps": 1e-6, "dlm": RESIZING} | SHAPE)
+EXPAND, DELETE, MASK = (int(RESIZING[f"{name}_token_id"]) for name in ("expand", "delete", "mask"))
+SETTINGS = [(schedule, selection) for schedule in SCHEDULES for selection in SELECTIONS]
+
+
+class RandomPredictor:
+    """Logits without meaning, from its own seed; prefers ordinary tokens, resizing ones included."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, canvas: Canvas) -> Tensor:
+        return 4 * torch.randn(int(canvas.is_masked.sum()), VOCAB_SIZE, generator=self._generator)
+
+
+class Oracle:
+    """Logits that know which token stands at which position of each row, as long as nothing resizes."""
+
+    def __init__(self, truth: list[int]) -> None:
+        self._truth = torch.tensor(truth)
+
+    def __call__(self, canvas: Canvas) -> Tensor:
+        columns = canvas.is_masked.nonzero()[:, 1]
+        logits = torch.zeros(len(columns), VOCAB_SIZE)
+        logits[torch.arange(len(columns)), self._truth[columns]] = 20.0
+        return logits
+
+
+def run(
+    canvas: Canvas, predict: object, options: DecodeOptions, boundaries: Boundaries | None = None, **overrides: object
+) -> Iterator[Canvas]:
+    boundaries = boundaries or Boundaries(TOKENIZER.token_bytes, b"", b"")
+    keywords = {"single_line": False, "max_length": 48, "is_resizing": False} | overrides
+    constraint = Constraint(CONFIG, TOKENIZER.token_bytes, boundaries, **keywords)  # type: ignore[arg-type]
+    temperature = torch.full((canvas.is_masked.shape[0],), options.temperature)
+    return denoise(
+        canvas, predict, constraint, options, temperature=temperature, pace=Pace(options), cancel=CancelToken()
+    )
+
+
+def open_canvas(*lengths: int) -> Canvas:
+    return Canvas.open([0], [], lengths, MASK)
+
+
+@pytest.mark.parametrize(("schedule", "selection"), SETTINGS)
+@pytest.mark.parametrize("is_resizing", [False, True], ids=["fixed", "resizing"])
+def test_every_step_commits_and_every_run_ends(schedule: str, selection: str, is_resizing: bool) -> None:
+    options = DecodeOptions(num_steps=9, schedule=schedule, selection=selection)  # type: ignore[arg-type]
+    canvases = list(run(open_canvas(20, 31), RandomPredictor(), options, is_resizing=is_resizing))
+    assert 1 <= len(canvases) <= 9
+    for before, after in zip([open_canvas(20, 31), *canvases[:-1]], canvases, strict=True):
+        after.check_integrity()
+        assert after.lengths.max() <= 48
+        if not is_resizing:
+            committed = (before.is_masked & ~after.is_masked).sum(dim=1)
+            assert (committed >= before.is_masked.any(dim=1).long()).all()
+    assert not canvases[-1].is_masked.any()
+    final = canvases[-1].token_ids[canvases[-1].is_valid].tolist()
+    assert not {EXPAND, DELETE, MASK} & set(final)
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 5, 12])
+def test_the_linear_schedule_takes_as_many_steps_as_the_dial_says(num_steps: int) -> None:
+    options = DecodeOptions(num_steps=num_steps, schedule="linear")
+    assert len(list(run(open_canvas(24), RandomPredictor(), options))) == num_steps
+
+
+def test_the_cosine_schedule_commits_few_first_and_many_last() -> None:
+    options = DecodeOptions(num_steps=8, schedule="cosine")
+    left = [64, *(int(canvas.is_masked.sum()) for canvas in run(open_canvas(64), RandomPredictor(), options))]
+    commits = [before - after for before, after in pairwise(left)]
+    assert len(commits) == 8
+    assert commits[0] < commits[4] < commits[-1]
+
+
+def test_a_certain_model_is_done_in_one_step_at_the_threshold() -> None:
+    truth = TOKENIZER.encode("return self.value").ids
+    canvases = list(run(open_canvas(len(truth)), Oracle(truth), DecodeOptions()))
+    assert len(canvases) == 1
+    assert canvases[0].token_ids[0].tolist() == truth
+
+
+@given(seed=st.integers(0, 2**16))
+@settings(max_examples=20, deadline=None)
+def test_the_same_seed_gives_the_same_tokens(seed: int) -> None:
+    options = DecodeOptions(num_steps=6, temperature=1.0, seed=seed, selection="random")
+    first, second = (list(run(open_canvas(12), RandomPredictor(), options))[-1] for _ in range(2))
+    assert torch.equal(first.token_ids, second.token_ids)
+
+
+def test_another_seed_gives_other_tokens() -> None:
+    finals = {
+        tuple(list(run(open_canvas(12), RandomPredictor(), DecodeOptions(temperature=1.0, seed=seed)))[-1].token_ids[0])
+        for seed in range(4)
+    }
+    assert len(finals) == 4
+
+
+@pytest.mark.parametrize(
+    ("prefix", "middle", "suffix"),
+    [
+        ("def foo(self):\n        ret", "", "urn self.value\n"),
+        ("for it", "em in val", "ues:\n    pass\n"),
+        ("def foo(self):\n  ", "  return self", ".value\n"),
+        ("x = (", "item", ")\n"),
+        ("if a =", "", "= b:\n"),
+        ("s = 'h", "é€😀l", "lo'\n"),
+        ("class B", "ar(object):\n    def foo(self, value):\n        return", " value\n"),
+    ],
+    ids=["word", "both-sides", "indentation", "brackets", "operator", "multibyte", "lines"],
+)
+@pytest.mark.parametrize("num_steps", [1, 4, 30])
+def test_the_loop_reaches_the_true_middle_across_split_tokens(
+    prefix: str, middle: str, suffix: str, num_steps: int
+) -> None:
+    _, head = split_prefix(TOKENIZER, prefix)
+    _, tail = split_suffix(TOKENIZER, suffix)
+    truth = TOKENIZER.encode((head.spelling + middle.encode() + tail.spelling).decode()).ids
+    if len(truth) < head.num_tokens + tail.num_tokens:
+        # One token could spell both halves, but the canvas keeps a position for each.
+        parts = (head.spelling.decode(), middle, tail.spelling.decode())
+        truth = [token for part in parts for token in TOKENIZER.encode(part).ids]
+    boundaries = Boundaries(TOKENIZER.token_bytes, head.spelling, tail.spelling)
+    options = DecodeOptions(num_steps=num_steps, schedule="linear", selection="random")
+    *_, canvas = run(open_canvas(len(truth)), Oracle(truth), options, boundaries)
+    assert candidates(canvas, TOKENIZER, boundaries, 1)[0].text == middle
+
+
+@given(
+    head=st.sampled_from(["", " ret", "\n        ", "(", " valu"]),
+    tail=st.sampled_from(["", "urn", ")", "   ", "self"]),
+    extra=st.integers(0, 6),
+    num_steps=st.integers(1, 8),
+    seed=st.integers(0, 999),
+    is_resizing=st.booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_the_model_wants_the_canvas_keeps_its_boundaries(
+    *, head: str, tail: str, extra: int, num_steps: int, seed: int, is_resizing: bool
+) -> None:
+    """Nonsense logits, tight canvases: the fill must still begin with the head and end with the tail."""
+    length = len(TOKENIZER.encode(head).ids) + len(TOKENIZER.encode(tail).ids) + extra
+    if length == 0:
+        return
+    boundaries = Boundaries(TOKENIZER.token_bytes, head.encode(), tail.encode())
+    options = DecodeOptions(num_steps=num_steps)
+    *_, canvas = run(
+        open_canvas(length), RandomPredictor(seed), options, boundaries, is_resizing=is_resizing, max_length=length + 5
+    )
+    row = canvas.token_ids[0, : int(canvas.lengths[0])].tolist()
+    spelled = TOKENIZER.spell(row)
+    assert spelled.startswith(head.encode())
+    assert spelled.endswith(tail.encode())
+    assert len(spelled) >= len(head) + len(tail)
+
+
+def test_a_single_line_hole_gets_no_line_break() -> None:
+    newline = TOKENIZER.encode("\n").ids[0]
+    predict = lambda canvas: torch.eye(VOCAB_SIZE)[[newline]].repeat(int(canvas.is_masked.sum()), 1) * 30  # noqa: E731
+    head = Boundaries(TOKENIZER.token_bytes, b"\n    ", b"")
+    *_, canvas = run(open_canvas(9), predict, DecodeOptions(), head, single_line=True)
+    assert "\n" not in candidates(canvas, TOKENIZER, head, 1)[0].text

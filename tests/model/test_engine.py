@@ -1,0 +1,121 @@
+"""Requests in, drafts out, on tiny random weights: why a run ends, what a draft promises, what is refused."""
+
+from functools import partial
+from itertools import pairwise
+
+import pytest
+
+from dlm_model.engine import Engine
+from dlm_model.errors import RequestError
+from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.schedule import Pace
+
+REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n")
+
+
+def drafts(
+    engine: Engine, request: InfillRequest = REQUEST, cancel: CancelToken | None = None, **options: object
+) -> list[Draft]:
+    return list(engine.infill(request, DecodeOptions(**options), cancel or CancelToken()))  # type: ignore[arg-type]
+
+
+def test_every_step_yields_a_draft_and_the_last_says_why_it_ended(resizing_engine: Engine) -> None:
+    found = drafts(resizing_engine, num_steps=7, schedule="linear")
+    assert [draft.step for draft in found[:-1]] == list(range(1, 8))
+    assert all(draft.finish_reason is None and not draft.candidates for draft in found[:-1])
+    assert found[-1].finish_reason in {"stop", "length"}
+    assert found[-1].num_forwards == 7
+    assert found[-1].candidates[0].text == found[-1].text
+
+
+def test_what_is_stable_stays(fixed_engine: Engine) -> None:
+    found = drafts(fixed_engine, num_steps=9, middle_length=20)
+    for before, after in pairwise(found):
+        committed = sum(piece.num_tokens for piece in before.pieces if piece.state == "committed")
+        assert sum(piece.num_tokens for piece in after.pieces if piece.state == "committed") >= committed
+    assert [piece.state for piece in found[-1].pieces] == ["committed"]
+    assert found[-1].stable_ranges == ((0, len(found[-1].text)),)
+
+
+def test_the_first_draft_already_has_a_guess_for_every_position(fixed_engine: Engine) -> None:
+    first = drafts(fixed_engine, num_steps=9, middle_length=20, schedule="linear")[0]
+    assert {piece.state for piece in first.pieces} == {"committed", "guessed"}
+    assert first.num_tokens >= 20
+
+
+@pytest.mark.parametrize("name", ["fixed_engine", "resizing_engine"])
+def test_the_same_seed_gives_the_same_text(request: pytest.FixtureRequest, name: str) -> None:
+    engine: Engine = request.getfixturevalue(name)
+    first, second = (drafts(engine, num_steps=5, temperature=1.0, seed=4)[-1].text for _ in range(2))
+    assert first == second
+    assert first != drafts(engine, num_steps=5, temperature=1.0, seed=5)[-1].text
+
+
+def test_cancelling_stops_before_the_next_forward(resizing_engine: Engine) -> None:
+    cancel = CancelToken()
+    running = resizing_engine.infill(REQUEST, DecodeOptions(num_steps=30, schedule="linear"), cancel)
+    next(running)
+    second = next(running)
+    cancel.cancel()
+    (last,) = running
+    assert last.finish_reason == "cancelled"
+    assert last.num_forwards == second.num_forwards == 2
+    assert last.text == second.text
+
+
+def test_cancelled_before_the_first_step_no_forward_is_run(resizing_engine: Engine) -> None:
+    cancel = CancelToken()
+    cancel.cancel()
+    (only,) = drafts(resizing_engine, cancel=cancel)
+    assert (only.finish_reason, only.num_forwards, only.text) == ("cancelled", 0, "")
+
+
+def test_a_deadline_ends_the_run_with_the_best_draft_so_far(
+    fixed_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(10_000))
+    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=lambda: next(ticks) * 0.010))
+    found = drafts(fixed_engine, num_steps=64, schedule="linear", middle_length=64, deadline_ms=200)
+    assert found[-1].num_forwards < 64
+    assert found[-1].text
+    assert found[-1].finish_reason in {"stop", "deadline"}
+
+
+def test_candidates_differ_and_come_best_first(resizing_engine: Engine) -> None:
+    found = drafts(resizing_engine, num_steps=6, num_candidates=3)[-1]
+    assert len({candidate.text for candidate in found.candidates}) == len(found.candidates) == 3
+    certainties = [candidate.confidence for candidate in found.candidates]
+    assert certainties == sorted(certainties, reverse=True)
+
+
+def test_a_model_that_cannot_resize_decodes_several_lengths(fixed_engine: Engine) -> None:
+    request = InfillRequest("x =", "\ny = 1\n", expected_tokens=16)
+    found = drafts(fixed_engine, request, num_steps=4, num_candidates=8)[-1]
+    assert len({candidate.num_tokens for candidate in found.candidates}) == 4
+    assert len(drafts(fixed_engine, request, num_steps=4)[-1].candidates) == 1
+
+
+def test_a_known_length_is_kept(resizing_engine: Engine) -> None:
+    request = InfillRequest("x = (\n", "\n)\n")
+    head_tokens = 1
+    assert drafts(resizing_engine, request, num_steps=4, middle_length=11)[-1].num_tokens == 11 + head_tokens
+
+
+def test_a_single_line_request_is_filled_with_one_line(resizing_engine: Engine) -> None:
+    request = InfillRequest("def foo(self):\n    ", "\n", single_line=True)
+    for seed in range(3):
+        assert "\n" not in drafts(resizing_engine, request, num_steps=5, temperature=1.5, seed=seed)[-1].text
+
+
+def test_a_request_longer_than_the_context_is_refused(resizing_engine: Engine) -> None:
+    with pytest.raises(RequestError, match=r"take \d+ tokens, .* sees 512"):
+        drafts(resizing_engine, InfillRequest("x = 1\n" * 400, ""))
+
+
+def test_control_tokens_in_the_source_are_text(resizing_engine: Engine) -> None:
+    assert resizing_engine.count_tokens("<|endoftext|>") > 3
+
+
+def test_empty_sides_are_fine(resizing_engine: Engine, fixed_engine: Engine) -> None:
+    for engine in (resizing_engine, fixed_engine):
+        assert drafts(engine, InfillRequest("", ""), num_steps=3)[-1].finish_reason is not None

@@ -1,0 +1,91 @@
+"""Quotas by hand, and a pace that bends to the clock."""
+
+import pytest
+import torch
+
+from dlm_model.request import DecodeOptions
+from dlm_model.schedule import Pace, choose, within_entropy_bound
+from dlm_model.selection import Guess
+
+ALL = torch.ones(1, 4, dtype=torch.bool)
+
+
+def guess(confidence: list[float], entropy: list[float] | None = None, score: list[float] | None = None) -> Guess:
+    certain = torch.tensor([confidence])
+    return Guess(
+        torch.zeros(certain.shape, dtype=torch.long),
+        certain,
+        torch.tensor([entropy or [0.0] * len(confidence)]),
+        torch.tensor([score or confidence]),
+    )
+
+
+def test_the_threshold_commits_all_that_pass_it() -> None:
+    chosen = choose(guess([0.95, 0.2, 0.91, 0.3]), ALL, 4, DecodeOptions(confidence_threshold=0.9))
+    assert chosen.tolist() == [[True, False, True, False]]
+
+
+def test_below_the_threshold_the_best_is_committed_all_the_same() -> None:
+    chosen = choose(guess([0.1, 0.3, 0.2, 0.1]), ALL, 4, DecodeOptions(confidence_threshold=0.9))
+    assert chosen.tolist() == [[False, True, False, False]]
+
+
+def test_what_is_not_eligible_is_never_chosen_and_not_counted() -> None:
+    eligible = torch.tensor([[False, True, True, False]])
+    chosen = choose(guess([0.99, 0.1, 0.2, 0.99]), eligible, 2, DecodeOptions(schedule="linear"))
+    assert chosen.tolist() == [[False, False, True, False]]
+
+
+def test_rows_have_quotas_of_their_own() -> None:
+    eligible = torch.tensor([[True, True, True, True], [True, False, False, False]])
+    both = Guess(*(torch.cat((part, part)) for part in guess([0.4, 0.3, 0.2, 0.1])))
+    assert choose(both, eligible, 2, DecodeOptions(schedule="linear")).sum(dim=1).tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected"),
+    [(0.0, [True, False, False, False]), (0.15, [True, True, False, False]), (0.35, [True, True, True, False])],
+)
+def test_the_entropy_bound_sums_all_but_the_largest(bound: float, expected: list[bool]) -> None:
+    # Ascending 0.1, 0.2, 0.4, 0.9: sums without the largest are 0, 0.1, 0.3, 0.7.
+    assert within_entropy_bound(torch.tensor([[0.1, 0.2, 0.4, 0.9]]), ALL, bound).tolist() == [expected]
+
+
+def test_the_entropy_bound_ignores_what_is_not_eligible() -> None:
+    eligible = torch.tensor([[False, True, True, True]])
+    chosen = within_entropy_bound(torch.tensor([[0.0, 0.5, 0.1, 0.9]]), eligible, 0.2)
+    assert chosen.tolist() == [[False, True, True, False]]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_without_a_deadline_the_dial_alone_counts() -> None:
+    pace = Pace(DecodeOptions(num_steps=3), Clock())
+    left = []
+    for _ in range(5):
+        left.append(pace.steps_left)
+        pace.advance()
+    assert left == [3, 2, 1, 1, 1]
+    assert not pace.is_over
+
+
+def test_a_deadline_leaves_as_many_steps_as_still_fit() -> None:
+    clock = Clock()
+    pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000), clock)
+    assert pace.steps_left == 50
+    clock.now = 0.3
+    pace.advance()
+    clock.now = 0.4
+    pace.advance()
+    assert pace.steps_left in {5, 6}  # 0.6 s at 0.1 s a step, give or take a rounding
+    clock.now = 0.96
+    assert pace.steps_left == 1
+    assert not pace.is_over
+    clock.now = 1.0
+    assert pace.is_over
+    assert pace.elapsed_ms == pytest.approx(1000)
