@@ -49,18 +49,26 @@ class ParsedExcerpt:
     """An excerpt's syntax tree after one edit.
 
     Attributes:
-        source: What was parsed.
+        excerpt: What of the document was parsed.
+        source: The text that was parsed.
         root: Root of its tree; byte offsets into `source`.
         num_errors: ERROR and MISSING nodes.
         edit: The edit that was made.
         shift: Character offset in the document minus character offset in `source`, before the edit.
     """
 
+    excerpt: "Excerpt"
     source: SourceText
     root: Node
     num_errors: int
     edit: Edit
     shift: int
+
+    @property
+    def edit_byte(self) -> int:
+        """Where the edit's text begins in the tree, whitespace skipped: stands for the edited place among the nodes."""
+        indent = len(self.edit.text) - len(self.edit.text.lstrip())
+        return self.source.to_byte(self.edit.start + indent - self.shift)
 
     @property
     def _growth(self) -> int:
@@ -127,7 +135,7 @@ class Excerpt:
         middle = text[self.start : edit.start] + edit.text + text[edit.end : self.end]
         source = SourceText(header + middle + footer)
         root = self.snapshot.language.parse(source.encoded).root_node
-        return ParsedExcerpt(source, root, count_errors(root), edit, self.start - len(header))
+        return ParsedExcerpt(self, source, root, count_errors(root), edit, self.start - len(header))
 
     def best(self, edits: Iterable[Edit]) -> ParsedExcerpt:
         """The first edit that parses without errors, or else the one with the fewest; edits are tried in order.

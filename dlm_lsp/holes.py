@@ -54,8 +54,8 @@ class _Cursor:
 def find_hole(snapshot: Snapshot, offset: int) -> Hole:
     """The hole at a cursor; an offset outside the text is moved to its nearest end."""
     cursor = _cursor(snapshot, offset)
-    for parsed, neutral in _probes(snapshot, cursor):
-        hole = _body_at(snapshot, cursor, parsed, neutral)
+    for parsed in _probes(snapshot, cursor):
+        hole = _body_at(snapshot, cursor, parsed)
         if hole is not None:
             return hole
     end = cursor.offset if cursor.right.strip() else cursor.line_end
@@ -108,16 +108,15 @@ def _cursor(snapshot: Snapshot, offset: int) -> _Cursor:
     return _Cursor(offset, line, start, end, snapshot.text[start:offset], snapshot.text[offset:end])
 
 
-def _probes(snapshot: Snapshot, cursor: _Cursor) -> Iterator[tuple[ParsedExcerpt, int]]:
-    """Parses of what surrounds the cursor, each with the byte offset that stands for the cursor in it.
+def _probes(snapshot: Snapshot, cursor: _Cursor) -> Iterator[ParsedExcerpt]:
+    """Parses of what surrounds the cursor.
 
     Where blocks are told by indentation, an empty line belongs to no block and a comment ends none: only a statement
     in the place of the cursor shows which function it would be in.
     """
     excerpt = Excerpt.around(snapshot, cursor.line_start, cursor.line_end)
     for edit in _probe_edits(snapshot, cursor):
-        parsed = excerpt.parse(edit)
-        yield parsed, parsed.to_byte(edit.start) + len(edit.text) - len(edit.text.lstrip())
+        yield excerpt.parse(edit)
 
 
 def _probe_edits(snapshot: Snapshot, cursor: _Cursor) -> Iterator[Edit]:
@@ -138,8 +137,9 @@ def _probe_edits(snapshot: Snapshot, cursor: _Cursor) -> Iterator[Edit]:
             yield Edit(cursor.offset, cursor.line_end, next_line)
 
 
-def _body_at(snapshot: Snapshot, cursor: _Cursor, parsed: ParsedExcerpt, byte: int) -> Hole | None:
+def _body_at(snapshot: Snapshot, cursor: _Cursor, parsed: ParsedExcerpt) -> Hole | None:
     """The body hole of the innermost function around the cursor, if that is still to be written."""
+    byte = parsed.edit_byte
     functions = functions_around(snapshot.language, parsed.root, byte)
     if not functions:
         return None

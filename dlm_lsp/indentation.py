@@ -67,19 +67,25 @@ def masked(language: Language, text: str) -> str:
 
 def opens_block(language: Language, line: str) -> bool:
     """Whether the next line should be deeper than this one."""
-    openers = (":", "(", "[", "{") if language.is_indented else ("(", "[", "{", "=>")
-    return masked(language, line).rstrip().endswith(openers)
+    return masked(language, line).rstrip().endswith((":", "(", "[", "{", "=>"))
+
+
+def indentation_after(snapshot: Snapshot, line: int, code: str) -> str:
+    """The indentation of a statement that follows a line, deeper if the line opens a block.
+
+    Args:
+        snapshot: The document.
+        line: The line above the statement.
+        code: As much of its text as stays above the statement.
+    """
+    depth = indentation(snapshot.lines.line_text(_statement_line(snapshot, line)))
+    return depth + indent_style(snapshot, line).unit if opens_block(snapshot.language, code) else depth
 
 
 def block_indentation(snapshot: Snapshot, line: int) -> str:
-    """The indentation of a statement on `line` that continues the block the line above belongs to, or opens."""
+    """The indentation of a statement on `line` that continues the block the text above belongs to, or opens."""
     above = line_above(snapshot, line)
-    if above is None:
-        return ""
-    depth = indentation(snapshot.lines.line_text(_statement_line(snapshot, above)))
-    if opens_block(snapshot.language, snapshot.lines.line_text(above)):
-        return depth + indent_style(snapshot, line).unit
-    return depth
+    return indentation_after(snapshot, above, snapshot.lines.line_text(above)) if above is not None else ""
 
 
 def blank_line_indentation(snapshot: Snapshot, line: int, typed: str) -> str:

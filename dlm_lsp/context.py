@@ -1,0 +1,164 @@
+"""Document and hole → the request for the engine: which lines of both sides the model gets to see.
+
+Knows a budget in tokens and a function that counts them; knows nothing of tokenizers, models or LSP.
+
+    far above        imports kept while they fit, the rest dropped
+    class A:         always kept: headers, signatures and docstrings around the hole
+        def f(x):
+            ...      dropped from far to near
+            near     kept
+            ▢        the hole
+            near     kept
+    far below        dropped
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.enclosing import enclosing_scope, line_range
+from dlm_lsp.holes import Hole, HoleKind
+from dlm_model.request import InfillRequest
+
+# What is left of the hole says more about it than what is right of it; the other side inherits what one leaves over.
+PREFIX_SHARE = 0.75
+IMPORTS_SHARE = 0.25  # of the prefix: names in reach matter, but less than the code beside the hole
+
+# A canvas too short grows at some cost, one too long is deleted from at less: the 75th percentile of the lengths of
+# lines, gaps and bodies in ordinary code, rounded up to a multiple of eight. A range says its own length.
+EXPECTED_TOKENS: dict[HoleKind, int | None] = {"line": 24, "statements": 48, "body": 64, "range": None}
+
+_LONGEST_TOKEN = 16  # characters that a token of source code rarely exceeds: bounds what is counted of one huge line
+_WORD_BOUNDARY = re.compile(r"\b")
+
+
+def build_request(
+    snapshot: Snapshot, hole: Hole, *, max_prompt_tokens: int, count_tokens: Callable[[str], int]
+) -> InfillRequest:
+    r"""The text around a hole, cut to a budget by whole lines, with line breaks as `\n`.
+
+    Args:
+        snapshot: The document.
+        hole: What will be replaced.
+        max_prompt_tokens: Tokens that prefix and suffix may have together, counted line by line.
+        count_tokens: Tokens of a text on its own. Called once for every line kept, and for none in a document that
+            fits whatever its tokens are.
+    """
+    prefix, suffix = snapshot.text[: hole.start], snapshot.text[hole.end :]
+    if len(snapshot.encoded) > max_prompt_tokens:  # a token is one byte at least
+        prefix, suffix = _trimmed(snapshot, hole, _Budget(max_prompt_tokens, count_tokens))
+    return InfillRequest(
+        prefix=_normalised(prefix),
+        suffix=_normalised(suffix),
+        single_line=hole.kind == "line",
+        expected_tokens=EXPECTED_TOKENS[hole.kind],
+    )
+
+
+@dataclass
+class _Budget:
+    """Tokens left to spend."""
+
+    left: int
+    count_tokens: Callable[[str], int]
+
+    def spend(self, text: str, *, reserve: int = 0) -> bool:
+        """Whether a text fits and leaves the reserve; if so, it is paid for."""
+        cost = self.count_tokens(text)
+        if self.left - cost < reserve:
+            return False
+        self.left -= cost
+        return True
+
+    def spend_on_end(self, text: str, *, reserve: int) -> str:
+        """As much of the end of a text as fits, from the beginning of a word."""
+        kept = text[-max(self.left, 1) * _LONGEST_TOKEN :]
+        while kept and not self.spend(kept, reserve=reserve):
+            kept = kept[-(len(kept) * 3 // 4) :] if len(kept) > 1 else ""
+        boundary = _WORD_BOUNDARY.search(kept) if len(kept) < len(text) else None
+        return kept[boundary.start() :] if boundary else kept
+
+    def spend_on_start(self, text: str) -> str:
+        """As much of the start of a text as fits, to the end of a word."""
+        kept = text[: max(self.left, 1) * _LONGEST_TOKEN]
+        while kept and not self.spend(kept):
+            kept = kept[: len(kept) * 3 // 4]
+        boundaries = [match.start() for match in _WORD_BOUNDARY.finditer(kept)] if len(kept) < len(text) else []
+        return kept[: boundaries[-1]] if boundaries else kept
+
+
+def _trimmed(snapshot: Snapshot, hole: Hole, budget: _Budget) -> tuple[str, str]:
+    """Both sides, as much of each as the budget allows."""
+    hole_line, last_line = snapshot.lines.line_of(hole.start), snapshot.lines.line_of(hole.end)
+    left_end = snapshot.text[snapshot.lines.line_start(hole_line) : hole.start]
+    left = budget.spend_on_end(left_end, reserve=round(budget.left * (1 - PREFIX_SHARE)))
+    is_last = last_line + 1 == snapshot.lines.num_lines
+    rest = snapshot.text[hole.end : snapshot.lines.line_end(last_line)]
+    right = budget.spend_on_start(rest if is_last else f"{rest}\n")
+
+    prefix = _KeptLines(snapshot, budget)
+    scope = enclosing_scope(snapshot, hole)
+    for line in scope.header_lines:
+        prefix.keep(line)
+    reserve = round(budget.left * (1 - PREFIX_SHARE))
+    reached = prefix.keep_upwards(hole_line, scope.first_line, reserve=reserve)
+    if reached == scope.first_line:
+        imports_reserve = budget.left - round((budget.left - reserve) * IMPORTS_SHARE)
+        for line in _import_lines(snapshot, scope.first_line):
+            prefix.keep(line, reserve=max(reserve, imports_reserve))
+        reached = prefix.keep_upwards(reached, 0, reserve=reserve)
+
+    suffix = _KeptLines(snapshot, budget)
+    if right.endswith("\n"):
+        suffix.keep_downwards(last_line + 1)
+    prefix.keep_upwards(reached, 0, reserve=0)
+    return prefix.text + left, right + suffix.text
+
+
+class _KeptLines:
+    """Whole lines of one side, each paid for once."""
+
+    def __init__(self, snapshot: Snapshot, budget: _Budget) -> None:
+        self._snapshot = snapshot
+        self._budget = budget
+        self._lines: dict[int, str] = {}
+
+    @property
+    def text(self) -> str:
+        """The lines in order."""
+        return "".join(self._lines[line] for line in sorted(self._lines))
+
+    def keep(self, line: int, *, reserve: int = 0) -> bool:
+        """Keep a line if the budget allows."""
+        if line in self._lines:
+            return True
+        lines = self._snapshot.lines
+        text = lines.line_text(line) + ("\n" if line + 1 < lines.num_lines else "")
+        if not self._budget.spend(text, reserve=reserve):
+            return False
+        self._lines[line] = text
+        return True
+
+    def keep_upwards(self, below: int, first: int, *, reserve: int) -> int:
+        """Keep the lines above `below`, up to `first`, until one does not fit; the topmost line kept."""
+        while below > first and self.keep(below - 1, reserve=reserve):
+            below -= 1
+        return below
+
+    def keep_downwards(self, line: int) -> None:
+        """Keep the lines from `line` on until one does not fit."""
+        while line < self._snapshot.lines.num_lines and self.keep(line):
+            line += 1
+
+
+def _import_lines(snapshot: Snapshot, before: int) -> Iterator[int]:
+    """Lines of the imports at the top level, in order."""
+    for node in snapshot.tree.root_node.named_children:
+        if node.type in snapshot.language.imports:
+            lines = line_range(snapshot, snapshot.to_offset(node.start_byte), snapshot.to_offset(node.end_byte))
+            yield from (line for line in lines if line < before)
+
+
+def _normalised(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

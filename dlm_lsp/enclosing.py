@@ -1,0 +1,105 @@
+"""The definitions around a hole, as lines of the document: what a reader of the hole must see first."""
+
+from dataclasses import dataclass
+
+from tree_sitter import Node
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.excerpts import ParsedExcerpt, opened_at
+from dlm_lsp.holes import Hole
+from dlm_lsp.indentation import indentation
+from dlm_lsp.placement import parse_neutral
+from dlm_lsp.scopes import Function
+
+MAX_NOTE_LINES = 40  # decorators, attributes and comments that are taken for part of the definition below them
+
+
+@dataclass(frozen=True, slots=True)
+class EnclosingScope:
+    """The definitions around a hole.
+
+    Attributes:
+        first_line: Where the outermost begins; the hole's own line at the top level.
+        header_lines: Lines of signatures, docstrings and class headers, the most telling first, all above the hole.
+    """
+
+    first_line: int
+    header_lines: tuple[int, ...]
+
+
+def enclosing_scope(snapshot: Snapshot, hole: Hole) -> EnclosingScope:
+    """The functions, classes and namespaces that a hole lies in.
+
+    Signatures and class headers come before docstrings and comments, inner ones before outer ones.
+    """
+    signatures: list[int] = []
+    notes: list[int] = []
+    parsed = parse_neutral(snapshot, hole)
+    for definition in _definitions_around(parsed):
+        header, documentation = _function_lines(snapshot, parsed, definition)
+        signatures += header
+        notes += documentation
+    for container in reversed(parsed.excerpt.containers):
+        start, opened = snapshot.to_offset(container.start), snapshot.to_offset(container.opened)
+        signatures += line_range(snapshot, start, opened)
+    hole_line = snapshot.lines.line_of(hole.start)
+    above = tuple(dict.fromkeys(line for line in [*signatures, *notes] if line < hole_line))
+    return EnclosingScope(min(above, default=hole_line), above)
+
+
+def line_range(snapshot: Snapshot, start: int, end: int) -> range:
+    """The lines that `[start, end)` touches."""
+    return range(snapshot.lines.line_of(start), snapshot.lines.line_of(max(start, end - 1)) + 1)
+
+
+def _definitions_around(parsed: ParsedExcerpt) -> list[Node]:
+    """Functions and containers around the edit, innermost first; those the excerpt itself stands in left out."""
+    language = parsed.excerpt.snapshot.language
+    found: list[Node] = []
+    node = parsed.root.descendant_for_byte_range(parsed.edit_byte, parsed.edit_byte)
+    while node is not None:
+        is_definition = node.type in language.functions or node.type in language.containers
+        if is_definition and parsed.shift + parsed.source.to_offset(node.start_byte) >= parsed.excerpt.start:
+            found.append(node)
+        node = node.parent
+    return found
+
+
+def _function_lines(snapshot: Snapshot, parsed: ParsedExcerpt, definition: Node) -> tuple[list[int], list[int]]:
+    """Lines of a definition's header, and of what documents it."""
+    body = definition.child_by_field_name("body")
+    if body is None:
+        return [snapshot.lines.line_of(parsed.to_offset(definition.start_byte))], []
+    opened = opened_at(definition, body)
+    header = line_range(snapshot, parsed.to_offset(definition.start_byte), parsed.to_offset(opened))
+    docstring = Function(snapshot.language, definition, body).docstring
+    inside = (
+        line_range(snapshot, parsed.to_offset(docstring.start_byte), parsed.to_offset(docstring.end_byte))
+        if docstring is not None
+        else range(0)
+    )
+    return [*header], [*inside, *_note_lines_above(snapshot, header.start)]
+
+
+def _note_lines_above(snapshot: Snapshot, line: int) -> list[int]:
+    """Decorators, attributes and comments directly above a definition, top to bottom."""
+    first = line
+    while first > max(line - MAX_NOTE_LINES, 0):
+        text = snapshot.lines.line_text(first - 1).strip()
+        if not snapshot.language.comment_start.match(text):
+            break
+        first -= 1
+    return [*range(first, line)]
+
+
+def header_indentation(parsed: ParsedExcerpt) -> str | None:
+    """The indentation of the innermost definition around an edit; None at the top level."""
+    snapshot = parsed.excerpt.snapshot
+    definitions = _definitions_around(parsed)
+    if definitions:
+        start = parsed.to_offset(definitions[0].start_byte)
+    elif parsed.excerpt.containers:
+        start = snapshot.to_offset(parsed.excerpt.containers[-1].opened - 1)
+    else:
+        return None
+    return indentation(snapshot.lines.line_text(snapshot.lines.line_of(start)))

@@ -1,0 +1,84 @@
+"""How statements are set into a hole: what the text around it leaves for them to bring along.
+
+Knows documents, holes and indentation; knows nothing about what the statements are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.excerpts import Edit, Excerpt, ParsedExcerpt
+from dlm_lsp.holes import Hole
+from dlm_lsp.indentation import blank_line_indentation, indentation, indentation_after
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    r"""What goes before and after statements so that they stand on lines of their own; line breaks are `\n`.
+
+    Attributes:
+        indent: Indentation of the statements.
+        before: What the first statement needs: the indentation that is not typed yet, or a line break and all of it.
+        after: What separates the last statement from text right of the hole.
+    """
+
+    indent: str
+    before: str
+    after: str
+
+    @property
+    def starts_line(self) -> bool:
+        """Whether the hole begins where a line may begin, rather than after other text on it."""
+        return not self.before.startswith("\n")
+
+    def set(self, statements: str) -> str:
+        """The text for the hole."""
+        return f"{self.before}{statements}{self.after}"
+
+
+def sides(snapshot: Snapshot, hole: Hole) -> tuple[str, str]:
+    """What stands left and right of a hole on its first and its last line."""
+    lines = snapshot.lines
+    left = snapshot.text[lines.line_start(lines.line_of(hole.start)) : hole.start]
+    return left, snapshot.text[hole.end : lines.line_end(lines.line_of(hole.end))]
+
+
+def is_inline(snapshot: Snapshot, hole: Hole) -> bool:
+    """Whether a fill continues a line rather than standing on its own."""
+    return hole.kind == "line" or (hole.kind == "range" and bool(sides(snapshot, hole)[0].strip()))
+
+
+def place(snapshot: Snapshot, hole: Hole) -> Placement:
+    """The placement of statements in a hole."""
+    left, right = sides(snapshot, hole)
+    line = snapshot.lines.line_of(hole.start)
+    if is_inline(snapshot, hole):
+        return Placement(indentation(left), "", "")
+    if left.strip():
+        indent = indentation_after(snapshot, line, left)
+        closing = f"\n{indentation_after(snapshot, line, '')}" if right.strip() else ""
+        return Placement(indent, f"\n{indent}", closing)
+    replaces_text = bool(snapshot.text[hole.start : hole.end].strip())
+    indent = left if replaces_text else blank_line_indentation(snapshot, line, left)
+    is_before_text = bool(right.strip()) and hole.kind != "range"
+    return Placement(indent, indent[len(left) :], f"\n{left}" if is_before_text else "")
+
+
+def parse_neutral(snapshot: Snapshot, hole: Hole) -> ParsedExcerpt:
+    """The surroundings of a hole with something harmless in it: what a fill is compared with."""
+    line = snapshot.lines.line_of(hole.start)
+    end = snapshot.lines.line_end(snapshot.lines.line_of(hole.end))
+    excerpt = Excerpt.around(snapshot, snapshot.lines.line_start(line), end)
+    return excerpt.best(_neutral_edits(snapshot, hole))
+
+
+def _neutral_edits(snapshot: Snapshot, hole: Hole) -> Iterator[Edit]:
+    neutral, nothing = snapshot.language.neutral_statement, Edit(hole.start, hole.end, "")
+    if is_inline(snapshot, hole):
+        left, right = sides(snapshot, hole)
+        yield nothing
+        yield Edit(hole.start, hole.end, "x")
+        yield Edit(hole.start - len(left.lstrip()), hole.end + len(right), neutral)
+    else:
+        statement = Edit(hole.start, hole.end, place(snapshot, hole).set(neutral))
+        yield from (statement, nothing) if snapshot.language.is_indented else (nothing, statement)

@@ -1,0 +1,94 @@
+"""What models add that does not belong: text the suffix has already, closers of what they never opened, loops.
+
+Works on lines and strings alone; knows nothing about documents or syntax trees.
+"""
+
+import re
+
+from dlm_lsp.indentation import masked
+from dlm_lsp.languages import Language
+
+MIN_WORD_OVERLAP = 3  # shorter words end one identifier and begin another by chance
+MAX_LOOP_LINES = 8
+
+_WORD = re.compile(r"\w")
+_OPENERS = {")": "(", "]": "[", "}": "{"}
+
+
+def without_unmatched_closers(language: Language, text: str) -> str:
+    """The text up to the first bracket that closes what the text did not open."""
+    opened: list[str] = []
+    for match in re.finditer(r"[()\[\]{}]", masked(language, text)):
+        bracket = match.group()
+        if bracket not in _OPENERS:
+            opened.append(bracket)
+        elif opened and opened[-1] == _OPENERS[bracket]:
+            opened.pop()
+        else:
+            return text[: match.start()]
+    return text
+
+
+def without_overlap(text: str, right: str) -> str:
+    """The text without an end that repeats the beginning of what is right of it.
+
+    Punctuation repeats at any length; words only when whole, so that no identifier is cut by chance.
+    """
+    right = right.strip()
+    for length in range(min(len(text), len(right)), 0, -1):
+        overlap, rest = right[:length], right[length:]
+        if not text.endswith(overlap):
+            continue
+        is_whole = not rest or not (_WORD.match(rest) and _WORD.match(overlap[-1]))
+        is_punctuation = not _WORD.search(overlap)
+        if is_punctuation or (is_whole and length >= MIN_WORD_OVERLAP):
+            return text[:-length]
+    return text
+
+
+def without_loops(lines: list[str]) -> list[str]:
+    """The lines without what is said again at once.
+
+    One line is dropped wherever it repeats the line above. Several together are dropped only at the end, where a
+    model that loops stops for want of space. Lists repeat rightfully (`0,`), and so do lone brackets.
+    """
+    kept: list[str] = []
+    for line in lines:
+        is_repeat = bool(kept) and line == kept[-1] and _WORD.search(line) is not None and not line.endswith(",")
+        if not is_repeat:
+            kept.append(line)
+    for period in range(2, MAX_LOOP_LINES + 1):
+        copies = 2 if period > 2 else 3
+        while len(kept) >= period * copies and _repeats(kept, period, copies):
+            kept = kept[:-period]
+    return kept
+
+
+def without_suffix(lines: list[str], suffix: list[str]) -> list[str]:
+    """The lines up to where they begin to repeat the lines that follow the hole, indentation included.
+
+    Repeating means all the way to the end of the fill, or for two lines at least. Blank lines do not count.
+    """
+    below = [line for line in suffix if line.strip()]
+    numbers = [number for number, line in enumerate(lines) if line.strip()]
+    for position, number in enumerate(numbers):
+        rest = [lines[other].rstrip() for other in numbers[position:]]
+        same = next(
+            (i for i, (a, b) in enumerate(zip(rest, below, strict=False)) if a != b), min(len(rest), len(below))
+        )
+        if same and (same == len(rest) or (same > 1 and any(_WORD.search(line) for line in rest[:same]))):
+            return lines[:number]
+    return lines
+
+
+def without_blank_ends(lines: list[str]) -> list[str]:
+    """The lines between the first and the last with text."""
+    numbers = [number for number, line in enumerate(lines) if line.strip()]
+    return lines[numbers[0] : numbers[-1] + 1] if numbers else []
+
+
+def _repeats(lines: list[str], period: int, copies: int) -> bool:
+    tail = lines[-period:]
+    return any(_WORD.search(line) for line in tail) and all(
+        lines[len(lines) - period * (copy + 1) : len(lines) - period * copy] == tail for copy in range(1, copies)
+    )
