@@ -45,7 +45,7 @@ def quantize(weight: Tensor, group_size: int = GROUP_SIZE) -> dict[str, Tensor]:
     num_rows, num_columns = weight.shape
     if group_size % _VALUES_PER_WORD or num_columns % group_size:
         raise ValueError(f"cannot cut {num_columns} columns into groups of {group_size}, in words of eight values")
-    groups = weight.detach().float().unflatten(1, (-1, group_size))
+    groups = weight.detach().float().view(num_rows, -1, group_size)
     scale, zero_point = _fit(groups)
     values = _round(groups, scale, zero_point).flatten(1)
     padding = -num_rows % _VALUES_PER_WORD
@@ -67,7 +67,7 @@ def dequantize(packed: Tensor, scale: Tensor, zero_point: Tensor, shape: Tensor,
     num_rows, num_columns = (int(size) for size in shape.tolist())
     _check_shapes(packed, scale, zero_point, num_rows, num_columns)
     zero_points = _unpack(zero_point.T)[:, :num_rows].T
-    values = _unpack(packed).unflatten(1, (scale.shape[1], -1))
+    values = _unpack(packed).view(num_rows, scale.shape[1], -1)
     centered = values.view(torch.int8).sub_(zero_points.view(torch.int8).unsqueeze(2))
     return torch.mul(centered, scale.float().unsqueeze(2)).to(dtype).flatten(1)
 
@@ -128,7 +128,7 @@ def _round(groups: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
 
 def _pack(values: Tensor) -> Tensor:
     """Whole numbers 0..15 `[rows, 8 n]` as words `[rows, n]`."""
-    nibbles = values.to(torch.uint8).unflatten(1, (-1, 2))
+    nibbles = values.to(torch.uint8).reshape(len(values), -1, 2)
     return (nibbles[..., 0] | nibbles[..., 1] << 4).contiguous().view(torch.int32)
 
 

@@ -1,0 +1,93 @@
+"""`python -m dlm_model.training`: from packages to a checkpoint, one command a stage."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+
+from dlm_model.config import ModelConfig
+from dlm_model.errors import ModelError
+from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.corpus import build_corpus
+from dlm_model.training.decontamination import NgramFilter, read_problems
+from dlm_model.training.examples import ExampleBuilder
+from dlm_model.training.gguf_import import import_gguf
+from dlm_model.training.held_out import NOISES, held_out_batches
+from dlm_model.training.initialize import initialize as add_tokens
+from dlm_model.training.manifest import load_manifest
+from dlm_model.training.shards import SHARD_SUFFIX, TextShard
+from dlm_model.training.train import Trainer, TrainingDivergedError, TrainingOptions
+from dlm_model.training.windows import ExampleSource
+from dlm_model.weights import load_transformer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+console = Console()
+
+PACKAGES_FILE = Path(__file__).with_name("packages.toml")
+_NUM_HELD_OUT_SEQUENCES = 48
+
+
+@app.command()
+def corpus(
+    folder: Annotated[Path, typer.Argument(help="Where the shards go.")],
+    problems: Annotated[list[Path], typer.Option(help="Evaluation problems to keep out of the corpus.")],
+    wheels: Annotated[Path, typer.Option(help="Where downloaded packages are kept.")],
+    manifest: Annotated[Path, typer.Option(help="Packages, versions and splits.")] = PACKAGES_FILE,
+) -> None:
+    """Build text shards from the packages of a manifest."""
+    ngrams = NgramFilter(problem for path in problems for problem in read_problems(path))
+    for report in build_corpus(load_manifest(manifest), wheels, folder, ngrams):
+        console.print(f"{report.name} {report.version}: {report.num_files} files, {report.licence}")
+
+
+@app.command()
+def initialize(
+    source: Annotated[Path, typer.Argument(help="A GGUF file or a Hugging Face checkpoint folder.")],
+    folder: Annotated[Path, typer.Argument(help="Where the checkpoint to train goes.")],
+) -> None:
+    """Import a causal checkpoint and add mask, expand and delete tokens."""
+    if source.suffix == ".gguf":
+        import_gguf(source, folder)
+        source = folder
+    add_tokens(source, folder)
+
+
+@app.command()
+def train(
+    checkpoint: Annotated[Path, typer.Argument(help="The initialised checkpoint folder.")],
+    corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
+    run: Annotated[Path, typer.Argument(help="The run's folder; a run that was stopped is resumed.")],
+    *,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
+    max_steps: Annotated[int | None, typer.Option(help="Ends the run, decay included.")] = None,
+    learning_rate: Annotated[float, typer.Option(help="On the plateau.")] = 7e-4,
+) -> None:
+    """Train adapters, until `max_steps` or until a file `decay` appears in the run's folder."""
+    torch.set_num_threads(threads)
+    config = ModelConfig.from_checkpoint(checkpoint)
+    builder = ExampleBuilder(Tokenizer.from_checkpoint(checkpoint, config.vocab_size), config)
+    network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.bfloat16)
+    texts, held_out = (TextShard(corpus / f"{split}{SHARD_SUFFIX}") for split in ("train", "held_out"))
+    batches = {
+        name: held_out_batches(held_out, builder, noise, _NUM_HELD_OUT_SEQUENCES) for name, noise in NOISES.items()
+    }
+    options = TrainingOptions(learning_rate=learning_rate, max_steps=max_steps)
+    trainer = Trainer(network, ExampleSource(texts, builder), run, options, batches)
+    trainer.compile()
+    for record in trainer.run():
+        console.print("  ".join(f"{key} {value:.4g}" for key, value in record.items()))
+
+
+def main() -> None:
+    """Run one stage; what goes wrong on purpose is one sentence and exit code 3."""
+    try:
+        app()
+    except (ModelError, ValueError, TrainingDivergedError) as error:
+        Console(stderr=True).print(f"[red]error[/red]: {error}")
+        raise SystemExit(3) from error
+
+
+if __name__ == "__main__":
+    main()

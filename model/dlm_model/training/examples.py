@@ -1,0 +1,172 @@
+"""From a text with holes to one training sequence: tokens, noise, expand and delete labels.
+
+The recipe is DreamOn's (github.com/DreamLM/DreamOn), changed for an editor: several holes a sequence, each side of a
+hole tokenised apart because a cursor stands anywhere, and in part of the holes the broken words beside it are moved
+into the hole, as the engine does when it heals a token boundary. A healed word on the right stays behind the deletes,
+because the engine pins it to the end of the canvas.
+
+Every masked position counts the same, without the 1/t of the likelihood bound: at low noise 1/t blows up the weight
+of a few easy tokens, and the first steps of a fill (t near 1) are the ones that decide it. The deletes of a hole weigh
+`DELETE_WEIGHT` tokens together, however many there are.
+"""
+
+import random
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from dlm_model.config import ModelConfig
+from dlm_model.errors import CheckpointError
+from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.holes import Span
+
+Length = Literal["exact", "merged", "few_deletes", "padded"]
+
+IGNORED = -100
+DELETE_WEIGHT = 1.5
+HEAL_LEFT_PROBABILITY = 0.5
+HEAL_RIGHT_PROBABILITY = 0.3
+FULL_NOISE_PROBABILITY = 0.4
+MERGE_PROBABILITY = 0.5
+_LENGTHS: dict[Length, float] = {"exact": 0.12, "merged": 0.15, "few_deletes": 0.3, "padded": 0.43}
+_CANVAS_LENGTHS = {16: 0.35, 32: 0.3, 48: 0.1, 64: 0.25}
+_MAX_FEW_DELETES = 8
+_MAX_WORD_LENGTH = 80
+
+
+@dataclass(slots=True)
+class Example:
+    """One sequence. `labels` are `IGNORED` and `weights` 0 wherever nothing is to be predicted; all of length T."""
+
+    token_ids: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+
+    def show(self, token_ids: list[int]) -> None:
+        """Append tokens that stand there for the model to read."""
+        self.token_ids += token_ids
+        self.labels += [IGNORED] * len(token_ids)
+        self.weights += [0.0] * len(token_ids)
+
+    def hide(self, mask_token_id: int, label: int, weight: float = 1.0) -> None:
+        """Append one mask that the model shall replace with `label`."""
+        self.token_ids.append(mask_token_id)
+        self.labels.append(label)
+        self.weights.append(weight)
+
+
+class HoleNoise(NamedTuple):
+    """How one hole is shown: the share of its tokens that is masked, and how its length is wrong."""
+
+    level: float
+    length: Length
+
+
+class Middle(NamedTuple):
+    """Tokens of a hole; deletes stand between `head` and `tail`, the tokens that reach into the word on the right."""
+
+    head: list[int]
+    tail: list[int]
+
+
+class ExampleBuilder:
+    """Builds examples for one tokenizer and model; all randomness comes from the generator it is given."""
+
+    def __init__(self, tokenizer: Tokenizer, config: ModelConfig) -> None:
+        """Take what is needed from the model.
+
+        Raises:
+            CheckpointError: the model has no expand or delete token, or nothing to begin a sequence with.
+        """
+        if config.expand_token_id is None or config.delete_token_id is None or config.bos_token_id is None:
+            raise CheckpointError("training needs a checkpoint with bos, expand and delete tokens")
+        self._tokenizer = tokenizer
+        self._bos, self._mask = config.bos_token_id, config.mask_token_id
+        self._expand, self._delete = config.expand_token_id, config.delete_token_id
+
+    def build(self, text: str, holes: list[Span], rng: random.Random, noise: HoleNoise | None = None) -> Example:
+        """The sequence of a window with these holes; noise None draws it for each hole."""
+        example = Example()
+        example.show([self._bos])
+        shown_until = 0
+        shown_ends = [hole.start for hole in holes[1:]] + [len(text)]
+        for hole, shown_end in zip(holes, shown_ends, strict=True):
+            start, word_end = self._heal(text, hole, Span(shown_until, shown_end), rng)
+            example.show(self._tokenizer.encode(text[shown_until:start]).ids)
+            self._noise(
+                example, self._split_middle(text, Span(start, hole.end), word_end), noise or draw_noise(rng), rng
+            )
+            shown_until = word_end
+        example.show(self._tokenizer.encode(text[shown_until:]).ids)
+        return example
+
+    def _heal(self, text: str, hole: Span, shown: Span, rng: random.Random) -> tuple[int, int]:
+        """Where the middle starts and where the word that it swallows on the right ends, within `shown`."""
+        start, word_end = hole
+        if rng.random() < HEAL_LEFT_PROBABILITY:
+            start -= self._word_length(text[max(shown.start, start - _MAX_WORD_LENGTH) : start], at_end=True)
+        if rng.random() < HEAL_RIGHT_PROBABILITY:
+            word_end += self._word_length(text[word_end : min(shown.end, word_end + _MAX_WORD_LENGTH)], at_end=False)
+        return start, word_end
+
+    def _split_middle(self, text: str, middle: Span, word_end: int) -> Middle:
+        token_ids = self._tokenizer.encode(text[middle.start : word_end]).ids
+        num_head_bytes = len(text[middle.start : middle.end].encode())
+        num_bytes = 0
+        for index, token_id in enumerate(token_ids):
+            num_bytes += len(self._tokenizer.token_bytes[token_id])
+            if num_bytes > num_head_bytes:
+                return Middle(token_ids[:index], token_ids[index:])
+        return Middle(token_ids, [])
+
+    def _noise(self, example: Example, middle: Middle, noise: HoleNoise, rng: random.Random) -> None:
+        is_masked = [rng.random() < noise.level for _ in middle.head]
+        if noise.length == "merged":
+            self._hide_merged(example, middle.head, is_masked, rng)
+        else:
+            self._hide(example, middle.head, is_masked)
+        num_deletes = _choose_num_deletes(noise.length, len(middle.head) + len(middle.tail), rng)
+        for _ in range(num_deletes):
+            example.hide(self._mask, self._delete, DELETE_WEIGHT / num_deletes)
+        self._hide(example, middle.tail, [rng.random() < noise.level for _ in middle.tail])
+
+    def _hide(self, example: Example, token_ids: list[int], is_masked: list[bool]) -> None:
+        for token_id, hidden in zip(token_ids, is_masked, strict=True):
+            if hidden:
+                example.hide(self._mask, token_id)
+            else:
+                example.show([token_id])
+
+    def _hide_merged(self, example: Example, token_ids: list[int], is_masked: list[bool], rng: random.Random) -> None:
+        """Hide tokens with some neighbouring masks merged into one, whose label is the expand token."""
+        index = 0
+        while index < len(token_ids):
+            has_pair = all(is_masked[index : index + 2]) and index + 1 < len(token_ids)
+            merges = has_pair and rng.random() < MERGE_PROBABILITY
+            if merges:
+                example.hide(self._mask, self._expand)
+            else:
+                self._hide(example, token_ids[index : index + 1], is_masked[index : index + 1])
+            index += 2 if merges else 1
+
+    def _word_length(self, text: str, *, at_end: bool) -> int:
+        """Characters of the last (or first) word of a text; 0 if it is empty."""
+        token_ids, word_ids = self._tokenizer.encode(text)
+        word = word_ids[-1 if at_end else 0] if word_ids else None
+        spelling = self._tokenizer.spell([i for i, j in zip(token_ids, word_ids, strict=True) if j == word])
+        return len(spelling.decode("utf-8"))
+
+
+def draw_noise(rng: random.Random) -> HoleNoise:
+    """Noise as training sees it."""
+    level = 1.0 if rng.random() < FULL_NOISE_PROBABILITY else rng.random()
+    (length,) = rng.choices(tuple(_LENGTHS), weights=tuple(_LENGTHS.values()))
+    return HoleNoise(level, length)
+
+
+def _choose_num_deletes(length: Length, num_tokens: int, rng: random.Random) -> int:
+    if length == "few_deletes":
+        return rng.randint(1, _MAX_FEW_DELETES)
+    if length == "padded":
+        (canvas_length,) = rng.choices(tuple(_CANVAS_LENGTHS), weights=tuple(_CANVAS_LENGTHS.values()))
+        return max(0, canvas_length - num_tokens)
+    return 0

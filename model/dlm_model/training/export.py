@@ -1,0 +1,100 @@
+"""From a training run to a checkpoint that ships: adapters merged, matrices packed to four bits, files sharded.
+
+Packed are the linear layers and the embedding; norms stay as they are. The config names the scheme the way the
+compressed-tensors project does, so that other tools can tell what the tensors are.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dlm_model.config import CONFIG_FILE, ModelConfig, read_config
+from dlm_model.quantization import GROUP_SIZE, quantize
+from dlm_model.tokenizer import TOKENIZER_FILE
+from dlm_model.training.adapters import add_adapters, merge_adapters, trained_state
+from dlm_model.training.initialize import ADDED_TOKENS
+from dlm_model.training.run_state import STATE_FILE, load_weights
+from dlm_model.training.train import TrainingOptions
+from dlm_model.transformer import Transformer
+from dlm_model.weights import INDEX_FILE, load_transformer
+
+MAX_SHARD_BYTES = 48_000_000
+
+
+def merge_run(checkpoint: Path, run: Path, options: TrainingOptions) -> Transformer:
+    """The network of a checkpoint with what a run trained merged into it, in fp32.
+
+    Raises:
+        CheckpointError: the checkpoint or the run's state is unreadable, or they do not belong together.
+    """
+    config = ModelConfig.from_checkpoint(checkpoint)
+    network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.float32)
+    add_adapters(network, options.rank, options.alpha, len(ADDED_TOKENS))
+    load_weights(run / STATE_FILE, trained_state(network), options.fingerprint)
+    merge_adapters(network)
+    return network
+
+
+def export(network: Transformer, checkpoint: Path, folder: Path) -> None:
+    """Write the network as a packed, sharded checkpoint; config and tokenizer come from the one it was trained from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in network.state_dict().items():
+        module = f"{'' if name.startswith('lm_head') else 'model.'}{name.removesuffix('.weight')}"
+        if tensor.dim() == 2:
+            tensors |= {module + suffix: part for suffix, part in quantize(tensor).items()}
+        else:
+            tensors[f"{module}.weight"] = tensor.to(torch.bfloat16)
+    _write_shards(tensors, folder)
+    config = read_config(checkpoint) | {"quantization_config": _quantization_config()}
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    shutil.copyfile(checkpoint / TOKENIZER_FILE, folder / TOKENIZER_FILE)
+
+
+def split_shards(tensors: Mapping[str, Tensor], max_bytes: int) -> list[dict[str, Tensor]]:
+    """The tensors in their order, cut into runs of at most `max_bytes`; a larger tensor is a shard of its own."""
+    shards: list[dict[str, Tensor]] = [{}]
+    num_bytes = 0
+    for name, tensor in tensors.items():
+        if shards[-1] and num_bytes + tensor.nbytes > max_bytes:
+            shards.append({})
+            num_bytes = 0
+        shards[-1][name] = tensor
+        num_bytes += tensor.nbytes
+    return shards
+
+
+def _write_shards(tensors: Mapping[str, Tensor], folder: Path) -> None:
+    shards = split_shards(tensors, MAX_SHARD_BYTES)
+    weight_map: dict[str, str] = {}
+    for number, shard in enumerate(shards, start=1):
+        name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        save_file(shard, folder / name, metadata={"format": "pt"})
+        weight_map |= dict.fromkeys(shard, name)
+    total_size = sum(tensor.nbytes for tensor in tensors.values())
+    index = {"metadata": {"total_size": total_size}, "weight_map": dict(sorted(weight_map.items()))}
+    (folder / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def _quantization_config() -> dict[str, Any]:
+    weights = {
+        "num_bits": 4,
+        "type": "int",
+        "symmetric": False,
+        "strategy": "group",
+        "group_size": GROUP_SIZE,
+        "dynamic": False,
+    }
+    return {
+        "quant_method": "compressed-tensors",
+        "format": "pack-quantized",
+        "quantization_status": "compressed",
+        "config_groups": {"group_0": {"targets": ["Linear", "Embedding"], "weights": weights}},
+        "ignore": [],
+    }

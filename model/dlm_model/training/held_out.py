@@ -1,0 +1,71 @@
+"""Held-out measurements that need one forward pass: likelihood and accuracy at fixed noise, one hole a sequence."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlm_model.training.examples import Example, ExampleBuilder, HoleNoise
+from dlm_model.training.holes import choose_holes
+from dlm_model.training.objective import predict
+from dlm_model.training.windows import Batch, batches_by_length, cut_window
+from dlm_model.transformer import Transformer
+
+NOISES: Mapping[str, HoleNoise] = {
+    "first_step": HoleNoise(1.0, "exact"),
+    "half_masked": HoleNoise(0.5, "exact"),
+    "tenth_masked": HoleNoise(0.1, "exact"),
+    "padded": HoleNoise(1.0, "padded"),
+}
+_WINDOW_CHARACTERS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Means over the masked positions of one noise.
+
+    Attributes:
+        nll: Of the content tokens, in nats per token.
+        accuracy: Share of content tokens where the most probable token is right.
+        delete_accuracy: Share of surplus positions that are recognised; 1 where there are none.
+    """
+
+    nll: float
+    accuracy: float
+    delete_accuracy: float
+
+
+def held_out_batches(
+    texts: Sequence[str], builder: ExampleBuilder, noise: HoleNoise, num_sequences: int, *, seed: int = 0
+) -> list[Batch]:
+    """The same sequences for the same arguments; every file is as likely, and no hole touches a docstring."""
+    rng = random.Random(seed)
+    examples: list[Example] = []
+    while len(examples) < num_sequences:
+        text = rng.choice(texts)
+        window = cut_window(text, rng.randrange(len(text)), _WINDOW_CHARACTERS)
+        holes = choose_holes(window.text, 1, rng)
+        in_prose = any(hole.start < span.end and span.start < hole.end for hole in holes for span in window.prose)
+        if holes and not in_prose:
+            examples.append(builder.build(window.text, holes, random.Random(len(examples)), noise))
+    return batches_by_length(examples, batch_size=8)
+
+
+@torch.no_grad()
+def measure(network: Transformer, batches: Sequence[Batch]) -> Measurement:
+    """Measure a network on batches of one noise."""
+    losses, hits, is_delete = list[Tensor](), list[Tensor](), list[Tensor]()
+    delete_token_id = network.config.delete_token_id
+    for batch in batches:
+        predictions = predict(network, batch)
+        losses.append(predictions.losses)
+        hits.append(predictions.is_correct.float())
+        is_delete.append(predictions.labels == (-1 if delete_token_id is None else delete_token_id))
+    loss, hit, deletes = torch.cat(losses), torch.cat(hits), torch.cat(is_delete)
+    return Measurement(
+        nll=float(loss[~deletes].mean()),
+        accuracy=float(hit[~deletes].mean()),
+        delete_accuracy=float(hit[deletes].mean()) if deletes.any() else 1.0,
+    )

@@ -1,0 +1,77 @@
+"""Make a causal checkpoint ready for infilling: three more tokens, and a config that says what they are.
+
+The rows of the new tokens start at the mean embedding plus a little noise, so that they are neither zero nor alike.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import AddedToken, Tokenizer
+from torch import Tensor
+
+from dlm_model.config import CONFIG_FILE, DLM_SECTION, read_config
+from dlm_model.errors import CheckpointError
+from dlm_model.tokenizer import TOKENIZER_FILE
+from dlm_model.weights import WEIGHTS_FILE, read_tensors
+
+ADDED_TOKENS = ("<|mask|>", "<|expand|>", "<|delete|>")
+_EMBEDDINGS = ("model.embed_tokens.weight", "lm_head.weight")
+_NOISE = 0.02
+
+
+def initialize(source: Path, folder: Path, *, bos_token: str = "<|endoftext|>", seed: int = 0) -> None:
+    """Write the checkpoint of `source`, with mask, expand and delete tokens added, into `folder`.
+
+    Raises:
+        CheckpointError: the source is no readable checkpoint, has one of the tokens already, or lacks `bos_token`.
+    """
+    config = read_config(source)
+    tokenizer = _read_tokenizer(source)
+    bos_token_id = tokenizer.token_to_id(bos_token)
+    if bos_token_id is None:
+        raise CheckpointError(f"{source} has no token {bos_token!r} to begin a sequence with")
+    token_ids = _add_tokens(tokenizer, config["vocab_size"])
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {
+        name: _append_rows(tensor, len(ADDED_TOKENS), generator) if name in _EMBEDDINGS else tensor
+        for name, tensor in read_tensors(source).items()
+    }
+    config["vocab_size"] += len(ADDED_TOKENS)
+    config[DLM_SECTION] = {
+        "mask_token_id": token_ids[0],
+        "expand_token_id": token_ids[1],
+        "delete_token_id": token_ids[2],
+        "shift_logits": True,
+        "bos_token_id": bos_token_id,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    tokenizer.save(str(folder / TOKENIZER_FILE))
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_tokenizer(source: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_buffer((source / TOKENIZER_FILE).read_bytes())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{source} has no readable {TOKENIZER_FILE}: {error}") from error
+
+
+def _add_tokens(tokenizer: Tokenizer, vocab_size: int) -> list[int]:
+    if any(tokenizer.token_to_id(token) is not None for token in ADDED_TOKENS):
+        raise CheckpointError("the checkpoint has mask, expand or delete tokens already")
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in ADDED_TOKENS])
+    token_ids = [token_id for token in ADDED_TOKENS if (token_id := tokenizer.token_to_id(token)) is not None]
+    if token_ids != list(range(vocab_size, vocab_size + len(ADDED_TOKENS))):
+        raise CheckpointError(
+            f"the tokenizer's {token_ids[0]} tokens do not match the config's vocabulary of {vocab_size}"
+        )
+    return token_ids
+
+
+def _append_rows(weight: Tensor, num_rows: int, generator: torch.Generator) -> Tensor:
+    mean = weight.float().mean(dim=0, keepdim=True)
+    noise = torch.randn(num_rows, weight.shape[1], generator=generator) * _NOISE
+    return torch.cat((weight, (mean + noise).to(weight.dtype)))

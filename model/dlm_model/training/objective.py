@@ -1,0 +1,53 @@
+"""The masked-diffusion objective of one batch, and the same sums for measuring."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dlm_model.training.examples import IGNORED
+from dlm_model.training.windows import Batch
+from dlm_model.transformer import Transformer
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What the network says at the N supervised positions of a batch."""
+
+    logits: Tensor
+    labels: Tensor
+    weights: Tensor
+
+    @property
+    def loss(self) -> Tensor:
+        """Weighted cross entropies, summed; in nats."""
+        return (self.losses * self.weights).sum()
+
+    @property
+    def losses(self) -> Tensor:
+        """Cross entropy of every position, [N]."""
+        return F.cross_entropy(self.logits, self.labels, reduction="none")
+
+    @property
+    def is_correct(self) -> Tensor:
+        """Whether the most probable token is the right one, [N]."""
+        return self.logits.argmax(dim=-1) == self.labels
+
+
+def predict(network: Transformer, batch: Batch) -> Predictions:
+    """Run the network over a batch; logits `[N, V]` in fp32 exist only where there is a label."""
+    hidden = network(batch.token_ids, batch.position_ids, batch.is_valid)
+    is_supervised = batch.labels != IGNORED
+    if network.config.shift_logits:
+        source = is_supervised.roll(-1, dims=1)
+        source[:, -1] = False
+    else:
+        source = is_supervised
+    logits = network.logits(hidden[source]).float()
+    return Predictions(logits, batch.labels[is_supervised], batch.weights[is_supervised])
+
+
+def total_weight(batches: list[Batch]) -> float:
+    """What the weighted losses of the batches are divided by."""
+    return float(torch.stack([batch.weights.sum() for batch in batches]).sum())

@@ -1,0 +1,127 @@
+"""Which stretch of which file a training sequence shows, and how several sequences become one batch."""
+
+import ast
+import itertools
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlm_model.training.examples import IGNORED, Example, ExampleBuilder
+from dlm_model.training.holes import Span, choose_holes
+
+_WINDOW_CHARACTERS = {600: 0.3, 900: 0.5, 1800: 0.2}
+_NUM_HOLES = {1: 0.15, 2: 0.25, 3: 0.35, 4: 0.25}
+_MAX_PROSE_SHARE = 0.5
+_PROSE_HOLE_PROBABILITY = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sequences padded on the right to one length; every tensor is [B, T]."""
+
+    token_ids: Tensor
+    labels: Tensor
+    weights: Tensor
+    is_valid: Tensor
+
+    @property
+    def position_ids(self) -> Tensor:
+        """[B, T], counting from 0 in every row."""
+        return torch.arange(self.token_ids.shape[1]).expand_as(self.token_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Whole lines of one file, and which of them are docstrings."""
+
+    text: str
+    prose: list[Span]
+
+    @property
+    def prose_share(self) -> float:
+        """Characters in docstrings per character."""
+        return sum(span.end - span.start for span in self.prose) / max(len(self.text), 1)
+
+
+class ExampleSource:
+    """Draws training examples from texts; a file is as likely as it is long.
+
+    Libraries are half docstrings, and editors fill code: windows that are mostly prose are passed over, and holes in
+    docstrings are kept rarely.
+    """
+
+    def __init__(self, texts: Sequence[str], builder: ExampleBuilder) -> None:
+        """Take the texts to draw from.
+
+        Raises:
+            ValueError: there is no text.
+        """
+        self._texts = texts
+        self._builder = builder
+        self._ends = list(itertools.accumulate(len(text) for text in texts))
+        if not self._ends or not self._ends[-1]:
+            raise ValueError("the corpus is empty: there is nothing to train on")
+
+    def draw(self, rng: random.Random) -> Example:
+        """One example, with everything about it decided by `rng`."""
+        while True:
+            window = self._draw_window(rng)
+            (num_holes,) = rng.choices(tuple(_NUM_HOLES), weights=tuple(_NUM_HOLES.values()))
+            holes = [hole for hole in choose_holes(window.text, num_holes, rng) if _is_kept(hole, window, rng)]
+            if holes:
+                return self._builder.build(window.text, holes, rng)
+
+    def _draw_window(self, rng: random.Random) -> Window:
+        while True:
+            (text,) = rng.choices(self._texts, cum_weights=self._ends)
+            (length,) = rng.choices(tuple(_WINDOW_CHARACTERS), weights=tuple(_WINDOW_CHARACTERS.values()))
+            window = cut_window(text, rng.randrange(len(text)), length)
+            if window.text and window.prose_share <= _MAX_PROSE_SHARE:
+                return window
+
+
+def cut_window(text: str, offset: int, max_characters: int) -> Window:
+    """The whole lines of at most `max_characters` that begin with the line of `offset`."""
+    start = text.rfind("\n", 0, offset) + 1
+    end = len(text) if start + max_characters >= len(text) else text.rfind("\n", 0, start + max_characters) + 1
+    spans = (Span(max(span.start, start) - start, min(span.end, end) - start) for span in find_docstrings(text))
+    return Window(text[start:end], [span for span in spans if span.start < span.end])
+
+
+def find_docstrings(text: str) -> list[Span]:
+    """The lines of all docstrings of a Python file, as character ranges."""
+    starts = [0, *(index + 1 for index, character in enumerate(text) if character == "\n"), len(text)]
+    owners = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    bodies = (node.body for node in ast.walk(ast.parse(text)) if isinstance(node, owners) and node.body)
+    return [
+        Span(starts[first.lineno - 1], starts[first.end_lineno or first.lineno])
+        for first, *_ in bodies
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    ]
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """Pad examples to the longest; token id 0 stands where nobody looks."""
+    length = max(len(example.token_ids) for example in examples)
+    padding = [length - len(example.token_ids) for example in examples]
+    rows = list(zip(examples, padding, strict=True))
+    return Batch(
+        token_ids=torch.tensor([example.token_ids + [0] * missing for example, missing in rows]),
+        labels=torch.tensor([example.labels + [IGNORED] * missing for example, missing in rows]),
+        weights=torch.tensor([example.weights + [0.0] * missing for example, missing in rows]),
+        is_valid=torch.tensor([[True] * (length - missing) + [False] * missing for missing in padding]),
+    )
+
+
+def batches_by_length(examples: Sequence[Example], batch_size: int) -> list[Batch]:
+    """Batches of examples of similar length, so that little is padding."""
+    ordered = sorted(examples, key=lambda example: len(example.token_ids))
+    return [collate(ordered[start : start + batch_size]) for start in range(0, len(ordered), batch_size)]
+
+
+def _is_kept(hole: Span, window: Window, rng: random.Random) -> bool:
+    is_prose = any(hole.start < span.end and span.start < hole.end for span in window.prose)
+    return not is_prose or rng.random() < _PROSE_HOLE_PROBABILITY
