@@ -154,7 +154,7 @@ class _KeptLines:
 
 def _import_lines(snapshot: Snapshot, before: int) -> Iterator[int]:
     """Lines of the imports at the top level, in order."""
-    for node in snapshot.tree.root_node.named_children:
+    for node in snapshot.top_level:
         if node.type in snapshot.language.imports:
             lines = line_range(snapshot, snapshot.to_offset(node.start_byte), snapshot.to_offset(node.end_byte))
             yield from (line for line in lines if line < before)

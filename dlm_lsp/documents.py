@@ -3,14 +3,18 @@
 Knows edits by character offset; knows nothing about LSP messages, positions' encodings or holes.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Self
 
 import tree_sitter
 
 from dlm_lsp.languages import Language
-from dlm_lsp.positions import LineIndex
+from dlm_lsp.positions import LineEnding, LineIndex, line_ending
+
+CHECKPOINT_INTERVAL = 4096  # characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,19 +29,28 @@ class SourceText:
     @cached_property
     def encoded(self) -> bytes:
         """The bytes that are parsed."""
-        return self.text.encode("utf-8", "surrogatepass")
+        return _encode(self.text)
+
+    @cached_property
+    def _checkpoints(self) -> list[int]:
+        """Byte offset of every `CHECKPOINT_INTERVAL`-th character, so that no look-up encodes the whole text."""
+        ends = range(CHECKPOINT_INTERVAL, len(self.text) + 1, CHECKPOINT_INTERVAL)
+        return [0, *accumulate(len(_encode(self.text[end - CHECKPOINT_INTERVAL : end])) for end in ends)]
 
     def to_byte(self, offset: int) -> int:
         """Byte offset of a character offset; O(1) where the text is ASCII."""
         if len(self.encoded) == len(self.text):
             return offset
-        return len(self.text[:offset].encode("utf-8", "surrogatepass"))
+        number = offset // CHECKPOINT_INTERVAL
+        return self._checkpoints[number] + len(_encode(self.text[number * CHECKPOINT_INTERVAL : offset]))
 
     def to_offset(self, byte: int) -> int:
         """Character offset of a byte offset that lies between two characters."""
         if len(self.encoded) == len(self.text):
             return byte
-        return len(self.encoded[:byte].decode("utf-8", "surrogatepass"))
+        number = bisect_right(self._checkpoints, byte) - 1
+        after = self.encoded[self._checkpoints[number] : byte]
+        return number * CHECKPOINT_INTERVAL + len(after.decode("utf-8", "surrogatepass"))
 
     def point(self, byte: int) -> tuple[int, int]:
         r"""Tree-sitter's row and column of a byte offset: rows break at `\n` alone, columns are bytes."""
@@ -71,6 +84,16 @@ class Snapshot(SourceText):
     def lines(self) -> LineIndex:
         """Where the lines begin."""
         return LineIndex(self.text)
+
+    @cached_property
+    def line_ending(self) -> LineEnding:
+        """The line break the document uses."""
+        return line_ending(self.text)
+
+    @cached_property
+    def top_level(self) -> list[tree_sitter.Node]:
+        """The definitions and statements of the file itself."""
+        return self.tree.root_node.named_children
 
     def replaced(self, start: int, end: int, new_text: str, version: int | None) -> Self:
         """The snapshot after `[start, end)` became `new_text`; only what the edit touched is parsed again.
@@ -119,3 +142,7 @@ class Document:
     def snapshot(self) -> Snapshot:
         """The document as it stands."""
         return self._snapshot
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

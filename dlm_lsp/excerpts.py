@@ -5,7 +5,7 @@ the definition around the place and its neighbours, between the opening and the 
 namespaces they stand in. Nothing else of the document takes part.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -116,7 +116,7 @@ class Excerpt:
         """The excerpt in which `[start, end)` may be edited."""
         start_byte, end_byte = snapshot.to_byte(start), snapshot.to_byte(end)
         containers: list[Container] = []
-        members = snapshot.tree.root_node.named_children
+        members = snapshot.top_level
         while container := _container_at(snapshot, members, start_byte, end_byte):
             containers.append(container)
             members = container.members
@@ -182,7 +182,7 @@ def opened_at(definition: Node, body: Node) -> int:
 def _container_at(snapshot: Snapshot, members: list[Node], start: int, end: int) -> Container | None:
     """The container among some members that `[start, end)` lies in; byte offsets."""
     language = snapshot.language
-    index = bisect_right(members, start, key=lambda node: node.start_byte) - 1
+    index = bisect_left(members, start, key=lambda node: node.start_byte) - 1
     while index >= 0 and members[index].type in language.comments:
         index -= 1
     if index < 0:
@@ -220,7 +220,7 @@ def _opened(snapshot: Snapshot, outer: Node, definition: Node) -> Container:
 
 def _neighbourhood(language: Language, members: list[Node], start: int, end: int) -> tuple[int, int]:
     """From the member that holds or precedes a place to the one that follows it; byte offsets."""
-    before = bisect_right(members, start, key=lambda node: node.start_byte) - 1
+    before = bisect_left(members, start, key=lambda node: node.start_byte) - 1
     while before > 0 and (members[before].type in language.comments or members[before].is_error):
         before -= 1
     after = bisect_left(members, end, key=lambda node: node.start_byte)

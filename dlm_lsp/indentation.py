@@ -3,6 +3,7 @@
 Reads lines of a snapshot; knows nothing about holes, models or LSP.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,9 +11,12 @@ from itertools import pairwise
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.languages import Language
 
-STYLE_WINDOW = 200  # lines on each side that tell the style: files may mix, and nearby lines matter most
+STYLE_WINDOW = 100  # lines on each side that tell the style: files may mix, and nearby lines matter most
 STATEMENT_WINDOW = 60  # lines that one statement is believed to span at most
 DEFAULT_TAB_WIDTH = 4  # columns of a tab in a document that is indented with tabs, when lines mix both
+
+
+_INDENTATIONS = re.compile(r"(?:^|(?<=[\r\n]))([ \t]*)(?=[^ \t\r\n])")
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,15 @@ def indentation(line: str) -> str:
 
 def indent_style(snapshot: Snapshot, line: int) -> IndentStyle:
     """The style around a line: tabs if most indented lines begin with one, else the commonest step between lines."""
-    first, last = max(line - STYLE_WINDOW, 0), min(line + STYLE_WINDOW, snapshot.lines.num_lines)
-    texts = (snapshot.lines.line_text(number) for number in range(first, last))
-    depths = [indentation(text) for text in texts if text.strip()]
+    lines = snapshot.lines
+    first, last = max(line - STYLE_WINDOW, 0), min(line + STYLE_WINDOW, lines.num_lines - 1)
+    depths = _INDENTATIONS.findall(snapshot.text, lines.line_start(first), lines.line_end(last))
     tabs = sum(depth.startswith("\t") for depth in depths)
     if tabs * 2 > sum(bool(depth) for depth in depths):
         return IndentStyle("\t")
-    steps = Counter(
-        len(below) - len(above) for above, below in pairwise(depths) if len(below) - len(above) in (2, 3, 4, 8)
-    )
-    return IndentStyle(" " * steps.most_common(1)[0][0] if steps else snapshot.language.indent)
+    steps = Counter(len(below) - len(above) for above, below in pairwise(depths))
+    unit = max((2, 3, 4, 8), key=lambda step: steps[step])
+    return IndentStyle(" " * unit if steps[unit] else snapshot.language.indent)
 
 
 def masked(language: Language, text: str) -> str:

@@ -79,6 +79,8 @@ class LineIndex:
 
 def line_ending(text: str) -> LineEnding:
     r"""The line break a text uses most; `\n` where it has none, and where two are equally common."""
+    if "\r" not in text:
+        return "\n"
     windows = text.count("\r\n")
     counts: dict[LineEnding, int] = {
         "\n": text.count("\n") - windows,

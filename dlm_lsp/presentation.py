@@ -12,7 +12,6 @@ from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes import Hole
 from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_below
 from dlm_lsp.placement import Placement, is_inline, parse_neutral, place, sides
-from dlm_lsp.positions import line_ending
 from dlm_lsp.reindent import Block, reindented
 from dlm_lsp.repairs import (
     without_blank_ends,
@@ -56,7 +55,7 @@ def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
     if not texts:
         return Fill("", hole.start, hole.end, parse_valid=False)
     best = neutral.excerpt.best(Edit(hole.start, hole.end, text) for text in texts)
-    text = best.edit.text.replace("\n", line_ending(snapshot.text))
+    text = best.edit.text.replace("\n", snapshot.line_ending)
     return Fill(text, hole.start, hole.end, parse_valid=best.num_errors <= neutral.num_errors)
 
 

@@ -75,7 +75,8 @@ def _shift(block: Block, style: IndentStyle, target: int, first_depth: int | Non
     below, lowest = depths[0], min(depths)
     line_below = block.lines[block.statement_lines[0]].lstrip()
     is_continuation = not block.language.is_indented and bool(_CONTINUES_LINE_ABOVE.match(line_below))
-    if opens_block(block.language, block.lines[0]) and not is_continuation:
+    first_statement = "\n".join(block.lines[: block.statement_lines[0]])
+    if opens_block(block.language, first_statement) and not is_continuation:
         if below <= target:
             return target + style.width - below
         return target - lowest if target < lowest < below else 0

@@ -10,6 +10,7 @@ from dlm_lsp.languages import Language
 
 MIN_WORD_OVERLAP = 3  # shorter words end one identifier and begin another by chance
 MAX_LOOP_LINES = 8
+MIN_SUFFIX_RUN = 3  # lines: code often begins like the code after it and then goes its own way
 
 _WORD = re.compile(r"\w")
 _OPENERS = {")": "(", "]": "[", "}": "{"}
@@ -67,7 +68,7 @@ def without_loops(lines: list[str]) -> list[str]:
 def without_suffix(lines: list[str], suffix: list[str]) -> list[str]:
     """The lines up to where they begin to repeat the lines that follow the hole, indentation included.
 
-    Repeating means all the way to the end of the fill, or for two lines at least. Blank lines do not count.
+    Repeating means all the way to the end of the fill, or for several lines at least. Blank lines do not count.
     """
     below = [line for line in suffix if line.strip()]
     numbers = [number for number, line in enumerate(lines) if line.strip()]
@@ -76,7 +77,7 @@ def without_suffix(lines: list[str], suffix: list[str]) -> list[str]:
         same = next(
             (i for i, (a, b) in enumerate(zip(rest, below, strict=False)) if a != b), min(len(rest), len(below))
         )
-        if same and (same == len(rest) or (same > 1 and any(_WORD.search(line) for line in rest[:same]))):
+        if same and (same == len(rest) or (same >= MIN_SUFFIX_RUN and any(_WORD.search(line) for line in rest[:same]))):
             return lines[:number]
     return lines
 

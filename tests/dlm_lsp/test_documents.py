@@ -59,9 +59,10 @@ def test_a_range_outside_the_text_is_refused() -> None:
         document.replace(0, 3, "")
 
 
-@given(st.text(alphabet="aé漢😀\n\ud800", max_size=30), st.data())
-def test_bytes_and_characters_are_inverse(text: str, data: st.DataObject) -> None:
-    source = SourceText(text)
+@given(st.text(alphabet="aé漢😀\n\ud800", max_size=30), st.sampled_from([1, 300]), st.data())
+def test_bytes_and_characters_are_inverse(text: str, repeats: int, data: st.DataObject) -> None:
+    source = SourceText(text := text * repeats)
     offset = data.draw(st.integers(0, len(text)))
     assert source.to_offset(source.to_byte(offset)) == offset
+    assert source.to_byte(offset) == len(text[:offset].encode("utf-8", "surrogatepass"))
     assert source.to_byte(len(text)) == len(source.encoded)

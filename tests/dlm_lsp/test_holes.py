@@ -1,0 +1,200 @@
+"""Where the hole is: one row per situation, the cursor written as │ and the hole as ⟦…⟧."""
+
+import pytest
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.errors import UsageError
+from dlm_lsp.holes import Hole, find_function, find_hole, range_hole
+from dlm_lsp.languages import language_for
+
+
+def snapshot_of(language_id: str, text: str) -> Snapshot:
+    return Snapshot.parse("file:///code", language_for(None, language_id), text)
+
+
+def marked(snapshot: Snapshot, hole: Hole) -> str:
+    text = snapshot.text
+    return f"{text[: hole.start]}⟦{text[hole.start : hole.end]}⟧{text[hole.end :]}"
+
+
+def hole_at_cursor(language_id: str, text: str) -> tuple[str, str]:
+    before, after = text.split("│")
+    snapshot = snapshot_of(language_id, before + after)
+    hole = find_hole(snapshot, len(before))
+    return hole.kind, marked(snapshot, hole)
+
+
+PYTHON_BODIES = [
+    ("def f(x):\n    │\n\ndef g(): pass\n", "def f(x):\n    ⟦⟧\n\ndef g(): pass\n"),
+    ("def f(x):│", "def f(x):⟦⟧"),
+    ("def f(x):│  \nx = 1\n", "def f(x):⟦  ⟧\nx = 1\n"),
+    ("def f(x):\n│", "def f(x):\n⟦⟧"),
+    ("def f(x):\n  │  \n", "def f(x):\n  ⟦  ⟧\n"),
+    ('def f(x):\n    """Doc."""\n    │\n', 'def f(x):\n    """Doc."""\n    ⟦⟧\n'),
+    ('def f(x):\n    """Doc."""\n│\nx = 1\n', 'def f(x):\n    """Doc."""\n⟦⟧\nx = 1\n'),
+    ('def f(x):\n    """Doc."""│\n\nx = 1\n', 'def f(x):\n    """Doc."""⟦⟧\n\nx = 1\n'),
+    ("def f(x):\n    # sort it\n    │\n", "def f(x):\n    # sort it\n    ⟦⟧\n"),
+    ("def f(x):\n    # sort it│\n", "def f(x):\n    # sort it⟦⟧\n"),
+    ("def f(x):\n    # sort it\n│\nx = 1\n", "def f(x):\n    # sort it\n⟦⟧\nx = 1\n"),
+    ("def f(x):\n    pa│ss\n", "def f(x):\n    ⟦pass⟧\n"),
+    ("def f(x):\n    pass│\n", "def f(x):\n    ⟦pass⟧\n"),
+    ("def f(x):\n│    pass\n", "def f(x):\n    ⟦pass⟧\n"),
+    ("def f(x): pass│  # TODO\n", "def f(x):⟦ pass  # TODO⟧\n"),
+    ("def f(x): ...│\n", "def f(x):⟦ ...⟧\n"),
+    ("def f(x):│\n    ...\n", "def f(x):\n    ⟦...⟧\n"),
+    ("def f(x):\n    pass\n    │\n", "def f(x):\n    ⟦pass\n    ⟧\n"),
+    ("def f(x):\n    │\n    pass\n", "def f(x):\n    ⟦\n    pass⟧\n"),
+    (
+        'class A:\n    def f(self):\n        """Doc."""\n        raise NotImplementedError("f")│\n\n    x = 1\n',
+        'class A:\n    def f(self):\n        """Doc."""\n        ⟦raise NotImplementedError("f")⟧\n\n    x = 1\n',
+    ),
+    ("async def f(x):\n    │\n", "async def f(x):\n    ⟦⟧\n"),
+    ("@cached\ndef f(x):\n    │\n", "@cached\ndef f(x):\n    ⟦⟧\n"),
+    ("def f():\n    def g():\n        │\n    return g\n", "def f():\n    def g():\n        ⟦⟧\n    return g\n"),
+    ("def f(\n    x,\n):\n    │\n", "def f(\n    x,\n):\n    ⟦⟧\n"),
+    ("class A:\r\n\tdef f(self):\r\n\t\t│\r\n", "class A:\r\n\tdef f(self):\r\n\t\t⟦⟧\r\n"),
+    ("é = '😀'\ndef f():\n    │\n", "é = '😀'\ndef f():\n    ⟦⟧\n"),
+]
+
+BRACE_BODIES = [
+    ("javascript", "function f() {│}\n", "function f() {⟦⟧}\n"),
+    ("javascript", "function f() { │ }\n", "function f() {⟦  ⟧}\n"),
+    ("javascript", "function f() {│\n}\n", "function f() {⟦⟧\n}\n"),
+    ("javascript", "function f() {\n  │\n}\nconst x = 1;\n", "function f() {\n  ⟦⟧\n}\nconst x = 1;\n"),
+    ("javascript", "function f() {\n│}\n", "function f() {\n⟦⟧}\n"),
+    (
+        "javascript",
+        "const f = async () => {\n  throw new Error('TODO│');\n};\n",
+        "const f = async () => {\n  ⟦throw new Error('TODO');⟧\n};\n",
+    ),
+    ("typescript", "class A {\n  m(): void {\n    │\n  }\n}\n", "class A {\n  m(): void {\n    ⟦⟧\n  }\n}\n"),
+    (
+        "tsx",
+        "export const A = (p: P) => {\n  // renders\n  │\n};\n",
+        "export const A = (p: P) => {\n  // renders\n  ⟦⟧\n};\n",
+    ),
+    ("go", 'func f() int {\n\tpanic("TODO")│\n}\n', 'func f() int {\n\t⟦panic("TODO")⟧\n}\n'),
+    ("rust", "impl A {\n    fn m(&self) { todo!()│ }\n}\n", "impl A {\n    fn m(&self) {⟦ todo!() ⟧}\n}\n"),
+    ("rust", "fn m() -> i32 {\n    unimplemented!│()\n}\n", "fn m() -> i32 {\n    ⟦unimplemented!()⟧\n}\n"),
+    (
+        "java",
+        "class A {\n  int m() {\n    // TODO\n    │\n  }\n}\n",
+        "class A {\n  int m() {\n    // TODO\n    ⟦⟧\n  }\n}\n",
+    ),
+    ("c", "int f(void)\n{\n    │\n}\n", "int f(void)\n{\n    ⟦⟧\n}\n"),
+    ("cpp", "class A {\n  int m() const { │}\n};\n", "class A {\n  int m() const {⟦ ⟧}\n};\n"),
+    (
+        "cpp",
+        "#ifndef A\nnamespace n {\nint f() {\n  │\n}\n}\n#endif\n",
+        "#ifndef A\nnamespace n {\nint f() {\n  ⟦⟧\n}\n}\n#endif\n",
+    ),
+]
+
+GAPS = [
+    ("python", "def f():\n    a = 1\n    │\n    return a\n", "def f():\n    a = 1\n    ⟦⟧\n    return a\n"),
+    ("python", "def f():\n    a = 1\n│\n    return a\n", "def f():\n    a = 1\n⟦⟧\n    return a\n"),
+    ("python", "def f():\n    for i in x:\n        │\n", "def f():\n    for i in x:\n        ⟦⟧\n"),
+    ("python", "class A:\n    x = 1\n    │\n", "class A:\n    x = 1\n    ⟦⟧\n"),
+    ("python", 'def f():\n    """Doc."""\n\n\n│\n\nx = 1\n', 'def f():\n    """Doc."""\n\n\n⟦⟧\n\nx = 1\n'),
+    ("python", "│", "⟦⟧"),
+    ("go", "func f() {\n\ta := 1\n\t│\n\treturn\n}\n", "func f() {\n\ta := 1\n\t⟦⟧\n\treturn\n}\n"),
+]
+
+LINES = [
+    ("python", "for i in │:\n    print(i)\n", "for i in ⟦⟧:\n    print(i)\n"),
+    ("python", "def f():\n    return self.na│me(1)\n", "def f():\n    return self.na⟦⟧me(1)\n"),
+    ("python", "x = foo(│)\n", "x = foo(⟦⟧)\n"),
+    ("python", "x = │  \ny = 2\n", "x = ⟦  ⟧\ny = 2\n"),
+    ("python", "def f(│):\n    pass\n", "def f(⟦⟧):\n    pass\n"),
+    ("python", 'def f():\n    """Do│c."""\n', 'def f():\n    """Do⟦⟧c."""\n'),
+    ("python", "def f():\n    # so│rt\n", "def f():\n    # so⟦⟧rt\n"),
+    ("python", 'x = """\n│\n"""\n', 'x = """\n⟦⟧\n"""\n'),
+    ("python", "def f():\n    return 1│\n", "def f():\n    return 1⟦⟧\n"),
+    (
+        "javascript",
+        "function f() {\n  const x = │\n}\nfunction g() { return 1 }\n",
+        "function f() {\n  const x = ⟦⟧\n}\nfunction g() { return 1 }\n",
+    ),
+    ("rust", "fn f() {\n    let x = a.│;\n}\n", "fn f() {\n    let x = a.⟦⟧;\n}\n"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), PYTHON_BODIES)
+def test_python_bodies(text: str, expected: str) -> None:
+    assert hole_at_cursor("python", text) == ("body", expected)
+
+
+@pytest.mark.parametrize(("language_id", "text", "expected"), BRACE_BODIES)
+def test_bodies_in_braces(language_id: str, text: str, expected: str) -> None:
+    assert hole_at_cursor(language_id, text) == ("body", expected)
+
+
+@pytest.mark.parametrize(("language_id", "text", "expected"), GAPS)
+def test_gaps_between_statements(language_id: str, text: str, expected: str) -> None:
+    assert hole_at_cursor(language_id, text) == ("statements", expected)
+
+
+@pytest.mark.parametrize(("language_id", "text", "expected"), LINES)
+def test_rest_of_the_line(language_id: str, text: str, expected: str) -> None:
+    assert hole_at_cursor(language_id, text) == ("line", expected)
+
+
+@pytest.mark.parametrize("offset", [-5, 10_000])
+def test_a_cursor_outside_the_text_is_moved_into_it(offset: int) -> None:
+    hole = find_hole(snapshot_of("python", "x = 1"), offset)
+    assert 0 <= hole.start <= hole.end <= 5
+
+
+def test_a_cursor_between_carriage_return_and_line_feed_is_before_both() -> None:
+    assert find_hole(snapshot_of("python", "x = \r\ny = 1\r\n"), 5) == Hole(4, 4, "line")
+
+
+FUNCTIONS = [
+    (
+        "python",
+        "f",
+        'def f(x):\n    """Doc."""\n    # why\n    a = 1\n    return a\n',
+        'def f(x):\n    """Doc."""\n    # why\n    ⟦a = 1\n    return a⟧\n',
+    ),
+    ("python", "f", 'def f(x):\n    """Doc."""\n\nx = 1\n', 'def f(x):\n    """Doc."""⟦⟧\n\nx = 1\n'),
+    ("python", "f", "def f(x): return 1\n", "def f(x):⟦ return 1⟧\n"),
+    ("python", "f", "def f(x):\n\nx = 1\n", "def f(x):⟦⟧\n\nx = 1\n"),
+    ("python", "B.m", "class A:\n    def m(self): a\nclass B:\n    def m(self): b\n", "    def m(self):⟦ b⟧\n"),
+    ("python", "f", "def f(): a\nclass A:\n    def f(self): b\n", "def f():⟦ a⟧\n"),
+    ("python", "f.g", "def f():\n    def g():\n        a\n    return g\n", "    def g():\n        ⟦a⟧\n    return g\n"),
+    ("javascript", "f", "const f = (x) => {\n  return x;\n};\n", "const f = (x) => {\n  ⟦return x;⟧\n};\n"),
+    ("javascript", "A.m", "class A {\n  m() {\n  }\n}\n", "class A {\n  m() {⟦⟧\n  }\n}\n"),
+    ("tsx", "A.m", "class A { m = () => { f(); } }\n", "class A { m = () => {⟦ f(); ⟧} }\n"),
+    ("go", "T.M", "func (t *T) M() int {\n\treturn 1\n}\n", "func (t *T) M() int {\n\t⟦return 1⟧\n}\n"),
+    ("rust", "T.m", "impl<A> X for T<A> {\n    fn m() { 1 }\n}\n", "impl<A> X for T<A> {\n    fn m() {⟦ 1 ⟧}\n}\n"),
+    ("java", "A.A", "class A {\n  A() {\n    x = 1;\n  }\n}\n", "class A {\n  A() {\n    ⟦x = 1;⟧\n  }\n}\n"),
+    ("c", "f", "static char *f(int x)\n{\n\treturn 0;\n}\n", "static char *f(int x)\n{\n\t⟦return 0;⟧\n}\n"),
+    ("cpp", "A.m", "int A::m() const { return 0; }\n", "int A::m() const {⟦ return 0; ⟧}\n"),
+    ("cpp", "n.A.m", "namespace n { struct A { int m() {} }; }\n", "namespace n { struct A { int m() {⟦⟧} }; }\n"),
+]
+
+
+@pytest.mark.parametrize(("language_id", "name", "text", "expected"), FUNCTIONS)
+def test_find_function(language_id: str, name: str, text: str, expected: str) -> None:
+    snapshot = snapshot_of(language_id, text)
+    hole = find_function(snapshot, name)
+    assert hole.kind == "body"
+    assert expected in marked(snapshot, hole)
+
+
+def test_an_absent_function_is_named() -> None:
+    with pytest.raises(UsageError, match="no function nope in code"):
+        find_function(snapshot_of("python", "def f(): pass\n"), "nope")
+
+
+def test_an_ambiguous_function_says_where() -> None:
+    text = "class A:\n    def m(self): a\n\nclass B:\n    def m(self): b\n"
+    with pytest.raises(UsageError, match="lines 2, 5"):
+        find_function(snapshot_of("python", text), "m")
+
+
+def test_range_hole() -> None:
+    snapshot = snapshot_of("python", "x = 1\n")
+    assert range_hole(snapshot, 4, 5) == Hole(4, 5, "range")
+    with pytest.raises(UsageError, match="not inside"):
+        range_hole(snapshot, 4, 7)
