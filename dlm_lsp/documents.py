@@ -3,6 +3,7 @@
 Knows edits by character offset; knows nothing about LSP messages, positions' encodings or holes.
 """
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +17,15 @@ from dlm_lsp.positions import LineEnding, LineIndex, line_ending
 
 CHECKPOINT_INTERVAL = 4096  # characters
 
+_LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
+
 
 @dataclass(frozen=True, eq=False)
 class SourceText:
-    """A text beside its UTF-8, because tree-sitter counts bytes and everything else counts characters.
+    r"""A text beside its UTF-8, because tree-sitter counts bytes and everything else counts characters.
 
-    Lone surrogates survive as three bytes each, so that offsets stay exact in broken text too.
+    Lone surrogates survive as three bytes each, so that offsets stay exact in broken text too. A `\r` that ends a line
+    by itself is parsed as `\n`, because grammars know no other single line break.
     """
 
     text: str
@@ -29,7 +33,7 @@ class SourceText:
     @cached_property
     def encoded(self) -> bytes:
         """The bytes that are parsed."""
-        return _encode(self.text)
+        return _encode(_LONE_CARRIAGE_RETURN.sub("\n", self.text) if "\r" in self.text else self.text)
 
     @cached_property
     def _checkpoints(self) -> list[int]:
@@ -103,6 +107,9 @@ class Snapshot(SourceText):
         """
         if not 0 <= start <= end <= len(self.text):
             raise ValueError(f"range {start}-{end} is not inside a text of {len(self.text)} characters")
+        if self.text.startswith("\r", start - 1) and start:
+            # Whether this \r ends a line by itself may change with what follows it: it is part of the edit.
+            start, new_text = start - 1, f"\r{new_text}"
         after = SourceText(self.text[:start] + new_text + self.text[end:])
         start_byte, old_end_byte = self.to_byte(start), self.to_byte(end)
         new_end_byte = len(after.encoded) - (len(self.encoded) - old_end_byte)

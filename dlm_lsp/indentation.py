@@ -16,7 +16,7 @@ STATEMENT_WINDOW = 60  # lines that one statement is believed to span at most
 DEFAULT_TAB_WIDTH = 4  # columns of a tab in a document that is indented with tabs, when lines mix both
 
 
-_INDENTATIONS = re.compile(r"(?:^|(?<=[\r\n]))([ \t]*)(?=[^ \t\r\n])")
+_INDENTATIONS = re.compile(r"(?:^|(?<=[\r\n]))([ \t]+|(?=[^\r\n]))")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def blank_line_indentation(snapshot: Snapshot, line: int, typed: str) -> str:
     deepest, style = block_indentation(snapshot, line), indent_style(snapshot, line)
     above = line_above(snapshot, line)
     if above is not None and opens_block(snapshot.language, snapshot.lines.line_text(above)):
-        return max(deepest, typed, key=style.columns)
+        return max(typed, deepest, key=style.columns)
     return typed or min(deepest, _indentation_below(snapshot, line, style), key=style.columns)
 
 

@@ -58,8 +58,10 @@ def place(snapshot: Snapshot, hole: Hole) -> Placement:
         indent = indentation_after(snapshot, line, left)
         closing = f"\n{indentation_after(snapshot, line, '')}" if right.strip() else ""
         return Placement(indent, f"\n{indent}", closing)
-    replaces_text = bool(snapshot.text[hole.start : hole.end].strip())
-    indent = left if replaces_text else blank_line_indentation(snapshot, line, left)
+    replaced = snapshot.text[hole.start : hole.end]
+    indent = left + indentation(replaced) if replaced.strip() else blank_line_indentation(snapshot, line, left)
+    if not indent.startswith(left):
+        indent = left
     is_before_text = bool(right.strip()) and hole.kind != "range"
     return Placement(indent, indent[len(left) :], f"\n{left}" if is_before_text else "")
 

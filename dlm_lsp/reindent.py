@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from dlm_lsp.indentation import IndentStyle, indentation, masked, opens_block
 from dlm_lsp.languages import Language
 
+_ENDS_BLOCK = re.compile(r"(?:return|raise|break|continue)\b")
+_BEGINS_DEFINITION = re.compile(r"@|(?:async\s+)?def\b|class\b|if __name__\b")
 _CONTINUES_LINE_ABOVE = re.compile(r"[.?:&|+\-*/%<>=,)\]}]")
 
 
@@ -38,7 +40,8 @@ class Block:
         statement_lines, depth = [], 0
         for number, line in enumerate(code):
             is_continued = number > 0 and code[number - 1].rstrip().endswith("\\")
-            if number and line.strip() and depth <= 0 and number not in literal_lines and not is_continued:
+            is_code = bool(line.strip()) and not line.lstrip().startswith("}")
+            if number and is_code and depth <= 0 and number not in literal_lines and not is_continued:
                 statement_lines.append(number)
             depth += sum(-1 if match.group(1) else 1 for match in brackets.finditer(line))
         return cls(language, tuple(lines), literal_lines, tuple(statement_lines))
@@ -80,9 +83,17 @@ def _shift(block: Block, style: IndentStyle, target: int, first_depth: int | Non
         if below <= target:
             return target + style.width - below
         return target - lowest if target < lowest < below else 0
-    if below < floor or (below > target and not is_continuation):
-        return target - below
-    return 0
+    if below > target:
+        return 0 if is_continuation else target - below
+    return target - below if below < floor and not _leaves_block(block, first_statement, below) else 0
+
+
+def _leaves_block(block: Block, first_statement: str, depth_below: int) -> bool:
+    """Whether a second statement left of the first has left the block, rather than being written from column 0."""
+    if not block.language.is_indented:
+        return False
+    line_below = block.lines[block.statement_lines[0]]
+    return depth_below > 0 or bool(_ENDS_BLOCK.match(first_statement.lstrip()) or _BEGINS_DEFINITION.match(line_below))
 
 
 def _literal_lines(language: Language, text: str) -> frozenset[int]:
