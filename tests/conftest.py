@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# As the command line does for itself, and before anything imports torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
