@@ -12,9 +12,9 @@ def main() -> None:
     if arguments == ["--version"]:
         sys.stdout.write(f"dlm-lsp {__version__}\n")
         return
-    # By default torch's threads spin while they wait for each other. Beside any other busy process, and an editor is one,
-    # each then holds the core that the other needs: on two cores shared with a busy process, a fill of 6 steps took 19 s
-    # spinning and 1.1 s sleeping.
+    # By default torch's threads spin while they wait for each other. Beside any other busy process (an editor is one)
+    # each then holds the core that the other needs: on two cores shared with such a process, a fill of 6 steps took
+    # 19 s spinning and 1.1 s sleeping.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Imported late: typer alone takes longer than the whole answer to --version.
     from dlm_lsp.cli import run  # noqa: PLC0415
