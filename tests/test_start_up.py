@@ -5,8 +5,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
+
+from tests.model.tiny_checkpoints import write_checkpoint
 
 HEAVY_FOR_VERSION = {"torch", "numpy", "pygls", "lsprotocol", "typer", "rich", "tree_sitter", "dlm_model"}
 
@@ -19,6 +22,19 @@ def run_python(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedP
 def test_torch_is_not_imported_before_a_model_is_needed(module: str, child_environment: Mapping[str, str]) -> None:
     ending = run_python("-c", f"import sys, {module}; print('torch' in sys.modules)", env=child_environment)
     assert ending.stdout == "False\n"
+
+
+def test_a_fill_imports_no_compiler(tmp_path: Path, child_environment: Mapping[str, str]) -> None:
+    write_checkpoint(tmp_path, "qwen2-tied")
+    script = f"""
+import sys
+from dlm_model.engine import load_engine
+from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+engine = load_engine({str(tmp_path)!r}, "cpu")
+list(engine.infill(InfillRequest("a = ", "\\n"), DecodeOptions(num_steps=1), CancelToken()))
+print({{"torch._dynamo", "transformers"}} & sys.modules.keys())
+"""
+    assert run_python("-c", script, env=child_environment).stdout == "set()\n"
 
 
 def test_the_version_imports_nothing_heavy(child_environment: Mapping[str, str]) -> None:
