@@ -1,0 +1,156 @@
+"""What one fill costs on this machine, and what the prompt cache does to its result. Run by `poe bench`.
+
+A denoise step with a prefill computes prompt and canvas, one without computes the canvas alone; both read every weight
+once. Prints tables for people; the last line of standard output is one JSON object. Covered: the shipped weights (or
+--model), one request at a time. Not covered: quality, which the model card reports.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import mean, median
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from dlm_model.engine import Engine, load_engine
+from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from tests.bench.cases import Case, make_cases
+from tests.bench.fidelity import compared_with_exact
+
+INTERVALS = (1, 4, 8, 0)
+
+CHILD = """
+import json, resource, sys
+from dlm_model.engine import load_engine
+from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+
+arguments = json.load(sys.stdin)
+request = InfillRequest(arguments["prefix"], arguments["suffix"])
+drafts = load_engine(arguments["model"], arguments["device"]).infill(request, DecodeOptions(), CancelToken())
+next(drafts)
+print("first draft", flush=True)
+list(drafts)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """All cases at one refresh interval; `argmax_agreement` and `identical_texts` are against interval 1."""
+
+    prompt_refresh_interval: int
+    ms_per_step: float
+    tokens_per_second: float
+    ms_per_fill: float
+    argmax_agreement: float
+    identical_texts: float
+
+
+def run(engine: Engine, request: InfillRequest, options: DecodeOptions) -> tuple[Draft, float]:
+    """The last draft, and the milliseconds until it was there."""
+    start = time.perf_counter()
+    *_, last = engine.infill(request, options, CancelToken())
+    return last, (time.perf_counter() - start) * 1000
+
+
+def measure_interval(engine: Engine, cases: list[Case], interval: int, exact_texts: list[str]) -> Row:
+    options = replace(DecodeOptions(), prompt_refresh_interval=interval)
+    with compared_with_exact() as agreement:
+        texts = [run(engine, case.request, options)[0].text for case in cases]
+    runs = [run(engine, case.request, options) for case in cases]
+    total_ms = sum(elapsed for _, elapsed in runs)
+    return Row(
+        prompt_refresh_interval=interval,
+        ms_per_step=median(elapsed / max(draft.step, 1) for draft, elapsed in runs),
+        tokens_per_second=sum(draft.num_tokens for draft, _ in runs) * 1000 / total_ms,
+        ms_per_fill=median(elapsed for _, elapsed in runs),
+        argmax_agreement=agreement.share,
+        identical_texts=mean(text == exact for text, exact in zip(texts, exact_texts, strict=True)),
+    )
+
+
+def measure_start(request: InfillRequest, model: str | None, device: str) -> dict[str, float]:
+    """A process of its own, from its start to its first draft, and its peak memory."""
+    arguments = {"prefix": request.prefix, "suffix": request.suffix, "model": model, "device": device}
+    start = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        child.stdin.write(json.dumps(arguments))
+        child.stdin.close()
+        child.stdout.readline()
+        seconds = time.perf_counter() - start
+        peak_kib = int(child.stdout.readline())
+    return {"seconds_to_first_draft": seconds, "peak_memory_mib": peak_kib / 1024}
+
+
+def hardware(engine: Engine) -> dict[str, object]:
+    model_names = (
+        [
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ]
+        if Path("/proc/cpuinfo").exists()
+        else [platform.processor()]
+    )
+    gpu = torch.cuda.get_device_name(engine.device) if engine.device.startswith("cuda") else None
+    return {
+        "device": gpu or model_names[0],
+        "processors": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "model": engine.model_name,
+    }
+
+
+def print_tables(rows: list[Row], start: dict[str, float], machine: dict[str, object], cases: list[Case]) -> None:
+    console = Console(width=110)
+    console.print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    console.print(
+        f"process start to first draft {start['seconds_to_first_draft']:.1f} s, "
+        f"peak memory {start['peak_memory_mib']:.0f} MiB"
+    )
+    table = Table("refresh interval", "ms/step", "tokens/s", "ms/fill", "argmax agreement", "identical text")
+    for row in rows:
+        table.add_row(
+            str(row.prompt_refresh_interval),
+            f"{row.ms_per_step:.1f}",
+            f"{row.tokens_per_second:.1f}",
+            f"{row.ms_per_fill:.0f}",
+            f"{row.argmax_agreement:.2%}",
+            f"{row.identical_texts:.0%} of {len(cases)}",
+        )
+    console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time one fill, and compare the prompt cache with the exact result.")
+    parser.add_argument("--quick", action="store_true", help="a minute at most on two CPU cores")
+    parser.add_argument("--model", help="a checkpoint folder")
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+
+    engine = load_engine(arguments.model, arguments.device)
+    num_cases, max_prompt_tokens = (3, 256) if arguments.quick else (12, 1024)
+    cases = make_cases(engine, num_cases, max_prompt_tokens=max_prompt_tokens)
+    start = measure_start(cases[0].request, arguments.model, arguments.device)
+    # Also warms up: the first forward pays for the memory map and for threads.
+    exact = replace(DecodeOptions(), prompt_refresh_interval=1)
+    exact_texts = [run(engine, case.request, exact)[0].text for case in cases]
+    rows = [measure_interval(engine, cases, interval, exact_texts) for interval in INTERVALS]
+    machine = hardware(engine)
+    print_tables(rows, start, machine, cases)
+    print(json.dumps({**machine, **start, "num_cases": len(cases), "rows": [asdict(row) for row in rows]}))
+
+
+if __name__ == "__main__":
+    main()
