@@ -67,7 +67,7 @@ class Canvas:
         if self._is_live:
             self._live.stop()
         elif self._last is not None:
-            self._console.print(caption(self._last), soft_wrap=True)
+            self._console.print(Text(caption(self._last)), soft_wrap=True)
 
     def show(self, draft: Draft) -> None:
         """Repaint the canvas with one draft."""

@@ -8,10 +8,9 @@ from tests.dlm_lsp.commands.command_line import CommandLine
 
 
 @pytest.fixture(autouse=True)
-def config_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+def config_file(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The user's config file, which is not there yet; nobody's real one is read."""
-    path = tmp_path / "config" / "config.toml"
-    path.parent.mkdir()
+    path = tmp_path_factory.mktemp("config") / "config.toml"
     monkeypatch.setattr("dlm_lsp.config_files.user_config_path", lambda: path)
     return path
 

@@ -15,11 +15,13 @@ STDIN = ["infill", "-", "--stdin-filename", "x.py"]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
     Path("ok.py").write_text("def add(left, right):\n    pass\n")
     Path("binary.py").write_bytes(b"\x7fELF\0\0")
     Path("latin.py").write_bytes(b"# caf\xe9\n")
     Path("notes.xyz").write_text("notes\n")
-    Path("secrets.py").write_text("TOKEN = 1\n")
+    Path("secrets").mkdir()
+    Path("secrets/tokens.py").write_text("TOKEN = 1\n")
     return tmp_path
 
 
@@ -27,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("arguments", "sentence"),
     [
         (["infill", "absent.py:1:1"], "Cannot read absent.py: No such file or directory."),
-        (["infill", "config:1:1"], "config is a directory, not a file."),
+        (["infill", "folder:1:1"], "folder is a directory, not a file."),
         (["infill", "ok.py/x.py:1:1"], "Cannot read ok.py/x.py: Not a directory."),
         (["infill", "a\0b.py:1:1"], "Cannot read a\0b.py: embedded null byte."),
         (["infill", "ok.py:9:1"], "ok.py has 3 lines, so 9:1 is outside."),
@@ -68,7 +70,7 @@ def test_usage_errors(command_line: CommandLine, arguments: Sequence[str], sente
     ("arguments", "beginning"),
     [
         (["infill", "notes.xyz:1:1"], "No grammar for .xyz"),
-        (["infill", "secrets.py:1:1"], "secrets.py is not filled: files named like secrets.*"),
+        (["infill", "secrets/tokens.py:1:1"], "secrets/tokens.py is not filled: files named like secrets/*"),
         (["infill", "ok.py", "--function", "absent"], ""),
         (["infill", "ok.py:1:1", "--steps", "many"], "Invalid value for '--steps'"),
         (["infill", "ok.py:1:1", "--schedule", "slow"], "Invalid value for '--schedule'"),
