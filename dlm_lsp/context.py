@@ -30,7 +30,8 @@ IMPORTS_SHARE = 0.25  # of the prefix: names in reach matter, but less than the 
 EXPECTED_TOKENS: dict[HoleKind, int | None] = {"line": 24, "statements": 48, "body": 64, "range": None}
 
 _LONGEST_TOKEN = 16  # characters that a token of source code rarely exceeds: bounds what is counted of one huge line
-_WORD_BOUNDARY = re.compile(r"\b")
+_WORD = re.compile(r"\w+")
+_LAST_WORD = re.compile(r"\w+$")
 
 
 def build_request(
@@ -75,17 +76,17 @@ class _Budget:
         """As much of the end of a text as fits, from the beginning of a word."""
         kept = text[-max(self.left, 1) * _LONGEST_TOKEN :]
         while kept and not self.spend(kept, reserve=reserve):
-            kept = kept[-(len(kept) * 3 // 4) :] if len(kept) > 1 else ""
-        boundary = _WORD_BOUNDARY.search(kept) if len(kept) < len(text) else None
-        return kept[boundary.start() :] if boundary else kept
+            kept = kept[len(kept) // 4 + 1 :]
+        is_cut_in_word = _WORD.match(text[: len(text) - len(kept)][-1:]) is not None
+        return _WORD.sub("", kept, count=1) if is_cut_in_word and _WORD.match(kept) else kept
 
     def spend_on_start(self, text: str) -> str:
         """As much of the start of a text as fits, to the end of a word."""
         kept = text[: max(self.left, 1) * _LONGEST_TOKEN]
         while kept and not self.spend(kept):
-            kept = kept[: len(kept) * 3 // 4]
-        boundaries = [match.start() for match in _WORD_BOUNDARY.finditer(kept)] if len(kept) < len(text) else []
-        return kept[: boundaries[-1]] if boundaries else kept
+            kept = kept[: len(kept) - len(kept) // 4 - 1]
+        is_cut_in_word = _WORD.match(text[len(kept) :]) is not None
+        return _LAST_WORD.sub("", kept) if is_cut_in_word else kept
 
 
 def _trimmed(snapshot: Snapshot, hole: Hole, budget: _Budget) -> tuple[str, str]:
@@ -102,11 +103,12 @@ def _trimmed(snapshot: Snapshot, hole: Hole, budget: _Budget) -> tuple[str, str]
     for line in scope.header_lines:
         prefix.keep(line)
     reserve = round(budget.left * (1 - PREFIX_SHARE))
+    for_imports = round((budget.left - reserve) * IMPORTS_SHARE)
     reached = prefix.keep_upwards(hole_line, scope.first_line, reserve=reserve)
     if reached == scope.first_line:
-        imports_reserve = budget.left - round((budget.left - reserve) * IMPORTS_SHARE)
+        reserve_beside_imports = max(reserve, budget.left - for_imports)
         for line in _import_lines(snapshot, scope.first_line):
-            prefix.keep(line, reserve=max(reserve, imports_reserve))
+            prefix.keep(line, reserve=reserve_beside_imports)
         reached = prefix.keep_upwards(reached, 0, reserve=reserve)
 
     suffix = _KeptLines(snapshot, budget)

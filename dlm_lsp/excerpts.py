@@ -194,7 +194,8 @@ def _container_at(snapshot: Snapshot, members: list[Node], start: int, end: int)
     container = _opened(snapshot, outer, definition)
     if language.is_indented:
         # A blank line after an indented block is outside every node, but may be meant as the block's next line.
-        is_inside = container.opened <= start and (end <= container.end or start >= container.end)
+        is_after = start >= container.end and all(node.start_byte >= end for node in members[index + 1 : index + 2])
+        is_inside = container.opened <= start and (end <= container.end or is_after)
     else:
         is_inside = container.opened <= start and end <= container.closing < container.end
     return container if is_inside else None

@@ -1,0 +1,168 @@
+"""What the model gets to see: a token is a character here, so that budgets can be read off the text."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlm_lsp.context import build_request
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import Hole, find_hole
+from dlm_lsp.languages import language_for
+from dlm_model.request import InfillRequest
+
+PYTHON = language_for("a.py", None)
+
+LONG_CLASS = '''import os
+from sys import path
+
+UNUSED = "................................................................................................"
+
+
+class Store:
+    """Kept things."""
+
+    def other(self):
+        return 0
+
+    @cached
+    def find(
+        self, key
+    ):
+        """Look a key up."""
+        first = 1
+        second = 2
+        third = 3
+        │
+        return third
+
+    def last(self):
+        return 9
+'''
+
+
+def request_at_cursor(text: str, max_prompt_tokens: int, language_id: str = "python") -> InfillRequest:
+    before, after = text.split("│")
+    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    hole = find_hole(snapshot, len(before))
+    return build_request(snapshot, hole, max_prompt_tokens=max_prompt_tokens, count_tokens=len)
+
+
+def test_a_document_that_fits_is_sent_whole_and_uncounted() -> None:
+    before, after = LONG_CLASS.split("│")
+    snapshot = Snapshot.parse("file:///a.py", PYTHON, before + after)
+    request = build_request(
+        snapshot,
+        find_hole(snapshot, len(before)),
+        max_prompt_tokens=2000,
+        count_tokens=lambda _: pytest.fail("counted"),
+    )
+    assert (request.prefix, request.suffix) == (before, after)
+
+
+@pytest.mark.parametrize(
+    ("text", "single_line", "expected_tokens"),
+    [("x = │\n", True, 24), ("x = 1\n│\ny = 2\n", False, 48), ("def f():\n    │\n", False, 64)],
+)
+def test_the_kind_of_hole_tells_the_length(text: str, single_line: bool, expected_tokens: int) -> None:
+    request = request_at_cursor(text, 100)
+    assert (request.single_line, request.expected_tokens) == (single_line, expected_tokens)
+
+
+def test_a_range_says_its_own_length() -> None:
+    snapshot = Snapshot.parse("file:///a.py", PYTHON, "x = 1\n")
+    request = build_request(snapshot, Hole(4, 5, "range"), max_prompt_tokens=9, count_tokens=len)
+    assert request == InfillRequest("x = ", "\n", single_line=False, expected_tokens=None)
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\r"])
+@pytest.mark.parametrize("budget", [30, 500])
+def test_lines_end_in_line_feeds(ending: str, budget: int) -> None:
+    text = "def f(x):\n    a = x\n    │\n    return a\n".replace("\n", ending)
+    request = request_at_cursor(text, budget)
+    assert "\r" not in request.prefix + request.suffix
+    assert request.prefix.endswith("\n    ")
+    assert request.suffix.startswith("\n")
+
+
+def test_signature_docstring_and_class_stay_when_the_middle_is_dropped() -> None:
+    request = request_at_cursor(LONG_CLASS, 168)
+    assert request.prefix == (
+        "class Store:\n    @cached\n    def find(\n        self, key\n    ):\n"
+        '        """Look a key up."""\n        second = 2\n        third = 3\n        '
+    )
+    assert request.suffix == "\n        return third\n\n"
+
+
+def test_imports_come_before_the_rest_of_what_is_above_the_scope() -> None:
+    request = request_at_cursor(LONG_CLASS, 400)
+    assert request.prefix.startswith("import os\nfrom sys import path\n")
+    assert "UNUSED" not in request.prefix
+
+
+def test_signatures_are_kept_before_docstrings() -> None:
+    text = 'def f(a):\n    """' + "Long. " * 20 + '"""\n' + "    x = 1\n" * 20 + "    │\n"
+    request = request_at_cursor(text, 60)
+    assert request.prefix.startswith("def f(a):\n    x = 1\n")
+
+
+def test_an_unused_share_goes_to_the_other_side() -> None:
+    below = "│\n" + "y = 1\n" * 50
+    assert len(request_at_cursor("x = 1\n" + below, 100).suffix) > 80
+    above = "x = 1\n" * 50 + "│\n"
+    assert len(request_at_cursor(above, 100).prefix) > 90
+
+
+def test_the_prefix_gets_three_quarters() -> None:
+    request = request_at_cursor("x = 1\n" * 100 + "│\n" + "y = 1\n" * 100, 200)
+    assert 140 <= len(request.prefix) <= 156
+    assert 40 <= len(request.suffix) <= 56
+
+
+def test_a_line_longer_than_the_budget_is_cut_at_a_word() -> None:
+    request = request_at_cursor("values = [" + "number, " * 100 + "│" + "number, " * 100 + "]\n", 80)
+    assert 0 < len(request.prefix) <= 60
+    assert request.prefix.startswith(("number", ","))
+    assert request.suffix.startswith("number, ")
+    assert len(request.prefix) + len(request.suffix) <= 80
+
+
+def test_doc_comments_belong_to_the_definition_below_them() -> None:
+    text = "fn a() {}\n" * 20 + "/// Finds it.\n#[inline]\nfn f() -> i32 {\n" + "    g();\n" * 20 + "    │\n}\n"
+    request = request_at_cursor(text, 120, "rust")
+    assert request.prefix.startswith("/// Finds it.\n#[inline]\nfn f() -> i32 {\n    g();\n")
+
+
+def test_counting_is_linear_in_the_lines_kept() -> None:
+    counted: list[str] = []
+
+    def count_tokens(text: str) -> int:
+        counted.append(text)
+        return len(text)
+
+    text = "x = 1\n" * 20_000
+    snapshot = Snapshot.parse("file:///a.py", PYTHON, text)
+    request = build_request(
+        snapshot, Hole(60_000, 60_000, "statements"), max_prompt_tokens=600, count_tokens=count_tokens
+    )
+    assert len(counted) <= (request.prefix + request.suffix).count("\n") + 10
+    assert max(map(len, counted)) <= 6
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["import a", "def f(x):", "    y = x", "", "class A:", "    def m(self):", "é😀 = 1"]),
+        max_size=30,
+    ),
+    st.integers(0, 300),
+    st.floats(0, 1),
+)
+def test_both_sides_fit_and_are_whole_lines_of_the_document(lines: list[str], budget: int, place: float) -> None:
+    text = "\n".join(lines)
+    snapshot = Snapshot.parse("file:///a.py", PYTHON, text)
+    hole = find_hole(snapshot, round(place * len(text)))
+    request = build_request(snapshot, hole, max_prompt_tokens=budget, count_tokens=len)
+    is_whole = len(text.encode()) <= budget
+    assert is_whole or len(request.prefix) + len(request.suffix) <= budget
+    assert set(request.prefix.split("\n")[:-1]) <= set(lines)
+    assert text[hole.end :].startswith(request.suffix)
