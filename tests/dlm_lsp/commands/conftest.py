@@ -1,4 +1,4 @@
-"""The command line with a scripted engine, and a config file that is nobody's own."""
+"""The command line with a scripted engine, and the config file that it reads."""
 
 from pathlib import Path
 
@@ -7,12 +7,11 @@ import pytest
 from tests.dlm_lsp.commands.command_line import CommandLine
 
 
-@pytest.fixture(autouse=True)
-def config_file(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The user's config file, which is not there yet; nobody's real one is read."""
-    path = tmp_path_factory.mktemp("config") / "config.toml"
-    monkeypatch.setattr("dlm_lsp.config_files.user_config_path", lambda: path)
-    return path
+@pytest.fixture
+def config_file(user_config_folder: Path) -> Path:
+    """The user's config file, which is not there yet."""
+    user_config_folder.mkdir(parents=True)
+    return user_config_folder / "config.toml"
 
 
 @pytest.fixture
