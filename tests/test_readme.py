@@ -28,7 +28,7 @@ def tree_paths(readme: str) -> Iterator[str]:
     assert block, "the README has no tree"
     folders: list[str] = []
     for line in block[1].splitlines():
-        indent, names = re.match(r"( *)(\S+(?:, \S+)*)", line).groups()
+        indent, names = re.match(r"( *)([^\s,]+(?:, [^\s,]+)*)", line).groups()
         depth = len(indent) // 2
         del folders[depth:]
         yield from ("".join([*folders, name]) for name in names.split(", "))

@@ -1,0 +1,72 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from dlm_lsp.languages import LANGUAGES
+from dlm_model.errors import DeviceError
+from dlm_model.request import InfillEngine
+from tests.dlm_lsp.commands.command_line import CommandLine, Outcome, ScriptedEngine
+
+Doctor = Callable[..., Outcome]
+
+
+@pytest.fixture
+def doctor(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Doctor:
+    """Runs `dlm-lsp doctor` on a checkpoint folder whose weights are five bytes."""
+    (tmp_path / "model.safetensors").write_bytes(b"12345")
+    monkeypatch.setattr("dlm_lsp.commands.doctor.load_engine", lambda *_arguments: ScriptedEngine())
+
+    def run(*arguments: str) -> Outcome:
+        return command_line("doctor", "--model", str(tmp_path), *arguments)
+
+    return run
+
+
+def findings(outcome: Outcome) -> dict[str, tuple[str, str]]:
+    return {check["name"]: (check["status"], check["detail"]) for check in json.loads(outcome.stdout)["checks"]}
+
+
+def test_everything_in_order_exits_with_0(doctor: Doctor, tmp_path: Path) -> None:
+    outcome = doctor("--json")
+    found = findings(outcome)
+    assert outcome.code == 0
+    assert json.loads(outcome.stdout)["ok"] is True
+    assert {f"grammar {language.id}" for language in LANGUAGES} <= found.keys()
+    assert found["torch"][0] == found["config"][0] == "ok"
+    assert found["model"] == ("ok", str(tmp_path))
+    # sha256sum of the five bytes
+    assert found["weights"][1].endswith("5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5")
+    assert found["dry run"] == ("ok", "scripted on cpu: first draft after 0 ms, 2 steps in 20 ms, text to show")
+
+
+def test_people_get_one_line_a_check(doctor: Doctor) -> None:
+    lines = doctor().stdout.splitlines()
+    assert all(line.startswith(("ok ", "warning ", "failed ")) for line in lines)
+    assert lines[-1].startswith("ok       dry run")
+
+
+def test_config_errors_have_file_and_line(doctor: Doctor, config_file: Path) -> None:
+    config_file.write_text("seed = 1\nspeed = 9\nnum_steps = 0\n")
+    outcome = doctor()
+    assert outcome.code == 3
+    assert f"failed   config              {config_file}:2: speed is not an option\n" in outcome.stdout
+    assert f"failed   config              {config_file}:3: num_steps must be 1 or more, got 0\n" in outcome.stdout
+
+
+def test_a_device_that_is_not_there(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_model: str | None, _device: str, _console: Console) -> InfillEngine:
+        raise DeviceError("There is no device 'cuda:9' here.")
+
+    monkeypatch.setattr("dlm_lsp.commands.doctor.load_engine", fail)
+    outcome = doctor("--json", "--device", "cuda:9")
+    assert outcome.code == 3
+    assert findings(outcome)["dry run"] == ("failed", "There is no device 'cuda:9' here.")
+
+
+def test_a_model_folder_that_is_not_there(doctor: Doctor, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing")
+    outcome = doctor("--json", "--model", missing)
+    assert (outcome.code, findings(outcome)["model"]) == (3, ("failed", missing))
