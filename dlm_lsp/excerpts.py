@@ -8,6 +8,7 @@ namespaces they stand in. Nothing else of the document takes part.
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import NamedTuple, Self
 
 from tree_sitter import Node
@@ -15,7 +16,7 @@ from tree_sitter import Node
 from dlm_lsp.documents import Snapshot, SourceText
 from dlm_lsp.languages import Language
 
-MAX_NEIGHBOUR_BYTES = 8192  # a larger definition after the place costs more to parse than it can tell
+NEARBY_BYTES = 8192  # beyond, a definition beside the place costs more to parse than it can tell
 
 
 class Edit(NamedTuple):
@@ -220,18 +221,24 @@ def _opened(snapshot: Snapshot, outer: Node, definition: Node) -> Container:
 
 
 def _neighbourhood(language: Language, members: list[Node], start: int, end: int) -> tuple[int, int]:
-    """From the member that holds or precedes a place to the one that follows it; byte offsets."""
-    before = bisect_left(members, start, key=lambda node: node.start_byte) - 1
-    while before > 0 and (members[before].type in language.comments or members[before].is_error):
-        before -= 1
+    """From the member that holds or precedes a place to the one that follows it; byte offsets.
+
+    Half-typed code makes errors beside it that a fill may mend: what is broken nearby takes part.
+    """
+    before = bisect_left(members, start, key=lambda node: node.start_byte)
     after = bisect_left(members, end, key=lambda node: node.start_byte)
-    while after + 1 < len(members) and (members[after].type in language.comments or members[after].is_error):
-        after += 1
-    first = members[before].start_byte if before >= 0 else start
-    last = max(end, *(node.end_byte for node in members[max(before, 0) : after]), end)
-    if after < len(members) and members[after].end_byte - members[after].start_byte <= MAX_NEIGHBOUR_BYTES:
-        last = max(last, members[after].end_byte)
-    return first, last
+    above = list(takewhile(lambda node: node.end_byte > start - NEARBY_BYTES, reversed(members[:before])))
+    below = list(takewhile(lambda node: node.start_byte < end + NEARBY_BYTES, members[after:]))
+    above = above[: _num_involved(language, above) + any(node.has_error for node in above)]
+    below = [node for node in below[: _num_involved(language, below)] if node.end_byte <= end + NEARBY_BYTES]
+    involved = [*above, *members[before:after], *below]
+    return min([start, *(node.start_byte for node in involved)]), max([end, *(node.end_byte for node in involved)])
+
+
+def _num_involved(language: Language, nodes: list[Node]) -> int:
+    """How many of the nodes beside a place, nearest first: up to the first that is code, and all that are broken."""
+    code = next((number for number, node in enumerate(nodes, 1) if node.type not in language.comments), len(nodes))
+    return max([code, *(number for number, node in enumerate(nodes, 1) if node.has_error)])
 
 
 def _line_start(source: bytes, byte: int) -> int:

@@ -95,7 +95,8 @@ def parts_of_lines(file: Snapshot, rng: random.Random) -> Iterator[tuple[int, in
         indent = len(file.text[start:end]) - len(file.text[start:end].lstrip())
         cut = rng.randint(start + indent, end)
         last = rng.choice([end, rng.randint(cut, end)])
-        if cut > start + indent and file.text[cut:last].strip():
+        taken = file.text[cut:last]
+        if cut > start + indent and taken and taken == taken.strip():
             yield cut, last
 
 
