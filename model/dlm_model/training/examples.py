@@ -1,8 +1,8 @@
 """From a text with holes to one training sequence: tokens, noise, expand and delete labels.
 
 The recipe is DreamOn's (github.com/DreamLM/DreamOn), changed for an editor: several holes a sequence, each side of a
-hole tokenised apart because a cursor stands anywhere, and in part of the holes the broken words beside it are moved
-into the hole, as the engine does when it heals a token boundary. A healed word on the right stays behind the deletes,
+hole tokenised apart because a cursor stands anywhere, and in most holes the words that touch it are moved into the
+hole, as the engine does when it heals a token boundary. A healed word on the right stays behind the deletes,
 because the engine pins it to the end of the canvas.
 
 Every masked position counts the same, without the 1/t of the likelihood bound: at low noise 1/t blows up the weight
@@ -23,8 +23,7 @@ Length = Literal["exact", "merged", "few_deletes", "padded"]
 
 IGNORED = -100
 DELETE_WEIGHT = 1.5
-HEAL_LEFT_PROBABILITY = 0.5
-HEAL_RIGHT_PROBABILITY = 0.3
+HEAL_PROBABILITY = 0.85
 FULL_NOISE_PROBABILITY = 0.4
 MERGE_PROBABILITY = 0.5
 _LENGTHS: dict[Length, float] = {"exact": 0.12, "merged": 0.15, "few_deletes": 0.3, "padded": 0.43}
@@ -102,9 +101,10 @@ class ExampleBuilder:
     def _heal(self, text: str, hole: Span, shown: Span, rng: random.Random) -> tuple[int, int]:
         """Where the middle starts and where the word that it swallows on the right ends, within `shown`."""
         start, word_end = hole
-        if rng.random() < HEAL_LEFT_PROBABILITY:
+        if rng.random() < HEAL_PROBABILITY:
             start -= self._word_length(text[max(shown.start, start - _MAX_WORD_LENGTH) : start], at_end=True)
-        if rng.random() < HEAL_RIGHT_PROBABILITY:
+        # A line break begins a word of its own; the engine leaves it where it is.
+        if text[word_end : word_end + 1] != "\n" and rng.random() < HEAL_PROBABILITY:
             word_end += self._word_length(text[word_end : min(shown.end, word_end + _MAX_WORD_LENGTH)], at_end=False)
         return start, word_end
 

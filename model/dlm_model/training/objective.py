@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -46,8 +45,3 @@ def predict(network: Transformer, batch: Batch) -> Predictions:
         source = is_supervised
     logits = network.logits(hidden[source]).float()
     return Predictions(logits, batch.labels[is_supervised], batch.weights[is_supervised])
-
-
-def total_weight(batches: list[Batch]) -> float:
-    """What the weighted losses of the batches are divided by."""
-    return float(torch.stack([batch.weights.sum() for batch in batches]).sum())

@@ -17,9 +17,11 @@ import torch
 from torch import nn
 
 from dlm_model.training.adapters import add_adapters, trained_state
+from dlm_model.training.examples import Example
 from dlm_model.training.held_out import measure
 from dlm_model.training.initialize import ADDED_TOKENS
-from dlm_model.training.objective import predict, total_weight
+from dlm_model.training.objective import predict
+from dlm_model.training.process_group import ProcessGroup
 from dlm_model.training.run_state import STATE_FILE, Progress, load_moments, load_weights, save_state
 from dlm_model.training.windows import Batch, ExampleSource, batches_by_length
 from dlm_model.transformer import Transformer
@@ -39,7 +41,7 @@ class TrainingOptions:
     decay_steps: int = 150
     max_steps: int | None = None
     sequences_per_step: int = 16
-    sequences_per_batch: int = 8
+    sequences_per_batch: int = 4
     max_gradient_norm: float = 1.0
     seed: int = 0
     log_interval: int = 10
@@ -50,6 +52,15 @@ class TrainingOptions:
     def fingerprint(self) -> str:
         """The settings that decide which tensors are trained."""
         return f"rank {self.rank}, alpha {self.alpha:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepTotals:
+    """What all processes saw in one step."""
+
+    loss: float
+    num_tokens: int
+    is_decay_requested: bool
 
 
 class TrainingDivergedError(Exception):
@@ -76,6 +87,7 @@ class Trainer:
         add_adapters(network, options.rank, options.alpha, len(ADDED_TOKENS))
         self.network, self.source, self.folder, self.options = network, source, folder, options
         self.held_out = held_out or {}
+        self.group = ProcessGroup()
         self.weights = trained_state(network)
         self.optimizer = torch.optim.AdamW(
             self.weights.values(), lr=options.learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
@@ -99,17 +111,18 @@ class Trainer:
         options, saved_at, losses, clock = self.options, time.monotonic(), list[float](), _Clock(self.progress)
         while not self._is_finished():
             losses.append(self._step())
-            if self.progress.step % options.log_interval == 0:
+            if self.progress.step % options.log_interval == 0 and self.group.is_first:
                 yield self._log({"loss": sum(losses) / len(losses), "tokens_per_second": clock.lap(self.progress)})
                 losses.clear()
-            if self.progress.step % options.measure_interval == 0:
+            if self.progress.step % options.measure_interval == 0 and self.group.is_first:
                 yield self._log(self._measure())
                 clock = _Clock(self.progress)
             if time.monotonic() - saved_at > options.save_seconds:
                 self.save()
                 saved_at = time.monotonic()
         self.save()
-        yield self._log(self._measure())
+        if self.group.is_first:
+            yield self._log(self._measure())
 
     def compile(self) -> None:
         """Compile the layers, which are alike, for any batch shape."""
@@ -118,41 +131,56 @@ class Trainer:
             layer.compile(dynamic=True)
 
     def save(self) -> None:
-        """Replace the run's state by the present one."""
-        save_state(self.state_path, self.progress, self.weights, self.optimizer)
+        """Replace the run's state by the present one; the first process does it for all."""
+        if self.group.is_first:
+            save_state(self.state_path, self.progress, self.weights, self.optimizer)
 
     def _is_finished(self) -> bool:
         progress, options = self.progress, self.options
-        planned = options.max_steps is not None and progress.step >= options.max_steps - options.decay_steps
-        if progress.decay_start is None and (planned or (self.folder / DECAY_FILE).exists()):
-            progress.decay_start = progress.step
+        if options.max_steps is not None and progress.decay_start is None:
+            planned = max(0, options.max_steps - options.decay_steps)
+            progress.decay_start = planned if progress.step >= planned else None
         return progress.decay_start is not None and progress.step >= progress.decay_start + options.decay_steps
 
     def _step(self) -> float:
         """One optimizer step; returns the mean loss."""
         options, progress = self.options, self.progress
-        rng = random.Random(f"{options.seed}/{progress.step}")
-        examples = [self.source.draw(rng) for _ in range(options.sequences_per_step)]
-        batches = batches_by_length(examples, options.sequences_per_batch)
-        loss = self._accumulate(batches)
+        totals = self._accumulate(self._draw())
+        norm = nn.utils.clip_grad_norm_(self.weights.values(), options.max_gradient_norm)
+        if not math.isfinite(totals.loss) or not torch.isfinite(norm):
+            raise TrainingDivergedError(f"loss {totals.loss} with gradient norm {norm:.3g} at step {progress.step}")
         for group in self.optimizer.param_groups:
             group["lr"] = options.learning_rate * learning_rate_factor(progress, options)
-        norm = nn.utils.clip_grad_norm_(self.weights.values(), options.max_gradient_norm)
-        if not math.isfinite(loss) or not torch.isfinite(norm):
-            raise TrainingDivergedError(f"loss {loss} with gradient norm {norm:.3g} at step {progress.step}")
         self.optimizer.step()
         progress.step += 1
-        progress.num_tokens += sum(len(example.token_ids) for example in examples)
-        return loss
+        progress.num_tokens += totals.num_tokens
+        if totals.is_decay_requested and progress.decay_start is None:
+            progress.decay_start = progress.step
+        return totals.loss
 
-    def _accumulate(self, batches: list[Batch]) -> float:
+    def _draw(self) -> list[Example]:
+        """This process's share of the step's sequences."""
+        indices = range(self.group.rank, self.options.sequences_per_step, self.group.size)
+        keys = (f"{self.options.seed}/{self.progress.step}/{index}" for index in indices)
+        return [self.source.draw(random.Random(key)) for key in keys]
+
+    def _accumulate(self, examples: list[Example]) -> StepTotals:
+        """Leave the gradient of the mean loss over all processes' examples in the weights."""
         self.optimizer.zero_grad()
-        divisor, total = total_weight(batches), 0.0
-        for batch in batches:
-            loss = predict(self.network, batch).loss / divisor
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.item()
-        return total
+        loss = torch.zeros(())
+        for batch in batches_by_length(examples, self.options.sequences_per_batch):
+            batch_loss = predict(self.network, batch).loss
+            batch_loss.backward()  # type: ignore[no-untyped-call]
+            loss += batch_loss.detach()
+        num_tokens = sum(len(example.token_ids) for example in examples)
+        weight = sum(sum(example.weights) for example in examples)
+        is_decay_requested = (self.folder / DECAY_FILE).exists()
+        sums = self.group.sum(torch.tensor([float(loss), weight, num_tokens, is_decay_requested], dtype=torch.float64))
+        gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]
+        for gradient in gradients:
+            self.group.sum(gradient)
+        torch._foreach_div_(gradients, float(sums[1]))
+        return StepTotals(float(sums[0] / sums[1]), int(sums[2]), bool(sums[3]))
 
     def _measure(self) -> dict[str, float]:
         measured = {name: measure(self.network, batches) for name, batches in self.held_out.items()}

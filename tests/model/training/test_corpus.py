@@ -1,0 +1,202 @@
+"""From wheels to shards: licences, filters, duplicates, evaluation problems, and the same result every time."""
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dlm_model.training.corpus import REPORT_FILE, build_corpus, drop_duplicates, sample_package
+from dlm_model.training.decontamination import NgramFilter, read_problems
+from dlm_model.training.manifest import Package, load_manifest
+from dlm_model.training.shards import TextShard, write_shard
+from dlm_model.training.wheels import LicenceError, SourceFile, is_worth_learning, read_licence, read_sources
+
+MODULE = '''"""A module."""
+
+
+def area(width: float, height: float) -> float:
+    """Area of a rectangle."""
+    if width < 0 or height < 0:
+        raise ValueError("a side cannot be negative")
+    product = width * height
+    return product
+
+
+def circumference(width, height):
+    return 2 * (width + height)
+'''
+PROBLEM = """def below_zero(operations):
+    balance = 0
+    for op in operations:
+        balance += op
+        if balance < 0:
+            return True
+    return False
+"""
+NO_PROBLEMS = NgramFilter([])
+
+
+def write_wheel(
+    folder: Path, name: str, files: dict[str, str | bytes], licence: str = "License-Expression: MIT"
+) -> Path:
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.4\nName: {name}\n{licence}\n\ntext\n")
+        for file_name, content in files.items():
+            archive.writestr(file_name, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("metadata", "licence"),
+    [
+        ("License-Expression: MIT", "MIT"),
+        ("License-Expression: Apache-2.0 AND (MIT OR BSD-3-Clause)", "Apache-2.0 AND (MIT OR BSD-3-Clause)"),
+        ("License: Apache 2.0", "Apache-2.0"),
+        ("Classifier: License :: OSI Approved :: BSD License", "BSD"),
+    ],
+)
+def test_permissive_licences_are_read(tmp_path: Path, metadata: str, licence: str) -> None:
+    assert read_licence(write_wheel(tmp_path, "shapes", {}, metadata)) == licence
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "License-Expression: GPL-3.0-or-later",
+        "License-Expression: MIT AND LGPL-2.1-only",
+        "License: Proprietary",
+        "Classifier: License :: OSI Approved :: GNU General Public License v3 (GPLv3)",
+        "Summary: no licence at all",
+    ],
+)
+def test_any_other_licence_is_refused(tmp_path: Path, metadata: str) -> None:
+    with pytest.raises(LicenceError, match="not known to be permissive"):
+        read_licence(write_wheel(tmp_path, "shapes", {}, metadata))
+
+
+def test_only_readable_python_that_people_wrote_is_kept(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "shapes/area.py": MODULE.replace("\n", "\r\n"),
+        "shapes/latin1.py": MODULE.replace("rectangle", "Fläche").encode("latin-1"),
+        "shapes/broken.py": MODULE + "def (:\n",
+        "shapes/generated.py": MODULE + f"x = '{'y' * 300}'\n",
+        "shapes/numbers.py": MODULE + "table = [\n" + "    123456, 123456,\n" * 40 + "]\n",
+        "shapes/_vendor/other.py": MODULE,
+        "shapes/tests/test_area.py": MODULE,
+        "shapes/readme.txt": MODULE,
+    }
+    sources = list(read_sources(write_wheel(tmp_path, "shapes", files), "shapes"))
+    assert [source.path for source in sources] == ["shapes/area.py"]
+    assert sources[0].text == MODULE
+
+
+def test_a_file_without_functions_teaches_nothing() -> None:
+    assert is_worth_learning(MODULE)
+    assert not is_worth_learning("x = 1\n" * 20)
+
+
+def test_a_corrupt_wheel_is_one_clear_error(tmp_path: Path) -> None:
+    wheel = tmp_path / "shapes-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"PK but not really")
+    with pytest.raises(ValueError, match="not a readable wheel"):
+        read_licence(wheel)
+
+
+def test_a_planted_problem_is_found_whatever_its_layout() -> None:
+    problems = NgramFilter([PROBLEM])
+    planted = MODULE + "\n\n" + PROBLEM.replace("    ", "\t").replace("balance < 0", "balance   <   0")
+    assert problems.is_contaminated(planted)
+    assert not problems.is_contaminated(MODULE)
+
+
+def test_problems_are_read_whole_and_once(tmp_path: Path) -> None:
+    head, middle, tail = PROBLEM[:40], PROBLEM[40:60], PROBLEM[60:]
+    records = [
+        {"prompt": head, "canonical_solution": middle, "suffix": tail},
+        {"prompt": head + middle, "canonical_solution": tail, "suffix": ""},
+    ]
+    path = tmp_path / "problems.jsonl.gz"
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, records)).encode()))
+    assert read_problems(path) == [PROBLEM]
+
+
+def test_a_truncated_problem_file_is_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "problems.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"prompt": ""}')[:-6])
+    with pytest.raises(ValueError, match="cannot read evaluation problems"):
+        read_problems(path)
+
+
+def test_files_that_differ_in_white_space_alone_are_duplicates() -> None:
+    one, two = SourceFile("a", "one.py", MODULE), SourceFile("b", "two.py", MODULE.replace("\n\n\n", "\n\n"))
+    assert drop_duplicates([one, two], set()) == [one]
+
+
+def test_a_large_package_is_sampled_the_same_way_every_time() -> None:
+    sources = [SourceFile("a", f"{index}.py", "x" * 100) for index in range(20)]
+    sample = sample_package(sources, 450)
+    assert len(sample) == 4
+    assert sample == sample_package(sources[::-1], 450)
+
+
+def test_the_same_manifest_gives_the_same_shards_split_by_package(tmp_path: Path) -> None:
+    other = MODULE.replace("area", "surface")
+    write_wheel(tmp_path, "shapes", {"shapes/area.py": MODULE, "shapes/problem.py": MODULE + PROBLEM})
+    write_wheel(tmp_path, "solids", {"solids/surface.py": other, "solids/copy.py": MODULE})
+    packages = [Package("shapes", "1.0", "held_out"), Package("solids", "1.0", "train")]
+    for folder in ("first", "second"):
+        reports = build_corpus(packages, tmp_path, tmp_path / folder, NgramFilter([PROBLEM]))
+    assert list(TextShard(tmp_path / "first" / "held_out.safetensors")) == [MODULE]
+    assert list(TextShard(tmp_path / "first" / "train.safetensors")) == [other]
+    assert [(report.num_contaminated, report.num_duplicates) for report in reports] == [(1, 0), (0, 1)]
+    for name in ("train.safetensors", "held_out.safetensors", REPORT_FILE):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def test_an_empty_corpus_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    write_wheel(tmp_path, "shapes", {"shapes/tiny.py": "x = 1\n"})
+    with pytest.raises(ValueError, match="corpus is empty"):
+        build_corpus([Package("shapes", "1.0", "train")], tmp_path, tmp_path / "corpus", NO_PROBLEMS)
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_a_manifest_is_packages_by_split(tmp_path: Path) -> None:
+    path = tmp_path / "packages.toml"
+    path.write_text('[train]\nsolids = "1.0"\n[held_out]\nshapes = "2.0"\n')
+    assert load_manifest(path) == (Package("solids", "1.0", "train"), Package("shapes", "2.0", "held_out"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[train\n", "cannot read"),
+        ("[test]\na = '1'\n", "unknown split 'test'"),
+        ("", "names no package"),
+        ("[train]\na = '1'\n[held_out]\na = '1'\n", "in both splits"),
+    ],
+)
+def test_a_bad_manifest_is_one_clear_error(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "packages.toml"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        load_manifest(path)
+
+
+def test_a_shard_gives_its_texts_back(tmp_path: Path) -> None:
+    texts = ["über\n", "", "x = '😀'\n"]
+    write_shard(tmp_path / "some.safetensors", [SourceFile("a", f"{i}.py", text) for i, text in enumerate(texts)])
+    shard = TextShard(tmp_path / "some.safetensors")
+    assert list(shard) == texts
+    assert shard[1:] == texts[1:]
+    assert shard.names == ["a/0.py", "a/1.py", "a/2.py"]
+    with pytest.raises(IndexError):
+        shard[3]
+
+
+def test_a_file_that_is_no_shard_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "some.safetensors").write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match="not a text shard"):
+        TextShard(tmp_path / "some.safetensors")

@@ -1,0 +1,100 @@
+"""Training sequences: nothing of the text is lost, and every label says what stood there."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlm_model.config import ModelConfig
+from dlm_model.errors import CheckpointError
+from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.examples import DELETE_WEIGHT, IGNORED, Example, ExampleBuilder, HoleNoise, Length
+from dlm_model.training.holes import Span
+
+TEXT = "def foo(self, value):\n    for item in values:\n        return self.value + item\n    return None\n"
+SPANS = st.tuples(st.integers(0, 40), st.integers(41, 60), st.integers(62, 80), st.integers(81, len(TEXT)))
+
+
+def restored_ids(example: Example, config: ModelConfig) -> list[int]:
+    pairs = zip(example.token_ids, example.labels, strict=True)
+    answered = [token_id if label == IGNORED else label for token_id, label in pairs]
+    return [token_id for token_id in answered[1:] if token_id != config.delete_token_id]
+
+
+@given(SPANS, st.integers(), st.sampled_from(["exact", "few_deletes", "padded"]), st.floats(0, 1))
+def test_answering_every_mask_restores_the_text(
+    tiny_tokenizer: Tokenizer,
+    tiny_config: ModelConfig,
+    cuts: tuple[int, int, int, int],
+    seed: int,
+    length: Length,
+    level: float,
+) -> None:
+    builder = ExampleBuilder(tiny_tokenizer, tiny_config)
+    holes = [Span(cuts[0], cuts[1]), Span(cuts[2], cuts[3])]
+    example = builder.build(TEXT, holes, random.Random(seed), HoleNoise(level, length))
+    assert tiny_tokenizer.spell(restored_ids(example, tiny_config)).decode() == TEXT
+
+
+@given(st.integers())
+def test_merged_masks_shorten_the_sequence_by_one_each(
+    tiny_tokenizer: Tokenizer, tiny_config: ModelConfig, seed: int
+) -> None:
+    builder = ExampleBuilder(tiny_tokenizer, tiny_config)
+    merged, exact = (
+        builder.build(TEXT, [Span(30, 70)], _no_healing(seed), HoleNoise(1.0, length)) for length in ("merged", "exact")
+    )
+    num_expands = merged.labels.count(tiny_config.expand_token_id)
+    assert len(merged.token_ids) + num_expands == len(exact.token_ids)
+
+
+def test_every_supervised_position_shows_the_mask(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> None:
+    builder = ExampleBuilder(tiny_tokenizer, tiny_config)
+    example = builder.build(TEXT, [Span(30, 60)], random.Random(0))
+    for token_id, label, weight in zip(example.token_ids, example.labels, example.weights, strict=True):
+        assert (label != IGNORED) == (weight > 0) == (token_id == tiny_config.mask_token_id)
+
+
+def test_the_deletes_of_a_hole_weigh_the_same_however_many(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> None:
+    builder = ExampleBuilder(tiny_tokenizer, tiny_config)
+    example = builder.build(TEXT, [Span(30, 40)], random.Random(0), HoleNoise(1.0, "padded"))
+    pairs = zip(example.labels, example.weights, strict=True)
+    weights = [weight for label, weight in pairs if label == tiny_config.delete_token_id]
+    assert len(weights) > 1
+    assert sum(weights) == pytest.approx(DELETE_WEIGHT)
+
+
+def test_a_word_healed_on_the_right_stays_behind_the_deletes(
+    tiny_tokenizer: Tokenizer, tiny_config: ModelConfig
+) -> None:
+    builder = ExampleBuilder(tiny_tokenizer, tiny_config)
+    hole = Span(TEXT.index("values") + 2, TEXT.index("values") + 4)
+    example = builder.build(TEXT, [hole], _always_healing(), HoleNoise(1.0, "few_deletes"))
+    supervised = [label for label in example.labels if label != IGNORED]
+    assert supervised[-1] != tiny_config.delete_token_id
+    assert tiny_config.delete_token_id in supervised
+
+
+def test_a_model_that_cannot_resize_is_refused(tiny_tokenizer: Tokenizer, fixed_config: ModelConfig) -> None:
+    with pytest.raises(CheckpointError, match="expand and delete"):
+        ExampleBuilder(tiny_tokenizer, fixed_config)
+
+
+class _Healing(random.Random):
+    """Draws that decide every healing the same way."""
+
+    def __init__(self, seed: int, healing_draw: float) -> None:
+        super().__init__(seed)
+        self._healing_draws = [healing_draw, healing_draw]
+
+    def random(self) -> float:
+        return self._healing_draws.pop() if self._healing_draws else super().random()
+
+
+def _no_healing(seed: int) -> random.Random:
+    return _Healing(seed, 1.0)
+
+
+def _always_healing() -> random.Random:
+    return _Healing(0, 0.0)

@@ -1,0 +1,41 @@
+"""Where holes are cut: inside the window, in order, apart, and on lines where that is meant."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlm_model.training.holes import MAX_BODY_CHARACTERS, choose_holes
+
+LINES = st.lists(
+    st.sampled_from(["", "x = 1", "    return y", "def f(a):", "    if a:", "        b(é)", "\tz"]), max_size=30
+)
+
+
+@given(LINES, st.integers(1, 5), st.integers())
+def test_holes_are_ordered_apart_and_hold_text(lines: list[str], num_holes: int, seed: int) -> None:
+    text = "\n".join(lines)
+    holes = choose_holes(text, num_holes, random.Random(seed))
+    assert len(holes) <= num_holes
+    assert all(0 <= hole.start < hole.end <= len(text) for hole in holes)
+    assert all(text[hole.start : hole.end].strip() for hole in holes)
+    assert all(left.end < right.start for left, right in zip(holes, holes[1:], strict=False))
+
+
+def test_the_same_seed_cuts_the_same_holes() -> None:
+    text = "def f(a):\n    return a\n" * 10
+    assert choose_holes(text, 4, random.Random(7)) == choose_holes(text, 4, random.Random(7))
+
+
+def test_whole_bodies_are_among_the_holes() -> None:
+    body = "if a:\n        return 1\n    return 2"
+    text = f"import os\ndef f(a):\n    {body}\n\n\nx = 1\n"
+    holes = {hole for seed in range(200) for hole in choose_holes(text, 1, random.Random(seed))}
+    assert body in {text[hole.start : hole.end] for hole in holes}
+    assert all(hole.end - hole.start <= MAX_BODY_CHARACTERS for hole in holes)
+
+
+def test_holes_inside_a_word_are_cut() -> None:
+    text = "first_line\nidentifier_one = identifier_two\n" * 4
+    holes = [hole for seed in range(100) for hole in choose_holes(text, 2, random.Random(seed))]
+    assert any(text[hole.start - 1].isalpha() and text[hole.start].isalpha() for hole in holes)
