@@ -13,11 +13,11 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
-from pygls.io_ import AsyncReader, AsyncWriter, StdinAsyncReader, StdoutWriter, Writer, run_async
+from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
 
 from dlm_lsp.errors import DlmLspError
 from dlm_lsp.handlers import configuration, document_sync, infill_range, inline_completion, lifecycle
@@ -28,12 +28,13 @@ from dlm_lsp.session import DlmLanguageServer
 from dlm_model.errors import ModelError
 from dlm_model.request import InfillEngine
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from pygls.io_ import AsyncReader, AsyncWriter, Writer
 
 LoadEngine = Callable[[Settings], InfillEngine]
 Handler = Callable[[DlmLanguageServer, Any], Any]
 
-_SECONDS_TO_END_A_STEP = 3.0
+_SECONDS_TO_END_A_STEP = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +45,21 @@ class Route:
         method: As LSP spells it.
         handler: What answers it.
         runs_on: `loop` blocks the message loop for its few milliseconds; `worker` waits for the engine's thread and
-            can be cancelled; `client` waits for an answer of the client.
+            can be cancelled.
         options: Advertised with the capability.
     """
 
     method: str
     handler: Handler
-    runs_on: Literal["loop", "worker", "client"]
+    runs_on: Literal["loop", "worker"]
     options: object = None
 
 
 ROUTES = (
     Route(types.INITIALIZE, lifecycle.initialize, "loop"),
-    Route(types.INITIALIZED, lifecycle.initialized, "client"),
+    Route(types.INITIALIZED, lifecycle.initialized, "loop"),
     Route(types.SHUTDOWN, lifecycle.shutdown, "loop"),
-    Route(types.WORKSPACE_DID_CHANGE_CONFIGURATION, configuration.did_change_configuration, "client"),
+    Route(types.WORKSPACE_DID_CHANGE_CONFIGURATION, configuration.did_change_configuration, "loop"),
     Route(types.TEXT_DOCUMENT_DID_OPEN, document_sync.did_open, "loop"),
     Route(types.TEXT_DOCUMENT_DID_CHANGE, document_sync.did_change, "loop"),
     Route(types.TEXT_DOCUMENT_DID_CLOSE, document_sync.did_close, "loop"),
@@ -195,7 +196,7 @@ def _run(server: DlmLanguageServer, conversation: Coroutine[Any, Any, None]) -> 
     return exit_code
 
 
-async def _converse(server: DlmLanguageServer, reader: AsyncReader, writer: AsyncWriter | Writer) -> None:
+async def _converse(server: DlmLanguageServer, reader: "AsyncReader", writer: "AsyncWriter | Writer") -> None:
     server.protocol.set_writer(writer)
     with suppress(asyncio.IncompleteReadError, ConnectionError):
         await run_async(

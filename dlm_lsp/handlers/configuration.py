@@ -1,10 +1,15 @@
-"""workspace/configuration and workspace/didChangeConfiguration: the client's settings, at the start and live."""
+"""workspace/configuration and workspace/didChangeConfiguration: the client's settings, at the start and live.
+
+Answers of the client are taken by callbacks, not by coroutines: a coroutine would go on only after the messages that
+follow, and a request would be served by settings that were no longer the client's.
+"""
 
 import logging
 from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 
 from dlm_lsp.messages import SECTION
 from dlm_lsp.options import parse_options
@@ -18,48 +23,50 @@ def did_change_configuration(server: DlmLanguageServer, params: types.DidChangeC
     if isinstance(params.settings, Mapping) and SECTION in params.settings:
         _configure(server, params.settings[SECTION])
     else:
-        server.spawn(_pull(server))
+        pull_configuration(server)
 
 
-async def configure_from_client(server: DlmLanguageServer) -> None:
-    """At the start: listen for changes, pull the settings, and preload the model if they ask for it."""
-    await _listen(server)
-    await _pull(server)
-    if server.settings.preload and server.settings.enabled:
-        server.worker.load()
+def pull_configuration(server: DlmLanguageServer) -> None:
+    """Ask the client for its settings, if it can be asked; the model is preloaded once they are known."""
+    workspace = server.client_capabilities.workspace
+    if not (workspace and workspace.configuration):
+        _preload(server)
+        return
+
+    def take(answer: "Future[Any]") -> None:
+        if error := answer.exception():
+            logger.warning("the client did not give its settings: %s", error)
+            _preload(server)
+        else:
+            sections = answer.result()
+            _configure(server, sections[0] if sections else None)
+
+    item = types.ConfigurationItem(section=SECTION)
+    server.workspace_configuration(types.ConfigurationParams([item])).add_done_callback(take)
 
 
-async def _listen(server: DlmLanguageServer) -> None:
-    """Register for changes, with a client that asks to be registered with."""
+def listen_to_changes(server: DlmLanguageServer) -> None:
+    """Register for changes of the settings, with a client that wants to be registered with."""
     workspace = server.client_capabilities.workspace
     capability = workspace and workspace.did_change_configuration
     if not (capability and capability.dynamic_registration):
         return
-    registration = types.Registration(
-        id=SECTION,
-        method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
-        register_options=types.DidChangeConfigurationRegistrationOptions(section=SECTION),
-    )
-    try:
-        await server.client_register_capability_async(types.RegistrationParams([registration]))
-    except JsonRpcException as error:
-        logger.warning("the client refused to send changes of its settings: %s", error)
 
+    def check(answer: "Future[None]") -> None:
+        if error := answer.exception():
+            logger.warning("the client refused to send changes of its settings: %s", error)
 
-async def _pull(server: DlmLanguageServer) -> None:
-    """Ask the client for its settings, if it can be asked."""
-    workspace = server.client_capabilities.workspace
-    if not (workspace and workspace.configuration):
-        return
-    item = types.ConfigurationItem(section=SECTION)
-    try:
-        answers = await server.workspace_configuration_async(types.ConfigurationParams([item]))
-    except JsonRpcException as error:
-        logger.warning("the client did not give its settings: %s", error)
-        return
-    _configure(server, answers[0] if answers else None)
+    options = types.DidChangeConfigurationRegistrationOptions(section=SECTION)
+    registration = types.Registration(SECTION, types.WORKSPACE_DID_CHANGE_CONFIGURATION, options)
+    server.client_register_capability(types.RegistrationParams([registration])).add_done_callback(check)
 
 
 def _configure(server: DlmLanguageServer, section: object) -> None:
     server.configure("configuration", parse_options(section))
     server.report_problems()
+    _preload(server)
+
+
+def _preload(server: DlmLanguageServer) -> None:
+    if server.settings.preload and server.settings.enabled:
+        server.worker.load()

@@ -6,7 +6,7 @@ from lsprotocol import types
 
 from dlm_lsp.config_files import read_project_config, read_user_config
 from dlm_lsp.document_store import path_of
-from dlm_lsp.handlers.configuration import configure_from_client
+from dlm_lsp.handlers.configuration import listen_to_changes, pull_configuration
 from dlm_lsp.options import parse_options
 from dlm_lsp.process import exit_with
 from dlm_lsp.session import DlmLanguageServer
@@ -22,9 +22,10 @@ def initialize(server: DlmLanguageServer, params: types.InitializeParams) -> Non
 
 
 def initialized(server: DlmLanguageServer, _params: types.InitializedParams) -> None:
-    """Say what was wrong with the options, then ask the client for its own."""
+    """Say what was wrong with the options, and ask the client for its own."""
     server.report_problems()
-    server.spawn(configure_from_client(server))
+    listen_to_changes(server)
+    pull_configuration(server)
 
 
 def shutdown(server: DlmLanguageServer, _params: None = None) -> None:

@@ -1,0 +1,64 @@
+"""A server and an editor in one event loop, joined by two streams: the protocol without processes."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import pytest_asyncio
+from pygls.io_ import run_async
+
+from dlm_lsp.options import ClientOptions, Settings
+from dlm_lsp.server import create_server
+from dlm_lsp.session import DlmLanguageServer
+from dlm_model.request import InfillEngine
+from tests.editor_client import EditorClient
+
+Connect = Callable[[Callable[[Settings], InfillEngine]], EditorClient]
+
+
+class _Pipe:
+    """What one side writes, the other one reads, until it is closed."""
+
+    def __init__(self) -> None:
+        self.reader = asyncio.StreamReader()
+
+        self._is_closed = False
+
+    def write(self, data: bytes) -> None:
+        if not self._is_closed:
+            self.reader.feed_data(data)
+
+    def close(self) -> None:
+        self._is_closed = True
+        self.reader.feed_eof()
+
+
+@pytest_asyncio.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Join a new server with this engine loader to a new editor; both end with the test."""
+    stop = threading.Event()
+    pipes: list[_Pipe] = []
+    conversations: list[asyncio.Task[None]] = []
+    servers: list[DlmLanguageServer] = []
+
+    def connect(load_engine: Callable[[Settings], InfillEngine]) -> EditorClient:
+        server, client = create_server(load_engine, ClientOptions()), EditorClient()
+        to_server, to_client = _Pipe(), _Pipe()
+        server.protocol.set_writer(to_client)
+        client.protocol.set_writer(to_server)
+        for pipe, end in ((to_server, server), (to_client, client)):
+            handle_error = end.report_server_error
+            conversation = run_async(stop, pipe.reader, end.protocol, error_handler=handle_error)
+            conversations.append(asyncio.create_task(conversation))
+        pipes.extend((to_server, to_client))
+        servers.append(server)
+        return client
+
+    yield connect
+    for server in servers:
+        server.worker.stop()
+    for pipe in pipes:
+        pipe.close()
+    await asyncio.gather(*conversations)
+    for server in servers:
+        assert await asyncio.to_thread(server.worker.join, 10), "the worker's thread did not end"

@@ -1,0 +1,58 @@
+"""`dlmLsp/draft`: only for those who ask, in their units, and ending with a finish reason."""
+
+import pytest
+from lsprotocol import types
+
+from tests.dlm_lsp.handlers.conftest import Connect
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+from tests.editor_client import URI
+
+EMPTY_BODY = "def smile():\n    \n"
+
+
+async def test_drafts_are_for_clients_that_ask(connect: Connect) -> None:
+    editor = connect(lambda _settings: ScriptedEngine("return 1", num_steps=4))
+    await editor.start()
+    editor.open(EMPTY_BODY)
+    await editor.complete(1, 4)
+    assert editor.drafts == []
+
+
+@pytest.mark.parametrize(("encoding", "num_units"), [("utf-8", 13), ("utf-16", 11), ("utf-32", 10)])
+async def test_the_last_draft_comes_before_the_answer_and_says_why_it_ended(
+    connect: Connect, encoding: str, num_units: int
+) -> None:
+    editor = connect(lambda _settings: ScriptedEngine('return "😀"', num_steps=8))
+    capabilities = types.ClientCapabilities(
+        general=types.GeneralClientCapabilities(position_encodings=[types.PositionEncodingKind(encoding)])
+    )
+    await editor.start(capabilities, options={"drafts": True, "draftIntervalMs": 10_000})
+    editor.open(EMPTY_BODY, version=5)
+    await editor.complete(1, 4, request_id="mine")
+    draft = editor.drafts[-1]
+    assert (draft.uri, draft.version, draft.requestId) == (URI, 5, "mine")
+    assert (draft.text, draft.step, draft.numSteps, draft.finishReason) == ('return "😀"', 8, 8, "stop")
+    assert draft.stableRanges == [[0, num_units]]
+    assert (draft.range.start.line, draft.range.start.character) == (1, 4)
+    assert len(editor.drafts) <= 2, "a slow client would be flooded"
+
+
+async def test_without_an_interval_every_step_can_be_seen(connect: Connect) -> None:
+    engine = ScriptedEngine("return 1", num_steps=3, is_gated=True)
+    editor = connect(lambda _settings: engine)
+    await editor.start(options={"drafts": True, "draftIntervalMs": 0})
+    editor.open(EMPTY_BODY)
+    request = editor.protocol.send_request_async(
+        types.TEXT_DOCUMENT_INLINE_COMPLETION,
+        types.InlineCompletionParams(
+            types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic),
+            types.TextDocumentIdentifier(URI),
+            types.Position(1, 4),
+        ),
+    )
+    for step in (1, 2, 3):
+        engine.allow(1)
+        await editor.until(lambda step=step: len(editor.drafts) == step)
+    await request
+    assert [draft.step for draft in editor.drafts] == [1, 2, 3]
+    assert [draft.finishReason for draft in editor.drafts] == [None, None, "stop"]

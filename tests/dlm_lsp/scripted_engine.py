@@ -1,0 +1,79 @@
+"""An engine that says what a test tells it to, one step at a time."""
+
+import queue
+import threading
+from collections.abc import Iterator
+
+from dlm_model.errors import ModelError
+from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillRequest, Piece
+
+WAIT_SECONDS = 10.0
+
+
+class ScriptedEngine:
+    """Fills every hole with the same middles.
+
+    Attributes:
+        middles: The candidates, best first.
+        num_steps: Drafts per request.
+        error: Raised in place of the first draft.
+        requests: What it was asked for.
+        options: How it was asked.
+        num_steps_done: Over all requests.
+    """
+
+    model_name = "scripted"
+    device = "cpu"
+    context_length = 4096
+
+    def __init__(self, *middles: str, num_steps: int = 1, is_gated: bool = False) -> None:
+        """Gated, every step waits for the test's `allow`."""
+        self.middles = middles
+        self.num_steps = num_steps
+        self.error: Exception | None = None
+        self.requests: list[InfillRequest] = []
+        self.options: list[DecodeOptions] = []
+        self.num_steps_done = 0
+        self._gate = threading.Semaphore(0) if is_gated else None
+        self._begun: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+    def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
+        self.requests.append(request)
+        self.options.append(options)
+        if self.error:
+            raise self.error
+        for step in range(1, self.num_steps + 1):
+            if cancel.is_cancelled:
+                return
+            self._begun.put(step)
+            if self._gate and not self._gate.acquire(timeout=WAIT_SECONDS):
+                raise ModelError("the test never allowed this step")
+            self.num_steps_done += 1
+            yield self._draft(step, options)
+
+    def allow(self, num_steps: int) -> None:
+        """Let so many steps go on."""
+        assert self._gate
+        self._gate.release(num_steps)
+
+    def wait_for_step(self) -> int:
+        """Block until a step not yet reported has begun."""
+        return self._begun.get(timeout=WAIT_SECONDS)
+
+    def _draft(self, step: int, options: DecodeOptions) -> Draft:
+        best = self.middles[0] if self.middles else ""
+        known = best[: len(best) * step // self.num_steps]
+        is_last = step == self.num_steps
+        candidates = [Candidate(text, 0.9 - 0.1 * rank, len(text)) for rank, text in enumerate(self.middles)]
+        return Draft(
+            pieces=(Piece(known, "committed", 0.9, len(known)), Piece("", "masked", 0.0, len(best) - len(known))),
+            step=step,
+            num_steps=self.num_steps,
+            num_forwards=step,
+            elapsed_ms=float(step),
+            finish_reason="stop" if is_last else None,
+            candidates=tuple(candidates[: options.num_candidates]) if is_last else (),
+        )

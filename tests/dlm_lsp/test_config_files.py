@@ -1,0 +1,77 @@
+"""TOML files of users and projects, and the file and line of whatever is wrong in them."""
+
+from pathlib import Path
+
+import pytest
+
+from dlm_lsp.config_files import read_project_config, read_user_config, user_config_path
+from dlm_lsp.options import ClientOptions
+
+
+@pytest.fixture
+def config(user_config_folder: Path) -> Path:
+    user_config_folder.mkdir(parents=True)
+    return user_config_folder / "config.toml"
+
+
+def test_no_file_says_nothing(tmp_path: Path) -> None:
+    assert read_user_config() == (ClientOptions(), ())
+    assert read_project_config(tmp_path) == (ClientOptions(), ())
+
+
+def test_the_users_file_may_set_anything(config: Path) -> None:
+    config.write_text('model = "/models/mine"\nnum_steps = 4\nexclude = ["*.gen.py"]\n')
+    assert user_config_path() == config
+    assert read_user_config().options == ClientOptions(model="/models/mine", num_steps=4, exclude=("*.gen.py",))
+
+
+def test_a_wrong_option_is_named_with_file_and_line(config: Path) -> None:
+    config.write_text("# mine\nseed = 3\nnum-steps = 0\n")
+    options, problems = read_user_config()
+    assert options == ClientOptions(seed=3)
+    assert problems == (f"{config}:3: num_steps must be 1 or more, got 0",)
+
+
+def test_a_syntax_error_is_named_with_file_and_line(config: Path) -> None:
+    config.write_text("seed = 3\nnum_steps = = 4\n")
+    options, problems = read_user_config()
+    assert options == ClientOptions()
+    assert [problem.partition(": ")[0] for problem in problems] == [f"{config}:2"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"#" * 1_000_001])
+def test_a_file_that_cannot_be_read_is_one_problem(config: Path, content: bytes) -> None:
+    config.write_bytes(content)
+    options, problems = read_user_config()
+    assert options == ClientOptions()
+    assert len(problems) == 1
+    assert problems[0].startswith(f"{config}: ")
+
+
+def test_a_folder_in_place_of_the_file_is_one_problem(config: Path) -> None:
+    config.mkdir()
+    assert len(read_user_config().problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("file_name", "header"), [(".dlm-lsp.toml", ""), ("pyproject.toml", "[project]\nname = 'x'\n\n[tool.dlm-lsp]\n")]
+)
+def test_a_project_may_set_harmless_options_only(tmp_path: Path, file_name: str, header: str) -> None:
+    path = tmp_path / file_name
+    path.write_text(f'{header}num_steps = 4\nmodel = "/tmp/evil"\n')
+    options, problems = read_project_config(tmp_path)
+    assert options == ClientOptions(num_steps=4)
+    assert problems == (f"{path}:{header.count(chr(10)) + 2}: model cannot be set here",)
+
+
+def test_a_project_may_switch_off_but_not_on(tmp_path: Path) -> None:
+    path = tmp_path / ".dlm-lsp.toml"
+    path.write_text("enabled = false\n")
+    assert read_project_config(tmp_path).options == ClientOptions(enabled=False)
+    path.write_text("enabled = true\n")
+    assert read_project_config(tmp_path).options == ClientOptions()
+
+
+def test_a_pyproject_of_another_kind_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 3\n")
+    assert read_project_config(tmp_path) == (ClientOptions(), ())

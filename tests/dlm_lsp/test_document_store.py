@@ -1,0 +1,134 @@
+"""The server's text follows the client's, whatever lines and columns the client counts in."""
+
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lsprotocol import types
+
+from dlm_lsp.document_store import DocumentStore, path_of
+from dlm_lsp.errors import UnreadableDocumentError, UnsupportedLanguageError, UsageError
+from dlm_lsp.positions import LineIndex, PositionEncoding
+
+URI = "file:///project/example.py"
+ENCODINGS: tuple[PositionEncoding, ...] = get_args(PositionEncoding)
+TEXTS = st.text(alphabet="ab \t\n\r😀é\u2028\x0c", max_size=40)
+
+
+def _store(text: str, *, uri: str = URI, language_id: str = "python", max_chars: int = 1000) -> DocumentStore:
+    store = DocumentStore()
+    store.open(types.TextDocumentItem(uri, language_id, 1, text), max_chars=max_chars)
+    return store
+
+
+def _change(store: DocumentStore, *changes: types.TextDocumentContentChangeEvent, uri: str = URI) -> None:
+    store.change(types.VersionedTextDocumentIdentifier(2, uri), changes, "utf-16")
+
+
+def _edit(start: tuple[int, int], end: tuple[int, int], text: str) -> types.TextDocumentContentChangePartial:
+    return types.TextDocumentContentChangePartial(types.Range(types.Position(*start), types.Position(*end)), text)
+
+
+@given(TEXTS, TEXTS, st.data())
+def test_any_edit_in_any_encoding_is_a_slice_of_the_text(text: str, new_text: str, data: st.DataObject) -> None:
+    encoding = data.draw(st.sampled_from(ENCODINGS))
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    lines = LineIndex(text)
+    ends = (lines.position(start, encoding), lines.position(end, encoding))
+    expected_start, expected_end = (lines.offset(*position, encoding) for position in ends)
+    store = _store(text)
+    store.change(types.VersionedTextDocumentIdentifier(2, URI), [_edit(*ends, new_text)], encoding)
+    snapshot = store.snapshot(URI)
+    assert snapshot.text == text[:expected_start] + new_text + text[expected_end:]
+    assert snapshot.version == 2
+
+
+def test_edits_of_one_change_build_on_each_other() -> None:
+    store = _store("one\ntwo\n")
+    _change(store, _edit((0, 0), (1, 0), ""), _edit((0, 3), (0, 3), "!"))
+    assert store.snapshot(URI).text == "two!\n"
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x0c", "\x0b", "\x85", "\x1c"])
+def test_only_lsp_line_breaks_break_lines(separator: str) -> None:
+    store = _store(f"a = '{separator}'\nb = 2\n")
+    _change(store, _edit((1, 4), (1, 5), "3"))
+    assert store.snapshot(URI).text == f"a = '{separator}'\nb = 3\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        ((0, 99), (0, 99), "ab!\ncd"),
+        ((9, 9), (99, 0), "ab\ncd!"),
+        ((0, 1), (99, 99), "a!"),
+        ((1, 2), (1, 0), "ab\n!"),
+    ],
+    ids=["past the line", "past the text", "end past the text", "backwards"],
+)
+def test_dirty_ranges_are_clamped(start: tuple[int, int], end: tuple[int, int], expected: str) -> None:
+    store = _store("ab\ncd")
+    _change(store, _edit(start, end, "!"))
+    assert store.snapshot(URI).text == expected
+
+
+def test_a_change_without_a_range_replaces_everything() -> None:
+    store = _store("old")
+    _change(store, types.TextDocumentContentChangeWholeDocument("new"))
+    assert store.snapshot(URI).text == "new"
+
+
+def test_lone_surrogates_are_replaced_one_for_one() -> None:
+    store = _store("a\ud83db")
+    assert store.snapshot(URI).text == "a\ufffdb"
+    _change(store, _edit((0, 3), (0, 3), "\udc00"))
+    assert store.snapshot(URI).text == "a\ufffdb\ufffd"
+
+
+def test_a_snapshot_is_not_changed_by_later_edits() -> None:
+    store = _store("old")
+    before = store.snapshot(URI)
+    _change(store, types.TextDocumentContentChangeWholeDocument("new"))
+    assert before.text == "old"
+
+
+@pytest.mark.parametrize(
+    ("uri", "language_id", "text", "error"),
+    [
+        ("file:///a.md", "markdown", "x", UnsupportedLanguageError),
+        ("untitled:Untitled-1", "plaintext", "x", UnsupportedLanguageError),
+        ("file:///p/.env", "python", "x", UnreadableDocumentError),
+        ("file:///p/large.py", "python", "x" * 1001, UnreadableDocumentError),
+    ],
+)
+def test_a_refused_document_keeps_its_reason_and_ignores_edits(
+    uri: str, language_id: str, text: str, error: type[Exception]
+) -> None:
+    store = _store(text, uri=uri, language_id=language_id)
+    _change(store, _edit((0, 0), (0, 1), "y"), uri=uri)
+    with pytest.raises(error):
+        store.snapshot(uri)
+
+
+def test_a_closed_document_is_forgotten() -> None:
+    store = _store("x")
+    store.close(URI)
+    store.close(URI)
+    _change(store, _edit((0, 0), (0, 0), "y"))
+    with pytest.raises(UsageError, match="is not open"):
+        store.snapshot(URI)
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///p/a%20b.py", "/p/a b.py"),
+        ("untitled:Untitled-1", None),
+        ("vscode-notebook-cell:/p/a.ipynb#X1", None),
+        ("not a uri", None),
+    ],
+)
+def test_only_file_uris_have_a_path(uri: str, path: str | None) -> None:
+    assert path_of(uri) == path

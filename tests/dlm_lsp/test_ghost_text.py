@@ -1,0 +1,69 @@
+"""Fills as items that an editor can draw, and fills that no editor could."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lsprotocol import types
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.ghost_text import ghost_item, ghost_item_for_selection
+from dlm_lsp.languages import language_for
+from dlm_lsp.presentation import Fill
+
+LINES = st.text(alphabet="ab (", max_size=8)
+
+
+def _snapshot(text: str) -> Snapshot:
+    return Snapshot.parse("file:///a.py", language_for("a.py", None), text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fill", "cursor", "insert_text"),
+    [
+        ("f(\n", Fill("x)", 2, 2, parse_valid=True), 2, "f(x)"),
+        ("f()\n", Fill("x)", 2, 3, parse_valid=True), 2, "f(x)"),
+        ("    \n", Fill("x = 1\n    y", 4, 4, parse_valid=True), 4, "    x = 1\n    y"),
+        ("    \n", Fill("x", 4, 4, parse_valid=True), 0, "    x"),
+        ("ab  \n", Fill("c", 2, 2, parse_valid=True), 4, "abc  "),
+    ],
+    ids=["end of line", "closer kept", "indented block", "cursor before the hole", "cursor behind the hole"],
+)
+def test_the_item_repeats_the_line_around_the_fill(text: str, fill: Fill, cursor: int, insert_text: str) -> None:
+    item = ghost_item(_snapshot(text), cursor, fill, "utf-16")
+    assert item is None if insert_text == "abc  " else item and item.insert_text == insert_text
+
+
+@pytest.mark.parametrize(
+    ("text", "fill", "cursor"),
+    [
+        ("    pass\n", Fill("return", 4, 8, parse_valid=True), 8),
+        ("    pass\n", Fill("return", 4, 8, parse_valid=True), 4),
+        ("a\nb\n", Fill("c", 0, 3, parse_valid=True), 1),
+        ("a\nb\n", Fill("c", 2, 3, parse_valid=True), 0),
+    ],
+    ids=["typed text changed", "text behind changed", "several lines", "another line"],
+)
+def test_a_fill_that_takes_text_away_has_no_item(text: str, fill: Fill, cursor: int) -> None:
+    assert ghost_item(_snapshot(text), cursor, fill, "utf-16") is None
+
+
+@given(LINES, LINES, LINES, st.data())
+def test_an_item_is_always_an_insertion_on_one_line(before: str, after: str, fill: str, data: st.DataObject) -> None:
+    line = before + after
+    end = data.draw(st.integers(len(before), len(line)))
+    item = ghost_item(_snapshot(f"x\n{line}\ny"), 2 + len(before), Fill(fill, 2 + len(before), 2 + end, True), "utf-32")
+    if item is None:
+        return
+    assert item.range
+    assert (item.range.start.line, item.range.start.character) == (1, 0)
+    assert (item.range.end.line, item.range.end.character) == (1, end)
+    assert item.insert_text == before + fill
+    assert item.filter_text == line[:end]
+
+
+def test_a_selected_entry_is_repeated_before_the_fill() -> None:
+    where = types.Range(types.Position(0, 4), types.Position(0, 7))
+    selected = types.SelectedCompletionInfo(where, "print")
+    item = ghost_item_for_selection(Fill("(x)", 9, 9, parse_valid=True), selected, 9)
+    assert item == types.InlineCompletionItem(insert_text="print(x)", filter_text="print", range=where)
+    assert ghost_item_for_selection(Fill("(x)", 9, 11, parse_valid=True), selected, 9) is None

@@ -1,0 +1,149 @@
+"""The server as a process, with a scripted engine: its streams, its exit codes, and its end when the editor dies."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from pygls.exceptions import JsonRpcRequestCancelled
+
+from dlm_lsp.process import watch_process
+from tests.editor_client import EditorClient
+
+StartServer = Callable[[str], Awaitable[EditorClient]]
+
+EMPTY_BODY = "def f():\n    \n"
+_SERVE = """
+import os, subprocess, sys, threading
+from dlm_lsp.server import serve_stdio
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+{load}
+sys.exit(serve_stdio(load))
+"""
+_QUIET = "load = lambda settings: ScriptedEngine('return 1')"
+_NOISY = """
+def load(settings):
+    print("noise from Python", flush=True)
+    os.write(1, b"noise from native code\\n")
+    subprocess.run(["echo", "noise from a child"], check=True)
+    return ScriptedEngine("return 1")
+"""
+_STUCK_LOADING = "load = lambda settings: threading.Event().wait()"
+_STUCK_IN_A_STEP = "load = lambda settings: ScriptedEngine('return 1', num_steps=9, is_gated=True)"
+
+
+@pytest_asyncio.fixture
+async def start_server(child_environment: dict[str, str], repository_root: Path) -> AsyncIterator[StartServer]:
+    """Start a server with this engine loader, and connect an editor to it."""
+    editors: list[EditorClient] = []
+
+    async def start(load: str) -> EditorClient:
+        editor = EditorClient()
+        editors.append(editor)
+        code = _SERVE.format(load=load)
+        await editor.start_io(sys.executable, "-c", code, env=child_environment, cwd=repository_root)
+        return editor
+
+    yield start
+    for editor in editors:
+        if editor.process.returncode is None:
+            editor.process.kill()
+        await editor.stop()
+
+
+async def _ends_with(editor: EditorClient) -> int:
+    async with asyncio.timeout(20):
+        return await editor.process.wait()
+
+
+async def test_nothing_that_others_print_reaches_the_client(start_server: StartServer) -> None:
+    editor = await start_server(_NOISY)
+    await editor.start()
+    editor.open(EMPTY_BODY)
+    assert len(await editor.complete(1, 4)) == 1
+    await editor.shutdown_async(None)
+    editor.exit(None)
+    assert await _ends_with(editor) == 0
+    assert editor.process.stderr
+    noise = await editor.process.stderr.read()
+    assert noise.count(b"noise") == 3
+
+
+async def test_exit_without_shutdown_is_1(start_server: StartServer) -> None:
+    editor = await start_server(_QUIET)
+    await editor.start()
+    editor.exit(None)
+    assert await _ends_with(editor) == 1
+
+
+async def test_the_end_of_input_without_shutdown_is_1(start_server: StartServer) -> None:
+    editor = await start_server(_QUIET)
+    await editor.start()
+    assert editor.process.stdin
+    editor.process.stdin.close()
+    assert await _ends_with(editor) == 1
+
+
+@pytest.mark.parametrize("load", [_STUCK_LOADING, _STUCK_IN_A_STEP], ids=["loading", "in a step"])
+async def test_shutdown_does_not_wait_for_a_busy_worker(start_server: StartServer, load: str) -> None:
+    editor = await start_server(load)
+    await editor.start()
+    editor.open(EMPTY_BODY)
+    request = asyncio.ensure_future(editor.complete(1, 4))
+    await editor.status("busy")
+    await editor.shutdown_async(None)
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    editor.exit(None)
+    assert await _ends_with(editor) == 0
+
+
+_EDITOR = """
+import os, subprocess, sys, time
+command = [sys.executable, "-P", "-m", "dlm_lsp", "serve", "--stdio"]
+arguments = [each.format(pid=os.getpid()) for each in sys.argv[2:]]
+daemon = subprocess.Popen([*command, *arguments], stdin=int(sys.argv[1]))
+print(daemon.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def open_pipe() -> Iterator[tuple[int, int]]:
+    """An input that never ends, as when a child of a dead editor still holds it."""
+    read_end, write_end = os.pipe()
+    yield read_end, write_end
+    os.close(write_end)
+    os.close(read_end)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--clientProcessId={pid}"]], ids=["initialize", "--clientProcessId"])
+def test_the_server_ends_when_its_editor_is_killed(
+    child_environment: dict[str, str], open_pipe: tuple[int, int], arguments: list[str]
+) -> None:
+    read_end, write_end = open_pipe
+    with subprocess.Popen(
+        [sys.executable, "-c", _EDITOR, str(read_end), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=child_environment,
+        pass_fds=[read_end],
+    ) as editor:
+        assert editor.stdout
+        daemon = int(editor.stdout.readline())
+        ended = threading.Event()
+        watch_process(daemon, ended.set)
+        process_id = "null" if arguments else editor.pid
+        body = f'{{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {{"processId": {process_id}, '
+        body += '"rootUri": null, "capabilities": {}}}'
+        os.write(write_end, f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        assert editor.stdout.readline().startswith(b"Content-Length")
+        assert not ended.is_set()
+        os.kill(editor.pid, signal.SIGKILL)
+        assert ended.wait(20)

@@ -1,0 +1,182 @@
+"""The thread that owns the engine: latest wins, cancelling within one step, loading once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+
+from dlm_lsp.errors import ModelUnavailableError
+from dlm_lsp.worker import MAX_LIVE_JOBS, Task, Worker
+from dlm_model.errors import CheckpointError
+from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+
+MakeWorker = Callable[[Callable[[], InfillEngine]], Worker]
+
+
+class _Listener:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def on_loading(self) -> None:
+        self.events.append("loading")
+
+    def on_loaded(self, engine: InfillEngine) -> None:
+        self.events.append(f"loaded {engine.model_name}")
+
+    def on_load_failed(self, reason: str) -> None:
+        self.events.append(f"failed: {reason}")
+
+
+@pytest.fixture
+def listener() -> _Listener:
+    return _Listener()
+
+
+@pytest_asyncio.fixture
+async def make_worker(listener: _Listener) -> AsyncIterator[MakeWorker]:
+    workers: list[Worker] = []
+
+    def make(load_engine: Callable[[], InfillEngine]) -> Worker:
+        workers.append(Worker(load_engine, listener))
+        return workers[-1]
+
+    yield make
+    for worker in workers:
+        worker.stop()
+        assert await asyncio.to_thread(worker.join, 10)
+
+
+def _denoise(engine: InfillEngine, cancel: CancelToken) -> str:
+    text = ""
+    for draft in engine.infill(InfillRequest("", ""), DecodeOptions(), cancel):
+        text = draft.text
+    return text
+
+
+async def _begun(engine: ScriptedEngine) -> None:
+    await asyncio.to_thread(engine.wait_for_step)
+
+
+async def test_a_job_runs_on_another_thread_and_answers_on_the_loop(make_worker: MakeWorker) -> None:
+    worker = make_worker(lambda: ScriptedEngine("x = 1"))
+    assert await worker.submit("a", _denoise) == "x = 1"
+    assert worker.is_idle
+
+
+@pytest.mark.parametrize("how", ["superseded", "cancelled", "by key", "all"])
+async def test_a_running_job_stops_within_one_step(make_worker: MakeWorker, how: str) -> None:
+    engine = ScriptedEngine("x = 1", num_steps=50, is_gated=True)
+    worker = make_worker(lambda: engine)
+    first = worker.submit("a", _denoise)
+    await _begun(engine)
+    stop: dict[str, Callable[[], object]] = {
+        "superseded": lambda: worker.submit("a", lambda _engine, _cancel: "second"),
+        "cancelled": first.cancel,
+        "by key": lambda: worker.cancel("a"),
+        "all": worker.cancel_all,
+    }
+    second = stop[how]()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    engine.allow(50)
+    if isinstance(second, asyncio.Future):
+        assert await second == "second"
+    assert await worker.submit("b", lambda engine, _cancel: engine.model_name) == "scripted"
+    assert engine.num_steps_done == 1
+
+
+async def test_other_keys_wait_their_turn(make_worker: MakeWorker) -> None:
+    engine = ScriptedEngine("x = 1", num_steps=2, is_gated=True)
+    worker = make_worker(lambda: engine)
+    first, second = worker.submit("a", _denoise), worker.submit("b", _denoise)
+    engine.allow(4)
+    assert await asyncio.gather(first, second) == ["x = 1", "x = 1"]
+    assert engine.num_steps_done == 4
+
+
+async def test_a_superseded_job_that_waits_never_runs(make_worker: MakeWorker) -> None:
+    engine = ScriptedEngine("x = 1", is_gated=True)
+    worker = make_worker(lambda: engine)
+    running = worker.submit("a", _denoise)
+    waiting = [worker.submit("b", _denoise) for _ in range(5)]
+    engine.allow(10)
+    assert await running == "x = 1"
+    assert await waiting[-1] == "x = 1"
+    assert all(job.cancelled() for job in waiting[:-1])
+    assert engine.num_steps_done == 2
+
+
+async def test_the_queue_stays_short(make_worker: MakeWorker) -> None:
+    engine = ScriptedEngine("x = 1", is_gated=True)
+    worker = make_worker(lambda: engine)
+    jobs = [worker.submit(key, _denoise) for key in range(MAX_LIVE_JOBS + 1)]
+    engine.allow(10)
+    assert await jobs[-1] == "x = 1"
+    assert [job.cancelled() for job in jobs] == [True] + [False] * MAX_LIVE_JOBS
+
+
+async def test_what_a_job_raises_reaches_its_future_and_spares_the_next(make_worker: MakeWorker) -> None:
+    def fail(_engine: InfillEngine, _cancel: CancelToken) -> str:
+        raise ZeroDivisionError
+
+    worker = make_worker(lambda: ScriptedEngine("x = 1"))
+    with pytest.raises(ZeroDivisionError):
+        await worker.submit("a", fail)
+    assert await worker.submit("a", _denoise) == "x = 1"
+
+
+async def test_the_engine_is_loaded_once_at_the_first_need(make_worker: MakeWorker, listener: _Listener) -> None:
+    loads: list[ScriptedEngine] = []
+
+    def load() -> InfillEngine:
+        loads.append(ScriptedEngine("x = 1"))
+        return loads[-1]
+
+    worker = make_worker(load)
+    assert loads == []
+    await worker.submit("a", _denoise)
+    await worker.submit("a", _denoise)
+    assert len(loads) == 1
+    assert listener.events == ["loading", "loaded scripted"]
+
+
+async def test_preloading_needs_no_job(make_worker: MakeWorker, listener: _Listener) -> None:
+    worker = make_worker(ScriptedEngine)
+    worker.load()
+    await worker.submit("a", lambda _engine, _cancel: None)
+    assert listener.events == ["loading", "loaded scripted"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (CheckpointError("weights.safetensors is truncated"), "weights.safetensors is truncated"),
+        (RuntimeError("no kernel"), "the model could not be loaded: no kernel"),
+    ],
+)
+async def test_a_failed_load_is_not_repeated_until_reload(
+    make_worker: MakeWorker, listener: _Listener, error: Exception, reason: str
+) -> None:
+    def fail() -> InfillEngine:
+        raise error
+
+    worker = make_worker(fail)
+    worker.load()
+    for _ in range(2):
+        with pytest.raises(ModelUnavailableError, match=reason):
+            await worker.submit("a", _denoise)
+    assert listener.events == ["loading", f"failed: {reason}"]
+    worker.reload(lambda: ScriptedEngine("x = 1"))
+    assert await worker.submit("a", _denoise) == "x = 1"
+
+
+async def test_a_job_cancelled_while_the_engine_loads_never_begins(make_worker: MakeWorker) -> None:
+    engine = ScriptedEngine("x = 1")
+    worker = make_worker(lambda: engine)
+    task: Task[str] = _denoise
+    job = worker.submit("a", task)
+    job.cancel()
+    await worker.submit("b", lambda _engine, _cancel: None)
+    assert engine.requests == []
