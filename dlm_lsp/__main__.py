@@ -4,6 +4,7 @@ import os
 import sys
 
 from dlm_lsp import __version__
+from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 
 
 def main() -> None:
@@ -16,10 +17,13 @@ def main() -> None:
     # each then holds the core that the other needs: on two cores shared with such a process, a fill of 6 steps took
     # 19 s spinning and 1.1 s sleeping.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # Imported late: typer alone takes longer than the whole answer to --version.
-    from dlm_lsp.cli import run  # noqa: PLC0415
+    try:
+        # Imported late: typer alone takes longer than the whole answer to --version.
+        from dlm_lsp.cli import run  # noqa: PLC0415
 
-    sys.exit(run(arguments))
+        sys.exit(run(arguments))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED_EXIT_CODE)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,10 @@ import typer
 
 from dlm_lsp import __version__
 from dlm_lsp.commands import flags
-from dlm_lsp.errors import DlmLspError, UsageError
+from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
 from dlm_model.errors import ModelError
 
 PROGRAM = "dlm-lsp"
-_MODEL_EXIT_CODE = 3
-_INTERRUPTED_EXIT_CODE = 130
 
 app = typer.Typer(
     help="Fill the hole at your cursor with a diffusion language model that runs on your own machine.",
@@ -41,13 +39,13 @@ def run(arguments: Sequence[str]) -> int:
     except DlmLspError as error:
         return _complain(str(error), error.exit_code)
     except ModelError as error:
-        return _complain(str(error), _MODEL_EXIT_CODE)
-    except KeyboardInterrupt:
-        return _INTERRUPTED_EXIT_CODE
+        return _complain(str(error), ModelUnavailableError.exit_code)
     except BrokenPipeError:
-        # The reader has gone: nothing may be flushed into the broken pipe when Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_stdout()
         return 1
+    except OSError as error:
+        _discard_stdout()
+        return _complain(f"Cannot write the result: {error.strerror or error}.", UsageError.exit_code)
     return int(code or 0)
 
 
@@ -55,6 +53,11 @@ def _complain(message: str, code: int) -> int:
     sentence = " ".join(message.splitlines())
     sys.stderr.write(f"{PROGRAM}: {sentence}{'' if sentence.endswith('.') else '.'}\n")
     return code
+
+
+def _discard_stdout() -> None:
+    # What is still buffered would be written, and fail once more, when Python exits.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_version(is_asked: bool) -> None:

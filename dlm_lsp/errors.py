@@ -2,6 +2,9 @@
 
 from typing import ClassVar
 
+INTERRUPTED_EXIT_CODE = 130
+"""What a shell expects of a process that Ctrl-C ended."""
+
 
 class DlmLspError(Exception):
     """The base; `str()` is one sentence fit for the user.

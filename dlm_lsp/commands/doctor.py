@@ -12,10 +12,10 @@ from dlm_lsp.commands import checks
 from dlm_lsp.commands.checks import Check
 from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.config_files import read_user_config
+from dlm_lsp.errors import ModelUnavailableError
 from dlm_lsp.options import Settings, resolve
 from dlm_model.errors import ModelError
 
-FAILED_EXIT_CODE = 3
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
@@ -34,7 +34,7 @@ def run_doctor(*, model: str | None, device: str | None, as_json: bool) -> int:
     is_ok = all(finding.status != "failed" for finding in findings)
     if as_json:
         sys.stdout.write(json.dumps({"ok": is_ok, "checks": [asdict(finding) for finding in findings]}) + "\n")
-    return 0 if is_ok else FAILED_EXIT_CODE
+    return 0 if is_ok else ModelUnavailableError.exit_code
 
 
 def find(model: str | None, device: str | None) -> Iterator[Check]:

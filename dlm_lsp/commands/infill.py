@@ -139,7 +139,9 @@ def make_view(console: Console, work: Work, output: Output) -> DraftView:
     if not output.watch:
         return StepCounter("denoising", console=console)
     text, hole = work.snapshot.text, work.hole
-    return Canvas(console, prefix=text[: hole.start], suffix=text[hole.end :])
+    # Where the result is printed on the same terminal, the canvas would only repeat it.
+    stays = output.in_place or not sys.stdout.isatty()
+    return Canvas(console, prefix=text[: hole.start], suffix=text[hole.end :], stays=stays)
 
 
 def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> None:

@@ -48,12 +48,20 @@ class Canvas:
         suffix: Text right of the hole; its first line is shown.
     """
 
-    def __init__(self, console: Console, *, prefix: str, suffix: str) -> None:
+    def __init__(self, console: Console, *, prefix: str, suffix: str, stays: bool) -> None:
+        """Show nothing yet.
+
+        Args:
+            console: Where to.
+            prefix: See the attribute.
+            suffix: See the attribute.
+            stays: Leave the last draft on the screen.
+        """
         self.prefix = prefix[prefix.rfind("\n") + 1 :]
         self.suffix = suffix.partition("\n")[0]
         self._console = console
         self._is_live = console.is_terminal and not console.is_dumb_terminal
-        self._live = Live(console=console, auto_refresh=False)
+        self._live = Live(console=console, auto_refresh=False, transient=not stays)
         self._last: Draft | None = None
 
     def __enter__(self) -> Self:
@@ -76,10 +84,10 @@ class Canvas:
             self._live.update(self.render(draft), refresh=True)
 
     def render(self, draft: Draft) -> RenderableType:
-        """The canvas and a line below it."""
+        """A line that counts, and the canvas below it, where a canvas taller than the terminal is cut off."""
         pieces = ((_visible(piece), _STYLES[piece.state]) for piece in draft.pieces)
         text = Text.assemble((self.prefix, "dim"), *pieces, (self.suffix, "dim"))
-        return Group(text, Text(caption(draft), style="dim"))
+        return Group(Text(caption(draft), style="dim"), text)
 
 
 def caption(draft: Draft) -> str:

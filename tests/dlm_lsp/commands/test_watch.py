@@ -14,10 +14,10 @@ DRAFT = Draft(
 )
 
 
-def shown(*, is_terminal: bool) -> str:
+def shown(*, is_terminal: bool, stays: bool = True) -> str:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=is_terminal, color_system="standard", width=80)
-    with Canvas(console, prefix="def f():\n    ", suffix="  # why\nafter\n") as canvas:
+    with Canvas(console, prefix="def f():\n    ", suffix="  # why\nafter\n", stays=stays) as canvas:
         canvas.show(DRAFT)
     return stream.getvalue()
 
@@ -28,6 +28,10 @@ def test_the_three_states_look_different_between_their_surroundings() -> None:
     assert f"\x1b[2m    \x1b[0m{committed}{guessed}{masked}\x1b[2m  # why\x1b[0m" in painted
     assert "step 2/8 · 42 ms · 1/5 tokens committed" in painted
     assert "after" not in painted
+
+
+def test_a_canvas_that_does_not_stay_is_erased() -> None:
+    assert shown(is_terminal=True, stays=False).endswith("\x1b[?25h\r\x1b[1A\x1b[2K\x1b[1A\x1b[2K")
 
 
 def test_the_cursor_comes_back() -> None:
