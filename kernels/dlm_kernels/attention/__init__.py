@@ -7,6 +7,7 @@ recomputed not at all.
 import torch.nn.functional as F
 from torch import Tensor
 
+from dlm_kernels.attention import reference
 from dlm_kernels.attention.reference import Rotation, rotary_angles, rotate
 
 __all__ = ["Rotation", "attend", "rotary_angles", "rotate"]
@@ -36,6 +37,10 @@ def attend(
     Returns:
         [B, T, H, D]
     """
+    if query.requires_grad and query.device.type == "cpu":
+        # On a CPU the fused kernel's backward pass takes three times as long as that of plain matrix products
+        # (33 against 12 ms for [8, 256, 9, 64] in bf16 on one core).
+        return reference.attend(query, key, value, query_rotation, key_rotation, is_valid=is_valid)
     query = rotate(query, query_rotation).transpose(1, 2)
     key = rotate(key, key_rotation).transpose(1, 2)
     mask = None if is_valid is None else is_valid[:, None, None, :]

@@ -42,11 +42,9 @@ def attend(
     is_valid: Tensor | None = None,
 ) -> Tensor:
     """softmax(q kᵀ / √D) v per head, without fusion. Shapes as in `dlm_kernels.attention.attend`."""
-    group_size = query.shape[2] // key.shape[2]
-    query = rotate(query, query_rotation)
-    key = rotate(key, key_rotation).repeat_interleave(group_size, dim=2)
-    value = value.repeat_interleave(group_size, dim=2)
-    scores = torch.einsum("bthd,bshd->bhts", query, key) * query.shape[-1] ** -0.5
+    num_kv_heads = key.shape[2]
+    grouped = rotate(query, query_rotation).view(*query.shape[:2], num_kv_heads, -1, query.shape[-1])
+    scores = torch.einsum("btkgd,bskd->bkgts", grouped, rotate(key, key_rotation)) * query.shape[-1] ** -0.5
     if is_valid is not None:
-        scores = scores.masked_fill(~is_valid[:, None, None, :], -torch.inf)
-    return torch.einsum("bhts,bshd->bthd", scores.softmax(dim=-1), value)
+        scores = scores.masked_fill(~is_valid[:, None, None, None, :], -torch.inf)
+    return torch.einsum("bkgts,bskd->btkgd", scores.softmax(dim=-1), value).flatten(2, 3)
