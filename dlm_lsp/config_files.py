@@ -60,7 +60,7 @@ def _read(path: Path, *, table: tuple[str, ...], allowed: frozenset[str]) -> Par
     try:
         content: object = tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as error:
-        return ParsedOptions(ClientOptions(), (_syntax_problem(path, error),))
+        return ParsedOptions(ClientOptions(), (_syntax_problem(path, source.text, error),))
     for key in table:
         content = content.get(key) if isinstance(content, Mapping) else None
     parsed = parse_options(content, allowed=allowed)
@@ -81,10 +81,14 @@ def _load(path: Path) -> _Source:
         return _Source("", f"{path}: {error.strerror or error}")
 
 
-def _syntax_problem(path: Path, error: tomllib.TOMLDecodeError) -> str:
+def _syntax_problem(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
     """`path:line: what`, taking the line out of tomllib's own sentence."""
-    found = re.search(r"^(?P<what>.*) \(at line (?P<line>\d+), column \d+\)$", str(error), re.DOTALL)
-    return f"{path}:{found['line']}: {found['what']}" if found else f"{path}: {error}"
+    found = re.search(
+        r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)$", str(error), re.DOTALL
+    )
+    if not found:
+        return f"{path}: {error}"
+    return f"{path}:{found['line'] or len(text.splitlines())}: {found['what']}"
 
 
 def _line_of(name: str, text: str, table: tuple[str, ...]) -> int:

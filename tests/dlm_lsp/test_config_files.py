@@ -32,8 +32,9 @@ def test_a_wrong_option_is_named_with_file_and_line(config: Path) -> None:
     assert problems == (f"{config}:3: num_steps must be 1 or more, got 0",)
 
 
-def test_a_syntax_error_is_named_with_file_and_line(config: Path) -> None:
-    config.write_text("seed = 3\nnum_steps = = 4\n")
+@pytest.mark.parametrize("content", ["seed = 3\nnum_steps = = 4\n", "seed = 3\nexclude = [\n"], ids=["middle", "end"])
+def test_a_syntax_error_is_named_with_file_and_line(config: Path, content: str) -> None:
+    config.write_text(content)
     options, problems = read_user_config()
     assert options == ClientOptions()
     assert [problem.partition(": ")[0] for problem in problems] == [f"{config}:2"]
