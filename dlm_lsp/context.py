@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.enclosing import enclosing_scope, line_range
 from dlm_lsp.holes import Hole, HoleKind
+from dlm_lsp.placement import place
 from dlm_model.request import InfillRequest
 
 # What is left of the hole says more about it than what is right of it; the other side inherits what one leaves over.
@@ -39,6 +40,9 @@ def build_request(
 ) -> InfillRequest:
     r"""The text around a hole, cut to a budget by whole lines, with line breaks as `\n`.
 
+    The indentation or line break that statements need before and after them is part of it, so that the model begins
+    with its first word; `presentation.present` puts it into the fill.
+
     Args:
         snapshot: The document.
         hole: What will be replaced.
@@ -46,12 +50,15 @@ def build_request(
         count_tokens: Tokens of a text on its own. Called once for every line kept, and for none in a document that
             fits whatever its tokens are.
     """
+    placement = place(snapshot, hole)
     prefix, suffix = snapshot.text[: hole.start], snapshot.text[hole.end :]
-    if len(snapshot.encoded) > max_prompt_tokens:  # a token is one byte at least
-        prefix, suffix = _trimmed(snapshot, hole, _Budget(max_prompt_tokens, count_tokens))
+    added = placement.before + placement.after
+    if len(snapshot.encoded) + len(added) > max_prompt_tokens:  # a token is one byte at least
+        budget = _Budget(max_prompt_tokens, count_tokens)
+        prefix, suffix = _trimmed(snapshot, hole, budget) if not added or budget.spend(added) else ("", "")
     return InfillRequest(
-        prefix=_normalised(prefix),
-        suffix=_normalised(suffix),
+        prefix=_normalised(prefix) + placement.before,
+        suffix=placement.after + _normalised(suffix),
         single_line=hole.kind == "line",
         expected_tokens=EXPECTED_TOKENS[hole.kind],
     )

@@ -6,6 +6,7 @@ what is typed already, carries no depth of its own. Knows lines and columns; kno
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dlm_lsp.indentation import IndentStyle, indentation, masked, opens_block
 from dlm_lsp.languages import Language
@@ -40,7 +41,9 @@ class Block:
         statement_lines, depth = [], 0
         for number, line in enumerate(code):
             is_continued = number > 0 and code[number - 1].rstrip().endswith("\\")
-            is_code = bool(line.strip()) and not line.lstrip().startswith("}")
+            text = lines[number].lstrip()
+            is_comment = not line.strip() and language.comment_start.match(text) is not None
+            is_code = bool(text) and not is_comment and not text.startswith("}")
             if number and is_code and depth <= 0 and number not in literal_lines and not is_continued:
                 statement_lines.append(number)
             depth += sum(-1 if match.group(1) else 1 for match in brackets.finditer(line))
@@ -94,6 +97,30 @@ def _leaves_block(block: Block, first_statement: str, depth_below: int) -> bool:
         return False
     line_below = block.lines[block.statement_lines[0]]
     return depth_below > 0 or bool(_ENDS_BLOCK.match(first_statement.lstrip()) or _BEGINS_DEFINITION.match(line_below))
+
+
+def is_sound(block: Block, style: IndentStyle, depth: int, depth_below: int) -> bool:
+    """Whether Python would accept the depths of the lines; its grammar for editors accepts more.
+
+    Args:
+        block: The lines.
+        style: How the document is indented.
+        depth: Columns of the first line.
+        depth_below: Columns of the first line with text below the block.
+    """
+    levels, starts = [depth], [0, *block.statement_lines, len(block.lines)]
+    for start, end in pairwise(starts):
+        is_last = end == len(block.lines)
+        below = depth_below if is_last else style.columns(indentation(block.lines[end]))
+        if opens_block(block.language, "\n".join(block.lines[start:end])):
+            if below <= levels[-1]:
+                return False
+            levels.append(below)
+        elif not is_last:
+            levels = [level for level in levels if level <= below] or [below]
+            if levels[-1] != below:
+                return False
+    return True
 
 
 def _literal_lines(language: Language, text: str) -> frozenset[int]:

@@ -68,6 +68,25 @@ def test_the_kind_of_hole_tells_the_length(text: str, single_line: bool, expecte
     assert (request.single_line, request.expected_tokens) == (single_line, expected_tokens)
 
 
+@pytest.mark.parametrize("budget", [20, 500])
+@pytest.mark.parametrize(
+    ("language_id", "text", "prefix_end", "suffix_start"),
+    [
+        ("python", "def f(x):│\n", "def f(x):\n    ", "\n"),
+        ("python", "def f(x):\n│\n", "def f(x):\n    ", "\n"),
+        ("javascript", "function f() {│}\n", "{\n  ", "\n}\n"),
+        ("javascript", "function f() {\n│}\n", "{\n  ", "\n}\n"),
+    ],
+)
+def test_the_model_begins_with_its_first_word(
+    language_id: str, text: str, prefix_end: str, suffix_start: str, budget: int
+) -> None:
+    request = request_at_cursor(text, budget, language_id)
+    assert request.prefix.endswith(prefix_end)
+    assert request.suffix.startswith(suffix_start)
+    assert len(request.prefix) + len(request.suffix) <= budget
+
+
 def test_a_range_says_its_own_length() -> None:
     snapshot = Snapshot.parse("file:///a.py", PYTHON, "x = 1\n")
     request = build_request(snapshot, Hole(4, 5, "range"), max_prompt_tokens=9, count_tokens=len)

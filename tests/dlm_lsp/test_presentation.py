@@ -265,6 +265,8 @@ def test_line_endings_are_the_documents(ending: str) -> None:
     [
         ("python", "def f(x):\n    │\n", "return (x"),
         ("python", "x = foo(│)\n", "a b"),
+        ("python", "def f(x):\n    │\n", "for y in x:"),
+        ("python", "def f(x):\n    │\n", "a = x\n    b = a\n        c = b"),
         ("javascript", "function f() {\n  │\n}\n", "if (a) {\n    b();"),
         ("rust", "fn f() {\n    let x = │;\n}\n", "a +"),
     ],

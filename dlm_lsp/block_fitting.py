@@ -1,0 +1,109 @@
+"""Statements from the model, fitted into one hole: at the right depth, without what the document has already.
+
+Joins what `reindent` and `repairs` know about lines to what `placement` knows about the hole.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.enclosing import header_indentation
+from dlm_lsp.excerpts import ParsedExcerpt
+from dlm_lsp.holes import Hole
+from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_below
+from dlm_lsp.placement import Placement, place, sides
+from dlm_lsp.reindent import Block, is_sound, reindented
+from dlm_lsp.repairs import without_blank_ends, without_loops, without_suffix
+
+MAX_SUFFIX_LINES = 30  # below the hole, searched for what the fill repeats of them
+
+
+@dataclass(frozen=True, eq=False)
+class BlockFitter:
+    """One hole for statements.
+
+    Attributes:
+        snapshot: The document.
+        hole: Where the statements go.
+        neutral: The hole's surroundings, parsed.
+    """
+
+    snapshot: Snapshot
+    hole: Hole
+    neutral: ParsedExcerpt
+
+    @cached_property
+    def placement(self) -> Placement:
+        """How the hole's line is shared."""
+        return place(self.snapshot, self.hole)
+
+    @cached_property
+    def style(self) -> IndentStyle:
+        """How the lines around the hole are indented."""
+        return indent_style(self.snapshot, self.snapshot.lines.line_of(self.hole.start))
+
+    def fit(self, text: str) -> list[str]:
+        """The lines to set into the hole, the first without its indentation; none if nothing is left of the text."""
+        lines = without_blank_ends(text.split("\n"))
+        if not lines:
+            return []
+        block = self._without_trailing_whitespace(lines)
+        first_depth = self.style.columns(indentation(lines[0])) if self._is_absolute(text) else None
+        lines = reindented(block, self.style, self.placement.indent, first_depth, self._floor)
+        lines = self._within_block(lines)
+        full = [self.placement.indent + lines[0], *lines[1:]]
+        full = without_blank_ends(without_suffix(without_loops(full), self._lines_below()))
+        return [full[0].removeprefix(self.placement.indent), *full[1:]] if full else []
+
+    def is_sound(self, lines: list[str]) -> bool:
+        """Whether the depths of fitted lines make blocks, where it is depth that makes them."""
+        if not self.snapshot.language.is_indented:
+            return True
+        depth = self.style.columns(self.placement.indent)
+        return is_sound(Block.of(self.snapshot.language, lines), self.style, depth, self._depth_below)
+
+    def _is_absolute(self, text: str) -> bool:
+        """Whether the model began on a line of its own, so that its first line's indentation means something."""
+        starts_line = self.placement.starts_line and not sides(self.snapshot, self.hole)[0]
+        return starts_line or text.lstrip(" \t").startswith("\n")
+
+    def _without_trailing_whitespace(self, lines: list[str]) -> Block:
+        """The lines trimmed, except where a string goes on."""
+        block = Block.of(self.snapshot.language, lines)
+        trimmed = [line if number + 1 in block.literal_lines else line.rstrip() for number, line in enumerate(lines)]
+        return Block(block.language, tuple(trimmed), block.literal_lines, block.statement_lines)
+
+    @cached_property
+    def _depth_below(self) -> int:
+        below = line_below(self.snapshot, self.snapshot.lines.line_of(self.hole.end))
+        return self.style.columns(indentation(self.snapshot.lines.line_text(below))) if below is not None else 0
+
+    @cached_property
+    def _floor(self) -> int:
+        """Columns below which a statement would leave the block it is meant for.
+
+        Statements may end the blocks they stand in, one after the other, but neither the function nor a block that
+        goes on below.
+        """
+        target = self.style.columns(self.placement.indent)
+        if self.hole.kind == "body" or not self.snapshot.language.is_indented:
+            return target
+        if self.hole.kind == "range":
+            return 0
+        header = header_indentation(self.neutral)
+        return max(min(target, self._depth_below), self.style.columns(header) + 1 if header is not None else 0)
+
+    def _within_block(self, lines: list[str]) -> list[str]:
+        """The lines before the first statement that leaves the block, where indentation tells."""
+        if not self.snapshot.language.is_indented:
+            return lines
+        for number in Block.of(self.snapshot.language, lines).statement_lines:
+            if self.style.columns(indentation(lines[number])) < self._floor:
+                return lines[:number]
+        return lines
+
+    def _lines_below(self) -> list[str]:
+        """The first lines after the hole's last line."""
+        first = self.snapshot.lines.line_of(self.hole.end) + 1
+        last = min(first + MAX_SUFFIX_LINES, self.snapshot.lines.num_lines)
+        return [self.snapshot.lines.line_text(line).rstrip() for line in range(first, last)]
