@@ -212,12 +212,13 @@ def _opened(snapshot: Snapshot, outer: Node, definition: Node) -> Container:
         opened = opened_at(definition, body)
         last = body.children[-1] if body.child_count else body
     is_closed = not last.is_named and not last.is_missing and not snapshot.language.is_indented
-    closing = last.start_byte if is_closed else outer.end_byte
     members = [node for node in (body or definition).named_children if node.start_byte >= opened]
     start = _line_start(snapshot.encoded, outer.start_byte)
     if snapshot.encoded[start : outer.start_byte].strip():
         start = outer.start_byte
-    return Container(start, opened, closing, outer.end_byte, members)
+    semicolon = outer.next_sibling
+    end = semicolon.end_byte if semicolon is not None and semicolon.type == ";" else outer.end_byte
+    return Container(start, opened, last.start_byte if is_closed else end, end, members)
 
 
 def _neighbourhood(language: Language, members: list[Node], start: int, end: int) -> tuple[int, int]:

@@ -1,0 +1,55 @@
+"""Blocks moved to their depth; `test_presentation.py` has the common cases, these are the corners."""
+
+import pytest
+
+from dlm_lsp.indentation import IndentStyle
+from dlm_lsp.languages import language_for
+from dlm_lsp.reindent import Block, is_sound, reindented
+
+PYTHON = language_for(None, "python")
+SPACES = IndentStyle("    ")
+
+
+def moved(text: str, indent: str, first_depth: int | None = None, floor: int = 0) -> str:
+    return "\n".join(reindented(Block.of(PYTHON, text.split("\n")), SPACES, indent, first_depth, floor))
+
+
+def test_lines_that_say_nothing_about_depth() -> None:
+    lines = ["a = f(", "b)", "# c", '"""d', "e", '"""', "g = 1 + \\", "h", "i"]
+    block = Block.of(PYTHON, lines)
+    assert block.statement_lines == (3, 6, 8)
+    assert block.literal_lines == {4, 5}
+
+
+def test_a_written_depth_moves_the_whole_block() -> None:
+    assert moved("        a\n            b\n        c", "    ", first_depth=8) == "a\n        b\n    c"
+
+
+def test_comments_and_continuations_move_along() -> None:
+    assert moved("a = f(\n  b)\n# c\nd", "    ", floor=4) == "a = f(\n      b)\n    # c\n    d"
+
+
+def test_no_line_moves_left_of_the_margin() -> None:
+    assert moved("    a\n  b", "", first_depth=4) == "a\nb"
+
+
+def test_a_dedent_to_an_open_block_is_left_alone() -> None:
+    assert moved("a\n    b", "        ", floor=1) == "a\n    b"
+
+
+@pytest.mark.parametrize(
+    ("text", "depth_below", "expected"),
+    [
+        ("a\n    b", 0, True),
+        ("a\n        b", 0, False),
+        ("if a:\n        b\n    else:\n        c", 0, True),
+        ("if a:\n    b", 0, False),
+        ("if a:\n        b\n      c", 0, False),
+        ("if a:", 8, True),
+        ("if a:", 4, False),
+        ("def f():\n        '''Doc.'''", 0, True),
+        ("a\nb", 0, True),
+    ],
+)
+def test_soundness(text: str, depth_below: int, expected: bool) -> None:
+    assert is_sound(Block.of(PYTHON, text.split("\n")), SPACES, 4, depth_below) is expected

@@ -1,0 +1,65 @@
+"""Functions of a syntax tree: names, bodies, docstrings."""
+
+import pytest
+
+from dlm_lsp.languages import language_for
+from dlm_lsp.scopes import Function, functions_around, functions_in
+
+
+def functions_of(language_id: str, text: str) -> list[Function]:
+    language = language_for(None, language_id)
+    return list(functions_in(language, language.parse(text.encode()).root_node))
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "names"),
+    [
+        ("python", "class A:\n  class B:\n    def f(self):\n      def g(): pass\n", ["A.B.f", "A.B.f.g"]),
+        ("python", "@a\nasync def f(): pass\n", ["f"]),
+        ("javascript", "class A { m() {} x = () => {}; }\nconst o = { k: function() {} };", ["A.m", "A.x", "k"]),
+        ("javascript", "module.run = async () => {};\nf(() => {});", ["module.run", ""]),
+        ("typescript", "namespace N { export class A { m(): void {} } }", ["N.A.m"]),
+        ("go", "package p\nfunc (s *S[T]) M() {}\nfunc f() {}", ["S.M", "f"]),
+        ("rust", "mod m { impl<T> A for B<T> { fn f() {} } }\nfn g() {}", ["m.B.f", "g"]),
+        ("java", "class A { A() {} int m() { return 0; } record R(int a) { R {} } }", ["A.A", "A.m", "A.R.R"]),
+        ("c", "static int *f(int x) { return 0; }", ["f"]),
+        (
+            "cpp",
+            "namespace n { class A { ~A() {} bool operator==(A o) {} }; int B::f() { [] (int x) {}; } }",
+            ["n.A.~A", "n.A.operator==", "n.B.f", ""],
+        ),
+    ],
+)
+def test_qualified_names(language_id: str, text: str, names: list[str]) -> None:
+    assert [".".join(function.qualified_name) for function in functions_of(language_id, text)] == names
+
+
+def test_docstring_comments_and_statements_are_told_apart() -> None:
+    text = 'def f():  # why\n    # first\n    """Doc."""\n    # then\n    a = 1\n    "no docstring"\n'
+    (function,) = functions_of("python", text)
+    assert function.docstring is not None
+    assert [(node.text or b"").decode() for node in function.notes] == ["# why", "# first", '"""Doc."""', "# then"]
+    assert [(node.text or b"").decode() for node in function.statements] == ["a = 1", '"no docstring"']
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "opened", "closing"),
+    [
+        ("python", "def f(a: int = {1: 2}) -> int: pass", 30, 35),
+        ("python", "def f():", 8, 8),
+        ("rust", "fn f() { a }", 8, 11),
+        ("go", "func f() {}", 10, 10),
+    ],
+)
+def test_where_a_body_opens_and_closes(language_id: str, text: str, opened: int, closing: int) -> None:
+    (function,) = functions_of(language_id, text)
+    assert (function.opened, function.closing) == (opened, closing)
+
+
+def test_functions_around_are_outermost_first() -> None:
+    text = "function f() { function g() { a } b }"
+    language = language_for(None, "javascript")
+    root = language.parse(text.encode()).root_node
+    assert [f.qualified_name[-1] for f in functions_around(language, root, text.index("a }"))] == ["f", "g"]
+    assert [f.qualified_name[-1] for f in functions_around(language, root, text.index("b }"))] == ["f"]
+    assert functions_around(language, root, 3) == []
