@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 from dlm_lsp import __version__
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
@@ -17,6 +18,7 @@ def main() -> None:
     # each then holds the core that the other needs: on two cores shared with such a process, a fill of 6 steps took
     # 19 s spinning and 1.1 s sleeping.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    _open_closed_streams()
     try:
         # Imported late: typer alone takes longer than the whole answer to --version.
         from dlm_lsp.cli import run  # noqa: PLC0415
@@ -24,6 +26,13 @@ def main() -> None:
         sys.exit(run(arguments))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED_EXIT_CODE)
+
+
+def _open_closed_streams() -> None:
+    # `>&-` leaves no stream at all, and the next file that is opened would become descriptor 1.
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - for good
 
 
 if __name__ == "__main__":

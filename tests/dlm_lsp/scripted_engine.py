@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dlm_model.errors import ModelError
 from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillRequest, Piece
@@ -47,6 +48,7 @@ class ScriptedEngine:
             raise self.error
         for step in range(1, self.num_steps + 1):
             if cancel.is_cancelled:
+                yield replace(self._draft(step - 1, options), finish_reason="cancelled")
                 return
             self._begun.put(step)
             if self._gate and not self._gate.acquire(timeout=WAIT_SECONDS):

@@ -8,16 +8,15 @@ from rich.console import Console
 from dlm_lsp.languages import LANGUAGES
 from dlm_model.errors import DeviceError
 from dlm_model.request import InfillEngine
-from tests.dlm_lsp.commands.command_line import CommandLine, Outcome, ScriptedEngine
+from tests.dlm_lsp.commands.command_line import CommandLine, Outcome
 
 Doctor = Callable[..., Outcome]
 
 
 @pytest.fixture
-def doctor(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Doctor:
+def doctor(command_line: CommandLine, tmp_path: Path) -> Doctor:
     """Runs `dlm-lsp doctor` on a checkpoint folder whose weights are five bytes."""
     (tmp_path / "model.safetensors").write_bytes(b"12345")
-    monkeypatch.setattr("dlm_lsp.commands.doctor.load_engine", lambda *_arguments: ScriptedEngine())
 
     def run(*arguments: str) -> Outcome:
         return command_line("doctor", "--model", str(tmp_path), *arguments)
@@ -39,7 +38,7 @@ def test_everything_in_order_exits_with_0(doctor: Doctor, tmp_path: Path) -> Non
     assert found["model"] == ("ok", str(tmp_path))
     # sha256sum of the five bytes
     assert found["weights"][1].endswith("5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5")
-    assert found["dry run"] == ("ok", "scripted on cpu: first draft after 0 ms, 2 steps in 20 ms, text to show")
+    assert found["dry run"] == ("ok", "scripted on cpu: first draft after 1 ms, 1 steps in 1 ms, text to show")
 
 
 def test_people_get_one_line_a_check(doctor: Doctor) -> None:

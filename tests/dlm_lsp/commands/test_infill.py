@@ -4,11 +4,14 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
+from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from tests.dlm_lsp.commands.command_line import CommandLine
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 SOURCE = "def add(left, right):\n    pass\n\n\ndef twice(value):\n    return add(value, value)\n"
 FILLED = SOURCE.replace("pass", "return left + right")
@@ -30,7 +33,7 @@ def test_a_function_is_found_by_name(command_line: CommandLine, file: Path) -> N
 
 
 def test_a_range_is_replaced(command_line: CommandLine, file: Path) -> None:
-    command_line.engine.middles = ["left - right"]
+    command_line.engine.middles = ("left - right",)
     outcome = command_line("infill", str(file), "--range", "6:12-6:29", "--in-place")
     assert outcome == (0, "", "")
     assert file.read_text() == SOURCE.replace("add(value, value)", "left - right")
@@ -48,11 +51,11 @@ def test_json_has_exactly_these_fields(command_line: CommandLine, file: Path) ->
         "text": "return left + right",
         "finish_reason": "stop",
         "parse_valid": True,
-        "num_steps": 2,
-        "num_forwards": 3,
-        "num_tokens": 4,
-        "elapsed_ms": 20.0,
-        "tokens_per_second": 200.0,
+        "num_steps": 1,
+        "num_forwards": 1,
+        "num_tokens": 19,
+        "elapsed_ms": 1.0,
+        "tokens_per_second": 19000.0,
         "model": "scripted",
         "device": "cpu",
         "confidence": 0.9,
@@ -60,7 +63,12 @@ def test_json_has_exactly_these_fields(command_line: CommandLine, file: Path) ->
 
 
 def test_alternatives_that_parse_come_first(command_line: CommandLine, file: Path) -> None:
-    command_line.engine.middles = ["return left +", "return left", "return left", "return right"]
+    command_line.engine.middles = (
+        "return left +",
+        "return left",
+        "return left",
+        "return right",
+    )
     result = json.loads(command_line("infill", f"{file}:2:5", "--json", "--n", "4").stdout)
     assert [candidate["text"] for candidate in result["candidates"]] == ["return left", "return right", "return left +"]
     assert [candidate["parse_valid"] for candidate in result["candidates"]] == [True, True, False]
@@ -74,7 +82,7 @@ def test_the_diff_applies(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("sums.py").write_bytes(SOURCE.replace("\n", newline).rstrip().encode())
-    command_line.engine.middles = ["return left + right"]
+    command_line.engine.middles = ("return left + right",)
     Path("change.diff").write_bytes(command_line("infill", "sums.py:2:5", "--diff").stdout.encode())
     subprocess.run(["git", "apply", "change.diff"], check=True, timeout=30)
     assert Path("sums.py").read_bytes() == FILLED.replace("\n", newline).rstrip().encode()
@@ -83,14 +91,14 @@ def test_the_diff_applies(
 def test_in_place_keeps_line_endings_and_byte_order_mark(command_line: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "sums.py"
     file.write_bytes(("\ufeff" + SOURCE.replace("\n", "\r\n")).encode())
-    command_line.engine.middles = ["total = left + right\nreturn total"]
+    command_line.engine.middles = ("total = left + right\nreturn total",)
     assert command_line("infill", f"{file}:2:5", "--in-place") == (0, "", "")
     expected = SOURCE.replace("pass", "total = left + right\n    return total").replace("\n", "\r\n")
     assert file.read_bytes() == ("\ufeff" + expected).encode()
 
 
 def test_nothing_to_show_exits_with_1_and_leaves_the_file(command_line: CommandLine, file: Path) -> None:
-    command_line.engine.middles = [""]
+    command_line.engine.middles = ("",)
     code, stdout, stderr = command_line("infill", f"{file}:2:5", "--in-place")
     assert (code, stdout) == (1, "")
     assert stderr.startswith("dlm-lsp: The model has nothing to show")
@@ -99,15 +107,18 @@ def test_nothing_to_show_exits_with_1_and_leaves_the_file(command_line: CommandL
 
 
 def test_ctrl_c_stops_the_engine_and_prints_nothing(command_line: CommandLine, file: Path) -> None:
-    steps = []
+    engine = command_line.engine = ScriptedEngine("return left + right", num_steps=50, is_gated=True)
 
-    def interrupt(step: int) -> None:
-        steps.append(step)
+    def interrupt() -> None:
+        engine.wait_for_step()
         os.kill(os.getpid(), signal.SIGINT)
+        engine.allow(50)
 
-    command_line.engine.on_step = interrupt
-    assert command_line("infill", f"{file}:2:5", "--in-place") == (130, "", "")
-    assert steps == [0]
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    assert command_line("infill", f"{file}:2:5", "--in-place") == (INTERRUPTED_EXIT_CODE, "", "")
+    interrupter.join()
+    assert engine.num_steps_done < 50
     assert file.read_text() == SOURCE
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -116,7 +127,7 @@ def test_watch_leaves_one_line_where_there_is_no_terminal(command_line: CommandL
     code, stdout, stderr = command_line("infill", f"{file}:2:5", "--watch")
     assert (code, stdout) == (0, "return left + right\n")
     assert "\x1b" not in stderr
-    assert "step 2/" in stderr
+    assert "step 1/1" in stderr
 
 
 def test_flags_overrule_the_config_file(command_line: CommandLine, file: Path, config_file: Path) -> None:
