@@ -8,12 +8,11 @@ with the tail's. Token healing, as autoregressive decoders know it, on both side
 The rule never excludes the true text: whatever stood between, the fragments' own tokens are one allowed spelling.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.vocabulary import Vocabulary
 
 # A longer run (a ruler of dashes, deep indentation) is backed up over its last tokens only: every byte of a fragment
 # may hold back one canvas position until the fragment is respelled.
@@ -66,17 +65,15 @@ def split_suffix(tokenizer: Tokenizer, suffix: str) -> tuple[list[int], Fragment
 class Boundaries:
     """The rule of one hole: which tokens may stand at the two frontiers of a canvas row."""
 
-    def __init__(self, token_bytes: Sequence[bytes], head: bytes, tail: bytes) -> None:
+    def __init__(self, vocabulary: Vocabulary, head: bytes, tail: bytes) -> None:
         self.head, self.tail = head, tail
-        self._token_bytes = token_bytes
-        self._beginnings = _sorted_spellings(tuple(token_bytes))
-        self._endings = _sorted_spellings(tuple(spelling[::-1] for spelling in token_bytes))
+        self._vocabulary = vocabulary
 
     def head_frontier(self, token_ids: Sequence[int], is_masked: Sequence[bool]) -> Frontier:
         """Walk one row's committed tokens from the left until the head is spelled or a mask is met."""
         position, remaining = 0, self.head
         while remaining and position < len(token_ids) and not is_masked[position]:
-            remaining = remaining[len(self._token_bytes[token_ids[position]]) :]
+            remaining = remaining[len(self._vocabulary.token_bytes[token_ids[position]]) :]
             position += 1
         return Frontier(position, remaining)
 
@@ -84,24 +81,17 @@ class Boundaries:
         """Walk one row's committed tokens from the right until the tail is spelled or a mask is met."""
         position, remaining = len(token_ids) - 1, self.tail
         while remaining and position >= 0 and not is_masked[position]:
-            remaining = remaining[: max(0, len(remaining) - len(self._token_bytes[token_ids[position]]))]
+            remaining = remaining[: max(0, len(remaining) - len(self._vocabulary.token_bytes[token_ids[position]]))]
             position -= 1
         return Frontier(position, remaining)
 
     def head_tokens(self, remaining: bytes, room: int) -> list[int]:
-        """Tokens that spell the start of `remaining`, or all of it and more.
-
-        A token is left out if what remains after it no longer fits into the `room` (positions, its own included).
-        """
-        return _compatible(self._beginnings, remaining, room)
+        """Tokens that spell the start of `remaining`, or all of it and more; see `Spellings.compatible`."""
+        return self._vocabulary.beginnings.compatible(remaining, room)
 
     def tail_tokens(self, remaining: bytes, room: int) -> list[int]:
-        """Tokens that spell the end of `remaining`, or all of it and more before it; `room` as for the head."""
-        return _compatible(self._endings, remaining[::-1], room)
-
-    def fewest_tokens(self, text: bytes) -> int:
-        """Length of the shortest spelling of a text; 0 for an empty one."""
-        return _fewest_tokens(self._beginnings, text)
+        """Tokens that spell the end of `remaining`, or all of it and more before it."""
+        return self._vocabulary.endings.compatible(remaining[::-1], room)
 
     def accepts(self, token_ids: Sequence[int]) -> bool:
         """Whether a finished row could have been committed under the rule, frontier by frontier."""
@@ -117,40 +107,3 @@ class Boundaries:
                     return False
                 is_masked[frontier.position] = False
         return True
-
-
-class _Spellings(NamedTuple):
-    ordered: list[bytes]
-    token_ids: list[int]
-    by_spelling: dict[bytes, list[int]]
-
-
-@lru_cache(maxsize=4)
-def _sorted_spellings(token_bytes: tuple[bytes, ...]) -> _Spellings:
-    token_ids = sorted((i for i, spelling in enumerate(token_bytes) if spelling), key=token_bytes.__getitem__)
-    by_spelling: dict[bytes, list[int]] = {}
-    for token_id in token_ids:
-        by_spelling.setdefault(token_bytes[token_id], []).append(token_id)
-    return _Spellings([token_bytes[token_id] for token_id in token_ids], token_ids, by_spelling)
-
-
-def _fewest_tokens(spellings: _Spellings, text: bytes) -> int:
-    fewest = [0] + [len(text)] * len(text)
-    for end in range(1, len(text) + 1):
-        reachable = (fewest[start] for start in range(end) if text[start:end] in spellings.by_spelling)
-        fewest[end] = 1 + min(reachable, default=len(text))
-    return fewest[-1]
-
-
-def _compatible(spellings: _Spellings, wanted: bytes, room: int) -> list[int]:
-    """Tokens of which one of the two, spelling and wanted bytes, begins with the other."""
-    shorter = [
-        token_id
-        for end in range(1, len(wanted))
-        if 1 + _fewest_tokens(spellings, wanted[end:]) <= room
-        for token_id in spellings.by_spelling.get(wanted[:end], ())
-    ]
-    start = end = bisect_left(spellings.ordered, wanted)
-    while end < len(spellings.ordered) and spellings.ordered[end].startswith(wanted):
-        end += 1
-    return shorter + spellings.token_ids[start:end]

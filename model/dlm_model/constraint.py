@@ -11,6 +11,7 @@ from torch import Tensor
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
+from dlm_model.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Constraint:
 
     Args:
         config: Names the control tokens.
-        token_bytes: Spelling of each token id; empty for control tokens.
+        vocabulary: What the tokens spell.
         boundaries: What the canvas must begin and end with.
         single_line: No line break after the head.
         max_length: Rows of this length do not grow.
@@ -45,7 +46,7 @@ class Constraint:
     def __init__(
         self,
         config: ModelConfig,
-        token_bytes: tuple[bytes, ...],
+        vocabulary: Vocabulary,
         boundaries: Boundaries,
         *,
         single_line: bool,
@@ -55,16 +56,15 @@ class Constraint:
         self._expand, self._delete = (config.expand_token_id, config.delete_token_id) if is_resizing else (None, None)
         self.is_resizing = is_resizing
         self._boundaries = boundaries
-        self._token_bytes = token_bytes
+        self._vocabulary = vocabulary
         self._single_line = single_line
         self._max_length = max_length
-        is_banned = torch.ones(config.vocab_size, dtype=torch.bool)
-        allowed = [i for i, text in enumerate(token_bytes) if text and not (single_line and b"\n" in text)]
-        resizing = [token_id for token_id in (self._expand, self._delete) if token_id is not None]
-        is_banned[allowed] = False
+        is_banned = ~vocabulary.is_text
+        if single_line:
+            is_banned |= vocabulary.has_line_break
         # Some checkpoints list their mask among the ordinary tokens.
         is_banned[config.mask_token_id] = True
-        is_banned[resizing] = False
+        is_banned[[token_id for token_id in (self._expand, self._delete) if token_id is not None]] = False
         self._is_banned = is_banned
 
     def rules(self, canvas: Canvas, *, may_grow: bool) -> Rules:
@@ -74,7 +74,7 @@ class Constraint:
         for row, length in enumerate(canvas.lengths.tolist()):
             ids, masked = canvas.token_ids[row, :length].tolist(), canvas.is_masked[row, :length].tolist()
             head, tail = self._boundaries.head_frontier(ids, masked), self._boundaries.tail_frontier(ids, masked)
-            head_needs, tail_needs = map(self._boundaries.fewest_tokens, (head.remaining, tail.remaining))
+            head_needs, tail_needs = map(self._vocabulary.beginnings.fewest_tokens, (head.remaining, tail.remaining))
             # Positions that neither boundary needs; both frontiers move in the same step, so each may count on half.
             spare = max(0, tail.position + 1 - head.position - head_needs - tail_needs)
             if head.remaining:
@@ -119,4 +119,4 @@ class Constraint:
         tokens = self._boundaries.head_tokens(remaining, room)
         if not self._single_line:
             return tokens
-        return [token for token in tokens if b"\n" not in self._token_bytes[token][len(remaining) :]]
+        return [token for token in tokens if b"\n" not in self._vocabulary.token_bytes[token][len(remaining) :]]

@@ -14,7 +14,7 @@ from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.length import mean_log_confidence, rank
 from dlm_model.request import Candidate, FinishReason, Piece, PieceState
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.vocabulary import Vocabulary
 
 
 class _Position(NamedTuple):
@@ -23,18 +23,18 @@ class _Position(NamedTuple):
     confidence: float
 
 
-def best_pieces(canvas: Canvas, tokenizer: Tokenizer, boundaries: Boundaries) -> tuple[Piece, ...]:
+def best_pieces(canvas: Canvas, vocabulary: Vocabulary, boundaries: Boundaries) -> tuple[Piece, ...]:
     """The best-ranked row of the canvas, in runs of one state."""
-    return _pieces(_positions(canvas, rank(canvas)[0], tokenizer), boundaries)
+    return _pieces(_positions(canvas, rank(canvas)[0], vocabulary), boundaries)
 
 
-def candidates(canvas: Canvas, tokenizer: Tokenizer, boundaries: Boundaries, limit: int) -> tuple[Candidate, ...]:
+def candidates(canvas: Canvas, vocabulary: Vocabulary, boundaries: Boundaries, limit: int) -> tuple[Candidate, ...]:
     """At most `limit` different texts, best first."""
     certainty = mean_log_confidence(canvas).exp().tolist()
     lengths = canvas.lengths.tolist()
     found: dict[str, Candidate] = {}
     for row in rank(canvas):
-        text = "".join(piece.text for piece in _pieces(_positions(canvas, row, tokenizer), boundaries))
+        text = "".join(piece.text for piece in _pieces(_positions(canvas, row, vocabulary), boundaries))
         found.setdefault(text, Candidate(text, certainty[row], lengths[row]))
     return tuple(found.values())[:limit]
 
@@ -46,16 +46,16 @@ def finish_reason(canvas: Canvas, *, is_cancelled: bool, is_resizing: bool) -> F
     return "stop" if not is_resizing or canvas.was_shortened[rank(canvas)[0]] else "length"
 
 
-def _positions(canvas: Canvas, row: int, tokenizer: Tokenizer) -> Iterator[_Position]:
+def _positions(canvas: Canvas, row: int, vocabulary: Vocabulary) -> Iterator[_Position]:
     length = int(canvas.lengths[row])
     columns = (canvas.token_ids, canvas.guessed_ids, canvas.is_masked, canvas.confidence)
     for token_id, guessed_id, is_masked, confidence in zip(
         *(column[row, :length].tolist() for column in columns), strict=True
     ):
         if not is_masked:
-            yield _Position("committed", tokenizer.token_bytes[token_id], confidence)
+            yield _Position("committed", vocabulary.token_bytes[token_id], confidence)
         elif guessed_id != canvas.mask_token_id:
-            yield _Position("guessed", tokenizer.token_bytes[guessed_id], confidence)
+            yield _Position("guessed", vocabulary.token_bytes[guessed_id], confidence)
         else:
             yield _Position("masked", b"", 0.0)
 

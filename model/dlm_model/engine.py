@@ -25,6 +25,7 @@ from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.schedule import Pace
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Transformer
+from dlm_model.vocabulary import Vocabulary
 from dlm_model.weights import load_transformer
 
 DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "smollm2-135m-infill"
@@ -57,6 +58,7 @@ class Engine:
     def __init__(self, network: Transformer, tokenizer: Tokenizer, model_name: str) -> None:
         self._network, self._config = network, network.config
         self._tokenizer = tokenizer
+        self._vocabulary = Vocabulary(tokenizer.token_bytes)
         self.model_name = model_name
 
     @property
@@ -84,7 +86,7 @@ class Engine:
         predict = CachedPredictor(self._network, options.prompt_refresh_interval)
 
         def draft(canvas: Canvas) -> Draft:
-            pieces = best_pieces(canvas, self._tokenizer, boundaries)
+            pieces = best_pieces(canvas, self._vocabulary, boundaries)
             return Draft(pieces, pace.step, options.num_steps, predict.num_forwards, pace.elapsed_ms)
 
         canvas = opened
@@ -94,7 +96,7 @@ class Engine:
         yield replace(
             draft(canvas),
             finish_reason=finish_reason(canvas, is_cancelled=cancel.is_cancelled, is_resizing=constraint.is_resizing),
-            candidates=candidates(canvas, self._tokenizer, boundaries, options.num_candidates),
+            candidates=candidates(canvas, self._vocabulary, boundaries, options.num_candidates),
         )
 
     def _prepare(self, request: InfillRequest, options: DecodeOptions) -> "_Prepared":
@@ -106,10 +108,10 @@ class Engine:
         num_fragment_tokens = head.num_tokens + tail.num_tokens
         lengths = [row.num_masks + num_fragment_tokens for row in rows]
         self._check_context(len(prefix_ids) + max(lengths) + len(suffix_ids))
-        boundaries = Boundaries(self._tokenizer.token_bytes, head.spelling, tail.spelling)
+        boundaries = Boundaries(self._vocabulary, head.spelling, tail.spelling)
         constraint = Constraint(
             self._config,
-            self._tokenizer.token_bytes,
+            self._vocabulary,
             boundaries,
             single_line=request.single_line,
             max_length=options.max_middle_tokens + num_fragment_tokens,

@@ -4,6 +4,7 @@ Knows nothing of canvases. Only byte-level BPE is supported, which is what every
 a token is then a byte string, and any text can be spelled in many ways.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -79,7 +80,7 @@ class Tokenizer:
                 table[token_id] = bytes(map(byte_of.__getitem__, token)) if is_piece else token.encode()
         return tuple(table)
 
-    def spell(self, token_ids: list[int]) -> bytes:
+    def spell(self, token_ids: Sequence[int]) -> bytes:
         """The bytes a sequence of tokens stands for; may end inside a UTF-8 character."""
         return b"".join(self.token_bytes[token_id] for token_id in token_ids)
 

@@ -8,9 +8,11 @@ import pytest
 
 from dlm_model.boundaries import MAX_FRAGMENT_BYTES, Boundaries, split_prefix, split_suffix
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.vocabulary import Vocabulary
 from tests.model.tiny_checkpoints import VOCAB_SIZE, byte_level_tokenizer
 
 TOKENIZER = Tokenizer(byte_level_tokenizer(), VOCAB_SIZE)
+VOCABULARY = Vocabulary(TOKENIZER.token_bytes)
 STANDARD_LIBRARY = Path(sysconfig.get_paths()["stdlib"])
 REAL_FILES = sorted(STANDARD_LIBRARY.glob("*.py"))[:200]
 
@@ -52,9 +54,9 @@ def test_a_long_run_is_backed_up_over_its_last_tokens_only() -> None:
 
 
 def test_a_frontier_takes_tokens_that_agree_with_what_was_typed() -> None:
-    boundaries = Boundaries(TOKENIZER.token_bytes, b" ret", b"urn")
-    heads = [TOKENIZER.token_bytes[token] for token in boundaries.head_tokens(b" ret", room=9)]
-    tails = [TOKENIZER.token_bytes[token] for token in boundaries.tail_tokens(b"urn", room=9)]
+    boundaries = Boundaries(VOCABULARY, b" ret", b"urn")
+    heads = [VOCABULARY.token_bytes[token] for token in boundaries.head_tokens(b" ret", room=9)]
+    tails = [VOCABULARY.token_bytes[token] for token in boundaries.tail_tokens(b"urn", room=9)]
     assert b" return" in heads
     assert all(b" ret".startswith(text) or text.startswith(b" ret") for text in heads)
     assert b"n" in tails
@@ -62,16 +64,16 @@ def test_a_frontier_takes_tokens_that_agree_with_what_was_typed() -> None:
 
 
 def test_a_frontier_without_room_takes_no_token_that_leaves_too_much_to_spell() -> None:
-    boundaries = Boundaries(TOKENIZER.token_bytes, b" return", b"")
-    assert boundaries.fewest_tokens(b" return") == 1
+    boundaries = Boundaries(VOCABULARY, b" return", b"")
+    assert VOCABULARY.beginnings.fewest_tokens(b" return") == 1
     assert all(
-        TOKENIZER.token_bytes[token].startswith(b" return") for token in boundaries.head_tokens(b" return", room=1)
+        VOCABULARY.token_bytes[token].startswith(b" return") for token in boundaries.head_tokens(b" return", room=1)
     )
-    assert any(TOKENIZER.token_bytes[token] == b" " for token in boundaries.head_tokens(b" return", room=7))
+    assert any(VOCABULARY.token_bytes[token] == b" " for token in boundaries.head_tokens(b" return", room=7))
 
 
 def test_accepts_refuses_a_row_that_does_not_begin_with_the_head() -> None:
-    boundaries = Boundaries(TOKENIZER.token_bytes, b" ret", b"")
+    boundaries = Boundaries(VOCABULARY, b" ret", b"")
     assert boundaries.accepts(TOKENIZER.encode(" return x").ids)
     assert not boundaries.accepts(TOKENIZER.encode(" x return").ids)
 
@@ -86,7 +88,7 @@ def test_the_true_middle_is_reachable_for_any_split_of_a_real_file(path: Path) -
         prefix, middle, suffix = source[max(0, start - 300) : start], source[start:stop], source[stop : stop + 300]
         kept_left, head = split_prefix(TOKENIZER, prefix)
         _, tail = split_suffix(TOKENIZER, suffix)
-        boundaries = Boundaries(TOKENIZER.token_bytes, head.spelling, tail.spelling)
+        boundaries = Boundaries(VOCABULARY, head.spelling, tail.spelling)
         apart = [
             *TOKENIZER.encode(prefix).ids[len(kept_left) :],
             *TOKENIZER.encode(middle).ids,

@@ -18,9 +18,11 @@ from dlm_model.drafts import candidates
 from dlm_model.request import SCHEDULES, SELECTIONS, CancelToken, DecodeOptions
 from dlm_model.schedule import Pace
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.vocabulary import Vocabulary
 from tests.model.tiny_checkpoints import RESIZING, SHAPE, VOCAB_SIZE, byte_level_tokenizer
 
 TOKENIZER = Tokenizer(byte_level_tokenizer(), VOCAB_SIZE)
+VOCABULARY = Vocabulary(TOKENIZER.token_bytes)
 CONFIG = ModelConfig.from_dict({"model_type": "llama", "rms_norm_eps": 1e-6, "dlm": RESIZING} | SHAPE)
 EXPAND, DELETE, MASK = (int(RESIZING[f"{name}_token_id"]) for name in ("expand", "delete", "mask"))
 SETTINGS = [(schedule, selection) for schedule in SCHEDULES for selection in SELECTIONS]
@@ -52,9 +54,9 @@ class Oracle:
 def run(
     canvas: Canvas, predict: object, options: DecodeOptions, boundaries: Boundaries | None = None, **overrides: object
 ) -> Iterator[Canvas]:
-    boundaries = boundaries or Boundaries(TOKENIZER.token_bytes, b"", b"")
+    boundaries = boundaries or Boundaries(VOCABULARY, b"", b"")
     keywords = {"single_line": False, "max_length": 48, "is_resizing": False} | overrides
-    constraint = Constraint(CONFIG, TOKENIZER.token_bytes, boundaries, **keywords)  # type: ignore[arg-type]
+    constraint = Constraint(CONFIG, VOCABULARY, boundaries, **keywords)  # type: ignore[arg-type]
     temperature = torch.full((canvas.is_masked.shape[0],), options.temperature)
     return denoise(
         canvas, predict, constraint, options, temperature=temperature, pace=Pace(options), cancel=CancelToken()
@@ -143,10 +145,10 @@ def test_the_loop_reaches_the_true_middle_across_split_tokens(
         # One token could spell both halves, but the canvas keeps a position for each.
         parts = (head.spelling.decode(), middle, tail.spelling.decode())
         truth = [token for part in parts for token in TOKENIZER.encode(part).ids]
-    boundaries = Boundaries(TOKENIZER.token_bytes, head.spelling, tail.spelling)
+    boundaries = Boundaries(VOCABULARY, head.spelling, tail.spelling)
     options = DecodeOptions(num_steps=num_steps, schedule="linear", selection="random")
     *_, canvas = run(open_canvas(len(truth)), Oracle(truth), options, boundaries)
-    assert candidates(canvas, TOKENIZER, boundaries, 1)[0].text == middle
+    assert candidates(canvas, VOCABULARY, boundaries, 1)[0].text == middle
 
 
 @given(
@@ -165,7 +167,7 @@ def test_whatever_the_model_wants_the_canvas_keeps_its_boundaries(
     length = len(TOKENIZER.encode(head).ids) + len(TOKENIZER.encode(tail).ids) + extra
     if length == 0:
         return
-    boundaries = Boundaries(TOKENIZER.token_bytes, head.encode(), tail.encode())
+    boundaries = Boundaries(VOCABULARY, head.encode(), tail.encode())
     options = DecodeOptions(num_steps=num_steps)
     *_, canvas = run(
         open_canvas(length), RandomPredictor(seed), options, boundaries, is_resizing=is_resizing, max_length=length + 5
@@ -180,6 +182,6 @@ def test_whatever_the_model_wants_the_canvas_keeps_its_boundaries(
 def test_a_single_line_hole_gets_no_line_break() -> None:
     newline = TOKENIZER.encode("\n").ids[0]
     predict = lambda canvas: torch.eye(VOCAB_SIZE)[[newline]].repeat(int(canvas.is_masked.sum()), 1) * 30  # noqa: E731
-    head = Boundaries(TOKENIZER.token_bytes, b"\n    ", b"")
+    head = Boundaries(VOCABULARY, b"\n    ", b"")
     *_, canvas = run(open_canvas(9), predict, DecodeOptions(), head, single_line=True)
-    assert "\n" not in candidates(canvas, TOKENIZER, head, 1)[0].text
+    assert "\n" not in candidates(canvas, VOCABULARY, head, 1)[0].text

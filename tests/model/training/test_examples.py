@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import Tokenizer
-from dlm_model.training.examples import DELETE_WEIGHT, IGNORED, Example, ExampleBuilder, HoleNoise, Length
+from dlm_model.training.examples import DELETE_WEIGHT, IGNORED, Example, ExampleBuilder, HoleNoise
 from dlm_model.training.holes import Span
 
 TEXT = "def foo(self, value):\n    for item in values:\n        return self.value + item\n    return None\n"
 SPANS = st.tuples(st.integers(0, 40), st.integers(41, 60), st.integers(62, 80), st.integers(81, len(TEXT)))
+NOISES = st.builds(HoleNoise, st.floats(0, 1), st.sampled_from(["exact", "few_deletes", "padded"]))
 
 
 def restored_ids(example: Example, config: ModelConfig) -> list[int]:
@@ -22,7 +23,7 @@ def restored_ids(example: Example, config: ModelConfig) -> list[int]:
     return [token_id for token_id in answered[1:] if token_id != config.delete_token_id]
 
 
-@given(SPANS, st.integers(), st.sampled_from(["exact", "few_deletes", "padded"]), st.floats(0, 1))
+@given(SPANS, st.integers(), NOISES)
 def test_answering_every_mask_restores_the_text(
     tiny_tokenizer: Tokenizer,
     tiny_config: ModelConfig,
@@ -33,7 +34,7 @@ def test_answering_every_mask_restores_the_text(
 ) -> None:
     builder = ExampleBuilder(tiny_tokenizer, tiny_config)
     holes = [Span(cuts[0], cuts[1]), Span(cuts[2], cuts[3])]
-    example = builder.build(TEXT, holes, random.Random(seed), HoleNoise(level, length))
+    example = builder.build(TEXT, holes, random.Random(seed), noise)
     assert tiny_tokenizer.spell(restored_ids(example, tiny_config)).decode() == TEXT
 
 

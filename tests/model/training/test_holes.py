@@ -1,5 +1,6 @@
 """Where holes are cut: inside the window, in order, apart, and on lines where that is meant."""
 
+import itertools
 import random
 
 from hypothesis import given
@@ -19,7 +20,7 @@ def test_holes_are_ordered_apart_and_hold_text(lines: list[str], num_holes: int,
     assert len(holes) <= num_holes
     assert all(0 <= hole.start < hole.end <= len(text) for hole in holes)
     assert all(text[hole.start : hole.end].strip() for hole in holes)
-    assert all(left.end < right.start for left, right in zip(holes, holes[1:], strict=False))
+    assert all(left.end < right.start for left, right in itertools.pairwise(holes))
 
 
 def test_the_same_seed_cuts_the_same_holes() -> None:

@@ -1,0 +1,61 @@
+"""What the decoder must know of tokens as byte strings: looked up for every request, so computed once per model."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class Vocabulary:
+    """Token ids by what they spell.
+
+    Attributes:
+        token_bytes: Spelling of each token id; empty for control tokens and unused rows.
+        is_text: [V] bool, whether a token spells anything.
+        has_line_break: [V] bool.
+        beginnings: Look-up by the spelling's beginning.
+        endings: Look-up by the spelling read backwards.
+    """
+
+    def __init__(self, token_bytes: Sequence[bytes]) -> None:
+        self.token_bytes = token_bytes
+        self.is_text: Tensor = torch.tensor([bool(spelling) for spelling in token_bytes])
+        self.has_line_break: Tensor = torch.tensor([b"\n" in spelling for spelling in token_bytes])
+        self.beginnings = Spellings(token_bytes)
+        self.endings = Spellings([spelling[::-1] for spelling in token_bytes])
+
+
+class Spellings:
+    """Spellings in order, so that those with a common beginning lie side by side."""
+
+    def __init__(self, token_bytes: Sequence[bytes]) -> None:
+        self._token_ids = sorted((i for i, text in enumerate(token_bytes) if text), key=token_bytes.__getitem__)
+        self._ordered = [token_bytes[token_id] for token_id in self._token_ids]
+        self._by_spelling: dict[bytes, list[int]] = {}
+        for token_id in self._token_ids:
+            self._by_spelling.setdefault(token_bytes[token_id], []).append(token_id)
+
+    def fewest_tokens(self, text: bytes) -> int:
+        """Length of the shortest spelling of a text; 0 for an empty one."""
+        fewest = [0] + [len(text)] * len(text)
+        for end in range(1, len(text) + 1):
+            reachable = (fewest[start] for start in range(end) if text[start:end] in self._by_spelling)
+            fewest[end] = 1 + min(reachable, default=len(text))
+        return fewest[-1]
+
+    def compatible(self, wanted: bytes, room: int) -> list[int]:
+        """Tokens of which one of the two, spelling and wanted bytes, begins with the other.
+
+        A token is left out if the rest of the wanted bytes then needs more positions than `room`, its own included.
+        """
+        shorter = [
+            token_id
+            for end in range(1, len(wanted))
+            if 1 + self.fewest_tokens(wanted[end:]) <= room
+            for token_id in self._by_spelling.get(wanted[:end], ())
+        ]
+        start = end = bisect_left(self._ordered, wanted)
+        while end < len(self._ordered) and self._ordered[end].startswith(wanted):
+            end += 1
+        return shorter + self._token_ids[start:end]
