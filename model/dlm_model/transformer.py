@@ -141,9 +141,8 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         # From a tensor, because initialising one on the meta device imports torch's compiler, for a second or two.
-        self.embed_tokens = nn.Embedding.from_pretrained(
-            torch.empty(config.vocab_size, config.hidden_size), freeze=False
-        )
+        table = torch.empty(config.vocab_size, config.hidden_size)
+        self.embed_tokens = nn.Embedding.from_pretrained(table, freeze=False)  # type: ignore[no-untyped-call]
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         if not config.ties_embeddings:
@@ -152,7 +151,8 @@ class Transformer(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights live."""
-        return self.embed_tokens.weight.device
+        device: torch.device = self.embed_tokens.weight.device
+        return device
 
     def forward(
         self,
