@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Literal
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import FeatureRequestError, JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, default_converter
 
@@ -125,7 +125,8 @@ class DlmLanguageServer(LanguageServer):
         task.add_done_callback(self._background.discard)
 
     def report_server_error(self, error: Exception, source: object) -> None:
-        """Log, and show a status: pygls would pop up a message box for every malformed notification."""
-        logger.error("%s: %s", getattr(source, "__name__", source), error)
-        if not isinstance(error, JsonRpcException):
-            self.show_status("error", f"internal error: {error}")
+        """Log, and show a status: pygls would pop up a message box for every message it cannot handle."""
+        logger.warning("%s: %s", getattr(source, "__name__", source), error)
+        # A request that fails has its answer; after a notification that fails, our text may not be the client's.
+        if source is not FeatureRequestError:
+            self.show_status("warning", f"a message of the editor could not be handled: {error}")

@@ -1,6 +1,7 @@
 """workspace/executeCommand, `dlmLsp.infillRange`: fill a hole of any shape by one edit of the document."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options
 from dlm_lsp.positions import PositionEncoding
 from dlm_lsp.session import DlmLanguageServer
 from dlm_model.errors import ModelError
+
+logger = logging.getLogger(__name__)
 
 
 class _Arguments(NamedTuple):
@@ -42,6 +45,10 @@ async def execute_command(server: DlmLanguageServer, params: types.ExecuteComman
         raise
     except (DlmLspError, ModelError) as error:
         server.show_status(state_of(error), str(error))
+        raise
+    except Exception as error:
+        logger.exception("%s failed", INFILL_RANGE)
+        server.show_status("error", f"internal error: {error}")
         raise
 
 

@@ -10,9 +10,7 @@ import pytest_asyncio
 
 from tests.editor_client import EditorClient
 
-CONFIG = (
-    'device = "cpu"\nnum_steps = 2\nmax_middle_tokens = 16\nmax_prompt_tokens = 64\n'
-)
+CONFIG = 'device = "cpu"\nnum_steps = 2\nmax_middle_tokens = 16\nmax_prompt_tokens = 64\n'
 """Weak and fast: these tests are about the protocol, and a CPU runs them."""
 
 StartServer = Callable[..., Awaitable[EditorClient]]

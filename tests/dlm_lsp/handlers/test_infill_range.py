@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException, JsonRpcRequestCancelled
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError, JsonRpcRequestCancelled
 
 from dlm_lsp.messages import INFILL_RANGE
 from dlm_model.errors import CheckpointError
@@ -137,6 +137,15 @@ async def test_no_model_is_an_error_and_a_status(connect: Connect) -> None:
     with pytest.raises(JsonRpcException, match="holds no config"):
         await editor.execute(URI, AT_PLACEHOLDER)
     assert (await editor.status("error")).message == "/models/x holds no config.json"
+
+
+async def test_an_engine_that_breaks_is_an_error_and_a_status(connect: Connect) -> None:
+    engine = ScriptedEngine("return r")
+    engine.error = RuntimeError("CUDA out of memory")
+    editor = await _editor(connect, engine)
+    with pytest.raises(JsonRpcInternalError):
+        await editor.execute(URI, AT_PLACEHOLDER)
+    assert "CUDA out of memory" in (await editor.status("error")).message
 
 
 @pytest.mark.parametrize("how", ["$/cancelRequest", "didChange"])

@@ -97,7 +97,7 @@ async def test_a_client_without_progress_is_sent_none(connect: Connect) -> None:
     assert editor.progress == []
 
 
-async def test_a_malformed_notification_is_logged_and_survived(connect: Connect) -> None:
+async def test_a_malformed_notification_is_a_status_and_survived(connect: Connect) -> None:
     editor = connect(lambda _settings: ScriptedEngine("return 1"))
     await editor.start()
     _write(editor, b'{"jsonrpc": "2.0", "method": "textDocument/didOpen", "params": {"textDocument": 3}}')
@@ -105,6 +105,7 @@ async def test_a_malformed_notification_is_logged_and_survived(connect: Connect)
     _write(editor, b'{"jsonrpc": "2.0", "method": "no/such/notification", "params": {}}')
     editor.open(EMPTY_BODY)
     assert len(await editor.complete(1, 4)) == 1
+    assert sum("could not be handled" in status.message for status in editor.statuses) == 2
     assert editor.popups == []
 
 
