@@ -39,8 +39,9 @@ class DecodeOptions:
     """How to denoise one canvas. Every default of the decoder lives here.
 
     Attributes:
-        num_steps: The steps dial: upper bound on denoise steps of the fixed schedules, and what latency follows.
-        schedule: How many positions a step commits. `linear` and `cosine` spread them over `num_steps`;
+        num_steps: The steps dial: the most denoise steps, whatever the schedule, and what latency follows. A word
+            that the hole splits may add a step or two until it is respelled.
+        schedule: How many positions a step commits. `linear` and `cosine` spread them over the steps left;
             `threshold` commits everything at or above `confidence_threshold`; `entropy_bound` the largest set whose
             summed entropies minus the largest stay within `entropy_bound` (EB-Sampler, arXiv 2505.24857).
         selection: Which positions a step prefers: highest top-1 probability (`confidence`), largest gap between
