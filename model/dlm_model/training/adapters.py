@@ -8,7 +8,6 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from dlm_model.transformer import RMSNorm, Transformer
 
@@ -58,15 +57,35 @@ class TrainedNorm(nn.Module):
         return self.base
 
 
-class _TrainedRows(nn.Module):
-    """A frozen matrix with its last rows replaced by trained ones."""
+class TrainedRows(nn.Module):
+    """A frozen token table `[V, C]`, embedding or head, whose last rows are trained.
 
-    def __init__(self, weight: Tensor, num_rows: int) -> None:
+    The table itself takes no part in the gradient: a dense one of this size would cost more than the rest of a step.
+    """
+
+    def __init__(self, base: nn.Embedding | nn.Linear, num_rows: int) -> None:
         super().__init__()
-        self.rows = nn.Parameter(weight[-num_rows:].detach().float().clone())
+        self.base = base
+        self.rows = nn.Parameter(base.weight[-num_rows:].detach().float().clone())
+        self.first = len(base.weight) - num_rows
 
-    def forward(self, weight: Tensor) -> Tensor:
-        return torch.cat((weight[: -len(self.rows)], self.rows.to(weight.dtype)))
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """Embeddings of token ids: [B, T] → [B, T, C]."""
+        is_frozen = (token_ids < self.first)[..., None]
+        frozen = F.embedding(token_ids, self.base.weight)
+        trained = F.embedding((token_ids - self.first).clamp(min=0), self.rows.to(frozen.dtype))
+        return torch.where(is_frozen, frozen, trained)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[..., C] → [..., V]."""
+        frozen = F.linear(hidden, self.base.weight[: self.first])
+        return torch.cat((frozen, F.linear(hidden, self.rows.to(hidden.dtype))), dim=-1)
+
+    def merged(self) -> nn.Embedding | nn.Linear:
+        """The base table with the trained rows in it."""
+        with torch.no_grad():
+            self.base.weight[self.first :].copy_(self.rows)
+        return self.base
 
 
 def add_adapters(network: Transformer, rank: int, alpha: float, num_trained_rows: int) -> None:
@@ -79,25 +98,27 @@ def add_adapters(network: Transformer, rank: int, alpha: float, num_trained_rows
         num_trained_rows: The last rows of the embedding (and of an untied head) that are trained.
     """
     network.requires_grad_(False)
-    for parent in list(network.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, nn.Linear) and child is not getattr(network, "lm_head", None):
-                setattr(parent, name, LowRankLinear(child, rank, alpha / rank))
-            elif isinstance(child, RMSNorm):
-                setattr(parent, name, TrainedNorm(child))
-    for table in _token_tables(network):
-        parametrize.register_parametrization(table, "weight", _TrainedRows(table.weight, num_trained_rows))
+    for parent, name, child in _children(network):
+        if isinstance(child, RMSNorm):
+            setattr(parent, name, TrainedNorm(child))
+        elif isinstance(child, nn.Embedding) or child is getattr(network, "lm_head", None):
+            setattr(parent, name, TrainedRows(child, num_trained_rows))
+        elif isinstance(child, nn.Linear):
+            setattr(parent, name, LowRankLinear(child, rank, alpha / rank))
 
 
 def merge_adapters(network: Transformer) -> None:
     """Fold everything that `add_adapters` added back into plain weights, in place."""
-    for parent in list(network.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, LowRankLinear | TrainedNorm):
-                setattr(parent, name, child.merged())
-    for table in _token_tables(network):
-        parametrize.remove_parametrizations(table, "weight", leave_parametrized=True)
+    for parent, name, child in _children(network):
+        if isinstance(child, LowRankLinear | TrainedNorm | TrainedRows):
+            setattr(parent, name, child.merged())
     network.requires_grad_(False)
+
+
+def logits(network: Transformer, hidden: Tensor) -> Tensor:
+    """The network's logits, [..., C] → [..., V], whether it has adapters or not."""
+    head = network.embed_tokens if network.config.ties_embeddings else network.lm_head
+    return head.logits(hidden) if isinstance(head, TrainedRows) else network.logits(hidden)
 
 
 def trained_state(network: Transformer) -> dict[str, Tensor]:
@@ -105,5 +126,5 @@ def trained_state(network: Transformer) -> dict[str, Tensor]:
     return {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
 
 
-def _token_tables(network: Transformer) -> list[nn.Embedding | nn.Linear]:
-    return [network.embed_tokens] if network.config.ties_embeddings else [network.embed_tokens, network.lm_head]
+def _children(network: Transformer) -> list[tuple[nn.Module, str, nn.Module]]:
+    return [(parent, name, child) for parent in network.modules() for name, child in parent.named_children()]

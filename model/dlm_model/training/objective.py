@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
+from dlm_model.training.adapters import logits as adapted_logits
 from dlm_model.training.examples import IGNORED
 from dlm_model.training.windows import Batch
 from dlm_model.transformer import Transformer
@@ -43,5 +44,5 @@ def predict(network: Transformer, batch: Batch) -> Predictions:
         source[:, -1] = False
     else:
         source = is_supervised
-    logits = network.logits(hidden[source]).float()
-    return Predictions(logits, batch.labels[is_supervised], batch.weights[is_supervised])
+    selected = adapted_logits(network, hidden[source]).float()
+    return Predictions(selected, batch.labels[is_supervised], batch.weights[is_supervised])

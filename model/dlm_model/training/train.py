@@ -37,15 +37,15 @@ class TrainingOptions:
     rank: int = 32
     alpha: float = 64.0
     learning_rate: float = 7e-4
-    warmup_steps: int = 40
-    decay_steps: int = 150
+    warmup_steps: int = 60
+    decay_steps: int = 200
     max_steps: int | None = None
-    sequences_per_step: int = 16
+    sequences_per_step: int = 4
     sequences_per_batch: int = 4
     max_gradient_norm: float = 1.0
     seed: int = 0
-    log_interval: int = 10
-    measure_interval: int = 100
+    log_interval: int = 20
+    measure_interval: int = 150
     save_seconds: float = 180.0
 
     @property
@@ -177,9 +177,11 @@ class Trainer:
         is_decay_requested = (self.folder / DECAY_FILE).exists()
         sums = self.group.sum(torch.tensor([float(loss), weight, num_tokens, is_decay_requested], dtype=torch.float64))
         gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]
-        for gradient in gradients:
-            self.group.sum(gradient)
-        torch._foreach_div_(gradients, float(sums[1]))
+        flat = self.group.sum(torch.cat([gradient.flatten() for gradient in gradients])) / sums[1]
+        for gradient, summed in zip(
+            gradients, torch.split(flat, [gradient.numel() for gradient in gradients]), strict=True
+        ):
+            gradient.copy_(summed.view_as(gradient))
         return StepTotals(float(sums[0] / sums[1]), int(sums[2]), bool(sums[3]))
 
     def _measure(self) -> dict[str, float]:

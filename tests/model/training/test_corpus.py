@@ -41,8 +41,6 @@ NO_PROBLEMS = NgramFilter([])
 def write_wheel(
     folder: Path, name: str, files: dict[str, str | bytes], licence: str = "License-Expression: MIT"
 ) -> Path:
-    folder: Path, name: str, files: dict[str, str | bytes], licence: str = "License-Expression: MIT"
-) -> Path:
     path = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.4\nName: {name}\n{licence}\n\ntext\n")

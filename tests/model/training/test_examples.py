@@ -29,8 +29,7 @@ def test_answering_every_mask_restores_the_text(
     tiny_config: ModelConfig,
     cuts: tuple[int, int, int, int],
     seed: int,
-    length: Length,
-    level: float,
+    noise: HoleNoise,
 ) -> None:
     builder = ExampleBuilder(tiny_tokenizer, tiny_config)
     holes = [Span(cuts[0], cuts[1]), Span(cuts[2], cuts[3])]

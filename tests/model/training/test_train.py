@@ -1,0 +1,164 @@
+"""The loop on a tiny network: it learns, resumes exactly, ends when asked, and never loses the last good state."""
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlm_model.config import ModelConfig
+from dlm_model.errors import CheckpointError
+from dlm_model.tokenizer import Tokenizer
+from dlm_model.training import train as train_module
+from dlm_model.training.examples import ExampleBuilder, HoleNoise
+from dlm_model.training.held_out import held_out_batches
+from dlm_model.training.objective import Predictions
+from dlm_model.training.run_state import STATE_FILE, Progress
+from dlm_model.training.train import (
+    DECAY_FILE,
+    METRICS_FILE,
+    Trainer,
+    TrainingDivergedError,
+    TrainingOptions,
+    learning_rate_factor,
+)
+from dlm_model.training.windows import Batch, ExampleSource
+from dlm_model.transformer import Transformer
+from dlm_model.weights import load_transformer
+
+TEXTS = [
+    f"def {name}(self, value):\n    for item in self.{name}s:\n        yield item + value\n    return None\n" * 3
+    for name in ("area", "side", "angle")
+]
+OPTIONS = TrainingOptions(
+    rank=4,
+    alpha=8,
+    learning_rate=1e-2,
+    warmup_steps=2,
+    decay_steps=4,
+    sequences_per_step=4,
+    log_interval=2,
+    measure_interval=1000,
+)
+
+MakeTrainer = Callable[..., Trainer]
+Predict = Callable[[Transformer, Batch], Predictions]
+
+
+@pytest.fixture
+def builder(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> ExampleBuilder:
+    return ExampleBuilder(tiny_tokenizer, tiny_config)
+
+
+@pytest.fixture
+def make_trainer(resizing_folder: Path, tiny_config: ModelConfig, builder: ExampleBuilder) -> MakeTrainer:
+    def make(
+        run: Path, options: TrainingOptions = OPTIONS, held_out: Mapping[str, list[Batch]] | None = None
+    ) -> Trainer:
+        network = load_transformer(resizing_folder, tiny_config, device=torch.device("cpu"), dtype=torch.float32)
+        return Trainer(network, ExampleSource(TEXTS, builder), run, options, held_out)
+
+    return make
+
+
+def test_the_loss_falls(tmp_path: Path, make_trainer: MakeTrainer) -> None:
+    records = list(make_trainer(tmp_path, replace(OPTIONS, max_steps=40, log_interval=10)).run())
+    losses = [record["loss"] for record in records if "loss" in record]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path, make_trainer: MakeTrainer) -> None:
+    options = replace(OPTIONS, max_steps=12)
+    whole = make_trainer(tmp_path / "whole", options)
+    list(whole.run())
+    interrupted = make_trainer(tmp_path / "parts", options)
+    next(itertools.islice(interrupted.run(), 2, None))
+    interrupted.save()
+    resumed = make_trainer(tmp_path / "parts", options)
+    assert resumed.progress.step == 6
+    list(resumed.run())
+    assert resumed.progress == whole.progress
+    for name, weight in whole.weights.items():
+        torch.testing.assert_close(resumed.weights[name], weight, msg=name)
+
+
+def test_a_file_ends_the_run_after_the_decay(tmp_path: Path, make_trainer: MakeTrainer) -> None:
+    run = make_trainer(tmp_path).run()
+    next(run)
+    (tmp_path / DECAY_FILE).touch()
+    list(run)
+    last = json.loads((tmp_path / METRICS_FILE).read_text().splitlines()[-1])
+    assert last["step"] == 3 + OPTIONS.decay_steps
+
+
+def test_the_learning_rate_warms_up_stays_and_falls() -> None:
+    assert [learning_rate_factor(Progress("", step=step), OPTIONS) for step in (0, 1, 5)] == [0.5, 1.0, 1.0]
+    decaying = [Progress("", step=step, decay_start=6) for step in (6, 8, 9)]
+    assert [learning_rate_factor(progress, OPTIONS) for progress in decaying] == [1.0, 0.5, 0.25]
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(
+    tmp_path: Path, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(tmp_path)
+    trainer.save()
+    good = (tmp_path / STATE_FILE).read_bytes()
+    monkeypatch.setattr(train_module, "predict", _predict_nan(train_module.predict))
+    with pytest.raises(TrainingDivergedError, match="at step 0"):
+        list(trainer.run())
+    assert (tmp_path / STATE_FILE).read_bytes() == good
+
+
+def test_a_full_disk_leaves_the_last_state(
+    tmp_path: Path, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(tmp_path)
+    trainer.save()
+    good = (tmp_path / STATE_FILE).read_bytes()
+    monkeypatch.setattr("dlm_model.training.run_state.save_file", _write_half)
+    with pytest.raises(OSError, match="No space left"):
+        trainer.save()
+    assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
+    assert (tmp_path / STATE_FILE).read_bytes() == good
+
+
+def test_the_state_of_a_run_with_other_settings_is_refused(tmp_path: Path, make_trainer: MakeTrainer) -> None:
+    make_trainer(tmp_path).save()
+    with pytest.raises(CheckpointError, match="another run"):
+        make_trainer(tmp_path, replace(OPTIONS, rank=2))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a state", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_a_damaged_state_is_refused(tmp_path: Path, make_trainer: MakeTrainer, content: bytes) -> None:
+    (tmp_path / STATE_FILE).write_bytes(content)
+    with pytest.raises(CheckpointError, match="not the state of a training run"):
+        make_trainer(tmp_path)
+
+
+def test_an_empty_corpus_is_refused(builder: ExampleBuilder) -> None:
+    with pytest.raises(ValueError, match="corpus is empty"):
+        ExampleSource([], builder)
+
+
+def test_held_out_measurements_are_logged(tmp_path: Path, make_trainer: MakeTrainer, builder: ExampleBuilder) -> None:
+    batches = {"first_step": held_out_batches(TEXTS, builder, HoleNoise(1.0, "exact"), 4)}
+    *_, last = make_trainer(tmp_path, replace(OPTIONS, max_steps=4), held_out=batches).run()
+    assert last["first_step/nll"] > 0
+    assert 0 <= last["first_step/accuracy"] <= 1
+    assert json.loads((tmp_path / METRICS_FILE).read_text().splitlines()[-1]) == last
+
+
+def _predict_nan(predict: Predict) -> Predict:
+    def predict_nan(network: Transformer, batch: Batch) -> Predictions:
+        predictions = predict(network, batch)
+        return replace(predictions, logits=predictions.logits * torch.nan)
+
+    return predict_nan
+
+
+def _write_half(_tensors: dict[str, torch.Tensor], path: Path, **_options: object) -> None:
+    path.write_bytes(b"half of it")
+    raise OSError(28, "No space left on device")
