@@ -57,6 +57,11 @@ class DocumentStore:
         """Forget a document; one that is not open is no error."""
         self._documents.pop(uri, None)
 
+    def is_current(self, snapshot: Snapshot) -> bool:
+        """Whether the document is still open and was not edited since."""
+        document = self._documents.get(snapshot.uri)
+        return isinstance(document, Document) and document.snapshot().version == snapshot.version
+
     def snapshot(self, uri: str) -> Snapshot:
         """The document as it stands.
 

@@ -22,16 +22,14 @@ from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
 from dlm_lsp.errors import DlmLspError
 from dlm_lsp.handlers import configuration, document_sync, infill_range, inline_completion, lifecycle
 from dlm_lsp.messages import INFILL_RANGE
-from dlm_lsp.options import ClientOptions, Settings
+from dlm_lsp.options import ClientOptions
 from dlm_lsp.process import claim_standard_streams, exit_with
-from dlm_lsp.session import DlmLanguageServer
+from dlm_lsp.session import DlmLanguageServer, LoadEngine
 from dlm_model.errors import ModelError
-from dlm_model.request import InfillEngine
 
 if TYPE_CHECKING:
     from pygls.io_ import AsyncReader, AsyncWriter, Writer
 
-LoadEngine = Callable[[Settings], InfillEngine]
 Handler = Callable[[DlmLanguageServer, Any], Any]
 
 _SECONDS_TO_END_A_STEP = 1.0

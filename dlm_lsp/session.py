@@ -25,6 +25,7 @@ from dlm_model.request import InfillEngine
 
 logger = logging.getLogger(__name__)
 
+LoadEngine = Callable[[Settings], InfillEngine]
 OptionSource = Literal["user", "project", "initialization", "configuration", "flags"]
 _PRECEDENCE: tuple[OptionSource, ...] = ("user", "project", "initialization", "configuration", "flags")
 
@@ -56,7 +57,7 @@ class DlmLanguageServer(LanguageServer):
 
     def __init__(
         self,
-        load_engine: Callable[[Settings], InfillEngine],
+        load_engine: LoadEngine,
         flags: ClientOptions,
         *,
         exits_with_client: bool,

@@ -52,6 +52,9 @@ class _Job(Generic[Result]):
     future: asyncio.Future[Result]
     cancel: CancelToken = field(default_factory=CancelToken)
 
+    def is_wanted(self) -> bool:
+        return not self.cancel.is_cancelled
+
 
 class Worker:
     """Runs jobs one at a time. Its public methods are for the event loop's thread, `join` for any."""
@@ -142,10 +145,13 @@ class Worker:
             order()
 
     def _run(self, job: _Job[Any]) -> None:
-        if job.cancel.is_cancelled:
+        if not job.is_wanted():
             return
         try:
-            result = job.task(self._ready_engine(), job.cancel)
+            engine = self._ready_engine()
+            if not job.is_wanted():
+                return
+            result = job.task(engine, job.cancel)
         except Exception as error:  # noqa: BLE001 - whatever it is, the job's future carries it to the event loop
             self._post(_settle, job.future, None, error)
         else:

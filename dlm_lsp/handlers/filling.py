@@ -91,10 +91,14 @@ async def fill(server: DlmLanguageServer, order: FillOrder) -> Filled:
     future = server.worker.submit((order.purpose, order.snapshot.uri), task)
     server.show_status("busy", "denoising")
     try:
-        return await future
+        filled = await future
     finally:
         if feed:
             feed.close()
+    if not server.documents.is_current(order.snapshot):
+        # An edit that was handled between the job's end and here found nothing left to cancel.
+        raise asyncio.CancelledError
+    return filled
 
 
 def cancel_fills(server: DlmLanguageServer, uri: str, purposes: tuple[Purpose, ...] = _PURPOSES) -> None:

@@ -87,11 +87,16 @@ def test_lone_surrogates_are_replaced_one_for_one() -> None:
     assert store.snapshot(URI).text == "a\ufffdb\ufffd"
 
 
-def test_a_snapshot_is_not_changed_by_later_edits() -> None:
+def test_a_snapshot_is_not_changed_by_later_edits_but_known_to_be_old() -> None:
     store = _store("old")
     before = store.snapshot(URI)
+    assert store.is_current(before)
     _change(store, types.TextDocumentContentChangeWholeDocument("new"))
     assert before.text == "old"
+    assert not store.is_current(before)
+    after = store.snapshot(URI)
+    store.close(URI)
+    assert not store.is_current(after)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """The thread that owns the engine: latest wins, cancelling within one step, loading once."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
 
 from dlm_lsp.errors import ModelUnavailableError
-from dlm_lsp.worker import MAX_LIVE_JOBS, Task, Worker
+from dlm_lsp.worker import MAX_LIVE_JOBS, Worker
 from dlm_model.errors import CheckpointError
 from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
@@ -173,10 +174,18 @@ async def test_a_failed_load_is_not_repeated_until_reload(
 
 
 async def test_a_job_cancelled_while_the_engine_loads_never_begins(make_worker: MakeWorker) -> None:
+    loading, may_load = threading.Event(), threading.Event()
     engine = ScriptedEngine("x = 1")
-    worker = make_worker(lambda: engine)
-    task: Task[str] = _denoise
-    job = worker.submit("a", task)
+
+    def load() -> InfillEngine:
+        loading.set()
+        assert may_load.wait(10)
+        return engine
+
+    worker = make_worker(load)
+    job = worker.submit("a", _denoise)
+    assert await asyncio.to_thread(loading.wait, 10)
     job.cancel()
+    may_load.set()
     await worker.submit("b", lambda _engine, _cancel: None)
     assert engine.requests == []
