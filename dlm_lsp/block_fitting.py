@@ -3,7 +3,7 @@
 Joins what `reindent` and `repairs` know about lines to what `placement` knows about the hole.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from dlm_lsp.documents import Snapshot
@@ -71,7 +71,7 @@ class BlockFitter:
         """The lines trimmed, except where a string goes on."""
         block = Block.of(self.snapshot.language, lines)
         trimmed = [line if number + 1 in block.literal_lines else line.rstrip() for number, line in enumerate(lines)]
-        return Block(block.language, tuple(trimmed), block.literal_lines, block.statement_lines)
+        return replace(block, lines=tuple(trimmed))
 
     @cached_property
     def _depth_below(self) -> int:

@@ -13,9 +13,11 @@ from dlm_lsp.languages import Language
 
 STYLE_WINDOW = 100  # lines on each side that tell the style: files may mix, and nearby lines matter most
 STATEMENT_WINDOW = 60  # lines that one statement is believed to span at most
-DEFAULT_TAB_WIDTH = 4  # columns of a tab in a document that is indented with tabs, when lines mix both
+DEFAULT_TAB_WIDTH = 4  # columns of a tab where a line mixes tabs and spaces, or the model writes one into spaces
+MIXED_TAB_WIDTH = 8  # columns of a tab where a document writes shallow lines with spaces and deep ones with tabs
 
 
+_NOT_LINE_BREAK = re.compile(r"[^\n]")
 _INDENTATIONS = re.compile(r"(?:^|(?<=[\r\n]))([ \t]+|(?=[^\r\n]))")
 
 
@@ -25,24 +27,30 @@ class IndentStyle:
 
     Attributes:
         unit: A tab, or some spaces.
+        tab_width: Columns of a tab.
     """
 
     unit: str
+    tab_width: int = DEFAULT_TAB_WIDTH
 
     @property
     def width(self) -> int:
         """Columns of one level."""
-        return DEFAULT_TAB_WIDTH if self.unit == "\t" else len(self.unit)
+        return self.columns(self.unit)
+
+    @property
+    def _writes_tabs(self) -> bool:
+        return self.unit == "\t" or self.tab_width == MIXED_TAB_WIDTH
 
     def columns(self, whitespace: str) -> int:
-        """How deep some leading whitespace is; a tab is one level."""
-        return sum(self.width if character == "\t" else 1 for character in whitespace)
+        """How deep some leading whitespace is."""
+        return sum(self.tab_width if character == "\t" else 1 for character in whitespace)
 
     def whitespace(self, columns: int) -> str:
         """Leading whitespace of a depth, written as the document writes it."""
-        if self.unit != "\t":
+        if not self._writes_tabs:
             return " " * columns
-        return "\t" * (columns // self.width) + " " * (columns % self.width)
+        return "\t" * (columns // self.tab_width) + " " * (columns % self.tab_width)
 
 
 def indentation(line: str) -> str:
@@ -56,16 +64,24 @@ def indent_style(snapshot: Snapshot, line: int) -> IndentStyle:
     first, last = max(line - STYLE_WINDOW, 0), min(line + STYLE_WINDOW, lines.num_lines - 1)
     depths = _INDENTATIONS.findall(snapshot.text, lines.line_start(first), lines.line_end(last))
     tabs = sum(depth.startswith("\t") for depth in depths)
-    if tabs * 2 > sum(bool(depth) for depth in depths):
+    spaces = [len(depth) for depth in depths if depth.startswith("  ")]
+    if tabs > len(spaces):
         return IndentStyle("\t")
-    steps = Counter(len(below) - len(above) for above, below in pairwise(depths))
+    tab_width = MIXED_TAB_WIDTH if tabs and max(spaces) < MIXED_TAB_WIDTH else DEFAULT_TAB_WIDTH
+    columns = [len(depth.expandtabs(tab_width)) for depth in depths]
+    steps = Counter(below - above for above, below in pairwise(columns))
     unit = max((2, 3, 4, 8), key=lambda step: steps[step])
-    return IndentStyle(" " * unit if steps[unit] else snapshot.language.indent)
+    return IndentStyle(" " * unit if steps[unit] else snapshot.language.indent, tab_width)
 
 
 def masked(language: Language, text: str) -> str:
-    """The text with every comment and string blanked out, each character by a space; line breaks stay."""
-    return language.literal.sub(lambda match: "".join(c if c == "\n" else " " for c in match.group()), text)
+    """The text with comments as spaces and strings as underscores, every offset and line break unchanged."""
+
+    def mask(match: re.Match[str]) -> str:
+        is_comment = language.comment_start.match(match.group()) is not None
+        return _NOT_LINE_BREAK.sub(" " if is_comment else "_", match.group())
+
+    return language.literal.sub(mask, text)
 
 
 def opens_block(language: Language, line: str) -> bool:
@@ -96,7 +112,8 @@ def blank_line_indentation(snapshot: Snapshot, line: int, typed: str) -> str:
     deepest, style = block_indentation(snapshot, line), indent_style(snapshot, line)
     above = line_above(snapshot, line)
     if above is not None and opens_block(snapshot.language, snapshot.lines.line_text(above)):
-        return max(typed, deepest, key=style.columns)
+        opener = indentation(snapshot.lines.line_text(_statement_line(snapshot, above)))
+        return typed if style.columns(typed) > style.columns(opener) else deepest
     return typed or min(deepest, _indentation_below(snapshot, line, style), key=style.columns)
 
 

@@ -13,7 +13,9 @@ from dlm_lsp.languages import Language
 
 _ENDS_BLOCK = re.compile(r"(?:return|raise|break|continue)\b")
 _BEGINS_DEFINITION = re.compile(r"@|(?:async\s+)?def\b|class\b|if __name__\b")
-_CONTINUES_LINE_ABOVE = re.compile(r"[.?:&|+\-*/%<>=,)\]}]")
+_COMPLETE_OR_OPENING = (";", "}", "{", "(", "[")
+_PREPROCESSOR = re.compile(r"#\s*(?:if|ifdef|ifndef|elif|else|endif|define|undef|include|pragma|error)\b")
+_LEADING_CLOSERS = re.compile(r"[)\]}\s]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,31 +25,33 @@ class Block:
     Attributes:
         language: What they are written in.
         lines: The first begins with its text; all others with their indentation.
-        literal_lines: Lines that begin inside a string, whose indentation is content.
-        statement_lines: Lines after the first that begin a statement: none of the above, no comment, no continuation.
+        code: The same lines with comments and strings masked.
+        literal_lines: Lines whose indentation is content: those that begin inside a string, and the preprocessor's.
+        statement_lines: Lines after the first that stand at a statement's own depth. Where indentation makes blocks,
+            every line that begins a statement; elsewhere the lines outside all brackets, closing ones included.
     """
 
     language: Language
     lines: tuple[str, ...]
+    code: tuple[str, ...]
     literal_lines: frozenset[int]
     statement_lines: tuple[int, ...]
 
     @classmethod
     def of(cls, language: Language, lines: list[str]) -> "Block":
         """Tell the lines apart."""
-        literal_lines = _literal_lines(language, "\n".join(lines))
-        code = masked(language, "\n".join(lines)).split("\n")
-        brackets = re.compile(r"[(\[{]|([)\]}])" if language.is_indented else r"[(\[]|([)\]])")
-        statement_lines, depth = [], 0
-        for number, line in enumerate(code):
-            is_continued = number > 0 and code[number - 1].rstrip().endswith("\\")
-            text = lines[number].lstrip()
-            is_comment = not line.strip() and language.comment_start.match(text) is not None
-            is_code = bool(text) and not is_comment and not text.startswith("}")
-            if number and is_code and depth <= 0 and number not in literal_lines and not is_continued:
-                statement_lines.append(number)
-            depth += sum(-1 if match.group(1) else 1 for match in brackets.finditer(line))
-        return cls(language, tuple(lines), literal_lines, tuple(statement_lines))
+        text = "\n".join(lines)
+        code = masked(language, text).split("\n")
+        literal_lines = _literal_lines(language, text)
+        if not language.is_indented:
+            literal_lines |= {number for number, line in enumerate(code) if _PREPROCESSOR.match(line.lstrip())}
+        outside = _lines_outside_brackets(code, ignores_leading_closers=not language.is_indented)
+        statement_lines = [number for number in outside if number and number not in literal_lines]
+        return cls(language, tuple(lines), tuple(code), literal_lines, tuple(statement_lines))
+
+    def depths(self, style: IndentStyle) -> list[int]:
+        """Columns of the statement lines."""
+        return [style.columns(indentation(self.lines[number])) for number in self.statement_lines]
 
 
 def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int | None, floor: int) -> list[str]:
@@ -75,26 +79,34 @@ def _shift(block: Block, style: IndentStyle, target: int, first_depth: int | Non
     """Columns to add to every line but the first, which is at `target`."""
     if first_depth:
         return target - first_depth
+    if not block.language.is_indented:
+        return _shift_in_braces(block, style, target)
     if not block.statement_lines:
         return 0
-    depths = [style.columns(indentation(block.lines[number])) for number in block.statement_lines]
+    depths = block.depths(style)
     below, lowest = depths[0], min(depths)
-    line_below = block.lines[block.statement_lines[0]].lstrip()
-    is_continuation = not block.language.is_indented and bool(_CONTINUES_LINE_ABOVE.match(line_below))
     first_statement = "\n".join(block.lines[: block.statement_lines[0]])
-    if opens_block(block.language, first_statement) and not is_continuation:
+    if opens_block(block.language, first_statement):
         if below <= target:
             return target + style.width - below
         return target - lowest if target < lowest < below else 0
-    if below > target:
-        return 0 if is_continuation else target - below
-    return target - below if below < floor and not _leaves_block(block, first_statement, below) else 0
+    leaves_block = below < target and (below >= floor or _leaves_block(block, first_statement, below))
+    return 0 if leaves_block else target - below
+
+
+def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
+    """Likewise, where depth is only for the eye: what the model did stays unless it cannot be meant."""
+    if not block.statement_lines:
+        inner = [style.columns(indentation(line)) for line in block.lines[1:] if line.strip()]
+        is_open = block.code[0].rstrip().endswith(("{", "(", "["))
+        return target + style.width - inner[0] if is_open and inner and inner[0] <= target else 0
+    lowest = min(block.depths(style))
+    is_continued = not block.code[0].rstrip().endswith(_COMPLETE_OR_OPENING)
+    return 0 if lowest > target and is_continued else target - lowest
 
 
 def _leaves_block(block: Block, first_statement: str, depth_below: int) -> bool:
     """Whether a second statement left of the first has left the block, rather than being written from column 0."""
-    if not block.language.is_indented:
-        return False
     line_below = block.lines[block.statement_lines[0]]
     return depth_below > 0 or bool(_ENDS_BLOCK.match(first_statement.lstrip()) or _BEGINS_DEFINITION.match(line_below))
 
@@ -121,6 +133,21 @@ def is_sound(block: Block, style: IndentStyle, depth: int, depth_below: int) -> 
             if levels[-1] != below:
                 return False
     return True
+
+
+def _lines_outside_brackets(code: list[str], *, ignores_leading_closers: bool) -> list[int]:
+    """Lines with code that no bracket holds open, up to a bracket that closes more than was opened."""
+    outside, depth = [], 0
+    for number, line in enumerate(code):
+        closers = _LEADING_CLOSERS.match(line) if ignores_leading_closers else None
+        is_inside = depth - (len(re.sub(r"\s", "", closers.group())) if closers else 0) > 0
+        is_continued = number > 0 and code[number - 1].rstrip().endswith("\\")
+        depth += sum(line.count(opener) for opener in "([{") - sum(line.count(closer) for closer in ")]}")
+        if depth < 0:
+            break
+        if line.strip() and not is_inside and not is_continued:
+            outside.append(number)
+    return outside
 
 
 def _literal_lines(language: Language, text: str) -> frozenset[int]:

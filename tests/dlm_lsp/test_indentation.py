@@ -20,6 +20,7 @@ def snapshot_of(language_id: str, text: str) -> Snapshot:
         ("python", "if a:\n  b\n", "  "),
         ("python", "class A:\r\n\tdef f(self):\r\n\t\tpass\r\n", "\t"),
         ("python", "if a:\r   b\r", "   "),
+        ("c", "int f()\n{\n  if (a)\n    {\n      b();\n\tc();\n    }\n}\n", "  "),
         ("python", "def f():\n    a(b,\n      c)\n    if d:\n        e\n", "    "),
     ],
 )
@@ -30,7 +31,8 @@ def test_style(language_id: str, text: str, unit: str) -> None:
 def test_depths_are_written_as_the_document_writes_them() -> None:
     assert IndentStyle("\t").whitespace(10) == "\t\t  "
     assert IndentStyle("  ").whitespace(10) == " " * 10
-    assert IndentStyle("  ").columns("\t ") == 3
+    assert IndentStyle("  ").columns("\t ") == 5
+    assert IndentStyle("  ", tab_width=8).whitespace(10) == "\t  "
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_opens_block(language_id: str, line: str, expected: bool) -> None:
 
 def test_masked_keeps_every_offset() -> None:
     text = 'a = "{" # }\n"""\n}"""'
-    assert masked(language_for(None, "python"), text) == "a =        \n   \n    "
+    assert masked(language_for(None, "python"), text) == "a = ___    \n___\n____"
 
 
 @pytest.mark.parametrize(
