@@ -14,7 +14,6 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -45,12 +44,24 @@ class LoadListener(Protocol):
         """There is no engine until `Worker.reload`; every job raises ModelUnavailableError with this sentence."""
 
 
-@dataclass(eq=False, slots=True)
+class _JobFuture(asyncio.Future[Result]):
+    """Sets the job's token in the moment of being cancelled; a callback would do so one turn of the loop later."""
+
+    def __init__(self, cancel_token: CancelToken) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self._cancel_token = cancel_token
+
+    def cancel(self, msg: str | None = None) -> bool:
+        self._cancel_token.cancel()
+        return super().cancel(msg)
+
+
 class _Job(Generic[Result]):
-    key: object
-    task: Task[Result]
-    future: asyncio.Future[Result]
-    cancel: CancelToken = field(default_factory=CancelToken)
+    def __init__(self, key: object, task: Task[Result]) -> None:
+        self.key = key
+        self.task = task
+        self.cancel = CancelToken()
+        self.future: asyncio.Future[Result] = _JobFuture(self.cancel)
 
     def is_wanted(self) -> bool:
         return not self.cancel.is_cancelled
@@ -89,7 +100,7 @@ class Worker:
         self.cancel(key)
         while len(self._live) >= MAX_LIVE_JOBS:
             self.cancel(next(iter(self._live)))
-        job = _Job(key, task, asyncio.get_running_loop().create_future())
+        job = _Job(key, task)
         job.future.add_done_callback(lambda _: self._retire(job))
         self._live[key] = job
         self._order(partial(self._run, job))
@@ -135,8 +146,6 @@ class Worker:
         self._orders.put(order)
 
     def _retire(self, job: _Job[Any]) -> None:
-        if job.future.cancelled():
-            job.cancel.cancel()
         if self._live.get(job.key) is job:
             del self._live[job.key]
 
