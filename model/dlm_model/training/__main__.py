@@ -1,18 +1,24 @@
 """`python -m dlm_model.training`: from packages to a checkpoint, one command a stage."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from dlm_model.config import ModelConfig
 from dlm_model.errors import ModelError
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.corpus import build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
+from dlm_model.training.evaluate import measure_lines, measure_noises
 from dlm_model.training.examples import ExampleBuilder
+from dlm_model.training.export import export as write_packed
+from dlm_model.training.export import merge_run
 from dlm_model.training.gguf_import import import_gguf
 from dlm_model.training.held_out import NOISES, held_out_batches
 from dlm_model.training.initialize import initialize as add_tokens
@@ -78,6 +84,35 @@ def train(
     trainer.compile()
     for record in trainer.run():
         console.print("  ".join(f"{key} {value:.4g}" for key, value in record.items()))
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="The checkpoint the run started from.")],
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    folder: Annotated[Path, typer.Argument(help="Where the packed checkpoint goes.")],
+) -> None:
+    """Merge what a run trained and write it as a four-bit checkpoint."""
+    write_packed(merge_run(checkpoint, run, TrainingOptions()), checkpoint, folder)
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(help="The checkpoint folder to measure.")],
+    corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
+    num_sequences: Annotated[int, typer.Option(help="Sequences for each noise.")] = 200,
+    num_lines: Annotated[int, typer.Option(help="Lines for the engine to fill; 0 skips that.")] = 100,
+) -> None:
+    """Measure a checkpoint on the held-out packages; the last line is one JSON object."""
+    texts = TextShard(corpus / f"held_out{SHARD_SUFFIX}")
+    report = {name: asdict(values) for name, values in measure_noises(checkpoint, texts, num_sequences).items()}
+    if num_lines:
+        report["lines"] = asdict(measure_lines(checkpoint, texts, num_lines))
+    table = Table("measurement", "values")
+    for name, values in report.items():
+        table.add_row(name, "  ".join(f"{key} {value:.4g}" for key, value in values.items()))
+    console.print(table)
+    typer.echo(json.dumps(report))
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from dlm_model.config import CONFIG_FILE, ModelConfig, read_config
 from dlm_model.quantization import GROUP_SIZE, quantize
 from dlm_model.tokenizer import TOKENIZER_FILE
 from dlm_model.training.adapters import add_adapters, merge_adapters, trained_state
-from dlm_model.training.initialize import ADDED_TOKENS
+from dlm_model.training.initialize import ADDED_TOKENS, TOKENIZER_CONFIG_FILE
 from dlm_model.training.run_state import STATE_FILE, load_weights
 from dlm_model.training.train import TrainingOptions
 from dlm_model.transformer import Transformer
@@ -54,7 +54,8 @@ def export(network: Transformer, checkpoint: Path, folder: Path) -> None:
     _write_shards(tensors, folder)
     config = read_config(checkpoint) | {"quantization_config": _quantization_config()}
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    shutil.copyfile(checkpoint / TOKENIZER_FILE, folder / TOKENIZER_FILE)
+    for name in (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE):
+        shutil.copyfile(checkpoint / name, folder / name)
 
 
 def split_shards(tensors: Mapping[str, Tensor], max_bytes: int) -> list[dict[str, Tensor]]:

@@ -5,6 +5,7 @@ The rows of the new tokens start at the mean embedding plus a little noise, so t
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -16,6 +17,7 @@ from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import TOKENIZER_FILE
 from dlm_model.weights import WEIGHTS_FILE, read_tensors
 
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 ADDED_TOKENS = ("<|mask|>", "<|expand|>", "<|delete|>")
 _EMBEDDINGS = ("model.embed_tokens.weight", "lm_head.weight")
 _NOISE = 0.02
@@ -49,7 +51,21 @@ def initialize(source: Path, folder: Path, *, bos_token: str = "<|endoftext|>", 
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     tokenizer.save(str(folder / TOKENIZER_FILE))
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    _write_json(folder / CONFIG_FILE, config)
+    _write_json(
+        folder / TOKENIZER_CONFIG_FILE,
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": bos_token,
+            "mask_token": ADDED_TOKENS[0],
+            "model_max_length": config["max_position_embeddings"],
+            "clean_up_tokenization_spaces": False,
+        },
+    )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _read_tokenizer(source: Path) -> Tokenizer:
