@@ -29,11 +29,7 @@ def ghost_item(
     insert_text = text[start : fill.start] + fill.text + text[fill.end : end]
     if not _only_inserts(text[start:cursor], text[cursor:end], insert_text):
         return None
-    return types.InlineCompletionItem(
-        insert_text=insert_text,
-        filter_text=text[start:end],
-        range=range_of(snapshot, start, end, encoding),
-    )
+    return _item(insert_text, range_of(snapshot, start, end, encoding))
 
 
 def ghost_item_for_selection(
@@ -48,9 +44,7 @@ def ghost_item_for_selection(
     """
     if not fill.start == fill.end == selected_end:
         return None
-    return types.InlineCompletionItem(
-        insert_text=selected.text + fill.text, filter_text=selected.text, range=selected.range
-    )
+    return _item(selected.text + fill.text, selected.range)
 
 
 def range_of(snapshot: Snapshot, start: int, end: int, encoding: PositionEncoding) -> types.Range:
@@ -59,6 +53,11 @@ def range_of(snapshot: Snapshot, start: int, end: int, encoding: PositionEncodin
         types.Position(*snapshot.lines.position(start, encoding)),
         types.Position(*snapshot.lines.position(end, encoding)),
     )
+
+
+def _item(insert_text: str, where: types.Range) -> types.InlineCompletionItem:
+    # VS Code hides an item whose filter text adds nothing to what is typed, now or once more of it is typed.
+    return types.InlineCompletionItem(insert_text=insert_text, filter_text=insert_text, range=where)
 
 
 def _only_inserts(before_cursor: str, after_cursor: str, insert_text: str) -> bool:

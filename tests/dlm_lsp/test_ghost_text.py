@@ -61,12 +61,12 @@ def test_an_item_is_always_an_insertion_on_one_line(before: str, after: str, fil
     assert (item.range.start.line, item.range.start.character) == (1, 0)
     assert (item.range.end.line, item.range.end.character) == (1, end)
     assert item.insert_text == before + fill
-    assert item.filter_text == line[:end]
+    assert item.filter_text == item.insert_text
 
 
 def test_a_selected_entry_is_repeated_before_the_fill() -> None:
     where = types.Range(types.Position(0, 4), types.Position(0, 7))
     selected = types.SelectedCompletionInfo(where, "print")
     item = ghost_item_for_selection(Fill("(x)", 9, 9, parse_valid=True), selected, 9)
-    assert item == types.InlineCompletionItem(insert_text="print(x)", filter_text="print", range=where)
+    assert item == types.InlineCompletionItem(insert_text="print(x)", filter_text="print(x)", range=where)
     assert ghost_item_for_selection(Fill("(x)", 9, 11, parse_valid=True), selected, 9) is None

@@ -51,7 +51,7 @@ async def test_a_body_is_filled_from_column_0_of_the_cursors_line(connect: Conne
     editor = await _editor(connect, engine)
     [item] = await editor.complete(1, 4)
     assert item.insert_text == "    pi = 3\n    return pi * r"
-    assert item.filter_text == "    "
+    assert item.filter_text == item.insert_text
     assert item.range == types.Range(types.Position(1, 0), types.Position(1, 4))
     assert engine.requests[0].prefix.endswith("def area(r):\n    ")
     status = await editor.status("normal")
