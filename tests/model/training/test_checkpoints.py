@@ -132,7 +132,7 @@ def test_a_run_is_exported_to_four_bits_and_loads_again(
         tmp_path / "packed", ModelConfig.from_checkpoint(tmp_path / "packed"), device=CPU, dtype=torch.float32
     )
     for name, weight in network.state_dict().items():
-        torch.testing.assert_close(packed.state_dict()[name], weight, rtol=0, atol=0.1, msg=name)
+        assert (packed.state_dict()[name] - weight).norm() < 0.12 * weight.norm(), name
 
 
 def test_exporting_without_a_run_is_one_clear_error(resizing_folder: Path, tmp_path: Path) -> None:
