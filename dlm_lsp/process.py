@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, NoReturn
 
 _POLL_SECONDS = 1.0
 
@@ -55,12 +55,13 @@ def watch_process(pid: int, on_exit: Callable[[], None]) -> None:
 
 def exit_with(pid: int) -> None:
     """End this process when another one ends, whatever it is doing: nobody is left to answer, and memory to free."""
+    watch_process(pid, lambda: end_process(1))
 
-    def leave() -> None:
-        logging.shutdown()
-        os._exit(1)
 
-    watch_process(pid, leave)
+def end_process(exit_code: int) -> NoReturn:
+    """End at once, whatever other threads are in the middle of."""
+    logging.shutdown()
+    os._exit(exit_code)
 
 
 def is_running(pid: int) -> bool:

@@ -7,7 +7,6 @@ hands in, on the worker's thread, after `initialize` was answered.
 import asyncio
 import inspect
 import logging
-import os
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -23,7 +22,7 @@ from dlm_lsp.errors import DlmLspError
 from dlm_lsp.handlers import configuration, document_sync, infill_range, inline_completion, lifecycle
 from dlm_lsp.messages import INFILL_RANGE
 from dlm_lsp.options import ClientOptions
-from dlm_lsp.process import claim_standard_streams, exit_with
+from dlm_lsp.process import claim_standard_streams, end_process, exit_with
 from dlm_lsp.session import DlmLanguageServer, LoadEngine
 from dlm_model.errors import ModelError
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 Handler = Callable[[DlmLanguageServer, Any], Any]
 
 _SECONDS_TO_END_A_STEP = 1.0
+_INTERRUPTED_EXIT_CODE = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +183,15 @@ def _json_rpc_errors() -> Iterator[None]:
 def _run(server: DlmLanguageServer, conversation: Coroutine[Any, Any, None]) -> int:
     # pygls logs whole messages, which hold source code.
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
-    with suppress(SystemExit):  # how pygls ends at `exit`
-        asyncio.run(conversation)
+    try:
+        with suppress(SystemExit):  # how pygls ends at `exit`
+            asyncio.run(conversation)
+    except KeyboardInterrupt:
+        end_process(_INTERRUPTED_EXIT_CODE)  # the thread that waits for input cannot be woken
     exit_code = 0 if server.is_shut_down else 1
     server.worker.stop()
     if not server.worker.join(_SECONDS_TO_END_A_STEP):
-        # Still loading: torch must not run on into the interpreter's own end.
-        logging.shutdown()
-        os._exit(exit_code)
+        end_process(exit_code)  # torch must not run on into the interpreter's own end
     return exit_code
 
 

@@ -82,12 +82,25 @@ async def test_exit_without_shutdown_is_1(start_server: StartServer) -> None:
     assert await _ends_with(editor) == 1
 
 
-async def test_the_end_of_input_without_shutdown_is_1(start_server: StartServer) -> None:
-    editor = await start_server(_QUIET)
+@pytest.mark.parametrize("is_busy", [False, True], ids=["idle", "in a step"])
+async def test_the_end_of_input_without_shutdown_is_1(start_server: StartServer, is_busy: bool) -> None:
+    editor = await start_server(_STUCK_IN_A_STEP)
     await editor.start()
+    editor.open(EMPTY_BODY)
+    request = asyncio.ensure_future(editor.complete(1, 4) if is_busy else asyncio.sleep(0))
+    if is_busy:
+        await editor.status("busy")
     assert editor.process.stdin
     editor.process.stdin.close()
     assert await _ends_with(editor) == 1
+    await asyncio.gather(request, return_exceptions=True)
+
+
+async def test_ctrl_c_ends_it_while_it_waits_for_input(start_server: StartServer) -> None:
+    editor = await start_server(_QUIET)
+    await editor.start()
+    editor.process.send_signal(signal.SIGINT)
+    assert await _ends_with(editor) == 130
 
 
 @pytest.mark.parametrize("load", [_STUCK_LOADING, _STUCK_IN_A_STEP], ids=["loading", "in a step"])
