@@ -12,9 +12,10 @@ import platform
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, median
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -43,38 +44,77 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured."""
+
+    num_cases: int
+    num_steps: int
+    max_prompt_tokens: int
+
+
+FULL = Size(num_cases=12, num_steps=DecodeOptions().num_steps, max_prompt_tokens=1024)
+QUICK = Size(num_cases=2, num_steps=8, max_prompt_tokens=256)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """All cases at one refresh interval; `argmax_agreement` and `identical_texts` are against interval 1."""
+    """All cases at one refresh interval.
+
+    Attributes:
+        argmax_agreement: Share of masked positions whose cached argmax is the exact one, over all steps.
+        identical_texts: Share of cases that end with the text of interval 1, which is exact.
+    """
 
     prompt_refresh_interval: int
     ms_per_step: float
-    tokens_per_second: float
     ms_per_fill: float
+    tokens_per_second: float
     argmax_agreement: float
     identical_texts: float
 
 
-def run(engine: Engine, request: InfillRequest, options: DecodeOptions) -> tuple[Draft, float]:
+class Run(NamedTuple):
     """The last draft, and the milliseconds until it was there."""
+
+    draft: Draft
+    elapsed_ms: float
+
+
+def run(engine: Engine, request: InfillRequest, options: DecodeOptions) -> Run:
     start = time.perf_counter()
     *_, last = engine.infill(request, options, CancelToken())
-    return last, (time.perf_counter() - start) * 1000
+    return Run(last, (time.perf_counter() - start) * 1000)
 
 
-def measure_interval(engine: Engine, cases: list[Case], interval: int, exact_texts: list[str]) -> Row:
-    options = replace(DecodeOptions(), prompt_refresh_interval=interval)
-    with compared_with_exact() as agreement:
-        texts = [run(engine, case.request, options)[0].text for case in cases]
-    runs = [run(engine, case.request, options) for case in cases]
+def measure_intervals(engine: Engine, cases: list[Case], size: Size) -> list[Row]:
+    """Time every case at every interval, one after the other, so that a slow minute hits all intervals alike."""
+    options = [DecodeOptions(num_steps=size.num_steps, prompt_refresh_interval=interval) for interval in INTERVALS]
+    runs = [[run(engine, case.request, each) for each in options] for case in cases]
+    exact_texts = [of_case[0].draft.text for of_case in runs]
+    return [
+        make_row(each, list(of_interval), exact_texts, agreement_with_exact(engine, cases, each))
+        for each, of_interval in zip(options, zip(*runs, strict=True), strict=True)
+    ]
+
+
+def make_row(options: DecodeOptions, runs: list[Run], exact_texts: list[str], argmax_agreement: float) -> Row:
     total_ms = sum(elapsed for _, elapsed in runs)
     return Row(
-        prompt_refresh_interval=interval,
+        prompt_refresh_interval=options.prompt_refresh_interval,
         ms_per_step=median(elapsed / max(draft.step, 1) for draft, elapsed in runs),
-        tokens_per_second=sum(draft.num_tokens for draft, _ in runs) * 1000 / total_ms,
         ms_per_fill=median(elapsed for _, elapsed in runs),
-        argmax_agreement=agreement.share,
-        identical_texts=mean(text == exact for text, exact in zip(texts, exact_texts, strict=True)),
+        tokens_per_second=sum(draft.num_tokens for draft, _ in runs) * 1000 / total_ms,
+        argmax_agreement=argmax_agreement,
+        identical_texts=mean(draft.text == exact for (draft, _), exact in zip(runs, exact_texts, strict=True)),
     )
+
+
+def agreement_with_exact(engine: Engine, cases: list[Case], options: DecodeOptions) -> float:
+    """Go each way once more, with the exact prediction beside every step of it."""
+    with compared_with_exact() as agreement:
+        for case in cases:
+            run(engine, case.request, options)
+    return agreement.share
 
 
 def measure_start(request: InfillRequest, model: str | None, device: str) -> dict[str, float]:
@@ -112,22 +152,22 @@ def hardware(engine: Engine) -> dict[str, object]:
     }
 
 
-def print_tables(rows: list[Row], start: dict[str, float], machine: dict[str, object], cases: list[Case]) -> None:
+def print_tables(rows: list[Row], start: dict[str, float], machine: dict[str, object], size: Size) -> None:
     console = Console(width=110)
-    console.print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    console.print(", ".join(f"{name} {value}" for name, value in (machine | asdict(size)).items()))
     console.print(
         f"process start to first draft {start['seconds_to_first_draft']:.1f} s, "
         f"peak memory {start['peak_memory_mib']:.0f} MiB"
     )
-    table = Table("refresh interval", "ms/step", "tokens/s", "ms/fill", "argmax agreement", "identical text")
+    table = Table("refresh interval", "ms/step", "ms/fill", "tokens/s", "argmax agreement", "identical text")
     for row in rows:
         table.add_row(
             str(row.prompt_refresh_interval),
             f"{row.ms_per_step:.1f}",
-            f"{row.tokens_per_second:.1f}",
             f"{row.ms_per_fill:.0f}",
+            f"{row.tokens_per_second:.1f}",
             f"{row.argmax_agreement:.2%}",
-            f"{row.identical_texts:.0%} of {len(cases)}",
+            f"{row.identical_texts:.0%} of {size.num_cases}",
         )
     console.print(table)
 
@@ -140,16 +180,15 @@ def main() -> None:
     arguments = parser.parse_args()
 
     engine = load_engine(arguments.model, arguments.device)
-    num_cases, max_prompt_tokens = (3, 256) if arguments.quick else (12, 1024)
-    cases = make_cases(engine, num_cases, max_prompt_tokens=max_prompt_tokens)
+    size = QUICK if arguments.quick else FULL
+    cases = make_cases(engine, size.num_cases, max_prompt_tokens=size.max_prompt_tokens)
     start = measure_start(cases[0].request, arguments.model, arguments.device)
-    # Also warms up: the first forward pays for the memory map and for threads.
-    exact = replace(DecodeOptions(), prompt_refresh_interval=1)
-    exact_texts = [run(engine, case.request, exact)[0].text for case in cases]
-    rows = [measure_interval(engine, cases, interval, exact_texts) for interval in INTERVALS]
+    # The first forward pays for the memory map and for starting threads.
+    run(engine, cases[0].request, DecodeOptions(num_steps=1))
+    rows = measure_intervals(engine, cases, size)
     machine = hardware(engine)
-    print_tables(rows, start, machine, cases)
-    print(json.dumps({**machine, **start, "num_cases": len(cases), "rows": [asdict(row) for row in rows]}))
+    print_tables(rows, start, machine, size)
+    print(json.dumps(machine | asdict(size) | start | {"rows": [asdict(row) for row in rows]}))
 
 
 if __name__ == "__main__":
