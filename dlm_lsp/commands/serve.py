@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlm_lsp.errors import UsageError
 from dlm_lsp.options import ClientOptions, Settings
-from dlm_lsp.server import serve_stdio, serve_tcp
+from dlm_lsp.serving import serve_stdio, serve_tcp
 from dlm_model.request import InfillEngine
 
 logger = logging.getLogger(__name__)

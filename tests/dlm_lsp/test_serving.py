@@ -21,7 +21,7 @@ StartServer = Callable[[str], Awaitable[EditorClient]]
 EMPTY_BODY = "def f():\n    \n"
 _SERVE = """
 import os, subprocess, sys, threading
-from dlm_lsp.server import serve_stdio
+from dlm_lsp.serving import serve_stdio
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 {load}
 sys.exit(serve_stdio(load))
