@@ -1,0 +1,70 @@
+"""Edits over the protocol: what the engine is asked is what the editor shows."""
+
+import asyncio
+
+import pytest
+from lsprotocol import types
+from pygls.exceptions import JsonRpcRequestCancelled
+
+from tests.dlm_lsp.handlers.conftest import Connect
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+from tests.editor_client import EditorClient
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine("1")
+
+
+async def _editor(connect: Connect, engine: ScriptedEngine) -> EditorClient:
+    editor = connect(lambda _settings: engine)
+    await editor.start()
+    return editor
+
+
+def _insertion(line: int, character: int, text: str) -> types.TextDocumentContentChangePartial:
+    at = types.Position(line, character)
+    return types.TextDocumentContentChangePartial(types.Range(at, at), text)
+
+
+async def test_typing_behind_an_emoji_in_a_crlf_file(connect: Connect, engine: ScriptedEngine) -> None:
+    editor = await _editor(connect, engine)
+    editor.open("a = '😀'\r\nb = '\u2028😀'; c\r\n")
+    for version, typed in enumerate(" = ", start=2):
+        editor.change(_insertion(1, 10 + version, typed), version=version)
+    await editor.complete(1, 15)
+    assert engine.requests[0].prefix == "a = '😀'\nb = '\u2028😀'; c = "
+    assert engine.requests[0].suffix == "\n"
+
+
+async def test_opening_again_replaces_the_text_and_stops_what_ran_for_it(connect: Connect) -> None:
+    engine = ScriptedEngine("1", num_steps=50, is_gated=True)
+    editor = await _editor(connect, engine)
+    editor.open("a = \n")
+    request = asyncio.ensure_future(editor.complete(0, 4))
+    await asyncio.to_thread(engine.wait_for_step)
+    editor.open("bc = \n", version=1)
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    engine.allow(100)
+    await editor.complete(0, 5)
+    assert engine.requests[1].prefix == "bc = "
+
+
+async def test_a_version_that_does_not_grow_is_logged_and_applied(
+    connect: Connect, engine: ScriptedEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    editor = await _editor(connect, engine)
+    editor.open("a\n", version=5)
+    editor.change(_insertion(0, 1, " = "), version=5)
+    await editor.complete(0, 4)
+    assert engine.requests[0].prefix == "a = "
+    assert "version 5 came after 5" in caplog.text
+
+
+async def test_changing_or_closing_what_is_not_open_is_no_error(connect: Connect, engine: ScriptedEngine) -> None:
+    editor = await _editor(connect, engine)
+    editor.change(_insertion(0, 0, "x"))
+    editor.close()
+    assert await editor.complete(0, 0) == []
+    assert all(status.state != "warning" for status in editor.statuses)
