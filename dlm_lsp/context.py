@@ -24,6 +24,7 @@ from dlm_model.request import InfillRequest
 
 # What is left of the hole says more about it than what is right of it; the other side inherits what one leaves over.
 PREFIX_SHARE = 0.75
+NOTES_SHARE = 0.5  # of both sides: a docstring of three pages must not crowd out the code it is about
 IMPORTS_SHARE = 0.25  # of the prefix: names in reach matter, but less than the code beside the hole
 
 # A canvas too short grows at some cost, one too long is deleted from at less: the 75th percentile of the lengths of
@@ -107,8 +108,11 @@ def _trimmed(snapshot: Snapshot, hole: Hole, budget: _Budget) -> tuple[str, str]
 
     prefix = _KeptLines(snapshot, budget)
     scope = enclosing_scope(snapshot, hole)
-    for line in scope.header_lines:
+    for line in scope.signature_lines:
         prefix.keep(line)
+    reserve_beside_notes = budget.left - round(budget.left * NOTES_SHARE)
+    for line in scope.note_lines:
+        prefix.keep(line, reserve=reserve_beside_notes)
     reserve = round(budget.left * (1 - PREFIX_SHARE))
     for_imports = round((budget.left - reserve) * IMPORTS_SHARE)
     reached = prefix.keep_upwards(hole_line, scope.first_line, reserve=reserve)

@@ -61,6 +61,38 @@ class SourceText:
         return self.encoded.count(b"\n", 0, byte), byte - self.encoded.rfind(b"\n", 0, byte) - 1
 
 
+class LazyTree:
+    """A syntax tree that is parsed when it is first looked at, so that a hundred edits in a row cost one parse."""
+
+    def __init__(self, language: Language, source: SourceText, outdated: tree_sitter.Tree | None = None) -> None:
+        """Parse nothing yet.
+
+        Args:
+            language: The grammar.
+            source: What the tree will be of.
+            outdated: A tree of an older text that was told every edit since; only what they touched is parsed again.
+        """
+        self._language = language
+        self._source = source
+        self._outdated = outdated
+        self._current: tree_sitter.Tree | None = None
+
+    def parse(self) -> tree_sitter.Tree:
+        """The tree of the source; parsed by the first call, remembered for the others."""
+        if self._current is None:
+            self._current = self._language.parse(self._source.encoded, self._outdated)
+        return self._current
+
+    def replaced(self, start: int, old_end: int, new_end: int, after: SourceText) -> "LazyTree":
+        """The tree after the bytes `[start, old_end)` became `[start, new_end)` of another source."""
+        newest = self._current or self._outdated
+        if newest is not None:
+            newest = newest.copy()
+            points = self._source.point(start), self._source.point(old_end), after.point(new_end)
+            newest.edit(start, old_end, new_end, *points)
+        return LazyTree(self._language, after, newest)
+
+
 @dataclass(frozen=True, eq=False)
 class Snapshot(SourceText):
     """One version of a document, immutable: safe to hand to another thread.
@@ -70,24 +102,27 @@ class Snapshot(SourceText):
         language: How it is parsed.
         text: The whole text, line breaks as they are in the file.
         version: The client's count of edits; None outside an editor.
-        tree: The syntax tree, in byte offsets of `encoded`.
+        lines: Where the lines begin.
+        lazy_tree: The syntax tree, in byte offsets of `encoded`.
     """
 
     uri: str
     language: Language
     version: int | None
-    tree: tree_sitter.Tree
+    lines: LineIndex
+    lazy_tree: LazyTree
 
     @classmethod
     def parse(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
-        """A snapshot of a text that was not parsed before."""
-        tree = language.parse(SourceText(text).encoded)
-        return cls(text=text, uri=uri, language=language, version=version, tree=tree)
+        """A snapshot of a text that was not parsed before; parsed at once."""
+        tree = LazyTree(language, SourceText(text))
+        tree.parse()
+        return cls(text, uri, language, version, LineIndex(text), tree)
 
-    @cached_property
-    def lines(self) -> LineIndex:
-        """Where the lines begin."""
-        return LineIndex(self.text)
+    @property
+    def tree(self) -> tree_sitter.Tree:
+        """The syntax tree."""
+        return self.lazy_tree.parse()
 
     @cached_property
     def line_ending(self) -> LineEnding:
@@ -113,17 +148,9 @@ class Snapshot(SourceText):
         after = SourceText(self.text[:start] + new_text + self.text[end:])
         start_byte, old_end_byte = self.to_byte(start), self.to_byte(end)
         new_end_byte = len(after.encoded) - (len(self.encoded) - old_end_byte)
-        old_tree = self.tree.copy()
-        old_tree.edit(
-            start_byte=start_byte,
-            old_end_byte=old_end_byte,
-            new_end_byte=new_end_byte,
-            start_point=self.point(start_byte),
-            old_end_point=self.point(old_end_byte),
-            new_end_point=after.point(new_end_byte),
-        )
-        tree = self.language.parse(after.encoded, old_tree)
-        return type(self)(text=after.text, uri=self.uri, language=self.language, version=version, tree=tree)
+        tree = self.lazy_tree.replaced(start_byte, old_end_byte, new_end_byte, after)
+        lines = self.lines.replaced(start, end, new_text)
+        return type(self)(after.text, self.uri, self.language, version, lines, tree)
 
 
 class Document:

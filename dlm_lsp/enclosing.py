@@ -16,22 +16,21 @@ MAX_NOTE_LINES = 40  # decorators, attributes and comments that are taken for pa
 
 @dataclass(frozen=True, slots=True)
 class EnclosingScope:
-    """The definitions around a hole.
+    """The definitions around a hole; their lines are all above it, those of inner definitions first.
 
     Attributes:
         first_line: Where the outermost begins; the hole's own line at the top level.
-        header_lines: Lines of signatures, docstrings and class headers, the most telling first, all above the hole.
+        signature_lines: Lines of function signatures and class headers.
+        note_lines: Lines of docstrings, decorators and comments that belong to them.
     """
 
     first_line: int
-    header_lines: tuple[int, ...]
+    signature_lines: tuple[int, ...]
+    note_lines: tuple[int, ...]
 
 
 def enclosing_scope(snapshot: Snapshot, hole: Hole) -> EnclosingScope:
-    """The functions, classes and namespaces that a hole lies in.
-
-    Signatures and class headers come before docstrings and comments, inner ones before outer ones.
-    """
+    """The functions, classes and namespaces that a hole lies in."""
     signatures: list[int] = []
     notes: list[int] = []
     parsed = parse_neutral(snapshot, hole)
@@ -43,8 +42,9 @@ def enclosing_scope(snapshot: Snapshot, hole: Hole) -> EnclosingScope:
         start, opened = snapshot.to_offset(container.start), snapshot.to_offset(container.opened)
         signatures += line_range(snapshot, start, opened)
     hole_line = snapshot.lines.line_of(hole.start)
-    above = tuple(dict.fromkeys(line for line in [*signatures, *notes] if line < hole_line))
-    return EnclosingScope(min(above, default=hole_line), above)
+    signatures = [line for line in signatures if line < hole_line]
+    notes = [line for line in notes if line < hole_line]
+    return EnclosingScope(min([hole_line, *signatures, *notes]), tuple(signatures), tuple(notes))
 
 
 def line_range(snapshot: Snapshot, start: int, end: int) -> range:

@@ -50,6 +50,11 @@ class _Cursor:
     def is_blank(self) -> bool:
         return not self.left.strip() and not self.right.strip()
 
+    @property
+    def gap_end(self) -> int:
+        """The end of the line if nothing but whitespace is right of the cursor, or else the cursor."""
+        return self.offset if self.right.strip() else self.line_end
+
 
 def find_hole(snapshot: Snapshot, offset: int) -> Hole:
     """The hole at a cursor; an offset outside the text is moved to its nearest end."""
@@ -58,9 +63,8 @@ def find_hole(snapshot: Snapshot, offset: int) -> Hole:
         hole = _body_at(snapshot, cursor, parsed)
         if hole is not None:
             return hole
-    end = cursor.offset if cursor.right.strip() else cursor.line_end
     is_gap = cursor.is_blank and not _is_inside_literal(snapshot, cursor.offset)
-    return Hole(cursor.offset, end, "statements" if is_gap else "line")
+    return Hole(cursor.offset, cursor.gap_end, "statements" if is_gap else "line")
 
 
 def find_function(snapshot: Snapshot, name: str) -> Hole:
@@ -149,13 +153,13 @@ def _body_at(snapshot: Snapshot, cursor: _Cursor, parsed: ParsedExcerpt) -> Hole
     is_in_note = any(node.start_byte < byte < node.end_byte for node in function.notes)
     if is_written or is_in_note:
         return None
+    opened, closing = parsed.to_offset(function.opened), parsed.to_offset(function.closing)
     if statements:
         start, end = parsed.to_offset(statements[0].start_byte), parsed.to_offset(statements[-1].end_byte)
-        return _tidy(snapshot, parsed, function, *_joined_with_cursor(snapshot, cursor, start, end))
+        return _body_hole(snapshot, *_joined_with_cursor(snapshot, cursor, start, end), opened, closing)
     if cursor.right.strip() and byte != function.opened and not _is_before_closing(parsed, function, byte):
         return None
-    end = cursor.offset if cursor.right.strip() else cursor.line_end
-    return _tidy(snapshot, parsed, function, cursor.offset, end)
+    return _body_hole(snapshot, cursor.offset, cursor.gap_end, opened, closing)
 
 
 def _joined_with_cursor(snapshot: Snapshot, cursor: _Cursor, start: int, end: int) -> tuple[int, int]:
@@ -167,13 +171,11 @@ def _joined_with_cursor(snapshot: Snapshot, cursor: _Cursor, start: int, end: in
     return start, end
 
 
-def _tidy(snapshot: Snapshot, parsed: ParsedExcerpt, function: Function, start: int, end: int) -> Hole:
-    """A body hole without what only separates it: on the line of the header it begins there, and so for its end."""
-    opened, closing = parsed.to_offset(function.opened), parsed.to_offset(function.closing)
-    return _trimmed(snapshot, start, end, opened, closing)
+def _body_hole(snapshot: Snapshot, start: int, end: int, opened: int, closing: int) -> Hole:
+    """A body hole, grown over what only separates `[start, end)` from the header and the closer on the same lines.
 
-
-def _trimmed(snapshot: Snapshot, start: int, end: int, opened: int, closing: int) -> Hole:
+    A comment after a placeholder speaks of the placeholder and goes with it.
+    """
     before, after = snapshot.text[opened:start], snapshot.text[end:closing]
     if opened <= start and not before.strip() and not _has_line_break(before):
         start = opened
@@ -189,9 +191,9 @@ def _whole_body(snapshot: Snapshot, function: Function) -> Hole:
     opened, closing = snapshot.to_offset(function.opened), snapshot.to_offset(function.closing)
     if function.statements:
         start = snapshot.to_offset(function.statements[0].start_byte)
-        return _trimmed(snapshot, start, snapshot.to_offset(function.items[-1].end_byte), opened, closing)
+        return _body_hole(snapshot, start, snapshot.to_offset(function.items[-1].end_byte), opened, closing)
     start = snapshot.to_offset(function.notes[-1].end_byte) if function.notes else opened
-    return _trimmed(snapshot, start, start, opened, closing)
+    return _body_hole(snapshot, start, start, opened, closing)
 
 
 def _is_placeholder(snapshot: Snapshot, statement: str) -> bool:

@@ -31,10 +31,27 @@ class LineIndex:
 
     __slots__ = ("_starts", "_text")
 
-    def __init__(self, text: str) -> None:
-        """Scan the text once; every look-up afterwards is a bisection plus the length of one line."""
+    def __init__(self, text: str, starts: list[int] | None = None) -> None:
+        """Scan the text once; every look-up afterwards is a bisection plus the length of one line.
+
+        Args:
+            text: The text.
+            starts: Where its lines begin, if somebody knows.
+        """
         self._text = text
-        self._starts = [0, *[match.end() for match in _LINE_BREAK.finditer(text)]]
+        self._starts = starts if starts is not None else [0, *_breaks(text, 0, len(text))]
+
+    def replaced(self, start: int, end: int, new_text: str) -> "LineIndex":
+        """The index after `[start, end)` became `new_text`; only the lines that the edit touches are scanned."""
+        text = self._text[:start] + new_text + self._text[end:]
+        growth = len(text) - len(self._text)
+        # One character on each side may be half of a "\r\n" that the edit makes or breaks.
+        first = self.line_of(max(start - 1, 0))
+        after = self.line_of(end + 1) + 1
+        scan_end = self._starts[after] + growth if after < self.num_lines else len(text)
+        below = self._starts[after + 1 :]
+        starts = [*self._starts[: first + 1], *_breaks(text, self._starts[first], scan_end)]
+        return LineIndex(text, [*starts, *(below if not growth else [start + growth for start in below])])
 
     @property
     def num_lines(self) -> int:
@@ -75,6 +92,11 @@ class LineIndex:
         r"""Line and character of an offset, both from 0; between `\r` and `\n` it is the end of the line."""
         line = self.line_of(offset)
         return line, _units(self._text[self.line_start(line) : min(offset, self.line_end(line))], encoding)
+
+
+def _breaks(text: str, start: int, end: int) -> list[int]:
+    """Where lines begin after the line breaks in `[start, end)`."""
+    return [match.end() for match in _LINE_BREAK.finditer(text, start, end)]
 
 
 def line_ending(text: str) -> LineEnding:

@@ -124,6 +124,13 @@ def test_signatures_are_kept_before_docstrings() -> None:
     assert request.prefix.startswith("def f(a):\n    x = 1\n")
 
 
+def test_a_long_docstring_leaves_room_for_code() -> None:
+    text = 'def f(a):\n    """Doc.\n' + "    More of it.\n" * 40 + '    """\n' + "    x = 1\n" * 20 + "    │\n"
+    request = request_at_cursor(text, 200)
+    assert request.prefix.startswith('def f(a):\n    """Doc.\n    More of it.\n')
+    assert request.prefix.count("x = 1") >= 5
+
+
 def test_an_unused_share_goes_to_the_other_side() -> None:
     below = "│\n" + "y = 1\n" * 50
     assert len(request_at_cursor("x = 1\n" + below, 100).suffix) > 80

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlm_lsp.documents import Document, Snapshot, SourceText
-from dlm_lsp.languages import LANGUAGES
+from dlm_lsp.languages import LANGUAGES, Language
 
 BY_ID = {language.id: language for language in LANGUAGES}
 
@@ -35,6 +35,8 @@ def test_random_edits_equal_a_parse_from_scratch(case: tuple[str, list[tuple[flo
         start, end = sorted((round(a * len(text)), round(b * len(text))))
         end = min(end, start + 20)
         document.replace(start, end, new_text, version)
+        if version % 2:
+            assert document.snapshot().tree.root_node is not None
         text = text[:start] + new_text + text[end:]
     snapshot = document.snapshot()
     fresh = Snapshot.parse("file:///a", BY_ID[language_id], text)
@@ -51,6 +53,18 @@ def test_an_old_snapshot_outlives_edits() -> None:
     assert before.text == "x = 1\n"
     assert before.tree.root_node.end_byte == 6
     assert document.snapshot().text == "name = 1\n"
+
+
+def test_many_edits_in_a_row_cost_one_parse(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = Document.open("file:///a.py", BY_ID["python"], "x = 1\n" * 50)
+    parses: list[bytes] = []
+    parse = Language.parse
+    monkeypatch.setattr(Language, "parse", lambda *args: parses.append(args[1]) or parse(*args))
+    for line in range(50):
+        document.replace(line * 7, line * 7, "y")
+    assert document.snapshot().tree.root_node.named_child_count == 50
+    assert document.snapshot().tree.root_node.end_byte == 350
+    assert len(parses) == 1
 
 
 def test_a_range_outside_the_text_is_refused() -> None:

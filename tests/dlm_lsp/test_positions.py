@@ -58,6 +58,15 @@ def test_lines_match_the_reference(text: str) -> None:
     assert [(index.line_start(i), index.line_end(i)) for i in range(index.num_lines)] == reference_lines(text)
 
 
+@given(texts, st.data(), texts)
+def test_an_edit_indexes_like_a_text_from_scratch(text: str, data: st.DataObject, new_text: str) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, len(text)))
+    index = LineIndex(text).replaced(start, end, new_text)
+    expected = reference_lines(text[:start] + new_text + text[end:])
+    assert [(index.line_start(i), index.line_end(i)) for i in range(index.num_lines)] == expected
+
+
 @given(texts, st.integers(0, 8), st.integers(0, 40), st.sampled_from(ENCODINGS))
 def test_offset_matches_the_reference(text: str, line: int, character: int, encoding: PositionEncoding) -> None:
     assert LineIndex(text).offset(line, character, encoding) == reference_offset(text, line, character, encoding)
