@@ -32,7 +32,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 console = Console()
 
 PACKAGES_FILE = Path(__file__).with_name("packages.toml")
-_NUM_HELD_OUT_SEQUENCES = 48
+_NUM_HELD_OUT_SEQUENCES = 24
 
 
 @app.command()

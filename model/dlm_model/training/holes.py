@@ -47,7 +47,7 @@ def _cut_lines(text: str, strip: Span, rng: random.Random) -> Span:
     """One to three whole lines; half of the time the first line keeps its indentation, and the last its end."""
     starts = _line_starts(text, strip)
     first = rng.randrange(len(starts))
-    last = min(first + rng.choices((1, 2, 3), weights=(6, 2, 2))[0], len(starts))
+    last = min(first + rng.choices((1, 2, 3), weights=(4, 3, 3))[0], len(starts))
     start = starts[first] + (_indentation(text, starts[first]) if rng.random() < 0.5 else 0)
     end = starts[last] if last < len(starts) else strip.end
     keeps_line_end = rng.random() < 0.5 and text[end - 1] == "\n"

@@ -45,7 +45,7 @@ class TrainingOptions:
     max_gradient_norm: float = 1.0
     seed: int = 0
     log_interval: int = 20
-    measure_interval: int = 150
+    measure_interval: int = 300
     save_seconds: float = 180.0
 
     @property
