@@ -80,7 +80,7 @@ def _write_shards(tensors: Mapping[str, Tensor], folder: Path) -> None:
         weight_map |= dict.fromkeys(shard, name)
     total_size = sum(tensor.nbytes for tensor in tensors.values())
     index = {"metadata": {"total_size": total_size}, "weight_map": dict(sorted(weight_map.items()))}
-    (folder / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    (folder / INDEX_FILE).write_text(json.dumps(index, indent=0) + "\n", encoding="utf-8")
 
 
 def _quantization_config() -> dict[str, Any]:

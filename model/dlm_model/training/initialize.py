@@ -50,7 +50,7 @@ def initialize(source: Path, folder: Path, *, bos_token: str = "<|endoftext|>", 
     }
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    tokenizer.save(str(folder / TOKENIZER_FILE))
+    tokenizer.save(str(folder / TOKENIZER_FILE), pretty=False)
     _write_json(folder / CONFIG_FILE, config)
     _write_json(
         folder / TOKENIZER_CONFIG_FILE,

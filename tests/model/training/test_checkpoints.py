@@ -25,7 +25,7 @@ from tests.model.tiny_checkpoints import VOCAB_SIZE, byte_level_tokenizer
 
 CPU = torch.device("cpu")
 NUM_TEXT_TOKENS = VOCAB_SIZE - 3
-HIDDEN, MLP, HEADS, KV_HEADS, LAYERS = 32, 64, 4, 2, 2
+HIDDEN, MLP, HEADS, KV_HEADS, LAYERS = 64, 96, 4, 2, 2
 
 
 def permute_rotary_rows(weight: torch.Tensor, num_heads: int) -> torch.Tensor:
