@@ -5,6 +5,7 @@ Knows documents, holes and indentation; knows nothing about what the statements 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, Excerpt, ParsedExcerpt
@@ -66,6 +67,7 @@ def place(snapshot: Snapshot, hole: Hole) -> Placement:
     return Placement(indent, indent[len(left) :], f"\n{left}" if is_before_text else "")
 
 
+@lru_cache(maxsize=2)  # one fill asks several times: for its request, and for every candidate
 def parse_neutral(snapshot: Snapshot, hole: Hole) -> ParsedExcerpt:
     """The surroundings of a hole with something harmless in it: what a fill is compared with."""
     line = snapshot.lines.line_of(hole.start)
