@@ -2,12 +2,15 @@
 
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
@@ -28,21 +31,9 @@ from dlm_model.training.train import (
 from dlm_model.training.windows import Batch, ExampleSource
 from dlm_model.transformer import Transformer
 from dlm_model.weights import load_transformer
+from tests.model.training import tiny_run
 
-TEXTS = [
-    f"def {name}(self, value):\n    for item in self.{name}s:\n        yield item + value\n    return None\n" * 3
-    for name in ("area", "side", "angle")
-]
-OPTIONS = TrainingOptions(
-    rank=4,
-    alpha=8,
-    learning_rate=1e-2,
-    warmup_steps=2,
-    decay_steps=4,
-    sequences_per_step=4,
-    log_interval=2,
-    measure_interval=1000,
-)
+OPTIONS = replace(tiny_run.OPTIONS, max_steps=None)
 
 MakeTrainer = Callable[..., Trainer]
 Predict = Callable[[Transformer, Batch], Predictions]
@@ -59,7 +50,7 @@ def make_trainer(resizing_folder: Path, tiny_config: ModelConfig, builder: Examp
         run: Path, options: TrainingOptions = OPTIONS, held_out: Mapping[str, list[Batch]] | None = None
     ) -> Trainer:
         network = load_transformer(resizing_folder, tiny_config, device=torch.device("cpu"), dtype=torch.float32)
-        return Trainer(network, ExampleSource(TEXTS, builder), run, options, held_out)
+        return Trainer(network, ExampleSource(tiny_run.TEXTS, builder), run, options, held_out)
 
     return make
 
@@ -83,6 +74,18 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path, make
     assert resumed.progress == whole.progress
     for name, weight in whole.weights.items():
         torch.testing.assert_close(resumed.weights[name], weight, msg=name)
+
+
+def test_two_processes_learn_what_one_does(
+    tmp_path: Path, resizing_folder: Path, child_environment: dict[str, str]
+) -> None:
+    tiny_run.main(resizing_folder, tmp_path / "one")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    program = [tiny_run.__file__, resizing_folder, tmp_path / "two"]
+    subprocess.run([*launcher, *program], env=child_environment, capture_output=True, check=True, timeout=240)
+    one, two = (load_file(tmp_path / name / STATE_FILE) for name in ("one", "two"))
+    for name, weight in one.items():
+        torch.testing.assert_close(two[name], weight, rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_a_file_ends_the_run_after_the_decay(tmp_path: Path, make_trainer: MakeTrainer) -> None:
@@ -144,7 +147,7 @@ def test_an_empty_corpus_is_refused(builder: ExampleBuilder) -> None:
 
 
 def test_held_out_measurements_are_logged(tmp_path: Path, make_trainer: MakeTrainer, builder: ExampleBuilder) -> None:
-    batches = {"first_step": held_out_batches(TEXTS, builder, HoleNoise(1.0, "exact"), 4)}
+    batches = {"first_step": held_out_batches(tiny_run.TEXTS, builder, HoleNoise(1.0, "exact"), 4)}
     *_, last = make_trainer(tmp_path, replace(OPTIONS, max_steps=4), held_out=batches).run()
     assert last["first_step/nll"] > 0
     assert 0 <= last["first_step/accuracy"] <= 1

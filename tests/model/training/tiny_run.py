@@ -1,0 +1,42 @@
+"""A tiny training run as a program, so that `torchrun` can start it: checkpoint folder, run folder."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from dlm_model.config import ModelConfig
+from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.examples import ExampleBuilder
+from dlm_model.training.train import Trainer, TrainingOptions
+from dlm_model.training.windows import ExampleSource
+from dlm_model.weights import load_transformer
+
+TEXTS = [
+    f"def {name}(self, value):\n    for item in self.{name}s:\n        yield item + value\n    return None\n" * 3
+    for name in ("area", "side", "angle")
+]
+OPTIONS = TrainingOptions(
+    rank=4,
+    alpha=8,
+    learning_rate=1e-2,
+    warmup_steps=2,
+    decay_steps=4,
+    sequences_per_step=4,
+    log_interval=2,
+    measure_interval=1000,
+    max_steps=5,
+)
+
+
+def main(checkpoint: Path, run: Path) -> None:
+    torch.set_num_threads(1)
+    config = ModelConfig.from_checkpoint(checkpoint)
+    builder = ExampleBuilder(Tokenizer.from_checkpoint(checkpoint, config.vocab_size), config)
+    network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.float32)
+    for _ in Trainer(network, ExampleSource(TEXTS, builder), run, OPTIONS).run():
+        pass
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
