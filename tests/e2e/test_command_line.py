@@ -1,0 +1,150 @@
+"""The real `dlm-lsp infill` with the weights that ship: a process, a terminal, files from outside the repository."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
+
+COMMAND = [sys.executable, "-P", "-m", "dlm_lsp", "infill"]
+FAST = ["--device", "cpu", "--steps", "4"]
+FILLED, NOTHING_TO_SHOW, MODEL = 0, 1, 3
+
+SOURCE = """\
+import os
+
+
+def total(numbers):
+    result = 0
+    for number in
+        result += number
+    return result
+
+
+def folder_name(path):
+    \"\"\"The last folder of a path.\"\"\"
+
+
+def shout(text):
+    message = text.up
+    return message
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "outside.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "is_single_line"),
+    [
+        pytest.param(["{file}:6:18"], True, id="in a for line"),
+        pytest.param(["{file}", "--function", "folder_name"], False, id="empty body"),
+        pytest.param(["{file}:16:22"], True, id="mid-identifier"),
+        pytest.param(["{file}", "--range", "5:5-8:18"], False, id="range"),
+    ],
+)
+def test_holes_of_every_shape(
+    file: Path, where: list[str], is_single_line: bool, child_environment: Mapping[str, str]
+) -> None:
+    arguments = [part.format(file=file) for part in where]
+    ending = run([*arguments, *FAST, "--json"], child_environment)
+    assert ending.returncode in (FILLED, NOTHING_TO_SHOW), ending.stderr
+    result = json.loads(ending.stdout)
+    assert bool(result["text"]) == (ending.returncode == FILLED)
+    assert (result["model"], result["device"]) == ("smollm2-135m-infill", "cpu")
+    assert 0 < result["num_steps"] <= 4
+    assert 0 <= result["confidence"] <= 1
+    assert not (is_single_line and "\n" in result["text"])
+    assert file.read_text() == SOURCE
+
+
+class Terminal(NamedTuple):
+    """A process on a terminal of its own: standard output and standard error are one stream."""
+
+    process: subprocess.Popen[bytes]
+    descriptor: int
+
+    def read_until(self, pattern: str) -> str:
+        """Everything up to a match; the test's time limit ends a wait that is in vain."""
+        seen = ""
+        while not re.search(pattern, seen):
+            seen += os.read(self.descriptor, 65536).decode(errors="replace")
+        return seen
+
+    def read_rest(self) -> str:
+        """What comes until the process ends; Linux reports the end of a terminal as an error."""
+        seen = b""
+        try:
+            while chunk := os.read(self.descriptor, 65536):
+                seen += chunk
+        except OSError:
+            pass
+        return seen.decode(errors="replace")
+
+
+@pytest.fixture
+def terminal(file: Path, child_environment: Mapping[str, str]) -> Iterator[Terminal]:
+    """`infill --watch` of a hole that takes many steps."""
+    ours, theirs = pty.openpty()
+    arguments = [f"{file}", "--function", "folder_name", "--device", "cpu", "--schedule", "linear", "--steps", "64"]
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, "--watch"],
+        env={**child_environment, "TERM": "xterm-256color"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    yield Terminal(process, ours)
+    process.kill()
+    process.wait()
+    os.close(ours)
+
+
+def test_watch_sharpens_and_ctrl_c_stops_it(terminal: Terminal, file: Path) -> None:
+    sharpening = terminal.read_until(r"step 2/64")
+    committed, guessed = "\x1b[1;32m", "\x1b[3;33m"
+    assert "step 1/64" in sharpening
+    assert committed in sharpening
+    assert guessed in sharpening
+    terminal.process.send_signal(signal.SIGINT)
+    rest = terminal.read_rest()
+    assert terminal.process.wait(timeout=30) == INTERRUPTED_EXIT_CODE
+    show_cursor = "\x1b[?25h"
+    assert show_cursor in rest
+    assert not re.search(r"[a-z]", rest.rpartition(show_cursor)[2])
+    assert file.read_text() == SOURCE
+
+
+def test_a_truncated_checkpoint(
+    file: Path, tmp_path: Path, repository_root: Path, child_environment: Mapping[str, str]
+) -> None:
+    packaged = repository_root / "model" / "dlm_model" / "checkpoints" / "smollm2-135m-infill"
+    broken = tmp_path / "broken"
+    shutil.copytree(packaged, broken, copy_function=os.link)
+    weights = sorted(broken.glob("*.safetensors"))[-1]
+    weights.unlink()
+    weights.write_bytes((packaged / weights.name).read_bytes()[:-1])
+    ending = run([f"{file}:1:1", "--model", str(broken)], child_environment)
+    assert (ending.returncode, ending.stdout) == (MODEL, "")
+    assert re.fullmatch(rf"dlm-lsp: .*{weights.name}.*\.\n", ending.stderr)
