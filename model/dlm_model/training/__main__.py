@@ -69,6 +69,7 @@ def train(
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     max_steps: Annotated[int | None, typer.Option(help="Ends the run, decay included.")] = None,
     learning_rate: Annotated[float, typer.Option(help="On the plateau.")] = 7e-4,
+    decay_steps: Annotated[int, typer.Option(help="Steps from the plateau to nothing.")] = 200,
 ) -> None:
     """Train adapters, until `max_steps` or until a file `decay` appears in the run's folder."""
     torch.set_num_threads(threads)
@@ -79,7 +80,7 @@ def train(
     batches = {
         name: held_out_batches(held_out, builder, noise, _NUM_HELD_OUT_SEQUENCES) for name, noise in NOISES.items()
     }
-    options = TrainingOptions(learning_rate=learning_rate, max_steps=max_steps)
+    options = TrainingOptions(learning_rate=learning_rate, decay_steps=decay_steps, max_steps=max_steps)
     trainer = Trainer(network, ExampleSource(texts, builder), run, options, batches)
     trainer.compile()
     for record in trainer.run():

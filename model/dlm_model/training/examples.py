@@ -5,9 +5,10 @@ hole tokenised apart because a cursor stands anywhere, and in most holes the wor
 hole, as the engine does when it heals a token boundary. A healed word on the right stays behind the deletes,
 because the engine pins it to the end of the canvas.
 
-Every masked position counts the same, without the 1/t of the likelihood bound: at low noise 1/t blows up the weight
-of a few easy tokens, and the first steps of a fill (t near 1) are the ones that decide it. The deletes of a hole weigh
-`DELETE_WEIGHT` tokens together, however many there are.
+The loss has no 1/t of the likelihood bound: at low noise 1/t blows up the weight of a few easy tokens, and the first
+steps of a fill (t near 1) are the ones that decide it. The deletes of a hole weigh `DELETE_WEIGHT` tokens together,
+however many there are. Masks far from anything visible count less (the idea of Dream's context-adaptive noise), and
+half of the holes are shown as a fill from the left leaves them, because that is the order confidence mostly chooses.
 """
 
 import random
@@ -20,11 +21,14 @@ from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.holes import Span
 
 Length = Literal["exact", "merged", "few_deletes", "padded"]
+Order = Literal["random", "left_to_right"]
 
 IGNORED = -100
 DELETE_WEIGHT = 1.5
 HEAL_PROBABILITY = 0.85
-FULL_NOISE_PROBABILITY = 0.5
+FULL_NOISE_PROBABILITY = 0.25
+LEFT_TO_RIGHT_PROBABILITY = 0.5
+CONTEXT_DECAY = 0.85
 MERGE_PROBABILITY = 0.5
 _LENGTHS: dict[Length, float] = {"exact": 0.25, "merged": 0.12, "few_deletes": 0.35, "padded": 0.28}
 _CANVAS_LENGTHS = {16: 0.35, 32: 0.3, 48: 0.1, 64: 0.25}
@@ -52,12 +56,29 @@ class Example:
         self.labels.append(label)
         self.weights.append(weight)
 
+    def fade(self) -> None:
+        """Weaken masks by their distance to the nearest visible token: far ones are guesses no fill commits to."""
+        is_visible = [label == IGNORED for label in self.labels]
+        left, right = _distances(is_visible), _distances(is_visible[::-1])[::-1]
+        distances = map(min, left, right)
+        self.weights = [
+            weight * CONTEXT_DECAY ** (distance - 1) if weight else 0.0
+            for weight, distance in zip(self.weights, distances, strict=True)
+        ]
+
 
 class HoleNoise(NamedTuple):
-    """How one hole is shown: the share of its tokens that is masked, and how its length is wrong."""
+    """How one hole is shown.
+
+    Attributes:
+        level: The share of its tokens that is masked.
+        length: How its length is wrong.
+        order: Whether any tokens are masked, or the last ones, as in a fill that has come so far from the left.
+    """
 
     level: float
     length: Length
+    order: Order = "random"
 
 
 class Middle(NamedTuple):
@@ -96,6 +117,7 @@ class ExampleBuilder:
             )
             shown_until = word_end
         example.show(self._tokenizer.encode(text[shown_until:]).ids)
+        example.fade()
         return example
 
     def _heal(self, text: str, hole: Span, shown: Span, rng: random.Random) -> tuple[int, int]:
@@ -119,7 +141,9 @@ class ExampleBuilder:
         return Middle(token_ids, [])
 
     def _noise(self, example: Example, middle: Middle, noise: HoleNoise, rng: random.Random) -> None:
-        is_masked = [rng.random() < noise.level for _ in middle.head]
+        num_shown = round((1 - noise.level) * len(middle.head)) if noise.order == "left_to_right" else 0
+        level = 1.0 if noise.order == "left_to_right" else noise.level
+        is_masked = [index >= num_shown and rng.random() < level for index in range(len(middle.head))]
         if noise.length == "merged":
             self._hide_merged(example, middle.head, is_masked, rng)
         else:
@@ -127,7 +151,7 @@ class ExampleBuilder:
         num_deletes = _choose_num_deletes(noise.length, len(middle.head) + len(middle.tail), rng)
         for _ in range(num_deletes):
             example.hide(self._mask, self._delete, DELETE_WEIGHT / num_deletes)
-        self._hide(example, middle.tail, [rng.random() < noise.level for _ in middle.tail])
+        self._hide(example, middle.tail, [rng.random() < level for _ in middle.tail])
 
     def _hide(self, example: Example, token_ids: list[int], is_masked: list[bool]) -> None:
         for token_id, hidden in zip(token_ids, is_masked, strict=True):
@@ -156,11 +180,20 @@ class ExampleBuilder:
         return len(spelling.decode("utf-8"))
 
 
+def _distances(is_visible: list[bool]) -> list[int]:
+    """How many positions back the last visible one is, for every position."""
+    distances, distance = [], len(is_visible)
+    for visible in is_visible:
+        distance = 0 if visible else distance + 1
+        distances.append(distance)
+    return distances
+
+
 def draw_noise(rng: random.Random) -> HoleNoise:
     """Noise as training sees it."""
     level = 1.0 if rng.random() < FULL_NOISE_PROBABILITY else rng.random()
     (length,) = rng.choices(tuple(_LENGTHS), weights=tuple(_LENGTHS.values()))
-    return HoleNoise(level, length)
+    return HoleNoise(level, length, "left_to_right" if rng.random() < LEFT_TO_RIGHT_PROBABILITY else "random")
 
 
 def _choose_num_deletes(length: Length, num_tokens: int, rng: random.Random) -> int:

@@ -40,7 +40,7 @@ class TrainingOptions:
     warmup_steps: int = 60
     decay_steps: int = 200
     max_steps: int | None = None
-    sequences_per_step: int = 4
+    sequences_per_step: int = 8
     sequences_per_batch: int = 4
     max_gradient_norm: float = 1.0
     seed: int = 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import Tokenizer
-from dlm_model.training.examples import DELETE_WEIGHT, IGNORED, Example, ExampleBuilder, HoleNoise
+from dlm_model.training.examples import CONTEXT_DECAY, DELETE_WEIGHT, IGNORED, Example, ExampleBuilder, HoleNoise
 from dlm_model.training.holes import Span
 
 TEXT = "def foo(self, value):\n    for item in values:\n        return self.value + item\n    return None\n"
@@ -56,13 +56,35 @@ def test_every_supervised_position_shows_the_mask(tiny_tokenizer: Tokenizer, tin
         assert (label != IGNORED) == (weight > 0) == (token_id == tiny_config.mask_token_id)
 
 
-def test_the_deletes_of_a_hole_weigh_the_same_however_many(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> None:
+def test_the_deletes_of_a_hole_weigh_no_more_however_many(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> None:
     builder = ExampleBuilder(tiny_tokenizer, tiny_config)
     example = builder.build(TEXT, [Span(30, 40)], random.Random(0), HoleNoise(1.0, "padded"))
     pairs = zip(example.labels, example.weights, strict=True)
     weights = [weight for label, weight in pairs if label == tiny_config.delete_token_id]
     assert len(weights) > 1
-    assert sum(weights) == pytest.approx(DELETE_WEIGHT)
+    assert 0 < sum(weights) < DELETE_WEIGHT
+
+
+def test_masks_count_less_the_farther_they_are_from_what_is_visible() -> None:
+    example = Example()
+    example.show([1])
+    for _ in range(4):
+        example.hide(9, 5)
+    example.show([2])
+    example.fade()
+    assert example.weights == pytest.approx([0, 1, CONTEXT_DECAY, CONTEXT_DECAY, 1, 0])
+
+
+def test_a_fill_from_the_left_shows_the_beginning(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> None:
+    builder = ExampleBuilder(tiny_tokenizer, tiny_config)
+    noise = HoleNoise(0.5, "exact", "left_to_right")
+    example = builder.build(TEXT, [Span(30, 70)], _no_healing(0), noise)
+    is_masked = [label != IGNORED for label in example.labels]
+    first, last = is_masked.index(True), len(is_masked) - is_masked[::-1].index(True)
+    assert all(is_masked[first:last])
+    left_text = tiny_tokenizer.spell(example.token_ids[1:first]).decode()
+    assert len(left_text) > 30
+    assert TEXT.startswith(left_text)
 
 
 def test_a_word_healed_on_the_right_stays_behind_the_deletes(
