@@ -30,12 +30,12 @@ def _hole(flag: str, text: str, metavar: str) -> object:
 
 def _decoder(flag: str, text: str) -> object:
     default = getattr(DecodeOptions(), DECODER_FLAGS[flag])
-    shown = "none" if default is None else str(default)
-    return typer.Option(flag, help=text, show_default=shown, rich_help_panel="Decoder")
+    shown = "none" if default is None else default
+    return typer.Option(flag, help=f"{text} Default: {shown}.", show_default=False, rich_help_panel="Decoder")
 
 
 def _model(flag: str, text: str, default: str) -> object:
-    return typer.Option(flag, help=text, show_default=default, rich_help_panel="Model")
+    return typer.Option(flag, help=f"{text} Default: {default}.", show_default=False, rich_help_panel="Model")
 
 
 def _output(flag: str, text: str) -> object:
