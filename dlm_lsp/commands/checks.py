@@ -13,8 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
 from dlm_lsp.config_files import user_config_path
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_function
@@ -76,12 +74,12 @@ def check_grammars() -> Iterator[Check]:
 
 
 def check_files(config_problems: tuple[str, ...]) -> Iterator[Check]:
-    """The user's config file, problem by problem, and the folder for logs."""
+    """The user's config file, problem by problem, and where the server's log goes."""
     path = user_config_path()
     yield from (Check("config", "failed", problem) for problem in config_problems)
     if not config_problems:
         yield Check("config", "ok", str(path) if path.is_file() else f"{path} (not there: all defaults)")
-    yield Check("logs", "ok", platformdirs.user_log_dir("dlm-lsp", appauthor=False))
+    yield Check("log", "ok", "standard error, or the file that `dlm-lsp serve --log-file` names")
 
 
 def check_devices() -> Iterator[Check]:

@@ -97,6 +97,12 @@ def test_in_place_keeps_line_endings_and_byte_order_mark(command_line: CommandLi
     assert file.read_bytes() == ("\ufeff" + expected).encode()
 
 
+def test_writing_in_place_can_also_print_what_changed(command_line: CommandLine, file: Path) -> None:
+    outcome = command_line("infill", f"{file}:2:5", "--in-place", "--diff")
+    assert "-    pass\n+    return left + right\n" in outcome.stdout
+    assert file.read_text() == FILLED
+
+
 def test_nothing_to_show_exits_with_1_and_leaves_the_file(command_line: CommandLine, file: Path) -> None:
     command_line.engine.middles = ("",)
     code, stdout, stderr = command_line("infill", f"{file}:2:5", "--in-place")

@@ -1,0 +1,72 @@
+from dataclasses import replace
+
+import pytest
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import Hole, find_function
+from dlm_lsp.infilling import finish, infill
+from dlm_lsp.languages.python import PYTHON
+from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+
+LINES_ABOVE = "".join(f"value_{number} = {number}\n" for number in range(500))
+DOCUMENT = f"{LINES_ABOVE}def total(numbers):\n    pass\n"
+
+
+@pytest.fixture
+def snapshot() -> Snapshot:
+    return Snapshot.parse("untitled:a.py", PYTHON, DOCUMENT)
+
+
+@pytest.fixture
+def hole(snapshot: Snapshot) -> Hole:
+    return find_function(snapshot, "total")
+
+
+def prompt_tokens(engine: ScriptedEngine) -> int:
+    request = engine.requests[0]
+    return engine.count_tokens(request.prefix) + engine.count_tokens(request.suffix)
+
+
+def test_nothing_runs_before_the_first_draft_is_asked_for(snapshot: Snapshot, hole: Hole) -> None:
+    engine = ScriptedEngine("return sum(numbers)")
+    drafts = infill(engine, snapshot, hole, DecodeOptions(), CancelToken())
+    assert engine.requests == []
+    *_, last = drafts
+    assert last.finish_reason == "stop"
+
+
+@pytest.mark.parametrize(("max_middle_tokens", "room"), [(100, 300), (10_000, 200)])
+def test_the_prompt_gets_what_the_middle_leaves_and_never_less_than_half(
+    snapshot: Snapshot, hole: Hole, max_middle_tokens: int, room: int
+) -> None:
+    engine = ScriptedEngine("return sum(numbers)")
+    engine.context_length = 400
+    list(infill(engine, snapshot, hole, DecodeOptions(max_middle_tokens=max_middle_tokens), CancelToken()))
+    assert 0.5 * room < prompt_tokens(engine) <= room
+
+
+def test_a_caller_may_ask_for_a_shorter_prompt(snapshot: Snapshot, hole: Hole) -> None:
+    engine = ScriptedEngine("return sum(numbers)")
+    list(infill(engine, snapshot, hole, DecodeOptions(), CancelToken(), max_prompt_tokens=40))
+    assert prompt_tokens(engine) <= 40
+
+
+def finished(*candidates: tuple[str, float]) -> Draft:
+    found = tuple(Candidate(text, confidence, 3) for text, confidence in candidates)
+    return replace(Draft((), 1, 1, 1, 1.0), finish_reason="stop", candidates=found)
+
+
+def test_what_parses_comes_first_and_then_what_is_surer(snapshot: Snapshot, hole: Hole) -> None:
+    draft = finished(("return (", 0.9), ("return 1", 0.2), ("return 2", 0.5))
+    assert [ranked.fill.text for ranked in finish(snapshot, hole, draft)] == ["return 2", "return 1", "return ("]
+
+
+def test_empty_fills_and_doubles_are_left_out(snapshot: Snapshot, hole: Hole) -> None:
+    draft = finished(("return 1", 0.4), ("", 0.9), ("return 1\n", 0.6))
+    (only,) = finish(snapshot, hole, draft)
+    assert (only.fill.text, only.candidate.confidence) == ("return 1", 0.6)
+
+
+def test_no_candidates_is_nothing_to_show(snapshot: Snapshot, hole: Hole) -> None:
+    assert finish(snapshot, hole, finished()) == ()
