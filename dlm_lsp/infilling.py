@@ -6,13 +6,14 @@ Knows no protocol, no terminal and no thread: the caller decides where the gener
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole
+from dlm_lsp.placement import place
 from dlm_lsp.presentation import Fill, present
-from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillEngine
+from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillEngine, Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,9 @@ def infill(
 ) -> Iterator[Draft]:
     """Denoise one hole, one draft per step; the last draft has a finish reason.
 
+    A draft's text is what would stand in the hole: it begins with the line break or indentation that the engine took
+    for granted. Its candidates are the engine's own.
+
     Nothing runs before the first `next()`, so the generator may be made on one thread and driven on another.
 
     Args:
@@ -56,7 +60,9 @@ def infill(
     room = engine.context_length - min(options.max_middle_tokens, engine.context_length // 2)
     budget = room if max_prompt_tokens is None else min(room, max_prompt_tokens)
     request = build_request(snapshot, hole, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
-    yield from engine.infill(request, options, cancel)
+    before = place(snapshot, hole).before
+    for draft in engine.infill(request, options, cancel):
+        yield _placed(draft, before)
 
 
 def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ...]:
@@ -70,3 +76,10 @@ def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ..
         if fill.text:
             by_text.setdefault(fill.text, RankedFill(fill, candidate))
     return tuple(sorted(by_text.values(), key=lambda ranked: not ranked.fill.parse_valid))
+
+
+def _placed(draft: Draft, before: str) -> Draft:
+    if not before:
+        return draft
+    # No token of the canvas, so that it counts neither as progress nor in the confidence.
+    return replace(draft, pieces=(Piece(before, "committed", 1.0, 0), *draft.pieces))

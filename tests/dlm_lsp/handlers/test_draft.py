@@ -56,3 +56,26 @@ async def test_without_an_interval_every_step_can_be_seen(connect: Connect) -> N
     await request
     assert [draft.step for draft in editor.drafts] == [1, 2, 3]
     assert [draft.finishReason for draft in editor.drafts] == [None, None, "stop"]
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "before"),
+    [
+        ("def f():\n\n", (1, 0), "    "),
+        ('def f():\n    """Doc."""\n\nx = 1\n', (1, 14), "\n    "),
+    ],
+    ids=["column 0", "after a docstring"],
+)
+async def test_a_draft_stands_where_the_fill_will(
+    connect: Connect, text: str, position: tuple[int, int], before: str
+) -> None:
+    editor = connect(lambda _settings: ScriptedEngine("return 1", num_steps=2))
+    await editor.start(options={"drafts": True, "draftIntervalMs": 0})
+    editor.open(text)
+    start = dict(zip(("line", "character"), position, strict=True))
+    result = await editor.execute(URI, {"start": start, "end": start})
+    draft = editor.drafts[-1]
+    assert draft.text == result["text"] == f"{before}return 1"
+    assert draft.stableRanges == [[0, len(before)], [len(before), len(draft.text)]]
+    assert (draft.range.start.line, draft.range.start.character) == tuple(result["range"]["start"].values())
+    assert draft.confidence == pytest.approx(0.9)
