@@ -1,12 +1,20 @@
 """The engine, loaded while standard error shows that something happens."""
 
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
 from rich.console import Console
 
+from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from dlm_model.request import InfillEngine
 
 
 def load_engine(model: str | None, device: str, console: Console) -> InfillEngine:
-    """Load weights onto a device; slow, because it imports torch.
+    """Load weights onto a device; slow, because it imports torch. Ctrl-C ends the process meanwhile.
 
     Args:
         model: A checkpoint folder; None for the packaged weights.
@@ -16,7 +24,23 @@ def load_engine(model: str | None, device: str, console: Console) -> InfillEngin
     Raises:
         ModelError: the checkpoint or the device is not there, or not usable.
     """
-    with console.status("loading the model"):
+    with console.status("loading the model"), _ended_by_ctrl_c(console):
         from dlm_model.engine import load_engine as load  # noqa: PLC0415
 
         return load(model, device)
+
+
+@contextmanager
+def _ended_by_ctrl_c(console: Console) -> Iterator[None]:
+    """End the process at once: interrupted while it is imported, torch raises whatever its half-made state makes it."""
+
+    def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
+        console.show_cursor()
+        sys.stdout.flush()
+        os._exit(INTERRUPTED_EXIT_CODE)
+
+    previous = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
