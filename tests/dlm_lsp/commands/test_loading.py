@@ -1,0 +1,25 @@
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
+
+SCRIPT = """
+import os, signal, sys, types
+from rich.console import Console
+from dlm_lsp.commands.loading import load_engine
+
+def interrupted(model, device):
+    os.kill(os.getpid(), signal.SIGINT)
+    raise ImportError("what torch makes of an interrupt")
+
+sys.modules["dlm_model.engine"] = types.SimpleNamespace(load_engine=interrupted)
+load_engine(None, "auto", Console(stderr=True))
+"""
+
+
+def test_ctrl_c_while_the_model_loads_ends_the_process_without_a_word(child_environment: Mapping[str, str]) -> None:
+    ending = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=child_environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ending.returncode, ending.stdout, ending.stderr) == (INTERRUPTED_EXIT_CODE, "", "")
