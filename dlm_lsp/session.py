@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any, Literal
 
 from lsprotocol import types
-from pygls.exceptions import FeatureRequestError, JsonRpcException
+from pygls.exceptions import FeatureRequestError, JsonRpcException, JsonRpcInvalidRequest
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, default_converter
+from pygls.protocol.json_rpc import RPCMessage, RPCRequest
 
 from dlm_lsp import __version__
 from dlm_lsp.document_store import DocumentStore
@@ -31,7 +32,7 @@ _PRECEDENCE: tuple[OptionSource, ...] = ("user", "project", "initialization", "c
 
 
 class _Protocol(LanguageServerProtocol):
-    """pygls drops a request whose parameters it cannot read; here every request gets its answer."""
+    """pygls drops a request that it cannot read or that comes after `shutdown`; here every request gets its answer."""
 
     def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - pygls' own signature
         try:
@@ -40,6 +41,13 @@ class _Protocol(LanguageServerProtocol):
             if "id" in data and "method" in data:
                 self._send_response(data["id"], error=error.to_response_error())
             raise
+
+    def handle_message(self, message: RPCMessage) -> None:
+        if self._shutdown and isinstance(message, RPCRequest):
+            error = JsonRpcInvalidRequest(f"{message.method} came after {types.SHUTDOWN}")
+            self._send_response(message.id, error=error.to_response_error())
+        else:
+            super().handle_message(message)
 
 
 class DlmLanguageServer(LanguageServer):
@@ -102,7 +110,7 @@ class DlmLanguageServer(LanguageServer):
         """Tell the client, in one message, which options were wrong; nothing while all are right."""
         if not self._problems:
             return
-        message = f"{'; '.join(self._problems)}; using the defaults"
+        message = f"options ignored: {'; '.join(self._problems)}"
         self._problems.clear()
         self.window_log_message(types.LogMessageParams(types.MessageType.Warning, message))
         self.show_status("warning", message)
@@ -128,6 +136,7 @@ class DlmLanguageServer(LanguageServer):
     def report_server_error(self, error: Exception, source: object) -> None:
         """Log, and show a status: pygls would pop up a message box for every message it cannot handle."""
         logger.warning("%s: %s", getattr(source, "__name__", source), error)
-        # A request that fails has its answer; after a notification that fails, our text may not be the client's.
+        # A request that fails is answered with its error. Nobody hears of a notification that fails, though an edit
+        # that was not applied makes our text another one than the client's.
         if source is not FeatureRequestError:
             self.show_status("warning", f"a message of the editor could not be handled: {error}")

@@ -123,6 +123,7 @@ async def test_mistakes_are_told_in_one_message_and_defaulted(
     editor.open(EMPTY_BODY)
     assert await _num_steps(editor, engine) == Settings().decode.num_steps
     assert editor.log_messages == [status.message]
+    assert status.message.startswith("options ignored: ")
     if isinstance(garbage, dict):
         assert all(name in status.message for name in ("num_steps", "candidates", "warp"))
 

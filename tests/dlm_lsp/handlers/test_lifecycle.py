@@ -1,10 +1,11 @@
 """The handshake, loading the model behind it, and the end."""
 
+import asyncio
 import threading
 
 import pytest
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
 
 from dlm_lsp.options import Settings
 from dlm_model.errors import CheckpointError
@@ -107,6 +108,17 @@ async def test_a_malformed_notification_is_a_status_and_survived(connect: Connec
     assert len(await editor.complete(1, 4)) == 1
     assert sum("could not be handled" in status.message for status in editor.statuses) == 2
     assert editor.popups == []
+
+
+async def test_a_request_after_shutdown_is_refused_rather_than_forgotten(connect: Connect) -> None:
+    editor = connect(lambda _settings: ScriptedEngine("return 1"))
+    await editor.start()
+    editor.open(EMPTY_BODY)
+    await editor.shutdown_async(None)
+    for request in (editor.complete(1, 4), editor.shutdown_async(None)):
+        with pytest.raises(JsonRpcInvalidRequest, match="came after shutdown"):
+            async with asyncio.timeout(10):
+                await request
 
 
 def _write(editor: EditorClient, body: bytes) -> None:
