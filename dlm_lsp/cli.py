@@ -1,11 +1,12 @@
 """The command line: which flags each command takes, and what its end means to the shell.
 
-What the commands do is in `dlm_lsp.commands`. Whatever goes wrong on purpose ends as one sentence on standard error,
-with exit code 1 for nothing to show, 2 for a usage error, 3 for the model or the device, and 130 for Ctrl-C.
+What the commands do is in `dlm_lsp.commands`. Whatever goes wrong ends as one sentence on standard error, with exit
+code 1 for nothing to show, 2 for a usage error, 3 for the model or the device, and 130 for Ctrl-C.
 """
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -13,10 +14,13 @@ import typer
 
 from dlm_lsp import __version__
 from dlm_lsp.commands import flags
+from dlm_lsp.commands.sources import discard_stdout, writing_stdout
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
 from dlm_model.errors import ModelError
 
 PROGRAM = "dlm-lsp"
+DEBUG_VARIABLE = "DLM_LSP_DEBUG"
+"""Where it is set, an error that nobody foresaw comes with its traceback."""
 
 app = typer.Typer(
     help="Fill the hole at your cursor with a diffusion language model that runs on your own machine.",
@@ -33,7 +37,6 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         code = app(list(arguments), standalone_mode=False, prog_name=PROGRAM)
-        sys.stdout.flush()
     except typer.TyperException as error:
         return _complain(error.format_message(), error.exit_code)
     except DlmLspError as error:
@@ -41,11 +44,14 @@ def run(arguments: Sequence[str]) -> int:
     except ModelError as error:
         return _complain(str(error), ModelUnavailableError.exit_code)
     except BrokenPipeError:
-        _discard_stdout()
+        discard_stdout()
         return 1
-    except OSError as error:
-        _discard_stdout()
-        return _complain(f"Cannot write the result: {error.strerror or error}.", UsageError.exit_code)
+    except Exception as error:  # noqa: BLE001 - torch and CUDA raise what they like, and nobody is left above
+        if os.environ.get(DEBUG_VARIABLE):
+            traceback.print_exc()
+        return _complain(
+            f"{type(error).__name__}: {error} ({DEBUG_VARIABLE}=1 shows where)", ModelUnavailableError.exit_code
+        )
     return int(code or 0)
 
 
@@ -55,14 +61,10 @@ def _complain(message: str, code: int) -> int:
     return code
 
 
-def _discard_stdout() -> None:
-    # What is still buffered would be written, and fail once more, when Python exits.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        sys.stdout.write(f"{PROGRAM} {__version__}\n")
+        with writing_stdout() as stdout:
+            stdout.write(f"{PROGRAM} {__version__}\n")
         raise typer.Exit
 
 

@@ -1,6 +1,7 @@
-"""The checks of `dlm-lsp doctor`, each a function that yields findings. A failed check keeps no other from running.
+"""The checks of `dlm-lsp doctor`, each a function that yields findings.
 
-Reads and reports; changes nothing, and knows neither terminal nor exit codes.
+Reads and reports; changes nothing, and knows neither terminal nor exit codes. What a check cannot go on after, it
+raises.
 """
 
 import hashlib
@@ -22,6 +23,9 @@ from dlm_lsp.options import Settings
 from dlm_model.request import CancelToken, InfillEngine
 
 PACKAGES = ("torch", "safetensors", "tokenizers", "pygls", "lsprotocol", "tree-sitter", "typer", "rich")
+CONFIG = "config"
+"""The finding that the user's own words, and not this machine, are to blame for."""
+
 _DRY_RUN = "def add(left: int, right: int) -> int:\n    pass\n"
 
 Status = Literal["ok", "warning", "failed"]
@@ -76,9 +80,9 @@ def check_grammars() -> Iterator[Check]:
 def check_files(config_problems: tuple[str, ...]) -> Iterator[Check]:
     """The user's config file, problem by problem, and where the server's log goes."""
     path = user_config_path()
-    yield from (Check("config", "failed", problem) for problem in config_problems)
+    yield from (Check(CONFIG, "failed", problem) for problem in config_problems)
     if not config_problems:
-        yield Check("config", "ok", str(path) if path.is_file() else f"{path} (not there: all defaults)")
+        yield Check(CONFIG, "ok", str(path) if path.is_file() else f"{path} (not there: all defaults)")
     yield Check("log", "ok", "standard error, or the file that `dlm-lsp serve --log-file` names")
 
 
@@ -126,6 +130,16 @@ def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:
         f"{engine.model_name} on {engine.device}: first draft after {first.elapsed_ms:.0f} ms, "
         f"{last.step} steps in {last.elapsed_ms:.0f} ms, {outcome}",
     )
+
+
+def check_peak_memory() -> Iterator[Check]:
+    """The most memory that this process has had; nothing where the system does not tell."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - not on Windows
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        yield Check("peak memory", "ok", f"{_gib(peak)} after the dry run")
 
 
 def _sha256(file: Path) -> str:

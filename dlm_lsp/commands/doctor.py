@@ -1,7 +1,6 @@
 """`dlm-lsp doctor`: run every check, print what was found."""
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -11,8 +10,9 @@ from rich.text import Text
 from dlm_lsp.commands import checks
 from dlm_lsp.commands.checks import Check
 from dlm_lsp.commands.loading import load_engine
+from dlm_lsp.commands.sources import writing_stdout
 from dlm_lsp.config_files import read_user_config
-from dlm_lsp.errors import ModelUnavailableError
+from dlm_lsp.errors import ModelUnavailableError, UsageError
 from dlm_lsp.options import Settings, resolve
 from dlm_model.errors import ModelError
 
@@ -23,39 +23,51 @@ def run_doctor(*, model: str | None, device: str | None, as_json: bool) -> int:
     """Print every finding as it comes, or all of them as one JSON object.
 
     Returns:
-        0 when nothing failed, 3 otherwise.
+        0 when nothing failed, 2 when only the config file did, 3 otherwise.
     """
     console = Console(soft_wrap=True)
     findings = []
     for finding in find(model, device):
         findings.append(finding)
         if not as_json:
-            console.print(_line(finding))
-    is_ok = all(finding.status != "failed" for finding in findings)
+            with writing_stdout():
+                console.print(_line(finding))
+    failed = {finding.name for finding in findings if finding.status == "failed"}
     if as_json:
-        sys.stdout.write(json.dumps({"ok": is_ok, "checks": [asdict(finding) for finding in findings]}) + "\n")
-    return 0 if is_ok else ModelUnavailableError.exit_code
+        with writing_stdout() as stdout:
+            stdout.write(json.dumps({"ok": not failed, "checks": [asdict(finding) for finding in findings]}) + "\n")
+    if not failed:
+        return 0
+    return UsageError.exit_code if failed == {checks.CONFIG} else ModelUnavailableError.exit_code
 
 
 def find(model: str | None, device: str | None) -> Iterator[Check]:
     """All findings, cheap ones first."""
     options, problems = read_user_config()
     settings = resolve(options)
-    yield from checks.check_system()
-    yield from checks.check_packages()
-    yield from checks.check_grammars()
-    yield from checks.check_files(problems)
-    yield from checks.check_devices()
-    yield from checks.check_model_files(model or settings.model)
-    yield from _check_engine(model or settings.model, device or settings.device, settings)
+    yield from _completed("system", checks.check_system())
+    yield from _completed("packages", checks.check_packages())
+    yield from _completed("grammars", checks.check_grammars())
+    yield from _completed("files", checks.check_files(problems))
+    yield from _completed("devices", checks.check_devices())
+    yield from _completed("model", checks.check_model_files(model or settings.model))
+    yield from _completed("dry run", _check_engine(model or settings.model, device or settings.device, settings))
+
+
+def _completed(name: str, findings: Iterator[Check]) -> Iterator[Check]:
+    """The findings of one check; whatever breaks it off is the last of them."""
+    try:
+        yield from findings
+    except ModelError as error:
+        yield Check(name, "failed", str(error))
+    except Exception as error:  # noqa: BLE001 - a broken torch is what this command is there to find
+        yield Check(name, "failed", f"{type(error).__name__}: {error}")
 
 
 def _check_engine(model: str | None, device: str, settings: Settings) -> Iterator[Check]:
-    try:
-        engine = load_engine(model, device, Console(stderr=True))
-        yield from checks.check_dry_run(engine, settings)
-    except ModelError as error:
-        yield Check("dry run", "failed", str(error))
+    engine = load_engine(model, device, Console(stderr=True))
+    yield from checks.check_dry_run(engine, settings)
+    yield from checks.check_peak_memory()
 
 
 def _line(finding: Check) -> Text:

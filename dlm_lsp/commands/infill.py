@@ -11,7 +11,7 @@ from rich.console import Console
 
 from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.commands.rendering import apply_fill, render_diff, render_json, summarize
-from dlm_lsp.commands.sources import Source, read_source, read_stdin, write_in_place
+from dlm_lsp.commands.sources import Source, read_source, read_stdin, write_in_place, writing_stdout
 from dlm_lsp.commands.targets import Target, cut_marker, locate
 from dlm_lsp.commands.watch import Canvas, DraftView, StepCounter
 from dlm_lsp.documents import Snapshot
@@ -161,21 +161,19 @@ def _print(
     *,
     with_candidates: bool,
 ) -> None:
-    if output.as_json:
-        _write_line(render_json(engine, draft, fills, with_candidates=with_candidates))
-    if not fills:
-        return
-    if output.as_diff:
-        after = apply_fill(work.snapshot.text, fills[0].fill)
-        sys.stdout.write(render_diff(work.source.name, work.snapshot.text, after))
-    elif not output.as_json and not output.in_place:
-        _write_line(fills[0].fill.text)
-    if sys.stderr.isatty() or output.watch:
+    with writing_stdout() as stdout:
+        if output.as_json:
+            stdout.write(render_json(engine, draft, fills, with_candidates=with_candidates) + "\n")
+        elif fills and output.as_diff:
+            after = apply_fill(work.snapshot.text, fills[0].fill)
+            stdout.write(render_diff(work.source.name, work.snapshot.text, after))
+        elif fills and not output.in_place:
+            text = fills[0].fill.text
+            stdout.write(text if text.endswith(("\n", "\r")) else f"{text}\n")
+    if fills and (sys.stderr.isatty() or output.watch):
         sys.stderr.write(f"dlm-lsp: {summarize(engine, draft, fills[0])}\n")
-
-
-def _write_line(text: str) -> None:
-    sys.stdout.write(text if text.endswith(("\n", "\r")) else f"{text}\n")
+    elif fills and not fills[0].fill.parse_valid and not output.as_json:
+        sys.stderr.write(f"dlm-lsp: The fill adds syntax errors to {work.source.name}.\n")
 
 
 @contextmanager

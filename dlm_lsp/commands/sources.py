@@ -1,6 +1,6 @@
-"""Files and standard input as text, and back: the encoding, the byte order mark and the line endings survive.
+"""Files and standard streams as text, and back: the encoding, the byte order mark and the line endings survive.
 
-Knows no holes. Writing is atomic: a reader sees the old file or the new one, never half of either.
+Knows no holes. Writing a file is atomic: a reader sees the old file or the new one, never half of either.
 """
 
 import codecs
@@ -8,8 +8,11 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from dlm_lsp.errors import UnreadableDocumentError, UsageError
 
@@ -74,6 +77,29 @@ def read_stdin(stdin_filename: str, *, max_chars: int) -> Source:
     """
     raw = sys.stdin.buffer.read(_max_bytes(max_chars))
     return Source(stdin_filename, None, raw, _decode(raw, "Standard input", max_chars))
+
+
+@contextmanager
+def writing_stdout() -> Iterator[TextIO]:
+    """Standard output, flushed at the end; only writing may be done in here, for every `OSError` is taken for its own.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+        UsageError: it cannot be written.
+    """
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_stdout()
+        raise UsageError(f"Cannot write the result: {_reason(error)}.") from error
+
+
+def discard_stdout() -> None:
+    """Drop what is still buffered: it would be written, and fail once more, when Python exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_in_place(source: Source, text: str) -> None:

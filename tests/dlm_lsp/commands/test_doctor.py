@@ -1,4 +1,6 @@
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,13 +46,14 @@ def test_everything_in_order_exits_with_0(doctor: Doctor, tmp_path: Path) -> Non
 def test_people_get_one_line_a_check(doctor: Doctor) -> None:
     lines = doctor().stdout.splitlines()
     assert all(line.startswith(("ok ", "warning ", "failed ")) for line in lines)
-    assert lines[-1].startswith("ok       dry run")
+    assert lines[-2].startswith("ok       dry run")
+    assert re.fullmatch(r"ok       peak memory +\d+\.\d GiB after the dry run", lines[-1])
 
 
 def test_config_errors_have_file_and_line(doctor: Doctor, config_file: Path) -> None:
     config_file.write_text("seed = 1\nspeed = 9\nnum_steps = 0\n")
     outcome = doctor()
-    assert outcome.code == 3
+    assert outcome.code == 2
     assert f"failed   config              {config_file}:2: speed is not an option\n" in outcome.stdout
     assert f"failed   config              {config_file}:3: num_steps must be 1 or more, got 0\n" in outcome.stdout
 
@@ -63,6 +66,20 @@ def test_a_device_that_is_not_there(doctor: Doctor, monkeypatch: pytest.MonkeyPa
     outcome = doctor("--json", "--device", "cuda:9")
     assert outcome.code == 3
     assert findings(outcome)["dry run"] == ("failed", "There is no device 'cuda:9' here.")
+
+
+def test_an_engine_that_breaks(doctor: Doctor, command_line: CommandLine) -> None:
+    command_line.engine.error = RuntimeError("CUDA out of memory")
+    outcome = doctor("--json")
+    assert outcome.code == 3
+    assert findings(outcome)["dry run"] == ("failed", "RuntimeError: CUDA out of memory")
+
+
+def test_a_broken_torch_keeps_no_other_check_from_running(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = findings(doctor("--json"))
+    assert found["devices"][0] == "failed"
+    assert found["dry run"][0] == "ok"
 
 
 def test_a_model_folder_that_is_not_there(doctor: Doctor, tmp_path: Path) -> None:

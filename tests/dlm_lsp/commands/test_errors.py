@@ -1,5 +1,7 @@
 """Everything a person can get wrong: one sentence on standard error, the right exit code, standard output empty."""
 
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -111,6 +113,30 @@ def test_a_config_file_that_cannot_be_opened(command_line: CommandLine, config_f
     config_file.mkdir()
     code, _, stderr = command_line("infill", "ok.py:2:5")
     assert (code, stderr) == (USAGE, f"dlm-lsp: {config_file}: Is a directory.\n")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), OSError(5, "CUDA out of memory")])
+def test_an_error_that_nobody_foresaw(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    command_line.engine.error = error
+    code, stdout, stderr = command_line("infill", "ok.py:2:5")
+    assert (code, stdout) == (MODEL, "")
+    assert re.fullmatch(
+        r"dlm-lsp: (RuntimeError|OSError): .*CUDA out of memory \(DLM_LSP_DEBUG=1 shows where\)\.\n", stderr
+    )
+    monkeypatch.setenv("DLM_LSP_DEBUG", "1")
+    assert "Traceback" in command_line("infill", "ok.py:2:5").stderr
+
+
+@pytest.mark.parametrize("arguments", [["infill", "ok.py:2:5"], ["doctor", "--json"], ["--version"]])
+def test_a_result_that_cannot_be_written(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, arguments: Sequence[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code, _, stderr = command_line(*arguments)
+    assert (code, stderr) == (USAGE, "dlm-lsp: Cannot write the result: No space left on device.\n")
 
 
 def test_a_model_that_cannot_be_loaded(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

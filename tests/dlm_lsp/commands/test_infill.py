@@ -103,6 +103,12 @@ def test_writing_in_place_can_also_print_what_changed(command_line: CommandLine,
     assert file.read_text() == FILLED
 
 
+def test_a_fill_that_does_not_parse_is_not_written_without_a_word(command_line: CommandLine, file: Path) -> None:
+    command_line.engine.middles = ("return left +",)
+    code, stdout, stderr = command_line("infill", f"{file}:2:5", "--in-place")
+    assert (code, stdout, stderr) == (0, "", f"dlm-lsp: The fill adds syntax errors to {file}.\n")
+
+
 def test_nothing_to_show_exits_with_1_and_leaves_the_file(command_line: CommandLine, file: Path) -> None:
     command_line.engine.middles = ("",)
     code, stdout, stderr = command_line("infill", f"{file}:2:5", "--in-place")
