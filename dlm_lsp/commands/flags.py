@@ -56,7 +56,9 @@ TargetArgument = Annotated[
 ]
 Function = Annotated[str | None, _hole("--function", "Fill this function's body; Class.method picks a method.", "NAME")]
 Range = Annotated[str | None, _hole("--range", "Replace this range; its end is exclusive.", "L1:C1-L2:C2")]
-StdinFilename = Annotated[str | None, _hole("--stdin-filename", "Tells the language of standard input.", "NAME")]
+StdinFilename = Annotated[
+    str | None, _hole("--stdin-filename", "Tells the language of standard input; required with -.", "NAME")
+]
 
 Steps = Annotated[int | None, _decoder("--steps", "Denoise steps at most: quality against latency.")]
 ScheduleFlag = Annotated[Schedule | None, _decoder("--schedule", "How many positions a step commits.")]
@@ -79,7 +81,7 @@ Device = Annotated[str | None, _model("--device", "cpu, cuda, cuda:1, …", "aut
 
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
 AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]
-InPlace = Annotated[bool, _output("--in-place", "Write the file, atomically, and print nothing.")]
+InPlace = Annotated[bool, _output("--in-place", "Write the file, atomically, instead of printing the fill.")]
 Watch = Annotated[bool, _output("--watch", "Show the canvas sharpening on standard error.")]
 
 Stdio = Annotated[bool, _server("--stdio", "Speak over standard input and output; the default.")]
