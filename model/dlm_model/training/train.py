@@ -36,7 +36,7 @@ class TrainingOptions:
 
     rank: int = 32
     alpha: float = 64.0
-    learning_rate: float = 7e-4
+    learning_rate: float = 4e-4
     warmup_steps: int = 60
     decay_steps: int = 200
     max_steps: int | None = None
@@ -176,13 +176,16 @@ class Trainer:
         weight = sum(sum(example.weights) for example in examples)
         is_decay_requested = (self.folder / DECAY_FILE).exists()
         sums = self.group.sum(torch.tensor([float(loss), weight, num_tokens, is_decay_requested], dtype=torch.float64))
-        gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]
-        flat = self.group.sum(torch.cat([gradient.flatten() for gradient in gradients])) / sums[1]
-        for gradient, summed in zip(
-            gradients, torch.split(flat, [gradient.numel() for gradient in gradients]), strict=True
-        ):
-            gradient.copy_(summed.view_as(gradient))
+        self._sum_gradients(divisor=float(sums[1]))
         return StepTotals(float(sums[0] / sums[1]), int(sums[2]), bool(sums[3]))
+
+    def _sum_gradients(self, divisor: float) -> None:
+        """Replace every gradient by the sum over all processes, divided; one message carries them all."""
+        gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]
+        flat = self.group.sum(torch.cat([gradient.flatten() for gradient in gradients])) / divisor
+        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
 
     def _measure(self) -> dict[str, float]:
         measured = {name: measure(self.network, batches) for name, batches in self.held_out.items()}
