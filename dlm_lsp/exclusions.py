@@ -1,11 +1,15 @@
 """Which documents never reach a prompt, and the sentence that says why.
 
-Covered: files that hold secrets by their name, the user's own patterns, languages switched off, and size.
-Not covered: secrets inside ordinary source files.
+Covered: files that hold secrets by their name, the user's own patterns, languages switched off, and size. A file has
+the name that it is called by and the one that it has behind symbolic links. Not covered: secrets inside ordinary source
+files.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from fnmatch import fnmatchcase
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from dlm_lsp.options import Settings
 
@@ -25,10 +29,10 @@ def secret_reason(path: str | None) -> str | None:
 
 
 def exclusion_reason(path: str | None, language_id: str, num_chars: int, settings: Settings) -> str | None:
-    """Why the settings keep this document out of prompts; None where they do not.
+    """Why its name or the settings keep this document out of prompts; None where they do not.
 
     Args:
-        path: Of the file; None for a document that was never saved.
+        path: Of the file, relative or absolute; None for a document that was never saved.
         language_id: As `languages` names it.
         num_chars: Length of the document.
         settings: In force now.
@@ -37,8 +41,9 @@ def exclusion_reason(path: str | None, language_id: str, num_chars: int, setting
         return "completions are switched off (enabled = false)"
     if language_id in settings.disabled_languages:
         return f"completions are switched off for {language_id} (disabled_languages)"
-    pattern = _first_match(path, settings.exclude)
-    if pattern:
+    if reason := secret_reason(path):
+        return reason
+    if pattern := _first_match(path, settings.exclude):
         return f"this file matches {pattern} (exclude)"
     if num_chars > settings.max_document_chars:
         return f"the document has {num_chars} characters, more than {settings.max_document_chars} (max_document_chars)"
@@ -48,7 +53,18 @@ def exclusion_reason(path: str | None, language_id: str, num_chars: int, setting
 def _first_match(path: str | None, patterns: tuple[str, ...]) -> str | None:
     if path is None:
         return None
-    parts = PurePath(path.lower()).parts
-    # Every tail of the path, so that `.ssh/*` matches below any home and `*.pem` at any depth.
-    tails = ["/".join(parts[start:]) for start in range(len(parts))]
+    tails = {tail for name in _names(path) for tail in _tails(name)}
     return next((each for each in patterns if any(fnmatchcase(tail, each.lower()) for tail in tails)), None)
+
+
+def _names(path: str) -> Iterator[PurePath]:
+    """What a file is called wherever one stands, and what it is called behind its symbolic links."""
+    yield Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute leaves `..` standing
+    with suppress(OSError, RuntimeError, ValueError):  # a loop of links, or a name that no file can have
+        yield Path(path).resolve()
+
+
+def _tails(path: PurePath) -> Iterator[str]:
+    """The path, and all ends of it: `.ssh/*` matches below any home, and `*.pem` at any depth."""
+    yield path.as_posix().lower()
+    yield from ("/".join(path.parts[start:]).lower() for start in range(1, len(path.parts)))

@@ -16,7 +16,7 @@ from dlm_lsp.commands.targets import Target, cut_marker, locate
 from dlm_lsp.commands.watch import Canvas, DraftView, StepCounter
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageError
-from dlm_lsp.exclusions import exclusion_reason, secret_reason
+from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.holes import Hole
 from dlm_lsp.infilling import RankedFill, finish, infill
 from dlm_lsp.languages import language_for
@@ -147,8 +147,7 @@ def make_view(console: Console, work: Work, output: Output) -> DraftView:
 def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> None:
     # What switches automatic completions off does not bind somebody who names the file.
     asked = replace(settings, enabled=True, disabled_languages=())
-    reason = secret_reason(source.name) or exclusion_reason(source.name, language_id, len(source.text), asked)
-    if reason:
+    if reason := exclusion_reason(source.name, language_id, len(source.text), asked):
         raise UnreadableDocumentError(f"{source.name} is not filled: {reason}.")
 
 

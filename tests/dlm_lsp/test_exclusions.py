@@ -1,5 +1,7 @@
 """Files that never reach a prompt, and ordinary ones that look alike."""
 
+from pathlib import Path
+
 import pytest
 
 from dlm_lsp.exclusions import exclusion_reason, secret_reason
@@ -33,12 +35,42 @@ def test_code_about_secrets_is_code(path: str | None) -> None:
     assert secret_reason(path) is None
 
 
+def test_a_relative_path_is_one_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secrets").mkdir()
+    monkeypatch.chdir(tmp_path / "secrets")
+    assert secret_reason("token.py") is not None
+    assert secret_reason("../token.py") is None
+    settings = Settings(exclude=("generated/*",))
+    assert exclusion_reason("../generated/a.py", "python", 1, settings) is not None
+    assert exclusion_reason("../generated/../a.py", "python", 1, settings) is None
+
+
+def test_a_symbolic_link_hides_neither_its_own_name_nor_the_one_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    inside, outside = tmp_path / "secrets" / "token.py", tmp_path / "outside.py"
+    inside.touch()
+    outside.symlink_to(inside)
+    assert secret_reason(str(outside)) is not None
+    inside.unlink()
+    outside.unlink()
+    outside.touch()
+    inside.symlink_to(outside)
+    assert secret_reason(str(inside)) is not None
+    assert secret_reason(str(outside)) is None
+
+
+@pytest.mark.parametrize("path", ["/p/a\0.py", "/p/secrets/a\0.py"])
+def test_a_name_that_no_file_can_have_is_judged_as_it_stands(path: str) -> None:
+    assert (secret_reason(path) is not None) == ("secrets" in path)
+
+
 @pytest.mark.parametrize(
     ("settings", "option"),
     [
         (Settings(enabled=False), "enabled"),
         (Settings(disabled_languages=("python",)), "disabled_languages"),
         (Settings(exclude=("gen/*.py",)), "exclude"),
+        (Settings(exclude=("/p/gen/*",)), "exclude"),
         (Settings(max_document_chars=10), "max_document_chars"),
     ],
 )
@@ -52,3 +84,7 @@ def test_other_documents_go_through() -> None:
     settings = Settings(disabled_languages=("rust",), exclude=("gen/*",), max_document_chars=10)
     assert exclusion_reason("/p/a.py", "python", 10, settings) is None
     assert exclusion_reason(None, "python", 10, settings) is None
+
+
+def test_no_setting_lets_a_secret_through() -> None:
+    assert exclusion_reason("/p/secrets/a.py", "python", 1, Settings()) is not None

@@ -87,6 +87,15 @@ def test_usage_errors_in_the_words_of_others(
     assert stderr.count("\n") == 1
 
 
+def test_a_secret_is_one_from_within_its_own_folder(
+    command_line: CommandLine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder / "secrets")
+    code, _, stderr = command_line("infill", "tokens.py:1:1")
+    assert (code, command_line.loaded) == (USAGE, [])
+    assert stderr.startswith("dlm-lsp: tokens.py is not filled: files named like secrets/*")
+
+
 def test_two_markers(command_line: CommandLine) -> None:
     code, _, stderr = command_line(*STDIN, stdin=b"<FILL>\n<FILL>\n")
     assert (code, stderr) == (USAGE, "dlm-lsp: Standard input has 2 <FILL> markers; one hole is filled at a time.\n")
