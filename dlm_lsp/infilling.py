@@ -79,7 +79,7 @@ def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ..
 
 
 def _placed(draft: Draft, before: str) -> Draft:
-    if not before:
+    if not before or not draft.num_tokens:
         return draft
     # No token of the canvas, so that it counts neither as progress nor in the confidence.
     return replace(draft, pieces=(Piece(before, "committed", 1.0, 0), *draft.pieces))

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import Hole, find_function
+from dlm_lsp.holes import Hole, find_function, find_hole
 from dlm_lsp.infilling import finish, infill
 from dlm_lsp.languages.python import PYTHON
 from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft
@@ -50,6 +50,17 @@ def test_a_caller_may_ask_for_a_shorter_prompt(snapshot: Snapshot, hole: Hole) -
     engine = ScriptedEngine("return sum(numbers)")
     list(infill(engine, snapshot, hole, DecodeOptions(), CancelToken(), max_prompt_tokens=40))
     assert prompt_tokens(engine) <= 40
+
+
+def test_what_stands_before_a_fill_counts_as_none_of_its_tokens() -> None:
+    engine = ScriptedEngine("return 1", num_steps=2)
+    snapshot = Snapshot.parse("untitled:a.py", PYTHON, "def total(numbers):\n\n")
+    hole = find_hole(snapshot, len("def total(numbers):\n"))
+    drafts = list(infill(engine, snapshot, hole, DecodeOptions(), CancelToken()))
+    own = list(engine.infill(engine.requests[0], DecodeOptions(), CancelToken()))
+    assert [draft.text for draft in drafts] == ["    retu", "    return 1"]
+    assert [draft.num_tokens for draft in drafts] == [draft.num_tokens for draft in own]
+    assert [draft.confidence for draft in drafts] == [draft.confidence for draft in own]
 
 
 def finished(*candidates: tuple[str, float]) -> Draft:

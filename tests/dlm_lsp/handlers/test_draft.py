@@ -78,4 +78,3 @@ async def test_a_draft_stands_where_the_fill_will(
     assert draft.text == result["text"] == f"{before}return 1"
     assert draft.stableRanges == [[0, len(before)], [len(before), len(draft.text)]]
     assert (draft.range.start.line, draft.range.start.character) == tuple(result["range"]["start"].values())
-    assert draft.confidence == pytest.approx(0.9)
