@@ -44,13 +44,14 @@ class ClientOptions:
     prompt_refresh_interval: int | None = None
 
 
+LARGEST_DOCUMENT_CHARS = 100_000_000
+"""What `max_document_chars` can be set to at most."""
+
 OPTION_NAMES = frozenset(each.name for each in fields(ClientOptions))
 DECODE_OPTION_NAMES = OPTION_NAMES & {each.name for each in fields(DecodeOptions)}
 
-PROJECT_OPTION_NAMES = frozenset(
-    {"enabled", "disabled_languages", "exclude", "num_steps", "confidence_threshold", "deadline_ms", "candidates"}
-)
-"""What a file inside a project may say: nothing that runs, loads, or reaches anything."""
+PROJECT_OPTION_NAMES = frozenset({"enabled", "disabled_languages", "exclude"})
+"""What a file inside a project may say: what is to be left alone, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,5 +183,5 @@ _RANGES = {
     "candidates": range(1, 4),
     "draft_interval_ms": range(10_001),
     "max_prompt_tokens": range(16, 1_000_001),
-    "max_document_chars": range(100_000_001),
+    "max_document_chars": range(LARGEST_DOCUMENT_CHARS + 1),
 }

@@ -57,12 +57,16 @@ def test_a_folder_in_place_of_the_file_is_one_problem(config: Path) -> None:
 @pytest.mark.parametrize(
     ("file_name", "header"), [(".dlm-lsp.toml", ""), ("pyproject.toml", "[project]\nname = 'x'\n\n[tool.dlm-lsp]\n")]
 )
-def test_a_project_may_set_harmless_options_only(tmp_path: Path, file_name: str, header: str) -> None:
+def test_a_project_may_only_say_what_is_left_alone(tmp_path: Path, file_name: str, header: str) -> None:
     path = tmp_path / file_name
-    path.write_text(f'{header}num_steps = 4\nmodel = "/tmp/evil"\n')
+    path.write_text(f'{header}exclude = ["gen/*"]\nmodel = "/tmp/evil"\nnum_steps = 500\n')
     options, problems = read_project_config(tmp_path)
-    assert options == ClientOptions(num_steps=4)
-    assert problems == (f"{path}:{header.count(chr(10)) + 2}: model cannot be set here",)
+    assert options == ClientOptions(exclude=("gen/*",))
+    line = header.count("\n") + 1
+    assert problems == (
+        f"{path}:{line + 1}: model cannot be set here",
+        f"{path}:{line + 2}: num_steps cannot be set here",
+    )
 
 
 def test_a_project_may_switch_off_but_not_on(tmp_path: Path) -> None:

@@ -35,15 +35,13 @@ def _push(editor: EditorClient, settings: Payload) -> None:
 
 
 async def test_each_source_overrules_the_one_before(
-    connect: Connect, engine: ScriptedEngine, user_config_folder: Path, tmp_path: Path
+    connect: Connect, engine: ScriptedEngine, user_config_folder: Path
 ) -> None:
     user_config_folder.mkdir(parents=True)
     (user_config_folder / "config.toml").write_text("num_steps = 2\nseed = 2\ntop_p = 0.2\ntemperature = 2\n")
-    (tmp_path / ".dlm-lsp.toml").write_text("num_steps = 3\n")
     editor = connect(lambda _settings: engine)
     editor.configuration = {"numSteps": 5, "seed": 5}
-    folder = types.WorkspaceFolder(tmp_path.as_uri(), "project")
-    await editor.start(PULLS, options={"numSteps": 4, "seed": 4, "topP": 0.4}, workspace_folders=[folder])
+    await editor.start(PULLS, options={"numSteps": 4, "seed": 4, "topP": 0.4})
     await editor.until(lambda: editor.num_configuration_requests == 1)
     editor.open(EMPTY_BODY)
     assert await _num_steps(editor, engine) == 5
@@ -52,11 +50,13 @@ async def test_each_source_overrules_the_one_before(
 
 
 @pytest.mark.parametrize("has_folders", [True, False])
-async def test_a_project_cannot_name_a_model(
+async def test_a_project_may_switch_itself_off_but_not_name_a_model(
     connect: Connect, engine: ScriptedEngine, tmp_path: Path, has_folders: bool
 ) -> None:
     loads: list[Settings] = []
-    (tmp_path / "pyproject.toml").write_text("[tool.dlm-lsp]\nnum_steps = 3\nmodel = '/tmp/evil'\ndevice = 'cuda:9'\n")
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.dlm-lsp]\nexclude = ['gen/*']\nmodel = '/tmp/evil'\nnum_steps = 9\n"
+    )
     editor = connect(lambda settings: loads.append(settings) or engine)
     where: dict[str, Payload] = (
         {"workspace_folders": [types.WorkspaceFolder(tmp_path.as_uri(), "project")]}
@@ -65,11 +65,13 @@ async def test_a_project_cannot_name_a_model(
     )
     await editor.start(**where)
     editor.open(EMPTY_BODY)
-    assert await _num_steps(editor, engine) == 3
-    assert (loads[0].model, loads[0].device) == (None, "auto")
+    editor.open(EMPTY_BODY, uri="file:///p/gen/a.py")
+    assert await editor.complete(1, 4, uri="file:///p/gen/a.py") == []
+    assert await _num_steps(editor, engine) == Settings().decode.num_steps
+    assert loads[0].model is None
     [message] = editor.log_messages
     assert "pyproject.toml:3: model cannot be set here" in message
-    assert "pyproject.toml:4: device cannot be set here" in message
+    assert "pyproject.toml:4: num_steps cannot be set here" in message
 
 
 async def test_pushed_settings_are_live(connect: Connect, engine: ScriptedEngine) -> None:
