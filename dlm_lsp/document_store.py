@@ -11,9 +11,10 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from dlm_lsp.documents import Document, Snapshot
-from dlm_lsp.errors import DlmLspError, UnreadableDocumentError, UsageError
+from dlm_lsp.errors import DlmLspError, DocumentNotOpenError, UnreadableDocumentError
 from dlm_lsp.exclusions import secret_reason
 from dlm_lsp.languages import language_for
+from dlm_lsp.options import LARGEST_DOCUMENT_CHARS
 from dlm_lsp.positions import PositionEncoding
 
 logger = logging.getLogger(__name__)
@@ -25,15 +26,13 @@ class DocumentStore:
     def __init__(self) -> None:
         self._documents: dict[str, Document | DlmLspError] = {}
 
-    def open(self, item: types.TextDocumentItem, *, max_chars: int) -> None:
-        """Take a document in; one that is refused is remembered by its reason, and its text dropped.
+    def open(self, item: types.TextDocumentItem) -> None:
+        """Take a document in as the client sends it; one that is refused is remembered by its reason, not by its text.
 
-        Args:
-            item: As the client sends it.
-            max_chars: Above this length the document is refused without parsing it.
+        What settings exclude is taken in all the same: settings change while the document is open.
         """
         try:
-            self._documents[item.uri] = _read(item, max_chars)
+            self._documents[item.uri] = _read(item)
         except DlmLspError as refusal:
             self._documents[item.uri] = refusal
 
@@ -66,13 +65,13 @@ class DocumentStore:
         """The document as it stands.
 
         Raises:
-            UsageError: it is not open.
+            DocumentNotOpenError: it is not open.
             UnsupportedLanguageError: there is no grammar for it.
             UnreadableDocumentError: it may not be read into a prompt.
         """
         document = self._documents.get(uri)
         if document is None:
-            raise UsageError(f"{uri} is not open")
+            raise DocumentNotOpenError(f"{uri} is not open")
         if isinstance(document, DlmLspError):
             raise document
         return document.snapshot()
@@ -83,13 +82,13 @@ def path_of(uri: str) -> str | None:
     return to_fs_path(uri) if uri.startswith("file:") else None
 
 
-def _read(item: types.TextDocumentItem, max_chars: int) -> Document:
+def _read(item: types.TextDocumentItem) -> Document:
     path = path_of(item.uri)
     if reason := secret_reason(path):
         raise UnreadableDocumentError(reason)
     language = language_for(path, item.language_id)
-    if len(item.text) > max_chars:
-        raise UnreadableDocumentError(f"the document has {len(item.text)} characters, more than {max_chars}")
+    if len(item.text) > LARGEST_DOCUMENT_CHARS:
+        raise UnreadableDocumentError(f"no setting allows a document of {len(item.text)} characters")
     return Document.open(item.uri, language, _well_formed(item.text), item.version)
 
 

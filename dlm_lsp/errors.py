@@ -22,6 +22,10 @@ class UsageError(DlmLspError):
     """The caller named a file, position, option or setting that does not exist."""
 
 
+class DocumentNotOpenError(DlmLspError):
+    """The editor asked about a document that it did not open."""
+
+
 class UnsupportedLanguageError(DlmLspError):
     """No grammar for this kind of file."""
 

@@ -9,7 +9,7 @@ from dlm_lsp.session import DlmLanguageServer
 def did_open(server: DlmLanguageServer, params: types.DidOpenTextDocumentParams) -> None:
     """Take the document in, in place of whatever was open under its name."""
     cancel_fills(server, params.text_document.uri)
-    server.documents.open(params.text_document, max_chars=server.settings.max_document_chars)
+    server.documents.open(params.text_document)
 
 
 def did_change(server: DlmLanguageServer, params: types.DidChangeTextDocumentParams) -> None:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from dlm_lsp.document_store import path_of
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, UnreadableDocumentError
+from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.handlers.draft import draft_feed
 from dlm_lsp.holes import Hole
@@ -51,7 +51,7 @@ def open_snapshot(server: DlmLanguageServer, uri: str) -> Snapshot:
     """The document, if it may be read into a prompt.
 
     Raises:
-        UsageError: it is not open.
+        DocumentNotOpenError: it is not open.
         UnsupportedLanguageError: there is no grammar for it.
         UnreadableDocumentError: it is excluded, too large, or switched off.
     """
@@ -111,7 +111,7 @@ def state_of(error: Exception) -> StatusState:
     """The status that goes with an error on purpose."""
     if isinstance(error, ModelUnavailableError):
         return "error"
-    if isinstance(error, ModelError):
+    if isinstance(error, (ModelError, UsageError)):
         return "warning"
     return "normal" if isinstance(error, NothingToShowError) else "inactive"
 

@@ -112,6 +112,6 @@ def _parse_arguments(arguments: Sequence[object]) -> _Arguments:
 
 def _parse_position(value: object, name: str) -> types.Position:
     line, character = (value.get("line"), value.get("character")) if isinstance(value, Mapping) else (None, None)
-    if not (isinstance(line, int) and isinstance(character, int) and line >= 0 and character >= 0):
+    if not (type(line) is type(character) is int and line >= 0 and character >= 0):
         raise UsageError(f"{INFILL_RANGE}: the range's {name} must be a position")
     return types.Position(line, character)

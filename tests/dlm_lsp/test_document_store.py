@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lsprotocol import types
 
 from dlm_lsp.document_store import DocumentStore, path_of
-from dlm_lsp.errors import UnreadableDocumentError, UnsupportedLanguageError, UsageError
+from dlm_lsp.errors import DocumentNotOpenError, UnreadableDocumentError, UnsupportedLanguageError
 from dlm_lsp.positions import LineIndex, PositionEncoding
 
 URI = "file:///project/example.py"
@@ -16,9 +16,9 @@ ENCODINGS: tuple[PositionEncoding, ...] = get_args(PositionEncoding)
 TEXTS = st.text(alphabet="ab \t\n\r😀é\u2028\x0c", max_size=40)
 
 
-def _store(text: str, *, uri: str = URI, language_id: str = "python", max_chars: int = 1000) -> DocumentStore:
+def _store(text: str, *, uri: str = URI, language_id: str = "python") -> DocumentStore:
     store = DocumentStore()
-    store.open(types.TextDocumentItem(uri, language_id, 1, text), max_chars=max_chars)
+    store.open(types.TextDocumentItem(uri, language_id, 1, text))
     return store
 
 
@@ -109,8 +109,9 @@ def test_a_snapshot_is_not_changed_by_later_edits_but_known_to_be_old() -> None:
     ],
 )
 def test_a_refused_document_keeps_its_reason_and_ignores_edits(
-    uri: str, language_id: str, text: str, error: type[Exception]
+    monkeypatch: pytest.MonkeyPatch, uri: str, language_id: str, text: str, error: type[Exception]
 ) -> None:
+    monkeypatch.setattr("dlm_lsp.document_store.LARGEST_DOCUMENT_CHARS", 1000)
     store = _store(text, uri=uri, language_id=language_id)
     _change(store, _edit((0, 0), (0, 1), "y"), uri=uri)
     with pytest.raises(error):
@@ -122,7 +123,7 @@ def test_a_closed_document_is_forgotten() -> None:
     store.close(URI)
     store.close(URI)
     _change(store, _edit((0, 0), (0, 0), "y"))
-    with pytest.raises(UsageError, match="is not open"):
+    with pytest.raises(DocumentNotOpenError, match="is not open"):
         store.snapshot(URI)
 
 

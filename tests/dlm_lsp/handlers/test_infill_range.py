@@ -105,10 +105,10 @@ async def test_options_of_one_call_overrule_the_settings(connect: Connect) -> No
         ((3, AT_PLACEHOLDER), "takes"),
         ((URI, "here"), "range must be an object"),
         ((URI, {"start": {"line": 1}}), "range's start must be a position"),
+        ((URI, {**AT_PLACEHOLDER, "start": {"line": True, "character": 0}}), "range's start must be a position"),
         ((URI, {**AT_PLACEHOLDER, "end": {"line": -1, "character": 0}}), "range's end must be a position"),
         ((URI, AT_PLACEHOLDER, {"numSteps": 0}), "num_steps must be 1 or more"),
         ((URI, AT_PLACEHOLDER, {"model": "/tmp/x"}), "model cannot be set here"),
-        (("file:///never/opened.py", AT_PLACEHOLDER), "is not open"),
     ],
 )
 async def test_wrong_arguments_are_one_sentence(connect: Connect, arguments: tuple[Payload, ...], message: str) -> None:
@@ -117,8 +117,16 @@ async def test_wrong_arguments_are_one_sentence(connect: Connect, arguments: tup
     with pytest.raises(JsonRpcException, match=message) as caught:
         await editor.execute(*arguments)
     assert caught.value.code == types.ErrorCodes.InvalidParams
+    assert message in (await editor.status("warning")).message
     assert engine.requests == []
     assert editor.popups == []
+
+
+async def test_a_document_that_is_not_open_is_at_nobodys_fault(connect: Connect) -> None:
+    editor = await _editor(connect, ScriptedEngine("return r"))
+    with pytest.raises(JsonRpcException, match="is not open"):
+        await editor.execute("file:///never/opened.py", AT_PLACEHOLDER)
+    assert (await editor.status("inactive")).message == "file:///never/opened.py is not open"
 
 
 async def test_an_unknown_command_is_an_error(connect: Connect) -> None:

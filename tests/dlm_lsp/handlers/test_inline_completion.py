@@ -157,6 +157,16 @@ async def test_a_document_that_gets_nothing_says_why(
     assert engine.requests == []
 
 
+async def test_a_document_that_was_too_large_is_filled_once_the_limit_is_raised(
+    connect: Connect, engine: ScriptedEngine
+) -> None:
+    editor = await _editor(connect, engine, EMPTY_BODY, options={"maxDocumentChars": 10})
+    assert await editor.complete(1, 4) == []
+    settings = {"dlm-lsp": {"maxDocumentChars": 100}}
+    editor.workspace_did_change_configuration(types.DidChangeConfigurationParams(settings))
+    assert len(await editor.complete(1, 4)) == 1
+
+
 async def test_an_untitled_document_of_a_known_language_is_filled(connect: Connect, engine: ScriptedEngine) -> None:
     editor = connect(lambda _settings: engine)
     await editor.start()
