@@ -5,7 +5,9 @@ Knows no terminal and writes nothing.
 
 import difflib
 import json
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from dlm_lsp.infilling import RankedFill
@@ -58,8 +60,21 @@ def _candidate(ranked: RankedFill) -> dict[str, Any]:
 
 
 def render_diff(name: str, before: str, after: str) -> str:
-    """A unified diff that `patch` and `git apply` accept; every line keeps its own ending."""
-    lines = difflib.unified_diff(list(_lines(before)), list(_lines(after)), f"a/{name}", f"b/{name}")
+    """A unified diff that `git apply` and `patch -p1` accept in the working folder; every line keeps its own ending.
+
+    Args:
+        name: The file as it was written. One outside of the working folder, where no patch tool follows a relative
+            path, is named by its absolute path.
+        before: Its text.
+        after: Its text with the fill.
+    """
+    path = Path(os.path.abspath(name))  # noqa: PTH100 - Path.absolute leaves `..` standing
+    if path.is_relative_to(Path.cwd()):
+        relative = path.relative_to(Path.cwd()).as_posix()
+        headers = (f"a/{relative}", f"b/{relative}")
+    else:
+        headers = (path.as_posix(), path.as_posix())
+    lines = difflib.unified_diff(list(_lines(before)), list(_lines(after)), *headers)
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 

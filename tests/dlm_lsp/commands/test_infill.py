@@ -88,6 +88,30 @@ def test_the_diff_applies(
     assert Path("sums.py").read_bytes() == FILLED.replace("\n", newline).rstrip().encode()
 
 
+@pytest.mark.parametrize("written", ["src/sums.py", "./src/sums.py", "tests/../src/sums.py", "{folder}/src/sums.py"])
+def test_the_diff_applies_however_the_file_is_written(
+    command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("src").mkdir()
+    Path("tests").mkdir()
+    Path("src/sums.py").write_text(SOURCE)
+    target = f"{written.format(folder=tmp_path)}:2:5"
+    Path("change.diff").write_text(command_line("infill", target, "--diff").stdout)
+    subprocess.run(["git", "apply", "change.diff"], check=True, timeout=30)
+    assert Path("src/sums.py").read_text() == FILLED
+
+
+@pytest.mark.parametrize("written", ["../sums.py", "{file}"])
+def test_a_diff_of_a_file_elsewhere_names_all_of_its_path(
+    command_line: CommandLine, file: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    (file.parent / "inside").mkdir()
+    monkeypatch.chdir(file.parent / "inside")
+    diff = command_line("infill", f"{written.format(file=file)}:2:5", "--diff").stdout
+    assert diff.startswith(f"--- {file}\n+++ {file}\n@@ ")
+
+
 def test_in_place_keeps_line_endings_and_byte_order_mark(command_line: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "sums.py"
     file.write_bytes(("\ufeff" + SOURCE.replace("\n", "\r\n")).encode())
