@@ -16,8 +16,10 @@ STDIN = "-"
 MARKER = "<FILL>"
 
 _POINT = r"(\d+):(\d+)"
-# Greedy, so that only the last two numbers count: C:\code\a.py:3:7 and odd:name.py:3:7 keep their colons.
-_FILE_AND_POINT = re.compile(rf"(.+):{_POINT}", re.DOTALL)
+# Greedy, so that only the last two numbers count: C:\code\a.py:3:7 and odd:name.py:3:7 keep their colons. Compilers
+# print a colon after the column, and people paste it.
+_FILE_AND_POINT = re.compile(rf"(.+):{_POINT}:?", re.DOTALL)
+_FILE_AND_LINE = re.compile(r".*\D:\d+:?", re.DOTALL)
 _RANGE = re.compile(rf"{_POINT}-{_POINT}")
 
 
@@ -85,6 +87,8 @@ def parse_target(target: str, *, function: str | None = None, span: str | None =
     if sum(way is not None for way in (point, function, span)) > 1:
         raise UsageError("Give one of FILE:LINE:COL, --function and --range, not several.")
     if parsed.needs_marker and not parsed.is_stdin:
+        if _FILE_AND_LINE.fullmatch(target):
+            raise UsageError(f"{target} has no column: FILE:LINE:COL.")
         raise UsageError(f"Say where in {target} the hole is: FILE:LINE:COL, --function NAME or --range L1:C1-L2:C2.")
     return parsed
 

@@ -15,6 +15,7 @@ from dlm_lsp.positions import LineIndex
         ("odd:name.py:3:7", "odd:name.py", Point(3, 7)),
         ("10:20:a.py:3:7", "10:20:a.py", Point(3, 7)),
         ("-:3:7", "-", Point(3, 7)),
+        ("a.py:3:7:", "a.py", Point(3, 7)),
     ],
 )
 def test_the_last_two_numbers_are_line_and_column(written: str, path: str, point: Point) -> None:
@@ -26,7 +27,17 @@ def test_standard_input_alone_needs_a_marker() -> None:
     assert parse_target("-").needs_marker
 
 
-@pytest.mark.parametrize("written", ["a.py", "a.py:3", "a.py:3:x", "a.py:3:", "a.py:-1:2"])
+@pytest.mark.parametrize("written", ["a.py:3", "a.py:3:"])
+def test_a_line_without_a_column_is_refused(written: str) -> None:
+    with pytest.raises(UsageError, match=f"{written} has no column"):
+        parse_target(written)
+
+
+def test_a_file_may_be_called_like_a_line() -> None:
+    assert parse_target("a.py:3", function="f").path == "a.py:3"
+
+
+@pytest.mark.parametrize("written", ["a.py", "a.py:3:x", "a.py:-1:2"])
 def test_a_file_without_a_whole_position_is_refused(written: str) -> None:
     with pytest.raises(UsageError, match="Say where"):
         parse_target(written)
