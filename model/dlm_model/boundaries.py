@@ -5,7 +5,8 @@ unfinished word left of the hole (the *head*) and the begun word right of it (th
 and put into the canvas as masks, under one rule: the canvas spells text that begins with the head's bytes and ends
 with the tail's. Token healing, as autoregressive decoders know it, on both sides and for masks filled in any order.
 
-The rule never excludes the true text: whatever stood between, the fragments' own tokens are one allowed spelling.
+The rule never excludes the true text: whatever stood between, the fragments' own tokens are one allowed spelling. Each
+side keeps a position of its own, so a word that is split and whole again is spelled in two pieces, not in one.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ from typing import NamedTuple
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.vocabulary import Vocabulary
 
-# A longer run (a ruler of dashes, deep indentation) is backed up over its last tokens only: every byte of a fragment
-# may hold back one canvas position until the fragment is respelled.
+# A longer run (a ruler of dashes, deep indentation) is backed up over its last tokens only, one at least: every byte of
+# a fragment may hold back one canvas position until the fragment is respelled.
 MAX_FRAGMENT_BYTES = 32
 
 
@@ -40,7 +41,7 @@ def split_prefix(tokenizer: Tokenizer, prefix: str) -> tuple[list[int], Fragment
     size = 0
     while start > 0 and encoding.word_ids[start - 1] == encoding.word_ids[num_tokens - 1]:
         size += len(tokenizer.token_bytes[encoding.ids[start - 1]])
-        if size > MAX_FRAGMENT_BYTES:
+        if size > MAX_FRAGMENT_BYTES and start < num_tokens:
             break
         start -= 1
     return encoding.ids[:start], Fragment(tokenizer.spell(encoding.ids[start:]), num_tokens - start)
@@ -56,7 +57,7 @@ def split_suffix(tokenizer: Tokenizer, suffix: str) -> tuple[list[int], Fragment
     if suffix[:1] not in ("", "\n"):
         while end < len(encoding.ids) and encoding.word_ids[end] == encoding.word_ids[0]:
             size += len(tokenizer.token_bytes[encoding.ids[end]])
-            if size > MAX_FRAGMENT_BYTES:
+            if size > MAX_FRAGMENT_BYTES and end > 0:
                 break
             end += 1
     return encoding.ids[end:], Fragment(tokenizer.spell(encoding.ids[:end]), end)
@@ -92,18 +93,3 @@ class Boundaries:
     def tail_tokens(self, remaining: bytes, room: int) -> list[int]:
         """Tokens that spell the end of `remaining`, or all of it and more before it."""
         return self._vocabulary.endings.compatible(remaining[::-1], room)
-
-    def accepts(self, token_ids: Sequence[int]) -> bool:
-        """Whether a finished row could have been committed under the rule, frontier by frontier."""
-        is_masked = [True] * len(token_ids)
-        for frontier_of, tokens_of in (
-            (self.head_frontier, self.head_tokens),
-            (self.tail_frontier, self.tail_tokens),
-        ):
-            while (frontier := frontier_of(token_ids, is_masked)).remaining:
-                if not 0 <= frontier.position < len(token_ids) or not is_masked[frontier.position]:
-                    return False
-                if token_ids[frontier.position] not in tokens_of(frontier.remaining, len(frontier.remaining)):
-                    return False
-                is_masked[frontier.position] = False
-        return True

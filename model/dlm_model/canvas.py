@@ -27,7 +27,7 @@ class Canvas:
         is_valid: [B, T], false for padding.
         confidence: [B, T], probability of the committed token or of the last guess; 0 where there is neither.
         guessed_ids: [B, T], the last step's prediction where masked; the mask token where there is none yet.
-        was_shortened: [B], whether the model itself has ended the row by deleting masks.
+        was_refused: [B], whether the model asked for more positions than the row may have.
         mask_token_id: Stands for "not yet known".
     """
 
@@ -38,7 +38,7 @@ class Canvas:
     is_valid: Tensor
     confidence: Tensor
     guessed_ids: Tensor
-    was_shortened: Tensor
+    was_refused: Tensor
     mask_token_id: int
 
     @classmethod
@@ -56,7 +56,7 @@ class Canvas:
             is_valid=is_valid,
             confidence=torch.zeros(is_valid.shape),
             guessed_ids=masks,
-            was_shortened=torch.zeros(len(lengths), dtype=torch.bool),
+            was_refused=torch.zeros(len(lengths), dtype=torch.bool),
             mask_token_id=mask_token_id,
         )
 
@@ -95,14 +95,15 @@ class Canvas:
             return self
         is_deleted |= (is_deleted.cumsum(dim=1) > 0) & self.is_masked & ~protected
         room = (max_length - self.lengths + is_deleted.sum(dim=1)).clamp_min(0)
-        copies = self.is_valid.long() - is_deleted.long() + (is_expanded & (is_expanded.cumsum(1) <= room[:, None]))
+        is_granted = is_expanded & (is_expanded.cumsum(1) <= room[:, None])
+        copies = self.is_valid.long() - is_deleted.long() + is_granted
         reopened = replace(
             self,
             token_ids=self.token_ids.masked_fill(is_expanded, self.mask_token_id),
             guessed_ids=self.guessed_ids.masked_fill(is_expanded, self.mask_token_id),
             is_masked=self.is_masked | is_expanded,
             confidence=self.confidence.masked_fill(is_expanded, 0.0),
-            was_shortened=self.was_shortened | is_deleted.any(dim=1),
+            was_refused=self.was_refused | (is_expanded & ~is_granted).any(dim=1),
         )
         return reopened._repeat(copies)
 

@@ -14,6 +14,7 @@ from dlm_model.errors import CheckpointError
 CONFIG_FILE = "config.json"
 DLM_SECTION = "dlm"
 SUPPORTED_MODEL_TYPES = ("llama", "qwen2", "qwen3")
+TOKEN_ID_FIELDS = ("mask_token_id", "expand_token_id", "delete_token_id", "bos_token_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class ModelConfig:
             raise CheckpointError(f"{self.num_heads} query heads cannot share {self.num_kv_heads} key/value heads.")
         if self.head_dim % 2:
             raise CheckpointError(f"head_dim must be even for rotary positions, got {self.head_dim}.")
-        for name in ("mask_token_id", "expand_token_id", "delete_token_id", "bos_token_id"):
+        for name in TOKEN_ID_FIELDS:
             token_id = getattr(self, name)
             if token_id is not None and not 0 <= token_id < self.vocab_size:
                 raise CheckpointError(f"{name} {token_id} is outside the vocabulary of {self.vocab_size}.")
@@ -90,11 +91,13 @@ class ModelConfig:
         if model_type not in SUPPORTED_MODEL_TYPES:
             supported = ", ".join(SUPPORTED_MODEL_TYPES)
             raise CheckpointError(f"{source}: model type {model_type!r} is not supported (supported: {supported}).")
-        _refuse_unsupported(raw, source)
         try:
+            _refuse_unsupported(raw, source)
             return cls(**_network_fields(raw, model_type), **_decoder_fields(raw))
         except KeyError as missing:
-            raise CheckpointError(f"{source}: {CONFIG_FILE} has no {missing}.") from None
+            raise CheckpointError(f"{source}: {CONFIG_FILE} has no {missing.args[0]}.") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"{source}: {CONFIG_FILE} has a value of the wrong kind: {error}.") from None
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -116,17 +119,17 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _network_fields(raw: Mapping[str, Any], model_type: str) -> dict[str, Any]:
-    num_heads = raw["num_attention_heads"]
+    num_heads = _count(raw, "num_attention_heads")
     attention_bias = bool(raw.get("attention_bias", False))
     return {
-        "vocab_size": raw["vocab_size"],
-        "hidden_size": raw["hidden_size"],
-        "intermediate_size": raw["intermediate_size"],
-        "num_layers": raw["num_hidden_layers"],
+        "vocab_size": _count(raw, "vocab_size"),
+        "hidden_size": _count(raw, "hidden_size"),
+        "intermediate_size": _count(raw, "intermediate_size"),
+        "num_layers": _count(raw, "num_hidden_layers"),
         "num_heads": num_heads,
-        "num_kv_heads": raw.get("num_key_value_heads") or num_heads,
-        "head_dim": raw.get("head_dim") or raw["hidden_size"] // num_heads,
-        "context_length": raw["max_position_embeddings"],
+        "num_kv_heads": _count(raw, "num_key_value_heads") if raw.get("num_key_value_heads") else num_heads,
+        "head_dim": _count(raw, "head_dim") if raw.get("head_dim") else _count(raw, "hidden_size") // num_heads,
+        "context_length": _count(raw, "max_position_embeddings"),
         "rope_theta": float(_rope_parameters(raw).get("rope_theta") or 10_000.0),
         "rms_norm_eps": float(raw["rms_norm_eps"]),
         # Qwen2 always has biases on q, k, v and never on the output projection; Llama and Qwen3 have all four or none.
@@ -139,14 +142,27 @@ def _network_fields(raw: Mapping[str, Any], model_type: str) -> dict[str, Any]:
 
 
 def _decoder_fields(raw: Mapping[str, Any]) -> dict[str, Any]:
-    section = raw.get(DLM_SECTION, {})
-    return {
-        "mask_token_id": section["mask_token_id"],
-        "expand_token_id": section.get("expand_token_id"),
-        "delete_token_id": section.get("delete_token_id"),
-        "bos_token_id": section.get("bos_token_id"),
-        "shift_logits": bool(section.get("shift_logits", False)),
-    }
+    section = raw.get(DLM_SECTION)
+    if not isinstance(section, Mapping) or "mask_token_id" not in section:
+        raise KeyError(f"{DLM_SECTION}.mask_token_id, which says what a masked position holds")
+    token_ids = {name: section.get(name) for name in TOKEN_ID_FIELDS}
+    for name, token_id in token_ids.items():
+        if token_id is not None and type(token_id) is not int:
+            raise TypeError(f"{name} is {token_id!r}")
+    return {**token_ids, "shift_logits": bool(section.get("shift_logits", False))}
+
+
+def _count(raw: Mapping[str, Any], key: str) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        KeyError: it is missing.
+        ValueError: it is something else.
+    """
+    value = raw[key]
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{key} is {value!r}")
+    return value
 
 
 def _rope_parameters(raw: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """What may not be committed: control tokens, line breaks in a one-line hole, boundaries' frontiers out of turn.
 
-The rules of a step are looked up once (`Constraint.rules`) and then applied to logits and to positions.
+`Constraint.rules` looks at a canvas before a step; `limit` applies them to the logits, the loop to the positions.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlm_model.boundaries import Boundaries
+from dlm_model.boundaries import Boundaries, Frontier
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.vocabulary import Vocabulary
@@ -22,7 +22,7 @@ class Rules:
         is_locked: [B, T], positions that must wait until a boundary left or right of them is respelled.
         is_urgent: [B, T], frontiers: committed first, whatever their score.
         frontier_tokens: For each frontier (row, column), the tokens that may stand there.
-        may_grow: [B], whether a row may still commit an expand token.
+        may_grow: [B], whether a row may commit an expand token: not once it was refused one, nor in the last step.
     """
 
     is_locked: Tensor
@@ -62,42 +62,39 @@ class Constraint:
         is_banned = ~vocabulary.is_text
         if single_line:
             is_banned |= vocabulary.has_line_break
-        # Some checkpoints list their mask among the ordinary tokens.
-        is_banned[config.mask_token_id] = True
         is_banned[[token_id for token_id in (self._expand, self._delete) if token_id is not None]] = False
         self._is_banned = is_banned
 
-    def rules(self, canvas: Canvas, *, may_grow: bool) -> Rules:
-        """Look at both frontiers of every row; a row's masks near an unspelled boundary are locked."""
+    def rules(self, canvas: Canvas, *, is_last: bool) -> Rules:
+        """Look at both frontiers of every row.
+
+        A row's masks near an unspelled boundary are locked until it is respelled, piece by piece. In the last step
+        nothing can wait: what remains of a boundary is pinned to its shortest spelling, and no row may grow.
+        """
         is_locked, is_urgent = torch.zeros_like(canvas.is_masked), torch.zeros_like(canvas.is_masked)
         frontier_tokens: dict[tuple[int, int], list[int]] = {}
         for row, length in enumerate(canvas.lengths.tolist()):
             ids, masked = canvas.token_ids[row, :length].tolist(), canvas.is_masked[row, :length].tolist()
             head, tail = self._boundaries.head_frontier(ids, masked), self._boundaries.tail_frontier(ids, masked)
-            head_needs, tail_needs = map(self._vocabulary.beginnings.fewest_tokens, (head.remaining, tail.remaining))
-            # Positions that neither boundary needs; both frontiers move in the same step, so each may count on half.
-            spare = max(0, tail.position + 1 - head.position - head_needs - tail_needs)
-            if head.remaining:
+            tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail)
+            frontier_tokens |= {(row, column): allowed for column, allowed in tokens.items()}
+            if not is_last:
                 is_locked[row, head.position : head.position + len(head.remaining)] = True
-                frontier_tokens[row, head.position] = self._head_tokens(head.remaining, head_needs + spare // 2)
-            if tail.remaining:
                 is_locked[row, max(0, tail.position + 1 - len(tail.remaining)) : tail.position + 1] = True
-                frontier_tokens[row, tail.position] = self._boundaries.tail_tokens(
-                    tail.remaining, tail_needs + spare // 2
-                )
         for row, column in frontier_tokens:
             is_locked[row, column], is_urgent[row, column] = False, True
-        growing = (canvas.lengths < self._max_length) & may_grow
-        return Rules(is_locked & canvas.is_masked, is_urgent, frontier_tokens, growing)
+        may_grow = ~canvas.was_refused & (not is_last)
+        return Rules(is_locked & canvas.is_masked, is_urgent, frontier_tokens, may_grow)
 
     def limit(self, logits: Tensor, canvas: Canvas, rules: Rules) -> Tensor:
         """Rule tokens out of the logits [N, V] of the canvas' masked positions, in row-major order."""
         limited = logits.masked_fill(self._is_banned.to(logits.device), -torch.inf)
-        rows, columns = canvas.is_masked.nonzero(as_tuple=True)
         if self._expand is not None:
+            rows = canvas.is_masked.nonzero()[:, 0]
             limited[(~rules.may_grow[rows]).to(logits.device), self._expand] = -torch.inf
+        order = canvas.is_masked.flatten().cumsum(0).view_as(canvas.is_masked) - 1
         for (row, column), tokens in rules.frontier_tokens.items():
-            index = int(((rows == row) & (columns == column)).nonzero())
+            index = int(order[row, column])
             only = torch.full_like(limited[index], -torch.inf)
             only[tokens] = logits[index, tokens]
             limited[index] = only
@@ -107,7 +104,10 @@ class Constraint:
         """Carry out the expand and delete tokens that were committed; deletion spares what the boundaries need."""
         if self._expand is None or self._delete is None:
             return canvas
-        rules = self.rules(canvas, may_grow=True)
+        is_control = (canvas.token_ids == self._expand) | (canvas.token_ids == self._delete)
+        if not is_control.any():
+            return canvas
+        rules = self.rules(canvas, is_last=False)
         return canvas.resize(
             expand_token_id=self._expand,
             delete_token_id=self._delete,
@@ -115,8 +115,42 @@ class Constraint:
             max_length=self._max_length,
         )
 
+    def _frontier_tokens(self, head: Frontier, tail: Frontier) -> dict[int, list[int]]:
+        """The next column of each boundary, and the tokens that may stand there."""
+        room = tail.position + 1 - head.position
+        head_needs, tail_needs = map(self._vocabulary.beginnings.fewest_tokens, (head.remaining, tail.remaining))
+        # With less room than a position for every byte, the two could take it from each other: the tail waits.
+        is_tight = room < len(head.remaining) + len(tail.remaining)
+        tokens = {}
+        if head.remaining:
+            tokens[head.position] = self._head_tokens(head.remaining, room - tail_needs)
+        if tail.remaining and not (head.remaining and is_tight):
+            tokens[tail.position] = self._tail_tokens(tail.remaining, room - head_needs)
+        return tokens
+
+    def _pinned_tokens(self, head: Frontier, tail: Frontier) -> dict[int, list[int]]:
+        """Every column of what is left of the boundaries; only the innermost piece may spell more than its part."""
+        spellings = self._vocabulary.beginnings
+        head_pieces, tail_pieces = spellings.shortest(head.remaining), spellings.shortest(tail.remaining)
+        tail_start = tail.position + 1 - len(tail_pieces)
+        tokens = {head.position + index: spellings.exact(piece) for index, piece in enumerate(head_pieces)}
+        tokens |= {tail_start + index: spellings.exact(piece) for index, piece in enumerate(tail_pieces)}
+        if head_pieces:
+            tokens[head.position + len(head_pieces) - 1] = self._head_tokens(head_pieces[-1], room=1)
+        if tail_pieces:
+            tokens[tail_start] = self._tail_tokens(tail_pieces[0], room=1)
+        return tokens
+
     def _head_tokens(self, remaining: bytes, room: int) -> list[int]:
         tokens = self._boundaries.head_tokens(remaining, room)
+        return self._within_line(tokens, slice(len(remaining), None))
+
+    def _tail_tokens(self, remaining: bytes, room: int) -> list[int]:
+        tokens = self._boundaries.tail_tokens(remaining, room)
+        return self._within_line(tokens, slice(None, -len(remaining)))
+
+    def _within_line(self, tokens: list[int], added: slice) -> list[int]:
+        """In a one-line hole, the tokens whose `added` part, beyond the boundary, has no line break."""
         if not self._single_line:
             return tokens
-        return [token for token in tokens if b"\n" not in self._vocabulary.token_bytes[token][len(remaining) :]]
+        return [token for token in tokens if b"\n" not in self._vocabulary.token_bytes[token][added]]

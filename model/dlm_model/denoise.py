@@ -31,12 +31,13 @@ def denoise(
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 
     Ends when nothing is masked, the deadline has passed or the token is cancelled; the canvas then still holds a guess
-    for every mask. Each step commits at least one position of every unfinished row. `temperature` is per row, [B].
+    for every mask. Each step commits at least one position of every unfinished row, the last one all that are left, so
+    that `num_steps` is a bound. `temperature` is per row, [B].
     """
     generator = torch.Generator().manual_seed(options.seed)
     while canvas.is_masked.any() and not cancel.is_cancelled and not pace.is_over:
         steps_left = pace.steps_left
-        rules = constraint.rules(canvas, may_grow=steps_left > 1)
+        rules = constraint.rules(canvas, is_last=steps_left == 1)
         logits = constraint.limit(predict(canvas), canvas, rules)
         rows = canvas.is_masked.nonzero()[:, 0]
         guess = guess_tokens(

@@ -1,8 +1,13 @@
 """Which device a model runs on, and in which number format."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from dlm_model.errors import DeviceError
+
+KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
 def resolve_device(name: str) -> torch.device:
@@ -17,8 +22,9 @@ def resolve_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        available = ", ".join(("auto", "cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))))
-        raise DeviceError(f"There is no device {name!r} here (there are: {available}).") from error
+        raise _no_such_device(name) from error
+    if device.type not in KINDS:
+        raise _no_such_device(name)
     return device
 
 
@@ -31,3 +37,21 @@ def default_dtype(device: torch.device) -> torch.dtype:
         return torch.bfloat16
     capabilities = torch.cpu.get_capabilities()
     return torch.bfloat16 if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else torch.float32
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn the running out of device memory into one sentence.
+
+    Raises:
+        DeviceError: in its place.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceError("The device has not enough free memory for the model and this request.") from error
+
+
+def _no_such_device(name: str) -> DeviceError:
+    available = ", ".join(("auto", "cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))))
+    return DeviceError(f"There is no device {name!r} here (there are: {available}).")

@@ -6,73 +6,116 @@ incremental decoder: the pieces always join to the decoding of the whole.
 """
 
 import codecs
+import math
 from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
-from dlm_model.length import mean_log_confidence, rank
 from dlm_model.request import Candidate, FinishReason, Piece, PieceState
 from dlm_model.vocabulary import Vocabulary
 
 
 class _Position(NamedTuple):
+    """One canvas position; the spelling is what it adds to the middle."""
+
     state: PieceState
     spelling: bytes
     confidence: float
 
 
-def best_pieces(canvas: Canvas, vocabulary: Vocabulary, boundaries: Boundaries) -> tuple[Piece, ...]:
-    """The best-ranked row of the canvas, in runs of one state."""
-    return _pieces(_positions(canvas, rank(canvas)[0], vocabulary), boundaries)
+class _Row(NamedTuple):
+    """One candidate, position by position."""
+
+    number: int
+    positions: list[_Position]
+
+    @property
+    def text(self) -> str:
+        return b"".join(position.spelling for position in self.positions).decode(errors="replace")
+
+    @property
+    def candidate(self) -> Candidate:
+        """Only what adds to the middle counts: deletions and respelled boundaries are certain and say nothing."""
+        added = [position.confidence for position in self.positions if position.spelling]
+        return Candidate(self.text, _geometric_mean(added), len(added))
 
 
-def candidates(canvas: Canvas, vocabulary: Vocabulary, boundaries: Boundaries, limit: int) -> tuple[Candidate, ...]:
-    """At most `limit` different texts, best first."""
-    certainty = mean_log_confidence(canvas).exp().tolist()
-    lengths = canvas.lengths.tolist()
-    found: dict[str, Candidate] = {}
-    for row in rank(canvas):
-        text = "".join(piece.text for piece in _pieces(_positions(canvas, row, vocabulary), boundaries))
-        found.setdefault(text, Candidate(text, certainty[row], lengths[row]))
-    return tuple(found.values())[:limit]
+class RowReader:
+    """Reads one request's canvases.
+
+    Args:
+        vocabulary: What the tokens spell.
+        boundaries: What is taken off again at both ends.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, boundaries: Boundaries) -> None:
+        self._vocabulary = vocabulary
+        self._boundaries = boundaries
+
+    def pieces(self, canvas: Canvas, row: int) -> tuple[Piece, ...]:
+        """One row, in runs of one state."""
+        runs = [(state, list(run)) for state, run in groupby(self._row(canvas, row).positions, key=lambda p: p.state)]
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        pieces = []
+        for index, (state, run) in enumerate(runs):
+            spelling = b"".join(position.spelling for position in run)
+            text = decoder.decode(spelling, final=index == len(runs) - 1)
+            confidence = _geometric_mean([position.confidence for position in run])
+            pieces.append(Piece(text, state, confidence, len(run)))
+        return tuple(pieces)
+
+    def rank(self, canvas: Canvas) -> list[int]:
+        """Row indices, best first: by confidence, so that lengths compare; ties to the shorter, empty texts last."""
+        rows = [self._row(canvas, index) for index in range(len(canvas.lengths))]
+        keys = {row.number: (-row.candidate.confidence, row.candidate.num_tokens) for row in rows}
+        return sorted(keys, key=keys.__getitem__)
+
+    def candidates(self, canvas: Canvas, limit: int) -> tuple[Candidate, ...]:
+        """At most `limit` different texts, best first."""
+        found: dict[str, Candidate] = {}
+        for index in self.rank(canvas):
+            candidate = self._row(canvas, index).candidate
+            found.setdefault(candidate.text, candidate)
+        return tuple(found.values())[:limit]
+
+    def _row(self, canvas: Canvas, row: int) -> _Row:
+        positions = list(self._positions(canvas, row))
+        spellings = _without_fragments([position.spelling for position in positions], self._boundaries)
+        trimmed = zip(positions, spellings, strict=True)
+        return _Row(row, [position._replace(spelling=spelling) for position, spelling in trimmed])
+
+    def _positions(self, canvas: Canvas, row: int) -> Iterator[_Position]:
+        length = int(canvas.lengths[row])
+        columns = (canvas.token_ids, canvas.guessed_ids, canvas.is_masked, canvas.confidence)
+        spelling_of = self._vocabulary.token_bytes
+        for token_id, guessed_id, is_masked, confidence in zip(
+            *(column[row, :length].tolist() for column in columns), strict=True
+        ):
+            if not is_masked:
+                yield _Position("committed", spelling_of[token_id], confidence)
+            elif guessed_id != canvas.mask_token_id:
+                yield _Position("guessed", spelling_of[guessed_id], confidence)
+            else:
+                yield _Position("masked", b"", 0.0)
 
 
-def finish_reason(canvas: Canvas, *, is_cancelled: bool, is_resizing: bool) -> FinishReason:
-    """Why the best row ended as it did. A model that could have ended the row and never did ran out of canvas."""
-    if canvas.is_masked.any():
+def finish_reason(canvas: Canvas, row: int, *, is_cancelled: bool) -> FinishReason:
+    """Why a row ended as it did."""
+    if canvas.is_masked[row].any():
         return "cancelled" if is_cancelled else "deadline"
-    return "stop" if not is_resizing or canvas.was_shortened[rank(canvas)[0]] else "length"
+    return "length" if canvas.was_refused[row] else "stop"
 
 
-def _positions(canvas: Canvas, row: int, vocabulary: Vocabulary) -> Iterator[_Position]:
-    length = int(canvas.lengths[row])
-    columns = (canvas.token_ids, canvas.guessed_ids, canvas.is_masked, canvas.confidence)
-    for token_id, guessed_id, is_masked, confidence in zip(
-        *(column[row, :length].tolist() for column in columns), strict=True
-    ):
-        if not is_masked:
-            yield _Position("committed", vocabulary.token_bytes[token_id], confidence)
-        elif guessed_id != canvas.mask_token_id:
-            yield _Position("guessed", vocabulary.token_bytes[guessed_id], confidence)
-        else:
-            yield _Position("masked", b"", 0.0)
-
-
-def _pieces(positions: Iterator[_Position], boundaries: Boundaries) -> tuple[Piece, ...]:
-    runs = [(state, list(run)) for state, run in groupby(positions, key=lambda position: position.state)]
-    spellings = _without_fragments([b"".join(place.spelling for place in run) for _, run in runs], boundaries)
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    pieces = []
-    for index, ((state, run), spelling) in enumerate(zip(runs, spellings, strict=True)):
-        text = decoder.decode(spelling, final=index == len(runs) - 1)
-        pieces.append(Piece(text, state, sum(place.confidence for place in run) / len(run), len(run)))
-    return tuple(pieces)
+def _geometric_mean(confidences: list[float]) -> float:
+    if not confidences or min(confidences) <= 0:
+        return 0.0
+    return math.exp(sum(map(math.log, confidences)) / len(confidences))
 
 
 def _without_fragments(spellings: list[bytes], boundaries: Boundaries) -> list[bytes]:
-    """Take head and tail off the runs; off a draft whose frontiers are not respelled yet, whatever agrees with them."""
+    """Take head and tail off a row; off a draft whose frontiers are not respelled yet, whatever agrees with them."""
     whole = b"".join(spellings)
     start = _shared_length(whole, boundaries.head)
     end = len(whole) - _shared_length(whole[start:][::-1], boundaries.tail[::-1])

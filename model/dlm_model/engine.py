@@ -16,8 +16,8 @@ from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
 from dlm_model.denoise import denoise
-from dlm_model.device import default_dtype, resolve_device
-from dlm_model.drafts import best_pieces, candidates, finish_reason
+from dlm_model.device import default_dtype, memory_errors, resolve_device
+from dlm_model.drafts import RowReader, finish_reason
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.kv_cache import CachedPredictor
 from dlm_model.length import open_rows
@@ -40,16 +40,17 @@ def load_engine(model: str | None = None, device: str = "auto") -> "Engine":
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is broken.
-        DeviceError: there is no such device.
+        DeviceError: there is no such device, or it has not enough memory.
     """
-    folder = DEFAULT_CHECKPOINT if model is None else Path(model).expanduser()
+    folder = DEFAULT_CHECKPOINT if model is None else Path(model)
     if not folder.is_dir():
         raise CheckpointError(f"There is no model folder {folder}.")
     target = resolve_device(device)
     config = ModelConfig.from_checkpoint(folder)
     tokenizer = Tokenizer.from_checkpoint(folder, config.vocab_size)
-    network = load_transformer(folder, config, device=target, dtype=default_dtype(target))
-    return Engine(network, tokenizer, model_name=folder.name)
+    with memory_errors():
+        network = load_transformer(folder, config, device=target, dtype=default_dtype(target))
+    return Engine(network, tokenizer, model_name=folder.resolve().name)
 
 
 class Engine:
@@ -58,7 +59,9 @@ class Engine:
     def __init__(self, network: Transformer, tokenizer: Tokenizer, model_name: str) -> None:
         self._network, self._config = network, network.config
         self._tokenizer = tokenizer
-        self._vocabulary = Vocabulary(tokenizer.token_bytes)
+        # Whatever the tokenizer says they spell: no control token is text.
+        control = {self._config.mask_token_id, self._config.expand_token_id, self._config.delete_token_id}
+        self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
         self.model_name = model_name
 
     @property
@@ -69,7 +72,7 @@ class Engine:
     @property
     def context_length(self) -> int:
         """Tokens that prefix, middle and suffix may have together."""
-        return self._config.context_length
+        return self._config.context_length - (self._config.bos_token_id is not None)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text on its own."""
@@ -80,23 +83,30 @@ class Engine:
 
         Raises:
             RequestError: prompt and canvas do not fit the model's context.
+            DeviceError: they do not fit the device's memory.
         """
         pace = Pace(options)
         opened, boundaries, constraint, temperature = self._prepare(request, options)
-        predict = CachedPredictor(self._network, options.prompt_refresh_interval)
+        predict = CachedPredictor(self._network, options)
+        reader = RowReader(self._vocabulary, boundaries)
+        shown: int | None = None
 
-        def draft(canvas: Canvas) -> Draft:
-            pieces = best_pieces(canvas, self._vocabulary, boundaries)
+        def draft(canvas: Canvas, row: int) -> Draft:
+            pieces = reader.pieces(canvas, row)
             return Draft(pieces, pace.step, options.num_steps, predict.num_forwards, pace.elapsed_ms)
 
         canvas = opened
         steps = denoise(opened, predict, constraint, options, temperature=temperature, pace=pace, cancel=cancel)
-        for canvas in steps:
-            yield draft(canvas)
+        with memory_errors():
+            for canvas in steps:
+                # The row that looks best at first is followed to the end: text that jumped would be no draft.
+                shown = reader.rank(canvas)[0] if shown is None else shown
+                yield draft(canvas, shown)
+        best = reader.rank(canvas)[0]
         yield replace(
-            draft(canvas),
-            finish_reason=finish_reason(canvas, is_cancelled=cancel.is_cancelled, is_resizing=constraint.is_resizing),
-            candidates=candidates(canvas, self._vocabulary, boundaries, options.num_candidates),
+            draft(canvas, best),
+            finish_reason=finish_reason(canvas, best, is_cancelled=cancel.is_cancelled),
+            candidates=reader.candidates(canvas, options.num_candidates),
         )
 
     def _prepare(self, request: InfillRequest, options: DecodeOptions) -> "_Prepared":
@@ -107,24 +117,23 @@ class Engine:
         rows = open_rows(request, options, can_resize=self._config.can_resize)
         num_fragment_tokens = head.num_tokens + tail.num_tokens
         lengths = [row.num_masks + num_fragment_tokens for row in rows]
-        self._check_context(len(prefix_ids) + max(lengths) + len(suffix_ids))
+        room = self._config.context_length - len(prefix_ids) - len(suffix_ids)
+        if max(lengths) > room:
+            raise RequestError(
+                f"The prompt and its hole take {max(lengths) - room + self._config.context_length} tokens, "
+                f"{self.model_name} sees {self._config.context_length}."
+            )
         boundaries = Boundaries(self._vocabulary, head.spelling, tail.spelling)
         constraint = Constraint(
             self._config,
             self._vocabulary,
             boundaries,
             single_line=request.single_line,
-            max_length=options.max_middle_tokens + num_fragment_tokens,
+            max_length=min(options.max_middle_tokens + num_fragment_tokens, room),
             is_resizing=self._config.can_resize and options.middle_length is None,
         )
         canvas = Canvas.open(prefix_ids, suffix_ids, lengths, self._config.mask_token_id)
         return _Prepared(canvas, boundaries, constraint, torch.tensor([row.temperature for row in rows]))
-
-    def _check_context(self, num_tokens: int) -> None:
-        if num_tokens > self.context_length:
-            raise RequestError(
-                f"The prompt and its hole take {num_tokens} tokens, {self.model_name} sees {self.context_length}."
-            )
 
 
 class _Prepared(NamedTuple):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
+from dlm_model.request import DecodeOptions
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 
@@ -21,12 +22,12 @@ class CachedPredictor:
     Args:
         network: The transformer; a model with shifted logits reads position i's prediction off position i-1, so the
             last prefix token is always among the recomputed ones.
-        refresh_interval: Steps between prefills; 1 prefills always (exact), 0 only once.
+        options: Say in which steps the prompt is computed anew.
     """
 
-    def __init__(self, network: Transformer, refresh_interval: int) -> None:
+    def __init__(self, network: Transformer, options: DecodeOptions) -> None:
         self._network = network
-        self._refresh_interval = refresh_interval
+        self._options = options
         self._shift = int(network.config.shift_logits)
         self._layers: list[LayerKV] = []
         self.num_forwards = 0
@@ -34,10 +35,7 @@ class CachedPredictor:
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:
         """One forward pass; only masked positions reach the head."""
-        is_due = self.num_forwards == 0 or (
-            self._refresh_interval > 0 and self.num_forwards % self._refresh_interval == 0
-        )
-        hidden = self._prefill(canvas) if is_due else self._refine(canvas)
+        hidden = self._prefill(canvas) if self._options.is_prefill(self.num_forwards) else self._refine(canvas)
         self.num_forwards += 1
         return self._network.logits(hidden[canvas.is_masked.to(hidden.device)])
 

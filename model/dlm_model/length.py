@@ -1,11 +1,7 @@
-"""How long the middle will be: which canvas rows to open, and which of the finished ones is best."""
+"""How long the middle will be: which canvas rows to open."""
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from dlm_model.canvas import Canvas
 from dlm_model.request import DecodeOptions, InfillRequest
 
 # DreamOn fills best, and with the fewest forwards, from 64 masks: deletion is broadcast, expansion goes one by one.
@@ -30,22 +26,9 @@ def open_rows(request: InfillRequest, options: DecodeOptions, *, can_resize: boo
     A model that resizes finds the length itself, so its rows differ by sampling; any other model is given a ladder of
     lengths around the expected one. `middle_length` overrules both.
     """
-    expected = min(options.middle_length or request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
+    expected = options.middle_length or min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
     if can_resize or options.middle_length is not None:
         warm = max(options.temperature, DIVERSE_TEMPERATURE)
         return [Row(expected, warm if index else options.temperature) for index in range(options.num_candidates)]
     lengths = {min(max(1, round(expected * rung)), options.max_middle_tokens) for rung in LADDER}
     return [Row(length, options.temperature) for length in sorted(lengths)]
-
-
-def rank(canvas: Canvas) -> list[int]:
-    """Row indices, best first: by mean log-probability, so that lengths compare; ties go to the shorter."""
-    scores = mean_log_confidence(canvas).tolist()
-    lengths = canvas.lengths.tolist()
-    return sorted(range(len(scores)), key=lambda row: (-scores[row], lengths[row]))
-
-
-def mean_log_confidence(canvas: Canvas) -> Tensor:
-    """[B], mean log-probability over each row's positions; 0 for an empty row."""
-    logs = canvas.confidence.clamp_min(1e-9).log().masked_fill(~canvas.is_valid, 0.0)
-    return logs.sum(dim=1) / canvas.lengths.clamp_min(1).to(torch.float32)

@@ -3,6 +3,7 @@
 InfillRequest + DecodeOptions + CancelToken ──engine──▶ Draft, Draft, …, Draft (the last has a finish reason)
 """
 
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,14 +34,22 @@ class InfillRequest:
     single_line: bool = False
     expected_tokens: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a canvas without masks.
+
+        Raises:
+            ValueError: naming the field and what it accepts.
+        """
+        is_length = self.expected_tokens is None or self.expected_tokens >= 1
+        _require(is_length, "expected_tokens", "1 or more", self.expected_tokens)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeOptions:
     """How to denoise one canvas. Every default of the decoder lives here.
 
     Attributes:
-        num_steps: The steps dial: the most denoise steps, whatever the schedule, and what latency follows. A word
-            that the hole splits may add a step or two until it is respelled.
+        num_steps: The steps dial: the most denoise steps, whatever the schedule, and what latency follows.
         schedule: How many positions a step commits. `linear` and `cosine` spread them over the steps left;
             `threshold` commits everything at or above `confidence_threshold`; `entropy_bound` the largest set whose
             summed entropies minus the largest stay within `entropy_bound` (EB-Sampler, arXiv 2505.24857).
@@ -50,8 +59,10 @@ class DecodeOptions:
         entropy_bound: γ of `entropy_bound`, in nats.
         temperature: 0 takes the most probable token; above 0 samples.
         top_p: Nucleus kept when sampling.
-        seed: Same seed, same request, same device: same text.
-        num_candidates: Alternatives decoded together in one batch; the drafts show the best-ranked one.
+        seed: Same seed, same request, same device: same text, unless a deadline cuts it.
+        num_candidates: Alternatives decoded together in one batch. Of a model that finds the length itself, those
+            after the first sample at a temperature of 0.7 or more; of any other, they differ by length, and there may
+            be fewer.
         max_middle_tokens: The canvas never grows beyond this.
         middle_length: Exact length in tokens, when it is known (diagnosis and tests only).
         deadline_ms: Wall-clock budget from the start of the request; the best draft by then is the answer.
@@ -73,6 +84,10 @@ class DecodeOptions:
     deadline_ms: float | None = None
     prompt_refresh_interval: int = 8
 
+    def is_prefill(self, step: int) -> bool:
+        """Whether the prompt is recomputed in this step, counted from 0."""
+        return step == 0 or (self.prompt_refresh_interval > 0 and step % self.prompt_refresh_interval == 0)
+
     def __post_init__(self) -> None:
         """Refuse values no decoder can honour.
 
@@ -84,16 +99,14 @@ class DecodeOptions:
         _require(self.selection in SELECTIONS, "selection", f"one of {', '.join(SELECTIONS)}", self.selection)
         _require(0 < self.confidence_threshold <= 1, "confidence_threshold", "in (0, 1]", self.confidence_threshold)
         _require(self.entropy_bound >= 0, "entropy_bound", "0 or more", self.entropy_bound)
-        _require(self.temperature >= 0, "temperature", "0 or more", self.temperature)
+        is_temperature = self.temperature == 0 or 0.01 <= self.temperature <= 100
+        _require(is_temperature, "temperature", "0, or from 0.01 to 100", self.temperature)
+        _require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1", self.seed)
         _require(0 < self.top_p <= 1, "top_p", "in (0, 1]", self.top_p)
         _require(1 <= self.num_candidates <= 8, "num_candidates", "from 1 to 8", self.num_candidates)
         _require(self.max_middle_tokens >= 1, "max_middle_tokens", "1 or more", self.max_middle_tokens)
-        _require(
-            self.middle_length is None or self.middle_length >= 1,
-            "middle_length",
-            "1 or more",
-            self.middle_length,
-        )
+        is_length = self.middle_length is None or 1 <= self.middle_length <= self.max_middle_tokens
+        _require(is_length, "middle_length", "from 1 to max_middle_tokens", self.middle_length)
         _require(self.deadline_ms is None or self.deadline_ms > 0, "deadline_ms", "above 0", self.deadline_ms)
         _require(
             self.prompt_refresh_interval >= 0,
@@ -110,7 +123,7 @@ class Piece:
     Attributes:
         text: What stands there now; the pieces of a draft join to its text (a masked piece has no text).
         state: `committed` for good, `guessed` by the last step, or still `masked`.
-        confidence: Mean probability over the run, 0 where masked.
+        confidence: Geometric mean of the probabilities in the run, 0 where masked.
         num_tokens: Canvas positions in the run.
     """
 
@@ -126,8 +139,8 @@ class Candidate:
 
     Attributes:
         text: The middle.
-        confidence: Geometric mean of the committed probabilities, in [0, 1].
-        num_tokens: Tokens of the middle.
+        confidence: Geometric mean of its tokens' probabilities, in [0, 1]; 0 for an empty text.
+        num_tokens: Tokens that add to the middle.
     """
 
     text: str
@@ -140,13 +153,13 @@ class Draft:
     """The middle after one step: usable at any time, final once `finish_reason` is set.
 
     Attributes:
-        pieces: The best candidate's canvas, run by run.
+        pieces: One candidate's canvas, run by run: the same one until the end, then the best.
         step: Denoise steps done.
         num_steps: Steps the decoder may take at most.
         num_forwards: Network calls so far.
         elapsed_ms: Since the request reached the engine.
-        finish_reason: None while the draft still sharpens. `stop`: the model filled the hole; `length`: the canvas
-            was full before the model ended; `deadline` and `cancelled`: stopped early, guesses included.
+        finish_reason: None while the draft still sharpens. `stop`: the model filled the hole; `length`: it asked for
+            more positions than the canvas may have; `deadline` and `cancelled`: stopped early, guesses included.
         candidates: All alternatives, best first; empty until finished.
     """
 
@@ -170,16 +183,17 @@ class Draft:
 
     @property
     def confidence(self) -> float:
-        """Mean probability per position; 0 for an empty canvas."""
-        weighted = sum(piece.confidence * piece.num_tokens for piece in self.pieces)
-        return weighted / self.num_tokens if self.num_tokens else 0.0
+        """Geometric mean of the positions' probabilities; 0 for an empty canvas or where one is still masked."""
+        if not self.pieces or min(piece.confidence for piece in self.pieces) <= 0:
+            return 0.0
+        return math.exp(sum(math.log(piece.confidence) * piece.num_tokens for piece in self.pieces) / self.num_tokens)
 
     @property
     def stable_ranges(self) -> tuple[tuple[int, int], ...]:
         """Half-open character ranges of `text` that no later step will change."""
         ranges, offset = [], 0
         for piece in self.pieces:
-            if piece.state == "committed":
+            if piece.state == "committed" and piece.text:
                 ranges.append((offset, offset + len(piece.text)))
             offset += len(piece.text)
         return tuple(ranges)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from itertools import accumulate, islice
 
 import torch
 from torch import Tensor
@@ -14,16 +15,16 @@ from dlm_model.selection import Guess
 class Pace:
     """Counts steps against `num_steps` and, if there is one, the clock.
 
-    With a deadline the steps that are left are those that still fit, judged by the fastest step so far (the first one
-    also computes the prompt), so that the schedules speed up by themselves.
+    With a deadline, no step is begun that would end after it, and the steps that are left are those that still fit, so
+    that the schedules speed up by themselves. Steps that compute the prompt take longer and are judged by each other.
     """
 
     def __init__(self, options: DecodeOptions, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._options = options
         self._clock = clock
-        self._num_steps = options.num_steps
         self._started = self._step_started = clock()
         self._deadline = math.inf if options.deadline_ms is None else self._started + options.deadline_ms / 1000
-        self._fastest_step = 0.0
+        self._fastest: dict[bool, float] = {}
         self.step = 0
 
     @property
@@ -33,24 +34,30 @@ class Pace:
 
     @property
     def is_over(self) -> bool:
-        """Whether the deadline has passed."""
-        return self._clock() >= self._deadline
+        """Whether another step would end after the deadline. The first one is always taken: without it is nothing."""
+        return self.step > 0 and self._clock() + self._expected(self.step) > self._deadline
 
     @property
     def steps_left(self) -> int:
         """Steps to spread the remaining masks over, at least 1."""
-        left = self._num_steps - self.step
-        if self._deadline < math.inf and self._fastest_step > 0:
-            left = min(left, int((self._deadline - self._clock()) / self._fastest_step))
-        return max(1, left)
+        steps = range(self.step, self._options.num_steps)
+        if self._deadline < math.inf and self.step > 0:
+            ends = accumulate(map(self._expected, steps), initial=self._clock())
+            return max(1, sum(end <= self._deadline for end in islice(ends, 1, None)))
+        return max(1, len(steps))
 
     def advance(self) -> None:
         """One step is done."""
         now = self._clock()
+        is_prefill = self._options.is_prefill(self.step)
         duration = now - self._step_started
-        self._fastest_step = min(self._fastest_step, duration) if self.step else duration
+        self._fastest[is_prefill] = min(duration, self._fastest.get(is_prefill, duration))
         self._step_started = now
         self.step += 1
+
+    def _expected(self, step: int) -> float:
+        """Seconds that a step will take; of a kind not seen yet, those of the other kind."""
+        return self._fastest.get(self._options.is_prefill(step), max(self._fastest.values()))
 
 
 def choose(guess: Guess, is_eligible: Tensor, steps_left: int, options: DecodeOptions) -> Tensor:

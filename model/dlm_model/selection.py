@@ -1,6 +1,5 @@
 """Which positions a step prefers, and what it would put there. Pure functions of one step's distributions."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -8,6 +7,9 @@ from torch import Tensor
 
 from dlm_kernels.confidence import TokenStatistics, token_statistics
 from dlm_model.request import Selection
+
+# A nucleus rarely holds more; sorting a whole vocabulary instead took 556 against 21 ms for 128 positions.
+NUCLEUS_TOKENS = 256
 
 
 class Guess(NamedTuple):
@@ -30,16 +32,6 @@ class Guess(NamedTuple):
         return Guess(*(torch.zeros(is_masked.shape, dtype=part.dtype).masked_scatter(is_masked, part) for part in self))
 
 
-# LLaDA's low-confidence rule (arXiv 2502.09992) is `confidence`, Dream's topk_margin and entropy (arXiv 2508.15487)
-# are the next two, and the original masked-diffusion sampler (arXiv 2406.07524) is `random`.
-_SCORES: dict[Selection, Callable[[TokenStatistics, Tensor, torch.Generator], Tensor]] = {
-    "confidence": lambda statistics, confidence, generator: confidence,  # noqa: ARG005 - one signature for all four
-    "margin": lambda statistics, confidence, generator: statistics.margin,  # noqa: ARG005
-    "entropy": lambda statistics, confidence, generator: -statistics.entropy,  # noqa: ARG005
-    "random": lambda statistics, confidence, generator: torch.rand(confidence.shape, generator=generator),  # noqa: ARG005
-}
-
-
 def guess_tokens(
     logits: Tensor, temperature: Tensor, *, top_p: float, selection: Selection, generator: torch.Generator
 ) -> Guess:
@@ -56,19 +48,37 @@ def guess_tokens(
     predicted_ids = statistics.probabilities.argmax(dim=-1).cpu()
     is_sampled = temperature > 0
     if is_sampled.any():
-        warmed = logits[is_sampled.to(logits.device)].float().cpu() / temperature[is_sampled, None]
-        nucleus = _nucleus(warmed.softmax(dim=-1), top_p)
-        predicted_ids[is_sampled] = nucleus.multinomial(1, generator=generator).squeeze(-1)
+        sampled = is_sampled.to(logits.device)
+        warmed = (logits[sampled].float() / temperature.to(logits.device)[sampled, None]).softmax(dim=-1)
+        predicted_ids[is_sampled] = _sample(warmed, top_p, generator)
     columns = predicted_ids[:, None].to(logits.device)
     confidence = statistics.probabilities.gather(1, columns).squeeze(-1).cpu()
-    score = _SCORES[selection](statistics, confidence, generator).cpu()
+    score = _score(selection, statistics, confidence, generator)
     return Guess(predicted_ids, confidence, statistics.entropy.cpu(), score)
 
 
-def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    """Zero everything outside the smallest set of tokens that holds `top_p` (arXiv 1904.09751), [N, V]."""
-    if top_p >= 1:
-        return probabilities
-    ordered, order = probabilities.sort(dim=-1, descending=True)
+def _score(selection: Selection, statistics: TokenStatistics, confidence: Tensor, generator: torch.Generator) -> Tensor:
+    """What positions are ranked by, [N].
+
+    LLaDA's low-confidence rule (arXiv 2502.09992) is `confidence`, Dream's topk_margin and entropy (arXiv 2508.15487)
+    are the next two, and the original masked-diffusion sampler (arXiv 2406.07524) is `random`.
+    """
+    match selection:
+        case "confidence":
+            return confidence
+        case "margin":
+            return statistics.margin.cpu()
+        case "entropy":
+            return -statistics.entropy.cpu()
+        case "random":
+            return torch.rand(confidence.shape, generator=generator)
+
+
+def _sample(probabilities: Tensor, top_p: float, generator: torch.Generator) -> Tensor:
+    """Draw from the smallest set of tokens that holds `top_p` of [N, V] (nucleus sampling, arXiv 1904.09751), [N]."""
+    ordered, order = probabilities.topk(min(NUCLEUS_TOKENS, probabilities.shape[1]), dim=-1)
+    if (ordered.sum(dim=-1) < top_p).any():
+        ordered, order = probabilities.sort(dim=-1, descending=True)
     is_outside = ordered.cumsum(dim=-1) - ordered >= top_p
-    return torch.zeros_like(probabilities).scatter(1, order, ordered.masked_fill(is_outside, 0.0))
+    drawn = ordered.masked_fill(is_outside, 0.0).cpu().multinomial(1, generator=generator)
+    return order.cpu().gather(1, drawn).squeeze(-1)

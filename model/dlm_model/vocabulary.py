@@ -6,6 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+# Look-ups are few and recur (a space, a bracket, an indentation), but one after a space finds most of the vocabulary.
+_MAX_REMEMBERED = 256
+
 
 class Vocabulary:
     """Token ids by what they spell.
@@ -32,23 +35,35 @@ class Spellings:
     def __init__(self, token_bytes: Sequence[bytes]) -> None:
         self._token_ids = sorted((i for i, text in enumerate(token_bytes) if text), key=token_bytes.__getitem__)
         self._ordered = [token_bytes[token_id] for token_id in self._token_ids]
+        self._compatible: dict[tuple[bytes, int], list[int]] = {}
         self._by_spelling: dict[bytes, list[int]] = {}
         for token_id in self._token_ids:
             self._by_spelling.setdefault(token_bytes[token_id], []).append(token_id)
 
     def fewest_tokens(self, text: bytes) -> int:
         """Length of the shortest spelling of a text; 0 for an empty one."""
-        fewest = [0] + [len(text)] * len(text)
+        return len(self.shortest(text))
+
+    def shortest(self, text: bytes) -> list[bytes]:
+        """A text cut into the fewest pieces that are tokens."""
+        best: list[list[bytes]] = [[]]
         for end in range(1, len(text) + 1):
-            reachable = (fewest[start] for start in range(end) if text[start:end] in self._by_spelling)
-            fewest[end] = 1 + min(reachable, default=len(text))
-        return fewest[-1]
+            starts = (start for start in range(end) if text[start:end] in self._by_spelling)
+            start = min(starts, key=lambda start: len(best[start]), default=end - 1)
+            best.append([*best[start], text[start:end]])
+        return best[-1]
+
+    def exact(self, spelling: bytes) -> list[int]:
+        """Tokens that spell exactly this."""
+        return self._by_spelling.get(spelling, [])
 
     def compatible(self, wanted: bytes, room: int) -> list[int]:
         """Tokens of which one of the two, spelling and wanted bytes, begins with the other.
 
         A token is left out if the rest of the wanted bytes then needs more positions than `room`, its own included.
         """
+        if (wanted, room) in self._compatible:
+            return self._compatible[wanted, room]
         shorter = [
             token_id
             for end in range(1, len(wanted))
@@ -58,4 +73,7 @@ class Spellings:
         start = end = bisect_left(self._ordered, wanted)
         while end < len(self._ordered) and self._ordered[end].startswith(wanted):
             end += 1
-        return shorter + self._token_ids[start:end]
+        found = shorter + self._token_ids[start:end]
+        if len(self._compatible) < _MAX_REMEMBERED:
+            self._compatible[wanted, room] = found
+        return found

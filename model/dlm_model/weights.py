@@ -48,7 +48,7 @@ def weight_files(folder: Path) -> list[Path]:
         names = {WEIGHTS_FILE}
     else:
         try:
-            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            names = {str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{index} is not a valid weight index.") from error
     for name in names:

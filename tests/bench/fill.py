@@ -133,18 +133,13 @@ def measure_start(request: InfillRequest, model: str | None, device: str) -> dic
 
 
 def hardware(engine: Engine) -> dict[str, object]:
-    model_names = (
-        [
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-            if line.startswith("model name")
-        ]
-        if Path("/proc/cpuinfo").exists()
-        else [platform.processor()]
-    )
+    cpu_info = Path("/proc/cpuinfo")
+    lines = cpu_info.read_text(encoding="utf-8").splitlines() if cpu_info.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    processor = next(named, platform.processor())
     gpu = torch.cuda.get_device_name(engine.device) if engine.device.startswith("cuda") else None
     return {
-        "device": gpu or model_names[0],
+        "device": gpu or processor,
         "processors": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -65,8 +65,8 @@ def test_a_guess_leaves_committed_positions_alone() -> None:
     assert after.confidence.tolist() == [[0.5, pytest.approx(0.9)]]
 
 
-def test_only_a_row_that_lost_masks_was_shortened() -> None:
-    after = canvas([5, DELETE], [EXPAND, 6]).resize(
-        expand_token_id=EXPAND, delete_token_id=DELETE, protected=torch.zeros(2, 2, dtype=torch.bool), max_length=9
+def test_only_a_row_that_was_refused_a_position_says_so() -> None:
+    after = canvas([5, DELETE, 6], [EXPAND, 6], [EXPAND, 6, 7]).resize(
+        expand_token_id=EXPAND, delete_token_id=DELETE, protected=torch.zeros(3, 3, dtype=torch.bool), max_length=3
     )
-    assert after.was_shortened.tolist() == [True, False]
+    assert after.was_refused.tolist() == [False, False, True]

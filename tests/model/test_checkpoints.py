@@ -59,7 +59,14 @@ def test_a_config_that_is_not_json(folder: Path) -> None:
         ({"hidden_act": "gelu"}, "activation 'gelu'"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rotary scaling 'yarn'"),
         ({"use_sliding_window": True}, "sliding-window"),
-        ({"dlm": {}}, "has no 'mask_token_id'"),
+        ({"dlm": {}}, "has no dlm.mask_token_id"),
+        ({"dlm": None}, "has no dlm.mask_token_id"),
+        ({"dlm": {"mask_token_id": "x"}}, "mask_token_id is 'x'"),
+        ({"hidden_size": "32"}, "hidden_size is '32'"),
+        ({"num_attention_heads": 0}, "num_attention_heads is 0"),
+        ({"max_position_embeddings": None}, "max_position_embeddings is None"),
+        ({"rms_norm_eps": None}, "value of the wrong kind"),
+        ({"rope_parameters": [1]}, "value of the wrong kind"),
         ({"dlm": {"mask_token_id": 10**6}}, "mask_token_id 1000000 is outside"),
         ({"dlm": {"mask_token_id": 1, "shift_logits": True}}, "needs a bos_token_id"),
         ({"num_key_value_heads": 3}, "cannot share 3"),
@@ -101,9 +108,15 @@ def test_an_index_that_points_outside(folder: Path) -> None:
     assert "no ../../elsewhere.safetensors" in refusal(folder)
 
 
-def test_an_index_that_is_not_one(folder: Path) -> None:
-    (folder / "model.safetensors.index.json").write_text("[]")
+@pytest.mark.parametrize("index", ["[]", "{", '{"weight_map": 3}'])
+def test_an_index_that_is_not_one(folder: Path, index: str) -> None:
+    (folder / "model.safetensors.index.json").write_text(index)
     assert "not a valid weight index" in refusal(folder)
+
+
+def test_an_index_of_numbers_names_no_file(folder: Path) -> None:
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": 1}}')
+    assert "has no 1" in refusal(folder)
 
 
 def test_no_tokenizer(folder: Path) -> None:
@@ -123,7 +136,7 @@ def test_a_tokenizer_with_more_tokens_than_the_network(folder: Path) -> None:
     assert f"has {VOCAB_SIZE + 1} tokens, more than the network's {VOCAB_SIZE}" in refusal(folder)
 
 
-@pytest.mark.parametrize("device", ["cuda:7", "toaster", "cpu:x"])
+@pytest.mark.parametrize("device", ["cuda:7", "toaster", "cpu:x", "meta"])
 def test_no_such_device(folder: Path, device: str) -> None:
     with pytest.raises(DeviceError, match="There is no device"):
         load_engine(str(folder), device)

@@ -14,7 +14,7 @@ from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
 from dlm_model.denoise import denoise
-from dlm_model.drafts import candidates
+from dlm_model.drafts import RowReader
 from dlm_model.request import SCHEDULES, SELECTIONS, CancelToken, DecodeOptions
 from dlm_model.schedule import Pace
 from dlm_model.tokenizer import Tokenizer
@@ -134,7 +134,7 @@ def test_another_seed_gives_other_tokens() -> None:
     ],
     ids=["word", "both-sides", "indentation", "brackets", "operator", "multibyte", "lines"],
 )
-@pytest.mark.parametrize("num_steps", [1, 4, 30])
+@pytest.mark.parametrize("num_steps", [4, 30])
 def test_the_loop_reaches_the_true_middle_across_split_tokens(
     prefix: str, middle: str, suffix: str, num_steps: int
 ) -> None:
@@ -148,7 +148,7 @@ def test_the_loop_reaches_the_true_middle_across_split_tokens(
     boundaries = Boundaries(VOCABULARY, head.spelling, tail.spelling)
     options = DecodeOptions(num_steps=num_steps, schedule="linear", selection="random")
     *_, canvas = run(open_canvas(len(truth)), Oracle(truth), options, boundaries)
-    assert candidates(canvas, VOCABULARY, boundaries, 1)[0].text == middle
+    assert RowReader(VOCABULARY, boundaries).candidates(canvas, 1)[0].text == middle
 
 
 @given(
@@ -169,9 +169,18 @@ def test_whatever_the_model_wants_the_canvas_keeps_its_boundaries(
         return
     boundaries = Boundaries(VOCABULARY, head.encode(), tail.encode())
     options = DecodeOptions(num_steps=num_steps)
-    *_, canvas = run(
-        open_canvas(length), RandomPredictor(seed), options, boundaries, is_resizing=is_resizing, max_length=length + 5
+    canvases = list(
+        run(
+            open_canvas(length),
+            RandomPredictor(seed),
+            options,
+            boundaries,
+            is_resizing=is_resizing,
+            max_length=length + 5,
+        )
     )
+    assert len(canvases) <= num_steps
+    canvas = canvases[-1]
     row = canvas.token_ids[0, : int(canvas.lengths[0])].tolist()
     spelled = TOKENIZER.spell(row)
     assert spelled.startswith(head.encode())
@@ -179,9 +188,41 @@ def test_whatever_the_model_wants_the_canvas_keeps_its_boundaries(
     assert len(spelled) >= len(head) + len(tail)
 
 
-def test_a_single_line_hole_gets_no_line_break() -> None:
-    newline = TOKENIZER.encode("\n").ids[0]
-    predict = lambda canvas: torch.eye(VOCAB_SIZE)[[newline]].repeat(int(canvas.is_masked.sum()), 1) * 30  # noqa: E731
-    head = Boundaries(VOCABULARY, b"\n    ", b"")
-    *_, canvas = run(open_canvas(9), predict, DecodeOptions(), head, single_line=True)
-    assert "\n" not in candidates(canvas, VOCABULARY, head, 1)[0].text
+@pytest.mark.parametrize(
+    ("head", "tail"), [(b"\n    ", b""), (b"", b" "), (b" ret", b"   ")], ids=["indentation", "space", "both"]
+)
+@pytest.mark.parametrize("num_steps", [1, 5])
+def test_a_single_line_hole_gets_no_line_break(head: bytes, tail: bytes, num_steps: int) -> None:
+    class LineBreaks:
+        def __call__(self, canvas: Canvas) -> Tensor:
+            logits = torch.zeros(int(canvas.is_masked.sum()), VOCAB_SIZE)
+            logits[:, VOCABULARY.has_line_break] = 30.0
+            return logits
+
+    boundaries = Boundaries(VOCABULARY, head, tail)
+    *_, canvas = run(open_canvas(9), LineBreaks(), DecodeOptions(num_steps=num_steps), boundaries, single_line=True)
+    assert "\n" not in RowReader(VOCABULARY, boundaries).candidates(canvas, 1)[0].text
+
+
+class LengthOracle:
+    """Knows the whole text: deletes what is too much from the right, expands what is too little."""
+
+    def __init__(self, truth: list[int]) -> None:
+        self._truth = truth
+
+    def __call__(self, canvas: Canvas) -> Tensor:
+        logits = torch.zeros(int(canvas.is_masked.sum()), VOCAB_SIZE)
+        missing = len(self._truth) - int(canvas.lengths[0])
+        for index, (_, column) in enumerate(canvas.is_masked.nonzero().tolist()):
+            known = self._truth[column] if column < len(self._truth) else DELETE
+            logits[index, EXPAND if missing > 0 else known] = 20.0
+        return logits
+
+
+@pytest.mark.parametrize("start", [1, 3, 8, 40], ids=lambda start: f"from-{start}")
+def test_the_canvas_finds_its_length(start: int) -> None:
+    truth = TOKENIZER.encode("return self.value + item").ids
+    canvases = list(run(open_canvas(start), LengthOracle(truth), DecodeOptions(num_steps=30), is_resizing=True))
+    final = canvases[-1]
+    assert final.token_ids[0, : int(final.lengths[0])].tolist() == truth
+    assert not final.was_refused.any()

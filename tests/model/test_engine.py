@@ -4,9 +4,12 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
+import torch
 
+from dlm_model.canvas import Canvas
 from dlm_model.engine import Engine
 from dlm_model.errors import RequestError
+from dlm_model.kv_cache import CachedPredictor
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.schedule import Pace
 
@@ -70,15 +73,101 @@ def test_cancelled_before_the_first_step_no_forward_is_run(resizing_engine: Engi
     assert (only.finish_reason, only.num_forwards, only.text) == ("cancelled", 0, "")
 
 
-def test_a_deadline_ends_the_run_with_the_best_draft_so_far(
-    fixed_engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deadline_is_kept_and_the_last_draft_stands(fixed_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter(range(10_000))
-    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=lambda: next(ticks) * 0.010))
+    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=lambda: next(ticks) * 0.001))
     found = drafts(fixed_engine, num_steps=64, schedule="linear", middle_length=64, deadline_ms=200)
-    assert found[-1].num_forwards < 64
+    assert 1 < found[-1].num_forwards < 64
     assert found[-1].text
-    assert found[-1].finish_reason in {"stop", "deadline"}
+    assert found[-2].elapsed_ms <= 200
+
+
+def test_a_draft_follows_one_candidate_until_the_end(fixed_engine: Engine) -> None:
+    request = InfillRequest("x = (", ")\n", expected_tokens=12)
+    found = drafts(fixed_engine, request, num_steps=8, schedule="linear", num_candidates=4)[:-1]
+    for before, after in pairwise(found):
+        kept = [piece.text for piece in before.pieces if piece.state == "committed"]
+        assert all(text.strip("\ufffd") in after.text for text in kept)
+
+
+def test_an_empty_text_is_never_the_best(resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    delete = resizing_engine._network.config.delete_token_id
+    original = CachedPredictor.__call__
+
+    def first_row_deletes(self: CachedPredictor, canvas: Canvas) -> torch.Tensor:
+        logits = original(self, canvas).clone()
+        logits[canvas.is_masked.nonzero()[:, 0] == 0, delete] = 99.0
+        return logits
+
+    monkeypatch.setattr(CachedPredictor, "__call__", first_row_deletes)
+    request = InfillRequest("x = (", "\n")
+    last = drafts(resizing_engine, request, num_steps=6, num_candidates=2)[-1]
+    assert [bool(candidate.text) for candidate in last.candidates] == [True, False]
+    assert last.candidates[1].num_tokens == 0
+
+
+@pytest.mark.parametrize(("max_middle_tokens", "reason"), [(70, "length"), (256, "stop")])
+def test_length_means_that_the_canvas_was_full(
+    resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch, max_middle_tokens: int, reason: str
+) -> None:
+    expand = resizing_engine._network.config.expand_token_id
+    original = CachedPredictor.__call__
+
+    def expand_once_each(self: CachedPredictor, canvas: Canvas) -> torch.Tensor:
+        logits = original(self, canvas).clone()
+        logits[:, expand] = 99.0 if self.num_forwards == 1 else -99.0
+        return logits
+
+    monkeypatch.setattr(CachedPredictor, "__call__", expand_once_each)
+    last = drafts(resizing_engine, num_steps=9, max_middle_tokens=max_middle_tokens)[-1]
+    assert last.finish_reason == reason
+
+
+def test_a_canvas_stays_within_the_context(resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    expand = resizing_engine._network.config.expand_token_id
+    seen: list[int] = []
+    original = CachedPredictor.__call__
+
+    def always_expand(self: CachedPredictor, canvas: Canvas) -> torch.Tensor:
+        seen.append(len(canvas.prefix_ids) + int(canvas.lengths.max()) + len(canvas.suffix_ids))
+        logits = original(self, canvas).clone()
+        logits[:, expand] = 99.0
+        return logits
+
+    monkeypatch.setattr(CachedPredictor, "__call__", always_expand)
+    drafts(resizing_engine, InfillRequest("x = 1\n" * 60, ""), num_steps=9)
+    assert seen[0] < max(seen) <= 512
+
+
+def test_the_context_is_what_a_caller_may_use(resizing_engine: Engine) -> None:
+    middle = 100
+    prompt = "x"
+    while resizing_engine.count_tokens(prompt) < resizing_engine.context_length - middle:
+        prompt += "x"
+    request = InfillRequest(prompt, "", expected_tokens=middle)
+    assert drafts(resizing_engine, request, num_steps=1)[-1].finish_reason
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seed": 2**70},
+        {"temperature": float("inf")},
+        {"temperature": 1e-9},
+        {"middle_length": 300, "max_middle_tokens": 256},
+        {"num_steps": 0},
+        {"top_p": 0.0},
+    ],
+    ids=str,
+)
+def test_options_no_decoder_can_honour_are_refused_by_name(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be "):
+        DecodeOptions(**options)  # type: ignore[arg-type]
+
+
+def test_a_request_for_no_tokens_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected_tokens must be 1 or more"):
+        InfillRequest("", "", expected_tokens=0)
 
 
 def test_candidates_differ_and_come_best_first(resizing_engine: Engine) -> None:

@@ -76,16 +76,35 @@ def test_without_a_deadline_the_dial_alone_counts() -> None:
 
 def test_a_deadline_leaves_as_many_steps_as_still_fit() -> None:
     clock = Clock()
-    pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000), clock)
+    pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000, prompt_refresh_interval=0), clock)
     assert pace.steps_left == 50
-    clock.now = 0.3
-    pace.advance()
-    clock.now = 0.4
-    pace.advance()
+    for clock.now in (0.3, 0.4):
+        pace.advance()
     assert pace.steps_left in {5, 6}  # 0.6 s at 0.1 s a step, give or take a rounding
-    clock.now = 0.96
-    assert pace.steps_left == 1
+    assert pace.elapsed_ms == pytest.approx(400)
+
+
+def test_no_step_is_begun_that_would_end_after_the_deadline() -> None:
+    clock = Clock()
+    pace = Pace(DecodeOptions(deadline_ms=1000, prompt_refresh_interval=0), clock)
+    for clock.now in (0.3, 0.4):
+        pace.advance()
+    clock.now = 0.89
     assert not pace.is_over
-    clock.now = 1.0
+    clock.now = 0.91
     assert pace.is_over
-    assert pace.elapsed_ms == pytest.approx(1000)
+
+
+def test_a_refresh_is_expected_to_take_as_long_as_the_last_one() -> None:
+    clock = Clock()
+    pace = Pace(DecodeOptions(deadline_ms=1000, prompt_refresh_interval=3), clock)
+    for clock.now in (0.5, 0.6, 0.65):
+        pace.advance()
+    assert pace.is_over  # the fourth step computes the prompt again
+
+
+def test_the_first_step_is_always_taken() -> None:
+    clock = Clock()
+    pace = Pace(DecodeOptions(deadline_ms=1), clock)
+    clock.now = 5.0
+    assert not pace.is_over

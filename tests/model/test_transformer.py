@@ -40,7 +40,7 @@ def test_logits_equal_transformers_with_full_attention(tmp_path: Path, family: s
     assert torch.equal(actual.argmax(-1), expected.argmax(-1))
 
 
-def test_the_oracle_would_notice_causal_attention(network: Transformer) -> None:
+def test_the_first_token_attends_to_the_last(network: Transformer) -> None:
     changed = TOKENS.clone()
     changed[:, -1] = (changed[:, -1] + 1) % VOCAB_SIZE
     assert not torch.allclose(network(TOKENS, POSITIONS)[:, 0], network(changed, POSITIONS)[:, 0])
