@@ -9,10 +9,12 @@ import sys
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
 
+from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from dlm_lsp.options import ClientOptions
 from dlm_lsp.process import claim_standard_streams, end_process, exit_with
 from dlm_lsp.server import create_server
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from pygls.io_ import AsyncReader, AsyncWriter, Writer
 
 _SECONDS_TO_END_A_STEP = 1.0
-_INTERRUPTED_EXIT_CODE = 130
+_LSP_HEADER = b"Content-"  # what a probe or a browser sends begins otherwise
 
 
 def serve_stdio(
@@ -58,6 +60,8 @@ def serve_tcp(
 ) -> int:
     """Wait for one client on a TCP port and talk to it until it leaves; "listening on HOST:PORT" goes to stderr.
 
+    A connection that says nothing, or nothing that a client would, is no client.
+
     Args:
         load_engine: See `create_server`.
         host: Address to listen on.
@@ -75,7 +79,7 @@ def serve_tcp(
     if client_process_id is not None:
         exit_with(client_process_id)
     server = create_server(load_engine, flags)
-    return _run(server, _accept_one(server, host, port))
+    return _run(server, _serve_first_client(server, host, port))
 
 
 def _run(server: DlmLanguageServer, conversation: Coroutine[Any, Any, None]) -> int:
@@ -85,7 +89,7 @@ def _run(server: DlmLanguageServer, conversation: Coroutine[Any, Any, None]) -> 
         with suppress(SystemExit):  # how pygls ends at `exit`
             asyncio.run(conversation)
     except KeyboardInterrupt:
-        end_process(_INTERRUPTED_EXIT_CODE)  # the thread that waits for input cannot be woken
+        end_process(INTERRUPTED_EXIT_CODE)  # the thread that waits for input cannot be woken
     exit_code = 0 if server.is_shut_down else 1
     server.worker.stop()
     if not server.worker.join(_SECONDS_TO_END_A_STEP):
@@ -105,21 +109,49 @@ async def _converse(server: DlmLanguageServer, reader: "AsyncReader", writer: "A
         )
 
 
-async def _accept_one(server: DlmLanguageServer, host: str, port: int) -> None:
-    """Serve the first connection and listen no further: a second client would get the first one's answers."""
-    client: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()
+class _Resumed:
+    """A connection whose first line was read already."""
 
-    def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if client.done():
-            writer.close()
+    def __init__(self, first_line: bytes, reader: asyncio.StreamReader) -> None:
+        self._first_line = first_line
+        self._reader = reader
+
+    async def readline(self) -> bytes:
+        line, self._first_line = self._first_line, b""
+        return line or await self._reader.readline()
+
+    async def readexactly(self, n: int) -> bytes:
+        return await self._reader.readexactly(n)
+
+
+async def _serve_first_client(server: DlmLanguageServer, host: str, port: int) -> None:
+    """Serve the first connection that speaks LSP, and listen no further: a second one would get the first's answers."""
+    client: asyncio.Future[tuple[_Resumed, asyncio.StreamWriter]] = asyncio.Future()
+    silent: set[asyncio.StreamWriter] = set()
+
+    async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        silent.add(writer)
+        first_line = b""
+        with suppress(ConnectionError, ValueError):  # ValueError: a line without an end
+            first_line = await reader.readline()
+        silent.discard(writer)
+        if first_line.startswith(_LSP_HEADER) and not client.done():
+            client.set_result((_Resumed(first_line, reader), writer))
         else:
-            client.set_result((reader, writer))
+            writer.close()
 
     listener = await asyncio.start_server(on_connection, host, port)
-    address, bound_port = listener.sockets[0].getsockname()[:2]
-    sys.stderr.write(f"dlm-lsp: listening on {address}:{bound_port}\n")
-    sys.stderr.flush()
+    _announce(*listener.sockets[0].getsockname()[:2])
     reader, writer = await client
     listener.close()
+    for other in silent:
+        other.close()
     await _converse(server, reader, writer)
     writer.close()
+
+
+def _announce(address: str, port: int) -> None:
+    sys.stderr.write(f"dlm-lsp: listening on {address}:{port}\n")
+    if not ip_address(address.partition("%")[0]).is_loopback:
+        sys.stderr.write("dlm-lsp: other machines can connect, and what an editor sends is not encrypted.\n")
+    sys.stderr.flush()

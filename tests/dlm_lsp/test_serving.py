@@ -17,6 +17,7 @@ from dlm_lsp.process import watch_process
 from tests.editor_client import EditorClient
 
 StartServer = Callable[[str], Awaitable[EditorClient]]
+StartListening = Callable[[str], Awaitable[tuple[asyncio.subprocess.Process, int]]]
 
 EMPTY_BODY = "def f():\n    \n"
 _SERVE = """
@@ -115,6 +116,69 @@ async def test_shutdown_does_not_wait_for_a_busy_worker(start_server: StartServe
         await request
     editor.exit(None)
     assert await _ends_with(editor) == 0
+
+
+_SERVE_TCP = """
+import sys
+from dlm_lsp.serving import serve_tcp
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+sys.exit(serve_tcp(lambda settings: ScriptedEngine('return 1'), sys.argv[1], 0))
+"""
+
+
+@pytest_asyncio.fixture
+async def listen(child_environment: dict[str, str], repository_root: Path) -> AsyncIterator[StartListening]:
+    """Start a server that listens on a free port of an address."""
+    servers: list[asyncio.subprocess.Process] = []
+
+    async def listen(host: str) -> tuple[asyncio.subprocess.Process, int]:
+        command = [sys.executable, "-c", _SERVE_TCP, host]
+        stderr = asyncio.subprocess.PIPE
+        server = await asyncio.create_subprocess_exec(
+            *command, env=child_environment, cwd=repository_root, stderr=stderr
+        )
+        servers.append(server)
+        assert server.stderr
+        announcement = await server.stderr.readline()
+        return server, int(announcement.rpartition(b":")[2])
+
+    yield listen
+    for server in servers:
+        if server.returncode is None:
+            server.kill()
+        await server.wait()
+
+
+async def test_the_first_connection_that_speaks_lsp_is_the_client(listen: StartListening) -> None:
+    server, port = await listen("127.0.0.1")
+    _, gone = await asyncio.open_connection("127.0.0.1", port)
+    gone.close()
+    browser, to_browser = await asyncio.open_connection("127.0.0.1", port)
+    to_browser.write(b"GET / HTTP/1.1\r\n\r\n")
+    assert await browser.read() == b""
+    silent, to_silent = await asyncio.open_connection("127.0.0.1", port)
+    editor = EditorClient()
+    await editor.start_tcp("127.0.0.1", port)
+    await editor.start()
+    assert await silent.read() == b"", "only the client is kept"
+    editor.open(EMPTY_BODY)
+    assert len(await editor.complete(1, 4)) == 1
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+    await editor.shutdown_async(None)
+    editor.exit(None)
+    async with asyncio.timeout(20):
+        assert await server.wait() == 0
+    for writer in (gone, to_browser, to_silent):
+        writer.close()
+    await editor.stop()
+
+
+async def test_an_address_that_others_can_reach_is_warned_about(listen: StartListening) -> None:
+    server, _ = await listen("0.0.0.0")
+    assert server.stderr
+    async with asyncio.timeout(20):
+        assert b"other machines can connect" in await server.stderr.readline()
 
 
 _EDITOR = """
