@@ -65,8 +65,8 @@ def end_process(exit_code: int) -> NoReturn:
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process, as far as this one can see."""
-    if pid <= 0:  # os.kill would take it for a process group
+    """Whether there is such a process, as far as this one can see; on Windows it sees none."""
+    if pid <= 0 or os.name == "nt":  # os.kill would take it for a process group, or end the process
         return False
     try:
         os.kill(pid, 0)

@@ -69,3 +69,11 @@ def test_a_process_that_cannot_be_seen_is_not_watched(pid: int) -> None:
     watch_process(pid, ended.set)
     assert not is_running(pid)
     assert not ended.is_set()
+
+
+def test_on_windows_where_asking_would_end_the_process_none_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("dlm_lsp.process.os.name", "nt")
+    monkeypatch.setattr("dlm_lsp.process.os.kill", lambda pid, _signal: asked.append(pid))
+    assert not is_running(os.getpid())
+    assert asked == []
