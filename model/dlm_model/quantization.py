@@ -12,7 +12,7 @@ and means `weight = (value - zero_point) * scale`, element by element. The scale
 group: a small search over clipped ranges, then a least-squares refit for the integers found.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -29,11 +29,6 @@ SUFFIXES = (PACKED_SUFFIX, SCALE_SUFFIX, ZERO_POINT_SUFFIX, SHAPE_SUFFIX)
 _MAX_VALUE = 15
 _VALUES_PER_WORD = 8
 _SHRINKS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
-
-
-def is_quantized(names: Iterable[str]) -> bool:
-    """Whether a checkpoint with these tensor names holds packed weights."""
-    return any(name.endswith(PACKED_SUFFIX) for name in names)
 
 
 def quantize(weight: Tensor, group_size: int = GROUP_SIZE) -> dict[str, Tensor]:
@@ -64,6 +59,8 @@ def dequantize(packed: Tensor, scale: Tensor, zero_point: Tensor, shape: Tensor,
     Raises:
         CheckpointError: the four tensors do not belong together.
     """
+    if shape.shape != (2,):
+        raise CheckpointError(f"A packed weight's shape has two numbers, not {shape.numel()}.")
     num_rows, num_columns = (int(size) for size in shape.tolist())
     _check_shapes(packed, scale, zero_point, num_rows, num_columns)
     zero_points = _unpack(zero_point.T)[:, :num_rows].T
@@ -84,7 +81,7 @@ def dequantize_tensors(tensors: Mapping[str, Tensor], *, dtype: torch.dtype) -> 
             module = name.removesuffix(PACKED_SUFFIX)
             missing = [suffix for suffix in SUFFIXES if module + suffix not in tensors]
             if missing:
-                raise CheckpointError(f"packed weight {name} has no {', '.join(module + suffix for suffix in missing)}")
+                raise CheckpointError(f"Packed weight {name} has no {', '.join(module + each for each in missing)}.")
             plain[f"{module}.weight"] = dequantize(*(tensors[module + suffix] for suffix in SUFFIXES), dtype=dtype)
     return plain
 
@@ -150,6 +147,6 @@ def _check_shapes(packed: Tensor, scale: Tensor, zero_point: Tensor, num_rows: i
     )
     if not fits:
         raise CheckpointError(
-            f"packed weight of {num_rows} × {num_columns} does not fit its parts: words {tuple(packed.shape)}, "
-            f"scales {tuple(scale.shape)}, zero points {tuple(zero_point.shape)}"
+            f"A packed weight of {num_rows} × {num_columns} does not fit its parts: words {tuple(packed.shape)}, "
+            f"scales {tuple(scale.shape)}, zero points {tuple(zero_point.shape)}."
         )

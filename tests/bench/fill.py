@@ -179,7 +179,7 @@ def main() -> None:
     cases = make_cases(engine, size.num_cases, max_prompt_tokens=size.max_prompt_tokens)
     start = measure_start(cases[0].request, arguments.model, arguments.device)
     # The first forward pays for the memory map and for starting threads.
-    run(engine, cases[0].request, DecodeOptions(num_steps=1))
+    run(engine, cases[0].request, DecodeOptions(num_steps=3))
     rows = measure_intervals(engine, cases, size)
     machine = hardware(engine)
     print_tables(rows, start, machine, size)
