@@ -7,9 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from dlm_model.config import ModelConfig
 from dlm_model.engine import load_engine
 from dlm_model.errors import CheckpointError, DeviceError
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.weights import load_transformer
 from tests.model.tiny_checkpoints import VOCAB_SIZE, byte_level_tokenizer, write_checkpoint
 
 
@@ -79,6 +81,33 @@ def test_a_config_that_is_not_json(folder: Path) -> None:
 def test_a_config_this_network_cannot_honour(folder: Path, changes: dict[str, object], message: str) -> None:
     edit_config(folder, **changes)
     assert message in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"rope_theta": 5e5, "rope_parameters": None},
+        {"rope_theta": 5e5, "rope_parameters": None, "rope_scaling": None},
+        {"rope_parameters": {"rope_theta": 5e5, "rope_type": "default"}},
+    ],
+    ids=["legacy", "legacy-without-scaling", "modern"],
+)
+def test_the_rotary_base_is_found_where_old_and_new_files_keep_it(folder: Path, rope: dict[str, object]) -> None:
+    edit_config(folder, **rope)
+    assert ModelConfig.from_checkpoint(folder).rope_theta == 5e5
+
+
+def test_bf16_weights_give_nearly_the_fp32_answer(folder: Path) -> None:
+    config = ModelConfig.from_checkpoint(folder)
+    token_ids = torch.arange(40, 60)[None]
+    exact, rounded = (
+        load_transformer(folder, config, device=torch.device("cpu"), dtype=dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    positions = torch.arange(20)[None]
+    hidden = rounded(token_ids, positions)
+    assert hidden.dtype == torch.bfloat16
+    torch.testing.assert_close(hidden.float(), exact(token_ids, positions), atol=0.15, rtol=0.1)
 
 
 def test_truncated_weights(folder: Path) -> None:
