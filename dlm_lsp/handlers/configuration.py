@@ -17,6 +17,9 @@ from dlm_lsp.session import DlmLanguageServer
 
 logger = logging.getLogger(__name__)
 
+_CLIENTS_OWN = "trace"
+"""`SECTION.trace.server` is what VS Code's client library goes by, and stands among our options."""
+
 
 def did_change_configuration(server: DlmLanguageServer, params: types.DidChangeConfigurationParams) -> None:
     """Take the section that was pushed, or ask for it when none was."""
@@ -62,6 +65,8 @@ def listen_to_changes(server: DlmLanguageServer) -> None:
 
 
 def _configure(server: DlmLanguageServer, section: object) -> None:
+    if isinstance(section, Mapping):
+        section = {name: value for name, value in section.items() if str(name).partition(".")[0] != _CLIENTS_OWN}
     server.configure("configuration", parse_options(section))
     server.report_problems()
     _preload(server)

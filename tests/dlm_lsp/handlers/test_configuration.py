@@ -130,6 +130,18 @@ async def test_mistakes_are_told_in_one_message_and_defaulted(
         assert all(name in status.message for name in ("num_steps", "candidates", "warp"))
 
 
+@pytest.mark.parametrize("trace", [{"trace": {"server": "verbose"}}, {"trace.server": "off"}])
+async def test_what_the_clients_library_keeps_among_our_options_is_no_mistake(
+    connect: Connect, engine: ScriptedEngine, trace: Payload
+) -> None:
+    editor = connect(lambda _settings: engine)
+    await editor.start()
+    editor.open(EMPTY_BODY)
+    _push(editor, {"dlm-lsp": {"numSteps": 4, **trace}})
+    assert await _num_steps(editor, engine) == 4
+    assert editor.log_messages == []
+
+
 async def test_another_model_is_loaded_at_the_next_need(connect: Connect, engine: ScriptedEngine) -> None:
     loads: list[str | None] = []
 
