@@ -15,6 +15,7 @@ import queue
 import threading
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
 from dlm_lsp.errors import ModelUnavailableError
@@ -24,7 +25,7 @@ from dlm_model.request import CancelToken, InfillEngine
 logger = logging.getLogger(__name__)
 
 MAX_LIVE_JOBS = 4
-"""Running and waiting together; beyond it the oldest gives way, since its user has moved on."""
+"""Running and waiting together; beyond it the oldest that may gives way, since its user has moved on."""
 
 Result = TypeVar("Result")
 Task = Callable[[InfillEngine, CancelToken], Result]
@@ -57,9 +58,10 @@ class _JobFuture(asyncio.Future[Result]):
 
 
 class _Job(Generic[Result]):
-    def __init__(self, key: object, task: Task[Result]) -> None:
+    def __init__(self, key: object, task: Task[Result], *, gives_way: bool) -> None:
         self.key = key
         self.task = task
+        self.gives_way = gives_way
         self.cancel = CancelToken()
         self.future: asyncio.Future[Result] = _JobFuture(self.cancel)
 
@@ -82,6 +84,7 @@ class Worker:
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._live: dict[object, _Job[Any]] = {}
         self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._engine: InfillEngine | None = None
         self._load_failure: str | None = None
 
@@ -90,17 +93,23 @@ class Worker:
         """Whether nothing runs or waits, as far as anybody still wants a result."""
         return not self._live
 
-    def submit(self, key: object, task: Task[Result]) -> "asyncio.Future[Result]":
+    def submit(self, key: object, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
         """Queue a job; an unfinished one of the same key is cancelled at once.
+
+        Args:
+            key: What the job is about.
+            task: Run on the worker's thread.
+            gives_way: Whether the job may be cancelled when too many others come after it.
 
         Returns:
             A future that is cancelled when the job is superseded. It raises what the task raises, and
             ModelUnavailableError where there is no engine.
         """
         self.cancel(key)
-        while len(self._live) >= MAX_LIVE_JOBS:
-            self.cancel(next(iter(self._live)))
-        job = _Job(key, task)
+        yielding = (job.key for job in tuple(self._live.values()) if job.gives_way)
+        for oldest in islice(yielding, max(0, len(self._live) + 1 - MAX_LIVE_JOBS)):
+            self.cancel(oldest)
+        job = _Job(key, task, gives_way=gives_way)
         job.future.add_done_callback(lambda _: self._retire(job))
         self._live[key] = job
         self._order(partial(self._run, job))
@@ -198,6 +207,7 @@ class Worker:
         self._load_failure = None
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
+        assert self._loop, "whoever ordered what this reports on was on the loop"
         # The loop is closed when the client went away while a step was running: nobody is left to tell.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)

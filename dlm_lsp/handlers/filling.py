@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from dlm_lsp.document_store import path_of
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.drafts import DraftFeed
 from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.handlers.draft import draft_feed
@@ -16,6 +17,7 @@ from dlm_lsp.holes import Hole
 from dlm_lsp.infilling import RankedFill, finish, infill
 from dlm_lsp.messages import StatusState
 from dlm_lsp.session import DlmLanguageServer
+from dlm_lsp.worker import Task
 from dlm_model.errors import ModelError
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillEngine
 
@@ -32,12 +34,14 @@ class FillOrder:
         snapshot: The document as it stands.
         hole: In the snapshot.
         options: How to denoise.
+        is_hypothetical: The snapshot holds what the document does not, so that no draft has a place in it.
     """
 
     purpose: Purpose
     snapshot: Snapshot
     hole: Hole
     options: DecodeOptions
+    is_hypothetical: bool = False
 
 
 class Filled(NamedTuple):
@@ -71,24 +75,9 @@ async def fill(server: DlmLanguageServer, order: FillOrder) -> Filled:
         ModelUnavailableError: there is no model.
         ModelError: the model cannot serve this request.
     """
-    loop = asyncio.get_running_loop()
-    feed = draft_feed(server, order.snapshot, order.hole)
-    max_prompt_tokens = server.settings.max_prompt_tokens
-
-    def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
-        draft = None
-        drafts = infill(engine, order.snapshot, order.hole, order.options, cancel, max_prompt_tokens=max_prompt_tokens)
-        for draft in drafts:
-            if cancel.is_cancelled:
-                break
-            if feed:
-                loop.call_soon_threadsafe(feed.offer, draft)
-        fills = finish(order.snapshot, order.hole, draft) if draft else ()
-        if not draft or not fills:
-            raise NothingToShowError("the model has nothing for this hole")
-        return Filled(draft, fills)
-
-    future = server.worker.submit((order.purpose, order.snapshot.uri), task)
+    feed = None if order.is_hypothetical else draft_feed(server, order.snapshot, order.hole)
+    task = _task(order, feed, server.settings.max_prompt_tokens)
+    future = server.worker.submit((order.purpose, order.snapshot.uri), task, gives_way=order.purpose == "ghost text")
     server.show_status("busy", "denoising")
     try:
         filled = await future
@@ -99,6 +88,26 @@ async def fill(server: DlmLanguageServer, order: FillOrder) -> Filled:
         # An edit that was handled between the job's end and here found nothing left to cancel.
         raise asyncio.CancelledError
     return filled
+
+
+def _task(order: FillOrder, feed: DraftFeed | None, max_prompt_tokens: int) -> Task[Filled]:
+    """What the worker does for an order; drafts come back to the loop that this is called on."""
+    loop = asyncio.get_running_loop()
+
+    def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
+        draft = None
+        drafts = infill(engine, order.snapshot, order.hole, order.options, cancel, max_prompt_tokens=max_prompt_tokens)
+        for draft in drafts:
+            if cancel.is_cancelled:
+                break
+            if feed:
+                loop.call_soon_threadsafe(feed.offer, draft)
+        fills = finish(order.snapshot, order.hole, draft) if draft and not cancel.is_cancelled else ()
+        if not draft or not fills:
+            raise NothingToShowError("the model has nothing for this hole")
+        return Filled(draft, fills)
+
+    return task
 
 
 def cancel_fills(server: DlmLanguageServer, uri: str, purposes: tuple[Purpose, ...] = _PURPOSES) -> None:

@@ -75,7 +75,8 @@ async def _complete(
 ) -> list[types.InlineCompletionItem]:
     spot = _locate(server, params)
     options = _decode_options(server.settings, params.context.trigger_kind)
-    filled = await fill(server, FillOrder("ghost text", spot.snapshot, spot.hole, options))
+    is_hypothetical = spot.selected is not None
+    filled = await fill(server, FillOrder("ghost text", spot.snapshot, spot.hole, options, is_hypothetical))
     items = list(_items(server, spot, filled))
     if not items:
         raise _NotGhostTextError("the fill would change what is typed, which ghost text cannot show")

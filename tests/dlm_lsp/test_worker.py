@@ -118,6 +118,17 @@ async def test_the_queue_stays_short(make_worker: MakeWorker) -> None:
     assert [job.cancelled() for job in jobs] == [True] + [False] * MAX_LIVE_JOBS
 
 
+async def test_a_job_that_does_not_give_way_outlives_those_that_do(make_worker: MakeWorker) -> None:
+    engine = ScriptedEngine("x = 1", is_gated=True)
+    worker = make_worker(lambda: engine)
+    kept = worker.submit("edit", _denoise, gives_way=False)
+    jobs = [worker.submit(key, _denoise) for key in range(MAX_LIVE_JOBS)]
+    engine.allow(10)
+    assert await kept == "x = 1"
+    assert await jobs[-1] == "x = 1"
+    assert [job.cancelled() for job in jobs] == [True] + [False] * (MAX_LIVE_JOBS - 1)
+
+
 async def test_what_a_job_raises_reaches_its_future_and_spares_the_next(make_worker: MakeWorker) -> None:
     def fail(_engine: InfillEngine, _cancel: CancelToken) -> str:
         raise ZeroDivisionError

@@ -78,3 +78,12 @@ async def test_a_draft_stands_where_the_fill_will(
     assert draft.text == result["text"] == f"{before}return 1"
     assert draft.stableRanges == [[0, len(before)], [len(before), len(draft.text)]]
     assert (draft.range.start.line, draft.range.start.character) == tuple(result["range"]["start"].values())
+
+
+async def test_what_is_not_in_the_document_has_no_drafts(connect: Connect) -> None:
+    editor = connect(lambda _settings: ScriptedEngine("(1)", num_steps=2))
+    await editor.start(options={"drafts": True, "draftIntervalMs": 0})
+    editor.open("x = pri\n")
+    where = types.Range(types.Position(0, 4), types.Position(0, 7))
+    assert len(await editor.complete(0, 7, selected=types.SelectedCompletionInfo(where, "print"))) == 1
+    assert editor.drafts == []

@@ -7,6 +7,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInternalError, JsonRpcRequestCancelled
 
 from dlm_lsp.messages import INFILL_RANGE
+from dlm_lsp.worker import MAX_LIVE_JOBS
 from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.handlers.conftest import Connect
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
@@ -185,3 +186,20 @@ async def test_ghost_text_does_not_supersede_an_edit_that_was_asked_for(connect:
     engine.allow(2)
     assert (await edit)["applied"]
     await ghost
+
+
+async def test_many_documents_do_not_crowd_out_an_edit_that_was_asked_for(connect: Connect) -> None:
+    engine = ScriptedEngine("return r", is_gated=True)
+    editor = await _editor(connect, engine)
+    edit = asyncio.ensure_future(editor.execute(URI, AT_PLACEHOLDER))
+    await asyncio.to_thread(engine.wait_for_step)
+    uris = [f"file:///project/{number}.py" for number in range(MAX_LIVE_JOBS + 1)]
+    for uri in uris:
+        editor.open("x = \n", uri=uri)
+    ghosts = [asyncio.ensure_future(editor.complete(0, 4, uri=uri)) for uri in uris]
+    with pytest.raises(JsonRpcRequestCancelled):
+        await ghosts[0]
+    engine.allow(10)
+    assert (await edit)["applied"]
+    assert len(await ghosts[-1]) == 1
+    await asyncio.gather(*ghosts, return_exceptions=True)

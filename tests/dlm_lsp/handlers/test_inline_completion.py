@@ -280,6 +280,21 @@ async def test_a_cancelled_request_leaves_no_busy_status(connect: Connect, slow_
     slow_engine.allow(1)
 
 
+async def test_nothing_is_made_of_a_draft_that_nobody_waits_for(
+    connect: Connect, slow_engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished: list[object] = []
+    monkeypatch.setattr("dlm_lsp.handlers.filling.finish", lambda *draft: finished.append(draft) or ())
+    editor = await _editor(connect, slow_engine)
+    request = asyncio.ensure_future(editor.complete(1, 4, request_id="mine"))
+    await _begun(slow_engine)
+    editor.cancel_request("mine")
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    await _worker_is_free(editor, slow_engine)
+    assert len(finished) == 1, "the other document's"
+
+
 async def test_a_client_that_does_not_know_inline_completion_is_served(
     connect: Connect, engine: ScriptedEngine
 ) -> None:
