@@ -1,8 +1,8 @@
 """Cursor → hole: which text a fill would replace.
 
 A function whose body is still to be written is one hole, docstring and leading comments left standing; a blank line
-among statements is a gap for statements; anywhere else it is the rest of the line. Knows syntax trees and nothing of
-models, budgets or LSP.
+among statements is a gap for statements; anywhere else it is what is missing at the cursor. Knows syntax trees and
+nothing of models, budgets or LSP.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,8 @@ class Hole:
     Attributes:
         start: Character offset; after the indentation that already stands on the line.
         end: Character offset.
-        kind: `body` of a function, `statements` on a blank line, the rest of a `line`, or a `range` somebody named.
+        kind: `body` of a function, `statements` on a blank line, what a `line` lacks at the cursor, or a `range` that
+            somebody named.
     """
 
     start: int
