@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp import __version__
+from tests.test_readme import tree_paths
 
 PACKAGES = ("dlm_lsp", "dlm_model", "dlm_kernels")
 CHECKPOINT_FILES = ("config.json", "tokenizer.json", "README.md")
@@ -67,12 +68,21 @@ def test_the_wheel_carries_a_whole_checkpoint(wheel: dict[str, int]) -> None:
     assert [name for name in wheel if name.startswith(checkpoint) and name.endswith(".safetensors")]
 
 
-def test_the_sdist_builds_the_same_wheel(built: Path, wheel: dict[str, int], tmp_path: Path) -> None:
+@pytest.fixture
+def unpacked_sdist(built: Path, tmp_path: Path) -> Path:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         archive.extractall(tmp_path, filter="data")
-    build(tmp_path / f"dlm_lsp-{__version__}", tmp_path / "again")
-    again = contents(next((tmp_path / "again").glob("*.whl")))
-    assert again == wheel
+    return tmp_path / f"dlm_lsp-{__version__}"
+
+
+def test_the_sdist_builds_the_same_wheel(unpacked_sdist: Path, wheel: dict[str, int], tmp_path: Path) -> None:
+    build(unpacked_sdist, tmp_path / "again")
+    assert contents(next((tmp_path / "again").glob("*.whl"))) == wheel
+
+
+def test_the_sdist_carries_all_that_its_tests_read(repository_root: Path, unpacked_sdist: Path) -> None:
+    readme = (repository_root / "README.md").read_text(encoding="utf-8")
+    assert [path for path in tree_paths(readme) if not (unpacked_sdist / path).exists()] == []
 
 
 def test_every_declared_dependency_is_pinned(repository_root: Path) -> None:
