@@ -46,9 +46,8 @@ def test_the_version_imports_nothing_heavy(child_environment: Mapping[str, str])
 
 def test_the_version_is_fast(child_environment: Mapping[str, str]) -> None:
     durations = []
-    for _ in range(3):
+    for _ in range(5):
         start = time.perf_counter()
         run_python("-m", "dlm_lsp", "--version", env=child_environment)
         durations.append(time.perf_counter() - start)
-    # Measured well below 0.1 s; the bound only has to catch a heavy import on a busy machine.
-    assert min(durations) < 1.0
+    assert min(durations) < 0.3
