@@ -17,7 +17,7 @@ import pytest
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 
 COMMAND = [sys.executable, "-P", "-m", "dlm_lsp", "infill"]
-FAST = ["--device", "cpu", "--steps", "4"]
+FAST = ["--device", "cpu", "--steps", "8", "--n", "2"]
 FILLED, NOTHING_TO_SHOW, MODEL = 0, 1, 3
 
 SOURCE = """\
@@ -41,9 +41,22 @@ def shout(text):
 """
 
 
+HOLES = {
+    "in a for line": ["{file}:6:18"],
+    "empty body": ["{file}", "--function", "folder_name"],
+    "mid-identifier": ["{file}:16:22"],
+    "range": ["{file}", "--range", "5:5-8:18"],
+}
+LINE_HOLES = {"in a for line", "mid-identifier"}
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "outside.py"
+    return write_source(tmp_path)
+
+
+def write_source(folder: Path) -> Path:
+    path = folder / "outside.py"
     path.write_text(SOURCE)
     return path
 
@@ -54,28 +67,37 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.
     )
 
 
-@pytest.mark.parametrize(
-    ("where", "is_single_line"),
-    [
-        pytest.param(["{file}:6:18"], True, id="in a for line"),
-        pytest.param(["{file}", "--function", "folder_name"], False, id="empty body"),
-        pytest.param(["{file}:16:22"], True, id="mid-identifier"),
-        pytest.param(["{file}", "--range", "5:5-8:18"], False, id="range"),
-    ],
-)
-def test_holes_of_every_shape(
-    file: Path, where: list[str], is_single_line: bool, child_environment: Mapping[str, str]
-) -> None:
-    arguments = [part.format(file=file) for part in where]
-    ending = run([*arguments, *FAST, "--json"], child_environment)
+@pytest.fixture(scope="module")
+def endings(
+    tmp_path_factory: pytest.TempPathFactory, child_environment: Mapping[str, str]
+) -> Mapping[str, subprocess.CompletedProcess[str]]:
+    """How each hole's `infill --json` ended."""
+    file = write_source(tmp_path_factory.mktemp("outside"))
+    return {
+        hole: run([*(part.format(file=file) for part in where), *FAST, "--json"], child_environment)
+        for hole, where in HOLES.items()
+    }
+
+
+@pytest.mark.parametrize("hole", HOLES)
+def test_holes_of_every_shape(hole: str, endings: Mapping[str, subprocess.CompletedProcess[str]]) -> None:
+    ending = endings[hole]
     assert ending.returncode in (FILLED, NOTHING_TO_SHOW), ending.stderr
     result = json.loads(ending.stdout)
     assert bool(result["text"]) == (ending.returncode == FILLED)
     assert (result["model"], result["device"]) == ("smollm2-135m-infill", "cpu")
-    assert 0 < result["num_steps"] <= 4
+    assert 0 < result["num_steps"] <= 8
     assert 0 <= result["confidence"] <= 1
-    assert not (is_single_line and "\n" in result["text"])
-    assert file.read_text() == SOURCE
+    assert len(result["text"].splitlines()) <= 1 or hole not in LINE_HOLES
+
+
+def test_the_packaged_weights_have_something_to_say(
+    endings: Mapping[str, subprocess.CompletedProcess[str]],
+) -> None:
+    # Not for every hole: what weak weights write is sometimes all taken away again.
+    filled = [hole for hole, ending in endings.items() if ending.returncode == FILLED]
+    assert len(filled) >= 2, filled
+    assert LINE_HOLES & set(filled)
 
 
 class Terminal(NamedTuple):
@@ -104,11 +126,11 @@ class Terminal(NamedTuple):
 
 @pytest.fixture
 def terminal(file: Path, child_environment: Mapping[str, str]) -> Iterator[Terminal]:
-    """`infill --watch` of a hole that takes many steps."""
+    """`infill --watch --in-place` of a hole that takes many steps."""
     ours, theirs = pty.openpty()
     arguments = [f"{file}", "--function", "folder_name", "--device", "cpu", "--schedule", "linear", "--steps", "64"]
     process = subprocess.Popen(
-        [*COMMAND, *arguments, "--watch"],
+        [*COMMAND, *arguments, "--watch", "--in-place"],
         env={**child_environment, "TERM": "xterm-256color"},
         stdin=theirs,
         stdout=theirs,
