@@ -115,9 +115,14 @@ class Snapshot(SourceText):
     @classmethod
     def parse(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
         """A snapshot of a text that was not parsed before; parsed at once."""
-        tree = LazyTree(language, SourceText(text))
-        tree.parse()
-        return cls(text, uri, language, version, LineIndex(text), tree)
+        snapshot = cls.unparsed(uri, language, text, version)
+        snapshot.lazy_tree.parse()
+        return snapshot
+
+    @classmethod
+    def unparsed(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
+        """The same, parsed when somebody looks at its tree."""
+        return cls(text, uri, language, version, LineIndex(text), LazyTree(language, SourceText(text)))
 
     @property
     def tree(self) -> tree_sitter.Tree:
@@ -157,13 +162,13 @@ class Document:
     """A live document; edits make a new snapshot and leave the old ones alone."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        """Begin with a parsed snapshot."""
+        """Begin with a snapshot."""
         self._snapshot = snapshot
 
     @classmethod
     def open(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
-        """Parse a text that was not seen before."""
-        return cls(Snapshot.parse(uri, language, text, version))
+        """Take in a text that was not seen before; nothing is parsed until somebody asks about it."""
+        return cls(Snapshot.unparsed(uri, language, text, version))
 
     def replace(self, start: int, end: int, new_text: str, version: int | None = None) -> None:
         """Edit `[start, end)`, in character offsets.

@@ -55,11 +55,11 @@ def test_an_old_snapshot_outlives_edits() -> None:
     assert document.snapshot().text == "name = 1\n"
 
 
-def test_many_edits_in_a_row_cost_one_parse(monkeypatch: pytest.MonkeyPatch) -> None:
-    document = Document.open("file:///a.py", BY_ID["python"], "x = 1\n" * 50)
+def test_opening_and_many_edits_in_a_row_cost_one_parse(monkeypatch: pytest.MonkeyPatch) -> None:
     parses: list[bytes] = []
     parse = Language.parse
     monkeypatch.setattr(Language, "parse", lambda *args: parses.append(args[1]) or parse(*args))
+    document = Document.open("file:///a.py", BY_ID["python"], "x = 1\n" * 50)
     for line in range(50):
         document.replace(line * 7, line * 7, "y")
     assert document.snapshot().tree.root_node.named_child_count == 50
