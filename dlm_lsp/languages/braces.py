@@ -1,6 +1,7 @@
 """The rows of the language table whose blocks stand in braces."""
 
 import re
+from dataclasses import replace
 
 from dlm_lsp.languages.language import Language
 
@@ -10,77 +11,50 @@ _DOUBLE_QUOTED = r'"(?:\\.|[^"\\\n])*"'
 _CHARACTER = r"'(?:\\[^\n']+|\\'|[^'\\\n])'"
 _COMMENT_START = re.compile(r"//|/\*|\*|@|#\[")
 
-_ECMA_PLACEHOLDER = re.compile(rf"throw\s+new\s+\w*Error\(\s*([\"'`]){_UNFINISHED}\1\s*\)\s*;?")
-_ECMA_LITERAL = re.compile(rf"{_COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL)
-_ECMA_FUNCTIONS = frozenset(
-    {
-        "arrow_function",
-        "function_declaration",
-        "function_expression",
-        "generator_function",
-        "generator_function_declaration",
-        "method_definition",
-    }
-)
-_ECMA_STRINGS = frozenset({"string", "template_string"})
-
 JAVASCRIPT = Language(
     id="javascript",
     lsp_ids=("javascript", "javascriptreact"),
     suffixes=(".js", ".jsx", ".mjs", ".cjs"),
     grammar_module="tree_sitter_javascript",
-    functions=_ECMA_FUNCTIONS,
+    functions=frozenset(
+        {
+            "arrow_function",
+            "function_declaration",
+            "function_expression",
+            "generator_function",
+            "generator_function_declaration",
+            "method_definition",
+        }
+    ),
     blocks=frozenset({"statement_block"}),
     containers=frozenset({"class_declaration", "class"}),
     wrappers=frozenset({"export_statement"}),
     comments=frozenset({"comment"}),
-    strings=_ECMA_STRINGS,
+    strings=frozenset({"string", "template_string"}),
     imports=frozenset({"import_statement"}),
-    placeholder=_ECMA_PLACEHOLDER,
-    literal=_ECMA_LITERAL,
+    placeholder=re.compile(rf"throw\s+new\s+\w*Error\(\s*([\"'`]){_UNFINISHED}\1\s*\)\s*;?"),
+    literal=re.compile(rf"{_COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL),
     comment_start=_COMMENT_START,
     neutral_statement=";",
     indent="  ",
 )
 
-TYPESCRIPT = Language(
+TYPESCRIPT = replace(
+    JAVASCRIPT,
     id="typescript",
     lsp_ids=("typescript",),
     suffixes=(".ts", ".mts", ".cts"),
     grammar_module="tree_sitter_typescript",
     grammar_function="language_typescript",
-    functions=_ECMA_FUNCTIONS,
-    blocks=frozenset({"statement_block"}),
-    containers=frozenset({"abstract_class_declaration", "class", "class_declaration", "internal_module", "module"}),
-    wrappers=frozenset({"export_statement"}),
-    comments=frozenset({"comment"}),
-    strings=_ECMA_STRINGS,
-    imports=frozenset({"import_statement"}),
-    placeholder=_ECMA_PLACEHOLDER,
-    literal=_ECMA_LITERAL,
-    comment_start=_COMMENT_START,
-    neutral_statement=";",
-    indent="  ",
+    containers=JAVASCRIPT.containers | {"abstract_class_declaration", "internal_module", "module"},
 )
 
-TSX = Language(
+TSX = replace(
+    TYPESCRIPT,
     id="tsx",
     lsp_ids=("typescriptreact", "tsx"),
     suffixes=(".tsx",),
-    grammar_module="tree_sitter_typescript",
     grammar_function="language_tsx",
-    functions=_ECMA_FUNCTIONS,
-    blocks=TYPESCRIPT.blocks,
-    containers=TYPESCRIPT.containers,
-    wrappers=TYPESCRIPT.wrappers,
-    comments=TYPESCRIPT.comments,
-    strings=_ECMA_STRINGS,
-    imports=TYPESCRIPT.imports,
-    placeholder=_ECMA_PLACEHOLDER,
-    literal=_ECMA_LITERAL,
-    comment_start=_COMMENT_START,
-    neutral_statement=";",
-    indent="  ",
 )
 
 GO = Language(
@@ -102,6 +76,8 @@ GO = Language(
     indent="\t",
 )
 
+_RUST_ARGUMENTS = r'(?:"(?:\\.|[^"\\])*"|\([^()]*\)|[^"()\[\]{}])*'  # calls among them are not nested
+
 RUST = Language(
     id="rust",
     lsp_ids=("rust",),
@@ -113,7 +89,7 @@ RUST = Language(
     comments=frozenset({"line_comment", "block_comment"}),
     strings=frozenset({"string_literal", "raw_string_literal"}),
     imports=frozenset({"use_declaration", "extern_crate_declaration"}),
-    placeholder=re.compile(r"(?:todo|unimplemented)!\s*[(\[{].*[)\]}]\s*;?", re.DOTALL),
+    placeholder=re.compile(rf"(?:todo|unimplemented)!\s*[(\[{{]{_RUST_ARGUMENTS}[)\]}}]\s*;?", re.DOTALL),
     literal=re.compile(rf'{_COMMENT}|r#+".*?"#+|"(?:\\.|[^"\\])*"|{_CHARACTER}', re.DOTALL),
     comment_start=_COMMENT_START,
     neutral_statement=";",
