@@ -20,6 +20,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.enclosing import enclosing_scope, line_range
 from dlm_lsp.holes import Hole, HoleKind
 from dlm_lsp.placement import place
+from dlm_lsp.positions import with_line_feeds
 from dlm_model.request import InfillRequest
 
 # What is left of the hole says more about it than what is right of it; the other side inherits what one leaves over.
@@ -58,8 +59,8 @@ def build_request(
         budget = _Budget(max_prompt_tokens, count_tokens)
         prefix, suffix = _trimmed(snapshot, hole, budget) if not added or budget.spend(added) else ("", "")
     return InfillRequest(
-        prefix=_normalised(prefix) + placement.before,
-        suffix=placement.after + _normalised(suffix),
+        prefix=with_line_feeds(prefix) + placement.before,
+        suffix=placement.after + with_line_feeds(suffix),
         single_line=hole.kind == "line",
         expected_tokens=EXPECTED_TOKENS[hole.kind],
     )
@@ -171,7 +172,3 @@ def _import_lines(snapshot: Snapshot, before: int) -> Iterator[int]:
         if node.type in snapshot.language.imports:
             lines = line_range(snapshot, snapshot.to_offset(node.start_byte), snapshot.to_offset(node.end_byte))
             yield from (line for line in lines if line < before)
-
-
-def _normalised(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

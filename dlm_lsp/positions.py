@@ -112,6 +112,11 @@ def line_ending(text: str) -> LineEnding:
     return max(counts, key=lambda ending: counts[ending])
 
 
+def with_line_feeds(text: str) -> str:
+    r"""The text with every line break as `\n`, the only one that models and engines know."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
 def _units(line: str, encoding: PositionEncoding) -> int:
     """How many column units a piece of a line takes."""
     if encoding == "utf-32" or line.isascii():

@@ -12,6 +12,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes import Hole
 from dlm_lsp.placement import is_inline, parse_neutral, sides
+from dlm_lsp.positions import with_line_feeds
 from dlm_lsp.repairs import without_overlap, without_unmatched_closers
 
 
@@ -39,7 +40,7 @@ def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
     Indentation follows the document; what the suffix has already, closers of what was never opened, loops, and blank
     ends are dropped. Where it takes the parser to tell whether a closer belongs, the version with fewer errors wins.
     """
-    middle = middle.replace("\r\n", "\n").replace("\r", "\n")
+    middle = with_line_feeds(middle)
     neutral = parse_neutral(snapshot, hole)
     versions = [version for version in _versions(snapshot, hole, middle, neutral) if version.text.strip()]
     if not versions:
