@@ -31,19 +31,20 @@ StatusState = Literal["normal", "busy", "warning", "error", "inactive"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftParams:
-    """The middle as it stands after a step. The last one of a request has a finish reason.
+    """The middle as it stands after a step. The last one of a request has a finish reason; a cancelled one has no last.
 
     Attributes:
         uri: Of the document.
         version: Of the document that the draft is for; drop the draft when the document has moved on.
         request_id: JSON-RPC id of the request that is being answered.
         range: What the final text is going to replace.
-        text: Committed and guessed text, before anything is trimmed; lines end in `\\n` alone.
+        text: Committed and guessed text, with the line break or indentation it needs before it, and before anything is
+            trimmed; lines end in `\\n` alone.
         step: Denoise steps done.
         num_steps: Steps the decoder may take at most.
         stable_ranges: Half-open ranges of `text` that will not change any more.
         confidence: Mean probability per position, in [0, 1].
-        finish_reason: None while the draft sharpens.
+        finish_reason: None while the draft sharpens; never `cancelled`, which the request's error says.
     """
 
     uri: str
