@@ -106,17 +106,8 @@ def infill(
     from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
 
     output = Output(as_json=as_json, as_diff=as_diff, in_place=in_place, watch=watch)
-    decoder_flags = {
-        "--steps": steps,
-        "--schedule": schedule,
-        "--selection": selection,
-        "--threshold": threshold,
-        "--deadline-ms": deadline_ms,
-        "--n": n,
-        "--seed": seed,
-        "--temperature": temperature,
-        "--refresh-interval": refresh_interval,
-    }
+    values = (steps, schedule, selection, threshold, deadline_ms, n, seed, temperature, refresh_interval)
+    decoder_flags = dict(zip(flags.DECODER_FLAGS, values, strict=True))
     settings = override(load_settings(), decoder_flags=decoder_flags, model=model, device=device)
     run_infill(parse_target(target, function=function, span=span), stdin_filename, settings, output)
 

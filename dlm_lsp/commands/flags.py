@@ -21,7 +21,7 @@ DECODER_FLAGS = {
     "--temperature": "temperature",
     "--refresh-interval": "prompt_refresh_interval",
 }
-"""Which field of `DecodeOptions` a flag sets."""
+"""Which field of `DecodeOptions` a flag sets, in the order of the command's parameters."""
 
 
 def _hole(flag: str, text: str, metavar: str) -> object:

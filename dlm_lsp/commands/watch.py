@@ -1,6 +1,7 @@
 """What a person sees on standard error while a hole is filled: a spinner, or the canvas as it sharpens.
 
-Only drafts come in. Where standard error is no terminal, nothing moves: `--watch` leaves one closing line.
+Only drafts come in. Where standard error is no terminal, nothing moves: the canvas leaves one line about its last
+draft.
 """
 
 from types import TracebackType
