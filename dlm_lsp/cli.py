@@ -49,9 +49,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - torch and CUDA raise what they like, and nobody is left above
         if os.environ.get(DEBUG_VARIABLE):
             traceback.print_exc()
-        return _complain(
-            f"{type(error).__name__}: {error} ({DEBUG_VARIABLE}=1 shows where)", ModelUnavailableError.exit_code
-        )
+        sentence = f"{type(error).__name__}: {error}".rstrip(": .")
+        return _complain(f"{sentence} ({DEBUG_VARIABLE}=1 shows where)", ModelUnavailableError.exit_code)
     return int(code or 0)
 
 
