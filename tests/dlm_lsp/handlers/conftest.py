@@ -17,14 +17,15 @@ Connect = Callable[[Callable[[Settings], InfillEngine]], EditorClient]
 
 
 class _Pipe:
-    """What one side writes, the other one reads, until it is closed."""
+    """What one side writes, the other one reads, until it is closed; it remembers which threads wrote."""
 
     def __init__(self) -> None:
         self.reader = asyncio.StreamReader()
-
+        self.writing_threads: set[int] = set()
         self._is_closed = False
 
     def write(self, data: bytes) -> None:
+        self.writing_threads.add(threading.get_ident())
         if not self._is_closed:
             self.reader.feed_data(data)
 
@@ -35,7 +36,10 @@ class _Pipe:
 
 @pytest_asyncio.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Join a new server with this engine loader to a new editor; both end with the test."""
+    """Join a new server with this engine loader to a new editor; both end with the test.
+
+    Whatever a test makes the server say, the thread of the event loop alone may say it.
+    """
     stop = threading.Event()
     pipes: list[_Pipe] = []
     conversations: list[asyncio.Task[None]] = []
@@ -62,3 +66,4 @@ async def connect() -> AsyncIterator[Connect]:
     await asyncio.gather(*conversations)
     for server in servers:
         assert await asyncio.to_thread(server.worker.join, 10), "the worker's thread did not end"
+    assert all(pipe.writing_threads <= {threading.get_ident()} for pipe in pipes)
