@@ -13,6 +13,9 @@ from tests.editor_client import EditorClient
 CONFIG = 'device = "cpu"\nnum_steps = 2\nmax_middle_tokens = 16\nmax_prompt_tokens = 64\n'
 """Weak and fast: these tests are about the protocol, and a CPU runs them."""
 
+STDIO = ("--stdio", "--node-ipc", "--foo=bar", "extra")
+"""What client libraries add, known to us and not."""
+
 StartServer = Callable[..., Awaitable[EditorClient]]
 
 
@@ -41,7 +44,7 @@ async def start_server(
         editor = EditorClient()
         editors.append(editor)
         environment = server_environment | environment
-        await editor.start_io(*serve_command, "--stdio", env=environment, cwd=repository_root)
+        await editor.start_io(*serve_command, *STDIO, env=environment, cwd=repository_root)
         return editor
 
     yield start

@@ -1,12 +1,15 @@
 """The daemon end to end: a real process, the real weights, and the documents that break language servers.
 
-What small weights write is not asserted; that it stands in the right place, and that silence is explained, is.
+What small weights write is not asserted; that they write something, and that it stands in the right place, is.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 import pytest_asyncio
@@ -19,6 +22,7 @@ from tests.editor_client import CAPABILITIES, EditorClient
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 EMPTY_BODY = "def area(radius):\n    \n"
+SEEDS = range(3)
 INVOKED = types.InlineCompletionTriggerKind.Invoked
 _SERIAL = count()
 
@@ -55,29 +59,23 @@ async def _has_begun(editor: EditorClient, uri: str) -> None:
     await editor.until(lambda: any(draft.uri == uri for draft in editor.drafts))
 
 
-def _assert_ghost_text(item: types.InlineCompletionItem, line_text: str, line: int, encoding: str) -> None:
+def _assert_ghost_text(item: types.InlineCompletionItem, line_text: str, line: int) -> None:
     """The item replaces a part of this line from its beginning, and only adds to it."""
     assert item.range
     assert (item.range.start.line, item.range.end.line, item.range.start.character) == (line, line, 0)
-    size = {"utf-8": 1, "utf-16-le": 2}[encoding]
-    replaced = line_text.encode(encoding)[: item.range.end.character * size].decode(encoding)
+    replaced = line_text.encode("utf-16-le")[: item.range.end.character * 2].decode("utf-16-le")
     rest = iter(str(item.insert_text))
     assert all(character in rest for character in replaced)
     assert len(str(item.insert_text)) > len(replaced)
 
 
-async def _ask(editor: EditorClient, text: str, line: int, character: int, encoding: str = "utf-16-le") -> None:
-    """Open, ask, check the answer or the reason for silence, close."""
-    uri = _open(editor, text)
-    items = await editor.complete(line, character, uri=uri, trigger=INVOKED)
-    lines = text.replace("\r\n", "\n").split("\n")
-    line = min(line, len(lines) - 1)
-    for item in items:
-        _assert_ghost_text(item, lines[line], line, encoding)
-    await editor.until(lambda: editor.statuses[-1].state != "busy")
-    assert editor.statuses[-1].state == "normal", editor.statuses[-1]
-    assert editor.statuses[-1].message
-    editor.close(uri)
+async def _ask(editor: EditorClient, uri: str, line: int, character: int) -> list[types.InlineCompletionItem]:
+    """The alternatives. Small weights have nothing to say now and then; of three seeds one makes them speak."""
+    for seed in SEEDS:
+        _push(editor, {"seed": seed})
+        if items := await editor.complete(line, character, uri=uri, trigger=INVOKED):
+            return items
+    return []
 
 
 @pytest.mark.parametrize(
@@ -90,16 +88,34 @@ async def _ask(editor: EditorClient, text: str, line: int, character: int, encod
         ("def area(radius):\r\n    \r\n\r\nprint(1)\r\n", 1, 4),
         ("text = 'a\u2028b\x0cc'\ndef area(radius):\n    \n", 2, 4),
         ("\ufeffdef area(radius):\n\t\n", 1, 1),
-        ("", 0, 0),
         (EMPTY_BODY, 1, 400),
-        (EMPTY_BODY, 99, 99),
     ],
-    ids=["body", "line", "emoji", "emoji above", "CRLF", "U+2028", "BOM", "empty", "past the line", "past the end"],
+    ids=["body", "line", "emoji", "emoji above", "CRLF", "U+2028", "BOM", "past the line"],
 )
 async def test_ghost_text_stands_where_the_cursor_is(
     editor: EditorClient, text: str, line: int, character: int
 ) -> None:
-    await _ask(editor, text, line, character)
+    uri = _open(editor, text)
+    items = await _ask(editor, uri, line, character)
+    assert items
+    for item in items:
+        _assert_ghost_text(item, text.replace("\r\n", "\n").split("\n")[line], line)
+    status = await editor.status("normal")
+    assert re.fullmatch(r"\d+ tokens in \d+ steps, \d+ ms", status.message)
+    editor.close(uri)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "character"), [("", 0, 0), (EMPTY_BODY, 99, 99)], ids=["empty", "past the end"]
+)
+async def test_where_little_can_be_said_silence_is_explained(
+    editor: EditorClient, text: str, line: int, character: int
+) -> None:
+    uri = _open(editor, text)
+    for item in await editor.complete(line, character, uri=uri, trigger=INVOKED):
+        assert item.insert_text
+    assert (await editor.status("normal")).message
+    editor.close(uri)
 
 
 async def test_a_20_000_line_file_is_edited_and_filled(editor: EditorClient) -> None:
@@ -110,9 +126,10 @@ async def test_a_20_000_line_file_is_edited_and_filled(editor: EditorClient) -> 
     uri = _open(editor, text)
     insertion = types.Range(types.Position(10_001, 4), types.Position(10_001, 4))
     editor.change(types.TextDocumentContentChangePartial(insertion, "r"), uri=uri)
-    for item in await editor.complete(10_001, 5, uri=uri):
-        _assert_ghost_text(item, "    r", 10_001, "utf-16-le")
-    assert editor.statuses[-1].message
+    items = await _ask(editor, uri, 10_001, 5)
+    assert items
+    for item in items:
+        _assert_ghost_text(item, "    r", 10_001)
     editor.close(uri)
 
 
@@ -122,6 +139,33 @@ async def test_of_three_racing_requests_only_the_last_is_answered(editor: Editor
     *superseded, last = await asyncio.gather(*racing, return_exceptions=True)
     assert [type(each) for each in superseded] == [JsonRpcRequestCancelled] * 2
     assert isinstance(last, list)
+
+
+async def _first_draft(editor: EditorClient) -> float:
+    """Seconds until the next draft of a document not seen before; the request is left to run."""
+    uri = _open(editor, EMPTY_BODY)
+    begin = perf_counter()
+    request = asyncio.ensure_future(editor.complete(1, 4, uri=uri))
+    await _has_begun(editor, uri)
+    editor.close(uri)
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    return perf_counter() - begin
+
+
+async def test_a_cancelled_fill_leaves_the_worker_to_the_next_within_a_few_steps(slow_editor: EditorClient) -> None:
+    editor = slow_editor
+    uri = _open(editor, EMPTY_BODY)
+    request = asyncio.ensure_future(editor.complete(1, 4, uri=uri, request_id=uri))
+    await _has_begun(editor, uri)
+    begin, first_step = perf_counter(), editor.drafts[-1].step
+    await editor.until(lambda: editor.drafts[-1].step >= first_step + 6)
+    last = editor.drafts[-1]
+    step_seconds = (perf_counter() - begin) / (last.step - first_step)
+    editor.cancel_request(uri)
+    assert await _first_draft(editor) < 25 * step_seconds
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
 
 
 @pytest.mark.parametrize("how", ["$/cancelRequest", "didClose", "didChange"])
@@ -152,12 +196,14 @@ async def test_drafts_sharpen_and_end_with_a_reason(editor: EditorClient) -> Non
 async def test_a_placeholder_is_replaced_by_an_edit(editor: EditorClient) -> None:
     uri = _open(editor, "def area(radius):\n    pass\n")
     where = {"line": 1, "character": 8}
-    [outcome] = await asyncio.gather(editor.execute(uri, {"start": where, "end": where}), return_exceptions=True)
-    if isinstance(outcome, JsonRpcException):
-        assert "nothing for this hole" in str(outcome)
-    else:
-        assert outcome["text"]
-        assert outcome["range"] == {"start": {"line": 1, "character": 4}, "end": {"line": 1, "character": 8}}
+    outcomes = []
+    for seed in SEEDS:
+        with suppress(JsonRpcException):
+            outcomes.append(await editor.execute(uri, {"start": where, "end": where}, {"seed": seed, "temperature": 1}))
+            break
+    [outcome] = outcomes
+    assert outcome["text"]
+    assert outcome["range"] == {"start": {"line": 1, "character": 4}, "end": {"line": 1, "character": 8}}
 
 
 async def test_a_wrong_model_is_a_status_and_the_right_one_comes_back(editor: EditorClient, tmp_path: Path) -> None:
@@ -168,46 +214,3 @@ async def test_a_wrong_model_is_a_status_and_the_right_one_comes_back(editor: Ed
     _push(editor, {})
     await editor.complete(1, 4, uri=uri)
     await editor.status("normal")
-
-
-async def test_garbage_in_every_source_of_options_is_reported_and_survived(
-    start_server: StartServer, tmp_path: Path
-) -> None:
-    (tmp_path / "dlm-lsp").mkdir()
-    (tmp_path / "dlm-lsp" / "config.toml").write_text("num_steps = [\n")
-    editor = await start_server(XDG_CONFIG_HOME=str(tmp_path))
-    await editor.start(options={"numSteps": "all"})
-    status = await editor.status("warning")
-    assert "config.toml:1" in status.message
-    assert "num_steps must be a whole number" in status.message
-    editor.open("# nothing\n", uri="untitled:Untitled-1", language_id="markdown")
-    assert await editor.complete(0, 0, uri="untitled:Untitled-1") == []
-    assert "markdown" in (await editor.status("inactive")).message
-
-
-async def test_over_tcp_in_utf_8(
-    serve_command: list[str], server_environment: dict[str, str], repository_root: Path
-) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *serve_command,
-        *("--tcp", "--port", "0"),
-        env=server_environment,
-        cwd=repository_root,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr
-    editor = EditorClient()
-    try:
-        announcement = (await process.stderr.readline()).decode()
-        assert "listening on 127.0.0.1:" in announcement
-        await editor.start_tcp("127.0.0.1", int(announcement.rpartition(":")[2]))
-        utf_8 = types.GeneralClientCapabilities(position_encodings=[types.PositionEncodingKind.Utf8])
-        await editor.start(types.ClientCapabilities(general=utf_8))
-        await _ask(editor, 'name = "😀😀"; size = len(\n', 0, 29, "utf-8")
-        await editor.shutdown_async(None)
-        editor.exit(None)
-        assert await asyncio.wait_for(process.wait(), 20) == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await editor.stop()
