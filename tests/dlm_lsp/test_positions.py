@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_lsp.positions import LineIndex, PositionEncoding, line_ending
+from dlm_lsp.positions import LineIndex, PositionEncoding, line_ending, with_line_feeds
 
 ENCODINGS: tuple[PositionEncoding, ...] = get_args(PositionEncoding)
 
@@ -125,3 +125,9 @@ def _seconds_to_index(text: str) -> float:
     start = time.perf_counter()
     LineIndex(text)
     return time.perf_counter() - start
+
+
+@given(texts)
+def test_with_line_feeds_the_same_lines_stand_between_single_breaks(text: str) -> None:
+    lines = LineIndex(text)
+    assert with_line_feeds(text).split("\n") == [lines.line_text(line) for line in range(lines.num_lines)]
