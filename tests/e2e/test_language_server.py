@@ -141,31 +141,27 @@ async def test_of_three_racing_requests_only_the_last_is_answered(editor: Editor
     assert isinstance(last, list)
 
 
-async def _first_draft(editor: EditorClient) -> float:
-    """Seconds until the next draft of a document not seen before; the request is left to run."""
-    uri = _open(editor, EMPTY_BODY)
-    begin = perf_counter()
-    request = asyncio.ensure_future(editor.complete(1, 4, uri=uri))
-    await _has_begun(editor, uri)
-    editor.close(uri)
-    with pytest.raises(JsonRpcRequestCancelled):
-        await request
-    return perf_counter() - begin
+async def _steps_lost_to_a_cancelled_fill(editor: EditorClient) -> float:
+    """From cancelling a fill in its midst to the first draft of another document, in steps of the first."""
+    first, second = _open(editor, EMPTY_BODY), _open(editor, EMPTY_BODY)
+    requests = [asyncio.ensure_future(editor.complete(1, 4, uri=uri)) for uri in (first, second)]
+    await _has_begun(editor, first)
+    begin, first_step = perf_counter(), editor.drafts[-1].step
+    await editor.until(lambda: editor.drafts[-1].step >= first_step + 5)
+    cancelled, num_steps = perf_counter(), editor.drafts[-1].step - first_step
+    editor.close(first)
+    await _has_begun(editor, second)
+    num_steps_lost = (perf_counter() - cancelled) * num_steps / (cancelled - begin)
+    editor.close(second)
+    outcomes = await asyncio.gather(*requests, return_exceptions=True)
+    assert [type(each) for each in outcomes] == [JsonRpcRequestCancelled] * 2
+    return num_steps_lost
 
 
 async def test_a_cancelled_fill_leaves_the_worker_to_the_next_within_a_few_steps(slow_editor: EditorClient) -> None:
-    editor = slow_editor
-    uri = _open(editor, EMPTY_BODY)
-    request = asyncio.ensure_future(editor.complete(1, 4, uri=uri, request_id=uri))
-    await _has_begun(editor, uri)
-    begin, first_step = perf_counter(), editor.drafts[-1].step
-    await editor.until(lambda: editor.drafts[-1].step >= first_step + 6)
-    last = editor.drafts[-1]
-    step_seconds = (perf_counter() - begin) / (last.step - first_step)
-    editor.cancel_request(uri)
-    assert await _first_draft(editor) < 25 * step_seconds
-    with pytest.raises(JsonRpcRequestCancelled):
-        await request
+    # The clock of a machine with other work jumps now and then, but not three times in a row.
+    num_steps_lost = [await _steps_lost_to_a_cancelled_fill(slow_editor) for _ in range(3)]
+    assert min(num_steps_lost) < 12
 
 
 @pytest.mark.parametrize("how", ["$/cancelRequest", "didClose", "didChange"])
