@@ -27,12 +27,19 @@ SHAPE_SUFFIX = ".weight_shape"
 SUFFIXES = (PACKED_SUFFIX, SCALE_SUFFIX, ZERO_POINT_SUFFIX, SHAPE_SUFFIX)
 
 _MAX_VALUE = 15
+_DAMPING = 0.01
 _VALUES_PER_WORD = 8
 _SHRINKS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
 
 
-def quantize(weight: Tensor, group_size: int = GROUP_SIZE) -> dict[str, Tensor]:
+def quantize(weight: Tensor, group_size: int = GROUP_SIZE, covariance: Tensor | None = None) -> dict[str, Tensor]:
     """Pack a matrix `[out, in]` into the four tensors of the module docstring, keyed by their suffix.
+
+    Args:
+        weight: [out, in]
+        group_size: Columns that share a scale.
+        covariance: [in, in], mean outer product of the layer's inputs. Given, each column's rounding error is made up
+            for in the columns after it, so that outputs and not weights come out right (GPTQ, arXiv 2210.17323).
 
     Raises:
         ValueError: `in` is not a multiple of the group size, or the group size not one of 8.
@@ -40,9 +47,12 @@ def quantize(weight: Tensor, group_size: int = GROUP_SIZE) -> dict[str, Tensor]:
     num_rows, num_columns = weight.shape
     if group_size % _VALUES_PER_WORD or num_columns % group_size:
         raise ValueError(f"cannot cut {num_columns} columns into groups of {group_size}, in words of eight values")
-    groups = weight.detach().float().view(num_rows, -1, group_size)
-    scale, zero_point = _fit(groups)
-    values = _round(groups, scale, zero_point).flatten(1)
+    groups = weight.detach().float().reshape(num_rows, -1, group_size)
+    if covariance is None:
+        scale, zero_point = _fit(groups)
+        values = _round(groups, scale, zero_point).flatten(1)
+    else:
+        values, scale, zero_point = _round_with_feedback(groups, covariance)
     padding = -num_rows % _VALUES_PER_WORD
     zero_point_columns = torch.nn.functional.pad(zero_point.squeeze(2).T, (0, padding))
     return {
@@ -103,6 +113,38 @@ def _fit(groups: Tensor) -> tuple[Tensor, Tensor]:
         best_scale = torch.where(is_better, scale, best_scale)
         best_zero_point = torch.where(is_better, zero_point, best_zero_point)
     return best_scale, best_zero_point
+
+
+def _round_with_feedback(groups: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Values `[out, in]`, scales and zero points `[out, groups, 1]`, rounding column by column."""
+    group_size = groups.shape[2]
+    feedback = _feedback(covariance)
+    weight = groups.flatten(1).clone()
+    values, scales, zero_points = torch.empty_like(weight), [], []
+    for start in range(0, weight.shape[1], group_size):
+        end = start + group_size
+        block, errors = weight[:, start:end], torch.empty_like(weight[:, start:end])
+        scale, zero_point = (part.squeeze(2) for part in _fit(block.unsqueeze(1)))
+        for column in range(group_size):
+            row = feedback[start + column]
+            wanted = block[:, column : column + 1]
+            value = _round(wanted, scale, zero_point)
+            error = (wanted - (value - zero_point) * scale) / row[start + column]
+            block[:, column + 1 :] -= error * row[start + column + 1 : end]
+            values[:, start + column : start + column + 1], errors[:, column : column + 1] = value, error
+        weight[:, end:] -= errors @ feedback[start:end, end:]
+        scales.append(scale)
+        zero_points.append(zero_point)
+    return values, torch.stack(scales, dim=1), torch.stack(zero_points, dim=1)
+
+
+def _feedback(covariance: Tensor) -> Tensor:
+    """Upper Cholesky factor of the inverse: row *i* says how column *i*'s error spreads over later columns."""
+    matrix = covariance.double()
+    damped = matrix + torch.eye(len(matrix), dtype=torch.float64) * matrix.diagonal().mean() * _DAMPING
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
+    factor: Tensor = torch.linalg.cholesky(inverse, upper=True)
+    return factor.float()
 
 
 def _refit(groups: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:

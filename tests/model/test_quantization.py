@@ -73,3 +73,15 @@ def test_parts_of_different_matrices_are_refused() -> None:
     parts = quantize(torch.zeros(8, 32)) | {quantization.SCALE_SUFFIX: torch.ones(9, 1, dtype=torch.float16)}
     with pytest.raises(CheckpointError, match="does not fit its parts"):
         dequantize(*(parts[suffix] for suffix in quantization.SUFFIXES), dtype=torch.float32)
+
+
+def test_rounding_that_knows_the_inputs_leaves_a_smaller_output_error() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(24, 96, generator=generator)
+    inputs = torch.randn(500, 96, generator=generator) @ torch.randn(96, 96, generator=generator)
+    plain, calibrated = (
+        dequantize(*(parts[suffix] for suffix in quantization.SUFFIXES), dtype=torch.float32)
+        for parts in (quantize(weight), quantize(weight, covariance=inputs.T @ inputs / len(inputs)))
+    )
+    error, plain_error = ((inputs @ (restored - weight).T).square().mean() for restored in (calibrated, plain))
+    assert error < 0.5 * plain_error

