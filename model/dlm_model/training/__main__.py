@@ -142,7 +142,7 @@ def main() -> None:
     try:
         app()
     except (ModelError, OSError, ValueError, TrainingDivergedError) as error:
-        Console(stderr=True).print(f"[red]error[/red]: {error}")
+        typer.echo(f"error: {error}", err=True)
         raise SystemExit(3) from error
 
 

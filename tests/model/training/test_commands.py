@@ -1,0 +1,41 @@
+"""The commands, end to end on a tiny model, and what bad input looks like on the terminal."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dlm_model.training import __main__ as commands
+from dlm_model.training.shards import write_shard
+from dlm_model.training.wheels import SourceFile
+from tests.model.training import tiny_run
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    sources = [SourceFile("shapes", f"{index}.py", text) for index, text in enumerate(tiny_run.TEXTS)]
+    for split in ("train", "held_out"):
+        write_shard(tmp_path / f"{split}.safetensors", sources)
+    return tmp_path
+
+
+def test_evaluation_ends_with_one_line_of_json(resizing_folder: Path, shards: Path) -> None:
+    arguments = ["evaluate", str(resizing_folder), str(shards), "--num-sequences", "3", "--num-lines", "1"]
+    result = RUNNER.invoke(commands.app, arguments, catch_exceptions=False)
+    report = json.loads(result.stdout.splitlines()[-1])
+    assert report.keys() == {"first_step", "half_masked", "tenth_masked", "padded", "lines"}
+    assert report["lines"]["num_lines"] == 1
+
+
+def test_bad_input_is_one_sentence_and_an_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["training", "initialize", str(tmp_path / "nowhere"), str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as stopped:
+        commands.main()
+    assert stopped.value.code == 3
+    assert "config.json" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
