@@ -20,15 +20,13 @@ def cases(engine: Engine) -> list[Case]:
 
 @pytest.mark.parametrize(("interval", "least"), [(1, 1.0), (4, 0.90), (8, 0.85), (0, 0.80)], ids=str)
 def test_argmax_agreement_with_the_exact_prediction(
-    engine: Engine, cases: list[Case], request: pytest.FixtureRequest, interval: int, least: float
+    engine: Engine, cases: list[Case], capsys: pytest.CaptureFixture[str], interval: int, least: float
 ) -> None:
     options = DecodeOptions(num_steps=12, schedule="linear", prompt_refresh_interval=interval)
     with compared_with_exact() as agreement:
         for case in cases:
             list(engine.infill(case.request, options, CancelToken()))
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
-    reporter.write_line(
-        f" refresh interval {interval}: argmax agreement {agreement.share:.3f} of {agreement.num_positions}"
-    )
+    with capsys.disabled():
+        print(f"\nrefresh interval {interval}: argmax agreement {agreement.share:.3f} of {agreement.num_positions}")
     assert agreement.num_positions > 200
     assert agreement.share >= least
