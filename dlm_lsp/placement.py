@@ -10,7 +10,7 @@ from functools import lru_cache
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, Excerpt, ParsedExcerpt
 from dlm_lsp.holes import Hole
-from dlm_lsp.indentation import blank_line_indentation, indentation, indentation_after
+from dlm_lsp.indentation import blank_line_indentation, block_indentation, indentation, indentation_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,13 @@ def place(snapshot: Snapshot, hole: Hole) -> Placement:
         closing = f"\n{indentation_after(snapshot, line, '')}" if right.strip() else ""
         return Placement(indent, f"\n{indent}", closing)
     replaced = snapshot.text[hole.start : hole.end]
-    indent = left + indentation(replaced) if replaced.strip() else blank_line_indentation(snapshot, line, left)
+    if replaced.strip():
+        indent = left + indentation(replaced)
+    elif hole.kind == "body" and not left:
+        # A blank line between a docstring and the next definition could belong to either; the hole says it is the body.
+        indent = block_indentation(snapshot, line)
+    else:
+        indent = blank_line_indentation(snapshot, line, left)
     if not indent.startswith(left):
         indent = left
     is_before_text = bool(right.strip()) and hole.kind != "range"

@@ -66,6 +66,12 @@ PYTHON_INDENTATION = [
     ("after the colon", "def f(x):│\n", "\n    return x", "def f(x):\n    return x\n"),
     ("after the colon, no break", "def f(x):│\n", " return x", "def f(x):\n    return x\n"),
     ("after a docstring", 'def f(x):\n    """Doc."""│\n', "return x", 'def f(x):\n    """Doc."""\n    return x\n'),
+    (
+        "column 0 between a docstring and the next method",
+        'class A:\n    def f(self):\n        """Doc."""\n│\n    def g(self):\n        pass\n',
+        "return 1\n",
+        'class A:\n    def f(self):\n        """Doc."""\n        return 1\n    def g(self):\n        pass\n',
+    ),
     ("after a comment", "def f(x):\n    # why│\n", "\n    return x", "def f(x):\n    # why\n    return x\n"),
     ("for a placeholder", "def f(x):\n    pass│\n", "return x", "def f(x):\n    return x\n"),
     ("for a placeholder in line", "def f(x): pass│\n", "return x", "def f(x):\n    return x\n"),
