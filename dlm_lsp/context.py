@@ -13,7 +13,7 @@ Knows a budget in tokens and a function that counts them; knows nothing of token
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dlm_lsp.documents import Snapshot
@@ -51,8 +51,8 @@ def build_request(
         snapshot: The document.
         hole: What will be replaced.
         max_prompt_tokens: Tokens that prefix and suffix may have together, counted line by line.
-        count_tokens: Tokens of a text on its own. Called once for every line kept, and for none in a document that
-            fits whatever its tokens are.
+        count_tokens: Tokens of a text on its own. Called once for every line kept, twice for those of the docstring,
+            and for none in a document that fits whatever its tokens are.
     """
     placement = place(snapshot, hole)
     prefix, suffix = snapshot.text[: hole.start], snapshot.text[hole.end :]
@@ -114,6 +114,10 @@ def _trimmed(snapshot: Snapshot, hole: Hole, budget: _Budget) -> tuple[str, str]
     for line in scope.signature_lines:
         prefix.keep(line)
     reserve_beside_notes = budget.left - round(budget.left * NOTES_SHARE)
+    # The docstring says what to write: cut only if it does not fit at all, and then to its share.
+    is_whole = prefix.fits(scope.docstring_lines)
+    for line in scope.docstring_lines:
+        prefix.keep(line, reserve=0 if is_whole else reserve_beside_notes)
     for line in scope.note_lines:
         prefix.keep(line, reserve=reserve_beside_notes)
     reserve = round(budget.left * (1 - PREFIX_SHARE))
@@ -145,12 +149,15 @@ class _KeptLines:
         """The lines in order."""
         return "".join(self._lines[line] for line in sorted(self._lines))
 
+    def fits(self, lines: Sequence[int]) -> bool:
+        """Whether the budget allows all of these lines."""
+        return sum(self._budget.count_tokens(self._line(line)) for line in lines) <= self._budget.left
+
     def keep(self, line: int, *, reserve: int = 0) -> bool:
         """Keep a line if the budget allows."""
         if line in self._lines:
             return True
-        lines = self._snapshot.lines
-        text = lines.line_text(line) + ("\n" if line + 1 < lines.num_lines else "")
+        text = self._line(line)
         if not self._budget.spend(text, reserve=reserve):
             return False
         self._lines[line] = text
@@ -166,6 +173,10 @@ class _KeptLines:
         """Keep the lines from `line` on until one does not fit."""
         while line < self._snapshot.lines.num_lines and self.keep(line):
             line += 1
+
+    def _line(self, line: int) -> str:
+        lines = self._snapshot.lines
+        return lines.line_text(line) + ("\n" if line + 1 < lines.num_lines else "")
 
 
 def _import_lines(snapshot: Snapshot, before: int) -> Iterator[int]:

@@ -21,30 +21,36 @@ class EnclosingScope:
     Attributes:
         first_line: Where the outermost begins; the hole's own line at the top level.
         signature_lines: Lines of function signatures and class headers.
-        note_lines: Lines of docstrings, decorators and comments that belong to them.
+        docstring_lines: The innermost definition's docstring.
+        note_lines: Lines of the other docstrings, and of decorators and comments that belong to a definition.
     """
 
     first_line: int
     signature_lines: tuple[int, ...]
+    docstring_lines: tuple[int, ...]
     note_lines: tuple[int, ...]
 
 
 def enclosing_scope(snapshot: Snapshot, hole: Hole) -> EnclosingScope:
     """The functions, classes and namespaces that a hole lies in."""
     signatures: list[int] = []
+    docstrings: list[int] = []
     notes: list[int] = []
     parsed = parse_neutral(snapshot, hole)
-    for definition in _definitions_around(parsed):
-        header, documentation = _function_lines(snapshot, parsed, definition)
+    for index, definition in enumerate(_definitions_around(parsed)):
+        header, docstring = _function_lines(snapshot, parsed, definition)
         signatures += header
-        notes += documentation
+        (notes if index else docstrings).extend(docstring)
+        notes += _note_lines_above(snapshot, header.start)
     for container in reversed(parsed.excerpt.containers):
         start, opened = snapshot.to_offset(container.start), snapshot.to_offset(container.opened)
         signatures += line_range(snapshot, start, opened)
     hole_line = snapshot.lines.line_of(hole.start)
-    signatures = [line for line in signatures if line < hole_line]
-    notes = [line for line in notes if line < hole_line]
-    return EnclosingScope(min([hole_line, *signatures, *notes]), tuple(signatures), tuple(notes))
+    signatures, docstrings, notes = (
+        [line for line in lines if line < hole_line] for lines in (signatures, docstrings, notes)
+    )
+    first_line = min([hole_line, *signatures, *docstrings, *notes])
+    return EnclosingScope(first_line, tuple(signatures), tuple(docstrings), tuple(notes))
 
 
 def line_range(snapshot: Snapshot, start: int, end: int) -> range:
@@ -65,11 +71,12 @@ def _definitions_around(parsed: ParsedExcerpt) -> list[Node]:
     return found
 
 
-def _function_lines(snapshot: Snapshot, parsed: ParsedExcerpt, definition: Node) -> tuple[list[int], list[int]]:
-    """Lines of a definition's header, and of what documents it."""
+def _function_lines(snapshot: Snapshot, parsed: ParsedExcerpt, definition: Node) -> tuple[range, range]:
+    """Lines of a definition's header, and of its docstring."""
     body = definition.child_by_field_name("body")
     if body is None:
-        return [snapshot.lines.line_of(parsed.to_offset(definition.start_byte))], []
+        start = parsed.to_offset(definition.start_byte)
+        return line_range(snapshot, start, start), range(0)
     opened = opened_at(definition, body)
     header = line_range(snapshot, parsed.to_offset(definition.start_byte), parsed.to_offset(opened))
     docstring = Function(snapshot.language, definition, body).docstring
@@ -78,7 +85,7 @@ def _function_lines(snapshot: Snapshot, parsed: ParsedExcerpt, definition: Node)
         if docstring is not None
         else range(0)
     )
-    return [*header], [*inside, *_note_lines_above(snapshot, header.start)]
+    return header, inside
 
 
 def _note_lines_above(snapshot: Snapshot, line: int) -> list[int]:

@@ -124,7 +124,14 @@ def test_signatures_are_kept_before_docstrings() -> None:
     assert request.prefix.startswith("def f(a):\n    x = 1\n")
 
 
-def test_a_long_docstring_leaves_room_for_code() -> None:
+def test_a_docstring_that_fits_is_kept_whole_whatever_it_leaves() -> None:
+    docstring = '    """Doc.\n' + "    More of it.\n" * 9 + '    """\n'
+    text = "def f(a):\n" + docstring + "    x = 1\n" * 40 + "    │\n"
+    for budget in range(len("def f(a):\n" + docstring + "    \n"), 400, 20):
+        assert request_at_cursor(text, budget).prefix.startswith("def f(a):\n" + docstring), budget
+
+
+def test_a_docstring_longer_than_the_budget_leaves_room_for_code() -> None:
     text = 'def f(a):\n    """Doc.\n' + "    More of it.\n" * 40 + '    """\n' + "    x = 1\n" * 20 + "    │\n"
     request = request_at_cursor(text, 200)
     assert request.prefix.startswith('def f(a):\n    """Doc.\n    More of it.\n')
