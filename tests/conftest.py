@@ -1,12 +1,16 @@
 """What several test files need: where the repository is, and an environment in which a child Python finds it."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 # As the command line does for itself, and before anything imports torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# A shell's background job ignores Ctrl-C, and so would every process that it starts; the tests end some by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 
