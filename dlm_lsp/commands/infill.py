@@ -31,7 +31,7 @@ class Output:
     Attributes:
         as_json: Print one JSON object.
         as_diff: Print a unified diff.
-        in_place: Write the file, print nothing.
+        in_place: Write the file instead of printing the text.
         watch: Show the canvas sharpening on standard error.
     """
 
