@@ -140,6 +140,14 @@ def serve(
     )
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def train(context: typer.Context) -> int:
+    """Make a model of your own: corpus, training, distillation, export; `dlm-lsp train --help` lists the stages."""
+    from dlm_lsp.commands.train import run_train  # noqa: PLC0415
+
+    return run_train(context.args, f"{PROGRAM} train")
+
+
 @app.command()
 def doctor(*, model: flags.Model = None, device: flags.Device = None, as_json: flags.AsJson = False) -> int:
     """Check everything an infill needs, and time one."""

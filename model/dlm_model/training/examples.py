@@ -7,17 +7,19 @@ because the engine pins it to the end of the canvas.
 
 The loss has no 1/t of the likelihood bound: at low noise 1/t blows up the weight of a few easy tokens, and the first
 steps of a fill (t near 1) are the ones that decide it. The deletes of a hole weigh `DELETE_WEIGHT` tokens together,
-however many there are. Masks far from anything visible count less (the idea of Dream's context-adaptive noise), and
-half of the holes are shown as a fill from the left leaves them, because that is the order confidence mostly chooses.
+however many there are. Masks far from anything visible count less (`context_weights`), and half of the holes are shown
+as a fill from the left leaves them, because that is the order confidence mostly chooses.
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.context_weights import ContextWeighting, nearest
 from dlm_model.training.holes import Span
 
 Length = Literal["exact", "merged", "few_deletes", "padded"]
@@ -28,7 +30,6 @@ DELETE_WEIGHT = 1.5
 HEAL_PROBABILITY = 0.85
 FULL_NOISE_PROBABILITY = 0.25
 LEFT_TO_RIGHT_PROBABILITY = 0.5
-CONTEXT_DECAY = 0.85
 MERGE_PROBABILITY = 0.5
 _LENGTHS: dict[Length, float] = {"exact": 0.25, "merged": 0.12, "few_deletes": 0.35, "padded": 0.28}
 _CANVAS_LENGTHS = {16: 0.35, 32: 0.3, 48: 0.1, 64: 0.25}
@@ -56,15 +57,10 @@ class Example:
         self.labels.append(label)
         self.weights.append(weight)
 
-    def fade(self) -> None:
-        """Weaken masks by their distance to the nearest visible token: far ones are guesses no fill commits to."""
-        is_visible = [label == IGNORED for label in self.labels]
-        left, right = _distances(is_visible), _distances(is_visible[::-1])[::-1]
-        distances = map(min, left, right)
-        self.weights = [
-            weight * CONTEXT_DECAY ** (distance - 1) if weight else 0.0
-            for weight, distance in zip(self.weights, distances, strict=True)
-        ]
+    def reweight(self, weighting: ContextWeighting) -> None:
+        """Let masks count by what is visible around them."""
+        factors = weighting([label == IGNORED for label in self.labels])
+        self.weights = [weight * factor for weight, factor in zip(self.weights, factors, strict=True)]
 
 
 class HoleNoise(NamedTuple):
@@ -81,6 +77,9 @@ class HoleNoise(NamedTuple):
     order: Order = "random"
 
 
+NoiseSource = Callable[[random.Random], HoleNoise]
+
+
 class Middle(NamedTuple):
     """Tokens of a hole; deletes stand between `head` and `tail`, the tokens that reach into the word on the right."""
 
@@ -91,7 +90,7 @@ class Middle(NamedTuple):
 class ExampleBuilder:
     """Builds examples for one tokenizer and model; all randomness comes from the generator it is given."""
 
-    def __init__(self, tokenizer: Tokenizer, config: ModelConfig) -> None:
+    def __init__(self, tokenizer: Tokenizer, config: ModelConfig, weighting: ContextWeighting = nearest) -> None:
         """Take what is needed from the model.
 
         Raises:
@@ -99,12 +98,15 @@ class ExampleBuilder:
         """
         if config.expand_token_id is None or config.delete_token_id is None or config.bos_token_id is None:
             raise CheckpointError("training needs a checkpoint with bos, expand and delete tokens")
-        self._tokenizer = tokenizer
+        self._tokenizer, self._weighting = tokenizer, weighting
         self._bos, self._mask = config.bos_token_id, config.mask_token_id
         self._expand, self._delete = config.expand_token_id, config.delete_token_id
 
-    def build(self, text: str, holes: list[Span], rng: random.Random, noise: HoleNoise | None = None) -> Example:
-        """The sequence of a window with these holes; noise None draws it for each hole."""
+    def build(
+        self, text: str, holes: list[Span], rng: random.Random, noise: HoleNoise | NoiseSource | None = None
+    ) -> Example:
+        """The sequence of a window with these holes; a source of noise is asked for each hole, None is `draw_noise`."""
+        draw = (lambda _: noise) if isinstance(noise, HoleNoise) else noise or draw_noise
         example = Example()
         example.show([self._bos])
         shown_until = 0
@@ -112,12 +114,10 @@ class ExampleBuilder:
         for hole, shown_end in zip(holes, shown_ends, strict=True):
             start, word_end = self._heal(text, hole, Span(shown_until, shown_end), rng)
             example.show(self._tokenizer.encode(text[shown_until:start]).ids)
-            self._noise(
-                example, self._split_middle(text, Span(start, hole.end), word_end), noise or draw_noise(rng), rng
-            )
+            self._noise(example, self._split_middle(text, Span(start, hole.end), word_end), draw(rng), rng)
             shown_until = word_end
         example.show(self._tokenizer.encode(text[shown_until:]).ids)
-        example.fade()
+        example.reweight(self._weighting)
         return example
 
     def _heal(self, text: str, hole: Span, shown: Span, rng: random.Random) -> tuple[int, int]:
@@ -178,15 +178,6 @@ class ExampleBuilder:
         word = word_ids[-1 if at_end else 0] if word_ids else None
         spelling = self._tokenizer.spell([i for i, j in zip(token_ids, word_ids, strict=True) if j == word])
         return len(spelling.decode("utf-8"))
-
-
-def _distances(is_visible: list[bool]) -> list[int]:
-    """How many positions back the last visible one is, for every position."""
-    distances, distance = [], len(is_visible)
-    for visible in is_visible:
-        distance = 0 if visible else distance + 1
-        distances.append(distance)
-    return distances
 
 
 def draw_noise(rng: random.Random) -> HoleNoise:

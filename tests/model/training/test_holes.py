@@ -6,7 +6,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_model.training.holes import MAX_BODY_CHARACTERS, choose_holes
+from dlm_model.training.holes import MAX_CHARACTERS, choose_holes
 
 LINES = st.lists(
     st.sampled_from(["", "x = 1", "    return y", "def f(a):", "    if a:", "        b(é)", "\tz"]), max_size=30
@@ -31,9 +31,9 @@ def test_the_same_seed_cuts_the_same_holes() -> None:
 def test_whole_bodies_are_among_the_holes() -> None:
     body = "if a:\n        return 1\n    return 2"
     text = f"import os\ndef f(a):\n    {body}\n\n\nx = 1\n"
-    holes = {hole for seed in range(200) for hole in choose_holes(text, 1, random.Random(seed))}
+    holes = {hole for seed in range(200) for hole in choose_holes(text, 1, random.Random(seed), "python")}
     assert body in {text[hole.start : hole.end] for hole in holes}
-    assert all(hole.end - hole.start <= MAX_BODY_CHARACTERS for hole in holes)
+    assert all(hole.end - hole.start <= MAX_CHARACTERS for hole in holes)
 
 
 def test_holes_inside_a_word_are_cut() -> None:

@@ -8,7 +8,9 @@ import torch
 from dlm_model.config import ModelConfig
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.examples import ExampleBuilder
-from dlm_model.training.train import Trainer, TrainingOptions
+from dlm_model.training.options import TrainingOptions
+from dlm_model.training.parameters import LowRankAdapters
+from dlm_model.training.train import Trainer
 from dlm_model.training.windows import ExampleSource
 from dlm_model.weights import load_transformer
 
@@ -17,8 +19,8 @@ TEXTS = [
     for name in ("area", "side", "angle")
 ]
 OPTIONS = TrainingOptions(
-    rank=4,
-    alpha=8,
+    parameters=LowRankAdapters(rank=4, alpha=8),
+    precision="fp32",
     learning_rate=1e-2,
     warmup_steps=2,
     decay_steps=4,

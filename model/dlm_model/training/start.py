@@ -1,0 +1,32 @@
+"""From a causal checkpoint of any known kind to the folder that a run starts from."""
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dlm_model.config import DLM_SECTION, read_config
+from dlm_model.training.atomic import creating_folder
+from dlm_model.training.gguf_import import import_gguf
+from dlm_model.training.initialize import initialize
+
+
+def write_start(source: Path, folder: Path, *, shift_logits: bool = True) -> None:
+    """Write a GGUF file or a Hugging Face folder, with the tokens that infilling needs, into `folder`.
+
+    Args:
+        source: The causal checkpoint, or one that was trained to infill already, which is copied as it is.
+        folder: Where to; nothing is there if anything goes wrong.
+        shift_logits: Whether the head stays shifted, as the causal model's is.
+
+    Raises:
+        CheckpointError: the source is no readable checkpoint.
+        ValueError: `folder` has something in it already.
+    """
+    with creating_folder(folder) as partial, TemporaryDirectory() as imported:
+        if source.suffix == ".gguf":
+            import_gguf(source, Path(imported))
+            source = Path(imported)
+        if DLM_SECTION in read_config(source):
+            shutil.copytree(source, partial, dirs_exist_ok=True)
+            return
+        initialize(source, partial, shift_logits=shift_logits)
