@@ -8,8 +8,8 @@ import os
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch import Tensor
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from dlm_model.errors import DeviceError
@@ -85,19 +85,14 @@ class Sharded:
     def place(self, network: Transformer, dtype: torch.dtype) -> None:
         """Shard the network in place; a layer is whole only while it computes, in `dtype`."""
         policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
-        modules: list[nn.Module] = [*network.layers, network]
-        for module in modules:
+        for module in (*network.layers, network):
             fully_shard(module, mp_policy=policy)
-        for module in modules:
-            assert isinstance(module, FSDPModule)
-            # Losses are sums over each process's tokens, and the mean is taken over the tokens of all.
-            module.set_gradient_divide_factor(1.0)
 
-    def reduce(self, weights: list[Tensor], divisor: float, group: ProcessGroup) -> None:  # noqa: ARG002
-        """The sums were made on the way back; only the division is left."""
+    def reduce(self, weights: list[Tensor], divisor: float, group: ProcessGroup) -> None:
+        """The means over the processes were made on the way back; what is asked for is their sum, divided."""
         for weight in weights:
             if weight.grad is not None:
-                weight.grad.div_(divisor)
+                weight.grad.mul_(group.size / divisor)
 
 
 Placement = Replicated | Sharded

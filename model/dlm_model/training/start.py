@@ -5,8 +5,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dlm_model.config import DLM_SECTION, read_config
+from dlm_model.errors import CheckpointError
 from dlm_model.training.atomic import creating_folder
-from dlm_model.training.gguf_import import import_gguf
 from dlm_model.training.initialize import initialize
 
 
@@ -24,9 +24,18 @@ def write_start(source: Path, folder: Path, *, shift_logits: bool = True) -> Non
     """
     with creating_folder(folder) as partial, TemporaryDirectory() as imported:
         if source.suffix == ".gguf":
-            import_gguf(source, Path(imported))
+            _import_gguf(source, Path(imported))
             source = Path(imported)
         if DLM_SECTION in read_config(source):
             shutil.copytree(source, partial, dirs_exist_ok=True)
             return
         initialize(source, partial, shift_logits=shift_logits)
+
+
+def _import_gguf(path: Path, folder: Path) -> None:
+    try:
+        # Imported late: its package is in the extra `train` alone, and a run that starts from safetensors needs it not.
+        from dlm_model.training.gguf_import import import_gguf  # noqa: PLC0415
+    except ImportError as error:
+        raise CheckpointError(f"reading {path.name} needs a package: pip install 'dlm-lsp[train]' ({error})") from error
+    import_gguf(path, folder)

@@ -63,9 +63,17 @@ def language_of(path: str) -> str | None:
 
 @cache
 def parser_of(language: str) -> Parser:
-    """A parser of one of `GRAMMARS`."""
+    """A parser of one of `GRAMMARS`.
+
+    Raises:
+        ValueError: the grammar is not installed.
+    """
     module, function = GRAMMARS[language]
-    return Parser(Language(getattr(importlib.import_module(module), function)()))
+    try:
+        grammar = importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(f"{language} needs its grammar: pip install {module.replace('_', '-')}") from error
+    return Parser(Language(getattr(grammar, function)()))
 
 
 def spans_around(text: str, language: str, offset: int) -> list[SyntaxSpan]:

@@ -72,12 +72,13 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path, make
         torch.testing.assert_close(resumed.weights[name], weight, msg=name)
 
 
+@pytest.mark.parametrize(("alone", "together"), [("adapters", "adapters"), ("all", "sharded")])
 def test_two_processes_learn_what_one_does(
-    tmp_path: Path, resizing_folder: Path, child_environment: dict[str, str]
+    tmp_path: Path, resizing_folder: Path, child_environment: dict[str, str], alone: str, together: str
 ) -> None:
-    tiny_run.main(resizing_folder, tmp_path / "one")
+    tiny_run.main(resizing_folder, tmp_path / "one", alone)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    program = [tiny_run.__file__, resizing_folder, tmp_path / "two"]
+    program = [tiny_run.__file__, resizing_folder, tmp_path / "two", together]
     subprocess.run([*launcher, *program], env=child_environment, capture_output=True, check=True, timeout=240)
     one, two = (load_file(tmp_path / name / STATE_FILE) for name in ("one", "two"))
     for name, weight in one.items():
