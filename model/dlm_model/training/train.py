@@ -107,7 +107,7 @@ class Trainer:
         peak = options.peak_tflops or known_peak(self.group.device)
         flops = FlopCounter(network.config, options.parameters.num_backward_products)
         self._clock = Clock(flops, peak * self.group.size if peak else None)
-        self._started_at, self._seconds_per_step = time.monotonic(), 0.0
+        self._started_at, self._pace = time.monotonic(), 0.0
 
     @property
     def state_path(self) -> Path:
@@ -123,8 +123,12 @@ class Trainer:
         options, saved_at, losses = self.options, time.monotonic(), list[float]()
         steps = iterate_steps(self._dataset, self.progress.step, options.num_workers)
         self._clock.pause()
+        first_step, first_ended_at = self.progress.step + 1, math.inf
         while not self._is_finished():
             losses.append(self._step(next(steps)))
+            # The first step compiles and waits for the workers, and tells nothing of those to come.
+            first_ended_at = min(first_ended_at, time.monotonic())
+            self._pace = (time.monotonic() - first_ended_at) / max(1, self.progress.step - first_step)
             if self.progress.step % options.log_interval == 0:
                 record = {"loss": sum(losses) / len(losses), **self._clock.lap()}
                 losses.clear()
@@ -156,8 +160,11 @@ class Trainer:
         options, progress = self.options, self.progress
         if progress.decay_start is None and (steps := self.group.largest(self._requested_decay())) != _NO_DECAY:
             progress.decay_start, progress.decay_steps = progress.step, steps
-        is_late = options.max_seconds is not None and self._elapsed > options.max_seconds
-        return progress.is_finished or self._agree(is_late)
+        if progress.decay_start is not None and options.decay_seconds is not None:
+            # Steps may turn out slower than they were when the decay began; it ends in time all the same.
+            affordable = progress.step - progress.decay_start + self.group.largest(self._affordable_steps())
+            progress.decay_steps = min(progress.decay_steps, affordable)
+        return progress.is_finished or self._agree(self._seconds_left <= 0)
 
     def _requested_decay(self) -> int:
         """Steps of a decay that shall begin now; `_NO_DECAY` for none."""
@@ -166,19 +173,22 @@ class Trainer:
             return max(0, options.max_steps - progress.step)
         if (self.folder / DECAY_FILE).exists():
             return options.decay_steps
-        if options.max_seconds is not None and options.decay_seconds is not None and self._seconds_per_step:
-            remaining = options.max_seconds - self._elapsed
-            if remaining <= options.decay_seconds:
-                return max(1, int(_DECAY_MARGIN * remaining / self._seconds_per_step))
+        if options.decay_seconds is not None and self._seconds_left <= options.decay_seconds and self._pace:
+            return self._affordable_steps()
         return _NO_DECAY
 
     @property
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._started_at
+    def _seconds_left(self) -> float:
+        limit = self.options.max_seconds
+        return math.inf if limit is None else limit - (time.monotonic() - self._started_at)
+
+    def _affordable_steps(self) -> int:
+        """Steps that the time is enough for, at the mean pace so far."""
+        return max(0, int(_DECAY_MARGIN * self._seconds_left / self._pace)) if self._pace else 1
 
     def _step(self, step: StepBatches) -> float:
         """One optimizer step; returns the mean loss."""
-        begin, options, progress = time.monotonic(), self.options, self.progress
+        options, progress = self.options, self.progress
         loss = self._accumulate(step)
         norm = nn.utils.clip_grad_norm_(self.weights.values(), options.max_gradient_norm)
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
@@ -188,7 +198,6 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.step()
         progress.step += 1
-        self._seconds_per_step = time.monotonic() - begin
         return loss
 
     def _accumulate(self, step: StepBatches) -> float:
