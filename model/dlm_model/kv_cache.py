@@ -1,23 +1,39 @@
-"""The prompt's keys and values, kept between the steps of one request.
+"""The prompt's keys and values, kept between the steps of one request and, where they are exact, beyond it.
 
-    prefill   one pass over prefix | canvas | suffix; the prompt's keys (before RoPE) and values stay behind
+    prefill   computes the prompt; its keys (before RoPE) and values stay behind
     refine    one pass over the canvas alone, which reads them
 
-The prompt's true keys change with every commit, since it sees the canvas; how stale they may get is
-`prompt_refresh_interval`. When the canvas changes length the suffix is read at its new positions, nothing recomputed.
-Prefill/refine follows dLLM-Cache's long-interval prompt caching (arXiv 2506.06295); the suffix segment is ours.
+There are two kinds of model. A prompt that sees the canvas changes with every commit: how stale its keys may get is
+`prompt_refresh_interval`, after dLLM-Cache's long-interval prompt caching (arXiv 2506.06295); the suffix segment is
+ours. A causal prompt does not change, so that every step refines, and `CausalTexts` keeps it from request to request.
+When the canvas changes length the suffix is read at its new positions, nothing recomputed.
 """
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
+from dlm_model.causal_texts import CausalTexts
+from dlm_model.layout import whole_positions, whole_tokens, whole_validity, without
 from dlm_model.request import DecodeOptions
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 
-class CachedPredictor:
-    """canvas → logits [N, V] of its masked positions, through a cached prompt.
+class CachePolicy(Protocol):
+    """canvas → logits [N, V] of its masked positions, by way of whatever the policy remembers."""
+
+    @property
+    def num_forwards(self) -> int:
+        """Network calls of this request so far."""
+
+    def __call__(self, canvas: Canvas) -> Tensor:
+        """One denoise step's forward; only masked positions reach the head."""
+
+
+class RefreshedPrompt:
+    """For prompts that see the canvas: recomputed every few steps, read from the cache in between.
 
     Args:
         network: The transformer; a model with shifted logits reads position i's prediction off position i-1, so the
@@ -34,37 +50,32 @@ class CachedPredictor:
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:
-        """One forward pass; only masked positions reach the head."""
+        """One forward pass over everything or over the canvas alone."""
         hidden = self._prefill(canvas) if self._options.is_prefill(self.num_forwards) else self._refine(canvas)
         self.num_forwards += 1
-        return self._network.logits(hidden[canvas.is_masked.to(hidden.device)])
+        return _masked_logits(self._network, hidden, canvas)
 
     def _prefill(self, canvas: Canvas) -> Tensor:
         """Hidden states that predict the canvas, [B, T, C]; remembers the prompt outside the window."""
         recorder = Recorder()
+        device = self._network.device
         hidden: Tensor = self._network(
-            *self._to_device(_whole_tokens(canvas), _whole_positions(canvas)),
-            is_valid=self._validity(_whole_validity(canvas)),
+            whole_tokens(canvas).to(device),
+            whole_positions(canvas).to(device),
+            is_valid=_mask(whole_validity(canvas), device),
             recorder=recorder,
         )
         start, stop = self._window(canvas)
         self._layers = [
-            LayerKV(_without(layer.keys, start, stop), _without(layer.values, start, stop)) for layer in recorder.layers
+            LayerKV(without(layer.keys, start, stop), without(layer.values, start, stop)) for layer in recorder.layers
         ]
         return hidden[:, start : start + canvas.is_valid.shape[1]]
 
     def _refine(self, canvas: Canvas) -> Tensor:
         """As `_prefill`, with the prompt read from the cache."""
         start, stop = self._window(canvas)
-        token_ids, position_ids, is_valid = (
-            whole[:, start:stop] for whole in (_whole_tokens(canvas), _whole_positions(canvas), _whole_validity(canvas))
-        )
-        memory_positions = _without(_whole_positions(canvas), start, stop)
-        is_valid = torch.cat((is_valid, torch.ones_like(memory_positions, dtype=torch.bool)), dim=1)
-        memory = Memory(self._layers, memory_positions.to(self._network.device))
-        hidden: Tensor = self._network(
-            *self._to_device(token_ids, position_ids), is_valid=self._validity(is_valid), memory=memory
-        )
+        memory_positions = without(whole_positions(canvas), start, stop)
+        hidden = _refine(self._network, canvas, start, Memory(self._layers, memory_positions))
         return hidden[:, : canvas.is_valid.shape[1]]
 
     def _window(self, canvas: Canvas) -> tuple[int, int]:
@@ -72,38 +83,73 @@ class CachedPredictor:
         num_prefix = len(canvas.prefix_ids)
         return num_prefix - self._shift, num_prefix + canvas.is_valid.shape[1]
 
-    def _to_device(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return tuple(tensor.to(self._network.device) for tensor in tensors)
 
-    def _validity(self, is_valid: Tensor) -> Tensor | None:
-        # Without a mask PyTorch picks its fastest attention; rows of one length need none.
-        return None if is_valid.all() else is_valid.to(self._network.device)
+class CausalPrompt:
+    """For prompts that see only themselves: exact, whatever the canvas holds.
+
+    With shifted logits the canvas is predicted from one token further left on. That token is there twice: in the
+    prompt, which has not seen the canvas, and in front of the canvas, which it is a part of.
+    """
+
+    def __init__(self, network: Transformer, texts: CausalTexts) -> None:
+        self._network = network
+        self._texts = texts
+        self._memory: list[LayerKV] = []
+        self._num_earlier_forwards = texts.num_forwards
+        self._num_refines = 0
+
+    @property
+    def num_forwards(self) -> int:
+        """Refine passes, and those over the part of the prompt that was not known yet."""
+        return self._num_refines + self._texts.num_forwards - self._num_earlier_forwards
+
+    @torch.inference_mode()
+    def __call__(self, canvas: Canvas) -> Tensor:
+        """One pass over the canvas."""
+        num_prefix, num_columns = len(canvas.prefix_ids), canvas.is_valid.shape[1]
+        self._memory = self._memory or self._read_prompt(canvas)
+        positions = without(whole_positions(canvas), num_prefix, num_prefix + num_columns)
+        start = num_prefix - int(self._network.config.shift_logits)
+        hidden = _refine(self._network, canvas, start, Memory(self._memory, positions))
+        self._num_refines += 1
+        return _masked_logits(self._network, hidden[:, :num_columns], canvas)
+
+    def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
+        """Prefix and suffix behind one another, [B, P + S, K, D] per layer; the rows share their memory."""
+        prefix, suffix = (self._texts.read(ids) for ids in (canvas.prefix_ids, canvas.suffix_ids))
+        num_rows = len(canvas.lengths)
+        return [
+            LayerKV(_join(left.keys, right.keys, num_rows), _join(left.values, right.values, num_rows))
+            for left, right in zip(prefix, suffix, strict=True)
+        ]
 
 
-def _whole_tokens(canvas: Canvas) -> Tensor:
-    """Concatenate prefix | canvas | suffix, [B, P + T + S]."""
-    num_rows = canvas.token_ids.shape[0]
-    return torch.cat(
-        (canvas.prefix_ids.expand(num_rows, -1), canvas.token_ids, canvas.suffix_ids.expand(num_rows, -1)), dim=1
+def _refine(network: Transformer, canvas: Canvas, start: int, memory: Memory) -> Tensor:
+    """Run columns [start, end of the canvas) of the layout; hidden states of all of them."""
+    stop = len(canvas.prefix_ids) + canvas.is_valid.shape[1]
+    device = network.device
+    token_ids, position_ids, is_valid = (
+        whole[:, start:stop] for whole in (whole_tokens(canvas), whole_positions(canvas), whole_validity(canvas))
     )
+    is_valid = torch.cat((is_valid, torch.ones_like(memory.position_ids, dtype=torch.bool)), dim=1)
+    hidden: Tensor = network(
+        token_ids.to(device),
+        position_ids.to(device),
+        is_valid=_mask(is_valid, device),
+        memory=Memory(memory.layers, memory.position_ids.to(device)),
+    )
+    return hidden
 
 
-def _whole_positions(canvas: Canvas) -> Tensor:
-    """Where each column stands in its row's text, [B, P + T + S]; the suffix follows the row's own length."""
-    num_prefix, num_columns = len(canvas.prefix_ids), canvas.token_ids.shape[1]
-    left = torch.arange(num_prefix + num_columns).expand(len(canvas.lengths), -1)
-    right = num_prefix + canvas.lengths[:, None] + torch.arange(len(canvas.suffix_ids))
-    return torch.cat((left, right), dim=1)
+def _masked_logits(network: Transformer, hidden: Tensor, canvas: Canvas) -> Tensor:
+    """Logits [N, V] where the canvas is masked, of hidden states [B, T, C]."""
+    return network.logits(hidden[canvas.is_masked.to(hidden.device)])
 
 
-def _whole_validity(canvas: Canvas) -> Tensor:
-    """False for the canvas' padding, [B, P + T + S]."""
-    num_rows = canvas.is_valid.shape[0]
-    left = torch.ones(num_rows, len(canvas.prefix_ids), dtype=torch.bool)
-    right = torch.ones(num_rows, len(canvas.suffix_ids), dtype=torch.bool)
-    return torch.cat((left, canvas.is_valid, right), dim=1)
+def _mask(is_valid: Tensor, device: torch.device) -> Tensor | None:
+    # Without a mask PyTorch picks its fastest attention; rows of one length need none.
+    return None if is_valid.all() else is_valid.to(device)
 
 
-def _without(columns: Tensor, start: int, stop: int) -> Tensor:
-    """All columns but [start, stop)."""
-    return torch.cat((columns[:, :start], columns[:, stop:]), dim=1)
+def _join(left: Tensor, right: Tensor, num_rows: int) -> Tensor:
+    return torch.cat((left, right), dim=1).expand(num_rows, -1, -1, -1)

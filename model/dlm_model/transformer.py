@@ -162,12 +162,13 @@ class Transformer(nn.Module):
         memory: Memory | None = None,
         recorder: Recorder | None = None,
     ) -> Tensor:
-        """Run the stack over tokens that see each other, in both directions, and the memory.
+        """Run the stack over tokens that see each other, in both directions unless told otherwise, and the memory.
 
         Args:
             token_ids: [B, T]
             position_ids: [B, T]
-            is_valid: [B, T + S], tokens first, then memory; False where nobody may look. None: all valid.
+            is_valid: [B, T + S], tokens first, then memory, False where nobody may look; or [B, T, T + S], False where
+                that token may not. None: all see everything.
             memory: S tokens per layer that are read, not recomputed.
             recorder: Receives this pass's keys and values.
 

@@ -46,6 +46,7 @@ def initialize(source: Path, folder: Path, *, bos_token: str = "<|endoftext|>", 
         "expand_token_id": token_ids[1],
         "delete_token_id": token_ids[2],
         "shift_logits": True,
+        "prompt_attention": "causal",
         "bos_token_id": bos_token_id,
     }
     folder.mkdir(parents=True, exist_ok=True)

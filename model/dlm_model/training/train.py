@@ -17,12 +17,12 @@ import torch
 from torch import nn
 
 from dlm_model.training.adapters import add_adapters, trained_state
-from dlm_model.training.examples import Example
 from dlm_model.training.held_out import measure
 from dlm_model.training.initialize import ADDED_TOKENS
 from dlm_model.training.objective import predict
 from dlm_model.training.process_group import ProcessGroup
 from dlm_model.training.run_state import STATE_FILE, Progress, load_moments, load_weights, save_state
+from dlm_model.training.sequence import Example
 from dlm_model.training.windows import Batch, ExampleSource, batches_by_length
 from dlm_model.transformer import Transformer
 
