@@ -20,10 +20,11 @@ from dlm_model.denoise import denoise
 from dlm_model.device import default_dtype, memory_errors, resolve_device
 from dlm_model.drafts import RowReader, finish_reason
 from dlm_model.errors import CheckpointError, RequestError
-from dlm_model.kv_cache import CachePolicy, CausalPrompt, RefreshedPrompt
+from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_choice
 from dlm_model.length import open_rows
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.schedule import Pace
+from dlm_model.similarity_cache import SimilarityCache
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Transformer
 from dlm_model.vocabulary import Vocabulary
@@ -114,7 +115,9 @@ class Engine:
     def _open_cache(self, options: DecodeOptions) -> CachePolicy:
         if self._config.prompt_attention == "causal":
             return CausalPrompt(self._network, self._texts)
-        return RefreshedPrompt(self._network, options)
+        if options.cache_policy == "similarity":
+            return SimilarityCache(self._network, options)
+        return ColumnCache(self._network, options, column_choice(options))
 
     def _prepare(self, request: InfillRequest, options: DecodeOptions) -> "_Prepared":
         prefix_ids, head = split_prefix(self._tokenizer, request.prefix)
