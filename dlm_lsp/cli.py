@@ -92,6 +92,7 @@ def infill(
     seed: flags.Seed = None,
     temperature: flags.Temperature = None,
     refresh_interval: flags.RefreshInterval = None,
+    cache_policy: flags.CachePolicyFlag = None,
     model: flags.Model = None,
     device: flags.Device = None,
     as_json: flags.AsJson = False,
@@ -105,7 +106,7 @@ def infill(
     from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
 
     output = Output(as_json=as_json, as_diff=as_diff, in_place=in_place, watch=watch)
-    values = (steps, schedule, selection, threshold, deadline_ms, n, seed, temperature, refresh_interval)
+    values = (steps, schedule, selection, threshold, deadline_ms, n, seed, temperature, refresh_interval, cache_policy)
     decoder_flags = dict(zip(flags.DECODER_FLAGS, values, strict=True))
     settings = override(load_settings(), decoder_flags=decoder_flags, model=model, device=device)
     run_infill(parse_target(target, function=function, span=span), stdin_filename, settings, output)

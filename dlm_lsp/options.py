@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, get_type_hints
 
-from dlm_model.request import DecodeOptions, Schedule, Selection
+from dlm_model.request import CachePolicyName, DecodeOptions, Schedule, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,9 @@ class ClientOptions:
     max_middle_tokens: int | None = None
     deadline_ms: float | None = None
     prompt_refresh_interval: int | None = None
+    cache_policy: CachePolicyName | None = None
+    vicinity: int | None = None
+    refresh_share: float | None = None
 
 
 LARGEST_DOCUMENT_CHARS = 100_000_000
@@ -174,6 +177,7 @@ _KINDS: dict[object, _Kind] = {
     str | None: _TEXT,
     Schedule | None: _TEXT,
     Selection | None: _TEXT,
+    CachePolicyName | None: _TEXT,
     tuple[str, ...]: _Kind(
         "a list of texts", lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value)
     ),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dlm_model.request import DecodeOptions, Schedule, Selection
+from dlm_model.request import CachePolicyName, DecodeOptions, Schedule, Selection
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
@@ -20,6 +20,7 @@ DECODER_FLAGS = {
     "--seed": "seed",
     "--temperature": "temperature",
     "--refresh-interval": "prompt_refresh_interval",
+    "--cache-policy": "cache_policy",
 }
 """Which field of `DecodeOptions` a flag sets, in the order of the command's parameters."""
 
@@ -74,6 +75,10 @@ Temperature = Annotated[float | None, _decoder("--temperature", "0 is greedy; ab
 RefreshInterval = Annotated[
     int | None,
     _decoder("--refresh-interval", "Steps between prompt recomputations; 1 is exact."),
+]
+CachePolicyFlag = Annotated[
+    CachePolicyName | None,
+    _decoder("--cache-policy", "What the steps in between recompute, of a model whose prompt sees the canvas."),
 ]
 
 Model = Annotated[str | None, _model("--model", "A checkpoint folder.", "the packaged weights")]

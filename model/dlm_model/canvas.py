@@ -27,6 +27,7 @@ class Canvas:
         is_valid: [B, T], false for padding.
         confidence: [B, T], probability of the committed token or of the last guess; 0 where there is neither.
         guessed_ids: [B, T], the last step's prediction where masked; the mask token where there is none yet.
+        origin: [B, T], which column each position was when the step began.
         was_refused: [B], whether the model asked for more positions than the row may have.
         mask_token_id: Stands for "not yet known".
     """
@@ -38,6 +39,7 @@ class Canvas:
     is_valid: Tensor
     confidence: Tensor
     guessed_ids: Tensor
+    origin: Tensor
     was_refused: Tensor
     mask_token_id: int
 
@@ -56,6 +58,7 @@ class Canvas:
             is_valid=is_valid,
             confidence=torch.zeros(is_valid.shape),
             guessed_ids=masks,
+            origin=_identity(masks),
             was_refused=torch.zeros(len(lengths), dtype=torch.bool),
             mask_token_id=mask_token_id,
         )
@@ -66,11 +69,12 @@ class Canvas:
         return self.is_valid.sum(dim=1)
 
     def guess(self, predicted_ids: Tensor, confidence: Tensor) -> "Canvas":
-        """Note a step's predictions [B, T] at the masked positions without committing any."""
+        """Begin a step: note its predictions [B, T] at the masked positions without committing any."""
         return replace(
             self,
             guessed_ids=torch.where(self.is_masked, predicted_ids, self.guessed_ids),
             confidence=torch.where(self.is_masked, confidence, self.confidence),
+            origin=_identity(self.token_ids),
         )
 
     def commit(self, positions: Tensor) -> "Canvas":
@@ -121,6 +125,7 @@ class Canvas:
             is_valid=is_valid,
             confidence=self.confidence.gather(1, sources),
             guessed_ids=self.guessed_ids.gather(1, sources),
+            origin=self.origin.gather(1, sources),
         )
 
     def check_integrity(self) -> None:
@@ -135,3 +140,8 @@ class Canvas:
         assert (self.token_ids[self.is_masked] == self.mask_token_id).all(), "a masked position holds the mask token"
         committed = self.token_ids[self.is_valid & ~self.is_masked]
         assert (committed != self.mask_token_id).all(), "the mask token is never committed"
+
+
+def _identity(columns: Tensor) -> Tensor:
+    """Every column's own number, [B, T]."""
+    return torch.arange(columns.shape[1]).expand_as(columns)

@@ -7,13 +7,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from dlm_model.errors import CheckpointError
 
 CONFIG_FILE = "config.json"
 DLM_SECTION = "dlm"
 SUPPORTED_MODEL_TYPES = ("llama", "qwen2", "qwen3")
+PromptAttention = Literal["bidirectional", "causal"]
+PROMPT_ATTENTIONS: tuple[str, ...] = get_args(PromptAttention)
 TOKEN_ID_FIELDS = ("mask_token_id", "expand_token_id", "delete_token_id", "bos_token_id")
 
 
@@ -26,6 +28,9 @@ class ModelConfig:
         bos_token_id: Put before every prompt; None puts nothing.
         expand_token_id: Predicted where one mask must become two (DreamOn); None if never trained.
         delete_token_id: Predicted where a mask must vanish (DreamOn); None if never trained.
+        prompt_attention: What prompt tokens see. `bidirectional`: everything, the canvas included (all published
+            infillers). `causal`: prefix and suffix each only themselves, left to right, while the canvas sees
+            everything; the prompt then does not depend on the canvas, and its cached keys and values stay exact.
     """
 
     vocab_size: int
@@ -48,6 +53,7 @@ class ModelConfig:
     delete_token_id: int | None = None
     bos_token_id: int | None = None
     shift_logits: bool = False
+    prompt_attention: PromptAttention = "bidirectional"
 
     def __post_init__(self) -> None:
         """Refuse shapes no network has.
@@ -149,7 +155,10 @@ def _decoder_fields(raw: Mapping[str, Any]) -> dict[str, Any]:
     for name, token_id in token_ids.items():
         if token_id is not None and type(token_id) is not int:
             raise TypeError(f"{name} is {token_id!r}")
-    return {**token_ids, "shift_logits": bool(section.get("shift_logits", False))}
+    prompt_attention = section.get("prompt_attention", "bidirectional")
+    if prompt_attention not in PROMPT_ATTENTIONS:
+        raise ValueError(f"prompt_attention is {prompt_attention!r}")
+    return {**token_ids, "shift_logits": bool(section.get("shift_logits", False)), "prompt_attention": prompt_attention}
 
 
 def _count(raw: Mapping[str, Any], key: str) -> int:

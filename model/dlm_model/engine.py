@@ -13,16 +13,18 @@ from torch import Tensor
 
 from dlm_model.boundaries import Boundaries, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
+from dlm_model.causal_texts import CausalTexts
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
 from dlm_model.denoise import denoise
 from dlm_model.device import default_dtype, memory_errors, resolve_device
 from dlm_model.drafts import RowReader, finish_reason
 from dlm_model.errors import CheckpointError, RequestError
-from dlm_model.kv_cache import CachedPredictor
+from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_choice
 from dlm_model.length import open_rows
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.schedule import Pace
+from dlm_model.similarity_cache import SimilarityCache
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Transformer
 from dlm_model.vocabulary import Vocabulary
@@ -58,6 +60,7 @@ class Engine:
 
     def __init__(self, network: Transformer, tokenizer: Tokenizer, model_name: str) -> None:
         self._network, self._config = network, network.config
+        self._texts = CausalTexts(network)
         self._tokenizer = tokenizer
         # Whatever the tokenizer says they spell: no control token is text.
         control = {self._config.mask_token_id, self._config.expand_token_id, self._config.delete_token_id}
@@ -87,7 +90,7 @@ class Engine:
         """
         pace = Pace(options)
         opened, boundaries, constraint, temperature = self._prepare(request, options)
-        predict = CachedPredictor(self._network, options)
+        predict = self._open_cache(options)
         reader = RowReader(self._vocabulary, boundaries)
         shown: int | None = None
 
@@ -108,6 +111,13 @@ class Engine:
             finish_reason=finish_reason(canvas, best, is_cancelled=cancel.is_cancelled),
             candidates=reader.candidates(canvas, options.num_candidates),
         )
+
+    def _open_cache(self, options: DecodeOptions) -> CachePolicy:
+        if self._config.prompt_attention == "causal":
+            return CausalPrompt(self._network, self._texts)
+        if options.cache_policy == "similarity":
+            return SimilarityCache(self._network, options)
+        return ColumnCache(self._network, options, column_choice(options))
 
     def _prepare(self, request: InfillRequest, options: DecodeOptions) -> "_Prepared":
         prefix_ids, head = split_prefix(self._tokenizer, request.prefix)

@@ -12,10 +12,12 @@ from typing import Literal, Protocol, get_args
 Selection = Literal["confidence", "margin", "entropy", "random"]
 Schedule = Literal["linear", "cosine", "threshold", "entropy_bound"]
 FinishReason = Literal["stop", "length", "deadline", "cancelled"]
+CachePolicyName = Literal["interval", "vicinity", "delayed", "similarity"]
 PieceState = Literal["committed", "guessed", "masked"]
 
 SELECTIONS: tuple[str, ...] = get_args(Selection)
 SCHEDULES: tuple[str, ...] = get_args(Schedule)
+CACHE_POLICIES: tuple[str, ...] = get_args(CachePolicyName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,13 @@ class DecodeOptions:
         middle_length: Exact length in tokens, when it is known (diagnosis and tests only).
         deadline_ms: Wall-clock budget from the start of the request; the best draft by then is the answer.
         prompt_refresh_interval: Steps between two recomputations of the prompt's keys and values. 1 recomputes
-            everything in every step (exact); 0 computes the prompt once and never refreshes it.
+            everything in every step (exact); 0 computes the prompt once and never refreshes it. Models with a causal
+            prompt, whose cache is exact, heed neither this nor the next three.
+        cache_policy: What the other steps recompute: the canvas (`interval`), also `vicinity` prompt tokens on both
+            sides of it (`vicinity`), only what is masked or newly committed (`delayed`), or what has drifted most
+            (`similarity`).
+        vicinity: Prompt tokens on each side that `vicinity` recomputes.
+        refresh_share: Share of the prompt's, and of the canvas's, tokens that `similarity` recomputes per layer.
     """
 
     num_steps: int = 32
@@ -83,6 +91,9 @@ class DecodeOptions:
     middle_length: int | None = None
     deadline_ms: float | None = None
     prompt_refresh_interval: int = 8
+    cache_policy: CachePolicyName = "interval"
+    vicinity: int = 16
+    refresh_share: float = 0.25
 
     def is_prefill(self, step: int) -> bool:
         """Whether the prompt is recomputed in this step, counted from 0."""
@@ -114,6 +125,10 @@ class DecodeOptions:
             "0 or more",
             self.prompt_refresh_interval,
         )
+        policies = f"one of {', '.join(CACHE_POLICIES)}"
+        _require(self.cache_policy in CACHE_POLICIES, "cache_policy", policies, self.cache_policy)
+        _require(self.vicinity >= 0, "vicinity", "0 or more", self.vicinity)
+        _require(0 < self.refresh_share <= 1, "refresh_share", "in (0, 1]", self.refresh_share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dlm_model.engine import Engine, load_engine
-from tests.model.tiny_checkpoints import DLM_SECTION, RESIZING, write_checkpoint
+from tests.model.tiny_checkpoints import CAUSAL, DLM_SECTION, RESIZING, write_checkpoint
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -28,6 +28,14 @@ def resizing_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with expand and delete tokens and shifted logits."""
     folder = tmp_path_factory.mktemp("resizing")
     write_checkpoint(folder, "llama-gqa-untied", RESIZING)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def causal_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint like `resizing_folder` whose prompt sees only itself."""
+    folder = tmp_path_factory.mktemp("causal")
+    write_checkpoint(folder, "llama-gqa-untied", CAUSAL)
     return folder
 
 

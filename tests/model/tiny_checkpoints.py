@@ -19,6 +19,7 @@ from transformers import (
 VOCAB_SIZE = 320
 DLM_SECTION = {"mask_token_id": VOCAB_SIZE - 3, "bos_token_id": 0, "shift_logits": False}
 RESIZING = DLM_SECTION | {"expand_token_id": VOCAB_SIZE - 2, "delete_token_id": VOCAB_SIZE - 1, "shift_logits": True}
+CAUSAL = RESIZING | {"prompt_attention": "causal"}
 
 SHAPE = {
     "vocab_size": VOCAB_SIZE,

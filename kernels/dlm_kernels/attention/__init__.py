@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlm_kernels.attention import reference
-from dlm_kernels.attention.reference import Rotation, rotary_angles, rotate
+from dlm_kernels.attention.reference import Rotation, per_query, rotary_angles, rotate
 
 __all__ = ["Rotation", "attend", "rotary_angles", "rotate"]
 
@@ -22,7 +22,7 @@ def attend(
     *,
     is_valid: Tensor | None = None,
 ) -> Tensor:
-    """Rotate queries and keys, then attend in both directions.
+    """Rotate queries and keys, then attend to every key that is valid.
 
     Specified by `dlm_kernels.attention.reference.attend`, and tested against it. PyTorch's fused kernel does it, except
     for training on a CPU.
@@ -33,7 +33,8 @@ def attend(
         value: [B, S, K, D].
         query_rotation: Angles of the query positions, [B, T, D] each.
         key_rotation: Angles of the key positions, [B, S, D] each.
-        is_valid: [B, S], False where a key is padding; None where none is.
+        is_valid: [B, S], False where nobody may look at a key, or [B, T, S], where that query may not; None where all
+            may look everywhere.
 
     Returns:
         [B, T, H, D]
@@ -44,7 +45,7 @@ def attend(
         return reference.attend(query, key, value, query_rotation, key_rotation, is_valid=is_valid)
     query = rotate(query, query_rotation).transpose(1, 2)
     key = rotate(key, key_rotation).transpose(1, 2)
-    mask = None if is_valid is None else is_valid[:, None, None, :]
+    mask = None if is_valid is None else per_query(is_valid)[:, None]
     mixed = F.scaled_dot_product_attention(
         query, key, value.transpose(1, 2), attn_mask=mask, enable_gqa=query.shape[1] != key.shape[1]
     )

@@ -32,6 +32,11 @@ def rotate(heads: Tensor, rotation: Rotation) -> Tensor:
     return heads * rotation.cos[:, :, None] + turned * rotation.sin[:, :, None]
 
 
+def per_query(is_valid: Tensor) -> Tensor:
+    """Validity of keys, [B, S] or [B, T, S], as [B, T or 1, S]."""
+    return is_valid if is_valid.dim() == 3 else is_valid[:, None]
+
+
 def attend(
     query: Tensor,
     key: Tensor,
@@ -46,5 +51,5 @@ def attend(
     grouped = rotate(query, query_rotation).view(*query.shape[:2], num_kv_heads, -1, query.shape[-1])
     scores = torch.einsum("btkgd,bskd->bkgts", grouped, rotate(key, key_rotation)) * query.shape[-1] ** -0.5
     if is_valid is not None:
-        scores = scores.masked_fill(~is_valid[:, None, None, None, :], -torch.inf)
+        scores = scores.masked_fill(~per_query(is_valid)[:, None, None], -torch.inf)
     return torch.einsum("bkgts,bskd->btkgd", scores.softmax(dim=-1), value).flatten(2, 3)

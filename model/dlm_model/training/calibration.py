@@ -25,7 +25,7 @@ def input_covariances(network: Transformer, batches: Sequence[Batch]) -> dict[st
     head = "embed_tokens" if network.config.ties_embeddings else "lm_head"
     num_tokens = 0
     for batch in batches:
-        hidden = network(batch.token_ids, batch.position_ids, batch.is_valid)
+        hidden = network(batch.token_ids, batch.position_ids, batch.visibility)
         _collect(sums, head, network, (hidden,))
         num_tokens += batch.token_ids.numel()
     for handle in handles:

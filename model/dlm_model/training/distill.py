@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlm_model.config import ModelConfig
-from dlm_model.training.examples import IGNORED
 from dlm_model.training.objective import Predictions, predict
 from dlm_model.training.parallelism import ProcessGroup
+from dlm_model.training.sequence import IGNORED
 from dlm_model.training.train import Objective
 from dlm_model.training.windows import Batch
 from dlm_model.transformer import Transformer

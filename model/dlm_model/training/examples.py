@@ -11,9 +11,9 @@ however many there are. Masks far from anything visible count less (`context_wei
 as a fill from the left leaves them, because that is the order confidence mostly chooses.
 """
 
+import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from dlm_model.config import ModelConfig
@@ -21,11 +21,11 @@ from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.context_weights import ContextWeighting, nearest
 from dlm_model.training.holes import Span
+from dlm_model.training.sequence import PROMPT, PROMPT_PROBABILITY, PROMPT_WEIGHT, Example
 
 Length = Literal["exact", "merged", "few_deletes", "padded"]
 Order = Literal["random", "left_to_right"]
 
-IGNORED = -100
 DELETE_WEIGHT = 1.5
 HEAL_PROBABILITY = 0.85
 FULL_NOISE_PROBABILITY = 0.25
@@ -35,32 +35,7 @@ _LENGTHS: dict[Length, float] = {"exact": 0.25, "merged": 0.12, "few_deletes": 0
 _CANVAS_LENGTHS = {16: 0.35, 32: 0.3, 48: 0.1, 64: 0.25}
 _MAX_FEW_DELETES = 8
 _MAX_WORD_LENGTH = 80
-
-
-@dataclass(slots=True)
-class Example:
-    """One sequence. `labels` are `IGNORED` and `weights` 0 wherever nothing is to be predicted; all of length T."""
-
-    token_ids: list[int] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
-
-    def show(self, token_ids: list[int]) -> None:
-        """Append tokens that stand there for the model to read."""
-        self.token_ids += token_ids
-        self.labels += [IGNORED] * len(token_ids)
-        self.weights += [0.0] * len(token_ids)
-
-    def hide(self, mask_token_id: int, label: int, weight: float = 1.0) -> None:
-        """Append one mask that the model shall replace with `label`."""
-        self.token_ids.append(mask_token_id)
-        self.labels.append(label)
-        self.weights.append(weight)
-
-    def reweight(self, weighting: ContextWeighting) -> None:
-        """Let masks count by what is visible around them."""
-        factors = weighting([label == IGNORED for label in self.labels])
-        self.weights = [weight * factor for weight, factor in zip(self.weights, factors, strict=True)]
+_SUFFIX_CHARACTERS = {60: 0.3, 200: 0.5, 600: 0.2}
 
 
 class HoleNoise(NamedTuple):
@@ -87,6 +62,15 @@ class Middle(NamedTuple):
     tail: list[int]
 
 
+class _Cut(NamedTuple):
+    """A hole after healing: characters [start, end) of the window, its tokens, and how they are shown."""
+
+    start: int
+    end: int
+    middle: Middle
+    noise: HoleNoise
+
+
 class ExampleBuilder:
     """Builds examples for one tokenizer and model; all randomness comes from the generator it is given."""
 
@@ -98,7 +82,7 @@ class ExampleBuilder:
         """
         if config.expand_token_id is None or config.delete_token_id is None or config.bos_token_id is None:
             raise CheckpointError("training needs a checkpoint with bos, expand and delete tokens")
-        self._tokenizer, self._weighting = tokenizer, weighting
+        self._tokenizer, self._weighting, self._config = tokenizer, weighting, config
         self._bos, self._mask = config.bos_token_id, config.mask_token_id
         self._expand, self._delete = config.expand_token_id, config.delete_token_id
 
@@ -107,18 +91,60 @@ class ExampleBuilder:
     ) -> Example:
         """The sequence of a window with these holes; a source of noise is asked for each hole, None is `draw_noise`."""
         draw = (lambda _: noise) if isinstance(noise, HoleNoise) else noise or draw_noise
-        example = Example()
-        example.show([self._bos])
-        shown_until = 0
+        cuts, shown_until = list[_Cut](), 0
         shown_ends = [hole.start for hole in holes[1:]] + [len(text)]
         for hole, shown_end in zip(holes, shown_ends, strict=True):
             start, word_end = self._heal(text, hole, Span(shown_until, shown_end), rng)
-            example.show(self._tokenizer.encode(text[shown_until:start]).ids)
-            self._noise(example, self._split_middle(text, Span(start, hole.end), word_end), draw(rng), rng)
+            middle = self._split_middle(text, Span(start, hole.end), word_end)
+            cuts.append(_Cut(start, word_end, middle, draw(rng)))
             shown_until = word_end
-        example.show(self._tokenizer.encode(text[shown_until:]).ids)
+        lay_out = self._lay_out_apart if self._config.prompt_attention == "causal" else self._lay_out_whole
+        example = lay_out(text, cuts, rng)
         example.reweight(self._weighting)
         return example
+
+    def teach_prompt(self, example: Example, rng: random.Random) -> None:
+        """Have some of a causal prompt's own tokens predicted too, which costs little and keeps its states useful."""
+        if self._config.prompt_attention == "causal" and self._config.shift_logits:
+            for index in range(1, example.groups.count(PROMPT)):
+                if rng.random() < PROMPT_PROBABILITY:
+                    example.teach(index, PROMPT_WEIGHT)
+
+    def _lay_out_whole(self, text: str, cuts: list[_Cut], rng: random.Random) -> Example:
+        """The text once, with its holes in place: everything sees everything."""
+        example = Example()
+        example.show([self._bos])
+        shown_until = 0
+        for cut in cuts:
+            example.show(self._tokenizer.encode(text[shown_until : cut.start]).ids)
+            self._noise(example, cut.middle, cut.noise, rng)
+            shown_until = cut.end
+        example.show(self._tokenizer.encode(text[shown_until:]).ids)
+        return example
+
+    def _lay_out_apart(self, text: str, cuts: list[_Cut], rng: random.Random) -> Example:
+        """The whole text as prompt, then canvas and suffix of every hole, as if that hole were the only one."""
+        example = Example()
+        example.open(PROMPT, 0)
+        example.show([self._bos])
+        ends = [cut.start for cut in cuts] + [len(text)]
+        positions = []
+        for start, end in itertools.pairwise([0, *ends]):
+            example.show(self._tokenizer.encode(text[start:end]).ids)
+            positions.append(example.end)
+        for number, (cut, position) in enumerate(zip(cuts, positions, strict=False)):
+            self._add_canvas(example, 2 * number + 1, cut, position, rng)
+            (length,) = rng.choices(tuple(_SUFFIX_CHARACTERS), weights=tuple(_SUFFIX_CHARACTERS.values()))
+            example.open(2 * number + 2, example.end)
+            example.show(self._tokenizer.encode(text[cut.end : cut.end + length]).ids)
+        return example
+
+    def _add_canvas(self, example: Example, group: int, cut: _Cut, position: int, rng: random.Random) -> None:
+        # Its first mask is predicted from the last token left of the hole, which sees the canvas only as a part of it.
+        shift = int(self._config.shift_logits)
+        example.open(group, position - shift, num_prompt_seen=position)
+        example.show(example.token_ids[position - shift : position])
+        self._noise(example, cut.middle, cut.noise, rng)
 
     def _heal(self, text: str, hole: Span, shown: Span, rng: random.Random) -> tuple[int, int]:
         """Where the middle starts and where the word that it swallows on the right ends, within `shown`."""

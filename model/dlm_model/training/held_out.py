@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlm_model.training.examples import Example, ExampleBuilder, HoleNoise
+from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.holes import choose_holes
 from dlm_model.training.objective import predict
+from dlm_model.training.sequence import Example
 from dlm_model.training.windows import Batch, batches_by_length, cut_window
 from dlm_model.transformer import Transformer
 

@@ -55,6 +55,7 @@ def initialize(
         "expand_token_id": token_ids[1],
         "delete_token_id": token_ids[2],
         "shift_logits": shift_logits,
+        "prompt_attention": "causal",
         "bos_token_id": bos_token_id,
     }
     folder.mkdir(parents=True, exist_ok=True)

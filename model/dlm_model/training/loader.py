@@ -13,8 +13,9 @@ from typing import NamedTuple, Protocol
 
 from torch.utils.data import DataLoader, Dataset
 
-from dlm_model.training.examples import IGNORED, Example, NoiseSource
+from dlm_model.training.examples import NoiseSource
 from dlm_model.training.noise_schedule import NoiseCurriculum
+from dlm_model.training.sequence import IGNORED, Example
 from dlm_model.training.throughput import Work
 from dlm_model.training.windows import Batch, collate
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from dlm_model.training.examples import Example, ExampleBuilder, NoiseSource
+from dlm_model.training.examples import ExampleBuilder, NoiseSource
+from dlm_model.training.sequence import Example
 from dlm_model.training.shards import TextShard
 from dlm_model.training.syntax import language_of
 from dlm_model.training.windows import ExampleSource

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlm_model.training.adapters import logits as adapted_logits
-from dlm_model.training.examples import IGNORED
+from dlm_model.training.sequence import IGNORED
 from dlm_model.training.windows import Batch
 from dlm_model.transformer import Transformer
 
@@ -37,7 +37,7 @@ class Predictions:
 
 def predict(network: Transformer, batch: Batch) -> Predictions:
     """Run the network over a batch; logits `[N, V]` in fp32 exist only where there is a label."""
-    hidden = network(batch.token_ids, batch.position_ids, batch.is_valid)
+    hidden = network(batch.token_ids, batch.position_ids, batch.visibility)
     is_supervised = batch.labels != IGNORED
     if network.config.shift_logits:
         source = is_supervised.roll(-1, dims=1)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from dlm_model.training.examples import IGNORED, Example, ExampleBuilder, NoiseSource
+from dlm_model.training.examples import ExampleBuilder, NoiseSource
 from dlm_model.training.holes import Span, choose_holes
+from dlm_model.training.sequence import IGNORED, PADDING, PROMPT, Example
 
 _WINDOW_CHARACTERS = {500: 0.3, 900: 0.55, 1500: 0.15}
 _NUM_HOLES = {2: 0.2, 3: 0.3, 4: 0.3, 5: 0.2}
@@ -28,12 +30,24 @@ class Batch:
     token_ids: Tensor
     labels: Tensor
     weights: Tensor
-    is_valid: Tensor
+    position_ids: Tensor
+    groups: Tensor
+    num_prompt_seen: Tensor
 
     @property
-    def position_ids(self) -> Tensor:
-        """[B, T], counting from 0 in every row."""
-        return torch.arange(self.token_ids.shape[1], device=self.token_ids.device).expand_as(self.token_ids)
+    def is_valid(self) -> Tensor:
+        """[B, T], false for padding."""
+        return self.groups != PADDING
+
+    @property
+    def visibility(self) -> Tensor:
+        """[B, T, T], which token (second axis) sees which (third), as `sequence` says."""
+        column = torch.arange(self.groups.shape[1], device=self.groups.device)
+        group, other = self.groups[:, :, None], self.groups[:, None, :]
+        is_canvas = (group > PROMPT) & (group % 2 == 1)
+        sees_own = (group == other) & (is_canvas | (column <= column[:, None]))
+        sees_suffix = is_canvas & (other == group + 1)
+        return sees_own | sees_suffix | (other == PROMPT) & (column < self.num_prompt_seen[:, :, None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +90,9 @@ class ExampleSource:
             (num_holes,) = rng.choices(tuple(_NUM_HOLES), weights=tuple(_NUM_HOLES.values()))
             holes = choose_holes(window.text, num_holes, rng, self._language)
             if holes := [hole for hole in holes if _is_kept(hole, window, rng)]:
-                return self._builder.build(window.text, holes, rng, noise)
+                example = self._builder.build(window.text, holes, rng, noise)
+                self._builder.teach_prompt(example, rng)
+                return example
 
     def _draw_window(self, rng: random.Random) -> Window:
         while True:
@@ -117,15 +133,20 @@ def _occurrences(text: str, quotes: str) -> Iterator[int]:
 
 def collate(examples: Sequence[Example]) -> Batch:
     """Pad examples to the longest; token id 0 stands where nobody looks."""
-    length = max(len(example.token_ids) for example in examples)
-    padding = [length - len(example.token_ids) for example in examples]
-    rows = list(zip(examples, padding, strict=True))
-    return Batch(
-        token_ids=torch.tensor([example.token_ids + [0] * missing for example, missing in rows]),
-        labels=torch.tensor([example.labels + [IGNORED] * missing for example, missing in rows]),
-        weights=torch.tensor([example.weights + [0.0] * missing for example, missing in rows]),
-        is_valid=torch.tensor([[True] * (length - missing) + [False] * missing for missing in padding]),
+    columns = (
+        ([example.token_ids for example in examples], 0),
+        ([example.labels for example in examples], IGNORED),
+        ([example.weights for example in examples], 0.0),
+        ([example.position_ids for example in examples], 0),
+        ([example.groups for example in examples], PADDING),
+        ([example.num_prompt_seen for example in examples], 0),
     )
+    return Batch(*(_pad(rows, filler) for rows, filler in columns))
+
+
+def _pad(rows: Sequence[Sequence[float]], filler: float) -> Tensor:
+    """[B, T], filled up on the right."""
+    return pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=filler)
 
 
 def batches_by_length(examples: Sequence[Example], batch_size: int) -> list[Batch]:

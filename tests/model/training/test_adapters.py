@@ -9,7 +9,8 @@ from dlm_model.config import ModelConfig
 from dlm_model.training import adapters
 from dlm_model.training.adapters import add_adapters, merge_adapters, trained_state
 from dlm_model.training.calibration import input_covariances
-from dlm_model.training.windows import Batch
+from dlm_model.training.sequence import Example
+from dlm_model.training.windows import collate
 from dlm_model.transformer import Transformer
 from dlm_model.weights import load_transformer
 
@@ -73,7 +74,10 @@ def test_every_trained_weight_gets_a_gradient(network: Transformer) -> None:
 
 
 def test_every_matrix_is_calibrated_on_its_inputs(network: Transformer) -> None:
-    batch = Batch(TOKEN_IDS, TOKEN_IDS, torch.ones(2, 4), torch.ones(2, 4, dtype=torch.bool))
+    examples = [Example() for _ in TOKEN_IDS]
+    for example, token_ids in zip(examples, TOKEN_IDS.tolist(), strict=True):
+        example.show(token_ids)
+    batch = collate(examples)
     covariances = input_covariances(network, [batch, batch])
     matrices = {name.removesuffix(".weight"): w for name, w in network.state_dict().items() if w.dim() == 2}
     inputs_only = set() if network.config.ties_embeddings else {"embed_tokens"}

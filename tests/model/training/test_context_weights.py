@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlm_model.training.context_weights import CART_P, NEAREST_DECAY, cart, even, nearest
-from dlm_model.training.examples import Example
+from dlm_model.training.sequence import Example
 
 VISIBILITIES = st.lists(st.booleans(), min_size=1, max_size=40)
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import Tokenizer
-from dlm_model.training.examples import DELETE_WEIGHT, IGNORED, Example, ExampleBuilder, HoleNoise
+from dlm_model.training.examples import DELETE_WEIGHT, ExampleBuilder, HoleNoise
 from dlm_model.training.holes import Span
+from dlm_model.training.sequence import IGNORED, Example
 
 TEXT = "def foo(self, value):\n    for item in values:\n        return self.value + item\n    return None\n"
 SPANS = st.tuples(st.integers(0, 40), st.integers(41, 60), st.integers(62, 80), st.integers(81, len(TEXT)))

@@ -13,13 +13,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import Tokenizer
-from dlm_model.training.examples import Example, ExampleBuilder
+from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import merge_run, write_checkpoint
 from dlm_model.training.loader import StepDataset, StepPlan, group_by_length, iterate_steps, make_step
 from dlm_model.training.metrics import TENSORBOARD_FOLDER
 from dlm_model.training.noise_schedule import NoiseCurriculum
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parameters import AllParameters
+from dlm_model.training.sequence import Example
 from dlm_model.training.throughput import Clock, FlopCounter, Work
 from dlm_model.training.train import Trainer
 from dlm_model.training.windows import ExampleSource

@@ -47,9 +47,7 @@ def recipe(tmp_path: Path, resizing_folder: Path) -> Path:
     return tmp_path / "recipe.toml"
 
 
-def test_two_stretches_train_one_model(
-    recipe: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_stretches_train_one_model(recipe: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = recipe.parent / "all"
     assert run_stage(["run", str(recipe), str(folder), "--minutes", "0.05"], "training") == 0
     corpus = (folder / "corpus" / "train.safetensors").stat().st_mtime_ns

@@ -1,0 +1,128 @@
+"""Keys and values of texts that only see themselves, left to right: they outlive a request.
+
+What a causal text's first n tokens come to depends on nothing behind them and, since keys are stored before RoPE, not
+on where the text stands. So a prefix that grew by a keystroke costs its new tokens, and a suffix that merely moved
+costs nothing; both are exact. One store serves prefixes and suffixes of all documents alike: it knows texts by their
+tokens, as prefix caches of causal serving engines do (RadixAttention, arXiv 2312.07104).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
+
+MAX_STORED_TOKENS = 6144
+
+
+class _Text(NamedTuple):
+    """Token ids [N] on the CPU and their keys and values, [1, N, K, D] per layer."""
+
+    token_ids: Tensor
+    layers: list[LayerKV]
+
+    def head(self, length: int) -> "_Text":
+        """The first tokens alone; shares their memory."""
+        layers = [LayerKV(layer.keys[:, :length], layer.values[:, :length]) for layer in self.layers]
+        return _Text(self.token_ids[:length], layers)
+
+
+class CausalTexts:
+    """The least recently used texts give way once more than `MAX_STORED_TOKENS` tokens are stored.
+
+    Attributes:
+        num_forwards: Network calls so far.
+        num_computed: Tokens they ran over.
+    """
+
+    def __init__(self, network: Transformer) -> None:
+        self._network = network
+        self._texts: list[_Text] = []
+        self.num_forwards = 0
+        self.num_computed = 0
+
+    @torch.inference_mode()
+    def read(self, token_ids: Tensor) -> list[LayerKV]:
+        """Keys and values of a text [N], [1, N, K, D] per layer; computes what no stored text begins with.
+
+        Read no empty text before one that is not.
+        """
+        known = max(self._texts, key=lambda text: _shared_length(text.token_ids, token_ids), default=None)
+        num_known = _shared_length(known.token_ids, token_ids) if known else 0
+        if known and num_known == len(token_ids):
+            self._remember(known)
+            return known.head(num_known).layers
+        text = self._extend(known.head(num_known) if known and num_known else None, token_ids)
+        self._remember(text)
+        return text.layers
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._texts.clear()
+
+    @property
+    def num_stored(self) -> int:
+        """Tokens whose keys and values are held."""
+        return sum(len(text.token_ids) for text in self._texts)
+
+    def check_integrity(self) -> None:
+        """Assert what every stored text must be; for tests.
+
+        Raises:
+            AssertionError: naming what is broken.
+        """
+        for text in self._texts:
+            lengths = {tensor.shape[1] for layer in text.layers for tensor in (layer.keys, layer.values)}
+            assert lengths == {len(text.token_ids)}, "one key and one value per token and layer"
+        for index, text in enumerate(self._texts):
+            others = self._texts[:index] + self._texts[index + 1 :]
+            assert not any(_begins_with(other, text) for other in others), "no text is the beginning of another"
+        assert len(self._texts) <= 1 or self.num_stored <= MAX_STORED_TOKENS, "bounded"
+
+    def _extend(self, known: _Text | None, token_ids: Tensor) -> _Text:
+        num_known = len(known.token_ids) if known else 0
+        fresh = token_ids[num_known:]
+        device = self._network.device
+        positions = torch.arange(len(token_ids), device=device)[None]
+        recorder = Recorder()
+        self._network(
+            fresh[None].to(device),
+            positions[:, num_known:],
+            is_valid=_sees_before(len(fresh), num_known, device),
+            memory=Memory(known.layers, positions[:, :num_known]) if known else None,
+            recorder=recorder,
+        )
+        self.num_forwards += 1
+        self.num_computed += len(fresh)
+        if not known:
+            return _Text(token_ids, recorder.layers)
+        joined = [
+            LayerKV(torch.cat((old.keys, new.keys), dim=1), torch.cat((old.values, new.values), dim=1))
+            for old, new in zip(known.layers, recorder.layers, strict=True)
+        ]
+        return _Text(token_ids, joined)
+
+    def _remember(self, text: _Text) -> None:
+        """Make a text the most recent one; it replaces those that it begins with."""
+        self._texts = [other for other in self._texts if not _begins_with(text, other)] + [text]
+        while len(self._texts) > 1 and self.num_stored > MAX_STORED_TOKENS:
+            del self._texts[0]
+
+
+def _begins_with(text: _Text, other: _Text) -> bool:
+    return _shared_length(text.token_ids, other.token_ids) == len(other.token_ids)
+
+
+def _shared_length(left: Tensor, right: Tensor) -> int:
+    """Tokens that both begin with."""
+    length = min(len(left), len(right))
+    differs = (left[:length] != right[:length]).nonzero()
+    return int(differs[0]) if len(differs) else length
+
+
+def _sees_before(num_queries: int, num_known: int, device: torch.device) -> Tensor:
+    """[1, T, T + S]: every new token sees itself, the new ones before it, and all that are known."""
+    own = torch.ones(num_queries, num_queries, dtype=torch.bool, device=device).tril()
+    known = torch.ones(num_queries, num_known, dtype=torch.bool, device=device)
+    return torch.cat((own, known), dim=1)[None]

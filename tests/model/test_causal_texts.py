@@ -1,0 +1,87 @@
+"""Texts that see only themselves: whatever was stored before, what is read equals what is computed from nothing."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlm_model import causal_texts
+from dlm_model.causal_texts import CausalTexts
+from dlm_model.config import ModelConfig
+from dlm_model.transformer import LayerKV, Transformer
+from dlm_model.weights import load_transformer
+
+TOKENS = st.lists(st.integers(1, 4), min_size=1, max_size=9)
+
+
+@pytest.fixture(scope="module")
+def network(causal_folder: Path) -> Transformer:
+    config = ModelConfig.from_checkpoint(causal_folder)
+    return load_transformer(causal_folder, config, device=torch.device("cpu"), dtype=torch.float32)
+
+
+def one_by_one(network: Transformer, token_ids: list[int]) -> list[LayerKV]:
+    """The oracle: every token is the last of a pass of its own over everything before it."""
+    columns = []
+    for length in range(1, len(token_ids) + 1):
+        texts = CausalTexts(network)
+        columns.append(texts.read(torch.tensor(token_ids[:length])))
+    return [
+        LayerKV(
+            torch.cat([column[layer].keys[:, -1:] for column in columns], dim=1),
+            torch.cat([column[layer].values[:, -1:] for column in columns], dim=1),
+        )
+        for layer in range(len(columns[0]))
+    ]
+
+
+def assert_same(layers: list[LayerKV], expected: list[LayerKV]) -> None:
+    for layer, other in zip(layers, expected, strict=True):
+        torch.testing.assert_close(layer.keys, other.keys, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(layer.values, other.values, atol=1e-4, rtol=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(TOKENS, min_size=1, max_size=6))
+def test_any_history_of_texts_reads_as_if_there_were_none(network: Transformer, history: list[list[int]]) -> None:
+    texts = CausalTexts(network)
+    for token_ids in history:
+        layers = texts.read(torch.tensor(token_ids))
+        texts.check_integrity()
+    assert_same(layers, one_by_one(network, history[-1]))
+
+
+def test_later_tokens_do_not_reach_back(network: Transformer) -> None:
+    short, long = (CausalTexts(network).read(torch.tensor(ids)) for ids in ([5, 6, 7], [5, 6, 7, 8, 9]))
+    assert_same([LayerKV(layer.keys[:, :3], layer.values[:, :3]) for layer in long], short)
+
+
+def test_a_longer_text_costs_its_new_tokens_and_a_shorter_one_nothing(network: Transformer) -> None:
+    texts = CausalTexts(network)
+    costs = []
+    for token_ids in ([5, 6, 7, 8], [5, 6, 7, 8, 9], [5, 6], [5, 6, 7, 8, 9], [5, 6, 3]):
+        texts.read(torch.tensor(token_ids))
+        costs.append(texts.num_computed)
+    assert costs == [4, 5, 5, 5, 6]
+
+
+def test_the_longest_unused_text_gives_way(network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(causal_texts, "MAX_STORED_TOKENS", 8)
+    texts = CausalTexts(network)
+    for token_ids in ([1, 1, 1], [2, 2, 2], [1, 1, 1], [3, 3, 3]):
+        texts.read(torch.tensor(token_ids))
+        texts.check_integrity()
+    before = texts.num_computed
+    texts.read(torch.tensor([1, 1, 1]))
+    assert texts.num_computed == before
+    texts.read(torch.tensor([2, 2, 2]))
+    assert texts.num_computed == before + 3
+
+
+def test_clearing_forgets(network: Transformer) -> None:
+    texts = CausalTexts(network)
+    texts.read(torch.tensor([1, 2, 3]))
+    texts.clear()
+    assert texts.num_stored == 0
