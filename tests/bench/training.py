@@ -13,28 +13,36 @@ import statistics
 import sysconfig
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from rich.console import Console
 from rich.table import Table
+from tokenizers import Tokenizer as HFTokenizer
+from tokenizers import decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from dlm_model.config import ModelConfig
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.held_out import NOISES, held_out_batches
+from dlm_model.training.initialize import initialize
 from dlm_model.training.optimizers import OptimizerName
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parameters import AllParameters
 from dlm_model.training.train import Trainer
 from dlm_model.training.windows import ExampleSource
 from dlm_model.weights import load_transformer
-from tests.model.tiny_checkpoints import RESIZING, SHAPE, byte_level_tokenizer
+from tests.model.tiny_checkpoints import SHAPE
 
-SHAPE_64 = SHAPE | {"hidden_size": 64, "intermediate_size": 128, "initializer_range": 0.05}
+VOCAB_SIZE = 1024
+SHAPE_64 = SHAPE | {
+    "vocab_size": VOCAB_SIZE - 3,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "initializer_range": 0.05,
+}
 NUM_HELD_OUT_FILES = 12
 
 
@@ -46,8 +54,14 @@ class Variant(NamedTuple):
     is_shifted: bool
 
 
-VARIANTS = [Variant(name, rate, True) for name in ("adamw", "muon") for rate in (2e-3, 5e-3, 1e-2)]
-VARIANTS += [Variant("adamw", 5e-3, False), Variant("muon", 5e-3, False)]
+VARIANTS = [
+    Variant("adamw", 5e-3, True),
+    Variant("adamw", 1e-2, True),
+    Variant("muon", 5e-3, True),
+    Variant("muon", 1e-2, True),
+    Variant("muon", 2e-2, True),
+    Variant("adamw", 1e-2, False),
+]
 
 
 def standard_library() -> list[str]:
@@ -58,13 +72,22 @@ def standard_library() -> list[str]:
 
 
 def write_start(folder: Path, seed: int, *, is_shifted: bool) -> None:
-    """A random tiny checkpoint."""
+    """A random tiny checkpoint, with a tokenizer of the standard library's own."""
     torch.manual_seed(seed)
-    LlamaForCausalLM(LlamaConfig(**SHAPE_64, tie_word_embeddings=True)).save_pretrained(folder)
-    config = json.loads((folder / "config.json").read_text())
-    section = RESIZING | {"shift_logits": is_shifted}
-    (folder / "config.json").write_text(json.dumps(config | {"dlm": section}))
-    byte_level_tokenizer().save(str(folder / "tokenizer.json"))
+    causal = folder.with_name("causal")
+    LlamaForCausalLM(LlamaConfig(**SHAPE_64, tie_word_embeddings=True)).save_pretrained(causal)
+    tokenizer = HFTokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCAB_SIZE - 3,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(standard_library(), trainer)
+    tokenizer.save(str(causal / "tokenizer.json"))
+    initialize(causal, folder, shift_logits=is_shifted)
 
 
 def measure(variant: Variant, seed: int, num_steps: int, folder: Path) -> dict[str, float]:
@@ -74,7 +97,7 @@ def measure(variant: Variant, seed: int, num_steps: int, folder: Path) -> dict[s
     builder = ExampleBuilder(Tokenizer.from_checkpoint(folder / "start", config.vocab_size), config)
     texts = standard_library()
     held_out = {
-        name: held_out_batches(texts[::NUM_HELD_OUT_FILES], builder, NOISES[name], 48)
+        name: held_out_batches(texts[::NUM_HELD_OUT_FILES], builder, NOISES[name], 40)
         for name in ("first_step", "half_masked")
     }
     network = load_transformer(folder / "start", config, device=torch.device("cpu"), dtype=torch.float32)
@@ -86,13 +109,13 @@ def measure(variant: Variant, seed: int, num_steps: int, folder: Path) -> dict[s
         warmup_steps=20,
         decay_steps=num_steps // 2,
         max_steps=num_steps,
-        sequences_per_step=16,
-        tokens_per_batch=8192,
+        sequences_per_step=8,
+        tokens_per_batch=4096,
         measure_interval=num_steps * 2,
         seed=seed,
     )
     source = ExampleSource([text for i, text in enumerate(texts) if i % NUM_HELD_OUT_FILES], builder, "python")
-    *_, last = Trainer(network, source, folder / "run", replace(options), held_out).run()
+    *_, last = Trainer(network, source, folder / "run", options, held_out).run()
     return last
 
 
@@ -111,7 +134,7 @@ def rows(num_steps: int, num_seeds: int) -> Iterator[dict[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--seeds", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(2)
