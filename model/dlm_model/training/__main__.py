@@ -24,6 +24,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.errors import ModelError
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.calibration import input_covariances
@@ -37,7 +38,6 @@ from dlm_model.training.export import merge_run, write_checkpoint
 from dlm_model.training.launch import build_trainer
 from dlm_model.training.manifest import load_manifest
 from dlm_model.training.mixed_source import MixedSource
-from dlm_model.training.parameters import trained_parameters
 from dlm_model.training.pieces import join_pieces
 from dlm_model.training.recipe import TrainSection, load_recipe
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
@@ -48,6 +48,7 @@ from dlm_model.training.windows import batches_by_length
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 console = Console()
 
+PACKAGED = "packaged"
 PACKAGES_FILE = Path(__file__).with_name("packages.toml")
 _NUM_CALIBRATION_SEQUENCES = 48
 
@@ -55,13 +56,13 @@ _NUM_CALIBRATION_SEQUENCES = 48
 @app.command()
 def corpus(
     folder: Annotated[Path, typer.Argument(help="Where the shards go.")],
-    problems: Annotated[list[Path], typer.Option(help="Evaluation problems to keep out of the corpus.")],
+    problems: Annotated[list[Path] | None, typer.Option(help="Evaluation problems to keep out of the corpus.")] = None,
     manifest: Annotated[Path, typer.Option(help="Packages, folders and splits.")] = PACKAGES_FILE,
     downloads: Annotated[Path, typer.Option(help="Where downloaded archives are kept.")] = Path("downloads"),
     max_characters: Annotated[int, typer.Option(help="Of one package.")] = MAX_CHARACTERS_PER_PACKAGE,
 ) -> None:
     """Build text shards from the packages and folders of a manifest."""
-    ngrams = NgramFilter(problem for path in problems for problem in read_problems(path))
+    ngrams = NgramFilter(problem for path in problems or () for problem in read_problems(path))
     packages, workers = load_manifest(manifest), available_workers()
     reports = build_corpus(packages, downloads, folder, ngrams, max_characters=max_characters, num_workers=workers)
     for report in reports:
@@ -70,13 +71,15 @@ def corpus(
 
 @app.command()
 def initialize(
-    source: Annotated[Path, typer.Argument(help="A GGUF file or a Hugging Face checkpoint folder.")],
+    source: Annotated[
+        Path, typer.Argument(help=f"A GGUF file, a Hugging Face checkpoint folder, or {PACKAGED}, the packaged model.")
+    ],
     folder: Annotated[Path, typer.Argument(help="Where the checkpoint to train goes.")],
     *,
     shifted: Annotated[bool, typer.Option(help="Predict a token from the state before it, or from its own.")] = True,
 ) -> None:
-    """Import a causal checkpoint and add mask, expand and delete tokens."""
-    write_start(source, folder, shift_logits=shifted)
+    """Import a causal checkpoint and add mask, expand and delete tokens; one that has them is copied."""
+    write_start(DEFAULT_CHECKPOINT if str(source) == PACKAGED else source, folder, shift_logits=shifted)
 
 
 @app.command()
@@ -121,10 +124,9 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Where the checkpoint goes.")],
     *,
     corpus: Annotated[Path | None, typer.Option(help="Shards to calibrate four-bit rounding; without, bf16.")] = None,
-    rank: Annotated[int, typer.Option(help="Of the run's adapters; 0 if it trained all parameters.")] = 32,
 ) -> None:
     """Merge what a run trained and write it as a checkpoint, packed to four bits or in bf16."""
-    network = merge_run(checkpoint, run, trained_parameters(rank))
+    network = merge_run(checkpoint, run)
     if corpus is None:
         write_checkpoint(network, checkpoint, folder)
         return

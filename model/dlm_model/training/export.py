@@ -20,15 +20,15 @@ from dlm_model.tokenizer import TOKENIZER_FILE
 from dlm_model.training.adapters import trained_state
 from dlm_model.training.atomic import creating_folder
 from dlm_model.training.initialize import TOKENIZER_CONFIG_FILE
-from dlm_model.training.parameters import TrainedParameters
-from dlm_model.training.run_state import STATE_FILE, load_weights
+from dlm_model.training.parameters import parameters_named
+from dlm_model.training.run_state import STATE_FILE, load_weights, read_progress
 from dlm_model.transformer import Transformer
 from dlm_model.weights import INDEX_FILE, load_transformer
 
 MAX_SHARD_BYTES = 48_000_000
 
 
-def merge_run(checkpoint: Path, run: Path, parameters: TrainedParameters) -> Transformer:
+def merge_run(checkpoint: Path, run: Path) -> Transformer:
     """The network of a checkpoint with what a run trained merged into it, in fp32.
 
     Raises:
@@ -36,6 +36,7 @@ def merge_run(checkpoint: Path, run: Path, parameters: TrainedParameters) -> Tra
     """
     config = ModelConfig.from_checkpoint(checkpoint)
     network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.float32)
+    parameters = parameters_named(read_progress(run / STATE_FILE).fingerprint)
     parameters.prepare(network)
     load_weights(run / STATE_FILE, trained_state(network), parameters.fingerprint)
     parameters.merge(network)

@@ -1,10 +1,12 @@
 """Which parameters of a network are trained, as an object handed to the trainer: adapters, or all of them."""
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
+from dlm_model.errors import CheckpointError
 from dlm_model.training.adapters import add_adapters, merge_adapters
 from dlm_model.training.initialize import ADDED_TOKENS
 from dlm_model.transformer import Transformer
@@ -96,3 +98,17 @@ class AllParameters:
 def trained_parameters(rank: int) -> TrainedParameters:
     """Adapters of a rank, or all parameters for rank 0."""
     return LowRankAdapters(rank, 2.0 * rank) if rank else AllParameters()
+
+
+def parameters_named(fingerprint: str) -> TrainedParameters:
+    """What a run trained that has this fingerprint.
+
+    Raises:
+        CheckpointError: no run has it.
+    """
+    if fingerprint == AllParameters().fingerprint:
+        return AllParameters()
+    found = re.fullmatch(r"rank (\d+), alpha (\S+)", fingerprint)
+    if found is None:
+        raise CheckpointError(f"a run that trained {fingerprint!r} is of another version of this program")
+    return LowRankAdapters(int(found[1]), float(found[2]))

@@ -59,6 +59,15 @@ def save_state(path: Path, progress: Progress, tensors: dict[str, Tensor]) -> No
         save_file(tensors, partial, metadata={"progress": json.dumps(asdict(progress))})
 
 
+def read_progress(path: Path) -> Progress:
+    """How far the run of a state is.
+
+    Raises:
+        CheckpointError: unreadable.
+    """
+    return _read(path)[1]
+
+
 def load_weights(path: Path, weights: Mapping[str, Tensor], fingerprint: str) -> Progress:
     """Copy a state's trained weights into `weights` and tell how far that run was.
 

@@ -15,7 +15,6 @@ from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.export import merge_run, write_checkpoint
 from dlm_model.training.launch import build_trainer
 from dlm_model.training.manifest import load_manifest
-from dlm_model.training.parameters import trained_parameters
 from dlm_model.training.pieces import cut_pieces
 from dlm_model.training.recipe import Recipe
 from dlm_model.training.start import write_start
@@ -66,7 +65,7 @@ class Stretch:
         Raises:
             CheckpointError: there is no state to export.
         """
-        network = merge_run(self._start, self._folder / "run", trained_parameters(self._recipe.train.rank))
+        network = merge_run(self._start, self._folder / "run")
         for folder in (self._folder / "export", self.pieces_folder):
             shutil.rmtree(folder, ignore_errors=True)
         write_checkpoint(network, self._start, self._folder / "export")

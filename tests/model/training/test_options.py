@@ -84,9 +84,7 @@ def test_a_run_of_all_parameters_is_exported_and_trained_on(
 ) -> None:
     trainer = make_trainer(tmp_path / "run", replace(ALL, max_steps=2))
     list(trainer.run())
-    write_checkpoint(
-        merge_run(resizing_folder, tmp_path / "run", AllParameters()), resizing_folder, tmp_path / "exported"
-    )
+    write_checkpoint(merge_run(resizing_folder, tmp_path / "run"), resizing_folder, tmp_path / "exported")
     config = ModelConfig.from_checkpoint(tmp_path / "exported")
     exported = load_transformer(tmp_path / "exported", config, device=torch.device("cpu"), dtype=torch.float32)
     for name, weight in trainer.weights.items():
@@ -100,7 +98,7 @@ def test_the_state_of_another_architecture_is_refused(
 ) -> None:
     make_trainer(tmp_path, ALL).save()
     with pytest.raises(CheckpointError, match="does not fit the network"):
-        merge_run(tied_folder, tmp_path, AllParameters())
+        merge_run(tied_folder, tmp_path)
 
 
 def test_the_time_of_a_stretch_ends_a_run_that_can_be_resumed(tmp_path: Path, make_trainer: MakeTrainer) -> None:
