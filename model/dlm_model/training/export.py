@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlm_model.config import CONFIG_FILE, ModelConfig, read_config
+from dlm_model.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
+from dlm_model.config import ModelConfig
 from dlm_model.quantization import GROUP_SIZE, quantize
-from dlm_model.tokenizer import TOKENIZER_FILE
 from dlm_model.training.adapters import add_adapters, merge_adapters, trained_state
-from dlm_model.training.initialize import ADDED_TOKENS, TOKENIZER_CONFIG_FILE
+from dlm_model.training.initialize import ADDED_TOKENS
 from dlm_model.training.run_state import STATE_FILE, load_weights
 from dlm_model.training.train import TrainingOptions
 from dlm_model.transformer import Transformer
