@@ -76,7 +76,9 @@ RefreshInterval = Annotated[
     _decoder("--refresh-interval", "Steps between prompt recomputations; 1 is exact."),
 ]
 
-Model = Annotated[str | None, _model("--model", "A checkpoint folder.", "the packaged weights")]
+Model = Annotated[
+    str | None, _model("--model", "A checkpoint folder, or a name of `models list`.", "the packaged weights")
+]
 Device = Annotated[str | None, _model("--device", "cpu, cuda, cuda:1, …", "auto")]
 
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
