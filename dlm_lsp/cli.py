@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from dlm_lsp import __version__
+from dlm_lsp.cli_models import models_app
 from dlm_lsp.commands import flags
 from dlm_lsp.commands.sources import discard_stdout, writing_stdout
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
@@ -27,6 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(models_app, name="models")
 
 
 def run(arguments: Sequence[str]) -> int:

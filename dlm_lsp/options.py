@@ -65,7 +65,8 @@ class Settings:
         enabled: False answers every request with nothing and never loads the model.
         disabled_languages: Language ids that get no completions, such as `markdown`.
         exclude: Glob patterns of paths that are never read into a prompt, besides the built-in list of secrets.
-        model: A checkpoint folder; None takes the weights that come with the package.
+        model: A checkpoint folder, or a name of `dlm-lsp models list`; None takes the weights that come with the
+            package.
         device: `auto`, or a device as torch spells it.
         preload: Load the model as soon as the client is ready, not at the first request.
         drafts: Send `dlmLsp/draft` notifications while a draft sharpens.

@@ -19,7 +19,9 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_function
 from dlm_lsp.infilling import finish, infill
 from dlm_lsp.languages import LANGUAGES, language_for
+from dlm_lsp.models.store import resolve_model
 from dlm_lsp.options import Settings
+from dlm_model.config import ModelConfig
 from dlm_model.request import CancelToken, InfillEngine
 
 PACKAGES = ("torch", "safetensors", "tokenizers", "pygls", "lsprotocol", "tree-sitter", "typer", "rich")
@@ -104,8 +106,12 @@ def check_model_files(model: str | None) -> Iterator[Check]:
     """The checkpoint's folder, and size and SHA-256 of its weights; `check_dry_run` is what loads it."""
     from dlm_model.engine import DEFAULT_CHECKPOINT  # noqa: PLC0415
 
-    folder = DEFAULT_CHECKPOINT if model is None else Path(model).expanduser()
+    resolved = resolve_model(model)
+    folder = DEFAULT_CHECKPOINT if resolved is None else Path(resolved)
     yield Check("model", "ok" if folder.is_dir() else "failed", str(folder))
+    if folder.is_dir():
+        config = ModelConfig.from_checkpoint(folder)
+        yield Check("family", "ok", f"{config.family}, sees {config.context_length} tokens")
     for file in sorted(folder.glob("*.safetensors")):
         try:
             yield Check("weights", "ok", f"{file.name}, {file.stat().st_size:,} bytes, sha256 {_sha256(file)}")

@@ -81,7 +81,9 @@ CachePolicyFlag = Annotated[
     _decoder("--cache-policy", "What the steps in between recompute, of a model whose prompt sees the canvas."),
 ]
 
-Model = Annotated[str | None, _model("--model", "A checkpoint folder.", "the packaged weights")]
+Model = Annotated[
+    str | None, _model("--model", "A checkpoint folder, or a name of `models list`.", "the packaged weights")
+]
 Device = Annotated[str | None, _model("--device", "cpu, cuda, cuda:1, …", "auto")]
 
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]

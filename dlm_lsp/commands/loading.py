@@ -10,6 +10,7 @@ from types import FrameType
 from rich.console import Console
 
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
+from dlm_lsp.models.store import resolve_model
 from dlm_model.request import InfillEngine
 
 
@@ -17,7 +18,7 @@ def load_engine(model: str | None, device: str, console: Console) -> InfillEngin
     """Load weights onto a device; slow, because it imports torch. Ctrl-C ends the process meanwhile.
 
     Args:
-        model: A checkpoint folder; None for the packaged weights.
+        model: A checkpoint folder or the short name of one; None for the packaged weights.
         device: `auto`, or as torch spells it.
         console: Shows a spinner if it is a terminal.
 
@@ -27,7 +28,7 @@ def load_engine(model: str | None, device: str, console: Console) -> InfillEngin
     with console.status("loading the model"), _ended_by_ctrl_c(console):
         from dlm_model.engine import load_engine as load  # noqa: PLC0415
 
-        return load(model, device)
+        return load(resolve_model(model), device)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlm_lsp.errors import UsageError
+from dlm_lsp.models.store import resolve_model
 from dlm_lsp.options import ClientOptions, Settings
 from dlm_lsp.serving import serve_stdio, serve_tcp
 from dlm_model.request import InfillEngine
@@ -82,4 +83,4 @@ def _load_engine(settings: Settings) -> InfillEngine:
     # Imported late: the server answers `initialize` long before torch is there.
     from dlm_model.engine import load_engine  # noqa: PLC0415
 
-    return load_engine(settings.model, settings.device)
+    return load_engine(resolve_model(settings.model), settings.device)

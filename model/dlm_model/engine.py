@@ -75,7 +75,8 @@ class Engine:
     @property
     def context_length(self) -> int:
         """Tokens that prefix, middle and suffix may have together."""
-        return self._config.context_length - (self._config.bos_token_id is not None)
+        ends = (self._config.bos_token_id, self._config.eos_token_id)
+        return self._config.context_length - sum(token_id is not None for token_id in ends)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text on its own."""
@@ -122,8 +123,10 @@ class Engine:
     def _prepare(self, request: InfillRequest, options: DecodeOptions) -> "_Prepared":
         prefix_ids, head = split_prefix(self._tokenizer, request.prefix)
         suffix_ids, tail = split_suffix(self._tokenizer, request.suffix)
-        if self._config.bos_token_id is not None:
+        if self._config.bos_token_id is not None and (self._config.always_begins_with_bos or not prefix_ids):
             prefix_ids = [self._config.bos_token_id, *prefix_ids]
+        if self._config.eos_token_id is not None:
+            suffix_ids = [*suffix_ids, self._config.eos_token_id]
         rows = open_rows(request, options, can_resize=self._config.can_resize)
         num_fragment_tokens = head.num_tokens + tail.num_tokens
         lengths = [row.num_masks + num_fragment_tokens for row in rows]

@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from tokenizers import AddedToken
 from tokenizers import Tokenizer as HFTokenizer
 
+from dlm_model.checkpoint_files import TOKENIZER_FILE, CheckpointFiles
 from dlm_model.errors import CheckpointError
-
-TOKENIZER_FILE = "tokenizer.json"
+from dlm_model.vocabulary_files import VOCABULARY_FILE, from_vocabulary
 
 
 class Encoding(NamedTuple):
@@ -34,25 +35,27 @@ class Tokenizer:
     def __init__(self, inner: HFTokenizer, vocab_size: int) -> None:
         self._inner = inner
         self._vocab_size = vocab_size
-        # Source code may contain "<|endoftext|>" as plain text; it must never turn into the control token.
-        inner.encode_special_tokens = True
+        _seclude_control_tokens(inner)
         inner.no_truncation()
         inner.no_padding()
 
     @classmethod
     def from_checkpoint(cls, folder: Path, vocab_size: int) -> "Tokenizer":
-        """Read a checkpoint folder's tokenizer.json.
+        """Read a checkpoint folder's tokenizer.json, or where there is none its vocab.json and merges.txt.
 
         Raises:
             CheckpointError: missing, unreadable, not byte-level, or with more tokens than the network.
         """
         path = folder / TOKENIZER_FILE
-        if not path.is_file():
+        if path.is_file():
+            try:
+                inner = HFTokenizer.from_file(str(path))
+            except Exception as error:
+                raise CheckpointError(f"{path} is not a tokenizer: {error}") from error
+        elif (folder / VOCABULARY_FILE).is_file():
+            inner = from_vocabulary(CheckpointFiles.read(folder), folder)
+        else:
             raise CheckpointError(f"{folder} has no {TOKENIZER_FILE}.")
-        try:
-            inner = HFTokenizer.from_file(str(path))
-        except Exception as error:
-            raise CheckpointError(f"{path} is not a tokenizer: {error}") from error
         if "ByteLevel" not in repr(inner.decoder):
             raise CheckpointError(f"{path}: only byte-level tokenizers are supported.")
         if (num_tokens := 1 + max(inner.get_vocab().values())) > vocab_size:
@@ -83,6 +86,18 @@ class Tokenizer:
     def spell(self, token_ids: Sequence[int]) -> bytes:
         """The bytes a sequence of tokens stands for; may end inside a UTF-8 character."""
         return b"".join(self.token_bytes[token_id] for token_id in token_ids)
+
+
+def _seclude_control_tokens(inner: HFTokenizer) -> None:
+    """Keep text that spells a control token text: source code may well contain "<|endoftext|>" or "<|fim_prefix|>".
+
+    The library leaves alone only what is marked special, and Qwen marks neither its infilling nor its tool tokens.
+    Added tokens of white space alone are pieces of text like any other.
+    """
+    inner.encode_special_tokens = True
+    added = inner.get_added_tokens_decoder().values()
+    unmarked = [token for token in added if not token.special and token.content.strip()]
+    inner.add_special_tokens([AddedToken(token.content, special=True, normalized=False) for token in unmarked])
 
 
 def _byte_of_character() -> dict[str, int]:

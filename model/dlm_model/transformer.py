@@ -1,8 +1,8 @@
 """The network: one bidirectional transformer of the Llama/Qwen shape, whole in this file.
 
-RMSNorm, RoPE, grouped-query attention, SwiGLU; optional biases, optional q/k norm, tied or untied head. It knows token
-ids and positions, and nothing of canvases, schedules or tokenisers. Parameter names are those of the Hugging Face
-checkpoints without their leading `model.`.
+RMSNorm, RoPE, grouped-query attention, SwiGLU or a mixture of them; optional biases, optional q/k norm, tied or untied
+head. It knows token ids and positions, and nothing of canvases, schedules or tokenisers. Parameter names are those of
+the Hugging Face checkpoints without their leading `model.`.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dlm_kernels.attention import Rotation, attend, rotary_angles
 from dlm_model.config import ModelConfig
+from dlm_model.mixture import Mixture
 
 
 @dataclass(slots=True)
@@ -139,7 +140,10 @@ class Layer(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_attn = Attention(config)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.mlp = MLP(config)
+        self.mlp: nn.Module = MLP(config)
+        if config.num_experts:
+            experts = (MLP(config) for _ in range(config.num_experts))
+            self.mlp = Mixture(config.hidden_size, experts, config.num_active_experts)
 
     def forward(self, x: Tensor, layer: int, shared: _Pass) -> Tensor:
         """[B, T, C] → [B, T, C]."""

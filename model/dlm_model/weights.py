@@ -1,6 +1,6 @@
 """safetensors → `Transformer`. Files are memory-mapped; pickles are never read and no code of a checkpoint is run.
 
-Names are the Hugging Face ones; the only change is that the leading `model.` goes. Packed weights are unpacked here.
+Names become the network's own by the table of the checkpoint's family. Packed weights are unpacked here.
 """
 
 import json
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
+from dlm_model.families.registry import FAMILIES
 from dlm_model.quantization import dequantize_tensors
 from dlm_model.transformer import Transformer
 
@@ -26,7 +27,8 @@ def load_transformer(folder: Path, config: ModelConfig, *, device: torch.device,
         CheckpointError: a file is missing or truncated, or a tensor is missing, unexpected or of the wrong shape.
     """
     tensors = dequantize_tensors(read_tensors(folder), dtype=dtype)
-    tensors = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    parameter_name = FAMILIES[config.family].parameter_name
+    tensors = {parameter_name(name): tensor for name, tensor in tensors.items()}
     if config.ties_embeddings:
         tensors.pop("lm_head.weight", None)
     with torch.device("meta"):
@@ -54,7 +56,7 @@ def weight_files(folder: Path) -> list[Path]:
     for name in names:
         # A file name with a path in it could reach outside the checkpoint.
         if Path(name).name != name or not (folder / name).is_file():
-            raise CheckpointError(f"{folder} has no {name}; weights are read from safetensors files only.")
+            raise _missing(folder, name)
     return [folder / name for name in sorted(names)]
 
 
@@ -72,6 +74,12 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is truncated or not a safetensors file: {error}.") from error
     return tensors
+
+
+def _missing(folder: Path, name: str) -> CheckpointError:
+    pickles = sorted(path.name for path in folder.glob("*.bin"))
+    why = f", and {pickles[0]} is a pickle, which can run any code when it is read" if pickles else ""
+    return CheckpointError(f"{folder} has no {name}; weights are read from safetensors files only{why}.")
 
 
 def _check_tensors(network: Transformer, tensors: dict[str, Tensor], folder: Path) -> None:

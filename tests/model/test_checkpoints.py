@@ -57,7 +57,10 @@ def test_a_config_that_is_not_json(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "mamba"}, "model type 'mamba' is not supported (supported: llama, qwen2, qwen3)"),
+        (
+            {"model_type": "mamba"},
+            "model type 'mamba' is not supported (supported: LLaDA-MoE, LLaDA, DreamOn, Dream, open-dcoder, Tiny-A2D, ",
+        ),
         ({"hidden_act": "gelu"}, "activation 'gelu'"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rotary scaling 'yarn'"),
         ({"use_sliding_window": True}, "sliding-window"),
@@ -118,7 +121,7 @@ def test_truncated_weights(folder: Path) -> None:
 
 def test_a_pickle_is_not_looked_at(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    assert "safetensors files only" in refusal(folder)
+    assert "safetensors files only, and pytorch_model.bin is a pickle" in refusal(folder)
 
 
 def test_a_missing_tensor(folder: Path) -> None:

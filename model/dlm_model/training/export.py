@@ -14,12 +14,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlm_model.config import CONFIG_FILE, ModelConfig, read_config
+from dlm_model.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
+from dlm_model.config import ModelConfig
 from dlm_model.quantization import GROUP_SIZE, quantize
-from dlm_model.tokenizer import TOKENIZER_FILE
 from dlm_model.training.adapters import trained_state
 from dlm_model.training.atomic import creating_folder
-from dlm_model.training.initialize import TOKENIZER_CONFIG_FILE
 from dlm_model.training.parameters import parameters_named
 from dlm_model.training.run_state import STATE_FILE, load_weights, read_progress
 from dlm_model.transformer import Transformer

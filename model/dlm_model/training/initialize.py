@@ -12,12 +12,11 @@ from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer
 from torch import Tensor
 
-from dlm_model.config import CONFIG_FILE, DLM_SECTION, read_config
+from dlm_model.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
 from dlm_model.errors import CheckpointError
-from dlm_model.tokenizer import TOKENIZER_FILE
+from dlm_model.families.dlm import DLM_SECTION
 from dlm_model.weights import WEIGHTS_FILE, read_tensors
 
-TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 ADDED_TOKENS = ("<|mask|>", "<|expand|>", "<|delete|>")
 _EMBEDDINGS = ("model.embed_tokens.weight", "lm_head.weight")
 _NOISE = 0.02

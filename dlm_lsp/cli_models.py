@@ -1,0 +1,74 @@
+"""`dlm-lsp models …`: which arguments and flags each of its commands takes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlm_lsp.commands import flags
+
+models_app = typer.Typer(help="Models on disk.", no_args_is_help=True)
+
+_Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A short name.", show_default=False)]
+
+
+@models_app.command("list")
+def list_models(*, as_json: flags.AsJson = False) -> None:
+    """Name the models on disk, and those that can be pulled."""
+    from dlm_lsp.commands.models import run_list  # noqa: PLC0415
+
+    run_list(as_json=as_json)
+
+
+@models_app.command()
+def pull(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="A short name, or owner/name[@revision] on the hub.", show_default=False),
+    ],
+    *,
+    yes: _Yes = False,
+) -> None:
+    """Fetch a published model, after showing its licence and size."""
+    from dlm_lsp.commands.models import run_pull  # noqa: PLC0415
+
+    run_pull(name, is_agreed=yes)
+
+
+@models_app.command()
+def add(
+    path: Annotated[Path, typer.Argument(metavar="FOLDER", help="A checkpoint folder.", show_default=False)],
+    *,
+    name: Annotated[str | None, typer.Option("--name", help="Its short name. Default: the folder's.")] = None,
+) -> None:
+    """Give a checkpoint folder a short name; its files stay where they are."""
+    from dlm_lsp.commands.models import run_add  # noqa: PLC0415
+
+    run_add(path, name)
+
+
+@models_app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: all.", show_default=False)] = None,
+) -> int:
+    """Compare every file on disk with its recorded SHA-256."""
+    from dlm_lsp.commands.models import run_verify  # noqa: PLC0415
+
+    return run_verify(name)
+
+
+@models_app.command()
+def remove(name: _Name, *, yes: _Yes = False) -> None:
+    """Forget a model, and delete its files if they were pulled."""
+    from dlm_lsp.commands.models import run_remove  # noqa: PLC0415
+
+    run_remove(name, is_agreed=yes)
+
+
+@models_app.command()
+def recommend(*, device: flags.Device = None, as_json: flags.AsJson = False) -> None:
+    """Compare the memory that each published model needs with what the device has."""
+    from dlm_lsp.commands.models import run_recommend  # noqa: PLC0415
+
+    run_recommend(device or "auto", as_json=as_json)

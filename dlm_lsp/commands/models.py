@@ -1,0 +1,245 @@
+"""`dlm-lsp models`: what each of its commands does."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dlm_lsp.commands.sources import writing_stdout
+from dlm_lsp.errors import ModelUnavailableError, UsageError
+from dlm_lsp.models.catalogue import CATALOGUE, LATEST, CatalogueEntry
+from dlm_lsp.models.footprint import Load, Shape, footprint, num_parameters
+from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
+from dlm_lsp.models.store import ModelStore, Record, describe, differences
+from dlm_lsp.options import Settings
+from dlm_model.config import ModelConfig
+
+BYTES_PER_STORED_NUMBER = 2
+"""Published weights are bf16."""
+
+MAX_CPU_PARAMETERS = 1_000_000_000
+"""A CPU multiplies too slowly for more than that, whatever memory it has."""
+
+
+Verdict = Literal["fits", "too large", "too slow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One published model against one device.
+
+    Attributes:
+        name: Its short name.
+        needed: Bytes while filling.
+        verdict: Whether the device has as much, and could use it.
+        is_on_disk: Whether it has been pulled.
+    """
+
+    name: str
+    needed: int
+    verdict: Verdict
+    is_on_disk: bool
+
+
+def run_list(*, as_json: bool) -> None:
+    """Print the models on disk, and those that can be pulled."""
+    records = {record.name: record for record in ModelStore().records()}
+    others = [entry for entry in CATALOGUE.values() if entry.name not in records]
+    if as_json:
+        _print_json(
+            {
+                "on_disk": [asdict(record) for record in records.values()],
+                "to_pull": [asdict(entry) for entry in others],
+            }
+        )
+        return
+    table = _table("name", "on disk", "licence", "from")
+    for record in records.values():
+        table.add_row(record.name, gib(record.size), record.licence or "", record.repository or record.folder)
+    for entry in others:
+        table.add_row(entry.name, f"– ({_weights_size(entry)})", entry.licence, entry.repository)
+    _print_table(table)
+
+
+def run_pull(name: str, *, is_agreed: bool) -> None:
+    """Fetch a model, after showing its licence and size.
+
+    Args:
+        name: A short name, or owner/name[@revision] on the hub.
+        is_agreed: Do not ask.
+    """
+    store = ModelStore()
+    short_name, repository, revision = _wanted(name)
+    if store.find(short_name):
+        raise UsageError(f"{short_name} is on disk already; `dlm-lsp models verify {short_name}` checks it.")
+    folder = store.folder_for(short_name)
+    model = look_up(repository, revision)
+    check_space(model, folder)
+    _ask_to_pull(model, folder, is_agreed=is_agreed)
+    files = download(model, folder)
+    store.save(Record(short_name, str(folder), repository, model.revision, model.licence, files))
+    _say(f"{short_name} is on disk: {folder}")
+
+
+def run_add(path: Path, name: str | None) -> None:
+    """Give a folder on this machine a short name; its files stay where they are."""
+    from dlm_model.weights import weight_files  # noqa: PLC0415 - imports torch
+
+    folder = path.expanduser().resolve()
+    if not folder.is_dir():
+        raise UsageError(f"There is no model folder {folder}.")
+    store, short_name = ModelStore(), name or folder.name.lower()
+    if short_name in CATALOGUE or store.find(short_name):
+        raise UsageError(f"The name {short_name} is taken; --name gives the folder another.")
+    ModelConfig.from_checkpoint(folder)
+    beside = (file for file in folder.iterdir() if file.suffix in (".json", ".txt"))
+    files = tuple(describe(file) for file in sorted([*weight_files(folder), *beside]))
+    store.save(Record(short_name, str(folder), None, None, None, files))
+    _say(f"{short_name} is {folder}, {gib(sum(file.size for file in files))}.")
+
+
+def run_verify(name: str | None) -> int:
+    """Compare every file with its record.
+
+    Returns:
+        0 when all are what they were, 3 otherwise.
+    """
+    store = ModelStore()
+    broken = False
+    with writing_stdout() as stdout:
+        for record in [store.get(name)] if name else store.records():
+            for file, problem in differences(record):
+                broken |= problem is not None
+                stdout.write(f"{record.name}/{file.name}: {problem or 'ok'}\n")
+    return ModelUnavailableError.exit_code if broken else 0
+
+
+def run_remove(name: str, *, is_agreed: bool) -> None:
+    """Forget a model, and delete its files if they were pulled."""
+    store = ModelStore()
+    record = store.get(name)
+    if record.is_pulled:
+        _ask(f"Delete {record.folder} ({gib(record.size)})?", is_agreed=is_agreed)
+    store.remove(record)
+    _say(f"{name} is gone." if record.is_pulled else f"{name} is forgotten; {record.folder} stays.")
+
+
+def run_recommend(device: str, *, as_json: bool) -> None:
+    """Compare what each model needs with what a device has, and name the best that fits."""
+    from dlm_model.device import default_dtype, resolve_device  # noqa: PLC0415 - imports torch
+
+    target = resolve_device(device)
+    available = _available_memory(target.index if target.type == "cuda" else None)
+    suggestions = suggest(available, bytes_per_number=default_dtype(target).itemsize, is_cpu=target.type == "cpu")
+    best = next((each for each in suggestions if each.verdict == "fits"), None)
+    if as_json:
+        found = {"device": str(target), "available": available, "best": best.name if best else None}
+        _print_json(found | {"models": [asdict(each) for each in suggestions]})
+        return
+    table = _table("name", "needs", "", "")
+    for each in suggestions:
+        note = CATALOGUE[each.name].note if each.name in CATALOGUE else ""
+        table.add_row(each.name, gib(each.needed), each.verdict, note)
+    _print_table(table)
+    _say(f"{target} has {gib(available)} free: {_advice(best)}.")
+
+
+def suggest(available: int, *, bytes_per_number: int, is_cpu: bool) -> Sequence[Suggestion]:
+    """Every published model in the order of preference, then those that were added.
+
+    Args:
+        available: Bytes that the device has for a model.
+        bytes_per_number: Of the format that the device computes in.
+        is_cpu: Large models are too slow for it, whatever memory it has.
+    """
+    records = {record.name: record for record in ModelStore().records()}
+    shapes = {entry.name: entry.shape for entry in CATALOGUE.values()}
+    for record in records.values():
+        shapes[record.name] = Shape.of(ModelConfig.from_checkpoint(Path(record.folder)))
+    settings = Settings()
+    load = Load(settings.candidates + 1, settings.max_prompt_tokens, settings.decode.max_middle_tokens)
+    suggestions = []
+    for name, shape in shapes.items():
+        needed = footprint(shape, load, bytes_per_number=bytes_per_number).total
+        verdict: Verdict = "fits" if needed <= available else "too large"
+        if is_cpu and num_parameters(shape) > MAX_CPU_PARAMETERS:
+            verdict = "too slow"
+        suggestions.append(Suggestion(name, needed, verdict, name in records))
+    return suggestions
+
+
+def _advice(best: Suggestion | None) -> str:
+    if best is None:
+        return "the packaged weights, which run anywhere"
+    return f"`--model {best.name}`" if best.is_on_disk else f"`dlm-lsp models pull {best.name}`"
+
+
+def _weights_size(entry: CatalogueEntry) -> str:
+    return f"about {gib(num_parameters(entry.shape) * BYTES_PER_STORED_NUMBER)}"
+
+
+def _available_memory(cuda_index: int | None) -> int:
+    """Bytes free on a GPU, or available to a process on this machine."""
+    if cuda_index is not None:
+        import torch  # noqa: PLC0415
+
+        return int(torch.cuda.mem_get_info(cuda_index)[0])
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _wanted(name: str) -> tuple[str, str, str]:
+    """Short name, repository and revision."""
+    if name in CATALOGUE:
+        return name, CATALOGUE[name].repository, CATALOGUE[name].revision
+    repository, _, revision = name.partition("@")
+    if repository.count("/") != 1:
+        raise UsageError(f"There is no published model {name!r} here (there are: {', '.join(CATALOGUE)}).")
+    return repository.split("/")[1].lower(), repository, revision or LATEST
+
+
+def _ask_to_pull(model: RemoteModel, folder: Path, *, is_agreed: bool) -> None:
+    _say(f"{model.repository} at {model.revision}")
+    _say(f"licence  {model.licence or 'its card names none'}")
+    _say(f"size     {gib(model.size)} in {len(model.files)} files, to {folder}")
+    _ask("Pull it under this licence?", is_agreed=is_agreed)
+
+
+def _ask(question: str, *, is_agreed: bool) -> None:
+    if is_agreed:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Nobody is there to ask; --yes agrees.")
+    if not typer.confirm(question, err=True):
+        raise UsageError("Nothing was done.")
+
+
+def _say(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(sentence, markup=False, highlight=False)
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
+def _print_table(table: Table) -> None:
+    with writing_stdout():
+        Console(soft_wrap=True).print(table)
+
+
+def _print_json(content: object) -> None:
+    with writing_stdout() as stdout:
+        stdout.write(json.dumps(content) + "\n")

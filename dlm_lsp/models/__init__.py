@@ -1,0 +1,1 @@
+"""Models on disk: which there are to have, where they lie, how they come, and what memory they take."""

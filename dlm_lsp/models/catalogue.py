@@ -1,0 +1,161 @@
+"""The published models that have a short name here.
+
+A revision is the commit that public reproductions of the model name; where none was found it is `main`, and what was
+pulled is recorded beside the files. Shapes are those of the published configs; weights are counted from them.
+"""
+
+from dataclasses import dataclass
+
+from dlm_lsp.models.footprint import Shape
+
+LATEST = "main"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueEntry:
+    """A published model.
+
+    Attributes:
+        name: What `--model` and `models pull` call it.
+        repository: owner/name on the hub.
+        revision: Commit, branch or tag.
+        licence: What its publisher says; asked again at the hub before anything is pulled.
+        note: What it is, in a few words.
+    """
+
+    name: str
+    repository: str
+    licence: str
+    note: str
+    shape: Shape
+    revision: str = LATEST
+
+
+_LLADA = Shape(
+    vocab_size=126464,
+    hidden_size=4096,
+    intermediate_size=12288,
+    num_layers=32,
+    num_heads=32,
+    num_kv_heads=32,
+    head_dim=128,
+)
+_LLADA_MOE = Shape(
+    vocab_size=157184,
+    hidden_size=2048,
+    intermediate_size=1024,
+    num_layers=16,
+    num_heads=16,
+    num_kv_heads=16,
+    head_dim=128,
+    num_experts=64,
+)
+_DREAM = Shape(
+    vocab_size=152064,
+    hidden_size=3584,
+    intermediate_size=18944,
+    num_layers=28,
+    num_heads=28,
+    num_kv_heads=4,
+    head_dim=128,
+)
+_QWEN2_HALF = Shape(
+    vocab_size=151936,
+    hidden_size=896,
+    intermediate_size=4864,
+    num_layers=24,
+    num_heads=14,
+    num_kv_heads=2,
+    head_dim=64,
+    ties_embeddings=True,
+)
+_QWEN3_SMALL = Shape(
+    vocab_size=151936,
+    hidden_size=1024,
+    intermediate_size=3072,
+    num_layers=28,
+    num_heads=16,
+    num_kv_heads=8,
+    head_dim=128,
+    ties_embeddings=True,
+)
+
+_ENTRIES = (
+    CatalogueEntry(
+        name="dreamon-7b",
+        repository="Dream-org/DreamOn-v0-7B",
+        revision="8ccc74750e43177327f29dab9e91882ba759e194",
+        licence="Apache-2.0",
+        note="infills code and finds the length itself; 2048 tokens",
+        shape=_DREAM,
+    ),
+    CatalogueEntry(
+        name="dream-coder-7b",
+        repository="Dream-org/Dream-Coder-v0-Instruct-7B",
+        revision="5d9e88c723af9045f362748b5284bdf43d9c501e",
+        licence="Apache-2.0",
+        note="code, any order of filling",
+        shape=_DREAM,
+    ),
+    CatalogueEntry(
+        name="diffucoder-7b",
+        repository="apple/DiffuCoder-7B-cpGRPO",
+        licence="Apple research licence",
+        note="code, trained with reinforcement",
+        shape=_DREAM,
+    ),
+    CatalogueEntry(
+        name="open-dcoder-0.5b",
+        repository="fredzzp/open-dcoder-0.5B",
+        licence="Apache-2.0",
+        note="code, small enough for a CPU",
+        shape=_QWEN2_HALF,
+    ),
+    CatalogueEntry(
+        name="tiny-a2d-coder-0.5b",
+        repository="dllm-hub/Qwen2.5-Coder-0.5B-Instruct-diffusion-mdlm-v0.1",
+        licence="Apache-2.0",
+        note="code, small enough for a CPU",
+        shape=_QWEN2_HALF,
+    ),
+    CatalogueEntry(
+        name="tiny-a2d-0.6b",
+        repository="dllm-hub/Qwen3-0.6B-diffusion-mdlm-v0.1",
+        licence="Apache-2.0",
+        note="general, small enough for a CPU",
+        shape=_QWEN3_SMALL,
+    ),
+    CatalogueEntry(
+        name="llada-8b",
+        repository="GSAI-ML/LLaDA-8B-Instruct",
+        revision="08b83a6feb34df1a6011b80c3c00c7563e963b07",
+        licence="MIT",
+        note="general, 4096 tokens",
+        shape=_LLADA,
+    ),
+    CatalogueEntry(
+        name="llada-1.5-8b",
+        repository="GSAI-ML/LLaDA-1.5",
+        licence="MIT",
+        note="general, tuned by preferences",
+        shape=_LLADA,
+    ),
+    CatalogueEntry(
+        name="dream-7b",
+        repository="Dream-org/Dream-v0-Instruct-7B",
+        revision="05334cb9faaf763692dcf9d8737c642be2b2a6ae",
+        licence="Apache-2.0",
+        note="general",
+        shape=_DREAM,
+    ),
+    CatalogueEntry(
+        name="llada-moe-7b",
+        repository="inclusionAI/LLaDA-MoE-7B-A1B-Instruct",
+        licence="Apache-2.0",
+        note="general, 1B of 7B active",
+        shape=_LLADA_MOE,
+    ),
+)
+
+CATALOGUE = {entry.name: entry for entry in _ENTRIES}
+"""By short name; code models that infill best first, the order in which `models recommend` prefers them."""

@@ -1,0 +1,80 @@
+"""How much memory a model takes while it fills a hole, computed from its shape.
+
+    weights     parameters × bytes of a number
+    cache       keys and values of prompt and canvas in every layer, for every candidate
+    workspace   logits of the canvas in fp32 with what is derived from them, and one layer's activations
+
+An estimate: allocators round up and CUDA itself wants some hundred MiB, for which `HEADROOM` stands.
+"""
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from dlm_model.config import ModelConfig
+
+HEADROOM = 1.1
+_LOGIT_COPIES = 3  # logits, probabilities, and one to sort or sample from
+_LOGIT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The sizes that memory follows from; the words are those of `ModelConfig`."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    ties_embeddings: bool = False
+    num_experts: int = 0
+
+    @classmethod
+    def of(cls, config: ModelConfig) -> "Shape":
+        """The shape of a checkpoint."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
+
+
+class Load(NamedTuple):
+    """What is filled at once: candidates side by side, and tokens of prompt and canvas in each."""
+
+    num_candidates: int
+    num_prompt_tokens: int
+    num_middle_tokens: int
+
+
+class Footprint(NamedTuple):
+    """Bytes."""
+
+    weights: int
+    cache: int
+    workspace: int
+
+    @property
+    def total(self) -> int:
+        """All three, and the headroom."""
+        return round((self.weights + self.cache + self.workspace) * HEADROOM)
+
+
+def num_parameters(shape: Shape) -> int:
+    """Weights in matrices; the vectors (norms, biases) are below a thousandth of them."""
+    attention = shape.hidden_size * shape.head_dim * 2 * (shape.num_heads + shape.num_kv_heads)
+    mlp = 3 * shape.hidden_size * shape.intermediate_size * max(1, shape.num_experts)
+    router = shape.hidden_size * shape.num_experts
+    embeddings = shape.vocab_size * shape.hidden_size * (1 if shape.ties_embeddings else 2)
+    return embeddings + shape.num_layers * (attention + mlp + router)
+
+
+def footprint(shape: Shape, load: Load, *, bytes_per_number: int) -> Footprint:
+    """Memory for weights held in numbers of that many bytes, under that load."""
+    num_tokens = load.num_candidates * (load.num_prompt_tokens + load.num_middle_tokens)
+    kv_size = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim
+    logits = load.num_candidates * load.num_middle_tokens * shape.vocab_size * _LOGIT_BYTES * _LOGIT_COPIES
+    activations = num_tokens * (2 * shape.intermediate_size + 4 * shape.hidden_size) * bytes_per_number
+    return Footprint(
+        weights=num_parameters(shape) * bytes_per_number,
+        cache=num_tokens * kv_size * bytes_per_number,
+        workspace=logits + activations,
+    )

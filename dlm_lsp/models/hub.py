@@ -1,0 +1,201 @@
+"""Models from the Hugging Face hub, or from whatever `HF_ENDPOINT` names: what a repository has, and its files.
+
+`huggingface_hub` does the talking: it knows redirects, tokens, proxies and retries. What of a file has arrived lies
+beside it as `NAME.part`, since that library goes on with half a file within one call only. Weights in safetensors and
+the JSON and text files beside them are taken, never code and never pickles.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from dlm_lsp.errors import ModelUnavailableError
+from dlm_lsp.models.store import StoredFile, describe
+from dlm_model.config import ModelConfig
+
+DEFAULT_ENDPOINT = "https://huggingface.co"
+WANTED = ("*.safetensors", "*.json", "merges.txt", "LICENSE*", "README.md")
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_PART = ".part"
+
+
+class RemoteFile(NamedTuple):
+    """A file on the hub; `sha256` is None for small ones, which the hub keeps in git."""
+
+    name: str
+    size: int
+    sha256: str | None
+
+
+class RemoteModel(NamedTuple):
+    """A repository at one commit.
+
+    Attributes:
+        repository: owner/name.
+        revision: The commit that the wanted revision stands for today.
+        licence: As its card says; None if it does not.
+        files: Those that will be taken.
+    """
+
+    repository: str
+    revision: str
+    licence: str | None
+    files: tuple[RemoteFile, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+def endpoint() -> str:
+    """Whom to ask."""
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or DEFAULT_ENDPOINT
+
+
+def look_up(repository: str, revision: str) -> RemoteModel:
+    """Ask the hub what a repository has.
+
+    Raises:
+        ModelUnavailableError: it is not there, not reachable, or has its weights in pickles alone.
+    """
+    with _one_sentence(repository):
+        from huggingface_hub import HfApi  # noqa: PLC0415 - only these commands need it
+
+        info = HfApi(endpoint=endpoint()).model_info(repository, revision=revision, files_metadata=True)
+    siblings = info.siblings or []
+    files = tuple(
+        RemoteFile(each.rfilename, each.size or 0, each.lfs.sha256 if each.lfs else None)
+        for each in siblings
+        if "/" not in each.rfilename and any(fnmatch(each.rfilename, pattern) for pattern in WANTED)
+    )
+    if not any(file.name.endswith(".safetensors") for file in files):
+        raise ModelUnavailableError(_no_weights(repository, [each.rfilename for each in siblings]))
+    licence = info.card_data.get("license") if info.card_data else None
+    return RemoteModel(repository, info.sha or revision, None if licence is None else str(licence), files)
+
+
+def check_space(model: RemoteModel, folder: Path) -> None:
+    """Whether the disk takes what has not arrived yet.
+
+    Raises:
+        ModelUnavailableError: it does not.
+    """
+    existing = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+    arrived = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    missing, free = model.size - arrived, shutil.disk_usage(existing).free
+    if missing > free:
+        raise ModelUnavailableError(
+            f"{model.repository} needs {gib(missing)} more on the disk of {existing}, which has {gib(free)} free."
+        )
+
+
+def download(model: RemoteModel, folder: Path) -> tuple[StoredFile, ...]:
+    """Fetch a model's files, small ones first, each with a progress bar; what arrived before is not fetched again.
+
+    Returns:
+        The files as they lie on disk.
+
+    Raises:
+        ModelUnavailableError: the connection broke, the disk is full, a file arrived corrupt, or the model is of a
+            family that this engine does not load (which is known before any weights are fetched).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    in_order = sorted(model.files, key=lambda file: (file.name.endswith(".safetensors"), file.name))
+    stored = []
+    for file in in_order:
+        if file.name.endswith(".safetensors"):
+            ModelConfig.from_checkpoint(folder)
+        stored.append(_complete(model, file, folder / file.name))
+    return tuple(stored)
+
+
+def gib(num_bytes: int) -> str:
+    """A number of bytes for people."""
+    return f"{num_bytes / (1 << 30):.1f} GiB" if num_bytes >= 1 << 28 else f"{num_bytes / (1 << 20):.1f} MiB"
+
+
+def _complete(model: RemoteModel, file: RemoteFile, target: Path) -> StoredFile:
+    """A file that is whole, fetched unless it is here already."""
+    if not target.is_file() or file.sha256 is None or describe(target).sha256 != file.sha256:
+        with _one_sentence(model.repository):
+            _fetch(model, file, target)
+    stored = describe(target)
+    if file.sha256 not in (None, stored.sha256) or stored.size != file.size:
+        target.unlink()
+        raise ModelUnavailableError(
+            f"{file.name} of {model.repository} arrived corrupt ({stored.size} bytes, sha256 {stored.sha256}); "
+            "it was deleted, and the same command fetches it anew."
+        )
+    return stored
+
+
+def _fetch(model: RemoteModel, file: RemoteFile, target: Path) -> None:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url  # noqa: PLC0415 - only these commands need it
+    from huggingface_hub.file_download import http_get  # noqa: PLC0415
+    from huggingface_hub.utils import build_hf_headers  # noqa: PLC0415
+
+    url = hf_hub_url(model.repository, file.name, revision=model.revision, endpoint=endpoint())
+    location = get_hf_file_metadata(url, endpoint=endpoint()).location
+    # A token is for the hub and not for the store that it sends us to.
+    headers = build_hf_headers() if urlsplit(location).netloc == urlsplit(url).netloc else {}
+    part = target.with_name(target.name + _PART)
+    # Without a hash nobody could tell whether the other half belongs to the same file.
+    with part.open("ab" if file.sha256 else "wb") as stream:
+        http_get(
+            location,
+            stream,
+            resume_size=stream.tell(),
+            headers=headers,
+            expected_size=file.size,
+            displayed_filename=file.name,
+        )
+    part.replace(target)
+
+
+@contextmanager
+def _one_sentence(repository: str) -> Iterator[None]:
+    from huggingface_hub import errors  # noqa: PLC0415 - only these commands need it
+
+    try:
+        yield
+    except errors.OfflineModeIsEnabled as error:
+        raise ModelUnavailableError("HF_HUB_OFFLINE forbids asking the hub; unset it to pull models.") from error
+    except errors.RepositoryNotFoundError as error:
+        raise ModelUnavailableError(f"{endpoint()} has no model {repository}, or wants a login for it.") from error
+    except errors.HfHubHTTPError as error:
+        raise ModelUnavailableError(f"{endpoint()} refused {repository}: {error.response.status_code}.") from error
+    except OSError as error:
+        raise ModelUnavailableError(_io_sentence(repository, error)) from error
+    except Exception as error:
+        raise ModelUnavailableError(_unreachable(error)) from error
+
+
+def _io_sentence(repository: str, error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"The disk is full; what has arrived of {repository} is kept, and the same command goes on from there."
+    return _unreachable(error)
+
+
+def _unreachable(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    reason = lines[0].rstrip(".") if lines else type(error).__name__
+    return (
+        f"{endpoint()} cannot be reached ({reason}); what has arrived is kept, and without a network "
+        "`dlm-lsp models add` takes a folder."
+    )
+
+
+def _no_weights(repository: str, names: list[str]) -> str:
+    pickles = sorted(name for name in names if any(fnmatch(name, pattern) for pattern in PICKLES))
+    if pickles:
+        return (
+            f"{repository} has its weights as pickles alone ({pickles[0]}), which can run any code when they are read."
+        )
+    return f"{repository} has no safetensors file in its top folder, so no weights that could be loaded."

@@ -1,0 +1,182 @@
+"""The models that this user has on disk, each under a short name.
+
+DATA/models/NAME.json    one record: where the files are, where they came from, their sizes and SHA-256
+DATA/models/NAME/        the files, if they were pulled; an added folder stays where it is
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import platformdirs
+
+from dlm_lsp.errors import UsageError
+from dlm_lsp.models.catalogue import CATALOGUE
+from dlm_model.errors import CheckpointError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file as it was when it came.
+
+    Attributes:
+        name: Without folder.
+        size: In bytes.
+        sha256: In hexadecimal.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One model on disk.
+
+    Attributes:
+        name: Its short name.
+        folder: Where its files are.
+        repository: Where it was pulled from; None for a folder that was added.
+        revision: The commit that was pulled.
+        licence: As the hub named it.
+        files: What was there when it was pulled or added.
+    """
+
+    name: str
+    folder: str
+    repository: str | None
+    revision: str | None
+    licence: str | None
+    files: tuple[StoredFile, ...]
+
+    @property
+    def is_pulled(self) -> bool:
+        """Whether the files are ours to delete."""
+        return self.repository is not None
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+class ModelStore:
+    """Reads and writes the records.
+
+    Args:
+        root: Where they are; the platform's data folder if None.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root or platformdirs.user_data_path("dlm-lsp", appauthor=False) / "models"
+
+    def folder_for(self, name: str) -> Path:
+        """Where a model of that name is pulled to.
+
+        Raises:
+            UsageError: it is no name.
+        """
+        return self._root / _checked(name)
+
+    def records(self) -> Iterator[Record]:
+        """All models, in the order of their names.
+
+        Raises:
+            CheckpointError: a record is broken.
+        """
+        yield from (_read(path) for path in sorted(self._root.glob("*.json")))
+
+    def find(self, name: str) -> Record | None:
+        """The model of that name, if there is one.
+
+        Raises:
+            CheckpointError: its record is broken.
+        """
+        path = self._root / f"{name}.json"
+        return _read(path) if _NAME.fullmatch(name) and path.is_file() else None
+
+    def get(self, name: str) -> Record:
+        """The model of that name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        record = self.find(name)
+        if record is None:
+            raise UsageError(f"There is no model {name!r} on disk; `dlm-lsp models list` names those that are.")
+        return record
+
+    def save(self, record: Record) -> None:
+        """Write a record, atomically.
+
+        Raises:
+            UsageError: its name is none.
+        """
+        path = self._root / f"{_checked(record.name)}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+    def remove(self, record: Record) -> None:
+        """Forget a model, and delete its files if they were pulled."""
+        if record.is_pulled:
+            shutil.rmtree(self.folder_for(record.name), ignore_errors=True)
+        (self._root / f"{record.name}.json").unlink(missing_ok=True)
+
+
+def resolve_model(model: str | None) -> str | None:
+    """The folder behind what `--model` or the option says: a short name, or a folder already.
+
+    Raises:
+        CheckpointError: the name of a published model that is not on disk.
+    """
+    if model is None:
+        return None
+    folder = Path(model).expanduser()
+    if folder.is_dir() or len(folder.parts) > 1:
+        return str(folder)
+    record = ModelStore().find(model)
+    if record is not None:
+        return record.folder
+    if model in CATALOGUE:
+        raise CheckpointError(f"{model} is not on disk; `dlm-lsp models pull {model}` fetches it.")
+    return model
+
+
+def describe(file: Path) -> StoredFile:
+    """Size and SHA-256 of a file as it is now."""
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return StoredFile(file.name, file.stat().st_size, digest)
+
+
+def differences(record: Record) -> Iterator[tuple[StoredFile, str | None]]:
+    """Every recorded file, and what is wrong with it now; None for nothing."""
+    for file in record.files:
+        path = Path(record.folder) / file.name
+        try:
+            yield file, None if describe(path) == file else "is not what it was"
+        except OSError as error:
+            yield file, f"cannot be read: {error.strerror}"
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"A model's name is made of a-z, 0-9, dot, dash and underscore, not {name!r}.")
+    return name
+
+
+def _read(path: Path) -> Record:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return Record(**{**raw, "files": tuple(StoredFile(**file) for file in raw["files"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"The record {path} cannot be read: {error}.") from error

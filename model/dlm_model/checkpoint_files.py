@@ -1,0 +1,146 @@
+"""The JSON files of a checkpoint folder, as published: config, generation config, and what its tokenizer names.
+
+Reads and finds; what the values mean is each family's business.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dlm_model.errors import CheckpointError
+
+CONFIG_FILE = "config.json"
+GENERATION_CONFIG_FILE = "generation_config.json"
+TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+ADDED_TOKENS_FILE = "added_tokens.json"
+SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+
+
+@dataclass(frozen=True)
+class CheckpointFiles:
+    """What a checkpoint says about itself.
+
+    Attributes:
+        source: The checkpoint's name for people, which begins every complaint.
+        config: config.json.
+        folder: Where the other files are; None has none.
+    """
+
+    source: str
+    config: Mapping[str, Any]
+    folder: Path | None = field(default=None)
+
+    @classmethod
+    def read(cls, folder: Path) -> "CheckpointFiles":
+        """Read a checkpoint folder.
+
+        Raises:
+            CheckpointError: config.json is missing, unreadable or no JSON object.
+        """
+        return cls(folder.name, read_config(folder), folder)
+
+    @cached_property
+    def generation_config(self) -> Mapping[str, Any]:
+        """generation_config.json; empty if there is none."""
+        return self._optional(GENERATION_CONFIG_FILE)
+
+    @cached_property
+    def added_tokens(self) -> dict[str, int]:
+        """Ids of the tokens that were added to the tokenizer's vocabulary, by what they are called.
+
+        Raises:
+            CheckpointError: a file that lists them is not of the usual form.
+        """
+        try:
+            listed = self._optional(TOKENIZER_CONFIG_FILE).get("added_tokens_decoder", {})
+            from_config = {str(entry["content"]): int(token_id) for token_id, entry in listed.items()}
+            from_tokenizer = {
+                str(entry["content"]): int(entry["id"])
+                for entry in self._optional(TOKENIZER_FILE).get("added_tokens", ())
+            }
+            from_list = {str(token): int(token_id) for token, token_id in self._optional(ADDED_TOKENS_FILE).items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.source}: the tokenizer's added tokens cannot be read: {error}.") from None
+        return from_list | from_config | from_tokenizer
+
+    def special_token(self, role: str) -> str | None:
+        """The token that the tokenizer's files give a role, such as `mask_token`; None where no file does."""
+        for name in (TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE):
+            token = self._optional(name).get(role)
+            content = token.get("content") if isinstance(token, Mapping) else token
+            if content is not None:
+                return str(content)
+        return None
+
+    def token_id(self, role: str) -> int | None:
+        """The id of a role, such as `mask`: from config, generation config or tokenizer, in that order.
+
+        Raises:
+            TypeError: it is there and not a whole number.
+        """
+        key = f"{role}_token_id"
+        for stored in (self.config, self.generation_config):
+            if stored.get(key) is not None:
+                return whole_number(key, stored[key])
+        token = self.special_token(f"{role}_token")
+        return None if token is None else self.added_tokens.get(token)
+
+    def _optional(self, name: str) -> Mapping[str, Any]:
+        if self.folder is None or not (self.folder / name).is_file():
+            return {}
+        return read_json(self.folder / name)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Parse config.json of a checkpoint folder.
+
+    Raises:
+        CheckpointError: missing, unreadable, or not a JSON object.
+    """
+    return read_json(folder / CONFIG_FILE)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Parse a file that holds one JSON object.
+
+    Raises:
+        CheckpointError: missing, unreadable, or not a JSON object.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(raw, dict):
+        raise CheckpointError(f"{path} is not a JSON object.")
+    return raw
+
+
+def whole_number(name: str, value: object) -> int:
+    """The value, if it is a whole number.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    # A list is how some generation configs name several ends of text; none of ours does.
+    if type(value) is not int:
+        raise TypeError(f"{name} is {value!r}")
+    return value
+
+
+def count(raw: Mapping[str, Any], key: str) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        KeyError: it is missing.
+        ValueError: it is something else.
+    """
+    value = raw[key]
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{key} is {value!r}")
+    return value

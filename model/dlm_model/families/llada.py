@@ -1,0 +1,93 @@
+"""LLaDA-8B, LLaDA-1.5 and iLLaDA (arXiv 2502.09992): OLMo's config keys and tensor names around a Llama.
+
+The mixture-of-experts LLaDA says `llada` too and is told apart by its architecture: `llada_moe`.
+"""
+
+import re
+from typing import Any
+
+from dlm_model.checkpoint_files import CheckpointFiles, count
+from dlm_model.families.family import Family, model_type, refuse_unless, required_token_id
+from dlm_model.families.hugging_face import rope_theta
+
+# All of them variants of OLMo that no published LLaDA uses.
+_ONLY = {
+    "block_type": "llama",
+    "layer_norm_type": "rms",
+    "activation_type": "silu",
+    "rope": True,
+    "alibi": False,
+    "attention_layer_norm": False,
+    "input_emb_norm": False,
+    "scale_logits": False,
+    "include_bias": False,
+    "block_group_size": 1,
+}
+
+_WHOLE = {
+    "model.transformer.wte.weight": "embed_tokens.weight",
+    "model.transformer.ln_f.weight": "norm.weight",
+    # The last part is also what every block calls its down projection.
+    "model.transformer.ff_out.weight": "lm_head.weight",
+}
+_IN_BLOCK = {
+    "attn_norm": "input_layernorm",
+    "q_proj": "self_attn.q_proj",
+    "k_proj": "self_attn.k_proj",
+    "v_proj": "self_attn.v_proj",
+    "attn_out": "self_attn.o_proj",
+    "ff_norm": "post_attention_layernorm",
+    "ff_proj": "mlp.gate_proj",
+    "up_proj": "mlp.up_proj",
+    "ff_out": "mlp.down_proj",
+}
+_BLOCK = re.compile(r"model\.transformer\.blocks\.(\d+)\.(\w+)\.(weight|bias)")
+
+
+def _read(files: CheckpointFiles) -> dict[str, Any]:
+    refuse_unless(files, _ONLY)
+    raw = files.config
+    hidden_size, num_heads = count(raw, "d_model"), count(raw, "n_heads")
+    return {
+        "vocab_size": count(raw, "embedding_size") if raw.get("embedding_size") else count(raw, "vocab_size"),
+        "hidden_size": hidden_size,
+        "intermediate_size": _intermediate_size(files, hidden_size),
+        "num_layers": count(raw, "n_layers"),
+        "num_heads": num_heads,
+        "num_kv_heads": _num_kv_heads(files, num_heads),
+        "head_dim": hidden_size // num_heads,
+        "context_length": count(raw, "max_sequence_length"),
+        "rope_theta": rope_theta(files),
+        "rms_norm_eps": float(raw["rms_norm_eps"]),
+        "has_qkv_bias": bool(raw.get("include_qkv_bias", False)),
+        "has_output_bias": False,
+        "has_mlp_bias": False,
+        "has_qk_norm": False,
+        "ties_embeddings": bool(raw.get("weight_tying", True)),
+        "mask_token_id": required_token_id(files, "mask"),
+        "bos_token_id": files.token_id("bos"),
+    }
+
+
+def _intermediate_size(files: CheckpointFiles, hidden_size: int) -> int:
+    if files.config.get("mlp_hidden_size"):
+        return count(files.config, "mlp_hidden_size")
+    return count(files.config, "mlp_ratio") * hidden_size
+
+
+def _num_kv_heads(files: CheckpointFiles, num_heads: int) -> int:
+    if files.config.get("n_kv_heads"):
+        return count(files.config, "n_kv_heads")
+    return 1 if files.config.get("multi_query_attention") else num_heads
+
+
+def _parameter_name(stored: str) -> str:
+    block = _BLOCK.fullmatch(stored)
+    if block and block[2] in _IN_BLOCK:
+        return f"layers.{block[1]}.{_IN_BLOCK[block[2]]}.{block[3]}"
+    return _WHOLE.get(stored, stored)
+
+
+LLADA = Family(
+    name="LLaDA", matches=lambda files: model_type(files) == "llada", read=_read, parameter_name=_parameter_name
+)

@@ -1,0 +1,32 @@
+"""The table of families, and which one a checkpoint belongs to."""
+
+from dlm_model.checkpoint_files import CheckpointFiles
+from dlm_model.errors import CheckpointError
+from dlm_model.families.adapted import OPEN_DCODER, TINY_A2D
+from dlm_model.families.block_causal import BLOCK_CAUSAL
+from dlm_model.families.dlm import DLM
+from dlm_model.families.dream import DREAM, DREAM_ON
+from dlm_model.families.family import Family, model_type
+from dlm_model.families.llada import LLADA
+from dlm_model.families.llada_moe import LLADA_MOE
+
+_IN_ORDER = (*BLOCK_CAUSAL, LLADA_MOE, LLADA, DREAM_ON, DREAM, OPEN_DCODER, TINY_A2D, DLM)
+"""The first that matches it is; a narrower one stands before the one it is a part of."""
+
+FAMILIES = {family.name: family for family in _IN_ORDER}
+SUPPORTED = tuple(family.name for family in _IN_ORDER if family not in BLOCK_CAUSAL)
+
+
+def family_of(files: CheckpointFiles) -> Family:
+    """The family of a checkpoint.
+
+    Raises:
+        CheckpointError: none knows it; the message names those that are supported.
+    """
+    for family in _IN_ORDER:
+        if family.matches(files):
+            return family
+    raise CheckpointError(
+        f"{files.source}: model type {model_type(files)!r} is not supported (supported: {', '.join(SUPPORTED)}; "
+        "dlm is llama, qwen2 or qwen3 with a dlm section)."
+    )

@@ -1,0 +1,120 @@
+"""A hub on this machine: one repository, served the way huggingface.co serves it, with every trouble it can have."""
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+_FILE = re.compile(r"/([\w.-]+/[\w.-]+)/resolve/([\w.-]+)/(.+)")
+_MODEL = re.compile(r"/api/models/([\w.-]+/[\w.-]+)(?:/revision/([\w.-]+))?")
+
+
+@dataclass
+class Repository:
+    """What the hub has, and what goes wrong.
+
+    Attributes:
+        files: Content by name.
+        licence: Of the model card.
+        claimed_sizes: Sizes that the listing names instead of the true ones.
+        corrupt: Files whose first byte arrives changed.
+        ends_at: Files of which the connection breaks at that byte, however often they are asked for.
+        requests: Every file asked for, and from which byte on.
+    """
+
+    name: str
+    files: dict[str, bytes]
+    licence: str | None = "apache-2.0"
+    claimed_sizes: dict[str, int] = field(default_factory=dict)
+    corrupt: set[str] = field(default_factory=set)
+    ends_at: dict[str, int] = field(default_factory=dict)
+    requests: list[tuple[str, int]] = field(default_factory=list)
+
+    def listing(self) -> dict[str, object]:
+        """The answer of /api/models."""
+        siblings = []
+        for name, content in self.files.items():
+            entry: dict[str, object] = {"rfilename": name, "size": self.claimed_sizes.get(name, len(content))}
+            if name.endswith((".safetensors", ".bin")):
+                entry["lfs"] = {"sha256": sha256(content), "size": len(content), "pointerSize": 100}
+            siblings.append(entry)
+        card = {} if self.licence is None else {"cardData": {"license": self.licence}}
+        return {
+            "id": self.name,
+            "sha": COMMIT,
+            "siblings": siblings,
+            "private": False,
+            "tags": [],
+            "downloads": 0,
+            **card,
+        }
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def serving(repository: Repository) -> Iterator[str]:
+    """The address of a hub that has this repository."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            pass
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if (wanted := _MODEL.fullmatch(path)) and wanted[1] == repository.name:
+                self._answer(200, json.dumps(repository.listing()).encode(), {"Content-Type": "application/json"})
+            elif (wanted := _FILE.fullmatch(path)) and wanted[1] == repository.name and wanted[3] in repository.files:
+                self._send_file(wanted[3])
+            else:
+                self._answer(404, b"", {"X-Error-Code": "RepoNotFound"})
+
+        def _send_file(self, name: str) -> None:
+            content = repository.files[name]
+            start = int(re.match(r"bytes=(\d+)-", self.headers.get("Range", "bytes=0-"))[1])
+            if self.command == "GET":
+                repository.requests.append((name, start))
+            headers = {"ETag": f'"{sha256(content)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+            if start:
+                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            sent = content[start:]
+            if name in repository.corrupt and start == 0:
+                sent = bytes([sent[0] ^ 1]) + sent[1:]
+            end = repository.ends_at.get(name, len(content))
+            self._answer(206 if start else 200, sent, headers, stop_after=max(0, end - start))
+
+        def _answer(self, status: int, body: bytes, headers: dict[str, str], *, stop_after: int | None = None) -> None:
+            self.send_response(status)
+            for key, value in headers.items():
+                self.send_header(key, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body[:stop_after])
+                if stop_after is not None and stop_after < len(body):
+                    self.wfile.flush()
+                    self.connection.close()
+                    self.close_connection = True
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

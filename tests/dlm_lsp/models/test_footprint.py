@@ -1,0 +1,70 @@
+"""The memory that a model is said to need, against its tensors, and what is recommended for it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from dlm_lsp.cli import run
+from dlm_lsp.commands.models import suggest
+from dlm_lsp.models.catalogue import CATALOGUE
+from dlm_lsp.models.footprint import Load, Shape, footprint, num_parameters
+from dlm_model.config import ModelConfig
+from tests.model.families.published_checkpoints import PUBLISHED
+
+LOAD = Load(num_candidates=4, num_prompt_tokens=1024, num_middle_tokens=256)
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize("family", PUBLISHED)
+def test_parameters_are_counted_as_the_file_has_them(tmp_path: Path, family: str) -> None:
+    PUBLISHED[family](tmp_path)
+    matrices = [tensor for tensor in load_file(tmp_path / "model.safetensors").values() if tensor.dim() == 2]
+    shape = Shape.of(ModelConfig.from_checkpoint(tmp_path))
+    assert num_parameters(shape) == sum(tensor.numel() for tensor in matrices)
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"), [("llada-8b", 8.02), ("dream-7b", 7.61), ("llada-moe-7b", 7.36), ("open-dcoder-0.5b", 0.49)]
+)
+def test_the_catalogues_shapes_add_up_to_what_is_published(name: str, billions: float) -> None:
+    assert num_parameters(CATALOGUE[name].shape) == pytest.approx(billions * 1e9, rel=0.01)
+
+
+def test_memory_by_hand() -> None:
+    shape = Shape(
+        vocab_size=10, hidden_size=4, intermediate_size=8, num_layers=2, num_heads=2, num_kv_heads=1, head_dim=2
+    )
+    found = footprint(shape, Load(2, 3, 5), bytes_per_number=2)
+    per_layer = 4 * 2 * 2 * (2 + 1) + 3 * 4 * 8
+    assert found.weights == 2 * (2 * 10 * 4 + 2 * per_layer)
+    assert found.cache == 2 * (2 * 8) * (2 * 2 * 1 * 2)
+    assert found.workspace == 2 * 5 * 10 * 4 * 3 + 16 * (2 * 8 + 4 * 4) * 2
+    assert found.total == round((found.weights + found.cache + found.workspace) * 1.1)
+
+
+def test_a_small_gpu_gets_the_small_models_and_a_large_one_all() -> None:
+    verdicts = {each.name: each.verdict for each in suggest(8 * GIB, bytes_per_number=2, is_cpu=False)}
+    assert verdicts["dreamon-7b"] == "too large"
+    assert verdicts["open-dcoder-0.5b"] == "fits"
+    assert {each.verdict for each in suggest(80 * GIB, bytes_per_number=2, is_cpu=False)} == {"fits"}
+
+
+def test_a_cpu_gets_no_large_model_whatever_its_memory() -> None:
+    verdicts = {each.name: each.verdict for each in suggest(1000 * GIB, bytes_per_number=4, is_cpu=True)}
+    assert verdicts["dreamon-7b"] == "too slow"
+    assert verdicts["open-dcoder-0.5b"] == "fits"
+
+
+def test_recommend_says_what_to_type(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["models", "add", str(checkpoint), "--name", "mine"])
+    capsys.readouterr()
+    assert run(["models", "recommend", "--device", "cpu", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    by_name = {each["name"]: each for each in told["models"]}
+    assert told["device"] == "cpu"
+    assert by_name["mine"]["is_on_disk"]
+    assert by_name["dreamon-7b"]["needed"] > 14 * GIB
+    assert run(["models", "recommend", "--device", "cpu"]) == 0
+    assert "cpu has " in capsys.readouterr().err

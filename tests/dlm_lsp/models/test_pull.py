@@ -1,0 +1,159 @@
+"""`dlm-lsp models pull` against a hub on this machine: what arrives, and every way in which it does not."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlm_lsp.cli import run
+from dlm_lsp.models.store import ModelStore, resolve_model
+from tests.dlm_lsp.models.conftest import NAME
+from tests.dlm_lsp.models.hub_stand_in import COMMIT, Repository, sha256
+
+WEIGHTS = "model.safetensors"
+OK, USAGE, MODEL = 0, 2, 3
+
+pytestmark = pytest.mark.usefixtures("hub")
+
+
+def pull(*arguments: str) -> int:
+    return run(["models", "pull", *(arguments or (NAME, "--yes"))])
+
+
+def sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    """The last line on standard error."""
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_model_arrives_whole_and_is_found_by_its_name(
+    repository: Repository, checkpoint: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pull() == OK
+    told = capsys.readouterr().err
+    assert "licence  apache-2.0" in told
+    assert f"at {COMMIT}" in told
+    folder = data_folder / NAME
+    assert sorted(file.name for file in folder.iterdir()) == sorted(file.name for file in checkpoint.iterdir())
+    assert (folder / WEIGHTS).read_bytes() == repository.files[WEIGHTS]
+    record = ModelStore().get(NAME)
+    assert (record.repository, record.revision, record.licence) == (repository.name, COMMIT, "apache-2.0")
+    assert {file.name: file.sha256 for file in record.files}[WEIGHTS] == sha256(repository.files[WEIGHTS])
+    assert resolve_model(NAME) == str(folder)
+
+
+def test_no_code_is_fetched(repository: Repository) -> None:
+    assert pull() == OK
+    assert {name for name, _ in repository.requests} & {"modeling_odd.py", "extra/notes.json"} == set()
+
+
+def test_any_repository_can_be_named(repository: Repository, data_folder: Path) -> None:
+    repository.name = "somebody/Own-Dcoder"
+    assert pull("somebody/Own-Dcoder@v1", "--yes") == OK
+    assert (data_folder / "own-dcoder" / WEIGHTS).is_file()
+
+
+def test_what_arrived_before_a_break_is_not_fetched_again(
+    repository: Repository, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.ends_at[WEIGHTS] = 30_000
+    assert pull() == MODEL
+    assert "cannot be reached" in sentence(capsys)
+    assert ModelStore().find(NAME) is None
+    repository.ends_at.clear()
+    repository.requests.clear()
+    assert pull() == OK
+    assert [28_000 < start <= 30_000 for name, start in repository.requests if name == WEIGHTS] == [True]
+    assert (data_folder / NAME / WEIGHTS).read_bytes() == repository.files[WEIGHTS]
+
+
+def test_a_corrupt_file_is_deleted_and_fetched_anew(
+    repository: Repository, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.corrupt.add(WEIGHTS)
+    assert pull() == MODEL
+    assert f"{WEIGHTS} of {repository.name} arrived corrupt" in sentence(capsys)
+    assert not (data_folder / NAME / WEIGHTS).exists()
+    assert ModelStore().find(NAME) is None
+    repository.corrupt.clear()
+    assert pull() == OK
+    assert (data_folder / NAME / WEIGHTS).read_bytes() == repository.files[WEIGHTS]
+
+
+def test_a_disk_too_small_is_known_before_anything_is_fetched(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.claimed_sizes[WEIGHTS] = 1 << 60
+    assert pull() == MODEL
+    assert "GiB more on the disk of" in sentence(capsys)
+    assert repository.requests == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_disk_that_fills_up_meanwhile(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    real_open = Path.open
+
+    def open_full(path: Path, mode: str = "r", *arguments: object, **options: object) -> object:
+        return real_open(Path("/dev/full") if path.suffix == ".part" else path, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_full)
+    assert pull() == MODEL
+    assert "The disk is full" in sentence(capsys)
+
+
+def test_a_licence_has_to_be_agreed_to(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
+    assert pull(NAME) == USAGE
+    told = capsys.readouterr().err
+    assert "licence  apache-2.0" in told
+    assert "--yes agrees" in told
+    assert repository.requests == []
+
+
+def test_pickles_alone_are_refused(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    repository.files["pytorch_model.bin"] = repository.files.pop(WEIGHTS)
+    assert pull() == MODEL
+    assert "weights as pickles alone (pytorch_model.bin)" in sentence(capsys)
+    assert repository.requests == []
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_before_its_weights_come(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = {"model_type": "odd", "auto_map": {"AutoModel": "modeling_odd.Odd"}}
+    repository.files["config.json"] = json.dumps(json.loads(repository.files["config.json"]) | odd).encode()
+    assert pull() == MODEL
+    assert "model type 'odd' is not supported" in sentence(capsys)
+    assert WEIGHTS not in [name for name, _ in repository.requests]
+
+
+def test_a_model_that_the_hub_has_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert pull("nobody/nothing", "--yes") == MODEL
+    assert "has no model nobody/nothing" in sentence(capsys)
+
+
+def test_a_name_that_nobody_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert pull("llada", "--yes") == USAGE
+    assert "There is no published model 'llada' here (there are: dreamon-7b," in sentence(capsys)
+
+
+def test_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert pull() == MODEL
+    assert "http://127.0.0.1:9 cannot be reached" in sentence(capsys)
+
+
+def test_a_machine_that_must_stay_offline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert pull() == MODEL
+    assert "HF_HUB_OFFLINE forbids asking the hub" in sentence(capsys)
+
+
+def test_what_is_on_disk_is_not_pulled_twice(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pull() == OK
+    repository.requests.clear()
+    assert pull() == USAGE
+    assert "on disk already" in sentence(capsys)
+    assert repository.requests == []

@@ -1,0 +1,113 @@
+"""Models on disk: added, listed, verified, removed, and found by name."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dlm_lsp.cli import run
+from dlm_lsp.commands.loading import load_engine
+from dlm_lsp.models.store import ModelStore, resolve_model
+from dlm_model.errors import CheckpointError
+from tests.dlm_lsp.models.conftest import NAME
+
+OK, USAGE, MODEL = 0, 2, 3
+
+
+def test_an_added_folder_is_loaded_by_its_name(checkpoint: Path) -> None:
+    from rich.console import Console
+
+    assert run(["models", "add", str(checkpoint)]) == OK
+    assert resolve_model("tiny-checkpoint") == str(checkpoint)
+    assert load_engine("tiny-checkpoint", "cpu", Console(quiet=True)).model_name == "Tiny-Checkpoint"
+
+
+def test_a_hole_is_filled_by_a_models_name(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", "add", str(checkpoint), "--name", "mine"]) == OK
+    source = tmp_path / "size.py"
+    source.write_text("def size(values):\n    pass\n")
+    run(["infill", f"{source}:2:5", "--model", "mine", "--device", "cpu", "--steps", "2", "--json"])
+    assert json.loads(capsys.readouterr().out)["model"] == "Tiny-Checkpoint"
+
+
+@pytest.mark.parametrize("model", [None, "some/folder", "/nowhere/at/all", "unheard-of"])
+def test_what_is_no_name_is_left_as_it_is(model: str | None) -> None:
+    assert resolve_model(model) == model
+
+
+def test_a_published_model_that_is_not_there_says_how_it_comes() -> None:
+    with pytest.raises(CheckpointError, match=f"`dlm-lsp models pull {NAME}` fetches it"):
+        resolve_model(NAME)
+
+
+@pytest.mark.parametrize("name", ["../escape", "A", "", "a/b", ".hidden"])
+def test_a_name_that_is_none(checkpoint: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "add", str(checkpoint), "--name", name or " "]) == USAGE
+    assert "A model's name is made of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["mine", NAME])
+def test_a_name_is_given_once(checkpoint: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["models", "add", str(checkpoint), "--name", "mine"])
+    assert run(["models", "add", str(checkpoint), "--name", name]) == USAGE
+    assert f"The name {name} is taken" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_loadable_checkpoint_is_not_added(tmp_path: Path, checkpoint: Path) -> None:
+    assert run(["models", "add", str(tmp_path / "nowhere")]) == USAGE
+    (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
+    assert run(["models", "add", str(checkpoint)]) == MODEL
+    assert list(ModelStore().records()) == []
+
+
+def test_verify_names_what_changed(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["models", "add", str(checkpoint), "--name", "mine"])
+    assert run(["models", "verify"]) == OK
+    assert "mine/model.safetensors: ok" in capsys.readouterr().out
+    weights = checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    (checkpoint / "tokenizer.json").unlink()
+    assert run(["models", "verify", "mine"]) == MODEL
+    told = capsys.readouterr().out
+    assert "mine/model.safetensors: is not what it was" in told
+    assert "mine/tokenizer.json: cannot be read: No such file" in told
+    assert "mine/config.json: ok" in told
+
+
+def test_an_added_folder_survives_its_removal(checkpoint: Path) -> None:
+    run(["models", "add", str(checkpoint), "--name", "mine"])
+    assert run(["models", "remove", "mine"]) == OK
+    assert (checkpoint / "model.safetensors").is_file()
+    assert ModelStore().find("mine") is None
+    assert run(["models", "remove", "mine"]) == USAGE
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_pulled_model_is_deleted_with_its_record(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(["models", "pull", NAME, "--yes"])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    assert run(["models", "remove", NAME]) == USAGE
+    assert (data_folder / NAME).is_dir()
+    assert run(["models", "remove", NAME, "--yes"]) == OK
+    assert list(data_folder.iterdir()) == []
+
+
+def test_the_list_has_what_is_on_disk_and_what_is_not(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["models", "add", str(checkpoint), "--name", "mine"])
+    run(["models", "list"])
+    table = capsys.readouterr().out
+    assert "mine" in table
+    assert "dreamon-7b" in table
+    run(["models", "list", "--json"])
+    listed = json.loads(capsys.readouterr().out)
+    assert [record["name"] for record in listed["on_disk"]] == ["mine"]
+    assert NAME in [entry["name"] for entry in listed["to_pull"]]
+
+
+def test_a_broken_record_is_named(checkpoint: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["models", "add", str(checkpoint), "--name", "mine"])
+    (data_folder / "mine.json").write_text("{}")
+    assert run(["models", "list"]) == MODEL
+    assert "mine.json cannot be read" in capsys.readouterr().err

@@ -1,0 +1,48 @@
+"""A model's context, however short, is kept to by leaving out whole lines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import find_function
+from dlm_lsp.infilling import infill
+from dlm_lsp.languages import language_for
+from dlm_model.engine import Engine, load_engine
+from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from tests.model.families.published_checkpoints import PUBLISHED, edit_json
+
+ABOVE = "".join(f"value_{index} = {index} * other_value_{index}\n" for index in range(40))
+BELOW = "".join(f"result_{index} = size({index})\n" for index in range(40))
+DOCUMENT = f"{ABOVE}\n\ndef size(values):\n    pass\n\n\n{BELOW}"
+
+
+class Remembering:
+    """An engine that keeps the last request."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.context_length = engine.context_length
+        self.count_tokens = engine.count_tokens
+
+    def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
+        self.request = request
+        return self._engine.infill(request, options, cancel)
+
+
+@pytest.mark.parametrize("context_length", [120, 200, 333, 500])
+@pytest.mark.parametrize("family", ["dreamon", "dream", "open-dcoder"])
+def test_a_long_document_fits_by_whole_lines(tmp_path: Path, family: str, context_length: int) -> None:
+    PUBLISHED[family](tmp_path)
+    edit_json(tmp_path / "config.json", max_position_embeddings=context_length)
+    engine = Remembering(load_engine(str(tmp_path), "cpu"))
+    snapshot = Snapshot.parse("untitled:size.py", language_for("size.py", None), DOCUMENT)
+    options = DecodeOptions(num_steps=4, max_middle_tokens=20)
+    drafts = list(infill(engine, snapshot, find_function(snapshot, "size"), options, CancelToken()))
+    assert drafts[-1].finish_reason in ("stop", "length")
+    lines = set(DOCUMENT.splitlines())
+    seen = engine.request.prefix.rstrip(" ").splitlines() + engine.request.suffix.splitlines()
+    assert "def size(values):" in seen
+    assert len(seen) < len(DOCUMENT.splitlines())
+    assert [line for line in seen if line not in lines] == []

@@ -1,0 +1,241 @@
+"""What each family's files say, and that a hole is filled through the engine with each of them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlm_model.config import ModelConfig
+from dlm_model.engine import Engine, load_engine
+from dlm_model.errors import CheckpointError, RequestError
+from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from tests.model.families.published_checkpoints import (
+    CONTEXT,
+    NUM_TRAINED,
+    PUBLISHED,
+    QWEN_MARKERS,
+    VOCAB_SIZE,
+    edit_json,
+    qwen_config,
+    write_dream,
+)
+
+FIRST, SECOND, THIRD, FOURTH = range(NUM_TRAINED, NUM_TRAINED + 4)
+REQUEST = InfillRequest("def size(self):\n    return ", "\n\ndef other(self):\n    pass\n", expected_tokens=6)
+EXACT = DecodeOptions(num_steps=8, prompt_refresh_interval=1, max_middle_tokens=24)
+
+FACTS: dict[str, dict[str, object]] = {
+    "llada": {"family": "LLaDA", "mask_token_id": THIRD, "bos_token_id": FIRST, "shift_logits": False},
+    "llada-moe": {"family": "LLaDA-MoE", "mask_token_id": THIRD, "bos_token_id": None, "shift_logits": False},
+    "dream": {"family": "Dream", "mask_token_id": THIRD, "bos_token_id": FIRST, "shift_logits": True},
+    "dream-coder": {"family": "Dream", "mask_token_id": THIRD, "bos_token_id": SECOND, "shift_logits": True},
+    "dreamon": {
+        "family": "DreamOn",
+        "mask_token_id": THIRD,
+        "bos_token_id": FIRST,
+        "eos_token_id": FIRST,
+        "delete_token_id": FIRST,
+        "expand_token_id": FOURTH,
+        "context_length": 2048,
+        "shift_logits": True,
+    },
+    "open-dcoder": {
+        "family": "open-dcoder",
+        "mask_token_id": SECOND,
+        "bos_token_id": FIRST,
+        "always_begins_with_bos": False,
+        "shift_logits": True,
+        "ties_embeddings": True,
+    },
+    "a2d-qwen2": {"family": "Tiny-A2D", "mask_token_id": SECOND, "bos_token_id": None, "shift_logits": False},
+    "a2d-qwen3": {"family": "Tiny-A2D", "mask_token_id": SECOND, "bos_token_id": None, "has_qk_norm": True},
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folders = {family: tmp_path_factory.mktemp(family) for family in PUBLISHED}
+    for family, folder in folders.items():
+        PUBLISHED[family](folder)
+    return folders
+
+
+@pytest.mark.parametrize("family", PUBLISHED)
+def test_ids_and_flags_are_found_where_the_family_stores_them(folders: dict[str, Path], family: str) -> None:
+    config = ModelConfig.from_checkpoint(folders[family])
+    assert {name: getattr(config, name) for name in FACTS[family]} == FACTS[family]
+    assert config.can_resize == (family == "dreamon")
+
+
+class Watched:
+    """An engine whose network tells what it was given and what it answered, pass by pass."""
+
+    def __init__(self, folder: Path) -> None:
+        self.engine: Engine = load_engine(str(folder), "cpu")
+        self.network = self.engine._network
+        self.config = self.network.config
+        self.seen: list[Tensor] = []
+        self.answered: list[Tensor] = []
+        answer = self.network.logits
+
+        def remember(hidden: Tensor) -> Tensor:
+            self.answered.append(answer(hidden))
+            return self.answered[-1]
+
+        self.network.logits = remember  # type: ignore[method-assign]
+        self.network.register_forward_pre_hook(lambda _, arguments: self.seen.append(arguments[0]))
+
+    def fill(self, request: InfillRequest, options: DecodeOptions = EXACT) -> Draft:
+        return list(self.engine.infill(request, options, CancelToken()))[-1]
+
+
+@pytest.fixture(scope="module", params=PUBLISHED)
+def watched(folders: dict[str, Path], request: pytest.FixtureRequest) -> Watched:
+    return Watched(folders[request.param])
+
+
+def test_a_hole_is_filled_with_text(watched: Watched) -> None:
+    draft = watched.fill(REQUEST)
+    assert draft.finish_reason in ("stop", "length")
+    assert all(piece.state == "committed" for piece in draft.pieces)
+    assert draft.candidates
+    markers = ("<|", "|>", "<M>", "<tool_call>")
+    assert not [candidate for candidate in draft.candidates if any(marker in candidate.text for marker in markers)]
+
+
+def test_the_prompt_begins_and_ends_as_the_family_was_trained(watched: Watched) -> None:
+    watched.seen.clear()
+    watched.fill(REQUEST)
+    row = watched.seen[0][0].tolist()
+    has_bos = watched.config.bos_token_id is not None and watched.config.always_begins_with_bos
+    assert (row[0] == watched.config.bos_token_id) == has_bos
+    assert (row[-1] == watched.config.eos_token_id) == (watched.config.eos_token_id is not None)
+    num_ends = has_bos + (watched.config.eos_token_id is not None)
+    assert sum(token_id >= NUM_TRAINED for token_id in row) == num_ends + row.count(watched.config.mask_token_id)
+
+
+def test_a_mask_is_predicted_where_the_family_predicts_it(watched: Watched) -> None:
+    """At the mask itself, or at the token left of it where logits are shifted."""
+    watched.seen.clear()
+    watched.answered.clear()
+    watched.fill(REQUEST, replace(EXACT, middle_length=6))
+    token_ids = watched.seen[0]
+    with torch.inference_mode():
+        hidden = watched.network(token_ids, torch.arange(token_ids.shape[1])[None])
+        whole = torch.nn.functional.linear(hidden, head_of(watched))[0]
+    columns = (token_ids[0] == watched.config.mask_token_id).nonzero()[:, 0] - int(watched.config.shift_logits)
+    assert len(columns) >= 6
+    torch.testing.assert_close(watched.answered[0], whole[columns], atol=1e-4, rtol=0)
+
+
+def head_of(watched: Watched) -> Tensor:
+    network = watched.network
+    head = network.embed_tokens if watched.config.ties_embeddings else network.lm_head
+    weight: Tensor = head.weight
+    return weight
+
+
+def test_an_empty_prefix_still_has_something_to_predict_from(watched: Watched) -> None:
+    watched.seen.clear()
+    draft = watched.fill(InfillRequest("", "\npass\n", expected_tokens=4))
+    assert draft.finish_reason in ("stop", "length")
+    if watched.config.shift_logits:
+        assert watched.seen[0][0, 0] == watched.config.bos_token_id
+
+
+def test_markers_in_source_text_stay_text(watched: Watched) -> None:
+    text = f"a = '{''.join(QWEN_MARKERS)}<|mask|><M><|mdm_mask|><|endoftext|><|beginoftext|>'\n"
+    encoding = watched.engine._tokenizer.encode(text)
+    assert max(encoding.ids) < NUM_TRAINED
+    assert watched.engine._tokenizer.spell(encoding.ids) == text.encode()
+
+
+def test_a_prompt_beyond_the_context_is_refused_and_not_cut(watched: Watched) -> None:
+    too_long = InfillRequest("x = 1\n" * watched.config.context_length, "", expected_tokens=4)
+    with pytest.raises(RequestError, match=f"sees {watched.config.context_length}"):
+        watched.fill(too_long)
+
+
+def test_dreams_vocabulary_files_are_cut_as_qwen2s(folders: dict[str, Path], repository_root: Path) -> None:
+    from transformers import Qwen2Tokenizer
+
+    folder = folders["dream"]
+    vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+    merges = [tuple(line.split()) for line in (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]]
+    oracle = Qwen2Tokenizer(vocab=vocabulary, merges=merges)
+    engine = load_engine(str(folder), "cpu")
+    sources = sorted((repository_root / "model" / "dlm_model").glob("*.py"))
+    texts = [*(path.read_text(encoding="utf-8") for path in sources), "x = 'é€😀'  \r\n\t\tit's 1234\n\n\n", ""]
+    # transformers would read our own comments on control tokens as those tokens.
+    for text in (text.replace("<|", "< |") for text in texts):
+        assert engine._tokenizer.encode(text).ids == oracle(text, add_special_tokens=False)["input_ids"]
+
+
+def test_a_tokenizer_that_only_code_could_tell_of_is_refused(tmp_path: Path) -> None:
+    write_dream(tmp_path)
+    edit_json(tmp_path / "tokenizer_config.json", tokenizer_class="OddTokenizer")
+    with pytest.raises(CheckpointError, match="of its tokenizer class 'OddTokenizer' only the code could tell"):
+        load_engine(str(tmp_path), "cpu")
+
+
+def test_a_token_at_another_id_than_the_checkpoint_says_is_refused(tmp_path: Path) -> None:
+    write_dream(tmp_path)
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"<|late|>": NUM_TRAINED + 20}))
+    with pytest.raises(CheckpointError, match=f"token '<|late|>' should be {NUM_TRAINED + 20}".replace("|", r"\|")):
+        load_engine(str(tmp_path), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("SDAR", {"model_type": "sdar", "architectures": ["SDARForCausalLM"], "block_size": 4}),
+        ("Fast-dLLM v2", {"model_type": "Fast_dLLM_Qwen", "bd_size": 32}),
+        ("LLaDA2", {"model_type": "llada2_moe", "architectures": ["LLaDA2MoeModelLM"]}),
+        ("Stable-DiffCoder", {"model_type": "llama", "architectures": ["StableDiffcoderForCausalLM"]}),
+        ("DreamReasoner", {"model_type": "Dream", "block_size": 32}),
+    ],
+)
+def test_a_block_causal_model_says_that_it_sees_no_suffix(name: str, config: dict[str, object]) -> None:
+    with pytest.raises(CheckpointError, match=f"{name} sees no suffix") as caught:
+        ModelConfig.from_dict(qwen_config(**config))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "message"),
+    [
+        ("llada", {"layer_norm_type": "default"}, "layer_norm_type 'default' is not supported, only 'rms'"),
+        ("llada", {"block_type": "sequential"}, "block_type 'sequential'"),
+        ("llada", {"d_model": None}, "d_model is None"),
+        ("llada-moe", {"shared_expert_intermediate_size": 8}, "shared_expert_intermediate_size 8"),
+        ("llada-moe", {"moe_router_score_function": "sigmoid"}, "only routing by a plain softmax"),
+        ("llada-moe", {"moe_layer_freq": [0, 1]}, "layers without experts"),
+        ("llada-moe", {"num_experts_per_tok": 7}, "7 of 6 experts cannot be active"),
+        ("dream", {"rope_scaling": {"type": "yarn", "factor": 4.0}}, "rotary scaling 'yarn'"),
+        ("dream", {"mask_token_id": VOCAB_SIZE}, f"mask_token_id {VOCAB_SIZE} is outside"),
+    ],
+)
+def test_a_variant_that_the_network_has_not_is_refused(
+    tmp_path: Path, family: str, changes: dict[str, object], message: str
+) -> None:
+    PUBLISHED[family](tmp_path)
+    edit_json(tmp_path / "config.json", **changes)
+    with pytest.raises(CheckpointError) as caught:
+        ModelConfig.from_checkpoint(tmp_path)
+    assert message in str(caught.value)
+
+
+def test_a_mask_that_no_file_names_is_asked_for(tmp_path: Path) -> None:
+    PUBLISHED["a2d-qwen2"](tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="has no mask_token_id, and its tokenizer names no mask_token"):
+        ModelConfig.from_checkpoint(tmp_path)
+
+
+def test_a_context_beyond_what_dreamon_was_trained_with_is_not_believed(folders: dict[str, Path]) -> None:
+    stored = json.loads((folders["dreamon"] / "config.json").read_text())
+    assert stored["max_position_embeddings"] == 131072
+    assert ModelConfig.from_checkpoint(folders["dream"]).context_length == CONTEXT

@@ -1,0 +1,59 @@
+"""The network's logits for tiny published checkpoints, against transformers and against the publishers' own code."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM
+
+from dlm_model.config import ModelConfig
+from dlm_model.weights import load_transformer
+from tests.model.families.published_checkpoints import PUBLISHED, VOCAB_SIZE, qwen_config
+
+FIXTURES = Path(__file__).parents[2] / "data" / "families"
+TOKENS = torch.randint(0, VOCAB_SIZE, (2, 23), generator=torch.Generator().manual_seed(1))
+TOLERANCE = 1e-4
+
+
+def logits_of(folder: Path, token_ids: Tensor) -> Tensor:
+    config = ModelConfig.from_checkpoint(folder)
+    network = load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    with torch.inference_mode():
+        return network.logits(network(token_ids, torch.arange(token_ids.shape[1]).expand_as(token_ids)))
+
+
+@pytest.mark.parametrize("family", ["llada", "llada-moe", "dream"])
+def test_logits_equal_those_of_the_publishers_code(tmp_path: Path, family: str) -> None:
+    """The numbers come from `tests/data/families/make_logits.py`, which says from what code."""
+    PUBLISHED[family](tmp_path)
+    recorded = load_file(FIXTURES / f"{family}.safetensors")
+    actual = logits_of(tmp_path, recorded["token_ids"][None])[0]
+    assert (actual - recorded["logits"]).abs().max() <= TOLERANCE
+
+
+def non_causal(model_class: type[PreTrainedModel], folder: Path, token_ids: Tensor, **changes: object) -> Tensor:
+    """What transformers' causal model of the same shape answers when everybody sees everybody."""
+    model = model_class(model_class.config_class(**qwen_config(**changes))).eval()
+    missing, unexpected = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    assert set(missing) <= {"lm_head.weight"}
+    assert unexpected == []
+    model.tie_weights()
+    length = token_ids.shape[1]
+    with torch.inference_mode():
+        return model(token_ids, attention_mask=torch.zeros(len(token_ids), 1, length, length)).logits
+
+
+@pytest.mark.parametrize("family", ["dream", "dream-coder", "dreamon", "open-dcoder", "a2d-qwen2"])
+def test_what_was_a_qwen2_answers_as_a_non_causal_qwen2(tmp_path: Path, family: str) -> None:
+    PUBLISHED[family](tmp_path)
+    is_tied = ModelConfig.from_checkpoint(tmp_path).ties_embeddings
+    expected = non_causal(Qwen2ForCausalLM, tmp_path, TOKENS, tie_word_embeddings=is_tied)
+    assert (logits_of(tmp_path, TOKENS) - expected).abs().max() <= TOLERANCE
+
+
+def test_what_was_a_qwen3_answers_as_a_non_causal_qwen3(tmp_path: Path) -> None:
+    PUBLISHED["a2d-qwen3"](tmp_path)
+    expected = non_causal(Qwen3ForCausalLM, tmp_path, TOKENS, head_dim=8, tie_word_embeddings=True)
+    assert (logits_of(tmp_path, TOKENS) - expected).abs().max() <= TOLERANCE
