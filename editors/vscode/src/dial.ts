@@ -12,7 +12,7 @@ import {
     workspace,
 } from 'vscode';
 import { SECTION } from './protocol';
-import { configuration } from './settings';
+import { configuration, isChosen } from './settings';
 
 const STEPS = [4, 8, 16, 32, 64];
 const DEADLINES_MS = [null, 500, 1000, 2000, 5000, 10_000];
@@ -57,7 +57,8 @@ export class Dial implements Disposable {
 
     private render(): void {
         const { numSteps, deadlineMs } = current();
-        this.item.text = `$(dashboard) ${numSteps.toString()} steps${deadlineMs === null ? '' : ` ≤ ${duration(deadlineMs)}`}`;
+        const steps = isChosen('numSteps') ? `${numSteps.toString()} steps` : 'default steps';
+        this.item.text = `$(dashboard) ${steps}${deadlineMs === null ? '' : ` ≤ ${duration(deadlineMs)}`}`;
     }
 }
 

@@ -6,9 +6,9 @@
  */
 
 import { type Disposable, Range, type TextEditor, ThemeColor, window } from 'vscode';
+import { draftLine } from './draftLine';
 import type { DraftParams } from './protocol';
 
-const MAX_CHARS = 120;
 const STABLE = new ThemeColor('descriptionForeground');
 const GUESSED = new ThemeColor('editorGhostText.foreground');
 
@@ -22,7 +22,7 @@ export class DraftDecoration implements Disposable {
             this.clear();
         }
         this.editor = editor;
-        const { stable, guessed } = inOneLine(draft);
+        const { stable, guessed } = draftLine(draft);
         const at = editor.selection.active;
         const before = { contentText: stable, color: STABLE };
         const after = { contentText: guessed, color: GUESSED };
@@ -37,32 +37,4 @@ export class DraftDecoration implements Disposable {
     dispose(): void {
         this.type.dispose();
     }
-}
-
-/** The draft as one line of limited length, cut where stability ends. */
-function inOneLine({ text, stableRanges }: DraftParams): { stable: string; guessed: string } {
-    const stable = joinLines(text.slice(0, stableEnd(stableRanges)).trimStart());
-    const guessed = joinLines(stable === '' ? text.trimStart() : text.slice(stableEnd(stableRanges)));
-    const left = MAX_CHARS - stable.length;
-    return { stable: clip(stable, MAX_CHARS), guessed: left > 0 ? clip(guessed.trimEnd(), left) : '' };
-}
-
-/** How far the text is stable from its beginning without a gap. */
-function stableEnd(ranges: DraftParams['stableRanges']): number {
-    let end = 0;
-    for (const [start, stop] of ranges) {
-        if (start > end) {
-            break;
-        }
-        end = stop;
-    }
-    return end;
-}
-
-function joinLines(text: string): string {
-    return text.replace(/[ \t]*\n\s*/g, ' ↵ ');
-}
-
-function clip(text: string, maxChars: number): string {
-    return text.length > maxChars ? `${text.slice(0, maxChars - 1)}…` : text;
 }

@@ -20,13 +20,13 @@ export function configuration(): WorkspaceConfiguration {
 export function chosenOptions(extension: Extension<unknown>): Record<string, unknown> {
     const manifest = extension.packageJSON as Manifest;
     const names = Object.keys(manifest.contributes.configuration.properties).map((key) => key.slice(SECTION.length + 1));
-    const settings = configuration();
-    const chosen = names.filter((name) => !name.includes('.') && isChosen(settings, name));
-    return Object.fromEntries(chosen.map((name) => [name, settings.get(name)]));
+    const chosen = names.filter((name) => !name.includes('.') && isChosen(name));
+    return Object.fromEntries(chosen.map((name) => [name, configuration().get(name)]));
 }
 
-function isChosen(settings: WorkspaceConfiguration, name: string): boolean {
-    const found = settings.inspect(name);
+/** Whether somebody has set it; if not, the server may go by its own configuration file. */
+export function isChosen(name: string): boolean {
+    const found = configuration().inspect(name);
     return [found?.globalValue, found?.workspaceValue, found?.workspaceFolderValue].some((value) => value !== undefined);
 }
 

@@ -52,7 +52,7 @@ export class StatusItem implements Disposable {
         this.status = status;
         this.progress = '';
         this.subject = window.activeTextEditor?.document;
-        if (status.state !== 'busy') {
+        if (status.state !== 'busy' && status.message !== '') {
             this.output.info(`${status.state}: ${status.message}`);
         }
         this.render();

@@ -67,7 +67,7 @@ def code_server(
     config.write_text(CONFIG)
     environment = {**child_environment, "XDG_CONFIG_HOME": str(folder / "config")}
     server = CodeServer(installation, vsix, folder, environment)
-    server.write_settings("Machine", {"dlm-lsp.server.command": [server_command], "dlm-lsp.trace.server": "messages"})
+    server.write_settings("Machine", {"dlm-lsp.server.command": [server_command]})
     with server.running():
         yield server
 

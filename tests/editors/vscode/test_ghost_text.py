@@ -1,4 +1,6 @@
-"""Typing in VS Code: ghost text, drafts before it, and the reason where there is none."""
+"""Typing in VS Code: ghost text, the drafts before it, and the reason where there is none."""
+
+import re
 
 import pytest
 
@@ -16,20 +18,122 @@ RECTANGLE = '''class Rectangle:
 
     def height(self):
         """From the top edge to the bottom one."""
-
 '''
+MANY_STEPS = {"dlm-lsp.numSteps": 40, "dlm-lsp.schedule": "linear", "dlm-lsp.maxMiddleTokens": 64}
+REQUEST = "Sending request 'textDocument/inlineCompletion"
 
 
-def test_a_body_comes_as_ghost_text_and_tab_takes_it(workbench: Workbench) -> None:
+def open_at_end(workbench: Workbench, name: str, text: str) -> None:
+    workbench.open(name, text)
+    workbench.press("Control+End")
+
+
+def test_what_was_typed_is_completed_and_tab_takes_it(workbench: Workbench) -> None:
     file = workbench.open("rectangle.py", RECTANGLE)
     workbench.press("Control+End")
-    workbench.type("        ")
+    workbench.type("        ret")
     ghost = workbench.wait_for_ghost()
-    workbench.page.screenshot(path="/tmp/ghost.png")
-    print(repr(ghost))
     workbench.press("Tab")
     until(lambda: not workbench.ghost, "the ghost text to be taken")
-    saved = workbench.save(file)
-    print(saved)
-    assert saved.startswith(RECTANGLE)
-    assert ghost.split("\n")[0] in saved.removeprefix(RECTANGLE)
+    typed = workbench.save(file).removeprefix(RECTANGLE)
+    assert typed.startswith(f"        ret{ghost.splitlines()[0]}")
+
+
+def test_options_that_nobody_touched_leave_the_users_file_in_force(workbench: Workbench) -> None:
+    steps = re.findall(r"tokens in (\d+) steps", workbench.server.log())
+    assert steps
+    assert max(int(each) for each in steps) <= 4
+
+
+def test_escape_leaves_the_text_alone(workbench: Workbench) -> None:
+    file = workbench.open("escape.py", RECTANGLE)
+    workbench.press("Control+End")
+    workbench.type("        return self.b")
+    workbench.wait_for_ghost()
+    workbench.press("Escape")
+    until(lambda: not workbench.ghost, "the ghost text to go")
+    assert workbench.save(file) == f"{RECTANGLE}        return self.b"
+
+
+def test_a_word_of_it_can_be_taken(workbench: Workbench) -> None:
+    file = workbench.open("word.py", RECTANGLE)
+    workbench.press("Control+End")
+    workbench.type("        return self.r")
+    ghost = workbench.wait_for_ghost()
+    workbench.press("Control+ArrowRight")
+    typed = workbench.save(file).removeprefix(RECTANGLE)
+    taken = typed.removeprefix("        return self.r")
+    assert taken
+    assert ghost.startswith(taken.rstrip())
+
+
+def test_alt_backslash_asks_for_it(workbench: Workbench) -> None:
+    workbench.open("invoked.py", RECTANGLE + "        return self.")
+    workbench.press("Control+End")
+    assert not workbench.ghost
+    workbench.press("Alt+Backslash")
+    assert workbench.wait_for_ghost()
+
+
+def test_drafts_sharpen_beside_the_cursor_and_are_gone_when_the_ghost_text_comes(workbench: Workbench) -> None:
+    before = workbench.server.read_settings()
+    workbench.server.write_settings("User", before | MANY_STEPS)
+    workbench.open("drafts.py", RECTANGLE + "        ")
+    workbench.press("Control+End")
+    drafts: set[str] = set()
+    workbench.press("Alt+Backslash")
+
+    def is_over() -> bool:
+        if draft := workbench.draft:
+            drafts.add(draft)
+            workbench.page.screenshot(path="/tmp/draft.png")
+        return bool(workbench.ghost)
+
+    until(is_over, "ghost text after drafts")
+    print(drafts)
+    assert len(drafts) > 1
+    assert not workbench.draft
+    workbench.server.write_settings("User", before)
+
+
+def test_there_is_no_request_with_several_cursors(workbench: Workbench) -> None:
+    workbench.open("cursors.py", "first = 1\nfirst = 2\n")
+    workbench.type("x")
+    until(lambda: REQUEST in workbench.server.log(), "the first request in the log")
+    workbench.press("Escape", "Shift+Alt+ArrowDown")
+    until(lambda: workbench.page.locator(".cursors-layer .cursor").count() == 2, "two cursors")
+    before = workbench.server.log().count(REQUEST)
+    workbench.type("yz")
+    workbench.press("Alt+Backslash")
+    workbench.page.wait_for_timeout(500)
+    assert workbench.server.log().count(REQUEST) == before
+    workbench.press("Escape")
+
+
+def test_the_status_says_why_a_file_with_secrets_gets_nothing(workbench: Workbench) -> None:
+    workbench.open(".env", "TOKEN=\n")
+    workbench.press("End", "x")
+    workbench.wait_for_status("files named like .env may hold secrets")
+
+
+def test_the_status_says_why_a_language_gets_nothing(workbench: Workbench) -> None:
+    workbench.open("notes.md", "# Notes\n")
+    workbench.press("End", "x")
+    workbench.wait_for_status("No grammar for markdown")
+    workbench.open("word.py", RECTANGLE)
+    until(lambda: "No grammar" not in workbench.status, "a status that is about this file")
+
+
+def test_a_language_can_be_switched_off_and_on(workbench: Workbench) -> None:
+    workbench.open("switched.py", RECTANGLE)
+    workbench.press("Control+End")
+    workbench.run("Switch This Language Off or On")
+    until(lambda: workbench.server.read_settings().get("dlm-lsp.disabledLanguages") == ["python"], "the setting")
+    workbench.press("Control+1")
+    workbench.type("        ret")
+    workbench.wait_for_status("switched off for python")
+    workbench.run("Switch This Language Off or On")
+    until(lambda: workbench.server.read_settings().get("dlm-lsp.disabledLanguages") == [], "the setting")
+    workbench.press("Control+1")
+    workbench.type("u")
+    assert workbench.wait_for_ghost()

@@ -17,7 +17,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, sync_playwright
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 15.0
 CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -98,8 +98,9 @@ class CodeServer:
                     os.killpg(process.pid, signal.SIGTERM)
                 process.wait(20)
 
-    def address(self, file: Path | None = None) -> str:
-        payload = [["openFile", f"vscode-remote://127.0.0.1:{self.port}{file}"]] if file else []
+    def address(self, file: Path) -> str:
+        # The log gets every message between client and server.
+        payload = [["logLevel", "dlm-lsp.dlm-lsp=trace"], ["openFile", f"vscode-remote://127.0.0.1:{self.port}{file}"]]
         query = urllib.parse.urlencode({"folder": str(self.workspace), "payload": json.dumps(payload)})
         return f"http://127.0.0.1:{self.port}/?{query}"
 
@@ -152,7 +153,7 @@ class Workbench:
         file.write_text(text)
         self.press("Control+P")
         self.page.locator(".quick-input-widget input.input").wait_for()
-        self.page.keyboard.type(name)
+        self.page.keyboard.type(str(file))
         self.choose(name)
         self.page.locator(f'.tab.active[data-resource-name="{name}"]').wait_for()
         self.page.locator(".monaco-editor.focused").first.wait_for()
@@ -193,6 +194,14 @@ class Workbench:
     def wait_until_ready(self) -> None:
         """The server runs, and says so in the label that screen readers read."""
         self.page.locator('[id$="dlm-lsp.status"] [aria-label^="dlm-lsp normal"]').wait_for()
+
+    def editor_text(self) -> str:
+        """The lines that are visible in the editor in front."""
+        lines = self.page.locator(".editor-group-container.active .monaco-editor.focused .view-line")
+        tops: list[tuple[float, str]] = lines.evaluate_all(
+            "lines => lines.map(line => [parseFloat(line.style.top), line.textContent])"
+        )
+        return "\n".join(text for _, text in sorted(tops)).replace("\xa0", " ")
 
     def save(self, file: Path) -> str:
         """The text of a file after it was saved."""
