@@ -175,7 +175,10 @@ export class Daemon implements Disposable {
                     configuration: () => [chosenOptions(this.context.extension)],
                     // The server asks for its section when it is not pushed one.
                     didChangeConfiguration: async () => {
-                        await this.client?.sendNotification(DidChangeConfigurationNotification.type, { settings: null });
+                        if (this.client?.isRunning()) {
+                            const changed = { settings: null };
+                            await this.client.sendNotification(DidChangeConfigurationNotification.type, changed);
+                        }
                     },
                 },
             },

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -87,3 +87,15 @@ def _missing(reason: str) -> NoReturn:
     if os.environ.get(REQUIRED):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A picture of the window beside the report of a test that failed in it."""
+    report = yield
+    workbench = getattr(item, "funcargs", {}).get("workbench")
+    if report.failed and isinstance(workbench, Workbench):
+        picture = workbench.server.folder / f"{item.name}.png"
+        workbench.page.screenshot(path=picture)
+        report.sections.append(("window", str(picture)))
+    return report

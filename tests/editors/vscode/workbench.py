@@ -84,8 +84,7 @@ class CodeServer:
     @contextmanager
     def running(self) -> Iterator[None]:
         flags = ["--host", "127.0.0.1", "--port", str(self.port), "--without-connection-token"]
-        # The smoke-test flag lets an address name the file to open.
-        flags += ["--disable-workspace-trust", "--enable-smoke-test-driver"]
+        flags += ["--disable-workspace-trust"]
         with (self.folder / "server.log").open("w") as log:
             process = subprocess.Popen(
                 [*self._command, *flags], env=self._environment, stdout=log, stderr=log, start_new_session=True
@@ -195,6 +194,16 @@ class Workbench:
         """The server runs, and says so in the label that screen readers read."""
         self.page.locator('[id$="dlm-lsp.status"] [aria-label^="dlm-lsp normal"]').wait_for()
 
+    def wait_for_fill(self) -> None:
+        """The diff with the whole fill, and the buttons that go with it."""
+        self.page.get_by_role("button", name="Apply Fill").wait_for()
+
+    def apply_fill(self) -> None:
+        self._leave_fill("Control+Enter")
+
+    def discard_fill(self) -> None:
+        self._leave_fill("Escape")
+
     def editor_text(self) -> str:
         """The lines that are visible in the editor in front."""
         lines = self.page.locator(".editor-group-container.active .monaco-editor.focused .view-line")
@@ -209,6 +218,11 @@ class Workbench:
         self.press("Control+S")
         until(lambda: file.stat().st_mtime_ns != before, f"{file.name} on disk")
         return file.read_text()
+
+    def _leave_fill(self, key: str) -> None:
+        self.press(key)
+        self.page.locator(".tab", has_text="Fill ").wait_for(state="detached")
+        self.page.locator(".monaco-editor.focused").first.wait_for()
 
     def _status_item(self, name: str) -> Locator:
         return self.page.locator(f'[id$="{name}"]')
