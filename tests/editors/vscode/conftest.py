@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +13,9 @@ from tests.editors.vscode.workbench import CodeServer, Workbench
 
 REQUIRED = "DLM_LSP_EDITORS_REQUIRED"
 """Environment variable that turns a missing editor from a reason to skip into a failure."""
+
+PICTURES = "DLM_LSP_PICTURES"
+"""Environment variable that has the pictures of the READMEs taken anew."""
 
 CONFIG = 'device = "cpu"\nnum_steps = 4\nmax_middle_tokens = 48\nmax_prompt_tokens = 256\n'
 """Fast enough for a CPU. In the user's own file: what nobody touched in VS Code must not overrule it."""
@@ -81,6 +84,17 @@ def workbench(code_server: CodeServer) -> Iterator[Workbench]:
         workbench.page.locator(".monaco-editor .view-line").first.click()
         workbench.wait_until_ready()
         yield workbench
+
+
+@pytest.fixture
+def picture(workbench: Workbench, extension: Path) -> Callable[[str], None]:
+    """Take a picture of the window, for the READMEs or for whoever looks into a test's folder."""
+    folder = extension / "images" if os.environ.get(PICTURES) else workbench.server.folder
+
+    def take(name: str) -> None:
+        workbench.page.screenshot(path=folder / name)
+
+    return take
 
 
 def _missing(reason: str) -> NoReturn:

@@ -1,6 +1,7 @@
 """Fills that ghost text cannot show, and the other commands: by a diff, one step of undo, and settings."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +24,7 @@ PLACEHOLDER = '''class Rectangle:
     def is_empty(self):
         return self.width() <= 0
 '''
+SELECTED = PLACEHOLDER.split("return self.width", maxsplit=1)[0]
 BEFORE, AFTER = PLACEHOLDER.split("        pass\n")
 
 
@@ -41,15 +43,16 @@ def fill_placeholder(workbench: Workbench, name: str) -> None:
     workbench.wait_for_fill()
 
 
-def test_a_body_is_shown_as_a_diff_and_applied_as_one_step(workbench: Workbench) -> None:
-    fill_placeholder(workbench, "applied.py")
+def test_a_body_is_shown_as_a_diff_and_applied_as_one_step(
+    workbench: Workbench, picture: Callable[[str], None]
+) -> None:
+    with workbench.settings({"dlm-lsp.numSteps": 32}):
+        fill_placeholder(workbench, "applied.py")
+    picture("fill.png")
     file = workbench.server.workspace / "applied.py"
     assert file.read_text() == PLACEHOLDER
-    workbench.page.wait_for_timeout(500)
-    workbench.page.screenshot(path="/tmp/fill.png")
     workbench.apply_fill()
     filled = workbench.save(file)
-    print(filled)
     assert filled.startswith(BEFORE)
     assert filled.endswith(AFTER)
     assert filled != PLACEHOLDER
@@ -78,7 +81,9 @@ def test_a_selection_is_written_anew(workbench: Workbench) -> None:
     workbench.run("Refill Selection")
     workbench.wait_for_fill()
     workbench.apply_fill()
-    print(workbench.save(file))
+    refilled = workbench.save(file)
+    assert refilled.startswith(SELECTED)
+    assert refilled != PLACEHOLDER
 
 
 def test_what_ghost_text_cannot_show_is_offered_by_the_status(workbench: Workbench) -> None:
@@ -122,7 +127,6 @@ def test_a_server_that_is_not_there_is_explained(
     workbench.wait_for_status("server was not found")
     workbench.page.get_by_role("button", name="How to install").click()
     workbench.page.get_by_text("pip install -c constraints.txt .").first.wait_for()
-    workbench.page.screenshot(path="/tmp/walk.png")
     code_server.write_settings("Machine", {"dlm-lsp.server.command": [server_command]})
     workbench.wait_until_ready()
 

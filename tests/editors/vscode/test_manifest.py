@@ -76,8 +76,8 @@ def test_the_server_takes_what_the_limits_of_a_setting_allow(option: str, settin
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_setting_means_what_the_readme_says(option: str, settings: dict[str, Schema], repository_root: Path) -> None:
     readme = (repository_root / "README.md").read_text(encoding="utf-8")
-    rows = {option_name(name): meaning for name, meaning in re.findall(r"^\| `(\w+)` \| `.*?` \| (.*) \|$", readme, re.M)}
-    meaning = rows[option]
+    rows = re.findall(r"^\| `(\w+)` \| `.*?` \| (.*) \|$", readme, re.MULTILINE)
+    meaning = {option_name(name): meaning for name, meaning in rows}[option]
     assert settings[option]["markdownDescription"] == f"{meaning[0].upper()}{meaning[1:]}."
 
 

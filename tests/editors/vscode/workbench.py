@@ -13,15 +13,18 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from playwright.sync_api import Locator, Page, sync_playwright
+
+Answer = TypeVar("Answer")
 
 WAIT_SECONDS = 15.0
 CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+CONFIGURED = "Sending response 'workspace/configuration"
 QUIET = {
     "workbench.startupEditor": "none",
     "workbench.secondarySideBar.defaultVisibility": "hidden",
@@ -38,10 +41,10 @@ QUIET = {
 """What keeps the workbench from talking about itself; machine settings are another file."""
 
 
-def until(is_reached: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
+def until(ask: Callable[[], Answer], what: str) -> Answer:
     """Ask until the answer is true, and return it."""
-    end = time.monotonic() + seconds
-    while not (answer := is_reached()):
+    end = time.monotonic() + WAIT_SECONDS
+    while not (answer := ask()):
         assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(0.05)
     return answer
@@ -158,11 +161,26 @@ class Workbench:
         self.page.locator(".monaco-editor.focused").first.wait_for()
         return file
 
+    def open_at_end(self, name: str, text: str) -> Path:
+        file = self.open(name, text)
+        self.press("Control+End")
+        return file
+
     def go_to_line_end(self, line: int) -> None:
         self.press("Control+G")
         self.page.locator(".quick-input-widget input.input").wait_for()
         self.page.keyboard.type(str(line))
         self.press("Enter", "End")
+
+    @contextmanager
+    def settings(self, settings: Mapping[str, object]) -> Iterator[None]:
+        """With these settings of the user, which are live."""
+        before = self.server.read_settings()
+        changes = self.server.log().count(CONFIGURED)
+        self.server.write_settings("User", before | settings)
+        until(lambda: self.server.log().count(CONFIGURED) > changes, "the settings to reach the server")
+        yield
+        self.server.write_settings("User", before)
 
     @property
     def ghost(self) -> str:
@@ -171,7 +189,7 @@ class Workbench:
         return "\n".join(parts).replace("\xa0", " ").strip()
 
     def wait_for_ghost(self) -> str:
-        return str(until(lambda: self.ghost, "ghost text"))
+        return until(lambda: self.ghost, "ghost text")
 
     @property
     def draft(self) -> str:
