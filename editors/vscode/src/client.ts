@@ -122,6 +122,7 @@ export class Daemon implements Disposable {
     }
 
     private async startClient(): Promise<void> {
+        this.statusChanged.fire({ state: 'busy', message: 'starting the server' });
         const server = await findServer({
             configured: configuration().get<readonly string[]>('server.command', []),
             interpreter: await selectedInterpreter(),
@@ -144,6 +145,7 @@ export class Daemon implements Disposable {
     private async stopClient(): Promise<void> {
         const client = this.client;
         this.client = undefined;
+        this.setRunning(false);
         if (client?.needsStop()) {
             await client.stop();
         }
@@ -189,12 +191,17 @@ export class Daemon implements Disposable {
         if (client !== this.client) {
             return;
         }
-        void commands.executeCommand('setContext', 'dlm-lsp.running', state === State.Running);
+        this.setRunning(state === State.Running);
         if (state === State.Running) {
             const version = client.initializeResult?.serverInfo?.version ?? 'of unknown version';
             this.statusChanged.fire({ state: 'normal', message: `server ${version}, from ${server.source}` });
         } else if (state === State.Stopped) {
             this.statusChanged.fire({ state: 'error', message: 'the server has stopped; the output says why' });
         }
+    }
+
+    /** For the walkthrough, which ticks off a step by it. */
+    private setRunning(isRunning: boolean): void {
+        void commands.executeCommand('setContext', 'dlm-lsp.running', isRunning);
     }
 }

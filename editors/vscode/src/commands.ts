@@ -74,7 +74,7 @@ export async function offerToInstall(): Promise<void> {
 
 async function showMenu({ status }: Parts): Promise<void> {
     const { state, message, command } = status.current;
-    const command_item = (label: string, name: string): MenuItem => ({
+    const entry = (label: string, name: string): MenuItem => ({
         label,
         run: () => commands.executeCommand(`dlm-lsp.${name}`),
     });
@@ -84,15 +84,15 @@ async function showMenu({ status }: Parts): Promise<void> {
     const chosen = await window.showQuickPick<MenuItem>(
         [
             ...offered,
-            command_item('$(symbol-function) Fill Function at Cursor', 'fillFunction'),
-            command_item('$(dashboard) Set Steps and Deadline…', 'turnDial'),
+            entry('$(symbol-function) Fill Function at Cursor', 'fillFunction'),
+            entry('$(dashboard) Set Steps and Deadline…', 'turnDial'),
             { label: '', kind: QuickPickItemKind.Separator },
-            command_item('$(code) Switch This Language Off or On', 'toggleLanguage'),
-            command_item('$(folder) Switch This Workspace Off or On', 'toggleWorkspace'),
+            entry('$(code) Switch This Language Off or On', 'toggleLanguage'),
+            entry('$(folder) Switch This Workspace Off or On', 'toggleWorkspace'),
             { label: '', kind: QuickPickItemKind.Separator },
-            command_item('$(debug-restart) Restart Server', 'restartServer'),
-            command_item('$(output) Show Output', 'showOutput'),
-            command_item('$(book) Get Started', 'howToInstall'),
+            entry('$(debug-restart) Restart Server', 'restartServer'),
+            entry('$(output) Show Output', 'showOutput'),
+            entry('$(book) Get Started', 'howToInstall'),
         ],
         { title: `dlm-lsp, ${state}`, placeHolder: message },
     );

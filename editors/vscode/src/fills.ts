@@ -73,6 +73,9 @@ export class Fills implements Disposable {
         if (isPreviewed()) {
             await this.preview.open(document, range);
         }
+        if (this.run !== run) {
+            return;
+        }
         try {
             run.fill = await this.ask(run);
         } catch (error) {
@@ -123,6 +126,10 @@ export class Fills implements Disposable {
 
     showDraft(draft: DraftParams): void {
         const run = this.run;
+        // A fill that is finished stays as it is, whatever ghost text is sharpening in the same document.
+        if (run?.fill !== undefined) {
+            return;
+        }
         if (draft.uri === run?.document.uri.toString() && draft.version === run.document.version) {
             const { start, end } = draft.range;
             this.preview.update(run.document, new Range(start.line, start.character, end.line, end.character), draft.text);

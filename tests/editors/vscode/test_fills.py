@@ -5,11 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
 from tests.editors.vscode.workbench import CodeServer, Workbench, until
-
-pytestmark = pytest.mark.timeout(300)
 
 PLACEHOLDER = '''class Rectangle:
     """Two corners."""

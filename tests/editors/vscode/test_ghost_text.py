@@ -7,8 +7,6 @@ import pytest
 
 from tests.editors.vscode.workbench import Workbench, until
 
-pytestmark = pytest.mark.timeout(300)
-
 RECTANGLE = '''class Rectangle:
     def __init__(self, left, top, right, bottom):
         self.left, self.top, self.right, self.bottom = left, top, right, bottom
@@ -63,15 +61,16 @@ def test_escape_leaves_the_text_alone(workbench: Workbench) -> None:
     assert workbench.save(file) == f"{RECTANGLE}        return self.b"
 
 
-def test_a_word_of_it_can_be_taken(workbench: Workbench) -> None:
-    file = workbench.open_at_end("word.py", RECTANGLE)
+@pytest.mark.parametrize("key", ["Control+ArrowRight", "Control+Alt+ArrowRight"], ids=["word", "line"])
+def test_a_part_of_it_can_be_taken(workbench: Workbench, key: str) -> None:
+    file = workbench.open_at_end("part.py", RECTANGLE)
     workbench.type("        return self.r")
     ghost = workbench.wait_for_ghost()
-    workbench.press("Control+ArrowRight")
+    workbench.press(key)
     typed = workbench.save(file).removeprefix(RECTANGLE)
-    taken = typed.removeprefix("        return self.r")
+    taken = typed.removeprefix("        return self.r").rstrip()
     assert taken
-    assert ghost.startswith(taken.rstrip())
+    assert ghost.startswith(taken)
 
 
 def test_alt_backslash_asks_for_it(workbench: Workbench) -> None:
@@ -136,7 +135,7 @@ def test_the_status_says_why_a_language_gets_nothing(workbench: Workbench) -> No
     workbench.open("notes.md", "# Notes\n")
     workbench.press("End", "x")
     workbench.wait_for_status("No grammar for markdown")
-    workbench.open("word.py", RECTANGLE)
+    workbench.open("part.py", RECTANGLE)
     until(lambda: "No grammar" not in workbench.status, "a status that is about this file")
 
 

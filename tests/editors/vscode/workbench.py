@@ -19,7 +19,7 @@ from playwright.sync_api import Locator, Page, sync_playwright
 
 Answer = TypeVar("Answer")
 
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 30.0
 CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
