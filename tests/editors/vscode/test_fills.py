@@ -44,6 +44,8 @@ def test_a_body_is_shown_as_a_diff_and_applied_as_one_step(
 ) -> None:
     with workbench.settings({"dlm-lsp.numSteps": 32}):
         fill_placeholder(workbench, "applied.py")
+    workbench.page.locator(".monaco-diff-editor .line-insert").first.wait_for(state="attached")
+    workbench.page.locator(".notification-toast").wait_for(state="detached")
     picture("fill.png")
     file = workbench.server.workspace / "applied.py"
     assert file.read_text() == PLACEHOLDER
@@ -100,7 +102,7 @@ def test_the_dial_sets_steps_and_deadline(workbench: Workbench) -> None:
     workbench.run("Set Steps and Deadline")
     workbench.choose("At most 5 s")
     until(lambda: "8 steps ≤ 5 s" in workbench.dial, "the dial to show the deadline")
-    settings = workbench.server.read_settings()
+    settings = workbench.server.read_settings("User")
     assert (settings["dlm-lsp.numSteps"], settings["dlm-lsp.deadlineMs"]) == (8, 5000)
 
 

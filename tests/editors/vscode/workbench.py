@@ -76,8 +76,8 @@ class CodeServer:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(settings, indent=1))
 
-    def read_settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = json.loads((self.folder / "data/User/settings.json").read_text())
+    def read_settings(self, kind: str) -> dict[str, Any]:
+        settings: dict[str, Any] = json.loads((self.folder / "data" / kind / "settings.json").read_text())
         return settings
 
     def log(self) -> str:
@@ -174,19 +174,19 @@ class Workbench:
 
     @contextmanager
     def settings(self, settings: Mapping[str, object]) -> Iterator[None]:
-        """With these settings of the user, which are live."""
-        before = self.server.read_settings()
+        """With these settings of the machine beside those that it has; VS Code does not watch the user's file."""
+        before = self.server.read_settings("Machine")
         changes = self.server.log().count(CONFIGURED)
-        self.server.write_settings("User", before | settings)
+        self.server.write_settings("Machine", before | settings)
         until(lambda: self.server.log().count(CONFIGURED) > changes, "the settings to reach the server")
         yield
-        self.server.write_settings("User", before)
+        self.server.write_settings("Machine", before)
 
     @property
     def ghost(self) -> str:
-        """The ghost text that stands there now."""
-        parts = self.page.locator("[class*=ghost-text]").all_inner_texts()
-        return "\n".join(parts).replace("\xa0", " ").strip()
+        """The ghost text that stands there now, line by line."""
+        lines: list[str] = self.page.evaluate(GHOST_LINES)
+        return "\n".join(lines).replace("\xa0", " ").rstrip()
 
     def wait_for_ghost(self) -> str:
         return until(lambda: self.ghost, "ghost text")
@@ -246,6 +246,18 @@ class Workbench:
         return self.page.locator(f'[id$="{name}"]')
 
 
+GHOST_LINES = """
+() => {
+    const lines = new Map();
+    for (const part of document.querySelectorAll('[class*="ghost-text"]')) {
+        if (!part.querySelector('[class*="ghost-text"]') && part.textContent) {
+            const top = Math.round(part.getBoundingClientRect().top);
+            lines.set(top, (lines.get(top) ?? '') + part.textContent);
+        }
+    }
+    return [...lines.keys()].sort((a, b) => a - b).map((top) => lines.get(top));
+}
+"""
 DRAWN_BESIDE_THE_CURSOR = """
 () => [...document.querySelectorAll('.monaco-editor .view-lines [class*="ced-"]')].flatMap((span) =>
     ['::before', '::after'].map((pseudo) => getComputedStyle(span, pseudo).content))
