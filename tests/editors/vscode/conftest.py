@@ -83,6 +83,7 @@ def workbench(code_server: CodeServer) -> Iterator[Workbench]:
     with Workbench.opened(code_server, file) as workbench:
         workbench.page.locator(".monaco-editor .view-line").first.click()
         workbench.wait_until_ready()
+        workbench.press("Control+B")  # no side bar: the editor has the window to itself
         yield workbench
 
 

