@@ -17,7 +17,8 @@ REQUIRED = "DLM_LSP_EDITORS_REQUIRED"
 PICTURES = "DLM_LSP_PICTURES"
 """Environment variable that has the pictures of the READMEs taken anew."""
 
-CONFIG = 'device = "cpu"\nnum_steps = 4\nmax_middle_tokens = 48\nmax_prompt_tokens = 256\n'
+NUM_STEPS = 4
+CONFIG = f'device = "cpu"\nnum_steps = {NUM_STEPS}\nmax_middle_tokens = 48\nmax_prompt_tokens = 256\n'
 """Fast enough for a CPU. In the user's own file: what nobody touched in VS Code must not overrule it."""
 
 GREETING = "def greet(name):\n"
