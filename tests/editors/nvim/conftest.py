@@ -91,15 +91,27 @@ def start(neovim_setup: tuple[str, str], tmp_path: Path, child_environment: dict
     """Open a file in a Neovim that knows this plugin and nothing else."""
     opened: list[Neovim] = []
 
-    def open_file(text: str, command: list[str], name: str = "example.py", before: str = "", **options: object) -> Neovim:
+    def open_file(
+        text: str,
+        command: list[str],
+        *,
+        name: str = "example.py",
+        before: str = "",
+        sets_up: bool = True,
+        waits: bool = True,
+        **options: object,
+    ) -> Neovim:
         file = tmp_path / name
         file.write_bytes(text.encode())
         executable, surface = neovim_setup
         neovim = Neovim(executable, tmp_path, child_environment)
         opened.append(neovim)
         neovim.lua(before)
-        neovim.setup({"cmd": command, "surface": surface, **options})
-        neovim.open(file)
+        if sets_up:
+            neovim.setup({"cmd": command, "surface": surface, **options})
+        neovim.api.command(f"edit {file}")
+        if waits:
+            neovim.await_server()
         return neovim
 
     yield open_file

@@ -56,9 +56,7 @@ class Neovim:
     def setup(self, options: Mapping[str, object]) -> None:
         self.lua("require('dlm_lsp').setup(...)", options)
 
-    def open(self, file: Path) -> None:
-        """Edit a file, and wait for the server."""
-        self.api.command(f"edit {file}")
+    def await_server(self) -> None:
         until(lambda: self.lua("return #vim.lsp.get_clients({ name = 'dlm_lsp', bufnr = 0 }) == 1"))
         until(lambda: self.lua("return vim.lsp.get_clients({ name = 'dlm_lsp' })[1].initialized == true"))
         until(lambda: self.lua("return require('dlm_lsp.session').of(vim.api.nvim_get_current_buf()) ~= nil"))

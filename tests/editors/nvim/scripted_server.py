@@ -6,6 +6,7 @@
     seconds       how long an inline completion or a fill takes
     drafts        `{text, stableRanges}` sent meanwhile, the text without what is typed
     fill          `{range, text}`, put in by `workspace/applyEdit`
+    failure       what a fill fails with
     status        `{state, message}` sent before the answer
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 SCRIPT, LOG = (Path(argument) for argument in sys.argv[1:3])
@@ -41,6 +43,7 @@ def left_of(uri: str, position: types.Position) -> str:
 async def sharpen(uri: str, where: types.Range, typed: str) -> None:
     """Send the drafts, and take the time that an answer takes."""
     steps = script().get("drafts", [])
+    num_typed = len(typed.encode())
     pause = script().get("seconds", 0) / (len(steps) + 1)
     for number, step in enumerate(steps, start=1):
         await asyncio.sleep(pause)
@@ -52,7 +55,7 @@ async def sharpen(uri: str, where: types.Range, typed: str) -> None:
             "text": typed + step["text"],
             "step": number,
             "numSteps": len(steps),
-            "stableRanges": [[start + len(typed), end + len(typed)] for start, end in step["stableRanges"]],
+            "stableRanges": [[num_typed + start, num_typed + end] for start, end in step["stableRanges"]],
             "confidence": 0.5,
             "finishReason": None,
         }
@@ -88,18 +91,15 @@ async def complete(params: types.InlineCompletionParams) -> types.InlineCompleti
     return types.InlineCompletionList(items)
 
 
-@server.command("dlmLsp.didAccept")
-def did_accept(typed: str) -> None:
-    log("didAccept", typed=typed)
-
-
-@server.command("dlmLsp.infillRange")
-async def infill_range(uri: str, where: Any, options: Any = None) -> dict[str, object]:  # noqa: ANN401
+async def infill_range(uri: str, where: object, options: object = None) -> dict[str, object]:
     current_ids[uri] = server.protocol.msg_id
     version = server.workspace.get_text_document(uri).version
     log("infillRange", range=where, options=options)
-    fill = script()["fill"]
-    replaced = server.protocol._converter.structure(fill["range"], types.Range)
+    fill, failure = script()["fill"], script().get("failure")
+    if failure:
+        raise JsonRpcException(failure, types.LSPErrorCodes.RequestFailed)
+    ends = (types.Position(**fill["range"][name]) for name in ("start", "end"))
+    replaced = types.Range(*ends)
     try:
         await sharpen(uri, replaced, "")
     except asyncio.CancelledError:
@@ -107,10 +107,21 @@ async def infill_range(uri: str, where: Any, options: Any = None) -> dict[str, o
         raise
     document = types.OptionalVersionedTextDocumentIdentifier(uri, version)
     edit = types.TextDocumentEdit(document, [types.TextEdit(replaced, fill["text"])])
-    answer = await server.workspace_apply_edit_async(
-        types.ApplyWorkspaceEditParams(types.WorkspaceEdit(document_changes=[edit]))
-    )
+    change = types.ApplyWorkspaceEditParams(types.WorkspaceEdit(document_changes=[edit]))
+    answer = await server.workspace_apply_edit_async(change)
     return {"uri": uri, "version": version, "range": replaced, "text": fill["text"], "applied": answer.applied}
+
+
+# Where the real server answers commands too: pygls' own handler wants a fixed number of arguments.
+del server.protocol.fm.builtin_features[types.WORKSPACE_EXECUTE_COMMAND]
+
+
+@server.feature(types.WORKSPACE_EXECUTE_COMMAND)
+async def execute(params: types.ExecuteCommandParams) -> object:
+    if params.command == "dlmLsp.didAccept":
+        log("didAccept", arguments=params.arguments)
+        return None
+    return await infill_range(*params.arguments)
 
 
 @server.feature("textDocument/didShowCompletion")

@@ -7,7 +7,7 @@ import pytest
 from tests.editors.nvim.conftest import Server, Start
 from tests.editors.nvim.neovim import until
 
-TEXT = "def add(a, b):\n\n"
+TEXT = "def add(a, b):\n    \n"
 BODY = "a + b\n\n\nprint(add(1, 2))"
 
 

@@ -16,10 +16,10 @@ local COMMAND = 'dlmLsp.infillRange'
 local running = {}
 
 ---@param buf integer
----@param id any
+---@param id integer|string Servers may send the number of a request back as text.
 ---@return boolean
 function M.is_running(buf, id)
-  return running[buf] ~= nil and running[buf].id == id
+  return running[buf] ~= nil and tostring(running[buf].id) == tostring(id)
 end
 
 --- Show a draft in place of what it replaces.
