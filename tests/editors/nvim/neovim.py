@@ -28,6 +28,11 @@ end
 return shown
 """
 
+COLLECT_NOTIFICATIONS = """
+vim.g.notified = {}
+vim.notify = function(text) vim.g.notified = vim.list_extend(vim.g.notified, { text }) end
+"""
+
 
 def until(look: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
     """What `look` returns as soon as that is true."""
@@ -116,3 +121,4 @@ class Neovim:
             self._process.wait(WAIT_SECONDS)
         finally:
             self._process.kill()
+            self._process.wait()

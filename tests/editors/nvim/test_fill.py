@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.editors.nvim.conftest import Server, Start
-from tests.editors.nvim.neovim import Neovim, until
+from tests.editors.nvim.neovim import COLLECT_NOTIFICATIONS, Neovim, until
 
 TEXT = 'def size(self):\n    """How large it is."""\n    pass\n\n\nlast = 1\n'
 FILL = {
@@ -24,12 +24,6 @@ def filled() -> list[str]:
 
 def warnings(neovim: Neovim) -> list[str]:
     return list(neovim.lua("return vim.g.notified or {}"))
-
-
-COLLECT_WARNINGS = """
-vim.g.notified = {}
-vim.notify = function(text) vim.g.notified = vim.list_extend(vim.g.notified, { text }) end
-"""
 
 
 def test_a_hole_is_filled_and_one_undo_empties_it(scripted: Start, server: Server) -> None:
@@ -92,7 +86,7 @@ def test_the_draft_of_a_fill_sharpens_over_what_it_replaces(scripted: Start, ser
 
 def test_an_edit_stops_a_fill(scripted: Start, server: Server) -> None:
     server.says(fill=FILL, drafts=DRAFTS, seconds=60)
-    neovim = scripted(TEXT, before=COLLECT_WARNINGS)
+    neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
     neovim.press(":DlmFill<CR>")
     until(lambda: server.heard("infillRange"))
     neovim.press("Gdd")
@@ -104,14 +98,14 @@ def test_an_edit_stops_a_fill(scripted: Start, server: Server) -> None:
 
 def test_a_fill_that_fails_says_why(scripted: Start, server: Server) -> None:
     server.says(fill=FILL, failure="the hole is too deep")
-    neovim = scripted(TEXT, before=COLLECT_WARNINGS)
+    neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
     neovim.press(":DlmFill<CR>")
     until(lambda: warnings(neovim))
     assert "the hole is too deep" in warnings(neovim)[0]
 
 
 def test_without_a_server_a_fill_says_so(scripted: Start) -> None:
-    neovim = scripted(TEXT, before=COLLECT_WARNINGS)
+    neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
     neovim.api.command("new")
     neovim.press(":DlmFill<CR>")
     until(lambda: warnings(neovim))
@@ -162,11 +156,11 @@ def test_a_draft_of_another_version_is_dropped(scripted: Start, server: Server) 
     neovim = scripted("x = \n")
     neovim.press("A")
     paint = """
-    local ahead = ...
+    local ahead, buf = ..., vim.api.nvim_get_current_buf()
     local client = vim.lsp.get_clients({ name = 'dlm_lsp' })[1]
     local at = { line = 0, character = 4 }
     require('dlm_lsp.drafts').on_draft(nil, {
-      uri = vim.uri_from_bufnr(0), version = vim.b.changedtick + ahead, requestId = 99, text = 'total',
+      uri = vim.uri_from_bufnr(0), version = vim.lsp.util.buf_versions[buf] + ahead, requestId = 99, text = 'total',
       range = { start = at, ['end'] = at }, stableRanges = {}
     }, { client_id = client.id })
     """

@@ -1,6 +1,7 @@
 """Ghost text as keys are pressed, with a server that answers what the test says."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,7 @@ def test_accept_puts_all_of_it_in(scripted: Start, server: Server) -> None:
     assert neovim.cursor == (5, 16)
     neovim.await_no_ghost()
     until(lambda: server.heard("didAccept"))
-    assert [shown["text"] for shown in server.heard("didShow")][0] == "    return " + BODY
+    assert server.heard("didShow")[0]["text"] == "    return " + BODY
 
 
 def test_one_undo_takes_an_accepted_suggestion_back_and_not_what_was_typed(scripted: Start, server: Server) -> None:
@@ -125,7 +126,7 @@ def test_it_is_shown_in_front_of_what_follows_on_the_line(scripted: Start, serve
     neovim.await_lines(["print(first, second)"])
 
 
-def test_keys_do_what_they_did_when_nothing_is_shown(scripted: Start, server: Server) -> None:
+def test_keys_do_what_they_did_when_nothing_is_shown(scripted: Start) -> None:
     neovim = scripted("\n")
     neovim.api.command("inoremap <expr> <M-Right> 'mapped'")
     neovim.press("i<Tab>a<M-Right>")
@@ -207,16 +208,15 @@ def test_carriage_returns_stay_out_of_the_buffer(scripted: Start, server: Server
     neovim.press("<Tab>")
     neovim.await_lines(["first", "x = [", "    1,", "]"])
     neovim.api.command("write")
-    file = neovim.lua("return vim.api.nvim_buf_get_name(0)")
-    with open(file, "rb") as written:
-        assert written.read() == b"first\r\nx = [\r\n    1,\r\n]\r\n"
+    file = Path(neovim.lua("return vim.api.nvim_buf_get_name(0)"))
+    assert file.read_bytes() == b"first\r\nx = [\r\n    1,\r\n]\r\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_multibyte_text_before_the_cursor(scripted: Start, server: Server, encoding: str) -> None:
     server.says(completions={"é = '😀' + ": ["'漢' + é"]})
-    capabilities = "{ general = { positionEncodings = { '%s' } } }" % encoding
-    neovim = scripted("\n", before=f"vim.lsp.config('*', {{ capabilities = {capabilities} }})")
+    speaks = f"vim.lsp.config('*', {{ capabilities = {{ general = {{ positionEncodings = {{ '{encoding}' }} }} }} }})"
+    neovim = scripted("\n", before=speaks)
     neovim.press("ié = '😀' + ")
     neovim.await_ghost("'漢' + é")
     column = {"utf-8": 14, "utf-16": 11}[encoding]

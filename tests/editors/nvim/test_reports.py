@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors.nvim.conftest import Server, Start
-from tests.editors.nvim.neovim import PLUGIN, Neovim, until
+from tests.editors.nvim.neovim import COLLECT_NOTIFICATIONS, PLUGIN, Neovim, until
 
 
 def health(neovim: Neovim) -> str:
@@ -58,10 +58,7 @@ def test_health_without_a_server(start: Start) -> None:
 
 
 def test_wrong_options_get_a_sentence_each_and_keep_their_defaults(scripted: Start) -> None:
-    collect = (
-        "vim.g.notified = {}; vim.notify = function(t) vim.g.notified = vim.list_extend(vim.g.notified, { t }) end"
-    )
-    neovim = scripted("\n", before=collect, filetypes="python", keymap={}, keymaps={"accpt": "<Tab>"})
+    neovim = scripted("\n", before=COLLECT_NOTIFICATIONS, filetypes="python", keymap={}, keymaps={"accpt": "<Tab>"})
     assert [text.split(",")[0] for text in neovim.lua("return vim.g.notified")] == [
         "dlm-lsp: filetypes must be a list of texts",
         "dlm-lsp: keymap is not an option",

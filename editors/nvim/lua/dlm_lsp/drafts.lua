@@ -25,7 +25,7 @@ end
 function M.on_draft(_, params, context)
   local client = vim.lsp.get_client_by_id(context.client_id)
   local buf = vim.uri_to_bufnr(params.uri)
-  if not client or not vim.api.nvim_buf_is_loaded(buf) or params.version ~= vim.b[buf].changedtick then
+  if not client or not vim.api.nvim_buf_is_loaded(buf) or params.version ~= vim.lsp.util.buf_versions[buf] then
     return
   end
   local stable = stable_bytes(params, client.offset_encoding)
