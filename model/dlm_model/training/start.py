@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dlm_model.config import DLM_SECTION, read_config
+from dlm_model.checkpoint_files import read_config
 from dlm_model.errors import CheckpointError
+from dlm_model.families.dlm import DLM_SECTION
 from dlm_model.training.atomic import creating_folder
 from dlm_model.training.initialize import initialize
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlm_model.config import CONFIG_FILE
+from dlm_model.checkpoint_files import CONFIG_FILE
 from dlm_model.training.corpus import REPORT_FILE, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.export import merge_run, write_checkpoint
