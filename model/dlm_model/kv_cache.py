@@ -22,14 +22,14 @@ from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 
 class CachePolicy(Protocol):
-    """canvas → logits [N, V] of its masked positions, by way of whatever the policy remembers."""
+    """canvas → logits [N, V] of the positions it asks about, by way of whatever the policy remembers."""
 
     @property
     def num_forwards(self) -> int:
         """Network calls of this request so far."""
 
     def __call__(self, canvas: Canvas) -> Tensor:
-        """One denoise step's forward; only masked positions reach the head."""
+        """One denoise step's forward; only positions that are asked about reach the head."""
 
 
 class RefreshedPrompt:
@@ -53,7 +53,7 @@ class RefreshedPrompt:
         """One forward pass over everything or over the canvas alone."""
         hidden = self._prefill(canvas) if self._options.is_prefill(self.num_forwards) else self._refine(canvas)
         self.num_forwards += 1
-        return _masked_logits(self._network, hidden, canvas)
+        return _asked_logits(self._network, hidden, canvas)
 
     def _prefill(self, canvas: Canvas) -> Tensor:
         """Hidden states that predict the canvas, [B, T, C]; remembers the prompt outside the window."""
@@ -112,7 +112,7 @@ class CausalPrompt:
         start = num_prefix - int(self._network.config.shift_logits)
         hidden = _refine(self._network, canvas, start, Memory(self._memory, positions))
         self._num_refines += 1
-        return _masked_logits(self._network, hidden[:, :num_columns], canvas)
+        return _asked_logits(self._network, hidden[:, :num_columns], canvas)
 
     def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
         """Prefix and suffix behind one another, [B, P + S, K, D] per layer; the rows share their memory."""
@@ -141,9 +141,9 @@ def _refine(network: Transformer, canvas: Canvas, start: int, memory: Memory) ->
     return hidden
 
 
-def _masked_logits(network: Transformer, hidden: Tensor, canvas: Canvas) -> Tensor:
-    """Logits [N, V] where the canvas is masked, of hidden states [B, T, C]."""
-    return network.logits(hidden[canvas.is_masked.to(hidden.device)])
+def _asked_logits(network: Transformer, hidden: Tensor, canvas: Canvas) -> Tensor:
+    """Logits [N, V] where the canvas asks for them, of hidden states [B, T, C]."""
+    return network.logits(hidden[canvas.is_asked.to(hidden.device)])
 
 
 def _mask(is_valid: Tensor, device: torch.device) -> Tensor | None:
