@@ -10,13 +10,13 @@ Selection = Literal["confidence", "margin", "entropy", "random"]
 Schedule = Literal["linear", "cosine", "threshold", "entropy_bound", "factor", "klass", "local_leap"]
 Remasking = Literal["none", "remdm", "token_to_mask", "edit"]
 Grammar = Literal["none", "json"]
-Length = Literal["ladder", "search", "probe"]
+LengthPolicy = Literal["ladder", "search", "probe"]
 
 SELECTIONS: tuple[str, ...] = get_args(Selection)
 SCHEDULES: tuple[str, ...] = get_args(Schedule)
 REMASKINGS: tuple[str, ...] = get_args(Remasking)
 GRAMMARS: tuple[str, ...] = get_args(Grammar)
-LENGTHS: tuple[str, ...] = get_args(Length)
+LENGTH_POLICIES: tuple[str, ...] = get_args(LengthPolicy)
 
 SELF_GUIDE = "self"
 """Value of `guide` that makes a model with a causal prompt its own supervisor."""
@@ -56,8 +56,8 @@ class DecodeOptions:
         guide_agreement: The guide objects to a token less probable than this share of its own best.
         syntax_tries: How often a finished draft that does not parse is reopened where it breaks.
         grammar: What the middle must be, whatever the model says: `json` is one JSON value.
-        length: How a model that cannot resize finds the length: rungs around the expected one (`ladder`), climbing to
-            the length it is surest of (`search`), or the best of many lengths seen in one forward (`probe`).
+        length_policy: How a model that cannot resize finds the length: rungs around the expected one (`ladder`),
+            climbing to the length it is surest of (`search`), or the best of many seen in one forward (`probe`).
         temperature: 0 takes the most probable token; above 0 samples.
         top_p: Nucleus kept when sampling.
         seed: Same seed, same request, same device: same text, unless a deadline cuts it.
@@ -91,7 +91,7 @@ class DecodeOptions:
     guide_agreement: float = 0.5
     syntax_tries: int = 0
     grammar: Grammar = "none"
-    length: Length = "ladder"
+    length_policy: LengthPolicy = "ladder"
     temperature: float = 0.0
     top_p: float = 0.95
     seed: int = 0
@@ -115,7 +115,7 @@ class DecodeOptions:
         self._require_known("selection", SELECTIONS)
         self._require_known("remasking", REMASKINGS)
         self._require_known("grammar", GRAMMARS)
-        self._require_known("length", LENGTHS)
+        self._require_known("length_policy", LENGTH_POLICIES)
         for name in ("confidence_threshold", "leap_threshold", "edit_threshold", "guide_agreement", "top_p"):
             value = getattr(self, name)
             require(0 < value <= 1, name, "in (0, 1]", value)

@@ -99,7 +99,7 @@ class Engine:
         """
         pace = Pace(options)
         methods = self._open_methods(options)
-        canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options)
+        canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
         reader = RowReader(self._vocabulary, boundaries)
         revisers: list[Reviser] = [*remaskers(options), *methods.guides]
         if request.syntax and options.syntax_tries:
@@ -159,7 +159,7 @@ class Engine:
             self._guides = {guide: load_guide(Path(guide), self._tokenizer, device=device, dtype=dtype)}
         return CausalReader(self._guides[guide].network, self._guides[guide].texts)
 
-    def _prepare(self, request: InfillRequest, options: DecodeOptions) -> "_Prepared":
+    def _prepare(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> "_Prepared":
         prefix_ids, suffix_ids, head, tail = self._split(request, options)
         anchors = Anchors.of(request, self._tokenizer)
         if anchors.num_tokens and options.grammar != "none":
@@ -175,6 +175,8 @@ class Engine:
 
         def sureness(num_masks: Sequence[int]) -> list[float]:
             nonlocal num_spent
+            if cancel.is_cancelled:
+                return [0.0] * len(num_masks)
             canvas, predict = opened(num_masks), self._open_cache(options)
             confidence = torch.zeros(canvas.is_masked.shape)
             confidence[canvas.is_masked] = predict(canvas).float().softmax(dim=-1).amax(dim=-1).cpu()
@@ -204,6 +206,9 @@ class Engine:
             # A grammar rules the canvas alone: it begins and ends where the hole does.
             prefix_ids, suffix_ids = (self._tokenizer.encode(text).ids for text in (request.prefix, request.suffix))
             head = tail = Fragment(b"", 0)
+        if request.closing:
+            # What the middle ends with is given: no word reaches beyond it.
+            suffix_ids, tail = self._tokenizer.encode(request.suffix).ids, Fragment(b"", 0)
         if self._config.bos_token_id is not None:
             prefix_ids = [self._config.bos_token_id, *prefix_ids]
         return prefix_ids, suffix_ids, head, tail

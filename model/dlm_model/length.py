@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp
 
-from dlm_model.request import DecodeOptions, InfillRequest, Length
+from dlm_model.request import DecodeOptions, InfillRequest, LengthPolicy
 
 # DreamOn fills best, and with the fewest forwards, from 64 masks: deletion is broadcast, expansion goes one by one.
 INITIAL_TOKENS = 64
@@ -39,13 +39,13 @@ def open_rows(request: InfillRequest, options: DecodeOptions, *, can_resize: boo
     """The candidates to decode as one batch.
 
     A model that resizes finds the length itself, so its rows differ by sampling; any other model is given the lengths
-    that `options.length` finds. `middle_length` overrules both.
+    that `options.length_policy` finds. `middle_length` overrules both.
     """
     expected = options.middle_length or min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
     if can_resize or options.middle_length is not None:
         warm = max(options.temperature, DIVERSE_TEMPERATURE)
         return [Row(expected, warm if index else options.temperature) for index in range(options.num_candidates)]
-    lengths = _POLICIES[options.length](expected, options.max_middle_tokens, sureness)
+    lengths = _POLICIES[options.length_policy](expected, options.max_middle_tokens, sureness)
     return [Row(length, options.temperature) for length in sorted(set(lengths))]
 
 
@@ -89,7 +89,7 @@ def calibrated(sure: float, length: int) -> float:
     return sure / (exp(-1.77 * length) + 0.56 * exp(-0.06 * length) + 0.24)
 
 
-_POLICIES: dict[Length, Callable[[int, int, Sureness], list[int]]] = {
+_POLICIES: dict[LengthPolicy, Callable[[int, int, Sureness], list[int]]] = {
     "ladder": ladder,
     "search": climb,
     "probe": probe,

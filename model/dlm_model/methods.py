@@ -9,7 +9,7 @@ from typing import Literal
 
 from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
 
-Kind = Literal["schedule", "selection", "credit", "early commit", "remasking", "guide", "syntax", "length"]
+Kind = Literal["schedule", "selection", "credit", "early commit", "remasking", "guide", "guidance", "syntax", "length"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ METHODS = (
     ),
     Method(
         "suffix guidance",
-        "guide",
+        "guidance",
         "exaggerates what the suffix adds to the prediction",
         "classifier-free guidance, arXiv 2207.12598",
         {"suffix_guidance": 1.5},
@@ -176,20 +176,20 @@ METHODS = (
         "length",
         "decodes several lengths side by side, if the model cannot resize",
         "this project",
-        {"length": "ladder"},
+        {"length_policy": "ladder"},
     ),
     Method(
         "length search",
         "length",
         "climbs to the length that the model is surest of, if it cannot resize",
         "CAL, arXiv 2602.00476",
-        {"length": "search"},
+        {"length_policy": "search"},
     ),
     Method(
         "length probe",
         "length",
         "looks at many lengths in one forward and decodes the best, if the model cannot resize",
         "after LR-DLLM, arXiv 2602.07546",
-        {"length": "probe"},
+        {"length_policy": "probe"},
     ),
 )

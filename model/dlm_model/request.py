@@ -11,13 +11,13 @@ from typing import Literal, Protocol
 
 from dlm_model.decode_options import (
     GRAMMARS,
-    LENGTHS,
+    LENGTH_POLICIES,
     REMASKINGS,
     SCHEDULES,
     SELECTIONS,
     DecodeOptions,
     Grammar,
-    Length,
+    LengthPolicy,
     Remasking,
     Schedule,
     Selection,
@@ -26,7 +26,7 @@ from dlm_model.decode_options import (
 
 __all__ = [
     "GRAMMARS",
-    "LENGTHS",
+    "LENGTH_POLICIES",
     "REMASKINGS",
     "SCHEDULES",
     "SELECTIONS",
@@ -38,7 +38,7 @@ __all__ = [
     "Grammar",
     "InfillEngine",
     "InfillRequest",
-    "Length",
+    "LengthPolicy",
     "Piece",
     "PieceState",
     "Remasking",

@@ -6,7 +6,7 @@ from math import exp
 import pytest
 
 from dlm_model.length import DIVERSE_TEMPERATURE, INITIAL_TOKENS, Row, calibrated, climb, open_rows, probe
-from dlm_model.request import LENGTHS, DecodeOptions, InfillRequest
+from dlm_model.request import LENGTH_POLICIES, DecodeOptions, InfillRequest
 
 ANY = InfillRequest("", "")
 
@@ -62,9 +62,9 @@ def test_a_known_length_overrules_both() -> None:
         assert open_rows(ANY, DecodeOptions(middle_length=7), can_resize=can_resize, sureness=never) == [Row(7, 0.0)]
 
 
-@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("length", LENGTH_POLICIES)
 def test_a_model_that_resizes_needs_no_policy(length: str) -> None:
-    options = DecodeOptions(length=length)  # type: ignore[arg-type]
+    options = DecodeOptions(length_policy=length)  # type: ignore[arg-type]
     assert open_rows(ANY, options, can_resize=True, sureness=never) == [Row(INITIAL_TOKENS, 0.0)]
 
 

@@ -15,7 +15,7 @@ from dlm_model.errors import RequestError
 from dlm_model.methods import METHODS, Method
 from dlm_model.request import (
     GRAMMARS,
-    LENGTHS,
+    LENGTH_POLICIES,
     REMASKINGS,
     SCHEDULES,
     SELECTIONS,
@@ -115,7 +115,7 @@ def test_methods_of_different_kinds_combine(
         ("selection", SELECTIONS),
         ("remasking", REMASKINGS),
         ("grammar", GRAMMARS),
-        ("length", LENGTHS),
+        ("length_policy", LENGTH_POLICIES),
     ],
 )
 def test_the_table_has_every_value_that_can_be_chosen(option: str, values: tuple[str, ...]) -> None:
