@@ -123,6 +123,27 @@ def infill(
 
 
 @app.command()
+def race(
+    target: flags.TargetArgument,
+    *,
+    function: flags.Function = None,
+    span: flags.Range = None,
+    stdin_filename: flags.StdinFilename = None,
+    steps: flags.Steps = None,
+    against: flags.Against = "self",
+    model: flags.Model = None,
+    device: flags.Device = None,
+) -> None:
+    """Fill one hole by diffusion and from left to right, side by side."""
+    from dlm_lsp.commands.race import run_race  # noqa: PLC0415
+    from dlm_lsp.commands.settings import load_settings, override  # noqa: PLC0415
+    from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
+
+    settings = override(load_settings(), decoder_flags={"--steps": steps}, model=model, device=device)
+    run_race(parse_target(target, function=function, span=span), stdin_filename, settings, against)
+
+
+@app.command()
 def methods(*, as_json: flags.AsJson = False) -> None:
     """List every decoding method: what it does, where it is from, how to switch it on."""
     from dlm_lsp.commands.methods import run_methods  # noqa: PLC0415

@@ -124,6 +124,11 @@ RequireValid = Annotated[
     ),
 ]
 
+Against = Annotated[
+    str,
+    _model("--against", "The causal model to race: a checkpoint folder with the same tokenizer.", "the model itself"),
+]
+
 Model = Annotated[str | None, _model("--model", "A checkpoint folder.", "the packaged weights")]
 Device = Annotated[str | None, _model("--device", "cpu, cuda, cuda:1, …", "auto")]
 

@@ -10,10 +10,10 @@ from types import FrameType
 from rich.console import Console
 
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
-from dlm_model.request import InfillEngine
+from dlm_model.request import RacingEngine
 
 
-def load_engine(model: str | None, device: str, console: Console) -> InfillEngine:
+def load_engine(model: str | None, device: str, console: Console) -> RacingEngine:
     """Load weights onto a device; slow, because it imports torch. Ctrl-C ends the process meanwhile.
 
     Args:

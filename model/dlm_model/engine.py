@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dlm_model.anchors import Anchors
+from dlm_model.autoregression import LeftToRight
 from dlm_model.boundaries import Boundaries, Fragment, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
@@ -27,7 +28,7 @@ from dlm_model.guidance import SuffixGuidance
 from dlm_model.guide import CausalReader, Supervisor, load_guide
 from dlm_model.json_grammar import JsonConstraint
 from dlm_model.kv_cache import CachePolicy, CausalPrompt, RefreshedPrompt
-from dlm_model.length import open_rows
+from dlm_model.length import INITIAL_TOKENS, open_rows
 from dlm_model.memory import Credit, StabilityCount
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import Reviser, remaskers
@@ -132,6 +133,27 @@ class Engine:
             finish_reason=finish_reason(canvas, best, is_cancelled=cancel.is_cancelled),
             candidates=reader.candidates(canvas, options.num_candidates),
         )
+
+    def continue_text(
+        self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str = SELF_GUIDE
+    ) -> Iterator[Draft]:
+        """Write on after the prefix, blind to the suffix, one draft per token; the last one says why it ended.
+
+        Args:
+            request: Its prefix, whether one line is enough, and how many tokens are.
+            options: Only the bound on the middle's length counts.
+            cancel: Polled once per token.
+            guide: The causal model: the folder of a checkpoint, or `self` for this one.
+
+        Raises:
+            RequestError: this model has no causal prompt.
+            CheckpointError: the other one is not usable.
+        """
+        limit = min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
+        writer = LeftToRight(self._open_guide(guide), self._vocabulary, self._config.bos_token_id)
+        prefix_ids = self._tokenizer.encode(request.prefix or "\n").ids
+        with memory_errors():
+            yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)
 
     def _open_cache(self, options: DecodeOptions) -> CachePolicy:
         if self._config.prompt_attention == "causal":

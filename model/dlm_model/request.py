@@ -41,6 +41,7 @@ __all__ = [
     "LengthPolicy",
     "Piece",
     "PieceState",
+    "RacingEngine",
     "Remasking",
     "Schedule",
     "Selection",
@@ -216,4 +217,17 @@ class InfillEngine(Protocol):
 
         Raises:
             RequestError: the request does not fit the model's context.
+        """
+
+
+class RacingEngine(InfillEngine, Protocol):
+    """An engine that can also write from left to right, to be compared with itself."""
+
+    def continue_text(
+        self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str
+    ) -> Iterator[Draft]:
+        """Write on after the prefix, blind to the suffix, one draft per token; the last one has a finish reason.
+
+        Raises:
+            RequestError: there is no causal model to write with.
         """
