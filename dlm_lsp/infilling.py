@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.errors import UsageError
 from dlm_lsp.holes import Hole
 from dlm_lsp.placement import Placement, place
 from dlm_lsp.presentation import Fill, present
 from dlm_lsp.syntax_check import DraftChecker
-from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillEngine, Piece
+from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillEngine, InfillRequest, Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def infill(
 
     Raises:
         RequestError: the request does not fit the model's context.
+        UsageError: an anchor cannot stand in this hole.
     """
     # At least half of the context is left to the prompt, however long a middle the caller allows.
     room = engine.context_length - min(options.max_middle_tokens, engine.context_length // 2)
@@ -78,7 +80,7 @@ def infill(
     request = build_request(snapshot, hole, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
     placement = place(snapshot, hole)
     if anchors:
-        request = replace(request, keep=anchors.keep, closing=_on_its_line(anchors.closing, placement, hole))
+        request = _anchored(request, anchors, placement, hole)
     if options.syntax_tries:
         request = replace(request, syntax=DraftChecker(snapshot, hole))
     for draft in engine.infill(request, options, cancel):
@@ -106,6 +108,13 @@ def valid_only(fills: Sequence[RankedFill]) -> tuple[RankedFill, ...]:
 def nothing_reason(fills: Sequence[RankedFill]) -> str:
     """What the model has, given the fills before those that are not valid were left out."""
     return "nothing but fills that add syntax errors" if fills else "nothing"
+
+
+def _anchored(request: InfillRequest, anchors: Anchors, placement: Placement, hole: Hole) -> InfillRequest:
+    try:
+        return replace(request, keep=anchors.keep, closing=_on_its_line(anchors.closing, placement, hole))
+    except ValueError as error:
+        raise UsageError(f"{error}.") from error
 
 
 def _on_its_line(closing: str, placement: Placement, hole: Hole) -> str:

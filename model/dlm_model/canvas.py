@@ -134,6 +134,7 @@ class Canvas:
             token_ids=self.token_ids.masked_fill(reopened, self.mask_token_id),
             guessed_ids=torch.where(reopened, self.token_ids, self.guessed_ids),
             is_masked=self.is_masked | reopened,
+            is_reviewed=self.is_reviewed & ~reopened,
             num_revised=self.num_revised + reopened.sum(dim=1),
         )
 
@@ -181,6 +182,7 @@ class Canvas:
             token_ids=self.token_ids.masked_fill(is_expanded, self.mask_token_id),
             guessed_ids=self.guessed_ids.masked_fill(is_expanded, self.mask_token_id),
             is_masked=self.is_masked | is_expanded,
+            is_reviewed=self.is_reviewed & ~is_expanded,
             confidence=self.confidence.masked_fill(is_expanded, 0.0),
             slot_ids=self.slot_ids.masked_fill(is_expanded, -1),
             was_refused=self.was_refused | (is_expanded & ~is_granted).any(dim=1),
@@ -220,7 +222,7 @@ class Canvas:
         assert torch.equal(self.is_valid, columns < self.lengths[:, None]), "rows are left-aligned"
         assert not (self.is_masked & ~self.is_valid).any(), "padding is never masked"
         assert (self.token_ids[self.is_masked] == self.mask_token_id).all(), "a masked position holds the mask token"
-        assert not (self.is_kept & ~self.is_committed).any(), "what is kept is committed"
+        assert not ((self.is_kept | self.is_reviewed) & self.is_masked).any(), "what is kept or reviewed is committed"
         for row, length in enumerate(self.lengths.tolist()):
             assert len(set(self.slot_ids[row, :length].tolist())) == length, "no two positions share a name"
         committed = self.token_ids[self.is_committed]

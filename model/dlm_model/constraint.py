@@ -122,13 +122,17 @@ class Constraint:
         is_control = (canvas.token_ids == self._expand) | (canvas.token_ids == self._delete)
         if not is_control.any():
             return canvas
-        rules = self.rules(canvas, is_last=False)
         return canvas.resize(
             expand_token_id=self._expand,
             delete_token_id=self._delete,
-            protected=rules.is_locked | rules.is_urgent,
+            protected=self._protected(canvas),
             max_length=self._max_length,
         )
+
+    def _protected(self, canvas: Canvas) -> Tensor:
+        """Masks [B, T] that no deletion takes along: a boundary still has to be spelled there."""
+        rules = self.rules(canvas, is_last=False)
+        return rules.is_locked | rules.is_urgent
 
     def _frontiers(self, canvas: Canvas, row: int) -> tuple[Frontier, Frontier]:
         length = int(canvas.lengths[row])

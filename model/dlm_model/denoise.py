@@ -50,9 +50,13 @@ def denoise(
         rules = constraint.rules(canvas, is_last=steps_left == 1)
         logits = constraint.limit(predict(canvas), canvas, rules)
         asked, current_ids = canvas.is_asked, canvas.token_ids[canvas.is_asked]
-        warmth = temperature[asked.nonzero()[:, 0]]
         guess = guess_tokens(
-            logits, warmth, current_ids, top_p=options.top_p, selection=options.selection, generator=generator
+            logits,
+            temperature[asked.nonzero()[:, 0]],
+            current_ids,
+            options.top_p,
+            options.selection,
+            generator=generator,
         )
         if count_stable:
             guess = guess._replace(num_stable=count_stable(canvas, logits))
@@ -60,8 +64,7 @@ def denoise(
         chosen = choose(guess, canvas.is_masked & ~rules.is_locked, steps_left, options) | rules.is_urgent
         before, canvas = canvas, canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
         if revisers and steps_left > 1:
-            is_reviewed = before.is_reviewed & before.is_committed
-            step = Step(guess, is_reviewed, chosen, constraint.fixed(canvas), steps_left - 1)
+            step = Step(guess, before.is_reviewed, chosen, constraint.fixed(canvas), steps_left - 1)
             canvas = reduce(lambda revised, revise: revise(revised, step), revisers, canvas)
         canvas = constraint.resize(canvas)
         pace.advance()

@@ -12,9 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dlm_model.anchors import Anchors
 from dlm_model.autoregression import LeftToRight
-from dlm_model.boundaries import Boundaries, Fragment, split_prefix, split_suffix
+from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.config import ModelConfig
@@ -30,6 +29,7 @@ from dlm_model.json_grammar import JsonConstraint
 from dlm_model.kv_cache import CachePolicy, CausalPrompt, RefreshedPrompt
 from dlm_model.length import INITIAL_TOKENS, open_rows
 from dlm_model.memory import Credit, StabilityCount
+from dlm_model.opening import Opening, mean_confidence
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import Reviser, remaskers
 from dlm_model.schedule import Pace
@@ -108,8 +108,9 @@ class Engine:
         shown: int | None = None
 
         def draft(canvas: Canvas, row: int) -> Draft:
-            pieces = reader.pieces(canvas, row)
-            return Draft(pieces, pace.step, options.num_steps, num_spent + methods.num_forwards, pace.elapsed_ms)
+            num_forwards = num_spent + methods.num_forwards
+            pieces, is_final = reader.pieces(canvas, row), not revisers
+            return Draft(pieces, pace.step, options.num_steps, num_forwards, pace.elapsed_ms, is_final=is_final)
 
         steps = denoise(
             canvas,
@@ -130,6 +131,7 @@ class Engine:
         best = reader.rank(canvas)[0]
         yield replace(
             draft(canvas, best),
+            is_final=True,
             finish_reason=finish_reason(canvas, best, is_cancelled=cancel.is_cancelled),
             candidates=reader.candidates(canvas, options.num_candidates),
         )
@@ -182,58 +184,38 @@ class Engine:
         return CausalReader(self._guides[guide].network, self._guides[guide].texts)
 
     def _prepare(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> "_Prepared":
-        prefix_ids, suffix_ids, head, tail = self._split(request, options)
-        anchors = Anchors.of(request, self._tokenizer)
-        if anchors.num_tokens and options.grammar != "none":
+        opening = Opening.read(request, options, self._tokenizer, self._config.bos_token_id)
+        if opening.anchors.num_tokens and options.grammar != "none":
             raise RequestError("A grammar leaves no place for texts that the middle must keep.")
-        num_fixed = head.num_tokens + tail.num_tokens + anchors.num_tokens
-
-        def opened(num_masks: Sequence[int]) -> Canvas:
-            lengths = [masks + num_fixed for masks in num_masks]
-            canvas = Canvas.open(prefix_ids, suffix_ids, lengths, self._config.mask_token_id)
-            return anchors.place(canvas, num_masks, head, tail)
-
         num_spent = 0
 
         def sureness(num_masks: Sequence[int]) -> list[float]:
             nonlocal num_spent
             if cancel.is_cancelled:
                 return [0.0] * len(num_masks)
-            canvas, predict = opened(num_masks), self._open_cache(options)
-            confidence = torch.zeros(canvas.is_masked.shape)
-            confidence[canvas.is_masked] = predict(canvas).float().softmax(dim=-1).amax(dim=-1).cpu()
-            num_spent += predict.num_forwards
-            return (confidence.sum(dim=1) / canvas.is_masked.sum(dim=1)).tolist()
+            cache = self._open_cache(options)
+            confidence = mean_confidence(opening.canvas(num_masks, self._config.mask_token_id), cache)
+            num_spent += cache.num_forwards
+            return confidence
 
-        can_resize = self._config.can_resize
-        rows = open_rows(request, options, can_resize=can_resize, sureness=sureness)
-        num_masks = [max(row.num_masks, anchors.num_parts) for row in rows]
-        room = self._config.context_length - len(prefix_ids) - len(suffix_ids)
-        if max(num_masks) + num_fixed > room:
+        rows = open_rows(request, options, can_resize=self._config.can_resize, sureness=sureness)
+        num_masks = [max(row.num_masks, opening.anchors.num_parts) for row in rows]
+        room = self._config.context_length - opening.num_prompt_tokens
+        length = max(num_masks) + opening.num_fixed
+        if length > room:
             raise RequestError(
-                f"The prompt and its hole take {max(num_masks) + num_fixed - room + self._config.context_length} "
-                f"tokens, {self.model_name} sees {self._config.context_length}."
+                f"The prompt and its hole take {opening.num_prompt_tokens + length} tokens, "
+                f"{self.model_name} sees {self._config.context_length}."
             )
-        boundaries = Boundaries(self._vocabulary, head.spelling, tail.spelling)
-        constraint = self._constrain(request, options, boundaries, min(options.max_middle_tokens + num_fixed, room))
-        temperature = torch.tensor([row.temperature for row in rows])
-        return _Prepared(opened(num_masks), boundaries, constraint, temperature, num_spent)
-
-    def _split(self, request: InfillRequest, options: DecodeOptions) -> tuple[list[int], list[int], Fragment, Fragment]:
-        """Token ids of both sides, and the words that the canvas takes over from them."""
-        if options.grammar == "none":
-            prefix_ids, head = split_prefix(self._tokenizer, request.prefix)
-            suffix_ids, tail = split_suffix(self._tokenizer, request.suffix)
-        else:
-            # A grammar rules the canvas alone: it begins and ends where the hole does.
-            prefix_ids, suffix_ids = (self._tokenizer.encode(text).ids for text in (request.prefix, request.suffix))
-            head = tail = Fragment(b"", 0)
-        if request.closing:
-            # What the middle ends with is given: no word reaches beyond it.
-            suffix_ids, tail = self._tokenizer.encode(request.suffix).ids, Fragment(b"", 0)
-        if self._config.bos_token_id is not None:
-            prefix_ids = [self._config.bos_token_id, *prefix_ids]
-        return prefix_ids, suffix_ids, head, tail
+        boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
+        longest = min(options.max_middle_tokens + opening.num_fixed, room)
+        return _Prepared(
+            opening.canvas(num_masks, self._config.mask_token_id),
+            boundaries,
+            self._constrain(request, options, boundaries, longest),
+            torch.tensor([row.temperature for row in rows]),
+            num_spent,
+        )
 
     def _constrain(
         self, request: InfillRequest, options: DecodeOptions, boundaries: Boundaries, max_length: int

@@ -204,6 +204,9 @@ class JsonConstraint(Constraint):
         """Nothing is revised: what follows depends on it."""
         return canvas.is_committed
 
+    def _protected(self, canvas: Canvas) -> torch.Tensor:
+        return torch.zeros_like(canvas.is_masked)
+
     def _state(self, token_ids: list[int]) -> JsonState:
         state: JsonState | None = JsonState()
         for byte in b"".join(self._vocabulary.token_bytes[token_id] for token_id in token_ids):

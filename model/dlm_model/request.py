@@ -101,7 +101,7 @@ class Piece:
 
     Attributes:
         text: What stands there now; the pieces of a draft join to its text (a masked piece has no text).
-        state: `committed` for good, `guessed` by the last step, or still `masked`.
+        state: `committed`, `guessed` by the last step, or still `masked`.
         confidence: Geometric mean of the probabilities in the run, 0 where masked.
         num_tokens: Canvas positions in the run.
     """
@@ -140,6 +140,7 @@ class Draft:
         finish_reason: None while the draft still sharpens. `stop`: the model filled the hole; `length`: it asked for
             more positions than the canvas may have; `deadline` and `cancelled`: stopped early, guesses included.
         candidates: All alternatives, best first; empty until finished.
+        is_final: Whether what is committed stays; false where a later step may take it back.
     """
 
     pieces: tuple[Piece, ...]
@@ -149,6 +150,7 @@ class Draft:
     elapsed_ms: float
     finish_reason: FinishReason | None = None
     candidates: tuple[Candidate, ...] = ()
+    is_final: bool = True
 
     @property
     def text(self) -> str:
@@ -172,7 +174,7 @@ class Draft:
         """Half-open character ranges of `text` that no later step will change."""
         ranges, offset = [], 0
         for piece in self.pieces:
-            if piece.state == "committed" and piece.text:
+            if piece.state == "committed" and piece.text and self.is_final:
                 ranges.append((offset, offset + len(piece.text)))
             offset += len(piece.text)
         return tuple(ranges)

@@ -149,7 +149,9 @@ def are_decided(guess: Guess, is_eligible: Tensor, asked: float) -> Tensor:
     Prophet (github.com/pixeli99/Prophet): nothing will change there any more. It asks for a third less after each third
     of the steps.
     """
-    mean = guess.gap.masked_fill(~is_eligible, 0.0).sum(dim=1) / is_eligible.sum(dim=1).clamp_min(1)
+    # Where a boundary leaves one token alone, the gap is infinite and says nothing about the model.
+    is_counted = is_eligible & guess.gap.isfinite()
+    mean = guess.gap.masked_fill(~is_counted, 0.0).sum(dim=1) / is_counted.sum(dim=1).clamp_min(1)
     return mean > asked
 
 

@@ -99,6 +99,12 @@ def test_prophet_asks_for_less_in_every_third_of_the_steps(steps_left: int, expe
     assert bool(choose(decided, ALL, steps_left, options).all()) is expected
 
 
+def test_prophet_does_not_count_what_a_boundary_decides() -> None:
+    decided = guess([1.0, 0.3, 0.2, 0.1], gap=[torch.inf, 1.0, 1.0, 1.0])
+    chosen = choose(decided, ALL, 9, DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5))
+    assert chosen.tolist() == [[True, False, False, False]]
+
+
 def test_prophet_averages_over_what_is_still_masked() -> None:
     decided = guess([0.1, 0.3, 0.2, 0.1], gap=[0.0, 8.0, 8.0, 0.0])
     eligible = torch.tensor([[False, True, True, False]])

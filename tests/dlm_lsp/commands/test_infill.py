@@ -223,3 +223,14 @@ def test_nothing_rather_than_a_fill_that_adds_errors(command_line: CommandLine, 
         f"dlm-lsp: The model has nothing but fills that add syntax errors to show for this hole in {file}.\n"
     )
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "two\nlines"])
+def test_an_anchor_that_cannot_stand_in_the_hole_is_a_usage_error(
+    command_line: CommandLine, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "line.py"
+    file.write_text("total = \n")
+    code, stdout, stderr = command_line("infill", f"{file}:1:9", "--keep", text)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("dlm-lsp: keep must be ")
