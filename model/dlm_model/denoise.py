@@ -50,13 +50,9 @@ def denoise(
         rules = constraint.rules(canvas, is_last=steps_left == 1)
         logits = constraint.limit(predict(canvas), canvas, rules)
         asked, current_ids = canvas.is_asked, canvas.token_ids[canvas.is_asked]
+        warmth = temperature[asked.nonzero()[:, 0]]
         guess = guess_tokens(
-            logits,
-            temperature[asked.nonzero()[:, 0]],
-            current_ids,
-            options.top_p,
-            options.selection,
-            generator=generator,
+            logits, warmth, current_ids, top_p=options.top_p, selection=options.selection, generator=generator
         )
         if count_stable:
             guess = guess._replace(num_stable=count_stable(canvas, logits))

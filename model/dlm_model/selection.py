@@ -42,9 +42,9 @@ def guess_tokens(
     logits: Tensor,
     temperature: Tensor,
     current_ids: Tensor,
+    *,
     top_p: float,
     selection: Selection,
-    *,
     generator: torch.Generator,
 ) -> Guess:
     """Predict a token for every position asked about and score the positions.
