@@ -139,7 +139,7 @@ def _complete(model: RemoteModel, file: RemoteFile, target: Path) -> StoredFile:
 def _fetch(model: RemoteModel, file: RemoteFile, target: Path) -> None:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url  # noqa: PLC0415 - only these commands need it
     from huggingface_hub.file_download import http_get  # noqa: PLC0415
-    from huggingface_hub.utils import build_hf_headers  # noqa: PLC0415
+    from huggingface_hub.utils._headers import build_hf_headers  # noqa: PLC0415
 
     url = hf_hub_url(model.repository, file.name, revision=model.revision, endpoint=endpoint())
     location = get_hf_file_metadata(url, endpoint=endpoint()).location

@@ -28,14 +28,14 @@ from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 
 class CachePolicy(Protocol):
-    """canvas → logits [N, V] of its masked positions, by way of whatever the policy remembers."""
+    """canvas → logits [N, V] of the positions it asks about, by way of whatever the policy remembers."""
 
     @property
     def num_forwards(self) -> int:
         """Network calls of this request so far."""
 
     def __call__(self, canvas: Canvas) -> Tensor:
-        """One denoise step's forward; only masked positions reach the head."""
+        """One denoise step's forward; only positions that are asked about reach the head."""
 
 
 ColumnChoice = Callable[[Canvas, Canvas, int], Tensor]
@@ -54,15 +54,15 @@ def choose_window(_before: Canvas, canvas: Canvas, shift: int, *, margin: int = 
 
 
 def choose_delayed(before: Canvas, canvas: Canvas, shift: int) -> Tensor:
-    """What is masked in any row, what the last step committed, and what masks are predicted from.
+    """What is asked about in any row, what the last step committed, and what all that is predicted from.
 
     A token's keys settle only once it is visible itself, which is why they are kept one step late.
     """
     was_masked = before.is_masked.gather(1, canvas.origin)
-    is_wanted = (canvas.is_masked | was_masked & canvas.is_valid).any(dim=0)
+    is_wanted = (canvas.is_asked | was_masked & canvas.is_valid).any(dim=0)
     left, right = (torch.zeros(len(ids), dtype=torch.bool) for ids in (canvas.prefix_ids, canvas.suffix_ids))
     columns = torch.cat((left, is_wanted, right))
-    is_source = torch.cat((left, canvas.is_masked.any(dim=0), right)).roll(-shift)
+    is_source = torch.cat((left, canvas.is_asked.any(dim=0), right)).roll(-shift)
     return columns | is_source
 
 
@@ -114,7 +114,7 @@ class ColumnCache:
         self._kept = _Kept(columns, recorder.layers, memory, canvas)
         self.num_forwards += 1
         places = columns.cumsum(0) - 1
-        rows, positions = canvas.is_masked.nonzero(as_tuple=True)
+        rows, positions = canvas.is_asked.nonzero(as_tuple=True)
         sources = places[len(canvas.prefix_ids) + positions - self._shift]
         return self._network.logits(hidden[rows.to(hidden.device), sources.to(hidden.device)])
 
@@ -204,7 +204,7 @@ class CausalPrompt:
             memory=Memory(self._memory, positions.to(device)),
         )
         self._num_refines += 1
-        return self._network.logits(hidden[:, :num_columns][canvas.is_masked.to(device)])
+        return self._network.logits(hidden[:, :num_columns][canvas.is_asked.to(device)])
 
     def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
         """Prefix and suffix behind one another, [B, P + S, K, D] per layer; the rows share their memory."""

@@ -83,7 +83,7 @@ class SimilarityCache:
         self.num_forwards += 1
         first -= int(config.shift_logits)
         hidden = self._network.norm(x[:, first : first + canvas.is_valid.shape[1]])
-        return self._network.logits(hidden[canvas.is_masked.to(device)])
+        return self._network.logits(hidden[canvas.is_asked.to(device)])
 
     def _run_layer(self, index: int, layer: nn.Module, x: Tensor, step: _Step) -> Tensor:
         """[B, N, C] → [B, N, C], with the layer's state brought up to date where it has drifted."""

@@ -40,6 +40,12 @@ def test_what_is_stable_stays(fixed_engine: Engine) -> None:
     assert found[-1].stable_ranges == ((0, len(found[-1].text)),)
 
 
+def test_what_may_be_taken_back_is_not_stable(fixed_engine: Engine) -> None:
+    found = drafts(fixed_engine, num_steps=9, middle_length=20, remasking="remdm")
+    assert all(draft.stable_ranges == () for draft in found[:-1])
+    assert found[-1].stable_ranges == ((0, len(found[-1].text)),)
+
+
 def test_the_first_draft_already_has_a_guess_for_every_position(fixed_engine: Engine) -> None:
     first = drafts(fixed_engine, num_steps=9, middle_length=20, schedule="linear")[0]
     assert {piece.state for piece in first.pieces} == {"committed", "guessed"}
