@@ -111,7 +111,9 @@ def check_model_files(model: str | None) -> Iterator[Check]:
     yield Check("model", "ok" if folder.is_dir() else "failed", str(folder))
     if folder.is_dir():
         config = ModelConfig.from_checkpoint(folder)
-        yield Check("family", "ok", f"{config.family}, sees {config.context_length} tokens")
+        caveat = "" if config.sees_suffix else ", sees no suffix"
+        status: Status = "warning" if caveat else "ok"
+        yield Check("family", status, f"{config.family}, {config.context_length} tokens{caveat}")
     for file in sorted(folder.glob("*.safetensors")):
         try:
             yield Check("weights", "ok", f"{file.name}, {file.stat().st_size:,} bytes, sha256 {_sha256(file)}")

@@ -72,6 +72,8 @@ def run_infill(target: Target, stdin_filename: str | None, settings: Settings, o
     work = open_work(target, stdin_filename, settings)
     console = Console(stderr=True)
     engine = load_engine(settings.model, settings.device, console)
+    if not engine.sees_suffix:
+        console.print(f"{engine.model_name} sees no suffix, only what stands before the hole.", markup=False)
     draft = fill(engine, work, settings, make_view(console, work, output))
     report(engine, work, draft, output, with_candidates=settings.decode.num_candidates > 1)
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dlm_model.block_causal import BlockCausalPrompt
 from dlm_model.boundaries import Boundaries, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
@@ -77,6 +78,11 @@ class Engine:
         ends = (self._config.bos_token_id, self._config.eos_token_id)
         return self._config.context_length - sum(token_id is not None for token_id in ends)
 
+    @property
+    def sees_suffix(self) -> bool:
+        """Whether the model looks at what stands behind a hole."""
+        return self._config.sees_suffix
+
     def count_tokens(self, text: str) -> int:
         """Tokens of a text on its own."""
         return self._tokenizer.count(text)
@@ -113,6 +119,8 @@ class Engine:
         )
 
     def _open_cache(self, options: DecodeOptions) -> CachePolicy:
+        if self._config.block_length is not None:
+            return BlockCausalPrompt(self._network, self._config.block_length)
         if self._config.prompt_attention == "causal":
             return CausalPrompt(self._network, self._texts)
         return RefreshedPrompt(self._network, options)
@@ -122,6 +130,8 @@ class Engine:
         suffix_ids, tail = split_suffix(self._tokenizer, request.suffix)
         if self._config.bos_token_id is not None and (self._config.always_begins_with_bos or not prefix_ids):
             prefix_ids = [self._config.bos_token_id, *prefix_ids]
+        if not self._config.sees_suffix:
+            suffix_ids = []
         if self._config.eos_token_id is not None:
             suffix_ids = [*suffix_ids, self._config.eos_token_id]
         rows = open_rows(request, options, can_resize=self._config.can_resize)
