@@ -38,9 +38,8 @@ class LoadReport:
     def on_loaded(self, engine: InfillEngine) -> None:
         """End the progress; name what was loaded."""
         self._finished.set()
-        self._server.show_status(
-            "normal" if self._server.worker.is_idle else "busy", f"{engine.model_name} on {engine.device}"
-        )
+        loaded = f"{engine.model_name} on {engine.device}" + ("" if engine.sees_suffix else ", sees no suffix")
+        self._server.show_status("normal" if self._server.worker.is_idle else "busy", loaded)
 
     def on_load_failed(self, reason: str) -> None:
         """End the progress; say why there is no model."""

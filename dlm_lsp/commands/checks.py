@@ -103,20 +103,26 @@ def check_devices() -> Iterator[Check]:
 
 
 def check_model_files(model: str | None) -> Iterator[Check]:
-    """The checkpoint's folder, and size and SHA-256 of its weights; `check_dry_run` is what loads it."""
+    """The checkpoint's folder, size and SHA-256 of its weights, and its family; `check_dry_run` is what loads it.
+
+    Raises:
+        CheckpointError: the folder's config is none that can be loaded, or the model is a name and not on disk.
+    """
     from dlm_model.engine import DEFAULT_CHECKPOINT  # noqa: PLC0415
 
     resolved = resolve_model(model)
     folder = DEFAULT_CHECKPOINT if resolved is None else Path(resolved)
     yield Check("model", "ok" if folder.is_dir() else "failed", str(folder))
-    if folder.is_dir():
-        config = ModelConfig.from_checkpoint(folder)
-        yield Check("family", "ok", f"{config.family}, sees {config.context_length} tokens")
     for file in sorted(folder.glob("*.safetensors")):
         try:
             yield Check("weights", "ok", f"{file.name}, {file.stat().st_size:,} bytes, sha256 {_sha256(file)}")
         except OSError as error:
             yield Check("weights", "failed", f"{file}: {error.strerror}")
+    if folder.is_dir():
+        config = ModelConfig.from_checkpoint(folder)
+        caveat = "" if config.sees_suffix else ", sees no suffix"
+        status: Status = "warning" if caveat else "ok"
+        yield Check("family", status, f"{config.family}, {config.context_length} tokens{caveat}")
 
 
 def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:

@@ -74,6 +74,8 @@ def run_infill(
     work = open_work(target, stdin_filename, settings)
     console = Console(stderr=True)
     engine = load_engine(settings.model, settings.device, console)
+    if not engine.sees_suffix:
+        console.print(f"{engine.model_name} sees no suffix, only what stands before the hole.", markup=False)
     draft = fill(engine, work, settings, make_view(console, work, output), anchors)
     report(engine, work, draft, output, settings)
 

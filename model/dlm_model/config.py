@@ -30,6 +30,8 @@ class ModelConfig:
         prompt_attention: What prompt tokens see. `bidirectional`: everything, the canvas included (all published
             infillers). `causal`: prefix and suffix each only themselves, left to right, while the canvas sees
             everything; the prompt then does not depend on the canvas, and its cached keys and values stay exact.
+        block_length: Tokens of a block that sees itself and the blocks before it; None for models whose canvas sees
+            everything.
     """
 
     vocab_size: int
@@ -58,6 +60,7 @@ class ModelConfig:
     family: str = "dlm"
     shift_logits: bool = False
     prompt_attention: PromptAttention = "bidirectional"
+    block_length: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse shapes no network has.
@@ -77,6 +80,11 @@ class ModelConfig:
                 raise CheckpointError(f"{name} {token_id} is outside the vocabulary of {self.vocab_size}.")
         if self.shift_logits and self.bos_token_id is None:
             raise CheckpointError("A model with shifted logits needs a bos_token_id to predict the first token from.")
+
+    @property
+    def sees_suffix(self) -> bool:
+        """Whether what stands behind a hole can tell the model anything."""
+        return self.block_length is None
 
     @property
     def can_resize(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dlm_model.block_causal import later_blocks
 from dlm_model.boundaries import Boundaries, Frontier
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
@@ -19,7 +20,8 @@ class Rules:
     """The rules of one step.
 
     Attributes:
-        is_locked: [B, T], positions that must wait until a boundary left or right of them is respelled.
+        is_locked: [B, T], positions that must wait until a boundary left or right of them is respelled, or the block
+            before theirs is filled.
         is_urgent: [B, T], frontiers: committed first, whatever their score.
         frontier_tokens: For each frontier (row, column), the tokens that may stand there.
         may_grow: [B], whether a row may commit an expand token: not once it was refused one, nor in the last step.
@@ -58,6 +60,7 @@ class Constraint:
         self._boundaries = boundaries
         self._vocabulary = vocabulary
         self._single_line = single_line
+        self._block_length = config.block_length
         self._max_length = max_length
         is_banned = ~vocabulary.is_text
         if single_line:
@@ -72,6 +75,8 @@ class Constraint:
         nothing can wait: what remains of a boundary is pinned to its shortest spelling, and no row may grow.
         """
         is_locked, is_urgent = torch.zeros_like(canvas.is_masked), torch.zeros_like(canvas.is_masked)
+        if self._block_length is not None and not is_last:
+            is_locked |= later_blocks(canvas, self._block_length)
         frontier_tokens: dict[tuple[int, int], list[int]] = {}
         for row in range(len(canvas.lengths)):
             head, tail = self._frontiers(canvas, row)

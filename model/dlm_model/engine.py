@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dlm_model.autoregression import LeftToRight
+from dlm_model.block_causal import BlockCausalPrompt
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
@@ -89,6 +90,11 @@ class Engine:
         ends = (self._config.bos_token_id, self._config.eos_token_id)
         return self._config.context_length - sum(token_id is not None for token_id in ends)
 
+    @property
+    def sees_suffix(self) -> bool:
+        """Whether the model looks at what stands behind a hole."""
+        return self._config.sees_suffix
+
     def count_tokens(self, text: str) -> int:
         """Tokens of a text on its own."""
         return self._tokenizer.count(text)
@@ -160,6 +166,8 @@ class Engine:
             yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)
 
     def _open_cache(self, options: DecodeOptions) -> CachePolicy:
+        if self._config.block_length is not None:
+            return BlockCausalPrompt(self._network, self._config.block_length)
         if self._config.prompt_attention == "causal":
             return CausalPrompt(self._network, self._texts)
         if options.cache_policy == "similarity":

@@ -48,6 +48,8 @@ class Opening:
                 suffix_ids, tail = split_suffix(tokenizer, request.suffix)
         if config.bos_token_id is not None and (config.always_begins_with_bos or not prefix_ids):
             prefix_ids = [config.bos_token_id, *prefix_ids]
+        if not config.sees_suffix:
+            suffix_ids = []
         if config.eos_token_id is not None:
             suffix_ids = [*suffix_ids, config.eos_token_id]
         return cls(prefix_ids, suffix_ids, head, tail, Anchors.of(request, tokenizer))

@@ -215,6 +215,10 @@ class InfillEngine(Protocol):
     def context_length(self) -> int:
         """Tokens that prefix, middle and suffix may have together."""
 
+    @property
+    def sees_suffix(self) -> bool:
+        """Whether the model looks at what stands behind a hole."""
+
     def count_tokens(self, text: str) -> int:
         """Tokens of a text on its own."""
 

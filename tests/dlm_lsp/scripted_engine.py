@@ -26,6 +26,7 @@ class ScriptedEngine:
     model_name = "scripted"
     device = "cpu"
     context_length = 4096
+    sees_suffix = True
 
     def __init__(self, *middles: str, num_steps: int = 1, is_gated: bool = False) -> None:
         """Gated, every step waits for the test's `allow`."""

@@ -11,6 +11,7 @@ from dlm_lsp.languages import LANGUAGES
 from dlm_model.errors import DeviceError
 from dlm_model.request import InfillEngine
 from tests.dlm_lsp.commands.command_line import CommandLine, Outcome
+from tests.model.tiny_checkpoints import DLM_SECTION, SHAPE
 
 Doctor = Callable[..., Outcome]
 
@@ -18,6 +19,8 @@ Doctor = Callable[..., Outcome]
 @pytest.fixture
 def doctor(command_line: CommandLine, tmp_path: Path) -> Doctor:
     """Runs `dlm-lsp doctor` on a checkpoint folder whose weights are five bytes."""
+    config = {"model_type": "llama", "rms_norm_eps": 1e-6, "dlm": DLM_SECTION} | SHAPE
+    (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "model.safetensors").write_bytes(b"12345")
 
     def run(*arguments: str) -> Outcome:
@@ -40,6 +43,7 @@ def test_everything_in_order_exits_with_0(doctor: Doctor, tmp_path: Path) -> Non
     assert found["model"] == ("ok", str(tmp_path))
     # sha256sum of the five bytes
     assert found["weights"][1].endswith("5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5")
+    assert found["family"] == ("ok", "dlm, 512 tokens")
     assert found["dry run"] == ("ok", "scripted on cpu: first draft after 1 ms, 1 steps in 1 ms, text to show")
 
 

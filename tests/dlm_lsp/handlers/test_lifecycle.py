@@ -61,6 +61,14 @@ async def test_initialize_is_answered_before_any_model_is_loaded(connect: Connec
     assert (await editor.status("normal")).message == "scripted on cpu"
 
 
+async def test_a_model_that_sees_no_suffix_says_so(connect: Connect) -> None:
+    engine = ScriptedEngine("return 1")
+    engine.sees_suffix = False
+    editor = connect(lambda _settings: engine)
+    await editor.start(options={"preload": True})
+    assert (await editor.status("normal")).message == "scripted on cpu, sees no suffix"
+
+
 async def test_without_preload_a_model_is_loaded_at_the_first_need(connect: Connect) -> None:
     loads: list[Settings] = []
     editor = connect(lambda settings: loads.append(settings) or ScriptedEngine("return 1"))

@@ -308,6 +308,37 @@ def write_llada_moe(folder: Path) -> None:
     write_json(folder / "config.json", config)
 
 
+def write_sdar(folder: Path) -> None:
+    """SDAR: Qwen3's names, block length and mask in config.json."""
+    added = added_tokens(END, "<|im_end|>", plain=("<think>", "<|MASK|>"))
+    write_tokenizer_json(folder, added, eos_token=END, mask_token="<|MASK|>", tokenizer_class="Qwen2Tokenizer")
+    write_tensors(folder, qwen3_shapes())
+    config = qwen_config(architectures=["SDARForCausalLM"], model_type="sdar", tie_word_embeddings=True, block_size=4)
+    ids = {"mask_token_id": id_of(added, "<|MASK|>"), "bos_token_id": id_of(added, END), "head_dim": HEAD_DIM}
+    write_json(folder / "config.json", config | ids | {"attention_bias": False})
+
+
+def write_fast_dllm(folder: Path) -> None:
+    """Fast-dLLM v2: Qwen2's names, the mask an added token, block length under a name of its own."""
+    added = added_tokens(END, "<|im_end|>", "|<MASK>|", plain=QWEN_MARKERS)
+    write_tokenizer_json(folder, added, eos_token=END)
+    write_tensors(folder, qwen2_shapes(is_tied=True))
+    config = qwen_config(model_type="Fast_dLLM_Qwen", tie_word_embeddings=True, bd_size=8)
+    write_json(folder / "config.json", config | {"bos_token_id": id_of(added, END), "eos_token_id": id_of(added, END)})
+
+
+def write_stable_diffcoder(folder: Path) -> None:
+    """Stable-DiffCoder: a Llama in everything but its architecture; the mask is token 5 of its vocabulary."""
+    added = added_tokens(END)
+    write_tokenizer_json(folder, added, eos_token=END)
+    shapes = whole_shapes(is_tied=False)
+    for layer in range(LAYERS):
+        shapes |= layer_shapes(layer, num_kv_heads=2) | mlp_shapes(f"model.layers.{layer}.mlp")
+    write_tensors(folder, shapes)
+    config = qwen_config(architectures=["StableDiffcoderForCausalLM"], model_type="llama", tie_word_embeddings=False)
+    write_json(folder / "config.json", config | {"attention_bias": False, "mlp_bias": False})
+
+
 PUBLISHED: dict[str, Callable[[Path], object]] = {
     "llada": write_llada,
     "llada-moe": write_llada_moe,
@@ -317,4 +348,7 @@ PUBLISHED: dict[str, Callable[[Path], object]] = {
     "open-dcoder": write_open_dcoder,
     "a2d-qwen2": write_a2d_qwen2,
     "a2d-qwen3": write_a2d_qwen3,
+    "sdar": write_sdar,
+    "fast-dllm": write_fast_dllm,
+    "stable-diffcoder": write_stable_diffcoder,
 }

@@ -52,7 +52,13 @@ FACTS: dict[str, dict[str, object]] = {
     },
     "a2d-qwen2": {"family": "Tiny-A2D", "mask_token_id": SECOND, "bos_token_id": None, "shift_logits": False},
     "a2d-qwen3": {"family": "Tiny-A2D", "mask_token_id": SECOND, "bos_token_id": None, "has_qk_norm": True},
+    "sdar": {"family": "SDAR", "mask_token_id": FOURTH, "block_length": 4, "shift_logits": False},
+    "fast-dllm": {"family": "Fast-dLLM v2", "mask_token_id": THIRD, "block_length": 8, "shift_logits": True},
+    "stable-diffcoder": {"family": "Stable-DiffCoder", "mask_token_id": 5, "block_length": 4, "bos_token_id": None},
 }
+
+
+BLOCK_CAUSAL = ("sdar", "fast-dllm", "stable-diffcoder")
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +74,7 @@ def test_ids_and_flags_are_found_where_the_family_stores_them(folders: dict[str,
     config = ModelConfig.from_checkpoint(folders[family])
     assert {name: getattr(config, name) for name in FACTS[family]} == FACTS[family]
     assert config.can_resize == (family == "dreamon")
+    assert config.sees_suffix == (family not in BLOCK_CAUSAL)
 
 
 class Watched:
@@ -117,6 +124,7 @@ def test_the_prompt_begins_and_ends_as_the_family_was_trained(watched: Watched) 
     assert sum(token_id >= NUM_TRAINED for token_id in row) == num_ends + row.count(watched.config.mask_token_id)
 
 
+@pytest.mark.parametrize("watched", [family for family in PUBLISHED if family not in BLOCK_CAUSAL], indirect=True)
 def test_a_mask_is_predicted_where_the_family_predicts_it(watched: Watched) -> None:
     """At the mask itself, or at the token left of it where logits are shifted."""
     watched.seen.clear()
@@ -191,15 +199,13 @@ def test_a_token_at_another_id_than_the_checkpoint_says_is_refused(tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "config"),
     [
-        ("SDAR", {"model_type": "sdar", "architectures": ["SDARForCausalLM"], "block_size": 4}),
-        ("Fast-dLLM v2", {"model_type": "Fast_dLLM_Qwen", "bd_size": 32}),
         ("LLaDA2", {"model_type": "llada2_moe", "architectures": ["LLaDA2MoeModelLM"]}),
-        ("Stable-DiffCoder", {"model_type": "llama", "architectures": ["StableDiffcoderForCausalLM"]}),
+        ("SDAR-MoE", {"model_type": "sdar_moe", "block_size": 4}),
         ("DreamReasoner", {"model_type": "Dream", "block_size": 32}),
     ],
 )
-def test_a_block_causal_model_says_that_it_sees_no_suffix(name: str, config: dict[str, object]) -> None:
-    with pytest.raises(CheckpointError, match=f"{name} sees no suffix") as caught:
+def test_a_block_causal_model_beyond_the_network_says_why(name: str, config: dict[str, object]) -> None:
+    with pytest.raises(CheckpointError, match=f"{name} sees no suffix.* not supported") as caught:
         ModelConfig.from_dict(qwen_config(**config))
     assert "\n" not in str(caught.value)
 

@@ -1,10 +1,12 @@
-"""A model's context, however short, is kept to by leaving out whole lines."""
+"""What the daemon and the command line make of a family: its context by whole lines, and what it does not see."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dlm_lsp.cli import run
+from dlm_lsp.commands.checks import check_model_files
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_function
 from dlm_lsp.infilling import infill
@@ -46,3 +48,18 @@ def test_a_long_document_fits_by_whole_lines(tmp_path: Path, family: str, contex
     assert "def size(values):" in seen
     assert len(seen) < len(DOCUMENT.splitlines())
     assert [line for line in seen if line not in lines] == []
+
+
+@pytest.mark.parametrize(("family", "sees_suffix"), [("sdar", False), ("dream", True)])
+def test_a_model_that_sees_no_suffix_says_so_where_people_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], family: str, sees_suffix: bool
+) -> None:
+    folder, source = tmp_path / family, tmp_path / "size.py"
+    folder.mkdir()
+    PUBLISHED[family](folder)
+    source.write_text("def size(values):\n    pass\n")
+    run(["infill", f"{source}:2:5", "--model", str(folder), "--device", "cpu", "--steps", "2"])
+    assert ("sees no suffix" in capsys.readouterr().err) != sees_suffix
+    found = {check.name: check for check in check_model_files(str(folder))}
+    assert found["family"].status == ("ok" if sees_suffix else "warning")
+    assert ("sees no suffix" in found["family"].detail) != sees_suffix
