@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -94,6 +95,12 @@ def infill(
     seed: flags.Seed = None,
     temperature: flags.Temperature = None,
     refresh_interval: flags.RefreshInterval = None,
+    guide: flags.Guide = None,
+    method: flags.MethodNames = None,
+    assignments: flags.Assignments = None,
+    keep: flags.Keep = None,
+    closing: flags.Closing = "",
+    require_valid: flags.RequireValid = False,
     model: flags.Model = None,
     device: flags.Device = None,
     as_json: flags.AsJson = False,
@@ -103,14 +110,47 @@ def infill(
 ) -> None:
     """Fill one hole and print the text that goes into it."""
     from dlm_lsp.commands.infill import Output, run_infill  # noqa: PLC0415
+    from dlm_lsp.commands.settings import load_settings, override, with_methods  # noqa: PLC0415
+    from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
+    from dlm_lsp.infilling import Anchors  # noqa: PLC0415
+
+    output = Output(as_json=as_json, as_diff=as_diff, in_place=in_place, watch=watch)
+    values = (steps, schedule, selection, threshold, deadline_ms, n, seed, temperature, refresh_interval, guide)
+    decoder_flags = dict(zip(flags.DECODER_FLAGS, values, strict=True))
+    settings = with_methods(load_settings(), methods=method or (), assignments=assignments or ())
+    settings = override(settings, decoder_flags=decoder_flags, model=model, device=device)
+    settings = replace(settings, require_valid=settings.require_valid or require_valid)
+    anchors = Anchors(tuple(keep or ()), closing)
+    run_infill(parse_target(target, function=function, span=span), stdin_filename, settings, output, anchors)
+
+
+@app.command()
+def race(
+    target: flags.TargetArgument,
+    *,
+    function: flags.Function = None,
+    span: flags.Range = None,
+    stdin_filename: flags.StdinFilename = None,
+    steps: flags.Steps = None,
+    against: flags.Against = "self",
+    model: flags.Model = None,
+    device: flags.Device = None,
+) -> None:
+    """Fill one hole by diffusion and from left to right, side by side."""
+    from dlm_lsp.commands.race import run_race  # noqa: PLC0415
     from dlm_lsp.commands.settings import load_settings, override  # noqa: PLC0415
     from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
 
-    output = Output(as_json=as_json, as_diff=as_diff, in_place=in_place, watch=watch)
-    values = (steps, schedule, selection, threshold, deadline_ms, n, seed, temperature, refresh_interval)
-    decoder_flags = dict(zip(flags.DECODER_FLAGS, values, strict=True))
-    settings = override(load_settings(), decoder_flags=decoder_flags, model=model, device=device)
-    run_infill(parse_target(target, function=function, span=span), stdin_filename, settings, output)
+    settings = override(load_settings(), decoder_flags={"--steps": steps}, model=model, device=device)
+    run_race(parse_target(target, function=function, span=span), stdin_filename, settings, against)
+
+
+@app.command()
+def methods(*, as_json: flags.AsJson = False) -> None:
+    """List every decoding method: what it does, where it is from, how to switch it on."""
+    from dlm_lsp.commands.methods import run_methods  # noqa: PLC0415
+
+    run_methods(as_json=as_json)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -140,6 +180,14 @@ def serve(
         client_process_id=client_process_id,
         ignored=context.args,
     )
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def train(context: typer.Context) -> int:
+    """Make a model of your own: corpus, training, distillation, export; `dlm-lsp train --help` lists the stages."""
+    from dlm_lsp.commands.train import run_train  # noqa: PLC0415
+
+    return run_train(context.args, f"{PROGRAM} train")
 
 
 @app.command()

@@ -5,15 +5,17 @@
 Knows no protocol, no terminal and no thread: the caller decides where the generator runs and what a draft is shown on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.errors import UsageError
 from dlm_lsp.holes import Hole
-from dlm_lsp.placement import place
+from dlm_lsp.placement import Placement, place
 from dlm_lsp.presentation import Fill, present
-from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillEngine, Piece
+from dlm_lsp.syntax_check import DraftChecker
+from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillEngine, InfillRequest, Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,19 @@ class RankedFill:
     candidate: Candidate
 
 
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """Text that a fill must hold.
+
+    Attributes:
+        keep: Texts that occur in it, in this order.
+        closing: What it ends with; of statements, their last line. Empty for anything.
+    """
+
+    keep: tuple[str, ...] = ()
+    closing: str = ""
+
+
 def infill(
     engine: InfillEngine,
     snapshot: Snapshot,
@@ -37,6 +52,7 @@ def infill(
     cancel: CancelToken,
     *,
     max_prompt_tokens: int | None = None,
+    anchors: Anchors | None = None,
 ) -> Iterator[Draft]:
     """Denoise one hole, one draft per step; the last draft has a finish reason.
 
@@ -52,17 +68,23 @@ def infill(
         options: How to denoise.
         cancel: Polled once per step.
         max_prompt_tokens: Upper bound on prefix and suffix together; None for as much as the model's context holds.
+        anchors: What the fill must hold; None for nothing.
 
     Raises:
         RequestError: the request does not fit the model's context.
+        UsageError: an anchor cannot stand in this hole.
     """
     # At least half of the context is left to the prompt, however long a middle the caller allows.
     room = engine.context_length - min(options.max_middle_tokens, engine.context_length // 2)
     budget = room if max_prompt_tokens is None else min(room, max_prompt_tokens)
     request = build_request(snapshot, hole, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
-    before = place(snapshot, hole).before
+    placement = place(snapshot, hole)
+    if anchors:
+        request = _anchored(request, anchors, placement, hole)
+    if options.syntax_tries:
+        request = replace(request, syntax=DraftChecker(snapshot, hole))
     for draft in engine.infill(request, options, cancel):
-        yield _placed(draft, before)
+        yield _placed(draft, placement.before)
 
 
 def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ...]:
@@ -76,6 +98,28 @@ def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ..
         if fill.text:
             by_text.setdefault(fill.text, RankedFill(fill, candidate))
     return tuple(sorted(by_text.values(), key=lambda ranked: not ranked.fill.parse_valid))
+
+
+def valid_only(fills: Sequence[RankedFill]) -> tuple[RankedFill, ...]:
+    """Those that add no syntax error to the document."""
+    return tuple(ranked for ranked in fills if ranked.fill.parse_valid)
+
+
+def nothing_reason(fills: Sequence[RankedFill]) -> str:
+    """What the model has, given the fills before those that are not valid were left out."""
+    return "nothing but fills that add syntax errors" if fills else "nothing"
+
+
+def _anchored(request: InfillRequest, anchors: Anchors, placement: Placement, hole: Hole) -> InfillRequest:
+    try:
+        return replace(request, keep=anchors.keep, closing=_on_its_line(anchors.closing, placement, hole))
+    except ValueError as error:
+        raise UsageError(f"{error}.") from error
+
+
+def _on_its_line(closing: str, placement: Placement, hole: Hole) -> str:
+    is_statement = closing and hole.kind in {"body", "statements"}
+    return f"\n{placement.indent}{closing.strip()}" if is_statement else closing
 
 
 def _placed(draft: Draft, before: str) -> Draft:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, get_type_hints
 
-from dlm_model.request import DecodeOptions, Schedule, Selection
+from dlm_model.request import CachePolicyName, DecodeOptions, Grammar, LengthPolicy, Remasking, Schedule, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +31,37 @@ class ClientOptions:
     candidates: int | None = None
     max_prompt_tokens: int | None = None
     max_document_chars: int | None = None
+    require_valid: bool | None = None
     num_steps: int | None = None
     schedule: Schedule | None = None
     selection: Selection | None = None
     confidence_threshold: float | None = None
     entropy_bound: float | None = None
+    factor: float | None = None
+    stability_bound: float | None = None
+    leap_threshold: float | None = None
+    credit: float | None = None
+    early_commit: float | None = None
+    remasking: Remasking | None = None
+    remask_rate: float | None = None
+    remask_threshold: float | None = None
+    edit_threshold: float | None = None
+    max_revisions: int | None = None
+    suffix_guidance: float | None = None
+    guide: str | None = None
+    guide_agreement: float | None = None
+    syntax_tries: int | None = None
+    grammar: Grammar | None = None
+    length_policy: LengthPolicy | None = None
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
     max_middle_tokens: int | None = None
     deadline_ms: float | None = None
     prompt_refresh_interval: int | None = None
+    cache_policy: CachePolicyName | None = None
+    vicinity: int | None = None
+    refresh_share: float | None = None
 
 
 LARGEST_DOCUMENT_CHARS = 100_000_000
@@ -71,6 +91,7 @@ class Settings:
         candidates: Alternatives for an explicitly invoked completion, at most 3; an automatic one gets 1.
         max_prompt_tokens: Upper bound on prefix and suffix together.
         max_document_chars: Larger documents get no completions.
+        require_valid: Show no fill that adds syntax errors.
         decode: How to denoise.
     """
 
@@ -85,6 +106,7 @@ class Settings:
     candidates: int = 3
     max_prompt_tokens: int = 1024
     max_document_chars: int = 1_000_000
+    require_valid: bool = False
     decode: DecodeOptions = field(default_factory=DecodeOptions)
 
 
@@ -175,6 +197,10 @@ _KINDS: dict[object, _Kind] = {
     str | None: _TEXT,
     Schedule | None: _TEXT,
     Selection | None: _TEXT,
+    CachePolicyName | None: _TEXT,
+    Remasking | None: _TEXT,
+    Grammar | None: _TEXT,
+    LengthPolicy | None: _TEXT,
     tuple[str, ...]: _Kind(
         "a list of texts", lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value)
     ),

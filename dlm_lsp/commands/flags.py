@@ -20,6 +20,7 @@ DECODER_FLAGS = {
     "--seed": "seed",
     "--temperature": "temperature",
     "--refresh-interval": "prompt_refresh_interval",
+    "--guide": "guide",
 }
 """Which field of `DecodeOptions` a flag sets, in the order of the command's parameters."""
 
@@ -74,6 +75,57 @@ Temperature = Annotated[float | None, _decoder("--temperature", "0 is greedy; ab
 RefreshInterval = Annotated[
     int | None,
     _decoder("--refresh-interval", "Steps between prompt recomputations; 1 is exact."),
+]
+MethodNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        help="A decoding method that dlm-lsp methods lists; give several to combine them.",
+        metavar="NAME",
+        show_default=False,
+        rich_help_panel="Decoder",
+    ),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Any other option of the decoder by its name in the settings.",
+        metavar="OPTION=VALUE",
+        show_default=False,
+        rich_help_panel="Decoder",
+    ),
+]
+Guide = Annotated[
+    str | None,
+    _decoder("--guide", "A causal checkpoint folder that checks what is committed; self for the model itself."),
+]
+
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        help="Text that the fill must hold; several in this order.",
+        metavar="TEXT",
+        show_default=False,
+        rich_help_panel="What the fill must be",
+    ),
+]
+Closing = Annotated[
+    str, typer.Option("--closing", help="Text that it must end with.", rich_help_panel="What the fill must be")
+]
+RequireValid = Annotated[
+    bool,
+    typer.Option(
+        "--require-valid",
+        help="Nothing rather than a fill that adds syntax errors.",
+        rich_help_panel="What the fill must be",
+    ),
+]
+
+Against = Annotated[
+    str,
+    _model("--against", "The causal model to race: a checkpoint folder with the same tokenizer.", "the model itself"),
 ]
 
 Model = Annotated[

@@ -18,7 +18,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.holes import Hole
-from dlm_lsp.infilling import RankedFill, finish, infill
+from dlm_lsp.infilling import Anchors, RankedFill, finish, infill, nothing_reason, valid_only
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
 from dlm_model.request import CancelToken, Draft, InfillEngine
@@ -59,7 +59,9 @@ class Work:
     hole: Hole
 
 
-def run_infill(target: Target, stdin_filename: str | None, settings: Settings, output: Output) -> None:
+def run_infill(
+    target: Target, stdin_filename: str | None, settings: Settings, output: Output, anchors: Anchors
+) -> None:
     """Fill one hole and put the result where `output` says.
 
     Raises:
@@ -74,8 +76,8 @@ def run_infill(target: Target, stdin_filename: str | None, settings: Settings, o
     engine = load_engine(settings.model, settings.device, console)
     if not engine.sees_suffix:
         console.print(f"{engine.model_name} sees no suffix, only what stands before the hole.", markup=False)
-    draft = fill(engine, work, settings, make_view(console, work, output))
-    report(engine, work, draft, output, with_candidates=settings.decode.num_candidates > 1)
+    draft = fill(engine, work, settings, make_view(console, work, output), anchors)
+    report(engine, work, draft, output, settings)
 
 
 def open_work(target: Target, stdin_filename: str | None, settings: Settings) -> Work:
@@ -102,7 +104,9 @@ def open_work(target: Target, stdin_filename: str | None, settings: Settings) ->
     return Work(source, snapshot, locate(target, snapshot, source.name, marker))
 
 
-def fill(engine: InfillEngine, work: Work, settings: Settings, view: DraftView) -> Draft:
+def fill(
+    engine: InfillEngine, work: Work, settings: Settings, view: DraftView, anchors: Anchors | None = None
+) -> Draft:
     """Denoise the hole while a view shows the drafts.
 
     Raises:
@@ -111,7 +115,13 @@ def fill(engine: InfillEngine, work: Work, settings: Settings, view: DraftView) 
     """
     cancel = CancelToken()
     drafts = infill(
-        engine, work.snapshot, work.hole, settings.decode, cancel, max_prompt_tokens=settings.max_prompt_tokens
+        engine,
+        work.snapshot,
+        work.hole,
+        settings.decode,
+        cancel,
+        max_prompt_tokens=settings.max_prompt_tokens,
+        anchors=anchors,
     )
     with _cancelled_by_ctrl_c(cancel), view:
         for draft in drafts:
@@ -121,19 +131,21 @@ def fill(engine: InfillEngine, work: Work, settings: Settings, view: DraftView) 
     return draft
 
 
-def report(engine: InfillEngine, work: Work, draft: Draft, output: Output, *, with_candidates: bool) -> None:
+def report(engine: InfillEngine, work: Work, draft: Draft, output: Output, settings: Settings) -> None:
     """Put the best fill where it was asked for.
 
     Raises:
-        NothingToShowError: the model has nothing for this hole (JSON is printed all the same).
+        NothingToShowError: the model has nothing for this hole, or nothing valid where that is required (JSON is
+            printed all the same).
         UsageError: the file changed meanwhile, or cannot be written.
     """
-    fills = finish(work.snapshot, work.hole, draft)
+    found = finish(work.snapshot, work.hole, draft)
+    fills = valid_only(found) if settings.require_valid else found
     if fills and output.in_place:
         write_in_place(work.source, apply_fill(work.snapshot.text, fills[0].fill))
-    _print(engine, work, draft, fills, output, with_candidates=with_candidates)
+    _print(engine, work, draft, fills, output, with_candidates=settings.decode.num_candidates > 1)
     if not fills:
-        raise NothingToShowError(f"The model has nothing to show for this hole in {work.source.name}.")
+        raise NothingToShowError(f"The model has {nothing_reason(found)} to show for this hole in {work.source.name}.")
 
 
 def make_view(console: Console, work: Work, output: Output) -> DraftView:

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from dlm_lsp.models.store import resolve_model
-from dlm_model.request import InfillEngine
+from dlm_model.request import RacingEngine
 
 
-def load_engine(model: str | None, device: str, console: Console) -> InfillEngine:
+def load_engine(model: str | None, device: str, console: Console) -> RacingEngine:
     """Load weights onto a device; slow, because it imports torch. Ctrl-C ends the process meanwhile.
 
     Args:

@@ -1,12 +1,14 @@
 """The settings of one command: the user's config file, then the flags. A command stops at the first wrong one."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dlm_lsp.commands.flags import DECODER_FLAGS
 from dlm_lsp.config_files import read_user_config
 from dlm_lsp.errors import UsageError
-from dlm_lsp.options import Settings, resolve
+from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, option_name, parse_options, resolve
+from dlm_model.methods import METHODS
 
 
 def load_settings() -> Settings:
@@ -19,6 +21,41 @@ def load_settings() -> Settings:
     if problems:
         raise UsageError(problems[0])
     return resolve(options)
+
+
+def with_methods(settings: Settings, *, methods: Sequence[str], assignments: Sequence[str]) -> Settings:
+    """Let named methods, and then single options of the decoder, overrule the config file.
+
+    Args:
+        settings: What is in force so far.
+        methods: Names out of `METHODS`, in any case.
+        assignments: As `option=value`; a value is read as JSON if it is that, and otherwise as text.
+
+    Raises:
+        UsageError: there is no such method or option, or the value is wrong.
+    """
+    known = {method.name.lower(): method for method in METHODS}
+    chosen: dict[str, object] = {}
+    for name in methods:
+        if name.lower() not in known:
+            raise UsageError(f"There is no method {name!r}; dlm-lsp methods lists them.")
+        chosen |= known[name.lower()].options
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise UsageError(f"--set wants OPTION=VALUE, got {assignment!r}.")
+        chosen[option_name(name.strip())] = _value(text.strip())
+    problems = parse_options(chosen, allowed=DECODE_OPTION_NAMES).problems
+    if problems:
+        raise UsageError(problems[0])
+    return replace(settings, decode=replace(settings.decode, **chosen))  # type: ignore[arg-type]
+
+
+def _value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def override(

@@ -86,8 +86,7 @@ class Canvas:
 
     def render(self, draft: Draft) -> RenderableType:
         """A line that counts, and the canvas below it, where a canvas taller than the terminal is cut off."""
-        pieces = ((_visible(piece), _STYLES[piece.state]) for piece in draft.pieces)
-        text = Text.assemble((self.prefix, "dim"), *pieces, (self.suffix, "dim"))
+        text = Text.assemble((self.prefix, "dim"), *map(styled, draft.pieces), (self.suffix, "dim"))
         return Group(Text(caption(draft), style="dim"), text)
 
 
@@ -100,5 +99,7 @@ def caption(draft: Draft) -> str:
     )
 
 
-def _visible(piece: Piece) -> str:
-    return _MASK * piece.num_tokens if piece.state == "masked" else piece.text
+def styled(piece: Piece) -> tuple[str, str]:
+    """A piece as it is shown, and its style; a masked one has a sign for every token."""
+    text = _MASK * piece.num_tokens if piece.state == "masked" else piece.text
+    return text, _STYLES[piece.state]

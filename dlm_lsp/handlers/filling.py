@@ -14,8 +14,9 @@ from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, Unreadable
 from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.handlers.draft import draft_feed
 from dlm_lsp.holes import Hole
-from dlm_lsp.infilling import RankedFill, finish, infill
+from dlm_lsp.infilling import RankedFill, finish, infill, nothing_reason, valid_only
 from dlm_lsp.messages import StatusState
+from dlm_lsp.options import Settings
 from dlm_lsp.session import DlmLanguageServer
 from dlm_lsp.worker import Task
 from dlm_model.errors import ModelError
@@ -76,7 +77,7 @@ async def fill(server: DlmLanguageServer, order: FillOrder) -> Filled:
         ModelError: the model cannot serve this request.
     """
     feed = None if order.is_hypothetical else draft_feed(server, order.snapshot, order.hole)
-    task = _task(order, feed, server.settings.max_prompt_tokens)
+    task = _task(order, feed, server.settings)
     future = server.worker.submit((order.purpose, order.snapshot.uri), task, gives_way=order.purpose == "ghost text")
     server.show_status("busy", "denoising")
     try:
@@ -90,21 +91,23 @@ async def fill(server: DlmLanguageServer, order: FillOrder) -> Filled:
     return filled
 
 
-def _task(order: FillOrder, feed: DraftFeed | None, max_prompt_tokens: int) -> Task[Filled]:
+def _task(order: FillOrder, feed: DraftFeed | None, settings: Settings) -> Task[Filled]:
     """What the worker does for an order; drafts come back to the loop that this is called on."""
     loop = asyncio.get_running_loop()
 
     def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
         draft = None
-        drafts = infill(engine, order.snapshot, order.hole, order.options, cancel, max_prompt_tokens=max_prompt_tokens)
+        budget = settings.max_prompt_tokens
+        drafts = infill(engine, order.snapshot, order.hole, order.options, cancel, max_prompt_tokens=budget)
         for draft in drafts:
             if cancel.is_cancelled:
                 break
             if feed:
                 loop.call_soon_threadsafe(feed.offer, draft)
-        fills = finish(order.snapshot, order.hole, draft) if draft and not cancel.is_cancelled else ()
+        found = finish(order.snapshot, order.hole, draft) if draft and not cancel.is_cancelled else ()
+        fills = valid_only(found) if settings.require_valid else found
         if not draft or not fills:
-            raise NothingToShowError("the model has nothing for this hole")
+            raise NothingToShowError(f"the model has {nothing_reason(found)} for this hole")
         return Filled(draft, fills)
 
     return task

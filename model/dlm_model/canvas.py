@@ -1,8 +1,8 @@
 """The canvas: token ids being filled between a prefix and a suffix, several candidates side by side.
 
 Rows are candidates of the same hole and may differ in length; a row is left-aligned and padded to the longest. A
-canvas never changes: committing and resizing return the next one. It is bookkeeping and lives on the CPU; only what
-the network reads of it travels to the device.
+canvas never changes: committing, reopening and resizing return the next one. It is bookkeeping and lives on the CPU;
+only what the network reads of it travels to the device.
 
     columns   [0, L_b) the row's positions, masked or committed · [L_b, T) padding
     a row's text reads prefix_ids | its L_b positions | suffix_ids
@@ -27,6 +27,12 @@ class Canvas:
         is_valid: [B, T], false for padding.
         confidence: [B, T], probability of the committed token or of the last guess; 0 where there is neither.
         guessed_ids: [B, T], the last step's prediction where masked; the mask token where there is none yet.
+        origin: [B, T], which column each position was when the step began.
+        rejected_ids: [B, T], a token that was taken back and must not come again; the mask token where there is none.
+        slot_ids: [B, T], names of the positions within their row, which resizing moves along.
+        is_kept: [B, T], committed by the request itself: never reopened, deleted or replaced.
+        is_reviewed: [B, T], committed positions whose prediction is asked for all the same.
+        num_revised: [B], positions reopened or replaced so far.
         was_refused: [B], whether the model asked for more positions than the row may have.
         mask_token_id: Stands for "not yet known".
     """
@@ -38,6 +44,12 @@ class Canvas:
     is_valid: Tensor
     confidence: Tensor
     guessed_ids: Tensor
+    origin: Tensor
+    rejected_ids: Tensor
+    slot_ids: Tensor
+    is_kept: Tensor
+    is_reviewed: Tensor
+    num_revised: Tensor
     was_refused: Tensor
     mask_token_id: int
 
@@ -56,6 +68,12 @@ class Canvas:
             is_valid=is_valid,
             confidence=torch.zeros(is_valid.shape),
             guessed_ids=masks,
+            origin=_identity(masks),
+            rejected_ids=masks,
+            slot_ids=torch.arange(is_valid.shape[1]).expand(is_valid.shape),
+            is_kept=torch.zeros_like(is_valid),
+            is_reviewed=torch.zeros_like(is_valid),
+            num_revised=torch.zeros(len(lengths), dtype=torch.long),
             was_refused=torch.zeros(len(lengths), dtype=torch.bool),
             mask_token_id=mask_token_id,
         )
@@ -65,12 +83,40 @@ class Canvas:
         """[B], positions of each row."""
         return self.is_valid.sum(dim=1)
 
+    @property
+    def is_committed(self) -> Tensor:
+        """[B, T], filled, for the time being."""
+        return self.is_valid & ~self.is_masked
+
+    @property
+    def is_asked(self) -> Tensor:
+        """[B, T], positions that the network is asked about, in row-major order: N in all."""
+        return self.is_masked | self.is_reviewed
+
+    def as_draft(self) -> "Canvas":
+        """The canvas with every guess in place, as a reader of the draft sees it."""
+        is_guessed = self.is_masked & (self.guessed_ids != self.mask_token_id)
+        return replace(self, token_ids=torch.where(is_guessed, self.guessed_ids, self.token_ids))
+
+    def anchor(self, row: int, columns: Sequence[int], token_ids: Sequence[int]) -> "Canvas":
+        """Put given tokens at given columns of a row for good."""
+        tokens, kept = self.token_ids.clone(), self.is_kept.clone()
+        tokens[row, list(columns)] = torch.tensor(token_ids, dtype=torch.long)
+        kept[row, list(columns)] = True
+        confidence = torch.where(kept, 1.0, self.confidence)
+        return replace(self, token_ids=tokens, is_kept=kept, is_masked=self.is_masked & ~kept, confidence=confidence)
+
+    def review(self, positions: Tensor) -> "Canvas":
+        """Ask the network about committed `positions` [B, T] too."""
+        return replace(self, is_reviewed=positions & self.is_committed)
+
     def guess(self, predicted_ids: Tensor, confidence: Tensor) -> "Canvas":
-        """Note a step's predictions [B, T] at the masked positions without committing any."""
+        """Begin a step: note its predictions [B, T] at the masked positions without committing any."""
         return replace(
             self,
             guessed_ids=torch.where(self.is_masked, predicted_ids, self.guessed_ids),
             confidence=torch.where(self.is_masked, confidence, self.confidence),
+            origin=_identity(self.token_ids),
         )
 
     def commit(self, positions: Tensor) -> "Canvas":
@@ -81,19 +127,57 @@ class Canvas:
             is_masked=self.is_masked & ~positions,
         )
 
+    def reopen(self, positions: Tensor, *, limit: int) -> "Canvas":
+        """Take back what is committed at `positions` [B, T], as long as a row has been revised at most `limit` times.
+
+        The token stays as the position's guess, so that a draft keeps its text.
+        """
+        reopened = self._revisable(positions, limit)
+        return replace(
+            self,
+            token_ids=self.token_ids.masked_fill(reopened, self.mask_token_id),
+            guessed_ids=torch.where(reopened, self.token_ids, self.guessed_ids),
+            is_masked=self.is_masked | reopened,
+            is_reviewed=self.is_reviewed & ~reopened,
+            num_revised=self.num_revised + reopened.sum(dim=1),
+        )
+
+    def reject(self, positions: Tensor, *, limit: int) -> "Canvas":
+        """Reopen `positions` [B, T], and never commit the same tokens there again."""
+        reopened = self.reopen(positions, limit=limit)
+        is_rejected = reopened.is_masked & ~self.is_masked
+        return replace(reopened, rejected_ids=torch.where(is_rejected, self.token_ids, self.rejected_ids))
+
+    def overwrite(self, positions: Tensor, token_ids: Tensor, confidence: Tensor, *, limit: int) -> "Canvas":
+        """Replace what is committed at `positions`, within the limit of `reopen`; all [B, T]."""
+        replaced = self._revisable(positions, limit)
+        return replace(
+            self,
+            token_ids=torch.where(replaced, token_ids, self.token_ids),
+            confidence=torch.where(replaced, confidence, self.confidence),
+            num_revised=self.num_revised + replaced.sum(dim=1),
+        )
+
+    def _revisable(self, positions: Tensor, limit: int) -> Tensor:
+        """Those of `positions` [B, T] that may be revised; where not all may, the leftmost."""
+        positions = positions & self.is_committed & ~self.is_kept
+        room = (limit - self.num_revised).clamp_min(0)
+        return positions & (positions.cumsum(dim=1) <= room[:, None])
+
     def resize(self, *, expand_token_id: int, delete_token_id: int, protected: Tensor, max_length: int) -> "Canvas":
         """Carry out committed expand and delete tokens (DreamOn).
 
-        A delete token vanishes and takes every mask right of it along (deletion is broadcast), except the `protected`
-        ones [B, T] that a boundary needs; an expand token becomes two masks, as long as the row stays within
-        `max_length`, and otherwise one.
+        A delete token vanishes and takes every mask right of it along, up to the next kept position (deletion is
+        broadcast), except the `protected` ones [B, T] that a boundary needs; an expand token becomes two masks, as long
+        as the row stays within `max_length`, and otherwise one.
         """
-        is_committed = self.is_valid & ~self.is_masked
-        is_deleted = is_committed & (self.token_ids == delete_token_id)
-        is_expanded = is_committed & (self.token_ids == expand_token_id)
+        is_deleted = self.is_committed & (self.token_ids == delete_token_id)
+        is_expanded = self.is_committed & (self.token_ids == expand_token_id)
         if not (is_deleted | is_expanded).any():
             return self
-        is_deleted |= (is_deleted.cumsum(dim=1) > 0) & self.is_masked & ~protected
+        num_deleted = is_deleted.cumsum(dim=1)
+        num_before_kept = num_deleted.masked_fill(~self.is_kept, 0).cummax(dim=1).values
+        is_deleted |= (num_deleted > num_before_kept) & self.is_masked & ~protected
         room = (max_length - self.lengths + is_deleted.sum(dim=1)).clamp_min(0)
         is_granted = is_expanded & (is_expanded.cumsum(1) <= room[:, None])
         copies = self.is_valid.long() - is_deleted.long() + is_granted
@@ -102,7 +186,9 @@ class Canvas:
             token_ids=self.token_ids.masked_fill(is_expanded, self.mask_token_id),
             guessed_ids=self.guessed_ids.masked_fill(is_expanded, self.mask_token_id),
             is_masked=self.is_masked | is_expanded,
+            is_reviewed=self.is_reviewed & ~is_expanded,
             confidence=self.confidence.masked_fill(is_expanded, 0.0),
+            slot_ids=self.slot_ids.masked_fill(is_expanded, -1),
             was_refused=self.was_refused | (is_expanded & ~is_granted).any(dim=1),
         )
         return reopened._repeat(copies)
@@ -114,6 +200,9 @@ class Canvas:
         sources = torch.zeros(is_valid.shape, dtype=torch.long)
         columns = torch.arange(copies.shape[1]).expand_as(copies)
         sources[is_valid] = columns.flatten().repeat_interleave(copies.flatten())
+        slot_ids = self.slot_ids.gather(1, sources)
+        is_new = slot_ids < 0
+        slot_ids[is_new] = self.slot_ids.max() + 1 + torch.arange(int(is_new.sum()))
         return replace(
             self,
             token_ids=self.token_ids.gather(1, sources),
@@ -121,6 +210,11 @@ class Canvas:
             is_valid=is_valid,
             confidence=self.confidence.gather(1, sources),
             guessed_ids=self.guessed_ids.gather(1, sources),
+            origin=self.origin.gather(1, sources),
+            rejected_ids=self.rejected_ids.gather(1, sources),
+            slot_ids=slot_ids,
+            is_kept=self.is_kept.gather(1, sources) & is_valid,
+            is_reviewed=self.is_reviewed.gather(1, sources) & is_valid,
         )
 
     def check_integrity(self) -> None:
@@ -133,5 +227,13 @@ class Canvas:
         assert torch.equal(self.is_valid, columns < self.lengths[:, None]), "rows are left-aligned"
         assert not (self.is_masked & ~self.is_valid).any(), "padding is never masked"
         assert (self.token_ids[self.is_masked] == self.mask_token_id).all(), "a masked position holds the mask token"
-        committed = self.token_ids[self.is_valid & ~self.is_masked]
+        assert not ((self.is_kept | self.is_reviewed) & self.is_masked).any(), "what is kept or reviewed is committed"
+        for row, length in enumerate(self.lengths.tolist()):
+            assert len(set(self.slot_ids[row, :length].tolist())) == length, "no two positions share a name"
+        committed = self.token_ids[self.is_committed]
         assert (committed != self.mask_token_id).all(), "the mask token is never committed"
+
+
+def _identity(columns: Tensor) -> Tensor:
+    """Every column's own number, [B, T]."""
+    return torch.arange(columns.shape[1]).expand_as(columns)

@@ -78,10 +78,10 @@ class Constraint:
         if self._block_length is not None and not is_last:
             is_locked |= later_blocks(canvas, self._block_length)
         frontier_tokens: dict[tuple[int, int], list[int]] = {}
-        for row, length in enumerate(canvas.lengths.tolist()):
-            ids, masked = canvas.token_ids[row, :length].tolist(), canvas.is_masked[row, :length].tolist()
-            head, tail = self._boundaries.head_frontier(ids, masked), self._boundaries.tail_frontier(ids, masked)
-            tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail)
+        for row in range(len(canvas.lengths)):
+            head, tail = self._frontiers(canvas, row)
+            kept = canvas.is_kept[row].nonzero().flatten().tolist()
+            tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, kept)
             frontier_tokens |= {(row, column): allowed for column, allowed in tokens.items()}
             if not is_last:
                 is_locked[row, head.position : head.position + len(head.remaining)] = True
@@ -92,18 +92,33 @@ class Constraint:
         return Rules(is_locked & canvas.is_masked, is_urgent, frontier_tokens, may_grow)
 
     def limit(self, logits: Tensor, canvas: Canvas, rules: Rules) -> Tensor:
-        """Rule tokens out of the logits [N, V] of the canvas' masked positions, in row-major order."""
+        """Rule tokens out of the logits [N, V] of the positions that the canvas asks about, in row-major order."""
         limited = logits.masked_fill(self._is_banned.to(logits.device), -torch.inf)
+        # A mask token that was "rejected" is none, and banned anyway.
+        limited.scatter_(1, canvas.rejected_ids[canvas.is_asked][:, None].to(logits.device), -torch.inf)
+        is_filled = ~canvas.is_masked[canvas.is_asked]
         if self._expand is not None:
-            rows = canvas.is_masked.nonzero()[:, 0]
-            limited[(~rules.may_grow[rows]).to(logits.device), self._expand] = -torch.inf
-        order = canvas.is_masked.flatten().cumsum(0).view_as(canvas.is_masked) - 1
+            rows = canvas.is_asked.nonzero()[:, 0]
+            limited[(is_filled | ~rules.may_grow[rows]).to(logits.device), self._expand] = -torch.inf
+        if self._delete is not None:
+            limited[is_filled.to(logits.device), self._delete] = -torch.inf
+        order = canvas.is_asked.flatten().cumsum(0).view_as(canvas.is_asked) - 1
         for (row, column), tokens in rules.frontier_tokens.items():
             index = int(order[row, column])
             only = torch.full_like(limited[index], -torch.inf)
             only[tokens] = logits[index, tokens]
             limited[index] = only
         return limited
+
+    def fixed(self, canvas: Canvas) -> Tensor:
+        """Positions [B, T] that no reviser may touch: they spell a boundary, or are about to be resized."""
+        control = [token_id for token_id in (self._expand, self._delete) if token_id is not None]
+        is_fixed = torch.isin(canvas.token_ids, torch.tensor(control, dtype=torch.long))
+        for row in range(len(canvas.lengths)):
+            head, tail = self._frontiers(canvas, row)
+            is_fixed[row, : head.position] = True
+            is_fixed[row, tail.position + 1 :] = True
+        return is_fixed
 
     def resize(self, canvas: Canvas) -> Canvas:
         """Carry out the expand and delete tokens that were committed; deletion spares what the boundaries need."""
@@ -112,25 +127,36 @@ class Constraint:
         is_control = (canvas.token_ids == self._expand) | (canvas.token_ids == self._delete)
         if not is_control.any():
             return canvas
-        rules = self.rules(canvas, is_last=False)
         return canvas.resize(
             expand_token_id=self._expand,
             delete_token_id=self._delete,
-            protected=rules.is_locked | rules.is_urgent,
+            protected=self._protected(canvas),
             max_length=self._max_length,
         )
 
-    def _frontier_tokens(self, head: Frontier, tail: Frontier) -> dict[int, list[int]]:
-        """The next column of each boundary, and the tokens that may stand there."""
+    def _protected(self, canvas: Canvas) -> Tensor:
+        """Masks [B, T] that no deletion takes along: a boundary still has to be spelled there."""
+        rules = self.rules(canvas, is_last=False)
+        return rules.is_locked | rules.is_urgent
+
+    def _frontiers(self, canvas: Canvas, row: int) -> tuple[Frontier, Frontier]:
+        length = int(canvas.lengths[row])
+        ids, masked = canvas.token_ids[row, :length].tolist(), canvas.is_masked[row, :length].tolist()
+        return self._boundaries.head_frontier(ids, masked), self._boundaries.tail_frontier(ids, masked)
+
+    def _frontier_tokens(self, head: Frontier, tail: Frontier, kept: list[int]) -> dict[int, list[int]]:
+        """The next column of each boundary, and the tokens that may stand there; none reaches beyond a kept column."""
         room = tail.position + 1 - head.position
         head_needs, tail_needs = map(self._vocabulary.beginnings.fewest_tokens, (head.remaining, tail.remaining))
+        head_room = min([room - tail_needs, *(column - head.position for column in kept)])
+        tail_room = min([room - head_needs, *(tail.position - column for column in kept)])
         # With less room than a position for every byte, the two could take it from each other: the tail waits.
         is_tight = room < len(head.remaining) + len(tail.remaining)
         tokens = {}
         if head.remaining:
-            tokens[head.position] = self._head_tokens(head.remaining, room - tail_needs)
+            tokens[head.position] = self._head_tokens(head.remaining, head_room)
         if tail.remaining and not (head.remaining and is_tight):
-            tokens[tail.position] = self._tail_tokens(tail.remaining, room - head_needs)
+            tokens[tail.position] = self._tail_tokens(tail.remaining, tail_room)
         return tokens
 
     def _pinned_tokens(self, head: Frontier, tail: Frontier) -> dict[int, list[int]]:

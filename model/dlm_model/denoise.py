@@ -1,9 +1,13 @@
 """The denoise loop: the heart of the product. It knows token ids and probabilities, and nothing of text.
 
-forward → logits at the masked positions → guess → commit → resize → the next canvas
+forward → logits at the positions asked about → guess → commit → revise → resize → the next canvas
+
+Methods are objects handed in (what there is: `dlm_model.methods`): predictors wrap one another, revisers follow one
+another, and what a step commits is the schedule's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -11,11 +15,15 @@ from torch import Tensor
 from dlm_model.canvas import Canvas
 from dlm_model.constraint import Constraint
 from dlm_model.request import CancelToken, DecodeOptions
+from dlm_model.revision import Reviser, Step
 from dlm_model.schedule import Pace, choose
 from dlm_model.selection import guess_tokens
 
 Predictor = Callable[[Canvas], Tensor]
-"""One forward pass: canvas → logits [N, V] of its N masked positions, row by row."""
+"""One forward pass: canvas → logits [N, V] of the N positions it asks about, row by row."""
+
+Counter = Callable[[Canvas, Tensor], Tensor]
+"""Canvas and logits → for how many steps each position asked about has been stable, [N]."""
 
 
 def denoise(
@@ -27,23 +35,33 @@ def denoise(
     temperature: Tensor,
     pace: Pace,
     cancel: CancelToken,
+    revisers: Sequence[Reviser] = (),
+    count_stable: Counter | None = None,
 ) -> Iterator[Canvas]:
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 
     Ends when nothing is masked, the deadline has passed or the token is cancelled; the canvas then still holds a guess
-    for every mask. Each step commits at least one position of every unfinished row, the last one all that are left, so
-    that `num_steps` is a bound. `temperature` is per row, [B].
+    for every mask. Each step commits at least one position of every unfinished row, the last one all that are left and
+    reopens none, so that `num_steps` is a bound. `temperature` is per row, [B]; revisers see what the one before left.
     """
     generator = torch.Generator().manual_seed(options.seed)
     while canvas.is_masked.any() and not cancel.is_cancelled and not pace.is_over:
         steps_left = pace.steps_left
         rules = constraint.rules(canvas, is_last=steps_left == 1)
         logits = constraint.limit(predict(canvas), canvas, rules)
-        rows = canvas.is_masked.nonzero()[:, 0]
+        asked, current_ids = canvas.is_asked, canvas.token_ids[canvas.is_asked]
+        warmth = temperature[asked.nonzero()[:, 0]]
         guess = guess_tokens(
-            logits, temperature[rows], top_p=options.top_p, selection=options.selection, generator=generator
-        ).spread(canvas.is_masked)
+            logits, warmth, current_ids, top_p=options.top_p, selection=options.selection, generator=generator
+        )
+        if count_stable:
+            guess = guess._replace(num_stable=count_stable(canvas, logits))
+        guess = guess.spread(asked)
         chosen = choose(guess, canvas.is_masked & ~rules.is_locked, steps_left, options) | rules.is_urgent
-        canvas = constraint.resize(canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen))
+        before, canvas = canvas, canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
+        if revisers and steps_left > 1:
+            step = Step(guess, before.is_reviewed, chosen, constraint.fixed(canvas), steps_left - 1)
+            canvas = reduce(lambda revised, revise: revise(revised, step), revisers, canvas)
+        canvas = constraint.resize(canvas)
         pace.advance()
         yield canvas

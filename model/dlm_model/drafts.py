@@ -54,6 +54,10 @@ class RowReader:
         self._vocabulary = vocabulary
         self._boundaries = boundaries
 
+    def spellings(self, canvas: Canvas, row: int) -> list[bytes]:
+        """What each position of a row adds to the middle."""
+        return [position.spelling for position in self._row(canvas, row).positions]
+
     def pieces(self, canvas: Canvas, row: int) -> tuple[Piece, ...]:
         """One row, in runs of one state."""
         runs = [(state, list(run)) for state, run in groupby(self._row(canvas, row).positions, key=lambda p: p.state)]

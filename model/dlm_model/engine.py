@@ -3,28 +3,39 @@
 InfillRequest → tokens, boundaries → Canvas → denoise ⟳ → Draft, Draft, …
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from dlm_model.autoregression import LeftToRight
 from dlm_model.block_causal import BlockCausalPrompt
-from dlm_model.boundaries import Boundaries, split_prefix, split_suffix
+from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
-from dlm_model.denoise import denoise
+from dlm_model.decode_options import SELF_GUIDE
+from dlm_model.denoise import Predictor, denoise
 from dlm_model.device import default_dtype, memory_errors, resolve_device
 from dlm_model.drafts import RowReader, finish_reason
 from dlm_model.errors import CheckpointError, RequestError
-from dlm_model.kv_cache import CachePolicy, CausalPrompt, RefreshedPrompt
-from dlm_model.length import open_rows
+from dlm_model.guidance import SuffixGuidance
+from dlm_model.guide import CausalReader, Supervisor, load_guide
+from dlm_model.json_grammar import JsonConstraint
+from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_choice
+from dlm_model.length import INITIAL_TOKENS, open_rows
+from dlm_model.memory import Credit, StabilityCount
+from dlm_model.opening import Opening, mean_confidence
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.revision import Reviser, remaskers
 from dlm_model.schedule import Pace
+from dlm_model.similarity_cache import SimilarityCache
+from dlm_model.syntax import SyntaxGuide
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Transformer
 from dlm_model.vocabulary import Vocabulary
@@ -61,6 +72,7 @@ class Engine:
     def __init__(self, network: Transformer, tokenizer: Tokenizer, model_name: str) -> None:
         self._network, self._config = network, network.config
         self._texts = CausalTexts(network)
+        self._guides: dict[str, CausalReader] = {}
         self._tokenizer = tokenizer
         # Whatever the tokenizer says they spell: no control token is text.
         control = {self._config.mask_token_id, self._config.expand_token_id, self._config.delete_token_id}
@@ -95,17 +107,30 @@ class Engine:
             DeviceError: they do not fit the device's memory.
         """
         pace = Pace(options)
-        opened, boundaries, constraint, temperature = self._prepare(request, options)
-        predict = self._open_cache(options)
+        methods = self._open_methods(options)
+        canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
         reader = RowReader(self._vocabulary, boundaries)
+        revisers: list[Reviser] = [*remaskers(options), *methods.guides]
+        if request.syntax and options.syntax_tries:
+            revisers.append(SyntaxGuide(request.syntax, reader, options))
         shown: int | None = None
 
         def draft(canvas: Canvas, row: int) -> Draft:
-            pieces = reader.pieces(canvas, row)
-            return Draft(pieces, pace.step, options.num_steps, predict.num_forwards, pace.elapsed_ms)
+            num_forwards = num_spent + methods.num_forwards
+            pieces, is_final = reader.pieces(canvas, row), not revisers
+            return Draft(pieces, pace.step, options.num_steps, num_forwards, pace.elapsed_ms, is_final=is_final)
 
-        canvas = opened
-        steps = denoise(opened, predict, constraint, options, temperature=temperature, pace=pace, cancel=cancel)
+        steps = denoise(
+            canvas,
+            methods.predict,
+            constraint,
+            options,
+            temperature=temperature,
+            pace=pace,
+            cancel=cancel,
+            revisers=revisers,
+            count_stable=methods.count_stable,
+        )
         with memory_errors():
             for canvas in steps:
                 # The row that looks best at first is followed to the end: text that jumped would be no draft.
@@ -114,52 +139,131 @@ class Engine:
         best = reader.rank(canvas)[0]
         yield replace(
             draft(canvas, best),
+            is_final=True,
             finish_reason=finish_reason(canvas, best, is_cancelled=cancel.is_cancelled),
             candidates=reader.candidates(canvas, options.num_candidates),
         )
+
+    def continue_text(
+        self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str = SELF_GUIDE
+    ) -> Iterator[Draft]:
+        """Write on after the prefix, blind to the suffix, one draft per token; the last one says why it ended.
+
+        Args:
+            request: Its prefix, whether one line is enough, and how many tokens are.
+            options: Only the bound on the middle's length counts.
+            cancel: Polled once per token.
+            guide: The causal model: the folder of a checkpoint, or `self` for this one.
+
+        Raises:
+            RequestError: this model has no causal prompt.
+            CheckpointError: the other one is not usable.
+        """
+        limit = min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
+        writer = LeftToRight(self._open_guide(guide), self._vocabulary, self._config.bos_token_id)
+        prefix_ids = self._tokenizer.encode(request.prefix or "\n").ids
+        with memory_errors():
+            yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)
 
     def _open_cache(self, options: DecodeOptions) -> CachePolicy:
         if self._config.block_length is not None:
             return BlockCausalPrompt(self._network, self._config.block_length)
         if self._config.prompt_attention == "causal":
             return CausalPrompt(self._network, self._texts)
-        return RefreshedPrompt(self._network, options)
+        if options.cache_policy == "similarity":
+            return SimilarityCache(self._network, options)
+        return ColumnCache(self._network, options, column_choice(options))
 
-    def _prepare(self, request: InfillRequest, options: DecodeOptions) -> "_Prepared":
-        prefix_ids, head = split_prefix(self._tokenizer, request.prefix)
-        suffix_ids, tail = split_suffix(self._tokenizer, request.suffix)
-        if self._config.bos_token_id is not None and (self._config.always_begins_with_bos or not prefix_ids):
-            prefix_ids = [self._config.bos_token_id, *prefix_ids]
-        if not self._config.sees_suffix:
-            suffix_ids = []
-        if self._config.eos_token_id is not None:
-            suffix_ids = [*suffix_ids, self._config.eos_token_id]
-        rows = open_rows(request, options, can_resize=self._config.can_resize)
-        num_fragment_tokens = head.num_tokens + tail.num_tokens
-        lengths = [row.num_masks + num_fragment_tokens for row in rows]
-        room = self._config.context_length - len(prefix_ids) - len(suffix_ids)
-        if max(lengths) > room:
+    def _open_methods(self, options: DecodeOptions) -> "_Methods":
+        cache: CachePolicy = self._open_cache(options)
+        if options.suffix_guidance != 1:
+            cache = SuffixGuidance(partial(self._open_cache, options), options.suffix_guidance)
+        guides = [] if options.guide is None else [Supervisor(self._open_guide(options.guide), options)]
+        count_stable = StabilityCount(options.stability_bound) if options.schedule == "klass" else None
+        return _Methods(cache, Credit(cache, options.credit) if options.credit else cache, guides, count_stable)
+
+    def _open_guide(self, guide: str) -> CausalReader:
+        """The model itself, or another, which stays loaded until a third is asked for."""
+        if guide == SELF_GUIDE:
+            if not (self._config.prompt_attention == "causal" and self._config.shift_logits):
+                raise RequestError(
+                    f"{self.model_name} has no causal prompt and cannot guide itself; name a causal model."
+                )
+            return CausalReader(self._network, self._texts)
+        if guide not in self._guides:
+            device, dtype = self._network.device, self._network.embed_tokens.weight.dtype
+            self._guides = {guide: load_guide(Path(guide), self._tokenizer, device=device, dtype=dtype)}
+        return CausalReader(self._guides[guide].network, self._guides[guide].texts)
+
+    def _prepare(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> "_Prepared":
+        opening = Opening.read(request, options, self._tokenizer, self._config)
+        if opening.anchors.num_tokens and options.grammar != "none":
+            raise RequestError("A grammar leaves no place for texts that the middle must keep.")
+        num_spent = 0
+
+        def sureness(num_masks: Sequence[int]) -> list[float]:
+            nonlocal num_spent
+            if cancel.is_cancelled:
+                return [0.0] * len(num_masks)
+            cache = self._open_cache(options)
+            confidence = mean_confidence(opening.canvas(num_masks, self._config.mask_token_id), cache)
+            num_spent += cache.num_forwards
+            return confidence
+
+        rows = open_rows(request, options, can_resize=self._config.can_resize, sureness=sureness)
+        num_masks = [max(row.num_masks, opening.anchors.num_parts) for row in rows]
+        room = self._config.context_length - opening.num_prompt_tokens
+        length = max(num_masks) + opening.num_fixed
+        if length > room:
             raise RequestError(
-                f"The prompt and its hole take {max(lengths) - room + self._config.context_length} tokens, "
+                f"The prompt and its hole take {opening.num_prompt_tokens + length} tokens, "
                 f"{self.model_name} sees {self._config.context_length}."
             )
-        boundaries = Boundaries(self._vocabulary, head.spelling, tail.spelling)
-        constraint = Constraint(
+        boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
+        longest = min(options.max_middle_tokens + opening.num_fixed, room)
+        return _Prepared(
+            opening.canvas(num_masks, self._config.mask_token_id),
+            boundaries,
+            self._constrain(request, options, boundaries, longest),
+            torch.tensor([row.temperature for row in rows]),
+            num_spent,
+        )
+
+    def _constrain(
+        self, request: InfillRequest, options: DecodeOptions, boundaries: Boundaries, max_length: int
+    ) -> Constraint:
+        single_line = request.single_line
+        is_resizing = self._config.can_resize and options.middle_length is None
+        if options.grammar == "json":
+            return JsonConstraint(self._config, self._vocabulary, single_line=single_line, is_resizing=is_resizing)
+        return Constraint(
             self._config,
             self._vocabulary,
             boundaries,
-            single_line=request.single_line,
-            max_length=min(options.max_middle_tokens + num_fragment_tokens, room),
-            is_resizing=self._config.can_resize and options.middle_length is None,
+            single_line=single_line,
+            max_length=max_length,
+            is_resizing=is_resizing,
         )
-        canvas = Canvas.open(prefix_ids, suffix_ids, lengths, self._config.mask_token_id)
-        return _Prepared(canvas, boundaries, constraint, torch.tensor([row.temperature for row in rows]))
+
+
+class _Methods(NamedTuple):
+    """What the options of a request come to: `predict` is the cache, or goes by way of it."""
+
+    cache: CachePolicy
+    predict: Predictor
+    guides: list[Supervisor]
+    count_stable: StabilityCount | None
+
+    @property
+    def num_forwards(self) -> int:
+        return self.cache.num_forwards + sum(guide.num_forwards for guide in self.guides)
 
 
 class _Prepared(NamedTuple):
-    """What a request becomes before the first forward; `temperature` is [B]."""
+    """What a request becomes before the first step; `temperature` is [B], `num_spent` counts forwards."""
 
     canvas: Canvas
     boundaries: Boundaries
     constraint: Constraint
     temperature: Tensor
+    num_spent: int

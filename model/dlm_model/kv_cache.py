@@ -1,87 +1,172 @@
-"""The prompt's keys and values, kept between the steps of one request and, where they are exact, beyond it.
+"""Keys and values kept between the steps of one request and, where they are exact, beyond it: the cache policies.
 
-    prefill   computes the prompt; its keys (before RoPE) and values stay behind
-    refine    one pass over the canvas alone, which reads them
+A policy is called with the canvas before every step and returns the logits of its masked positions. In a model whose
+prompt sees the canvas every key changes with every commit, and a policy is a bet on which columns of
+prefix | canvas | suffix matter:
 
-There are two kinds of model. A prompt that sees the canvas changes with every commit: how stale its keys may get is
-`prompt_refresh_interval`, after dLLM-Cache's long-interval prompt caching (arXiv 2506.06295); the suffix segment is
-ours. A causal prompt does not change, so that every step refines, and `CausalTexts` keeps it from request to request.
-When the canvas changes length the suffix is read at its new positions, nothing recomputed.
+    interval     the canvas in every step, everything every few steps (dLLM-Cache's long interval, arXiv 2506.06295)
+    vicinity     besides, the prompt's columns next to the canvas
+    delayed      only what is masked or was committed one step ago (dKV-Cache, arXiv 2505.15781)
+    similarity   the columns whose values have drifted, layer by layer: `similarity_cache`
+
+A causal prompt does not change: `CausalPrompt` is exact, bets nothing, and keeps it from request to request. Keys are
+kept before RoPE, so that what moves when the canvas changes length is read at its new place and not recomputed.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
-from dlm_model.layout import whole_positions, whole_tokens, whole_validity, without
+from dlm_model.layout import origin_columns, whole_positions, whole_tokens, whole_validity, without
 from dlm_model.request import DecodeOptions
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 
 class CachePolicy(Protocol):
-    """canvas → logits [N, V] of its masked positions, by way of whatever the policy remembers."""
+    """canvas → logits [N, V] of the positions it asks about, by way of whatever the policy remembers."""
 
     @property
     def num_forwards(self) -> int:
         """Network calls of this request so far."""
 
     def __call__(self, canvas: Canvas) -> Tensor:
-        """One denoise step's forward; only masked positions reach the head."""
+        """One denoise step's forward; only positions that are asked about reach the head."""
 
 
-class RefreshedPrompt:
-    """For prompts that see the canvas: recomputed every few steps, read from the cache in between.
+ColumnChoice = Callable[[Canvas, Canvas, int], Tensor]
+"""The canvas of the last step, the present one, and 1 where logits are shifted → which columns are recomputed, bool
+[P + T + S]. Every column that a masked position is predicted from must be among them."""
 
-    Args:
-        network: The transformer; a model with shifted logits reads position i's prediction off position i-1, so the
-            last prefix token is always among the recomputed ones.
-        options: Say in which steps the prompt is computed anew.
+
+def choose_window(_before: Canvas, canvas: Canvas, shift: int, *, margin: int = 0) -> Tensor:
+    """The canvas, and `margin` columns of the prompt on both sides.
+
+    A model with shifted logits reads position i's prediction off position i-1, so its last prefix token always counts.
+    """
+    num_prefix, num_columns = len(canvas.prefix_ids), canvas.is_valid.shape[1]
+    columns = torch.arange(num_prefix + num_columns + len(canvas.suffix_ids))
+    return (columns >= num_prefix - max(shift, margin)) & (columns < num_prefix + num_columns + margin)
+
+
+def choose_delayed(before: Canvas, canvas: Canvas, shift: int) -> Tensor:
+    """What is asked about in any row, what the last step committed, and what all that is predicted from.
+
+    A token's keys settle only once it is visible itself, which is why they are kept one step late.
+    """
+    was_masked = before.is_masked.gather(1, canvas.origin)
+    is_wanted = (canvas.is_asked | was_masked & canvas.is_valid).any(dim=0)
+    left, right = (torch.zeros(len(ids), dtype=torch.bool) for ids in (canvas.prefix_ids, canvas.suffix_ids))
+    columns = torch.cat((left, is_wanted, right))
+    is_source = torch.cat((left, canvas.is_asked.any(dim=0), right)).roll(-shift)
+    return columns | is_source
+
+
+class _Kept(NamedTuple):
+    """One forward's outcome: own keys and values of `columns`, and the memory that it read for all others.
+
+    Attributes:
+        columns: bool [P + T + S].
+        fresh: Of the columns.
+        memory: Of the rest.
+        canvas: That the columns belong to.
     """
 
-    def __init__(self, network: Transformer, options: DecodeOptions) -> None:
+    columns: Tensor
+    fresh: list[LayerKV]
+    memory: list[LayerKV]
+    canvas: Canvas
+
+
+class ColumnCache:
+    """For prompts that see the canvas: recomputes the columns that a choice names, reads all others."""
+
+    def __init__(self, network: Transformer, options: DecodeOptions, choose: ColumnChoice) -> None:
+        """Remember nothing yet.
+
+        Args:
+            network: The transformer.
+            options: Say in which steps everything is computed anew.
+            choose: Of all other steps.
+        """
         self._network = network
         self._options = options
+        self._choose = choose
         self._shift = int(network.config.shift_logits)
-        self._layers: list[LayerKV] = []
+        self._kept: _Kept | None = None
         self.num_forwards = 0
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:
-        """One forward pass over everything or over the canvas alone."""
-        hidden = self._prefill(canvas) if self._options.is_prefill(self.num_forwards) else self._refine(canvas)
-        self.num_forwards += 1
-        return _masked_logits(self._network, hidden, canvas)
-
-    def _prefill(self, canvas: Canvas) -> Tensor:
-        """Hidden states that predict the canvas, [B, T, C]; remembers the prompt outside the window."""
+        """One forward pass over the chosen columns."""
+        if self._kept is None or self._options.is_prefill(self.num_forwards):
+            columns = torch.ones(whole_tokens(canvas).shape[1], dtype=torch.bool)
+            memory: list[LayerKV] = []
+        else:
+            columns = self._choose(self._kept.canvas, canvas, self._shift)
+            memory = _memory(self._kept, canvas, columns)
         recorder = Recorder()
+        hidden = self._run(canvas, columns, memory, recorder)
+        self._kept = _Kept(columns, recorder.layers, memory, canvas)
+        self.num_forwards += 1
+        places = columns.cumsum(0) - 1
+        rows, positions = canvas.is_asked.nonzero(as_tuple=True)
+        sources = places[len(canvas.prefix_ids) + positions - self._shift]
+        return self._network.logits(hidden[rows.to(hidden.device), sources.to(hidden.device)])
+
+    def check_integrity(self) -> None:
+        """Assert that every column's keys and values are kept exactly once; for tests.
+
+        Raises:
+            AssertionError: they are not.
+        """
+        if self._kept:
+            num_fresh, num_read = int(self._kept.columns.sum()), int((~self._kept.columns).sum())
+            assert all(layer.keys.shape[1] == layer.values.shape[1] == num_fresh for layer in self._kept.fresh)
+            assert all(layer.keys.shape[1] == layer.values.shape[1] == num_read for layer in self._kept.memory)
+
+    def _run(self, canvas: Canvas, columns: Tensor, memory: list[LayerKV], recorder: Recorder) -> Tensor:
+        """Hidden states of the columns, [B, n, C]."""
         device = self._network.device
+        positions, validity = whole_positions(canvas), whole_validity(canvas)
         hidden: Tensor = self._network(
-            whole_tokens(canvas).to(device),
-            whole_positions(canvas).to(device),
-            is_valid=_mask(whole_validity(canvas), device),
+            whole_tokens(canvas)[:, columns].to(device),
+            positions[:, columns].to(device),
+            is_valid=_mask(torch.cat((validity[:, columns], validity[:, ~columns]), dim=1), device),
+            memory=Memory(memory, positions[:, ~columns].to(device)) if memory else None,
             recorder=recorder,
         )
-        start, stop = self._window(canvas)
-        self._layers = [
-            LayerKV(without(layer.keys, start, stop), without(layer.values, start, stop)) for layer in recorder.layers
+        return hidden
+
+
+def _memory(kept: _Kept, canvas: Canvas, columns: Tensor) -> list[LayerKV]:
+    """Keys and values of all columns but the chosen ones, where the canvas has them now."""
+    origins = origin_columns(kept.canvas, canvas)
+    has_moved = origins.shape[1] != len(kept.columns) or (origins != torch.arange(origins.shape[1])).any()
+    if kept.memory and not has_moved and torch.equal(columns, kept.columns):
+        return kept.memory
+    # Where a column was kept: the fresh ones stand in front of the remembered ones.
+    places = torch.where(kept.columns, kept.columns.cumsum(0) - 1, kept.columns.sum() + (~kept.columns).cumsum(0) - 1)
+    index = places[origins[:, ~columns]]
+    whole = (
+        [
+            LayerKV(torch.cat((fresh.keys, old.keys), dim=1), torch.cat((fresh.values, old.values), dim=1))
+            for fresh, old in zip(kept.fresh, kept.memory, strict=True)
         ]
-        return hidden[:, start : start + canvas.is_valid.shape[1]]
+        if kept.memory
+        else kept.fresh
+    )
+    return [LayerKV(_gather(layer.keys, index), _gather(layer.values, index)) for layer in whole]
 
-    def _refine(self, canvas: Canvas) -> Tensor:
-        """As `_prefill`, with the prompt read from the cache."""
-        start, stop = self._window(canvas)
-        memory_positions = without(whole_positions(canvas), start, stop)
-        hidden = _refine(self._network, canvas, start, Memory(self._layers, memory_positions))
-        return hidden[:, : canvas.is_valid.shape[1]]
 
-    def _window(self, canvas: Canvas) -> tuple[int, int]:
-        """Columns [start, stop) that every step recomputes."""
-        num_prefix = len(canvas.prefix_ids)
-        return num_prefix - self._shift, num_prefix + canvas.is_valid.shape[1]
+def _gather(columns: Tensor, index: Tensor) -> Tensor:
+    """[B, N, K, D] at [B, n] → [B, n, K, D]."""
+    index = index.to(columns.device)[:, :, None, None].expand(-1, -1, *columns.shape[2:])
+    return columns.gather(1, index)
 
 
 class CausalPrompt:
@@ -107,12 +192,19 @@ class CausalPrompt:
     def __call__(self, canvas: Canvas) -> Tensor:
         """One pass over the canvas."""
         num_prefix, num_columns = len(canvas.prefix_ids), canvas.is_valid.shape[1]
+        window = slice(num_prefix - int(self._network.config.shift_logits), num_prefix + num_columns)
         self._memory = self._memory or self._read_prompt(canvas)
         positions = without(whole_positions(canvas), num_prefix, num_prefix + num_columns)
-        start = num_prefix - int(self._network.config.shift_logits)
-        hidden = _refine(self._network, canvas, start, Memory(self._memory, positions))
+        is_valid = torch.cat((whole_validity(canvas)[:, window], torch.ones_like(positions, dtype=torch.bool)), dim=1)
+        device = self._network.device
+        hidden = self._network(
+            whole_tokens(canvas)[:, window].to(device),
+            whole_positions(canvas)[:, window].to(device),
+            is_valid=_mask(is_valid, device),
+            memory=Memory(self._memory, positions.to(device)),
+        )
         self._num_refines += 1
-        return _masked_logits(self._network, hidden[:, :num_columns], canvas)
+        return self._network.logits(hidden[:, :num_columns][canvas.is_asked.to(device)])
 
     def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
         """Prefix and suffix behind one another, [B, P + S, K, D] per layer; the rows share their memory."""
@@ -124,28 +216,6 @@ class CausalPrompt:
         ]
 
 
-def _refine(network: Transformer, canvas: Canvas, start: int, memory: Memory) -> Tensor:
-    """Run columns [start, end of the canvas) of the layout; hidden states of all of them."""
-    stop = len(canvas.prefix_ids) + canvas.is_valid.shape[1]
-    device = network.device
-    token_ids, position_ids, is_valid = (
-        whole[:, start:stop] for whole in (whole_tokens(canvas), whole_positions(canvas), whole_validity(canvas))
-    )
-    is_valid = torch.cat((is_valid, torch.ones_like(memory.position_ids, dtype=torch.bool)), dim=1)
-    hidden: Tensor = network(
-        token_ids.to(device),
-        position_ids.to(device),
-        is_valid=_mask(is_valid, device),
-        memory=Memory(memory.layers, memory.position_ids.to(device)),
-    )
-    return hidden
-
-
-def _masked_logits(network: Transformer, hidden: Tensor, canvas: Canvas) -> Tensor:
-    """Logits [N, V] where the canvas is masked, of hidden states [B, T, C]."""
-    return network.logits(hidden[canvas.is_masked.to(hidden.device)])
-
-
 def _mask(is_valid: Tensor, device: torch.device) -> Tensor | None:
     # Without a mask PyTorch picks its fastest attention; rows of one length need none.
     return None if is_valid.all() else is_valid.to(device)
@@ -153,3 +223,10 @@ def _mask(is_valid: Tensor, device: torch.device) -> Tensor | None:
 
 def _join(left: Tensor, right: Tensor, num_rows: int) -> Tensor:
     return torch.cat((left, right), dim=1).expand(num_rows, -1, -1, -1)
+
+
+def column_choice(options: DecodeOptions) -> ColumnChoice:
+    """The choice that a policy's name stands for."""
+    if options.cache_policy == "delayed":
+        return choose_delayed
+    return partial(choose_window, margin=options.vicinity if options.cache_policy == "vicinity" else 0)

@@ -36,3 +36,11 @@ def whole_validity(canvas: Canvas) -> Tensor:
 def without(columns: Tensor, start: int, stop: int) -> Tensor:
     """All columns but [start, stop)."""
     return torch.cat((columns[:, :start], columns[:, stop:]), dim=1)
+
+
+def origin_columns(before: Canvas, canvas: Canvas) -> Tensor:
+    """Which column of the last step's layout each column was then, [B, P + T + S]."""
+    num_rows, num_prefix, num_columns = len(canvas.lengths), len(canvas.prefix_ids), before.is_valid.shape[1]
+    left = torch.arange(num_prefix).expand(num_rows, -1)
+    right = (num_prefix + num_columns + torch.arange(len(canvas.suffix_ids))).expand(num_rows, -1)
+    return torch.cat((left, num_prefix + canvas.origin, right), dim=1)

@@ -1,8 +1,14 @@
-"""How long the middle will be: which canvas rows to open."""
+"""How long the middle will be: which canvas rows to open.
 
+A model that resizes begins at one length and finds the right one itself. For any other, a policy looks for it; each
+may ask how sure the model is of a first step at some lengths.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import exp
 
-from dlm_model.request import DecodeOptions, InfillRequest
+from dlm_model.request import DecodeOptions, InfillRequest, LengthPolicy
 
 # DreamOn fills best, and with the fewest forwards, from 64 masks: deletion is broadcast, expansion goes one by one.
 INITIAL_TOKENS = 64
@@ -10,6 +16,15 @@ INITIAL_TOKENS = 64
 LADDER = (0.25, 0.5, 1.0, 1.5)
 # Candidates after the first are there to differ; a greedy model would repeat itself.
 DIVERSE_TEMPERATURE = 0.7
+# The search gives up in a direction after so many steps downhill, as CAL does, and goes no farther than this.
+PATIENCE = 4
+MAX_CLIMB = 16
+# The probe looks at powers of two, beside the expected length, and keeps so many.
+PROBED_LENGTHS = (1, 2, 4, 8, 16, 32, 64, 128)
+KEPT_LENGTHS = 3
+
+Sureness = Callable[[Sequence[int]], list[float]]
+"""Lengths → the model's mean confidence in a first step on canvases of these lengths; one forward."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +35,62 @@ class Row:
     temperature: float
 
 
-def open_rows(request: InfillRequest, options: DecodeOptions, *, can_resize: bool) -> list[Row]:
+def open_rows(request: InfillRequest, options: DecodeOptions, *, can_resize: bool, sureness: Sureness) -> list[Row]:
     """The candidates to decode as one batch.
 
-    A model that resizes finds the length itself, so its rows differ by sampling; any other model is given a ladder of
-    lengths around the expected one. `middle_length` overrules both.
+    A model that resizes finds the length itself, so its rows differ by sampling; any other model is given the lengths
+    that `options.length_policy` finds. `middle_length` overrules both.
     """
     expected = options.middle_length or min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
     if can_resize or options.middle_length is not None:
         warm = max(options.temperature, DIVERSE_TEMPERATURE)
         return [Row(expected, warm if index else options.temperature) for index in range(options.num_candidates)]
-    lengths = {min(max(1, round(expected * rung)), options.max_middle_tokens) for rung in LADDER}
-    return [Row(length, options.temperature) for length in sorted(lengths)]
+    lengths = _POLICIES[options.length_policy](expected, options.max_middle_tokens, sureness)
+    return [Row(length, options.temperature) for length in sorted(set(lengths))]
+
+
+def ladder(expected: int, longest: int, _sureness: Sureness) -> list[int]:
+    """Rungs around the expected length, none above the longest."""
+    return [min(max(1, round(expected * rung)), longest) for rung in LADDER]
+
+
+def climb(expected: int, longest: int, sureness: Sureness) -> list[int]:
+    """The length that the model is surest of, found by climbing from the expected one in both directions.
+
+    Calibrated length search (CAL, arXiv 2602.00476): one forward a length, until it goes downhill `PATIENCE` times in a
+    row; the confidence is divided by what length alone makes of it.
+    """
+    found = {expected: calibrated(sureness([expected])[0], expected)}
+    for direction in (1, -1):
+        best, num_worse = found[expected], 0
+        for distance in range(1, MAX_CLIMB + 1):
+            length = expected + direction * distance
+            if num_worse == PATIENCE or not 1 <= length <= longest:
+                break
+            found[length] = calibrated(sureness([length])[0], length)
+            num_worse = 0 if found[length] > best else num_worse + 1
+            best = max(best, found[length])
+    return [max(found, key=lambda length: found[length])]
+
+
+def probe(expected: int, longest: int, sureness: Sureness) -> list[int]:
+    """The `KEPT_LENGTHS` that the model is surest of among powers of two and the expected length, seen in one forward.
+
+    Exponential candidates after LR-DLLM (arXiv 2602.07546), calibrated as `climb` does, kept as slots to be decoded
+    side by side.
+    """
+    lengths = sorted({length for length in (*PROBED_LENGTHS, expected) if length <= longest})
+    scores = {length: calibrated(sure, length) for length, sure in zip(lengths, sureness(lengths), strict=True)}
+    return sorted(lengths, key=lambda length: -scores[length])[:KEPT_LENGTHS]
+
+
+def calibrated(sure: float, length: int) -> float:
+    """A mean confidence over what is usual there: 1.00 e^(−1.77 L) + .56 e^(−.06 L) + .24, CAL's fit on LLaDA."""
+    return sure / (exp(-1.77 * length) + 0.56 * exp(-0.06 * length) + 0.24)
+
+
+_POLICIES: dict[LengthPolicy, Callable[[int, int, Sureness], list[int]]] = {
+    "ladder": ladder,
+    "search": climb,
+    "probe": probe,
+}

@@ -1,4 +1,8 @@
-"""How many positions a step commits, and how the steps dial bends to a deadline. Pure functions of scores [B, T]."""
+"""How many positions a step commits, and how the steps dial bends to a deadline. Pure functions of scores [B, T].
+
+Every schedule commits a quota, which bounds the steps; most add to it what is certain. Which publication a rule comes
+from is in its docstring; `dlm_model.methods` lists them all.
+"""
 
 import math
 import time
@@ -6,10 +10,14 @@ from collections.abc import Callable
 from itertools import accumulate, islice
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from dlm_model.request import DecodeOptions
+from dlm_model.request import DecodeOptions, Schedule
 from dlm_model.selection import Guess
+
+LEAP_RADIUS = 4
+STABLE_STEPS = 2
 
 
 class Pace:
@@ -76,13 +84,75 @@ def choose(guess: Guess, is_eligible: Tensor, steps_left: int, options: DecodeOp
         quota = _cosine_quota(num_eligible, steps_left, options.num_steps)
     else:
         quota = -(-num_eligible // steps_left)
-    order = guess.score.masked_fill(~is_eligible, -torch.inf).argsort(dim=1, descending=True, stable=True)
-    chosen: Tensor = order.argsort(dim=1) < quota[:, None]
-    if options.schedule == "threshold":
-        chosen |= guess.confidence >= options.confidence_threshold
-    elif options.schedule == "entropy_bound":
-        chosen |= within_entropy_bound(guess.entropy, is_eligible, options.entropy_bound)
+    chosen = _ranked_below(quota, guess.score, is_eligible)
+    if add := _CERTAIN.get(options.schedule):
+        chosen |= add(guess, is_eligible, options)
+    if options.early_commit is not None:
+        num_thirds = 3 * (options.num_steps - steps_left) // options.num_steps
+        asked = options.early_commit * (1 - num_thirds / 3)
+        chosen |= are_decided(guess, is_eligible, asked)[:, None]
     return chosen & is_eligible
+
+
+def at_threshold(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
+    """All that are certain enough (Fast-dLLM's threshold, arXiv 2505.22618), [B, T]."""
+    return (guess.confidence >= options.confidence_threshold) & is_eligible
+
+
+def by_factor(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
+    """As many of the most certain as keep (n + 1)(1 − confidence of the n-th) below f, [B, T].
+
+    Fast-dLLM's factor rule (arXiv 2505.22618): the more are committed at once, the more certain each has to be.
+    """
+    ordered, order = guess.confidence.masked_fill(~is_eligible, 0.0).sort(dim=1, descending=True, stable=True)
+    ranks = torch.arange(1, ordered.shape[1] + 1)
+    passes = ((ranks + 1) * (1 - ordered) < options.factor).long().cumprod(dim=1).bool()
+    return torch.zeros_like(is_eligible).scatter(1, order, passes) & is_eligible
+
+
+def by_stability(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
+    """Those at the threshold whose distribution has hardly changed in the last two steps, [B, T].
+
+    KLASS (github.com/shkim0116/KLASS): confidence alone is often a first impression.
+    """
+    return at_threshold(guess, is_eligible, options) & (guess.num_stable >= STABLE_STEPS)
+
+
+def by_leaping(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
+    """Those at the threshold and, up to four positions from one of them, those at a lower one, [B, T].
+
+    LocalLeap: next to what is certain, less certainty is enough.
+    """
+    anchors = at_threshold(guess, is_eligible, options)
+    window = 2 * LEAP_RADIUS + 1
+    is_near = F.max_pool1d(anchors[:, None].float(), window, stride=1, padding=LEAP_RADIUS)[:, 0] > 0
+    return anchors | (is_near & is_eligible & (guess.confidence >= options.leap_threshold))
+
+
+def by_entropy_bound(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
+    """The largest certain set within γ, see `within_entropy_bound`, [B, T]."""
+    return within_entropy_bound(guess.entropy, is_eligible, options.entropy_bound)
+
+
+_CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
+    "threshold": at_threshold,
+    "entropy_bound": by_entropy_bound,
+    "factor": by_factor,
+    "klass": by_stability,
+    "local_leap": by_leaping,
+}
+
+
+def are_decided(guess: Guess, is_eligible: Tensor, asked: float) -> Tensor:
+    """Rows [B] whose gap between the two best logits, in the mean over what is eligible, is larger than asked.
+
+    Prophet (github.com/pixeli99/Prophet): nothing will change there any more. It asks for a third less after each third
+    of the steps.
+    """
+    # Where a boundary leaves one token alone, the gap is infinite and says nothing about the model.
+    is_counted = is_eligible & guess.gap.isfinite()
+    mean = guess.gap.masked_fill(~is_counted, 0.0).sum(dim=1) / is_counted.sum(dim=1).clamp_min(1)
+    return mean > asked
 
 
 def within_entropy_bound(entropy: Tensor, is_eligible: Tensor, bound: float) -> Tensor:
@@ -95,6 +165,13 @@ def within_entropy_bound(entropy: Tensor, is_eligible: Tensor, bound: float) -> 
     preceding = ordered.cumsum(dim=1).roll(1, dims=1)
     preceding[:, 0] = 0.0
     return torch.zeros_like(is_eligible).scatter(1, order, preceding <= bound) & is_eligible
+
+
+def _ranked_below(quota: Tensor, score: Tensor, is_eligible: Tensor) -> Tensor:
+    """The `quota` [B] best-scored eligible positions of each row, [B, T]."""
+    order = score.masked_fill(~is_eligible, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    ranked: Tensor = order.argsort(dim=1) < quota[:, None]
+    return ranked
 
 
 def _cosine_quota(num_eligible: Tensor, steps_left: int, num_steps: int) -> Tensor:

@@ -13,33 +13,46 @@ NUCLEUS_TOKENS = 256
 
 
 class Guess(NamedTuple):
-    """One step's predictions at N masked positions, all [N]; or spread over a canvas, all [B, T].
+    """One step's predictions at the N positions asked about, all [N]; or spread over a canvas, all [B, T].
 
     Attributes:
         predicted_ids: The token each position would get.
         confidence: Probability of that token before any temperature.
         entropy: Of the whole distribution, in nats.
         score: What positions are ranked by; higher is committed first.
+        gap: Of the two best logits.
+        current: Probability of the token that stands there now.
+        num_stable: Steps in a row in which the distribution hardly changed; 0 where nobody counts them.
     """
 
     predicted_ids: Tensor
     confidence: Tensor
     entropy: Tensor
     score: Tensor
+    gap: Tensor
+    current: Tensor
+    num_stable: Tensor
 
-    def spread(self, is_masked: Tensor) -> "Guess":
+    def spread(self, is_asked: Tensor) -> "Guess":
         """The same predictions at their places on a canvas, row by row; zeros elsewhere."""
-        return Guess(*(torch.zeros(is_masked.shape, dtype=part.dtype).masked_scatter(is_masked, part) for part in self))
+        return Guess(*(torch.zeros(is_asked.shape, dtype=part.dtype).masked_scatter(is_asked, part) for part in self))
 
 
 def guess_tokens(
-    logits: Tensor, temperature: Tensor, *, top_p: float, selection: Selection, generator: torch.Generator
+    logits: Tensor,
+    temperature: Tensor,
+    current_ids: Tensor,
+    *,
+    top_p: float,
+    selection: Selection,
+    generator: torch.Generator,
 ) -> Guess:
-    """Predict a token for every masked position and score the positions.
+    """Predict a token for every position asked about and score the positions.
 
     Args:
         logits: [N, V]; -inf rules a token out. A row that rules out everything is not allowed.
         temperature: [N]; 0 takes the most probable token.
+        current_ids: [N], what stands there now; the mask token where masked.
         top_p: Sampled tokens come from the smallest set holding this probability mass.
         selection: How positions are ranked.
         generator: On the CPU; the only source of randomness.
@@ -51,10 +64,14 @@ def guess_tokens(
         sampled = is_sampled.to(logits.device)
         warmed = (logits[sampled].float() / temperature.to(logits.device)[sampled, None]).softmax(dim=-1)
         predicted_ids[is_sampled] = _sample(warmed, top_p, generator)
-    columns = predicted_ids[:, None].to(logits.device)
-    confidence = statistics.probabilities.gather(1, columns).squeeze(-1).cpu()
+    confidence, current = (
+        statistics.probabilities.gather(1, ids[:, None].to(logits.device)).squeeze(-1).cpu()
+        for ids in (predicted_ids, current_ids)
+    )
     score = _score(selection, statistics, confidence, generator)
-    return Guess(predicted_ids, confidence, statistics.entropy.cpu(), score)
+    gap = (statistics.confidence / (statistics.confidence - statistics.margin)).log().cpu()
+    num_stable = torch.zeros_like(predicted_ids)
+    return Guess(predicted_ids, confidence, statistics.entropy.cpu(), score, gap, current, num_stable)
 
 
 def _score(selection: Selection, statistics: TokenStatistics, confidence: Tensor, generator: torch.Generator) -> Tensor:

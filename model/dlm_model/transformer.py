@@ -86,21 +86,35 @@ class Attention(nn.Module):
             self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
             self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
-    def forward(self, x: Tensor, layer: int, shared: _Pass) -> Tensor:
-        """[B, T, C] → [B, T, C]."""
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[B, T, C] → queries [B, T, H, D], keys before RoPE and values [B, T, K, D] each."""
         per_head = (*x.shape[:-1], -1, self.head_dim)
         query = self.q_norm(self.q_proj(x).view(per_head))
         key = self.k_norm(self.k_proj(x).view(per_head))
-        value = self.v_proj(x).view(per_head)
+        return query, key, self.values(x)
+
+    def values(self, x: Tensor) -> Tensor:
+        """[B, T, C] → [B, T, K, D]."""
+        values: Tensor = self.v_proj(x)
+        return values.view(*x.shape[:-1], -1, self.head_dim)
+
+    def merge(self, mixed: Tensor) -> Tensor:
+        """What the heads found, [B, T, H, D] → [B, T, C]."""
+        merged: Tensor = self.o_proj(mixed.flatten(-2))
+        return merged
+
+    def forward(self, x: Tensor, layer: int, shared: _Pass) -> Tensor:
+        """[B, T, C] → [B, T, C]."""
+        query, key, value = self.project(x)
         if shared.recorder is not None:
             shared.recorder.layers.append(LayerKV(key, value))
         if shared.memory is not None:
             remembered = shared.memory.layers[layer]
             key = torch.cat((key, remembered.keys), dim=1)
             value = torch.cat((value, remembered.values), dim=1)
-        mixed = attend(query, key, value, shared.query_rotation, shared.key_rotation, is_valid=shared.is_valid)
-        projected: Tensor = self.o_proj(mixed.flatten(-2))
-        return projected
+        return self.merge(
+            attend(query, key, value, shared.query_rotation, shared.key_rotation, is_valid=shared.is_valid)
+        )
 
 
 class MLP(nn.Module):

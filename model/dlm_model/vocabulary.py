@@ -1,13 +1,17 @@
 """What the decoder must know of tokens as byte strings: looked up for every request, so computed once per model."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 # Look-ups are few and recur (a space, a bracket, an indentation), but one after a space finds most of the vocabulary.
 _MAX_REMEMBERED = 256
+_LONGEST_SPELLING = 64
+
+State = TypeVar("State")
 
 
 class Vocabulary:
@@ -56,6 +60,27 @@ class Spellings:
     def exact(self, spelling: bytes) -> list[int]:
         """Tokens that spell exactly this."""
         return self._by_spelling.get(spelling, [])
+
+    def accepted(self, state: State, step: Callable[[State, int], State | None]) -> Iterator[tuple[int, State]]:
+        """Tokens whose every byte a machine accepts, and the state that each leads to.
+
+        Args:
+            state: Where the machine is.
+            step: State and byte → next state, None where the byte is not accepted.
+        """
+        index = 0
+        while index < len(self._ordered):
+            after: State | None = state
+            for length, byte in enumerate(self._ordered[index], 1):
+                after = step(after, byte) if after is not None else None
+                if after is None:
+                    # All that begin with the same bytes fail with them.
+                    failed = self._ordered[index][:length]
+                    index = max(index + 1, bisect_left(self._ordered, failed + b"\xff" * _LONGEST_SPELLING))
+                    break
+            else:
+                yield self._token_ids[index], after  # type: ignore[misc]
+                index += 1
 
     def compatible(self, wanted: bytes, room: int) -> list[int]:
         """Tokens of which one of the two, spelling and wanted bytes, begins with the other.

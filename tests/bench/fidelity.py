@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dlm_model import engine
 from dlm_model.canvas import Canvas
-from dlm_model.kv_cache import RefreshedPrompt
+from dlm_model.kv_cache import ColumnCache, ColumnChoice, choose_window
 from dlm_model.request import DecodeOptions
 from dlm_model.transformer import Transformer
 
@@ -35,10 +35,10 @@ def compared_with_exact() -> Iterator[Agreement]:
     """Within it, engines also compute every step exactly; the trajectory stays the cached one."""
     agreement = Agreement()
 
-    class ComparingPredictor(RefreshedPrompt):
-        def __init__(self, network: Transformer, options: DecodeOptions) -> None:
-            super().__init__(network, options)
-            self._exact = RefreshedPrompt(network, replace(options, prompt_refresh_interval=1))
+    class ComparingCache(ColumnCache):
+        def __init__(self, network: Transformer, options: DecodeOptions, choose: ColumnChoice) -> None:
+            super().__init__(network, options, choose)
+            self._exact = ColumnCache(network, replace(options, prompt_refresh_interval=1), choose_window)
 
         def __call__(self, canvas: Canvas) -> Tensor:
             is_prefill = self._options.is_prefill(self.num_forwards)
@@ -49,5 +49,5 @@ def compared_with_exact() -> Iterator[Agreement]:
                 agreement.num_equal += int(equal.sum())
             return logits
 
-    with patch.object(engine, "RefreshedPrompt", ComparingPredictor):
+    with patch.object(engine, "ColumnCache", ComparingCache):
         yield agreement

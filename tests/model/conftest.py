@@ -49,3 +49,9 @@ def fixed_engine(fixed_folder: Path) -> Engine:
 def resizing_engine(resizing_folder: Path) -> Engine:
     """The engine of `resizing_folder`."""
     return load_engine(str(resizing_folder), "cpu")
+
+
+@pytest.fixture(scope="session")
+def causal_engine(causal_folder: Path) -> Engine:
+    """The engine of `causal_folder`."""
+    return load_engine(str(causal_folder), "cpu")

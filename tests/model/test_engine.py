@@ -9,7 +9,7 @@ import torch
 from dlm_model.canvas import Canvas
 from dlm_model.engine import Engine
 from dlm_model.errors import RequestError
-from dlm_model.kv_cache import RefreshedPrompt
+from dlm_model.kv_cache import ColumnCache
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.schedule import Pace
 
@@ -37,6 +37,12 @@ def test_what_is_stable_stays(fixed_engine: Engine) -> None:
         committed = sum(piece.num_tokens for piece in before.pieces if piece.state == "committed")
         assert sum(piece.num_tokens for piece in after.pieces if piece.state == "committed") >= committed
     assert [piece.state for piece in found[-1].pieces] == ["committed"]
+    assert found[-1].stable_ranges == ((0, len(found[-1].text)),)
+
+
+def test_what_may_be_taken_back_is_not_stable(fixed_engine: Engine) -> None:
+    found = drafts(fixed_engine, num_steps=9, middle_length=20, remasking="remdm")
+    assert all(draft.stable_ranges == () for draft in found[:-1])
     assert found[-1].stable_ranges == ((0, len(found[-1].text)),)
 
 
@@ -92,14 +98,14 @@ def test_a_draft_follows_one_candidate_until_the_end(fixed_engine: Engine) -> No
 
 def test_an_empty_text_is_never_the_best(resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     delete = resizing_engine._network.config.delete_token_id
-    original = RefreshedPrompt.__call__
+    original = ColumnCache.__call__
 
-    def first_row_deletes(self: RefreshedPrompt, canvas: Canvas) -> torch.Tensor:
+    def first_row_deletes(self: ColumnCache, canvas: Canvas) -> torch.Tensor:
         logits = original(self, canvas).clone()
         logits[canvas.is_masked.nonzero()[:, 0] == 0, delete] = 99.0
         return logits
 
-    monkeypatch.setattr(RefreshedPrompt, "__call__", first_row_deletes)
+    monkeypatch.setattr(ColumnCache, "__call__", first_row_deletes)
     request = InfillRequest("x = (", "\n")
     last = drafts(resizing_engine, request, num_steps=6, num_candidates=2)[-1]
     assert [bool(candidate.text) for candidate in last.candidates] == [True, False]
@@ -111,14 +117,14 @@ def test_length_means_that_the_canvas_was_full(
     resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch, max_middle_tokens: int, reason: str
 ) -> None:
     expand = resizing_engine._network.config.expand_token_id
-    original = RefreshedPrompt.__call__
+    original = ColumnCache.__call__
 
-    def expand_once_each(self: RefreshedPrompt, canvas: Canvas) -> torch.Tensor:
+    def expand_once_each(self: ColumnCache, canvas: Canvas) -> torch.Tensor:
         logits = original(self, canvas).clone()
         logits[:, expand] = 99.0 if self.num_forwards == 1 else -99.0
         return logits
 
-    monkeypatch.setattr(RefreshedPrompt, "__call__", expand_once_each)
+    monkeypatch.setattr(ColumnCache, "__call__", expand_once_each)
     last = drafts(resizing_engine, num_steps=9, max_middle_tokens=max_middle_tokens)[-1]
     assert last.finish_reason == reason
 
@@ -126,15 +132,15 @@ def test_length_means_that_the_canvas_was_full(
 def test_a_canvas_stays_within_the_context(resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     expand = resizing_engine._network.config.expand_token_id
     seen: list[int] = []
-    original = RefreshedPrompt.__call__
+    original = ColumnCache.__call__
 
-    def always_expand(self: RefreshedPrompt, canvas: Canvas) -> torch.Tensor:
+    def always_expand(self: ColumnCache, canvas: Canvas) -> torch.Tensor:
         seen.append(len(canvas.prefix_ids) + int(canvas.lengths.max()) + len(canvas.suffix_ids))
         logits = original(self, canvas).clone()
         logits[:, expand] = 99.0
         return logits
 
-    monkeypatch.setattr(RefreshedPrompt, "__call__", always_expand)
+    monkeypatch.setattr(ColumnCache, "__call__", always_expand)
     drafts(resizing_engine, InfillRequest("x = 1\n" * 60, ""), num_steps=9)
     assert seen[0] < max(seen) <= 512
 

@@ -1,37 +1,99 @@
 """Which rows a canvas is opened with."""
 
-from dlm_model.length import DIVERSE_TEMPERATURE, INITIAL_TOKENS, Row, open_rows
-from dlm_model.request import DecodeOptions, InfillRequest
+from collections.abc import Sequence
+from math import exp
+
+import pytest
+
+from dlm_model.length import DIVERSE_TEMPERATURE, INITIAL_TOKENS, Row, calibrated, climb, open_rows, probe
+from dlm_model.request import LENGTH_POLICIES, DecodeOptions, InfillRequest
 
 ANY = InfillRequest("", "")
 
 
+class SurestAt:
+    """A model that is surest at one length, and the less, the farther away; counts its forwards."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.num_forwards = 0
+
+    def __call__(self, lengths: Sequence[int]) -> list[float]:
+        self.num_forwards += 1
+        return [calibrated_back(1 / (1 + abs(length - self.length)), length) for length in lengths]
+
+
+def calibrated_back(score: float, length: int) -> float:
+    return score / calibrated(1.0, length)
+
+
+def never(_lengths: Sequence[int]) -> list[float]:
+    raise AssertionError("nobody needs to ask the model")
+
+
 def test_a_model_that_resizes_starts_every_candidate_at_the_expected_length() -> None:
     request = InfillRequest("", "", expected_tokens=24)
-    rows = open_rows(request, DecodeOptions(num_candidates=3), can_resize=True)
+    rows = open_rows(request, DecodeOptions(num_candidates=3), can_resize=True, sureness=never)
     assert rows == [Row(24, 0.0), Row(24, DIVERSE_TEMPERATURE), Row(24, DIVERSE_TEMPERATURE)]
 
 
 def test_a_warmer_wish_is_respected() -> None:
-    rows = open_rows(ANY, DecodeOptions(num_candidates=2, temperature=1.2), can_resize=True)
+    rows = open_rows(ANY, DecodeOptions(num_candidates=2, temperature=1.2), can_resize=True, sureness=never)
     assert [row.temperature for row in rows] == [1.2, 1.2]
 
 
 def test_without_an_expectation_the_canvas_starts_where_expansion_is_rare() -> None:
-    assert open_rows(ANY, DecodeOptions(), can_resize=True) == [Row(INITIAL_TOKENS, 0.0)]
+    assert open_rows(ANY, DecodeOptions(), can_resize=True, sureness=never) == [Row(INITIAL_TOKENS, 0.0)]
 
 
 def test_a_model_that_cannot_resize_climbs_a_ladder_of_lengths() -> None:
-    rows = open_rows(InfillRequest("", "", expected_tokens=16), DecodeOptions(), can_resize=False)
+    rows = open_rows(InfillRequest("", "", expected_tokens=16), DecodeOptions(), can_resize=False, sureness=never)
     assert [row.num_masks for row in rows] == [4, 8, 16, 24]
 
 
 def test_no_row_is_longer_than_allowed() -> None:
     options = DecodeOptions(max_middle_tokens=10)
     for can_resize in (True, False):
-        assert max(row.num_masks for row in open_rows(ANY, options, can_resize=can_resize)) == 10
+        assert max(row.num_masks for row in open_rows(ANY, options, can_resize=can_resize, sureness=never)) == 10
 
 
 def test_a_known_length_overrules_both() -> None:
     for can_resize in (True, False):
-        assert open_rows(ANY, DecodeOptions(middle_length=7), can_resize=can_resize) == [Row(7, 0.0)]
+        assert open_rows(ANY, DecodeOptions(middle_length=7), can_resize=can_resize, sureness=never) == [Row(7, 0.0)]
+
+
+@pytest.mark.parametrize("length", LENGTH_POLICIES)
+def test_a_model_that_resizes_needs_no_policy(length: str) -> None:
+    options = DecodeOptions(length_policy=length)  # type: ignore[arg-type]
+    assert open_rows(ANY, options, can_resize=True, sureness=never) == [Row(INITIAL_TOKENS, 0.0)]
+
+
+def test_calibration_divides_by_what_length_alone_makes_of_a_confidence() -> None:
+    assert calibrated(0.5, 10) == pytest.approx(0.5 / (exp(-17.7) + 0.56 * exp(-0.6) + 0.24))
+
+
+@pytest.mark.parametrize(("start", "best"), [(8, 8), (8, 11), (8, 3), (1, 4), (16, 16)])
+def test_the_search_climbs_to_the_length_that_is_surest(start: int, best: int) -> None:
+    assert climb(start, 16, SurestAt(best)) == [best]
+
+
+def test_the_search_gives_up_after_four_steps_downhill_each_way() -> None:
+    model = SurestAt(20)
+    climb(20, 64, model)
+    assert model.num_forwards == 1 + 4 + 4
+
+
+def test_the_search_is_bounded() -> None:
+    model = SurestAt(1000)
+    assert climb(20, 4000, model) == [36]
+    assert model.num_forwards == 1 + 16 + 4
+
+
+def test_the_probe_keeps_the_surest_of_powers_of_two_in_one_forward() -> None:
+    model = SurestAt(14)
+    assert probe(12, 64, model) == [12, 16, 8]
+    assert model.num_forwards == 1
+
+
+def test_the_probe_looks_at_nothing_longer_than_allowed() -> None:
+    assert probe(10, 10, SurestAt(64)) == [10, 8, 4]

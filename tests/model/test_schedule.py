@@ -10,14 +10,13 @@ from dlm_model.selection import Guess
 ALL = torch.ones(1, 4, dtype=torch.bool)
 
 
-def guess(confidence: list[float], entropy: list[float] | None = None, score: list[float] | None = None) -> Guess:
-    certain = torch.tensor([confidence])
-    return Guess(
-        torch.zeros(certain.shape, dtype=torch.long),
-        certain,
-        torch.tensor([entropy or [0.0] * len(confidence)]),
-        torch.tensor([score or confidence]),
-    )
+def guess(confidence: list[float], **parts: list[float]) -> Guess:
+    """A guess with these confidences, scored by them; other parts by name, zeros where not given."""
+    zeros = torch.zeros(1, len(confidence))
+    named = {
+        name: torch.tensor([part]) for name, part in ({"confidence": confidence, "score": confidence} | parts).items()
+    }
+    return Guess(**(dict.fromkeys(Guess._fields, zeros) | {"predicted_ids": zeros.long()} | named))
 
 
 def test_the_threshold_commits_all_that_pass_it() -> None:
@@ -54,6 +53,62 @@ def test_the_entropy_bound_sums_all_but_the_largest(bound: float, expected: list
 def test_the_entropy_bound_ignores_what_is_not_eligible() -> None:
     eligible = torch.tensor([[False, True, True, True]])
     chosen = within_entropy_bound(torch.tensor([[0.0, 0.5, 0.1, 0.9]]), eligible, 0.2)
+    assert chosen.tolist() == [[False, True, True, False]]
+
+
+def test_the_factor_asks_more_of_every_further_position() -> None:
+    # (n + 1)(1 - c): 0.2, 0.6, 0.8, 2.5; below 0.7 for the best two.
+    chosen = choose(guess([0.8, 0.5, 0.9, 0.8]), ALL, 4, DecodeOptions(schedule="factor", factor=0.7))
+    assert chosen.tolist() == [[True, False, True, False]]
+
+
+def test_the_factor_takes_the_best_even_if_it_fails() -> None:
+    chosen = choose(guess([0.1, 0.3, 0.2, 0.1]), ALL, 4, DecodeOptions(schedule="factor", factor=0.5))
+    assert chosen.tolist() == [[False, True, False, False]]
+
+
+def test_the_factor_stops_at_the_first_that_fails() -> None:
+    # (n + 1)(1 - c) of the ordered: 0.4, 0.75, 0.8, ...; the second fails, so that the third does not count.
+    chosen = choose(guess([0.8, 0.75, 0.8, 0.0]), ALL, 4, DecodeOptions(schedule="factor", factor=0.5))
+    assert chosen.tolist() == [[True, False, False, False]]
+
+
+def test_klass_waits_until_a_certain_position_is_stable() -> None:
+    certain = guess([0.95, 0.96, 0.5, 0.97], num_stable=[2.0, 1.0, 5.0, 3.0], score=[0.1, 0.2, 0.3, 0.0])
+    chosen = choose(certain, ALL, 4, DecodeOptions(schedule="klass"))
+    assert chosen.tolist() == [[True, False, True, True]]  # the third for its score, as the quota
+
+
+def test_a_leap_reaches_four_positions_from_an_anchor() -> None:
+    confidence = [0.8, 0.95, 0.7, 0.8, 0.8, 0.8, 0.8]
+    chosen = choose(guess(confidence), torch.ones(1, 7, dtype=torch.bool), 7, DecodeOptions(schedule="local_leap"))
+    assert chosen.tolist() == [[True, True, False, True, True, True, False]]
+
+
+def test_what_is_not_eligible_is_no_anchor() -> None:
+    eligible = torch.tensor([[False, True, True]])
+    chosen = choose(guess([0.95, 0.8, 0.85]), eligible, 3, DecodeOptions(schedule="local_leap"))
+    assert chosen.tolist() == [[False, False, True]]
+
+
+@pytest.mark.parametrize(("steps_left", "expected"), [(9, False), (7, False), (6, True), (4, True), (3, True)], ids=str)
+def test_prophet_asks_for_less_in_every_third_of_the_steps(steps_left: int, expected: bool) -> None:
+    # Mean gap 5.5: below 7.5 in the first third, above 5.0 in the second.
+    decided = guess([0.1, 0.3, 0.2, 0.1], gap=[3.0, 8.0, 5.0, 6.0])
+    options = DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5)
+    assert bool(choose(decided, ALL, steps_left, options).all()) is expected
+
+
+def test_prophet_does_not_count_what_a_boundary_decides() -> None:
+    decided = guess([1.0, 0.3, 0.2, 0.1], gap=[torch.inf, 1.0, 1.0, 1.0])
+    chosen = choose(decided, ALL, 9, DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5))
+    assert chosen.tolist() == [[True, False, False, False]]
+
+
+def test_prophet_averages_over_what_is_still_masked() -> None:
+    decided = guess([0.1, 0.3, 0.2, 0.1], gap=[0.0, 8.0, 8.0, 0.0])
+    eligible = torch.tensor([[False, True, True, False]])
+    chosen = choose(decided, eligible, 9, DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5))
     assert chosen.tolist() == [[False, True, True, False]]
 
 

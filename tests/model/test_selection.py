@@ -13,7 +13,12 @@ PROBABILITIES = torch.tensor([[0.97, 0.01, 0.01, 0.01], [0.49, 0.49, 0.01, 0.01]
 def guess(selection: Selection = "confidence", temperature: float = 0.0, top_p: float = 1.0, seed: int = 0) -> Guess:
     generator = torch.Generator().manual_seed(seed)
     return guess_tokens(
-        PROBABILITIES.log(), torch.full((3,), temperature), top_p=top_p, selection=selection, generator=generator
+        PROBABILITIES.log(),
+        torch.full((3,), temperature),
+        torch.tensor([0, 1, 3]),
+        top_p=top_p,
+        selection=selection,
+        generator=generator,
     )
 
 
@@ -28,6 +33,8 @@ def test_the_statistics_are_those_of_the_distribution() -> None:
     found = guess("margin")
     torch.testing.assert_close(found.score, torch.tensor([0.96, 0.0, 0.40]), atol=1e-5, rtol=0)
     torch.testing.assert_close(found.confidence, torch.tensor([0.97, 0.49, 0.55]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.current, torch.tensor([0.97, 0.49, 0.15]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.gap.exp(), torch.tensor([97.0, 1.0, 55 / 15]), atol=1e-2, rtol=1e-4)
     expected_entropy = -(PROBABILITIES * PROBABILITIES.log()).sum(dim=1)
     torch.testing.assert_close(found.entropy, expected_entropy, atol=1e-5, rtol=0)
 
@@ -57,7 +64,12 @@ def test_a_high_temperature_flattens() -> None:
 def test_a_token_ruled_out_is_never_drawn() -> None:
     logits = torch.tensor([[0.0, -torch.inf, 0.0]]).repeat(300, 1)
     found = guess_tokens(
-        logits, torch.ones(300), top_p=1.0, selection="entropy", generator=torch.Generator().manual_seed(0)
+        logits,
+        torch.ones(300),
+        torch.zeros(300).long(),
+        top_p=1.0,
+        selection="entropy",
+        generator=torch.Generator().manual_seed(0),
     )
     assert set(found.predicted_ids.tolist()) == {0, 2}
     assert found.entropy.isfinite().all()

@@ -45,8 +45,12 @@ def attend(
         return reference.attend(query, key, value, query_rotation, key_rotation, is_valid=is_valid)
     query = rotate(query, query_rotation).transpose(1, 2)
     key = rotate(key, key_rotation).transpose(1, 2)
+    value = value.transpose(1, 2)
     mask = None if is_valid is None else per_query(is_valid)[:, None]
-    mixed = F.scaled_dot_product_attention(
-        query, key, value.transpose(1, 2), attn_mask=mask, enable_gqa=query.shape[1] != key.shape[1]
-    )
+    if query.requires_grad and mask is not None:
+        # On CUDA, PyTorch's memory-efficient kernel takes a mask but no shared key heads; with both, the fallback would
+        # keep every score [B, H, T, S] for the backward pass.
+        num_sharing = query.shape[1] // key.shape[1]
+        key, value = key.repeat_interleave(num_sharing, dim=1), value.repeat_interleave(num_sharing, dim=1)
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=query.shape[1] != key.shape[1])
     return mixed.transpose(1, 2)

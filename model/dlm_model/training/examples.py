@@ -7,17 +7,19 @@ because the engine pins it to the end of the canvas.
 
 The loss has no 1/t of the likelihood bound: at low noise 1/t blows up the weight of a few easy tokens, and the first
 steps of a fill (t near 1) are the ones that decide it. The deletes of a hole weigh `DELETE_WEIGHT` tokens together,
-however many there are. Masks far from anything visible count less (the idea of Dream's context-adaptive noise), and
-half of the holes are shown as a fill from the left leaves them, because that is the order confidence mostly chooses.
+however many there are. Masks far from anything visible count less (`context_weights`), and half of the holes are shown
+as a fill from the left leaves them, because that is the order confidence mostly chooses.
 """
 
 import itertools
 import random
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.context_weights import ContextWeighting, nearest
 from dlm_model.training.holes import Span
 from dlm_model.training.sequence import PROMPT, PROMPT_PROBABILITY, PROMPT_WEIGHT, Example
 
@@ -50,6 +52,9 @@ class HoleNoise(NamedTuple):
     order: Order = "random"
 
 
+NoiseSource = Callable[[random.Random], HoleNoise]
+
+
 class Middle(NamedTuple):
     """Tokens of a hole; deletes stand between `head` and `tail`, the tokens that reach into the word on the right."""
 
@@ -69,7 +74,7 @@ class _Cut(NamedTuple):
 class ExampleBuilder:
     """Builds examples for one tokenizer and model; all randomness comes from the generator it is given."""
 
-    def __init__(self, tokenizer: Tokenizer, config: ModelConfig) -> None:
+    def __init__(self, tokenizer: Tokenizer, config: ModelConfig, weighting: ContextWeighting = nearest) -> None:
         """Take what is needed from the model.
 
         Raises:
@@ -77,23 +82,25 @@ class ExampleBuilder:
         """
         if config.expand_token_id is None or config.delete_token_id is None or config.bos_token_id is None:
             raise CheckpointError("training needs a checkpoint with bos, expand and delete tokens")
-        self._tokenizer = tokenizer
-        self._config = config
+        self._tokenizer, self._weighting, self._config = tokenizer, weighting, config
         self._bos, self._mask = config.bos_token_id, config.mask_token_id
         self._expand, self._delete = config.expand_token_id, config.delete_token_id
 
-    def build(self, text: str, holes: list[Span], rng: random.Random, noise: HoleNoise | None = None) -> Example:
-        """The sequence of a window with these holes; noise None draws it for each hole."""
+    def build(
+        self, text: str, holes: list[Span], rng: random.Random, noise: HoleNoise | NoiseSource | None = None
+    ) -> Example:
+        """The sequence of a window with these holes; a source of noise is asked for each hole, None is `draw_noise`."""
+        draw = (lambda _: noise) if isinstance(noise, HoleNoise) else noise or draw_noise
         cuts, shown_until = list[_Cut](), 0
         shown_ends = [hole.start for hole in holes[1:]] + [len(text)]
         for hole, shown_end in zip(holes, shown_ends, strict=True):
             start, word_end = self._heal(text, hole, Span(shown_until, shown_end), rng)
             middle = self._split_middle(text, Span(start, hole.end), word_end)
-            cuts.append(_Cut(start, word_end, middle, noise or draw_noise(rng)))
+            cuts.append(_Cut(start, word_end, middle, draw(rng)))
             shown_until = word_end
         lay_out = self._lay_out_apart if self._config.prompt_attention == "causal" else self._lay_out_whole
         example = lay_out(text, cuts, rng)
-        example.fade()
+        example.reweight(self._weighting)
         return example
 
     def teach_prompt(self, example: Example, rng: random.Random) -> None:

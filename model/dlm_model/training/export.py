@@ -1,4 +1,4 @@
-"""From a training run to a checkpoint that ships: adapters merged, matrices packed to four bits, files sharded.
+"""From a training run to a checkpoint: adapters merged, matrices in bf16 or packed to four bits, files sharded.
 
 Packed are the linear layers and the embedding; norms stay as they are. The config names the scheme the way the
 compressed-tensors project does, so that other tools can tell what the tensors are.
@@ -17,17 +17,17 @@ from torch import Tensor
 from dlm_model.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
 from dlm_model.config import ModelConfig
 from dlm_model.quantization import GROUP_SIZE, quantize
-from dlm_model.training.adapters import add_adapters, merge_adapters, trained_state
-from dlm_model.training.initialize import ADDED_TOKENS
-from dlm_model.training.run_state import STATE_FILE, load_weights
-from dlm_model.training.train import TrainingOptions
+from dlm_model.training.adapters import trained_state
+from dlm_model.training.atomic import creating_folder
+from dlm_model.training.parameters import parameters_named
+from dlm_model.training.run_state import STATE_FILE, load_weights, read_progress
 from dlm_model.transformer import Transformer
 from dlm_model.weights import INDEX_FILE, load_transformer
 
 MAX_SHARD_BYTES = 48_000_000
 
 
-def merge_run(checkpoint: Path, run: Path, options: TrainingOptions) -> Transformer:
+def merge_run(checkpoint: Path, run: Path) -> Transformer:
     """The network of a checkpoint with what a run trained merged into it, in fp32.
 
     Raises:
@@ -35,9 +35,10 @@ def merge_run(checkpoint: Path, run: Path, options: TrainingOptions) -> Transfor
     """
     config = ModelConfig.from_checkpoint(checkpoint)
     network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.float32)
-    add_adapters(network, options.rank, options.alpha, len(ADDED_TOKENS))
-    load_weights(run / STATE_FILE, trained_state(network), options.fingerprint)
-    merge_adapters(network)
+    parameters = parameters_named(read_progress(run / STATE_FILE).fingerprint)
+    parameters.prepare(network)
+    load_weights(run / STATE_FILE, trained_state(network), parameters.fingerprint)
+    parameters.merge(network)
     return network
 
 
@@ -49,24 +50,45 @@ def export(
     Args:
         network: What to write.
         checkpoint: The one it was trained from, for config and tokenizer.
-        folder: Where to.
+        folder: Where to; it must be empty or not there.
         covariances: Of the inputs of its matrices, by module name; they make the rounding cost much less.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     known = covariances or {}
     for name, tensor in network.state_dict().items():
         layer = name.removesuffix(".weight")
-        module = layer if layer == "lm_head" else f"model.{layer}"
+        module = _hugging_face_name(layer)
         if tensor.dim() == 2:
             tensors |= {module + suffix: part for suffix, part in quantize(tensor, covariance=known.get(layer)).items()}
         else:
             tensors[f"{module}.weight"] = tensor.to(torch.bfloat16)
-    _write_shards(tensors, folder)
-    config = read_config(checkpoint) | {"quantization_config": _quantization_config()}
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    for name in (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE):
-        shutil.copyfile(checkpoint / name, folder / name)
+    _write_folder(tensors, checkpoint, folder, {"quantization_config": _quantization_config()})
+
+
+def write_checkpoint(network: Transformer, checkpoint: Path, folder: Path) -> None:
+    """Write the network as a sharded bf16 checkpoint, which can be trained on.
+
+    Args:
+        network: What to write.
+        checkpoint: The one it was trained from, for config and tokenizer.
+        folder: Where to; it must be empty or not there.
+    """
+    tensors = {_hugging_face_name(name): weight.to(torch.bfloat16) for name, weight in network.state_dict().items()}
+    _write_folder(tensors, checkpoint, folder, {"torch_dtype": "bfloat16"})
+
+
+def _hugging_face_name(name: str) -> str:
+    return name if name.split(".", maxsplit=1)[0] == "lm_head" else f"model.{name}"
+
+
+def _write_folder(tensors: Mapping[str, Tensor], checkpoint: Path, folder: Path, facts: dict[str, Any]) -> None:
+    config = {key: value for key, value in read_config(checkpoint).items() if key != "quantization_config"} | facts
+    with creating_folder(folder) as partial:
+        _write_shards(tensors, partial)
+        (partial / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        for name in (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE):
+            if (checkpoint / name).exists():
+                shutil.copyfile(checkpoint / name, partial / name)
 
 
 def split_shards(tensors: Mapping[str, Tensor], max_bytes: int) -> list[dict[str, Tensor]]:

@@ -1,19 +1,24 @@
 """Where training cuts holes: character ranges of a text window. Knows no tokens and no noise.
 
 A window is cut into as many strips of lines as it gets holes, and each strip holds one hole, so that much is learned
-from one sequence while every hole keeps visible text on both sides.
+from one sequence while every hole keeps visible text on both sides. Holes are lines, rests of lines, any characters,
+and, where the language is known, nodes of the syntax tree: whole bodies, statements and expressions.
 """
 
 import itertools
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-MAX_BODY_CHARACTERS = 500
+from dlm_model.training.syntax import Kind, spans_around
+
+MAX_CHARACTERS = 800
+"""Of any hole; at three to four characters a token, up to 256 tokens."""
 MAX_SPAN_CHARACTERS = 60
 MAX_LINES = 3
-_DEFINITION = re.compile(r"^([ \t]*)(?:async )?def [^\n]*:\n", re.MULTILINE)
+_KINDS: Mapping[Kind, float] = {"body": 0.4, "statement": 0.3, "expression": 0.3}
+_SYNTAX_TRIES = 4
 
 
 class Span(NamedTuple):
@@ -23,15 +28,52 @@ class Span(NamedTuple):
     end: int
 
 
-def choose_holes(text: str, num_holes: int, rng: random.Random) -> list[Span]:
-    """Up to `num_holes` non-empty ranges of `text`, in order, no two touching; none if the text is too short."""
-    holes = [_choose_hole(text, strip, rng) for strip in _cut_strips(text, num_holes)]
+def choose_holes(text: str, num_holes: int, rng: random.Random, language: str | None = None) -> list[Span]:
+    """Up to `num_holes` non-empty ranges of `text`, in order, no two touching; none if the text is too short.
+
+    Args:
+        text: Whole lines of a file.
+        num_holes: How many.
+        rng: Decides everything.
+        language: One of `syntax.GRAMMARS`; None cuts no nodes.
+    """
+    holes = [_choose_hole(text, strip, rng, language) for strip in _cut_strips(text, num_holes)]
     return [hole for hole in holes if text[hole.start : hole.end].strip()]
 
 
-def _choose_hole(text: str, strip: Span, rng: random.Random) -> Span:
+def _choose_hole(text: str, strip: Span, rng: random.Random, language: str | None) -> Span:
+    if language is not None and rng.random() < _SYNTAX_PROBABILITY:
+        return _cut_node(text, strip, rng, language) or _cut_lines(text, strip, rng)
     (cut,) = rng.choices(tuple(_CUTTERS), weights=tuple(_CUTTERS.values()))
     return cut(text, strip, rng)
+
+
+def _cut_node(text: str, strip: Span, rng: random.Random, language: str) -> Span | None:
+    """A body, a statement or an expression within the strip; None where there is none of the kind that was drawn.
+
+    What is drawn is a place and a kind: the innermost node around the place is as likely as one that holds it.
+    """
+    (kind,) = rng.choices(tuple(_KINDS), weights=tuple(_KINDS.values()))
+    for _ in range(_SYNTAX_TRIES):
+        nodes = spans_around(text, language, rng.randrange(strip.start, strip.end))
+        fitting = [
+            Span(node.start, node.end)
+            for node in nodes
+            if node.kind == kind and strip.start <= node.start and node.end <= strip.end
+        ]
+        fitting = [_without_braces(text, span) for span in fitting if span.end - span.start <= MAX_CHARACTERS]
+        if fitting:
+            return rng.choice(fitting)
+    return None
+
+
+def _without_braces(text: str, span: Span) -> Span:
+    """What stands inside the braces of a block, which an editor keeps, and any other range as it is."""
+    if text[span.start] != "{" or text[span.end - 1] != "}":
+        return span
+    inner = text[span.start + 1 : span.end - 1]
+    start = span.start + 1 + len(inner) - len(inner.lstrip())
+    return Span(start, max(start, span.end - 1 - (len(inner) - len(inner.rstrip()))))
 
 
 def _cut_strips(text: str, num_strips: int) -> list[Span]:
@@ -67,24 +109,6 @@ def _cut_characters(_text: str, strip: Span, rng: random.Random) -> Span:
     return Span(start, min(start + rng.randint(1, MAX_SPAN_CHARACTERS), strip.end))
 
 
-def _cut_body(text: str, strip: Span, rng: random.Random) -> Span:
-    """A whole small function body, after its indentation and without its last line end; else lines."""
-    bodies = [body for match in _DEFINITION.finditer(text, *strip) if (body := _body_after(text, match, strip))]
-    return rng.choice(bodies) if bodies else _cut_lines(text, strip, rng)
-
-
-def _body_after(text: str, definition: re.Match[str], strip: Span) -> Span | None:
-    depth = len(definition[1])
-    end = definition.end()
-    for start in _line_starts(text, Span(definition.end(), strip.end)):
-        is_blank = text[start:].startswith("\n")
-        if not is_blank and _indentation(text, start) <= depth:
-            break
-        end = end if is_blank else _line_end(text, start)
-    start = definition.end() + _indentation(text, definition.end())
-    return Span(start, end) if 0 < end - start <= MAX_BODY_CHARACTERS else None
-
-
 def _line_starts(text: str, span: Span) -> list[int]:
     """Starts of the lines that begin in the span, which begins with one."""
     later = [match.end() for match in re.compile("\n").finditer(text, *span)]
@@ -101,9 +125,9 @@ def _indentation(text: str, start: int) -> int:
     return len(line) - len(line.lstrip(" \t"))
 
 
+_SYNTAX_PROBABILITY = 0.35
 _CUTTERS: dict[Callable[[str, Span, random.Random], Span], float] = {
     _cut_lines: 0.4,
-    _cut_rest_of_line: 0.25,
-    _cut_characters: 0.2,
-    _cut_body: 0.15,
+    _cut_rest_of_line: 0.35,
+    _cut_characters: 0.25,
 }

@@ -22,8 +22,17 @@ _EMBEDDINGS = ("model.embed_tokens.weight", "lm_head.weight")
 _NOISE = 0.02
 
 
-def initialize(source: Path, folder: Path, *, bos_token: str = "<|endoftext|>", seed: int = 0) -> None:
+def initialize(
+    source: Path, folder: Path, *, shift_logits: bool = True, bos_token: str = "<|endoftext|>", seed: int = 0
+) -> None:
     """Write the checkpoint of `source`, with mask, expand and delete tokens added, into `folder`.
+
+    Args:
+        source: A checkpoint folder.
+        folder: Where to.
+        shift_logits: Whether position i is predicted from the hidden state at i - 1, as the causal model did.
+        bos_token: What a sequence begins with.
+        seed: Of the new rows.
 
     Raises:
         CheckpointError: the source is no readable checkpoint, has one of the tokens already, or lacks `bos_token`.
@@ -44,7 +53,7 @@ def initialize(source: Path, folder: Path, *, bos_token: str = "<|endoftext|>", 
         "mask_token_id": token_ids[0],
         "expand_token_id": token_ids[1],
         "delete_token_id": token_ids[2],
-        "shift_logits": True,
+        "shift_logits": shift_logits,
         "prompt_attention": "causal",
         "bos_token_id": bos_token_id,
     }

@@ -1,50 +1,119 @@
-"""What a corpus is made of: named and versioned packages, each in the training or the held-out split."""
+"""What a corpus is made of: packages, folders and what is installed, each wholly in the training or held-out split.
 
+environment = true                        # every installed package with a permissive licence, Python
+
+[train]
+attrs = "26.1.0"                          # a wheel from PyPI, Python
+[train.sdist]
+numpy = "2.4.6"                           # a source archive from PyPI: C, C++, Rust beside Python
+[train.npm]
+express = "5.2.1"                         # JavaScript, TypeScript
+[train.folder]
+service = "../service"                    # any language; a permissive licence file is required
+app = { path = "../app", licence = "own" }
+
+[held_out]
+httpx = "0.28.1"
+"""
+
+import hashlib
+import importlib.metadata
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from dlm_model.training.licences import OWN, LicenceError, licence_of_metadata
+
 Split = Literal["train", "held_out"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+Registry = Literal["pypi", "sdist", "npm", "folder", "environment"]
+_TABLES: tuple[Registry, ...] = ("sdist", "npm", "folder")
+_HELD_OUT_SHARE = 20  # One installed package of so many is held out.
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package of the registry at one version; a package is wholly in one split."""
+    """One package at one version, or a folder; it is wholly in one split.
+
+    Attributes:
+        name: In its registry; of a folder, as the manifest names it.
+        version: Empty for a folder.
+        split: Where all of it goes.
+        registry: Where it comes from.
+        folder: Where a folder is.
+        licence: What the manifest says of it; empty reads it from the source.
+    """
 
     name: str
     version: str
     split: Split
+    registry: Registry = "pypi"
+    folder: Path | None = None
+    licence: str = ""
 
     @property
-    def wheel_prefix(self) -> str:
-        """How the file name of its wheel begins (PEP 427)."""
-        return f"{self.name.replace('-', '_')}-{self.version}-"
+    def archive_prefix(self) -> str:
+        """How the file name of its archive begins (PEP 427, PEP 625, `npm pack`)."""
+        if self.registry == "npm":
+            return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
+        return f"{self.name.replace('-', '_')}-{self.version}{'-' if self.registry == 'pypi' else '.'}"
 
 
 def load_manifest(path: Path) -> tuple[Package, ...]:
-    """The packages of a TOML manifest: a table of `name = "version"` for each split.
+    """The packages of a TOML manifest.
 
     Raises:
-        ValueError: unreadable TOML, an unknown split, no package, or a package in both splits.
+        ValueError: unreadable TOML, an unknown split or registry, no package, or a package in both splits.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"cannot read the corpus manifest {path}: {error}") from error
+    takes_environment = tables.pop("environment", False)
+    if type(takes_environment) is not bool:
+        raise ValueError(f"{path}: environment is true or false")
     unknown = sorted(set(tables) - set(SPLITS))
     if unknown:
         raise ValueError(f"{path}: unknown split {unknown[0]!r}; a package is in {' or '.join(SPLITS)}")
-    packages = tuple(package for split in SPLITS for package in _packages(tables.get(split, {}), split))
-    names = [package.name for package in packages]
-    if not names:
-        raise ValueError(f"{path} names no package")
+    packages = tuple(package for split in SPLITS for package in _packages(tables.get(split, {}), split, path))
+    names = [(package.registry == "npm", package.name) for package in packages]
     if len(set(names)) < len(names):
-        raise ValueError(f"{path}: a package is in both splits: {sorted({n for n in names if names.count(n) > 1})}")
+        raise ValueError(f"{path}: named more than once: {sorted({n[1] for n in names if names.count(n) > 1})}")
+    if takes_environment:
+        packages += tuple(p for p in installed_packages() if (False, p.name) not in names)
+    if not packages:
+        raise ValueError(f"{path} names no package")
     return packages
 
 
-def _packages(table: Mapping[str, Any], split: Split) -> list[Package]:
-    return [Package(name, str(version), split) for name, version in sorted(table.items())]
+def installed_packages() -> Iterator[Package]:
+    """What is installed beside this program and permissively licensed, by name; the name decides the split."""
+    found = {str(d.metadata["Name"]).lower(): d for d in importlib.metadata.distributions() if d.metadata["Name"]}
+    for name, distribution in sorted(found.items()):
+        try:
+            licence_of_metadata(distribution.metadata, name)
+        except LicenceError:
+            continue
+        is_held_out = int(hashlib.sha256(name.encode()).hexdigest(), 16) % _HELD_OUT_SHARE == 0
+        yield Package(name, distribution.version, "held_out" if is_held_out else "train", "environment")
+
+
+def _packages(table: Mapping[str, Any], split: Split, path: Path) -> Iterator[Package]:
+    for name, value in sorted(table.items()):
+        if isinstance(value, Mapping):
+            if name not in _TABLES:
+                raise ValueError(f"{path}: unknown registry {name!r} in [{split}]; known are {', '.join(_TABLES)}")
+            yield from (_package(inner, value[inner], split, name, path) for inner in sorted(value))
+        else:
+            yield Package(name, str(value), split)
+
+
+def _package(name: str, value: object, split: Split, registry: Registry, path: Path) -> Package:
+    if registry != "folder":
+        return Package(name, str(value), split, registry)
+    location, licence = (value.get("path"), value.get("licence", "")) if isinstance(value, Mapping) else (value, "")
+    if not isinstance(location, str) or licence not in ("", OWN):
+        raise ValueError(f"{path}: folder {name} is a path, or {{ path = …, licence = {OWN!r} }}")
+    return Package(name, "", split, registry, path.parent / location, licence)

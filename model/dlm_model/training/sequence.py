@@ -12,11 +12,12 @@ A model whose prompt sees the canvas has everything in one canvas.
 
 from dataclasses import dataclass, field
 
+from dlm_model.training.context_weights import ContextWeighting
+
 PADDING = -1
 PROMPT = 0
 WHOLE = 1
 IGNORED = -100
-CONTEXT_DECAY = 0.85
 PROMPT_PROBABILITY = 0.3
 PROMPT_WEIGHT = 0.3
 
@@ -62,15 +63,10 @@ class Example:
         """Append one mask that the model shall replace with `label`."""
         self._append(mask_token_id, label, weight)
 
-    def fade(self) -> None:
-        """Weaken masks by their distance to the nearest visible token: far ones are guesses no fill commits to."""
-        is_visible = [label == IGNORED for label in self.labels]
-        left, right = _distances(is_visible), _distances(is_visible[::-1])[::-1]
-        distances = map(min, left, right)
-        self.weights = [
-            weight * CONTEXT_DECAY ** (distance - 1) if weight else 0.0
-            for weight, distance in zip(self.weights, distances, strict=True)
-        ]
+    def reweight(self, weighting: ContextWeighting) -> None:
+        """Let masks count by what is visible around them."""
+        factors = weighting([label == IGNORED for label in self.labels])
+        self.weights = [weight * factor for weight, factor in zip(self.weights, factors, strict=True)]
 
     def teach(self, index: int, weight: float) -> None:
         """Let the model predict a token that is shown: in a causal prompt nothing before it sees it."""
@@ -85,12 +81,3 @@ class Example:
         self.groups.append(self._group)
         self.num_prompt_seen.append(self._num_prompt_seen)
         self._position += 1
-
-
-def _distances(is_visible: list[bool]) -> list[int]:
-    """How many positions back the last visible one is, for every position."""
-    distances, distance = [], len(is_visible)
-    for visible in is_visible:
-        distance = 0 if visible else distance + 1
-        distances.append(distance)
-    return distances

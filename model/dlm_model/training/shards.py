@@ -13,7 +13,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from dlm_model.training.wheels import SourceFile
+from dlm_model.training.atomic import replacing_file
+from dlm_model.training.sources import SourceFile
 
 SHARD_SUFFIX = ".safetensors"
 
@@ -31,13 +32,12 @@ def write_shard(path: Path, files: Iterable[SourceFile]) -> None:
     starts = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
     text = np.frombuffer(b"".join(encoded), dtype=np.uint8)
     names = json.dumps([f"{file.package}/{file.path}" for file in files])
-    partial = path.with_suffix(".partial")
-    save_file({"text": text, "starts": starts}, partial, metadata={"names": names})
-    partial.replace(path)
+    with replacing_file(path) as partial:
+        save_file({"text": text, "starts": starts}, partial, metadata={"names": names})
 
 
 class TextShard(Sequence[str]):
-    """The texts of a shard, read from the memory-mapped file when asked for."""
+    """The texts of a shard, decoded when asked for."""
 
     def __init__(self, path: Path) -> None:
         """Open a shard.

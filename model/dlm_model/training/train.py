@@ -1,101 +1,113 @@
-"""The training loop: adapters on a frozen network, warm-up, a plateau, and a decay that can begin at any time.
+"""The training loop: warm-up, a plateau, and a decay that can begin at any time.
 
-A run folder holds `state.safetensors` (the last good state), `metrics.jsonl`, and, once somebody puts it there, a file
-`decay` that starts the decay of the learning rate; the run ends when it is over. What a step trains on depends on the
-seed and the step's number alone, so a resumed run sees what an uninterrupted one would have seen.
+A run folder holds `state.safetensors` (the last good state), `metrics.jsonl`, TensorBoard files, and, once somebody
+puts it there, a file `decay` that starts the decay of the learning rate; the run ends when it is over. What a step
+trains on depends on the seed and the step's number alone, so a resumed run sees what an uninterrupted one would have
+seen. What is trained, on how many devices, by which optimizer and towards which objective are objects of the options.
 """
 
-import json
+import itertools
 import math
-import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, fields, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
-from dlm_model.training.adapters import add_adapters, trained_state
+from dlm_model.errors import ModelError
+from dlm_model.training.adapters import trained_state
 from dlm_model.training.held_out import measure
-from dlm_model.training.initialize import ADDED_TOKENS
+from dlm_model.training.loader import Examples, StepBatches, StepDataset, StepPlan, iterate_steps
+from dlm_model.training.metrics import MetricsLog
 from dlm_model.training.objective import predict
-from dlm_model.training.process_group import ProcessGroup
-from dlm_model.training.run_state import STATE_FILE, Progress, load_moments, load_weights, save_state
-from dlm_model.training.sequence import Example
-from dlm_model.training.windows import Batch, ExampleSource, batches_by_length
+from dlm_model.training.optimizers import build_optimizers, set_learning_rate
+from dlm_model.training.options import TrainingOptions
+from dlm_model.training.parallelism import ProcessGroup
+from dlm_model.training.run_state import (
+    STATE_FILE,
+    Progress,
+    gather_state,
+    load_moments,
+    load_weights,
+    save_state,
+)
+from dlm_model.training.throughput import Clock, FlopCounter, Work, known_peak
+from dlm_model.training.windows import Batch
 from dlm_model.transformer import Transformer
 
-METRICS_FILE = "metrics.jsonl"
 DECAY_FILE = "decay"
+_NO_DECAY = -1
+_DECAY_MARGIN = 0.9  # Of the remaining time, because the last state has to be written in it, too.
+
+Objective = Callable[[Transformer, Batch], Tensor]
+"""The loss of a batch, summed over its tokens with their weights; differentiable."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingOptions:
-    """The dials of a run; times in seconds, everything else in steps or sequences."""
-
-    rank: int = 32
-    alpha: float = 64.0
-    learning_rate: float = 4e-4
-    warmup_steps: int = 60
-    decay_steps: int = 200
-    max_steps: int | None = None
-    sequences_per_step: int = 8
-    sequences_per_batch: int = 4
-    max_gradient_norm: float = 1.0
-    seed: int = 0
-    log_interval: int = 20
-    measure_interval: int = 300
-    save_seconds: float = 180.0
-
-    @property
-    def fingerprint(self) -> str:
-        """The settings that decide which tensors are trained."""
-        return f"rank {self.rank}, alpha {self.alpha:g}"
-
-
-@dataclass(frozen=True, slots=True)
-class StepTotals:
-    """What all processes saw in one step."""
-
-    loss: float
-    num_tokens: int
-    is_decay_requested: bool
-
-
-class TrainingDivergedError(Exception):
+class TrainingDivergedError(ModelError):
     """The loss is no longer a number; the last saved state is intact."""
 
 
+def masked_diffusion(network: Transformer, batch: Batch) -> Tensor:
+    """Weighted cross entropy of the tokens behind the masks."""
+    return predict(network, batch).loss
+
+
 class Trainer:
-    """One run: a network with adapters, its data, its optimizer, and how far it is."""
+    """One run: a network, its data, its optimizers, and how far it is."""
 
     def __init__(
         self,
         network: Transformer,
-        source: ExampleSource,
+        examples: Examples,
         folder: Path,
         options: TrainingOptions,
         held_out: Mapping[str, Sequence[Batch]] | None = None,
+        *,
+        objective: Objective = masked_diffusion,
+        group: ProcessGroup | None = None,
     ) -> None:
-        """Add adapters to the network, and resume from the folder's state if it has one.
+        """Prepare the network for training, and resume from the folder's state if it has one.
+
+        Args:
+            network: With a checkpoint's weights; trained in place.
+            examples: What to learn from.
+            folder: Of the run.
+            options: The dials.
+            held_out: Batches to measure on, by the name of what they measure.
+            objective: What to minimise.
+            group: The processes that train together; None finds out.
 
         Raises:
             CheckpointError: the folder's state is unreadable, or of a run with other settings.
+            ValueError: the optimizer cannot train these weights, or a process would have no sequence.
         """
         torch.manual_seed(options.seed)
-        add_adapters(network, options.rank, options.alpha, len(ADDED_TOKENS))
-        self.network, self.source, self.folder, self.options = network, source, folder, options
-        self.held_out = held_out or {}
-        self.group = ProcessGroup()
+        self.group = group or ProcessGroup(network.device)
+        if options.sequences_per_step < self.group.size:
+            raise ValueError(
+                f"{options.sequences_per_step} sequences a step are too few for {self.group.size} processes"
+            )
+        self.network, self.folder = network.to(self.group.device), folder
+        self.options, self.objective = options, objective
+        options.parameters.prepare(network)
+        options.placement.place(network, options.dtype)
         self.weights = trained_state(network)
-        self.optimizer = torch.optim.AdamW(
-            self.weights.values(), lr=options.learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
-        )
-        self.progress = Progress(options.fingerprint)
+        self.optimizers = build_optimizers(self.weights, options.optimizer, options.weight_decay)
+        self.progress = Progress(options.parameters.fingerprint)
         if self.state_path.exists():
-            self.progress = load_weights(self.state_path, self.weights, options.fingerprint)
-            load_moments(self.state_path, self.weights, self.optimizer)
+            self.progress = load_weights(self.state_path, self.weights, self.progress.fingerprint)
+            load_moments(self.state_path, self.weights, self.optimizers)
+        self.held_out = {name: [self._move(batch) for batch in batches] for name, batches in (held_out or {}).items()}
+        plan = StepPlan(options.seed, options.sequences_per_step, options.tokens_per_batch, options.curriculum)
+        self._dataset = StepDataset(examples, plan, self.group.rank, self.group.size)
+        self._log = MetricsLog(folder, self.progress.step)
+        peak = options.peak_tflops or known_peak(self.group.device)
+        flops = FlopCounter(network.config, options.parameters.num_backward_products)
+        self._clock = Clock(flops, peak * self.group.size if peak else None)
+        self._started_at, self._pace = time.monotonic(), 0.0
 
     @property
     def state_path(self) -> Path:
@@ -103,26 +115,34 @@ class Trainer:
         return self.folder / STATE_FILE
 
     def run(self) -> Iterator[dict[str, float]]:
-        """Train to the end of the decay, yielding the metrics of every `log_interval` steps.
+        """Train until the decay or the time is over, yielding the metrics of every `log_interval` steps.
 
         Raises:
             TrainingDivergedError: the loss is not finite; nothing of that step is kept.
         """
-        options, saved_at, losses, clock = self.options, time.monotonic(), list[float](), _Clock(self.progress)
+        options, saved_at, losses = self.options, time.monotonic(), list[float]()
+        steps = iterate_steps(self._dataset, self.progress.step, options.num_workers)
+        self._clock.pause()
+        first_step, first_ended_at = self.progress.step + 1, math.inf
         while not self._is_finished():
-            losses.append(self._step())
-            if self.progress.step % options.log_interval == 0 and self.group.is_first:
-                yield self._log({"loss": sum(losses) / len(losses), "tokens_per_second": clock.lap(self.progress)})
+            losses.append(self._step(next(steps)))
+            # The first step compiles and waits for the workers, and tells nothing of those to come.
+            first_ended_at = min(first_ended_at, time.monotonic())
+            self._pace = (time.monotonic() - first_ended_at) / max(1, self.progress.step - first_step)
+            if self.progress.step % options.log_interval == 0:
+                record = {"loss": sum(losses) / len(losses), **self._clock.lap()}
                 losses.clear()
-            if self.progress.step % options.measure_interval == 0 and self.group.is_first:
-                yield self._log(self._measure())
-                clock = _Clock(self.progress)
-            if time.monotonic() - saved_at > options.save_seconds:
+                if self.group.is_first:
+                    yield self._write(record)
+            if self.progress.step % options.measure_interval == 0:
+                yield from self._measure()
+                self._clock.pause()
+            if self._agree(time.monotonic() - saved_at > options.save_seconds):
                 self.save()
                 saved_at = time.monotonic()
+                self._clock.pause()
         self.save()
-        if self.group.is_first:
-            yield self._log(self._measure())
+        yield from self._measure()
 
     def compile(self) -> None:
         """Compile the layers, which are alike, for any batch shape."""
@@ -131,90 +151,109 @@ class Trainer:
             layer.compile(dynamic=True)
 
     def save(self) -> None:
-        """Replace the run's state by the present one; the first process does it for all."""
+        """Replace the run's state by the present one; all processes take part, and the first writes."""
+        tensors = gather_state(self.weights, self.optimizers)
         if self.group.is_first:
-            save_state(self.state_path, self.progress, self.weights, self.optimizer)
+            save_state(self.state_path, self.progress, tensors)
 
     def _is_finished(self) -> bool:
-        progress, options = self.progress, self.options
-        if options.max_steps is not None and progress.decay_start is None:
-            planned = max(0, options.max_steps - options.decay_steps)
-            progress.decay_start = planned if progress.step >= planned else None
-        return progress.decay_start is not None and progress.step >= progress.decay_start + options.decay_steps
+        options, progress = self.options, self.progress
+        if progress.decay_start is None and (steps := self.group.largest(self._requested_decay())) != _NO_DECAY:
+            progress.decay_start, progress.decay_steps = progress.step, steps
+        if progress.decay_start is not None and options.decay_seconds is not None:
+            # Steps may turn out slower than they were when the decay began; it ends in time all the same.
+            affordable = progress.step - progress.decay_start + self.group.largest(self._affordable_steps())
+            progress.decay_steps = min(progress.decay_steps, affordable)
+        return progress.is_finished or self._agree(self._seconds_left <= 0)
 
-    def _step(self) -> float:
+    def _requested_decay(self) -> int:
+        """Steps of a decay that shall begin now; `_NO_DECAY` for none."""
+        options, progress = self.options, self.progress
+        if options.max_steps is not None and progress.step >= options.max_steps - options.decay_steps:
+            return max(0, options.max_steps - progress.step)
+        if (self.folder / DECAY_FILE).exists():
+            return options.decay_steps
+        if options.decay_seconds is not None and self._seconds_left <= options.decay_seconds and self._pace:
+            return self._affordable_steps()
+        return _NO_DECAY
+
+    @property
+    def _seconds_left(self) -> float:
+        limit = self.options.max_seconds
+        return math.inf if limit is None else limit - (time.monotonic() - self._started_at)
+
+    def _affordable_steps(self) -> int:
+        """Steps that the time is enough for, at the mean pace so far."""
+        return max(0, int(_DECAY_MARGIN * self._seconds_left / self._pace)) if self._pace else 1
+
+    def _step(self, step: StepBatches) -> float:
         """One optimizer step; returns the mean loss."""
         options, progress = self.options, self.progress
-        totals = self._accumulate(self._draw())
+        loss = self._accumulate(step)
         norm = nn.utils.clip_grad_norm_(self.weights.values(), options.max_gradient_norm)
-        if not math.isfinite(totals.loss) or not torch.isfinite(norm):
-            raise TrainingDivergedError(f"loss {totals.loss} with gradient norm {norm:.3g} at step {progress.step}")
-        for group in self.optimizer.param_groups:
-            group["lr"] = options.learning_rate * learning_rate_factor(progress, options)
-        self.optimizer.step()
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        if not math.isfinite(loss) or not torch.isfinite(norm):
+            raise TrainingDivergedError(f"loss {loss} with gradient norm {norm:.3g} at step {progress.step}")
+        set_learning_rate(self.optimizers, options.learning_rate * learning_rate_factor(progress, options))
+        for optimizer in self.optimizers:
+            optimizer.step()
         progress.step += 1
-        progress.num_tokens += totals.num_tokens
-        if totals.is_decay_requested and progress.decay_start is None:
-            progress.decay_start = progress.step
-        return totals.loss
+        return loss
 
-    def _draw(self) -> list[Example]:
-        """This process's share of the step's sequences."""
-        indices = range(self.group.rank, self.options.sequences_per_step, self.group.size)
-        keys = (f"{self.options.seed}/{self.progress.step}/{index}" for index in indices)
-        return [self.source.draw(random.Random(key)) for key in keys]
-
-    def _accumulate(self, examples: list[Example]) -> StepTotals:
-        """Leave the gradient of the mean loss over all processes' examples in the weights."""
-        self.optimizer.zero_grad()
-        loss = torch.zeros(())
-        for batch in batches_by_length(examples, self.options.sequences_per_batch):
-            batch_loss = predict(self.network, batch).loss
+    def _accumulate(self, step: StepBatches) -> float:
+        """Leave the gradient of the mean loss over all processes' tokens in the weights; returns that loss."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        loss = torch.zeros((), device=self.group.device)
+        for batch in self._with_everyone(step.batches):
+            with self._autocast():
+                batch_loss = self.objective(self.network, self._move(batch))
             batch_loss.backward()  # type: ignore[no-untyped-call]
             loss += batch_loss.detach()
-        num_tokens = sum(len(example.token_ids) for example in examples)
-        weight = sum(sum(example.weights) for example in examples)
-        is_decay_requested = (self.folder / DECAY_FILE).exists()
-        sums = self.group.sum(torch.tensor([float(loss), weight, num_tokens, is_decay_requested], dtype=torch.float64))
-        self._sum_gradients(divisor=float(sums[1]))
-        return StepTotals(float(sums[0] / sums[1]), int(sums[2]), bool(sums[3]))
+        counts = torch.tensor([0.0, step.weight, *astuple(step.work)], dtype=torch.float64, device=loss.device)
+        counts[0] = loss
+        loss_sum, weight, *work = self.group.sum(counts).tolist()
+        self.options.placement.reduce(list(self.weights.values()), weight, self.group)
+        self._clock.add(Work(*map(int, work)))
+        self.progress.num_tokens += int(work[0])
+        return float(loss_sum / weight)
 
-    def _sum_gradients(self, divisor: float) -> None:
-        """Replace every gradient by the sum over all processes, divided; one message carries them all."""
-        gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]
-        flat = self.group.sum(torch.cat([gradient.flatten() for gradient in gradients])) / divisor
-        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+    def _with_everyone(self, batches: list[Batch]) -> Iterator[Batch]:
+        """As many batches as every other process has, because sharded layers are put together by all at once."""
+        yield from batches
+        spare = replace(batches[-1], weights=torch.zeros_like(batches[-1].weights))
+        yield from itertools.repeat(spare, self.group.largest(len(batches)) - len(batches))
 
-    def _measure(self) -> dict[str, float]:
-        measured = {name: measure(self.network, batches) for name, batches in self.held_out.items()}
-        return {f"{name}/{key}": value for name, m in measured.items() for key, value in asdict(m).items()}
+    def _autocast(self) -> torch.autocast:
+        is_reduced = self.options.precision == "bf16"
+        return torch.autocast(self.group.device.type, torch.bfloat16, enabled=is_reduced)
 
-    def _log(self, metrics: dict[str, float]) -> dict[str, float]:
+    def _move(self, batch: Batch) -> Batch:
+        tensors = {item.name: getattr(batch, item.name) for item in fields(batch)}
+        return replace(batch, **{name: tensor.to(self.group.device) for name, tensor in tensors.items()})
+
+    def _agree(self, wish: bool) -> bool:
+        """Whether any process wishes it, so that all do the same."""
+        return bool(self.group.largest(int(wish)))
+
+    def _measure(self) -> Iterator[dict[str, float]]:
+        """All processes compute, because they may hold the network together; the first reports."""
+        with self._autocast():
+            measured = {name: measure(self.network, batches) for name, batches in self.held_out.items()}
+        if self.group.is_first:
+            yield self._write(
+                {f"{name}/{key}": value for name, m in measured.items() for key, value in asdict(m).items()}
+            )
+
+    def _write(self, metrics: dict[str, float]) -> dict[str, float]:
         record = {"step": self.progress.step, "tokens": self.progress.num_tokens, **metrics}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / METRICS_FILE).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(record) + "\n")
+        self._log.write(record)
         return record
-
-
-class _Clock:
-    """Measures tokens per second from lap to lap."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._time, self._num_tokens = time.monotonic(), progress.num_tokens
-
-    def lap(self, progress: Progress) -> float:
-        now = time.monotonic()
-        speed = (progress.num_tokens - self._num_tokens) / (now - self._time)
-        self._time, self._num_tokens = now, progress.num_tokens
-        return speed
 
 
 def learning_rate_factor(progress: Progress, options: TrainingOptions) -> float:
     """Linear warm-up, plateau, linear decay; in (0, 1]."""
     factor = min(1.0, (progress.step + 1) / options.warmup_steps)
     if progress.decay_start is not None:
-        factor *= 1.0 - (progress.step - progress.decay_start) / options.decay_steps
+        factor *= 1.0 - (progress.step - progress.decay_start) / progress.decay_steps
     return factor

@@ -1,16 +1,17 @@
 """Which stretch of which file a training sequence shows, and how several sequences become one batch."""
 
+import heapq
 import itertools
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from dlm_model.training.examples import ExampleBuilder
+from dlm_model.training.examples import ExampleBuilder, NoiseSource
 from dlm_model.training.holes import Span, choose_holes
 from dlm_model.training.sequence import IGNORED, PADDING, PROMPT, Example
 
@@ -18,7 +19,8 @@ _WINDOW_CHARACTERS = {500: 0.3, 900: 0.55, 1500: 0.15}
 _NUM_HOLES = {2: 0.2, 3: 0.3, 4: 0.3, 5: 0.2}
 _MAX_PROSE_SHARE = 0.5
 _PROSE_HOLE_PROBABILITY = 0.15
-_DOCSTRING = re.compile(r"""^[ \t]*[rRuU]?(\"{3}|'{3}).*?\1""", re.MULTILINE | re.DOTALL)
+_QUOTES = ('"""', "'''")
+_LINE_START = re.compile(r"[ \t]*[rRuU]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +70,27 @@ class ExampleSource:
     docstrings are kept rarely.
     """
 
-    def __init__(self, texts: Sequence[str], builder: ExampleBuilder) -> None:
-        """Take the texts to draw from.
+    def __init__(self, texts: Sequence[str], builder: ExampleBuilder, language: str | None = None) -> None:
+        """Take the texts to draw from, which are of one language.
 
         Raises:
             ValueError: there is no text.
         """
         self._texts = texts
         self._builder = builder
+        self._language = language
         self._ends = list(itertools.accumulate(len(text) for text in texts))
         if not self._ends or not self._ends[-1]:
             raise ValueError("the corpus is empty: there is nothing to train on")
 
-    def draw(self, rng: random.Random) -> Example:
-        """One example, with everything about it decided by `rng`."""
+    def draw(self, rng: random.Random, noise: NoiseSource | None = None) -> Example:
+        """One example, with everything about it decided by `rng`; noise None is `examples.draw_noise`."""
         while True:
             window = self._draw_window(rng)
             (num_holes,) = rng.choices(tuple(_NUM_HOLES), weights=tuple(_NUM_HOLES.values()))
-            holes = [hole for hole in choose_holes(window.text, num_holes, rng) if _is_kept(hole, window, rng)]
-            if holes:
-                example = self._builder.build(window.text, holes, rng)
+            holes = choose_holes(window.text, num_holes, rng, self._language)
+            if holes := [hole for hole in holes if _is_kept(hole, window, rng)]:
+                example = self._builder.build(window.text, holes, rng, noise)
                 self._builder.teach_prompt(example, rng)
                 return example
 
@@ -110,7 +113,22 @@ def cut_window(text: str, offset: int, max_characters: int) -> Window:
 
 def find_docstrings(text: str) -> list[Span]:
     """Strings in triple quotes that begin a line: docstrings, to a good approximation, without parsing the file."""
-    return [Span(match.start(), match.end()) for match in _DOCSTRING.finditer(text)]
+    spans, end = [], 0
+    for start in heapq.merge(*(_occurrences(text, quotes) for quotes in _QUOTES)):
+        if start >= end:
+            line = text.rfind("\n", 0, start) + 1
+            closing = text.find(text[start : start + 3], start + 3)
+            end = len(text) if closing < 0 else closing + 3
+            if closing >= 0 and _LINE_START.fullmatch(text, line, start):
+                spans.append(Span(line, end))
+    return spans
+
+
+def _occurrences(text: str, quotes: str) -> Iterator[int]:
+    start = text.find(quotes)
+    while start >= 0:
+        yield start
+        start = text.find(quotes, start + len(quotes))
 
 
 def collate(examples: Sequence[Example]) -> Batch:

@@ -176,3 +176,61 @@ def test_flags_overrule_the_config_file(command_line: CommandLine, file: Path, c
     assert (options.confidence_threshold, options.deadline_ms, options.temperature) == (0.5, 100, 0.3)
     assert (options.prompt_refresh_interval, options.num_candidates) == (2, 5)
     assert command_line.loaded == [("/somewhere", "cuda:7")]
+
+
+def test_methods_and_single_options_reach_the_decoder(command_line: CommandLine, file: Path) -> None:
+    command_line("infill", f"{file}:2:5", "--method", "klass", "--method", "token-to-mask", "--set", "maxRevisions=7")
+    options = command_line.engine.options[0]
+    assert (options.schedule, options.remasking, options.max_revisions) == ("klass", "token_to_mask", 7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--method", "magic"], "There is no method 'magic'; dlm-lsp methods lists them."),
+        (["--set", "factor"], "--set wants OPTION=VALUE, got 'factor'."),
+        (["--set", "factor=-1"], "factor must be 0 or more, got -1."),
+        (["--set", "factor=much"], "factor must be a number, got 'much'."),
+        (["--set", "model=x"], "model cannot be set here."),
+    ],
+)
+def test_a_wrong_method_or_option_is_named(
+    command_line: CommandLine, file: Path, arguments: list[str], complaint: str
+) -> None:
+    assert command_line("infill", f"{file}:2:5", *arguments) == (2, "", f"dlm-lsp: {complaint}\n")
+
+
+def test_a_later_flag_overrules_a_method(command_line: CommandLine, file: Path) -> None:
+    command_line("infill", f"{file}:2:5", "--method", "KLASS", "--schedule", "linear")
+    assert command_line.engine.options[0].schedule == "linear"
+
+
+def test_what_must_be_kept_reaches_the_engine(command_line: CommandLine, file: Path) -> None:
+    command_line("infill", f"{file}:2:5", "--keep", "left", "--keep", "right", "--closing", "return total")
+    request = command_line.engine.requests[0]
+    assert (request.keep, request.closing) == (("left", "right"), "\n    return total")
+
+
+def test_nothing_rather_than_a_fill_that_adds_errors(command_line: CommandLine, file: Path) -> None:
+    command_line.engine.middles = ("return (", "return left")
+    assert command_line("infill", f"{file}:2:5", "--require-valid", "--n", "2").stdout == "return left\n"
+    command_line.engine.middles = ("return (",)
+    assert command_line("infill", f"{file}:2:5").code == 0
+    before = file.read_bytes()
+    code, stdout, stderr = command_line("infill", f"{file}:2:5", "--require-valid", "--in-place")
+    assert (code, stdout) == (1, "")
+    assert stderr == (
+        f"dlm-lsp: The model has nothing but fills that add syntax errors to show for this hole in {file}.\n"
+    )
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "two\nlines"])
+def test_an_anchor_that_cannot_stand_in_the_hole_is_a_usage_error(
+    command_line: CommandLine, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "line.py"
+    file.write_text("total = \n")
+    code, stdout, stderr = command_line("infill", f"{file}:1:9", "--keep", text)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith("dlm-lsp: keep must be ")

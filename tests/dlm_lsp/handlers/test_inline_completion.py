@@ -198,6 +198,18 @@ async def test_a_model_with_nothing_to_say_says_so(connect: Connect, middles: tu
     assert (await editor.status("normal")).message == "the model has nothing for this hole"
 
 
+async def test_only_what_parses_is_shown_where_that_is_required(connect: Connect) -> None:
+    engine = ScriptedEngine("return (")
+    editor = connect(lambda _settings: engine)
+    await editor.start(options={"requireValid": True})
+    editor.open(EMPTY_BODY)
+    assert await editor.complete(1, 4) == []
+    message = (await editor.status("normal")).message
+    assert message == "the model has nothing but fills that add syntax errors for this hole"
+    engine.middles = ("return 1",)
+    assert len(await editor.complete(1, 4)) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "state", "message"),
     [

@@ -19,7 +19,6 @@ from dlm_model.training.evaluate import choose_lines, summarize
 from dlm_model.training.export import export, merge_run, split_shards
 from dlm_model.training.gguf_import import hugging_face_name, import_gguf, unpermute_rotary_rows
 from dlm_model.training.initialize import initialize
-from dlm_model.training.train import TrainingOptions
 from dlm_model.weights import INDEX_FILE, load_transformer
 from tests.model.tiny_checkpoints import VOCAB_SIZE, byte_level_tokenizer
 
@@ -137,7 +136,7 @@ def test_a_run_is_exported_to_four_bits_and_loads_again(
 
 def test_exporting_without_a_run_is_one_clear_error(resizing_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not the state of a training run"):
-        merge_run(resizing_folder, tmp_path, TrainingOptions(rank=4))
+        merge_run(resizing_folder, tmp_path)
 
 
 def test_shards_keep_their_order_and_their_size() -> None:

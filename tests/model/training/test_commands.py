@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from dlm_model.training import __main__ as commands
 from dlm_model.training.shards import write_shard
-from dlm_model.training.wheels import SourceFile
+from dlm_model.training.sources import SourceFile
 from tests.model.training import tiny_run
 
 RUNNER = CliRunner()
@@ -30,12 +30,8 @@ def test_evaluation_ends_with_one_line_of_json(resizing_folder: Path, shards: Pa
     assert report["lines"]["num_lines"] == 1
 
 
-def test_bad_input_is_one_sentence_and_an_exit_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["training", "initialize", str(tmp_path / "nowhere"), str(tmp_path / "out")])
-    with pytest.raises(SystemExit) as stopped:
-        commands.main()
-    assert stopped.value.code == 3
+def test_bad_input_is_one_sentence_and_an_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = commands.run_stage(["initialize", str(tmp_path / "nowhere"), str(tmp_path / "out")], "training")
+    assert code == 3
     assert "config.json" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

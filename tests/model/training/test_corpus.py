@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from dlm_model.training.archives import read_licence
 from dlm_model.training.corpus import REPORT_FILE, build_corpus, drop_duplicates, sample_package
 from dlm_model.training.decontamination import NgramFilter, read_problems
+from dlm_model.training.licences import LicenceError
 from dlm_model.training.manifest import Package, load_manifest
 from dlm_model.training.shards import TextShard, write_shard
-from dlm_model.training.wheels import LicenceError, SourceFile, is_worth_learning, read_licence, read_sources
+from dlm_model.training.sources import SourceFile, is_worth_learning, read_package
 
 MODULE = '''"""A module."""
 
@@ -88,20 +90,22 @@ def test_only_readable_python_that_people_wrote_is_kept(tmp_path: Path) -> None:
         "shapes/tests/test_area.py": MODULE,
         "shapes/readme.txt": MODULE,
     }
-    sources = list(read_sources(write_wheel(tmp_path, "shapes", files), "shapes"))
-    assert [source.path for source in sources] == ["shapes/area.py"]
-    assert sources[0].text == MODULE
+    write_wheel(tmp_path, "shapes", files)
+    content = read_package(Package("shapes", "1.0", "train"), tmp_path)
+    assert [source.path for source in content.files] == ["shapes/area.py"]
+    assert content.files[0].text == MODULE
+    assert content.num_undecodable == 1
 
 
 def test_a_file_without_functions_teaches_nothing() -> None:
-    assert is_worth_learning(MODULE)
-    assert not is_worth_learning("x = 1\n" * 20)
+    assert is_worth_learning(MODULE, "python")
+    assert not is_worth_learning("x = 1\n" * 20, "python")
 
 
 def test_a_corrupt_wheel_is_one_clear_error(tmp_path: Path) -> None:
     wheel = tmp_path / "shapes-1.0-py3-none-any.whl"
     wheel.write_bytes(b"PK but not really")
-    with pytest.raises(ValueError, match="not a readable wheel"):
+    with pytest.raises(ValueError, match="not a readable archive"):
         read_licence(wheel)
 
 
@@ -175,7 +179,7 @@ def test_a_manifest_is_packages_by_split(tmp_path: Path) -> None:
         ("[train\n", "cannot read"),
         ("[test]\na = '1'\n", "unknown split 'test'"),
         ("", "names no package"),
-        ("[train]\na = '1'\n[held_out]\na = '1'\n", "in both splits"),
+        ("[train]\na = '1'\n[held_out]\na = '1'\n", "named more than once"),
     ],
 )
 def test_a_bad_manifest_is_one_clear_error(tmp_path: Path, content: str, message: str) -> None:

@@ -11,7 +11,7 @@ from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.examples import DELETE_WEIGHT, ExampleBuilder, HoleNoise
 from dlm_model.training.holes import Span
-from dlm_model.training.sequence import CONTEXT_DECAY, IGNORED, Example
+from dlm_model.training.sequence import IGNORED, Example
 
 TEXT = "def foo(self, value):\n    for item in values:\n        return self.value + item\n    return None\n"
 SPANS = st.tuples(st.integers(0, 40), st.integers(41, 60), st.integers(62, 80), st.integers(81, len(TEXT)))
@@ -64,16 +64,6 @@ def test_the_deletes_of_a_hole_weigh_no_more_however_many(tiny_tokenizer: Tokeni
     weights = [weight for label, weight in pairs if label == tiny_config.delete_token_id]
     assert len(weights) > 1
     assert 0 < sum(weights) < DELETE_WEIGHT
-
-
-def test_masks_count_less_the_farther_they_are_from_what_is_visible() -> None:
-    example = Example()
-    example.show([1])
-    for _ in range(4):
-        example.hide(9, 5)
-    example.show([2])
-    example.fade()
-    assert example.weights == pytest.approx([0, 1, CONTEXT_DECAY, CONTEXT_DECAY, 1, 0])
 
 
 def test_a_fill_from_the_left_shows_the_beginning(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> None:

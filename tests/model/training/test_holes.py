@@ -3,10 +3,12 @@
 import itertools
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_model.training.holes import MAX_BODY_CHARACTERS, choose_holes
+from dlm_model.training.holes import MAX_CHARACTERS, choose_holes
+from dlm_model.training.syntax import GRAMMARS
 
 LINES = st.lists(
     st.sampled_from(["", "x = 1", "    return y", "def f(a):", "    if a:", "        b(é)", "\tz"]), max_size=30
@@ -31,12 +33,47 @@ def test_the_same_seed_cuts_the_same_holes() -> None:
 def test_whole_bodies_are_among_the_holes() -> None:
     body = "if a:\n        return 1\n    return 2"
     text = f"import os\ndef f(a):\n    {body}\n\n\nx = 1\n"
-    holes = {hole for seed in range(200) for hole in choose_holes(text, 1, random.Random(seed))}
+    holes = {hole for seed in range(200) for hole in choose_holes(text, 1, random.Random(seed), "python")}
     assert body in {text[hole.start : hole.end] for hole in holes}
-    assert all(hole.end - hole.start <= MAX_BODY_CHARACTERS for hole in holes)
+    assert all(hole.end - hole.start <= MAX_CHARACTERS for hole in holes)
 
 
 def test_holes_inside_a_word_are_cut() -> None:
     text = "first_line\nidentifier_one = identifier_two\n" * 4
     holes = [hole for seed in range(100) for hole in choose_holes(text, 2, random.Random(seed))]
     assert any(text[hole.start - 1].isalpha() and text[hole.start].isalpha() for hole in holes)
+
+
+JAVASCRIPT = """import { Shape } from "./shape.js";
+
+export function scaled(shape, factor) {
+  if (factor <= 0) {
+    throw new RangeError("a factor is positive");
+  }
+  return shape.map((side) => side * factor);
+}
+"""
+
+
+def cut(text: str, language: str | None, num_seeds: int = 300) -> set[str]:
+    holes = (hole for seed in range(num_seeds) for hole in choose_holes(text, 1, random.Random(seed), language))
+    return {text[hole.start : hole.end] for hole in holes}
+
+
+def test_bodies_statements_and_expressions_of_any_grammar_are_cut() -> None:
+    found = cut(JAVASCRIPT, "javascript")
+    assert JAVASCRIPT[JAVASCRIPT.index("if (factor") : JAVASCRIPT.rindex("\n}")] in found
+    assert "return shape.map((side) => side * factor);" in found
+    assert "side * factor" in found
+    assert not {"side * factor", "factor <= 0"} & cut(JAVASCRIPT, None)
+
+
+@pytest.mark.parametrize("language", sorted(GRAMMARS))
+def test_every_grammar_is_there_and_survives_any_text(language: str) -> None:
+    text = "(é {\n" + "x = f(a, [1, 2]);\n" * 9 + "}}\n"
+    assert all(hole in text for hole in cut(text, language, num_seeds=30))
+
+
+def test_nodes_are_cut_at_characters_and_not_at_bytes() -> None:
+    text = 'import os\n\n\ndef grüße(wen):\n    """Ä."""\n    return f"Grüße, {wen.name()}"\n'
+    assert "wen.name()" in cut(text, "python")

@@ -18,16 +18,12 @@ from dlm_model.tokenizer import Tokenizer
 from dlm_model.training import train as train_module
 from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.held_out import held_out_batches
+from dlm_model.training.metrics import METRICS_FILE
 from dlm_model.training.objective import Predictions
+from dlm_model.training.options import TrainingOptions
+from dlm_model.training.parameters import LowRankAdapters
 from dlm_model.training.run_state import STATE_FILE, Progress
-from dlm_model.training.train import (
-    DECAY_FILE,
-    METRICS_FILE,
-    Trainer,
-    TrainingDivergedError,
-    TrainingOptions,
-    learning_rate_factor,
-)
+from dlm_model.training.train import DECAY_FILE, Trainer, TrainingDivergedError, learning_rate_factor
 from dlm_model.training.windows import Batch, ExampleSource
 from dlm_model.transformer import Transformer
 from dlm_model.weights import load_transformer
@@ -76,12 +72,13 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path, make
         torch.testing.assert_close(resumed.weights[name], weight, msg=name)
 
 
+@pytest.mark.parametrize(("alone", "together"), [("adapters", "adapters"), ("all", "sharded")])
 def test_two_processes_learn_what_one_does(
-    tmp_path: Path, resizing_folder: Path, child_environment: dict[str, str]
+    tmp_path: Path, resizing_folder: Path, child_environment: dict[str, str], alone: str, together: str
 ) -> None:
-    tiny_run.main(resizing_folder, tmp_path / "one")
+    tiny_run.main(resizing_folder, tmp_path / "one", alone)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    program = [tiny_run.__file__, resizing_folder, tmp_path / "two"]
+    program = [tiny_run.__file__, resizing_folder, tmp_path / "two", together]
     subprocess.run([*launcher, *program], env=child_environment, capture_output=True, check=True, timeout=240)
     one, two = (load_file(tmp_path / name / STATE_FILE) for name in ("one", "two"))
     for name, weight in one.items():
@@ -94,12 +91,12 @@ def test_a_file_ends_the_run_after_the_decay(tmp_path: Path, make_trainer: MakeT
     (tmp_path / DECAY_FILE).touch()
     list(run)
     last = json.loads((tmp_path / METRICS_FILE).read_text().splitlines()[-1])
-    assert last["step"] == 3 + OPTIONS.decay_steps
+    assert last["step"] == 2 + OPTIONS.decay_steps
 
 
 def test_the_learning_rate_warms_up_stays_and_falls() -> None:
     assert [learning_rate_factor(Progress("", step=step), OPTIONS) for step in (0, 1, 5)] == [0.5, 1.0, 1.0]
-    decaying = [Progress("", step=step, decay_start=6) for step in (6, 8, 9)]
+    decaying = [Progress("", step=step, decay_start=6, decay_steps=4) for step in (6, 8, 9)]
     assert [learning_rate_factor(progress, OPTIONS) for progress in decaying] == [1.0, 0.5, 0.25]
 
 
@@ -131,7 +128,7 @@ def test_a_full_disk_leaves_the_last_state(
 def test_the_state_of_a_run_with_other_settings_is_refused(tmp_path: Path, make_trainer: MakeTrainer) -> None:
     make_trainer(tmp_path).save()
     with pytest.raises(CheckpointError, match="another run"):
-        make_trainer(tmp_path, replace(OPTIONS, rank=2))
+        make_trainer(tmp_path, replace(OPTIONS, parameters=LowRankAdapters(rank=2, alpha=4)))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a state", b"\x08\0\0\0\0\0\0\0{}      "])

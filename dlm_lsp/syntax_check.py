@@ -1,0 +1,52 @@
+"""Where a draft breaks the document that it stands in: what the engine's syntax guide asks.
+
+Knows snapshots, holes and syntax trees; knows nothing of tokens or models.
+"""
+
+from collections.abc import Iterator
+
+from tree_sitter import Node
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.excerpts import Edit
+from dlm_lsp.holes import Hole
+from dlm_lsp.placement import parse_neutral, place
+
+
+class DraftChecker:
+    """The `SyntaxChecker` of one hole."""
+
+    def __init__(self, snapshot: Snapshot, hole: Hole) -> None:
+        self._hole = hole
+        self._neutral = parse_neutral(snapshot, hole)
+        self._placement = place(snapshot, hole)
+
+    def errors(self, middle: str) -> tuple[tuple[int, int], ...]:
+        """Half-open character ranges of a middle under ERROR and MISSING nodes; empty if it adds none.
+
+        An error that lies beyond the middle is the fault of its end.
+        """
+        text = self._placement.set(middle)
+        parsed = self._neutral.excerpt.parse(Edit(self._hole.start, self._hole.end, text))
+        if parsed.num_errors <= self._neutral.num_errors or not middle:
+            return ()
+        start = self._hole.start - parsed.shift + len(self._placement.before)
+        ranges = (
+            (parsed.source.to_offset(node.start_byte) - start, parsed.source.to_offset(node.end_byte) - start)
+            for node in _broken(parsed.root)
+        )
+        found = tuple(
+            (max(0, begin), min(end, len(middle))) for begin, end in ranges if begin <= len(middle) and end >= 0
+        )
+        return found or ((len(middle) - 1, len(middle)),)
+
+
+def _broken(node: Node) -> Iterator[Node]:
+    """The innermost ERROR and MISSING nodes."""
+    if not node.has_error:
+        return
+    inner = [broken for child in node.children for broken in _broken(child)]
+    if inner or not (node.is_error or node.is_missing):
+        yield from inner
+    else:
+        yield node

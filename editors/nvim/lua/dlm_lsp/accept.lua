@@ -1,0 +1,74 @@
+--- Accepting: all of what is shown, or its next word or line, whoever shows it.
+
+local Session = require('dlm_lsp.session')
+local client_of = require('dlm_lsp.client')
+local native = require('dlm_lsp.native')
+
+local M = {}
+
+---@alias dlm_lsp.Unit 'all'|'word'|'line'
+
+---@param suggestion dlm_lsp.Suggestion
+local function tell_accepted(suggestion)
+  local command = suggestion.item.command
+  local client = vim.lsp.get_client_by_id(suggestion.client_id)
+  if command and client then
+    client_of.execute(client, command.command, command.arguments, function() end, suggestion.buf)
+  end
+end
+
+---@param suggestion dlm_lsp.Suggestion
+---@param length integer
+local function tell_partly_accepted(suggestion, length)
+  local client = vim.lsp.get_client_by_id(suggestion.client_id)
+  if client then
+    local params = { item = suggestion.item, acceptedLength = length }
+    client_of.notify(client, 'textDocument/didPartiallyAcceptCompletion', params)
+  end
+end
+
+---@param suggestion dlm_lsp.Suggestion
+---@param unit dlm_lsp.Unit
+local function insert(suggestion, unit)
+  local length
+  if unit == 'all' or not suggestion:remainder() then
+    suggestion:insert()
+  else
+    length = suggestion:insert_part(unit)
+  end
+  if length then
+    return tell_partly_accepted(suggestion, length)
+  end
+  Session.of(suggestion.buf):clear()
+  tell_accepted(suggestion)
+end
+
+--- Whether there is something to accept.
+---@param buf integer
+---@return boolean
+function M.is_possible(buf)
+  local session = Session.of(buf)
+  return session ~= nil and (session:is_showing() or (session.is_native and native.is_showing(buf)))
+end
+
+--- Accept what is shown in the current buffer; nothing happens when nothing is.
+---@param unit dlm_lsp.Unit
+function M.accept(unit)
+  local buf = vim.api.nvim_get_current_buf()
+  local session = Session.of(buf)
+  if not session or not M.is_possible(buf) then
+    return
+  end
+  if session:is_showing() then
+    return insert(assert(session:current()), unit)
+  end
+  native.take(buf, function(suggestion)
+    if unit ~= 'all' and suggestion:remainder() then
+      -- Neovim forgets what it showed: from here on the rest is this plugin's.
+      session.candidates, session.index = { suggestion }, 1
+    end
+    insert(suggestion, unit)
+  end)
+end
+
+return M

@@ -1,0 +1,130 @@
+--- The LSP client: how it is started, and requests as both 0.10 and later spell them.
+
+local config = require('dlm_lsp.config')
+local positions = require('dlm_lsp.positions')
+
+local M = {}
+
+M.NAME = 'dlm_lsp'
+M.INLINE_COMPLETION = 'textDocument/inlineCompletion'
+M.CANCELLED = -32800
+
+---@enum dlm_lsp.Trigger `InlineCompletionTriggerKind`
+M.trigger = { INVOKED = 1, AUTOMATIC = 2 }
+
+--- Call a method of a client: they took no `self` before 0.11.
+---@param client vim.lsp.Client
+---@param method string
+local function call(client, method, ...)
+  if vim.fn.has('nvim-0.11') == 1 then
+    return client[method](client, ...)
+  end
+  return client[method](...)
+end
+
+--- The running client of a buffer.
+---@param buf integer
+---@return vim.lsp.Client?
+function M.of(buf)
+  return vim.lsp.get_clients({ name = M.NAME, bufnr = buf })[1]
+end
+
+---@param client vim.lsp.Client
+---@param method string
+---@param params table
+---@param handler fun(err?: lsp.ResponseError, result: any)
+---@param buf integer
+---@return integer? id
+function M.request(client, method, params, handler, buf)
+  local _, id = call(client, 'request', method, params, handler, buf)
+  return id
+end
+
+---@param client vim.lsp.Client
+---@param method string
+---@param params table
+function M.notify(client, method, params)
+  call(client, 'notify', method, params)
+end
+
+---@param client vim.lsp.Client
+---@param command string
+---@param arguments? any[]
+---@param handler fun(err?: lsp.ResponseError, result: any)
+---@param buf integer
+---@return integer? id
+function M.execute(client, command, arguments, handler, buf)
+  local params = { command = command, arguments = arguments }
+  return M.request(client, 'workspace/executeCommand', params, handler, buf)
+end
+
+---@param client vim.lsp.Client
+---@param id? integer
+function M.cancel(client, id)
+  if id and client.requests[id] and client.requests[id].type == 'pending' then
+    call(client, 'cancel_request', id)
+  end
+end
+
+--- Stop the inline completions that a buffer waits for.
+---@param client vim.lsp.Client
+---@param buf integer
+---@param except? integer Id of the one that goes on.
+function M.cancel_inline_completions(client, buf, except)
+  for id, request in pairs(client.requests) do
+    if id ~= except and request.method == M.INLINE_COMPLETION and request.bufnr == buf then
+      M.cancel(client, id)
+    end
+  end
+end
+
+--- Parameters of an inline completion at the cursor.
+---@param client vim.lsp.Client
+---@param buf integer
+---@param kind dlm_lsp.Trigger
+function M.inline_completion_params(client, buf, kind)
+  local row, col = positions.cursor()
+  return {
+    textDocument = vim.lsp.util.make_text_document_params(buf),
+    position = positions.to_lsp(buf, row, col, client.offset_encoding),
+    context = { triggerKind = kind },
+  }
+end
+
+--- The configuration that `vim.lsp.enable` and `vim.lsp.start` take.
+---@return vim.lsp.Config
+function M.lsp_config()
+  return {
+    name = M.NAME,
+    cmd = require('dlm_lsp.transport').start,
+    filetypes = config.current.filetypes,
+    root_markers = config.current.root_markers,
+    init_options = config.current.settings,
+    settings = { ['dlm-lsp'] = config.current.settings },
+    -- Neovim before 0.12 does not announce it, and then no server may offer it.
+    capabilities = { textDocument = { inlineCompletion = { dynamicRegistration = false } } },
+    handlers = {
+      ['dlmLsp/status'] = require('dlm_lsp.status').on_status,
+      ['dlmLsp/draft'] = require('dlm_lsp.drafts').on_draft,
+    },
+  }
+end
+
+--- Start the server for every buffer of its file types, now and from now on.
+function M.enable()
+  if vim.lsp.enable then
+    vim.lsp.config(M.NAME, M.lsp_config())
+    vim.lsp.enable(M.NAME)
+    return
+  end
+  vim.api.nvim_create_autocmd('FileType', {
+    group = vim.api.nvim_create_augroup('dlm_lsp_start', {}),
+    pattern = config.current.filetypes,
+    callback = function(event)
+      local root = vim.fs.root(event.buf, config.current.root_markers)
+      vim.lsp.start(vim.tbl_extend('force', M.lsp_config(), { root_dir = root }), { bufnr = event.buf })
+    end,
+  })
+end
+
+return M

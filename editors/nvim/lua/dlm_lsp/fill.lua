@@ -1,0 +1,152 @@
+--- Filling by an edit: the hole at the cursor, or a selected range, whatever ghost text could show of it.
+
+local client_of = require('dlm_lsp.client')
+local ghost = require('dlm_lsp.ghost')
+local positions = require('dlm_lsp.positions')
+
+local M = {}
+
+local COMMAND = 'dlmLsp.infillRange'
+
+---@class dlm_lsp.Fill
+---@field client vim.lsp.Client
+---@field id? integer
+
+---@type table<integer, dlm_lsp.Fill>
+local running = {}
+
+---@param buf integer
+---@param id integer|string Servers may send the number of a request back as text.
+---@return boolean
+function M.is_running(buf, id)
+  return running[buf] ~= nil and tostring(running[buf].id) == tostring(id)
+end
+
+--- Show a draft in place of what it replaces.
+---@param buf integer
+---@param range lsp.Range
+---@param text string
+---@param stable dlm_lsp.Span[]
+function M.paint(buf, range, text, stable)
+  local encoding = running[buf].client.offset_encoding
+  local row, col = positions.from_lsp(buf, range.start, encoding)
+  local end_row, end_col = positions.from_lsp(buf, range['end'], encoding)
+  ghost.draw(buf, row, col, { chunks = ghost.draft(text, stable) })
+  ghost.strike(buf, row, col, end_row, end_col)
+end
+
+---@param message string
+local function say(message)
+  vim.notify('dlm-lsp: ' .. message, vim.log.levels.WARN)
+end
+
+---@param err? lsp.ResponseError
+---@param result? table `InfillRangeResult`
+local function report(err, result)
+  if err and err.code ~= client_of.CANCELLED then
+    say(err.message)
+  elseif result and not result.applied then
+    say('the text changed meanwhile; nothing was filled')
+  end
+end
+
+--- Stop what runs for a buffer.
+---@param buf integer
+function M.stop(buf)
+  local fill = running[buf]
+  if fill then
+    running[buf] = nil
+    ghost.clear(buf)
+    client_of.cancel(fill.client, fill.id)
+  end
+end
+
+---@param buf integer
+local function stop_at_the_next_edit(buf)
+  vim.api.nvim_create_autocmd({ 'TextChanged', 'TextChangedI', 'InsertEnter' }, {
+    group = vim.api.nvim_create_augroup(('dlm_lsp_fill_%d'):format(buf), {}),
+    buffer = buf,
+    once = true,
+    callback = function()
+      M.stop(buf)
+    end,
+  })
+end
+
+---@param buf integer
+---@param range lsp.Range
+---@param client vim.lsp.Client
+---@param options? table Of `DecodeOptions`, in camelCase.
+local function start(buf, range, client, options)
+  M.stop(buf)
+  local fill = { client = client }
+  running[buf] = fill
+  local arguments = { vim.uri_from_bufnr(buf), range, options }
+  fill.id = client_of.execute(client, COMMAND, arguments, function(err, result)
+    if running[buf] == fill then
+      running[buf] = nil
+      ghost.clear(buf)
+    end
+    report(err, result)
+  end, buf)
+  stop_at_the_next_edit(buf)
+end
+
+---@param steps? string
+---@return table? options
+local function with_steps(steps)
+  local number = tonumber(steps)
+  return number and { numSteps = number } or nil
+end
+
+--- Fill the hole at the cursor, such as the body of the function.
+---@param steps? string Denoise steps at most, in place of the configured number.
+function M.at_cursor(steps)
+  local buf = vim.api.nvim_get_current_buf()
+  local client = client_of.of(buf)
+  if not client then
+    return say('no server is attached to this buffer; see :checkhealth dlm_lsp')
+  end
+  local row, col = positions.cursor()
+  local position = positions.to_lsp(buf, row, col, client.offset_encoding)
+  start(buf, { start = position, ['end'] = position }, client, with_steps(steps))
+end
+
+--- The selected text, or whole lines without the indentation of the first.
+---@param buf integer
+---@param line1 integer
+---@param line2 integer
+---@return integer row
+---@return integer col
+---@return integer end_row
+---@return integer end_col
+local function selected(buf, line1, line2)
+  local from, to = vim.api.nvim_buf_get_mark(buf, '<'), vim.api.nvim_buf_get_mark(buf, '>')
+  local last = positions.line(buf, line2 - 1)
+  if vim.fn.visualmode() == 'v' and from[1] == line1 and to[1] == line2 then
+    local width = vim.str_utf_end(last, math.min(to[2] + 1, #last)) + 1
+    return line1 - 1, from[2], line2 - 1, math.min(to[2] + width, #last)
+  end
+  local indentation = positions.line(buf, line1 - 1):match('^%s*')
+  return line1 - 1, #indentation, line2 - 1, #last
+end
+
+--- Fill what is selected anew.
+---@param line1 integer
+---@param line2 integer
+---@param steps? string
+function M.selection(line1, line2, steps)
+  local buf = vim.api.nvim_get_current_buf()
+  local client = client_of.of(buf)
+  if not client then
+    return say('no server is attached to this buffer; see :checkhealth dlm_lsp')
+  end
+  local row, col, end_row, end_col = selected(buf, line1, line2)
+  local range = {
+    start = positions.to_lsp(buf, row, col, client.offset_encoding),
+    ['end'] = positions.to_lsp(buf, end_row, end_col, client.offset_encoding),
+  }
+  start(buf, range, client, with_steps(steps))
+end
+
+return M

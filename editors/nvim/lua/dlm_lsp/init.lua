@@ -1,0 +1,88 @@
+--- The functions that a user calls. Everything else of this plugin hangs on `LspAttach`; see |dlm_lsp|.
+
+local M = {}
+
+--- Start the server for its file types, with options that differ from the defaults. Optional where `vim.lsp.enable`
+--- exists: `vim.lsp.enable('dlm_lsp')` does the same with all defaults.
+---@param options? dlm_lsp.Config
+function M.setup(options)
+  local config = require('dlm_lsp.config')
+  config.set(options)
+  for _, problem in ipairs(config.problems) do
+    vim.notify('dlm-lsp: ' .. problem, vim.log.levels.ERROR)
+  end
+  require('dlm_lsp.client').enable()
+end
+
+--- Accept what is shown.
+---@param unit? 'all'|'word'|'line'
+function M.accept(unit)
+  require('dlm_lsp.accept').accept(unit or 'all')
+end
+
+---@return dlm_lsp.Session?
+local function session()
+  return require('dlm_lsp.session').of(vim.api.nvim_get_current_buf())
+end
+
+--- Show the next candidate.
+function M.next()
+  local current = session()
+  if current then
+    current:cycle(1)
+  end
+end
+
+--- Show the previous candidate.
+function M.prev()
+  local current = session()
+  if current then
+    current:cycle(-1)
+  end
+end
+
+--- Ask for candidates now.
+function M.invoke()
+  local current = session()
+  if current then
+    current:clear()
+    current:request(require('dlm_lsp.client').trigger.INVOKED)
+  end
+end
+
+--- Hide what is shown, and stop what runs.
+function M.dismiss()
+  local current = session()
+  if current then
+    current:stop()
+    require('dlm_lsp.native').dismiss(current.buf)
+    require('dlm_lsp.fill').stop(current.buf)
+  end
+end
+
+--- State and message of the current buffer's server.
+---@return dlm_lsp.Status
+function M.status()
+  return require('dlm_lsp.status').of()
+end
+
+--- For 'statusline': `%{%v:lua.require'dlm_lsp'.statusline()%}`.
+---@return string
+function M.statusline()
+  return require('dlm_lsp.status').statusline()
+end
+
+--- Follow a buffer that the server was attached to.
+---@param client vim.lsp.Client
+---@param buf integer
+function M.attach(client, buf)
+  local is_native = require('dlm_lsp.config').is_native()
+  require('dlm_lsp.ghost').define_highlights()
+  require('dlm_lsp.session').attach(client, buf, is_native)
+  if is_native then
+    require('dlm_lsp.native').enable(buf)
+  end
+  require('dlm_lsp.keymaps').set(buf)
+end
+
+return M

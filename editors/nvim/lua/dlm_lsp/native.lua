@@ -1,0 +1,97 @@
+--- Neovim's own inline completion (0.12), and what it leaves to its users.
+---
+--- It never stops a request when the user types on, draws a suggestion that no longer agrees with the text, and puts
+--- characters typed meanwhile in twice (neovim#36529). Everything here goes through its public functions.
+
+local Suggestion = require('dlm_lsp.suggestion')
+local client_of = require('dlm_lsp.client')
+local transport = require('dlm_lsp.transport')
+
+local M = {}
+
+---@type table<integer, dlm_lsp.Suggestion[]> What the last answer to Neovim's own request holds, by buffer.
+local answered = {}
+
+local function namespace()
+  return vim.api.nvim_get_namespaces()['nvim.lsp.inline_completion']
+end
+
+---@param buf integer
+---@return boolean
+function M.is_showing(buf)
+  local id = namespace()
+  return id ~= nil and #vim.api.nvim_buf_get_extmarks(buf, id, 0, -1, { limit = 1 }) > 0
+end
+
+---@param buf integer
+---@param items table[]
+---@return boolean is_news
+local function observe(buf, items)
+  local client, session = client_of.of(buf), require('dlm_lsp.session').of(buf)
+  if not client or not session or buf ~= vim.api.nvim_get_current_buf() or session:current() then
+    return false
+  end
+  local suggestions = vim.tbl_map(function(item)
+    return Suggestion.new(buf, client, item)
+  end, items)
+  if not suggestions[1]:remainder() then
+    return false
+  end
+  answered[buf] = suggestions
+  session:clear()
+  client_of.notify(client, 'textDocument/didShowCompletion', { item = items[1] })
+  return true
+end
+
+---@param buf integer
+function M.enable(buf)
+  transport.set_observer(observe)
+  vim.lsp.inline_completion.enable(true, { bufnr = buf })
+end
+
+--- Take what Neovim shows away from it.
+---@param buf integer
+---@param use fun(suggestion: dlm_lsp.Suggestion)
+function M.take(buf, use)
+  vim.lsp.inline_completion.get({
+    bufnr = buf,
+    on_accept = function(item)
+      use(M.suggestion_of(buf, item))
+    end,
+  })
+end
+
+--- The suggestion behind an item of Neovim's, which may belong to another server.
+---@param buf integer
+---@param item vim.lsp.inline_completion.Item
+---@return dlm_lsp.Suggestion
+function M.suggestion_of(buf, item)
+  for _, suggestion in ipairs(answered[buf] or {}) do
+    if suggestion.client_id == item.client_id and suggestion.item.insertText == item.insert_text then
+      return suggestion
+    end
+  end
+  local range = item.range and item.range:to_lsp('utf-8')
+  local lsp_item = { insertText = item.insert_text, range = range, command = item.command }
+  return Suggestion.new(buf, { id = item.client_id, offset_encoding = 'utf-8' }, lsp_item)
+end
+
+--- Hide what Neovim shows, if it is there.
+---@param buf integer
+function M.dismiss(buf)
+  if M.is_showing(buf) then
+    vim.lsp.inline_completion.get({ bufnr = buf, on_accept = function() end })
+  end
+end
+
+--- Hide a suggestion of ours that the text went away from; Neovim would draw the wrong half of it.
+---@param buf integer
+function M.drop_what_disagrees(buf)
+  local shown = answered[buf]
+  if shown and M.is_showing(buf) and not vim.iter(shown):any(Suggestion.remainder) then
+    answered[buf] = nil
+    M.dismiss(buf)
+  end
+end
+
+return M

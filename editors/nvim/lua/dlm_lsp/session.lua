@@ -1,0 +1,226 @@
+--- Ghost text of one buffer: what is shown, what was asked for, and how both follow the keys.
+---
+--- With a `native` surface Neovim asks and draws by itself; this module then only draws what Neovim cannot: drafts, the
+--- rest of a suggestion after its first word or line, and the candidates of an explicit request.
+
+local client_of = require('dlm_lsp.client')
+local ghost = require('dlm_lsp.ghost')
+local native = require('dlm_lsp.native')
+local positions = require('dlm_lsp.positions')
+local Suggestion = require('dlm_lsp.suggestion')
+
+---@class dlm_lsp.Session
+---@field buf integer
+---@field client vim.lsp.Client
+---@field is_native boolean
+---@field candidates dlm_lsp.Suggestion[]
+---@field index integer
+---@field draft? { place: dlm_lsp.Suggestion, stable: dlm_lsp.Span[] }
+---@field request_id? integer
+---@field at string Text and cursor at the last event.
+local Session = {}
+Session.__index = Session
+
+---@type table<integer, dlm_lsp.Session>
+local sessions = {}
+
+---@param buf integer
+---@return dlm_lsp.Session?
+function Session.of(buf)
+  return sessions[buf]
+end
+
+---@return string
+local function whereabouts()
+  local row, col = positions.cursor()
+  return ('%d:%d:%d'):format(vim.b.changedtick, row, col)
+end
+
+--- What is shown and still fits.
+---@return dlm_lsp.Suggestion?
+function Session:current()
+  local candidate = self.candidates[self.index]
+  return candidate and candidate:remainder() and candidate or nil
+end
+
+--- Whether an accepting key has something of this module's to accept.
+---@return boolean
+function Session:is_showing()
+  return ghost.is_drawn(self.buf) and self:current() ~= nil
+end
+
+--- Draw what fits, or nothing.
+---@return boolean is_drawn
+function Session:paint()
+  ghost.clear(self.buf)
+  local place = self:current() or (self.draft and self.draft.place)
+  local rest = place and place:remainder()
+  if not place or not rest or vim.fn.pumvisible() == 1 then
+    return false
+  end
+  local row, col = positions.cursor()
+  local chunks = self:current() and ghost.plain(rest) or self:draft_chunks(rest)
+  local hint = #self.candidates > 1 and (' (%d/%d)'):format(self.index, #self.candidates) or nil
+  ghost.draw(self.buf, row, col, { chunks = chunks, right = place.right, tail = place.tail, hint = hint })
+  return true
+end
+
+---@param rest string
+---@return dlm_lsp.Chunk[]
+function Session:draft_chunks(rest)
+  local num_typed = #self.draft.place.text - #rest
+  local stable = vim.tbl_map(function(span)
+    return { math.max(span[1] - num_typed, 0), math.max(span[2] - num_typed, 0) }
+  end, self.draft.stable)
+  return ghost.draft(rest, stable)
+end
+
+--- Ask the server for what belongs at the cursor; a request that still runs is superseded.
+---@param kind dlm_lsp.Trigger
+---@param is_again? boolean
+function Session:request(kind, is_again)
+  local params = client_of.inline_completion_params(self.client, self.buf, kind)
+  local asked_at = whereabouts()
+  local id
+  id = client_of.request(self.client, client_of.INLINE_COMPLETION, params, function(err, result)
+    if self.request_id ~= id or asked_at ~= whereabouts() then
+      return
+    end
+    self.request_id = nil
+    if err then
+      -- Neovim's own request, sent after a pause in typing, supersedes one that somebody asked for.
+      local is_overtaken = err.code == client_of.CANCELLED and kind == client_of.trigger.INVOKED
+      return is_overtaken and not is_again and self:request(kind, true)
+    end
+    self:take(result and (result.items or result) or {})
+  end, self.buf)
+  self.request_id = id
+  client_of.cancel_inline_completions(self.client, self.buf, id)
+end
+
+--- Show the items of an answer.
+---@param items table[]
+function Session:take(items)
+  self:show(vim.tbl_map(function(item)
+    return Suggestion.new(self.buf, self.client, item)
+  end, items))
+end
+
+---@param candidates dlm_lsp.Suggestion[]
+function Session:show(candidates)
+  self.draft, self.candidates, self.index = nil, candidates, 1
+  if #candidates > 0 then
+    native.dismiss(self.buf)
+  end
+  if self:paint() then
+    client_of.notify(self.client, 'textDocument/didShowCompletion', { item = candidates[1].item })
+  end
+end
+
+--- Paint a draft over the one before.
+---@param item table Range and text as an inline completion item would carry them.
+---@param stable dlm_lsp.Span[]
+function Session:sharpen(item, stable)
+  local place = Suggestion.new(self.buf, self.client, item)
+  if place.row == positions.cursor() and not self:current() then
+    self.draft = { place = place, stable = stable }
+    self:paint()
+  end
+end
+
+--- Forget what is shown.
+function Session:clear()
+  self.candidates, self.index, self.draft = {}, 1, nil
+  ghost.clear(self.buf)
+end
+
+--- Forget what is shown and stop what runs.
+function Session:stop()
+  self:clear()
+  self.request_id = nil
+  client_of.cancel_inline_completions(self.client, self.buf)
+end
+
+--- Follow the text and the cursor.
+function Session:on_move()
+  if self.at == whereabouts() then
+    return
+  end
+  self.at = whereabouts()
+  local is_showing = self:current() ~= nil
+  local is_drawn = self:paint()
+  if is_showing and (is_drawn or vim.fn.pumvisible() == 1) then
+    return
+  end
+  if not is_drawn then
+    self:clear()
+  end
+  if self.is_native then
+    native.drop_what_disagrees(self.buf)
+    -- A draft that says what is being typed may go on; anything else is stopped, for Neovim would let it run.
+    if not is_drawn then
+      self:stop()
+    end
+  elseif vim.fn.pumvisible() == 0 then
+    self:request(client_of.trigger.AUTOMATIC)
+  end
+end
+
+--- Show the next candidate, or ask for some.
+---@param count integer
+function Session:cycle(count)
+  if #self.candidates > 1 and self:current() then
+    self.index = (self.index - 1 + count) % #self.candidates + 1
+    self:paint()
+  else
+    self:request(client_of.trigger.INVOKED)
+  end
+end
+
+---@param autocommands table<string, fun()>
+---@param buf integer
+local function listen(autocommands, buf)
+  local group = vim.api.nvim_create_augroup(('dlm_lsp_session_%d'):format(buf), {})
+  for events, callback in pairs(autocommands) do
+    vim.api.nvim_create_autocmd(vim.split(events, ' '), { group = group, buffer = buf, callback = callback })
+  end
+end
+
+--- Follow a buffer from now on.
+---@param client vim.lsp.Client
+---@param buf integer
+---@param is_native boolean
+function Session.attach(client, buf, is_native)
+  local self = setmetatable({ buf = buf, client = client, is_native = is_native, at = '' }, Session)
+  self.candidates, self.index = {}, 1
+  sessions[buf] = self
+  local function move()
+    self:on_move()
+  end
+  local function stop()
+    self:stop()
+    self.at = ''
+  end
+  listen({
+    ['InsertEnter TextChangedI TextChangedP CursorMovedI'] = move,
+    ['InsertLeave BufLeave'] = stop,
+    ['CompleteChanged'] = vim.schedule_wrap(function()
+      ghost.clear(buf)
+    end),
+    ['CompleteDone'] = vim.schedule_wrap(function()
+      self.at = ''
+      move()
+    end),
+  }, buf)
+end
+
+---@param buf integer
+function Session.detach(buf)
+  if sessions[buf] then
+    ghost.clear(buf)
+    sessions[buf] = nil
+    vim.api.nvim_del_augroup_by_name(('dlm_lsp_session_%d'):format(buf))
+  end
+end
+
+return Session

@@ -1,0 +1,50 @@
+--- What the daemon does, and why nothing is shown: `dlmLsp/status`, kept for the status line.
+
+local M = {}
+
+---@class dlm_lsp.Status
+---@field state 'normal'|'busy'|'warning'|'error'|'inactive'|'off'
+---@field message string
+
+---@type table<integer, dlm_lsp.Status> By client.
+local statuses = {}
+
+---@type string[] Warnings about options, in order of arrival.
+M.option_problems = {}
+
+local symbols = { normal = '●', busy = '◐', warning = '▲', error = '✖', inactive = '○', off = '–' }
+
+--- `lsp.Handler` of the notification; fires `User DlmLspStatus`.
+---@param _ any
+---@param params table
+---@param context lsp.HandlerContext
+function M.on_status(_, params, context)
+  statuses[context.client_id] = { state = params.state, message = params.message or '' }
+  if params.state == 'warning' and vim.startswith(params.message, 'options ignored') then
+    table.insert(M.option_problems, params.message)
+  end
+  vim.api.nvim_exec_autocmds('User', { pattern = 'DlmLspStatus', modeline = false })
+  vim.cmd.redrawstatus()
+end
+
+--- How things stand for a buffer.
+---@param buf? integer
+---@return dlm_lsp.Status
+function M.of(buf)
+  local client = require('dlm_lsp.client').of(buf or vim.api.nvim_get_current_buf())
+  if not client then
+    return { state = 'off', message = 'no server is attached' }
+  end
+  return statuses[client.id] or { state = 'normal', message = '' }
+end
+
+--- For 'statusline': a symbol, and the reason whenever nothing can be shown.
+---@return string
+function M.statusline()
+  local status = M.of()
+  local is_silent = status.state ~= 'normal' and status.state ~= 'busy'
+  local reason = is_silent and status.message ~= '' and ': ' .. status.message or ''
+  return (('dlm %s%s'):format(symbols[status.state], reason):gsub('%%', '%%%%'))
+end
+
+return M

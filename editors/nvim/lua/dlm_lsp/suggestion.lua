@@ -1,0 +1,113 @@
+--- One inline completion item at its place in a buffer: what is left of it to type, and how it is put in.
+
+local positions = require('dlm_lsp.positions')
+
+---@class dlm_lsp.Suggestion
+---@field buf integer
+---@field row integer Where the text that it repeats begins.
+---@field col integer
+---@field right string What stood right of the cursor; the suggestion is off once that changes.
+---@field tail string The part of `right` that it replaces.
+---@field text string With what is typed already; lines end in `\n`.
+---@field client_id integer
+---@field item table As the server sent it.
+local Suggestion = {}
+Suggestion.__index = Suggestion
+
+--- At the cursor, for the text that is there now.
+---@param buf integer
+---@param client vim.lsp.Client
+---@param item table An `lsp.InlineCompletionItem`.
+---@return dlm_lsp.Suggestion
+function Suggestion.new(buf, client, item)
+  local row, col = positions.cursor()
+  local start_row, start_col, end_row, end_col = row, col, row, col
+  if item.range then
+    start_row, start_col = positions.from_lsp(buf, item.range.start, client.offset_encoding)
+    end_row, end_col = positions.from_lsp(buf, item.range['end'], client.offset_encoding)
+  end
+  local right = positions.line(buf, row):sub(col + 1)
+  local text = type(item.insertText) == 'table' and item.insertText.value or item.insertText
+  return setmetatable({
+    buf = buf,
+    row = start_row,
+    col = start_col,
+    right = right,
+    tail = end_row == row and right:sub(1, math.max(end_col - col, 0)) or '',
+    text = (text:gsub('\r\n?', '\n')),
+    client_id = client.id,
+    item = item,
+  }, Suggestion)
+end
+
+--- What of the text is typed already, if the cursor stands where the suggestion may go on.
+---@return string? typed
+function Suggestion:typed()
+  local row, col = positions.cursor()
+  if row < self.row or (row == self.row and col < self.col) or row >= self.row + 1000 then
+    return nil
+  end
+  if positions.line(self.buf, row):sub(col + 1) ~= self.right then
+    return nil
+  end
+  return table.concat(vim.api.nvim_buf_get_text(self.buf, self.row, self.col, row, col, {}), '\n')
+end
+
+--- What is left to type; nil once the text of the buffer went another way, or nothing is left.
+---@return string?
+function Suggestion:remainder()
+  local typed = self:typed()
+  if not typed or not vim.startswith(self.text, typed) then
+    return nil
+  end
+  local rest = self.text:sub(#typed + 1)
+  return rest ~= self.tail and rest or nil
+end
+
+--- Replace `[row, col)` up to `end_col` of the cursor's line, and go to the end of what was put in.
+---@param buf integer
+---@param row integer
+---@param col integer
+---@param end_col integer
+---@param text string
+local function put(buf, row, col, end_col, text)
+  local lines = vim.split(text, '\n', { plain = true })
+  vim.api.nvim_buf_set_text(buf, row, col, (positions.cursor()), end_col, lines)
+  local last = lines[#lines]
+  vim.api.nvim_win_set_cursor(0, { row + #lines, (#lines == 1 and col or 0) + #last })
+end
+
+--- Put the whole text in, over whatever was typed since the server looked (neovim#36529).
+function Suggestion:insert()
+  local _, col = positions.cursor()
+  put(self.buf, self.row, self.col, col + #self.tail, self.text)
+end
+
+---@type table<'word'|'line', fun(rest: string): string>
+local next_part = {
+  word = function(rest)
+    return rest:match('^%s*[%w_\128-\255]+') or rest:match('^%s*[^%w_%s\128-\255]+') or rest
+  end,
+  line = function(rest)
+    return rest:match('^\n*[^\n]+') or rest
+  end,
+}
+
+--- Put the next word or line in.
+---@param unit 'word'|'line'
+---@return integer? accepted_length UTF-16 units from the start of the text; nil when nothing of it is left.
+function Suggestion:insert_part(unit)
+  local rest = assert(self:remainder())
+  local part = next_part[unit](rest)
+  if part == rest then
+    self:insert()
+    return nil
+  end
+  local typed = assert(self:typed())
+  local row, col = positions.cursor()
+  put(self.buf, row, col, col, part)
+  local accepted = typed .. part
+  return positions.to_units(accepted, #accepted, 'utf-16')
+end
+
+return Suggestion

@@ -1,0 +1,64 @@
+--- Between Neovim's client and the server: sees every inline completion, whoever asked for it.
+---
+--- `vim.lsp.inline_completion` shows whatever answer arrives last, keeps carriage returns, and tells nobody what it
+--- shows. An answer to a text that is gone is therefore turned into "no news" (null) here.
+
+local client_of = require('dlm_lsp.client')
+local config = require('dlm_lsp.config')
+
+local M = {}
+
+---@type fun(buf: integer, items: table[]): boolean
+local observe
+
+--- Let somebody see the items of native requests before Neovim does; false keeps them from Neovim.
+---@param observer fun(buf: integer, items: table[]): boolean
+function M.set_observer(observer)
+  observe = observer
+end
+
+---@param items table[]
+local function with_line_feeds(items)
+  for _, item in ipairs(items) do
+    if type(item.insertText) == 'string' then
+      item.insertText = item.insertText:gsub('\r\n?', '\n')
+    end
+  end
+end
+
+---@param params table
+---@param callback fun(err?: table, result: any)
+local function filtered(params, callback)
+  local buf = vim.uri_to_bufnr(params.textDocument.uri)
+  return function(err, result)
+    if err and err.code == client_of.CANCELLED then
+      -- Neovim would write every one of them to its log.
+      return callback(nil, nil)
+    end
+    local items = type(result) == 'table' and (result.items or result) or {}
+    with_line_feeds(items)
+    if #items > 0 and not observe(buf, items) then
+      result = nil
+    end
+    callback(err, result)
+  end
+end
+
+--- `vim.lsp.Config.cmd`: starts the server, and watches the requests that Neovim itself sends.
+---@param dispatchers vim.lsp.rpc.Dispatchers
+---@return vim.lsp.rpc.PublicClient
+function M.start(dispatchers)
+  local rpc = vim.lsp.rpc.start(config.current.cmd, dispatchers)
+  if not config.is_native() then
+    return rpc
+  end
+  return setmetatable({
+    request = function(method, params, callback, ...)
+      local is_native = method == client_of.INLINE_COMPLETION
+        and params.context.triggerKind == client_of.trigger.AUTOMATIC
+      return rpc.request(method, params, is_native and filtered(params, callback) or callback, ...)
+    end,
+  }, { __index = rpc })
+end
+
+return M

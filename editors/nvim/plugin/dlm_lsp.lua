@@ -1,0 +1,36 @@
+--- Commands, and what happens to every buffer that the server is attached to. Loads nothing until then.
+
+if vim.g.loaded_dlm_lsp then
+  return
+end
+vim.g.loaded_dlm_lsp = true
+
+vim.api.nvim_create_user_command('DlmFill', function(command)
+  require('dlm_lsp.fill').at_cursor(command.args)
+end, { nargs = '?', desc = 'Fill the hole at the cursor, such as a function body; takes a number of steps' })
+
+vim.api.nvim_create_user_command('DlmRefill', function(command)
+  require('dlm_lsp.fill').selection(command.line1, command.line2, command.args)
+end, { nargs = '?', range = true, desc = 'Fill the selection anew; takes a number of steps' })
+
+local group = vim.api.nvim_create_augroup('dlm_lsp', {})
+
+vim.api.nvim_create_autocmd('LspAttach', {
+  group = group,
+  callback = function(event)
+    local client = vim.lsp.get_client_by_id(event.data.client_id)
+    if client and client.name == 'dlm_lsp' then
+      require('dlm_lsp').attach(client, event.buf)
+    end
+  end,
+})
+
+vim.api.nvim_create_autocmd('LspDetach', {
+  group = group,
+  callback = function(event)
+    local client = vim.lsp.get_client_by_id(event.data.client_id)
+    if client and client.name == 'dlm_lsp' then
+      require('dlm_lsp.session').detach(event.buf)
+    end
+  end,
+})

@@ -1,0 +1,207 @@
+/**
+ * The daemon as a language client: found, started, stopped, and asked. Draws nothing.
+ */
+
+import { homedir } from 'node:os';
+import {
+    type CancellationToken,
+    commands,
+    type Disposable,
+    EventEmitter,
+    type ExtensionContext,
+    type LogOutputChannel,
+    type Range,
+    type TextDocument,
+} from 'vscode';
+import {
+    DidChangeConfigurationNotification,
+    ExecuteCommandRequest,
+    LanguageClient,
+    type LanguageClientOptions,
+    type Middleware,
+    RevealOutputChannelOn,
+    State,
+    type StaticFeature,
+} from 'vscode-languageclient/node';
+import { selectedInterpreter } from './interpreter';
+import {
+    type DecodeOverrides,
+    DraftNotification,
+    type DraftParams,
+    INFILL_RANGE,
+    type InfillRangeResult,
+    StatusNotification,
+    type StatusParams,
+} from './protocol';
+import { findServer, type ServerCommand } from './serverLookup';
+import { chosenOptions, configuration } from './settings';
+
+/** The server then leaves it to us to apply a fill, so that a preview can come first. */
+const FILLS_ARE_APPLIED_HERE: StaticFeature = {
+    fillClientCapabilities: (capabilities) => {
+        capabilities.workspace = { ...capabilities.workspace, applyEdit: false };
+    },
+    initialize: () => undefined,
+    getState: () => ({ kind: 'static' }),
+    clear: () => undefined,
+};
+
+/** What a fill replaces, and by what. */
+export interface Fill {
+    readonly range: Range;
+    readonly text: string;
+    /** Of the document that the range belongs to. */
+    readonly version: number;
+}
+
+export class Daemon implements Disposable {
+    private readonly statusChanged = new EventEmitter<StatusParams>();
+    private readonly draftArrived = new EventEmitter<DraftParams>();
+    private readonly serverMissed = new EventEmitter<void>();
+    private client: LanguageClient | undefined;
+    private lastStep: Promise<void> = Promise.resolve();
+
+    readonly onStatus = this.statusChanged.event;
+    readonly onDraft = this.draftArrived.event;
+    /** No place had a server. */
+    readonly onMissing = this.serverMissed.event;
+
+    constructor(
+        private readonly context: ExtensionContext,
+        private readonly output: LogOutputChannel,
+        private readonly middleware: Middleware,
+    ) {}
+
+    /** Starts the server, in place of the one that runs. */
+    restart(): Promise<void> {
+        return this.inTurn(async () => {
+            await this.stopClient();
+            await this.startClient();
+        });
+    }
+
+    stop(): Promise<void> {
+        return this.inTurn(() => this.stopClient());
+    }
+
+    /**
+     * Fills a range, or the hole at an empty one; the document is not touched.
+     *
+     * @throws An error whose message says why there is nothing, or a cancellation.
+     */
+    async infillRange(
+        document: TextDocument,
+        range: Range,
+        overrides: DecodeOverrides,
+        token: CancellationToken,
+    ): Promise<Fill> {
+        const client = this.client;
+        if (!client?.isRunning()) {
+            throw new Error('the dlm-lsp server is not running');
+        }
+        const { code2ProtocolConverter: toServer, protocol2CodeConverter: fromServer } = client;
+        const params = {
+            command: INFILL_RANGE,
+            arguments: [toServer.asUri(document.uri), toServer.asRange(range), overrides],
+        };
+        const asked = document.version;
+        const result = (await client.sendRequest(ExecuteCommandRequest.type, params, token)) as InfillRangeResult;
+        return { range: fromServer.asRange(result.range), text: result.text, version: result.version ?? asked };
+    }
+
+    dispose(): void {
+        this.statusChanged.dispose();
+        this.draftArrived.dispose();
+        this.serverMissed.dispose();
+    }
+
+    /** Starting and stopping never overlap, however quickly settings and interpreters change. */
+    private inTurn(step: () => Promise<void>): Promise<void> {
+        this.lastStep = this.lastStep.then(step, step);
+        return this.lastStep;
+    }
+
+    private async startClient(): Promise<void> {
+        this.statusChanged.fire({ state: 'busy', message: 'starting the server' });
+        const server = await findServer({
+            configured: configuration().get<readonly string[]>('server.command', []),
+            interpreter: await selectedInterpreter(),
+            searchPath: process.env.PATH ?? '',
+        });
+        if (server === undefined) {
+            this.statusChanged.fire({ state: 'error', message: 'the dlm-lsp server was not found' });
+            this.serverMissed.fire();
+            return;
+        }
+        this.output.info(`server found by way of ${server.source}: ${[server.command, ...server.args].join(' ')}`);
+        this.client = this.createClient(server);
+        try {
+            await this.client.start();
+        } catch (error) {
+            this.statusChanged.fire({ state: 'error', message: `the server did not start: ${String(error)}` });
+        }
+    }
+
+    private async stopClient(): Promise<void> {
+        const client = this.client;
+        this.client = undefined;
+        this.setRunning(false);
+        if (client?.needsStop()) {
+            await client.stop();
+        }
+        await client?.dispose();
+    }
+
+    private createClient(server: ServerCommand): LanguageClient {
+        // Not the workspace: a server that looks for files beside itself must find none that came with a project.
+        const executable = { command: server.command, args: [...server.args], options: { cwd: homedir() } };
+        const client = new LanguageClient('dlm-lsp', executable, this.clientOptions());
+        client.registerFeature(FILLS_ARE_APPLIED_HERE);
+        client.onNotification(StatusNotification, (status) => this.statusChanged.fire(status));
+        client.onNotification(DraftNotification, (draft) => this.draftArrived.fire(draft));
+        client.onDidChangeState(({ newState }) => this.reportState(client, newState, server));
+        return client;
+    }
+
+    private clientOptions(): LanguageClientOptions {
+        return {
+            // Every language: which ones can be filled, and the reason where one cannot, is for the server to say.
+            documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
+            initializationOptions: { drafts: true },
+            outputChannel: this.output,
+            // The status says what went wrong; nothing may pop up while somebody types.
+            revealOutputChannelOn: RevealOutputChannelOn.Never,
+            middleware: {
+                ...this.middleware,
+                workspace: {
+                    configuration: () => [chosenOptions(this.context.extension)],
+                    // The server asks for its section when it is not pushed one.
+                    didChangeConfiguration: async () => {
+                        if (this.client?.isRunning()) {
+                            const changed = { settings: null };
+                            await this.client.sendNotification(DidChangeConfigurationNotification.type, changed);
+                        }
+                    },
+                },
+            },
+        };
+    }
+
+    private reportState(client: LanguageClient, state: State, server: ServerCommand): void {
+        if (client !== this.client) {
+            return;
+        }
+        this.setRunning(state === State.Running);
+        if (state === State.Running) {
+            const version = client.initializeResult?.serverInfo?.version ?? 'of unknown version';
+            this.statusChanged.fire({ state: 'normal', message: `server ${version}, from ${server.source}` });
+        } else if (state === State.Stopped) {
+            this.statusChanged.fire({ state: 'error', message: 'the server has stopped; the output says why' });
+        }
+    }
+
+    /** For the walkthrough, which ticks off a step by it. */
+    private setRunning(isRunning: boolean): void {
+        void commands.executeCommand('setContext', 'dlm-lsp.running', isRunning);
+    }
+}

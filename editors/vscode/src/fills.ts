@@ -1,0 +1,192 @@
+/**
+ * Fills that ghost text cannot show: a body over several lines, a placeholder, a selection. One at a time; each is
+ * previewed, and applied as one step of undo.
+ */
+
+import {
+    CancellationTokenSource,
+    commands,
+    type Disposable,
+    ProgressLocation,
+    Range,
+    Selection,
+    type TextDocument,
+    type TextEditor,
+    window,
+    workspace,
+    WorkspaceEdit,
+} from 'vscode';
+import type { Daemon, Fill } from './client';
+import type { FillPreview } from './preview';
+import type { DecodeOverrides, DraftParams } from './protocol';
+import { configuration } from './settings';
+
+/** Goes with another seed, which alone changes nothing where the most probable token is taken. */
+const ANOTHER_TEMPERATURE = 0.8;
+
+interface Run {
+    readonly document: TextDocument;
+    readonly range: Range;
+    readonly attempt: number;
+    readonly cancellation: CancellationTokenSource;
+    report: (message: string) => void;
+    fill: Fill | undefined;
+}
+
+export class Fills implements Disposable {
+    private readonly listener: Disposable;
+    private run: Run | undefined;
+
+    constructor(
+        private readonly daemon: Daemon,
+        private readonly preview: FillPreview,
+    ) {
+        this.listener = preview.onDidClose(() => void this.discard());
+    }
+
+    /** Whether the server is at work on a fill of this document. */
+    isFilling(document: TextDocument): boolean {
+        return this.run?.document === document && this.run.fill === undefined;
+    }
+
+    /** The hole at the cursor: in a function that is still to be written, its whole body. */
+    async fillAtCursor({ document, selection }: TextEditor): Promise<void> {
+        await this.fill(document, new Range(selection.active, selection.active));
+    }
+
+    async refillSelection({ document, selection }: TextEditor): Promise<void> {
+        const range = withoutOuterBlanks(document, selection);
+        if (range.isEmpty) {
+            void window.showInformationMessage('Select what is to be written anew.');
+        } else {
+            await this.fill(document, range);
+        }
+    }
+
+    /** Fills a range, or the hole at an empty one, in place of a fill that waits. */
+    async fill(document: TextDocument, range: Range, attempt = 0): Promise<void> {
+        await this.discard();
+        const cancellation = new CancellationTokenSource();
+        const run: Run = { document, range, attempt, cancellation, report: () => undefined, fill: undefined };
+        this.run = run;
+        await this.showState('running');
+        if (isPreviewed()) {
+            await this.preview.open(document, range);
+        }
+        if (this.run !== run) {
+            return;
+        }
+        try {
+            run.fill = await this.ask(run);
+        } catch (error) {
+            await this.giveUp(run, error);
+            return;
+        }
+        if (this.run === run) {
+            await this.offer(document, run.fill);
+        }
+    }
+
+    /** Another text for the same place. */
+    async another(): Promise<void> {
+        if (this.run) {
+            await this.fill(this.run.document, this.run.range, this.run.attempt + 1);
+        }
+    }
+
+    /** Puts the fill into the document, unless that was edited meanwhile. */
+    async apply(): Promise<void> {
+        const { document, fill } = this.run ?? {};
+        if (!document || !fill) {
+            return;
+        }
+        if (document.version !== fill.version) {
+            void window.showWarningMessage('The document has changed since it was filled. Fill it again.');
+            return;
+        }
+        await this.discard();
+        const edit = new WorkspaceEdit();
+        edit.replace(document.uri, fill.range, fill.text);
+        await workspace.applyEdit(edit);
+        const end = document.positionAt(document.offsetAt(fill.range.start) + fill.text.length);
+        await window.showTextDocument(document, { selection: new Selection(end, end) });
+    }
+
+    /** Stops what runs, and closes the diff. */
+    async discard(): Promise<void> {
+        const run = this.run;
+        this.run = undefined;
+        if (run) {
+            run.cancellation.cancel();
+            run.cancellation.dispose();
+            await this.showState(undefined);
+            await this.preview.close();
+        }
+    }
+
+    showDraft(draft: DraftParams): void {
+        const run = this.run;
+        // A fill that is finished stays as it is, whatever ghost text is sharpening in the same document.
+        if (run?.fill !== undefined) {
+            return;
+        }
+        if (draft.uri === run?.document.uri.toString() && draft.version === run.document.version) {
+            const { start, end } = draft.range;
+            this.preview.update(run.document, new Range(start.line, start.character, end.line, end.character), draft.text);
+            run.report(`step ${draft.step.toString()} of at most ${draft.numSteps.toString()}`);
+        }
+    }
+
+    dispose(): void {
+        this.listener.dispose();
+        this.run?.cancellation.dispose();
+    }
+
+    private async ask(run: Run): Promise<Fill> {
+        const options = { location: ProgressLocation.Notification, title: 'Filling', cancellable: true };
+        return window.withProgress(options, (progress, token) => {
+            run.report = (message) => progress.report({ message });
+            token.onCancellationRequested(() => run.cancellation.cancel());
+            return this.daemon.infillRange(run.document, run.range, overrides(run), run.cancellation.token);
+        });
+    }
+
+    private async offer(document: TextDocument, fill: Fill): Promise<void> {
+        if (isPreviewed()) {
+            this.preview.update(document, fill.range, fill.text);
+            await this.showState('ready');
+        } else {
+            await this.apply();
+        }
+    }
+
+    private async giveUp(run: Run, error: unknown): Promise<void> {
+        const wasCancelled = run.cancellation.token.isCancellationRequested;
+        if (this.run === run) {
+            await this.discard();
+        }
+        if (!wasCancelled) {
+            const reason = error instanceof Error ? error.message : String(error);
+            void window.showWarningMessage(`Nothing was filled: ${reason}`);
+        }
+    }
+
+    private async showState(state: 'running' | 'ready' | undefined): Promise<void> {
+        await commands.executeCommand('setContext', 'dlm-lsp.fill', state);
+    }
+}
+
+function isPreviewed(): boolean {
+    return configuration().get('editor.previewFills', true);
+}
+
+function overrides({ attempt }: Run): DecodeOverrides {
+    return attempt === 0 ? {} : { seed: attempt, temperature: ANOTHER_TEMPERATURE };
+}
+
+/** Line breaks and indentation around what is selected stay as they are. */
+function withoutOuterBlanks(document: TextDocument, selection: Range): Range {
+    const text = document.getText(selection);
+    const start = document.offsetAt(selection.start) + (text.length - text.trimStart().length);
+    return new Range(document.positionAt(start), document.positionAt(start + text.trim().length));
+}

@@ -1,0 +1,99 @@
+/**
+ * Which executable is the server, and in which order places are looked at. Knows nothing of VS Code.
+ *
+ * Always the installed command `dlm-lsp`, never `python -m`: Python would import modules out of the workspace.
+ */
+
+import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { delimiter, dirname, isAbsolute, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const UV_PROBE_MS = 10_000;
+
+/** A command that speaks LSP on its standard streams. */
+export interface ServerCommand {
+    readonly command: string;
+    readonly args: readonly string[];
+    /** Where it was found, for people. */
+    readonly source: string;
+}
+
+/** Where to look. */
+export interface Places {
+    /** The machine's own setting: a command with its arguments; empty where nobody set it. */
+    readonly configured: readonly string[];
+    /** The selected Python interpreter; undefined where there is none or it is not to be trusted. */
+    readonly interpreter: string | undefined;
+    /** As `PATH` spells it. */
+    readonly searchPath: string;
+}
+
+/** The first place that has a server. A setting is taken or refused, never passed over. */
+export async function findServer(places: Places): Promise<ServerCommand | undefined> {
+    if (places.configured.length > 0) {
+        return configuredServer(places);
+    }
+    return (await besideInterpreter(places)) ?? (await onPath(places)) ?? (await byUv(places));
+}
+
+async function configuredServer({ configured, searchPath }: Places): Promise<ServerCommand | undefined> {
+    const [first = '', ...args] = configured;
+    const named = first.startsWith('~/') ? join(homedir(), first.slice(2)) : first;
+    const command = isAbsolute(named) ? await executable(named) : await which(named, searchPath);
+    return command === undefined ? undefined : { command, args: [...args, 'serve'], source: 'the setting dlm-lsp.server.command' };
+}
+
+async function besideInterpreter({ interpreter }: Places): Promise<ServerCommand | undefined> {
+    if (interpreter === undefined || !isAbsolute(interpreter)) {
+        return undefined;
+    }
+    const command = await executable(join(dirname(interpreter), scriptName('dlm-lsp')));
+    return command === undefined ? undefined : { command, args: ['serve'], source: 'the selected Python interpreter' };
+}
+
+async function onPath({ searchPath }: Places): Promise<ServerCommand | undefined> {
+    const command = await which('dlm-lsp', searchPath);
+    return command === undefined ? undefined : { command, args: ['serve'], source: 'PATH' };
+}
+
+/** uv's own copy of the tool. Offline: this looks for what somebody installed, and installs nothing. */
+async function byUv({ searchPath }: Places): Promise<ServerCommand | undefined> {
+    const uv = await which('uv', searchPath);
+    if (uv === undefined) {
+        return undefined;
+    }
+    const run = ['tool', 'run', '--offline', 'dlm-lsp'];
+    try {
+        await promisify(execFile)(uv, [...run, '--version'], { cwd: homedir(), timeout: UV_PROBE_MS });
+    } catch {
+        return undefined;
+    }
+    return { command: uv, args: [...run, 'serve'], source: 'uv tool run' };
+}
+
+/** Relative entries of `PATH` are skipped: they would be looked up in whatever folder happens to be open. */
+async function which(name: string, searchPath: string): Promise<string | undefined> {
+    for (const folder of searchPath.split(delimiter).filter(isAbsolute)) {
+        const found = await executable(join(folder, scriptName(name)));
+        if (found !== undefined) {
+            return found;
+        }
+    }
+    return undefined;
+}
+
+async function executable(path: string): Promise<string | undefined> {
+    try {
+        await access(path, constants.X_OK);
+        return (await stat(path)).isFile() ? path : undefined;
+    } catch {
+        return undefined;
+    }
+}
+
+function scriptName(name: string): string {
+    return process.platform === 'win32' && !name.endsWith('.exe') ? `${name}.exe` : name;
+}

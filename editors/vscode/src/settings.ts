@@ -1,0 +1,53 @@
+/**
+ * The settings of this extension: names without a dot are the server's options, the others are the client's own.
+ */
+
+import { ConfigurationTarget, type Extension, type WorkspaceConfiguration, workspace } from 'vscode';
+import { SECTION } from './protocol';
+
+/** The server's names for languages that VS Code calls otherwise. */
+const SERVER_LANGUAGES: Readonly<Record<string, string>> = { javascriptreact: 'javascript', typescriptreact: 'tsx' };
+
+interface Manifest {
+    readonly contributes: { readonly configuration: { readonly properties: Readonly<Record<string, unknown>> } };
+}
+
+export function configuration(): WorkspaceConfiguration {
+    return workspace.getConfiguration(SECTION);
+}
+
+/** The server's options that somebody has set. Defaults are left out, or they would overrule the user's config.toml. */
+export function chosenOptions(extension: Extension<unknown>): Record<string, unknown> {
+    const manifest = extension.packageJSON as Manifest;
+    const names = Object.keys(manifest.contributes.configuration.properties).map((key) => key.slice(SECTION.length + 1));
+    const chosen = names.filter((name) => !name.includes('.') && isChosen(name));
+    return Object.fromEntries(chosen.map((name) => [name, configuration().get(name)]));
+}
+
+/** Whether somebody has set it; if not, the server may go by its own configuration file. */
+export function isChosen(name: string): boolean {
+    const found = configuration().inspect(name);
+    return [found?.globalValue, found?.workspaceValue, found?.workspaceFolderValue].some((value) => value !== undefined);
+}
+
+/** Switches the language off, or on again; returns whether it is on now. */
+export async function toggleLanguage(languageId: string): Promise<boolean> {
+    const language = SERVER_LANGUAGES[languageId] ?? languageId;
+    const disabled = configuration().get<readonly string[]>('disabledLanguages', []);
+    const isOn = disabled.includes(language);
+    const others = disabled.filter((each) => each !== language);
+    await configuration().update(
+        'disabledLanguages',
+        isOn ? others : [...others, language],
+        ConfigurationTarget.Global,
+    );
+    return isOn;
+}
+
+/** Switches this workspace off, or on again; returns whether it is on now. */
+export async function toggleWorkspace(): Promise<boolean> {
+    const isOn = !configuration().get('enabled', true);
+    const target = workspace.workspaceFolders ? ConfigurationTarget.Workspace : ConfigurationTarget.Global;
+    await configuration().update('enabled', isOn, target);
+    return isOn;
+}

@@ -1,0 +1,91 @@
+"""The other way to write: from left to right, one token a forward, blind to the suffix. For comparison only.
+
+A model whose prompt is causal has learned this too, so that the same weights can race themselves.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from dlm_model.guide import CausalReader
+from dlm_model.request import CancelToken, Draft, FinishReason, Piece
+from dlm_model.transformer import LayerKV, Memory, Recorder
+from dlm_model.vocabulary import Vocabulary
+
+
+class LeftToRight:
+    """Writes the most probable token, then the one after that.
+
+    Args:
+        reader: The causal model, and what it knows of prefixes already.
+        vocabulary: What the tokens spell.
+        end_token_id: Begins every prompt, and ends a text; None if there is no such token.
+    """
+
+    def __init__(self, reader: CausalReader, vocabulary: Vocabulary, end_token_id: int | None) -> None:
+        self._reader = reader
+        self._vocabulary = vocabulary
+        self._end = end_token_id
+
+    def drafts(self, prefix_ids: list[int], limit: int, cancel: CancelToken, *, single_line: bool) -> Iterator[Draft]:
+        """One draft per token, until the text ends, or the line if one is enough, or `limit` tokens are written."""
+        started = time.perf_counter()
+        written: list[bytes] = []
+        certainty = 0.0
+        for token_id, probability in self._tokens([*([] if self._end is None else [self._end]), *prefix_ids]):
+            written.append(self._vocabulary.token_bytes[token_id])
+            certainty += math.log(max(probability, 1e-9))
+            text = b"".join(written).decode(errors="replace")
+            is_over = token_id == self._end or (single_line and "\n" in text)
+            reason = self._finish_reason(len(written) == limit, cancel, is_over=is_over)
+            shown = text.partition("\n")[0] if single_line else text
+            piece = Piece(shown, "committed", math.exp(certainty / len(written)), len(written))
+            elapsed_ms = (time.perf_counter() - started) * 1000
+            yield Draft((piece,), len(written), limit, len(written), elapsed_ms, reason)
+            if reason:
+                return
+
+    @torch.inference_mode()
+    def _tokens(self, prefix_ids: list[int]) -> Iterator[tuple[int, float]]:
+        """Token ids and their probabilities, for ever; the prefix has one token at least."""
+        network = self._reader.network
+        banned = self._banned().to(network.device)
+        position, token_id = len(prefix_ids) - 1, prefix_ids[-1]
+        layers = self._reader.texts.read(torch.tensor(prefix_ids[:-1])) if position else []
+        while True:
+            memory = Memory(layers, torch.arange(position, device=network.device)[None]) if position else None
+            token = torch.tensor([[token_id]], device=network.device)
+            recorder = Recorder()
+            hidden = network(token, torch.full_like(token, position), memory=memory, recorder=recorder)
+            probabilities = network.logits(hidden[0, 0]).float().masked_fill(banned, -torch.inf).softmax(dim=-1)
+            token_id = int(probabilities.argmax())
+            yield token_id, float(probabilities[token_id])
+            layers = _joined(layers, recorder.layers)
+            position += 1
+
+    def _banned(self) -> Tensor:
+        """Control tokens, [V] of the causal model; the one that ends a text is none."""
+        is_banned = ~self._vocabulary.is_text[: self._reader.network.config.vocab_size]
+        if self._end is not None:
+            is_banned[self._end] = False
+        return is_banned
+
+    @staticmethod
+    def _finish_reason(is_full: bool, cancel: CancelToken, *, is_over: bool) -> FinishReason | None:
+        if cancel.is_cancelled:
+            return "cancelled"
+        if is_over:
+            return "stop"
+        return "length" if is_full else None
+
+
+def _joined(before: list[LayerKV], new: list[LayerKV]) -> list[LayerKV]:
+    if not before:
+        return new
+    return [
+        LayerKV(torch.cat((old.keys, fresh.keys), dim=1), torch.cat((old.values, fresh.values), dim=1))
+        for old, fresh in zip(before, new, strict=True)
+    ]

@@ -1,0 +1,39 @@
+"""Classifier-free guidance by the suffix (arXiv 2207.12598): what the suffix adds to a prediction, exaggerated.
+
+    logits = without + weight · (with − without)
+
+Infillers are often trained to continue and only then to join up; where a model looks too little to the right, a weight
+above 1 makes it look more.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from torch import Tensor
+
+from dlm_model.canvas import Canvas
+from dlm_model.kv_cache import CachePolicy
+
+
+class SuffixGuidance:
+    """A predictor that asks twice, with the suffix and without it.
+
+    Args:
+        open_cache: Makes the two predictors, which keep what they know of their prompts apart.
+        weight: 1 is the model as it is, 0 ignores the suffix.
+    """
+
+    def __init__(self, open_cache: Callable[[], CachePolicy], weight: float) -> None:
+        self._with_suffix, self._without_suffix = open_cache(), open_cache()
+        self._weight = weight
+
+    @property
+    def num_forwards(self) -> int:
+        """Network calls of this request so far."""
+        return self._with_suffix.num_forwards + self._without_suffix.num_forwards
+
+    def __call__(self, canvas: Canvas) -> Tensor:
+        """Logits [N, V] of the positions asked about."""
+        guided = self._with_suffix(canvas)
+        unguided = self._without_suffix(replace(canvas, suffix_ids=canvas.suffix_ids[:0]))
+        return unguided + self._weight * (guided - unguided)

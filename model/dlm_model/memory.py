@@ -1,0 +1,90 @@
+"""What earlier steps predicted, found again wherever resizing has moved a position: methods that look back.
+
+Knows canvases and logits; decides nothing.
+"""
+
+import torch
+from torch import Tensor
+
+from dlm_model.canvas import Canvas
+from dlm_model.denoise import Predictor
+
+CREDIT_BOOST = 0.2
+CREDIT_DECAY = 0.8
+
+
+class PositionMemory:
+    """One value per position asked about, from one step to the next."""
+
+    def __init__(self) -> None:
+        self._keys = torch.empty(0, dtype=torch.long)
+        self._values: Tensor | None = None
+
+    def store(self, canvas: Canvas, values: Tensor) -> None:
+        """Note a value [N, ...] for every position that a canvas asks about; forget all others."""
+        self._keys, self._values = _keys(canvas), values
+
+    def recall(self, canvas: Canvas, fallback: Tensor) -> Tensor:
+        """The values of the positions that a canvas asks about, [N, ...]; `fallback` of that shape where none is."""
+        if self._values is None or not len(self._keys):
+            return fallback
+        matches = _keys(canvas)[:, None] == self._keys
+        sources = matches.long().argmax(dim=1).to(fallback.device)
+        is_known = matches.any(dim=1).to(fallback.device).view(-1, *(1 for _ in fallback.shape[1:]))
+        return torch.where(is_known, self._values[sources], fallback)
+
+
+class StabilityCount:
+    """Counts steps in a row in which a distribution moved by less than a bound (KLASS).
+
+    Args:
+        bound: On KL(now ‖ before), in nats.
+    """
+
+    def __init__(self, bound: float) -> None:
+        self._bound = bound
+        self._log_probabilities = PositionMemory()
+        self._counts = PositionMemory()
+
+    def __call__(self, canvas: Canvas, logits: Tensor) -> Tensor:
+        """Steps [N] up to this one, for the logits [N, V] of the positions asked about; new positions begin at 0."""
+        now = logits.float().log_softmax(dim=-1).clamp_min(-1e4)
+        before = self._log_probabilities.recall(canvas, torch.full_like(now, -1e4))
+        moved = (now.exp() * (now - before)).sum(dim=-1).cpu()
+        earlier = self._counts.recall(canvas, torch.zeros(len(now), dtype=torch.long))
+        counts = torch.where(moved < self._bound, earlier + 1, 0)
+        self._log_probabilities.store(canvas, now)
+        self._counts.store(canvas, counts)
+        return counts
+
+
+class Credit:
+    """A predictor that trusts a token more the longer it has been the best one.
+
+    CreditDecoding (arXiv 2510.06133; decay and boost as in inclusionAI/dInfer): credit C ← 0.8 C, plus p^0.2 for the
+    best token; its logits gain α log(1 + C).
+
+    Args:
+        predict: Makes the logits.
+        weight: α.
+    """
+
+    def __init__(self, predict: Predictor, weight: float) -> None:
+        self._predict = predict
+        self._weight = weight
+        self._credit = PositionMemory()
+
+    def __call__(self, canvas: Canvas) -> Tensor:
+        """Logits [N, V] of the positions asked about."""
+        logits = self._predict(canvas).float()
+        confidence, best = logits.softmax(dim=-1).max(dim=-1, keepdim=True)
+        credit = CREDIT_DECAY * self._credit.recall(canvas, torch.zeros_like(logits))
+        credit = credit.scatter_add(1, best, confidence**CREDIT_BOOST)
+        self._credit.store(canvas, credit)
+        return logits + self._weight * credit.log1p()
+
+
+def _keys(canvas: Canvas) -> Tensor:
+    """A number [N] for each position asked about that no other position of any row has."""
+    rows = canvas.is_asked.nonzero()[:, 0]
+    return (rows << 32) + canvas.slot_ids[canvas.is_asked]

@@ -1,0 +1,195 @@
+"""Every decoding method there is: one table, which the command line lists, the benches run, and the tests go through.
+
+A method is nothing but some options of `DecodeOptions`; those of different kinds combine. Plain values, no torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
+
+Kind = Literal["schedule", "selection", "credit", "early commit", "remasking", "guide", "guidance", "syntax", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One published way to decode.
+
+    Attributes:
+        name: The field's own.
+        kind: Methods of one kind exclude each other; those of different kinds combine.
+        line: What it does.
+        source: Paper, or repository whose code it follows.
+        options: What switches it on; everything else keeps its default.
+    """
+
+    name: str
+    kind: Kind
+    line: str
+    source: str
+    options: Mapping[str, object]
+
+    @property
+    def decode_options(self) -> DecodeOptions:
+        """The defaults with this method switched on."""
+        return DecodeOptions(**self.options)  # type: ignore[arg-type]
+
+
+METHODS = (
+    Method(
+        "linear",
+        "schedule",
+        "the same number of positions in every step",
+        "LLaDA, arXiv 2502.09992",
+        {"schedule": "linear"},
+    ),
+    Method(
+        "cosine",
+        "schedule",
+        "few positions first, when little is known, and many last",
+        "MaskGIT, arXiv 2202.04200",
+        {"schedule": "cosine"},
+    ),
+    Method(
+        "threshold",
+        "schedule",
+        "all positions whose confidence reaches a threshold",
+        "Fast-dLLM, arXiv 2505.22618",
+        {"schedule": "threshold"},
+    ),
+    Method(
+        "factor",
+        "schedule",
+        "the more positions at once, the more certain each has to be",
+        "Fast-dLLM, arXiv 2505.22618",
+        {"schedule": "factor"},
+    ),
+    Method(
+        "entropy-bounded",
+        "schedule",
+        "the largest set whose joint uncertainty stays within a bound",
+        "EB-Sampler, arXiv 2505.24857",
+        {"schedule": "entropy_bound"},
+    ),
+    Method(
+        "KLASS",
+        "schedule",
+        "certain positions whose distribution has stopped changing",
+        "github.com/shkim0116/KLASS",
+        {"schedule": "klass"},
+    ),
+    Method(
+        "LocalLeap",
+        "schedule",
+        "less certain positions too, if they are next to certain ones",
+        "LocalLeap, as implemented in dlmserve",
+        {"schedule": "local_leap"},
+    ),
+    Method(
+        "confidence",
+        "selection",
+        "prefers positions by the probability of their best token",
+        "LLaDA, arXiv 2502.09992",
+        {"selection": "confidence"},
+    ),
+    Method(
+        "margin",
+        "selection",
+        "prefers positions by the gap between their two best tokens",
+        "Dream, arXiv 2508.15487",
+        {"selection": "margin"},
+    ),
+    Method(
+        "entropy",
+        "selection",
+        "prefers positions by the entropy of their distribution",
+        "Dream, arXiv 2508.15487",
+        {"selection": "entropy"},
+    ),
+    Method("random", "selection", "prefers none", "MDLM, arXiv 2406.07524", {"selection": "random"}),
+    Method(
+        "CreditDecoding",
+        "credit",
+        "trusts a token more, the longer it has been the best one",
+        "arXiv 2510.06133",
+        {"credit": 0.7},
+    ),
+    Method(
+        "Prophet",
+        "early commit",
+        "commits all that is left once the best tokens are far ahead",
+        "github.com/pixeli99/Prophet",
+        {"early_commit": 7.5},
+    ),
+    Method(
+        "ReMDM",
+        "remasking",
+        "reopens a few committed positions at random",
+        "github.com/kuleshov-group/remdm",
+        {"remasking": "remdm"},
+    ),
+    Method(
+        "token-to-mask",
+        "remasking",
+        "reopens committed tokens that became improbable",
+        "Remask, don't replace, arXiv 2604.18738",
+        {"remasking": "token_to_mask"},
+    ),
+    Method(
+        "editing",
+        "remasking",
+        "replaces committed tokens where the model is sure of another",
+        "LLaDA2.1, token-to-token editing",
+        {"remasking": "edit"},
+    ),
+    Method(
+        "guided diffusion",
+        "guide",
+        "a causal model checks what was committed and has it done again",
+        "FlashDLM, github.com/ZhanqiuHu/flash-dlm-experimental",
+        {"guide": SELF_GUIDE},
+    ),
+    Method(
+        "suffix guidance",
+        "guidance",
+        "exaggerates what the suffix adds to the prediction",
+        "classifier-free guidance, arXiv 2207.12598",
+        {"suffix_guidance": 1.5},
+    ),
+    Method(
+        "syntax guide",
+        "syntax",
+        "reopens finished drafts where they do not parse",
+        "this project",
+        {"syntax_tries": 3},
+    ),
+    Method(
+        "JSON",
+        "syntax",
+        "the middle is one JSON value, whatever the model says",
+        "this project; cf. arXiv 2508.10111",
+        {"grammar": "json"},
+    ),
+    Method(
+        "length ladder",
+        "length",
+        "decodes several lengths side by side, if the model cannot resize",
+        "this project",
+        {"length_policy": "ladder"},
+    ),
+    Method(
+        "length search",
+        "length",
+        "climbs to the length that the model is surest of, if it cannot resize",
+        "CAL, arXiv 2602.00476",
+        {"length_policy": "search"},
+    ),
+    Method(
+        "length probe",
+        "length",
+        "looks at many lengths in one forward and decodes the best, if the model cannot resize",
+        "after LR-DLLM, arXiv 2602.07546",
+        {"length_policy": "probe"},
+    ),
+)

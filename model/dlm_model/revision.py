@@ -1,0 +1,104 @@
+"""What is taken back: committed tokens that look wrong are reopened, or replaced.
+
+A reviser looks at a canvas after a commit and returns the next one. How often a row may be revised is bounded, what the
+request itself put there and what spells a boundary is never touched, and the last step is never followed by a revision:
+so that every run ends with every mask filled. The best position of a step is never taken back in it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlm_model.canvas import Canvas
+from dlm_model.request import DecodeOptions, Remasking
+from dlm_model.selection import Guess
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step saw and did; all tensors [B, T].
+
+    Attributes:
+        guess: Its predictions, those of reviewed positions among them.
+        is_reviewed: Committed before the step, and predicted again.
+        is_new: Committed in it.
+        is_fixed: Not to be revised.
+        steps_left: After it.
+    """
+
+    guess: Guess
+    is_reviewed: Tensor
+    is_new: Tensor
+    is_fixed: Tensor
+    steps_left: int
+
+    @property
+    def is_best(self) -> Tensor:
+        """The best-scored new position of each row."""
+        score = self.guess.score.masked_fill(~self.is_new, -torch.inf)
+        return torch.zeros_like(self.is_new).scatter(1, score.argmax(dim=1, keepdim=True), value=True) & self.is_new
+
+
+Reviser = Callable[[Canvas, Step], Canvas]
+
+
+class RandomRemask:
+    """Reopens committed positions at random, so that early ones are not final (ReMDM, github.com/kuleshov-group/remdm).
+
+    With the capped schedule: with probability min(η, (1 − α_s) / α_t), α the share that is unmasked at a time.
+    """
+
+    def __init__(self, options: DecodeOptions) -> None:
+        self._options = options
+        self._generator = torch.Generator().manual_seed(options.seed)
+
+    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
+        """Draw once for every position."""
+        masked_after = step.steps_left / self._options.num_steps
+        masked_before = masked_after + 1 / self._options.num_steps
+        ceiling = masked_after / (1 - masked_before) if masked_before < 1 else 1.0
+        drawn = torch.rand(canvas.is_masked.shape, generator=self._generator) < min(self._options.remask_rate, ceiling)
+        return canvas.reopen(drawn & ~step.is_new & ~step.is_fixed, limit=self._options.max_revisions)
+
+
+class TokenToMask:
+    """Reopens tokens that became improbable once more stood around them ("Remask, don't replace", arXiv 2604.18738)."""
+
+    def __init__(self, options: DecodeOptions) -> None:
+        self._options = options
+
+    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
+        """Compare what stands there with what the network, which sees it, thinks of it now."""
+        is_doubted = step.is_reviewed & (step.guess.current < self._options.remask_threshold) & ~step.is_fixed
+        reopened = canvas.reopen(is_doubted, limit=self._options.max_revisions)
+        return reopened.review(reopened.is_committed)
+
+
+class Edit:
+    """Replaces tokens where the model is sure of another (token-to-token editing, LLaDA2.1)."""
+
+    def __init__(self, options: DecodeOptions) -> None:
+        self._options = options
+
+    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
+        """Another token is the best one, at the threshold for edits."""
+        guess = step.guess
+        is_other = guess.predicted_ids != canvas.token_ids
+        edited = is_other & (guess.confidence >= self._options.edit_threshold) & step.is_reviewed & ~step.is_fixed
+        limit = self._options.max_revisions
+        replaced = canvas.overwrite(edited, guess.predicted_ids, guess.confidence, limit=limit)
+        return replaced.review(replaced.is_committed)
+
+
+_REMASKERS: dict[Remasking, type[RandomRemask | TokenToMask | Edit]] = {
+    "remdm": RandomRemask,
+    "token_to_mask": TokenToMask,
+    "edit": Edit,
+}
+
+
+def remaskers(options: DecodeOptions) -> list[Reviser]:
+    """The reviser that `options.remasking` names, if it names one."""
+    return [_REMASKERS[options.remasking](options)] if options.remasking in _REMASKERS else []

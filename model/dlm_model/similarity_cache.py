@@ -1,0 +1,148 @@
+"""Similarity refresh: in every layer, recompute the columns whose values have drifted most, keep the rest's outputs.
+
+dLLM-Cache's adaptive partial update (arXiv 2506.06295, github.com/maomaocun/dLLM-cache). Between two steps most tokens
+hardly change. Projecting values is cheap, so that each layer projects those of all columns, compares them with the ones
+it keeps by cosine, and runs attention and MLP for the least similar share alone; the others add to the stream what they
+added when they were last computed. There the prompt is refreshed as a whole; here prompt and canvas each have their
+share, since a commit drifts both. The first layer, which all others build on, is always fresh.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlm_kernels.attention import Rotation, attend, rotary_angles
+from dlm_model.canvas import Canvas
+from dlm_model.layout import origin_columns, whole_positions, whole_tokens, whole_validity
+from dlm_model.request import DecodeOptions
+from dlm_model.transformer import Layer, Transformer
+
+
+@dataclass(slots=True)
+class _LayerState:
+    """What one layer last computed for every column.
+
+    Attributes:
+        keys: Before RoPE, [B, N, K, D].
+        values: [B, N, K, D].
+        mixed: What attention added to the stream, [B, N, C].
+        transformed: What the MLP added, [B, N, C].
+    """
+
+    keys: Tensor
+    values: Tensor
+    mixed: Tensor
+    transformed: Tensor
+
+    def moved(self, origins: Tensor) -> "_LayerState":
+        """The same for another layout, whose columns stood at `origins` [B, M]."""
+        return _LayerState(*(_pick(each, origins) for each in (self.keys, self.values, self.mixed, self.transformed)))
+
+
+@dataclass(slots=True)
+class _Step:
+    """What all layers of one step share; `share` 1 recomputes everything."""
+
+    rotation: Rotation
+    is_valid: Tensor
+    is_canvas: Tensor
+    share: float
+
+
+class SimilarityCache:
+    """See the module. Works on prompt and canvas as a whole, for prompts that see the canvas."""
+
+    def __init__(self, network: Transformer, options: DecodeOptions) -> None:
+        self._network = network
+        self._options = options
+        self._states: list[_LayerState] = []
+        self._before: Canvas | None = None
+        self.num_forwards = 0
+
+    @torch.inference_mode()
+    def __call__(self, canvas: Canvas) -> Tensor:
+        """One pass over whatever has drifted."""
+        device, config = self._network.device, self._network.config
+        is_fresh = self._before is None or self._options.is_prefill(self.num_forwards)
+        if self._before is not None and not is_fresh:
+            origins = origin_columns(self._before, canvas).to(device)
+            self._states = [state.moved(origins) for state in self._states]
+        x = self._network.embed_tokens(whole_tokens(canvas).to(device))
+        rotation = rotary_angles(whole_positions(canvas).to(device), config.head_dim, config.rope_theta, x.dtype)
+        first = len(canvas.prefix_ids)
+        is_canvas = torch.zeros(x.shape[1], dtype=torch.bool, device=device)
+        is_canvas[first : first + canvas.is_valid.shape[1]] = True
+        is_valid = whole_validity(canvas).to(device)
+        share = 1.0 if is_fresh else self._options.refresh_share
+        for index, layer in enumerate(self._network.layers):
+            step = _Step(rotation, is_valid, is_canvas, share if index else 1.0)
+            x = self._run_layer(index, layer, x, step)
+        self._before = canvas
+        self.num_forwards += 1
+        first -= int(config.shift_logits)
+        hidden = self._network.norm(x[:, first : first + canvas.is_valid.shape[1]])
+        return self._network.logits(hidden[canvas.is_asked.to(device)])
+
+    def _run_layer(self, index: int, layer: nn.Module, x: Tensor, step: _Step) -> Tensor:
+        """[B, N, C] → [B, N, C], with the layer's state brought up to date where it has drifted."""
+        assert isinstance(layer, Layer)
+        normed = layer.input_layernorm(x)
+        if step.share == 1.0:
+            state, mixed = _fresh_state(layer, normed, step)
+            self._states[index : index + 1] = [state]
+            chosen = None
+        else:
+            state = self._states[index]
+            chosen = _most_drifted(layer.self_attn.values(normed), state.values, step)
+            mixed = _update(layer, normed, state, chosen, step)
+        x = x + mixed
+        transformed = layer.mlp(layer.post_attention_layernorm(x if chosen is None else _pick(x, chosen)))
+        state.transformed = transformed if chosen is None else _put(state.transformed, chosen, transformed)
+        return x + state.transformed
+
+
+def _fresh_state(layer: Layer, normed: Tensor, step: _Step) -> tuple[_LayerState, Tensor]:
+    attention = layer.self_attn
+    query, key, value = attention.project(normed)
+    mixed = attention.merge(attend(query, key, value, step.rotation, step.rotation, is_valid=step.is_valid))
+    return _LayerState(key, value, mixed, torch.empty_like(mixed)), mixed
+
+
+def _update(layer: Layer, normed: Tensor, state: _LayerState, chosen: Tensor, step: _Step) -> Tensor:
+    """Recompute attention for the chosen columns [B, n]; returns what all columns add, [B, N, C]."""
+    attention = layer.self_attn
+    query, key, value = attention.project(_pick(normed, chosen))
+    state.keys, state.values = _put(state.keys, chosen, key), _put(state.values, chosen, value)
+    rotation = Rotation(_pick(step.rotation.cos, chosen), _pick(step.rotation.sin, chosen))
+    mixed = attend(query, state.keys, state.values, rotation, step.rotation, is_valid=step.is_valid)
+    state.mixed = _put(state.mixed, chosen, attention.merge(mixed))
+    return state.mixed
+
+
+def _most_drifted(values: Tensor, kept: Tensor, step: _Step) -> Tensor:
+    """Columns [B, n] of the least similar share of the prompt, and of the canvas."""
+    similarity = F.cosine_similarity(values.flatten(2).float(), kept.flatten(2).float(), dim=-1)
+    similarity = similarity.masked_fill(~step.is_valid, torch.inf)
+    parts = []
+    for is_part in (step.is_canvas, ~step.is_canvas):
+        columns = is_part.nonzero()[:, 0]
+        if len(columns):
+            num_chosen = max(1, round(step.share * len(columns)))
+            parts.append(columns[similarity[:, columns].topk(num_chosen, dim=1, largest=False).indices])
+    return torch.cat(parts, dim=1)
+
+
+def _pick(columns: Tensor, index: Tensor) -> Tensor:
+    """[B, N, …] at [B, n] → [B, n, …]; one row of columns may serve all."""
+    return columns.expand(len(index), *columns.shape[1:]).gather(1, _spread(index, columns))
+
+
+def _put(columns: Tensor, index: Tensor, new: Tensor) -> Tensor:
+    """A copy of [B, N, …] with [B, n, …] written at [B, n]."""
+    return columns.scatter(1, _spread(index, columns), new)
+
+
+def _spread(index: Tensor, columns: Tensor) -> Tensor:
+    return index.view(*index.shape, *(1,) * (columns.dim() - 2)).expand(-1, -1, *columns.shape[2:])

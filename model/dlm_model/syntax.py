@@ -1,0 +1,54 @@
+"""Syntax as a guide: a finished draft that does not parse is reopened where it breaks, and filled again.
+
+The engine knows no grammar: the request brings a `SyntaxChecker` along. Tries are bounded, and so are revisions.
+"""
+
+import torch
+
+from dlm_model.canvas import Canvas
+from dlm_model.drafts import RowReader
+from dlm_model.request import DecodeOptions, SyntaxChecker
+from dlm_model.revision import Step
+
+
+class SyntaxGuide:
+    """Rejects what stands under the errors of a row that has no masks left.
+
+    Args:
+        checker: Finds the errors.
+        reader: Reads rows as text.
+        options: Say how often.
+    """
+
+    def __init__(self, checker: SyntaxChecker, reader: RowReader, options: DecodeOptions) -> None:
+        self._checker = checker
+        self._reader = reader
+        self._options = options
+        self._num_tries: dict[int, int] = {}
+
+    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
+        """Check every finished row that may still be tried again."""
+        is_broken = torch.zeros_like(canvas.is_masked)
+        for row in (~canvas.is_masked.any(dim=1)).nonzero().flatten().tolist():
+            if self._num_tries.get(row, 0) < self._options.syntax_tries:
+                is_broken[row, self._broken_columns(canvas, row)] = True
+                self._num_tries[row] = self._num_tries.get(row, 0) + 1
+        return canvas.reject(is_broken & ~step.is_fixed, limit=self._options.max_revisions)
+
+    def _broken_columns(self, canvas: Canvas, row: int) -> list[int]:
+        spellings = self._reader.spellings(canvas, row)
+        # Escaped, a byte that is no text is one character and back again, so that the places stay exact.
+        text = b"".join(spellings).decode("utf-8", "surrogateescape")
+        ranges = [(len(_encoded(text[:start])), len(_encoded(text[:end]))) for start, end in self._checker.errors(text)]
+        columns, offset = [], 0
+        for column, spelling in enumerate(spellings):
+            end = offset + len(spelling)
+            # What is missing has no width: the token that it should follow is under the error.
+            if spelling and any(start < end and offset < max(stop, start + 1) for start, stop in ranges):
+                columns.append(column)
+            offset = end
+        return columns
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

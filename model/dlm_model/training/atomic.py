@@ -1,0 +1,40 @@
+"""Files and folders that are either whole or not there, whatever happens while they are written."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` if nothing goes wrong, and is removed if anything does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def creating_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder to write to, which becomes `folder` if nothing goes wrong, and is removed if anything does.
+
+    Raises:
+        ValueError: `folder` has something in it already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} has something in it already")
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

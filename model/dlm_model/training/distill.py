@@ -1,0 +1,153 @@
+"""Fewer steps for the same text: a student is taught what its teacher reaches in more of them.
+
+*Trajectory*: the teacher takes two steps from a state, and the student learns to say in one forward pass what the
+teacher said of every position when it came to it, as in self-distillation through time (SDTT, arXiv 2410.21035). A
+student of N / 2 steps is the teacher of the next halving: N → N / 2 → N / 4.
+
+*Certainty*: no teacher; beside the cross entropy, the entropy of what is right already is pushed down, so that more
+positions pass the threshold of a parallel commit (certainty-forcing of dParallel, arXiv 2509.26488).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dlm_model.config import ModelConfig
+from dlm_model.training.objective import Predictions, predict
+from dlm_model.training.parallelism import ProcessGroup
+from dlm_model.training.sequence import IGNORED
+from dlm_model.training.train import Objective
+from dlm_model.training.windows import Batch
+from dlm_model.transformer import Transformer
+from dlm_model.weights import load_transformer
+
+CERTAINTY_WEIGHT = 2.0
+CERTAINTY_TEMPERATURE = 0.5
+
+
+class Method(StrEnum):
+    """What a student learns from."""
+
+    TRAJECTORY = "trajectory"
+    CERTAINTY = "certainty"
+
+
+def build_objective(method: Method, teacher: Path, teacher_steps: int, dtype: torch.dtype) -> Objective:
+    """The loss of a method; the teacher is loaded on this process's device if there is one.
+
+    Raises:
+        CheckpointError: the teacher is no readable checkpoint.
+        ValueError: a teacher of fewer than two steps has nothing to halve.
+    """
+    if method is Method.CERTAINTY:
+        return certainty_forcing
+    config = ModelConfig.from_checkpoint(teacher)
+    network = load_transformer(teacher, config, device=ProcessGroup().device, dtype=dtype)
+    return TrajectoryDistillation(network, teacher_steps)
+
+
+def certainty_forcing(network: Transformer, batch: Batch) -> Tensor:
+    """Cross entropy, and the entropy of the tokens that are right already."""
+    predictions = predict(network, batch)
+    log_probs = F.log_softmax(predictions.logits / CERTAINTY_TEMPERATURE, dim=-1)
+    entropies = -(log_probs.exp() * log_probs).sum(dim=-1)
+    certainty = (entropies * predictions.weights * predictions.is_correct).sum()
+    return predictions.loss + CERTAINTY_WEIGHT * certainty
+
+
+@dataclass(frozen=True, slots=True)
+class TrajectoryDistillation:
+    """Kullback-Leibler divergence of the student's one step from the teacher's two.
+
+    Attributes:
+        teacher: Frozen.
+        teacher_steps: Steps from all masks to none.
+    """
+
+    teacher: Transformer
+    teacher_steps: int
+
+    def __post_init__(self) -> None:
+        if self.teacher_steps < 2:
+            raise ValueError("a trajectory of fewer than two steps cannot be halved")
+
+    def __call__(self, network: Transformer, batch: Batch) -> Tensor:
+        """The loss of a batch, summed over its masks with their weights."""
+        target = self._two_steps(batch)
+        predictions = predict(network, batch)
+        divergences = F.kl_div(
+            F.log_softmax(predictions.logits, dim=-1), target, reduction="none", log_target=True
+        ).sum(dim=-1)
+        return (divergences * predictions.weights).sum()
+
+    @torch.no_grad()
+    def _two_steps(self, batch: Batch) -> Tensor:
+        """Log probabilities [N, V] of the masks: of the first step for what it commits, of the second for the rest."""
+        first = predict(self.teacher, batch)
+        num_commits = -(-num_masks(self.teacher, batch) // self._steps_left(batch))
+        is_committed = most_confident(self.teacher, batch, first, num_commits)
+        second = predict(self.teacher, commit(batch, first, is_committed))
+        log_probs = F.log_softmax(first.logits, dim=-1)
+        log_probs[~is_committed] = F.log_softmax(second.logits, dim=-1)[~is_committed]
+        return log_probs
+
+    def _steps_left(self, batch: Batch) -> Tensor:
+        """[B], at least two. From the tokens, not from a generator, so that a resumed run draws the same."""
+        return 2 + batch.token_ids.sum(dim=1) % (self.teacher_steps - 1)
+
+
+def num_masks(network: Transformer, batch: Batch) -> Tensor:
+    """[B], supervised positions that show the mask."""
+    is_mask = batch.token_ids == network.config.mask_token_id
+    return (is_mask & (batch.labels != IGNORED)).sum(dim=1)
+
+
+def most_confident(network: Transformer, batch: Batch, predictions: Predictions, num_commits: Tensor) -> Tensor:
+    """Which of the N predictions a step commits: in each row the `num_commits` [B] most probable masks.
+
+    Expand and delete change the length of a canvas and are no text, so they are never among them.
+    """
+    config, is_supervised = network.config, batch.labels != IGNORED
+    probability, token_ids = F.log_softmax(predictions.logits, dim=-1).max(dim=-1)
+    is_open = batch.token_ids[is_supervised] == config.mask_token_id
+    is_text = (token_ids != config.expand_token_id) & (token_ids != config.delete_token_id)
+    confidence = torch.full(batch.labels.shape, -torch.inf, device=batch.labels.device)
+    confidence[is_supervised] = probability.masked_fill(~(is_open & is_text), -torch.inf)
+    rank = confidence.argsort(dim=1, descending=True).argsort(dim=1)
+    return ((rank < num_commits[:, None]) & confidence.isfinite())[is_supervised]
+
+
+def commit(batch: Batch, predictions: Predictions, is_committed: Tensor) -> Batch:
+    """The batch with the most probable token at the committed masks; what is supervised stays the same."""
+    token_ids, is_supervised = batch.token_ids.clone(), batch.labels != IGNORED
+    token_ids[is_supervised] = torch.where(is_committed, predictions.logits.argmax(dim=-1), token_ids[is_supervised])
+    return replace(batch, token_ids=token_ids)
+
+
+@torch.no_grad()
+def fill(network: Transformer, batch: Batch, num_steps: int) -> Tensor:
+    """What a network says at the N supervised positions after `num_steps` forward passes that commit in between.
+
+    The lengths are those of the batch; the engine's loop is the one that finds them out.
+    """
+    is_supervised, state = batch.labels != IGNORED, batch
+    answers = batch.token_ids[is_supervised]
+    for steps_left in range(num_steps, 0, -1):
+        predictions = predict(network, state)
+        is_open = state.token_ids[is_supervised] == network.config.mask_token_id
+        answers = torch.where(is_open, predictions.logits.argmax(dim=-1), answers)
+        num_commits = -(-num_masks(network, state) // steps_left)
+        state = commit(state, predictions, most_confident(network, state, predictions, num_commits))
+    return answers
+
+
+def accuracy_by_steps(network: Transformer, batches: Sequence[Batch], steps: Sequence[int]) -> dict[int, float]:
+    """The share of right answers for each number of forward passes: the table that distillation is judged by."""
+    labels = torch.cat([batch.labels[batch.labels != IGNORED] for batch in batches])
+    answers = {count: torch.cat([fill(network, batch, count) for batch in batches]) for count in steps}
+    return {count: float((answer == labels).float().mean()) for count, answer in answers.items()}

@@ -1,0 +1,62 @@
+"""From a checkpoint folder, shards and a recipe to a trainer that is ready to run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from dlm_model.config import ModelConfig
+from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.context_weights import CONTEXT_WEIGHTINGS
+from dlm_model.training.examples import ExampleBuilder
+from dlm_model.training.held_out import NOISES, held_out_batches
+from dlm_model.training.mixed_source import MixedSource
+from dlm_model.training.options import TrainingOptions
+from dlm_model.training.parallelism import ProcessGroup
+from dlm_model.training.recipe import TrainSection
+from dlm_model.training.shards import SHARD_SUFFIX, TextShard
+from dlm_model.training.train import Objective, Trainer, masked_diffusion
+from dlm_model.training.windows import Batch
+from dlm_model.weights import load_transformer
+
+_NUM_HELD_OUT_SEQUENCES = 24
+
+
+def build_trainer(
+    checkpoint: Path,
+    corpus: Path,
+    run: Path,
+    section: TrainSection,
+    options: TrainingOptions,
+    *,
+    objective: Objective = masked_diffusion,
+) -> Trainer:
+    """A trainer on this process's device, resumed from the run folder if a run is there.
+
+    Raises:
+        CheckpointError: the checkpoint or the run's state is unreadable, or they do not belong together.
+        DeviceError: the device does not exist.
+        ValueError: a shard is unreadable or empty.
+    """
+    torch.set_num_threads(section.threads)
+    group = ProcessGroup()
+    config = ModelConfig.from_checkpoint(checkpoint)
+    tokenizer = Tokenizer.from_checkpoint(checkpoint, config.vocab_size)
+    builder = ExampleBuilder(tokenizer, config, CONTEXT_WEIGHTINGS[section.context_weights])
+    examples = MixedSource(TextShard(corpus / f"train{SHARD_SUFFIX}"), builder)
+    held_out = read_held_out(corpus, builder)
+    dtype = options.parameters.base_dtype(options.dtype)
+    network = load_transformer(checkpoint, config, device=group.device, dtype=dtype)
+    trainer = Trainer(network, examples, run, options, held_out, objective=objective, group=group)
+    if section.compile:
+        trainer.compile()
+    return trainer
+
+
+def read_held_out(corpus: Path, builder: ExampleBuilder) -> Mapping[str, Sequence[Batch]]:
+    """Batches of the held-out shard, by noise; none if the corpus has no held-out split."""
+    path = corpus / f"held_out{SHARD_SUFFIX}"
+    if not path.exists():
+        return {}
+    texts = TextShard(path)
+    return {name: held_out_batches(texts, builder, noise, _NUM_HELD_OUT_SEQUENCES) for name, noise in NOISES.items()}

@@ -1,0 +1,117 @@
+"""The batches of every step, made by worker processes ahead of time, from the seed and the step's number alone.
+
+Examples are cut, tokenised and noised when they are needed, so that no hole is ever shown twice. On one core of an
+Intel Xeon that gives about 200 000 tokens a second, so a dozen workers feed a GPU that computes 1.5 million.
+"""
+
+import pickle
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import NamedTuple, Protocol
+
+from torch.utils.data import DataLoader, Dataset
+
+from dlm_model.training.examples import NoiseSource
+from dlm_model.training.noise_schedule import NoiseCurriculum
+from dlm_model.training.sequence import IGNORED, Example
+from dlm_model.training.throughput import Work
+from dlm_model.training.windows import Batch, collate
+
+_STEPS_AHEAD = 2
+
+
+class Examples(Protocol):
+    """Where examples come from."""
+
+    def draw(self, rng: random.Random, noise: NoiseSource) -> Example:
+        """One example, with everything about it decided by `rng`."""
+        ...
+
+
+class StepBatches(NamedTuple):
+    """One process's share of a step: its batches, what they ask for, and the sum of their weights."""
+
+    batches: list[Batch]
+    work: Work
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """Which sequences a step has, over all processes, and how they are batched.
+
+    Attributes:
+        seed: Of the run.
+        sequences_per_step: Over all processes and batches.
+        tokens_per_batch: Padding included; a longer sequence is a batch of its own.
+        curriculum: How noise rises over the steps.
+    """
+
+    seed: int
+    sequences_per_step: int
+    tokens_per_batch: int
+    curriculum: NoiseCurriculum
+
+
+class StepDataset(Dataset[bytes]):
+    """Steps by number, pickled, because whole bytes cross from process to process without a file handle a tensor."""
+
+    def __init__(self, examples: Examples, plan: StepPlan, rank: int, num_ranks: int) -> None:
+        self._examples, self._plan, self._rank, self._num_ranks = examples, plan, rank, num_ranks
+
+    def __getitem__(self, step: int) -> bytes:
+        plan = self._plan
+        noise = plan.curriculum.at(step)
+        indices = range(self._rank, plan.sequences_per_step, self._num_ranks)
+        examples = [self._examples.draw(random.Random(f"{plan.seed}/{step}/{index}"), noise) for index in indices]
+        return pickle.dumps(make_step(examples, plan.tokens_per_batch))
+
+
+class _StepsFrom(Iterable[int]):
+    """Step numbers without an end, as often as they are asked for."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+
+    def __iter__(self) -> Iterator[int]:
+        return count(self._first)
+
+
+def iterate_steps(dataset: StepDataset, first_step: int, num_workers: int) -> Iterator[StepBatches]:
+    """The steps from `first_step` on, in order; 0 workers makes them when they are asked for."""
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=_StepsFrom(first_step),
+        num_workers=num_workers,
+        prefetch_factor=_STEPS_AHEAD if num_workers else None,
+    )
+    for pickled in loader:
+        step: StepBatches = pickle.loads(pickled)
+        yield step
+
+
+def make_step(examples: Sequence[Example], tokens_per_batch: int) -> StepBatches:
+    """Batches of examples of similar length, each of at most `tokens_per_batch` tokens with its padding."""
+    batches = [collate(group) for group in group_by_length(examples, tokens_per_batch)]
+    lengths = [len(example.token_ids) for example in examples]
+    work = Work(
+        num_tokens=sum(lengths),
+        num_padded=sum(batch.token_ids.numel() for batch in batches),
+        num_supervised=sum(label != IGNORED for example in examples for label in example.labels),
+        num_pairs=sum(length**2 for length in lengths),
+    )
+    return StepBatches(batches, work, sum(sum(example.weights) for example in examples))
+
+
+def group_by_length(examples: Sequence[Example], tokens_per_batch: int) -> list[list[Example]]:
+    """Longest first, so that a batch that is too large for the memory fails at once."""
+    groups: list[list[Example]] = []
+    for example in sorted(examples, key=lambda example: len(example.token_ids), reverse=True):
+        if groups and (len(groups[-1]) + 1) * len(groups[-1][0].token_ids) <= tokens_per_batch:
+            groups[-1].append(example)
+        else:
+            groups.append([example])
+    return groups

@@ -1,0 +1,111 @@
+"""The processes that train one network together: whole copies of it, or shards of it where one copy does not fit.
+
+`torchrun` starts the processes; gloo or nccl carries the sums. Both placements leave the same gradients, and both give
+whole tensors back, so that the state of a run does not tell how many processes wrote it.
+"""
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from dlm_model.errors import DeviceError
+from dlm_model.transformer import Transformer
+
+
+class ProcessGroup:
+    """This process's place among all; alone, if `torchrun` did not start it."""
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        """Join the others.
+
+        Args:
+            device: To train on; None is a GPU of this process's own if there is one.
+
+        Raises:
+            DeviceError: the device does not exist.
+        """
+        local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+        if device is None:
+            device = torch.device("cuda", local_rank) if torch.cuda.is_available() else torch.device("cpu")
+        if device.type == "cuda":
+            if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
+                raise DeviceError(f"There is no device {device} to train on.")
+            torch.cuda.set_device(device)
+        self.device = device
+        if "RANK" in os.environ and not dist.is_initialized():
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        self.is_alone = not dist.is_initialized()
+        self.rank = 0 if self.is_alone else dist.get_rank()
+        self.size = 1 if self.is_alone else dist.get_world_size()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes and reports for all."""
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Add the tensor up over all processes, in place."""
+        if not self.is_alone:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def largest(self, number: int) -> int:
+        """The largest of the processes' numbers."""
+        if self.is_alone:
+            return number
+        tensor = torch.tensor(number, device=self.device)
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+        return int(tensor)
+
+
+class Replicated:
+    """Every process holds the whole network; gradients are summed once a step, in one message."""
+
+    def place(self, network: Transformer, dtype: torch.dtype) -> None:
+        """Nothing to do."""
+
+    def reduce(self, weights: list[Tensor], divisor: float, group: ProcessGroup) -> None:
+        """Replace every gradient by the sum over all processes, divided."""
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        if not group.is_alone:
+            flat = group.sum(torch.cat([gradient.flatten() for gradient in gradients]))
+            parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+            for gradient, part in zip(gradients, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
+        torch._foreach_div_(gradients, divisor)
+
+
+class Sharded:
+    """Every process holds a share of every weight, its gradient and its moments (FSDP2, arXiv 2304.11277)."""
+
+    def place(self, network: Transformer, dtype: torch.dtype) -> None:
+        """Shard the network in place; a layer is whole only while it computes, in `dtype`."""
+        policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
+        for module in (*network.layers, network):
+            fully_shard(module, mp_policy=policy)
+
+    def reduce(self, weights: list[Tensor], divisor: float, group: ProcessGroup) -> None:
+        """The means over the processes were made on the way back; what is asked for is their sum, divided."""
+        for weight in weights:
+            if weight.grad is not None:
+                weight.grad.mul_(group.size / divisor)
+
+
+Placement = Replicated | Sharded
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor put together from all processes' shards, on the CPU; every process has to ask for it."""
+    tensor = tensor.detach()
+    return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).cpu()
+
+
+def like(whole_tensor: Tensor, weight: Tensor) -> Tensor:
+    """A whole tensor, placed and sharded as a weight is."""
+    if isinstance(weight, DTensor):
+        return distribute_tensor(whole_tensor.to(weight.device), weight.device_mesh, weight.placements)
+    return whole_tensor.to(weight.device)

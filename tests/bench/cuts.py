@@ -1,0 +1,105 @@
+"""Holes cut into real files of any language: one whole line, or up to three at one depth, out of functions.
+
+A hole begins with the first character of its first line and ends with the last of its last, so that what was there is
+what a fill should be. The same folders, number and seed give the same holes.
+"""
+
+import random
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tree_sitter
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import Hole, range_hole
+from dlm_lsp.languages import LANGUAGES, Language
+
+MAX_LINES = 3
+INSTALLED = "site-packages"  # beside Python's own library, and partly trained on
+FILE_CHARS = range(400, 60_000)
+
+# Where sources of a language usually lie; what is not there is left out.
+USUAL_FOLDERS: dict[str, tuple[str, ...]] = {
+    "python": (sysconfig.get_path("stdlib"),),
+    "javascript": ("/usr/lib/node_modules", "/usr/local/lib/node_modules", "/usr/share/nodejs"),
+    "typescript": ("/usr/lib/node_modules", "/usr/local/lib/node_modules", "/usr/share/nodejs"),
+    "go": ("/usr/lib/go/src", "/usr/local/go/src"),
+    "c": ("/usr/src", "/usr/include"),
+    "cpp": ("/usr/include/c++",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A hole in a file, and what stands there."""
+
+    name: str
+    snapshot: Snapshot
+    hole: Hole
+    truth: str
+
+
+def cut_holes(language: Language, folders: tuple[Path, ...], num_holes: int, seed: int = 0) -> list[Cut]:
+    """At most one hole a file, of files that parse; fewer than asked for where there are not enough of those."""
+    draw = random.Random(seed)
+    files = sorted(
+        file
+        for folder in folders
+        for suffix in language.suffixes
+        for file in folder.rglob(f"*{suffix}")
+        if file.is_file() and INSTALLED not in file.relative_to(folder).parts
+    )
+    draw.shuffle(files)
+    cuts: list[Cut] = []
+    for file in files:
+        if len(cuts) == num_holes:
+            break
+        cuts.extend(_cut(language, file, draw))
+    return cuts
+
+
+def usual_folders(language: Language) -> tuple[Path, ...]:
+    """Folders that are there and may hold sources of a language."""
+    return tuple(folder for name in USUAL_FOLDERS.get(language.id, ()) if (folder := Path(name)).is_dir())
+
+
+def language_named(name: str) -> Language:
+    """A row of the language table.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    return {language.id: language for language in LANGUAGES}[name]
+
+
+def _cut(language: Language, file: Path, draw: random.Random) -> list[Cut]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError):
+        return []
+    if len(text) not in FILE_CHARS or "\r" in text:
+        return []
+    snapshot = Snapshot.parse(file.as_uri(), language, text)
+    statements = [] if snapshot.tree.root_node.has_error else list(_statements(snapshot))
+    if not statements:
+        return []
+    node = draw.choice(statements)
+    hole = range_hole(snapshot, snapshot.to_offset(node.start_byte), snapshot.to_offset(node.end_byte))
+    return [Cut(file.name, snapshot, hole, text[hole.start : hole.end])]
+
+
+def _statements(snapshot: Snapshot) -> Iterator[tree_sitter.Node]:
+    """Statements of functions that have their lines for themselves, and not too many of them."""
+    captures = tree_sitter.QueryCursor(snapshot.language.functions_query).captures(snapshot.tree.root_node)
+    for function in captures.get("function", []):
+        body = function.child_by_field_name("body")
+        for node in body.named_children if body else []:
+            first, last = node.start_point.row, node.end_point.row
+            line = snapshot.text[snapshot.lines.line_start(first) : snapshot.lines.line_end(last)]
+            is_alone = (
+                line.strip() == snapshot.text[snapshot.to_offset(node.start_byte) : snapshot.to_offset(node.end_byte)]
+            )
+            if is_alone and last - first < MAX_LINES and node.type not in snapshot.language.comments:
+                yield node

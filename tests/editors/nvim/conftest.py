@@ -1,0 +1,129 @@
+"""Real Neovim, driven through its own API, with a scripted server or with the real daemon and the shipped weights.
+
+`DLM_LSP_TEST_NVIMS` names the executables, separated as in PATH; without it, `nvim` on the PATH is taken. Every test
+runs once per executable. What a test says it needs of Neovim (`native`) chooses among them.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.editors.nvim.neovim import Neovim
+
+HERE = Path(__file__).resolve().parent
+OLDEST = (0, 10)
+NO_NEOVIM = "no Neovim 0.10 or newer: install one, or name executables in DLM_LSP_TEST_NVIMS"
+
+
+@cache
+def version_of(executable: str) -> tuple[int, int]:
+    printed = subprocess.run([executable, "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor = re.match(r"NVIM v(\d+)\.(\d+)", printed).groups()
+    return int(major), int(minor)
+
+
+@cache
+def executables() -> tuple[str, ...]:
+    named = [path for path in os.environ.get("DLM_LSP_TEST_NVIMS", "").split(os.pathsep) if path]
+    found = named or [path for path in [shutil.which("nvim")] if path]
+    return tuple(path for path in found if named or version_of(path) >= OLDEST)
+
+
+def surfaces() -> Iterator[tuple[str, str]]:
+    """Executable and who draws there; where Neovim can, both ways."""
+    for executable in executables():
+        if version_of(executable) >= (0, 12):
+            yield executable, "native"
+        yield executable, "own"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "neovim_setup" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("surface")
+    wanted = [each for each in surfaces() if not marker or each[1] in marker.args]
+    no_neovim = pytest.param(None, marks=pytest.mark.skip(reason=NO_NEOVIM))
+    ids = ["{}.{}-{}".format(*version_of(executable), surface) for executable, surface in wanted]
+    metafunc.parametrize("neovim_setup", wanted or [no_neovim], ids=ids or ["none"])
+
+
+class Server:
+    """The scripted server, as a test sees it: what it is to answer, and what it was told."""
+
+    def __init__(self, folder: Path) -> None:
+        self._script, self._log = folder / "script.json", folder / "log.jsonl"
+        self._log.touch()
+        self.says()
+        self.command = [sys.executable, str(HERE / "scripted_server.py"), str(self._script), str(self._log)]
+
+    def says(self, **script: object) -> None:
+        """Answer like this from now on."""
+        fresh = self._script.with_suffix(".new")
+        fresh.write_text(json.dumps(script), encoding="utf-8")
+        fresh.replace(self._script)
+
+    def heard(self, method: str) -> list[dict[str, Any]]:
+        lines = self._log.read_text(encoding="utf-8").splitlines()
+        return [message for line in lines if (message := json.loads(line))["method"] == method]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    folder = tmp_path / "server"
+    folder.mkdir()
+    return Server(folder)
+
+
+Start = Callable[..., Neovim]
+
+
+@pytest.fixture
+def start(neovim_setup: tuple[str, str], tmp_path: Path, child_environment: dict[str, str]) -> Iterator[Start]:
+    """Open a file in a Neovim that knows this plugin and nothing else."""
+    opened: list[Neovim] = []
+
+    def open_file(
+        text: str,
+        command: list[str],
+        *,
+        name: str = "example.py",
+        before: str = "",
+        sets_up: bool = True,
+        waits: bool = True,
+        **options: object,
+    ) -> Neovim:
+        file = tmp_path / name
+        file.write_bytes(text.encode())
+        executable, surface = neovim_setup
+        neovim = Neovim(executable, tmp_path, child_environment)
+        opened.append(neovim)
+        neovim.lua(before)
+        if sets_up:
+            neovim.setup({"cmd": command, "surface": surface, **options})
+        neovim.api.command(f"edit {file}")
+        if waits:
+            neovim.await_server()
+        return neovim
+
+    yield open_file
+    for neovim in opened:
+        neovim.close()
+
+
+@pytest.fixture
+def scripted(start: Start, server: Server) -> Start:
+    """The same, with the scripted server."""
+
+    def open_file(text: str, **options: Any) -> Neovim:  # noqa: ANN401
+        return start(text, server.command, **options)
+
+    return open_file

@@ -1,0 +1,228 @@
+"""Ghost text as keys are pressed, with a server that answers what the test says."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.editors.nvim.conftest import Server, Start
+from tests.editors.nvim.neovim import until
+
+TEXT = "def add(a, b):\n    \n"
+BODY = "a + b\n\n\nprint(add(1, 2))"
+
+
+def test_accept_puts_all_of_it_in(scripted: Start, server: Server) -> None:
+    server.says(completions={"    return ": [BODY]})
+    neovim = scripted(TEXT)
+    neovim.press("jAreturn ")
+    assert neovim.await_ghost() == BODY
+    assert {group for text, group in neovim.chunks() if text.strip()} <= {"DlmLspGhost", "ComplHint"}
+    assert neovim.lines == ["def add(a, b):", "    return "], "ghost text is not text"
+    neovim.press("<Tab>")
+    neovim.await_lines(["def add(a, b):", "    return a + b", "", "", "print(add(1, 2))"])
+    assert neovim.cursor == (5, 16)
+    neovim.await_no_ghost()
+    until(lambda: server.heard("didAccept"))
+    assert server.heard("didShow")[0]["text"] == "    return " + BODY
+
+
+def test_one_undo_takes_an_accepted_suggestion_back_and_not_what_was_typed(scripted: Start, server: Server) -> None:
+    server.says(completions={"    return ": [BODY]})
+    neovim = scripted(TEXT)
+    neovim.press("jAreturn ")
+    neovim.await_ghost(BODY)
+    neovim.press("<Tab>")
+    until(lambda: len(neovim.lines) == 5)
+    neovim.press("<Esc>u")
+    neovim.await_lines(["def add(a, b):", "    return "])
+
+
+def test_words_and_lines_are_accepted_one_after_the_other(scripted: Start, server: Server) -> None:
+    server.says(completions={"    return ": [BODY]})
+    neovim = scripted(TEXT)
+    neovim.press("jAreturn ")
+    neovim.await_ghost(BODY)
+    neovim.press("<M-Right>")
+    neovim.await_lines(["def add(a, b):", "    return a"])
+    neovim.await_ghost(BODY.removeprefix("a"))
+    neovim.press("<M-Right>")
+    neovim.await_lines(["def add(a, b):", "    return a +"])
+    neovim.await_ghost(BODY.removeprefix("a +"))
+    neovim.press("<M-C-Right>")
+    neovim.await_lines(["def add(a, b):", "    return a + b"])
+    neovim.await_ghost(BODY.removeprefix("a + b"))
+    neovim.press("<M-C-Right>")
+    neovim.await_lines(["def add(a, b):", "    return a + b", "", "", "print(add(1, 2))"])
+    neovim.await_no_ghost()
+    until(lambda: server.heard("didAccept"))
+    told = [(part["text"], part["length"]) for part in server.heard("didPartiallyAccept")]
+    assert told == [("    return " + BODY, length) for length in (12, 14, 16)]
+
+
+def test_typing_what_is_shown_trims_it_without_an_answer(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total + 1"]})
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    neovim.await_ghost("total + 1")
+    server.says(seconds=60)
+    neovim.press("to")
+    neovim.await_ghost("tal + 1")
+    neovim.press("tal + ")
+    neovim.await_ghost("1")
+    neovim.press("<Tab>")
+    neovim.await_lines(["x = total + 1"])
+
+
+@pytest.mark.surface("own")
+def test_typing_what_is_shown_asks_for_nothing(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total + 1"]})
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    neovim.await_ghost("total + 1")
+    num_requests = len(server.heard("inlineCompletion"))
+    neovim.press("total")
+    neovim.await_ghost(" + 1")
+    assert len(server.heard("inlineCompletion")) == num_requests
+
+
+def test_typing_something_else_hides_it_at_once(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total + 1"]})
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    neovim.await_ghost("total + 1")
+    server.says(seconds=60)
+    neovim.press("q")
+    until(lambda: neovim.lines == ["x = q"])
+    neovim.await_no_ghost()
+    neovim.press("<Esc>")
+
+
+def test_characters_typed_while_it_is_shown_are_not_doubled(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total + 1"]})
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    neovim.await_ghost("total + 1")
+    server.says(seconds=60)
+    neovim.press("tot<Tab>")
+    neovim.await_lines(["x = total + 1"])
+
+
+def test_leaving_insert_mode_hides_it(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total + 1"]})
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    neovim.await_ghost("total + 1")
+    neovim.press("<Esc>")
+    neovim.await_no_ghost()
+
+
+def test_it_is_shown_in_front_of_what_follows_on_the_line(scripted: Start, server: Server) -> None:
+    server.says(completions={"print(": ["first, second"]})
+    neovim = scripted("print()\n")
+    neovim.press("f)i")
+    neovim.await_ghost("first, second")
+    neovim.press("<Tab>")
+    neovim.await_lines(["print(first, second)"])
+
+
+def test_keys_do_what_they_did_when_nothing_is_shown(scripted: Start) -> None:
+    neovim = scripted("\n")
+    neovim.api.command("inoremap <expr> <M-Right> 'mapped'")
+    neovim.press("i<Tab>a<M-Right>")
+    neovim.await_lines(["    amapped"])
+
+
+def test_keys_can_be_chosen_or_left_out(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total"]})
+    neovim = scripted("\n", keymaps={"accept": "<C-y>", "dismiss": False})
+    neovim.press("ix = ")
+    neovim.await_ghost("total")
+    assert neovim.lua("return vim.fn.maparg('<C-]>', 'i')") == ""
+    neovim.press("<C-y>")
+    neovim.await_lines(["x = total"])
+
+
+def test_dismiss_hides_it_and_keeps_the_text(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total"]})
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    neovim.await_ghost("total")
+    neovim.press("<C-]>")
+    neovim.await_no_ghost()
+    assert neovim.lines == ["x = "]
+    assert neovim.mode == "i"
+
+
+def test_candidates_are_asked_for_and_cycled_through(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["one", "two", "three"]})
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    neovim.press("<M-\\>")
+    neovim.await_ghost("one (1/3)")
+    assert server.heard("inlineCompletion")[-1]["kind"] == 1
+    neovim.press("<M-]>")
+    neovim.await_ghost("two (2/3)")
+    neovim.press("<M-[><M-[>")
+    neovim.await_ghost("three (3/3)")
+    neovim.press("<Tab>")
+    neovim.await_lines(["x = three"])
+
+
+@pytest.mark.surface("own")
+def test_it_is_hidden_while_the_popup_menu_is_open(scripted: Start, server: Server) -> None:
+    server.says(completions={"to": ["tal"]})
+    neovim = scripted("tomato\ntoast\n\n")
+    neovim.press("jjito")
+    neovim.await_ghost("tal")
+    neovim.press("<C-x><C-n>")
+    until(lambda: neovim.lua("return vim.fn.pumvisible()") == 1)
+    neovim.await_no_ghost()
+    neovim.press("<C-e>")
+    neovim.await_ghost("tal")
+
+
+def test_a_storm_of_keys_leaves_one_request_and_its_answer(scripted: Start, server: Server) -> None:
+    text = "abcdefghijklmnopqrstuvwxyz1234"
+    server.says(completions={text: [" = 1"]}, seconds=0.3)
+    neovim = scripted("\n")
+    neovim.press("i")
+    for key in text:
+        neovim.press(key)
+        time.sleep(0.02)
+    neovim.await_ghost(" = 1")
+    answered = [message["typed"] for message in server.heard("answered")]
+    assert answered == [text], "an overtaken request went on"
+    asked = [message["typed"] for message in server.heard("inlineCompletion")]
+    stopped = [message["typed"] for message in server.heard("cancelled")]
+    assert sorted(stopped) == sorted(asked[:-1])
+    assert neovim.lua("return vim.tbl_count(vim.lsp.get_clients({ name = 'dlm_lsp' })[1].requests)") == 0
+
+
+def test_carriage_returns_stay_out_of_the_buffer(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["[\r\n    1,\r\n]"]})
+    neovim = scripted("first\r\n\r\n")
+    assert neovim.lua("return vim.bo.fileformat") == "dos"
+    neovim.press("jix = ")
+    assert neovim.await_ghost() == "[\n    1,\n]"
+    neovim.press("<Tab>")
+    neovim.await_lines(["first", "x = [", "    1,", "]"])
+    neovim.api.command("write")
+    file = Path(neovim.lua("return vim.api.nvim_buf_get_name(0)"))
+    assert file.read_bytes() == b"first\r\nx = [\r\n    1,\r\n]\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_multibyte_text_before_the_cursor(scripted: Start, server: Server, encoding: str) -> None:
+    server.says(completions={"é = '😀' + ": ["'漢' + é"]})
+    speaks = f"vim.lsp.config('*', {{ capabilities = {{ general = {{ positionEncodings = {{ '{encoding}' }} }} }} }})"
+    neovim = scripted("\n", before=speaks)
+    neovim.press("ié = '😀' + ")
+    neovim.await_ghost("'漢' + é")
+    column = {"utf-8": 14, "utf-16": 11}[encoding]
+    assert server.heard("inlineCompletion")[-1]["character"] == column
+    neovim.press("<M-Right>")
+    neovim.await_lines(["é = '😀' + '"])
+    neovim.await_ghost("漢' + é")
+    neovim.press("<Tab>")
+    neovim.await_lines(["é = '😀' + '漢' + é"])

@@ -1,0 +1,117 @@
+"""VS Code with the extension that `npm run package` built, the real daemon, and the weights that ship."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.editors.vscode.workbench import CodeServer, Workbench
+
+REQUIRED = "DLM_LSP_EDITORS_REQUIRED"
+"""Environment variable that turns a missing editor from a reason to skip into a failure."""
+
+PICTURES = "DLM_LSP_PICTURES"
+"""Environment variable that has the pictures of the READMEs taken anew."""
+
+NUM_STEPS = 4
+CONFIG = f'device = "cpu"\nnum_steps = {NUM_STEPS}\nmax_middle_tokens = 48\nmax_prompt_tokens = 256\n'
+"""Fast enough for a CPU. In the user's own file: what nobody touched in VS Code must not overrule it."""
+
+GREETING = "def greet(name):\n"
+
+
+@pytest.fixture(scope="session")
+def extension(repository_root: Path) -> Path:
+    return repository_root / "editors/vscode"
+
+
+@pytest.fixture(scope="session")
+def installation(repository_root: Path) -> Path:
+    """Where `install.sh` put VS Code."""
+    folder = repository_root / "build/vscode-workbench"
+    if not (folder / "installed").exists() or not shutil.which("chromium"):
+        _missing("VS Code or Chromium is not installed: run tests/editors/vscode/install.sh")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vsix(extension: Path) -> Path:
+    file = extension / "dlm-lsp.vsix"
+    if not file.exists():
+        _missing("the extension is not built: run `npm ci && npm run package` in editors/vscode")
+    sources = (extension / "package.json", *(extension / "src").iterdir())
+    if file.stat().st_mtime < max(source.stat().st_mtime for source in sources):
+        _missing("the extension is older than its sources: run `npm run package` in editors/vscode")
+    return file
+
+
+@pytest.fixture(scope="session")
+def server_command() -> str:
+    command = Path(sys.executable).with_name("dlm-lsp")
+    if not command.exists():
+        _missing("dlm-lsp is not installed beside this Python")
+    return str(command)
+
+
+@pytest.fixture(scope="module")
+def code_server(
+    installation: Path,
+    vsix: Path,
+    server_command: str,
+    child_environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[CodeServer]:
+    folder = tmp_path_factory.mktemp("vscode")
+    config = folder / "config/dlm-lsp/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(CONFIG)
+    environment = {**child_environment, "XDG_CONFIG_HOME": str(folder / "config")}
+    server = CodeServer(installation, vsix, folder, environment)
+    server.write_settings("Machine", {"dlm-lsp.server.command": [server_command]})
+    with server.running():
+        yield server
+
+
+@pytest.fixture(scope="module")
+def workbench(code_server: CodeServer) -> Iterator[Workbench]:
+    """One window for the tests of a module; it has a Python file open, and the server runs."""
+    file = code_server.workspace / "greeting.py"
+    file.write_text(GREETING)
+    with Workbench.opened(code_server, file) as workbench:
+        workbench.page.locator(".monaco-editor .view-line").first.click()
+        workbench.wait_until_ready()
+        workbench.press("Control+B")  # no side bar: the editor has the window to itself
+        yield workbench
+
+
+@pytest.fixture
+def picture(workbench: Workbench, extension: Path) -> Callable[[str], None]:
+    """Take a picture of the window, for the READMEs or for whoever looks into a test's folder."""
+    folder = extension / "images" if os.environ.get(PICTURES) else workbench.server.folder
+
+    def take(name: str) -> None:
+        workbench.page.screenshot(path=folder / name)
+
+    return take
+
+
+def _missing(reason: str) -> NoReturn:
+    if os.environ.get(REQUIRED):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A picture of the window beside the report of a test that failed in it."""
+    report = yield
+    workbench = getattr(item, "funcargs", {}).get("workbench")
+    if report.failed and isinstance(workbench, Workbench):
+        picture = workbench.server.folder / f"{item.name}.png"
+        workbench.page.screenshot(path=picture)
+        report.sections.append(("window", str(picture)))
+    return report

@@ -1,0 +1,156 @@
+"""Typing in VS Code: ghost text, the drafts before it, and the reason where there is none."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.editors.vscode.conftest import NUM_STEPS
+from tests.editors.vscode.workbench import Workbench, until
+
+RECTANGLE = '''class Rectangle:
+    def __init__(self, left, top, right, bottom):
+        self.left, self.top, self.right, self.bottom = left, top, right, bottom
+
+    def width(self):
+        """From the left edge to the right one."""
+        return self.right - self.left
+
+    def height(self):
+        """From the top edge to the bottom one."""
+'''
+UNWRITTEN = '''class Stack:
+    """Last in, first out."""
+
+    def __init__(self):
+        self.items = []
+
+    def push(self, item):
+        """Put an item on top."""
+        HERE
+
+    def is_empty(self):
+        return not self.items
+'''.replace("HERE", "")
+ENOUGH_STEPS = {"dlm-lsp.numSteps": 32}
+MANY_STEPS = {"dlm-lsp.numSteps": 12, "dlm-lsp.schedule": "linear"}
+REQUEST = "Sending request 'textDocument/inlineCompletion"
+
+
+def test_what_was_typed_is_completed_and_tab_takes_it(workbench: Workbench) -> None:
+    file = workbench.open_at_end("rectangle.py", RECTANGLE)
+    workbench.type("        ret")
+    ghost = workbench.wait_for_ghost()
+    workbench.press("Tab")
+    until(lambda: not workbench.ghost, "the ghost text to be taken")
+    typed = workbench.save(file).removeprefix(RECTANGLE)
+    assert typed.startswith(f"        ret{ghost.splitlines()[0]}")
+
+
+def test_options_that_nobody_touched_leave_the_users_file_in_force(workbench: Workbench) -> None:
+    workbench.open_at_end("untouched.py", RECTANGLE)
+    workbench.type("        return self.t")
+    workbench.wait_for_ghost()
+    *_, num_steps = re.findall(r"tokens in (\d+) steps", workbench.server.log())
+    assert int(num_steps) <= NUM_STEPS
+
+
+def test_escape_leaves_the_text_alone(workbench: Workbench) -> None:
+    file = workbench.open_at_end("escape.py", RECTANGLE)
+    workbench.type("        return self.b")
+    workbench.wait_for_ghost()
+    workbench.press("Escape")
+    until(lambda: not workbench.ghost, "the ghost text to go")
+    assert workbench.save(file) == f"{RECTANGLE}        return self.b"
+
+
+@pytest.mark.parametrize("key", ["Control+ArrowRight", "Control+Alt+ArrowRight"], ids=["word", "line"])
+def test_a_part_of_it_can_be_taken(workbench: Workbench, key: str) -> None:
+    file = workbench.open_at_end("part.py", RECTANGLE)
+    workbench.type("        return self.r")
+    ghost = workbench.wait_for_ghost()
+    workbench.press(key)
+    typed = workbench.save(file).removeprefix(RECTANGLE)
+    taken = typed.removeprefix("        return self.r").rstrip()
+    assert taken
+    assert ghost.startswith(taken)
+
+
+def test_alt_backslash_asks_for_it(workbench: Workbench) -> None:
+    workbench.open_at_end("invoked.py", RECTANGLE + "        return self.")
+    assert not workbench.ghost
+    workbench.press("Alt+Backslash")
+    assert workbench.wait_for_ghost()
+
+
+def test_a_whole_body_stands_there_as_ghost_text(workbench: Workbench, picture: Callable[[str], None]) -> None:
+    file = workbench.open("stack.py", UNWRITTEN)
+    workbench.go_to_line_end(UNWRITTEN.splitlines().index("        ") + 1)
+    with workbench.settings(ENOUGH_STEPS):
+        workbench.press("Alt+Backslash")
+        ghost = workbench.wait_for_ghost()
+        picture("ghost-text.png")
+    workbench.press("Tab")
+    until(lambda: not workbench.ghost, "the ghost text to be taken")
+    before, after = UNWRITTEN.split("        \n")
+    saved = workbench.save(file)
+    assert saved.startswith(before)
+    assert saved.endswith(after)
+    assert ghost.splitlines()[0] in saved
+
+
+def test_drafts_sharpen_beside_the_cursor_and_are_gone_when_the_ghost_text_comes(workbench: Workbench) -> None:
+    workbench.open_at_end("drafts.py", RECTANGLE + "        ")
+    drafts: set[str] = set()
+
+    def is_over() -> bool:
+        drafts.add(workbench.draft)
+        return bool(workbench.ghost)
+
+    with workbench.settings(MANY_STEPS):
+        workbench.press("Alt+Backslash")
+        until(is_over, "ghost text after drafts")
+    assert len(drafts - {""}) > 1
+    assert not workbench.draft
+
+
+def test_there_is_no_request_with_several_cursors(workbench: Workbench) -> None:
+    workbench.open("cursors.py", "first = 1\nfirst = 2\n")
+    workbench.type("x")
+    until(lambda: REQUEST in workbench.server.log(), "the first request in the log")
+    workbench.press("Escape", "Shift+Alt+ArrowDown")
+    until(lambda: workbench.page.locator(".cursors-layer .cursor").count() == 2, "two cursors")
+    before = workbench.server.log().count(REQUEST)
+    workbench.type("yz")
+    workbench.press("Alt+Backslash")
+    workbench.page.wait_for_timeout(500)
+    assert workbench.server.log().count(REQUEST) == before
+    workbench.press("Escape")
+
+
+def test_the_status_says_why_a_file_with_secrets_gets_nothing(workbench: Workbench) -> None:
+    workbench.open(".env", "TOKEN=\n")
+    workbench.press("End", "x")
+    workbench.wait_for_status("files named like .env may hold secrets")
+
+
+def test_the_status_says_why_a_language_gets_nothing(workbench: Workbench) -> None:
+    workbench.open("notes.md", "# Notes\n")
+    workbench.press("End", "x")
+    workbench.wait_for_status("No grammar for markdown")
+    workbench.open("part.py", RECTANGLE)
+    until(lambda: "No grammar" not in workbench.status, "a status that is about this file")
+
+
+def test_a_language_can_be_switched_off_and_on(workbench: Workbench) -> None:
+    workbench.open_at_end("switched.py", RECTANGLE)
+    workbench.run("Switch This Language Off or On")
+    until(lambda: workbench.server.read_settings("User").get("dlm-lsp.disabledLanguages") == ["python"], "the setting")
+    workbench.press("Control+1")
+    workbench.type("        ret")
+    workbench.wait_for_status("switched off for python")
+    workbench.run("Switch This Language Off or On")
+    until(lambda: workbench.server.read_settings("User").get("dlm-lsp.disabledLanguages") == [], "the setting")
+    workbench.press("Control+1")
+    workbench.type("u")
+    assert workbench.wait_for_ghost()

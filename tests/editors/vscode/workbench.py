@@ -1,0 +1,266 @@
+"""Real VS Code as the tests drive it: its server with our extension in it, and its workbench in a headless Chromium."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from playwright.sync_api import Locator, Page, sync_playwright
+
+Answer = TypeVar("Answer")
+
+WAIT_SECONDS = 30.0
+CHROMIUM_FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+CONFIGURED = "Sending response 'workspace/configuration"
+QUIET = {
+    "workbench.startupEditor": "none",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "security.workspace.trust.enabled": False,
+    "telemetry.telemetryLevel": "off",
+    "update.mode": "none",
+    "extensions.autoCheckUpdates": False,
+    "chat.disableAIFeatures": True,
+    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
+    "editor.minimap.enabled": False,
+    "editor.accessibilitySupport": "off",
+    "files.autoSave": "off",
+}
+"""What keeps the workbench from talking about itself; machine settings are another file."""
+
+
+def until(ask: Callable[[], Answer], what: str) -> Answer:
+    """Ask until the answer is true, and return it."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not (answer := ask()):
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.05)
+    return answer
+
+
+class CodeServer:
+    """One VS Code server with its own folders, and the extension installed in it."""
+
+    def __init__(self, installation: Path, vsix: Path, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.workspace = folder / "workspace"
+        self.workspace.mkdir(parents=True)
+        self.write_settings("User", QUIET)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._command = [str(installation / "bin/node"), str(installation / "vscode/out/server-main.js")]
+        self._command += ["--accept-server-license-terms", "--telemetry-level", "off"]
+        self._command += ["--server-data-dir", str(folder / "server"), "--user-data-dir", str(folder / "data")]
+        self._command += ["--extensions-dir", str(folder / "extensions")]
+        # An empty gallery keeps it from asking one on the network.
+        self._environment = {**environment, "EXTENSIONS_GALLERY": "{}"}
+        install = [*self._command, "--install-extension", str(vsix)]
+        subprocess.run(install, env=self._environment, check=True, capture_output=True, timeout=120)
+
+    def write_settings(self, kind: str, settings: Mapping[str, object]) -> None:
+        """`User` or `Machine` settings; the latter are the only ones that may name a command."""
+        file = self.folder / "data" / kind / "settings.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings, indent=1))
+
+    def read_settings(self, kind: str) -> dict[str, Any]:
+        settings: dict[str, Any] = json.loads((self.folder / "data" / kind / "settings.json").read_text())
+        return settings
+
+    def log(self) -> str:
+        """What the output channel of the extension says."""
+        return "".join(file.read_text() for file in sorted((self.folder / "data/logs").rglob("*dlm-lsp*.log")))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        flags = ["--host", "127.0.0.1", "--port", str(self.port), "--without-connection-token"]
+        flags += ["--disable-workspace-trust"]
+        with (self.folder / "server.log").open("w") as log:
+            process = subprocess.Popen(
+                [*self._command, *flags], env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+            try:
+                until(self._answers, "the server of VS Code")
+                yield
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+                process.wait(20)
+
+    def address(self, file: Path) -> str:
+        # The log gets every message between client and server.
+        payload = [["logLevel", "dlm-lsp.dlm-lsp=trace"], ["openFile", f"vscode-remote://127.0.0.1:{self.port}{file}"]]
+        query = urllib.parse.urlencode({"folder": str(self.workspace), "payload": json.dumps(payload)})
+        return f"http://127.0.0.1:{self.port}/?{query}"
+
+    def _answers(self) -> bool:
+        with suppress(OSError, urllib.error.URLError):
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/version", timeout=1).close()
+            return True
+        return False
+
+
+class Workbench:
+    """What a person does and sees in a window of VS Code."""
+
+    def __init__(self, page: Page, server: CodeServer) -> None:
+        self.page = page
+        self.server = server
+
+    @classmethod
+    @contextmanager
+    def opened(cls, server: CodeServer, file: Path) -> Iterator["Workbench"]:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(CHROMIUM_FLAGS))
+            page = browser.new_page(viewport={"width": 1100, "height": 620}, device_scale_factor=1.5)
+            page.set_default_timeout(WAIT_SECONDS * 1000)
+            page.goto(server.address(file))
+            yield cls(page, server)
+            browser.close()
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def type(self, text: str) -> None:
+        self.page.keyboard.type(text, delay=20)
+
+    def run(self, title: str) -> None:
+        """A command by its title in the palette."""
+        self.press("F1")
+        self.page.locator(".quick-input-widget input.input").wait_for()
+        self.page.keyboard.type(f"dlm-lsp: {title}")
+        self.choose(title)
+
+    def choose(self, label: str) -> None:
+        """An entry of the list that is open."""
+        self.page.locator(".quick-input-list .monaco-list-row", has_text=label).first.click()
+
+    def open(self, name: str, text: str) -> Path:
+        """Write a file of the workspace, and show it with the cursor at its beginning."""
+        file = self.server.workspace / name
+        file.write_text(text)
+        self.press("Control+P")
+        self.page.locator(".quick-input-widget input.input").wait_for()
+        self.page.keyboard.type(str(file))
+        self.choose(name)
+        self.page.locator(f'.tab.active[data-resource-name="{name}"]').wait_for()
+        self.page.locator(".monaco-editor.focused").first.wait_for()
+        return file
+
+    def open_at_end(self, name: str, text: str) -> Path:
+        file = self.open(name, text)
+        self.press("Control+End")
+        return file
+
+    def go_to_line_end(self, line: int) -> None:
+        self.press("Control+G")
+        self.page.locator(".quick-input-widget input.input").wait_for()
+        self.page.keyboard.type(str(line))
+        self.press("Enter", "End")
+
+    @contextmanager
+    def settings(self, settings: Mapping[str, object]) -> Iterator[None]:
+        """With these settings of the machine beside those that it has; VS Code does not watch the user's file."""
+        before = self.server.read_settings("Machine")
+        changes = self.server.log().count(CONFIGURED)
+        self.server.write_settings("Machine", before | settings)
+        until(lambda: self.server.log().count(CONFIGURED) > changes, "the settings to reach the server")
+        yield
+        self.server.write_settings("Machine", before)
+
+    @property
+    def ghost(self) -> str:
+        """The ghost text that stands there now, line by line."""
+        lines: list[str] = self.page.evaluate(GHOST_LINES)
+        return "\n".join(lines).replace("\xa0", " ").rstrip()
+
+    def wait_for_ghost(self) -> str:
+        return until(lambda: self.ghost, "ghost text")
+
+    @property
+    def draft(self) -> str:
+        """What is drawn beside the cursor while a draft sharpens: `stable|guessed`."""
+        parts: list[str] = self.page.evaluate(DRAWN_BESIDE_THE_CURSOR)
+        return "|".join(parts).replace("\xa0", " ")
+
+    @property
+    def status(self) -> str:
+        return self._status_item("dlm-lsp.status").inner_text()
+
+    @property
+    def dial(self) -> str:
+        return self._status_item("dlm-lsp.dial").inner_text()
+
+    def wait_for_status(self, text: str) -> None:
+        self._status_item("dlm-lsp.status").filter(has_text=text).wait_for()
+
+    def wait_until_ready(self) -> None:
+        """The server runs, and says so in the label that screen readers read."""
+        self.page.locator('[id$="dlm-lsp.status"] [aria-label^="dlm-lsp normal"]').wait_for()
+
+    def wait_for_fill(self) -> None:
+        """The diff with the whole fill, and the buttons that go with it."""
+        self.page.get_by_role("button", name="Apply Fill").wait_for()
+
+    def apply_fill(self) -> None:
+        self._leave_fill("Control+Enter")
+
+    def discard_fill(self) -> None:
+        self._leave_fill("Escape")
+
+    def editor_text(self) -> str:
+        """The lines that are visible in the editor in front."""
+        lines = self.page.locator(".editor-group-container.active .monaco-editor.focused .view-line")
+        tops: list[tuple[float, str]] = lines.evaluate_all(
+            "lines => lines.map(line => [parseFloat(line.style.top), line.textContent])"
+        )
+        return "\n".join(text for _, text in sorted(tops)).replace("\xa0", " ")
+
+    def save(self, file: Path) -> str:
+        """The text of a file after it was saved."""
+        before = file.stat().st_mtime_ns
+        self.press("Control+S")
+        until(lambda: file.stat().st_mtime_ns != before, f"{file.name} on disk")
+        return file.read_text()
+
+    def _leave_fill(self, key: str) -> None:
+        self.press(key)
+        self.page.locator(".tab", has_text="Fill ").wait_for(state="detached")
+        self.page.locator(".monaco-editor.focused").first.wait_for()
+
+    def _status_item(self, name: str) -> Locator:
+        return self.page.locator(f'[id$="{name}"]')
+
+
+GHOST_LINES = """
+() => {
+    const lines = new Map();
+    for (const part of document.querySelectorAll('[class*="ghost-text"]')) {
+        if (!part.querySelector('[class*="ghost-text"]') && part.textContent) {
+            const top = Math.round(part.getBoundingClientRect().top);
+            lines.set(top, (lines.get(top) ?? '') + part.textContent);
+        }
+    }
+    return [...lines.keys()].sort((a, b) => a - b).map((top) => lines.get(top));
+}
+"""
+DRAWN_BESIDE_THE_CURSOR = """
+() => [...document.querySelectorAll('.monaco-editor .view-lines [class*="ced-"]')].flatMap((span) =>
+    ['::before', '::after'].map((pseudo) => getComputedStyle(span, pseudo).content))
+    .filter((content) => content !== 'none' && content !== 'normal')
+    .map((content) => content.slice(1, -1))
+"""

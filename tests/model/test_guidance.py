@@ -1,0 +1,47 @@
+"""Suffix guidance by hand, and that a weight of one would be the model as it is."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlm_model.canvas import Canvas
+from dlm_model.engine import Engine
+from dlm_model.guidance import SuffixGuidance
+from dlm_model.kv_cache import ColumnCache, choose_window
+from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+
+
+class CountsSuffix:
+    """Logits that say how long the suffix is."""
+
+    def __init__(self) -> None:
+        self.num_forwards = 0
+
+    def __call__(self, canvas: Canvas) -> Tensor:
+        self.num_forwards += 1
+        return torch.tensor([[1.0, float(len(canvas.suffix_ids))]])
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(0.0, 0.0), (1.0, 3.0), (1.5, 4.5)])
+def test_what_the_suffix_adds_is_weighted(weight: float, expected: float) -> None:
+    guided = SuffixGuidance(CountsSuffix, weight)
+    assert guided(Canvas.open([1], [2, 3, 4], [1], 9)).tolist() == [[1.0, expected]]
+    assert guided.num_forwards == 2
+
+
+def test_a_weight_of_one_predicts_what_the_model_does(fixed_engine: Engine) -> None:
+    network = fixed_engine._network
+
+    def opened() -> ColumnCache:
+        return ColumnCache(network, DecodeOptions(), choose_window)
+
+    canvas = Canvas.open(range(40, 50), range(60, 70), [5], network.config.mask_token_id)
+    torch.testing.assert_close(SuffixGuidance(opened, 1.0)(canvas), opened()(canvas), atol=0.05, rtol=0.02)
+
+
+def test_ignoring_the_suffix_is_filling_without_one(fixed_engine: Engine) -> None:
+    def filled(suffix: str, weight: float) -> str:
+        options = DecodeOptions(num_steps=4, middle_length=8, suffix_guidance=weight)
+        return list(fixed_engine.infill(InfillRequest("x = ", suffix), options, CancelToken()))[-1].text
+
+    assert filled("\ny = value\n" * 3, 0.0) == filled("\nfor item in values:\n", 0.0)

@@ -1,0 +1,49 @@
+"""A run that is killed at any moment: the last state is whole, and the loss curve goes on as if nothing had been."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from dlm_model.training.metrics import METRICS_FILE
+from dlm_model.training.run_state import STATE_FILE
+from tests.model.training import tiny_run
+
+
+def curve(run: Path) -> dict[int, float]:
+    records = [json.loads(line) for line in (run / METRICS_FILE).read_text().splitlines()]
+    assert [record["step"] for record in records] == sorted(record["step"] for record in records)
+    return {record["step"]: record["loss"] for record in records if "loss" in record}
+
+
+def test_a_killed_run_resumes_to_the_same_loss_curve(
+    tmp_path: Path, resizing_folder: Path, child_environment: dict[str, str]
+) -> None:
+    program = [sys.executable, tiny_run.__file__, resizing_folder, tmp_path / "killed", "patient"]
+    metrics = tmp_path / "killed" / METRICS_FILE
+    for num_records in (4, 12):
+        with subprocess.Popen(program, env=child_environment) as process:
+            wait_for_records(metrics, num_records, process)
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+        with metrics.open("a") as log:
+            log.write('{"step": 99, "lo')
+    tiny_run.main(resizing_folder, tmp_path / "killed", "patient")
+    tiny_run.main(resizing_folder, tmp_path / "whole", "patient")
+    assert curve(tmp_path / "killed") == pytest.approx(curve(tmp_path / "whole"))
+    whole, killed = (load_file(tmp_path / name / STATE_FILE) for name in ("whole", "killed"))
+    for name, weight in whole.items():
+        assert (killed[name] - weight).abs().max() < 1e-5, name
+
+
+def wait_for_records(metrics: Path, num_records: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not metrics.exists() or metrics.read_text().count("\n") < num_records:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)

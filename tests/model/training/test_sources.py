@@ -1,0 +1,253 @@
+"""Everything a corpus can be made of: archives of three registries, folders, and what is installed."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from dlm_model.training import manifest as manifest_module
+from dlm_model.training.__main__ import run_stage
+from dlm_model.training.archives import read_licence, read_members
+from dlm_model.training.corpus import REPORT_FILE, build_corpus
+from dlm_model.training.decontamination import NgramFilter
+from dlm_model.training.licences import LicenceError, licence_of_folder
+from dlm_model.training.manifest import Package, load_manifest
+from dlm_model.training.shards import TextShard
+from dlm_model.training.sources import is_worth_learning, read_package
+from tests.model.training.test_corpus import MODULE, PROBLEM, write_wheel
+
+JAVASCRIPT = """export function area(width, height) {
+  if (width < 0 || height < 0) {
+    throw new Error("a side cannot be negative");
+  }
+  const product = width * height;
+  return product;
+}
+
+export function circumference(width, height) {
+  return 2 * (width + height);
+}
+"""
+C_SOURCE = "int area(int width, int height)\n{\n    int product = width * height;\n    return product;\n}\n" * 3
+MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person\nobtaining a copy of this software"
+GPL = "GNU GENERAL PUBLIC LICENSE Version 3\n" + MIT
+APACHE = "  Apache License\n  Version 2.0, January 2004\n"
+NO_PROBLEMS = NgramFilter([])
+
+
+def write_tar(path: Path, files: dict[str, str]) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content.encode())
+            archive.addfile(info, io.BytesIO(content.encode()))
+
+
+def write_folder(folder: Path, licence: str | None = MIT) -> Path:
+    folder.mkdir()
+    (folder / "shapes.js").write_text(JAVASCRIPT)
+    (folder / "shapes.py").write_text(MODULE)
+    (folder / "latin.py").write_bytes(MODULE.replace("rectangle", "Fläche").encode("latin-1"))
+    if licence is not None:
+        (folder / "LICENSE").write_text(licence)
+    return folder
+
+
+def test_javascript_comes_from_npm(tmp_path: Path) -> None:
+    files = {
+        "package/package.json": json.dumps({"name": "shapes", "license": "MIT"}),
+        "package/index.js": JAVASCRIPT,
+        "package/shapes.min.js": JAVASCRIPT,
+        "package/index.d.ts": JAVASCRIPT,
+        "package/broken.js": JAVASCRIPT + "function ( {\n",
+        "package/node_modules/other/index.js": JAVASCRIPT,
+        "package/node_modules/other/package.json": json.dumps({"license": "GPL-3.0"}),
+    }
+    write_tar(tmp_path / "geometry-shapes-1.0.tgz", files)
+    content = read_package(Package("@geometry/shapes", "1.0", "train", "npm"), tmp_path)
+    assert content.licence == "MIT"
+    assert [file.path for file in content.files] == ["package/index.js"]
+
+
+def test_c_comes_from_a_source_archive(tmp_path: Path) -> None:
+    files = {
+        "shapes-1.0/PKG-INFO": "Metadata-Version: 2.4\nName: shapes\nLicense-Expression: BSD-3-Clause\n",
+        "shapes-1.0/src/area.c": C_SOURCE,
+        "shapes-1.0/src/area.py": MODULE,
+        "shapes-1.0/tests/test_area.c": C_SOURCE,
+    }
+    write_tar(tmp_path / "shapes-1.0.tar.gz", files)
+    content = read_package(Package("shapes", "1.0", "train", "sdist"), tmp_path)
+    assert content.licence == "BSD-3-Clause"
+    assert [file.path for file in content.files] == ["shapes-1.0/src/area.c", "shapes-1.0/src/area.py"]
+
+
+@pytest.mark.parametrize(("suffix", "registry"), [("-py3-none-any.whl", "pypi"), (".tar.gz", "sdist"), (".tgz", "npm")])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"\x1f\x8b\x08\x00 half of a gzip file"])
+def test_a_corrupt_archive_is_one_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str, registry: str, content: bytes
+) -> None:
+    (tmp_path / f"shapes-1.0{suffix}").write_bytes(content)
+    table = "train" if registry == "pypi" else f"train.{registry}"
+    (tmp_path / "packages.toml").write_text(f'[{table}]\nshapes = "1.0"\n')
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text("")
+    options = ["--manifest", tmp_path / "packages.toml", "--downloads", tmp_path, "--problems", problems]
+    assert run_stage(["corpus", *map(str, [tmp_path / "corpus", *options])], "training") == 3
+    assert "not a readable archive" in capsys.readouterr().err
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "shapes-1.0.tgz"
+    write_tar(path, {f"package/{index}.js": JAVASCRIPT * 50 + str(index) for index in range(9)})
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match="not a readable archive"):
+        list(read_members(path, (".js",)))
+
+
+def test_an_archive_without_metadata_is_refused(tmp_path: Path) -> None:
+    write_tar(tmp_path / "shapes-1.0.tgz", {"package/index.js": JAVASCRIPT})
+    with pytest.raises(ValueError, match="no metadata"):
+        read_licence(tmp_path / "shapes-1.0.tgz")
+
+
+def test_a_folder_gives_its_files_and_counts_what_is_not_utf8(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "app")
+    content = read_package(Package("app", "", "train", "folder", folder), tmp_path)
+    assert [file.path for file in content.files] == ["shapes.js", "shapes.py"]
+    assert (content.licence, content.num_undecodable) == ("MIT", 1)
+
+
+@pytest.mark.parametrize(("text", "licence"), [(MIT, "MIT"), (APACHE, "Apache-2.0")])
+def test_the_licence_file_of_a_folder_is_read(tmp_path: Path, text: str, licence: str) -> None:
+    assert licence_of_folder(write_folder(tmp_path / "app", text)) == licence
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "no licence file"), (GPL, "not known"), ("All rights reserved.", "not known"), (MIT + APACHE, "not known")],
+)
+def test_a_folder_without_a_permissive_licence_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
+    with pytest.raises(LicenceError, match=message):
+        read_package(Package("app", "", "train", "folder", write_folder(tmp_path / "app", text)), tmp_path)
+
+
+def test_ones_own_code_needs_no_licence_file(tmp_path: Path) -> None:
+    write_folder(tmp_path / "app", licence=None)
+    (tmp_path / "packages.toml").write_text('[train.folder]\napp = { path = "app", licence = "own" }\n')
+    (package,) = load_manifest(tmp_path / "packages.toml")
+    assert read_package(package, tmp_path).licence == "own"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('train.cargo.serde = "1"\n', "unknown registry 'cargo'"),
+        ("train.folder.app = 3\n", "folder app is a path"),
+        ('train.folder.app = { path = "app", licence = "GPL-3.0" }\n', "folder app is a path"),
+        ("environment = 'yes'\n", "environment is true or false"),
+    ],
+)
+def test_a_bad_source_is_one_clear_error(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "packages.toml").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        load_manifest(tmp_path / "packages.toml")
+
+
+def test_a_missing_folder_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no folder"):
+        read_package(Package("app", "", "train", "folder", tmp_path / "app"), tmp_path)
+
+
+def test_what_is_installed_can_be_learned_from(tmp_path: Path) -> None:
+    (tmp_path / "packages.toml").write_text("environment = true\n")
+    packages = {package.name: package for package in load_manifest(tmp_path / "packages.toml")}
+    assert {"pytest", "attrs", "jinja2"} <= packages.keys()
+    assert "certifi" not in packages, "its licence is not permissive"
+    assert {package.split for package in packages.values()} == {"train", "held_out"}
+    content = read_package(packages["attrs"], tmp_path)
+    assert "attr/_make.py" in {file.path for file in content.files}
+    assert content.licence == "MIT"
+
+
+def test_a_named_package_is_not_taken_from_the_environment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = [Package(name, "1.0", "train", "environment") for name in ("shapes", "solids")]
+    monkeypatch.setattr(manifest_module, "installed_packages", lambda: iter(installed))
+    (tmp_path / "packages.toml").write_text('environment = true\n[held_out]\nshapes = "2.0"\n')
+    found = [(package.name, package.split, package.registry) for package in load_manifest(tmp_path / "packages.toml")]
+    assert found == [("shapes", "held_out", "pypi"), ("solids", "train", "environment")]
+
+
+def test_a_problem_planted_in_any_source_is_gone_from_the_shards(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "app")
+    (folder / "planted.py").write_text(MODULE.replace("area", "surface") + PROBLEM)
+    write_wheel(tmp_path, "solids", {"solids/planted.py": MODULE.replace("area", "volume") + PROBLEM})
+    packages = [Package("app", "", "train", "folder", folder), Package("solids", "1.0", "train")]
+    (tmp_path / "clean.py").write_text(MODULE)
+    reports = build_corpus(packages, tmp_path, tmp_path / "corpus", NgramFilter([PROBLEM]))
+    assert [report.num_contaminated for report in reports] == [1, 1]
+    texts = list(TextShard(tmp_path / "corpus" / "train.safetensors"))
+    assert texts
+    assert not any("below_zero" in text for text in texts)
+
+
+def test_a_build_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
+    wheel = write_wheel(tmp_path, "shapes", {"shapes/area.py": MODULE})
+    packages = [Package("shapes", "1.0", "held_out"), Package("solids", "1.0", "train")]
+    (tmp_path / "solids-1.0-py3-none-any.whl").write_bytes(b"half a download")
+    with pytest.raises(ValueError, match="not a readable archive"):
+        build_corpus(packages, tmp_path, tmp_path / "corpus", NO_PROBLEMS)
+    assert not (tmp_path / "corpus").exists()
+    wheel.unlink()
+    write_wheel(tmp_path, "solids", {"solids/surface.py": MODULE.replace("area", "surface")})
+    build_corpus(packages, tmp_path, tmp_path / "corpus", NO_PROBLEMS)
+    assert list(TextShard(tmp_path / "corpus" / "held_out.safetensors")) == [MODULE]
+
+
+def test_other_problems_are_looked_for_anew(tmp_path: Path) -> None:
+    write_wheel(tmp_path, "shapes", {"shapes/area.py": MODULE, "shapes/planted.py": MODULE + PROBLEM})
+    packages = [Package("shapes", "1.0", "train")]
+    before = build_corpus(packages, tmp_path, tmp_path / "corpus", NO_PROBLEMS)
+    after = build_corpus(packages, tmp_path, tmp_path / "corpus", NgramFilter([PROBLEM]))
+    assert (before[0].num_contaminated, after[0].num_contaminated) == (0, 1)
+
+
+def test_reading_side_by_side_gives_the_same_shards(tmp_path: Path) -> None:
+    for name in ("shapes", "solids"):
+        write_wheel(tmp_path, name, {f"{name}/area.py": MODULE.replace("area", name)})
+    packages = [Package("shapes", "1.0", "train"), Package("solids", "1.0", "held_out")]
+    for count in (1, 2):
+        downloads = tmp_path / f"downloads{count}"
+        downloads.mkdir()
+        for wheel in tmp_path.glob("*.whl"):
+            (downloads / wheel.name).write_bytes(wheel.read_bytes())
+        build_corpus(packages, downloads, tmp_path / f"corpus{count}", NO_PROBLEMS, num_workers=count)
+    for name in ("train.safetensors", "held_out.safetensors", REPORT_FILE):
+        assert (tmp_path / "corpus1" / name).read_bytes() == (tmp_path / "corpus2" / name).read_bytes()
+
+
+def test_a_full_disk_leaves_no_half_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wheel(tmp_path, "shapes", {"shapes/area.py": MODULE})
+    (tmp_path / "packages.toml").write_text('[train]\nshapes = "1.0"\n')
+    (tmp_path / "problems.jsonl").write_text("")
+
+    def write_half(_tensors: object, path: Path, **_options: object) -> None:
+        path.write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dlm_model.training.shards.save_file", write_half)
+    options = ["--manifest", "packages.toml", "--downloads", ".", "--problems", "problems.jsonl"]
+    monkeypatch.chdir(tmp_path)
+    assert run_stage(["corpus", "corpus", *options], "training") == 3
+    assert capsys.readouterr().err.strip().endswith("error: No space left on device")
+    assert list((tmp_path / "corpus").iterdir()) == []
+
+
+def test_code_that_does_not_parse_teaches_nothing() -> None:
+    assert is_worth_learning(C_SOURCE, "c")
+    assert not is_worth_learning(C_SOURCE + "int broken( {\n", "c")

@@ -1,0 +1,140 @@
+"""The one command of a lent GPU, on a CPU with a tiny model: every stage, twice, and nothing made again."""
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from dlm_model.config import ModelConfig
+from dlm_model.training.__main__ import run_stage
+from dlm_model.training.metrics import METRICS_FILE
+from dlm_model.training.pieces import cut_pieces, join_pieces
+from dlm_model.training.recipe import TrainSection, load_recipe
+from dlm_model.weights import read_tensors
+from tests.model.training import tiny_run
+
+RECIPE = """
+[start]
+checkpoint = "{start}"
+
+[corpus]
+manifest = "manifest.toml"
+
+[train]
+rank = 0
+precision = "fp32"
+learning_rate = 0.003
+warmup_steps = 2
+sequences_per_step = 4
+log_interval = 1
+num_workers = 1
+compile = false
+peak_tflops = 0.1
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, resizing_folder: Path) -> Path:
+    for name in ("shapes", "solids"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "LICENSE").write_text("Permission is hereby granted, free of charge, to any person obtaining a copy")
+        for index, text in enumerate(tiny_run.TEXTS):
+            (folder / f"{index}.py").write_text(text.replace("value", f"value_{name}"))
+    (tmp_path / "manifest.toml").write_text('train.folder.shapes = "shapes"\nheld_out.folder.solids = "solids"\n')
+    (tmp_path / "recipe.toml").write_text(RECIPE.format(start=resizing_folder))
+    return tmp_path / "recipe.toml"
+
+
+def test_two_stretches_train_one_model(recipe: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = recipe.parent / "all"
+    assert run_stage(["run", str(recipe), str(folder), "--minutes", "0.05"], "training") == 0
+    corpus = (folder / "corpus" / "train.safetensors").stat().st_mtime_ns
+    first = [json.loads(line) for line in (folder / "run" / METRICS_FILE).read_text().splitlines()]
+    assert first[-1]["step"] > 1
+    assert any("mfu" in record for record in first)
+    code = run_stage(["run", str(recipe), str(folder), "--minutes", "0.07", "--final", "--pieces"], "training")
+    assert code == 0
+    assert "pieces are in" in capsys.readouterr().out
+    records = [json.loads(line) for line in (folder / "run" / METRICS_FILE).read_text().splitlines()]
+    assert records[: len(first)] == first
+    assert records[-1]["step"] > first[-1]["step"]
+    assert (folder / "corpus" / "train.safetensors").stat().st_mtime_ns == corpus
+
+    assert run_stage(["join", str(folder / "pieces"), str(recipe.parent / "joined")], "training") == 0
+    config = ModelConfig.from_checkpoint(recipe.parent / "joined")
+    assert config == ModelConfig.from_checkpoint(resizing_folder)
+    trained = load_file(folder / "run" / "state.safetensors")
+    joined = read_tensors(recipe.parent / "joined")
+    name = "layers.0.mlp.up_proj.weight"
+    assert (joined[f"model.{name}"].float() - trained[name]).norm() < 0.01 * trained[name].norm()
+    assert (joined[f"model.{name}"].float() - read_tensors(resizing_folder)[f"model.{name}"]).norm() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[train\n", "cannot read the recipe"),
+        ("[tune]\n", "unknown section 'tune'"),
+        ("[train]\nrnak = 3\n", "unknown key 'rnak'"),
+        ("[train]\nrank = 'big'\n", "rank is 'big'"),
+        ("[train]\noptimizer = 'sgd'\n", "known are adamw, muon"),
+        ("[start]\nshifted = true\n", "checkpoint"),
+        ("train = 3\n", "train is no section"),
+    ],
+)
+def test_a_bad_recipe_is_one_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, message: str
+) -> None:
+    (tmp_path / "recipe.toml").write_text(content)
+    assert run_stage(["run", str(tmp_path / "recipe.toml"), str(tmp_path / "all")], "training") == 3
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "all").exists()
+
+
+def test_a_recipe_without_a_needed_section_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "recipe.toml").write_text("[train]\nrank = 8\n")
+    assert run_stage(["run", str(tmp_path / "recipe.toml"), str(tmp_path / "all")], "training") == 3
+    assert "no section [corpus]" in capsys.readouterr().err
+
+
+def test_the_packaged_recipe_is_one(repository_root: Path) -> None:
+    recipe = load_recipe(repository_root / "model/dlm_model/training/gpu.toml")
+    assert recipe.train.options().sequences_per_step == 1024
+    assert recipe.corpus is not None
+    assert recipe.corpus.manifest.exists()
+
+
+def test_a_section_becomes_options() -> None:
+    options = TrainSection(rank=4, curriculum_steps=7, learning_rate=0.5).options(max_seconds=9.0)
+    assert (options.parameters.fingerprint, options.learning_rate) == ("rank 4, alpha 8", 0.5)
+    assert (options.curriculum.num_steps, options.max_seconds) == (7, 9.0)
+
+
+def test_pieces_are_small_and_make_the_same_files(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a").write_bytes(bytes(range(200)))
+    (source / "b").write_bytes(b"")
+    (source / "c").write_bytes(b"xyz")
+    assert cut_pieces(source, tmp_path / "pieces", max_bytes=64) == 4
+    join_pieces(tmp_path / "pieces", tmp_path / "joined")
+    assert {p.name: p.read_bytes() for p in (tmp_path / "joined").iterdir()} == {
+        p.name: p.read_bytes() for p in source.iterdir()
+    }
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+def test_a_damaged_piece_is_found(tmp_path: Path, damage: str) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a").write_bytes(bytes(200))
+    cut_pieces(source, tmp_path / "pieces", max_bytes=64)
+    piece = tmp_path / "pieces" / "00001"
+    piece.unlink() if damage == "missing" else piece.write_bytes(b"?" * 64)
+    with pytest.raises(ValueError, match="missing or damaged"):
+        join_pieces(tmp_path / "pieces", tmp_path / "joined")
+    assert not (tmp_path / "joined").exists()
