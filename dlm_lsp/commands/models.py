@@ -27,7 +27,6 @@ BYTES_PER_STORED_NUMBER = 2
 MAX_CPU_PARAMETERS = 1_000_000_000
 """A CPU multiplies too slowly for more than that, whatever memory it has."""
 
-
 Verdict = Literal["fits", "too large", "too slow"]
 
 

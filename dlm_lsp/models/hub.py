@@ -77,8 +77,10 @@ def look_up(repository: str, revision: str) -> RemoteModel:
     )
     if not any(file.name.endswith(".safetensors") for file in files):
         raise ModelUnavailableError(_no_weights(repository, [each.rfilename for each in siblings]))
-    licence = info.card_data.get("license") if info.card_data else None
-    return RemoteModel(repository, info.sha or revision, None if licence is None else str(licence), files)
+    # Licences that the hub has no word for are `other`, with a name of their own.
+    card = info.card_data
+    licence = card and (card.get("license_name") or card.get("license"))
+    return RemoteModel(repository, info.sha or revision, str(licence) if licence else None, files)
 
 
 def check_space(model: RemoteModel, folder: Path) -> None:
@@ -103,8 +105,8 @@ def download(model: RemoteModel, folder: Path) -> tuple[StoredFile, ...]:
         The files as they lie on disk.
 
     Raises:
-        ModelUnavailableError: the connection broke, the disk is full, a file arrived corrupt, or the model is of a
-            family that this engine does not load (which is known before any weights are fetched).
+        ModelUnavailableError: the connection broke, the disk is full, or a file arrived corrupt.
+        CheckpointError: the model is none that this engine loads, which is known before any weights are fetched.
     """
     folder.mkdir(parents=True, exist_ok=True)
     in_order = sorted(model.files, key=lambda file: (file.name.endswith(".safetensors"), file.name))
@@ -137,14 +139,14 @@ def _complete(model: RemoteModel, file: RemoteFile, target: Path) -> StoredFile:
 
 
 def _fetch(model: RemoteModel, file: RemoteFile, target: Path) -> None:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url  # noqa: PLC0415 - only these commands need it
+    from huggingface_hub import get_hf_file_metadata, get_token, hf_hub_url  # noqa: PLC0415 - only these commands need it
     from huggingface_hub.file_download import http_get  # noqa: PLC0415
-    from huggingface_hub.utils._headers import build_hf_headers  # noqa: PLC0415
 
     url = hf_hub_url(model.repository, file.name, revision=model.revision, endpoint=endpoint())
     location = get_hf_file_metadata(url, endpoint=endpoint()).location
     # A token is for the hub and not for the store that it sends us to.
-    headers = build_hf_headers() if urlsplit(location).netloc == urlsplit(url).netloc else {}
+    is_hub, token = urlsplit(location).netloc == urlsplit(url).netloc, get_token()
+    headers = {"authorization": f"Bearer {token}"} if is_hub and token else {}
     part = target.with_name(target.name + _PART)
     # Without a hash nobody could tell whether the other half belongs to the same file.
     with part.open("ab" if file.sha256 else "wb") as stream:

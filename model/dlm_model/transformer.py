@@ -132,6 +132,13 @@ class MLP(nn.Module):
         return projected
 
 
+def _feed_forward(config: ModelConfig) -> nn.Module:
+    if not config.num_experts:
+        return MLP(config)
+    experts = (MLP(config) for _ in range(config.num_experts))
+    return Mixture(config.hidden_size, experts, config.num_active_experts)
+
+
 class Layer(nn.Module):
     """Attention and MLP, each behind a norm and added to the stream."""
 
@@ -140,10 +147,7 @@ class Layer(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_attn = Attention(config)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.mlp: nn.Module = MLP(config)
-        if config.num_experts:
-            experts = (MLP(config) for _ in range(config.num_experts))
-            self.mlp = Mixture(config.hidden_size, experts, config.num_active_experts)
+        self.mlp = _feed_forward(config)
 
     def forward(self, x: Tensor, layer: int, shared: _Pass) -> Tensor:
         """[B, T, C] → [B, T, C]."""

@@ -12,6 +12,8 @@ from dlm_model.families.family import Family, model_type, required_token_id
 from dlm_model.families.hugging_face import llama_fields, qwen2_fields, qwen3_fields
 
 OPEN_DCODER_MASK = "<M>"
+BD3LM_BLOCK_LENGTH = 32
+"""Of the Tiny-A2D models that attend block by block. Nothing but their name tells them from the others."""
 
 _ADAPTED = {"a2d-llama": llama_fields, "a2d-qwen2": qwen2_fields, "a2d-qwen3": qwen3_fields}
 
@@ -34,7 +36,11 @@ def _read_open_dcoder(files: CheckpointFiles) -> dict[str, Any]:
 
 
 def _read_a2d(files: CheckpointFiles) -> dict[str, Any]:
-    return {**_ADAPTED[files.config["model_type"]](files), "mask_token_id": required_token_id(files, "mask")}
+    return {
+        **_ADAPTED[files.config["model_type"]](files),
+        "mask_token_id": required_token_id(files, "mask"),
+        "block_length": BD3LM_BLOCK_LENGTH if "bd3lm" in files.source.lower() else None,
+    }
 
 
 OPEN_DCODER = Family(name="open-dcoder", matches=_is_open_dcoder, read=_read_open_dcoder)

@@ -45,4 +45,5 @@ def hub(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
     with serving(repository) as address:
         monkeypatch.setenv("HF_ENDPOINT", address)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         yield address

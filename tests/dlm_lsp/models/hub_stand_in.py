@@ -20,20 +20,22 @@ class Repository:
 
     Attributes:
         files: Content by name.
-        licence: Of the model card.
+        card: What the model's card says of it.
         claimed_sizes: Sizes that the listing names instead of the true ones.
         corrupt: Files whose first byte arrives changed.
         ends_at: Files of which the connection breaks at that byte, however often they are asked for.
         requests: Every file asked for, and from which byte on.
+        tokens: What every request showed as its authorization.
     """
 
     name: str
     files: dict[str, bytes]
-    licence: str | None = "apache-2.0"
+    card: dict[str, str] = field(default_factory=lambda: {"license": "apache-2.0"})
     claimed_sizes: dict[str, int] = field(default_factory=dict)
     corrupt: set[str] = field(default_factory=set)
     ends_at: dict[str, int] = field(default_factory=dict)
     requests: list[tuple[str, int]] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
 
     def listing(self) -> dict[str, object]:
         """The answer of /api/models."""
@@ -43,16 +45,7 @@ class Repository:
             if name.endswith((".safetensors", ".bin")):
                 entry["lfs"] = {"sha256": sha256(content), "size": len(content), "pointerSize": 100}
             siblings.append(entry)
-        card = {} if self.licence is None else {"cardData": {"license": self.licence}}
-        return {
-            "id": self.name,
-            "sha": COMMIT,
-            "siblings": siblings,
-            "private": False,
-            "tags": [],
-            "downloads": 0,
-            **card,
-        }
+        return {"id": self.name, "sha": COMMIT, "siblings": siblings, "tags": [], "cardData": self.card}
 
 
 def sha256(content: bytes) -> str:
@@ -74,6 +67,7 @@ def serving(repository: Repository) -> Iterator[str]:
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
+            repository.tokens.append(self.headers.get("Authorization"))
             if (wanted := _MODEL.fullmatch(path)) and wanted[1] == repository.name:
                 self._answer(200, json.dumps(repository.listing()).encode(), {"Content-Type": "application/json"})
             elif (wanted := _FILE.fullmatch(path)) and wanted[1] == repository.name and wanted[3] in repository.files:

@@ -47,6 +47,28 @@ def test_no_code_is_fetched(repository: Repository) -> None:
     assert {name for name, _ in repository.requests} & {"modeling_odd.py", "extra/notes.json"} == set()
 
 
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [({"license": "other", "license_name": "apple-amlr"}, "apple-amlr"), ({"language": "en"}, None), ({}, None)],
+)
+def test_the_licence_is_what_the_card_says(
+    repository: Repository, capsys: pytest.CaptureFixture[str], card: dict[str, str], licence: str | None
+) -> None:
+    repository.card = card
+    assert pull() == OK
+    assert f"licence  {licence or 'its card names none'}" in capsys.readouterr().err
+    assert ModelStore().get(NAME).licence == licence
+
+
+@pytest.mark.parametrize(("token", "shown"), [("hf_secret", "Bearer hf_secret"), ("", None)])
+def test_a_login_is_shown_to_the_hub(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, token: str, shown: str | None
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    assert pull() == OK
+    assert set(repository.tokens) == {shown}
+
+
 def test_any_repository_can_be_named(repository: Repository, data_folder: Path) -> None:
     repository.name = "somebody/Own-Dcoder"
     assert pull("somebody/Own-Dcoder@v1", "--yes") == OK

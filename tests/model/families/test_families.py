@@ -77,6 +77,13 @@ def test_ids_and_flags_are_found_where_the_family_stores_them(folders: dict[str,
     assert config.sees_suffix == (family not in BLOCK_CAUSAL)
 
 
+def test_only_its_name_tells_that_a_tiny_a2d_sees_no_suffix(tmp_path: Path) -> None:
+    folder = tmp_path / "Qwen3-0.6B-diffusion-bd3lm-v0.1"
+    folder.mkdir()
+    PUBLISHED["a2d-qwen3"](folder)
+    assert ModelConfig.from_checkpoint(folder).block_length == 32
+
+
 class Watched:
     """An engine whose network tells what it was given and what it answered, pass by pass."""
 
