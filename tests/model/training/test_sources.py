@@ -230,22 +230,27 @@ def test_reading_side_by_side_gives_the_same_shards(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_no_half_shard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
-    write_wheel(tmp_path, "shapes", {"shapes/area.py": MODULE})
-    (tmp_path / "packages.toml").write_text('[train]\nshapes = "1.0"\n')
-    (tmp_path / "problems.jsonl").write_text("")
-
-    def write_half(_tensors: object, path: Path, **_options: object) -> None:
-        path.write_bytes(b"half of it")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("dlm_model.training.shards.save_file", write_half)
-    options = ["--manifest", "packages.toml", "--downloads", ".", "--problems", "problems.jsonl"]
-    monkeypatch.chdir(tmp_path)
-    assert run_stage(["corpus", "corpus", *options], "training") == 3
-    assert capsys.readouterr().err.strip().endswith("error: No space left on device")
+    folder = write_folder(tmp_path / "app")
+    (folder / "long.py").write_text(MODULE.replace("area", "surface") * 9)
+    (tmp_path / "packages.toml").write_text('train.folder.app = "app"\n')
+    request.getfixturevalue("small_disk")
+    arguments = ["corpus", tmp_path / "corpus", "--manifest", tmp_path / "packages.toml", "--downloads", tmp_path]
+    assert run_stage([*map(str, arguments)], "training") == 3
+    error = capsys.readouterr().err
+    assert "train.safetensors cannot be written" in error
+    assert error.count("\n") == 1
     assert list((tmp_path / "corpus").iterdir()) == []
+
+
+def test_a_full_disk_leaves_no_half_start(
+    tmp_path: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("small_disk")
+    assert run_stage(["initialize", str(resizing_folder), str(tmp_path / "start")], "training") == 3
+    assert capsys.readouterr().err.startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_code_that_does_not_parse_teaches_nothing() -> None:

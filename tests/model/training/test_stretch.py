@@ -138,3 +138,18 @@ def test_a_damaged_piece_is_found(tmp_path: Path, damage: str) -> None:
     with pytest.raises(ValueError, match="missing or damaged"):
         join_pieces(tmp_path / "pieces", tmp_path / "joined")
     assert not (tmp_path / "joined").exists()
+
+
+@pytest.mark.parametrize("method", ["trajectory", "certainty"])
+def test_a_student_is_distilled_by_a_command(
+    recipe: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str], method: str
+) -> None:
+    folder = recipe.parent
+    options = ["--recipe", recipe, "--teacher-steps", "4", "--method", method, "--max-steps", "2"]
+    assert run_stage(["corpus", str(folder / "corpus"), "--manifest", str(folder / "manifest.toml")], "training") == 0
+    arguments = ["distill", resizing_folder, folder / "corpus", folder / "student", *options]
+    assert run_stage([*map(str, arguments)], "training") == 0
+    assert "loss" in capsys.readouterr().out
+    assert run_stage(["export", str(resizing_folder), str(folder / "student"), str(folder / "out")], "training") == 0
+    exported = read_tensors(folder / "out")
+    assert exported.keys() == read_tensors(resizing_folder).keys()
