@@ -30,7 +30,7 @@ Split = Literal["train", "held_out"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Registry = Literal["pypi", "sdist", "npm", "folder", "environment"]
 _TABLES: tuple[Registry, ...] = ("sdist", "npm", "folder")
-_HELD_OUT_SHARE = 20  # One installed package of so many is held out.
+_HELD_OUT_SHARE = 10  # One installed package of so many is held out.
 
 
 @dataclass(frozen=True, slots=True)
