@@ -76,7 +76,9 @@ def initialize(
     ],
     folder: Annotated[Path, typer.Argument(help="Where the checkpoint to train goes.")],
     *,
-    shifted: Annotated[bool, typer.Option(help="Predict a token from the state before it, or from its own.")] = True,
+    shifted: Annotated[
+        bool, typer.Option("--shifted/--unshifted", help="Predict from the state before, or the own.")
+    ] = True,
 ) -> None:
     """Import a causal checkpoint and add mask, expand and delete tokens; one that has them is copied."""
     write_start(DEFAULT_CHECKPOINT if str(source) == PACKAGED else source, folder, shift_logits=shifted)
