@@ -58,7 +58,7 @@ class Package:
         """How the file name of its archive begins (PEP 427, PEP 625, `npm pack`)."""
         if self.registry == "npm":
             return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
-        return f"{self.name.replace('-', '_')}-{self.version}{'-' if self.registry == 'pypi' else '.'}"
+        return f"{self.name}-{self.version}{'-' if self.registry == 'pypi' else '.tar.gz'}"
 
 
 def load_manifest(path: Path) -> tuple[Package, ...]:

@@ -9,11 +9,11 @@ import pytest
 
 from dlm_model.training import manifest as manifest_module
 from dlm_model.training.__main__ import run_stage
-from dlm_model.training.archives import read_licence, read_members
+from dlm_model.training.archives import fetch, read_licence, read_members
 from dlm_model.training.corpus import REPORT_FILE, build_corpus
 from dlm_model.training.decontamination import NgramFilter
 from dlm_model.training.licences import LicenceError, licence_of_folder
-from dlm_model.training.manifest import Package, load_manifest
+from dlm_model.training.manifest import Package, Registry, load_manifest
 from dlm_model.training.shards import TextShard
 from dlm_model.training.sources import is_worth_learning, read_package
 from tests.model.training.test_corpus import MODULE, PROBLEM, write_wheel
@@ -106,6 +106,19 @@ def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ValueError, match="not a readable archive"):
         list(read_members(path, (".js",)))
+
+
+@pytest.mark.parametrize(("registry", "suffix"), [("pypi", "-py3-none-any.whl"), ("sdist", ".tar.gz"), ("npm", ".tgz")])
+def test_an_archive_is_found_by_its_name_and_its_whole_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry, suffix: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
+    (tmp_path / f"my_shapes-1.0.1{suffix}").touch()
+    with pytest.raises(ValueError, match=r"could not download my-shapes 1\.0"):
+        fetch(Package("my-shapes", "1.0", "train", registry), tmp_path)
+    (tmp_path / f"my_shapes-1.0{suffix}").touch()
+    assert fetch(Package("my-shapes", "1.0", "train", registry), tmp_path).name == f"my_shapes-1.0{suffix}"
 
 
 def test_an_archive_without_metadata_is_refused(tmp_path: Path) -> None:
