@@ -30,7 +30,7 @@ from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.calibration import input_covariances
 from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
-from dlm_model.training.distill import Method, build_objective
+from dlm_model.training.distill import Method, accuracy_by_steps, build_objective, halvings, load_teacher
 from dlm_model.training.evaluate import measure_lines, measure_noises
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import export as write_packed
@@ -51,6 +51,7 @@ console = Console()
 PACKAGED = "packaged"
 PACKAGES_FILE = Path(__file__).with_name("packages.toml")
 _NUM_CALIBRATION_SEQUENCES = 48
+_WHOLE_HOLES = "first_step"
 
 
 @app.command()
@@ -76,7 +77,9 @@ def initialize(
     ],
     folder: Annotated[Path, typer.Argument(help="Where the checkpoint to train goes.")],
     *,
-    shifted: Annotated[bool, typer.Option(help="Predict a token from the state before it, or from its own.")] = True,
+    shifted: Annotated[
+        bool, typer.Option("--shifted/--unshifted", help="Predict from the state before, or the own.")
+    ] = True,
 ) -> None:
     """Import a causal checkpoint and add mask, expand and delete tokens; one that has them is copied."""
     write_start(DEFAULT_CHECKPOINT if str(source) == PACKAGED else source, folder, shift_logits=shifted)
@@ -114,7 +117,15 @@ def distill(
     section = load_recipe(recipe).train if recipe else TrainSection()
     options = replace(section.options(), max_steps=max_steps or section.max_steps)
     objective = build_objective(method, checkpoint, teacher_steps, options.dtype)
-    print_records(build_trainer(checkpoint, corpus, run, section, options, objective=objective).run())
+    trainer = build_trainer(checkpoint, corpus, run, section, options, objective=objective)
+    print_records(trainer.run())
+    batches, steps = trainer.held_out.get(_WHOLE_HOLES, []), halvings(teacher_steps)
+    table = Table("accuracy after steps", *map(str, steps))
+    for name, network in (("before", load_teacher(checkpoint, options.dtype)), ("after", trainer.network)):
+        if batches:
+            table.add_row(name, *(f"{value:.3f}" for value in accuracy_by_steps(network, batches, steps).values()))
+    if batches and trainer.group.is_first:
+        console.print(table)
 
 
 @app.command()
@@ -191,7 +202,7 @@ def run_stage(arguments: Sequence[str], program: str) -> int:
     """Run one stage; what goes wrong on purpose is one sentence on standard error.
 
     Returns:
-        The exit code: 0, 2 for a usage error, 3 for anything else.
+        The exit code: 0, 2 for a usage error, 130 for Ctrl-C, 3 for anything else.
     """
     try:
         app(list(arguments), standalone_mode=False, prog_name=program)
@@ -202,6 +213,9 @@ def run_stage(arguments: Sequence[str], program: str) -> int:
         place = f": {error.filename}" if error.filename else ""
         typer.echo(f"error: {error.strerror or error}{place}", err=True)
         return 3
+    except KeyboardInterrupt:
+        typer.echo("interrupted; a run goes on from its last state", err=True)
+        return 130
     except (ModelError, ValueError) as error:
         typer.echo(f"error: {error}", err=True)
         return 3

@@ -88,8 +88,13 @@ def _read_tar(path: Path, suffixes: tuple[str, ...], max_bytes: int) -> Iterator
 
 def _find(package: Package, folder: Path) -> Path | None:
     suffix = {"pypi": "*.whl", "sdist": "*.tar.gz", "npm": "*.tgz"}[package.registry]
-    prefix = package.archive_prefix.lower()
-    return next((path for path in sorted(folder.glob(suffix)) if path.name.lower().startswith(prefix)), None)
+    prefix = _plain(package.archive_prefix)
+    return next((path for path in sorted(folder.glob(suffix)) if _plain(path.name).startswith(prefix)), None)
+
+
+def _plain(name: str) -> str:
+    """File names spell the hyphens of a package's name in several ways."""
+    return name.lower().replace("-", "_")
 
 
 def _command(package: Package, folder: Path) -> list[str]:

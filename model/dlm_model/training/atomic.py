@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `path` if nothing goes wrong, and is removed if anything does."""
+    """A path to write to, which takes the place of `path` if nothing goes wrong, and is removed if anything does.
+
+    Raises:
+        OSError: the disk is full, or the like; safetensors' own error for that becomes one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
@@ -17,6 +23,8 @@ def replacing_file(path: Path) -> Iterator[Path]:
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -26,6 +34,7 @@ def creating_folder(folder: Path) -> Iterator[Path]:
     """An empty folder to write to, which becomes `folder` if nothing goes wrong, and is removed if anything does.
 
     Raises:
+        OSError: as above.
         ValueError: `folder` has something in it already.
     """
     if folder.exists() and any(folder.iterdir()):
@@ -36,5 +45,7 @@ def creating_folder(folder: Path) -> Iterator[Path]:
         partial.mkdir(parents=True)
         yield partial
         partial.replace(folder)
+    except SafetensorError as error:
+        raise OSError(f"{folder} cannot be written: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -46,9 +46,17 @@ def build_objective(method: Method, teacher: Path, teacher_steps: int, dtype: to
     """
     if method is Method.CERTAINTY:
         return certainty_forcing
-    config = ModelConfig.from_checkpoint(teacher)
-    network = load_transformer(teacher, config, device=ProcessGroup().device, dtype=dtype)
-    return TrajectoryDistillation(network, teacher_steps)
+    return TrajectoryDistillation(load_teacher(teacher, dtype), teacher_steps)
+
+
+def load_teacher(checkpoint: Path, dtype: torch.dtype) -> Transformer:
+    """The network of a checkpoint on this process's device.
+
+    Raises:
+        CheckpointError: it is no readable checkpoint.
+    """
+    config = ModelConfig.from_checkpoint(checkpoint)
+    return load_transformer(checkpoint, config, device=ProcessGroup().device, dtype=dtype)
 
 
 def certainty_forcing(network: Transformer, batch: Batch) -> Tensor:
@@ -144,6 +152,11 @@ def fill(network: Transformer, batch: Batch, num_steps: int) -> Tensor:
         num_commits = -(-num_masks(network, state) // steps_left)
         state = commit(state, predictions, most_confident(network, state, predictions, num_commits))
     return answers
+
+
+def halvings(num_steps: int) -> list[int]:
+    """N, N / 2, N / 4 … 1."""
+    return [num_steps >> shift for shift in range(num_steps.bit_length())]
 
 
 def accuracy_by_steps(network: Transformer, batches: Sequence[Batch], steps: Sequence[int]) -> dict[int, float]:

@@ -12,7 +12,8 @@ OWN = "own"
 """What a manifest says of a folder whose rights belong to whoever trains."""
 
 _PERMISSIVE_IDS = frozenset(
-    {"0BSD", "APACHE-2.0", "BSD", "BSD-2-CLAUSE", "BSD-3-CLAUSE", "ISC", "MIT", "MIT-0", "PSF-2.0", "ZLIB"}
+    {"0BSD", "APACHE-2.0", "BSD", "BSD-2-CLAUSE", "BSD-3-CLAUSE", "BSL-1.0", "CC0-1.0", "CNRI-PYTHON", "HPND", "ISC"}
+    | {"APACHE-2.0 WITH LLVM-EXCEPTION", "MIT", "MIT-0", "MIT-CMU", "PSF-2.0", "PYTHON-2.0", "UNLICENSE", "ZLIB"}
 )
 _PERMISSIVE_CLASSIFIERS = {
     "License :: OSI Approved :: Apache Software License": "Apache-2.0",
@@ -23,10 +24,15 @@ _PERMISSIVE_CLASSIFIERS = {
 }
 _SPELLINGS = {
     "apache 2.0": "Apache-2.0",
+    "apache 2.0 license": "Apache-2.0",
     "apache license 2.0": "Apache-2.0",
     "apache license, version 2.0": "Apache-2.0",
     "mit license": "MIT",
     "bsd license": "BSD",
+    "3-clause bsd license": "BSD-3-Clause",
+    "bsd 3-clause": "BSD-3-Clause",
+    "bsd 3-clause license": "BSD-3-Clause",
+    "new bsd license": "BSD-3-Clause",
 }
 _LICENCE_FILE = re.compile(r"(LICEN[CS]E|COPYING)([.-].*)?", re.IGNORECASE)
 # A sentence that no other licence of the list has.

@@ -30,7 +30,7 @@ Split = Literal["train", "held_out"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 Registry = Literal["pypi", "sdist", "npm", "folder", "environment"]
 _TABLES: tuple[Registry, ...] = ("sdist", "npm", "folder")
-_HELD_OUT_SHARE = 20  # One installed package of so many is held out.
+_HELD_OUT_SHARE = 10  # One installed package of so many is held out.
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Package:
         """How the file name of its archive begins (PEP 427, PEP 625, `npm pack`)."""
         if self.registry == "npm":
             return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}.tgz"
-        return f"{self.name.replace('-', '_')}-{self.version}{'-' if self.registry == 'pypi' else '.'}"
+        return f"{self.name}-{self.version}{'-' if self.registry == 'pypi' else '.tar.gz'}"
 
 
 def load_manifest(path: Path) -> tuple[Package, ...]:

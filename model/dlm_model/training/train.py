@@ -96,17 +96,12 @@ class Trainer:
         options.placement.place(network, options.dtype)
         self.weights = trained_state(network)
         self.optimizers = build_optimizers(self.weights, options.optimizer, options.weight_decay)
-        self.progress = Progress(options.parameters.fingerprint)
-        if self.state_path.exists():
-            self.progress = load_weights(self.state_path, self.weights, self.progress.fingerprint)
-            load_moments(self.state_path, self.weights, self.optimizers)
+        self.progress = self._resume()
         self.held_out = {name: [self._move(batch) for batch in batches] for name, batches in (held_out or {}).items()}
         plan = StepPlan(options.seed, options.sequences_per_step, options.tokens_per_batch, options.curriculum)
         self._dataset = StepDataset(examples, plan, self.group.rank, self.group.size)
         self._log = MetricsLog(folder, self.progress.step)
-        peak = options.peak_tflops or known_peak(self.group.device)
-        flops = FlopCounter(network.config, options.parameters.num_backward_products)
-        self._clock = Clock(flops, peak * self.group.size if peak else None)
+        self._clock = self._make_clock()
         self._started_at, self._pace = time.monotonic(), 0.0
 
     @property
@@ -155,6 +150,20 @@ class Trainer:
         tensors = gather_state(self.weights, self.optimizers)
         if self.group.is_first:
             save_state(self.state_path, self.progress, tensors)
+
+    def _resume(self) -> Progress:
+        """Take over the folder's state if there is one; tells how far the run is."""
+        fingerprint = self.options.parameters.fingerprint
+        if not self.state_path.exists():
+            return Progress(fingerprint)
+        progress = load_weights(self.state_path, self.weights, fingerprint)
+        load_moments(self.state_path, self.weights, self.optimizers)
+        return progress
+
+    def _make_clock(self) -> Clock:
+        peak = self.options.peak_tflops or known_peak(self.group.device)
+        flops = FlopCounter(self.network.config, self.options.parameters.num_backward_products)
+        return Clock(flops, peak * self.group.size if peak else None)
 
     def _is_finished(self) -> bool:
         options, progress = self.options, self.progress

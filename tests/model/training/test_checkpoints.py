@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import gguf
@@ -15,12 +16,17 @@ from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.request import InfillEngine
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.__main__ import run_stage
 from dlm_model.training.evaluate import choose_lines, summarize
+from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import export, merge_run, split_shards
 from dlm_model.training.gguf_import import hugging_face_name, import_gguf, unpermute_rotary_rows
 from dlm_model.training.initialize import initialize
+from dlm_model.training.train import Trainer
+from dlm_model.training.windows import ExampleSource
 from dlm_model.weights import INDEX_FILE, load_transformer
 from tests.model.tiny_checkpoints import VOCAB_SIZE, byte_level_tokenizer
+from tests.model.training import tiny_run
 
 CPU = torch.device("cpu")
 NUM_TEXT_TOKENS = VOCAB_SIZE - 3
@@ -107,6 +113,22 @@ def test_three_tokens_are_added_at_the_mean_of_the_others(gguf_file: Path, tmp_p
     rows = load_file(tmp_path / "start" / "model.safetensors")["model.embed_tokens.weight"].float()
     torch.testing.assert_close(rows[-3:].mean(0), rows[:-3].mean(0), rtol=0, atol=0.05)
     assert len(rows.unique(dim=0)) == VOCAB_SIZE
+
+
+@pytest.mark.parametrize("is_shifted", [True, False])
+def test_either_head_is_chosen_at_the_start_and_can_be_trained(
+    gguf_file: Path, tmp_path: Path, *, is_shifted: bool
+) -> None:
+    flag = "--shifted" if is_shifted else "--unshifted"
+    assert run_stage(["initialize", str(gguf_file), str(tmp_path / "start"), flag], "training") == 0
+    config = ModelConfig.from_checkpoint(tmp_path / "start")
+    assert config.shift_logits is is_shifted
+    builder = ExampleBuilder(Tokenizer.from_checkpoint(tmp_path / "start", config.vocab_size), config)
+    network = load_transformer(tmp_path / "start", config, device=CPU, dtype=torch.float32)
+    options = replace(tiny_run.VARIANTS["all"], max_steps=30, log_interval=10)
+    records = Trainer(network, ExampleSource(tiny_run.TEXTS, builder), tmp_path / "run", options).run()
+    first, *_, last = [record["loss"] for record in records if "loss" in record]
+    assert last < 0.9 * first
 
 
 def test_tokens_are_not_added_twice(gguf_file: Path, tmp_path: Path) -> None:

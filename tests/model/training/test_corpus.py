@@ -57,6 +57,8 @@ def write_wheel(
         ("License-Expression: MIT", "MIT"),
         ("License-Expression: Apache-2.0 AND (MIT OR BSD-3-Clause)", "Apache-2.0 AND (MIT OR BSD-3-Clause)"),
         ("License: Apache 2.0", "Apache-2.0"),
+        ("License: Apache 2.0 License", "Apache-2.0"),
+        ("License-Expression: MIT AND Apache-2.0 WITH LLVM-exception", "MIT AND Apache-2.0 WITH LLVM-exception"),
         ("Classifier: License :: OSI Approved :: BSD License", "BSD"),
     ],
 )

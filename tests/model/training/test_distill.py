@@ -21,6 +21,7 @@ from dlm_model.training.distill import (
     certainty_forcing,
     commit,
     fill,
+    halvings,
     most_confident,
     num_masks,
 )
@@ -159,6 +160,11 @@ def test_accuracy_is_a_number_for_each_number_of_steps(teacher: Transformer, who
     found = accuracy_by_steps(teacher, [whole, whole], (1, 4))
     assert found.keys() == {1, 4}
     assert found[4] == pytest.approx(float((fill(teacher, whole, 4) == whole.labels[whole.labels >= 0]).float().mean()))
+
+
+def test_steps_are_halved_down_to_one() -> None:
+    assert halvings(32) == [32, 16, 8, 4, 2, 1]
+    assert halvings(1) == [1]
 
 
 def test_a_single_step_cannot_be_halved(resizing_folder: Path) -> None:

@@ -79,6 +79,14 @@ def test_muon_resumes_exactly(tmp_path: Path, make_trainer: MakeTrainer) -> None
         torch.testing.assert_close(resumed.weights[name], weight, msg=name)
 
 
+def test_a_torch_without_muon_is_one_clear_error(
+    tmp_path: Path, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(ValueError, match="has no Muon"):
+        make_trainer(tmp_path, replace(ALL, optimizer="muon"))
+
+
 def test_a_run_of_all_parameters_is_exported_and_trained_on(
     tmp_path: Path, make_trainer: MakeTrainer, resizing_folder: Path
 ) -> None:

