@@ -95,12 +95,14 @@ class Engine:
         """Fill the hole, one draft per denoise step, and one more that says why it ended.
 
         Raises:
-            RequestError: prompt and canvas do not fit the model's context.
+            RequestError: prompt and canvas do not fit the model's context, or a method asks for what the model is not.
+            CheckpointError: the guide is not usable.
             DeviceError: they do not fit the device's memory.
         """
         pace = Pace(options)
-        methods = self._open_methods(options)
-        canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
+        with memory_errors():
+            methods = self._open_methods(options)
+            canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
         reader = RowReader(self._vocabulary, boundaries)
         revisers: list[Reviser] = [*remaskers(options), *methods.guides]
         if request.syntax and options.syntax_tries:
