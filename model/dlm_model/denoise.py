@@ -2,8 +2,8 @@
 
 forward → logits at the positions asked about → guess → commit → revise → resize → the next canvas
 
-Methods are objects handed in (what there is: `dlm_model.methods`): predictors wrap one another, revisers follow one
-another, and what a step commits is the schedule's.
+Methods are objects handed in (what there is: `dlm_model.methods`): predictors wrap one another, judges and revisers
+follow one another, and what a step commits is the schedule's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +17,13 @@ from dlm_model.constraint import Constraint
 from dlm_model.request import CancelToken, DecodeOptions
 from dlm_model.revision import Reviser, Step
 from dlm_model.schedule import Pace, choose
-from dlm_model.selection import guess_tokens
+from dlm_model.selection import Guess, guess_tokens
 
 Predictor = Callable[[Canvas], Tensor]
 """One forward pass: canvas → logits [N, V] of the N positions it asks about, row by row."""
 
-Counter = Callable[[Canvas, Tensor], Tensor]
-"""Canvas and logits → for how many steps each position asked about has been stable, [N]."""
+Judge = Callable[[Canvas, Tensor, Guess], Guess]
+"""Canvas, logits and guess [N] → the guess with another score, or with what an earlier step knew of its positions."""
 
 
 def denoise(
@@ -36,7 +36,7 @@ def denoise(
     pace: Pace,
     cancel: CancelToken,
     revisers: Sequence[Reviser] = (),
-    count_stable: Counter | None = None,
+    judges: Sequence[Judge] = (),
 ) -> Iterator[Canvas]:
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 
@@ -54,9 +54,7 @@ def denoise(
         guess = guess_tokens(
             logits, warmth, current_ids, top_p=options.top_p, selection=options.selection, generator=generator
         )
-        if count_stable:
-            guess = guess._replace(num_stable=count_stable(canvas, logits))
-        guess = guess.spread(asked)
+        guess = reduce(lambda judged, judge: judge(canvas, logits, judged), judges, guess).spread(asked)
         chosen = choose(guess, canvas.is_masked & ~rules.is_locked, steps_left, options) | rules.is_urgent
         before, canvas = canvas, canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
         if revisers and steps_left > 1:

@@ -81,7 +81,7 @@ def _score(selection: Selection, statistics: TokenStatistics, confidence: Tensor
     are the next two, and the original masked-diffusion sampler (arXiv 2406.07524) is `random`.
     """
     match selection:
-        case "confidence":
+        case "confidence" | "learned":  # the learned order judges the guess afterwards
             return confidence
         case "margin":
             return statistics.margin.cpu()

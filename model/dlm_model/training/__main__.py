@@ -7,6 +7,7 @@
     torchrun --standalone --nproc-per-node 2 -m dlm_model.training train START CORPUS RUN --threads 1
     touch RUN/decay
     python -m dlm_model.training export START RUN CORPUS CHECKPOINT
+    python -m dlm_model.training order CHECKPOINT CORPUS
     python -m dlm_model.training evaluate CHECKPOINT CORPUS
 
 On a CPU whose cores are shared, set OMP_WAIT_POLICY=passive: spinning threads wait for one another.
@@ -27,9 +28,10 @@ from dlm_model.config import ModelConfig
 from dlm_model.errors import ModelError
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.calibration import input_covariances
+from dlm_model.training.commit_order import compare, observe, train_order, write_order
 from dlm_model.training.corpus import build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
-from dlm_model.training.evaluate import measure_lines, measure_noises
+from dlm_model.training.evaluate import choose_lines, measure_lines, measure_noises
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import export as write_packed
 from dlm_model.training.export import merge_run
@@ -100,6 +102,24 @@ def train(
     trainer.compile()
     for record in trainer.run():
         console.print("  ".join(f"{key} {value:.4g}" for key, value in record.items()))
+
+
+@app.command()
+def order(
+    checkpoint: Annotated[Path, typer.Argument(help="A finished checkpoint; the head is put beside its weights.")],
+    corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
+    *,
+    lines: Annotated[int, typer.Option(help="Lines to learn from; a third as many to compare on.")] = 900,
+) -> None:
+    """Train a commit order on what a checkpoint gets right, and compare it with confidence on held-out lines."""
+    config = ModelConfig.from_checkpoint(checkpoint)
+    tokenizer = Tokenizer.from_checkpoint(checkpoint, config.vocab_size)
+    network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.bfloat16)
+    texts, held_out = (TextShard(corpus / f"{split}{SHARD_SUFFIX}") for split in ("train", "held_out"))
+    learned = train_order(list(observe(network, tokenizer, choose_lines(texts, lines))))
+    measured = compare(learned, list(observe(network, tokenizer, choose_lines(held_out, lines // 3))))
+    write_order(learned, checkpoint)
+    console.print(f"first commit right: learned {measured.learned:.1%}, by confidence {measured.confidence:.1%}")
 
 
 @app.command()
