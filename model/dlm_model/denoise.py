@@ -7,7 +7,6 @@ follow one another, and what a step commits is the schedule's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
 
 import torch
 from torch import Tensor
@@ -49,17 +48,18 @@ def denoise(
         steps_left = pace.steps_left
         rules = constraint.rules(canvas, is_last=steps_left == 1)
         logits = constraint.limit(predict(canvas), canvas, rules)
-        asked, current_ids = canvas.is_asked, canvas.token_ids[canvas.is_asked]
+        asked = canvas.is_asked
         warmth = temperature[asked.nonzero()[:, 0]]
-        guess = guess_tokens(
-            logits, warmth, current_ids, top_p=options.top_p, selection=options.selection, generator=generator
-        )
-        guess = reduce(lambda judged, judge: judge(canvas, logits, judged), judges, guess).spread(asked)
+        guess = guess_tokens(logits, warmth, canvas.token_ids[asked], options, generator)
+        for judge in judges:
+            guess = judge(canvas, logits, guess)
+        guess = guess.spread(asked)
         chosen = choose(guess, canvas.is_masked & ~rules.is_locked, steps_left, options) | rules.is_urgent
-        before, canvas = canvas, canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
+        canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
         if revisers and steps_left > 1:
-            step = Step(guess, before.is_reviewed, chosen, constraint.fixed(canvas), steps_left - 1)
-            canvas = reduce(lambda revised, revise: revise(revised, step), revisers, canvas)
+            step = Step(guess, canvas.is_reviewed, chosen, constraint.fixed(canvas), steps_left - 1)
+            for revise in revisers:
+                canvas = revise(canvas, step)
         canvas = constraint.resize(canvas)
         pace.advance()
         yield canvas

@@ -103,12 +103,6 @@ def _observe(network: Transformer, canvas: Canvas, truth: Tensor) -> Observation
     is_causal = network.config.prompt_attention == "causal"
     cache = CausalPrompt(network, CausalTexts(network)) if is_causal else RefreshedPrompt(network, DecodeOptions())
     logits = cache(canvas)
-    guess = guess_tokens(
-        logits,
-        torch.zeros(len(logits)),
-        canvas.token_ids[canvas.is_asked],
-        top_p=1.0,
-        selection="confidence",
-        generator=torch.Generator(),
-    )
+    current_ids = canvas.token_ids[canvas.is_asked]
+    guess = guess_tokens(logits, torch.zeros(len(logits)), current_ids, DecodeOptions(), torch.Generator())
     return Observation(features(canvas, guess), guess.confidence, guess.predicted_ids == truth[canvas.is_masked])
