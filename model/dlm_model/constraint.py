@@ -90,9 +90,7 @@ class Constraint:
         """Rule tokens out of the logits [N, V] of the positions that the canvas asks about, in row-major order."""
         limited = logits.masked_fill(self._is_banned.to(logits.device), -torch.inf)
         rejected_ids, is_filled = canvas.rejected_ids[canvas.is_asked], ~canvas.is_masked[canvas.is_asked]
-        if (
-            rejected_ids != canvas.mask_token_id
-        ).any():  # where nothing was rejected, the mask token is, which is banned
+        if (rejected_ids != canvas.mask_token_id).any():  # the mask token stands for none
             limited.scatter_(1, rejected_ids[:, None].to(logits.device), -torch.inf)
         if self._expand is not None:
             rows = canvas.is_asked.nonzero()[:, 0]
