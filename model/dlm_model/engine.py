@@ -110,7 +110,7 @@ class Engine:
         reader = RowReader(self._vocabulary, boundaries)
         revisers: list[Reviser] = [*remaskers(options), *methods.guides]
         if request.syntax and options.syntax_tries:
-            revisers.append(SyntaxGuide(request.syntax, reader, options))
+            revisers.append(SyntaxGuide(request.syntax, reader, options, self._config.expand_token_id))
         shown: int | None = None
 
         def draft(canvas: Canvas, row: int) -> Draft:
