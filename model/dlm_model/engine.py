@@ -91,6 +91,11 @@ class Engine:
         """Tokens that prefix, middle and suffix may have together."""
         return self._config.context_length - (self._config.bos_token_id is not None)
 
+    @property
+    def can_resize(self) -> bool:
+        """Whether the model finds the length of a middle itself."""
+        return self._config.can_resize
+
     def count_tokens(self, text: str) -> int:
         """Tokens of a text on its own."""
         return self._tokenizer.count(text)
