@@ -1,14 +1,14 @@
 """The settings of one command: the user's config file, then the flags. A command stops at the first wrong one."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dlm_lsp.commands.flags import DECODER_FLAGS
 from dlm_lsp.config_files import read_user_config
 from dlm_lsp.errors import UsageError
 from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, option_name, parse_options, resolve
-from dlm_model.methods import METHODS
+from dlm_model.methods import METHODS, Method
 
 
 def load_settings() -> Settings:
@@ -32,14 +32,11 @@ def with_methods(settings: Settings, *, methods: Sequence[str], assignments: Seq
         assignments: As `option=value`; a value is read as JSON if it is that, and otherwise as text.
 
     Raises:
-        UsageError: there is no such method or option, or the value is wrong.
+        UsageError: there is no such method or option, two methods are of one kind, or a value is wrong.
     """
-    known = {method.name.lower(): method for method in METHODS}
     chosen: dict[str, object] = {}
-    for name in methods:
-        if name.lower() not in known:
-            raise UsageError(f"There is no method {name!r}; dlm-lsp methods lists them.")
-        chosen |= known[name.lower()].options
+    for method in _named(methods):
+        chosen |= method.options
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals:
@@ -49,6 +46,19 @@ def with_methods(settings: Settings, *, methods: Sequence[str], assignments: Seq
     if problems:
         raise UsageError(problems[0])
     return replace(settings, decode=replace(settings.decode, **chosen))  # type: ignore[arg-type]
+
+
+def _named(names: Sequence[str]) -> Iterator[Method]:
+    known = {method.name.lower(): method for method in METHODS}
+    taken: dict[str, str] = {}
+    for name in names:
+        method = known.get(name.lower())
+        if method is None:
+            raise UsageError(f"There is no method {name!r}; dlm-lsp methods lists them.")
+        other = taken.setdefault(method.kind, method.name)
+        if other != method.name:
+            raise UsageError(f"{other} and {method.name} are both of the kind {method.kind}; give one of them.")
+        yield method
 
 
 def _value(text: str) -> object:

@@ -24,7 +24,7 @@ def later_blocks(canvas: Canvas, block_length: int) -> Tensor:
 
 
 class BlockCausalPrompt:
-    """canvas → logits [N, V] of the positions that it asks about, exact: whole blocks of the prefix are read from memory.
+    """canvas → logits [N, V] of the positions that it asks about, exact: the prefix's whole blocks come from memory.
 
     Args:
         network: The transformer.

@@ -6,7 +6,7 @@ Which published method an option belongs to, and who wrote it down first, is in 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Selection = Literal["confidence", "margin", "entropy", "random"]
+Selection = Literal["confidence", "margin", "entropy", "random", "learned"]
 Schedule = Literal["linear", "cosine", "threshold", "entropy_bound", "factor", "klass", "local_leap"]
 Remasking = Literal["none", "remdm", "token_to_mask", "edit"]
 Grammar = Literal["none", "json"]
@@ -36,7 +36,8 @@ class DecodeOptions:
             (n + 1)(1 − confidence) below `factor`; `klass` those at the threshold that have stopped changing;
             `local_leap` those at the threshold and, near them, those at `leap_threshold`.
         selection: Which positions a step prefers: highest top-1 probability (`confidence`), largest gap between
-            the two best (`margin`), lowest entropy (`entropy`), or any (`random`).
+            the two best (`margin`), lowest entropy (`entropy`), any (`random`), or what the checkpoint has learned to
+            prefer (`learned`).
         confidence_threshold: Probability at which `threshold`, `klass` and `local_leap` commit.
         entropy_bound: γ of `entropy_bound`, in nats.
         factor: f of `factor`.

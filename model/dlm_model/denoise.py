@@ -2,12 +2,11 @@
 
 forward → logits at the positions asked about → guess → commit → revise → resize → the next canvas
 
-Methods are objects handed in (what there is: `dlm_model.methods`): predictors wrap one another, revisers follow one
-another, and what a step commits is the schedule's.
+Methods are objects handed in (what there is: `dlm_model.methods`): predictors wrap one another, judges and revisers
+follow one another, and what a step commits is the schedule's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
 
 import torch
 from torch import Tensor
@@ -17,13 +16,13 @@ from dlm_model.constraint import Constraint
 from dlm_model.request import CancelToken, DecodeOptions
 from dlm_model.revision import Reviser, Step
 from dlm_model.schedule import Pace, choose
-from dlm_model.selection import guess_tokens
+from dlm_model.selection import Guess, guess_tokens
 
 Predictor = Callable[[Canvas], Tensor]
 """One forward pass: canvas → logits [N, V] of the N positions it asks about, row by row."""
 
-Counter = Callable[[Canvas, Tensor], Tensor]
-"""Canvas and logits → for how many steps each position asked about has been stable, [N]."""
+Judge = Callable[[Canvas, Tensor, Guess], Guess]
+"""Canvas, logits and guess [N] → the guess with another score, or with what an earlier step knew of its positions."""
 
 
 def denoise(
@@ -36,7 +35,7 @@ def denoise(
     pace: Pace,
     cancel: CancelToken,
     revisers: Sequence[Reviser] = (),
-    count_stable: Counter | None = None,
+    judges: Sequence[Judge] = (),
 ) -> Iterator[Canvas]:
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 
@@ -49,19 +48,18 @@ def denoise(
         steps_left = pace.steps_left
         rules = constraint.rules(canvas, is_last=steps_left == 1)
         logits = constraint.limit(predict(canvas), canvas, rules)
-        asked, current_ids = canvas.is_asked, canvas.token_ids[canvas.is_asked]
+        asked = canvas.is_asked
         warmth = temperature[asked.nonzero()[:, 0]]
-        guess = guess_tokens(
-            logits, warmth, current_ids, top_p=options.top_p, selection=options.selection, generator=generator
-        )
-        if count_stable:
-            guess = guess._replace(num_stable=count_stable(canvas, logits))
+        guess = guess_tokens(logits, warmth, canvas.token_ids[asked], options, generator)
+        for judge in judges:
+            guess = judge(canvas, logits, guess)
         guess = guess.spread(asked)
         chosen = choose(guess, canvas.is_masked & ~rules.is_locked, steps_left, options) | rules.is_urgent
-        before, canvas = canvas, canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
+        canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
         if revisers and steps_left > 1:
-            step = Step(guess, before.is_reviewed, chosen, constraint.fixed(canvas), steps_left - 1)
-            canvas = reduce(lambda revised, revise: revise(revised, step), revisers, canvas)
+            step = Step(guess, canvas.is_reviewed, chosen, constraint.fixed(canvas), steps_left - 1)
+            for revise in revisers:
+                canvas = revise(canvas, step)
         canvas = constraint.resize(canvas)
         pace.advance()
         yield canvas

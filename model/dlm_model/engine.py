@@ -20,7 +20,7 @@ from dlm_model.causal_texts import CausalTexts
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
 from dlm_model.decode_options import SELF_GUIDE
-from dlm_model.denoise import Predictor, denoise
+from dlm_model.denoise import Judge, Predictor, denoise
 from dlm_model.device import default_dtype, memory_errors, resolve_device
 from dlm_model.drafts import RowReader, finish_reason
 from dlm_model.errors import CheckpointError, RequestError
@@ -31,6 +31,7 @@ from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_ch
 from dlm_model.length import INITIAL_TOKENS, open_rows
 from dlm_model.memory import Credit, StabilityCount
 from dlm_model.opening import Opening, mean_confidence
+from dlm_model.order import CommitOrder, load_order
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import Reviser, remaskers
 from dlm_model.schedule import Pace
@@ -63,17 +64,20 @@ def load_engine(model: str | None = None, device: str = "auto") -> "Engine":
     tokenizer = Tokenizer.from_checkpoint(folder, config.vocab_size)
     with memory_errors():
         network = load_transformer(folder, config, device=target, dtype=default_dtype(target))
-    return Engine(network, tokenizer, model_name=folder.resolve().name)
+    return Engine(network, tokenizer, model_name=folder.resolve().name, order=load_order(folder))
 
 
 class Engine:
     """One loaded model. Not thread-safe: one caller at a time owns it and its device."""
 
-    def __init__(self, network: Transformer, tokenizer: Tokenizer, model_name: str) -> None:
+    def __init__(
+        self, network: Transformer, tokenizer: Tokenizer, model_name: str, order: CommitOrder | None = None
+    ) -> None:
         self._network, self._config = network, network.config
         self._texts = CausalTexts(network)
         self._guides: dict[str, CausalReader] = {}
         self._tokenizer = tokenizer
+        self._order = order
         # Whatever the tokenizer says they spell: no control token is text.
         control = {self._config.mask_token_id, self._config.expand_token_id, self._config.delete_token_id}
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
@@ -95,6 +99,11 @@ class Engine:
         """Whether the model looks at what stands behind a hole."""
         return self._config.sees_suffix
 
+    @property
+    def can_resize(self) -> bool:
+        """Whether the model finds the length of a middle itself."""
+        return self._config.can_resize
+
     def count_tokens(self, text: str) -> int:
         """Tokens of a text on its own."""
         return self._tokenizer.count(text)
@@ -103,16 +112,18 @@ class Engine:
         """Fill the hole, one draft per denoise step, and one more that says why it ended.
 
         Raises:
-            RequestError: prompt and canvas do not fit the model's context.
+            RequestError: prompt and canvas do not fit the model's context, or a method asks for what the model is not.
+            CheckpointError: the guide is not usable.
             DeviceError: they do not fit the device's memory.
         """
         pace = Pace(options)
-        methods = self._open_methods(options)
-        canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
+        with memory_errors():
+            methods = self._open_methods(options)
+            canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
         reader = RowReader(self._vocabulary, boundaries)
         revisers: list[Reviser] = [*remaskers(options), *methods.guides]
         if request.syntax and options.syntax_tries:
-            revisers.append(SyntaxGuide(request.syntax, reader, options))
+            revisers.append(SyntaxGuide(request.syntax, reader, options, self._config.expand_token_id))
         shown: int | None = None
 
         def draft(canvas: Canvas, row: int) -> Draft:
@@ -129,7 +140,7 @@ class Engine:
             pace=pace,
             cancel=cancel,
             revisers=revisers,
-            count_stable=methods.count_stable,
+            judges=methods.judges,
         )
         with memory_errors():
             for canvas in steps:
@@ -179,8 +190,12 @@ class Engine:
         if options.suffix_guidance != 1:
             cache = SuffixGuidance(partial(self._open_cache, options), options.suffix_guidance)
         guides = [] if options.guide is None else [Supervisor(self._open_guide(options.guide), options)]
-        count_stable = StabilityCount(options.stability_bound) if options.schedule == "klass" else None
-        return _Methods(cache, Credit(cache, options.credit) if options.credit else cache, guides, count_stable)
+        judges: list[Judge] = [StabilityCount(options.stability_bound).judge] if options.schedule == "klass" else []
+        if options.selection == "learned":
+            if self._order is None:
+                raise RequestError(f"{self.model_name} has no learned commit order.")
+            judges.append(self._order.judge)
+        return _Methods(cache, Credit(cache, options.credit) if options.credit else cache, guides, judges)
 
     def _open_guide(self, guide: str) -> CausalReader:
         """The model itself, or another, which stays loaded until a third is asked for."""
@@ -252,7 +267,7 @@ class _Methods(NamedTuple):
     cache: CachePolicy
     predict: Predictor
     guides: list[Supervisor]
-    count_stable: StabilityCount | None
+    judges: list[Judge]
 
     @property
     def num_forwards(self) -> int:

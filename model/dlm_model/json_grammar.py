@@ -4,9 +4,10 @@ The proof that a formal guarantee is possible with a bidirectional canvas. A pus
 text how it can go on, and the shortest way to end it. Positions are committed from the left, one a step, and a token is
 allowed if the machine accepts its bytes and can still end within the positions that are left; the last step ends it.
 Committing in any order would need the emptiness of a grammar's intersection with the whole partial canvas (arXiv
-2508.10111); libraries such as xgrammar and llguidance answer the left-to-right question only, and none knows how many
-positions are left, which is what turns "valid so far" into "valid at the end". Strings are written in ASCII, where JSON
-can spell every other character as an escape. Only a run that ends by itself is guaranteed, not a deadline's draft.
+2508.10111). Libraries such as xgrammar and llguidance mask the next token of a text that grows for as long as it likes;
+a canvas has an end, and what turns "valid so far" into "valid at the end" is to know how many positions are left.
+Strings are written in ASCII, where JSON can spell every other character as an escape. Only a run that ends by itself is
+guaranteed, not a deadline's draft.
 """
 
 from typing import NamedTuple

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.denoise import Predictor
+from dlm_model.selection import Guess
 
 CREDIT_BOOST = 0.2
 CREDIT_DECAY = 0.8
@@ -46,7 +47,11 @@ class StabilityCount:
         self._log_probabilities = PositionMemory()
         self._counts = PositionMemory()
 
-    def __call__(self, canvas: Canvas, logits: Tensor) -> Tensor:
+    def judge(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
+        """The same guess, with the steps counted."""
+        return guess._replace(num_stable=self.count(canvas, logits))
+
+    def count(self, canvas: Canvas, logits: Tensor) -> Tensor:
         """Steps [N] up to this one, for the logits [N, V] of the positions asked about; new positions begin at 0."""
         now = logits.float().log_softmax(dim=-1).clamp_min(-1e4)
         before = self._log_probabilities.recall(canvas, torch.full_like(now, -1e4))

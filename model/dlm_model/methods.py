@@ -109,6 +109,13 @@ METHODS = (
     ),
     Method("random", "selection", "prefers none", "MDLM, arXiv 2406.07524", {"selection": "random"}),
     Method(
+        "learned order",
+        "selection",
+        "prefers positions by a small trained head, if the checkpoint has one",
+        "after DCoLT, github.com/maple-research-lab/LLaDOU",
+        {"selection": "learned"},
+    ),
+    Method(
         "CreditDecoding",
         "credit",
         "trusts a token more, the longer it has been the best one",

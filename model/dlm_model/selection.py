@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dlm_kernels.confidence import TokenStatistics, token_statistics
-from dlm_model.request import Selection
+from dlm_model.request import DecodeOptions, Selection
 
 # A nucleus rarely holds more; sorting a whole vocabulary instead took 556 against 21 ms for 128 positions.
 NUCLEUS_TOKENS = 256
@@ -42,9 +42,7 @@ def guess_tokens(
     logits: Tensor,
     temperature: Tensor,
     current_ids: Tensor,
-    *,
-    top_p: float,
-    selection: Selection,
+    options: DecodeOptions,
     generator: torch.Generator,
 ) -> Guess:
     """Predict a token for every position asked about and score the positions.
@@ -53,8 +51,8 @@ def guess_tokens(
         logits: [N, V]; -inf rules a token out. A row that rules out everything is not allowed.
         temperature: [N]; 0 takes the most probable token.
         current_ids: [N], what stands there now; the mask token where masked.
-        top_p: Sampled tokens come from the smallest set holding this probability mass.
-        selection: How positions are ranked.
+        options: `top_p`, the probability mass of the smallest set that is sampled from; `selection`, how positions are
+            ranked.
         generator: On the CPU; the only source of randomness.
     """
     statistics = token_statistics(logits)
@@ -63,12 +61,12 @@ def guess_tokens(
     if is_sampled.any():
         sampled = is_sampled.to(logits.device)
         warmed = (logits[sampled].float() / temperature.to(logits.device)[sampled, None]).softmax(dim=-1)
-        predicted_ids[is_sampled] = _sample(warmed, top_p, generator)
+        predicted_ids[is_sampled] = _sample(warmed, options.top_p, generator)
     confidence, current = (
         statistics.probabilities.gather(1, ids[:, None].to(logits.device)).squeeze(-1).cpu()
         for ids in (predicted_ids, current_ids)
     )
-    score = _score(selection, statistics, confidence, generator)
+    score = _score(options.selection, statistics, confidence, generator)
     gap = (statistics.confidence / (statistics.confidence - statistics.margin)).log().cpu()
     num_stable = torch.zeros_like(predicted_ids)
     return Guess(predicted_ids, confidence, statistics.entropy.cpu(), score, gap, current, num_stable)
@@ -81,7 +79,7 @@ def _score(selection: Selection, statistics: TokenStatistics, confidence: Tensor
     are the next two, and the original masked-diffusion sampler (arXiv 2406.07524) is `random`.
     """
     match selection:
-        case "confidence":
+        case "confidence" | "learned":  # the learned order judges the guess afterwards
             return confidence
         case "margin":
             return statistics.margin.cpu()

@@ -18,18 +18,25 @@ class SyntaxGuide:
         checker: Finds the errors.
         reader: Reads rows as text.
         options: Say how often.
+        expand_token_id: A row that holds one is not finished, though nothing in it is masked; None if there is no such.
     """
 
-    def __init__(self, checker: SyntaxChecker, reader: RowReader, options: DecodeOptions) -> None:
+    def __init__(
+        self, checker: SyntaxChecker, reader: RowReader, options: DecodeOptions, expand_token_id: int | None
+    ) -> None:
         self._checker = checker
         self._reader = reader
         self._options = options
+        self._expand = expand_token_id
         self._num_tries: dict[int, int] = {}
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
         """Check every finished row that may still be tried again."""
         is_broken = torch.zeros_like(canvas.is_masked)
-        for row in (~canvas.is_masked.any(dim=1)).nonzero().flatten().tolist():
+        is_open = canvas.is_masked.clone()
+        if self._expand is not None:
+            is_open |= canvas.is_committed & (canvas.token_ids == self._expand)
+        for row in (~is_open.any(dim=1)).nonzero().flatten().tolist():
             if self._num_tries.get(row, 0) < self._options.syntax_tries:
                 is_broken[row, self._broken_columns(canvas, row)] = True
                 self._num_tries[row] = self._num_tries.get(row, 0) + 1

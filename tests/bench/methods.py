@@ -29,6 +29,7 @@ from tests.bench.cuts import Cut, cut_holes, language_named, usual_folders
 from tests.bench.fill import hardware
 
 MAX_PROMPT_TOKENS = 256
+DEFAULT = "threshold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,10 @@ def make_row(name: str, runs: Sequence[Run]) -> Row:
 
 
 def applicable(engine: Engine, method: Method, guide: str | None) -> DecodeOptions | None:
-    """The method's options; None where this model cannot do it, or where it would be about something else than code."""
+    """The method's options; None where this model cannot do it, where it is the default, or where it writes no code."""
     options = method.decode_options
+    if method.name != DEFAULT and (options == DecodeOptions() or (method.kind == "length" and engine.can_resize)):
+        return None
     if options.guide == SELF_GUIDE and guide:
         options = replace(options, guide=guide)
     try:

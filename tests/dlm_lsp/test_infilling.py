@@ -4,7 +4,7 @@ import pytest
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole, find_function, find_hole
-from dlm_lsp.infilling import finish, infill
+from dlm_lsp.infilling import Anchors, finish, infill, nothing_reason, valid_only
 from dlm_lsp.languages.python import PYTHON
 from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
@@ -61,6 +61,35 @@ def test_what_stands_before_a_fill_counts_as_none_of_its_tokens() -> None:
     assert [draft.text for draft in drafts] == ["    retu", "    return 1"]
     assert [draft.num_tokens for draft in drafts] == [draft.num_tokens for draft in own]
     assert [draft.confidence for draft in drafts] == [draft.confidence for draft in own]
+
+
+@pytest.mark.parametrize(("tries", "is_judged"), [(0, False), (2, True)])
+def test_the_engine_gets_a_checker_where_syntax_is_a_guide(
+    snapshot: Snapshot, hole: Hole, tries: int, is_judged: bool
+) -> None:
+    engine = ScriptedEngine("return 1")
+    list(infill(engine, snapshot, hole, DecodeOptions(syntax_tries=tries), CancelToken()))
+    checker = engine.requests[0].syntax
+    assert (checker is not None) is is_judged
+    if checker:
+        assert checker.errors("return 1") == ()
+        assert checker.errors("return 1 2")
+
+
+def test_a_closing_text_is_the_last_line_of_statements_and_the_end_of_a_line(snapshot: Snapshot, hole: Hole) -> None:
+    engine = ScriptedEngine("return 1")
+    anchors = Anchors(closing="return total")
+    line = Snapshot.parse("untitled:a.py", PYTHON, "total = \n")
+    list(infill(engine, snapshot, hole, DecodeOptions(), CancelToken(), anchors=anchors))
+    list(infill(engine, line, find_hole(line, 8), DecodeOptions(), CancelToken(), anchors=Anchors(closing="(numbers)")))
+    assert [request.closing for request in engine.requests] == ["\n    return total", "(numbers)"]
+
+
+def test_only_what_parses_is_valid_and_the_reason_says_what_there_was(snapshot: Snapshot, hole: Hole) -> None:
+    fills = finish(snapshot, hole, finished(("return (", 0.9), ("return 1", 0.2)))
+    assert [ranked.fill.text for ranked in valid_only(fills)] == ["return 1"]
+    assert nothing_reason(fills) == "nothing but fills that add syntax errors"
+    assert nothing_reason(()) == "nothing"
 
 
 def finished(*candidates: tuple[str, float]) -> Draft:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from dlm_model.engine import Engine, load_engine
+from dlm_model.order import ORDER_FILE, CommitOrder
 from tests.model.tiny_checkpoints import CAUSAL, DLM_SECTION, RESIZING, write_checkpoint
 
 
@@ -33,9 +35,10 @@ def resizing_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def causal_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint like `resizing_folder` whose prompt sees only itself."""
+    """A checkpoint like `resizing_folder` whose prompt sees only itself, with a commit order that nobody trained."""
     folder = tmp_path_factory.mktemp("causal")
     write_checkpoint(folder, "llama-gqa-untied", CAUSAL)
+    save_file(CommitOrder().state_dict(), folder / ORDER_FILE)
     return folder
 
 

@@ -226,3 +226,28 @@ def test_the_canvas_finds_its_length(start: int) -> None:
     final = canvases[-1]
     assert final.token_ids[0, : int(final.lengths[0])].tolist() == truth
     assert not final.was_refused.any()
+
+
+def test_a_rejected_token_is_not_committed_again_where_it_was() -> None:
+    truth = TOKENIZER.encode("return").ids
+    canvas = open_canvas(len(truth) + 1)
+    wrong = torch.zeros_like(canvas.is_masked)
+    wrong[0, 0] = True
+    rejected = canvas.guess(torch.full(wrong.shape, truth[0]), torch.ones(wrong.shape)).commit(wrong)
+    rejected = rejected.reject(wrong, limit=1)
+    *_, final = run(rejected, Oracle([truth[0]] * canvas.token_ids.shape[1]), DecodeOptions())
+    assert final.token_ids[0, 0] != truth[0]
+    assert set(final.token_ids[0, 1:].tolist()) == {truth[0]}
+
+
+def test_a_reviewed_position_is_predicted_and_never_as_a_control_token() -> None:
+    canvas = open_canvas(3)
+    first = torch.tensor([[True, False, False]])
+    canvas = canvas.guess(torch.full(first.shape, 40), torch.ones(first.shape)).commit(first).review(first)
+    constraint = Constraint(
+        CONFIG, VOCABULARY, Boundaries(VOCABULARY, b"", b""), single_line=False, max_length=9, is_resizing=True
+    )
+    limited = constraint.limit(torch.zeros(3, VOCAB_SIZE), canvas, constraint.rules(canvas, is_last=False))
+    allowed = limited.isfinite()
+    assert allowed[:, [EXPAND, DELETE]].tolist() == [[False, False], [True, True], [True, True]]
+    assert allowed[0, 40]

@@ -49,20 +49,20 @@ def test_nothing_stored_is_nothing_known() -> None:
 
 
 def test_stability_counts_steps_with_little_divergence() -> None:
-    count = StabilityCount(bound=0.01)
+    stability = StabilityCount(bound=0.01)
     canvas = opened(2)
     first = torch.tensor([[0.5, 0.5], [0.9, 0.1]]).log()
     # KL of the second position: .8 ln(.8/.9) + .2 ln(.2/.1) = 0.044; of the first: 0.
     second = torch.tensor([[0.5, 0.5], [0.8, 0.2]]).log()
-    assert count(canvas, first).tolist() == [0, 0]
-    assert count(canvas, second).tolist() == [1, 0]
-    assert count(canvas, second).tolist() == [2, 1]
+    assert stability.count(canvas, first).tolist() == [0, 0]
+    assert stability.count(canvas, second).tolist() == [1, 0]
+    assert stability.count(canvas, second).tolist() == [2, 1]
 
 
 def test_tokens_that_are_ruled_out_do_not_disturb_stability() -> None:
-    count = StabilityCount(bound=0.01)
+    stability = StabilityCount(bound=0.01)
     logits = torch.tensor([[0.0, 1.0, -torch.inf]])
-    assert [count(opened(1), logits).tolist() for _ in range(3)] == [[0], [1], [2]]
+    assert [stability.count(opened(1), logits).tolist() for _ in range(3)] == [[0], [1], [2]]
 
 
 def test_credit_grows_for_the_best_token_and_decays_for_the_others() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dlm_model.request import Selection
+from dlm_model.request import DecodeOptions, Selection
 from dlm_model.selection import Guess, guess_tokens
 
 # Rows: certain; two-way tie; a clear best over a flat rest.
@@ -12,14 +12,9 @@ PROBABILITIES = torch.tensor([[0.97, 0.01, 0.01, 0.01], [0.49, 0.49, 0.01, 0.01]
 
 def guess(selection: Selection = "confidence", temperature: float = 0.0, top_p: float = 1.0, seed: int = 0) -> Guess:
     generator = torch.Generator().manual_seed(seed)
-    return guess_tokens(
-        PROBABILITIES.log(),
-        torch.full((3,), temperature),
-        torch.tensor([0, 1, 3]),
-        top_p=top_p,
-        selection=selection,
-        generator=generator,
-    )
+    options = DecodeOptions(selection=selection, top_p=top_p)
+    current_ids = torch.tensor([0, 1, 3])
+    return guess_tokens(PROBABILITIES.log(), torch.full((3,), temperature), current_ids, options, generator)
 
 
 @pytest.mark.parametrize(
@@ -63,13 +58,8 @@ def test_a_high_temperature_flattens() -> None:
 
 def test_a_token_ruled_out_is_never_drawn() -> None:
     logits = torch.tensor([[0.0, -torch.inf, 0.0]]).repeat(300, 1)
-    found = guess_tokens(
-        logits,
-        torch.ones(300),
-        torch.zeros(300).long(),
-        top_p=1.0,
-        selection="entropy",
-        generator=torch.Generator().manual_seed(0),
-    )
+    options = DecodeOptions(selection="entropy", top_p=1.0)
+    generator = torch.Generator().manual_seed(0)
+    found = guess_tokens(logits, torch.ones(300), torch.zeros(300).long(), options, generator)
     assert set(found.predicted_ids.tolist()) == {0, 2}
     assert found.entropy.isfinite().all()

@@ -3,9 +3,18 @@
 from collections.abc import Sequence
 
 import pytest
+import torch
 
+from dlm_model.boundaries import Boundaries
+from dlm_model.drafts import RowReader
 from dlm_model.engine import Engine
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.revision import Step
+from dlm_model.selection import Guess
+from dlm_model.syntax import SyntaxGuide
+from dlm_model.vocabulary import Vocabulary
+from tests.model.test_canvas import EXPAND
+from tests.model.test_canvas import canvas as canvas_of
 
 
 class Objecting:
@@ -52,3 +61,15 @@ def test_something_missing_is_the_fault_of_the_token_at_that_place(causal_engine
     before = filled(causal_engine, None).text
     after = filled(causal_engine, Objecting([(0, 0)]), syntax_tries=1)
     assert after.text != before
+
+
+def test_a_row_that_is_about_to_grow_is_not_judged_yet() -> None:
+    canvas = canvas_of([5, EXPAND], [5, 6])
+    nothing = torch.zeros_like(canvas.is_masked)
+    guess = Guess(**dict.fromkeys(Guess._fields, torch.zeros(nothing.shape)))
+    step = Step(guess, nothing, canvas.is_committed, nothing, steps_left=3)
+    vocabulary = Vocabulary([bytes([97 + number % 26]) for number in range(EXPAND)] + [b"", b""])
+    reader = RowReader(vocabulary, Boundaries(vocabulary, b"", b""))
+    checker = Objecting()
+    SyntaxGuide(checker, reader, DecodeOptions(syntax_tries=1), EXPAND)(canvas, step)
+    assert checker.seen == ["fg"]

@@ -6,6 +6,7 @@
     dlm-lsp train train START CORPUS RUN --recipe recipe.toml
     touch RUN/decay
     dlm-lsp train export START RUN CHECKPOINT --corpus CORPUS
+    dlm-lsp train order CHECKPOINT CORPUS
     dlm-lsp train evaluate CHECKPOINT CORPUS
 
 Several processes train together under `torchrun --nproc-per-node 2 -m dlm_model.training train …`. On a CPU whose cores
@@ -20,18 +21,21 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from dlm_model.config import ModelConfig
 from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.errors import ModelError
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.calibration import input_covariances
+from dlm_model.training.commit_order import compare, observe, train_order, write_order
 from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.distill import Method, accuracy_by_steps, build_objective, halvings, load_teacher
-from dlm_model.training.evaluate import measure_lines, measure_noises
+from dlm_model.training.evaluate import choose_lines, measure_lines, measure_noises
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import export as write_packed
 from dlm_model.training.export import merge_run, write_checkpoint
@@ -44,6 +48,7 @@ from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.start import write_start
 from dlm_model.training.stretch import Stretch
 from dlm_model.training.windows import batches_by_length
+from dlm_model.weights import load_transformer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 console = Console()
@@ -129,6 +134,24 @@ def distill(
 
 
 @app.command()
+def order(
+    checkpoint: Annotated[Path, typer.Argument(help="A finished checkpoint; the head is put beside its weights.")],
+    corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
+    *,
+    lines: Annotated[int, typer.Option(help="Lines to learn from; a third as many to compare on.")] = 900,
+) -> None:
+    """Train a commit order on what a checkpoint gets right, and compare it with confidence on held-out lines."""
+    config = ModelConfig.from_checkpoint(checkpoint)
+    tokenizer = Tokenizer.from_checkpoint(checkpoint, config.vocab_size)
+    network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.bfloat16)
+    texts, held_out = (TextShard(corpus / f"{split}{SHARD_SUFFIX}") for split in ("train", "held_out"))
+    learned = train_order(list(observe(network, tokenizer, choose_lines(texts, lines))))
+    measured = compare(learned, list(observe(network, tokenizer, choose_lines(held_out, lines // 3))))
+    write_order(learned, checkpoint)
+    console.print(f"first commit right: learned {measured.learned:.1%}, by confidence {measured.confidence:.1%}")
+
+
+@app.command()
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="The checkpoint the run started from.")],
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
@@ -157,7 +180,7 @@ def run(
     final: Annotated[bool, typer.Option(help="Let the learning rate decay in the second half of it.")] = False,
     pieces: Annotated[bool, typer.Option(help="Export, and cut the result into pieces for transport.")] = False,
 ) -> None:
-    """Corpus, start, training and export in one resumable command, for a GPU that is lent for minutes."""
+    """Corpus, start, training and export in one resumable command, for a GPU that is at hand for minutes."""
     stretch = Stretch(load_recipe(recipe), folder, minutes, is_final=final)
     print_records(stretch.train())
     if pieces:

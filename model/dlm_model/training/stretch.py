@@ -1,4 +1,4 @@
-"""One stretch of a run on a device that is lent for minutes: every stage in order, none of them made twice.
+"""One stretch of a run on a device that is at hand for minutes: every stage in order, none of them made twice.
 
 A folder holds `corpus`, `start`, `run`, `export` and `pieces`. Stretches on one machine go on where the last stopped;
 a stretch elsewhere starts from the export of the one before, put together from its pieces, and warms up again.

@@ -188,6 +188,10 @@ def test_methods_and_single_options_reach_the_decoder(command_line: CommandLine,
     ("arguments", "complaint"),
     [
         (["--method", "magic"], "There is no method 'magic'; dlm-lsp methods lists them."),
+        (
+            ["--method", "KLASS", "--method", "linear"],
+            "KLASS and linear are both of the kind schedule; give one of them.",
+        ),
         (["--set", "factor"], "--set wants OPTION=VALUE, got 'factor'."),
         (["--set", "factor=-1"], "factor must be 0 or more, got -1."),
         (["--set", "factor=much"], "factor must be a number, got 'much'."),

@@ -1,4 +1,4 @@
-"""The one command of a lent GPU, on a CPU with a tiny model: every stage, twice, and nothing made again."""
+"""The one command of a GPU run, on a CPU with a tiny model: every stage, twice, and nothing made again."""
 
 import json
 import re

@@ -1,0 +1,112 @@
+"""Trains the head of a learned commit order on what a finished checkpoint gets right, and compares it with confidence.
+
+A line of real code is cut out and a random part of it put back; where the model's best token is the true one, the
+position was ready to be committed. The network itself is not trained.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dlm_model.canvas import Canvas
+from dlm_model.causal_texts import CausalTexts
+from dlm_model.kv_cache import CausalPrompt, ColumnCache, choose_window
+from dlm_model.order import ORDER_FILE, CommitOrder, features
+from dlm_model.request import DecodeOptions
+from dlm_model.selection import guess_tokens
+from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.evaluate import LineTask
+from dlm_model.transformer import Transformer
+
+_NUM_UPDATES = 400
+_LEARNING_RATE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One step on one line.
+
+    Attributes:
+        features: [N, F] of its masked positions.
+        confidence: [N].
+        is_right: [N], whether the best token is the true one.
+    """
+
+    features: Tensor
+    confidence: Tensor
+    is_right: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMeasurement:
+    """Share of steps whose first commit is right, on lines that were not trained on.
+
+    Attributes:
+        learned: By the head.
+        confidence: By the highest probability.
+    """
+
+    learned: float
+    confidence: float
+
+
+def observe(
+    network: Transformer, tokenizer: Tokenizer, tasks: Sequence[LineTask], *, seed: int = 0
+) -> Iterator[Observation]:
+    """One step for each line, with a random share of it masked; a line of one token teaches nothing about order."""
+    draw = random.Random(seed)
+    bos = [] if network.config.bos_token_id is None else [network.config.bos_token_id]
+    for task in tasks:
+        prefix, truth, suffix = (tokenizer.encode(text).ids for text in (task.prefix, task.line, task.suffix))
+        if len(truth) > 1:
+            canvas = Canvas.open([*bos, *prefix], suffix, [len(truth)], network.config.mask_token_id)
+            shown = torch.tensor([draw.sample(range(len(truth)), draw.randrange(len(truth) - 1))], dtype=torch.long)
+            is_shown = torch.zeros_like(canvas.is_masked).scatter(1, shown, value=True)
+            canvas = canvas.guess(torch.tensor([truth]), torch.ones(1, len(truth))).commit(is_shown)
+            yield _observe(network, canvas, torch.tensor([truth]))
+
+
+def train_order(observations: Sequence[Observation], *, seed: int = 0) -> CommitOrder:
+    """Fit the head to what was right, over all positions of all lines."""
+    torch.manual_seed(seed)
+    order = CommitOrder()
+    seen = torch.cat([observation.features for observation in observations])
+    is_right = torch.cat([observation.is_right for observation in observations]).float()
+    optimizer = torch.optim.AdamW(order.parameters(), lr=_LEARNING_RATE)
+    for _ in range(_NUM_UPDATES):
+        loss = F.binary_cross_entropy_with_logits(order(seen), is_right)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return order.eval().requires_grad_(False)
+
+
+def compare(order: CommitOrder, observations: Sequence[Observation]) -> OrderMeasurement:
+    """How often each of the two commits a right token first."""
+    learned = [bool(each.is_right[order(each.features).argmax()]) for each in observations]
+    confident = [bool(each.is_right[each.confidence.argmax()]) for each in observations]
+    return OrderMeasurement(sum(learned) / len(learned), sum(confident) / len(confident))
+
+
+def write_order(order: CommitOrder, folder: Path) -> None:
+    """Put the head beside the weights of a checkpoint."""
+    save_file(order.state_dict(), folder / ORDER_FILE)
+
+
+def _observe(network: Transformer, canvas: Canvas, truth: Tensor) -> Observation:
+    is_causal = network.config.prompt_attention == "causal"
+    cache = (
+        CausalPrompt(network, CausalTexts(network))
+        if is_causal
+        else ColumnCache(network, DecodeOptions(), choose_window)
+    )
+    logits = cache(canvas)
+    current_ids = canvas.token_ids[canvas.is_asked]
+    guess = guess_tokens(logits, torch.zeros(len(logits)), current_ids, DecodeOptions(), torch.Generator())
+    return Observation(features(canvas, guess), guess.confidence, guess.predicted_ids == truth[canvas.is_masked])
