@@ -226,3 +226,14 @@ def test_multibyte_text_before_the_cursor(scripted: Start, server: Server, encod
     neovim.await_ghost("漢' + é")
     neovim.press("<Tab>")
     neovim.await_lines(["é = '😀' + '漢' + é"])
+
+
+@pytest.mark.surface("native")
+def test_the_plugin_draws_where_neovim_could_if_told_so(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total + 1"]})
+    neovim = scripted("\n", surface="own")
+    neovim.press("ix = ")
+    neovim.await_ghost("total + 1")
+    assert not neovim.lua("return vim.lsp.inline_completion.get()")
+    neovim.press("to<Tab>")
+    neovim.await_lines(["x = total + 1"])
