@@ -43,6 +43,14 @@ def until(look: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
     return seen
 
 
+def connect(socket: Path) -> pynvim.Nvim | None:
+    """Nothing until somebody listens."""
+    try:
+        return pynvim.attach("socket", path=str(socket))
+    except OSError:
+        return None
+
+
 class Neovim:
     """One editor process; close it."""
 
@@ -55,8 +63,7 @@ class Neovim:
         self._process = subprocess.Popen(
             [executable, *arguments], env={**environment, **own}, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until(socket.exists)
-        self.api = pynvim.attach("socket", path=str(socket))
+        self.api = until(lambda: connect(socket))
 
     def setup(self, options: Mapping[str, object]) -> None:
         self.lua("require('dlm_lsp').setup(...)", options)

@@ -104,6 +104,14 @@ def test_a_fill_that_fails_says_why(scripted: Start, server: Server) -> None:
     assert "the hole is too deep" in warnings(neovim)[0]
 
 
+def test_a_number_of_steps_that_is_none_gets_a_sentence(scripted: Start, server: Server) -> None:
+    neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
+    neovim.press(":DlmFill many<CR>")
+    until(lambda: warnings(neovim))
+    assert warnings(neovim) == ["dlm-lsp: the number of steps must be a number, got many"]
+    assert server.heard("infillRange") == []
+
+
 def test_without_a_server_a_fill_says_so(scripted: Start) -> None:
     neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
     neovim.api.command("new")

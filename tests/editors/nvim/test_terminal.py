@@ -3,6 +3,8 @@
 `DLM_LSP_IMAGES=1` writes what the terminal held to editors/nvim/images, for the README.
 """
 
+import contextlib
+import io
 import os
 import re
 import shlex
@@ -15,13 +17,16 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from tests.editors.nvim.neovim import PLUGIN, until
 
 MODEL_SECONDS = 90.0
-COLUMNS, ROWS = 80, 22
+COLUMNS, ROWS = 80, 28
 IMAGES = PLUGIN / "images"
+BACKGROUND, FOREGROUND = (20, 22, 27), (224, 226, 234)
+"""Of Neovim's own dark colours, which the terminal is told about cell by cell."""
 
 SOURCE = '''\
 """Geometry of rectangles."""
@@ -51,7 +56,7 @@ vim.o.swapfile, vim.o.termguicolors, vim.o.laststatus, vim.o.ruler = false, true
 vim.o.statusline = "%f %m%= %{{%v:lua.require'dlm_lsp'.statusline()%}} "
 require('dlm_lsp').setup({{
   cmd = {{ '{python}', '-P', '-m', 'dlm_lsp', 'serve' }},
-  settings = {{ device = 'cpu', numSteps = 16, maxMiddleTokens = 48, maxPromptTokens = 256, drafts = {drafts} }},
+  settings = {{ device = 'cpu', numSteps = 16, maxMiddleTokens = 48, maxPromptTokens = 256 }},
 }})
 """
 
@@ -73,7 +78,9 @@ class Terminal:
         return self._tmux("capture-pane", "-p", *options)
 
     def close(self) -> None:
-        self._tmux("kill-server")
+        """Its server ends with its window, if that has ended already."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self._tmux("kill-server")
 
     def _tmux(self, *arguments: str, environment: dict[str, str] | None = None) -> str:
         command = ["tmux", "-L", self._name, "-u", *arguments]
@@ -84,7 +91,7 @@ class Terminal:
 def terminal(neovim_setup: tuple[str, str], tmp_path: Path, child_environment: dict[str, str]) -> Iterator[Terminal]:
     if not shutil.which("tmux"):
         pytest.skip("no tmux on the PATH")
-    (tmp_path / "init.lua").write_text(INIT.format(plugin=PLUGIN, python=sys.executable, drafts="true"))
+    (tmp_path / "init.lua").write_text(INIT.format(plugin=PLUGIN, python=sys.executable))
     (tmp_path / "rectangle.py").write_text(SOURCE)
     folders = {f"XDG_{kind}_HOME": str(tmp_path / kind) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
     command = [neovim_setup[0], "--clean", "-u", str(tmp_path / "init.lua"), str(tmp_path / "rectangle.py")]
@@ -107,10 +114,11 @@ def colours(screen: str, text: str) -> set[str]:
 
 def picture(screen: str, file: Path) -> None:
     """What `capture-pane -e` gave, as an SVG."""
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115, PTH123
+    theme = TerminalTheme(BACKGROUND, FOREGROUND, [FOREGROUND] * 8)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(screen), crop=False)
     file.parent.mkdir(exist_ok=True)
-    file.write_text(console.export_svg(title="dlm-lsp in Neovim"), encoding="utf-8")
+    file.write_text(console.export_svg(title="dlm-lsp in Neovim", theme=theme), encoding="utf-8")
 
 
 def test_a_whole_body_is_shown_as_ghost_text(terminal: Terminal, tmp_path: Path) -> None:
@@ -126,6 +134,9 @@ def test_a_whole_body_is_shown_as_ghost_text(terminal: Terminal, tmp_path: Path)
     assert (tmp_path / "rectangle.py").read_text() == SOURCE
     if os.environ.get("DLM_LSP_IMAGES"):
         picture(coloured, IMAGES / "ghost-text.svg")
-    terminal.press("Tab", "Escape", ":wq", "Enter")
+    ghost_colours = colours(coloured, ghost)
+    terminal.press("Tab")
+    until(lambda: not colours(terminal.screen("-e"), ghost) & ghost_colours)
+    terminal.press("Escape", ":wq", "Enter")
     until(lambda: (tmp_path / "rectangle.py").read_text() != SOURCE)
     assert ghost in (tmp_path / "rectangle.py").read_text()

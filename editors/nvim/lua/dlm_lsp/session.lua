@@ -122,7 +122,8 @@ end
 ---@param stable dlm_lsp.Span[]
 function Session:sharpen(item, stable)
   local place = Suggestion.new(self.buf, self.client, item)
-  if place.row == positions.cursor() and not self:current() then
+  local is_taken = self:current() ~= nil or native.is_showing(self.buf)
+  if place.row == positions.cursor() and not is_taken then
     self.draft = { place = place, stable = stable }
     self:paint()
   end
