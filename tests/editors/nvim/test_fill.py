@@ -139,6 +139,15 @@ def test_the_draft_of_ghost_text_sharpens_until_the_answer(scripted: Start, serv
     assert not [group for _, group in neovim.chunks() if group.startswith("DlmLspDraft")]
 
 
+def test_a_draft_that_comes_to_nothing_goes(scripted: Start, server: Server) -> None:
+    server.says(drafts=[{"text": "total", "stableRanges": []}], seconds=1)
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    neovim.await_ghost("total")
+    neovim.await_no_ghost()
+    assert server.heard("answered")[-1]["typed"] == "x = "
+
+
 def test_the_next_key_stops_what_runs(scripted: Start, server: Server) -> None:
     server.says(drafts=[{"text": "total", "stableRanges": []}], seconds=60)
     neovim = scripted("\n")

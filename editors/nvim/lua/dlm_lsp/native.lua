@@ -34,11 +34,14 @@ function M.observe(buf, items)
   local suggestions = vim.tbl_map(function(item)
     return Suggestion.new(buf, client, item)
   end, items)
-  if not suggestions[1]:remainder() then
+  if suggestions[1] and not suggestions[1]:remainder() then
     return false
   end
   answered[buf] = suggestions
   session:clear()
+  if not suggestions[1] then
+    return true
+  end
   client_of.notify(client, 'textDocument/didShowCompletion', { item = items[1] })
   return true
 end

@@ -29,7 +29,7 @@ local function filtered(params, callback)
     end
     local items = type(result) == 'table' and (result.items or result) or {}
     with_line_feeds(items)
-    if #items > 0 and not native.observe(buf, items) then
+    if not native.observe(buf, items) then
       result = nil
     end
     callback(err, result)
