@@ -38,12 +38,9 @@ def executables() -> tuple[str, ...]:
     return tuple(path for path in found if named or version_of(path) >= OLDEST)
 
 
-def surfaces() -> Iterator[tuple[str, str]]:
-    """Executable and who draws there; where Neovim can, both ways."""
-    for executable in executables():
-        if version_of(executable) >= (0, 12):
-            yield executable, "native"
-        yield executable, "own"
+def surfaces() -> list[tuple[str, str]]:
+    """Executable, and who draws ghost text in it if nobody says otherwise."""
+    return [(path, "native" if version_of(path) >= (0, 12) else "own") for path in executables()]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -103,12 +100,11 @@ def start(neovim_setup: tuple[str, str], tmp_path: Path, child_environment: dict
     ) -> Neovim:
         file = tmp_path / name
         file.write_bytes(text.encode())
-        executable, surface = neovim_setup
-        neovim = Neovim(executable, tmp_path, child_environment)
+        neovim = Neovim(neovim_setup[0], tmp_path, child_environment)
         opened.append(neovim)
         neovim.lua(before)
         if sets_up:
-            neovim.setup({"cmd": command, "surface": surface, **options})
+            neovim.setup({"cmd": command, **options})
         neovim.api.command(f"edit {file}")
         if waits:
             neovim.await_server()

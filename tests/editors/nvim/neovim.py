@@ -1,6 +1,7 @@
 """A headless Neovim with the plugin of this repository, and what a user would see and press in it."""
 
 import contextlib
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -43,6 +44,11 @@ def until(look: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
     return seen
 
 
+def listens(address: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(address)) == 0
+
+
 class Neovim:
     """One editor process; close it."""
 
@@ -50,13 +56,13 @@ class Neovim:
         """Start it without anybody's configuration, and with its own folders below `folder`."""
         names = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
         own = {name: str(folder / name.lower()) for name in names}
-        socket = folder / "nvim.sock"
-        arguments = ["--headless", "--clean", "--listen", str(socket), "--cmd", f"set rtp^={PLUGIN} noswapfile"]
+        address = folder / "nvim.sock"
+        arguments = ["--headless", "--clean", "--listen", str(address), "--cmd", f"set rtp^={PLUGIN} noswapfile"]
         self._process = subprocess.Popen(
             [executable, *arguments], env={**environment, **own}, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until(socket.exists)
-        self.api = pynvim.attach("socket", path=str(socket))
+        until(lambda: listens(address))
+        self.api = pynvim.attach("socket", path=str(address))
 
     def setup(self, options: Mapping[str, object]) -> None:
         self.lua("require('dlm_lsp').setup(...)", options)

@@ -26,16 +26,20 @@ def daemon(start: Start) -> Daemon:
     return open_file
 
 
-def ghost_at_the_end_of_the_sum(neovim: Neovim) -> str:
-    neovim.press("4GA ")
-    return until(neovim.ghost, MODEL_SECONDS)
+def answer(neovim: Neovim) -> str:
+    """Ghost text that is no draft any more."""
+
+    def finished() -> str:
+        is_draft = any(group.startswith("DlmLspDraft") for _, group in neovim.chunks())
+        return "" if is_draft else neovim.ghost()
+
+    return until(finished, MODEL_SECONDS)
 
 
 def test_ghost_text_is_shown_and_accepted(daemon: Daemon) -> None:
     neovim = daemon(LINE)
-    ghost_at_the_end_of_the_sum(neovim)
-    until(lambda: neovim.lua("return require('dlm_lsp').status().message:find('tokens in') ~= nil"), MODEL_SECONDS)
-    ghost = until(neovim.ghost)
+    neovim.press("4GA ")
+    ghost = answer(neovim)
     neovim.press("<Tab>")
     expected = LINE.replace("result +=", f"result += {ghost}").splitlines()
     neovim.await_lines(expected)
@@ -49,10 +53,10 @@ def test_a_storm_of_keys_leaves_the_worker_idle_and_the_last_answer_on_the_scree
     for _ in range(15):
         neovim.press("(n")
         neovim.press("<BS><BS>")
-    pending = "return vim.tbl_count(vim.lsp.get_clients({ name = 'dlm_lsp' })[1].requests)"
-    until(lambda: neovim.lua(pending) == 0 and neovim.lua("return require('dlm_lsp').status().state") == "normal", 120)
+    ghost = answer(neovim)
     assert neovim.lines[3] == "        result += "
-    ghost = until(neovim.ghost, MODEL_SECONDS)
+    assert neovim.lua("return vim.tbl_count(vim.lsp.get_clients({ name = 'dlm_lsp' })[1].requests)") == 0
+    until(lambda: neovim.lua("return require('dlm_lsp').status().state") == "normal")
     neovim.press("<Tab>")
     until(lambda: neovim.lines[3] == f"        result += {ghost.splitlines()[0]}")
 

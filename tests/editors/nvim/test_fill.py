@@ -104,6 +104,14 @@ def test_a_fill_that_fails_says_why(scripted: Start, server: Server) -> None:
     assert "the hole is too deep" in warnings(neovim)[0]
 
 
+def test_a_number_of_steps_that_is_none_gets_a_sentence(scripted: Start, server: Server) -> None:
+    neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
+    neovim.press(":DlmFill many<CR>")
+    until(lambda: warnings(neovim))
+    assert warnings(neovim) == ["dlm-lsp: the number of steps must be a number, got many"]
+    assert server.heard("infillRange") == []
+
+
 def test_without_a_server_a_fill_says_so(scripted: Start) -> None:
     neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
     neovim.api.command("new")
@@ -129,6 +137,15 @@ def test_the_draft_of_ghost_text_sharpens_until_the_answer(scripted: Start, serv
     assert draft_chunks(neovim, "total + 2") == [("total", "DlmLspDraft"), (" + 2", "DlmLspDraftUnstable")]
     neovim.await_ghost("total + 1")
     assert not [group for _, group in neovim.chunks() if group.startswith("DlmLspDraft")]
+
+
+def test_a_draft_that_comes_to_nothing_goes(scripted: Start, server: Server) -> None:
+    server.says(drafts=[{"text": "total", "stableRanges": []}], seconds=1)
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    neovim.await_ghost("total")
+    neovim.await_no_ghost()
+    assert server.heard("answered")[-1]["typed"] == "x = "
 
 
 def test_the_next_key_stops_what_runs(scripted: Start, server: Server) -> None:

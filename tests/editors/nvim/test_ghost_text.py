@@ -34,7 +34,11 @@ def test_one_undo_takes_an_accepted_suggestion_back_and_not_what_was_typed(scrip
     neovim.await_ghost(BODY)
     neovim.press("<Tab>")
     until(lambda: len(neovim.lines) == 5)
-    neovim.press("<Esc>u")
+    neovim.press("  # five<Esc>")
+    until(lambda: neovim.lines[-1] == "print(add(1, 2))  # five")
+    neovim.press("u")
+    neovim.await_lines(["def add(a, b):", "    return a + b", "", "", "print(add(1, 2))"])
+    neovim.press("u")
     neovim.await_lines(["def add(a, b):", "    return "])
 
 
@@ -129,8 +133,10 @@ def test_it_is_shown_in_front_of_what_follows_on_the_line(scripted: Start, serve
 def test_keys_do_what_they_did_when_nothing_is_shown(scripted: Start) -> None:
     neovim = scripted("\n")
     neovim.api.command("inoremap <expr> <M-Right> 'mapped'")
-    neovim.press("i<Tab>a<M-Right>")
-    neovim.await_lines(["    amapped"])
+    neovim.api.command("inoremap <Plug>(plug) plugged")
+    neovim.api.command("imap <M-C-Right> <Plug>(plug)")
+    neovim.press("i<Tab>a<M-Right><M-C-Right>")
+    neovim.await_lines(["    amappedplugged"])
 
 
 def test_keys_can_be_chosen_or_left_out(scripted: Start, server: Server) -> None:
@@ -159,8 +165,8 @@ def test_candidates_are_asked_for_and_cycled_through(scripted: Start, server: Se
     neovim = scripted("\n")
     neovim.press("ix = ")
     neovim.press("<M-\\>")
+    until(lambda: [message for message in server.heard("inlineCompletion") if message["kind"] == 1])
     neovim.await_ghost("one (1/3)")
-    assert server.heard("inlineCompletion")[-1]["kind"] == 1
     neovim.press("<M-]>")
     neovim.await_ghost("two (2/3)")
     neovim.press("<M-[><M-[>")
@@ -226,3 +232,14 @@ def test_multibyte_text_before_the_cursor(scripted: Start, server: Server, encod
     neovim.await_ghost("漢' + é")
     neovim.press("<Tab>")
     neovim.await_lines(["é = '😀' + '漢' + é"])
+
+
+@pytest.mark.surface("native")
+def test_the_plugin_draws_where_neovim_could_if_told_so(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total + 1"]})
+    neovim = scripted("\n", surface="own")
+    neovim.press("ix = ")
+    neovim.await_ghost("total + 1")
+    assert not neovim.lua("return vim.lsp.inline_completion.get()")
+    neovim.press("to<Tab>")
+    neovim.await_lines(["x = total + 1"])

@@ -2,6 +2,7 @@
 
 local Session = require('dlm_lsp.session')
 local client_of = require('dlm_lsp.client')
+local ghost = require('dlm_lsp.ghost')
 local native = require('dlm_lsp.native')
 
 local M = {}
@@ -31,6 +32,8 @@ end
 ---@param unit dlm_lsp.Unit
 local function insert(suggestion, unit)
   local length
+  -- What is typed from here on is an undo step of its own; the key that led here has begun this one.
+  vim.api.nvim_feedkeys(vim.keycode('<C-g>u'), 'ni', false)
   if unit == 'all' or not suggestion:remainder() then
     suggestion:insert()
   else
@@ -49,6 +52,13 @@ end
 function M.is_possible(buf)
   local session = Session.of(buf)
   return session ~= nil and (session:is_showing() or (session.is_native and native.is_showing(buf)))
+end
+
+--- Whether anything is drawn, be it a draft.
+---@param buf integer
+---@return boolean
+function M.is_visible(buf)
+  return ghost.is_drawn(buf) or native.is_showing(buf)
 end
 
 --- Accept what is shown in the current buffer; nothing happens when nothing is.

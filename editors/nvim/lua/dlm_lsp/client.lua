@@ -121,8 +121,11 @@ function M.enable()
     group = vim.api.nvim_create_augroup('dlm_lsp_start', {}),
     pattern = config.current.filetypes,
     callback = function(event)
-      local root = vim.fs.root(event.buf, config.current.root_markers)
-      vim.lsp.start(vim.tbl_extend('force', M.lsp_config(), { root_dir = root }), { bufnr = event.buf })
+      local lsp_config = M.lsp_config()
+      lsp_config.root_dir = vim.fs.root(event.buf, config.current.root_markers)
+      local defaults = vim.lsp.protocol.make_client_capabilities()
+      lsp_config.capabilities = vim.tbl_deep_extend('force', defaults, lsp_config.capabilities)
+      vim.lsp.start(lsp_config, { bufnr = event.buf })
     end,
   })
 end

@@ -92,26 +92,6 @@ local function start(buf, range, client, options)
   stop_at_the_next_edit(buf)
 end
 
----@param steps? string
----@return table? options
-local function with_steps(steps)
-  local number = tonumber(steps)
-  return number and { numSteps = number } or nil
-end
-
---- Fill the hole at the cursor, such as the body of the function.
----@param steps? string Denoise steps at most, in place of the configured number.
-function M.at_cursor(steps)
-  local buf = vim.api.nvim_get_current_buf()
-  local client = client_of.of(buf)
-  if not client then
-    return say('no server is attached to this buffer; see :checkhealth dlm_lsp')
-  end
-  local row, col = positions.cursor()
-  local position = positions.to_lsp(buf, row, col, client.offset_encoding)
-  start(buf, { start = position, ['end'] = position }, client, with_steps(steps))
-end
-
 --- The selected text, or whole lines without the indentation of the first.
 ---@param buf integer
 ---@param line1 integer
@@ -131,22 +111,44 @@ local function selected(buf, line1, line2)
   return line1 - 1, #indentation, line2 - 1, #last
 end
 
---- Fill what is selected anew.
----@param line1 integer
----@param line2 integer
----@param steps? string
-function M.selection(line1, line2, steps)
+--- Start a fill of the current buffer, if a server is there and the number of steps is one.
+---@param steps string A number, or nothing.
+---@param locate fun(buf: integer): integer, integer, integer, integer Row and column of the range's ends.
+local function fill(steps, locate)
   local buf = vim.api.nvim_get_current_buf()
   local client = client_of.of(buf)
   if not client then
     return say('no server is attached to this buffer; see :checkhealth dlm_lsp')
   end
-  local row, col, end_row, end_col = selected(buf, line1, line2)
+  local num_steps = tonumber(steps)
+  if steps ~= '' and not num_steps then
+    return say(('the number of steps must be a number, got %s'):format(steps))
+  end
+  local row, col, end_row, end_col = locate(buf)
   local range = {
     start = positions.to_lsp(buf, row, col, client.offset_encoding),
     ['end'] = positions.to_lsp(buf, end_row, end_col, client.offset_encoding),
   }
-  start(buf, range, client, with_steps(steps))
+  start(buf, range, client, num_steps and { numSteps = num_steps })
+end
+
+--- Fill the hole at the cursor, such as the body of the function.
+---@param steps string Denoise steps at most, in place of the configured number; empty for that.
+function M.at_cursor(steps)
+  fill(steps, function()
+    local row, col = positions.cursor()
+    return row, col, row, col
+  end)
+end
+
+--- Fill what is selected anew.
+---@param line1 integer
+---@param line2 integer
+---@param steps string
+function M.selection(line1, line2, steps)
+  fill(steps, function(buf)
+    return selected(buf, line1, line2)
+  end)
 end
 
 return M

@@ -5,14 +5,19 @@ local config = require('dlm_lsp.config')
 
 local M = {}
 
----@type table<string, { function_name: string, argument?: string, is_accepting?: boolean, description: string }>
+---@class dlm_lsp.Action
+---@field call string Of `require('dlm_lsp')`.
+---@field description string
+---@field is_possible? fun(buf: integer): boolean Where it is not, the key does what it did before.
+
+---@type table<string, dlm_lsp.Action>
 local actions = {
-  accept = { is_accepting = true, call = "accept('all')", description = 'Accept the suggestion' },
-  accept_word = { is_accepting = true, call = "accept('word')", description = 'Accept its next word' },
-  accept_line = { is_accepting = true, call = "accept('line')", description = 'Accept its next line' },
+  accept = { call = "accept('all')", description = 'Accept the suggestion', is_possible = accept.is_possible },
+  accept_word = { call = "accept('word')", description = 'Accept its next word', is_possible = accept.is_possible },
+  accept_line = { call = "accept('line')", description = 'Accept its next line', is_possible = accept.is_possible },
   next = { call = 'next()', description = 'Next candidate' },
   prev = { call = 'prev()', description = 'Previous candidate' },
-  dismiss = { is_accepting = true, call = 'dismiss()', description = 'Dismiss the suggestion' },
+  dismiss = { call = 'dismiss()', description = 'Dismiss the suggestion', is_possible = accept.is_visible },
   invoke = { call = 'invoke()', description = 'Suggest now' },
 }
 
@@ -29,25 +34,27 @@ local function before(lhs)
         vim.schedule(map.callback)
         return ''
       end
+      if map.expr == 0 and map.noremap == 0 then
+        vim.api.nvim_feedkeys(vim.keycode(map.rhs), 'm', false)
+        return ''
+      end
       return map.expr == 1 and vim.api.nvim_eval(map.rhs) or map.rhs
     end
   end
   return lhs
 end
 
---- Bind the configured keys in a buffer.
+--- Bind the configured keys in a buffer. Each begins a new undo step, for `u` to take a suggestion back by itself.
 ---@param buf integer
 function M.set(buf)
   for name, lhs in pairs(config.current.keymaps or {}) do
     local action = actions[name]
     if lhs then
       vim.keymap.set('i', lhs, function()
-        if action.is_accepting and not accept.is_possible(buf) then
+        if action.is_possible and not action.is_possible(buf) then
           return before(lhs)
         end
-        -- A new undo step first, so that one `u` takes back the suggestion and nothing else.
-        local undo_step = action.is_accepting and '<C-g>u' or ''
-        return ("%s<Cmd>lua require('dlm_lsp').%s<CR>"):format(undo_step, action.call)
+        return ("<C-g>u<Cmd>lua require('dlm_lsp').%s<CR>"):format(action.call)
       end, { buffer = buf, expr = true, desc = 'dlm-lsp: ' .. action.description })
     end
   end

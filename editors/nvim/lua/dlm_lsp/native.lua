@@ -5,7 +5,6 @@
 
 local Suggestion = require('dlm_lsp.suggestion')
 local client_of = require('dlm_lsp.client')
-local transport = require('dlm_lsp.transport')
 
 local M = {}
 
@@ -23,10 +22,11 @@ function M.is_showing(buf)
   return id ~= nil and #vim.api.nvim_buf_get_extmarks(buf, id, 0, -1, { limit = 1 }) > 0
 end
 
+--- See the items of an answer before Neovim does.
 ---@param buf integer
 ---@param items table[]
----@return boolean is_news
-local function observe(buf, items)
+---@return boolean is_news Neovim is not to show what belongs to another text, or beside what this plugin shows.
+function M.observe(buf, items)
   local client, session = client_of.of(buf), require('dlm_lsp.session').of(buf)
   if not client or not session or buf ~= vim.api.nvim_get_current_buf() or session:current() then
     return false
@@ -34,19 +34,36 @@ local function observe(buf, items)
   local suggestions = vim.tbl_map(function(item)
     return Suggestion.new(buf, client, item)
   end, items)
-  if not suggestions[1]:remainder() then
+  if suggestions[1] and not suggestions[1]:remainder() then
     return false
   end
   answered[buf] = suggestions
   session:clear()
+  if not suggestions[1] then
+    return true
+  end
   client_of.notify(client, 'textDocument/didShowCompletion', { item = items[1] })
   return true
 end
 
 ---@param buf integer
 function M.enable(buf)
-  transport.set_observer(observe)
   vim.lsp.inline_completion.enable(true, { bufnr = buf })
+end
+
+--- The suggestion behind an item of Neovim's, which may belong to another server.
+---@param buf integer
+---@param item vim.lsp.inline_completion.Item
+---@return dlm_lsp.Suggestion
+local function suggestion_of(buf, item)
+  for _, suggestion in ipairs(answered[buf] or {}) do
+    if suggestion.client_id == item.client_id and suggestion.item.insertText == item.insert_text then
+      return suggestion
+    end
+  end
+  local range = item.range and item.range:to_lsp('utf-8')
+  local lsp_item = { insertText = item.insert_text, range = range, command = item.command }
+  return Suggestion.new(buf, { id = item.client_id, offset_encoding = 'utf-8' }, lsp_item)
 end
 
 --- Take what Neovim shows away from it.
@@ -56,24 +73,12 @@ function M.take(buf, use)
   vim.lsp.inline_completion.get({
     bufnr = buf,
     on_accept = function(item)
-      use(M.suggestion_of(buf, item))
+      if type(item.insert_text) == 'table' then
+        return vim.snippet.expand(item.insert_text.value)
+      end
+      use(suggestion_of(buf, item))
     end,
   })
-end
-
---- The suggestion behind an item of Neovim's, which may belong to another server.
----@param buf integer
----@param item vim.lsp.inline_completion.Item
----@return dlm_lsp.Suggestion
-function M.suggestion_of(buf, item)
-  for _, suggestion in ipairs(answered[buf] or {}) do
-    if suggestion.client_id == item.client_id and suggestion.item.insertText == item.insert_text then
-      return suggestion
-    end
-  end
-  local range = item.range and item.range:to_lsp('utf-8')
-  local lsp_item = { insertText = item.insert_text, range = range, command = item.command }
-  return Suggestion.new(buf, { id = item.client_id, offset_encoding = 'utf-8' }, lsp_item)
 end
 
 --- Hide what Neovim shows, if it is there.

@@ -81,6 +81,8 @@ end
 function Session:request(kind, is_again)
   local params = client_of.inline_completion_params(self.client, self.buf, kind)
   local asked_at = whereabouts()
+  -- A key that asks may run before the events of the keys typed just before it, which must not stop this again.
+  self.at = asked_at
   local id
   id = client_of.request(self.client, client_of.INLINE_COMPLETION, params, function(err, result)
     if self.request_id ~= id or asked_at ~= whereabouts() then
@@ -122,7 +124,8 @@ end
 ---@param stable dlm_lsp.Span[]
 function Session:sharpen(item, stable)
   local place = Suggestion.new(self.buf, self.client, item)
-  if place.row == positions.cursor() and not self:current() then
+  local is_taken = self:current() ~= nil or native.is_showing(self.buf)
+  if place.row == positions.cursor() and not is_taken then
     self.draft = { place = place, stable = stable }
     self:paint()
   end

@@ -9,6 +9,7 @@ local positions = require('dlm_lsp.positions')
 ---@field right string What stood right of the cursor; the suggestion is off once that changes.
 ---@field tail string The part of `right` that it replaces.
 ---@field text string With what is typed already; lines end in `\n`.
+---@field last_row integer Where its last line is going to stand.
 ---@field client_id integer
 ---@field item table As the server sent it.
 local Suggestion = {}
@@ -27,14 +28,15 @@ function Suggestion.new(buf, client, item)
     end_row, end_col = positions.from_lsp(buf, item.range['end'], client.offset_encoding)
   end
   local right = positions.line(buf, row):sub(col + 1)
-  local text = type(item.insertText) == 'table' and item.insertText.value or item.insertText
+  local text = item.insertText:gsub('\r\n?', '\n')
   return setmetatable({
     buf = buf,
     row = start_row,
     col = start_col,
     right = right,
     tail = end_row == row and right:sub(1, math.max(end_col - col, 0)) or '',
-    text = (text:gsub('\r\n?', '\n')),
+    text = text,
+    last_row = start_row + select(2, text:gsub('\n', '')),
     client_id = client.id,
     item = item,
   }, Suggestion)
@@ -44,7 +46,7 @@ end
 ---@return string? typed
 function Suggestion:typed()
   local row, col = positions.cursor()
-  if row < self.row or (row == self.row and col < self.col) or row >= self.row + 1000 then
+  if row < self.row or (row == self.row and col < self.col) or row > self.last_row then
     return nil
   end
   if positions.line(self.buf, row):sub(col + 1) ~= self.right then

@@ -5,17 +5,9 @@
 
 local client_of = require('dlm_lsp.client')
 local config = require('dlm_lsp.config')
+local native = require('dlm_lsp.native')
 
 local M = {}
-
----@type fun(buf: integer, items: table[]): boolean
-local observe
-
---- Let somebody see the items of native requests before Neovim does; false keeps them from Neovim.
----@param observer fun(buf: integer, items: table[]): boolean
-function M.set_observer(observer)
-  observe = observer
-end
 
 ---@param items table[]
 local function with_line_feeds(items)
@@ -37,7 +29,7 @@ local function filtered(params, callback)
     end
     local items = type(result) == 'table' and (result.items or result) or {}
     with_line_feeds(items)
-    if #items > 0 and not observe(buf, items) then
+    if not native.observe(buf, items) then
       result = nil
     end
     callback(err, result)

@@ -1,0 +1,142 @@
+"""Neovim as somebody sees it: in a terminal, with colours, the real daemon and the weights that ship.
+
+`DLM_LSP_IMAGES=1` writes what the terminal held to editors/nvim/images, for the README.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+from tests.editors.nvim.neovim import PLUGIN, until
+
+MODEL_SECONDS = 90.0
+COLUMNS, ROWS = 80, 28
+IMAGES = PLUGIN / "images"
+BACKGROUND, FOREGROUND = (20, 22, 27), (224, 226, 234)
+"""Of Neovim's own dark colours, which the terminal is told about cell by cell."""
+
+SOURCE = '''\
+"""Geometry of rectangles."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Rectangle:
+    """An axis-parallel rectangle."""
+
+    width: float
+    height: float
+
+    def area(self):
+        """The area."""
+        return self.width * self.height
+
+    def perimeter(self):
+        """The perimeter."""
+        
+'''  # noqa: W293
+
+INIT = """
+vim.opt.runtimepath:prepend('{plugin}')
+vim.o.swapfile, vim.o.termguicolors, vim.o.laststatus, vim.o.ruler = false, true, 2, false
+vim.o.statusline = "%f %m%= %{{%v:lua.require'dlm_lsp'.statusline()%}} "
+require('dlm_lsp').setup({{
+  cmd = {{ '{python}', '-P', '-m', 'dlm_lsp', 'serve' }},
+  settings = {{ device = 'cpu', numSteps = 16, maxMiddleTokens = 48, maxPromptTokens = 256 }},
+}})
+"""
+
+
+class Terminal:
+    """A tmux server of its own, with one window."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self._name = f"dlm-lsp-{uuid.uuid4().hex}"
+        size = ["-x", str(COLUMNS), "-y", str(ROWS)]
+        environment = {**environment, "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
+        self._tmux("-f", os.devnull, "new-session", "-d", *size, shlex.join(command), environment=environment)
+        self._tmux("set", "-s", "escape-time", "0")
+
+    def press(self, *keys: str) -> None:
+        self._tmux("send-keys", *keys)
+
+    def screen(self, *options: str) -> str:
+        return self._tmux("capture-pane", "-p", *options)
+
+    def close(self) -> None:
+        """Its server ends with its window, if that has ended already."""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self._tmux("kill-server")
+
+    def _tmux(self, *arguments: str, environment: dict[str, str] | None = None) -> str:
+        command = ["tmux", "-L", self._name, "-u", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def terminal(neovim_setup: tuple[str, str], tmp_path: Path, child_environment: dict[str, str]) -> Iterator[Terminal]:
+    if not shutil.which("tmux"):
+        pytest.skip("no tmux on the PATH")
+    (tmp_path / "init.lua").write_text(INIT.format(plugin=PLUGIN, python=sys.executable))
+    (tmp_path / "rectangle.py").write_text(SOURCE)
+    folders = {f"XDG_{kind}_HOME": str(tmp_path / kind) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
+    command = [neovim_setup[0], "--clean", "-u", str(tmp_path / "init.lua"), str(tmp_path / "rectangle.py")]
+    window = Terminal(["env", f"-C{tmp_path}", "TERM=tmux-256color", *command], {**child_environment, **folders})
+    yield window
+    window.close()
+
+
+def colours(screen: str, text: str) -> set[str]:
+    """Foregrounds, as the terminal was told, of the places where a text stands."""
+    found, foreground = set(), ""
+    for escape, plain in re.findall(r"\x1b\[([\d;]*)m|([^\x1b]+)", screen):
+        if escape:
+            colour = re.search(r"38;2;\d+;\d+;\d+", escape)
+            foreground = colour[0] if colour else "" if escape in ("", "0", "39") else foreground
+        elif text in plain:
+            found.add(foreground)
+    return found
+
+
+def picture(screen: str, file: Path) -> None:
+    """What `capture-pane -e` gave, as an SVG."""
+    theme = TerminalTheme(BACKGROUND, FOREGROUND, [FOREGROUND] * 8)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print(Text.from_ansi(screen), crop=False)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(console.export_svg(title="dlm-lsp in Neovim", theme=theme), encoding="utf-8")
+
+
+def test_a_whole_body_is_shown_as_ghost_text(terminal: Terminal, tmp_path: Path) -> None:
+    until(lambda: "dlm ●" in terminal.screen(), MODEL_SECONDS)
+    typed = terminal.screen()
+    terminal.press("G", "A")
+    until(lambda: "dlm ◐" in terminal.screen(), MODEL_SECONDS)
+    until(lambda: "dlm ●" in (screen := terminal.screen()) and screen.splitlines()[18].strip(), MODEL_SECONDS)
+    plain, coloured = terminal.screen(), terminal.screen("-e")
+    ghost = plain.splitlines()[18].strip()
+    assert ghost not in typed
+    assert colours(coloured, ghost) & colours(coloured, "class Rectangle") == set()
+    assert (tmp_path / "rectangle.py").read_text() == SOURCE
+    if os.environ.get("DLM_LSP_IMAGES"):
+        picture(coloured, IMAGES / "ghost-text.svg")
+    ghost_colours = colours(coloured, ghost)
+    terminal.press("Tab")
+    until(lambda: not colours(terminal.screen("-e"), ghost) & ghost_colours)
+    terminal.press("Escape", ":wq", "Enter")
+    until(lambda: (tmp_path / "rectangle.py").read_text() != SOURCE)
+    assert ghost in (tmp_path / "rectangle.py").read_text()
