@@ -28,6 +28,7 @@ class ClientOptions:
     preload: bool | None = None
     drafts: bool | None = None
     draft_interval_ms: int | None = None
+    debounce_ms: int | None = None
     candidates: int | None = None
     max_prompt_tokens: int | None = None
     max_document_chars: int | None = None
@@ -67,6 +68,7 @@ class Settings:
         preload: Load the model as soon as the client is ready, not at the first request.
         drafts: Send `dlmLsp/draft` notifications while a draft sharpens.
         draft_interval_ms: At least this long between two drafts of one request.
+        debounce_ms: How long after a keystroke an automatic completion waits; None follows typing speed and latency.
         candidates: Alternatives for an explicitly invoked completion, at most 3; an automatic one gets 1.
         max_prompt_tokens: Upper bound on prefix and suffix together.
         max_document_chars: Larger documents get no completions.
@@ -81,6 +83,7 @@ class Settings:
     preload: bool = False
     drafts: bool = False
     draft_interval_ms: int = 50
+    debounce_ms: int | None = None
     candidates: int = 3
     max_prompt_tokens: int = 1024
     max_document_chars: int = 1_000_000
@@ -182,6 +185,7 @@ _HINTS = get_type_hints(ClientOptions)
 _RANGES = {
     "candidates": range(1, 4),
     "draft_interval_ms": range(10_001),
+    "debounce_ms": range(10_001),
     "max_prompt_tokens": range(16, 1_000_001),
     "max_document_chars": range(LARGEST_DOCUMENT_CHARS + 1),
 }

@@ -17,10 +17,14 @@ from pygls.protocol.json_rpc import RPCMessage, RPCRequest
 
 from dlm_lsp import __version__
 from dlm_lsp.document_store import DocumentStore
+from dlm_lsp.fill_run import FillRun
 from dlm_lsp.load_report import LoadReport
 from dlm_lsp.messages import STATUS, StatusParams, StatusState, to_wire
 from dlm_lsp.options import ClientOptions, ParsedOptions, Settings, resolve
+from dlm_lsp.pacing import Pace
 from dlm_lsp.positions import PositionEncoding
+from dlm_lsp.triggers import Edit
+from dlm_lsp.type_through import TypeThroughCache
 from dlm_lsp.worker import Worker
 from dlm_model.request import InfillEngine
 
@@ -57,6 +61,11 @@ class DlmLanguageServer(LanguageServer):
         documents: What is open.
         settings: In force now.
         worker: Owns the engine.
+        asking: The newest request for ghost text of each document that has one.
+        runs: The fill under way for each of those documents.
+        recent: What was filled a moment ago.
+        pace: How fast the user types, and how fast the model answers.
+        last_edits: What the last change of each document was, where it can be told.
         exits_with_client: Whether the process ends when the one that `initialize` names has ended.
         is_shut_down: Whether the client asked for the end.
     """
@@ -84,6 +93,11 @@ class DlmLanguageServer(LanguageServer):
         self.is_shut_down = False
         self._load_engine = load_engine
         self.worker = Worker(partial(load_engine, self.settings), LoadReport(self))
+        self.asking: dict[str, asyncio.Task[Any]] = {}
+        self.runs: dict[str, FillRun] = {}
+        self.recent = TypeThroughCache()
+        self.pace = Pace()
+        self.last_edits: dict[str, Edit | None] = {}
         self._options: dict[OptionSource, tuple[ClientOptions, ...]] = {"flags": (flags,)}
         self._problems: list[str] = []
         self._status = StatusParams("normal")
@@ -101,6 +115,8 @@ class DlmLanguageServer(LanguageServer):
         self._problems.extend(problem for each in parsed for problem in each.problems)
         before = self.settings
         self.settings = resolve(*(options for each in _PRECEDENCE for options in self._options.get(each, ())))
+        if before != self.settings:
+            self.recent.clear()
         if (before.model, before.device) != (self.settings.model, self.settings.device):
             self.worker.reload(partial(self._load_engine, self.settings))
         if not self.settings.enabled:

@@ -11,8 +11,9 @@ from pygls.exceptions import JsonRpcException
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import DlmLspError, UsageError
+from dlm_lsp.fill_run import FillOrder
 from dlm_lsp.ghost_text import range_of
-from dlm_lsp.handlers.filling import FillOrder, fill, open_snapshot, state_of, summary
+from dlm_lsp.handlers.filling import fill, open_snapshot, state_of, summary
 from dlm_lsp.holes import Hole, find_hole, range_hole
 from dlm_lsp.messages import INFILL_RANGE, InfillRangeResult, to_wire
 from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options
