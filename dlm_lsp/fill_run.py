@@ -81,7 +81,7 @@ class FillRun:
 
     def serves(self, snapshot: Snapshot, options: DecodeOptions) -> bool:
         """Whether the document as it stands is still the one that is being filled, in the way that is asked for."""
-        return not self.future.done() and self.anchor.snapshot is snapshot and self.order.options == options
+        return not self.future.cancelled() and self.anchor.snapshot is snapshot and self.order.options == options
 
     def follow(self, snapshot: Snapshot) -> bool:
         """Go on for an edited document, if what was typed into the hole is what the draft says there."""

@@ -16,7 +16,7 @@ from lsprotocol import types
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import DlmLspError, NothingToShowError
-from dlm_lsp.fill_run import ContradictedError, FillOrder, FillRun
+from dlm_lsp.fill_run import ContradictedError, Filled, FillOrder, FillRun
 from dlm_lsp.ghost_text import ghost_item, ghost_item_for_selection, is_on_cursor_line
 from dlm_lsp.handlers.filling import begin, open_snapshot, outcome, state_of, summary
 from dlm_lsp.holes import Hole, find_hole
@@ -97,8 +97,7 @@ async def _complete(
     items = _typed_along(server, spot, options)
     if not items and run and not spot.selected and run.serves(spot.snapshot, options):
         with suppress(ContradictedError):
-            await outcome(server, run, spot.snapshot)
-            items = _typed_along(server, spot, options)
+            items = await _follow(server, spot, run)
     if items:
         return items
     if not is_invoked:
@@ -112,6 +111,19 @@ def _typed_along(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions)
     items = list(_items(server, spot, served.fills)) if served else []
     if items:
         server.show_status("normal", "typed along with what was filled before")
+    return items
+
+
+async def _follow(server: DlmLanguageServer, spot: _Spot, run: FillRun) -> list[types.InlineCompletionItem]:
+    """What a run that began before the last keystrokes has to say here.
+
+    Raises:
+        ContradictedError: nothing, after all.
+    """
+    filled = await outcome(server, run, spot.snapshot)
+    items = list(_items(server, spot, _answer(run, filled).rest_at(spot.snapshot, spot.cursor)))
+    if items:
+        server.show_status("normal", summary(filled.draft))
     return items
 
 
@@ -156,10 +168,13 @@ def _remember(server: DlmLanguageServer, run: FillRun) -> None:
         if server.runs.get(snapshot.uri) is run:
             del server.runs[snapshot.uri]
         if not run.future.cancelled() and not run.future.exception():
-            fills = tuple(ranked.fill for ranked in run.future.result().fills)
-            server.recent.put(Answer.of(snapshot, fills, run.order.options))
+            server.recent.put(_answer(run, run.future.result()))
 
     run.future.add_done_callback(end)
+
+
+def _answer(run: FillRun, filled: Filled) -> Answer:
+    return Answer.of(run.order.snapshot, tuple(ranked.fill for ranked in filled.fills), run.order.options)
 
 
 def _locate(server: DlmLanguageServer, params: types.InlineCompletionParams) -> _Spot:
