@@ -20,7 +20,8 @@ STATUS = "dlmLsp/status"
 INFILL_RANGE = "dlmLsp.infillRange"
 """`workspace/executeCommand`, arguments `[uri, range, options?]`, result `InfillRangeResult`.
 
-An empty range asks for the hole at that position, such as the whole function body; options are those of `decode`.
+An empty range asks for the hole at that position, such as the whole function body; options are those of `decode`, and
+`apply`: false brings the text without editing the document.
 """
 
 SECTION = "dlm-lsp"

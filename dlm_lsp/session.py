@@ -18,6 +18,7 @@ from pygls.protocol.json_rpc import RPCMessage, RPCRequest
 from dlm_lsp import __version__
 from dlm_lsp.document_store import DocumentStore
 from dlm_lsp.fill_run import FillRun
+from dlm_lsp.ignore_rules import IgnoreRules
 from dlm_lsp.load_report import LoadReport
 from dlm_lsp.messages import STATUS, StatusParams, StatusState, to_wire
 from dlm_lsp.options import ClientOptions, ParsedOptions, Settings, resolve
@@ -61,6 +62,7 @@ class DlmLanguageServer(LanguageServer):
         documents: What is open.
         settings: In force now.
         worker: Owns the engine.
+        ignore_rules: Which files their project ignores.
         asking: The newest request for ghost text of each document that has one.
         runs: The fill under way for each of those documents.
         recent: What was filled a moment ago.
@@ -93,6 +95,7 @@ class DlmLanguageServer(LanguageServer):
         self.is_shut_down = False
         self._load_engine = load_engine
         self.worker = Worker(partial(load_engine, self.settings), LoadReport(self))
+        self.ignore_rules = IgnoreRules()
         self.asking: dict[str, asyncio.Task[Any]] = {}
         self.runs: dict[str, FillRun] = {}
         self.recent = TypeThroughCache()

@@ -26,11 +26,12 @@ def open_snapshot(server: DlmLanguageServer, uri: str) -> Snapshot:
     Raises:
         DocumentNotOpenError: it is not open.
         UnsupportedLanguageError: there is no grammar for it.
-        UnreadableDocumentError: it is excluded, too large, or switched off.
+        UnreadableDocumentError: it is excluded, ignored by its project, too large, or switched off.
     """
     snapshot = server.documents.snapshot(uri)
-    reason = exclusion_reason(path_of(uri), snapshot.language.id, len(snapshot.text), server.settings)
-    if reason:
+    path = path_of(uri)
+    reason = exclusion_reason(path, snapshot.language.id, len(snapshot.text), server.settings)
+    if reason := reason or server.ignore_rules.reason(path):
         raise UnreadableDocumentError(reason)
     return snapshot
 

@@ -24,10 +24,15 @@ from dlm_model.errors import ModelError
 logger = logging.getLogger(__name__)
 
 
+_APPLY = "apply"
+"""Beside the decoder's options: false brings the text for a preview, and leaves the document alone."""
+
+
 class _Arguments(NamedTuple):
     uri: str
     range: types.Range
-    options: object
+    options: Mapping[str, object]
+    applies: bool
 
 
 async def execute_command(server: DlmLanguageServer, params: types.ExecuteCommandParams) -> dict[str, object]:
@@ -65,7 +70,8 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
     draft, fills = await fill(server, FillOrder("edit", snapshot, hole, replace(decode, **overrides)))
     best = fills[0]
     replaced = range_of(snapshot, best.fill.start, best.fill.end, encoding)
-    applied = await _apply(server, snapshot, types.TextEdit(replaced, best.fill.text))
+    edit = types.TextEdit(replaced, best.fill.text)
+    applied = arguments.applies and await _apply(server, snapshot, edit)
     server.show_status("normal", summary(draft))
     return InfillRangeResult(
         uri=snapshot.uri,
@@ -108,7 +114,14 @@ def _parse_arguments(arguments: Sequence[object]) -> _Arguments:
     if not isinstance(where, Mapping):
         raise UsageError(f"{INFILL_RANGE}: the range must be an object")
     ends = (_parse_position(where.get(name), name) for name in ("start", "end"))
-    return _Arguments(arguments[0], types.Range(*ends), arguments[2] if len(arguments) == 3 else None)
+    options = arguments[2] if len(arguments) == 3 else None
+    if not isinstance(options, Mapping | None):
+        raise UsageError(f"{INFILL_RANGE}: the options must be an object")
+    options = dict(options or {})
+    applies = options.pop(_APPLY, True)
+    if not isinstance(applies, bool):
+        raise UsageError(f"{INFILL_RANGE}: {_APPLY} must be true or false, got {applies!r}")
+    return _Arguments(arguments[0], types.Range(*ends), options, applies)
 
 
 def _parse_position(value: object, name: str) -> types.Position:

@@ -90,6 +90,20 @@ async def test_an_edit_that_the_client_refuses_is_reported(connect: Connect) -> 
     assert not (await editor.execute(URI, AT_PLACEHOLDER))["applied"]
 
 
+async def test_a_preview_brings_the_text_and_edits_nothing(connect: Connect) -> None:
+    editor = await _editor(connect, ScriptedEngine("return r"))
+    result = await editor.execute(URI, AT_PLACEHOLDER, {"apply": False})
+    assert (result["text"], result["applied"], editor.edits) == ("return r", False, [])
+
+
+@pytest.mark.parametrize("options", [{"apply": "no"}, [1]])
+async def test_options_that_are_none_are_refused(connect: Connect, options: Payload) -> None:
+    editor = await _editor(connect, ScriptedEngine("return r"))
+    with pytest.raises(JsonRpcException, match="must be"):
+        await editor.execute(URI, AT_PLACEHOLDER, options)
+    assert editor.edits == []
+
+
 async def test_options_of_one_call_overrule_the_settings(connect: Connect) -> None:
     engine = ScriptedEngine("return r")
     editor = await _editor(connect, engine)
