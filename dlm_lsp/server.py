@@ -13,11 +13,12 @@ from typing import Any, Literal
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from dlm_lsp.engine_room import EngineRoom
 from dlm_lsp.errors import DlmLspError
 from dlm_lsp.handlers import configuration, document_sync, infill_range, inline_completion, lifecycle
 from dlm_lsp.messages import INFILL_RANGE
 from dlm_lsp.options import ClientOptions
-from dlm_lsp.session import DlmLanguageServer, LoadEngine
+from dlm_lsp.session import DlmLanguageServer
 from dlm_model.errors import ModelError
 
 Handler = Callable[[DlmLanguageServer, Any], Any]
@@ -68,21 +69,29 @@ _REPLACED_METHODS = (
 
 
 def create_server(
-    load_engine: LoadEngine, flags: ClientOptions | None = None, *, exits_with_client: bool = False
+    engines: EngineRoom,
+    flags: ClientOptions | None = None,
+    *,
+    exits_with_client: bool = False,
+    ends_process: bool = True,
 ) -> DlmLanguageServer:
     """Build a server that is not connected yet.
 
     Args:
-        load_engine: Called on the worker's thread at the first need, and again when model or device change.
+        engines: The workers of this process, shared by its sessions.
         flags: Of the command line; they overrule every other source of options.
         exits_with_client: End the process when the one that `initialize` names has ended.
+        ends_process: End the process at `exit`, rather than this conversation alone.
     """
-    server = DlmLanguageServer(load_engine, flags or ClientOptions(), exits_with_client=exits_with_client)
+    server = DlmLanguageServer(engines, flags or ClientOptions(), exits_with_client=exits_with_client)
     for route in ROUTES:
         # pygls' own handlers would keep a second copy of every document, and run a command where no cancel reaches it.
         if route.method in _REPLACED_METHODS:
             del server.protocol.fm.builtin_features[route.method]
         server.feature(route.method, route.options)(_bind(server, route.handler))
+    if not ends_process:
+        del server.protocol.fm.builtin_features[types.EXIT]
+        server.feature(types.EXIT)(_bind(server, lifecycle.leave))
     # Only advertises the name: the route above runs it.
     server.command(INFILL_RANGE)(infill_range.execute_command)
     return server

@@ -34,7 +34,13 @@ def initialized(server: DlmLanguageServer, _params: types.InitializedParams) -> 
 def shutdown(server: DlmLanguageServer, _params: None = None) -> None:
     """Free the worker within one step."""
     server.is_shut_down = True
-    server.worker.stop()
+    server.worker.close()
+
+
+def leave(server: DlmLanguageServer, _params: None = None) -> None:
+    """End the conversation, in a process that goes on for others."""
+    if server.protocol.writer:
+        server.protocol.writer.close()
 
 
 def _roots(params: types.InitializeParams) -> list[Path]:
