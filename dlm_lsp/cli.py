@@ -153,6 +153,14 @@ def serve(
 
 
 @app.command()
+def stats(*, as_json: flags.AsJson = False, reset: flags.Reset = False) -> None:
+    """Show what became of completions, counted on this machine alone."""
+    from dlm_lsp.commands.stats import run_stats  # noqa: PLC0415
+
+    run_stats(as_json=as_json, reset=reset)
+
+
+@app.command()
 def doctor(*, model: flags.Model = None, device: flags.Device = None, as_json: flags.AsJson = False) -> int:
     """Check everything an infill needs, and time one."""
     from dlm_lsp.commands.doctor import run_doctor  # noqa: PLC0415

@@ -5,7 +5,9 @@ known to its end from the first step on, and sharpens while the user types into 
 """
 
 import asyncio
+import uuid
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Literal, NamedTuple
 
 from dlm_lsp.documents import Snapshot
@@ -75,6 +77,9 @@ class FillRun:
         self.anchor = Anchor(order.snapshot, order.hole.start, order.hole.end, "")
         self.request_id = request_id
         self.future: asyncio.Future[Filled]
+        self.id = str(uuid.uuid4())
+        self._begin = perf_counter()
+        self.seconds_to_first_draft: float | None = None
         self._draft: Draft | None = None
         self._owner: asyncio.Task[object] | None = None
         self._is_contradicted = False
@@ -100,6 +105,8 @@ class FillRun:
     def take(self, draft: Draft) -> bool:
         """Take the newest draft; False, and the end of the run, where it takes back what was typed."""
         self._draft = draft
+        if self.seconds_to_first_draft is None:
+            self.seconds_to_first_draft = perf_counter() - self._begin
         self._is_contradicted = not draft.text.startswith(self.anchor.typed)
         if self._is_contradicted:
             self.cancel()
@@ -122,6 +129,11 @@ class FillRun:
             if self._owner is task:
                 self._release()
             raise
+
+    @property
+    def seconds(self) -> float:
+        """Since it was ordered."""
+        return perf_counter() - self._begin
 
     def cancel(self) -> None:
         """Stop within one step."""

@@ -26,6 +26,7 @@ class ClientOptions:
     model: str | None = None
     device: str | None = None
     preload: bool | None = None
+    stats: bool | None = None
     drafts: bool | None = None
     draft_interval_ms: int | None = None
     debounce_ms: int | None = None
@@ -66,6 +67,7 @@ class Settings:
         model: A checkpoint folder; None takes the weights that come with the package.
         device: `auto`, or a device as torch spells it.
         preload: Load the model as soon as the client is ready, not at the first request.
+        stats: Count what becomes of completions, in a file on this machine and without source text.
         drafts: Send `dlmLsp/draft` notifications while a draft sharpens.
         draft_interval_ms: At least this long between two drafts of one request.
         debounce_ms: How long after a keystroke an automatic completion waits; None follows typing speed and latency.
@@ -81,6 +83,7 @@ class Settings:
     model: str | None = None
     device: str = "auto"
     preload: bool = False
+    stats: bool = True
     drafts: bool = False
     draft_interval_ms: int = 50
     debounce_ms: int | None = None

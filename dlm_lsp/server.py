@@ -15,8 +15,15 @@ from pygls.exceptions import JsonRpcException
 
 from dlm_lsp.engine_room import EngineRoom
 from dlm_lsp.errors import DlmLspError
-from dlm_lsp.handlers import configuration, document_sync, infill_range, inline_completion, lifecycle
-from dlm_lsp.messages import INFILL_RANGE
+from dlm_lsp.handlers import (
+    acceptance,
+    configuration,
+    document_sync,
+    execute_command,
+    inline_completion,
+    lifecycle,
+)
+from dlm_lsp.messages import DID_ACCEPT, DID_PARTIALLY_ACCEPT_COMPLETION, DID_SHOW_COMPLETION, INFILL_RANGE
 from dlm_lsp.options import ClientOptions
 from dlm_lsp.session import DlmLanguageServer
 from dlm_model.errors import ModelError
@@ -57,7 +64,9 @@ ROUTES = (
         "worker",
         types.InlineCompletionOptions(),
     ),
-    Route(types.WORKSPACE_EXECUTE_COMMAND, infill_range.execute_command, "worker"),
+    Route(types.WORKSPACE_EXECUTE_COMMAND, execute_command.execute_command, "worker"),
+    Route(DID_SHOW_COMPLETION, acceptance.did_show, "loop"),
+    Route(DID_PARTIALLY_ACCEPT_COMPLETION, acceptance.did_partially_accept, "loop"),
 )
 
 _REPLACED_METHODS = (
@@ -92,8 +101,9 @@ def create_server(
     if not ends_process:
         del server.protocol.fm.builtin_features[types.EXIT]
         server.feature(types.EXIT)(_bind(server, lifecycle.leave))
-    # Only advertises the name: the route above runs it.
-    server.command(INFILL_RANGE)(infill_range.execute_command)
+    # Only advertises the names: the route above runs them.
+    for command in (INFILL_RANGE, DID_ACCEPT):
+        server.command(command)(execute_command.execute_command)
     return server
 
 

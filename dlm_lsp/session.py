@@ -15,6 +15,7 @@ from pygls.protocol import LanguageServerProtocol, default_converter
 from pygls.protocol.json_rpc import RPCMessage, RPCRequest
 
 from dlm_lsp import __version__
+from dlm_lsp.acceptance import AcceptanceLog
 from dlm_lsp.document_store import DocumentStore
 from dlm_lsp.engine_room import Desk, EngineRoom
 from dlm_lsp.fill_run import FillRun
@@ -65,6 +66,7 @@ class DlmLanguageServer(LanguageServer):
         runs: The fill under way for each of those documents.
         recent: What was filled a moment ago.
         pace: How fast the user types, and how fast the model answers.
+        acceptance: What becomes of the items that the client was offered.
         last_edits: What the last change of each document was, where it can be told.
         exits_with_client: Whether the process ends when the one that `initialize` names has ended.
         is_shut_down: Whether the client asked for the end.
@@ -98,6 +100,7 @@ class DlmLanguageServer(LanguageServer):
         self.runs: dict[str, FillRun] = {}
         self.recent = TypeThroughCache()
         self.pace = Pace()
+        self.acceptance = AcceptanceLog(self.documents)
         self.last_edits: dict[str, Edit | None] = {}
         self._options: dict[OptionSource, tuple[ClientOptions, ...]] = {"flags": (flags,)}
         self._problems: list[str] = []

@@ -40,6 +40,7 @@ class Answer:
         after: From the end of the hole on.
         texts: With the document's line endings.
         options: How they were made.
+        id: Of the run.
     """
 
     uri: str
@@ -47,13 +48,14 @@ class Answer:
     after: _Side
     texts: tuple[str, ...]
     options: DecodeOptions
+    id: str
 
     @classmethod
-    def of(cls, snapshot: Snapshot, fills: tuple[Fill, ...], options: DecodeOptions) -> Self:
+    def of(cls, snapshot: Snapshot, fills: tuple[Fill, ...], options: DecodeOptions, run_id: str) -> Self:
         """The answer to one order; all of its fills replace the same hole, and there is one at least."""
         before, after = snapshot.text[: fills[0].start], snapshot.text[fills[0].end :]
         texts = tuple(fill.text for fill in fills)
-        return cls(snapshot.uri, _Side.of(before), _Side.of(after), texts, options)
+        return cls(snapshot.uri, _Side.of(before), _Side.of(after), texts, options, run_id)
 
     @property
     def num_chars(self) -> int:

@@ -82,6 +82,7 @@ Device = Annotated[str | None, _model("--device", "cpu, cuda, cuda:1, …", "aut
 
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
 AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]
+Reset = Annotated[bool, typer.Option("--reset", help="Begin at 0 instead.")]
 InPlace = Annotated[bool, _output("--in-place", "Write the file, atomically, instead of printing the fill.")]
 Watch = Annotated[bool, _output("--watch", "Show the canvas sharpening on standard error.")]
 

@@ -35,17 +35,15 @@ class _Arguments(NamedTuple):
     applies: bool
 
 
-async def execute_command(server: DlmLanguageServer, params: types.ExecuteCommandParams) -> dict[str, object]:
-    """Run the one command there is.
+async def infill_range(server: DlmLanguageServer, arguments: Sequence[object]) -> dict[str, object]:
+    """Fill a hole, and have the client edit the document.
 
     Raises:
-        UsageError: no such command, or arguments that are not `[uri, range, options?]`.
+        UsageError: arguments that are not `[uri, range, options?]`.
         DlmLspError: the hole cannot be filled; the status says so too.
     """
-    if params.command != INFILL_RANGE:
-        raise UsageError(f"{params.command} is not a command of this server")
     try:
-        return to_wire(await _infill_range(server, _parse_arguments(params.arguments or ())))
+        return to_wire(await _infill_range(server, _parse_arguments(arguments)))
     except asyncio.CancelledError:
         server.show_idle()
         raise

@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 from lsprotocol import types
 
+from dlm_lsp.acceptance import Offer
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import DlmLspError, NothingToShowError
 from dlm_lsp.fill_run import ContradictedError, Filled, FillOrder, FillRun
 from dlm_lsp.ghost_text import ghost_item, ghost_item_for_selection, is_on_cursor_line
 from dlm_lsp.handlers.filling import begin, open_snapshot, outcome, state_of, summary
 from dlm_lsp.holes import Hole, find_hole
-from dlm_lsp.messages import INFILL_RANGE
+from dlm_lsp.messages import DID_ACCEPT, INFILL_RANGE
 from dlm_lsp.options import Settings
 from dlm_lsp.presentation import Fill
 from dlm_lsp.session import DlmLanguageServer
@@ -108,7 +109,7 @@ async def _complete(
 def _typed_along(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) -> list[types.InlineCompletionItem]:
     """What earlier fills still have to say here, if what was typed since agrees with them."""
     served = None if spot.selected else server.recent.find(spot.snapshot, spot.cursor, options)
-    items = list(_items(server, spot, served.fills)) if served else []
+    items = list(_items(server, spot, served.answer, served.fills)) if served else []
     if items:
         server.show_status("normal", "typed along with what was filled before")
     return items
@@ -121,7 +122,8 @@ async def _follow(server: DlmLanguageServer, spot: _Spot, run: FillRun) -> list[
         ContradictedError: nothing, after all.
     """
     filled = await outcome(server, run, spot.snapshot)
-    items = list(_items(server, spot, _answer(run, filled).rest_at(spot.snapshot, spot.cursor)))
+    answer = _answer(run, filled)
+    items = list(_items(server, spot, answer, answer.rest_at(spot.snapshot, spot.cursor)))
     if items:
         server.show_status("normal", summary(filled.draft))
     return items
@@ -152,7 +154,10 @@ async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) 
         _remember(server, run)
     filled = await outcome(server, run, spot.snapshot)
     server.pace.on_answer(filled.draft.elapsed_ms / 1000)
-    items = list(_items(server, spot, [ranked.fill for ranked in filled.fills]))
+    if server.settings.stats:
+        server.acceptance.stats.time("latency", run.seconds)
+        server.acceptance.stats.time("first_draft", run.seconds_to_first_draft or run.seconds)
+    items = list(_items(server, spot, _answer(run, filled), [ranked.fill for ranked in filled.fills]))
     if not items:
         raise _NotGhostTextError("the fill would change what is typed, which ghost text cannot show")
     server.show_status("normal", summary(filled.draft))
@@ -174,7 +179,7 @@ def _remember(server: DlmLanguageServer, run: FillRun) -> None:
 
 
 def _answer(run: FillRun, filled: Filled) -> Answer:
-    return Answer.of(run.order.snapshot, tuple(ranked.fill for ranked in filled.fills), run.order.options)
+    return Answer.of(run.order.snapshot, tuple(ranked.fill for ranked in filled.fills), run.order.options, run.id)
 
 
 def _locate(server: DlmLanguageServer, params: types.InlineCompletionParams) -> _Spot:
@@ -199,13 +204,18 @@ def _require_ghost_text(snapshot: Snapshot, cursor: int, hole: Hole) -> None:
         raise _NotGhostTextError("this hole holds a placeholder, which ghost text cannot replace")
 
 
-def _items(server: DlmLanguageServer, spot: _Spot, fills: Iterable[Fill]) -> Iterator[types.InlineCompletionItem]:
+def _items(
+    server: DlmLanguageServer, spot: _Spot, answer: Answer, fills: Iterable[Fill]
+) -> Iterator[types.InlineCompletionItem]:
     for fill in fills:
         if spot.selected:
             item = ghost_item_for_selection(fill, spot.selected, spot.cursor)
         else:
             item = ghost_item(spot.snapshot, spot.cursor, fill, server.position_encoding)
         if item:
+            if server.settings.stats:
+                server.acceptance.offer(answer.id, Offer(answer.uri, spot.snapshot.language.id, answer.texts))
+                item.command = types.Command("Accepted", DID_ACCEPT, arguments=[answer.id])
             yield item
 
 

@@ -35,6 +35,7 @@ def shutdown(server: DlmLanguageServer, _params: None = None) -> None:
     """Free the worker within one step."""
     server.is_shut_down = True
     server.worker.close()
+    server.acceptance.flush()
 
 
 def leave(server: DlmLanguageServer, _params: None = None) -> None:

@@ -22,7 +22,7 @@ def _snapshot(text: str, uri: str = URI) -> Snapshot:
 def _answer(*texts: str, before: str = BEFORE, gap: str = "", options: DecodeOptions = ONE) -> Answer:
     hole = len(before), len(before + gap)
     fills = tuple(Fill(text, *hole, parse_valid=True) for text in texts)
-    return Answer.of(_snapshot(before + gap + AFTER), fills, options)
+    return Answer.of(_snapshot(before + gap + AFTER), fills, options, "run")
 
 
 def _found(cache: TypeThroughCache, left: str, right: str = AFTER, options: DecodeOptions = ONE) -> list[str]:

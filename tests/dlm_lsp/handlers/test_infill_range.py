@@ -6,7 +6,7 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInternalError, JsonRpcRequestCancelled
 
-from dlm_lsp.messages import INFILL_RANGE
+from dlm_lsp.messages import DID_ACCEPT, INFILL_RANGE
 from dlm_lsp.worker import MAX_LIVE_JOBS
 from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.handlers.conftest import Connect
@@ -46,7 +46,7 @@ async def test_the_command_is_advertised_once(connect: Connect) -> None:
     result = await editor.start()
     provider = result.capabilities.execute_command_provider
     assert provider
-    assert list(provider.commands) == [INFILL_RANGE]
+    assert list(provider.commands) == [INFILL_RANGE, DID_ACCEPT]
 
 
 async def test_an_empty_range_fills_the_hole_there_by_one_versioned_edit(connect: Connect) -> None:
