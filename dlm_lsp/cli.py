@@ -161,6 +161,9 @@ def serve(
     tcp: flags.Tcp = False,
     host: flags.Host = flags.DEFAULT_HOST,
     port: flags.Port = flags.DEFAULT_PORT,
+    socket: flags.Socket = None,
+    connect: flags.Connect = None,
+    idle_exit_minutes: flags.IdleExitMinutes = flags.DEFAULT_IDLE_EXIT_MINUTES,
     log_file: flags.LogFile = None,
     verbose: flags.Verbose = 0,
     client_process_id: flags.ClientProcessId = None,
@@ -168,12 +171,21 @@ def serve(
     device: flags.Device = None,
 ) -> int:
     """Run the language server, which editors start by themselves."""
-    from dlm_lsp.commands.serve import TcpAddress, run_serve, start_log  # noqa: PLC0415
+    from dlm_lsp.commands.serve import TcpAddress, run_connect, run_daemon, run_serve, start_log  # noqa: PLC0415
     from dlm_lsp.options import ClientOptions  # noqa: PLC0415
 
+    if socket and socket.isdigit():  # how some client libraries name a port of theirs
+        context.args.append(f"--socket={socket}")
+        socket = None
     if stdio and tcp:
         raise UsageError("Give one of --stdio and --tcp, not both.")
+    if (socket or connect) and (tcp or (socket and (stdio or connect))):
+        raise UsageError("Give one of --stdio, --tcp, --socket and --connect.")
     start_log(log_file, verbose)
+    if connect:
+        return run_connect(connect)
+    if socket:
+        return run_daemon(socket, ClientOptions(model=model, device=device), idle_exit_minutes=idle_exit_minutes)
     return run_serve(
         TcpAddress(host, port) if tcp else None,
         ClientOptions(model=model, device=device),
@@ -188,6 +200,14 @@ def train(context: typer.Context) -> int:
     from dlm_lsp.commands.train import run_train  # noqa: PLC0415
 
     return run_train(context.args, f"{PROGRAM} train")
+
+
+@app.command()
+def stats(*, as_json: flags.AsJson = False, reset: flags.Reset = False) -> None:
+    """Show what became of completions, counted on this machine alone."""
+    from dlm_lsp.commands.stats import run_stats  # noqa: PLC0415
+
+    run_stats(as_json=as_json, reset=reset)
 
 
 @app.command()

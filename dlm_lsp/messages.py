@@ -20,8 +20,18 @@ STATUS = "dlmLsp/status"
 INFILL_RANGE = "dlmLsp.infillRange"
 """`workspace/executeCommand`, arguments `[uri, range, options?]`, result `InfillRangeResult`.
 
-An empty range asks for the hole at that position, such as the whole function body; options are those of `decode`.
+An empty range asks for the hole at that position, such as the whole function body; options are those of `decode`, and
+`apply`: false brings the text without editing the document.
 """
+
+DID_ACCEPT = "dlmLsp.didAccept"
+"""`workspace/executeCommand`, arguments `[id]`: the command of every item, for editors to run once it was inserted."""
+
+DID_SHOW_COMPLETION = "textDocument/didShowCompletion"
+"""Client → server notification `{item}`, as Copilot's server has it; counted."""
+
+DID_PARTIALLY_ACCEPT_COMPLETION = "textDocument/didPartiallyAcceptCompletion"
+"""Client → server notification `{item, acceptedLength}`, as Copilot's server has it; counted."""
 
 SECTION = "dlm-lsp"
 """Of `workspace/configuration` and in the settings of `workspace/didChangeConfiguration`."""

@@ -13,11 +13,19 @@ from typing import Any, Literal
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from dlm_lsp.engine_room import EngineRoom
 from dlm_lsp.errors import DlmLspError
-from dlm_lsp.handlers import configuration, document_sync, infill_range, inline_completion, lifecycle
-from dlm_lsp.messages import INFILL_RANGE
+from dlm_lsp.handlers import (
+    acceptance,
+    configuration,
+    document_sync,
+    execute_command,
+    inline_completion,
+    lifecycle,
+)
+from dlm_lsp.messages import DID_ACCEPT, DID_PARTIALLY_ACCEPT_COMPLETION, DID_SHOW_COMPLETION, INFILL_RANGE
 from dlm_lsp.options import ClientOptions
-from dlm_lsp.session import DlmLanguageServer, LoadEngine
+from dlm_lsp.session import DlmLanguageServer
 from dlm_model.errors import ModelError
 
 Handler = Callable[[DlmLanguageServer, Any], Any]
@@ -56,7 +64,9 @@ ROUTES = (
         "worker",
         types.InlineCompletionOptions(),
     ),
-    Route(types.WORKSPACE_EXECUTE_COMMAND, infill_range.execute_command, "worker"),
+    Route(types.WORKSPACE_EXECUTE_COMMAND, execute_command.execute_command, "worker"),
+    Route(DID_SHOW_COMPLETION, acceptance.did_show, "loop"),
+    Route(DID_PARTIALLY_ACCEPT_COMPLETION, acceptance.did_partially_accept, "loop"),
 )
 
 _REPLACED_METHODS = (
@@ -68,23 +78,32 @@ _REPLACED_METHODS = (
 
 
 def create_server(
-    load_engine: LoadEngine, flags: ClientOptions | None = None, *, exits_with_client: bool = False
+    engines: EngineRoom,
+    flags: ClientOptions | None = None,
+    *,
+    exits_with_client: bool = False,
+    ends_process: bool = True,
 ) -> DlmLanguageServer:
     """Build a server that is not connected yet.
 
     Args:
-        load_engine: Called on the worker's thread at the first need, and again when model or device change.
+        engines: The workers of this process, shared by its sessions.
         flags: Of the command line; they overrule every other source of options.
         exits_with_client: End the process when the one that `initialize` names has ended.
+        ends_process: End the process at `exit`, rather than this conversation alone.
     """
-    server = DlmLanguageServer(load_engine, flags or ClientOptions(), exits_with_client=exits_with_client)
+    server = DlmLanguageServer(engines, flags or ClientOptions(), exits_with_client=exits_with_client)
     for route in ROUTES:
         # pygls' own handlers would keep a second copy of every document, and run a command where no cancel reaches it.
         if route.method in _REPLACED_METHODS:
             del server.protocol.fm.builtin_features[route.method]
         server.feature(route.method, route.options)(_bind(server, route.handler))
-    # Only advertises the name: the route above runs it.
-    server.command(INFILL_RANGE)(infill_range.execute_command)
+    if not ends_process:
+        del server.protocol.fm.builtin_features[types.EXIT]
+        server.feature(types.EXIT)(_bind(server, lifecycle.leave))
+    # Only advertises the names: the route above runs them.
+    for command in (INFILL_RANGE, DID_ACCEPT):
+        server.command(command)(execute_command.execute_command)
     return server
 
 

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
 
+from dlm_lsp.engine_room import EngineRoom, LoadEngine
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from dlm_lsp.options import ClientOptions
 from dlm_lsp.process import claim_standard_streams, end_process, exit_with
 from dlm_lsp.server import create_server
-from dlm_lsp.session import DlmLanguageServer, LoadEngine
+from dlm_lsp.session import DlmLanguageServer
 
 if TYPE_CHECKING:
     from pygls.io_ import AsyncReader, AsyncWriter, Writer
 
-_SECONDS_TO_END_A_STEP = 1.0
+SECONDS_TO_END_A_STEP = 1.0
 _LSP_HEADER = b"Content-"  # what a probe or a browser sends begins otherwise
 
 
@@ -35,7 +36,7 @@ def serve_stdio(
     Whatever else writes to standard output while this runs goes to standard error.
 
     Args:
-        load_engine: See `create_server`.
+        load_engine: See `EngineRoom`.
         flags: See `create_server`.
         client_process_id: End the process when this one ends, besides the one that `initialize` names.
 
@@ -45,9 +46,9 @@ def serve_stdio(
     streams = claim_standard_streams()
     if client_process_id is not None:
         exit_with(client_process_id)
-    server = create_server(load_engine, flags, exits_with_client=True)
+    server = create_server(EngineRoom(load_engine), flags, exits_with_client=True)
     reader = StdinAsyncReader(streams.stdin, server.thread_pool)
-    return _run(server, _converse(server, reader, StdoutWriter(streams.stdout)))
+    return _run(server, converse(server, reader, StdoutWriter(streams.stdout)))
 
 
 def serve_tcp(
@@ -63,7 +64,7 @@ def serve_tcp(
     A connection that says nothing, or nothing that a client would, is no client.
 
     Args:
-        load_engine: See `create_server`.
+        load_engine: See `EngineRoom`.
         host: Address to listen on.
         port: 0 takes a free one.
         flags: See `create_server`.
@@ -78,26 +79,31 @@ def serve_tcp(
     """
     if client_process_id is not None:
         exit_with(client_process_id)
-    server = create_server(load_engine, flags)
+    server = create_server(EngineRoom(load_engine), flags)
     return _run(server, _serve_first_client(server, host, port))
 
 
-def _run(server: DlmLanguageServer, conversation: Coroutine[Any, Any, None]) -> int:
-    # pygls logs whole messages, which hold source code.
+def silence_pygls() -> None:
+    """Keep source code out of the log: pygls logs whole messages."""
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
+
+
+def _run(server: DlmLanguageServer, conversation: Coroutine[Any, Any, None]) -> int:
+    silence_pygls()
     try:
         with suppress(SystemExit):  # how pygls ends at `exit`
             asyncio.run(conversation)
     except KeyboardInterrupt:
         end_process(INTERRUPTED_EXIT_CODE)  # the thread that waits for input cannot be woken
     exit_code = 0 if server.is_shut_down else 1
-    server.worker.stop()
-    if not server.worker.join(_SECONDS_TO_END_A_STEP):
+    server.worker.close()
+    if not server.engines.join(SECONDS_TO_END_A_STEP):
         end_process(exit_code)  # torch must not run on into the interpreter's own end
     return exit_code
 
 
-async def _converse(server: DlmLanguageServer, reader: "AsyncReader", writer: "AsyncWriter | Writer") -> None:
+async def converse(server: DlmLanguageServer, reader: "AsyncReader", writer: "AsyncWriter | Writer") -> None:
+    """Talk to one client until its connection ends."""
     server.protocol.set_writer(writer)
     with suppress(asyncio.IncompleteReadError, ConnectionError):
         await run_async(
@@ -146,7 +152,7 @@ async def _serve_first_client(server: DlmLanguageServer, host: str, port: int) -
     listener.close()
     for other in silent:
         other.close()
-    await _converse(server, reader, writer)
+    await converse(server, reader, writer)
     writer.close()
 
 

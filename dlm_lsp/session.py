@@ -5,8 +5,7 @@ Handlers decide; this module only holds state and speaks to the client. It runs 
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from functools import partial
+from collections.abc import Coroutine
 from typing import Any, Literal
 
 from lsprotocol import types
@@ -16,17 +15,21 @@ from pygls.protocol import LanguageServerProtocol, default_converter
 from pygls.protocol.json_rpc import RPCMessage, RPCRequest
 
 from dlm_lsp import __version__
+from dlm_lsp.acceptance import AcceptanceLog
 from dlm_lsp.document_store import DocumentStore
+from dlm_lsp.engine_room import Desk, EngineRoom
+from dlm_lsp.fill_run import FillRun
+from dlm_lsp.ignore_rules import IgnoreRules
 from dlm_lsp.load_report import LoadReport
 from dlm_lsp.messages import STATUS, StatusParams, StatusState, to_wire
-from dlm_lsp.options import ClientOptions, ParsedOptions, Settings, resolve
+from dlm_lsp.options import ClientOptions, ParsedOptions, resolve
+from dlm_lsp.pacing import Pace
 from dlm_lsp.positions import PositionEncoding
-from dlm_lsp.worker import Worker
-from dlm_model.request import InfillEngine
+from dlm_lsp.triggers import Edit
+from dlm_lsp.type_through import TypeThroughCache
 
 logger = logging.getLogger(__name__)
 
-LoadEngine = Callable[[Settings], InfillEngine]
 OptionSource = Literal["user", "project", "initialization", "configuration", "flags"]
 _PRECEDENCE: tuple[OptionSource, ...] = ("user", "project", "initialization", "configuration", "flags")
 
@@ -56,7 +59,15 @@ class DlmLanguageServer(LanguageServer):
     Attributes:
         documents: What is open.
         settings: In force now.
-        worker: Owns the engine.
+        engines: The workers of this process.
+        worker: This session's way to the one that owns its engine.
+        ignore_rules: Which files their project ignores.
+        asking: The newest request for ghost text of each document that has one.
+        runs: The fill under way for each of those documents.
+        recent: What was filled a moment ago.
+        pace: How fast the user types, and how fast the model answers.
+        acceptance: What becomes of the items that the client was offered.
+        last_edits: What the last change of each document was, where it can be told.
         exits_with_client: Whether the process ends when the one that `initialize` names has ended.
         is_shut_down: Whether the client asked for the end.
     """
@@ -65,7 +76,7 @@ class DlmLanguageServer(LanguageServer):
 
     def __init__(
         self,
-        load_engine: LoadEngine,
+        engines: EngineRoom,
         flags: ClientOptions,
         *,
         exits_with_client: bool,
@@ -73,7 +84,7 @@ class DlmLanguageServer(LanguageServer):
         """Load nothing yet.
 
         Args:
-            load_engine: Called on the worker's thread at the first need, and again when model or device change.
+            engines: The workers of this process.
             flags: Of the command line; they overrule every other source.
             exits_with_client: See the attribute.
         """
@@ -82,8 +93,15 @@ class DlmLanguageServer(LanguageServer):
         self.settings = resolve(flags)
         self.exits_with_client = exits_with_client
         self.is_shut_down = False
-        self._load_engine = load_engine
-        self.worker = Worker(partial(load_engine, self.settings), LoadReport(self))
+        self.engines = engines
+        self.worker = Desk(engines, self.settings, LoadReport(self))
+        self.ignore_rules = IgnoreRules()
+        self.asking: dict[str, asyncio.Task[Any]] = {}
+        self.runs: dict[str, FillRun] = {}
+        self.recent = TypeThroughCache()
+        self.pace = Pace()
+        self.acceptance = AcceptanceLog(self.documents)
+        self.last_edits: dict[str, Edit | None] = {}
         self._options: dict[OptionSource, tuple[ClientOptions, ...]] = {"flags": (flags,)}
         self._problems: list[str] = []
         self._status = StatusParams("normal")
@@ -101,8 +119,10 @@ class DlmLanguageServer(LanguageServer):
         self._problems.extend(problem for each in parsed for problem in each.problems)
         before = self.settings
         self.settings = resolve(*(options for each in _PRECEDENCE for options in self._options.get(each, ())))
+        if before != self.settings:
+            self.recent.clear()
         if (before.model, before.device) != (self.settings.model, self.settings.device):
-            self.worker.reload(partial(self._load_engine, self.settings))
+            self.worker.move(self.settings)
         if not self.settings.enabled:
             self.worker.cancel_all()
 

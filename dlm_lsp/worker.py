@@ -161,6 +161,7 @@ class Worker:
     def _serve(self) -> None:
         while (order := self._orders.get()) is not None:
             order()
+        self._engine = None
 
     def _run(self, job: _Job[Any]) -> None:
         if not job.is_wanted():

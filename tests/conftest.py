@@ -21,7 +21,8 @@ def repository_root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def child_environment() -> dict[str, str]:
-    """This checkout's packages come first, installed or not."""
+def child_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """This checkout's packages come first, installed or not; statistics are not those of whoever runs the tests."""
+    data = str(tmp_path_factory.mktemp("data"))
     search_path = os.pathsep.join(str(ROOT / folder) for folder in (".", "model", "kernels"))
-    return {**os.environ, "PYTHONPATH": search_path, "HF_HUB_OFFLINE": "1"}
+    return {**os.environ, "PYTHONPATH": search_path, "HF_HUB_OFFLINE": "1", "XDG_DATA_HOME": data}

@@ -9,6 +9,7 @@ from dlm_model.request import DecodeOptions, Schedule, Selection
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
+DEFAULT_IDLE_EXIT_MINUTES = 30.0
 
 DECODER_FLAGS = {
     "--steps": "num_steps",
@@ -135,6 +136,7 @@ Device = Annotated[str | None, _model("--device", "cpu, cuda, cuda:1, …", "aut
 
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
 AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]
+Reset = Annotated[bool, typer.Option("--reset", help="Begin at 0 instead.")]
 InPlace = Annotated[bool, _output("--in-place", "Write the file, atomically, instead of printing the fill.")]
 Watch = Annotated[bool, _output("--watch", "Show the canvas sharpening on standard error.")]
 
@@ -142,6 +144,14 @@ Stdio = Annotated[bool, _server("--stdio", "Speak over standard input and output
 Tcp = Annotated[bool, _server("--tcp", "Wait for one client on a TCP port instead.")]
 Host = Annotated[str, _server("--host", "Address to listen on.")]
 Port = Annotated[int, typer.Option("--port", help="0 takes a free one.", min=0, max=65535, rich_help_panel="Server")]
+Socket = Annotated[
+    str | None, _server("--socket", "Serve every editor that connects to this Unix domain socket, with one model.")
+]
+Connect = Annotated[str | None, _server("--connect", "Carry standard input and output to the daemon on this socket.")]
+IdleExitMinutes = Annotated[
+    float,
+    typer.Option("--idle-exit-minutes", help="End after this without editors.", min=0, rich_help_panel="Server"),
+]
 LogFile = Annotated[Path | None, _server("--log-file", "Append the log to this file.")]
 Verbose = Annotated[int, typer.Option("-v", help="Log more; twice for everything.", count=True)]
 ClientProcessId = Annotated[int | None, _server("--clientProcessId", "End when this process ends.")]

@@ -56,6 +56,29 @@ def run_serve(
         raise UsageError(f"Cannot listen on {address.host}:{address.port}: {reason}.") from error
 
 
+def run_daemon(path: str, flags: ClientOptions, *, idle_exit_minutes: float) -> int:
+    """Serve every editor that connects to a socket.
+
+    Raises:
+        UsageError: it cannot be listened on.
+    """
+    # Imported late: Windows has no Unix domain sockets.
+    from dlm_lsp.daemon import serve_socket  # noqa: PLC0415
+
+    return serve_socket(_load_engine, Path(path), flags, idle_seconds=idle_exit_minutes * 60)
+
+
+def run_connect(path: str) -> int:
+    """Be the way between an editor and the daemon on a socket.
+
+    Raises:
+        UsageError: no daemon listens there.
+    """
+    from dlm_lsp.daemon import connect_stdio  # noqa: PLC0415
+
+    return connect_stdio(Path(path))
+
+
 def start_log(file: Path | None, verbosity: int) -> None:
     """Send the log to a file, or to standard error.
 

@@ -1,24 +1,44 @@
 """textDocument/didOpen, didChange, didClose: keep the text current, and stop work on text that is gone."""
 
+import asyncio
+from contextlib import suppress
+
 from lsprotocol import types
 
-from dlm_lsp.handlers.filling import cancel_fills
+from dlm_lsp.errors import DlmLspError
+from dlm_lsp.handlers.filling import stop_fills
 from dlm_lsp.session import DlmLanguageServer
+from dlm_lsp.triggers import edit_of
 
 
 def did_open(server: DlmLanguageServer, params: types.DidOpenTextDocumentParams) -> None:
     """Take the document in, in place of whatever was open under its name."""
-    cancel_fills(server, params.text_document.uri)
+    stop_fills(server, params.text_document.uri)
     server.documents.open(params.text_document)
 
 
 def did_change(server: DlmLanguageServer, params: types.DidChangeTextDocumentParams) -> None:
-    """Apply the edits; a fill of the text before them could only be shown in the wrong place."""
-    cancel_fills(server, params.text_document.uri)
+    """Apply the edits; a fill of the text before them could only be shown in the wrong place.
+
+    A run of ghost text goes on while what is typed is what its draft says; the request that began it is over.
+    """
+    uri = params.text_document.uri
     server.documents.change(params.text_document, params.content_changes, server.position_encoding)
+    server.worker.cancel(("edit", uri))
+    with suppress(DlmLspError):
+        snapshot = server.documents.snapshot(uri)
+        server.pace.on_edit(asyncio.get_running_loop().time())
+        server.last_edits[uri] = edit_of(params.content_changes, snapshot, server.position_encoding)
+        if (run := server.runs.get(uri)) and not run.follow(snapshot):
+            run.cancel()
+    if task := server.asking.pop(uri, None):
+        task.cancel()
 
 
 def did_close(server: DlmLanguageServer, params: types.DidCloseTextDocumentParams) -> None:
     """Forget the document."""
-    cancel_fills(server, params.text_document.uri)
-    server.documents.close(params.text_document.uri)
+    uri = params.text_document.uri
+    stop_fills(server, uri)
+    server.documents.close(uri)
+    server.recent.forget(uri)
+    server.last_edits.pop(uri, None)

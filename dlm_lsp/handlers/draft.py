@@ -1,9 +1,10 @@
 """dlmLsp/draft: what the canvas holds while it sharpens, in the client's own units."""
 
-from dlm_lsp.documents import Snapshot
+from collections.abc import Iterator
+
 from dlm_lsp.drafts import DraftFeed
+from dlm_lsp.fill_run import FillRun
 from dlm_lsp.ghost_text import range_of
-from dlm_lsp.holes import Hole
 from dlm_lsp.messages import DRAFT, DraftParams, to_wire
 from dlm_lsp.positions import PositionEncoding
 from dlm_lsp.session import DlmLanguageServer
@@ -12,23 +13,26 @@ from dlm_model.request import Draft
 _BYTES_PER_UNIT = {"utf-8": 1, "utf-16": 2, "utf-32": 4}
 
 
-def draft_feed(server: DlmLanguageServer, snapshot: Snapshot, hole: Hole) -> DraftFeed | None:
-    """Where the drafts of the request that is being handled go; None for a client that did not ask for them."""
-    if not server.settings.drafts:
+def draft_feed(server: DlmLanguageServer, run: FillRun) -> DraftFeed | None:
+    """Where the drafts of a run go, each at the place where its rest stands by then.
+
+    None for a client that did not ask for them, and for a document that is not there.
+    """
+    if not server.settings.drafts or run.order.is_hypothetical:
         return None
-    encoding, request_id = server.position_encoding, server.protocol.msg_id
-    replaced = range_of(snapshot, hole.start, hole.end, encoding)
+    encoding = server.position_encoding
 
     def send(draft: Draft) -> None:
+        anchor = run.anchor
         params = DraftParams(
-            uri=snapshot.uri,
-            version=snapshot.version,
-            request_id=request_id,
-            range=replaced,
-            text=draft.text,
+            uri=anchor.snapshot.uri,
+            version=anchor.snapshot.version,
+            request_id=run.request_id,
+            range=range_of(anchor.snapshot, anchor.start, anchor.end, encoding),
+            text=draft.text[len(anchor.typed) :],
             step=draft.step,
             num_steps=draft.num_steps,
-            stable_ranges=_stable_ranges(draft, encoding),
+            stable_ranges=tuple(_stable_ranges(draft, len(anchor.typed), encoding)),
             confidence=draft.confidence,
             finish_reason=draft.finish_reason,
         )
@@ -37,11 +41,13 @@ def draft_feed(server: DlmLanguageServer, snapshot: Snapshot, hole: Hole) -> Dra
     return DraftFeed(send, interval=server.settings.draft_interval_ms / 1000)
 
 
-def _stable_ranges(draft: Draft, encoding: PositionEncoding) -> tuple[tuple[int, int], ...]:
-    """In the client's units: bytes, UTF-16 code units or code points of the draft's text."""
+def _stable_ranges(draft: Draft, num_typed: int, encoding: PositionEncoding) -> Iterator[tuple[int, int]]:
+    """In the client's units (bytes, UTF-16 code units or code points), counted from behind what was typed."""
     codec = encoding if encoding == "utf-8" else f"{encoding}-le"
 
     def units(end: int) -> int:
-        return len(draft.text[:end].encode(codec, "surrogatepass")) // _BYTES_PER_UNIT[encoding]
+        return len(draft.text[num_typed:end].encode(codec, "surrogatepass")) // _BYTES_PER_UNIT[encoding]
 
-    return tuple((units(start), units(end)) for start, end in draft.stable_ranges)
+    for start, end in draft.stable_ranges:
+        if end > num_typed:
+            yield units(max(start, num_typed)), units(end)

@@ -4,52 +4,21 @@ Shared by the handlers that fill holes. Knows nothing of what they make of the f
 """
 
 import asyncio
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Callable
 
 from dlm_lsp.document_store import path_of
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.drafts import DraftFeed
 from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.exclusions import exclusion_reason
+from dlm_lsp.fill_run import Filled, FillOrder, FillRun
 from dlm_lsp.handlers.draft import draft_feed
-from dlm_lsp.holes import Hole
-from dlm_lsp.infilling import RankedFill, finish, infill, nothing_reason, valid_only
+from dlm_lsp.infilling import finish, infill, nothing_reason, valid_only
 from dlm_lsp.messages import StatusState
 from dlm_lsp.options import Settings
 from dlm_lsp.session import DlmLanguageServer
 from dlm_lsp.worker import Task
 from dlm_model.errors import ModelError
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillEngine
-
-Purpose = Literal["ghost text", "edit"]
-_PURPOSES: tuple[Purpose, ...] = ("ghost text", "edit")
-
-
-@dataclass(frozen=True, slots=True)
-class FillOrder:
-    """One hole to be filled.
-
-    Attributes:
-        purpose: Ghost text never supersedes an edit that the user asked for.
-        snapshot: The document as it stands.
-        hole: In the snapshot.
-        options: How to denoise.
-        is_hypothetical: The snapshot holds what the document does not, so that no draft has a place in it.
-    """
-
-    purpose: Purpose
-    snapshot: Snapshot
-    hole: Hole
-    options: DecodeOptions
-    is_hypothetical: bool = False
-
-
-class Filled(NamedTuple):
-    """A finished draft and what it comes to: never empty, best first."""
-
-    draft: Draft
-    fills: tuple[RankedFill, ...]
+from dlm_model.request import CancelToken, Draft, InfillEngine
 
 
 def open_snapshot(server: DlmLanguageServer, uri: str) -> Snapshot:
@@ -58,11 +27,12 @@ def open_snapshot(server: DlmLanguageServer, uri: str) -> Snapshot:
     Raises:
         DocumentNotOpenError: it is not open.
         UnsupportedLanguageError: there is no grammar for it.
-        UnreadableDocumentError: it is excluded, too large, or switched off.
+        UnreadableDocumentError: it is excluded, ignored by its project, too large, or switched off.
     """
     snapshot = server.documents.snapshot(uri)
-    reason = exclusion_reason(path_of(uri), snapshot.language.id, len(snapshot.text), server.settings)
-    if reason:
+    path = path_of(uri)
+    reason = exclusion_reason(path, snapshot.language.id, len(snapshot.text), server.settings)
+    if reason := reason or server.ignore_rules.reason(path):
         raise UnreadableDocumentError(reason)
     return snapshot
 
@@ -76,24 +46,47 @@ async def fill(server: DlmLanguageServer, order: FillOrder) -> Filled:
         ModelUnavailableError: there is no model.
         ModelError: the model cannot serve this request.
     """
-    feed = None if order.is_hypothetical else draft_feed(server, order.snapshot, order.hole)
-    task = _task(order, feed, server.settings)
-    future = server.worker.submit((order.purpose, order.snapshot.uri), task, gives_way=order.purpose == "ghost text")
-    server.show_status("busy", "denoising")
-    try:
-        filled = await future
-    finally:
+    return await outcome(server, begin(server, order), order.snapshot)
+
+
+def begin(server: DlmLanguageServer, order: FillOrder) -> FillRun:
+    """Submit an order to the worker."""
+    run = FillRun(order, server.protocol.msg_id)
+    loop, feed = asyncio.get_running_loop(), draft_feed(server, run)
+
+    def offer(draft: Draft) -> None:
+        if run.take(draft) and feed:
+            feed.offer(draft)
+
+    def end(_: "asyncio.Future[Filled]") -> None:
         if feed:
             feed.close()
-    if not server.documents.is_current(order.snapshot):
+        server.show_idle()
+
+    task = _task(order, lambda draft: loop.call_soon_threadsafe(offer, draft), server.settings)
+    key = (order.purpose, order.snapshot.uri)
+    run.future = server.worker.submit(key, task, gives_way=order.purpose == "ghost text")
+    run.future.add_done_callback(end)
+    server.show_status("busy", "denoising")
+    return run
+
+
+async def outcome(server: DlmLanguageServer, run: FillRun, snapshot: Snapshot) -> Filled:
+    """Wait for a run on behalf of the request that is being handled, which is about this snapshot.
+
+    Raises:
+        ContradictedError: what was typed since the run began is not what it fills in.
+        asyncio.CancelledError: as `fill`.
+    """
+    filled = await run.wait(server.protocol.msg_id)
+    if not server.documents.is_current(snapshot):
         # An edit that was handled between the job's end and here found nothing left to cancel.
         raise asyncio.CancelledError
     return filled
 
 
-def _task(order: FillOrder, feed: DraftFeed | None, settings: Settings) -> Task[Filled]:
-    """What the worker does for an order; drafts come back to the loop that this is called on."""
-    loop = asyncio.get_running_loop()
+def _task(order: FillOrder, offer: Callable[[Draft], object], settings: Settings) -> Task[Filled]:
+    """What the worker does for an order; drafts are offered from its thread."""
 
     def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
         draft = None
@@ -102,8 +95,7 @@ def _task(order: FillOrder, feed: DraftFeed | None, settings: Settings) -> Task[
         for draft in drafts:
             if cancel.is_cancelled:
                 break
-            if feed:
-                loop.call_soon_threadsafe(feed.offer, draft)
+            offer(draft)
         found = finish(order.snapshot, order.hole, draft) if draft and not cancel.is_cancelled else ()
         fills = valid_only(found) if settings.require_valid else found
         if not draft or not fills:
@@ -113,9 +105,11 @@ def _task(order: FillOrder, feed: DraftFeed | None, settings: Settings) -> Task[
     return task
 
 
-def cancel_fills(server: DlmLanguageServer, uri: str, purposes: tuple[Purpose, ...] = _PURPOSES) -> None:
+def stop_fills(server: DlmLanguageServer, uri: str) -> None:
     """Stop what runs or waits for a document, within one step."""
-    for purpose in purposes:
+    if task := server.asking.pop(uri, None):
+        task.cancel()
+    for purpose in ("ghost text", "edit"):
         server.worker.cancel((purpose, uri))
 
 

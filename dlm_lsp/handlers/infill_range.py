@@ -11,8 +11,9 @@ from pygls.exceptions import JsonRpcException
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import DlmLspError, UsageError
+from dlm_lsp.fill_run import FillOrder
 from dlm_lsp.ghost_text import range_of
-from dlm_lsp.handlers.filling import FillOrder, fill, open_snapshot, state_of, summary
+from dlm_lsp.handlers.filling import fill, open_snapshot, state_of, summary
 from dlm_lsp.holes import Hole, find_hole, range_hole
 from dlm_lsp.messages import INFILL_RANGE, InfillRangeResult, to_wire
 from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options
@@ -23,23 +24,26 @@ from dlm_model.errors import ModelError
 logger = logging.getLogger(__name__)
 
 
+_APPLY = "apply"
+"""Beside the decoder's options: false brings the text for a preview, and leaves the document alone."""
+
+
 class _Arguments(NamedTuple):
     uri: str
     range: types.Range
-    options: object
+    options: Mapping[str, object]
+    applies: bool
 
 
-async def execute_command(server: DlmLanguageServer, params: types.ExecuteCommandParams) -> dict[str, object]:
-    """Run the one command there is.
+async def infill_range(server: DlmLanguageServer, arguments: Sequence[object]) -> dict[str, object]:
+    """Fill a hole, and have the client edit the document.
 
     Raises:
-        UsageError: no such command, or arguments that are not `[uri, range, options?]`.
+        UsageError: arguments that are not `[uri, range, options?]`.
         DlmLspError: the hole cannot be filled; the status says so too.
     """
-    if params.command != INFILL_RANGE:
-        raise UsageError(f"{params.command} is not a command of this server")
     try:
-        return to_wire(await _infill_range(server, _parse_arguments(params.arguments or ())))
+        return to_wire(await _infill_range(server, _parse_arguments(arguments)))
     except asyncio.CancelledError:
         server.show_idle()
         raise
@@ -64,7 +68,8 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
     draft, fills = await fill(server, FillOrder("edit", snapshot, hole, replace(decode, **overrides)))
     best = fills[0]
     replaced = range_of(snapshot, best.fill.start, best.fill.end, encoding)
-    applied = await _apply(server, snapshot, types.TextEdit(replaced, best.fill.text))
+    edit = types.TextEdit(replaced, best.fill.text)
+    applied = arguments.applies and await _apply(server, snapshot, edit)
     server.show_status("normal", summary(draft))
     return InfillRangeResult(
         uri=snapshot.uri,
@@ -107,7 +112,14 @@ def _parse_arguments(arguments: Sequence[object]) -> _Arguments:
     if not isinstance(where, Mapping):
         raise UsageError(f"{INFILL_RANGE}: the range must be an object")
     ends = (_parse_position(where.get(name), name) for name in ("start", "end"))
-    return _Arguments(arguments[0], types.Range(*ends), arguments[2] if len(arguments) == 3 else None)
+    options = arguments[2] if len(arguments) == 3 else None
+    if not isinstance(options, Mapping | None):
+        raise UsageError(f"{INFILL_RANGE}: the options must be an object")
+    options = dict(options or {})
+    applies = options.pop(_APPLY, True)
+    if not isinstance(applies, bool):
+        raise UsageError(f"{INFILL_RANGE}: {_APPLY} must be true or false, got {applies!r}")
+    return _Arguments(arguments[0], types.Range(*ends), options, applies)
 
 
 def _parse_position(value: object, name: str) -> types.Position:

@@ -1,25 +1,32 @@
 """textDocument/inlineCompletion: ghost text at the cursor.
 
 Nothing to show is an empty list, never null (which Neovim takes for "keep the old text") and never an error; why is in
-the status. A superseded request ends cancelled, which editors keep quiet about.
+the status. A superseded request ends cancelled, which editors keep quiet about. What was filled before and is typed
+along with costs nothing; what is being filled and agrees with what is typed goes on.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import NamedTuple
 
 from lsprotocol import types
 
+from dlm_lsp.acceptance import Offer
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import DlmLspError, NothingToShowError
+from dlm_lsp.fill_run import ContradictedError, Filled, FillOrder, FillRun
 from dlm_lsp.ghost_text import ghost_item, ghost_item_for_selection, is_on_cursor_line
-from dlm_lsp.handlers.filling import Filled, FillOrder, cancel_fills, fill, open_snapshot, state_of, summary
+from dlm_lsp.handlers.filling import begin, open_snapshot, outcome, state_of, summary
 from dlm_lsp.holes import Hole, find_hole
-from dlm_lsp.messages import INFILL_RANGE
+from dlm_lsp.messages import DID_ACCEPT, INFILL_RANGE
 from dlm_lsp.options import Settings
+from dlm_lsp.presentation import Fill
 from dlm_lsp.session import DlmLanguageServer
+from dlm_lsp.triggers import silence_reason
+from dlm_lsp.type_through import Answer
 from dlm_model.errors import ModelError
 from dlm_model.request import DecodeOptions
 
@@ -36,52 +43,143 @@ class _Spot(NamedTuple):
     Attributes:
         snapshot: The document, with the entry selected in the client's completion list put in.
         cursor: Offset in the snapshot, behind that entry.
-        hole: Around the cursor.
         selected: That entry, if one is selected.
     """
 
     snapshot: Snapshot
     cursor: int
-    hole: Hole
     selected: types.SelectedCompletionInfo | None
 
 
 async def inline_completion(
     server: DlmLanguageServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList:
-    """Fill the hole at the cursor, if it can be shown as ghost text."""
+    """Fill the hole at the cursor, if it can be shown as ghost text; an older request for the document is over."""
     uri = params.text_document.uri
-    cancel_fills(server, uri, ("ghost text",))
+    with _newest(server, uri):
+        try:
+            return types.InlineCompletionList(await _complete(server, params))
+        except asyncio.CancelledError:
+            server.show_idle()
+            raise
+        except _NotGhostTextError as error:
+            arguments = [uri, types.Range(params.position, params.position)]
+            server.show_status("inactive", str(error), types.Command("Fill it", INFILL_RANGE, arguments=arguments))
+        except (DlmLspError, ModelError) as error:
+            server.show_status(state_of(error), str(error))
+        except Exception as error:
+            logger.exception("filling a hole of %s failed", uri)
+            server.show_status("error", f"internal error: {error}")
+        return types.InlineCompletionList([])
+
+
+@contextmanager
+def _newest(server: DlmLanguageServer, uri: str) -> Iterator[None]:
+    """Have the document's older request cancelled, and be the one that the next request or edit cancels."""
+    task = asyncio.current_task()
+    assert task, "handlers run as tasks"
+    if older := server.asking.get(uri):
+        older.cancel()
+    server.asking[uri] = task
     try:
-        items = await _complete(server, params)
-    except asyncio.CancelledError:
-        server.show_idle()
-        raise
-    except _NotGhostTextError as error:
-        arguments = [uri, types.Range(params.position, params.position)]
-        server.show_status("inactive", str(error), types.Command("Fill it", INFILL_RANGE, arguments=arguments))
-    except (DlmLspError, ModelError) as error:
-        server.show_status(state_of(error), str(error))
-    except Exception as error:
-        logger.exception("filling a hole of %s failed", uri)
-        server.show_status("error", f"internal error: {error}")
-    else:
-        return types.InlineCompletionList(items)
-    return types.InlineCompletionList([])
+        yield
+    finally:
+        if server.asking.get(uri) is task:
+            del server.asking[uri]
 
 
 async def _complete(
     server: DlmLanguageServer, params: types.InlineCompletionParams
 ) -> list[types.InlineCompletionItem]:
+    is_invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+    options = _decode_options(server.settings, is_invoked)
     spot = _locate(server, params)
-    options = _decode_options(server.settings, params.context.trigger_kind)
-    is_hypothetical = spot.selected is not None
-    filled = await fill(server, FillOrder("ghost text", spot.snapshot, spot.hole, options, is_hypothetical))
-    items = list(_items(server, spot, filled))
+    run = server.runs.get(spot.snapshot.uri)
+    items = _typed_along(server, spot, options)
+    if not items and run and not spot.selected and run.serves(spot.snapshot, options):
+        with suppress(ContradictedError):
+            items = await _follow(server, spot, run)
+    if items:
+        return items
+    if not is_invoked:
+        await _settle(server, spot)
+    return await _fill(server, spot, options)
+
+
+def _typed_along(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) -> list[types.InlineCompletionItem]:
+    """What earlier fills still have to say here, if what was typed since agrees with them."""
+    served = None if spot.selected else server.recent.find(spot.snapshot, spot.cursor, options)
+    items = list(_items(server, spot, served.answer, served.fills)) if served else []
+    if items:
+        server.show_status("normal", "typed along with what was filled before")
+    return items
+
+
+async def _follow(server: DlmLanguageServer, spot: _Spot, run: FillRun) -> list[types.InlineCompletionItem]:
+    """What a run that began before the last keystrokes has to say here.
+
+    Raises:
+        ContradictedError: nothing, after all.
+    """
+    filled = await outcome(server, run, spot.snapshot)
+    answer = _answer(run, filled)
+    items = list(_items(server, spot, answer, answer.rest_at(spot.snapshot, spot.cursor)))
+    if items:
+        server.show_status("normal", summary(filled.draft))
+    return items
+
+
+async def _settle(server: DlmLanguageServer, spot: _Spot) -> None:
+    """Wait until the typist may have paused; a newer request or an edit ends the wait, and the request with it.
+
+    Raises:
+        NothingToShowError: a completion by itself would be in the way here.
+    """
+    text, lines = spot.snapshot.text, spot.snapshot.lines
+    if reason := silence_reason(spot.snapshot, spot.cursor, server.last_edits.get(spot.snapshot.uri)):
+        raise NothingToShowError(reason)
+    left = text[lines.line_start(lines.line_of(spot.cursor)) : spot.cursor]
+    fixed = server.settings.debounce_ms
+    delay = server.pace.delay(left, text[spot.cursor :]) if fixed is None else fixed / 1000
+    if time_left := server.pace.time_left(delay, asyncio.get_running_loop().time()):
+        await asyncio.sleep(time_left)
+
+
+async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) -> list[types.InlineCompletionItem]:
+    """Ask the model."""
+    hole = find_hole(spot.snapshot, spot.cursor)
+    _require_ghost_text(spot.snapshot, spot.cursor, hole)
+    run = begin(server, FillOrder("ghost text", spot.snapshot, hole, options, spot.selected is not None))
+    if not spot.selected:
+        _remember(server, run)
+    filled = await outcome(server, run, spot.snapshot)
+    server.pace.on_answer(filled.draft.elapsed_ms / 1000)
+    if server.settings.stats:
+        server.acceptance.stats.time("latency", run.seconds)
+        server.acceptance.stats.time("first_draft", run.seconds_to_first_draft or run.seconds)
+    items = list(_items(server, spot, _answer(run, filled), [ranked.fill for ranked in filled.fills]))
     if not items:
         raise _NotGhostTextError("the fill would change what is typed, which ghost text cannot show")
     server.show_status("normal", summary(filled.draft))
     return items[: options.num_candidates]
+
+
+def _remember(server: DlmLanguageServer, run: FillRun) -> None:
+    """Let the document's edits find the run, and its later requests what came of it."""
+    snapshot = run.order.snapshot
+    server.runs[snapshot.uri] = run
+
+    def end(_: object) -> None:
+        if server.runs.get(snapshot.uri) is run:
+            del server.runs[snapshot.uri]
+        if not run.future.cancelled() and not run.future.exception():
+            server.recent.put(_answer(run, run.future.result()))
+
+    run.future.add_done_callback(end)
+
+
+def _answer(run: FillRun, filled: Filled) -> Answer:
+    return Answer.of(run.order.snapshot, tuple(ranked.fill for ranked in filled.fills), run.order.options, run.id)
 
 
 def _locate(server: DlmLanguageServer, params: types.InlineCompletionParams) -> _Spot:
@@ -95,9 +193,7 @@ def _locate(server: DlmLanguageServer, params: types.InlineCompletionParams) -> 
         cursor = start + len(selected.text)
     else:
         cursor = _offset(server, snapshot, params.position)
-    hole = find_hole(snapshot, cursor)
-    _require_ghost_text(snapshot, cursor, hole)
-    return _Spot(snapshot, cursor, hole, selected)
+    return _Spot(snapshot, cursor, selected)
 
 
 def _require_ghost_text(snapshot: Snapshot, cursor: int, hole: Hole) -> None:
@@ -108,19 +204,23 @@ def _require_ghost_text(snapshot: Snapshot, cursor: int, hole: Hole) -> None:
         raise _NotGhostTextError("this hole holds a placeholder, which ghost text cannot replace")
 
 
-def _items(server: DlmLanguageServer, spot: _Spot, filled: Filled) -> Iterator[types.InlineCompletionItem]:
-    for ranked in filled.fills:
+def _items(
+    server: DlmLanguageServer, spot: _Spot, answer: Answer, fills: Iterable[Fill]
+) -> Iterator[types.InlineCompletionItem]:
+    for fill in fills:
         if spot.selected:
-            item = ghost_item_for_selection(ranked.fill, spot.selected, spot.cursor)
+            item = ghost_item_for_selection(fill, spot.selected, spot.cursor)
         else:
-            item = ghost_item(spot.snapshot, spot.cursor, ranked.fill, server.position_encoding)
+            item = ghost_item(spot.snapshot, spot.cursor, fill, server.position_encoding)
         if item:
+            if server.settings.stats:
+                server.acceptance.offer(answer.id, Offer(answer.uri, spot.snapshot.language.id, answer.texts))
+                item.command = types.Command("Accepted", DID_ACCEPT, arguments=[answer.id])
             yield item
 
 
-def _decode_options(settings: Settings, trigger: types.InlineCompletionTriggerKind) -> DecodeOptions:
+def _decode_options(settings: Settings, is_invoked: bool) -> DecodeOptions:
     """Alternatives are worth their time only to somebody who asked."""
-    is_invoked = trigger == types.InlineCompletionTriggerKind.Invoked
     return replace(settings.decode, num_candidates=settings.candidates if is_invoked else 1)
 
 

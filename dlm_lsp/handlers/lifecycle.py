@@ -7,6 +7,7 @@ from lsprotocol import types
 from dlm_lsp.config_files import read_project_config, read_user_config
 from dlm_lsp.document_store import path_of
 from dlm_lsp.handlers.configuration import listen_to_changes, pull_configuration
+from dlm_lsp.ignore_rules import IgnoreRules
 from dlm_lsp.options import parse_options
 from dlm_lsp.process import exit_with
 from dlm_lsp.session import DlmLanguageServer
@@ -14,8 +15,10 @@ from dlm_lsp.session import DlmLanguageServer
 
 def initialize(server: DlmLanguageServer, params: types.InitializeParams) -> None:
     """Gather the options that are known before the client is ready; pygls answers with the capabilities."""
+    roots = _roots(params)
+    server.ignore_rules = IgnoreRules(roots)
     server.configure("user", read_user_config())
-    server.configure("project", *(read_project_config(root) for root in _roots(params)))
+    server.configure("project", *(read_project_config(root) for root in roots))
     server.configure("initialization", parse_options(params.initialization_options))
     if server.exits_with_client and params.process_id is not None:
         exit_with(params.process_id)
@@ -31,7 +34,14 @@ def initialized(server: DlmLanguageServer, _params: types.InitializedParams) -> 
 def shutdown(server: DlmLanguageServer, _params: None = None) -> None:
     """Free the worker within one step."""
     server.is_shut_down = True
-    server.worker.stop()
+    server.worker.close()
+    server.acceptance.flush()
+
+
+def leave(server: DlmLanguageServer, _params: None = None) -> None:
+    """End the conversation, in a process that goes on for others."""
+    if server.protocol.writer:
+        server.protocol.writer.close()
 
 
 def _roots(params: types.InitializeParams) -> list[Path]:

@@ -59,7 +59,7 @@ def test_what_an_editor_adds_is_logged_and_ignored(command_line: CommandLine, se
     with bare_root_logger():
         code, _, stderr = command_line("serve", "--stdio", "--node-ipc", "--socket=7", "extra")
     assert (code, len(served)) == (0, 1)
-    assert stderr.endswith("WARNING dlm_lsp.commands.serve: ignoring arguments: --node-ipc --socket=7 extra\n")
+    assert stderr.endswith("WARNING dlm_lsp.commands.serve: ignoring arguments: --node-ipc extra --socket=7\n")
 
 
 @pytest.mark.parametrize(("flags", "level"), [([], "WARNING"), (["-v"], "INFO"), (["-v", "-v"], "DEBUG")])

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest_asyncio
 from pygls.io_ import run_async
 
+from dlm_lsp.engine_room import EngineRoom
 from dlm_lsp.options import ClientOptions, Settings
 from dlm_lsp.server import create_server
 from dlm_lsp.session import DlmLanguageServer
@@ -46,7 +47,7 @@ async def connect() -> AsyncIterator[Connect]:
     servers: list[DlmLanguageServer] = []
 
     def connect(load_engine: Callable[[Settings], InfillEngine]) -> EditorClient:
-        server, client = create_server(load_engine, ClientOptions()), EditorClient()
+        server, client = create_server(EngineRoom(load_engine), ClientOptions()), EditorClient()
         to_server, to_client = _Pipe(), _Pipe()
         server.protocol.set_writer(to_client)
         client.protocol.set_writer(to_server)
@@ -60,10 +61,10 @@ async def connect() -> AsyncIterator[Connect]:
 
     yield connect
     for server in servers:
-        server.worker.stop()
+        server.worker.close()
     for pipe in pipes:
         pipe.close()
     await asyncio.gather(*conversations)
     for server in servers:
-        assert await asyncio.to_thread(server.worker.join, 10), "the worker's thread did not end"
+        assert await asyncio.to_thread(server.engines.join, 10), "the worker's thread did not end"
     assert all(pipe.writing_threads <= {threading.get_ident()} for pipe in pipes)

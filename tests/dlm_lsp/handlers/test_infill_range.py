@@ -6,7 +6,7 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInternalError, JsonRpcRequestCancelled
 
-from dlm_lsp.messages import INFILL_RANGE
+from dlm_lsp.messages import DID_ACCEPT, INFILL_RANGE
 from dlm_lsp.worker import MAX_LIVE_JOBS
 from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.handlers.conftest import Connect
@@ -46,7 +46,7 @@ async def test_the_command_is_advertised_once(connect: Connect) -> None:
     result = await editor.start()
     provider = result.capabilities.execute_command_provider
     assert provider
-    assert list(provider.commands) == [INFILL_RANGE]
+    assert list(provider.commands) == [INFILL_RANGE, DID_ACCEPT]
 
 
 async def test_an_empty_range_fills_the_hole_there_by_one_versioned_edit(connect: Connect) -> None:
@@ -88,6 +88,20 @@ async def test_an_edit_that_the_client_refuses_is_reported(connect: Connect) -> 
     editor = await _editor(connect, ScriptedEngine("return r"))
     editor.applies_edits = False
     assert not (await editor.execute(URI, AT_PLACEHOLDER))["applied"]
+
+
+async def test_a_preview_brings_the_text_and_edits_nothing(connect: Connect) -> None:
+    editor = await _editor(connect, ScriptedEngine("return r"))
+    result = await editor.execute(URI, AT_PLACEHOLDER, {"apply": False})
+    assert (result["text"], result["applied"], editor.edits) == ("return r", False, [])
+
+
+@pytest.mark.parametrize("options", [{"apply": "no"}, [1]])
+async def test_options_that_are_none_are_refused(connect: Connect, options: Payload) -> None:
+    editor = await _editor(connect, ScriptedEngine("return r"))
+    with pytest.raises(JsonRpcException, match="must be"):
+        await editor.execute(URI, AT_PLACEHOLDER, options)
+    assert editor.edits == []
 
 
 async def test_options_of_one_call_overrule_the_settings(connect: Connect) -> None:

@@ -1,6 +1,7 @@
 """Ghost text over the protocol: what is answered, what never is, and how soon the worker is free again."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from lsprotocol import types
@@ -154,6 +155,19 @@ async def test_a_document_that_gets_nothing_says_why(
     assert await editor.complete(0, 4, uri=uri) == []
     status = await editor.status("inactive")
     assert reason in status.message
+    assert engine.requests == []
+
+
+async def test_a_document_that_its_project_ignores_says_why(
+    connect: Connect, engine: ScriptedEngine, tmp_path: Path
+) -> None:
+    editor = connect(lambda _settings: engine)
+    await editor.start(root_uri=tmp_path.as_uri())
+    (tmp_path / ".gitignore").write_text("local_*\n")
+    uri = (tmp_path / "local_settings.py").as_uri()
+    editor.open("x = ", uri=uri)
+    assert await editor.complete(0, 4, uri=uri) == []
+    assert "ignored by" in (await editor.status("inactive")).message
     assert engine.requests == []
 
 

@@ -1,0 +1,65 @@
+"""`dlm-lsp stats`: what the daemons of this user counted."""
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from dlm_lsp.commands.sources import writing_stdout
+from dlm_lsp.errors import UsageError
+from dlm_lsp.stats import MEASURES, Stats, stats_path
+
+
+def run_stats(*, as_json: bool, reset: bool) -> None:
+    """Print the counters, or begin at 0.
+
+    Raises:
+        UsageError: the file cannot be removed.
+    """
+    if reset:
+        try:
+            stats_path().unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"Cannot remove {stats_path()}: {error.strerror or error}.") from error
+        return
+    stats = Stats.read(stats_path())
+    with writing_stdout() as stdout:
+        if as_json:
+            stdout.write(f"{json.dumps(_summary(stats))}\n")
+        else:
+            console = Console(file=stdout)
+            console.print(_table(stats))
+            for measure, times in _times(stats).items():
+                console.print(f"{measure}: p50 {times['p50'] or '–'} ms, p95 {times['p95'] or '–'} ms")
+
+
+def _summary(stats: Stats) -> dict[str, object]:
+    languages = {language_id: _row(stats, language_id) for language_id in sorted(stats.events)}
+    return {"languages": languages, "ms": _times(stats)}
+
+
+def _row(stats: Stats, language_id: str) -> dict[str, int | None]:
+    events = stats.events[language_id]
+    counts: dict[str, int | None] = {name: events[name] for name in ("offered", "shown", "accepted", "partial")}
+    checked = events["kept_checked"]
+    return {**counts, "kept_percent": round(events["kept"] / checked) if checked else None}
+
+
+def _times(stats: Stats) -> dict[str, dict[str, int | None]]:
+    percentiles = {"p50": 0.5, "p95": 0.95}
+    return {
+        measure: {name: _rounded(stats.percentile(measure, share)) for name, share in percentiles.items()}
+        for measure in MEASURES
+    }
+
+
+def _rounded(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else round(milliseconds)
+
+
+def _table(stats: Stats) -> Table:
+    table = Table("language", "offered", "shown", "accepted", "partial", "kept %")
+    for language_id in sorted(stats.events):
+        row = _row(stats, language_id).values()
+        table.add_row(language_id, *("–" if value is None else str(value) for value in row))
+    return table

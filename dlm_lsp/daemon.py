@@ -1,0 +1,149 @@
+"""One daemon for several editors, over a Unix domain socket that only its user can open; and the bridge to it.
+
+Each connection is a session of its own; they share the workers, so that a model is in memory once.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from dlm_lsp.engine_room import Desk, EngineRoom, LoadEngine
+from dlm_lsp.errors import UsageError
+from dlm_lsp.options import ClientOptions, resolve
+from dlm_lsp.process import end_process
+from dlm_lsp.server import create_server
+from dlm_lsp.serving import SECONDS_TO_END_A_STEP, converse, silence_pygls
+from dlm_model.request import InfillEngine
+
+_CHUNK_BYTES = 65_536
+_ONLY_US = 0o177  # umask: the socket is made with mode 0600
+
+
+def serve_socket(load_engine: LoadEngine, path: Path, flags: ClientOptions, *, idle_seconds: float) -> int:
+    """Serve every editor that connects, until a signal ends it or nobody was connected for long enough.
+
+    Args:
+        load_engine: See `EngineRoom`.
+        path: Of the socket; one that a dead daemon left behind is replaced.
+        flags: They overrule every session's other sources of options.
+        idle_seconds: How long it waits without any client.
+
+    Returns:
+        The exit code: 0.
+
+    Raises:
+        UsageError: the socket cannot be made, or another daemon listens on it.
+    """
+    silence_pygls()
+    _clear(path)
+    room = EngineRoom(load_engine)
+    asyncio.run(_Daemon(room, flags, idle_seconds).serve(path))
+    if not room.join(SECONDS_TO_END_A_STEP):
+        end_process(0)  # torch must not run on into the interpreter's own end
+    return 0
+
+
+def connect_stdio(path: Path) -> int:
+    """Carry an editor's standard input and output to a running daemon and back, until either side ends.
+
+    Raises:
+        UsageError: no daemon listens there.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(os.fspath(path))
+        except OSError as error:
+            raise UsageError(f"No daemon listens on {path}: {error.strerror or error}.") from error
+        threading.Thread(target=_send_stdin, args=(connection,), daemon=True).start()
+        with suppress(ConnectionError):
+            while data := connection.recv(_CHUNK_BYTES):
+                sys.stdout.buffer.write(data)
+                sys.stdout.buffer.flush()
+    end_process(0)  # the thread that waits for input cannot be woken
+
+
+def _send_stdin(connection: socket.socket) -> None:
+    with suppress(OSError):
+        while data := os.read(0, _CHUNK_BYTES):
+            connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+
+
+class _NobodyListens:
+    """The daemon's own desk: it keeps the model while editors come and go."""
+
+    def on_loading(self) -> None:
+        """Sessions tell their clients."""
+
+    def on_loaded(self, engine: InfillEngine) -> None:
+        """Likewise."""
+
+    def on_load_failed(self, reason: str) -> None:
+        """Likewise."""
+
+
+class _Daemon:
+    def __init__(self, room: EngineRoom, flags: ClientOptions, idle_seconds: float) -> None:
+        self._room = room
+        self._flags = flags
+        self._idle_seconds = idle_seconds
+        self._num_clients = 0
+        self._ended = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def serve(self, path: Path) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._ended.set)
+        keeper = Desk(self._room, resolve(self._flags), _NobodyListens())
+        umask = os.umask(_ONLY_US)
+        try:
+            listener = await asyncio.start_unix_server(self._talk, path)
+        except OSError as error:
+            raise UsageError(f"Cannot listen on {path}: {error.strerror or error}.") from error
+        finally:
+            os.umask(umask)
+        sys.stderr.write(f"dlm-lsp: listening on {path}\n")
+        sys.stderr.flush()
+        self._wait_for_clients()
+        await self._ended.wait()
+        listener.close()
+        path.unlink(missing_ok=True)
+        keeper.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._num_clients += 1
+        if self._timer:
+            self._timer.cancel()
+        server = create_server(self._room, self._flags, ends_process=False)
+        try:
+            await converse(server, reader, writer)
+        finally:
+            server.worker.close()
+            writer.close()
+            self._num_clients -= 1
+            if not self._num_clients:
+                self._wait_for_clients()
+
+    def _wait_for_clients(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._idle_seconds, self._ended.set)
+
+
+def _clear(path: Path) -> None:
+    """Remove the socket of a daemon that is no more."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except OSError as error:
+            raise UsageError(f"Cannot listen on {path}: {error.strerror or error}.") from error
+    raise UsageError(f"Another daemon listens on {path}; `dlm-lsp serve --connect {path}` reaches it.")

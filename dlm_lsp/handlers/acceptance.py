@@ -1,0 +1,26 @@
+"""What became of an item: shown, accepted in part (the notifications of Copilot's server), or as a whole."""
+
+from lsprotocol import types
+
+from dlm_lsp.session import DlmLanguageServer
+
+
+def did_show(server: DlmLanguageServer, params: object) -> None:
+    """textDocument/didShowCompletion `{item}`."""
+    server.acceptance.record(_offer_id(params), "shown")
+
+
+def did_partially_accept(server: DlmLanguageServer, params: object) -> None:
+    """textDocument/didPartiallyAcceptCompletion `{item, acceptedLength}`."""
+    server.acceptance.record(_offer_id(params), "partial")
+
+
+def did_accept(server: DlmLanguageServer, params: types.ExecuteCommandParams) -> None:
+    """The command that every item carries; editors run it once the item was inserted."""
+    server.acceptance.record((list(params.arguments or ()) or [None])[0], "accepted")
+
+
+def _offer_id(params: object) -> object:
+    """The first argument of the item's command; None for an item that is not ours."""
+    command = getattr(getattr(params, "item", None), "command", None)
+    return (list(getattr(command, "arguments", None) or ()) or [None])[0]

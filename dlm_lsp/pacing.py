@@ -1,0 +1,56 @@
+"""How long to wait after a keystroke before the model is asked.
+
+The formula is Tabby's (`clients/tabby-agent/src/codeCompletion/debouncer.ts`): the typist's own pace, times more where
+a completion is less likely to be wanted, less what the model itself takes. The wait counts from the keystroke, so that
+a client which waits by itself waits no longer for us.
+"""
+
+from collections import deque
+from statistics import fmean
+
+INITIAL_INTERVAL = 0.2
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.1, 0.4
+SHORTEST_DELAY, LONGEST_DELAY = 0.1, 1.0
+CALM_RATE, EAGER_RATE = 3.0, 1.5
+_WINDOW = 10  # keystrokes and answers that the means are over
+
+
+class Pace:
+    """One client's typing, and the time that its answers took; every time is in seconds."""
+
+    def __init__(self) -> None:
+        self._last_edit: float | None = None
+        self._intervals: deque[float] = deque([INITIAL_INTERVAL], maxlen=_WINDOW)
+        self._latencies: deque[float] = deque(maxlen=_WINDOW)
+
+    def on_edit(self, now: float) -> None:
+        """A keystroke; a pause counts as the longest interval and no more."""
+        if self._last_edit is not None:
+            self._intervals.append(min(max(now - self._last_edit, SHORTEST_INTERVAL), LONGEST_INTERVAL))
+        self._last_edit = now
+
+    def on_answer(self, latency: float) -> None:
+        """The model took this long."""
+        self._latencies.append(latency)
+
+    def delay(self, left: str, right: str) -> float:
+        """How long after the keystroke to wait.
+
+        Args:
+            left: The cursor's line, up to the cursor.
+            right: The document from the cursor on.
+        """
+        rate = CALM_RATE - (CALM_RATE - EAGER_RATE) * _likelihood(left, right)
+        latency = fmean(self._latencies) if self._latencies else 0.0
+        return min(max(rate * fmean(self._intervals) - latency, SHORTEST_DELAY), LONGEST_DELAY)
+
+    def time_left(self, delay: float, now: float) -> float:
+        """What is left of a delay that began with the last edit; 0 where nothing was edited yet."""
+        return 0.0 if self._last_edit is None else max(0.0, self._last_edit + delay - now)
+
+
+def _likelihood(left: str, right: str) -> float:
+    """How likely a completion is wanted, in [0, 1]: behind punctuation, at the end of a line, of the document."""
+    is_after_mark = bool(left.strip()) and not (left[-1].isalnum() or left[-1] == "_")
+    is_line_end = not right or right[0] in "\r\n"
+    return 0.5 * is_after_mark + 0.4 * is_line_end + 0.1 * (not right.strip())

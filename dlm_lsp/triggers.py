@@ -1,0 +1,59 @@
+"""Where an automatic completion would only be in the way, told from the last edit and from what is beside the cursor.
+
+Asking by hand is always answered. Knows documents and LSP's changes; knows nothing about models.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lsprotocol import types
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.positions import PositionEncoding
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What the last change of a document was.
+
+    Attributes:
+        kind: Text came, text only went, or the same text came at several places.
+        offset: Where it ended, in characters of the document after it.
+    """
+
+    kind: Literal["insertion", "deletion", "several cursors"]
+    offset: int
+
+
+def edit_of(
+    changes: Sequence[types.TextDocumentContentChangeEvent], after: Snapshot, encoding: PositionEncoding
+) -> Edit | None:
+    """The edit that one notification brought; None where it brought the whole document.
+
+    Args:
+        changes: In the order in which they were applied.
+        after: The document with all of them.
+        encoding: Of the changes' columns.
+    """
+    partial = [change for change in changes if isinstance(change, types.TextDocumentContentChangePartial)]
+    if not partial or len(partial) < len(changes):
+        return None
+    start = partial[-1].range.start
+    offset = after.lines.offset(start.line, start.character, encoding) + len(partial[-1].text)
+    texts = {change.text for change in partial}
+    if texts == {""}:
+        return Edit("deletion", offset)
+    return Edit("several cursors" if len(texts) < len(partial) else "insertion", offset)
+
+
+def silence_reason(snapshot: Snapshot, cursor: int, edit: Edit | None) -> str | None:
+    """Why nothing is asked of the model at this cursor by itself; None where it may be asked."""
+    right = snapshot.text[cursor : cursor + 1]
+    if right.isalnum() or right == "_":
+        return "in the middle of a word nothing is filled by itself"
+    if edit and edit.kind == "several cursors":
+        return "with several cursors nothing is filled by itself"
+    if edit and edit.kind == "deletion" and edit.offset == cursor:
+        return "after a deletion nothing is filled by itself"
+    return None

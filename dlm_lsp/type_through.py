@@ -1,0 +1,129 @@
+"""What was filled a moment ago, so that typing it, accepting a part of it, or deleting back asks nothing of the model.
+
+Knows documents and fills; knows nothing about LSP. The idea is Copilot's "typing as suggested" and Tabby's forwarding
+cache, with the suffix as exact as the prefix: a fill depends on both.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import NamedTuple, Self
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.presentation import Fill
+from dlm_model.request import DecodeOptions
+
+MAX_ANSWERS = 64
+MAX_CHARS = 262_144
+"""Of all texts kept together; the documents around them are kept as digests only."""
+
+
+class _Side(NamedTuple):
+    """The text on one side of a hole, recognisable but not kept."""
+
+    num_chars: int
+    digest: bytes
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        return cls(len(text), _digest(text))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """The texts that one run found for one hole, best first.
+
+    Attributes:
+        uri: Of the document.
+        before: Up to the hole.
+        after: From the end of the hole on.
+        texts: With the document's line endings.
+        options: How they were made.
+        id: Of the run.
+    """
+
+    uri: str
+    before: _Side
+    after: _Side
+    texts: tuple[str, ...]
+    options: DecodeOptions
+    id: str
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, fills: tuple[Fill, ...], options: DecodeOptions, run_id: str) -> Self:
+        """The answer to one order; all of its fills replace the same hole, and there is one at least."""
+        before, after = snapshot.text[: fills[0].start], snapshot.text[fills[0].end :]
+        texts = tuple(fill.text for fill in fills)
+        return cls(snapshot.uri, _Side.of(before), _Side.of(after), texts, options, run_id)
+
+    @property
+    def num_chars(self) -> int:
+        """What it counts against `MAX_CHARS`."""
+        return sum(map(len, self.texts))
+
+    def rest_at(self, snapshot: Snapshot, cursor: int) -> tuple[Fill, ...]:
+        """What is left of the texts behind the cursor; empty where the document says anything else than they do."""
+        typed = snapshot.text[self.before.num_chars : cursor]
+        hole_end = len(snapshot.text) - self.after.num_chars
+        is_blank = cursor <= hole_end and not snapshot.text[cursor:hole_end].strip(" \t")
+        texts = [text for text in self.texts if text.startswith(typed) and len(text) > len(typed)]
+        if cursor < self.before.num_chars or not is_blank or not texts or not self._is_around(snapshot, hole_end):
+            return ()
+        return tuple(Fill(text[len(typed) :], cursor, hole_end, parse_valid=True) for text in texts)
+
+    def _is_around(self, snapshot: Snapshot, hole_end: int) -> bool:
+        before, after = snapshot.text[: self.before.num_chars], snapshot.text[hole_end:]
+        return _digest(before) == self.before.digest and _digest(after) == self.after.digest
+
+
+class Served(NamedTuple):
+    """An answer that still holds, and what is left of it."""
+
+    answer: Answer
+    fills: tuple[Fill, ...]
+
+
+class TypeThroughCache:
+    """The last answers, least recently used first; bounded in number and in characters."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[int, Answer] = OrderedDict()
+
+    def put(self, answer: Answer) -> None:
+        """Remember an answer, and forget the oldest beyond the bounds."""
+        self._answers[id(answer)] = answer
+        while len(self._answers) > MAX_ANSWERS or sum(each.num_chars for each in self._answers.values()) > MAX_CHARS:
+            self._answers.popitem(last=False)
+
+    def find(self, snapshot: Snapshot, cursor: int, options: DecodeOptions) -> Served | None:
+        """The newest answer that the document agrees with at the cursor, made with these options.
+
+        An answer with more candidates than are asked for serves as well.
+        """
+        for key, answer in self._newest_first(snapshot.uri):
+            if _serves(answer.options, options) and (fills := answer.rest_at(snapshot, cursor)):
+                self._answers.move_to_end(key)
+                return Served(answer, fills[: options.num_candidates])
+        return None
+
+    def forget(self, uri: str) -> None:
+        """Drop what is known of a document."""
+        for key, _ in tuple(self._newest_first(uri)):
+            del self._answers[key]
+
+    def clear(self) -> None:
+        """Drop everything: other settings may answer otherwise."""
+        self._answers.clear()
+
+    def _newest_first(self, uri: str) -> Iterator[tuple[int, Answer]]:
+        yield from [(key, answer) for key, answer in reversed(self._answers.items()) if answer.uri == uri]
+
+
+def _serves(made: DecodeOptions, asked: DecodeOptions) -> bool:
+    is_alike = replace(made, num_candidates=asked.num_candidates) == asked
+    return is_alike and made.num_candidates >= asked.num_candidates
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

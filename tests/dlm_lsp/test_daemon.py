@@ -1,0 +1,136 @@
+"""One daemon, several editors: sessions apart, the engine shared, an end when nobody is left."""
+
+import asyncio
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.editor_client import EditorClient
+
+StartDaemon = Callable[[float], Awaitable[asyncio.subprocess.Process]]
+Connect = Callable[[], Awaitable[EditorClient]]
+
+EMPTY_BODY = "def f():\n    \n"
+_DAEMON = """
+import sys
+from pathlib import Path
+from dlm_lsp.daemon import serve_socket
+from dlm_lsp.options import ClientOptions
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+
+def load(settings):
+    print("loaded", file=sys.stderr, flush=True)
+    return ScriptedEngine("return 1")
+
+sys.exit(serve_socket(load, Path(sys.argv[1]), ClientOptions(), idle_seconds=float(sys.argv[2])))
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "daemon.sock"
+
+
+@pytest_asyncio.fixture
+async def start_daemon(
+    path: Path, child_environment: dict[str, str], repository_root: Path
+) -> AsyncIterator[StartDaemon]:
+    """Start a daemon that waits so many seconds for editors."""
+    daemons: list[asyncio.subprocess.Process] = []
+
+    async def start(idle_seconds: float) -> asyncio.subprocess.Process:
+        command = [sys.executable, "-c", _DAEMON, str(path), str(idle_seconds)]
+        daemon = await asyncio.create_subprocess_exec(
+            *command, env=child_environment, cwd=repository_root, stderr=asyncio.subprocess.PIPE
+        )
+        daemons.append(daemon)
+        assert daemon.stderr
+        assert await daemon.stderr.readline() == f"dlm-lsp: listening on {path}\n".encode()
+        return daemon
+
+    yield start
+    for daemon in daemons:
+        if daemon.returncode is None:
+            daemon.kill()
+        await daemon.wait()
+
+
+@pytest_asyncio.fixture
+async def connect(path: Path, child_environment: dict[str, str]) -> AsyncIterator[Connect]:
+    """An editor that reaches the daemon by the bridge."""
+    editors: list[EditorClient] = []
+
+    async def connect() -> EditorClient:
+        editor = EditorClient()
+        editors.append(editor)
+        command = [sys.executable, "-P", "-m", "dlm_lsp", "serve", "--connect", str(path)]
+        await editor.start_io(*command, env=child_environment)
+        await editor.start()
+        return editor
+
+    yield connect
+    for editor in editors:
+        if editor.process.returncode is None:
+            editor.process.kill()
+        await editor.stop()
+
+
+async def test_editors_share_the_engine_and_nothing_else(start_daemon: StartDaemon, connect: Connect) -> None:
+    daemon = await start_daemon(30)
+    first, second = await connect(), await connect()
+    first.open(EMPTY_BODY)
+    assert len(await first.complete(1, 4)) == 1
+    assert await second.complete(1, 4) == []
+    assert "is not open" in (await second.status("inactive")).message
+    second.open(EMPTY_BODY)
+    await first.shutdown_async(None)
+    first.exit(None)
+    assert await asyncio.wait_for(first.process.wait(), 20) == 0
+    assert len(await second.complete(1, 4)) == 1
+    daemon.terminate()
+    assert await asyncio.wait_for(daemon.wait(), 20) == 0
+    assert daemon.stderr
+    assert (await daemon.stderr.read()).count(b"loaded") == 1
+
+
+async def test_only_its_user_can_open_the_socket(start_daemon: StartDaemon, path: Path) -> None:
+    daemon = await start_daemon(30)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    daemon.terminate()
+    await asyncio.wait_for(daemon.wait(), 20)
+    assert not path.exists()
+
+
+async def test_it_ends_when_nobody_is_left(start_daemon: StartDaemon, connect: Connect) -> None:
+    daemon = await start_daemon(5)
+    editor = await connect()
+    await editor.shutdown_async(None)
+    editor.exit(None)
+    assert await asyncio.wait_for(daemon.wait(), 30) == 0
+
+
+async def test_a_dead_daemons_socket_is_replaced_and_a_live_ones_is_not(
+    start_daemon: StartDaemon, path: Path, child_environment: dict[str, str]
+) -> None:
+    (await start_daemon(30)).kill()
+    await asyncio.sleep(0.1)
+    await start_daemon(30)
+    command = [sys.executable, "-P", "-m", "dlm_lsp", "serve", "--socket", str(path)]
+    second = await asyncio.to_thread(
+        subprocess.run, command, env=child_environment, capture_output=True, text=True, timeout=60
+    )
+    assert second.returncode == 2
+    assert "Another daemon listens" in second.stderr
+
+
+def test_a_bridge_without_a_daemon_says_so(path: Path, child_environment: dict[str, str]) -> None:
+    command = [sys.executable, "-P", "-m", "dlm_lsp", "serve", "--connect", os.fspath(path)]
+    done = subprocess.run(command, env=child_environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"dlm-lsp: No daemon listens on {path}")

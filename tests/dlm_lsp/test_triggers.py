@@ -1,0 +1,49 @@
+"""When an automatic completion stays away, and what kind of edit a notification brings."""
+
+import pytest
+from lsprotocol import types
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.languages.python import PYTHON
+from dlm_lsp.triggers import Edit, edit_of, silence_reason
+
+
+def _snapshot(text: str) -> Snapshot:
+    return Snapshot.parse("file:///a.py", PYTHON, text)
+
+
+def _change(start: tuple[int, int], end: tuple[int, int], text: str) -> types.TextDocumentContentChangePartial:
+    return types.TextDocumentContentChangePartial(types.Range(types.Position(*start), types.Position(*end)), text)
+
+
+def test_typing_a_deletion_and_several_cursors_are_told_apart() -> None:
+    after = _snapshot("ab\n😀cd\n")
+    typed = [_change((1, 2), (1, 2), "c")]
+    assert edit_of(typed, after, "utf-16") == Edit("insertion", 5)
+    assert edit_of([_change((0, 1), (0, 9), "")], after, "utf-16") == Edit("deletion", 1)
+    several = [_change((1, 2), (1, 2), "c"), _change((0, 0), (0, 0), "c")]
+    assert edit_of(several, after, "utf-16") == Edit("several cursors", 1)
+    apart = [_change((1, 2), (1, 2), "c"), _change((0, 0), (0, 0), "a")]
+    assert edit_of(apart, after, "utf-16") == Edit("insertion", 1)
+
+
+def test_a_whole_document_says_nothing_of_the_edit() -> None:
+    assert edit_of([types.TextDocumentContentChangeWholeDocument("x")], _snapshot("x"), "utf-8") is None
+    assert edit_of([], _snapshot("x"), "utf-8") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "cursor", "edit", "reason"),
+    [
+        ("x = foobar", 7, None, "in the middle of a word"),
+        ("x = foo_bar", 7, None, "in the middle of a word"),
+        ("x = foo(bar)", 7, None, None),
+        ("x = foo", 7, Edit("insertion", 7), None),
+        ("x = foo", 7, Edit("deletion", 7), "after a deletion"),
+        ("x = foo", 7, Edit("deletion", 3), None),
+        ("x = foo", 7, Edit("several cursors", 7), "with several cursors"),
+    ],
+)
+def test_silence_has_a_reason(text: str, cursor: int, edit: Edit | None, reason: str | None) -> None:
+    said = silence_reason(_snapshot(text), cursor, edit)
+    assert (said is None) if reason is None else (said is not None and said.startswith(reason))
