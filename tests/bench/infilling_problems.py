@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.infilling_sandbox import Limits, runs_to_end
+from tests.bench.infilling_sandbox import runs_to_end
 
 FILES = {
     "single-line": "HumanEval-SingleLineInfilling.jsonl.gz",
@@ -46,9 +46,9 @@ class Problem:
     def is_single_line(self) -> bool:
         return self.split == "single-line"
 
-    def is_solved_by(self, program: str, limits: Limits = Limits()) -> bool:  # noqa: B008 - immutable
+    def is_solved_by(self, program: str) -> bool:
         """Whether a program passes the base tests."""
-        return runs_to_end(f"{program}\n{self.test}\ncheck({self.entry_point})\n", limits)
+        return runs_to_end(f"{program}\n{self.test}\ncheck({self.entry_point})\n")
 
 
 def load_problems(folder: Path, split: str) -> list[Problem]:

