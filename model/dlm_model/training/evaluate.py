@@ -13,7 +13,7 @@ from dlm_model.engine import load_engine
 from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.examples import ExampleBuilder
-from dlm_model.training.held_out import NOISES, Measurement, held_out_batches, measure
+from dlm_model.training.held_out import NOISES, Measurement, draw_texts, held_out_batches, measure
 from dlm_model.training.windows import Window, cut_window
 from dlm_model.weights import load_transformer
 
@@ -52,6 +52,7 @@ def measure_noises(checkpoint: Path, texts: Sequence[str], num_sequences: int) -
 
     Raises:
         CheckpointError: unreadable, or without expand and delete tokens.
+        ValueError: the texts have too few holes.
     """
     config = ModelConfig.from_checkpoint(checkpoint)
     builder = ExampleBuilder(Tokenizer.from_checkpoint(checkpoint, config.vocab_size), config)
@@ -60,27 +61,33 @@ def measure_noises(checkpoint: Path, texts: Sequence[str], num_sequences: int) -
     return {name: measure(network, batches[name]) for name in track(batches, "Measuring noises")}
 
 
-def measure_lines(checkpoint: Path, texts: Sequence[str], num_lines: int) -> LineMeasurement:
+def measure_lines(checkpoint: Path, texts: Sequence[str], num_lines: int, *, device: str = "cpu") -> LineMeasurement:
     """Let the engine fill lines whose length it is not told.
 
     Raises:
         ModelError: the checkpoint cannot be loaded.
+        ValueError: the texts have too few lines of code.
     """
-    engine = load_engine(str(checkpoint), "cpu")
+    engine = load_engine(str(checkpoint), device)
     tasks = track(choose_lines(texts, num_lines), "Filling lines")
     return summarize([(task, *_fill(engine, task)) for task in tasks], engine)
 
 
 def choose_lines(texts: Sequence[str], num_lines: int, *, seed: int = 0) -> list[LineTask]:
-    """The same lines for the same arguments: code, neither blank nor comment nor docstring, with text on both sides."""
+    """The same lines for the same arguments: code, neither blank nor comment nor docstring, with text on both sides.
+
+    Raises:
+        ValueError: the texts have too few.
+    """
     rng = random.Random(seed)
     tasks: list[LineTask] = []
-    while len(tasks) < num_lines:
-        text = rng.choice(texts)
+    for text in draw_texts(texts, num_lines, rng):
         window = cut_window(text, rng.randrange(len(text)), _WINDOW_CHARACTERS)
         task = _cut_line(window, rng)
         if task is not None:
             tasks.append(task)
+        if len(tasks) == num_lines:
+            break
     return tasks
 
 

@@ -1,8 +1,9 @@
-"""Held-out measurements that need one forward pass: likelihood and accuracy at fixed noise, one hole a sequence."""
+"""Held-out code, and measurements of it that need one forward pass: likelihood and accuracy at fixed noise."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.holes import choose_holes
 from dlm_model.training.objective import predict
 from dlm_model.training.sequence import Example
+from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.windows import Batch, batches_by_length, cut_window
 from dlm_model.transformer import Transformer
 
@@ -21,6 +23,7 @@ NOISES: Mapping[str, HoleNoise] = {
     "padded": HoleNoise(1.0, "padded"),
 }
 _WINDOW_CHARACTERS = 900
+_MAX_DRAWS = 100  # for every sequence wanted: real code yields one in two or three
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +41,52 @@ class Measurement:
     delete_accuracy: float
 
 
+def read_texts(folder: Path) -> Sequence[str]:
+    """The held-out shard of a corpus folder, or else every Python file below the folder, in the order of their paths.
+
+    Files that are not UTF-8, or empty, are left out.
+
+    Raises:
+        ValueError: there is no text.
+    """
+    shard = folder / f"held_out{SHARD_SUFFIX}"
+    if shard.is_file():
+        return TextShard(shard)
+    texts = [text for path in sorted(folder.rglob("*.py")) if path.is_file() and (text := _read(path))]
+    if not texts:
+        raise ValueError(f"{folder} has neither {shard.name} nor Python files")
+    return texts
+
+
+def draw_texts(texts: Sequence[str], num_wanted: int, rng: random.Random) -> Iterator[str]:
+    """Texts at random, for a caller that stops when it has as many pieces as it wanted.
+
+    Raises:
+        ValueError: it did not stop: hardly any text has what it looks for.
+    """
+    for _ in range(num_wanted * _MAX_DRAWS):
+        yield rng.choice(texts)
+    raise ValueError(f"the held-out texts are too small or have too little code for {num_wanted} holes")
+
+
 def held_out_batches(
     texts: Sequence[str], builder: ExampleBuilder, noise: HoleNoise, num_sequences: int, *, seed: int = 0
 ) -> list[Batch]:
-    """The same sequences for the same arguments; every file is as likely, and no hole touches a docstring."""
+    """The same sequences for the same arguments; every file is as likely, and no hole touches a docstring.
+
+    Raises:
+        ValueError: the texts have too few holes.
+    """
     rng = random.Random(seed)
     examples: list[Example] = []
-    while len(examples) < num_sequences:
-        text = rng.choice(texts)
+    for text in draw_texts(texts, num_sequences, rng):
         window = cut_window(text, rng.randrange(len(text)), _WINDOW_CHARACTERS)
         holes = choose_holes(window.text, 1, rng)
         in_prose = any(hole.start < span.end and span.start < hole.end for hole in holes for span in window.prose)
         if holes and not in_prose:
             examples.append(builder.build(window.text, holes, random.Random(len(examples)), noise))
+        if len(examples) == num_sequences:
+            break
     return batches_by_length(examples, batch_size=8)
 
 
@@ -70,3 +106,10 @@ def measure(network: Transformer, batches: Sequence[Batch]) -> Measurement:
         accuracy=float(hit[~deletes].mean()),
         delete_accuracy=float(hit[deletes].mean()) if deletes.any() else 1.0,
     )
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,89 @@
+"""HumanEval-Infilling (Bavarian et al., arXiv 2207.14255) from its JSON lines, and how a program is graded.
+
+Only the base tests that come with the problems are asked. Not every reference passes them (HumanEval/32 has a random
+oracle, some spans are cut from solutions that fail), so the bench runs the author's own text too: the ceiling.
+"""
+
+import ast
+import gzip
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.infilling_sandbox import runs_to_end
+
+FILES = {
+    "single-line": "HumanEval-SingleLineInfilling.jsonl.gz",
+    "random-span-light": "HumanEval-RandomSpanInfillingLight.jsonl.gz",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A hole; prefix, middle and suffix join to the author's program.
+
+    Attributes:
+        split: A key of `FILES`.
+        task_id: As in the data set.
+        prefix: Text before the hole.
+        middle: What the author wrote there. Of a single line without its line break, which an editor has already.
+        suffix: Text after the hole.
+        test: Python source that defines `check`.
+        entry_point: The function that `check` takes.
+    """
+
+    split: str
+    task_id: str
+    prefix: str
+    middle: str
+    suffix: str
+    test: str
+    entry_point: str
+
+    @property
+    def is_single_line(self) -> bool:
+        return self.split == "single-line"
+
+    def is_solved_by(self, program: str) -> bool:
+        """Whether a program passes the base tests."""
+        return runs_to_end(f"{program}\n{self.test}\ncheck({self.entry_point})\n")
+
+
+def load_problems(folder: Path, split: str) -> list[Problem]:
+    """All problems of a split, in the order of the file.
+
+    Raises:
+        ValueError: the file is missing, or not the data set.
+    """
+    path = folder / FILES[split]
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            return [_problem(split, json.loads(line)) for line in lines if line.strip()]
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not readable as HumanEval-Infilling: {error}") from error
+
+
+def evenly_spread(problems: Sequence[Problem], limit: int | None) -> list[Problem]:
+    """At most `limit` of the problems, the same ones every time, from all over the list."""
+    if limit is None or limit >= len(problems):
+        return list(problems)
+    return [problems[index * len(problems) // limit] for index in range(limit)]
+
+
+def parses(program: str) -> bool:
+    """Whether a program is Python."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            ast.parse(program)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def _problem(split: str, record: dict[str, str]) -> Problem:
+    middle, suffix = record["canonical_solution"], record["suffix"]
+    if split == "single-line" and middle.endswith("\n"):
+        middle, suffix = middle[:-1], f"\n{suffix}"
+    return Problem(split, record["task_id"], record["prompt"], middle, suffix, record["test"], record["entry_point"])

@@ -1,0 +1,104 @@
+"""What is measured: each system turns a problem into a whole program, and says what it took.
+
+`engine` is given the two sides of the hole as they stand, and what an editor knows about it: one line or anything.
+`daemon` opens the program in a document as an editor would, the cursor on the blank line (single-line) or an empty
+range named (random span, as `dlmLsp.infillRange` does), and takes its best fill as presentation sets it into the
+document: indentation guessed, repetitions of the suffix dropped, several lines allowed. It is what a user would see.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dlm_lsp.context import EXPECTED_TOKENS
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import find_hole, range_hole
+from dlm_lsp.infilling import finish, infill
+from dlm_lsp.languages import language_for
+from dlm_lsp.options import Settings
+from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest
+from tests.bench.infilling_metrics import Outcome, Setting
+from tests.bench.infilling_problems import Problem, parses
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A hole filled.
+
+    Attributes:
+        middle: The new text.
+        program: The whole document with it.
+        num_tokens: Tokens that add to the middle.
+        num_forwards: Network calls.
+    """
+
+    middle: str
+    program: str
+    num_tokens: int
+    num_forwards: int
+
+
+FillProblem = Callable[[Problem, Setting], Filled]
+
+
+def fill_as_author(problem: Problem, _setting: Setting) -> Filled:
+    """The ceiling: the data set's own text."""
+    return Filled(problem.middle, problem.prefix + problem.middle + problem.suffix, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionSystems:
+    """The engine, and the daemon's path to text around it."""
+
+    engine: InfillEngine
+    seed: int
+
+    def fill_by_engine(self, problem: Problem, setting: Setting) -> Filled:
+        """Prefix and suffix to the engine, its text into the hole unchanged."""
+        expected = EXPECTED_TOKENS["line" if problem.is_single_line else "range"]
+        request = InfillRequest(problem.prefix, problem.suffix, problem.is_single_line, expected)
+        *_, draft = self.engine.infill(request, self._options(problem, setting), CancelToken())
+        best = draft.candidates[0]
+        return Filled(best.text, problem.prefix + best.text + problem.suffix, best.num_tokens, draft.num_forwards)
+
+    def fill_by_daemon(self, problem: Problem, setting: Setting) -> Filled:
+        """The document as an editor holds it; nothing to show leaves it as it is."""
+        text, offset = problem.prefix + problem.suffix, len(problem.prefix)
+        snapshot = Snapshot.parse("untitled:program.py", language_for("program.py", "python"), text)
+        hole = find_hole(snapshot, offset) if problem.is_single_line else range_hole(snapshot, offset, offset)
+        options, budget = self._options(problem, setting), Settings().max_prompt_tokens
+        *_, draft = infill(self.engine, snapshot, hole, options, CancelToken(), max_prompt_tokens=budget)
+        ranked = finish(snapshot, hole, draft)
+        if not ranked:
+            return Filled("", text, 0, draft.num_forwards)
+        fill, num_tokens = ranked[0].fill, ranked[0].candidate.num_tokens
+        return Filled(fill.text, text[: fill.start] + fill.text + text[fill.end :], num_tokens, draft.num_forwards)
+
+    def _options(self, problem: Problem, setting: Setting) -> DecodeOptions:
+        options = DecodeOptions(seed=self.seed)
+        if setting.num_steps is not None and setting.threshold is not None:
+            options = replace(options, num_steps=setting.num_steps, confidence_threshold=setting.threshold)
+        if setting.length == "oracle":
+            length = min(max(self.engine.count_tokens(problem.middle), 1), options.max_middle_tokens)
+            options = replace(options, middle_length=length)
+        return options
+
+
+def run(fill: FillProblem, problem: Problem, setting: Setting) -> Outcome:
+    """Fill one hole, timed, and grade the program."""
+    start = time.perf_counter()
+    filled = fill(problem, setting)
+    elapsed_ms = (time.perf_counter() - start) * 1000
+    is_parse_valid = parses(filled.program)
+    return Outcome(
+        split=problem.split,
+        task_id=problem.task_id,
+        setting=setting,
+        middle=filled.middle,
+        is_passed=is_parse_valid and problem.is_solved_by(filled.program),
+        is_exact=filled.middle.strip() == problem.middle.strip(),
+        is_parse_valid=is_parse_valid,
+        num_tokens=filled.num_tokens,
+        num_forwards=filled.num_forwards,
+        elapsed_ms=elapsed_ms,
+    )

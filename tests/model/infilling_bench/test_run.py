@@ -1,0 +1,131 @@
+"""The bench as people run it, on a tiny model: what it prints, what it keeps, what it refuses."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dlm_model.engine import Engine
+from tests.bench import infilling, infilling_report
+from tests.bench.infilling_metrics import Setting
+from tests.bench.infilling_problems import Problem
+from tests.bench.infilling_systems import DiffusionSystems, run
+
+
+@pytest.fixture
+def arguments(data_folder: Path, resizing_folder: Path, tmp_path: Path) -> list[str]:
+    options = {"--data": data_folder, "--model": resizing_folder, "--device": "cpu", "--out": tmp_path / "fills.jsonl"}
+    return [text for option, value in options.items() for text in (option, str(value))] + [
+        *("--steps", "2", "3", "--thresholds", "0.9", "--limit", "1", "--autoregressive", "none")
+    ]
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> Callable[..., None]:
+    """Run the bench with more arguments."""
+
+    def run_bench(*more: str) -> None:
+        monkeypatch.setattr("sys.argv", ["infilling", *arguments, *more])
+        infilling.main()
+
+    return run_bench
+
+
+def test_a_run_ends_with_one_object_and_its_tables_are_markdown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], start: Callable[..., None], tmp_path: Path
+) -> None:
+    start("--oracle-length", "--through-daemon")
+    output = tmp_path / "output.txt"
+    output.write_text(capsys.readouterr().out, encoding="utf-8")
+    report = json.loads(output.read_text(encoding="utf-8").splitlines()[-1])
+    assert {"model", "git_revision", "machine", "seed", "rows", "held_out"} == report.keys()
+    settings = [Setting(**row["setting"]) for row in report["rows"]]
+    of_split = [
+        Setting("author"),
+        *(Setting("engine", steps, 0.9, length) for steps in (2, 3) for length in ("unknown", "oracle")),
+        *(Setting("daemon", steps, 0.9) for steps in (2, 3)),
+    ]
+    assert settings == of_split * 2
+    assert [row["pass_at_1"] for row in report["rows"] if row["setting"]["system"] == "author"] == [1.0, 1.0]
+    assert all(1 <= row["mean_forwards"] <= 3 for row in report["rows"] if row["setting"]["num_steps"])
+
+    monkeypatch.setattr("sys.argv", ["report", str(output)])
+    infilling_report.main()
+    tables = capsys.readouterr().out
+    assert tables.count("| author's own text (ceiling) | – | – | – | 100.0% |") == 2
+    assert tables.count("| engine, both sides | oracle | 3 | 0.9 |") == 2
+
+
+def test_a_run_goes_on_where_it_was_stopped(
+    capsys: pytest.CaptureFixture[str], start: Callable[..., None], tmp_path: Path
+) -> None:
+    fills = tmp_path / "fills.jsonl"
+    start()
+    first_report, whole = capsys.readouterr().out.splitlines()[-1], fills.read_text(encoding="utf-8")
+    assert len(whole.splitlines()) == 1 + 6
+    fills.write_text(whole[: whole.rindex("\n", 0, -1) + 9], encoding="utf-8")
+    start()
+    lines, again = whole.splitlines(), fills.read_text(encoding="utf-8").splitlines()
+    assert again[:-1] == lines[:-1]
+    assert {**json.loads(again[-1]), "elapsed_ms": 0} == {**json.loads(lines[-1]), "elapsed_ms": 0}
+    first, resumed = json.loads(first_report), json.loads(capsys.readouterr().out.splitlines()[-1])
+    for key in ("setting", "num_problems", "mean_forwards", "pass_at_1"):
+        assert [row[key] for row in resumed["rows"]] == [row[key] for row in first["rows"]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        (["--data", "nowhere"], "nowhere"),
+        (["--model", "nowhere"], "There is no model folder nowhere."),
+        (["--thresholds", "2"], "confidence_threshold must be in (0, 1]"),
+        (["--held-out", "nowhere"], "nowhere has neither"),
+        (["--seed", "1"], "belongs to another run"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+    start: Callable[..., None],
+    tmp_path: Path,
+    changed: list[str],
+    complaint: str,
+) -> None:
+    (tmp_path / "fills.jsonl").write_text('{"seed": 0}\n', encoding="utf-8")
+    with pytest.raises(SystemExit) as stopped:
+        start(*changed)
+    assert stopped.value.code == 3
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert complaint in line
+
+
+def test_held_out_code_is_measured_from_any_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], start: Callable[..., None], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(infilling, "NUM_HELD_OUT_SEQUENCES", 2)
+    monkeypatch.setattr(infilling, "NUM_HELD_OUT_LINES", 1)
+    (tmp_path / "module.py").write_text("def area(self):\n    side = self.side\n    return side * side\n" * 20)
+    (tmp_path / "latin.py").write_bytes(b"name = '\xe9'\n")
+    start("--held-out", str(tmp_path))
+    held_out = json.loads(capsys.readouterr().out.splitlines()[-1])["held_out"]
+    assert held_out.keys() == {"first_step", "half_masked", "tenth_masked", "padded", "lines"}
+    assert held_out["lines"]["num_lines"] == 1
+    assert 0 <= held_out["first_step"]["accuracy"] <= 1
+
+
+def test_the_daemon_sets_its_fill_into_the_document(resizing_engine: Engine, line_problem: Problem) -> None:
+    systems = DiffusionSystems(resizing_engine, seed=0)
+    filled = systems.fill_by_daemon(line_problem, Setting("daemon", 2, 0.9))
+    assert filled.program.startswith(line_problem.prefix)
+    assert filled.program.endswith(line_problem.suffix)
+    assert filled.middle in filled.program
+
+
+def test_an_outcome_says_what_was_filled(resizing_engine: Engine, line_problem: Problem) -> None:
+    systems = DiffusionSystems(resizing_engine, seed=0)
+    outcome = run(systems.fill_by_engine, line_problem, Setting("engine", 2, 0.9, "oracle"))
+    assert "\n" not in outcome.middle
+    assert not outcome.is_exact
+    assert not outcome.is_passed
+    assert outcome.num_forwards == 2
+    assert outcome.elapsed_ms > 0
