@@ -64,24 +64,45 @@ class SourceText:
 class LazyTree:
     """A syntax tree that is parsed when it is first looked at, so that a hundred edits in a row cost one parse."""
 
-    def __init__(self, language: Language, source: SourceText, outdated: tree_sitter.Tree | None = None) -> None:
+    def __init__(
+        self,
+        language: Language,
+        source: SourceText,
+        outdated: tree_sitter.Tree | None = None,
+        num_new_bytes: int = 0,
+    ) -> None:
         """Parse nothing yet.
 
         Args:
             language: The grammar.
             source: What the tree will be of.
             outdated: A tree of an older text that was told every edit since; only what they touched is parsed again.
+            num_new_bytes: How much those edits put in.
         """
         self._language = language
         self._source = source
         self._outdated = outdated
+        self._num_new_bytes = num_new_bytes
         self._current: tree_sitter.Tree | None = None
 
     def parse(self) -> tree_sitter.Tree:
-        """The tree of the source; parsed by the first call, remembered for the others."""
+        """The tree of the source; parsed by the first call, remembered for the others.
+
+        While the edits are too costly to follow (`Language.parse_again`), it is the outdated tree: its nodes stand
+        where they belong, and one that was edited knows its new end, but not what is in it.
+        """
         if self._current is None:
-            self._current = self._language.parse(self._source.encoded, self._outdated)
+            self._current = (
+                self._follow(self._outdated) if self._outdated else self._language.parse(self._source.encoded)
+            )
         return self._current
+
+    def _follow(self, outdated: tree_sitter.Tree) -> tree_sitter.Tree:
+        followed = self._language.parse_again(self._source.encoded, outdated, self._num_new_bytes)
+        if followed is None:
+            return outdated
+        self._num_new_bytes = 0
+        return followed
 
     def replaced(self, start: int, old_end: int, new_end: int, after: SourceText) -> "LazyTree":
         """The tree after the bytes `[start, old_end)` became `[start, new_end)` of another source."""
@@ -90,7 +111,7 @@ class LazyTree:
             newest = newest.copy()
             points = self._source.point(start), self._source.point(old_end), after.point(new_end)
             newest.edit(start, old_end, new_end, *points)
-        return LazyTree(self._language, after, newest)
+        return LazyTree(self._language, after, newest, self._num_new_bytes + new_end - start)
 
 
 @dataclass(frozen=True, eq=False)
