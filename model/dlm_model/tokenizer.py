@@ -5,7 +5,7 @@ a token is then a byte string, and any text can be spelled in many ways.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,8 @@ from tokenizers import Tokenizer as HFTokenizer
 from dlm_model.errors import CheckpointError
 
 TOKENIZER_FILE = "tokenizer.json"
+_REMEMBERED_LINES = 4096
+_LONGEST_LINE = 200  # characters; longer texts are rare, and would make what is remembered large
 
 
 class Encoding(NamedTuple):
@@ -34,6 +36,7 @@ class Tokenizer:
     def __init__(self, inner: HFTokenizer, vocab_size: int) -> None:
         self._inner = inner
         self._vocab_size = vocab_size
+        self._count_line = lru_cache(maxsize=_REMEMBERED_LINES)(self._count)
         # Source code may contain "<|endoftext|>" as plain text; it must never turn into the control token.
         inner.encode_special_tokens = True
         inner.no_truncation()
@@ -65,7 +68,10 @@ class Tokenizer:
         return Encoding(encoding.ids, [-1 if word is None else word for word in encoding.word_ids])
 
     def count(self, text: str) -> int:
-        """Tokens of a text on its own."""
+        """Tokens of a text on its own; those of a line are remembered, since the next keystroke will ask again."""
+        return self._count_line(text) if len(text) <= _LONGEST_LINE else self._count(text)
+
+    def _count(self, text: str) -> int:
         return len(self._inner.encode(text, add_special_tokens=False).ids)
 
     @cached_property
