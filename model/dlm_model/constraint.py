@@ -88,10 +88,11 @@ class Constraint:
 
     def limit(self, logits: Tensor, canvas: Canvas, rules: Rules) -> Tensor:
         """Rule tokens out of the logits [N, V] of the canvas' masked positions, in row-major order."""
-        limited = logits.masked_fill(self._is_banned.to(logits.device), -torch.inf)
+        self._is_banned = self._is_banned.to(logits.device)
+        limited = logits.masked_fill(self._is_banned, -torch.inf)
         if self._expand is not None:
             rows = canvas.is_masked.nonzero()[:, 0]
-            limited[(~rules.may_grow[rows]).to(logits.device), self._expand] = -torch.inf
+            limited[:, self._expand].masked_fill_((~rules.may_grow[rows]).to(logits.device), -torch.inf)
         order = canvas.is_masked.flatten().cumsum(0).view_as(canvas.is_masked) - 1
         for (row, column), tokens in rules.frontier_tokens.items():
             index = int(order[row, column])

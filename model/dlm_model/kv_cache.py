@@ -143,7 +143,9 @@ def _refine(network: Transformer, canvas: Canvas, start: int, memory: Memory) ->
 
 def _masked_logits(network: Transformer, hidden: Tensor, canvas: Canvas) -> Tensor:
     """Logits [N, V] where the canvas is masked, of hidden states [B, T, C]."""
-    return network.logits(hidden[canvas.is_masked.to(hidden.device)])
+    # Looked for on the CPU: a mask as index would make it wait for the device.
+    places = canvas.is_masked.flatten().nonzero()[:, 0].to(hidden.device)
+    return network.logits(hidden.flatten(0, 1)[places])
 
 
 def _mask(is_valid: Tensor, device: torch.device) -> Tensor | None:
