@@ -16,6 +16,7 @@ from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
+from dlm_model.cuda_graphs import GraphedTransformer
 from dlm_model.denoise import denoise
 from dlm_model.device import default_dtype, memory_errors, resolve_device
 from dlm_model.drafts import RowReader, finish_reason
@@ -51,6 +52,8 @@ def load_engine(model: str | None = None, device: str = "auto") -> "Engine":
     tokenizer = Tokenizer.from_checkpoint(folder, config.vocab_size)
     with memory_errors():
         network = load_transformer(folder, config, device=target, dtype=default_dtype(target))
+    if target.type == "cuda":
+        network = GraphedTransformer(network)
     return Engine(network, tokenizer, model_name=folder.resolve().name)
 
 
