@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 
 from dlm_model.config import ModelConfig, PromptAttention
+from dlm_model.cuda_graphs import GraphedTransformer
 from dlm_model.device import default_dtype, resolve_device
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.request import InfillRequest
@@ -57,6 +58,8 @@ def load_subject(shape: str, device: str, model: str | None = None) -> Engine:
     config = ModelConfig.from_dict(SHAPES[shape])
     target = resolve_device(device)
     network = random_network(config, target, default_dtype(target))
+    if target.type == "cuda":
+        network = GraphedTransformer(network)
     return Engine(network, Tokenizer.from_checkpoint(DEFAULT_CHECKPOINT, config.vocab_size), f"random {shape}")
 
 
