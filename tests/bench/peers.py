@@ -31,7 +31,7 @@ def _transformers(engine: Engine, prompts: tuple[tuple[int, int], ...]) -> Itera
     """transformers' own generate: left to right, one token a forward, static cache, compiled on a GPU."""
     model = _as_causal_model(engine._network)
     for prompt_tokens, middle_tokens in prompts:
-        ids = torch.randint(1000, 40000, (1, prompt_tokens), device=model.device)
+        ids = torch.randint(engine._network.config.vocab_size, (1, prompt_tokens), device=model.device)
 
         def generate(ids: torch.Tensor = ids, num_new: int = middle_tokens) -> None:
             model.generate(
@@ -124,7 +124,7 @@ def _dream(engine: Engine, folder: Path, prompts: tuple[tuple[int, int], ...]) -
     with network.device:
         model = model_class(shape).to(network.embed_tokens.weight.dtype).eval()
     for prompt_tokens, middle_tokens in prompts:
-        ids = torch.randint(1000, 40000, (1, prompt_tokens), device=network.device)
+        ids = torch.randint(config.vocab_size, (1, prompt_tokens), device=network.device)
 
         def generate(ids: torch.Tensor = ids, num_new: int = middle_tokens) -> None:
             model.diffusion_generate(ids, max_new_tokens=num_new, steps=8, temperature=0.0, alg="entropy")

@@ -43,7 +43,7 @@ class GateError(Exception):
 
 def print_report(bench: str, facts: dict[str, object], rows: Sequence[object]) -> dict[str, object]:
     """Print dataclass rows of one kind, and return what the last line says."""
-    console = Console(width=150)
+    console = Console(width=180)
     console.print(f"{bench}: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
     if rows:
         table = Table(*(field.name.replace("_", " ") for field in fields(rows[0])))
