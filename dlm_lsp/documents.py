@@ -16,6 +16,7 @@ from dlm_lsp.languages import Language
 from dlm_lsp.positions import LineEnding, LineIndex, line_ending
 
 CHECKPOINT_INTERVAL = 4096  # characters
+MOST_GIVEN_UP = 256  # parses in a row: then one is done whatever it takes, which is too rare to be felt
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 
@@ -70,6 +71,7 @@ class LazyTree:
         source: SourceText,
         outdated: tree_sitter.Tree | None = None,
         num_new_bytes: int = 0,
+        num_given_up: int = 0,
     ) -> None:
         """Parse nothing yet.
 
@@ -78,11 +80,13 @@ class LazyTree:
             source: What the tree will be of.
             outdated: A tree of an older text that was told every edit since; only what they touched is parsed again.
             num_new_bytes: How much those edits put in.
+            num_given_up: How often they were too costly to follow.
         """
         self._language = language
         self._source = source
         self._outdated = outdated
         self._num_new_bytes = num_new_bytes
+        self._num_given_up = num_given_up
         self._current: tree_sitter.Tree | None = None
 
     def parse(self) -> tree_sitter.Tree:
@@ -92,17 +96,22 @@ class LazyTree:
         where they belong, and one that was edited knows its new end, but not what is in it.
         """
         if self._current is None:
-            self._current = (
-                self._follow(self._outdated) if self._outdated else self._language.parse(self._source.encoded)
-            )
+            is_due = self._outdated is None or self._num_given_up == MOST_GIVEN_UP
+            self._current = self._fresh() if is_due else self._followed()
         return self._current
 
-    def _follow(self, outdated: tree_sitter.Tree) -> tree_sitter.Tree:
-        followed = self._language.parse_again(self._source.encoded, outdated, self._num_new_bytes)
-        if followed is None:
-            return outdated
-        self._num_new_bytes = 0
-        return followed
+    def _fresh(self) -> tree_sitter.Tree:
+        self._num_new_bytes = self._num_given_up = 0
+        return self._language.parse(self._source.encoded)
+
+    def _followed(self) -> tree_sitter.Tree:
+        assert self._outdated, "there is something to follow from"
+        tree = self._language.parse_again(self._source.encoded, self._outdated, self._num_new_bytes)
+        if tree is None:
+            self._num_given_up += 1
+            return self._outdated
+        self._num_new_bytes = self._num_given_up = 0
+        return tree
 
     def replaced(self, start: int, old_end: int, new_end: int, after: SourceText) -> "LazyTree":
         """The tree after the bytes `[start, old_end)` became `[start, new_end)` of another source."""
@@ -111,7 +120,7 @@ class LazyTree:
             newest = newest.copy()
             points = self._source.point(start), self._source.point(old_end), after.point(new_end)
             newest.edit(start, old_end, new_end, *points)
-        return LazyTree(self._language, after, newest, self._num_new_bytes + new_end - start)
+        return LazyTree(self._language, after, newest, self._num_new_bytes + new_end - start, self._num_given_up)
 
 
 @dataclass(frozen=True, eq=False)

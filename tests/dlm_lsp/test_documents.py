@@ -100,3 +100,16 @@ def test_however_much_is_put_in_is_read() -> None:
     assert document.snapshot().tree
     document.replace(0, 0, "def f(a):\n    return a\n\n\n" * 3000)
     assert len(document.snapshot().top_level) == 3001
+
+
+def test_a_text_that_stays_broken_is_read_to_its_end_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlm_lsp.documents.MOST_GIVEN_UP", 4)
+    text = "def f(a):\n    return a\n\n\n" * 3000
+    document = Document.open("file:///a.py", BY_ID["python"], text)
+    assert document.snapshot().tree
+    document.replace(0, 0, "x = function(\n")
+    has_error = []
+    for _ in range(6):
+        has_error.append(document.snapshot().tree.root_node.has_error)
+        document.replace(5, 6, "")
+    assert has_error == [False] * 4 + [True, True]
