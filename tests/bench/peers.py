@@ -90,7 +90,7 @@ def _llama_cpp(path: str, prompts: tuple[tuple[int, int], ...]) -> Iterator[Row]
 
         def generate(num_prompt: int = prompt_tokens, num_new: int = middle_tokens) -> None:
             model.reset()
-            for number, _ in enumerate(model.generate(range(1000, 1000 + num_prompt), temp=0.0), start=1):
+            for number, _ in enumerate(model.generate(list(range(1000, 1000 + num_prompt)), temp=0.0), start=1):
                 if number == num_new:
                     return
 
