@@ -116,5 +116,5 @@ class Language:
 
         try:
             return tree_sitter.Parser(self.grammar).parse(read, old_tree, progress_callback=gives_up)
-        except ValueError:
+        except ValueError:  # what the binding makes of a parse that was given up
             return None
