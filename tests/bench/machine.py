@@ -6,6 +6,7 @@ A step reads every weight once and multiplies every token with every weight: its
 import os
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ GPU_SPECS: dict[str, tuple[float, float]] = {
     "A100-SXM4-80GB": (312, 2039),
     "A100": (312, 1555),
     "L40S": (362, 864),
+    "L40": (181, 864),
     "L4": (121, 300),
     "RTX 5090": (210, 1792),
     "RTX 4090": (165, 1008),
@@ -108,7 +110,7 @@ def _measured_flops(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * MEASURED_ROWS**3 / _fastest(lambda: matrix @ matrix, device)
 
 
-def _fastest(work: object, device: torch.device) -> float:
+def _fastest(work: Callable[[], object], device: torch.device) -> float:
     seconds = []
     for _ in range(5):
         start = time.perf_counter()

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import random
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from dlm_lsp.documents import Document
@@ -48,10 +49,12 @@ class Trace(NamedTuple):
 def record(function: str, max_keys: int) -> Trace:
     """The first keys of writing the end of a function, such as `textwrap.indent`, into the module around it."""
     module_name, function_name = function.split(".")
-    text = inspect.getsource(importlib.import_module(module_name))
-    start, end = span_of(text, function_name)
-    keys = _typed(text[start:end], start, random.Random(function))
-    return Trace(function, text[:start] + text[end:], [key for key, _ in zip(keys, range(max_keys), strict=False)])
+    return _record(function, inspect.getsource(importlib.import_module(module_name)), function_name, max_keys)
+
+
+def record_in_long_text(num_lines: int, function_name: str, max_keys: int) -> Trace:
+    """As `record`, in a file of many modules."""
+    return _record(function_name, long_text(num_lines), function_name, max_keys)
 
 
 def long_text(num_lines: int) -> str:
@@ -63,12 +66,10 @@ def long_text(num_lines: int) -> str:
     return "\n".join(lines[:num_lines]) + "\n"
 
 
-def record_in_long_text(num_lines: int, function: str, max_keys: int) -> Trace:
-    """As `record`, of a function of `argparse`, at the end of the first copy of it in a file of many modules."""
-    text = long_text(num_lines)
-    start, end = span_of(text, function)
-    keys = _typed(text[start:end], start, random.Random(function))
-    return Trace(function, text[:start] + text[end:], [key for key, _ in zip(keys, range(max_keys), strict=False)])
+def _record(name: str, text: str, function_name: str, max_keys: int) -> Trace:
+    start, end = span_of(text, function_name)
+    keys = islice(_typed(text[start:end], start, random.Random(name)), max_keys)
+    return Trace(name, text[:start] + text[end:], list(keys))
 
 
 def _typed(text: str, start: int, chance: random.Random) -> Iterator[Key]:
