@@ -15,10 +15,12 @@ Knows a budget in tokens and a function that counts them; knows nothing of token
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.enclosing import enclosing_scope, line_range
 from dlm_lsp.holes import Hole, HoleKind
+from dlm_lsp.indentation import indentation
 from dlm_lsp.placement import place
 from dlm_lsp.positions import with_line_feeds
 from dlm_model.request import InfillRequest
@@ -27,6 +29,12 @@ from dlm_model.request import InfillRequest
 PREFIX_SHARE = 0.75
 NOTES_SHARE = 0.5  # of both sides: a docstring of three pages must not crowd out the code it is about
 IMPORTS_SHARE = 0.25  # of the prefix: names in reach matter, but less than the code beside the hole
+
+# A prompt that begins with other lines at every key has no keys and values in common with the last one, so a long
+# document's window moves rarely, and then by much: what the line of the hole costs is rounded up to a stride, and the
+# lines above begin at the outermost line of their topmost quarter.
+STRIDES = 16  # in the budget
+ANCHOR_SHARE = 0.25  # of the lines above
 
 # A canvas too short grows one position at a time, one too long is deleted from at once, so the estimates are generous.
 # Measured on Python's standard library, in the packaged model's tokens: what is right of a random place on a line is at
@@ -103,6 +111,7 @@ class _Budget:
 def _trimmed(snapshot: Snapshot, hole: Hole, budget: _Budget) -> tuple[str, str]:
     """Both sides, as much of each as the budget allows."""
     hole_line, last_line = snapshot.lines.line_of(hole.start), snapshot.lines.line_of(hole.end)
+    stride = max(1, budget.left // STRIDES)
     left_end = snapshot.text[snapshot.lines.line_start(hole_line) : hole.start]
     left = budget.spend_on_end(left_end, reserve=round(budget.left * (1 - PREFIX_SHARE)))
     is_last = last_line + 1 == snapshot.lines.num_lines
@@ -120,6 +129,7 @@ def _trimmed(snapshot: Snapshot, hole: Hole, budget: _Budget) -> tuple[str, str]
         prefix.keep(line, reserve=0 if is_whole else reserve_beside_notes)
     for line in scope.note_lines:
         prefix.keep(line, reserve=reserve_beside_notes)
+    budget.left -= budget.left % stride
     reserve = round(budget.left * (1 - PREFIX_SHARE))
     for_imports = round((budget.left - reserve) * IMPORTS_SHARE)
     reached = prefix.keep_upwards(hole_line, scope.first_line, reserve=reserve)
@@ -132,7 +142,8 @@ def _trimmed(snapshot: Snapshot, hole: Hole, budget: _Budget) -> tuple[str, str]
     suffix = _KeptLines(snapshot, budget)
     if right.endswith("\n"):
         suffix.keep_downwards(last_line + 1)
-    prefix.keep_upwards(reached, 0, reserve=0)
+    if prefix.keep_upwards(reached, 0, reserve=0) > 0:
+        prefix.begin_at_anchor()
     return prefix.text + left, right + suffix.text
 
 
@@ -143,6 +154,7 @@ class _KeptLines:
         self._snapshot = snapshot
         self._budget = budget
         self._lines: dict[int, str] = {}
+        self._above: list[int] = []
 
     @property
     def text(self) -> str:
@@ -165,9 +177,30 @@ class _KeptLines:
 
     def keep_upwards(self, below: int, first: int, *, reserve: int) -> int:
         """Keep the lines above `below`, up to `first`, until one does not fit; the topmost line kept."""
-        while below > first and self.keep(below - 1, reserve=reserve):
+        while below > first:
+            is_new = below - 1 not in self._lines
+            if not self.keep(below - 1, reserve=reserve):
+                break
             below -= 1
+            self._above += [below] * is_new
         return below
+
+    def begin_at_anchor(self) -> None:
+        """Drop the lines above, kept only for being near, that stand before their anchor.
+
+        The anchor is told by its text alone, as in winnowing (Schleimer et al., 2003): it stays the same while the
+        window slides over it.
+        """
+        topmost = sorted(self._above)[: int(len(self._above) * ANCHOR_SHARE)]
+        anchor = min(topmost, key=self._anchor_rank, default=0)
+        for line in topmost:
+            if line < anchor:
+                del self._lines[line]
+
+    def _anchor_rank(self, line: int) -> tuple[bool, int, int]:
+        """The lowest goes first: code, then little indentation, then whatever the text says."""
+        text = self._lines[line]
+        return not text.strip(), len(indentation(text)), crc32(text.encode("utf-8", "surrogatepass"))
 
     def keep_downwards(self, line: int) -> None:
         """Keep the lines from `line` on until one does not fit."""

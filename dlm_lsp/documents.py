@@ -16,6 +16,7 @@ from dlm_lsp.languages import Language
 from dlm_lsp.positions import LineEnding, LineIndex, line_ending
 
 CHECKPOINT_INTERVAL = 4096  # characters
+MOST_GIVEN_UP = 256  # parses in a row: then one is done whatever it takes, which is too rare to be felt
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 
@@ -64,24 +65,53 @@ class SourceText:
 class LazyTree:
     """A syntax tree that is parsed when it is first looked at, so that a hundred edits in a row cost one parse."""
 
-    def __init__(self, language: Language, source: SourceText, outdated: tree_sitter.Tree | None = None) -> None:
+    def __init__(
+        self,
+        language: Language,
+        source: SourceText,
+        outdated: tree_sitter.Tree | None = None,
+        num_new_bytes: int = 0,
+        num_given_up: int = 0,
+    ) -> None:
         """Parse nothing yet.
 
         Args:
             language: The grammar.
             source: What the tree will be of.
             outdated: A tree of an older text that was told every edit since; only what they touched is parsed again.
+            num_new_bytes: How much those edits put in.
+            num_given_up: How often they were too costly to follow.
         """
         self._language = language
         self._source = source
         self._outdated = outdated
+        self._num_new_bytes = num_new_bytes
+        self._num_given_up = num_given_up
         self._current: tree_sitter.Tree | None = None
 
     def parse(self) -> tree_sitter.Tree:
-        """The tree of the source; parsed by the first call, remembered for the others."""
+        """The tree of the source; parsed by the first call, remembered for the others.
+
+        While the edits are too costly to follow (`Language.parse_again`), it is the outdated tree: its nodes stand
+        where they belong, and one that was edited knows its new end, but not what is in it.
+        """
         if self._current is None:
-            self._current = self._language.parse(self._source.encoded, self._outdated)
+            is_due = self._outdated is None or self._num_given_up == MOST_GIVEN_UP
+            self._current = self._fresh() if is_due else self._followed()
         return self._current
+
+    def _fresh(self) -> tree_sitter.Tree:
+        self._num_new_bytes = self._num_given_up = 0
+        return self._language.parse(self._source.encoded)
+
+    def _followed(self) -> tree_sitter.Tree:
+        assert self._outdated, "there is something to follow from"
+        tree = self._language.parse_again(self._source.encoded, self._outdated, self._num_new_bytes)
+        if tree is None:
+            self._num_given_up += 1
+            return self._outdated
+        self._num_new_bytes = self._num_given_up = 0
+        return tree
 
     def replaced(self, start: int, old_end: int, new_end: int, after: SourceText) -> "LazyTree":
         """The tree after the bytes `[start, old_end)` became `[start, new_end)` of another source."""
@@ -90,7 +120,7 @@ class LazyTree:
             newest = newest.copy()
             points = self._source.point(start), self._source.point(old_end), after.point(new_end)
             newest.edit(start, old_end, new_end, *points)
-        return LazyTree(self._language, after, newest)
+        return LazyTree(self._language, after, newest, self._num_new_bytes + new_end - start, self._num_given_up)
 
 
 @dataclass(frozen=True, eq=False)

@@ -205,8 +205,7 @@ def _container_at(snapshot: Snapshot, members: list[Node], start: int, end: int)
 def _opened(snapshot: Snapshot, outer: Node, definition: Node) -> Container:
     body = definition.child_by_field_name("body")
     if body is None:  # conditional compilation: the members follow its first line
-        first_line_end = _line_end(definition.text or b"", 0)
-        opened = definition.start_byte + first_line_end
+        opened = min(_line_end(snapshot.encoded, definition.start_byte), definition.end_byte)
         last = definition.children[-1]
     else:
         opened = opened_at(definition, body)

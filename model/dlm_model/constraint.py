@@ -93,15 +93,17 @@ class Constraint:
 
     def limit(self, logits: Tensor, canvas: Canvas, rules: Rules) -> Tensor:
         """Rule tokens out of the logits [N, V] of the positions that the canvas asks about, in row-major order."""
-        limited = logits.masked_fill(self._is_banned.to(logits.device), -torch.inf)
+        self._is_banned = self._is_banned.to(logits.device)
+        limited = logits.masked_fill(self._is_banned, -torch.inf)
         rejected_ids, is_filled = canvas.rejected_ids[canvas.is_asked], ~canvas.is_masked[canvas.is_asked]
         if (rejected_ids != canvas.mask_token_id).any():  # the mask token stands for none
             limited.scatter_(1, rejected_ids[:, None].to(logits.device), -torch.inf)
         if self._expand is not None:
             rows = canvas.is_asked.nonzero()[:, 0]
-            limited[(is_filled | ~rules.may_grow[rows]).to(logits.device), self._expand] = -torch.inf
+            is_refused = is_filled | ~rules.may_grow[rows]
+            limited[:, self._expand].masked_fill_(is_refused.to(logits.device), -torch.inf)
         if self._delete is not None and is_filled.any():
-            limited[is_filled.to(logits.device), self._delete] = -torch.inf
+            limited[:, self._delete].masked_fill_(is_filled.to(logits.device), -torch.inf)
         order = canvas.is_asked.flatten().cumsum(0).view_as(canvas.is_asked) - 1
         for (row, column), tokens in rules.frontier_tokens.items():
             index = int(order[row, column])

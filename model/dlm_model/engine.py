@@ -19,6 +19,7 @@ from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
+from dlm_model.cuda_graphs import GraphedTransformer
 from dlm_model.decode_options import SELF_GUIDE
 from dlm_model.denoise import Judge, Predictor, denoise
 from dlm_model.device import default_dtype, memory_errors, resolve_device
@@ -64,6 +65,8 @@ def load_engine(model: str | None = None, device: str = "auto") -> "Engine":
     tokenizer = Tokenizer.from_checkpoint(folder, config.vocab_size)
     with memory_errors():
         network = load_transformer(folder, config, device=target, dtype=default_dtype(target))
+    if target.type == "cuda":
+        network = GraphedTransformer(network)
     return Engine(network, tokenizer, model_name=folder.resolve().name, order=load_order(folder))
 
 

@@ -204,7 +204,9 @@ class CausalPrompt:
             memory=Memory(self._memory, positions.to(device)),
         )
         self._num_refines += 1
-        return self._network.logits(hidden[:, :num_columns][canvas.is_asked.to(device)])
+        # Looked for on the CPU: a mask as index would make it wait for the device.
+        places = (canvas.is_asked.nonzero() * torch.tensor([hidden.shape[1], 1])).sum(dim=1)
+        return self._network.logits(hidden.flatten(0, 1)[places.to(device)])
 
     def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
         """Prefix and suffix behind one another, [B, P + S, K, D] per layer; the rows share their memory."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dlm_kernels.confidence import TokenStatistics, token_statistics
+from dlm_kernels.confidence import token_statistics
 from dlm_model.request import DecodeOptions, Selection
 
 # A nucleus rarely holds more; sorting a whole vocabulary instead took 556 against 21 ms for 128 positions.
@@ -56,23 +56,28 @@ def guess_tokens(
         generator: On the CPU; the only source of randomness.
     """
     statistics = token_statistics(logits)
-    predicted_ids = statistics.probabilities.argmax(dim=-1).cpu()
+    best_ids = statistics.probabilities.argmax(dim=-1)
+    current = statistics.probabilities.gather(1, current_ids[:, None].to(logits.device)).squeeze(-1)
+    # One transfer: each waits for the device. A token id is exact in fp32.
+    best_ids, confidence, margin, entropy, current = torch.stack(
+        (best_ids.float(), statistics.confidence, statistics.margin, statistics.entropy, current)
+    ).cpu()
+    predicted_ids = best_ids.long()
+    gap = (confidence / (confidence - margin)).log()
     is_sampled = temperature > 0
     if is_sampled.any():
-        sampled = is_sampled.to(logits.device)
-        warmed = (logits[sampled].float() / temperature.to(logits.device)[sampled, None]).softmax(dim=-1)
-        predicted_ids[is_sampled] = _sample(warmed, options.top_p, generator)
-    confidence, current = (
-        statistics.probabilities.gather(1, ids[:, None].to(logits.device)).squeeze(-1).cpu()
-        for ids in (predicted_ids, current_ids)
-    )
-    score = _score(options.selection, statistics, confidence, generator)
-    gap = (statistics.confidence / (statistics.confidence - statistics.margin)).log().cpu()
-    num_stable = torch.zeros_like(predicted_ids)
-    return Guess(predicted_ids, confidence, statistics.entropy.cpu(), score, gap, current, num_stable)
+        rows = is_sampled.nonzero()[:, 0].to(logits.device)
+        warmed = (logits[rows].float() / temperature.to(logits.device)[rows, None]).softmax(dim=-1)
+        predicted_ids[is_sampled] = drawn = _sample(warmed, options.top_p, generator)
+        of_drawn = statistics.probabilities[rows].gather(1, drawn[:, None].to(logits.device))
+        confidence[is_sampled] = of_drawn.squeeze(-1).cpu()
+    score = _score(options.selection, confidence, margin, entropy, generator)
+    return Guess(predicted_ids, confidence, entropy, score, gap, current, torch.zeros_like(predicted_ids))
 
 
-def _score(selection: Selection, statistics: TokenStatistics, confidence: Tensor, generator: torch.Generator) -> Tensor:
+def _score(
+    selection: Selection, confidence: Tensor, margin: Tensor, entropy: Tensor, generator: torch.Generator
+) -> Tensor:
     """What positions are ranked by, [N].
 
     LLaDA's low-confidence rule (arXiv 2502.09992) is `confidence`, Dream's topk_margin and entropy (arXiv 2508.15487)
@@ -82,9 +87,9 @@ def _score(selection: Selection, statistics: TokenStatistics, confidence: Tensor
         case "confidence" | "learned":  # the learned order judges the guess afterwards
             return confidence
         case "margin":
-            return statistics.margin.cpu()
+            return margin
         case "entropy":
-            return -statistics.entropy.cpu()
+            return -entropy
         case "random":
             return torch.rand(confidence.shape, generator=generator)
 

@@ -5,7 +5,7 @@ a token is then a byte string, and any text can be spelled in many ways.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,9 @@ from tokenizers import Tokenizer as HFTokenizer
 from dlm_model.checkpoint_files import TOKENIZER_FILE, CheckpointFiles
 from dlm_model.errors import CheckpointError
 from dlm_model.vocabulary_files import VOCABULARY_FILE, from_vocabulary
+
+_REMEMBERED_LINES = 4096
+_LONGEST_LINE = 200  # characters; longer texts are rare, and would make what is remembered large
 
 
 class Encoding(NamedTuple):
@@ -35,6 +38,7 @@ class Tokenizer:
     def __init__(self, inner: HFTokenizer, vocab_size: int) -> None:
         self._inner = inner
         self._vocab_size = vocab_size
+        self._count_line = lru_cache(maxsize=_REMEMBERED_LINES)(self._count)
         _seclude_control_tokens(inner)
         inner.no_truncation()
         inner.no_padding()
@@ -68,7 +72,10 @@ class Tokenizer:
         return Encoding(encoding.ids, [-1 if word is None else word for word in encoding.word_ids])
 
     def count(self, text: str) -> int:
-        """Tokens of a text on its own."""
+        """Tokens of a text on its own; those of a line are remembered, since the next keystroke will ask again."""
+        return self._count_line(text) if len(text) <= _LONGEST_LINE else self._count(text)
+
+    def _count(self, text: str) -> int:
         return len(self._inner.encode(text, add_special_tokens=False).ids)
 
     @cached_property

@@ -9,6 +9,7 @@ from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import range_hole
 from dlm_lsp.languages import language_for
+from dlm_lsp.positions import LineIndex
 from dlm_model.request import InfillEngine, InfillRequest
 
 FUNCTIONS = (
@@ -46,23 +47,32 @@ def make_cases(engine: InfillEngine, num_cases: int, *, max_prompt_tokens: int) 
     return [case for case in cases if case][:num_cases]
 
 
+def span_of(text: str, function_name: str) -> tuple[int, int]:
+    """Character offsets of a function's last two statements, or of its only one.
+
+    Raises:
+        LookupError: the text has no such function.
+    """
+    functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
+    function = next((node for node in functions if node.name == function_name), None)
+    if function is None:
+        raise LookupError(function_name)
+    lines = LineIndex(text)
+    first, last = function.body[-2:][0], function.body[-1]
+    return (
+        lines.line_start(first.lineno - 1) + first.col_offset,
+        lines.line_start(last.end_lineno - 1) + last.end_col_offset,
+    )
+
+
 def _make_case(engine: InfillEngine, name: str, max_prompt_tokens: int) -> Case | None:
     module_name, function_name = name.split(".")
     text = inspect.getsource(importlib.import_module(module_name))
-    function = next(
-        (
-            node
-            for node in ast.walk(ast.parse(text))
-            if isinstance(node, ast.FunctionDef) and node.name == function_name
-        ),
-        None,
-    )
-    if function is None:
+    try:
+        start, end = span_of(text, function_name)
+    except LookupError:
         return None
     snapshot = Snapshot.parse(f"untitled:{module_name}.py", language_for("a.py", "python"), text)
-    first, last = function.body[-2:][0], function.body[-1]
-    start = snapshot.lines.line_start(first.lineno - 1) + first.col_offset
-    end = snapshot.lines.line_start(last.end_lineno - 1) + last.end_col_offset
     hole = range_hole(snapshot, start, end)
     request = build_request(snapshot, hole, max_prompt_tokens=max_prompt_tokens, count_tokens=engine.count_tokens)
     return Case(name, request, text[start:end])

@@ -1,4 +1,4 @@
-"""How far a cached prompt leads away from the exact one: both predictions, on the same canvas.
+"""How far a cache leads away from the exact prediction: both, on the same canvas.
 
 Only the steps that read the cache count; those that compute the prompt are exact by nature and would flatter it.
 """
@@ -10,9 +10,10 @@ from unittest.mock import patch
 
 from torch import Tensor
 
-from dlm_model import engine
 from dlm_model.canvas import Canvas
-from dlm_model.kv_cache import ColumnCache, ColumnChoice, choose_window
+from dlm_model.causal_texts import CausalTexts
+from dlm_model.engine import Engine
+from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, choose_window
 from dlm_model.request import DecodeOptions
 from dlm_model.transformer import Transformer
 
@@ -30,24 +31,63 @@ class Agreement:
         return self.num_equal / self.num_positions if self.num_positions else 1.0
 
 
+class Recomputed:
+    """What a causal prompt is specified by: everything anew in every step."""
+
+    def __init__(self, network: Transformer) -> None:
+        self._network = network
+        self.num_forwards = 0
+
+    def __call__(self, canvas: Canvas) -> Tensor:
+        policy = CausalPrompt(self._network, CausalTexts(self._network))
+        logits = policy(canvas)
+        self.num_forwards += policy.num_forwards
+        return logits
+
+
+class Compared:
+    """A policy, and the exact one beside it; the trajectory stays the policy's own."""
+
+    def __init__(self, policy: CachePolicy, exact: CachePolicy, options: DecodeOptions, agreement: Agreement) -> None:
+        self._policy, self._exact, self._options, self._agreement = policy, exact, options, agreement
+
+    @property
+    def num_forwards(self) -> int:
+        return self._policy.num_forwards
+
+    def __call__(self, canvas: Canvas) -> Tensor:
+        is_refreshed = not isinstance(self._policy, CausalPrompt) and self._options.is_prefill(self.num_forwards)
+        logits = self._policy(canvas)
+        if not is_refreshed or self._options.prompt_refresh_interval == 1:
+            equal = logits.argmax(-1) == self._exact(canvas).argmax(-1)
+            self._agreement.num_positions += equal.numel()
+            self._agreement.num_equal += int(equal.sum())
+        return logits
+
+
+def exact_policy(network: Transformer, options: DecodeOptions) -> CachePolicy:
+    """The one that remembers nothing."""
+    if network.config.prompt_attention == "causal":
+        return Recomputed(network)
+    return ColumnCache(network, replace(options, prompt_refresh_interval=1), choose_window)
+
+
+@contextmanager
+def always_exact() -> Iterator[None]:
+    """Within it, engines remember nothing from step to step."""
+    with patch.object(Engine, "_open_cache", lambda self, options: exact_policy(self._network, options)):
+        yield
+
+
 @contextmanager
 def compared_with_exact() -> Iterator[Agreement]:
-    """Within it, engines also compute every step exactly; the trajectory stays the cached one."""
+    """Within it, engines also compute every step exactly."""
     agreement = Agreement()
+    open_cache = Engine._open_cache
 
-    class ComparingCache(ColumnCache):
-        def __init__(self, network: Transformer, options: DecodeOptions, choose: ColumnChoice) -> None:
-            super().__init__(network, options, choose)
-            self._exact = ColumnCache(network, replace(options, prompt_refresh_interval=1), choose_window)
+    def open_compared(engine: Engine, options: DecodeOptions) -> CachePolicy:
+        exact = exact_policy(engine._network, options)
+        return Compared(open_cache(engine, options), exact, options, agreement)
 
-        def __call__(self, canvas: Canvas) -> Tensor:
-            is_prefill = self._options.is_prefill(self.num_forwards)
-            logits = super().__call__(canvas)
-            if not is_prefill or self._options.prompt_refresh_interval == 1:
-                equal = logits.argmax(-1) == self._exact(canvas).argmax(-1)
-                agreement.num_positions += equal.numel()
-                agreement.num_equal += int(equal.sum())
-            return logits
-
-    with patch.object(engine, "ColumnCache", ComparingCache):
+    with patch.object(Engine, "_open_cache", open_compared):
         yield agreement

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from tests.bench.fill import hardware
 
 from dlm_lsp.infilling import finish, infill
 from dlm_model.decode_options import SELF_GUIDE
@@ -26,7 +27,6 @@ from dlm_model.errors import RequestError
 from dlm_model.methods import METHODS, Method
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from tests.bench.cuts import Cut, cut_holes, language_named, usual_folders
-from tests.bench.fill import hardware
 
 MAX_PROMPT_TOKENS = 256
 DEFAULT = "threshold"

@@ -1,5 +1,7 @@
 """What the model gets to see: a token is a character here, so that budgets can be read off the text."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -165,6 +167,16 @@ def test_doc_comments_belong_to_the_definition_below_them() -> None:
     assert request.prefix.startswith("/// Finds it.\n#[inline]\nfn f() -> i32 {\n    g();\n")
 
 
+def test_a_window_on_a_long_document_moves_rarely() -> None:
+    above = "".join(f"def f{number}(a):\n    b = a * {number}\n    return b\n\n" for number in range(200))
+    typed = "first = f1(2)\nsecond = f2(first)\n" * 12
+    starts = [request_at_cursor(f"{above}{typed[:end]}│\n", 1200).prefix[:40] for end in range(len(typed))]
+    assert sum(before != after for before, after in pairwise(starts)) <= 6, (
+        "in 25 lines, which are twice as many tokens"
+    )
+    assert all(start.startswith("def f") for start in starts)
+
+
 def test_counting_is_linear_in_the_lines_kept() -> None:
     counted: list[str] = []
 
@@ -187,7 +199,7 @@ def test_counting_is_linear_in_the_lines_kept() -> None:
         st.sampled_from(["import a", "def f(x):", "    y = x", "", "class A:", "    def m(self):", "é😀 = 1"]),
         max_size=30,
     ),
-    st.integers(0, 300),
+    st.integers(32, 300),  # less would cut the line of the hole, or the indentation before it
     st.floats(0, 1),
 )
 def test_both_sides_fit_and_are_whole_lines_of_the_document(lines: list[str], budget: int, place: float) -> None:

@@ -80,3 +80,36 @@ def test_bytes_and_characters_are_inverse(text: str, repeats: int, data: st.Data
     assert source.to_offset(source.to_byte(offset)) == offset
     assert source.to_byte(offset) == len(text[:offset].encode("utf-8", "surrogatepass"))
     assert source.to_byte(len(text)) == len(source.encoded)
+
+
+def test_an_edit_that_breaks_a_long_text_is_not_followed_to_its_end_and_mending_it_is() -> None:
+    text = "def f(a):\n    return a\n\n\n" * 3000
+    document = Document.open("file:///a.py", BY_ID["python"], text)
+    whole = document.snapshot().tree
+    at = len(text) // 2
+    document.replace(at, at, "x = f(\n")
+    broken = document.snapshot()
+    assert not broken.tree.root_node.has_error, "read to the end in search of the least error"
+    assert broken.tree.root_node.end_byte == len(broken.encoded), "its nodes stand where the text now has them"
+    document.replace(at, at + len("x = f(\n"), "")
+    assert str(document.snapshot().tree.root_node) == str(whole.root_node)
+
+
+def test_however_much_is_put_in_is_read() -> None:
+    document = Document.open("file:///a.py", BY_ID["python"], "x = 1\n")
+    assert document.snapshot().tree
+    document.replace(0, 0, "def f(a):\n    return a\n\n\n" * 3000)
+    assert len(document.snapshot().top_level) == 3001
+
+
+def test_a_text_that_stays_broken_is_read_to_its_end_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlm_lsp.documents.MOST_GIVEN_UP", 4)
+    text = "def f(a):\n    return a\n\n\n" * 3000
+    document = Document.open("file:///a.py", BY_ID["python"], text)
+    assert document.snapshot().tree
+    document.replace(0, 0, "x = function(\n")
+    has_error = []
+    for _ in range(6):
+        has_error.append(document.snapshot().tree.root_node.has_error)
+        document.replace(5, 6, "")
+    assert has_error == [False] * 4 + [True, True]

@@ -29,6 +29,19 @@ def test_fused_attention_equals_the_reference(shape: tuple[int, ...], is_padded:
     torch.testing.assert_close(attention.attend(*arguments, is_valid=is_valid), expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("num_keys", [70, 40_000], ids=["few", "many"])
+def test_attention_in_bf16_is_what_its_rounding_allows(num_keys: int) -> None:
+    """Whichever way this processor is faster, on both sides of where the way changes."""
+    torch.manual_seed(0)
+    query, key, value = torch.randn(1, 33, 4, 32), *torch.randn(2, 1, num_keys, 2, 32)
+    positions = torch.arange(num_keys)[None]
+    rotations = [rotary_angles(each, 32, 1e4, torch.float32) for each in (positions[:, :33], positions)]
+    expected = reference.attend(query, key, value, *rotations)
+    rounded = [each.bfloat16() for each in (query, key, value)]
+    found = attention.attend(*rounded, *(attention.Rotation(*map(torch.Tensor.bfloat16, each)) for each in rotations))
+    torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0.05)
+
+
 def test_a_rotation_by_zero_changes_nothing_and_only_distance_matters() -> None:
     torch.manual_seed(0)
     query, key = torch.randn(2, 1, 1, 1, 16)

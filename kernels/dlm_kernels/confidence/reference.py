@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -28,3 +30,27 @@ def token_statistics(logits: Tensor) -> TokenStatistics:
     best, second = probabilities.topk(2, dim=-1).values.unbind(dim=-1)
     entropy = -(probabilities * log_probabilities.clamp_min(-1e4)).sum(dim=-1)
     return TokenStatistics(probabilities, best, best - second, entropy)
+
+
+class HeadStatistics(NamedTuple):
+    """What is left of N distributions when nobody samples, all [N]; as `TokenStatistics`, and the best token."""
+
+    predicted_ids: Tensor
+    confidence: Tensor
+    margin: Tensor
+    entropy: Tensor
+
+
+def head_statistics(hidden: Tensor, weight: Tensor, is_banned: Tensor) -> HeadStatistics:
+    """Statistics of the tokens that the head predicts.
+
+    Args:
+        hidden: [N, C]
+        weight: [V, C], the head.
+        is_banned: [V], tokens that are ruled out; two are allowed at least.
+    """
+    logits = F.linear(hidden.float(), weight.float()).masked_fill(is_banned, -torch.inf)
+    statistics = token_statistics(logits)
+    return HeadStatistics(
+        statistics.probabilities.argmax(dim=-1), statistics.confidence, statistics.margin, statistics.entropy
+    )

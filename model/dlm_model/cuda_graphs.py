@@ -1,0 +1,170 @@
+"""The network on a GPU: passes over a canvas are recorded once per shape as a CUDA graph, and replayed.
+
+A pass over 64 tokens of a small model is a thousand kernels of a few microseconds each, and starting them one by one
+takes the CPU longer than they take the GPU. A graph is started as one. It runs on the same memory each time, in fixed
+shapes: canvas and prompt are padded to the next bucket, and nobody looks at the padding.
+
+Not yet measured on a GPU; that padding changes no result is tested on a CPU.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
+
+logger = logging.getLogger(__name__)
+
+CANVAS_BUCKET = 32
+MEMORY_BUCKET = 256
+MAX_GRAPHS = 8  # each holds a padded prompt: of a 7B model 60 MB per 1,024 tokens
+_WARM_UP_RUNS = 2
+
+Replay = Callable[[], None]
+Capture = Callable[[Callable[[], Tensor]], tuple[Tensor, Replay]]
+"""Run some work → its result, and what runs it again into the same memory."""
+
+
+class _Shape(NamedTuple):
+    """Rows, canvas columns and remembered tokens, as padded."""
+
+    num_rows: int
+    num_queries: int
+    num_memory: int
+
+
+@dataclass(eq=False)
+class _Graph:
+    """One recorded shape: what it reads, what it writes."""
+
+    token_ids: Tensor
+    position_ids: Tensor
+    is_valid: Tensor
+    memory: Memory
+    hidden: Tensor
+    replay: Replay
+
+
+class GraphedTransformer(Transformer):
+    """A `Transformer` that replays its passes over a canvas; all others run as ever.
+
+    A result is overwritten by the next pass of the same shape: read it before.
+    """
+
+    def __init__(self, network: Transformer, capture: Capture | None = None) -> None:
+        """Share a network's weights; nothing is recorded yet.
+
+        Args:
+            network: The weights and where they are.
+            capture: How to record; a CUDA graph unless told otherwise.
+        """
+        nn.Module.__init__(self)
+        self.config = network.config
+        self.embed_tokens, self.layers, self.norm = network.embed_tokens, network.layers, network.norm
+        if not self.config.ties_embeddings:
+            self.lm_head = network.lm_head
+        self._capture = capture or _capture_cuda_graph
+        self._graphs: OrderedDict[_Shape, _Graph] = OrderedDict()
+        self._can_record = True
+
+    def forward(
+        self,
+        token_ids: Tensor,
+        position_ids: Tensor,
+        is_valid: Tensor | None = None,
+        memory: Memory | None = None,
+        recorder: Recorder | None = None,
+    ) -> Tensor:
+        """As `Transformer.forward`."""
+        is_per_query = is_valid is not None and is_valid.dim() == 3
+        if not self._can_record or memory is None or recorder is not None or is_per_query:
+            return super().forward(token_ids, position_ids, is_valid, memory, recorder)
+        num_memory = memory.position_ids.shape[1]
+        num_rows, num_queries = token_ids.shape
+        shape = _Shape(num_rows, _padded(num_queries, CANVAS_BUCKET), _padded(num_memory, MEMORY_BUCKET))
+        try:
+            graph = self._graph(shape, token_ids.device)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:
+            logger.warning("passes cannot be recorded on this GPU and run one kernel at a time", exc_info=True)
+            self._can_record = False
+            return super().forward(token_ids, position_ids, is_valid, memory)
+        return self._replayed(graph, token_ids, position_ids, is_valid, memory)
+
+    def _replayed(
+        self, graph: _Graph, token_ids: Tensor, position_ids: Tensor, is_valid: Tensor | None, memory: Memory
+    ) -> Tensor:
+        num_rows, num_queries = token_ids.shape
+        num_memory = memory.position_ids.shape[1]
+        _load_memory(graph, memory)
+        graph.token_ids[:, :num_queries] = token_ids
+        graph.position_ids[:, :num_queries] = position_ids
+        validity = torch.ones(1, 1, dtype=torch.bool, device=token_ids.device) if is_valid is None else is_valid
+        validity = validity.expand(num_rows, num_queries + num_memory)
+        graph.is_valid.zero_()
+        graph.is_valid[:, :num_queries] = validity[:, :num_queries]
+        start = graph.token_ids.shape[1]
+        graph.is_valid[:, start : start + num_memory] = validity[:, num_queries:]
+        graph.replay()
+        return graph.hidden[:, :num_queries]
+
+    def _graph(self, shape: _Shape, device: torch.device) -> _Graph:
+        """The shape's graph; recorded if it is new, in place of the one that was not used for longest."""
+        if shape not in self._graphs:
+            if len(self._graphs) == MAX_GRAPHS:
+                self._graphs.popitem(last=False)
+            self._graphs[shape] = self._record(shape, device)
+        self._graphs.move_to_end(shape)
+        return self._graphs[shape]
+
+    def _record(self, shape: _Shape, device: torch.device) -> _Graph:
+        num_rows, num_queries, num_memory = shape
+        kv_shape = (num_rows, num_memory, self.config.num_kv_heads, self.config.head_dim)
+        dtype = self.embed_tokens.weight.dtype
+
+        def zeros() -> Tensor:
+            return torch.zeros(kv_shape, dtype=dtype, device=device)
+
+        token_ids, position_ids = torch.zeros(2, num_rows, num_queries, dtype=torch.long, device=device)
+        is_valid = torch.ones(num_rows, num_queries + num_memory, dtype=torch.bool, device=device)
+        memory_positions = torch.zeros(num_rows, num_memory, dtype=torch.long, device=device)
+        memory = Memory([LayerKV(zeros(), zeros()) for _ in self.layers], memory_positions)
+        forward = super().forward
+        hidden, replay = self._capture(lambda: forward(token_ids, position_ids, is_valid, memory))
+        return _Graph(token_ids, position_ids, is_valid, memory, hidden, replay)
+
+
+def _load_memory(graph: _Graph, memory: Memory) -> None:
+    """Copied in every pass, all layers in one call: a policy may have changed any of it."""
+    num_memory = memory.position_ids.shape[1]
+    graph.memory.position_ids[:, :num_memory] = memory.position_ids
+    pairs = [
+        (static[:, :num_memory], given)
+        for layer, of_layer in zip(graph.memory.layers, memory.layers, strict=True)
+        for static, given in ((layer.keys, of_layer.keys), (layer.values, of_layer.values))
+    ]
+    torch._foreach_copy_([static for static, _ in pairs], [given for _, given in pairs])
+
+
+def _padded(length: int, bucket: int) -> int:
+    return -(-length // bucket) * bucket
+
+
+def _capture_cuda_graph(work: Callable[[], Tensor]) -> tuple[Tensor, Replay]:
+    # What a first run allocates and chooses must not become a part of the graph.
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(_WARM_UP_RUNS):
+            work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = work()
+    return result, graph.replay

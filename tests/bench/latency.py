@@ -1,0 +1,222 @@
+"""What a denoise step and a fill cost, per cache policy, beside the floor of the machine and beside peers.
+
+    python -m tests.bench.latency --quick          the packaged weights, a minute on two CPU cores
+    python -m tests.bench.latency --shape 7b       random weights in the shape of Dream-Coder-7B, for a GPU
+
+A step with the prompt computes prompt and canvas; one that reads it from the cache computes the canvas alone. Both
+read every weight once. Times are those of whole steps of the real loop, choosing and bookkeeping included. Quality is
+the model card's business and not measured here.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import mean, median
+
+from dlm_model.engine import Engine
+from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from tests.bench.fidelity import always_exact, compared_with_exact, exact_policy
+from tests.bench.machine import Machine, hardware, peak_memory_mib, synchronize, this_machine
+from tests.bench.peers import measure_peers
+from tests.bench.report import GateError, Row, print_report
+from tests.bench.subjects import SHAPES, load_subject, requests, with_prompt_attention
+
+# Rounding alone turns near ties in bf16; a wrong cache agrees in far fewer places.
+LEAST_AGREEMENT_OF_EXACT_CACHES = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What is measured: every prompt with its middle, at every batch, in so many steps, over so many places."""
+
+    prompts: tuple[tuple[int, int], ...]
+    batches: tuple[int, ...]
+    num_steps: int
+    num_requests: int
+
+
+QUICK = Size(prompts=((256, 32), (1024, 32)), batches=(1,), num_steps=4, num_requests=1)
+FULL = Size(prompts=((256, 32), (1024, 128), (4096, 128)), batches=(1, 4), num_steps=8, num_requests=2)
+FULL_GPU = Size(
+    prompts=((256, 32), (1024, 128), (1024, 400), (4096, 128), (8192, 400)),
+    batches=(1, 4, 8),
+    num_steps=8,
+    num_requests=2,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A way to remember the prompt; the exact one remembers nothing, and is what the others are compared with."""
+
+    name: str
+    options: DecodeOptions
+    is_exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One run: its text, the milliseconds of each step, and those of all."""
+
+    text: str
+    step_ms: list[float]
+    total_ms: float
+
+
+def policies(engine: Engine, num_steps: int) -> list[Policy]:
+    """Those that fit the engine's kind of prompt."""
+    base = DecodeOptions(num_steps=num_steps, schedule="linear")
+    exact = Policy("none", replace(base, prompt_refresh_interval=1), is_exact=True)
+    if engine._network.config.prompt_attention == "causal":
+        return [exact, Policy("causal prompt", base)]
+    intervals = {4: "refresh 4", 8: "refresh 8", 0: "prefill once"}
+    return [exact, *(Policy(name, replace(base, prompt_refresh_interval=n)) for n, name in intervals.items())]
+
+
+def fill(engine: Engine, request: InfillRequest, options: DecodeOptions) -> Fill:
+    """Time one fill, from the request to the last draft."""
+    device = engine._network.device
+    synchronize(device)
+    times, text = [time.perf_counter()], ""
+    for draft in engine.infill(request, options, CancelToken()):
+        synchronize(device)
+        times.append(time.perf_counter())
+        text = draft.text
+    # The last draft is that of the last step once more, with the reason why it ended.
+    steps = [(after - before) * 1000 for before, after in pairwise(times[:-1])]
+    return Fill(text, steps, (times[-1] - times[0]) * 1000)
+
+
+def forget(engine: Engine) -> None:
+    """Make the next request a cold one."""
+    engine._texts.clear()
+
+
+def check(engine: Engine, request: InfillRequest) -> None:
+    """The gate: a cache that nothing has changed since predicts what the exact network does.
+
+    Raises:
+        GateError: it does not.
+    """
+    options = DecodeOptions(middle_length=32, prompt_refresh_interval=0)
+    canvas = engine._prepare(request, options).canvas
+    forget(engine)
+    cached = engine._open_cache(options)
+    cached(canvas)
+    is_equal = cached(canvas).argmax(-1) == exact_policy(engine._network, options)(canvas).argmax(-1)
+    agreement = float(is_equal.float().mean())
+    if agreement < LEAST_AGREEMENT_OF_EXACT_CACHES:
+        raise GateError(f"a cache that should be exact agrees in {agreement:.1%} of positions")
+
+
+def measure(engine: Engine, machine: Machine, size: Size, *, is_trained: bool) -> Iterator[Row]:
+    """A row per policy, prompt, middle and batch."""
+    for prompt_tokens, middle_tokens in size.prompts:
+        places = requests(engine, size.num_requests, prompt_tokens)
+        for batch in size.batches:
+            exact_texts: list[str] = []
+            for policy in policies(engine, size.num_steps):
+                options = replace(
+                    policy.options,
+                    middle_length=middle_tokens,
+                    max_middle_tokens=max(middle_tokens, policy.options.max_middle_tokens),
+                    num_candidates=batch,
+                )
+                fills = list(_cold_fills(engine, places, policy, options))
+                exact_texts = exact_texts or [each.text for each in fills]
+                row = _row(engine, machine, replace(policy, options=options), fills, prompt_tokens)
+                if is_trained and not policy.is_exact:
+                    row = replace(
+                        row,
+                        argmax_agreement=_agreement(engine, places, options),
+                        identical_text=mean(a.text == b for a, b in zip(fills, exact_texts, strict=True)),
+                    )
+                yield row
+
+
+def _cold_fills(engine: Engine, places: list[InfillRequest], policy: Policy, options: DecodeOptions) -> Iterator[Fill]:
+    with always_exact() if policy.is_exact else nullcontext():
+        fill(engine, places[0], replace(options, num_steps=2))
+        for place in places:
+            forget(engine)
+            yield fill(engine, place, options)
+
+
+def _row(engine: Engine, machine: Machine, policy: Policy, fills: list[Fill], prompt_tokens: int) -> Row:
+    """Of a cache, a step that computes the prompt counts for the fill and not for the step."""
+    options = policy.options
+    steps = [
+        milliseconds
+        for each in fills
+        for step, milliseconds in enumerate(each.step_ms)
+        if policy.is_exact or not options.is_prefill(step)
+    ]
+    num_tokens = options.num_candidates * (options.middle_length + (prompt_tokens if policy.is_exact else 0))
+    ms_per_step = median(steps)
+    return Row(
+        policy=policy.name,
+        prompt_tokens=prompt_tokens,
+        middle_tokens=options.middle_length,
+        batch=options.num_candidates,
+        ms_per_step=ms_per_step,
+        ms_per_fill=median(each.total_ms for each in fills),
+        floor_ratio=ms_per_step / machine.floor_ms(engine._network, num_tokens),
+        peak_memory_mib=peak_memory_mib(engine._network.device),
+    )
+
+
+def _agreement(engine: Engine, places: list[InfillRequest], options: DecodeOptions) -> float:
+    """Go the way once more, with the exact prediction beside every step of it."""
+    with compared_with_exact() as agreement:
+        for place in places:
+            fill(engine, place, options)
+    return agreement.share
+
+
+def run(arguments: argparse.Namespace) -> dict[str, object]:
+    """Measure one subject, and its peers."""
+    engine = load_subject(arguments.shape, arguments.device, arguments.model)
+    is_gpu = engine.device.startswith("cuda")
+    size = QUICK if arguments.quick else FULL_GPU if is_gpu else FULL
+    machine = this_machine(engine._network)
+    is_trained = arguments.shape == "packaged"
+    kinds = [engine] if is_trained else [with_prompt_attention(engine, "bidirectional")]
+    rows: list[Row] = []
+    for kind in kinds:
+        check(kind, requests(kind, 1, 128)[0])
+        rows += measure(kind, machine, size, is_trained=is_trained)
+    if not is_trained:
+        causal = with_prompt_attention(engine, "causal")
+        check(causal, requests(causal, 1, 128)[0])
+        rows += measure(causal, machine, size, is_trained=False)
+    rows += measure_peers(engine, size.prompts[:1] if arguments.quick else size.prompts, arguments)
+    facts = hardware(engine._network, machine) | {"model": engine.model_name, "num_steps": size.num_steps}
+    return print_report("latency", facts, rows)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags, which `gpu` fills in itself."""
+    flags = argparse.ArgumentParser(description="Time steps and fills per cache policy, beside the machine's floor.")
+    flags.add_argument("--quick", action="store_true", help="a minute at most on two CPU cores")
+    flags.add_argument("--shape", default="packaged", choices=["packaged", *SHAPES])
+    flags.add_argument("--model", help="a checkpoint folder instead of the packaged weights")
+    flags.add_argument("--device", default="auto")
+    flags.add_argument("--gguf", help="a GGUF file for llama.cpp, if llama-cpp-python is installed")
+    flags.add_argument("--dream-code", help="a folder with Dream's or DreamOn's modeling and generation files")
+    return flags
+
+
+def main() -> None:
+    """Command line."""
+    try:
+        run(parser().parse_args())
+    except GateError as error:
+        sys.exit(f"latency: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Others on the same machine in the same run: the same weights where they can take them, the same shape where not."""
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from dlm_model.engine import Engine
+from dlm_model.transformer import Transformer
+from tests.bench.machine import synchronize
+from tests.bench.report import Row
+
+NUM_RUNS = 3
+
+
+def measure_peers(engine: Engine, prompts: tuple[tuple[int, int], ...], arguments: argparse.Namespace) -> Iterator[Row]:
+    """A row for each that is there, prompt and middle as in the rows of our own."""
+    yield from _transformers(engine, prompts)
+    if arguments.gguf:
+        yield from _llama_cpp(arguments.gguf, prompts)
+    if arguments.dream_code:
+        yield from _dream(engine, Path(arguments.dream_code), prompts)
+
+
+def _transformers(engine: Engine, prompts: tuple[tuple[int, int], ...]) -> Iterator[Row]:
+    """transformers' own generate: left to right, one token a forward, static cache, compiled on a GPU."""
+    model = _as_causal_model(engine._network)
+    for prompt_tokens, middle_tokens in prompts:
+        ids = torch.randint(engine._network.config.vocab_size, (1, prompt_tokens), device=model.device)
+
+        def generate(ids: torch.Tensor = ids, num_new: int = middle_tokens) -> None:
+            model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=num_new,
+                min_new_tokens=num_new,
+                do_sample=False,
+                cache_implementation="static",
+            )
+
+        total = _median_ms(generate, model.device)
+        yield _row("transformers generate, a token a step", prompt_tokens, middle_tokens, total, middle_tokens)
+
+
+def _as_causal_model(network: Transformer) -> torch.nn.Module:
+    """Our weights in the class that transformers has for their shape; both share the memory."""
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+    config = network.config
+    is_qwen = config.has_qkv_bias
+    config_class, model_class = (Qwen2Config, Qwen2ForCausalLM) if is_qwen else (LlamaConfig, LlamaForCausalLM)
+    shape = config_class(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.num_layers,
+        num_attention_heads=config.num_heads,
+        num_key_value_heads=config.num_kv_heads,
+        max_position_embeddings=config.context_length,
+        rms_norm_eps=config.rms_norm_eps,
+        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+        tie_word_embeddings=config.ties_embeddings,
+        bos_token_id=config.bos_token_id,
+        eos_token_id=None,
+        pad_token_id=config.bos_token_id,
+    )
+    with torch.device("meta"):
+        model = model_class(shape).to(network.embed_tokens.weight.dtype)
+    model = model.to_empty(device=network.device)
+    weights = {f"model.{name}": weight for name, weight in network.state_dict().items() if name != "lm_head.weight"}
+    weights["lm_head.weight"] = network.state_dict().get("lm_head.weight", network.embed_tokens.weight)
+    model.load_state_dict(weights, assign=True)
+    # What `to_empty` left without values, because it is no weight.
+    model.model.rotary_emb = type(model.model.rotary_emb)(shape).to(network.device)
+    return model.eval()
+
+
+def _llama_cpp(path: str, prompts: tuple[tuple[int, int], ...]) -> Iterator[Row]:
+    """llama.cpp on the CPU, if `llama-cpp-python` is installed: left to right, in the precision of its file."""
+    from llama_cpp import Llama
+
+    context = max(prompt + middle for prompt, middle in prompts) + 1
+    model = Llama(path, n_ctx=context, n_threads=torch.get_num_threads(), verbose=False)
+    for prompt_tokens, middle_tokens in prompts:
+
+        def generate(num_prompt: int = prompt_tokens, num_new: int = middle_tokens) -> None:
+            model.reset()
+            for number, _ in enumerate(model.generate(list(range(1000, 1000 + num_prompt)), temp=0.0), start=1):
+                if number == num_new:
+                    return
+
+        total = _median_ms(generate, torch.device("cpu"))
+        yield _row("llama.cpp, a token a step", prompt_tokens, middle_tokens, total, middle_tokens)
+
+
+def _dream(engine: Engine, folder: Path, prompts: tuple[tuple[int, int], ...]) -> Iterator[Row]:
+    """Dream's published loop, on random weights in its own classes; wants the transformers that they were written for.
+
+    Args:
+        engine: Says shape and device.
+        folder: Holds `configuration_dream.py`, `modeling_dream.py` and what they import.
+        prompts: Tokens of prompt and middle.
+    """
+    sys.path.insert(0, str(folder.parent))
+    config_class = importlib.import_module(f"{folder.name}.configuration_dream").DreamConfig
+    model_class = importlib.import_module(f"{folder.name}.modeling_dream").DreamModel
+    config, network = engine._network.config, engine._network
+    shape = config_class(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.num_layers,
+        num_attention_heads=config.num_heads,
+        num_key_value_heads=config.num_kv_heads,
+        max_position_embeddings=config.context_length,
+        rope_theta=config.rope_theta,
+        mask_token_id=config.mask_token_id,
+    )
+    with network.device:
+        model = model_class(shape).to(network.embed_tokens.weight.dtype).eval()
+    for prompt_tokens, middle_tokens in prompts:
+        ids = torch.randint(config.vocab_size, (1, prompt_tokens), device=network.device)
+
+        def generate(ids: torch.Tensor = ids, num_new: int = middle_tokens) -> None:
+            model.diffusion_generate(ids, max_new_tokens=num_new, steps=8, temperature=0.0, alg="entropy")
+
+        total = _median_ms(generate, network.device)
+        yield _row("Dream's own loop, 8 steps", prompt_tokens, middle_tokens, total, 8)
+
+
+def _median_ms(work: Callable[[], None], device: torch.device) -> float:
+    """After one run that pays for starting."""
+    times = []
+    with torch.inference_mode():
+        work()
+        for _ in range(NUM_RUNS):
+            synchronize(device)
+            start = time.perf_counter()
+            work()
+            synchronize(device)
+            times.append((time.perf_counter() - start) * 1000)
+    return median(times)
+
+
+def _row(policy: str, prompt_tokens: int, middle_tokens: int, total_ms: float, num_steps: int) -> Row:
+    return Row(
+        policy=policy,
+        prompt_tokens=prompt_tokens,
+        middle_tokens=middle_tokens,
+        ms_per_step=total_ms / num_steps,
+        ms_per_fill=total_ms,
+    )

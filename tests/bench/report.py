@@ -1,0 +1,61 @@
+"""What every bench prints: a table for people, then one JSON object on the last line of standard output."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One measured combination; None is "not measured", and never a guess.
+
+    Attributes:
+        policy: The cache, or the peer, and how many candidates side by side.
+        prompt_tokens: Of both sides.
+        middle_tokens: The canvas.
+        batch: Candidates side by side.
+        ms_per_step: Median.
+        ms_per_fill: Median, prompt included.
+        floor_ratio: `ms_per_step` over what the machine's bandwidth and arithmetic allow at least.
+        argmax_agreement: Share of masked positions at which the exact network predicts the same.
+        identical_text: Share of fills that end with the text of exact ones.
+        peak_memory_mib: Up to the end of this row.
+    """
+
+    policy: str
+    prompt_tokens: int
+    middle_tokens: int
+    batch: int = 1
+    ms_per_step: float | None = None
+    ms_per_fill: float | None = None
+    floor_ratio: float | None = None
+    argmax_agreement: float | None = None
+    identical_text: float | None = None
+    peak_memory_mib: float | None = None
+
+
+class GateError(Exception):
+    """The results are wrong, so that no speed of them is worth a line."""
+
+
+def print_report(bench: str, facts: dict[str, object], rows: Sequence[object]) -> dict[str, object]:
+    """Print dataclass rows of one kind, and return what the last line says."""
+    console = Console(width=180)
+    console.print(f"{bench}: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
+    if rows:
+        table = Table(*(field.name.replace("_", " ") for field in fields(rows[0])))
+        for row in rows:
+            table.add_row(*map(_cell, asdict(row).values()))
+        console.print(table)
+    result = {"bench": bench} | facts | {"rows": [asdict(row) for row in rows]}
+    print(json.dumps(result))
+    return result
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, float):
+        return "–" if value is None else str(value)
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"

@@ -1,0 +1,103 @@
+"""The engines that are measured: the packaged weights, or random ones in the shape of larger models.
+
+What a random network writes is noise, and how long it takes is not: speed depends on the shape alone.
+"""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+
+from dlm_model.config import ModelConfig, PromptAttention
+from dlm_model.cuda_graphs import GraphedTransformer
+from dlm_model.device import default_dtype, resolve_device
+from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
+from dlm_model.request import InfillRequest
+from dlm_model.tokenizer import Tokenizer
+from dlm_model.transformer import Transformer
+from tests.bench.trace import long_text
+
+QWEN = {
+    "model_type": "qwen2",
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 1e6,
+    "max_position_embeddings": 32768,
+}
+SHAPES: dict[str, dict[str, object]] = {
+    # Dream-Coder-v0-Instruct-7B's config.json.
+    "7b": QWEN
+    | {
+        "vocab_size": 152064,
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "tie_word_embeddings": False,
+        "dlm": {"mask_token_id": 151666, "bos_token_id": 151665, "shift_logits": True},
+    },
+    # Qwen2.5-Coder-0.5B, which open-dcoder-0.5B was made from.
+    "0.5b": QWEN
+    | {
+        "vocab_size": 151936,
+        "hidden_size": 896,
+        "intermediate_size": 4864,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": True,
+        "dlm": {"mask_token_id": 151665, "bos_token_id": 151643, "shift_logits": True},
+    },
+}
+
+
+def load_subject(shape: str, device: str, model: str | None = None) -> Engine:
+    """An engine of the packaged weights (`packaged`), of a checkpoint folder (`model`), or of a shape of `SHAPES`."""
+    if shape == "packaged":
+        return load_engine(model, device)
+    config = ModelConfig.from_dict(SHAPES[shape])
+    target = resolve_device(device)
+    network = random_network(config, target, default_dtype(target))
+    if target.type == "cuda":
+        network = GraphedTransformer(network)
+    return Engine(network, Tokenizer.from_checkpoint(DEFAULT_CHECKPOINT, config.vocab_size), f"random {shape}")
+
+
+def random_network(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> Transformer:
+    """A network with weights as an untrained one has them, made where it will run."""
+    with torch.device("meta"):
+        network = Transformer(config)
+    network = network.to(dtype).to_empty(device=device)
+    generator = torch.Generator(device).manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("norm.weight"):
+                parameter.fill_(1.0)
+            else:
+                parameter.normal_(std=0.02, generator=generator)
+    return network.eval().requires_grad_(False)
+
+
+def with_prompt_attention(engine: Engine, prompt_attention: PromptAttention) -> Engine:
+    """The same network, told to read its prompts differently; of random weights, only the speed changes."""
+    network = engine._network
+    network.config = replace(network.config, prompt_attention=prompt_attention)
+    return Engine(network, engine._tokenizer, engine.model_name)
+
+
+def requests(engine: Engine, num_requests: int, prompt_tokens: int) -> list[InfillRequest]:
+    """Places in real code, with so many tokens of it around each: three quarters on the left."""
+    lines = long_text(4000).splitlines(keepends=True)
+    counts = [engine.count_tokens(line) for line in lines]
+    ends = [0]
+    for count in counts:
+        ends.append(ends[-1] + count)
+    found = []
+    first = len(lines) // (num_requests + 1)
+    for number in range(num_requests):
+        hole = next(i for i, end in enumerate(ends) if end >= ends[first * number] + prompt_tokens * 3 / 4)
+        stop = next(i for i, end in enumerate(ends) if end >= ends[hole] + prompt_tokens / 4)
+        start = next(i for i, end in enumerate(ends) if ends[hole] - end <= prompt_tokens * 3 / 4)
+        found.append(InfillRequest("".join(lines[start:hole]), "".join(lines[hole:stop])))
+    assert all(before != after for before, after in pairwise(found))
+    return found

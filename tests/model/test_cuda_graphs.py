@@ -1,0 +1,86 @@
+"""Passes that are padded to buckets and replayed, against the network itself. Recording is played by running again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlm_model import cuda_graphs
+from dlm_model.config import ModelConfig
+from dlm_model.cuda_graphs import GraphedTransformer
+from dlm_model.engine import Engine
+from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.tokenizer import Tokenizer
+from dlm_model.weights import load_transformer
+
+REQUEST = InfillRequest("def foo(self, value):\n    for it", "ms:\n        return value\n" * 4)
+
+
+class Captures:
+    """Counts what is recorded."""
+
+    def __init__(self) -> None:
+        self.num_captures = self.num_replays = 0
+
+    def __call__(self, work: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
+        self.num_captures += 1
+        result = work()
+
+        def replay() -> None:
+            self.num_replays += 1
+            result.copy_(work())
+
+        return result, replay
+
+
+def texts(engine: Engine, options: DecodeOptions) -> list[str]:
+    return [draft.text for draft in engine.infill(REQUEST, options, CancelToken())]
+
+
+@pytest.fixture(params=["fixed_folder", "resizing_folder", "causal_folder"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """In fp32, where a sum over padding rounds to the same."""
+    folder: Path = request.getfixturevalue(request.param)
+    config = ModelConfig.from_checkpoint(folder)
+    network = load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    return Engine(network, Tokenizer.from_checkpoint(folder, config.vocab_size), "eager")
+
+
+@pytest.mark.parametrize("num_candidates", [1, 3])
+def test_padding_and_replaying_change_no_draft(engine: Engine, num_candidates: int) -> None:
+    captures = Captures()
+    graphed = Engine(GraphedTransformer(engine._network, captures), engine._tokenizer, "graphed")
+    options = DecodeOptions(num_steps=12, prompt_refresh_interval=4, num_candidates=num_candidates)
+    assert texts(graphed, options) == texts(engine, options)
+    assert captures.num_replays > captures.num_captures > 0
+    num_captures = captures.num_captures
+    assert texts(graphed, options) == texts(engine, options)
+    assert captures.num_captures == num_captures, "known shapes are not recorded again"
+
+
+def test_the_number_of_graphs_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda_graphs, "MAX_GRAPHS", 2)
+    graphed = GraphedTransformer(engine._network, Captures())
+    for length in (8, 40, 80, 120):
+        texts(Engine(graphed, engine._tokenizer, "graphed"), DecodeOptions(num_steps=3, middle_length=length))
+    assert len(graphed._graphs) == 2
+
+
+def test_what_cannot_be_recorded_runs_as_ever(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_work: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    graphed = Engine(GraphedTransformer(engine._network, fail), engine._tokenizer, "graphed")
+    options = DecodeOptions(num_steps=12)
+    assert texts(graphed, options) == texts(engine, options)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_real_graph_on_a_gpu(engine: Engine) -> None:
+    network = engine._network.to("cuda")
+    graphed = Engine(GraphedTransformer(network), engine._tokenizer, "graphed")
+    options = DecodeOptions(num_steps=8)
+    assert texts(graphed, options) == texts(Engine(network, engine._tokenizer, "eager"), options)
