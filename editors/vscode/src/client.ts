@@ -177,10 +177,10 @@ export class Daemon implements Disposable {
                     configuration: () => [chosenOptions(this.context.extension)],
                     // The server asks for its section when it is not pushed one.
                     didChangeConfiguration: async () => {
-                        if (this.client?.isRunning()) {
-                            const changed = { settings: null };
-                            await this.client.sendNotification(DidChangeConfigurationNotification.type, changed);
-                        }
+                        const changed = { settings: null };
+                        const sent = this.client?.sendNotification(DidChangeConfigurationNotification.type, changed);
+                        // The setting that changed may be the one that has the server stopped at this moment.
+                        await sent?.catch(() => undefined);
                     },
                 },
             },

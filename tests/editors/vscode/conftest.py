@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.editors.vscode.workbench import CodeServer, Workbench
+from tests.editors.vscode.workbench import CodeServer, Workbench, until
 
 REQUIRED = "DLM_LSP_EDITORS_REQUIRED"
 """Environment variable that turns a missing editor from a reason to skip into a failure."""
@@ -94,6 +94,8 @@ def picture(workbench: Workbench, extension: Path) -> Callable[[str], None]:
     folder = extension / "images" if os.environ.get(PICTURES) else workbench.server.folder
 
     def take(name: str) -> None:
+        workbench.page.mouse.move(0, 0)  # or what it was left on would explain itself across the picture
+        until(lambda: workbench.page.locator(".monaco-hover:visible").count() == 0, "the hover to go")
         workbench.page.screenshot(path=folder / name)
 
     return take

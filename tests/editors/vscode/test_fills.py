@@ -109,7 +109,8 @@ def test_the_dial_sets_steps_and_deadline(workbench: Workbench) -> None:
 def test_a_workspace_can_be_switched_off_and_on(workbench: Workbench, code_server: CodeServer) -> None:
     settings = code_server.workspace / ".vscode/settings.json"
     workbench.open("switched.py", PLACEHOLDER)
-    workbench.run("Switch This Workspace Off or On")
+    with workbench.reconfigured():
+        workbench.run("Switch This Workspace Off or On")
     until(lambda: read(settings) == {"dlm-lsp.enabled": False}, "the setting")
     workbench.press("Control+1", "Control+End")
     workbench.type("x")

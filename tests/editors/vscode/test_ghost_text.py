@@ -144,12 +144,14 @@ def test_the_status_says_why_a_language_gets_nothing(workbench: Workbench) -> No
 
 def test_a_language_can_be_switched_off_and_on(workbench: Workbench) -> None:
     workbench.open_at_end("switched.py", RECTANGLE)
-    workbench.run("Switch This Language Off or On")
+    with workbench.reconfigured():
+        workbench.run("Switch This Language Off or On")
     until(lambda: workbench.server.read_settings("User").get("dlm-lsp.disabledLanguages") == ["python"], "the setting")
     workbench.press("Control+1")
     workbench.type("        ret")
     workbench.wait_for_status("switched off for python")
-    workbench.run("Switch This Language Off or On")
+    with workbench.reconfigured():
+        workbench.run("Switch This Language Off or On")
     until(lambda: workbench.server.read_settings("User").get("dlm-lsp.disabledLanguages") == [], "the setting")
     workbench.press("Control+1")
     workbench.type("u")

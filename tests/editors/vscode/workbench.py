@@ -176,11 +176,17 @@ class Workbench:
     def settings(self, settings: Mapping[str, object]) -> Iterator[None]:
         """With these settings of the machine beside those that it has; VS Code does not watch the user's file."""
         before = self.server.read_settings("Machine")
-        changes = self.server.log().count(CONFIGURED)
-        self.server.write_settings("Machine", before | settings)
-        until(lambda: self.server.log().count(CONFIGURED) > changes, "the settings to reach the server")
+        with self.reconfigured():
+            self.server.write_settings("Machine", before | settings)
         yield
         self.server.write_settings("Machine", before)
+
+    @contextmanager
+    def reconfigured(self) -> Iterator[None]:
+        """What is done here changes settings; wait until they have reached the server."""
+        changes = self.server.log().count(CONFIGURED)
+        yield
+        until(lambda: self.server.log().count(CONFIGURED) > changes, "the settings to reach the server")
 
     @property
     def ghost(self) -> str:
