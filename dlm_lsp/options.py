@@ -26,6 +26,7 @@ class ClientOptions:
     model: str | None = None
     device: str | None = None
     preload: bool | None = None
+    idle_unload_minutes: int | None = None
     stats: bool | None = None
     drafts: bool | None = None
     draft_interval_ms: int | None = None
@@ -67,6 +68,7 @@ class Settings:
         model: A checkpoint folder; None takes the weights that come with the package.
         device: `auto`, or a device as torch spells it.
         preload: Load the model as soon as the client is ready, not at the first request.
+        idle_unload_minutes: Free the model after so long without a request; 0 keeps it.
         stats: Count what becomes of completions, in a file on this machine and without source text.
         drafts: Send `dlmLsp/draft` notifications while a draft sharpens.
         draft_interval_ms: At least this long between two drafts of one request.
@@ -83,6 +85,7 @@ class Settings:
     model: str | None = None
     device: str = "auto"
     preload: bool = False
+    idle_unload_minutes: int = 30
     stats: bool = True
     drafts: bool = False
     draft_interval_ms: int = 50
@@ -189,6 +192,7 @@ _RANGES = {
     "candidates": range(1, 4),
     "draft_interval_ms": range(10_001),
     "debounce_ms": range(10_001),
+    "idle_unload_minutes": range(10_081),
     "max_prompt_tokens": range(16, 1_000_001),
     "max_document_chars": range(LARGEST_DOCUMENT_CHARS + 1),
 }
