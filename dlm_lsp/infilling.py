@@ -5,7 +5,7 @@
 Knows no protocol, no terminal and no thread: the caller decides where the generator runs and what a draft is shown on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dlm_lsp.context import build_request
@@ -13,7 +13,10 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole
 from dlm_lsp.placement import place
 from dlm_lsp.presentation import Fill, present
+from dlm_lsp.related import fitting
 from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillEngine, Piece
+
+RELATED_SHARE = 0.25  # of the prompt: other files matter less than the code beside the hole
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ def infill(
     cancel: CancelToken,
     *,
     max_prompt_tokens: int | None = None,
+    related: Sequence[str] = (),
 ) -> Iterator[Draft]:
     """Denoise one hole, one draft per step; the last draft has a finish reason.
 
@@ -52,6 +56,7 @@ def infill(
         options: How to denoise.
         cancel: Polled once per step.
         max_prompt_tokens: Upper bound on prefix and suffix together; None for as much as the model's context holds.
+        related: Lines about other files, the most important first; they get a quarter of the prompt at most.
 
     Raises:
         RequestError: the request does not fit the model's context.
@@ -59,7 +64,9 @@ def infill(
     # At least half of the context is left to the prompt, however long a middle the caller allows.
     room = engine.context_length - min(options.max_middle_tokens, engine.context_length // 2)
     budget = room if max_prompt_tokens is None else min(room, max_prompt_tokens)
-    request = build_request(snapshot, hole, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
+    before_prefix, spent = fitting(related, round(budget * RELATED_SHARE), engine.count_tokens)
+    request = build_request(snapshot, hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens)
+    request = replace(request, prefix=before_prefix + request.prefix)
     before = place(snapshot, hole).before
     for draft in engine.infill(request, options, cancel):
         yield _placed(draft, before)

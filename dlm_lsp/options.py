@@ -32,6 +32,7 @@ class ClientOptions:
     draft_interval_ms: int | None = None
     debounce_ms: int | None = None
     candidates: int | None = None
+    context_files: bool | None = None
     max_prompt_tokens: int | None = None
     max_document_chars: int | None = None
     num_steps: int | None = None
@@ -74,6 +75,7 @@ class Settings:
         draft_interval_ms: At least this long between two drafts of one request.
         debounce_ms: How long after a keystroke an automatic completion waits; None follows typing speed and latency.
         candidates: Alternatives for an explicitly invoked completion, at most 3; an automatic one gets 1.
+        context_files: Show the model signatures of imported and open files, for a quarter of the prompt at most.
         max_prompt_tokens: Upper bound on prefix and suffix together.
         max_document_chars: Larger documents get no completions.
         decode: How to denoise.
@@ -91,6 +93,7 @@ class Settings:
     draft_interval_ms: int = 50
     debounce_ms: int | None = None
     candidates: int = 3
+    context_files: bool = True
     max_prompt_tokens: int = 1024
     max_document_chars: int = 1_000_000
     decode: DecodeOptions = field(default_factory=DecodeOptions)
