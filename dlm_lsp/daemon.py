@@ -86,6 +86,9 @@ class _NobodyListens:
     def on_load_failed(self, reason: str) -> None:
         """Likewise."""
 
+    def on_unloaded(self) -> None:
+        """Likewise."""
+
 
 class _Daemon:
     def __init__(self, room: EngineRoom, flags: ClientOptions, idle_seconds: float) -> None:

@@ -61,6 +61,11 @@ class DocumentStore:
         document = self._documents.get(snapshot.uri)
         return isinstance(document, Document) and document.snapshot().version == snapshot.version
 
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Every document that can be read, the last one opened first."""
+        documents = reversed(self._documents.values())
+        return tuple(document.snapshot() for document in documents if isinstance(document, Document))
+
     def snapshot(self, uri: str) -> Snapshot:
         """The document as it stands.
 

@@ -38,6 +38,10 @@ class _Audience:
         for listener in self.listeners:
             listener.on_load_failed(reason)
 
+    def on_unloaded(self) -> None:
+        for listener in self.listeners:
+            listener.on_unloaded()
+
 
 class _Engine:
     """A worker and its users."""
@@ -135,6 +139,11 @@ class Desk:
         """As `Worker.load`."""
         if self._worker:
             self._worker.load()
+
+    def unload_after(self, seconds: float | None) -> None:
+        """As `Worker.unload_after`; of several sessions the last one to say is heard."""
+        if self._worker:
+            self._worker.unload_after(seconds)
 
     def move(self, settings: Settings) -> None:
         """Take the worker for other settings."""

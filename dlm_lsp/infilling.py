@@ -14,8 +14,11 @@ from dlm_lsp.errors import UsageError
 from dlm_lsp.holes import Hole
 from dlm_lsp.placement import Placement, place
 from dlm_lsp.presentation import Fill, present
+from dlm_lsp.related import fitting
 from dlm_lsp.syntax_check import DraftChecker
 from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillEngine, InfillRequest, Piece
+
+RELATED_SHARE = 0.25  # of the prompt: other files matter less than the code beside the hole
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ def infill(
     *,
     max_prompt_tokens: int | None = None,
     anchors: Anchors | None = None,
+    related: Sequence[str] = (),
 ) -> Iterator[Draft]:
     """Denoise one hole, one draft per step; the last draft has a finish reason.
 
@@ -69,6 +73,7 @@ def infill(
         cancel: Polled once per step.
         max_prompt_tokens: Upper bound on prefix and suffix together; None for as much as the model's context holds.
         anchors: What the fill must hold; None for nothing.
+        related: Lines about other files, the most important first; they get a quarter of the prompt at most.
 
     Raises:
         RequestError: the request does not fit the model's context.
@@ -77,7 +82,9 @@ def infill(
     # At least half of the context is left to the prompt, however long a middle the caller allows.
     room = engine.context_length - min(options.max_middle_tokens, engine.context_length // 2)
     budget = room if max_prompt_tokens is None else min(room, max_prompt_tokens)
-    request = build_request(snapshot, hole, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
+    before_prefix, spent = fitting(related, round(budget * RELATED_SHARE), engine.count_tokens)
+    request = build_request(snapshot, hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens)
+    request = replace(request, prefix=before_prefix + request.prefix)
     placement = place(snapshot, hole)
     if anchors:
         request = _anchored(request, anchors, placement, hole)

@@ -47,6 +47,10 @@ class LoadReport:
         logger.error("%s", reason)
         self._server.show_status("error", reason)
 
+    def on_unloaded(self) -> None:
+        """Say where the model has gone."""
+        self._server.show_status("normal", "the model was unloaded after a while without use; asking loads it again")
+
     async def _show_progress(self, finished: asyncio.Event) -> None:
         progress, token = self._server.work_done_progress, str(uuid.uuid4())
         try:

@@ -26,11 +26,13 @@ class ClientOptions:
     model: str | None = None
     device: str | None = None
     preload: bool | None = None
+    idle_unload_minutes: int | None = None
     stats: bool | None = None
     drafts: bool | None = None
     draft_interval_ms: int | None = None
     debounce_ms: int | None = None
     candidates: int | None = None
+    context_files: bool | None = None
     max_prompt_tokens: int | None = None
     max_document_chars: int | None = None
     require_valid: bool | None = None
@@ -88,11 +90,13 @@ class Settings:
             package.
         device: `auto`, or a device as torch spells it.
         preload: Load the model as soon as the client is ready, not at the first request.
+        idle_unload_minutes: Free the model after so long without a request; 0 keeps it.
         stats: Count what becomes of completions, in a file on this machine and without source text.
         drafts: Send `dlmLsp/draft` notifications while a draft sharpens.
         draft_interval_ms: At least this long between two drafts of one request.
         debounce_ms: How long after a keystroke an automatic completion waits; None follows typing speed and latency.
         candidates: Alternatives for an explicitly invoked completion, at most 3; an automatic one gets 1.
+        context_files: Show the model signatures of imported and open files, for a quarter of the prompt at most.
         max_prompt_tokens: Upper bound on prefix and suffix together.
         max_document_chars: Larger documents get no completions.
         require_valid: Show no fill that adds syntax errors.
@@ -105,11 +109,13 @@ class Settings:
     model: str | None = None
     device: str = "auto"
     preload: bool = False
+    idle_unload_minutes: int = 30
     stats: bool = True
     drafts: bool = False
     draft_interval_ms: int = 50
     debounce_ms: int | None = None
     candidates: int = 3
+    context_files: bool = True
     max_prompt_tokens: int = 1024
     max_document_chars: int = 1_000_000
     require_valid: bool = False
@@ -216,6 +222,7 @@ _RANGES = {
     "candidates": range(1, 4),
     "draft_interval_ms": range(10_001),
     "debounce_ms": range(10_001),
+    "idle_unload_minutes": range(10_081),
     "max_prompt_tokens": range(16, 1_000_001),
     "max_document_chars": range(LARGEST_DOCUMENT_CHARS + 1),
 }

@@ -6,6 +6,7 @@ Handlers decide; this module only holds state and speaks to the client. It runs 
 import asyncio
 import logging
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, Literal
 
 from lsprotocol import types
@@ -61,7 +62,9 @@ class DlmLanguageServer(LanguageServer):
         settings: In force now.
         engines: The workers of this process.
         worker: This session's way to the one that owns its engine.
+        roots: Workspace folders.
         ignore_rules: Which files their project ignores.
+        related_ignore_rules: The same, for the worker's thread.
         asking: The newest request for ghost text of each document that has one.
         runs: The fill under way for each of those documents.
         recent: What was filled a moment ago.
@@ -95,7 +98,9 @@ class DlmLanguageServer(LanguageServer):
         self.is_shut_down = False
         self.engines = engines
         self.worker = Desk(engines, self.settings, LoadReport(self))
+        self.roots: tuple[Path, ...] = ()
         self.ignore_rules = IgnoreRules()
+        self.related_ignore_rules = IgnoreRules()
         self.asking: dict[str, asyncio.Task[Any]] = {}
         self.runs: dict[str, FillRun] = {}
         self.recent = TypeThroughCache()
@@ -123,6 +128,7 @@ class DlmLanguageServer(LanguageServer):
             self.recent.clear()
         if (before.model, before.device) != (self.settings.model, self.settings.device):
             self.worker.move(self.settings)
+        self.worker.unload_after(self.settings.idle_unload_minutes * 60 or None)
         if not self.settings.enabled:
             self.worker.cancel_all()
 

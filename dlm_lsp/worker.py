@@ -10,8 +10,10 @@ future is the only handle: cancelling that future stops the job within one denoi
 
 import asyncio
 import contextlib
+import gc
 import logging
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -43,6 +45,9 @@ class LoadListener(Protocol):
 
     def on_load_failed(self, reason: str) -> None:
         """There is no engine until `Worker.reload`; every job raises ModelUnavailableError with this sentence."""
+
+    def on_unloaded(self) -> None:
+        """The engine was freed, since nobody used it; the next job loads it again."""
 
 
 class _JobFuture(asyncio.Future[Result]):
@@ -87,6 +92,8 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engine: InfillEngine | None = None
         self._load_failure: str | None = None
+        self._idle_seconds: float | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -112,6 +119,7 @@ class Worker:
         job = _Job(key, task, gives_way=gives_way)
         job.future.add_done_callback(lambda _: self._retire(job))
         self._live[key] = job
+        self._watch_idleness()
         self._order(partial(self._run, job))
         return job.future
 
@@ -129,6 +137,12 @@ class Worker:
     def load(self) -> None:
         """Load the engine now rather than at the first job."""
         self._order(self._try_to_load)
+        self._watch_idleness()
+
+    def unload_after(self, seconds: float | None) -> None:
+        """Free the engine whenever nothing ran for so long; None keeps it."""
+        self._idle_seconds = seconds
+        self._watch_idleness()
 
     def reload(self, load_engine: EngineLoader) -> None:
         """Drop the engine, and any failure to load it, and take another one at the next need."""
@@ -138,6 +152,8 @@ class Worker:
     def stop(self) -> None:
         """Cancel everything and let the thread end."""
         self.cancel_all()
+        self._idle_seconds = None
+        self._watch_idleness()
         self._orders.put(None)
 
     def join(self, timeout: float) -> bool:
@@ -157,11 +173,32 @@ class Worker:
     def _retire(self, job: _Job[Any]) -> None:
         if self._live.get(job.key) is job:
             del self._live[job.key]
+            self._watch_idleness()
+
+    def _watch_idleness(self) -> None:
+        if self._idle_timer:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        if self._idle_seconds and self._loop and not self._live:
+            self._idle_timer = self._loop.call_later(self._idle_seconds, self._order, self._unload)
 
     def _serve(self) -> None:
         while (order := self._orders.get()) is not None:
             order()
+        self._free()
+
+    def _free(self) -> None:
+        """Give the engine's memory back, to the device too: torch keeps what it frees for itself."""
         self._engine = None
+        gc.collect()
+        torch = sys.modules.get("torch")  # whoever loaded an engine imported it; this package does not
+        if torch and torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+
+    def _unload(self) -> None:
+        if self._engine is not None:
+            self._free()
+            self._post(self._listener.on_unloaded)
 
     def _run(self, job: _Job[Any]) -> None:
         if not job.is_wanted():
@@ -204,7 +241,7 @@ class Worker:
 
     def _replace_loader(self, load_engine: EngineLoader) -> None:
         self._load_engine = load_engine
-        self._engine = None
+        self._free()
         self._load_failure = None
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:

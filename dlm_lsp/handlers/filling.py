@@ -14,7 +14,7 @@ from dlm_lsp.fill_run import Filled, FillOrder, FillRun
 from dlm_lsp.handlers.draft import draft_feed
 from dlm_lsp.infilling import finish, infill, nothing_reason, valid_only
 from dlm_lsp.messages import StatusState
-from dlm_lsp.options import Settings
+from dlm_lsp.related import RelatedFiles
 from dlm_lsp.session import DlmLanguageServer
 from dlm_lsp.worker import Task
 from dlm_model.errors import ModelError
@@ -63,7 +63,7 @@ def begin(server: DlmLanguageServer, order: FillOrder) -> FillRun:
             feed.close()
         server.show_idle()
 
-    task = _task(order, lambda draft: loop.call_soon_threadsafe(offer, draft), server.settings)
+    task = _task(server, order, lambda draft: loop.call_soon_threadsafe(offer, draft))
     key = (order.purpose, order.snapshot.uri)
     run.future = server.worker.submit(key, task, gives_way=order.purpose == "ghost text")
     run.future.add_done_callback(end)
@@ -85,13 +85,22 @@ async def outcome(server: DlmLanguageServer, run: FillRun, snapshot: Snapshot) -
     return filled
 
 
-def _task(order: FillOrder, offer: Callable[[Draft], object], settings: Settings) -> Task[Filled]:
+def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], object]) -> Task[Filled]:
     """What the worker does for an order; drafts are offered from its thread."""
+    settings = server.settings
+    files = RelatedFiles(server.roots, server.documents.snapshots(), settings, server.related_ignore_rules)
 
     def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
         draft = None
-        budget = settings.max_prompt_tokens
-        drafts = infill(engine, order.snapshot, order.hole, order.options, cancel, max_prompt_tokens=budget)
+        drafts = infill(
+            engine,
+            order.snapshot,
+            order.hole,
+            order.options,
+            cancel,
+            max_prompt_tokens=settings.max_prompt_tokens,
+            related=files.comments(order.snapshot) if settings.context_files else (),
+        )
         for draft in drafts:
             if cancel.is_cancelled:
                 break

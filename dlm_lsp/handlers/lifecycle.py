@@ -16,7 +16,8 @@ from dlm_lsp.session import DlmLanguageServer
 def initialize(server: DlmLanguageServer, params: types.InitializeParams) -> None:
     """Gather the options that are known before the client is ready; pygls answers with the capabilities."""
     roots = _roots(params)
-    server.ignore_rules = IgnoreRules(roots)
+    server.roots = tuple(roots)
+    server.ignore_rules, server.related_ignore_rules = IgnoreRules(roots), IgnoreRules(roots)
     server.configure("user", read_user_config())
     server.configure("project", *(read_project_config(root) for root in roots))
     server.configure("initialization", parse_options(params.initialization_options))

@@ -37,6 +37,7 @@ class Language:
         placeholder: Matches a whole statement that only stands in for missing code.
         literal: Matches one comment or string; what is between is code.
         comment_start: Matches the beginning of a comment, or of the attribute lines above a definition.
+        line_comment: Begins a comment that ends with its line.
         neutral_statement: Parses wherever a statement may stand, and means nothing.
         is_indented: Blocks are told by indentation, not by braces.
         indent: What one level of indentation is when the document does not tell.
@@ -59,6 +60,7 @@ class Language:
     literal: re.Pattern[str]
     comment_start: re.Pattern[str]
     neutral_statement: str
+    line_comment: str = "//"
     is_indented: bool = False
     indent: str = "    "
 

@@ -23,5 +23,6 @@ PYTHON = Language(
     ),
     comment_start=re.compile(r"[#@]"),
     neutral_statement="pass",
+    line_comment="#",
     is_indented=True,
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -28,6 +29,9 @@ class _Listener:
 
     def on_load_failed(self, reason: str) -> None:
         self.events.append(f"failed: {reason}")
+
+    def on_unloaded(self) -> None:
+        self.events.append("unloaded")
 
 
 @pytest.fixture
@@ -200,3 +204,36 @@ async def test_a_job_cancelled_while_the_engine_loads_never_begins(make_worker: 
     may_load.set()
     await worker.submit("b", lambda _engine, _cancel: None)
     assert engine.requests == []
+
+
+async def test_an_engine_that_nobody_uses_is_freed_and_comes_back(make_worker: MakeWorker, listener: _Listener) -> None:
+    engines: list[weakref.ref[ScriptedEngine]] = []
+
+    def load() -> InfillEngine:
+        engine = ScriptedEngine("x = 1")
+        engines.append(weakref.ref(engine))
+        return engine
+
+    worker = make_worker(load)
+    worker.unload_after(0.05)
+    assert await worker.submit("a", _denoise) == "x = 1"
+    async with asyncio.timeout(10):
+        while "unloaded" not in listener.events:
+            await asyncio.sleep(0.01)
+    assert engines[0]() is None
+    worker.unload_after(None)
+    assert await worker.submit("a", _denoise) == "x = 1"
+    await asyncio.sleep(0.1)
+    assert listener.events == ["loading", "loaded scripted", "unloaded", "loading", "loaded scripted"]
+
+
+async def test_an_engine_in_use_is_not_freed(make_worker: MakeWorker, listener: _Listener) -> None:
+    engine = ScriptedEngine("x = 1", num_steps=2, is_gated=True)
+    worker = make_worker(lambda: engine)
+    worker.unload_after(0.02)
+    job = worker.submit("a", _denoise)
+    await _begun(engine)
+    await asyncio.sleep(0.1)
+    engine.allow(2)
+    assert await job == "x = 1"
+    assert "unloaded" not in listener.events

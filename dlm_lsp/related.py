@@ -1,0 +1,154 @@
+"""What other files say about a document: the signatures of what it imports, and of what is open beside it.
+
+Aider's repository map shows that signatures alone go a long way; here they are few, in a fixed order, and found within
+a time box. A file that is excluded, ignored or secret is never opened. Runs on the worker's thread.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from tree_sitter import Node
+
+from dlm_lsp.document_store import path_of
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.exclusions import exclusion_reason
+from dlm_lsp.ignore_rules import IgnoreRules
+from dlm_lsp.options import Settings
+from dlm_lsp.scopes import Function, functions_in
+
+TIME_BOX_SECONDS = 0.03
+_MAX_FILE_BYTES = 200_000
+_MAX_SIGNATURE_CHARS = 200
+
+
+@dataclass(frozen=True)
+class RelatedFiles:
+    """Where related files of one session may be found.
+
+    Attributes:
+        roots: Workspace folders; imports are resolved inside them and nowhere else.
+        open_snapshots: Every document that is open, the last one opened first.
+        settings: What they exclude.
+        ignore_rules: What the project ignores; for the worker's thread alone.
+    """
+
+    roots: tuple[Path, ...]
+    open_snapshots: tuple[Snapshot, ...]
+    settings: Settings
+    ignore_rules: IgnoreRules
+
+    def comments(self, snapshot: Snapshot, clock: Callable[[], float] = perf_counter) -> tuple[str, ...]:
+        """Signatures of related files as comment lines of the document's language, the most important first.
+
+        Args:
+            snapshot: The document that is filled.
+            clock: In seconds; after `TIME_BOX_SECONDS` no further file is read.
+        """
+        end = clock() + TIME_BOX_SECONDS
+        lines: dict[str, None] = {}
+        for name, other in self._others(snapshot):
+            signatures = [*_signatures(other)]
+            if signatures:
+                comment = snapshot.language.line_comment
+                lines.update(dict.fromkeys(f"{comment} {line}\n" for line in (f"{name}:", *signatures)))
+            if clock() > end:
+                break
+        return tuple(lines)
+
+    def _others(self, snapshot: Snapshot) -> Iterator[tuple[str, Snapshot]]:
+        """Imported files, then open ones of the same language; each once, under its name."""
+        seen = {snapshot.uri}
+        opened = {other.uri: other for other in self.open_snapshots}
+        for file in self._imported_files(snapshot):
+            uri = file.as_uri()
+            if uri not in seen and (other := opened.get(uri) or self._read(file, snapshot)):
+                seen.add(uri)
+                yield file.name, other
+        for uri, other in opened.items():
+            if uri not in seen and other.language is snapshot.language and self._is_allowed(other):
+                yield Path(path_of(uri) or uri).name, other
+
+    def _imported_files(self, snapshot: Snapshot) -> Iterator[Path]:
+        """Files of the workspace that a Python document imports; of other languages none are resolved."""
+        path = path_of(snapshot.uri)
+        if not snapshot.language.is_indented or path is None:
+            return
+        for node in snapshot.top_level:
+            if node.type in snapshot.language.imports:
+                for level, parts in _modules(node):
+                    bases = (Path(path).parents[level - 1],) if 0 < level <= len(Path(path).parents) else self.roots
+                    for base in bases:
+                        yield from _existing(base.joinpath(*parts))
+
+    def _read(self, file: Path, snapshot: Snapshot) -> Snapshot | None:
+        """A file of the workspace, if it may be read; closed to whatever cannot be told."""
+        try:
+            resolved = file.resolve(strict=True)
+            is_inside = any(resolved.is_relative_to(root.resolve()) for root in self.roots)
+            may_enter = all(self._may_enter(str(name), snapshot) for name in (file, resolved))
+            if not is_inside or not may_enter or resolved.stat().st_size > _MAX_FILE_BYTES:
+                return None
+            text = resolved.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None
+        return Snapshot.unparsed(file.as_uri(), snapshot.language, text)
+
+    def _is_allowed(self, other: Snapshot) -> bool:
+        return len(other.text) <= _MAX_FILE_BYTES and self._may_enter(path_of(other.uri), other)
+
+    def _may_enter(self, path: str | None, snapshot: Snapshot) -> bool:
+        excluded = exclusion_reason(path, snapshot.language.id, 0, self.settings)
+        return not (excluded or self.ignore_rules.reason(path))
+
+
+def fitting(lines: Sequence[str], budget: int, count_tokens: Callable[[str], int]) -> tuple[str, int]:
+    """As many lines from the first on as fit, and how many tokens they take."""
+    kept, spent = [], 0
+    for line in lines:
+        cost = count_tokens(line)
+        if spent + cost > budget:
+            break
+        kept.append(line)
+        spent += cost
+    return "".join(kept), spent
+
+
+def _signatures(snapshot: Snapshot) -> Iterator[str]:
+    for function in functions_in(snapshot.language, snapshot.tree.root_node):
+        if function.qualified_name and not _is_nested(function):
+            signature = snapshot.encoded[function.node.start_byte : function.opened].decode("utf-8", "replace")
+            outer = ".".join(function.qualified_name[:-1])
+            line = " ".join(signature.rstrip(" {:\r\n").split())
+            yield (f"{outer}: {line}" if outer else line)[:_MAX_SIGNATURE_CHARS]
+
+
+def _is_nested(function: Function) -> bool:
+    parent = function.node.parent
+    while parent is not None and parent.type not in function.language.functions:
+        parent = parent.parent
+    return parent is not None
+
+
+def _modules(node: Node) -> Iterator[tuple[int, list[str]]]:
+    """What a Python import names: how many folders up (0 is absolute), and the parts of the dotted name."""
+    names = [name.child_by_field_name("name") or name for name in node.children_by_field_name("name")]
+    module = node.child_by_field_name("module_name")
+    if module is None:
+        yield from ((0, _text(name).split(".")) for name in names)
+        return
+    dotted = _text(module)
+    level = len(dotted) - len(dotted.lstrip("."))
+    parts = [part for part in dotted[level:].split(".") if part]
+    if parts:
+        yield level, parts
+    yield from ((level, [*parts, *_text(name).split(".")]) for name in names)
+
+
+def _existing(module: Path) -> Iterator[Path]:
+    yield from (file for file in (module.with_suffix(".py"), module / "__init__.py") if file.is_file())
+
+
+def _text(node: Node) -> str:
+    return (node.text or b"").decode("utf-8", "replace")

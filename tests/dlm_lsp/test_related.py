@@ -1,0 +1,111 @@
+"""Signatures of other files: which, in what order, how much of the prompt, and none that is to be left alone."""
+
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import find_hole
+from dlm_lsp.ignore_rules import IgnoreRules
+from dlm_lsp.infilling import RELATED_SHARE, infill
+from dlm_lsp.languages import language_for
+from dlm_lsp.options import Settings
+from dlm_lsp.related import TIME_BOX_SECONDS, RelatedFiles
+from dlm_model.request import CancelToken, DecodeOptions
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+
+STORE = (
+    "class Store:\n    def find(\n        self, key: str\n    ) -> int:\n        def inner(): pass\n        return 1\n"
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "__init__.py").write_text("def top(): pass\n")
+    (tmp_path / "pkg" / "store.py").write_text(STORE)
+    return tmp_path
+
+
+def _snapshot(path: Path, text: str) -> Snapshot:
+    return Snapshot.parse(path.as_uri(), language_for(path.name, None), text)
+
+
+def _files(root: Path, *opened: Snapshot, settings: Settings | None = None) -> RelatedFiles:
+    return RelatedFiles((root,), opened, settings or Settings(), IgnoreRules([root]))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import pkg.store", "import pkg.store as s", "from pkg.store import Store", "from pkg import store"],
+)
+def test_what_is_imported_comes_by_its_signatures(root: Path, statement: str) -> None:
+    lines = _files(root).comments(_snapshot(root / "a.py", f"{statement}\nx = \n"))
+    assert lines[-2:] == ("# store.py:\n", "# Store: def find( self, key: str ) -> int\n")
+
+
+def test_relative_imports_begin_at_the_files_folder(root: Path) -> None:
+    lines = _files(root).comments(_snapshot(root / "pkg" / "b.py", "from .store import Store\nfrom . import missing\n"))
+    assert lines[0] == "# store.py:\n"
+
+
+def test_open_files_of_the_same_language_come_after_imports(root: Path) -> None:
+    opened = _snapshot(root / "near.py", "def near(): pass\n"), _snapshot(root / "far.rs", "fn far() {}\n")
+    document = _snapshot(root / "a.py", "import pkg.store\n")
+    lines = _files(root, *opened, document).comments(document)
+    assert [line for line in lines if line.endswith(":\n")] == ["# store.py:\n", "# near.py:\n"]
+    rust = _snapshot(root / "b.rs", "fn here() {}\n")
+    assert _files(root, *opened, rust).comments(rust) == ("// far.rs:\n", "// fn far()\n")
+
+
+def test_an_open_file_counts_as_the_editor_has_it(root: Path) -> None:
+    opened = _snapshot(root / "pkg" / "store.py", "def new(): pass\n")
+    lines = _files(root, opened).comments(_snapshot(root / "a.py", "import pkg.store\n"))
+    assert lines == ("# store.py:\n", "# def new()\n")
+
+
+@pytest.mark.parametrize("how", ["ignored", "broken ignore file", "excluded", "outside", "not text"])
+def test_what_is_to_be_left_alone_is(root: Path, how: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    store, settings = root / "pkg" / "store.py", Settings()
+    if how == "ignored":
+        (root / ".gitignore").write_text("store.py\n")
+    elif how == "broken ignore file":
+        (root / ".gitignore").write_bytes(b"\xff")
+    elif how == "excluded":
+        settings = Settings(exclude=("store.py",))
+    elif how == "outside":
+        elsewhere = tmp_path_factory.mktemp("elsewhere") / "secret.py"
+        elsewhere.write_text(STORE)
+        store.unlink()
+        store.symlink_to(elsewhere)
+    else:
+        store.write_bytes(b"\xff\xfe")
+    assert _files(root, settings=settings).comments(_snapshot(root / "a.py", "import pkg.store\n")) == ()
+
+
+@pytest.mark.parametrize("name", [".env.py", "store.py"])
+def test_open_files_are_left_alone_too(root: Path, name: str) -> None:
+    opened = _snapshot(root / "secrets" / name, "def key(): pass\n")
+    assert _files(root, opened).comments(_snapshot(root / "a.py", "x = \n")) == ()
+
+
+def test_after_the_time_box_no_further_file_is_read(root: Path) -> None:
+    opened = [_snapshot(root / f"{number}.py", f"def f{number}(): pass\n") for number in range(20)]
+    ticks = count()
+    document = _snapshot(root / "a.py", "x = \n")
+    lines = _files(root, *opened).comments(document, clock=lambda: next(ticks) * TIME_BOX_SECONDS / 4)
+    assert 0 < len(lines) < 2 * 20
+    assert lines == _files(root, *opened).comments(document, clock=lambda: 0.0)[: len(lines)]
+
+
+def test_other_files_get_a_quarter_of_the_prompt_at_most(root: Path) -> None:
+    engine, document = ScriptedEngine("1"), _snapshot(root / "a.py", "x = \n")
+    related = [f"# word {number}\n" for number in range(100)]
+    options, budget = DecodeOptions(), 100
+    hole = find_hole(document, 4)
+    list(infill(engine, document, hole, options, CancelToken(), max_prompt_tokens=budget, related=related))
+    [request] = engine.requests
+    assert request.prefix.endswith("\nx = ")
+    assert 0 < engine.count_tokens(request.prefix.removesuffix("x = ")) <= budget * RELATED_SHARE
+    assert request.prefix.startswith("# word 0\n# word 1\n")
