@@ -114,7 +114,9 @@ def picture(screen: str, file: Path) -> None:
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(screen), crop=False)
     file.parent.mkdir(exist_ok=True)
-    file.write_text(console.export_svg(title="dlm-lsp in Neovim", theme=theme), encoding="utf-8")
+    svg = console.export_svg(title="dlm-lsp in Neovim", theme=theme)
+    # Without fonts from the network, which nobody is to load who looks at a picture.
+    file.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")
 
 
 def body_line(screen: str) -> str:
