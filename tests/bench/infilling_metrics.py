@@ -35,7 +35,7 @@ class Outcome:
     """One problem filled in one setting, and graded.
 
     Attributes:
-        is_exact: The author's text, white space at the ends aside.
+        is_exact: The author's program, trailing white space of its lines aside; another indentation is not exact.
         num_tokens: Tokens that add to the middle.
         elapsed_ms: From request to text; grading not included.
     """

@@ -43,6 +43,11 @@ class Problem:
     entry_point: str
 
     @property
+    def program(self) -> str:
+        """The author's."""
+        return self.prefix + self.middle + self.suffix
+
+    @property
     def is_single_line(self) -> bool:
         return self.split == "single-line"
 

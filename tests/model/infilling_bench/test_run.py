@@ -10,7 +10,7 @@ from dlm_model.engine import Engine
 from tests.bench import infilling, infilling_report
 from tests.bench.infilling_metrics import Setting
 from tests.bench.infilling_problems import Problem
-from tests.bench.infilling_systems import DiffusionSystems, run
+from tests.bench.infilling_systems import DiffusionSystems, Filled, run
 
 
 @pytest.fixture
@@ -129,3 +129,22 @@ def test_an_outcome_says_what_was_filled(resizing_engine: Engine, line_problem: 
     assert not outcome.is_passed
     assert outcome.num_forwards == 2
     assert outcome.elapsed_ms > 0
+
+
+@pytest.mark.parametrize(
+    ("middle", "is_exact", "is_parse_valid"),
+    [
+        ("        result += value", True, True),
+        ("        result += value  ", True, True),
+        ("            result += value", False, True),
+        ("    result += value", False, False),
+        ("        result = value + result", False, True),
+    ],
+)
+def test_exact_means_the_indentation_too(
+    line_problem: Problem, middle: str, is_exact: bool, is_parse_valid: bool
+) -> None:
+    filled = Filled(middle, line_problem.prefix + middle + line_problem.suffix, num_tokens=5, num_forwards=3)
+    outcome = run(lambda problem, setting: filled, line_problem, Setting("engine", 3, 0.9))
+    assert (outcome.is_exact, outcome.is_parse_valid, outcome.is_passed) == (is_exact, is_parse_valid, is_parse_valid)
+    assert (outcome.middle, outcome.num_tokens, outcome.num_forwards) == (middle, 5, 3)
