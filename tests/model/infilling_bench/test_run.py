@@ -145,6 +145,6 @@ def test_exact_means_the_indentation_too(
     line_problem: Problem, middle: str, is_exact: bool, is_parse_valid: bool
 ) -> None:
     filled = Filled(middle, line_problem.prefix + middle + line_problem.suffix, num_tokens=5, num_forwards=3)
-    outcome = run(lambda problem, setting: filled, line_problem, Setting("engine", 3, 0.9))
+    outcome = run(lambda _problem, _setting: filled, line_problem, Setting("engine", 3, 0.9))
     assert (outcome.is_exact, outcome.is_parse_valid, outcome.is_passed) == (is_exact, is_parse_valid, is_parse_valid)
     assert (outcome.middle, outcome.num_tokens, outcome.num_forwards) == (middle, 5, 3)
