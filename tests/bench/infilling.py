@@ -120,6 +120,7 @@ def make_settings(arguments: argparse.Namespace) -> Iterator[Setting]:
     yield Setting("author")
     if arguments.autoregressive != "none":
         yield Setting("autoregressive")
+        yield Setting("autoregressive-plain")
     systems: list[System] = ["engine", "daemon"] if arguments.through_daemon else ["engine"]
     for system, threshold, num_steps in product(systems, arguments.thresholds, arguments.steps):
         DecodeOptions(num_steps=num_steps, confidence_threshold=threshold)
@@ -138,7 +139,8 @@ def make_systems(engine: Engine, arguments: argparse.Namespace) -> dict[System, 
     }
     if arguments.autoregressive != "none":
         path = download_gguf() if arguments.autoregressive == "download" else Path(arguments.autoregressive)
-        systems["autoregressive"] = Autoregressive.from_gguf(path, torch.device(engine.device)).fill
+        reference = Autoregressive.from_gguf(path, torch.device(engine.device))
+        systems |= {"autoregressive": reference.fill, "autoregressive-plain": reference.fill_plain}
     return systems
 
 

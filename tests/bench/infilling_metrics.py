@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Literal
 
-System = Literal["author", "autoregressive", "engine", "daemon"]
+System = Literal["author", "autoregressive", "autoregressive-plain", "engine", "daemon"]
 Length = Literal["unknown", "oracle"]
 
 _Z = 1.959964  # two-sided 95 %
@@ -17,8 +17,8 @@ class Setting:
     """One way to fill holes.
 
     Attributes:
-        system: `author` is the data set's own text; `autoregressive` sees the prefix alone; `engine` and `daemon` see
-            both sides.
+        system: `author` is the data set's own text; `autoregressive` sees the prefix alone (`-plain`: cut inside a
+            token, where it ends there); `engine` and `daemon` see both sides.
         num_steps: Denoise steps at most; None where nothing is denoised.
         threshold: Probability from which a step commits; None likewise.
         length: `oracle` is told the length in tokens, for diagnosis only.

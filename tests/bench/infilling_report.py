@@ -27,6 +27,7 @@ HEADINGS = (
 SYSTEM_NAMES = {
     "author": "author's own text (ceiling)",
     "autoregressive": "base model, prefix only",
+    "autoregressive-plain": "the same, no token healing",
     "engine": "engine, both sides",
     "daemon": "daemon, both sides",
 }
