@@ -1,7 +1,7 @@
 """HumanEval-Infilling (Bavarian et al., arXiv 2207.14255) from its JSON lines, and how a program is graded.
 
-Only the base tests that come with the problems are asked; stricter ones (EvalPlus) fail many of the references. What the
-sandbox itself costs shows in the bench's rows of the author's own text, the ceiling.
+Only the base tests that come with the problems are asked; stricter ones (EvalPlus) fail many of the references. What
+the sandbox itself costs shows in the bench's rows of the author's own text, the ceiling.
 """
 
 import ast

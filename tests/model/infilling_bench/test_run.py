@@ -1,10 +1,12 @@
 """The bench as people run it, on a tiny model: what it prints, what it keeps, what it refuses."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from dlm_model.engine import Engine
 from tests.bench import infilling, infilling_report
@@ -39,7 +41,7 @@ def test_a_run_ends_with_one_object_and_its_tables_are_markdown(
     output = tmp_path / "output.txt"
     output.write_text(capsys.readouterr().out, encoding="utf-8")
     report = json.loads(output.read_text(encoding="utf-8").splitlines()[-1])
-    assert {"model", "git_revision", "machine", "seed", "rows", "held_out"} == report.keys()
+    assert {"model", "weights", "git_revision", "machine", "seed", "rows", "held_out"} == report.keys()
     settings = [Setting(**row["setting"]) for row in report["rows"]]
     of_split = [
         Setting("author"),
@@ -72,6 +74,20 @@ def test_a_run_goes_on_where_it_was_stopped(
     first, resumed = json.loads(first_report), json.loads(capsys.readouterr().out.splitlines()[-1])
     for key in ("setting", "num_problems", "mean_forwards", "pass_at_1"):
         assert [row[key] for row in resumed["rows"]] == [row[key] for row in first["rows"]]
+
+
+def test_other_weights_of_the_same_name_are_another_run(
+    capsys: pytest.CaptureFixture[str], start: Callable[..., None], resizing_folder: Path, tmp_path: Path
+) -> None:
+    start("--splits", "single-line")
+    trained_on = tmp_path / resizing_folder.name
+    shutil.copytree(resizing_folder, trained_on)
+    weights = load_file(trained_on / "model.safetensors")
+    save_file({name: tensor * 0.5 for name, tensor in weights.items()}, trained_on / "model.safetensors")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        start("--splits", "single-line", "--model", str(trained_on))
+    assert "belongs to another run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
