@@ -6,6 +6,7 @@ diagnosis. The full run takes hours on a CPU; `--limit` takes an evenly spread p
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -26,6 +27,7 @@ from dlm_model.errors import ModelError
 from dlm_model.request import DecodeOptions
 from dlm_model.training.evaluate import measure_lines, measure_noises
 from dlm_model.training.held_out import read_texts
+from dlm_model.weights import weight_files
 from tests.bench.infilling_autoregressive import Autoregressive, download_gguf
 from tests.bench.infilling_metrics import Row, Setting, System, summarize
 from tests.bench.infilling_problems import FILES, Problem, evenly_spread, load_problems
@@ -94,6 +96,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     settings = list(make_settings(arguments))
     identity = {
         "model": engine.model_name,
+        "weights": weights_digest(model_folder(arguments)),
         "git_revision": git_revision(),
         "seed": arguments.seed,
         "machine": machine(engine),
@@ -103,7 +106,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     rows = make_rows(problems, settings, results)
     held_out: dict[str, dict[str, float]] = {}
     if held_out_texts is not None:
-        folder = DEFAULT_CHECKPOINT if arguments.model is None else Path(arguments.model)
+        folder = model_folder(arguments)
         noises = measure_noises(folder, held_out_texts, NUM_HELD_OUT_SEQUENCES)
         lines = measure_lines(folder, held_out_texts, NUM_HELD_OUT_LINES, device=engine.device)
         held_out = {name: asdict(values) for name, values in (noises | {"lines": lines}).items()}
@@ -120,6 +123,7 @@ def make_settings(arguments: argparse.Namespace) -> Iterator[Setting]:
     yield Setting("author")
     if arguments.autoregressive != "none":
         yield Setting("autoregressive")
+        yield Setting("autoregressive-plain")
     systems: list[System] = ["engine", "daemon"] if arguments.through_daemon else ["engine"]
     for system, threshold, num_steps in product(systems, arguments.thresholds, arguments.steps):
         DecodeOptions(num_steps=num_steps, confidence_threshold=threshold)
@@ -138,7 +142,8 @@ def make_systems(engine: Engine, arguments: argparse.Namespace) -> dict[System, 
     }
     if arguments.autoregressive != "none":
         path = download_gguf() if arguments.autoregressive == "download" else Path(arguments.autoregressive)
-        systems["autoregressive"] = Autoregressive.from_gguf(path, torch.device(engine.device)).fill
+        reference = Autoregressive.from_gguf(path, torch.device(engine.device))
+        systems |= {"autoregressive": reference.fill, "autoregressive-plain": reference.fill_plain}
     return systems
 
 
@@ -192,6 +197,18 @@ def machine(engine: Engine) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
+
+
+def model_folder(arguments: argparse.Namespace) -> Path:
+    return DEFAULT_CHECKPOINT if arguments.model is None else Path(arguments.model)
+
+
+def weights_digest(folder: Path) -> str:
+    """Which weights were measured: checkpoints of one training share a name. The start of a SHA-256."""
+    digest = hashlib.sha256()
+    for path in weight_files(folder):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def git_revision() -> str:

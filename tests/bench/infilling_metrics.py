@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Literal
 
-System = Literal["author", "autoregressive", "engine", "daemon"]
+System = Literal["author", "autoregressive", "autoregressive-plain", "engine", "daemon"]
 Length = Literal["unknown", "oracle"]
 
 _Z = 1.959964  # two-sided 95 %
@@ -17,8 +17,8 @@ class Setting:
     """One way to fill holes.
 
     Attributes:
-        system: `author` is the data set's own text; `autoregressive` sees the prefix alone; `engine` and `daemon` see
-            both sides.
+        system: `author` is the data set's own text; `autoregressive` sees the prefix alone (`-plain`: cut inside a
+            token, where it ends there); `engine` and `daemon` see both sides.
         num_steps: Denoise steps at most; None where nothing is denoised.
         threshold: Probability from which a step commits; None likewise.
         length: `oracle` is told the length in tokens, for diagnosis only.
@@ -35,7 +35,7 @@ class Outcome:
     """One problem filled in one setting, and graded.
 
     Attributes:
-        is_exact: The author's text, white space at the ends aside.
+        is_exact: The author's program, trailing white space of its lines aside; another indentation is not exact.
         num_tokens: Tokens that add to the middle.
         elapsed_ms: From request to text; grading not included.
     """

@@ -27,6 +27,7 @@ HEADINGS = (
 SYSTEM_NAMES = {
     "author": "author's own text (ceiling)",
     "autoregressive": "base model, prefix only",
+    "autoregressive-plain": "the same, no token healing",
     "engine": "engine, both sides",
     "daemon": "daemon, both sides",
 }
@@ -56,8 +57,9 @@ def markdown(report: dict[str, Any]) -> str:
     """Every table of a run, with what they were measured on."""
     machine = report["machine"]
     lines = [
-        f"Model `{report['model']}`, revision {report['git_revision']}, seed {report['seed']}; {machine['device']}, "
-        f"{machine['processors']} processors, {machine['threads']} threads, torch {machine['torch']}.",
+        f"Model `{report['model']}` (weights {report['weights']}), revision {report['git_revision']}, "
+        f"seed {report['seed']}; {machine['device']}, {machine['processors']} processors, "
+        f"{machine['threads']} threads, torch {machine['torch']}.",
     ]
     for split in dict.fromkeys(row["split"] for row in report["rows"]):
         rows = [row for row in report["rows"] if row["split"] == split]

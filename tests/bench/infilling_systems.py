@@ -43,7 +43,7 @@ FillProblem = Callable[[Problem, Setting], Filled]
 
 def fill_as_author(problem: Problem, _setting: Setting) -> Filled:
     """The ceiling: the data set's own text."""
-    return Filled(problem.middle, problem.prefix + problem.middle + problem.suffix, 0, 0)
+    return Filled(problem.middle, problem.program, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,13 @@ def run(fill: FillProblem, problem: Problem, setting: Setting) -> Outcome:
         setting=setting,
         middle=filled.middle,
         is_passed=is_parse_valid and problem.is_solved_by(filled.program),
-        is_exact=filled.middle.strip() == problem.middle.strip(),
+        is_exact=_without_trailing_space(filled.program) == _without_trailing_space(problem.program),
         is_parse_valid=is_parse_valid,
         num_tokens=filled.num_tokens,
         num_forwards=filled.num_forwards,
         elapsed_ms=elapsed_ms,
     )
+
+
+def _without_trailing_space(program: str) -> list[str]:
+    return [line.rstrip() for line in program.rstrip().split("\n")]

@@ -1,13 +1,14 @@
 """The reference model: its greedy text is transformers' own, and its holes end where the rule says."""
 
 import zipfile
+from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from dlm_model.boundaries import split_prefix
+from dlm_model.boundaries import Fragment, split_prefix
 from dlm_model.config import ModelConfig
 from dlm_model.tokenizer import Tokenizer
 from tests.bench import infilling_autoregressive
@@ -30,40 +31,44 @@ def reference(resizing_folder: Path) -> Autoregressive:
     return Autoregressive(resizing_folder, torch.device("cpu"))
 
 
-def greedy(folder: Path, prefix: str, num_tokens: int) -> bytes:
+def greedy(folder: Path, ids: list[int], typed: bytes, num_tokens: int) -> bytes:
     """Without a cache, and with every token of the vocabulary looked at."""
     network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    tokenizer = Tokenizer.from_checkpoint(folder, ModelConfig.from_checkpoint(folder).vocab_size)
-    ids, head = split_prefix(tokenizer, prefix)
+    spellings = tokenizer_of(folder).token_bytes
     spelled = b""
     for _ in range(num_tokens):
-        typed = head.spelling[len(spelled) :]
-        fits = [bool(t) and (t.startswith(typed) or typed.startswith(t)) for t in tokenizer.token_bytes]
+        left = typed[len(spelled) :]
+        fits = [bool(each) and (each.startswith(left) or left.startswith(each)) for each in spellings]
         logits = network(torch.tensor([ids])).logits[0, -1].detach()
-        if typed:
+        if left:
             logits[~torch.tensor(fits)] = -torch.inf
-        ids.append(int(logits.argmax()))
-        if not tokenizer.token_bytes[ids[-1]]:
+        ids = [*ids, int(logits.argmax())]
+        if not spellings[ids[-1]]:
             break
-        spelled += tokenizer.token_bytes[ids[-1]]
-    return spelled[len(head.spelling) :]
+        spelled += spellings[ids[-1]]
+    return spelled[len(typed) :]
+
+
+def tokenizer_of(folder: Path) -> Tokenizer:
+    return Tokenizer.from_checkpoint(folder, ModelConfig.from_checkpoint(folder).vocab_size)
 
 
 @pytest.mark.parametrize("prefix", ["def foo(self, val", "class Bar:\n", "    return self.value "])
 def test_the_cached_continuation_is_the_plain_one(
     monkeypatch: pytest.MonkeyPatch, resizing_folder: Path, prefix: str
 ) -> None:
-    monkeypatch.setattr("tests.bench.infilling_autoregressive.default_dtype", lambda _: torch.float32)
-    reference = Autoregressive(resizing_folder, torch.device("cpu"))
-    text, num_forwards = reference.complete(prefix, lambda text: len(text) > 12)
-    expected = greedy(resizing_folder, prefix, num_forwards)
-    assert text == expected.decode("utf-8", errors="ignore")
-    assert 1 <= num_forwards <= MAX_TOKENS
+    monkeypatch.setattr(infilling_autoregressive, "default_dtype", lambda _: torch.float32)
+    reference, tokenizer = Autoregressive(resizing_folder, torch.device("cpu")), tokenizer_of(resizing_folder)
+    for ids, head in (split_prefix(tokenizer, prefix), (tokenizer.encode(prefix).ids, Fragment(b"", 0))):
+        text, num_forwards = reference.complete(ids, head, lambda text: len(text) > 12)
+        expected = greedy(resizing_folder, ids, head.spelling, num_forwards)
+        assert text == expected.decode("utf-8", errors="ignore")
+        assert 1 <= num_forwards <= MAX_TOKENS
 
 
 def test_a_fill_joins_to_a_program(reference: Autoregressive, line_problem: Problem, span_problem: Problem) -> None:
-    for problem in (line_problem, span_problem):
-        filled = reference.fill(problem, Setting("autoregressive"))
+    for problem, fill in product((line_problem, span_problem), (reference.fill, reference.fill_plain)):
+        filled = fill(problem, Setting("autoregressive"))
         assert filled.program == problem.prefix + filled.middle + problem.suffix
         assert 1 <= filled.num_forwards <= MAX_TOKENS
     assert "\n" not in reference.fill(line_problem, Setting("autoregressive")).middle

@@ -1,16 +1,18 @@
 """The bench as people run it, on a tiny model: what it prints, what it keeps, what it refuses."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from dlm_model.engine import Engine
 from tests.bench import infilling, infilling_report
 from tests.bench.infilling_metrics import Setting
 from tests.bench.infilling_problems import Problem
-from tests.bench.infilling_systems import DiffusionSystems, run
+from tests.bench.infilling_systems import DiffusionSystems, Filled, run
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_a_run_ends_with_one_object_and_its_tables_are_markdown(
     output = tmp_path / "output.txt"
     output.write_text(capsys.readouterr().out, encoding="utf-8")
     report = json.loads(output.read_text(encoding="utf-8").splitlines()[-1])
-    assert {"model", "git_revision", "machine", "seed", "rows", "held_out"} == report.keys()
+    assert {"model", "weights", "git_revision", "machine", "seed", "rows", "held_out"} == report.keys()
     settings = [Setting(**row["setting"]) for row in report["rows"]]
     of_split = [
         Setting("author"),
@@ -72,6 +74,20 @@ def test_a_run_goes_on_where_it_was_stopped(
     first, resumed = json.loads(first_report), json.loads(capsys.readouterr().out.splitlines()[-1])
     for key in ("setting", "num_problems", "mean_forwards", "pass_at_1"):
         assert [row[key] for row in resumed["rows"]] == [row[key] for row in first["rows"]]
+
+
+def test_other_weights_of_the_same_name_are_another_run(
+    capsys: pytest.CaptureFixture[str], start: Callable[..., None], resizing_folder: Path, tmp_path: Path
+) -> None:
+    start("--splits", "single-line")
+    trained_on = tmp_path / resizing_folder.name
+    shutil.copytree(resizing_folder, trained_on)
+    weights = load_file(trained_on / "model.safetensors")
+    save_file({name: tensor * 0.5 for name, tensor in weights.items()}, trained_on / "model.safetensors")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        start("--splits", "single-line", "--model", str(trained_on))
+    assert "belongs to another run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -129,3 +145,22 @@ def test_an_outcome_says_what_was_filled(resizing_engine: Engine, line_problem: 
     assert not outcome.is_passed
     assert outcome.num_forwards == 2
     assert outcome.elapsed_ms > 0
+
+
+@pytest.mark.parametrize(
+    ("middle", "is_exact", "is_parse_valid"),
+    [
+        ("        result += value", True, True),
+        ("        result += value  ", True, True),
+        ("            result += value", False, True),
+        ("    result += value", False, False),
+        ("        result = value + result", False, True),
+    ],
+)
+def test_exact_means_the_indentation_too(
+    line_problem: Problem, middle: str, is_exact: bool, is_parse_valid: bool
+) -> None:
+    filled = Filled(middle, line_problem.prefix + middle + line_problem.suffix, num_tokens=5, num_forwards=3)
+    outcome = run(lambda _problem, _setting: filled, line_problem, Setting("engine", 3, 0.9))
+    assert (outcome.is_exact, outcome.is_parse_valid, outcome.is_passed) == (is_exact, is_parse_valid, is_parse_valid)
+    assert (outcome.middle, outcome.num_tokens, outcome.num_forwards) == (middle, 5, 3)
