@@ -32,13 +32,13 @@ class _Side(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """The texts that one run found for one hole, best first.
+    """The fills that one run found for one hole, best first.
 
     Attributes:
         uri: Of the document.
         before: Up to the hole.
         after: From the end of the hole on.
-        texts: With the document's line endings.
+        fills: As they were presented.
         options: How they were made.
         id: Of the run.
     """
@@ -46,7 +46,7 @@ class Answer:
     uri: str
     before: _Side
     after: _Side
-    texts: tuple[str, ...]
+    fills: tuple[Fill, ...]
     options: DecodeOptions
     id: str
 
@@ -54,8 +54,12 @@ class Answer:
     def of(cls, snapshot: Snapshot, fills: tuple[Fill, ...], options: DecodeOptions, run_id: str) -> Self:
         """The answer to one order; all of its fills replace the same hole, and there is one at least."""
         before, after = snapshot.text[: fills[0].start], snapshot.text[fills[0].end :]
-        texts = tuple(fill.text for fill in fills)
-        return cls(snapshot.uri, _Side.of(before), _Side.of(after), texts, options, run_id)
+        return cls(snapshot.uri, _Side.of(before), _Side.of(after), fills, options, run_id)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """With the document's line endings."""
+        return tuple(fill.text for fill in self.fills)
 
     @property
     def num_chars(self) -> int:
@@ -67,10 +71,10 @@ class Answer:
         typed = snapshot.text[self.before.num_chars : cursor]
         hole_end = len(snapshot.text) - self.after.num_chars
         is_blank = cursor <= hole_end and not snapshot.text[cursor:hole_end].strip(" \t")
-        texts = [text for text in self.texts if text.startswith(typed) and len(text) > len(typed)]
-        if cursor < self.before.num_chars or not is_blank or not texts or not self._is_around(snapshot, hole_end):
+        fills = [fill for fill in self.fills if fill.text.startswith(typed) and len(fill.text) > len(typed)]
+        if cursor < self.before.num_chars or not is_blank or not fills or not self._is_around(snapshot, hole_end):
             return ()
-        return tuple(Fill(text[len(typed) :], cursor, hole_end, parse_valid=True) for text in texts)
+        return tuple(Fill(fill.text[len(typed) :], cursor, hole_end, fill.parse_valid) for fill in fills)
 
     def _is_around(self, snapshot: Snapshot, hole_end: int) -> bool:
         before, after = snapshot.text[: self.before.num_chars], snapshot.text[hole_end:]

@@ -141,6 +141,44 @@ async def test_of_three_racing_requests_only_the_last_is_answered(editor: Editor
     assert isinstance(last, list)
 
 
+def _type(editor: EditorClient, uri: str, at: types.Position, text: str, version: int) -> None:
+    editor.change(types.TextDocumentContentChangePartial(types.Range(at, at), text), uri=uri, version=version)
+
+
+async def test_what_was_filled_and_is_typed_costs_no_step(editor: EditorClient) -> None:
+    uri = _open(editor, EMPTY_BODY)
+    [item, *_] = await _ask(editor, uri, 1, 4)
+    rest = str(item.insert_text)[4:]
+    editor.drafts.clear()
+    typed = rest.split("\n", 1)[0][:-1]
+    for index, letter in enumerate(typed):
+        _type(editor, uri, types.Position(1, 4 + index), letter, 2 + index)
+        [item, *_] = await editor.complete(1, 5 + index, uri=uri, trigger=INVOKED)
+        assert item.insert_text == f"    {rest}"
+    assert [draft for draft in editor.drafts if draft.uri == uri] == []
+
+
+async def test_a_fill_goes_on_while_its_draft_is_typed(slow_editor: EditorClient) -> None:
+    editor = slow_editor
+    uri = _open(editor, EMPTY_BODY)
+    request = asyncio.ensure_future(editor.complete(1, 4, uri=uri))
+
+    def begins_for_good() -> bool:
+        draft = editor.drafts[-1] if editor.drafts else None
+        return bool(draft and draft.uri == uri and draft.stableRanges and draft.stableRanges[0][0] == 0)
+
+    await editor.until(begins_for_good)
+    draft = editor.drafts[-1]
+    _type(editor, uri, types.Position(1, 4), draft.text[0], 2)
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    await editor.until(lambda: editor.drafts[-1].version == 2)
+    later = editor.drafts[-1]
+    assert later.step > draft.step, "the run began anew"
+    assert (later.range.start.line, later.range.start.character) == (1, 5)
+    editor.close(uri)
+
+
 async def _steps_lost_to_a_cancelled_fill(editor: EditorClient) -> float:
     """From cancelling a fill in its midst to the first draft of another document, in steps of the first."""
     first, second = _open(editor, EMPTY_BODY), _open(editor, EMPTY_BODY)
