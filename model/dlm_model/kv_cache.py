@@ -71,7 +71,7 @@ class _Kept(NamedTuple):
 
     Attributes:
         columns: bool [P + T + S].
-        fresh: Of the columns.
+        fresh: Of the columns; none where every later step recomputes them anyway.
         memory: Of the rest.
         canvas: That the columns belong to.
     """
@@ -109,9 +109,10 @@ class ColumnCache:
         else:
             columns = self._choose(self._kept.canvas, canvas, self._shift)
             memory = _memory(self._kept, canvas, columns)
-        recorder = Recorder()
+        # What a window recomputes in every step nobody reads from the cache, and a pass without it can be recorded.
+        recorder = Recorder() if not memory or self._options.cache_policy == "delayed" else None
         hidden = self._run(canvas, columns, memory, recorder)
-        self._kept = _Kept(columns, recorder.layers, memory, canvas)
+        self._kept = _Kept(columns, recorder.layers if recorder else [], memory, canvas)
         self.num_forwards += 1
         places = columns.cumsum(0) - 1
         rows, positions = canvas.is_asked.nonzero(as_tuple=True)
@@ -129,7 +130,7 @@ class ColumnCache:
             assert all(layer.keys.shape[1] == layer.values.shape[1] == num_fresh for layer in self._kept.fresh)
             assert all(layer.keys.shape[1] == layer.values.shape[1] == num_read for layer in self._kept.memory)
 
-    def _run(self, canvas: Canvas, columns: Tensor, memory: list[LayerKV], recorder: Recorder) -> Tensor:
+    def _run(self, canvas: Canvas, columns: Tensor, memory: list[LayerKV], recorder: Recorder | None) -> Tensor:
         """Hidden states of the columns, [B, n, C]."""
         device = self._network.device
         positions, validity = whole_positions(canvas), whole_validity(canvas)
@@ -149,17 +150,16 @@ def _memory(kept: _Kept, canvas: Canvas, columns: Tensor) -> list[LayerKV]:
     has_moved = origins.shape[1] != len(kept.columns) or (origins != torch.arange(origins.shape[1])).any()
     if kept.memory and not has_moved and torch.equal(columns, kept.columns):
         return kept.memory
-    # Where a column was kept: the fresh ones stand in front of the remembered ones.
-    places = torch.where(kept.columns, kept.columns.cumsum(0) - 1, kept.columns.sum() + (~kept.columns).cumsum(0) - 1)
+    # Where a column was kept: the fresh ones, if any, stand in front of the remembered ones.
+    num_fresh = int(kept.columns.sum()) if kept.fresh else 0
+    places = torch.where(kept.columns, kept.columns.cumsum(0) - 1, num_fresh + (~kept.columns).cumsum(0) - 1)
     index = places[origins[:, ~columns]]
-    whole = (
-        [
+    whole = kept.fresh or kept.memory
+    if kept.fresh and kept.memory:
+        whole = [
             LayerKV(torch.cat((fresh.keys, old.keys), dim=1), torch.cat((fresh.values, old.values), dim=1))
             for fresh, old in zip(kept.fresh, kept.memory, strict=True)
         ]
-        if kept.memory
-        else kept.fresh
-    )
     return [LayerKV(_gather(layer.keys, index), _gather(layer.values, index)) for layer in whole]
 
 
