@@ -20,8 +20,8 @@ class Rules:
     """The rules of one step.
 
     Attributes:
-        is_locked: [B, T], positions that must wait until a boundary left or right of them is respelled, or the block
-            before theirs is filled.
+        is_locked: [B, T], positions that must wait until the boundaries of their row are respelled, or the block before
+            theirs is filled.
         is_urgent: [B, T], frontiers: committed first, whatever their score.
         frontier_tokens: For each frontier (row, column), the tokens that may stand there.
         may_grow: [B], whether a row may commit an expand token: not once it was refused one, nor in the last step.
@@ -71,8 +71,9 @@ class Constraint:
     def rules(self, canvas: Canvas, *, is_last: bool) -> Rules:
         """Look at both frontiers of every row.
 
-        A row's masks near an unspelled boundary are locked until it is respelled, piece by piece. In the last step
-        nothing can wait: what remains of a boundary is pinned to its shortest spelling, and no row may grow.
+        A row's other masks are locked until its boundaries are respelled, piece by piece: a token that was committed
+        beside a boundary would not have seen it. In the last step nothing can wait: what remains of a boundary is
+        pinned to its shortest spelling, and no row may grow.
         """
         is_locked, is_urgent = torch.zeros_like(canvas.is_masked), torch.zeros_like(canvas.is_masked)
         if self._block_length is not None and not is_last:
@@ -83,11 +84,11 @@ class Constraint:
             kept = canvas.is_kept[row].nonzero().flatten().tolist()
             tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, kept)
             frontier_tokens |= {(row, column): allowed for column, allowed in tokens.items()}
-            if not is_last:
-                is_locked[row, head.position : head.position + len(head.remaining)] = True
-                is_locked[row, max(0, tail.position + 1 - len(tail.remaining)) : tail.position + 1] = True
         for row, column in frontier_tokens:
-            is_locked[row, column], is_urgent[row, column] = False, True
+            is_urgent[row, column] = True
+        if not is_last:
+            is_locked |= is_urgent.any(dim=1, keepdim=True)
+        is_locked &= ~is_urgent
         may_grow = ~canvas.was_refused & (not is_last)
         return Rules(is_locked & canvas.is_masked, is_urgent, frontier_tokens, may_grow)
 

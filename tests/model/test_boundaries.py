@@ -97,6 +97,20 @@ def reaches(truth: list[int], boundaries: Boundaries) -> bool:
     return True
 
 
+def test_nothing_is_committed_beside_a_boundary_that_is_not_respelled() -> None:
+    """A token chosen in the same step has not seen the boundary: a stray sign far from anything, never taken back."""
+    boundaries = Boundaries(VOCABULARY, b" ret", b"")
+    constraint = Constraint(CONFIG, VOCABULARY, boundaries, single_line=False, max_length=20, is_resizing=False)
+    canvas = Canvas.open([0], [], [20], MASK)
+    rules = constraint.rules(canvas, is_last=False)
+    assert rules.is_urgent[0].nonzero()[:, 0].tolist() == [0]
+    assert (canvas.is_masked & ~rules.is_locked)[0].nonzero()[:, 0].tolist() == [0]
+    respelled = boundaries.head_tokens(b" ret", room=20)
+    whole = next(token for token in respelled if VOCABULARY.token_bytes[token].startswith(b" ret"))
+    canvas = canvas.guess(torch.full((1, 20), whole), torch.ones(1, 20)).commit(rules.is_urgent)
+    assert not constraint.rules(canvas, is_last=False).is_locked.any()
+
+
 def test_a_row_that_does_not_begin_with_the_head_is_not_reached() -> None:
     boundaries = Boundaries(VOCABULARY, b" ret", b"")
     assert reaches(TOKENIZER.encode(" return x").ids, boundaries)
