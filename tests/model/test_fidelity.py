@@ -18,15 +18,14 @@ def cases(engine: Engine) -> list[Case]:
     return make_cases(engine, 2, max_prompt_tokens=128)
 
 
-@pytest.mark.parametrize(("interval", "least"), [(1, 1.0), (4, 0.90), (8, 0.85), (0, 0.80)], ids=str)
 def test_argmax_agreement_with_the_exact_prediction(
-    engine: Engine, cases: list[Case], capsys: pytest.CaptureFixture[str], interval: int, least: float
+    engine: Engine, cases: list[Case], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = DecodeOptions(num_steps=12, schedule="linear", prompt_refresh_interval=interval)
+    """What differs is the rounding of bf16: a prompt that was read in parts is no longer bit for bit the same."""
     with compared_with_exact() as agreement:
         for case in cases:
-            list(engine.infill(case.request, options, CancelToken()))
+            list(engine.infill(case.request, DecodeOptions(num_steps=12, schedule="linear"), CancelToken()))
     with capsys.disabled():
-        print(f"\nrefresh interval {interval}: argmax agreement {agreement.share:.3f} of {agreement.num_positions}")
+        print(f"\nargmax agreement {agreement.share:.3f} of {agreement.num_positions}")
     assert agreement.num_positions > 200
-    assert agreement.share >= least
+    assert agreement.share >= 0.97

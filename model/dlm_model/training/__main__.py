@@ -5,7 +5,7 @@
     dlm-lsp train initialize SmolLM2-135M-Instruct.Q4_1.gguf START
     dlm-lsp train train START CORPUS RUN --recipe recipe.toml
     touch RUN/decay
-    dlm-lsp train export START RUN CHECKPOINT --corpus CORPUS
+    dlm-lsp train export START RUN CHECKPOINT
     dlm-lsp train order CHECKPOINT CORPUS
     dlm-lsp train evaluate CHECKPOINT CORPUS
 
@@ -14,7 +14,6 @@ are shared, set OMP_WAIT_POLICY=passive: spinning threads wait for one another.
 """
 
 import json
-import random
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -30,24 +29,19 @@ from dlm_model.config import ModelConfig
 from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.errors import ModelError
 from dlm_model.tokenizer import Tokenizer
-from dlm_model.training.calibration import input_covariances
 from dlm_model.training.commit_order import compare, observe, train_order, write_order
 from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.distill import Method, accuracy_by_steps, build_objective, halvings, load_teacher
 from dlm_model.training.evaluate import choose_lines, measure_lines, measure_noises
-from dlm_model.training.examples import ExampleBuilder
-from dlm_model.training.export import export as write_packed
-from dlm_model.training.export import merge_run, write_checkpoint
+from dlm_model.training.export import merge_run, write_checkpoint, write_rounded
 from dlm_model.training.launch import build_trainer
 from dlm_model.training.manifest import load_manifest
-from dlm_model.training.mixed_source import MixedSource
 from dlm_model.training.pieces import join_pieces
 from dlm_model.training.recipe import TrainSection, load_recipe
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.start import write_start
 from dlm_model.training.stretch import Stretch
-from dlm_model.training.windows import batches_by_length
 from dlm_model.weights import load_transformer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -55,7 +49,6 @@ console = Console()
 
 PACKAGED = "packaged"
 PACKAGES_FILE = Path(__file__).with_name("packages.toml")
-_NUM_CALIBRATION_SEQUENCES = 48
 _WHOLE_HOLES = "first_step"
 
 
@@ -157,18 +150,11 @@ def export(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     folder: Annotated[Path, typer.Argument(help="Where the checkpoint goes.")],
     *,
-    corpus: Annotated[Path | None, typer.Option(help="Shards to calibrate four-bit rounding; without, bf16.")] = None,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Twice as large, and fit to be trained on.")] = False,
 ) -> None:
-    """Merge what a run trained and write it as a checkpoint, packed to four bits or in bf16."""
-    network = merge_run(checkpoint, run)
-    if corpus is None:
-        write_checkpoint(network, checkpoint, folder)
-        return
-    builder = ExampleBuilder(Tokenizer.from_checkpoint(checkpoint, network.config.vocab_size), network.config)
-    source = MixedSource(TextShard(corpus / f"train{SHARD_SUFFIX}"), builder)
-    examples = [source.draw(random.Random(f"calibration/{index}")) for index in range(_NUM_CALIBRATION_SEQUENCES)]
-    covariances = input_covariances(network, batches_by_length(examples, batch_size=4))
-    write_packed(network, checkpoint, folder, covariances)
+    """Merge what a run trained and write it as a checkpoint, rounded to eight bits a weight or in bf16."""
+    write = write_checkpoint if bf16 else write_rounded
+    write(merge_run(checkpoint, run), checkpoint, folder)
 
 
 @app.command()

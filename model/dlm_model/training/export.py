@@ -1,6 +1,6 @@
-"""From a training run to a checkpoint: adapters merged, matrices in bf16 or packed to four bits, files sharded.
+"""From a training run to a checkpoint: adapters merged, matrices in bf16 or rounded to eight bits, files sharded.
 
-Packed are the linear layers and the embedding; norms stay as they are. The config names the scheme the way the
+Rounded are the linear layers and the embedding; norms stay as they are. The config names the scheme the way the
 compressed-tensors project does, so that other tools can tell what the tensors are.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dlm_model.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
 from dlm_model.config import ModelConfig
-from dlm_model.quantization import GROUP_SIZE, quantize
+from dlm_model.quantization import quantize
 from dlm_model.training.adapters import trained_state
 from dlm_model.training.atomic import creating_folder
 from dlm_model.training.parameters import parameters_named
@@ -42,26 +42,21 @@ def merge_run(checkpoint: Path, run: Path) -> Transformer:
     return network
 
 
-def export(
-    network: Transformer, checkpoint: Path, folder: Path, covariances: Mapping[str, Tensor] | None = None
-) -> None:
-    """Write the network as a packed, sharded checkpoint.
+def write_rounded(network: Transformer, checkpoint: Path, folder: Path) -> None:
+    """Write the network as a sharded checkpoint of eight-bit matrices: half the size, for those who only fill.
 
     Args:
         network: What to write.
         checkpoint: The one it was trained from, for config and tokenizer.
         folder: Where to; it must be empty or not there.
-        covariances: Of the inputs of its matrices, by module name; they make the rounding cost much less.
     """
     tensors: dict[str, Tensor] = {}
-    known = covariances or {}
     for name, tensor in network.state_dict().items():
-        layer = name.removesuffix(".weight")
-        module = _hugging_face_name(layer)
+        module = _hugging_face_name(name).removesuffix(".weight")
         if tensor.dim() == 2:
-            tensors |= {module + suffix: part for suffix, part in quantize(tensor, covariance=known.get(layer)).items()}
+            tensors |= {module + suffix: part for suffix, part in quantize(tensor).items()}
         else:
-            tensors[f"{module}.weight"] = tensor.to(torch.bfloat16)
+            tensors[_hugging_face_name(name)] = tensor.to(torch.bfloat16)
     _write_folder(tensors, checkpoint, folder, {"quantization_config": _quantization_config()})
 
 
@@ -117,17 +112,10 @@ def _write_shards(tensors: Mapping[str, Tensor], folder: Path) -> None:
 
 
 def _quantization_config() -> dict[str, Any]:
-    weights = {
-        "num_bits": 4,
-        "type": "int",
-        "symmetric": False,
-        "strategy": "group",
-        "group_size": GROUP_SIZE,
-        "dynamic": False,
-    }
+    weights = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel", "dynamic": False}
     return {
         "quant_method": "compressed-tensors",
-        "format": "pack-quantized",
+        "format": "int-quantized",
         "quantization_status": "compressed",
         "config_groups": {"group_0": {"targets": ["Linear", "Embedding"], "weights": weights}},
         "ignore": [],

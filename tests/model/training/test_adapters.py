@@ -8,9 +8,6 @@ import torch
 from dlm_model.config import ModelConfig
 from dlm_model.training import adapters
 from dlm_model.training.adapters import add_adapters, merge_adapters, trained_state
-from dlm_model.training.calibration import input_covariances
-from dlm_model.training.sequence import Example
-from dlm_model.training.windows import collate
 from dlm_model.transformer import Transformer
 from dlm_model.weights import load_transformer
 
@@ -71,19 +68,3 @@ def test_every_trained_weight_gets_a_gradient(network: Transformer) -> None:
     adapters.logits(network, network(TOKEN_IDS, POSITION_IDS)).square().sum().backward()
     without = [name for name, weight in trained_state(network).items() if weight.grad is None or not weight.grad.any()]
     assert not without
-
-
-def test_every_matrix_is_calibrated_on_its_inputs(network: Transformer) -> None:
-    examples = [Example() for _ in TOKEN_IDS]
-    for example, token_ids in zip(examples, TOKEN_IDS.tolist(), strict=True):
-        example.show(token_ids)
-    batch = collate(examples)
-    covariances = input_covariances(network, [batch, batch])
-    matrices = {name.removesuffix(".weight"): w for name, w in network.state_dict().items() if w.dim() == 2}
-    inputs_only = set() if network.config.ties_embeddings else {"embed_tokens"}
-    assert covariances.keys() == matrices.keys() - inputs_only
-    for name, covariance in covariances.items():
-        assert covariance.shape == (matrices[name].shape[1],) * 2
-    hidden = network(TOKEN_IDS, POSITION_IDS).flatten(0, 1)
-    head = "embed_tokens" if network.config.ties_embeddings else "lm_head"
-    torch.testing.assert_close(covariances[head], hidden.T @ hidden / len(hidden))

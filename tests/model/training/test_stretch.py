@@ -158,6 +158,9 @@ def test_a_student_is_distilled_by_a_command(
     }
     assert [len(values) for values in numbers.values()] == [3, 3]
     assert all(0 <= value <= 1 for values in numbers.values() for value in values)
-    assert run_stage(["export", str(resizing_folder), str(folder / "student"), str(folder / "out")], "training") == 0
+    assert (
+        run_stage(["export", str(resizing_folder), str(folder / "student"), str(folder / "out"), "--bf16"], "training")
+        == 0
+    )
     exported = read_tensors(folder / "out")
     assert exported.keys() == read_tensors(resizing_folder).keys()
