@@ -44,7 +44,11 @@ def edit_of(
     texts = {change.text for change in partial}
     if texts == {""}:
         return Edit("deletion", offset)
-    return Edit("several cursors" if len(texts) < len(partial) else "insertion", offset)
+    # Several cursors' changes come from the last place to the first, so that none moves another; a letter typed twice
+    # before the editor spoke comes the other way round.
+    starts = [(change.range.start.line, change.range.start.character) for change in partial]
+    is_everywhere = len(partial) > 1 and len(texts) == 1 and starts == sorted(set(starts), reverse=True)
+    return Edit("several cursors" if is_everywhere else "insertion", offset)
 
 
 def silence_reason(snapshot: Snapshot, cursor: int, edit: Edit | None) -> str | None:

@@ -27,6 +27,13 @@ def test_typing_a_deletion_and_several_cursors_are_told_apart() -> None:
     assert edit_of(apart, after, "utf-16") == Edit("insertion", 1)
 
 
+def test_fast_typing_in_one_message_is_no_second_cursor() -> None:
+    twice = [_change((0, 0), (0, 0), "a"), _change((0, 1), (0, 1), "a")]
+    assert edit_of(twice, _snapshot("aa"), "utf-16") == Edit("insertion", 2)
+    keys = [_change((0, 1), (0, 1), "("), _change((0, 1), (0, 2), ""), _change((0, 1), (0, 1), "(")]
+    assert edit_of(keys, _snapshot("x("), "utf-16") == Edit("insertion", 2)
+
+
 def test_a_whole_document_says_nothing_of_the_edit() -> None:
     assert edit_of([types.TextDocumentContentChangeWholeDocument("x")], _snapshot("x"), "utf-8") is None
     assert edit_of([], _snapshot("x"), "utf-8") is None
