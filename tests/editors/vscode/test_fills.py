@@ -42,7 +42,7 @@ def fill_placeholder(workbench: Workbench, name: str) -> None:
 def test_a_body_is_shown_as_a_diff_and_applied_as_one_step(
     workbench: Workbench, picture: Callable[[str], None]
 ) -> None:
-    with workbench.settings({"dlm-lsp.numSteps": 32}):
+    with workbench.settings({"dlm-lsp.numSteps": 64}):
         fill_placeholder(workbench, "applied.py")
     workbench.page.locator(".monaco-diff-editor .line-insert").first.wait_for(state="attached")
     workbench.page.locator(".notification-toast").wait_for(state="detached")

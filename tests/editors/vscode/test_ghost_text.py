@@ -32,7 +32,7 @@ UNWRITTEN = '''class Stack:
     def is_empty(self):
         return not self.items
 '''.replace("HERE", "")
-ENOUGH_STEPS = {"dlm-lsp.numSteps": 32}
+ENOUGH_STEPS = {"dlm-lsp.numSteps": 64}
 MANY_STEPS = {"dlm-lsp.numSteps": 12, "dlm-lsp.schedule": "linear"}
 REQUEST = "Sending request 'textDocument/inlineCompletion"
 
