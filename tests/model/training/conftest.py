@@ -1,7 +1,5 @@
 """A tiny model to train: the checkpoint that cannot see ahead yet, with the three tokens it needs."""
 
-import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,12 +29,3 @@ def tied_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tied")
     write_checkpoint(folder, "qwen2-tied", RESIZING)
     return folder
-
-
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """No file of this process can grow beyond a kilobyte, which is what a full disk looks like to whoever writes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)

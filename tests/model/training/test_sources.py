@@ -16,6 +16,7 @@ from dlm_model.training.licences import LicenceError, licence_of_folder
 from dlm_model.training.manifest import Package, Registry, load_manifest
 from dlm_model.training.shards import TextShard
 from dlm_model.training.sources import is_worth_learning, read_package
+from tests.model.training.full_disk import full_disk
 from tests.model.training.test_corpus import MODULE, PROBLEM, write_wheel
 
 JAVASCRIPT = """export function area(width, height) {
@@ -242,15 +243,13 @@ def test_reading_side_by_side_gives_the_same_shards(tmp_path: Path) -> None:
         assert (tmp_path / "corpus1" / name).read_bytes() == (tmp_path / "corpus2" / name).read_bytes()
 
 
-def test_a_full_disk_leaves_no_half_shard(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
-) -> None:
+def test_a_full_disk_leaves_no_half_shard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_folder(tmp_path / "app")
     (folder / "long.py").write_text(MODULE.replace("area", "surface") * 9)
     (tmp_path / "packages.toml").write_text('train.folder.app = "app"\n')
-    request.getfixturevalue("small_disk")
     arguments = ["corpus", tmp_path / "corpus", "--manifest", tmp_path / "packages.toml", "--downloads", tmp_path]
-    assert run_stage([*map(str, arguments)], "training") == 3
+    with full_disk():
+        assert run_stage([*map(str, arguments)], "training") == 3
     error = capsys.readouterr().err
     assert "train.safetensors cannot be written" in error
     assert error.count("\n") == 1
@@ -258,10 +257,10 @@ def test_a_full_disk_leaves_no_half_shard(
 
 
 def test_a_full_disk_leaves_no_half_start(
-    tmp_path: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+    tmp_path: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    request.getfixturevalue("small_disk")
-    assert run_stage(["initialize", str(resizing_folder), str(tmp_path / "start")], "training") == 3
+    with full_disk():
+        assert run_stage(["initialize", str(resizing_folder), str(tmp_path / "start")], "training") == 3
     assert capsys.readouterr().err.startswith("error: ")
     assert list(tmp_path.iterdir()) == []
 

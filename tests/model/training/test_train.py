@@ -28,6 +28,7 @@ from dlm_model.training.windows import Batch, ExampleSource
 from dlm_model.transformer import Transformer
 from dlm_model.weights import load_transformer
 from tests.model.training import tiny_run
+from tests.model.training.full_disk import full_disk
 
 OPTIONS = replace(tiny_run.OPTIONS, max_steps=None)
 
@@ -112,14 +113,11 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(
     assert (tmp_path / STATE_FILE).read_bytes() == good
 
 
-def test_a_full_disk_leaves_the_last_state(
-    tmp_path: Path, make_trainer: MakeTrainer, request: pytest.FixtureRequest
-) -> None:
+def test_a_full_disk_leaves_the_last_state(tmp_path: Path, make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(tmp_path)
     trainer.save()
     good = (tmp_path / STATE_FILE).read_bytes()
-    request.getfixturevalue("small_disk")
-    with pytest.raises(OSError, match="cannot be written"):
+    with full_disk(), pytest.raises(OSError, match="cannot be written"):
         trainer.save()
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
     assert (tmp_path / STATE_FILE).read_bytes() == good
