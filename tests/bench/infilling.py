@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,6 +33,7 @@ from tests.bench.infilling_problems import FILES, Problem, evenly_spread, load_p
 from tests.bench.infilling_report import HEADINGS, cells, held_out_cells
 from tests.bench.infilling_results import Results
 from tests.bench.infilling_systems import DiffusionSystems, FillProblem, fill_as_author, run
+from tests.bench.machine import processor
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / ".." / "shared" / "data" / "humaneval_infilling"
@@ -187,12 +187,8 @@ def print_tables(rows: Sequence[Row], held_out: dict[str, dict[str, float]], ide
 
 
 def machine(engine: Engine) -> dict[str, object]:
-    cpu_info = Path("/proc/cpuinfo")
-    lines = cpu_info.read_text(encoding="utf-8").splitlines() if cpu_info.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    processor = next(named, platform.processor())
     return {
-        "device": torch.cuda.get_device_name(engine.device) if engine.device.startswith("cuda") else processor,
+        "device": torch.cuda.get_device_name(engine.device) if engine.device.startswith("cuda") else processor(),
         "processors": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
