@@ -4,6 +4,7 @@
 whole tensors back, so that the state of a run does not tell how many processes wrote it.
 """
 
+import atexit
 import os
 
 import torch
@@ -38,6 +39,8 @@ class ProcessGroup:
         self.device = device
         if "RANK" in os.environ and not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            # A process that leaves while its group stands takes the others down with it, now and then.
+            atexit.register(dist.destroy_process_group)
         self.is_alone = not dist.is_initialized()
         self.rank = 0 if self.is_alone else dist.get_rank()
         self.size = 1 if self.is_alone else dist.get_world_size()
