@@ -131,7 +131,8 @@ class Engine:
 
         def draft(canvas: Canvas, row: int) -> Draft:
             num_forwards = num_spent + methods.num_forwards
-            pieces, is_final = reader.pieces(canvas, row), not revisers
+            # What is committed in one of several candidates goes when another one turns out to be the best.
+            pieces, is_final = reader.pieces(canvas, row), not revisers and len(canvas.lengths) == 1
             return Draft(pieces, pace.step, options.num_steps, num_forwards, pace.elapsed_ms, is_final=is_final)
 
         steps = denoise(

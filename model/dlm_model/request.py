@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal, Protocol
 
 from dlm_model.decode_options import (
@@ -144,7 +145,8 @@ class Draft:
         finish_reason: None while the draft still sharpens. `stop`: the model filled the hole; `length`: it asked for
             more positions than the canvas may have; `deadline` and `cancelled`: stopped early, guesses included.
         candidates: All alternatives, best first; empty until finished.
-        is_final: Whether what is committed stays; false where a later step may take it back.
+        is_final: Whether what is committed stays; false where a later step may take it back, or put another candidate
+            in the place of this one.
     """
 
     pieces: tuple[Piece, ...]
@@ -172,6 +174,12 @@ class Draft:
         if not self.pieces or min(piece.confidence for piece in self.pieces) <= 0:
             return 0.0
         return math.exp(sum(math.log(piece.confidence) * piece.num_tokens for piece in self.pieces) / self.num_tokens)
+
+    @property
+    def settled_text(self) -> str:
+        """What stands before the first position that is open: later steps add to it and change nothing of it."""
+        settled = takewhile(lambda piece: piece.state == "committed", self.pieces) if self.is_final else ()
+        return "".join(piece.text for piece in settled)
 
     @property
     def stable_ranges(self) -> tuple[tuple[int, int], ...]:

@@ -46,6 +46,19 @@ def test_what_may_be_taken_back_is_not_stable(fixed_engine: Engine) -> None:
     assert found[-1].stable_ranges == ((0, len(found[-1].text)),)
 
 
+@pytest.mark.parametrize("name", ["fixed_engine", "resizing_engine"])
+def test_what_is_settled_only_grows(request: pytest.FixtureRequest, name: str) -> None:
+    settled = [draft.settled_text for draft in drafts(request.getfixturevalue(name), num_steps=12, schedule="linear")]
+    assert all(after.startswith(before) for before, after in pairwise(settled))
+    assert settled[-1]
+
+
+def test_one_of_several_candidates_is_not_settled_before_the_end(resizing_engine: Engine) -> None:
+    found = drafts(resizing_engine, num_steps=5, num_candidates=2)
+    assert all(draft.settled_text == "" and draft.stable_ranges == () for draft in found[:-1])
+    assert found[-1].settled_text == found[-1].text
+
+
 def test_the_first_draft_already_has_a_guess_for_every_position(fixed_engine: Engine) -> None:
     first = drafts(fixed_engine, num_steps=9, middle_length=20, schedule="linear")[0]
     assert {piece.state for piece in first.pieces} == {"committed", "guessed"}
