@@ -13,16 +13,17 @@ Knows a budget in tokens and a function that counts them; knows nothing of token
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.enclosing import enclosing_scope, line_range
+from dlm_lsp.enclosing import EnclosingScope, enclosing_scope, line_range
 from dlm_lsp.holes import Hole, HoleKind
 from dlm_lsp.indentation import indentation
 from dlm_lsp.placement import place
-from dlm_lsp.positions import with_line_feeds
+from dlm_lsp.positions import LineIndex, with_line_feeds
 from dlm_model.request import InfillRequest
 
 # What is left of the hole says more about it than what is right of it; the other side inherits what one leaves over.
@@ -66,14 +67,53 @@ def build_request(
     prefix, suffix = snapshot.text[: hole.start], snapshot.text[hole.end :]
     added = placement.before + placement.after
     if len(snapshot.encoded) + len(added) > max_prompt_tokens:  # a token is one byte at least
-        budget = _Budget(max_prompt_tokens, count_tokens)
-        prefix, suffix = _trimmed(snapshot, hole, budget) if not added or budget.spend(added) else ("", "")
+        budget, scope = _Budget(max_prompt_tokens, count_tokens), enclosing_scope(snapshot, hole)
+        imports = _import_lines(snapshot, scope.first_line)
+        is_room = not added or budget.spend(added)
+        prefix, suffix = _trimmed(snapshot, hole, budget, scope, imports) if is_room else ("", "")
     return InfillRequest(
         prefix=with_line_feeds(prefix) + placement.before,
         suffix=placement.after + with_line_feeds(suffix),
         single_line=hole.kind == "line",
         expected_tokens=EXPECTED_TOKENS[hole.kind],
     )
+
+
+def build_plain_request(
+    prefix: str, suffix: str, *, max_prompt_tokens: int, count_tokens: Callable[[str], int]
+) -> InfillRequest:
+    """The same for text in no language that is known: of what does not fit, the nearest lines are kept.
+
+    Args:
+        prefix: All that stands before the hole.
+        suffix: All that stands behind it.
+        max_prompt_tokens: As `build_request`.
+        count_tokens: As `build_request`.
+    """
+    prefix, suffix = with_line_feeds(prefix), with_line_feeds(suffix)
+    text = prefix + suffix
+    if len(text.encode("utf-8", "surrogatepass")) > max_prompt_tokens:
+        source, hole = _PlainText(text, LineIndex(text)), Hole(len(prefix), len(prefix), "range")
+        scope = EnclosingScope(source.lines.line_of(hole.start), (), (), ())
+        prefix, suffix = _trimmed(source, hole, _Budget(max_prompt_tokens, count_tokens), scope, imports=())
+    return InfillRequest(prefix, suffix)
+
+
+class _Lined(Protocol):
+    """A text and where its lines begin."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def lines(self) -> LineIndex: ...
+
+
+class _PlainText(NamedTuple):
+    """As much as a snapshot has of a text that is not parsed."""
+
+    text: str
+    lines: LineIndex
 
 
 @dataclass
@@ -108,18 +148,19 @@ class _Budget:
         return _LAST_WORD.sub("", kept) if is_cut_in_word else kept
 
 
-def _trimmed(snapshot: Snapshot, hole: Hole, budget: _Budget) -> tuple[str, str]:
+def _trimmed(
+    source: _Lined, hole: Hole, budget: _Budget, scope: EnclosingScope, imports: Iterable[int]
+) -> tuple[str, str]:
     """Both sides, as much of each as the budget allows."""
-    hole_line, last_line = snapshot.lines.line_of(hole.start), snapshot.lines.line_of(hole.end)
+    hole_line, last_line = source.lines.line_of(hole.start), source.lines.line_of(hole.end)
     stride = max(1, budget.left // STRIDES)
-    left_end = snapshot.text[snapshot.lines.line_start(hole_line) : hole.start]
+    left_end = source.text[source.lines.line_start(hole_line) : hole.start]
     left = budget.spend_on_end(left_end, reserve=round(budget.left * (1 - PREFIX_SHARE)))
-    is_last = last_line + 1 == snapshot.lines.num_lines
-    rest = snapshot.text[hole.end : snapshot.lines.line_end(last_line)]
+    is_last = last_line + 1 == source.lines.num_lines
+    rest = source.text[hole.end : source.lines.line_end(last_line)]
     right = budget.spend_on_start(rest if is_last else f"{rest}\n")
 
-    prefix = _KeptLines(snapshot, budget)
-    scope = enclosing_scope(snapshot, hole)
+    prefix = _KeptLines(source, budget)
     for line in scope.signature_lines:
         prefix.keep(line)
     reserve_beside_notes = budget.left - round(budget.left * NOTES_SHARE)
@@ -135,11 +176,11 @@ def _trimmed(snapshot: Snapshot, hole: Hole, budget: _Budget) -> tuple[str, str]
     reached = prefix.keep_upwards(hole_line, scope.first_line, reserve=reserve)
     if reached == scope.first_line:
         reserve_beside_imports = max(reserve, budget.left - for_imports)
-        for line in _import_lines(snapshot, scope.first_line):
+        for line in imports:
             prefix.keep(line, reserve=reserve_beside_imports)
         reached = prefix.keep_upwards(reached, 0, reserve=reserve)
 
-    suffix = _KeptLines(snapshot, budget)
+    suffix = _KeptLines(source, budget)
     if right.endswith("\n"):
         suffix.keep_downwards(last_line + 1)
     if prefix.keep_upwards(reached, 0, reserve=0) > 0:
@@ -150,8 +191,8 @@ def _trimmed(snapshot: Snapshot, hole: Hole, budget: _Budget) -> tuple[str, str]
 class _KeptLines:
     """Whole lines of one side, each paid for once."""
 
-    def __init__(self, snapshot: Snapshot, budget: _Budget) -> None:
-        self._snapshot = snapshot
+    def __init__(self, source: _Lined, budget: _Budget) -> None:
+        self._source = source
         self._budget = budget
         self._lines: dict[int, str] = {}
         self._above: list[int] = []
@@ -204,11 +245,11 @@ class _KeptLines:
 
     def keep_downwards(self, line: int) -> None:
         """Keep the lines from `line` on until one does not fit."""
-        while line < self._snapshot.lines.num_lines and self.keep(line):
+        while line < self._source.lines.num_lines and self.keep(line):
             line += 1
 
     def _line(self, line: int) -> str:
-        lines = self._snapshot.lines
+        lines = self._source.lines
         return lines.line_text(line) + ("\n" if line + 1 < lines.num_lines else "")
 
 

@@ -79,19 +79,46 @@ def infill(
         RequestError: the request does not fit the model's context.
         UsageError: an anchor cannot stand in this hole.
     """
-    # At least half of the context is left to the prompt, however long a middle the caller allows.
-    room = engine.context_length - min(options.max_middle_tokens, engine.context_length // 2)
-    budget = room if max_prompt_tokens is None else min(room, max_prompt_tokens)
+    request = request_for(
+        engine, snapshot, hole, options, max_prompt_tokens=max_prompt_tokens, anchors=anchors, related=related
+    )
+    before = place(snapshot, hole).before
+    for draft in engine.infill(request, options, cancel):
+        yield placed(draft, before)
+
+
+def request_for(
+    engine: InfillEngine,
+    snapshot: Snapshot,
+    hole: Hole,
+    options: DecodeOptions,
+    *,
+    max_prompt_tokens: int | None = None,
+    anchors: Anchors | None = None,
+    related: Sequence[str] = (),
+) -> InfillRequest:
+    """What `infill` asks the engine; arguments and errors are the same."""
+    budget = prompt_budget(engine, options, max_prompt_tokens)
     before_prefix, spent = fitting(related, round(budget * RELATED_SHARE), engine.count_tokens)
     request = build_request(snapshot, hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens)
     request = replace(request, prefix=before_prefix + request.prefix)
-    placement = place(snapshot, hole)
     if anchors:
-        request = _anchored(request, anchors, placement, hole)
-    if options.syntax_tries:
-        request = replace(request, syntax=DraftChecker(snapshot, hole))
-    for draft in engine.infill(request, options, cancel):
-        yield _placed(draft, placement.before)
+        request = _anchored(request, anchors, place(snapshot, hole), hole)
+    return replace(request, syntax=DraftChecker(snapshot, hole)) if options.syntax_tries else request
+
+
+def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_tokens: int | None) -> int:
+    """Tokens for prefix and suffix: half of the context at least, however long a middle the caller allows."""
+    room = engine.context_length - min(options.max_middle_tokens, engine.context_length // 2)
+    return room if max_prompt_tokens is None else min(room, max_prompt_tokens)
+
+
+def placed(draft: Draft, before: str) -> Draft:
+    """A draft of what `request_for` asks, as it would stand in the hole, behind what `place` puts before it."""
+    if not before or not draft.num_tokens:
+        return draft
+    # No token of the canvas, so that it counts neither as progress nor in the confidence.
+    return replace(draft, pieces=(Piece(before, "committed", 1.0, 0), *draft.pieces))
 
 
 def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ...]:
@@ -127,10 +154,3 @@ def _anchored(request: InfillRequest, anchors: Anchors, placement: Placement, ho
 def _on_its_line(closing: str, placement: Placement, hole: Hole) -> str:
     is_statement = closing and hole.kind in {"body", "statements"}
     return f"\n{placement.indent}{closing.strip()}" if is_statement else closing
-
-
-def _placed(draft: Draft, before: str) -> Draft:
-    if not before or not draft.num_tokens:
-        return draft
-    # No token of the canvas, so that it counts neither as progress nor in the confidence.
-    return replace(draft, pieces=(Piece(before, "committed", 1.0, 0), *draft.pieces))

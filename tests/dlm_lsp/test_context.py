@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm_lsp.context import build_request
+from dlm_lsp.context import build_plain_request, build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.languages import language_for
@@ -211,3 +211,27 @@ def test_both_sides_fit_and_are_whole_lines_of_the_document(lines: list[str], bu
     assert is_whole or len(request.prefix) + len(request.suffix) <= budget
     assert set(request.prefix.split("\n")[:-1]) <= set(lines)
     assert text[hole.end :].startswith(request.suffix)
+
+
+def test_plain_text_that_fits_is_sent_whole_and_uncounted() -> None:
+    request = build_plain_request("a\r\nb", "c\rd", max_prompt_tokens=9, count_tokens=lambda _: pytest.fail("counted"))
+    assert request == InfillRequest("a\nb", "c\nd")
+
+
+def test_of_plain_text_the_nearest_lines_are_kept() -> None:
+    above = "".join(f"line {number}\n" for number in range(50))
+    request = build_plain_request(f"{above}half a", " line\n" + above, max_prompt_tokens=60, count_tokens=len)
+    assert request == InfillRequest("line 46\nline 47\nline 48\nline 49\nhalf a", " line\nline 0\nline 1\n")
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.text("a \n\r(é😀\ud800", max_size=80),
+    st.text("a \n\r)é😀\ud800", max_size=80),
+    st.integers(min_value=1, max_value=60),
+)
+def test_plain_text_always_fits(prefix: str, suffix: str, budget: int) -> None:
+    request = build_plain_request(prefix, suffix, max_prompt_tokens=budget, count_tokens=len)
+    assert len(request.prefix) + len(request.suffix) <= budget
+    assert prefix.replace("\r\n", "\n").replace("\r", "\n").endswith(request.prefix)
+    assert suffix.replace("\r\n", "\n").replace("\r", "\n").startswith(request.suffix)
