@@ -171,7 +171,8 @@ def serve(
     device: flags.Device = None,
 ) -> int:
     """Run the language server, which editors start by themselves."""
-    from dlm_lsp.commands.serve import TcpAddress, run_connect, run_daemon, run_serve, start_log  # noqa: PLC0415
+    from dlm_lsp.commands.log import start_log  # noqa: PLC0415
+    from dlm_lsp.commands.serve import TcpAddress, run_connect, run_daemon, run_serve  # noqa: PLC0415
     from dlm_lsp.options import ClientOptions  # noqa: PLC0415
 
     if socket and socket.isdigit():  # how some client libraries name a port of theirs

@@ -15,9 +15,9 @@ from pathlib import Path
 from dlm_lsp.engine_room import Desk, EngineRoom, LoadEngine
 from dlm_lsp.errors import UsageError
 from dlm_lsp.options import ClientOptions, resolve
-from dlm_lsp.process import end_process
+from dlm_lsp.process import SECONDS_TO_END_A_STEP, end_process
 from dlm_lsp.server import create_server
-from dlm_lsp.serving import SECONDS_TO_END_A_STEP, converse, silence_pygls
+from dlm_lsp.serving import converse, silence_pygls
 from dlm_model.request import InfillEngine
 
 _CHUNK_BYTES = 65_536

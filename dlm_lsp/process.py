@@ -1,4 +1,4 @@
-"""The process around the server: its standard streams, and the editor that started it. Knows nothing of LSP."""
+"""The process around a server: its standard streams, and the editor that started it. Knows nothing of LSP."""
 
 import logging
 import os
@@ -7,7 +7,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import BinaryIO, NamedTuple, NoReturn
+
+SECONDS_TO_END_A_STEP = 1.0
+"""How long the end of a server waits for its worker's thread."""
 
 _POLL_SECONDS = 1.0
 
@@ -32,6 +36,14 @@ def claim_standard_streams() -> StandardStreams:
     os.dup2(nothing, 0)
     os.close(nothing)
     return streams
+
+
+def announce_address(address: str, port: int) -> None:
+    """Say on standard error where a server listens, and warn where that is more than this machine."""
+    sys.stderr.write(f"dlm-lsp: listening on {address}:{port}\n")
+    if not ip_address(address.partition("%")[0]).is_loopback:
+        sys.stderr.write("dlm-lsp: other machines can connect, and what an editor sends is not encrypted.\n")
+    sys.stderr.flush()
 
 
 def watch_process(pid: int, on_exit: Callable[[], None]) -> None:

@@ -5,11 +5,9 @@ Knows transports and endings; what is said over them is `server`'s.
 
 import asyncio
 import logging
-import sys
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
@@ -17,14 +15,19 @@ from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
 from dlm_lsp.engine_room import EngineRoom, LoadEngine
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from dlm_lsp.options import ClientOptions
-from dlm_lsp.process import claim_standard_streams, end_process, exit_with
+from dlm_lsp.process import (
+    SECONDS_TO_END_A_STEP,
+    announce_address,
+    claim_standard_streams,
+    end_process,
+    exit_with,
+)
 from dlm_lsp.server import create_server
 from dlm_lsp.session import DlmLanguageServer
 
 if TYPE_CHECKING:
     from pygls.io_ import AsyncReader, AsyncWriter, Writer
 
-SECONDS_TO_END_A_STEP = 1.0
 _LSP_HEADER = b"Content-"  # what a probe or a browser sends begins otherwise
 
 
@@ -147,17 +150,10 @@ async def _serve_first_client(server: DlmLanguageServer, host: str, port: int) -
             writer.close()
 
     listener = await asyncio.start_server(on_connection, host, port)
-    _announce(*listener.sockets[0].getsockname()[:2])
+    announce_address(*listener.sockets[0].getsockname()[:2])
     reader, writer = await client
     listener.close()
     for other in silent:
         other.close()
     await converse(server, reader, writer)
     writer.close()
-
-
-def _announce(address: str, port: int) -> None:
-    sys.stderr.write(f"dlm-lsp: listening on {address}:{port}\n")
-    if not ip_address(address.partition("%")[0]).is_loopback:
-        sys.stderr.write("dlm-lsp: other machines can connect, and what an editor sends is not encrypted.\n")
-    sys.stderr.flush()

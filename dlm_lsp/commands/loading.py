@@ -1,4 +1,4 @@
-"""The engine, loaded while standard error shows that something happens."""
+"""The engine, loaded while standard error shows that something happens, or on a worker's thread."""
 
 import os
 import signal
@@ -6,15 +6,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from dlm_lsp.models.store import resolve_model
-from dlm_model.request import RacingEngine
+from dlm_lsp.options import Settings
+from dlm_model.request import InfillEngine, RacingEngine
+
+if TYPE_CHECKING:
+    from rich.console import Console  # not needed by what serves
 
 
-def load_engine(model: str | None, device: str, console: Console) -> RacingEngine:
+def load_engine(model: str | None, device: str, console: "Console") -> RacingEngine:
     """Load weights onto a device; slow, because it imports torch. Ctrl-C ends the process meanwhile.
 
     Args:
@@ -31,8 +34,20 @@ def load_engine(model: str | None, device: str, console: Console) -> RacingEngin
         return load(resolve_model(model), device)
 
 
+def load_quietly(settings: Settings) -> InfillEngine:
+    """Load the engine that these settings name, on whatever thread calls.
+
+    Raises:
+        ModelError: as `load_engine`.
+    """
+    # Imported late: a server answers long before torch is there.
+    from dlm_model.engine import load_engine as load  # noqa: PLC0415
+
+    return load(resolve_model(settings.model), settings.device)
+
+
 @contextmanager
-def _ended_by_ctrl_c(console: Console) -> Iterator[None]:
+def _ended_by_ctrl_c(console: "Console") -> Iterator[None]:
     """End the process at once: interrupted while it is imported, torch raises whatever its half-made state makes it."""
 
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:

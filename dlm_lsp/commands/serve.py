@@ -1,19 +1,16 @@
-"""`dlm-lsp serve`: the log and the transport around the language server."""
+"""`dlm-lsp serve`: the transport around the language server."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlm_lsp.commands.loading import load_quietly
 from dlm_lsp.errors import UsageError
-from dlm_lsp.models.store import resolve_model
-from dlm_lsp.options import ClientOptions, Settings
+from dlm_lsp.options import ClientOptions
 from dlm_lsp.serving import serve_stdio, serve_tcp
-from dlm_model.request import InfillEngine
 
 logger = logging.getLogger(__name__)
-
-_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +45,9 @@ def run_serve(
     if ignored:
         logger.warning("ignoring arguments: %s", " ".join(ignored))
     if address is None:
-        return serve_stdio(_load_engine, flags, client_process_id=client_process_id)
+        return serve_stdio(load_quietly, flags, client_process_id=client_process_id)
     try:
-        return serve_tcp(_load_engine, address.host, address.port, flags, client_process_id=client_process_id)
+        return serve_tcp(load_quietly, address.host, address.port, flags, client_process_id=client_process_id)
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"Cannot listen on {address.host}:{address.port}: {reason}.") from error
@@ -65,7 +62,7 @@ def run_daemon(path: str, flags: ClientOptions, *, idle_exit_minutes: float) -> 
     # Imported late: Windows has no Unix domain sockets.
     from dlm_lsp.daemon import serve_socket  # noqa: PLC0415
 
-    return serve_socket(_load_engine, Path(path), flags, idle_seconds=idle_exit_minutes * 60)
+    return serve_socket(load_quietly, Path(path), flags, idle_seconds=idle_exit_minutes * 60)
 
 
 def run_connect(path: str) -> int:
@@ -77,33 +74,3 @@ def run_connect(path: str) -> int:
     from dlm_lsp.daemon import connect_stdio  # noqa: PLC0415
 
     return connect_stdio(Path(path))
-
-
-def start_log(file: Path | None, verbosity: int) -> None:
-    """Send the log to a file, or to standard error.
-
-    Args:
-        file: Appended to; its folder is made if need be.
-        verbosity: How often `-v` was given: 0 warnings, 1 what happens, 2 everything.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    try:
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        logging.basicConfig(
-            level=_LEVELS[min(verbosity, len(_LEVELS) - 1)],
-            filename=file,
-            encoding="utf-8" if file else None,
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        )
-    except OSError as error:
-        raise UsageError(f"Cannot write the log {file}: {error.strerror or error}.") from error
-
-
-def _load_engine(settings: Settings) -> InfillEngine:
-    # Imported late: the server answers `initialize` long before torch is there.
-    from dlm_model.engine import load_engine  # noqa: PLC0415
-
-    return load_engine(resolve_model(settings.model), settings.device)
