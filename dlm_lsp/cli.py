@@ -195,6 +195,30 @@ def serve(
     )
 
 
+@app.command()
+def http(
+    *,
+    host: flags.Host = flags.DEFAULT_HOST,
+    port: flags.Port = flags.DEFAULT_HTTP_PORT,
+    api_key_file: flags.ApiKeyFile = None,
+    allow_host: flags.AllowHost = None,
+    allow_origin: flags.AllowOrigin = None,
+    log_file: flags.LogFile = None,
+    verbose: flags.Verbose = 0,
+    model: flags.Model = None,
+    device: flags.Device = None,
+) -> int:
+    """Serve fill-in-the-middle completions over HTTP, as Mercury's and Mistral's APIs do."""
+    from dlm_lsp.commands.http import run_http  # noqa: PLC0415
+    from dlm_lsp.commands.log import start_log  # noqa: PLC0415
+    from dlm_lsp.commands.settings import load_settings, override  # noqa: PLC0415
+
+    start_log(log_file, verbose)
+    settings = override(load_settings(), decoder_flags={}, model=model, device=device)
+    hosts, origins = allow_host or (), allow_origin or ()
+    return run_http(host, port, settings, api_key_file=api_key_file, allowed_hosts=hosts, allowed_origins=origins)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def train(context: typer.Context) -> int:
     """Make a model of your own: corpus, training, distillation, export; `dlm-lsp train --help` lists the stages."""

@@ -114,6 +114,11 @@ class Desk:
         """Whether nothing of this session runs or waits."""
         return not self._live
 
+    @property
+    def num_jobs(self) -> int:
+        """Jobs of this session that run or wait."""
+        return len(self._live)
+
     def submit(self, key: object, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
         """As `Worker.submit`; after `close` the future comes cancelled."""
         if self._worker is None:

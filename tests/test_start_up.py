@@ -18,7 +18,9 @@ def run_python(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedP
     return subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, check=True, timeout=60)
 
 
-@pytest.mark.parametrize("module", ["dlm_lsp.server", "dlm_lsp.cli", "dlm_lsp.commands.infill"])
+@pytest.mark.parametrize(
+    "module", ["dlm_lsp.server", "dlm_lsp.cli", "dlm_lsp.commands.infill", "dlm_lsp.http_api.serving"]
+)
 def test_torch_is_not_imported_before_a_model_is_needed(module: str, child_environment: Mapping[str, str]) -> None:
     ending = run_python("-c", f"import sys, {module}; print('torch' in sys.modules)", env=child_environment)
     assert ending.stdout == "False\n"

@@ -9,6 +9,7 @@ from dlm_model.request import DecodeOptions, Schedule, Selection
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
+DEFAULT_HTTP_PORT = 8791
 DEFAULT_IDLE_EXIT_MINUTES = 30.0
 
 DECODER_FLAGS = {
@@ -152,6 +153,14 @@ IdleExitMinutes = Annotated[
     float,
     typer.Option("--idle-exit-minutes", help="End after this without editors.", min=0, rich_help_panel="Server"),
 ]
+ApiKeyFile = Annotated[
+    Path | None,
+    _server("--api-key-file", "Clients need the key in this file, or else the one in DLM_LSP_API_KEY, if any."),
+]
+AllowHost = Annotated[
+    list[str] | None, _server("--allow-host", "A name to answer under, besides localhost and bare addresses.")
+]
+AllowOrigin = Annotated[list[str] | None, _server("--allow-origin", "Answer web pages of this origin.")]
 LogFile = Annotated[Path | None, _server("--log-file", "Append the log to this file.")]
 Verbose = Annotated[int, typer.Option("-v", help="Log more; twice for everything.", count=True)]
 ClientProcessId = Annotated[int | None, _server("--clientProcessId", "End when this process ends.")]

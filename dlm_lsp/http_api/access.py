@@ -1,0 +1,83 @@
+"""Who may ask: any web page can send requests to a server on this machine, and so could other machines.
+
+- A page's own requests carry an `Origin`: refused unless the user allowed that one.
+- A page whose own name was made to lead here (DNS rebinding) asks without one, but by that name: a `Host` has to be
+  `localhost`, a bare address, which no name server can lead astray, or a name that the user allowed.
+- Where there is a key, whoever asks has to know it.
+"""
+
+import hmac
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dlm_lsp.http_api.answers import error_response
+from dlm_lsp.http_api.api_error import ApiError
+
+_PUBLIC_PATHS = frozenset({"/health"})
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPolicy:
+    """What the user allows.
+
+    Attributes:
+        hosts: Names, in lower case, that the server goes by besides `localhost` and bare addresses.
+        origins: Web pages that may ask, as browsers spell them: `https://host:port`.
+        key: What every client has to send as a bearer token; None asks for none.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
+    key: str | None = None
+
+    def problem(self, method: str, path: str, headers: Headers) -> ApiError | None:
+        """Why a request is refused; None lets it pass."""
+        if not self._knows_host(headers.get("host", "")):
+            return ApiError(403, "This Host is not allowed; --allow-host adds a name.", code="host_not_allowed")
+        origin = headers.get("origin")
+        if origin is not None and origin not in self.origins:
+            return ApiError(403, "This Origin is not allowed; --allow-origin adds one.", code="origin_not_allowed")
+        # A browser asks by OPTIONS, without the key, whether it may send one.
+        is_open = self.key is None or path in _PUBLIC_PATHS or method == "OPTIONS"
+        if not is_open and not self._is_key(headers.get("authorization", "")):
+            return ApiError(401, "The API key is missing or wrong.", "authentication_error", code="invalid_api_key")
+        return None
+
+    def _knows_host(self, header: str) -> bool:
+        try:
+            name = urlsplit(f"//{header}").hostname or ""
+        except ValueError:
+            return False
+        return name == "localhost" or name in self.hosts or is_address(name)
+
+    def _is_key(self, header: str) -> bool:
+        scheme, _, token = header.partition(" ")
+        expected = (self.key or "").encode()
+        return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode("latin-1"), expected)
+
+
+def is_address(host: str) -> bool:
+    """Whether this is an IP address rather than a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class AccessGuard:
+    """ASGI middleware: nothing behind it sees a request that the policy refuses."""
+
+    def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
+        """Guard an app."""
+        self._app = app
+        self._policy = policy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a request, or hand it on."""
+        problem = self._policy.problem(scope["method"], scope["path"], Headers(scope=scope))
+        await (error_response(problem) if problem else self._app)(scope, receive, send)

@@ -1,0 +1,224 @@
+"""`FimRequest` → `Completion`, on the worker's thread: drafts told as they sharpen, and what they come to.
+
+Without a language, the middle is the model's text as it stands. With one, the hole is found and the text is set in as
+for an editor: what the language server would insert between prompt and suffix.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from dlm_lsp.context import build_plain_request
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.errors import NothingToShowError
+from dlm_lsp.holes import Hole, find_hole
+from dlm_lsp.http_api.fim_request import FimRequest
+from dlm_lsp.infilling import finish, placed, prompt_budget, request_for, valid_only
+from dlm_lsp.languages import Language
+from dlm_lsp.options import Settings
+from dlm_lsp.placement import is_inline, place
+from dlm_lsp.positions import with_line_feeds
+from dlm_model.request import CancelToken, Draft, FinishReason, InfillEngine, InfillRequest
+
+FINISH_REASONS: dict[FinishReason, Literal["stop", "length"]] = {
+    "stop": "stop",
+    "length": "length",
+    "deadline": "length",  # cut short all the same, and clients know no third reason
+    "cancelled": "length",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One alternative.
+
+    Attributes:
+        text: What goes between prompt and suffix.
+        finish_reason: `length` if the model was not done.
+    """
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The answer to one request.
+
+    Attributes:
+        choices: Best first, one at least.
+        rest: What of the first choice was not told as final text before.
+        prompt_tokens: Tokens of both sides, as much of them as the model saw.
+        completion_tokens: Tokens of all choices.
+        num_steps: Denoise steps that it took.
+        warnings: The request's, and the model's.
+    """
+
+    choices: tuple[Choice, ...]
+    rest: str
+    prompt_tokens: int
+    completion_tokens: int
+    num_steps: int
+    warnings: tuple[str, ...]
+
+
+def complete(
+    engine: InfillEngine, order: FimRequest, settings: Settings, cancel: CancelToken, tell: Callable[[str], object]
+) -> Completion:
+    """Fill one hole.
+
+    Args:
+        engine: The worker's.
+        order: What to fill.
+        settings: How much of it the model sees, and whether a fill has to parse.
+        cancel: Polled once per step.
+        tell: Called with what a stream sends before the end: final text, or whole drafts.
+
+    Raises:
+        NothingToShowError: nobody waits any more.
+        ModelError: the model cannot serve this request.
+    """
+    middle = _PlainMiddle(order) if order.language is None else _ParsedMiddle(order, order.language, settings)
+    request = middle.request(engine, settings.max_prompt_tokens)
+    settled = SettledText(order.stop)
+    for draft in engine.infill(request, order.options, cancel):
+        if cancel.is_cancelled:
+            raise NothingToShowError("nobody waits for it")
+        if draft.finish_reason:
+            break
+        news = settled.grow(draft) if middle.is_verbatim else ""
+        if settled.stopped is not None:
+            break
+        if order.is_diffusing:
+            news = cut(middle.shown(draft), order.stop)[0]
+        if news and order.is_streamed:
+            tell(order.in_document(news))
+    found = _choices(middle, draft, settled, order.stop)
+    choices = tuple(replace(choice, text=order.in_document(choice.text)) for choice in found)
+    is_told = order.is_streamed and not order.is_diffusing
+    return Completion(
+        choices,
+        order.in_document(found[0].text[len(settled.told) :]) if is_told else choices[0].text,
+        sum(engine.count_tokens(side) for side in (request.prefix, request.suffix)),
+        sum(engine.count_tokens(choice.text) for choice in choices),
+        draft.step,
+        (*order.warnings, *_blindness(engine, order)),
+    )
+
+
+class SettledText:
+    """The final text of a verbatim middle as it grows, less what may turn out to be the beginning of a stop.
+
+    Attributes:
+        told: What was final so far.
+        stopped: The whole text, once a stop ends it and nothing behind matters.
+    """
+
+    def __init__(self, stops: tuple[str, ...]) -> None:
+        """Nothing is final yet."""
+        self._stops = stops
+        self.told = ""
+        self.stopped: str | None = None
+
+    def grow(self, draft: Draft) -> str:
+        """What has become final with this draft."""
+        text, is_cut = cut(draft.settled_text, self._stops)
+        if is_cut:
+            self.stopped = text
+            return ""
+        known = text[: len(text) - _held_back(text, self._stops)]
+        news = known[len(self.told) :]
+        self.told += news
+        return news
+
+
+def cut(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:
+    """A text up to the stop that is complete first, which no later text can change, and whether there is one."""
+    starts = {stop: text.find(stop) for stop in stops}
+    found = min(((start + len(stop), start) for stop, start in starts.items() if start >= 0), default=None)
+    return (text[: found[1]], True) if found else (text, False)
+
+
+def _held_back(text: str, stops: tuple[str, ...]) -> int:
+    """Characters at the end of a text that a stop may begin with."""
+    longest = len(text) + 1
+    lengths = (n for stop in stops for n in range(1, min(len(stop), longest)) if text.endswith(stop[:n]))
+    return max(lengths, default=0)
+
+
+class _Middle(Protocol):
+    """How one kind of request becomes a question to the engine, and its answer text."""
+
+    is_verbatim: bool
+    """Whether the text is what the model wrote, so that it may be told before the end."""
+
+    def request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
+        """The question."""
+
+    def shown(self, draft: Draft) -> str:
+        """A draft as it would stand between prompt and suffix."""
+
+    def texts(self, draft: Draft) -> Iterator[str]:
+        """What a finished draft comes to, best first."""
+
+
+class _PlainMiddle:
+    is_verbatim = True
+
+    def __init__(self, order: FimRequest) -> None:
+        self._order = order
+
+    def request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
+        budget = prompt_budget(engine, self._order.options, max_prompt_tokens)
+        prompt, suffix = self._order.prompt, self._order.suffix
+        return build_plain_request(prompt, suffix, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
+
+    def shown(self, draft: Draft) -> str:
+        return draft.text
+
+    def texts(self, draft: Draft) -> Iterator[str]:
+        yield from (candidate.text for candidate in draft.candidates)
+
+
+class _ParsedMiddle:
+    is_verbatim = False
+
+    def __init__(self, order: FimRequest, language: Language, settings: Settings) -> None:
+        self._options, self._require_valid = order.options, settings.require_valid
+        self._snapshot = Snapshot.parse("untitled:fim", language, order.prompt + order.suffix)
+        self._hole = _hole_between(self._snapshot, len(order.prompt))
+        self._before = place(self._snapshot, self._hole).before
+
+    def request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
+        return request_for(engine, self._snapshot, self._hole, self._options, max_prompt_tokens=max_prompt_tokens)
+
+    def shown(self, draft: Draft) -> str:
+        return placed(draft, self._before).text
+
+    def texts(self, draft: Draft) -> Iterator[str]:
+        fills = finish(self._snapshot, self._hole, draft)
+        fills = valid_only(fills) if self._require_valid else fills
+        yield from (with_line_feeds(ranked.fill.text) for ranked in fills)
+
+
+def _hole_between(snapshot: Snapshot, offset: int) -> Hole:
+    """The hole at the end of the prompt; what a cursor there would replace stays, since a client only inserts."""
+    found = find_hole(snapshot, offset)
+    if found.kind != "body" or (found.start, found.end) == (offset, offset):
+        return Hole(offset, offset, found.kind)
+    between = Hole(offset, offset, "range")
+    return between if is_inline(snapshot, between) else Hole(offset, offset, "statements")
+
+
+def _choices(middle: _Middle, draft: Draft, settled: SettledText, stops: tuple[str, ...]) -> tuple[Choice, ...]:
+    if settled.stopped is not None:
+        return (Choice(settled.stopped, "stop"),)
+    reason = FINISH_REASONS[draft.finish_reason or "stop"]
+    cuts = [cut(text, stops) for text in middle.texts(draft)]
+    found = {text: Choice(text, "stop" if is_cut else reason) for text, is_cut in cuts}
+    return tuple(found.values()) or (Choice("", reason),)
+
+
+def _blindness(engine: InfillEngine, order: FimRequest) -> Iterator[str]:
+    if order.suffix and not engine.sees_suffix:
+        yield f"{engine.model_name} sees no suffix"

@@ -1,0 +1,184 @@
+"""JSON → `FimRequest`: the fields of Mercury's, Mistral's and OpenAI's APIs, and this decoder's own options.
+
+| field | from | becomes |
+| --- | --- | --- |
+| `prompt`, `suffix`, `stop`, `stream` | all | themselves |
+| `stream_options.include_usage` | OpenAI, Mercury | a last chunk with the usage |
+| `diffusing` | Mercury | chunks with the whole draft |
+| `max_tokens`, `temperature`, `top_p`, `seed`, `random_seed`, `n` | all | options of the decoder |
+| `language`, `filename` | ours | the parser's help |
+| `steps`, `threshold`, and every other option of the decoder | ours | options of the decoder |
+
+Any `model` is answered by the one that is loaded. What else a client sends is left alone and named in a warning.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from dlm_lsp.errors import UnreadableDocumentError, UnsupportedLanguageError
+from dlm_lsp.exclusions import exclusion_reason
+from dlm_lsp.http_api.api_error import ApiError
+from dlm_lsp.languages import Language, language_for
+from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, option_name, parse_options
+from dlm_lsp.positions import LineEnding, line_ending, with_line_feeds
+from dlm_model.request import DecodeOptions
+
+_OPTION_NAMES = {
+    "max_tokens": "max_middle_tokens",
+    "max_completion_tokens": "max_middle_tokens",
+    "random_seed": "seed",
+    "steps": "num_steps",
+    "threshold": "confidence_threshold",
+}
+"""What others call options of ours."""
+
+_SETTABLE = DECODE_OPTION_NAMES - {"guide"}  # a guide is a folder, and no client chooses what is loaded from this disk
+_FIELDS = frozenset(
+    {"prompt", "suffix", "stop", "stream", "stream_options", "diffusing", "n", "language", "filename", "model", "user"}
+)
+_NO_SUFFIX = "<|endoftext|>"
+"""Continue's clients of Mercury send it in place of an empty suffix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FimRequest:
+    r"""One hole to be filled.
+
+    Attributes:
+        prompt: What stands before it.
+        suffix: What stands behind it.
+        line_ending: The line break that both use.
+        options: How to denoise.
+        stop: Texts before which the middle ends; line breaks are `\n`.
+        is_streamed: Send what is final as it becomes final.
+        is_diffusing: Send whole drafts instead.
+        with_usage: Count tokens in a last chunk.
+        language: How both sides are parsed; None leaves the text as the model writes it.
+        warnings: What the client should know, a clause each.
+    """
+
+    prompt: str
+    suffix: str
+    line_ending: LineEnding
+    options: DecodeOptions
+    stop: tuple[str, ...]
+    is_streamed: bool
+    is_diffusing: bool
+    with_usage: bool
+    language: Language | None
+    warnings: tuple[str, ...]
+
+    def in_document(self, text: str) -> str:
+        r"""A text whose line breaks are `\n`, with those of the document."""
+        return text.replace("\n", self.line_ending)
+
+
+def parse_request(raw: object, settings: Settings) -> FimRequest:
+    """Read a decoded body.
+
+    Args:
+        raw: Any JSON value.
+        settings: Their decoder options are the defaults; they say what is never filled.
+
+    Raises:
+        ApiError: naming the field that is wrong.
+        UnreadableDocumentError: the file is kept out of prompts.
+    """
+    if not isinstance(raw, Mapping):
+        raise ApiError(400, "The body must be a JSON object.")
+    given = {str(name): value for name, value in raw.items() if value is not None}
+    if "prompt" not in given:
+        raise ApiError(400, "prompt is missing.", param="prompt")
+    prompt, suffix = _text(given, "prompt"), _text(given, "suffix")
+    suffix = "" if suffix == _NO_SUFFIX else suffix
+    language = _language(_text(given, "language"), _text(given, "filename"))
+    _refuse_excluded(given, language, len(prompt) + len(suffix), settings)
+    return FimRequest(
+        prompt=prompt,
+        suffix=suffix,
+        line_ending=line_ending(prompt + suffix),
+        options=_options(given, settings.decode),
+        stop=tuple(_stops(given)),
+        is_streamed=_flag(given, "stream"),
+        is_diffusing=_flag(given, "diffusing"),
+        with_usage=_with_usage(given),
+        language=language,
+        warnings=tuple(_warnings(given, language)),
+    )
+
+
+def _text(given: Mapping[str, object], name: str) -> str:
+    value = given.get(name, "")
+    if not isinstance(value, str):
+        raise ApiError(400, f"{name} must be a text.", param=name)
+    return value
+
+
+def _flag(given: Mapping[str, object], name: str) -> bool:
+    value = given.get(name, False)
+    if not isinstance(value, bool):
+        raise ApiError(400, f"{name} must be true or false.", param=name)
+    return value
+
+
+def _with_usage(given: Mapping[str, object]) -> bool:
+    options = given.get("stream_options", {})
+    if not isinstance(options, Mapping):
+        raise ApiError(400, "stream_options must be an object.", param="stream_options")
+    return _flag(options, "include_usage")
+
+
+def _stops(given: Mapping[str, object]) -> Iterator[str]:
+    stops = given.get("stop", ())
+    for stop in (stops,) if isinstance(stops, str) else stops if isinstance(stops, (list, tuple)) else (None,):
+        if not isinstance(stop, str):
+            raise ApiError(400, "stop must be a text or a list of texts.", param="stop")
+        if stop:
+            yield with_line_feeds(stop)
+
+
+def _options(given: Mapping[str, object], defaults: DecodeOptions) -> DecodeOptions:
+    chosen: dict[str, object] = {}
+    for name, value in given.items():
+        option = _option(name)
+        if option not in DECODE_OPTION_NAMES or value == "":
+            continue
+        if problems := parse_options({option: value}, allowed=_SETTABLE).problems:
+            raise ApiError(400, f"{problems[0].replace(option, name, 1)}.", param=name)
+        chosen[option] = value
+    if "n" in given:
+        chosen["num_candidates"] = given["n"]
+        if type(given["n"]) is not int:
+            raise ApiError(400, "n must be a whole number.", param="n")
+    try:
+        return replace(defaults, **chosen)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise ApiError(400, f"{str(error).replace('num_candidates', 'n', 1)}.", param="n") from error
+
+
+def _option(name: str) -> str:
+    return _OPTION_NAMES.get(name) or option_name(name)
+
+
+def _language(language_id: str, filename: str) -> Language | None:
+    if not language_id and not filename:
+        return None
+    try:
+        return language_for(filename, language_id)
+    except UnsupportedLanguageError:
+        return None
+
+
+def _refuse_excluded(
+    given: Mapping[str, object], language: Language | None, num_chars: int, settings: Settings
+) -> None:
+    filename = _text(given, "filename") or None
+    if reason := exclusion_reason(filename, language.id if language else "", num_chars, settings):
+        raise UnreadableDocumentError(f"Nothing is filled: {reason}.")
+
+
+def _warnings(given: Mapping[str, object], language: Language | None) -> Iterator[str]:
+    if ignored := sorted(name for name in given if name not in _FIELDS and _option(name) not in DECODE_OPTION_NAMES):
+        yield f"ignored: {', '.join(ignored)}"
+    if language is None and ("language" in given or "filename" in given):
+        yield "no grammar for this language, filled as plain text"

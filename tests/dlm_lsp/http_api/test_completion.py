@@ -1,0 +1,172 @@
+"""From a request to its text: where it ends, what may be told early, and what a known language changes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlm_lsp.http_api.completion import Completion, SettledText, complete, cut
+from dlm_lsp.http_api.fim_request import parse_request
+from dlm_lsp.options import Settings
+from dlm_model.request import CancelToken, DecodeOptions, Draft, FinishReason, InfillRequest, Piece, PieceState
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+
+SETTINGS = Settings()
+
+
+def filled(engine: ScriptedEngine, settings: Settings = SETTINGS, **fields: object) -> tuple[Completion, list[str]]:
+    """The completion, and what was told before it."""
+    told: list[str] = []
+    order = parse_request({"prompt": "", **fields}, settings)
+    return complete(engine, order, settings, CancelToken(), told.append), told
+
+
+def texts(completion: Completion) -> list[tuple[str, str]]:
+    return [(choice.text, choice.finish_reason) for choice in completion.choices]
+
+
+def draft(*pieces: tuple[str, PieceState], is_final: bool = True) -> Draft:
+    return Draft(tuple(Piece(text, state, 0.9, 1) for text, state in pieces), 1, 2, 1, 1.0, is_final=is_final)
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"),
+    [
+        ([], ("one\n\ntwo", "stop")),
+        (["\n\n"], ("one", "stop")),
+        (["two", "e"], ("on", "stop")),
+        (["one\n\nt", "e"], ("on", "stop")),
+        (["ne", "one"], ("", "stop")),
+        (["three"], ("one\n\ntwo", "stop")),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_text_ends_before_the_first_stop(stop: list[str], expected: tuple[str, str], stream: bool) -> None:
+    completion, told = filled(ScriptedEngine("one\n\ntwo", num_steps=4), stop=stop, stream=stream)
+    assert texts(completion) == [expected]
+    assert not stream or "".join([*told, completion.rest]) == expected[0]
+
+
+def test_a_stop_in_what_is_final_ends_the_fill() -> None:
+    engine = ScriptedEngine("a;" + "b" * 98, num_steps=100)
+    completion, _ = filled(engine, stop=[";"])
+    assert texts(completion) == [("a", "stop")]
+    assert engine.num_steps_done == 2
+
+
+@pytest.mark.parametrize(("reason", "expected"), [("stop", "stop"), ("length", "length"), ("deadline", "length")])
+def test_reasons(monkeypatch: pytest.MonkeyPatch, reason: FinishReason, expected: str) -> None:
+    engine = ScriptedEngine("text")
+    last = engine._draft(1, DecodeOptions())
+    monkeypatch.setattr(engine, "_draft", lambda *_: replace(last, finish_reason=reason))
+    assert texts(filled(engine)[0]) == [("text", expected)]
+
+
+def test_alternatives_are_whole_and_told_at_the_end() -> None:
+    completion, _ = filled(ScriptedEngine("x;1", "y", "x"), n=3, stop=";")
+    assert texts(completion) == [("x", "stop"), ("y", "stop")]
+
+
+def test_nothing_is_an_empty_text() -> None:
+    assert texts(filled(ScriptedEngine())[0]) == [("", "stop")]
+    assert texts(filled(ScriptedEngine(""), language="python")[0]) == [("", "stop")]
+
+
+def test_tokens_are_counted_of_what_was_read_and_written() -> None:
+    completion, _ = filled(ScriptedEngine("a b c"), prompt="x y ", suffix=" z")
+    assert (completion.prompt_tokens, completion.completion_tokens) == (3, 3)
+
+
+def test_what_the_model_cannot_see_is_not_counted() -> None:
+    engine = ScriptedEngine("a")
+    completion, _ = filled(engine, replace(SETTINGS, max_prompt_tokens=16), prompt="word\n" * 50, suffix="x")
+    assert completion.prompt_tokens <= 16
+    assert engine.requests[0].prefix == "word\n" * (completion.prompt_tokens - 1)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_line_breaks_are_the_documents(ending: str, stream: bool) -> None:
+    engine = ScriptedEngine("a\nb\n", num_steps=2)
+    completion, told = filled(engine, prompt=f"x{ending}", suffix=f"y{ending}", stream=stream)
+    assert completion.choices[0].text == f"a{ending}b{ending}"
+    assert not stream or "".join([*told, completion.rest]) == f"a{ending}b{ending}"
+    assert engine.requests == [InfillRequest("x\n", "y\n")]
+
+
+def test_whole_drafts_are_told_when_diffusing() -> None:
+    completion, told = filled(ScriptedEngine("abcd", num_steps=4), stream=True, diffusing=True)
+    assert told == ["a", "ab", "abc"]
+    assert completion.rest == "abcd"
+
+
+@pytest.mark.parametrize("diffusing", [False, True])
+def test_nothing_is_told_where_nobody_streams(diffusing: bool) -> None:
+    assert filled(ScriptedEngine("abcd", num_steps=4), diffusing=diffusing)[1] == []
+
+
+def test_a_known_language_sets_the_text_in_as_for_an_editor() -> None:
+    body = {"prompt": "def f(x):\n", "suffix": "\n\nprint(f(1))\n"}
+    plain, _ = filled(ScriptedEngine("return x"), **body)
+    parsed, told = filled(ScriptedEngine("return x", num_steps=3), **body, language="python", stream=True)
+    assert (plain.choices[0].text, parsed.choices[0].text) == ("return x", "    return x")
+    assert (told, parsed.rest) == ([], "    return x")
+
+
+def test_a_known_language_repeats_nothing_of_the_suffix() -> None:
+    completion, _ = filled(ScriptedEngine("1)"), prompt="print(", suffix=")\n", language="python")
+    assert texts(completion) == [("1", "stop")]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "suffix", "text"),
+    [
+        ("def f():\n    ", "pass\n", "x = 1\n    "),
+        ("def f():\n    pass", "\n", "x = 1"),
+        ("def f():\n    ", "   \n\nf()\n", "x = 1"),
+    ],
+    ids=["before a placeholder", "behind it", "before blanks"],
+)
+def test_what_an_editor_would_replace_stays(prompt: str, suffix: str, text: str) -> None:
+    completion, _ = filled(ScriptedEngine("x = 1"), prompt=prompt, suffix=suffix, language="python")
+    assert completion.choices[0].text == text
+
+
+def test_only_valid_fills_where_the_user_asks_for_that() -> None:
+    engine, body = ScriptedEngine("((("), {"prompt": "x = ", "suffix": "\n", "language": "python"}
+    assert texts(filled(engine, **body)[0]) == [("(((", "stop")]
+    assert texts(filled(engine, replace(SETTINGS, require_valid=True), **body)[0]) == [("", "stop")]
+
+
+def test_a_model_that_sees_no_suffix_says_so() -> None:
+    engine = ScriptedEngine("a")
+    engine.sees_suffix = False
+    assert filled(engine, suffix="b")[0].warnings == ("scripted sees no suffix",)
+    assert filled(engine)[0].warnings == ()
+
+
+def test_only_what_stands_before_the_first_open_position_is_final() -> None:
+    settled = SettledText(())
+    assert settled.grow(draft(("a", "committed"), ("b", "guessed"), ("c", "committed"))) == "a"
+    assert settled.grow(draft(("a", "committed"), ("", "masked"), ("c", "committed"))) == ""
+    assert settled.grow(draft(("abc", "committed"), is_final=False)) == ""
+    assert settled.grow(draft(("abc", "committed"))) == "bc"
+
+
+@given(st.text("ab;", max_size=12), st.lists(st.text("ab;", min_size=1, max_size=3), max_size=3), st.data())
+def test_what_was_told_is_never_taken_back(text: str, stops: Sequence[str], data: st.DataObject) -> None:
+    settled, expected = SettledText(tuple(stops)), cut(text, tuple(stops))[0]
+    told = ""
+    for end in _ends(text, data):
+        told += settled.grow(draft((text[:end], "committed")))
+        assert expected.startswith(told)
+        if settled.stopped is not None:
+            assert settled.stopped == expected
+            break
+    assert settled.told == told
+
+
+def _ends(text: str, data: st.DataObject) -> Iterator[int]:
+    yield from sorted(data.draw(st.sets(st.integers(0, len(text)))))
