@@ -20,10 +20,14 @@ def json_response(value: object, status: int = 200, headers: Mapping[str, str] |
     return Response(to_json(value), status, headers, media_type="application/json")
 
 
-def error_response(error: ApiError) -> Response:
+def error_response(error: ApiError, headers: Mapping[str, str] | None = None) -> Response:
     """An error, with the moment after which to try again where there is one."""
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return json_response(error.body, error.status, headers)
+    added = dict(headers or {})
+    if error.status == 401:
+        added["WWW-Authenticate"] = "Bearer"
+    if error.retry_after is not None:
+        added["Retry-After"] = str(error.retry_after)
+    return json_response(error.body, error.status, added)
 
 
 class EventStream(Response):

@@ -96,7 +96,7 @@ async def _events(service: FimService, order: FimRequest, filling: Filling) -> A
 
 async def _models(service: FimService, _request: Request) -> Response:
     """The one model, once it is known."""
-    model, longest = _model(service), service.settings.decode.max_middle_tokens
+    model = _model(service)
     row = {
         "id": model.name,
         "object": "model",
@@ -104,7 +104,6 @@ async def _models(service: FimService, _request: Request) -> Response:
         "owned_by": "dlm-lsp",
         "name": model.name,
         "context_length": model.context_length,
-        "max_output_length": longest,
     }
     return json_response({"object": "list", "data": [row]})
 
@@ -143,7 +142,7 @@ def _decoded(body: bytes) -> object:
 async def _refuse(_request: Request, error: Exception) -> Response:
     """Paths and methods that are not there."""
     assert isinstance(error, HTTPException)
-    return error_response(ApiError(error.status_code, f"{error.detail}."))
+    return error_response(ApiError(error.status_code, f"{error.detail}."), error.headers)
 
 
 async def _answer_error(_request: Request, error: Exception) -> Response:

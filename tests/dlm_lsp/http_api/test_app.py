@@ -122,6 +122,7 @@ async def test_what_is_not_there(start_api: StartApi, method: str, path: str, st
     response = await client.request(method, path)
     assert response.status_code == status
     assert response.json()["error"]["type"] == "invalid_request_error"
+    assert response.headers.get("allow") == ("POST" if status == 405 else None)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -175,7 +176,8 @@ async def test_the_end_of_the_server_is_told(start_api: StartApi, services: list
 async def test_the_key_and_the_page(start_api: StartApi) -> None:
     page = "http://localhost:3000"
     client = await start_api(ScriptedEngine("a"), policy=AccessPolicy(origins=frozenset({page}), key="secret"))
-    assert (await client.post(FIM, json=BODY)).status_code == 401
+    response = await client.post(FIM, json=BODY)
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
     headers = {"Authorization": "Bearer secret"}
     assert (await client.post(FIM, json=BODY, headers=headers)).status_code == 200
     response = await client.post(FIM, json=BODY, headers={**headers, "Origin": "http://evil.example"})
