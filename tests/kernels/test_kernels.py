@@ -55,6 +55,16 @@ def test_a_rotation_by_zero_changes_nothing_and_only_distance_matters() -> None:
     assert abs(score(3, 10) - score(10, 3)) > 1e-3
 
 
+def test_only_the_rotary_dimensions_turn_and_by_the_angles_of_a_head_of_that_size() -> None:
+    heads = torch.randn(1, 1, 1, 16, generator=torch.Generator().manual_seed(0))
+    turned = rotate(heads, rotary_angles(torch.tensor([[7]]), 16, 1e4, torch.float32, rotary_dim=6))[0, 0, 0]
+    turning = [0, 1, 2, 8, 9, 10]
+    small = rotate(heads[..., turning], rotary_angles(torch.tensor([[7]]), 6, 1e4, torch.float32))[0, 0, 0]
+    torch.testing.assert_close(turned[turning], small)
+    still = [index for index in range(16) if index not in turning]
+    assert torch.equal(turned[still], heads[0, 0, 0, still])
+
+
 def test_statistics_by_hand() -> None:
     found = token_statistics(torch.tensor([[0.5, 0.25, 0.25]]).log())
     torch.testing.assert_close(found.confidence, torch.tensor([0.5]))

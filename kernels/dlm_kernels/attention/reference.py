@@ -7,6 +7,7 @@ turns together with i + D/2.
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -17,10 +18,18 @@ class Rotation(NamedTuple):
     sin: Tensor
 
 
-def rotary_angles(position_ids: Tensor, head_dim: int, theta: float, dtype: torch.dtype) -> Rotation:
-    """Angles of positions [B, S], computed in fp32: bf16 cannot tell neighbouring positions apart beyond 256."""
-    exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device=position_ids.device) / head_dim
+def rotary_angles(
+    position_ids: Tensor, head_dim: int, theta: float, dtype: torch.dtype, *, rotary_dim: int | None = None
+) -> Rotation:
+    """Angles of positions [B, S], computed in fp32: bf16 cannot tell neighbouring positions apart beyond 256.
+
+    Of `rotary_dim` dimensions only, where it is given: the first half of them, and their partners; the others get the
+    angle 0, and stand still.
+    """
+    rotary_dim = head_dim if rotary_dim is None else rotary_dim
+    exponents = torch.arange(0, rotary_dim, 2, dtype=torch.float32, device=position_ids.device) / rotary_dim
     angles = position_ids[..., None].float() * theta**-exponents
+    angles = F.pad(angles, (0, (head_dim - rotary_dim) // 2))
     angles = torch.cat((angles, angles), dim=-1)
     return Rotation(angles.cos().to(dtype), angles.sin().to(dtype))
 
