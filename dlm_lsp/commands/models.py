@@ -15,7 +15,7 @@ from rich.table import Table
 from dlm_lsp.commands.sources import writing_stdout
 from dlm_lsp.errors import ModelUnavailableError, UsageError
 from dlm_lsp.models.catalogue import CATALOGUE, LATEST, CatalogueEntry
-from dlm_lsp.models.footprint import Load, Shape, footprint, num_parameters
+from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters, num_parameters
 from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
 from dlm_lsp.models.store import ModelStore, Record, describe, differences
 from dlm_lsp.options import Settings
@@ -25,7 +25,7 @@ BYTES_PER_STORED_NUMBER = 2
 """Published weights are bf16."""
 
 MAX_CPU_PARAMETERS = 1_000_000_000
-"""A CPU multiplies too slowly for more than that, whatever memory it has."""
+"""With more than that a CPU multiplies each token too slowly, whatever memory it has."""
 
 Verdict = Literal["fits", "too large", "too slow"]
 
@@ -168,7 +168,7 @@ def suggest(available: int, *, bytes_per_number: int, is_cpu: bool) -> Sequence[
     for name, shape in shapes.items():
         needed = footprint(shape, load, bytes_per_number=bytes_per_number).total
         verdict: Verdict = "fits" if needed <= available else "too large"
-        if is_cpu and num_parameters(shape) > MAX_CPU_PARAMETERS:
+        if is_cpu and num_active_parameters(shape) > MAX_CPU_PARAMETERS:
             verdict = "too slow"
         suggestions.append(Suggestion(name, needed, verdict, name in records))
     return suggestions

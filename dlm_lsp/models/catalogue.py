@@ -7,6 +7,7 @@ pulled is recorded beside the files. Shapes are those of the published configs; 
 from dataclasses import dataclass
 
 from dlm_lsp.models.footprint import Shape
+from dlm_model.mixture_config import MixtureConfig
 
 LATEST = "main"
 
@@ -48,7 +49,7 @@ _LLADA_MOE = Shape(
     num_heads=16,
     num_kv_heads=16,
     head_dim=128,
-    num_experts=64,
+    mixture=MixtureConfig(num_experts=64, num_active_experts=8, expert_size=1024),
 )
 _DREAM = Shape(
     vocab_size=152064,
@@ -152,7 +153,7 @@ _ENTRIES = (
         name="llada-moe-7b",
         repository="inclusionAI/LLaDA-MoE-7B-A1B-Instruct",
         licence="Apache-2.0",
-        note="general, 1B of 7B active",
+        note="general, 1.4B of 7B active",
         shape=_LLADA_MOE,
     ),
 )

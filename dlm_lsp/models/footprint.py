@@ -1,6 +1,6 @@
 """How much memory a model takes while it fills a hole, computed from its shape.
 
-    weights     parameters × bytes of a number
+    weights     parameters × bytes of a number; of a mixture, all experts, since any may be next
     cache       keys and values of prompt and canvas in every layer, for every candidate
     workspace   logits of the canvas in fp32 with what is derived from them, and one layer's activations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from dlm_model.config import ModelConfig
+from dlm_model.mixture_config import MixtureConfig
 
 HEADROOM = 1.1
 _LOGIT_COPIES = 3  # logits, probabilities, and one to sort or sample from
@@ -29,7 +30,7 @@ class Shape:
     num_kv_heads: int
     head_dim: int
     ties_embeddings: bool = False
-    num_experts: int = 0
+    mixture: MixtureConfig | None = None
 
     @classmethod
     def of(cls, config: ModelConfig) -> "Shape":
@@ -60,11 +61,25 @@ class Footprint(NamedTuple):
 
 def num_parameters(shape: Shape) -> int:
     """Weights in matrices; the vectors (norms, biases) are below a thousandth of them."""
+    return _count(shape, 0 if shape.mixture is None else shape.mixture.num_experts)
+
+
+def num_active_parameters(shape: Shape) -> int:
+    """Those that one token needs: of a mixture, its active experts and no others."""
+    return _count(shape, 0 if shape.mixture is None else shape.mixture.num_active_experts)
+
+
+def _count(shape: Shape, num_experts: int) -> int:
+    """Weights in matrices, where so many of a mixture's experts count."""
     attention = shape.hidden_size * shape.head_dim * 2 * (shape.num_heads + shape.num_kv_heads)
-    mlp = 3 * shape.hidden_size * shape.intermediate_size * max(1, shape.num_experts)
-    router = shape.hidden_size * shape.num_experts
     embeddings = shape.vocab_size * shape.hidden_size * (1 if shape.ties_embeddings else 2)
-    return embeddings + shape.num_layers * (attention + mlp + router)
+    dense = 3 * shape.hidden_size * shape.intermediate_size
+    if (mixture := shape.mixture) is None:
+        return embeddings + shape.num_layers * (attention + dense)
+    router = shape.hidden_size * mixture.num_experts
+    mixed = router + 3 * shape.hidden_size * (num_experts * mixture.expert_size + mixture.shared_size)
+    num_mixed = shape.num_layers - mixture.num_dense_layers
+    return embeddings + shape.num_layers * attention + mixture.num_dense_layers * dense + num_mixed * mixed
 
 
 def footprint(shape: Shape, load: Load, *, bytes_per_number: int) -> Footprint:
@@ -72,9 +87,16 @@ def footprint(shape: Shape, load: Load, *, bytes_per_number: int) -> Footprint:
     num_tokens = load.num_candidates * (load.num_prompt_tokens + load.num_middle_tokens)
     kv_size = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim
     logits = load.num_candidates * load.num_middle_tokens * shape.vocab_size * _LOGIT_BYTES * _LOGIT_COPIES
-    activations = num_tokens * (2 * shape.intermediate_size + 4 * shape.hidden_size) * bytes_per_number
+    activations = num_tokens * (2 * _widest(shape) + 4 * shape.hidden_size) * bytes_per_number
     return Footprint(
         weights=num_parameters(shape) * bytes_per_number,
         cache=num_tokens * kv_size * bytes_per_number,
         workspace=logits + activations,
     )
+
+
+def _widest(shape: Shape) -> int:
+    """Intermediate size of the widest MLP that tokens pass; experts take turns."""
+    if (mixture := shape.mixture) is None:
+        return shape.intermediate_size
+    return max(mixture.expert_size, mixture.shared_size, shape.intermediate_size if mixture.num_dense_layers else 0)

@@ -12,6 +12,7 @@ from dlm_model.checkpoint_files import CONFIG_FILE, CheckpointFiles
 from dlm_model.errors import CheckpointError
 from dlm_model.families.dlm import TOKEN_ID_FIELDS, PromptAttention
 from dlm_model.families.registry import family_of
+from dlm_model.mixture_config import MixtureConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,8 @@ class ModelConfig:
     Attributes:
         shift_logits: The hidden state at i-1 predicts the token at i (Dream family), instead of the one at i itself.
         family: Which of `families.registry` it is.
-        num_experts: MLPs of a layer of which each token passes `num_active_experts`; 0 for the one MLP it has else.
+        partial_rotary_factor: Share of a head's dimensions that its position turns.
+        mixture: The experts of a layer, where it has more than one MLP.
         bos_token_id: Put before every prompt; None puts nothing.
         always_begins_with_bos: False puts it before an empty prefix only.
         eos_token_id: Put after every prompt; None puts nothing.
@@ -55,8 +57,8 @@ class ModelConfig:
     bos_token_id: int | None = None
     eos_token_id: int | None = None
     always_begins_with_bos: bool = True
-    num_experts: int = 0
-    num_active_experts: int = 0
+    partial_rotary_factor: float = 1.0
+    mixture: MixtureConfig | None = None
     family: str = "dlm"
     shift_logits: bool = False
     prompt_attention: PromptAttention = "bidirectional"
@@ -72,14 +74,19 @@ class ModelConfig:
             raise CheckpointError(f"{self.num_heads} query heads cannot share {self.num_kv_heads} key/value heads.")
         if self.head_dim % 2:
             raise CheckpointError(f"head_dim must be even for rotary positions, got {self.head_dim}.")
-        if self.num_active_experts > self.num_experts:
-            raise CheckpointError(f"{self.num_active_experts} of {self.num_experts} experts cannot be active.")
+        if self.rotary_dim % 2 or not 0 < self.rotary_dim <= self.head_dim:
+            raise CheckpointError(f"{self.rotary_dim} of {self.head_dim} dimensions cannot turn with the position.")
         for name in (*TOKEN_ID_FIELDS, "eos_token_id"):
             token_id = getattr(self, name)
             if token_id is not None and not 0 <= token_id < self.vocab_size:
                 raise CheckpointError(f"{name} {token_id} is outside the vocabulary of {self.vocab_size}.")
         if self.shift_logits and self.bos_token_id is None:
             raise CheckpointError("A model with shifted logits needs a bos_token_id to predict the first token from.")
+
+    @property
+    def rotary_dim(self) -> int:
+        """Dimensions of a head that its position turns."""
+        return int(self.head_dim * self.partial_rotary_factor)
 
     @property
     def sees_suffix(self) -> bool:

@@ -1,33 +1,77 @@
-"""A mixture of experts, as OLMoE has it (arXiv 2409.02060): each token passes the few MLPs that its router picks."""
+"""A mixture of experts (arXiv 2409.02060): each token passes the few MLPs that its router picks, and perhaps one more.
+
+How the router picks differs from family to family, and stands in `MixtureConfig`.
+"""
 
 from collections.abc import Iterable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from dlm_model.mixture_config import MixtureConfig
+
+
+class Router(nn.Linear):
+    """Finds each token's experts. In fp32 throughout: rounded, experts of nearly the same score would change places."""
+
+    def __init__(self, hidden_size: int, config: MixtureConfig) -> None:
+        super().__init__(hidden_size, config.num_experts, bias=False)
+        self._config = config
+        if config.has_expert_bias:
+            self.expert_bias = nn.Parameter(torch.zeros(config.num_experts))
+
+    def route(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens [N, C] → weights and numbers of their active experts, [N, A] each; the best comes first."""
+        config = self._config
+        logits = F.linear(tokens.float(), self.weight.float())
+        scores = logits.softmax(dim=-1) if config.score_function == "softmax" else logits.sigmoid()
+        preference = scores + self.expert_bias.float() if config.has_expert_bias else scores
+        if config.num_active_groups < config.num_groups:
+            preference = self._within_best_groups(preference)
+        picked = preference.topk(config.num_active_experts).indices
+        weights = scores.gather(-1, picked)
+        if config.normalizes_weights:
+            weights = weights / weights.sum(dim=-1, keepdim=True)
+        return weights * config.weight_scale, picked
+
+    def _within_best_groups(self, preference: Tensor) -> Tensor:
+        """[N, E], with -inf for experts of groups whose best two together are not among the best."""
+        groups = preference.view(len(preference), self._config.num_groups, -1)
+        best = groups.topk(2).values.sum(dim=-1).topk(self._config.num_active_groups).indices
+        is_out = torch.ones(groups.shape[:2], dtype=torch.bool, device=groups.device).scatter(1, best, False)
+        return groups.masked_fill(is_out[..., None], -torch.inf).flatten(1)
 
 
 class Mixture(nn.Module):
-    """Experts and their router; the picked ones' softmax weights are used as they are, not summed up to one.
+    """Experts and their router.
 
     Args:
         hidden_size: Of the tokens.
+        config: How they are routed.
         experts: Modules of one shape, [N, C] → [N, C].
-        num_active: How many of them a token passes.
+        shared: One more that all tokens pass; None for none.
     """
 
-    def __init__(self, hidden_size: int, experts: Iterable[nn.Module], num_active: int) -> None:
+    def __init__(
+        self, hidden_size: int, config: MixtureConfig, experts: Iterable[nn.Module], shared: nn.Module | None
+    ) -> None:
         super().__init__()
         self.experts = nn.ModuleList(experts)
-        self.gate = nn.Linear(hidden_size, len(self.experts), bias=False)
-        self._num_active = num_active
+        self.gate = Router(hidden_size, config)
+        self.shared_experts = shared
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., C] → [..., C]."""
         tokens = x.reshape(-1, x.shape[-1])
-        weights, picked = self.gate(tokens).softmax(dim=-1, dtype=torch.float32).topk(self._num_active)
-        mixed = torch.zeros_like(tokens)
-        for index, expert in enumerate(self.experts):
-            rows, slots = (picked == index).nonzero(as_tuple=True)
-            weight = weights[rows, slots, None].to(x.dtype)
-            mixed.index_add_(0, rows, expert(tokens[rows]) * weight)
+        weights, picked = self.gate.route(tokens)
+        mixed = torch.zeros_like(tokens) if self.shared_experts is None else self.shared_experts(tokens)
+        # Sorted by expert, so that one look at the counts, for which a GPU has to be waited for, serves all experts.
+        order = picked.flatten().argsort(stable=True)
+        counts = picked.flatten().bincount(minlength=len(self.experts)).tolist()
+        for expert, routes in zip(self.experts, order.split_with_sizes(counts), strict=True):
+            if len(routes):
+                rows = routes // picked.shape[1]
+                weight = weights.flatten()[routes, None].to(x.dtype)
+                mixed.index_add_(0, rows, expert(tokens[rows]) * weight)
         return mixed.view_as(x)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlm_kernels.attention import Rotation, attend, rotary_angles
+from dlm_kernels.attention import Rotation, attend
 from dlm_model.canvas import Canvas
 from dlm_model.layout import origin_columns, whole_positions, whole_tokens, whole_validity
 from dlm_model.request import DecodeOptions
@@ -70,7 +70,7 @@ class SimilarityCache:
             origins = origin_columns(self._before, canvas).to(device)
             self._states = [state.moved(origins) for state in self._states]
         x = self._network.embed_tokens(whole_tokens(canvas).to(device))
-        rotation = rotary_angles(whole_positions(canvas).to(device), config.head_dim, config.rope_theta, x.dtype)
+        rotation = self._network.rotation(whole_positions(canvas).to(device), x.dtype)
         first = len(canvas.prefix_ids)
         is_canvas = torch.zeros(x.shape[1], dtype=torch.bool, device=device)
         is_canvas[first : first + canvas.is_valid.shape[1]] = True

@@ -120,11 +120,11 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     """SwiGLU (arXiv 2002.05202)."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, intermediate_size: int) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=config.has_mlp_bias)
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=config.has_mlp_bias)
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.has_mlp_bias)
+        self.gate_proj = nn.Linear(config.hidden_size, intermediate_size, bias=config.has_mlp_bias)
+        self.up_proj = nn.Linear(config.hidden_size, intermediate_size, bias=config.has_mlp_bias)
+        self.down_proj = nn.Linear(intermediate_size, config.hidden_size, bias=config.has_mlp_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., C] → [..., C]."""
@@ -132,22 +132,24 @@ class MLP(nn.Module):
         return projected
 
 
-def _feed_forward(config: ModelConfig) -> nn.Module:
-    if not config.num_experts:
-        return MLP(config)
-    experts = (MLP(config) for _ in range(config.num_experts))
-    return Mixture(config.hidden_size, experts, config.num_active_experts)
+def _feed_forward(config: ModelConfig, layer: int) -> nn.Module:
+    mixture = config.mixture
+    if mixture is None or layer < mixture.num_dense_layers:
+        return MLP(config, config.intermediate_size)
+    experts = (MLP(config, mixture.expert_size) for _ in range(mixture.num_experts))
+    shared = MLP(config, mixture.shared_size) if mixture.shared_size else None
+    return Mixture(config.hidden_size, mixture, experts, shared)
 
 
 class Layer(nn.Module):
     """Attention and MLP, each behind a norm and added to the stream."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_attn = Attention(config)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.mlp = _feed_forward(config)
+        self.mlp = _feed_forward(config, layer)
 
     def forward(self, x: Tensor, layer: int, shared: _Pass) -> Tensor:
         """[B, T, C] → [B, T, C]."""
@@ -165,7 +167,7 @@ class Transformer(nn.Module):
         # From a tensor, because initialising one on the meta device imports torch's compiler, for a second or two.
         table = torch.empty(config.vocab_size, config.hidden_size)
         self.embed_tokens = nn.Embedding.from_pretrained(table, freeze=False)  # type: ignore[no-untyped-call]
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
+        self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         if not config.ties_embeddings:
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
@@ -199,7 +201,7 @@ class Transformer(nn.Module):
         """
         x = self.embed_tokens(token_ids)
         key_positions = position_ids if memory is None else torch.cat((position_ids, memory.position_ids), dim=1)
-        key_rotation = rotary_angles(key_positions, self.config.head_dim, self.config.rope_theta, x.dtype)
+        key_rotation = self.rotation(key_positions, x.dtype)
         num_queries = token_ids.shape[1]
         query_rotation = Rotation(key_rotation.cos[:, :num_queries], key_rotation.sin[:, :num_queries])
         shared = _Pass(query_rotation, key_rotation, is_valid, memory, recorder)
@@ -207,6 +209,11 @@ class Transformer(nn.Module):
             x = layer(x, index, shared)
         normed: Tensor = self.norm(x)
         return normed
+
+    def rotation(self, position_ids: Tensor, dtype: torch.dtype) -> Rotation:
+        """The angles that positions [B, S] turn every head by."""
+        config = self.config
+        return rotary_angles(position_ids, config.head_dim, config.rope_theta, dtype, rotary_dim=config.rotary_dim)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., C] → [..., V]."""

@@ -1,6 +1,7 @@
 """safetensors → `Transformer`. Files are memory-mapped; pickles are never read and no code of a checkpoint is run.
 
-Names become the network's own by the table of the checkpoint's family. Packed weights are unpacked here.
+Names become the network's own by the table of the checkpoint's family, which also cuts what it stores in one piece.
+Eight-bit weights are multiplied out here.
 """
 
 import json
@@ -27,8 +28,8 @@ def load_transformer(folder: Path, config: ModelConfig, *, device: torch.device,
         CheckpointError: a file is missing or truncated, or a tensor is missing, unexpected or of the wrong shape.
     """
     tensors = dequantize_tensors(read_tensors(folder), dtype=dtype)
-    parameter_name = FAMILIES[config.family].parameter_name
-    tensors = {parameter_name(name): tensor for name, tensor in tensors.items()}
+    family = FAMILIES[config.family]
+    tensors = family.unpack({family.parameter_name(name): tensor for name, tensor in tensors.items()}, config)
     if config.ties_embeddings:
         tensors.pop("lm_head.weight", None)
     with torch.device("meta"):

@@ -13,7 +13,8 @@ from dlm_lsp.infilling import infill
 from dlm_lsp.languages import language_for
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
-from tests.model.families.published_checkpoints import PUBLISHED, edit_json
+from tests.model.families.checkpoint_parts import edit_json
+from tests.model.families.published_checkpoints import PUBLISHED
 
 ABOVE = "".join(f"value_{index} = {index} * other_value_{index}\n" for index in range(40))
 BELOW = "".join(f"result_{index} = size({index})\n" for index in range(40))
@@ -50,7 +51,7 @@ def test_a_long_document_fits_by_whole_lines(tmp_path: Path, family: str, contex
     assert [line for line in seen if line not in lines] == []
 
 
-@pytest.mark.parametrize(("family", "sees_suffix"), [("sdar", False), ("dream", True)])
+@pytest.mark.parametrize(("family", "sees_suffix"), [("sdar", False), ("llada2", False), ("dream", True)])
 def test_a_model_that_sees_no_suffix_says_so_where_people_look(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], family: str, sees_suffix: bool
 ) -> None:

@@ -59,7 +59,7 @@ def test_a_config_that_is_not_json(folder: Path) -> None:
     [
         (
             {"model_type": "mamba"},
-            "model type 'mamba' is not supported (supported: SDAR, Fast-dLLM v2, Stable-DiffCoder, LLaDA-MoE, LLaDA, ",
+            "model type 'mamba' is not supported (supported: SDAR, Fast-dLLM v2, Stable-DiffCoder, DreamReasoner, ",
         ),
         ({"hidden_act": "gelu"}, "activation 'gelu'"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "rotary scaling 'yarn'"),

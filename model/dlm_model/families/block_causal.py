@@ -1,41 +1,45 @@
 """Models that write block after block, each of which sees itself and what stands before it.
 
 None of them sees a suffix, which lies behind every block of the hole; what was published with them has no infilling
-either. They fill as well as they can from the prefix alone, and say so. Mixtures among them are known, and refused.
+either. They fill as well as they can from the prefix alone, and say so. LLaDA2, whose tensors lie otherwise, is one of
+them with a module of its own.
 """
 
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from dlm_model.checkpoint_files import CheckpointFiles, count
-from dlm_model.errors import CheckpointError
-from dlm_model.families.family import Family, architecture, model_type, required_token_id
-from dlm_model.families.hugging_face import llama_fields, qwen2_fields, qwen3_fields
+from dlm_model.families.family import Family, architecture, mask_token_id, model_type, required_token_id
+from dlm_model.families.hugging_face import llama_fields, qwen2_fields, qwen3_fields, qwen3_moe_fields
 
 FAST_DLLM_MASK = "|<MASK>|"
 STABLE_DIFFCODER_MASK_ID = 5
 STABLE_DIFFCODER_BLOCK_LENGTH = 4
 """Neither stands in its files; both are constants of its generation code."""
 
-
-def _is_type(*names: str) -> Callable[[CheckpointFiles], bool]:
-    return lambda files: model_type(files) in names
+_SDAR = {"sdar": qwen3_fields, "sdar_moe": qwen3_moe_fields}
 
 
 def _read_sdar(files: CheckpointFiles) -> dict[str, Any]:
+    return {**_SDAR[files.config["model_type"]](files), **_blocks(files)}
+
+
+def _read_dream_reasoner(files: CheckpointFiles) -> dict[str, Any]:
+    # Dream in name: it began as a Qwen3, and its logits are not shifted.
+    return {**qwen3_fields(files), **_blocks(files)}
+
+
+def _blocks(files: CheckpointFiles) -> dict[str, Any]:
     return {
-        **qwen3_fields(files),
         "mask_token_id": required_token_id(files, "mask"),
         "block_length": count(files.config, "block_size"),
     }
 
 
 def _read_fast_dllm(files: CheckpointFiles) -> dict[str, Any]:
-    named = files.added_tokens.get(FAST_DLLM_MASK)
     return {
         **qwen2_fields(files),
         "shift_logits": True,
-        "mask_token_id": required_token_id(files, "mask") if named is None else named,
+        "mask_token_id": mask_token_id(files, FAST_DLLM_MASK),
         "bos_token_id": required_token_id(files, "bos"),
         "always_begins_with_bos": False,
         "block_length": count(files.config, "bd_size"),
@@ -51,30 +55,17 @@ def _read_stable_diffcoder(files: CheckpointFiles) -> dict[str, Any]:
     }
 
 
-SDAR = Family(name="SDAR", matches=_is_type("sdar"), read=_read_sdar)
-FAST_DLLM = Family(name="Fast-dLLM v2", matches=_is_type("Fast_dLLM_Qwen"), read=_read_fast_dllm)
+SDAR = Family(name="SDAR", matches=lambda files: model_type(files) in _SDAR, read=_read_sdar)
+DREAM_REASONER = Family(
+    name="DreamReasoner",
+    matches=lambda files: model_type(files) == "Dream" and "block_size" in files.config,
+    read=_read_dream_reasoner,
+)
+FAST_DLLM = Family(
+    name="Fast-dLLM v2", matches=lambda files: model_type(files) == "Fast_dLLM_Qwen", read=_read_fast_dllm
+)
 STABLE_DIFFCODER = Family(
     name="Stable-DiffCoder",
     matches=lambda files: architecture(files) == "StableDiffcoderForCausalLM",
     read=_read_stable_diffcoder,
-)
-
-
-def _refused(name: str, matches: Callable[[CheckpointFiles], bool], reason: str) -> Family:
-    def refuse(files: CheckpointFiles) -> NoReturn:
-        raise CheckpointError(
-            f"{files.source}: {name} sees no suffix, since it attends block by block, and {reason} is not supported."
-        )
-
-    return Family(name=name, matches=matches, read=refuse)
-
-
-REFUSED = (
-    _refused("LLaDA2", _is_type("llada2_moe", "llada21_moe"), "its mixture of experts with grouped routing"),
-    _refused("SDAR-MoE", _is_type("sdar_moe"), "its mixture of experts"),
-    _refused(
-        "DreamReasoner",
-        lambda files: model_type(files) == "Dream" and "block_size" in files.config,
-        "a Dream with blocks",
-    ),
 )

@@ -2,15 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlm_model.checkpoint_files import CheckpointFiles
 from dlm_model.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dlm_model.config import ModelConfig
 
 
 def hugging_face_name(stored: str) -> str:
     """The network's own name of a tensor with a standard Hugging Face name: the leading `model.` goes."""
     return stored.removeprefix("model.")
+
+
+def as_stored(tensors: Mapping[str, "Tensor"], _config: "ModelConfig") -> dict[str, "Tensor"]:
+    """What a family has to unpack whose tensors are those of the network."""
+    return dict(tensors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +33,15 @@ class Family:
         read: Its fields of `ModelConfig`. Raises KeyError naming what is missing, TypeError or ValueError naming what
             is wrong, CheckpointError for what this engine cannot run.
         parameter_name: Name of a stored tensor → name of the network's parameter.
+        unpack: Tensors so named → those of the network, where it has them cut or ordered otherwise. Raises
+            CheckpointError for one of the wrong shape.
     """
 
     name: str
     matches: Callable[[CheckpointFiles], bool]
     read: Callable[[CheckpointFiles], dict[str, Any]]
     parameter_name: Callable[[str], str] = hugging_face_name
+    unpack: Callable[[Mapping[str, "Tensor"], "ModelConfig"], dict[str, "Tensor"]] = as_stored
 
 
 def refuse_unless(files: CheckpointFiles, required: Mapping[str, object]) -> None:
@@ -63,3 +76,13 @@ def required_token_id(files: CheckpointFiles, role: str) -> int:
     if token_id is None:
         raise KeyError(f"{role}_token_id, and its tokenizer names no {role}_token")
     return token_id
+
+
+def mask_token_id(files: CheckpointFiles, token: str) -> int:
+    """The id of a mask that the tokenizer has under this name among its added tokens, or else where masks usually are.
+
+    Raises:
+        KeyError: no file of the checkpoint has it.
+    """
+    named = files.added_tokens.get(token)
+    return required_token_id(files, "mask") if named is None else named

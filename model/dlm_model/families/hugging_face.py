@@ -5,6 +5,7 @@ from typing import Any
 
 from dlm_model.checkpoint_files import CheckpointFiles, count
 from dlm_model.errors import CheckpointError
+from dlm_model.mixture_config import MixtureConfig
 
 DEFAULT_ROPE_THETA = 10_000.0
 
@@ -17,6 +18,24 @@ def qwen2_fields(files: CheckpointFiles) -> dict[str, Any]:
 def qwen3_fields(files: CheckpointFiles) -> dict[str, Any]:
     """Qwen3 is Llama with queries and keys normed per head."""
     return {**llama_fields(files), "has_qk_norm": True}
+
+
+def qwen3_moe_fields(files: CheckpointFiles) -> dict[str, Any]:
+    """Qwen3-MoE is Qwen3 with experts in every layer.
+
+    Raises:
+        CheckpointError: some layers have none.
+    """
+    raw = files.config
+    if raw.get("mlp_only_layers") or raw.get("decoder_sparse_step", 1) != 1:
+        raise CheckpointError(f"{files.source}: layers without experts between layers with experts are not supported.")
+    mixture = MixtureConfig(
+        num_experts=count(raw, "num_experts"),
+        num_active_experts=count(raw, "num_experts_per_tok"),
+        expert_size=count(raw, "moe_intermediate_size"),
+        normalizes_weights=bool(raw.get("norm_topk_prob", False)),
+    )
+    return {**qwen3_fields(files), "mixture": mixture}
 
 
 def llama_fields(files: CheckpointFiles) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from typing import Any
 
 from dlm_model.checkpoint_files import CheckpointFiles, count
 from dlm_model.errors import CheckpointError
-from dlm_model.families.family import Family, architecture, model_type, refuse_unless, required_token_id
+from dlm_model.families.family import Family, architecture, mask_token_id, model_type, refuse_unless
 from dlm_model.families.hugging_face import llama_fields
+from dlm_model.mixture_config import MixtureConfig
 
 _ONLY = {
     "qk_layernorm": True,
@@ -32,17 +33,15 @@ def _read(files: CheckpointFiles) -> dict[str, Any]:
     return {
         **llama_fields(shaped),
         "has_qk_norm": True,
-        "num_experts": count(raw, "num_experts"),
-        "num_active_experts": count(raw, "num_experts_per_tok"),
-        "mask_token_id": _mask_token_id(files),
+        "mixture": MixtureConfig(
+            num_experts=count(raw, "num_experts"),
+            num_active_experts=count(raw, "num_experts_per_tok"),
+            expert_size=expert_size,
+        ),
+        # The config does not name it.
+        "mask_token_id": mask_token_id(files, "<|mask|>"),
         "bos_token_id": files.token_id("bos"),
     }
-
-
-def _mask_token_id(files: CheckpointFiles) -> int:
-    """The config does not name it; the tokenizer calls it `<|mask|>`."""
-    named = files.added_tokens.get("<|mask|>")
-    return required_token_id(files, "mask") if named is None else named
 
 
 LLADA_MOE = Family(name="LLaDA-MoE", matches=_matches, read=_read)

@@ -3,19 +3,19 @@
 from dlm_model.checkpoint_files import CheckpointFiles
 from dlm_model.errors import CheckpointError
 from dlm_model.families.adapted import OPEN_DCODER, TINY_A2D
-from dlm_model.families.block_causal import FAST_DLLM, REFUSED, SDAR, STABLE_DIFFCODER
+from dlm_model.families.block_causal import DREAM_REASONER, FAST_DLLM, SDAR, STABLE_DIFFCODER
 from dlm_model.families.dlm import DLM
 from dlm_model.families.dream import DREAM, DREAM_ON
 from dlm_model.families.family import Family, model_type
 from dlm_model.families.llada import LLADA
+from dlm_model.families.llada2 import LLADA2
 from dlm_model.families.llada_moe import LLADA_MOE
 
-_BLOCK_CAUSAL = (SDAR, FAST_DLLM, STABLE_DIFFCODER)
-_IN_ORDER = (*REFUSED, *_BLOCK_CAUSAL, LLADA_MOE, LLADA, DREAM_ON, DREAM, OPEN_DCODER, TINY_A2D, DLM)
+_BLOCK_CAUSAL = (SDAR, FAST_DLLM, STABLE_DIFFCODER, DREAM_REASONER, LLADA2)
+_IN_ORDER = (*_BLOCK_CAUSAL, LLADA_MOE, LLADA, DREAM_ON, DREAM, OPEN_DCODER, TINY_A2D, DLM)
 """The first that matches it is; a narrower one stands before the one it is a part of."""
 
 FAMILIES = {family.name: family for family in _IN_ORDER}
-SUPPORTED = tuple(family.name for family in _IN_ORDER if family not in REFUSED)
 
 
 def family_of(files: CheckpointFiles) -> Family:
@@ -28,6 +28,6 @@ def family_of(files: CheckpointFiles) -> Family:
         if family.matches(files):
             return family
     raise CheckpointError(
-        f"{files.source}: model type {model_type(files)!r} is not supported (supported: {', '.join(SUPPORTED)}; "
+        f"{files.source}: model type {model_type(files)!r} is not supported (supported: {', '.join(FAMILIES)}; "
         "dlm is llama, qwen2 or qwen3 with a dlm section)."
     )

@@ -1,6 +1,8 @@
 """The memory that a model is said to need, against its tensors, and what is recommended for it."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,10 @@ from safetensors.torch import load_file
 
 from dlm_lsp.cli import run
 from dlm_lsp.commands.models import suggest
-from dlm_lsp.models.catalogue import CATALOGUE
-from dlm_lsp.models.footprint import Load, Shape, footprint, num_parameters
+from dlm_lsp.models.catalogue import CATALOGUE, CatalogueEntry
+from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters, num_parameters
 from dlm_model.config import ModelConfig
+from dlm_model.mixture_config import MixtureConfig
 from tests.model.families.published_checkpoints import PUBLISHED
 
 LOAD = Load(num_candidates=4, num_prompt_tokens=1024, num_middle_tokens=256)
@@ -26,10 +29,40 @@ def test_parameters_are_counted_as_the_file_has_them(tmp_path: Path, family: str
 
 
 @pytest.mark.parametrize(
-    ("name", "billions"), [("llada-8b", 8.02), ("dream-7b", 7.61), ("llada-moe-7b", 7.36), ("open-dcoder-0.5b", 0.49)]
+    ("name", "billions"),
+    [
+        ("llada-8b", 8.02),
+        ("dream-7b", 7.61),
+        ("llada-moe-7b", 7.36),
+        ("open-dcoder-0.5b", 0.49),
+    ],
 )
 def test_the_catalogues_shapes_add_up_to_what_is_published(name: str, billions: float) -> None:
     assert num_parameters(CATALOGUE[name].shape) == pytest.approx(billions * 1e9, rel=0.01)
+
+
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
+def test_the_catalogue_says_how_much_of_a_mixture_is_active(entry: CatalogueEntry) -> None:
+    said = re.search(r"([\d.]+)B of (\d+)B active", entry.note)
+    active, whole = num_active_parameters(entry.shape) / 1e9, num_parameters(entry.shape) / 1e9
+    assert (active < whole) == (said is not None)
+    if said:
+        assert (float(said[1]), float(said[2])) == (pytest.approx(active, abs=0.4), pytest.approx(whole, abs=1))
+
+
+def test_active_experts_count_for_a_token_and_all_of_them_for_memory() -> None:
+    mixture = MixtureConfig(num_experts=6, num_active_experts=2, expert_size=3, shared_size=5, num_dense_layers=1)
+    sizes = {"vocab_size": 10, "hidden_size": 4, "num_heads": 2, "num_kv_heads": 1, "head_dim": 2}
+    shape = Shape(**sizes, intermediate_size=8, num_layers=3, mixture=mixture)
+    elsewhere = 2 * 10 * 4 + 3 * 4 * 2 * 2 * (2 + 1) + 3 * 4 * 8 + 2 * 4 * 6
+    assert num_parameters(shape) == elsewhere + 2 * 3 * 4 * (6 * 3 + 5)
+    assert num_active_parameters(shape) == elsewhere + 2 * 3 * 4 * (2 * 3 + 5)
+    load, narrow = Load(2, 3, 5), replace(mixture, num_dense_layers=0)
+    found = footprint(shape, load, bytes_per_number=2)
+    assert found.weights == 2 * num_parameters(shape)
+    assert found.workspace == 2 * 5 * 10 * 4 * 3 + 16 * (2 * 8 + 4 * 4) * 2
+    without_dense = footprint(replace(shape, mixture=narrow), load, bytes_per_number=2)
+    assert without_dense.workspace == 2 * 5 * 10 * 4 * 3 + 16 * (2 * 5 + 4 * 4) * 2
 
 
 def test_memory_by_hand() -> None:

@@ -10,7 +10,8 @@ from transformers import PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM
 
 from dlm_model.config import ModelConfig
 from dlm_model.weights import load_transformer
-from tests.model.families.published_checkpoints import PUBLISHED, VOCAB_SIZE, qwen_config
+from tests.model.families.checkpoint_parts import VOCAB_SIZE, qwen_config
+from tests.model.families.published_checkpoints import PUBLISHED
 
 FIXTURES = Path(__file__).parents[2] / "data" / "families"
 TOKENS = torch.randint(0, VOCAB_SIZE, (2, 23), generator=torch.Generator().manual_seed(1))
@@ -18,13 +19,16 @@ TOLERANCE = 1e-4
 
 
 def logits_of(folder: Path, token_ids: Tensor) -> Tensor:
+    """[B, T] → [B, T, V], seen in blocks where the model writes in blocks."""
     config = ModelConfig.from_checkpoint(folder)
     network = load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    positions = torch.arange(token_ids.shape[1]).expand_as(token_ids)
+    block = positions // (config.block_length or token_ids.shape[1])
     with torch.inference_mode():
-        return network.logits(network(token_ids, torch.arange(token_ids.shape[1]).expand_as(token_ids)))
+        return network.logits(network(token_ids, positions, is_valid=block[:, None, :] <= block[:, :, None]))
 
 
-@pytest.mark.parametrize("family", ["llada", "llada-moe", "dream"])
+@pytest.mark.parametrize("family", ["llada", "llada-moe", "dream", "llada2"])
 def test_logits_equal_those_of_the_publishers_code(tmp_path: Path, family: str) -> None:
     """The numbers come from `tests/data/families/make_logits.py`, which says from what code."""
     PUBLISHED[family](tmp_path)
