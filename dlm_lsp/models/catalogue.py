@@ -51,6 +51,35 @@ _LLADA_MOE = Shape(
     head_dim=128,
     mixture=MixtureConfig(num_experts=64, num_active_experts=8, expert_size=1024),
 )
+_LLADA2_MINI = Shape(
+    vocab_size=157184,
+    hidden_size=2048,
+    intermediate_size=5120,
+    num_layers=20,
+    num_heads=16,
+    num_kv_heads=4,
+    head_dim=128,
+    mixture=MixtureConfig(num_experts=256, num_active_experts=8, expert_size=512, shared_size=512, num_dense_layers=1),
+)
+_QWEN3_8B = Shape(
+    vocab_size=151936,
+    hidden_size=4096,
+    intermediate_size=12288,
+    num_layers=36,
+    num_heads=32,
+    num_kv_heads=8,
+    head_dim=128,
+)
+_QWEN3_30B = Shape(
+    vocab_size=151936,
+    hidden_size=2048,
+    intermediate_size=6144,
+    num_layers=48,
+    num_heads=32,
+    num_kv_heads=4,
+    head_dim=128,
+    mixture=MixtureConfig(num_experts=128, num_active_experts=8, expert_size=768),
+)
 _DREAM = Shape(
     vocab_size=152064,
     hidden_size=3584,
@@ -155,6 +184,38 @@ _ENTRIES = (
         licence="Apache-2.0",
         note="general, 1.4B of 7B active",
         shape=_LLADA_MOE,
+    ),
+    CatalogueEntry(
+        name="llada2.1-mini",
+        repository="inclusionAI/LLaDA2.1-mini",
+        revision="bbb5715c881500b34234071e68dbf38c3d657c4e",
+        licence="Apache-2.0",
+        note="general, 1.4B of 16B active; sees no suffix",
+        shape=_LLADA2_MINI,
+    ),
+    CatalogueEntry(
+        name="llada2.0-mini",
+        repository="inclusionAI/LLaDA2.0-mini",
+        revision="d23215abc5f5675daf171f6739d0386eab53f712",
+        licence="Apache-2.0",
+        note="general, 1.4B of 16B active; sees no suffix",
+        shape=_LLADA2_MINI,
+    ),
+    CatalogueEntry(
+        name="sdar-30b",
+        repository="JetLM/SDAR-30B-A3B-Chat-b32",
+        revision="c351bbc37d240aa6871f167e8f92d694281b0c22",
+        licence="MIT",
+        note="general, 3.3B of 30B active; sees no suffix",
+        shape=_QWEN3_30B,
+    ),
+    CatalogueEntry(
+        name="dreamreasoner-8b",
+        repository="Dream-org/DreamReasoner-8B",
+        revision="ed62b1d2c82ccd234b05ed2463b4c0ee640f2068",
+        licence="Apache-2.0",
+        note="reasoning; sees no suffix",
+        shape=_QWEN3_8B,
     ),
 )
 

@@ -35,6 +35,9 @@ def test_parameters_are_counted_as_the_file_has_them(tmp_path: Path, family: str
         ("dream-7b", 7.61),
         ("llada-moe-7b", 7.36),
         ("open-dcoder-0.5b", 0.49),
+        ("llada2.1-mini", 16.26),
+        ("sdar-30b", 30.53),
+        ("dreamreasoner-8b", 8.19),
     ],
 )
 def test_the_catalogues_shapes_add_up_to_what_is_published(name: str, billions: float) -> None:
