@@ -3,6 +3,7 @@
 They keep Ling's names and its one tensor for queries, keys and values. Of each head only the first R dimensions turn
 with the position, i together with i + R/2. The network turns i together with i + D/2, whatever R is, and so the
 dimensions of queries and keys are brought into that order once, when they are loaded: their products stay the same.
+dFactory, which trains them further, keeps all experts of a layer in one tensor; they are taken apart.
 """
 
 from collections.abc import Mapping
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 BLOCK_LENGTH = 32
 """A constant of its generation code."""
 
-_MERGED = "llada2_moe_veomni"
-_TYPES = ("llada2_moe", "llada21_moe", _MERGED)
+_TYPES = ("llada2_moe", "llada21_moe", "llada2_moe_veomni")
 _ONLY = {"score_function": "sigmoid", "norm_topk_prob": True, "moe_router_enable_expert_bias": True, "norm_head": False}
 _FUSED = "query_key_value"
 _RENAMED = {
@@ -36,10 +36,6 @@ _RENAMED = {
 
 
 def _read(files: CheckpointFiles) -> dict[str, Any]:
-    if model_type(files) == _MERGED:
-        raise CheckpointError(
-            f"{files.source}: experts in one tensor are not supported; dFactory's moe_convertor.py takes them apart."
-        )
     refuse_unless(files, _ONLY)
     raw = files.config
     return {
@@ -76,7 +72,7 @@ def _parameter_name(stored: str) -> str:
 
 
 def _unpack(tensors: Mapping[str, "Tensor"], config: "ModelConfig") -> dict[str, "Tensor"]:
-    """Queries, keys and values apart, and the dimensions of their heads in the network's order."""
+    """Queries, keys and values apart, the dimensions of their heads in the network's order; and experts apart."""
     order = _dimension_order(config)
     unpacked: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
@@ -88,6 +84,8 @@ def _unpack(tensors: Mapping[str, "Tensor"], config: "ModelConfig") -> dict[str,
                 unpacked[f"{module.removesuffix(_FUSED)}{part}.{kind}"] = turned.flatten(0, 1)
         elif module.endswith(("q_norm", "k_norm")) and tensor.shape == (config.head_dim,):
             unpacked[name] = tensor[order]
+        elif module.endswith(".experts"):
+            unpacked |= {f"{module}.{index}.{kind}.weight": expert for index, expert in enumerate(tensor.unbind())}
         else:
             unpacked[name] = tensor
     return unpacked

@@ -12,7 +12,7 @@
         configuration_llada2_moe.py                  github.com/ZHZisZZ/dllm, dllm/pipelines/llada2/models
 
 They need transformers 4.46.3, LLaDA2 transformers 4.54.1; the numbers came from torch 2.13.0 on a CPU, in fp32. LLaDA2 is
-asked with the attention mask that its `generate` makes for blocks, and about 44 tokens, so that there are two of them.
+asked with the attention mask that its `generate` makes for blocks, about 44 tokens, which are two of them.
 """
 
 import importlib

@@ -237,7 +237,6 @@ def test_a_token_at_another_id_than_the_checkpoint_says_is_refused(tmp_path: Pat
         ("llada-moe", {"num_experts_per_tok": 7}, "7 of 6 experts cannot be active"),
         ("sdar-moe", {"mlp_only_layers": [1]}, "layers without experts"),
         ("sdar-moe", {"decoder_sparse_step": 2}, "layers without experts"),
-        ("llada2", {"model_type": "llada2_moe_veomni"}, "experts in one tensor are not supported"),
         ("llada2", {"score_function": "softmax"}, "score_function 'softmax' is not supported, only 'sigmoid'"),
         ("llada2", {"norm_topk_prob": False}, "norm_topk_prob False"),
         ("llada2", {"moe_router_enable_expert_bias": False}, "moe_router_enable_expert_bias False"),

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM
 
 from dlm_model.config import ModelConfig
+from dlm_model.errors import CheckpointError
 from dlm_model.weights import load_transformer
-from tests.model.families.checkpoint_parts import VOCAB_SIZE, qwen_config
+from tests.model.families.block_causal_checkpoints import LLADA2_EXPERTS
+from tests.model.families.checkpoint_parts import VOCAB_SIZE, edit_json, qwen_config
 from tests.model.families.published_checkpoints import PUBLISHED
 
 FIXTURES = Path(__file__).parents[2] / "data" / "families"
@@ -35,6 +37,27 @@ def test_logits_equal_those_of_the_publishers_code(tmp_path: Path, family: str) 
     recorded = load_file(FIXTURES / f"{family}.safetensors")
     actual = logits_of(tmp_path, recorded["token_ids"][None])[0]
     assert (actual - recorded["logits"]).abs().max() <= TOLERANCE
+
+
+def test_llada2_with_its_experts_merged_by_dfactory_answers_the_same(tmp_path: Path) -> None:
+    PUBLISHED["llada2"](tmp_path)
+    recorded = load_file(FIXTURES / "llada2.safetensors")
+    tensors = load_file(tmp_path / "model.safetensors")
+    prefix = "model.layers.1.mlp.experts"
+    for matrix in ("gate_proj", "up_proj", "down_proj"):
+        experts = [tensors.pop(f"{prefix}.{index}.{matrix}.weight") for index in range(LLADA2_EXPERTS)]
+        tensors[f"{prefix}.{matrix}"] = torch.stack(experts)
+    save_file(tensors, tmp_path / "model.safetensors")
+    edit_json(tmp_path / "config.json", model_type="llada2_moe_veomni")
+    actual = logits_of(tmp_path, recorded["token_ids"][None])[0]
+    assert (actual - recorded["logits"]).abs().max() <= TOLERANCE
+
+
+def test_heads_that_do_not_fit_llada2s_one_tensor_are_refused(tmp_path: Path) -> None:
+    PUBLISHED["llada2"](tmp_path)
+    edit_json(tmp_path / "config.json", num_key_value_heads=1)
+    with pytest.raises(CheckpointError, match=r"query_key_value.weight has shape \(64, 32\).* asks for 6 heads of 8"):
+        logits_of(tmp_path, TOKENS)
 
 
 def non_causal(model_class: type[PreTrainedModel], folder: Path, token_ids: Tensor, **changes: object) -> Tensor:
