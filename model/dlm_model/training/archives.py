@@ -30,7 +30,7 @@ def fetch(package: Package, folder: Path) -> Path:
     if found:
         return found
     try:
-        result = subprocess.run(_command(package, folder), capture_output=True, text=True, check=False, cwd=folder)
+        result = subprocess.run(_command(package), capture_output=True, text=True, check=False, cwd=folder)
         message = result.stderr.strip().splitlines()[-1:]
     except OSError as error:
         message = [str(error)]
@@ -97,11 +97,12 @@ def _plain(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-def _command(package: Package, folder: Path) -> list[str]:
+def _command(package: Package) -> list[str]:
+    """Run in the folder that the archive goes to."""
     if package.registry == "npm":
         return ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
     kind = "--only-binary=:all:" if package.registry == "pypi" else "--no-binary=:all:"
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", kind, "--dest", str(folder)]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", kind, "--dest", "."]
     return [*pip, f"{package.name}=={package.version}"]
 
 

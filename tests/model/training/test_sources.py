@@ -122,6 +122,20 @@ def test_an_archive_is_found_by_its_name_and_its_whole_version(
     assert fetch(Package("my-shapes", "1.0", "train", registry), tmp_path).name == f"my_shapes-1.0{suffix}"
 
 
+def test_an_archive_is_downloaded_to_a_folder_that_is_named_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pip that does as it is told, in the folder that it is started in."""
+    pip = tmp_path / "pip"
+    pip.write_text('#!/bin/sh\nwhile [ "$1" != --dest ]; do shift; done\ntouch "$2/my_shapes-1.0-py3-none-any.whl"\n')
+    pip.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(pip))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "downloads").mkdir()
+    found = fetch(Package("my-shapes", "1.0", "train", "pypi"), Path("downloads"))
+    assert found == Path("downloads/my_shapes-1.0-py3-none-any.whl")
+
+
 def test_an_archive_without_metadata_is_refused(tmp_path: Path) -> None:
     write_tar(tmp_path / "shapes-1.0.tgz", {"package/index.js": JAVASCRIPT})
     with pytest.raises(ValueError, match="no metadata"):
