@@ -13,7 +13,7 @@ from dlm_lsp.holes import Hole
 from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_below
 from dlm_lsp.placement import Placement, place, sides
 from dlm_lsp.reindent import Block, is_sound, reindented
-from dlm_lsp.repairs import without_blank_ends, without_loops, without_suffix
+from dlm_lsp.repairs import without_blank_ends, without_loops, without_suffix, without_unmatched_closers
 
 MAX_SUFFIX_LINES = 30  # below the hole, searched for what the fill repeats of them
 
@@ -44,16 +44,27 @@ class BlockFitter:
 
     def fit(self, text: str) -> list[str]:
         """The lines to set into the hole, the first without its indentation; none if nothing is left of the text."""
-        lines = without_blank_ends(text.split("\n"))
+        lines = self._within_block(self._at_depth(text))
         if not lines:
             return []
-        block = self._without_trailing_whitespace(lines)
-        first_depth = self.style.columns(indentation(lines[0])) if self._is_absolute(text) else None
-        lines = reindented(block, self.style, self.placement.indent, first_depth, self._floor)
-        lines = self._within_block(lines)
         full = [self.placement.indent + lines[0], *lines[1:]]
         full = without_blank_ends(without_suffix(without_loops(full), self._lines_below()))
         return [full[0].removeprefix(self.placement.indent), *full[1:]] if full else []
+
+    def is_over(self, text: str) -> bool:
+        """Whether nothing that follows the beginning of a model's text would be kept.
+
+        It has left the block, closed what it never opened, or begun to repeat itself or what stands below. A line
+        repeats only once it is complete.
+        """
+        closes = without_unmatched_closers(self.snapshot.language, text) != text
+        if closes and not self.neutral.num_errors:
+            return True
+        lines = self._at_depth(text)
+        if len(self._within_block(lines)) < len(lines):
+            return True
+        complete = text.rpartition("\n")[0]
+        return len(self.fit(complete)) < len(without_blank_ends(complete.split("\n")))
 
     def is_sound(self, lines: list[str]) -> bool:
         """Whether the depths of fitted lines make blocks, where it is depth that makes them."""
@@ -61,6 +72,15 @@ class BlockFitter:
             return True
         depth = self.style.columns(self.placement.indent)
         return is_sound(Block.of(self.snapshot.language, lines), self.style, depth, self._depth_below)
+
+    def _at_depth(self, text: str) -> list[str]:
+        """The lines between the blank ends, the first at the hole's depth and the others relative to it."""
+        lines = without_blank_ends(text.split("\n"))
+        if not lines:
+            return []
+        block = self._without_trailing_whitespace(lines)
+        first_depth = self.style.columns(indentation(lines[0])) if self._is_absolute(text) else None
+        return reindented(block, self.style, self.placement.indent, first_depth, self._floor)
 
     def _is_absolute(self, text: str) -> bool:
         """Whether the model began on a line of its own, so that its first line's indentation means something."""

@@ -8,11 +8,12 @@ Knows no protocol, no terminal and no thread: the caller decides where the gener
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import UsageError
 from dlm_lsp.holes import Hole
-from dlm_lsp.placement import Placement, place
+from dlm_lsp.placement import Placement, is_inline, parse_neutral, place
 from dlm_lsp.presentation import Fill, present
 from dlm_lsp.related import fitting
 from dlm_lsp.syntax_check import DraftChecker
@@ -104,7 +105,11 @@ def request_for(
     request = replace(request, prefix=before_prefix + request.prefix)
     if anchors:
         request = _anchored(request, anchors, place(snapshot, hole), hole)
-    return replace(request, syntax=DraftChecker(snapshot, hole)) if options.syntax_tries else request
+    if options.syntax_tries:
+        request = replace(request, syntax=DraftChecker(snapshot, hole))
+    if not is_inline(snapshot, hole):
+        request = replace(request, is_over=BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over)
+    return request
 
 
 def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_tokens: int | None) -> int:

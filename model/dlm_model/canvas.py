@@ -193,6 +193,10 @@ class Canvas:
         )
         return reopened._repeat(copies)
 
+    def remove(self, positions: Tensor) -> "Canvas":
+        """Close up over `positions` [B, T]."""
+        return self._repeat((self.is_valid & ~positions).long())
+
     def _repeat(self, copies: Tensor) -> "Canvas":
         """Keep `copies` [B, T] of every position, close the gaps, and pad to the longest row."""
         lengths = copies.sum(dim=1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dlm_model.checkpoint_files import CONFIG_FILE, CheckpointFiles
+from dlm_model.decode_options import Selection
 from dlm_model.errors import CheckpointError
 from dlm_model.families.dlm import TOKEN_ID_FIELDS, PromptAttention
 from dlm_model.families.registry import family_of
@@ -32,6 +33,7 @@ class ModelConfig:
         prompt_attention: What prompt tokens see. `bidirectional`: everything, the canvas included (all published
             infillers). `causal`: prefix and suffix each only themselves, left to right, while the canvas sees
             everything; the prompt then does not depend on the canvas, and its cached keys and values stay exact.
+        selection: Which positions the decoder prefers where the request does not say.
         block_length: Tokens of a block that sees itself and the blocks before it; None for models whose canvas sees
             everything.
     """
@@ -62,6 +64,7 @@ class ModelConfig:
     family: str = "dlm"
     shift_logits: bool = False
     prompt_attention: PromptAttention = "bidirectional"
+    selection: Selection = "confidence"
     block_length: int | None = None
 
     def __post_init__(self) -> None:

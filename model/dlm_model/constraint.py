@@ -3,6 +3,7 @@
 `Constraint.rules` looks at a canvas before a step; `limit` applies them to the logits, the loop to the positions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from dlm_model.block_causal import later_blocks
 from dlm_model.boundaries import Boundaries, Frontier
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
+from dlm_model.ending import LineEnd, TextEnd
 from dlm_model.vocabulary import Vocabulary
 
 
@@ -41,6 +43,8 @@ class Constraint:
         vocabulary: What the tokens spell.
         boundaries: What the canvas must begin and end with.
         single_line: No line break after the head.
+        is_line_begun: Whether the hole's line has something on it left of the hole.
+        is_over: Says of a middle's beginning whether anything that follows would be kept; None for always.
         max_length: Rows of this length do not grow.
         is_resizing: Whether the model may change the rows' lengths.
     """
@@ -52,10 +56,16 @@ class Constraint:
         boundaries: Boundaries,
         *,
         single_line: bool,
+        is_line_begun: bool = False,
+        is_over: Callable[[str], bool] | None = None,
         max_length: int,
         is_resizing: bool,
     ) -> None:
         self._expand, self._delete = (config.expand_token_id, config.delete_token_id) if is_resizing else (None, None)
+        self._line_end: LineEnd | None = None
+        if single_line and self._delete is not None:
+            self._line_end = LineEnd(vocabulary, self._delete, is_begun=is_line_begun)
+        self._text_end = TextEnd(vocabulary, is_over) if is_over else None
         self.is_resizing = is_resizing
         self._boundaries = boundaries
         self._vocabulary = vocabulary
@@ -94,6 +104,8 @@ class Constraint:
 
     def limit(self, logits: Tensor, canvas: Canvas, rules: Rules) -> Tensor:
         """Rule tokens out of the logits [N, V] of the positions that the canvas asks about, in row-major order."""
+        if self._line_end:
+            logits = self._line_end.fold(logits, canvas)
         self._is_banned = self._is_banned.to(logits.device)
         limited = logits.masked_fill(self._is_banned, -torch.inf)
         rejected_ids, is_filled = canvas.rejected_ids[canvas.is_asked], ~canvas.is_masked[canvas.is_asked]
@@ -124,7 +136,16 @@ class Constraint:
         return is_fixed
 
     def resize(self, canvas: Canvas) -> Canvas:
-        """Carry out the expand and delete tokens that were committed; deletion spares what the boundaries need."""
+        """Carry out the expand and delete tokens that were committed, and cut off rows that have said all.
+
+        Both spare what the boundaries need.
+        """
+        canvas = self._carry_out(canvas)
+        if not self._text_end:
+            return canvas
+        return self._text_end.cut(canvas, self._boundaries.head, self._protected(canvas))
+
+    def _carry_out(self, canvas: Canvas) -> Canvas:
         if self._expand is None or self._delete is None:
             return canvas
         is_control = (canvas.token_ids == self._expand) | (canvas.token_ids == self._delete)

@@ -6,7 +6,7 @@ Which published method an option belongs to, and who wrote it down first, is in 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Selection = Literal["confidence", "margin", "entropy", "random", "learned"]
+Selection = Literal["confidence", "margin", "entropy", "leftmost", "random", "learned"]
 Schedule = Literal["linear", "cosine", "threshold", "entropy_bound", "factor", "klass", "local_leap"]
 Remasking = Literal["none", "remdm", "token_to_mask", "edit"]
 Grammar = Literal["none", "json"]
@@ -36,8 +36,8 @@ class DecodeOptions:
             (n + 1)(1 − confidence) below `factor`; `klass` those at the threshold that have stopped changing;
             `local_leap` those at the threshold and, near them, those at `leap_threshold`.
         selection: Which positions a step prefers: highest top-1 probability (`confidence`), largest gap between
-            the two best (`margin`), lowest entropy (`entropy`), any (`random`), or what the checkpoint has learned to
-            prefer (`learned`).
+            the two best (`margin`), lowest entropy (`entropy`), the first one (`leftmost`), any (`random`), or what the
+            checkpoint has learned to prefer (`learned`). None leaves it to the model, which may name what suits it.
         confidence_threshold: Probability at which `threshold`, `klass` and `local_leap` commit.
         entropy_bound: γ of `entropy_bound`, in nats.
         factor: f of `factor`.
@@ -80,9 +80,9 @@ class DecodeOptions:
         refresh_share: Share of the prompt's, and of the canvas's, tokens that `similarity` recomputes per layer.
     """
 
-    num_steps: int = 32
+    num_steps: int = 64
     schedule: Schedule = "threshold"
-    selection: Selection = "confidence"
+    selection: Selection | None = None
     confidence_threshold: float = 0.9
     entropy_bound: float = 0.1
     factor: float = 1.0
@@ -124,7 +124,8 @@ class DecodeOptions:
             ValueError: naming the option and what it accepts.
         """
         self._require_known("schedule", SCHEDULES)
-        self._require_known("selection", SELECTIONS)
+        if self.selection is not None:
+            self._require_known("selection", SELECTIONS)
         self._require_known("remasking", REMASKINGS)
         self._require_known("grammar", GRAMMARS)
         self._require_known("length_policy", LENGTH_POLICIES)

@@ -119,6 +119,7 @@ class Engine:
             CheckpointError: the guide is not usable.
             DeviceError: they do not fit the device's memory.
         """
+        options = replace(options, selection=options.selection or self._config.selection)
         pace = Pace(options)
         with memory_errors():
             methods = self._open_methods(options)
@@ -238,7 +239,9 @@ class Engine:
                 f"The prompt and its hole take {opening.num_prompt_tokens + length} tokens, "
                 f"{self.model_name} sees {self._config.context_length}."
             )
-        boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
+        boundaries = Boundaries(
+            self._vocabulary, opening.head.spelling, opening.tail.spelling, self._tokenizer.are_neighbours
+        )
         longest = min(options.max_middle_tokens + opening.num_fixed, room)
         return _Prepared(
             opening.canvas(num_masks, self._config.mask_token_id),
@@ -260,6 +263,8 @@ class Engine:
             self._vocabulary,
             boundaries,
             single_line=single_line,
+            is_line_begun=bool(request.prefix.rpartition("\n")[2].strip()),
+            is_over=request.is_over,
             max_length=max_length,
             is_resizing=is_resizing,
         )

@@ -107,6 +107,13 @@ METHODS = (
         "Dream, arXiv 2508.15487",
         {"selection": "entropy"},
     ),
+    Method(
+        "leftmost",
+        "selection",
+        "prefers the first masked position, and after it the most probable ones",
+        "semi-autoregressive decoding of LLaDA, arXiv 2502.09992, in blocks of one",
+        {"selection": "leftmost"},
+    ),
     Method("random", "selection", "prefers none", "MDLM, arXiv 2406.07524", {"selection": "random"}),
     Method(
         "learned order",

@@ -5,7 +5,7 @@ InfillRequest + DecodeOptions + CancelToken ──engine──▶ Draft, Draft, 
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal, Protocol
@@ -77,6 +77,7 @@ class InfillRequest:
         keep: Texts that must occur in the middle, in this order (in-place prompting, ICE, arXiv 2508.10736).
         closing: Text that the middle must end with; empty for any.
         syntax: Judges drafts while they are denoised; None judges nothing.
+        is_over: Says of a middle's beginning whether anything that follows would be kept; None for always.
     """
 
     prefix: str
@@ -86,6 +87,7 @@ class InfillRequest:
     keep: tuple[str, ...] = ()
     closing: str = ""
     syntax: SyntaxChecker | None = None
+    is_over: Callable[[str], bool] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a canvas without masks, and anchors that cannot stand in it.

@@ -71,7 +71,8 @@ class Pace:
 def choose(guess: Guess, is_eligible: Tensor, steps_left: int, options: DecodeOptions) -> Tensor:
     """Positions to commit now, [B, T]: the best-scored quota of each row, and what the schedule adds to it.
 
-    A row with an eligible position always commits at least one; with one step left it commits all.
+    A row with an eligible position always commits at least one; with one step left it commits all. What does not divide
+    evenly is committed late, when most is known.
 
     Args:
         guess: The step's predictions, spread over the canvas: [B, T] each.
@@ -83,8 +84,9 @@ def choose(guess: Guess, is_eligible: Tensor, steps_left: int, options: DecodeOp
     if options.schedule == "cosine":
         quota = _cosine_quota(num_eligible, steps_left, options.num_steps)
     else:
-        quota = -(-num_eligible // steps_left)
-    chosen = _ranked_below(quota, guess.score, is_eligible)
+        quota = (num_eligible // steps_left).clamp_min(1)
+    score = leftmost_first(guess.score, is_eligible) if options.selection == "leftmost" else guess.score
+    chosen = _ranked_below(quota, score, is_eligible)
     if add := _CERTAIN.get(options.schedule):
         chosen |= add(guess, is_eligible, options)
     if options.early_commit is not None:
@@ -92,6 +94,15 @@ def choose(guess: Guess, is_eligible: Tensor, steps_left: int, options: DecodeOp
         asked = options.early_commit * (1 - num_thirds / 3)
         chosen |= are_decided(guess, is_eligible, asked)[:, None]
     return chosen & is_eligible
+
+
+def leftmost_first(score: Tensor, is_eligible: Tensor) -> Tensor:
+    """Scores [B, T] that prefer the first eligible position of each row, and leave the others in their order.
+
+    Only one: two neighbours committed together do not know of each other, and often say the same.
+    """
+    is_first = is_eligible & (is_eligible.cumsum(dim=1) == 1)
+    return score.masked_fill(is_first, torch.inf)
 
 
 def at_threshold(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:

@@ -76,7 +76,7 @@ def guess_tokens(
 
 
 def _score(
-    selection: Selection, confidence: Tensor, margin: Tensor, entropy: Tensor, generator: torch.Generator
+    selection: Selection | None, confidence: Tensor, margin: Tensor, entropy: Tensor, generator: torch.Generator
 ) -> Tensor:
     """What positions are ranked by, [N].
 
@@ -84,7 +84,8 @@ def _score(
     are the next two, and the original masked-diffusion sampler (arXiv 2406.07524) is `random`.
     """
     match selection:
-        case "confidence" | "learned":  # the learned order judges the guess afterwards
+        # The learned order judges the guess afterwards; what is leftmost, `choose` sees.
+        case None | "confidence" | "learned" | "leftmost":
             return confidence
         case "margin":
             return margin

@@ -2,9 +2,11 @@
 
 import pytest
 
+from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_function, find_hole, range_hole
 from dlm_lsp.languages import language_for
+from dlm_lsp.placement import parse_neutral
 from dlm_lsp.presentation import Fill, present
 
 
@@ -308,3 +310,43 @@ def test_a_whole_function_is_rewritten() -> None:
 def test_ranges(start: int, end: int, middle: str, expected: str) -> None:
     snapshot = Snapshot.parse("file:///a.py", language_for("a.py", None), "def f():\n    a = 1\n")
     assert applied(snapshot, present(snapshot, range_hole(snapshot, start, end), middle)) == expected
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "middle", "expected"),
+    [
+        ("python", "def f(x):\n    │\n", "a = x\n    return a", False),
+        ("python", "def f(x):\n    │\n", "if x:\n        return 1\n    ret", False),
+        ("python", "def f(x):\n    │\n", "return x\n\n\n", False),
+        ("python", "def f(x):\n    │\n", "return x\n\n\nd", True),
+        ("python", "def f(x):\n    y = 1\n    │\n    return y\n", "y = 2\n    return y", False),
+        ("python", "def f(x):\n    y = 1\n    │\n    return y\n", "y = 2\n    return y\n", True),
+        ("python", "def f(x):\n    │\n", "x += 1\n    x += 1\n", True),
+        ("python", "def f(x):\n    │\n", "return x)", True),
+        ("javascript", "function f(x) {\n  │\n}\n", "if (x) {\n    g()\n  }\n", False),
+        ("javascript", "function f(x) {\n  │\n}\n", "return x\n}\n", True),
+        ("javascript", "function f(x) {\n  │\n", "return x\n}\n", False),
+        ("python", "def f(x):\n    │\n", "", False),
+    ],
+    ids=[
+        "statements",
+        "inner-block",
+        "blank-lines",
+        "leaves-the-function",
+        "a-line-not-complete",
+        "suffix",
+        "loop",
+        "closer",
+        "braces",
+        "closing-brace",
+        "brace-that-is-missing",
+        "nothing",
+    ],
+)
+def test_a_middle_is_over_where_nothing_more_would_be_kept(
+    language_id: str, text: str, middle: str, expected: bool
+) -> None:
+    before, after = text.split("│")
+    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    hole = find_hole(snapshot, len(before))
+    assert BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over(middle) is expected

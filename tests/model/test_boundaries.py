@@ -143,3 +143,35 @@ def test_the_true_middle_is_reachable_for_any_split_of_a_real_file(path: Path) -
         joined = TOKENIZER.encode(whole).ids
         if len(joined) >= head.num_tokens + tail.num_tokens and len(joined) > 1 and "�" not in whole:
             assert reaches(joined, boundaries)
+
+
+def test_a_piece_that_no_tokenizer_leaves_beside_the_rest_is_passed_over() -> None:
+    tokenizer = Tokenizer(byte_level_tokenizer(), VOCAB_SIZE)
+    (indented,) = tokenizer.encode("\n   ").ids
+    (alone,) = tokenizer.encode("\n").ids
+    (space,) = tokenizer.encode(" ").ids
+    free = Boundaries(VOCABULARY, b"\n ", b"").head_tokens(b"\n ", room=4)
+    natural = Boundaries(VOCABULARY, b"\n ", b"", tokenizer.are_neighbours).head_tokens(b"\n ", room=4)
+    assert alone in free and indented in free
+    assert tokenizer.are_neighbours(alone, space) is (tokenizer.encode("\n ").ids == [alone, space])
+    assert set(natural) <= set(free)
+    assert indented in natural
+    assert (alone in natural) is any(
+        tokenizer.are_neighbours(alone, other) for other in VOCABULARY.beginnings.compatible(b" ", 3)
+    )
+
+
+@pytest.mark.parametrize("word", [" ret", "\n\n", "\n    ", "self", "==", "é"])
+def test_the_tokenizers_own_pieces_are_always_natural(word: str) -> None:
+    ids = TOKENIZER.encode(word).ids
+    head = word.encode()
+    for number, token_id in enumerate(ids):
+        remaining = head[len(TOKENIZER.spell(ids[:number])) :]
+        assert token_id in Boundaries(VOCABULARY, head, b"", TOKENIZER.are_neighbours).head_tokens(remaining, room=40)
+        remaining = head[: len(TOKENIZER.spell(ids[: number + 1]))]
+        assert token_id in Boundaries(VOCABULARY, b"", head, TOKENIZER.are_neighbours).tail_tokens(remaining, room=40)
+
+
+def test_where_no_piece_is_natural_all_are_allowed() -> None:
+    nobody = Boundaries(VOCABULARY, b"zq", b"", lambda _left, _right: False)
+    assert nobody.head_tokens(b"zq", room=4) == Boundaries(VOCABULARY, b"zq", b"").head_tokens(b"zq", room=4)

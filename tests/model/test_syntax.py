@@ -31,7 +31,7 @@ class Objecting:
 
 def filled(engine: Engine, checker: Objecting | None, **options: object) -> Draft:
     request = InfillRequest("def foo(self, val", "):\n", expected_tokens=9, syntax=checker)
-    chosen = DecodeOptions(num_steps=12, confidence_threshold=0.1, **options)  # type: ignore[arg-type]
+    chosen = DecodeOptions(num_steps=24, confidence_threshold=0.1, **options)  # type: ignore[arg-type]
     return list(engine.infill(request, chosen, CancelToken()))[-1]
 
 

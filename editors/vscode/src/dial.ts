@@ -84,7 +84,7 @@ function choices(): Choice[] {
 
 function current(): { numSteps: number; deadlineMs: number | null } {
     const settings = configuration();
-    return { numSteps: settings.get('numSteps', 32), deadlineMs: settings.get<number | null>('deadlineMs', null) };
+    return { numSteps: settings.get('numSteps', 64), deadlineMs: settings.get<number | null>('deadlineMs', null) };
 }
 
 function duration(milliseconds: number): string {

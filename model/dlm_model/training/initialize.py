@@ -54,6 +54,7 @@ def initialize(
         "expand_token_id": token_ids[1],
         "delete_token_id": token_ids[2],
         "shift_logits": shift_logits,
+        "selection": "leftmost",
         "prompt_attention": "causal",
         "bos_token_id": bos_token_id,
     }

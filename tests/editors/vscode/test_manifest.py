@@ -45,10 +45,10 @@ def type_of(option: str) -> Schema:
     if get_origin(hint) is tuple:
         return {"type": "array", "items": {"type": JSON_TYPES[get_args(hint)[0]]}}
     kind = next(each for each in get_args(hint) if each is not type(None))
-    if get_origin(kind) is Literal:
-        return {"type": "string", "enum": list(get_args(kind))}
-    name = JSON_TYPES[kind]
-    return {"type": [name, "null"] if default_of(option) is None else name}
+    is_optional = default_of(option) is None
+    name = "string" if get_origin(kind) is Literal else JSON_TYPES[kind]
+    choices = {"enum": [*get_args(kind), *([None] if is_optional else [])]} if get_origin(kind) is Literal else {}
+    return {"type": [name, "null"] if is_optional else name, **choices}
 
 
 def test_there_is_a_setting_for_every_option_and_no_other(settings: dict[str, Schema]) -> None:

@@ -1,0 +1,68 @@
+"""Where a middle ends: a line break says so in a hole of one line, whoever made the request says so in any other."""
+
+import pytest
+import torch
+
+from dlm_model.ending import LineEnd, TextEnd
+from dlm_model.vocabulary import Vocabulary
+from tests.model.test_canvas import MASK, canvas
+
+SPACE, BREAK, WORD, BREAK_INDENT, DELETE = range(5)
+VOCABULARY = Vocabulary([b" ", b"\n", b"x", b"\n    ", b"", *[b""] * 95])
+
+
+def folded(*rows: list[int], is_begun: bool = False) -> torch.Tensor:
+    """Probability of the delete token at every mask, where each of the five tokens was as probable."""
+    before = canvas(*rows)
+    logits = torch.full((int(before.is_asked.sum()), 100), -torch.inf)
+    logits[:, :5] = 0.0
+    after = LineEnd(VOCABULARY, DELETE, is_begun=is_begun).fold(logits, before)
+    assert torch.equal(after[:, :DELETE], logits[:, :DELETE])
+    return after[:, DELETE].exp()
+
+
+def test_a_line_break_counts_as_the_end_of_a_line_with_something_on_it() -> None:
+    assert folded([WORD, MASK, SPACE, MASK]).tolist() == pytest.approx([3, 3])
+
+
+def test_before_that_it_is_a_blank_line_and_does_not_count() -> None:
+    assert folded([SPACE, MASK, BREAK, MASK]).tolist() == pytest.approx([1, 1])
+    assert folded([MASK, WORD, MASK]).tolist() == pytest.approx([1, 3])
+
+
+def test_what_the_prefix_has_on_the_line_counts() -> None:
+    assert folded([MASK, MASK], is_begun=True).tolist() == pytest.approx([3, 3])
+
+
+def cut(row: list[int], *, over: str, protected: list[int] = (), head: bytes = b"") -> list[int]:  # type: ignore[assignment]
+    before = canvas(row)
+    is_protected = torch.zeros_like(before.is_masked)
+    is_protected[0, list(protected)] = True
+    after = TextEnd(VOCABULARY, lambda text: text == over).cut(before, head, is_protected)
+    after.check_integrity()
+    ids: list[int] = after.token_ids[0, : int(after.lengths[0])].tolist()
+    return ids
+
+
+def test_what_is_masked_behind_the_end_is_given_up() -> None:
+    assert cut([WORD, BREAK, MASK, MASK], over="x\n") == [WORD, BREAK]
+    assert cut([WORD, BREAK, MASK, WORD, MASK], over="x\n") == [WORD, BREAK]
+
+
+def test_a_middle_that_goes_on_keeps_its_masks() -> None:
+    assert cut([WORD, BREAK, MASK], over="x") == [WORD, BREAK, MASK]
+    assert cut([MASK, MASK], over="") == [MASK, MASK]
+
+
+def test_the_head_is_the_documents_and_not_read() -> None:
+    assert cut([BREAK, WORD, MASK], over="x", head=b"\n") == [BREAK, WORD]
+
+
+def test_a_row_with_a_boundary_still_to_spell_is_not_cut() -> None:
+    assert cut([WORD, MASK, MASK], over="x", protected=[2]) == [WORD, MASK, MASK]
+
+
+def test_rows_end_on_their_own() -> None:
+    before = canvas([WORD, MASK, MASK], [SPACE, MASK, MASK])
+    after = TextEnd(VOCABULARY, lambda text: text == "x").cut(before, b"", torch.zeros_like(before.is_masked))
+    assert after.lengths.tolist() == [1, 3]
