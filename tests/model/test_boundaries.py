@@ -11,6 +11,7 @@ from dlm_model.boundaries import MAX_FRAGMENT_BYTES, Boundaries, split_prefix, s
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
+from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.vocabulary import Vocabulary
 from tests.model.tiny_checkpoints import RESIZING, SHAPE, VOCAB_SIZE, byte_level_tokenizer
@@ -146,19 +147,13 @@ def test_the_true_middle_is_reachable_for_any_split_of_a_real_file(path: Path) -
 
 
 def test_a_piece_that_no_tokenizer_leaves_beside_the_rest_is_passed_over() -> None:
-    tokenizer = Tokenizer(byte_level_tokenizer(), VOCAB_SIZE)
-    (indented,) = tokenizer.encode("\n   ").ids
-    (alone,) = tokenizer.encode("\n").ids
-    (space,) = tokenizer.encode(" ").ids
-    free = Boundaries(VOCABULARY, b"\n ", b"").head_tokens(b"\n ", room=4)
-    natural = Boundaries(VOCABULARY, b"\n ", b"", tokenizer.are_neighbours).head_tokens(b"\n ", room=4)
-    assert alone in free and indented in free
-    assert tokenizer.are_neighbours(alone, space) is (tokenizer.encode("\n ").ids == [alone, space])
-    assert set(natural) <= set(free)
-    assert indented in natural
-    assert (alone in natural) is any(
-        tokenizer.are_neighbours(alone, other) for other in VOCABULARY.beginnings.compatible(b" ", 3)
-    )
+    tokenizer = Tokenizer.from_checkpoint(DEFAULT_CHECKPOINT, 49155)
+    vocabulary = Vocabulary(tokenizer.token_bytes)
+    (alone,), (both,), (indented,) = (tokenizer.encode(text).ids for text in ("\n", "\n\n", "\n\n   "))
+    free = Boundaries(vocabulary, b"\n\n", b"").head_tokens(b"\n\n", room=4)
+    natural = Boundaries(vocabulary, b"\n\n", b"", tokenizer.are_neighbours).head_tokens(b"\n\n", room=4)
+    assert {alone, both, indented} <= set(free)
+    assert set(free) - set(natural) == {alone}
 
 
 @pytest.mark.parametrize("word", [" ret", "\n\n", "\n    ", "self", "==", "é"])
