@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Literal, NamedTuple
 
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.goal import agreed_part, is_on_the_way
 from dlm_lsp.holes import Hole
 from dlm_lsp.infilling import RankedFill
 from dlm_lsp.positions import with_line_feeds
@@ -58,7 +59,7 @@ class Anchor(NamedTuple):
     Attributes:
         snapshot: The document now.
         start: Offset behind what was typed of the draft.
-        end: Offset where the hole ends now.
+        end: Offset where the hole ends now, or the line on which the rest begins.
         typed: What was typed of it, with line breaks as `\\n`.
     """
 
@@ -88,19 +89,38 @@ class FillRun:
         """Whether the document as it stands is still the one that is being filled, in the way that is asked for."""
         return not self.future.cancelled() and self.anchor.snapshot is snapshot and self.order.options == options
 
+    def place(self, cursor: int) -> None:
+        """Let drafts begin at the cursor that a request names; `follow` takes all to be typed that could be."""
+        snapshot, start = self.anchor.snapshot, self.order.hole.start
+        typed, behind = snapshot.text[start:cursor], snapshot.text[cursor : self._hole_end(snapshot)]
+        if is_on_the_way(self._goal_in(snapshot), typed, behind):
+            self._anchor_behind(typed, snapshot)
+
     def follow(self, snapshot: Snapshot) -> bool:
         """Go on for an edited document, if what was typed into the hole is what the draft says there."""
         hole, before, after = self.order.hole, self.order.snapshot.text, snapshot.text
-        end = len(after) - (len(before) - hole.end)
+        end = self._hole_end(snapshot)
         is_in_hole = end >= hole.start and after[: hole.start] == before[: hole.start]
         if self._draft is None or not is_in_hole or after[end:] != before[hole.end :]:
             return False
-        content = after[hole.start : end]
-        for typed in (content, content.rstrip(" \t")):
-            if self._draft.text.startswith(with_line_feeds(typed)):
-                self.anchor = Anchor(snapshot, hole.start + len(typed), end, with_line_feeds(typed))
-                return True
-        return False
+        typed = agreed_part(self._goal_in(snapshot), after[hole.start : end])
+        if typed is not None:
+            self._anchor_behind(typed, snapshot)
+        return typed is not None
+
+    def _goal_in(self, snapshot: Snapshot) -> str:
+        """As far as the draft knows it, with the document's line endings."""
+        return self._draft.text.replace("\n", snapshot.line_ending) if self._draft else ""
+
+    def _hole_end(self, snapshot: Snapshot) -> int:
+        return len(snapshot.text) - (len(self.order.snapshot.text) - self.order.hole.end)
+
+    def _anchor_behind(self, typed: str, snapshot: Snapshot) -> None:
+        """Let drafts replace what the hole holds on the line where they begin: any line below is there to stay."""
+        start = self.order.hole.start + len(typed)
+        line_end = snapshot.lines.line_end(snapshot.lines.line_of(start))
+        end = max(start, min(self._hole_end(snapshot), line_end))
+        self.anchor = Anchor(snapshot, start, end, with_line_feeds(typed))
 
     def take(self, draft: Draft) -> bool:
         """Take the newest draft; False, and the end of the run, where it takes back what was typed."""

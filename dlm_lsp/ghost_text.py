@@ -7,6 +7,7 @@ client's filter can disagree. Editors can only draw insertions: a fill that take
 from lsprotocol import types
 
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.goal import is_woven_into
 from dlm_lsp.positions import PositionEncoding
 from dlm_lsp.presentation import Fill
 
@@ -27,7 +28,8 @@ def ghost_item(
     end = max(fill.end, cursor)
     text = snapshot.text
     insert_text = text[start : fill.start] + fill.text + text[fill.end : end]
-    if not _only_inserts(text[start:cursor], text[cursor:end], insert_text):
+    before = text[start:cursor]
+    if not insert_text.startswith(before) or not is_woven_into(text[cursor:end], insert_text[len(before) :]):
         return None
     return _item(insert_text, range_of(snapshot, start, end, encoding))
 
@@ -58,10 +60,3 @@ def range_of(snapshot: Snapshot, start: int, end: int, encoding: PositionEncodin
 def _item(insert_text: str, where: types.Range) -> types.InlineCompletionItem:
     # VS Code hides an item whose filter text adds nothing to what is typed, now or once more of it is typed.
     return types.InlineCompletionItem(insert_text=insert_text, filter_text=insert_text, range=where)
-
-
-def _only_inserts(before_cursor: str, after_cursor: str, insert_text: str) -> bool:
-    if not insert_text.startswith(before_cursor):
-        return False
-    rest = iter(insert_text[len(before_cursor) :])
-    return all(character in rest for character in after_cursor)

@@ -1,7 +1,7 @@
 """What was filled a moment ago, so that typing it, accepting a part of it, or deleting back asks nothing of the model.
 
 Knows documents and fills; knows nothing about LSP. The idea is Copilot's "typing as suggested" and Tabby's forwarding
-cache, with the suffix as exact as the prefix: a fill depends on both.
+cache, with the suffix as exact as the prefix, closers aside that the editor put in: a fill depends on both.
 """
 
 from collections import OrderedDict
@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import NamedTuple, Self
 
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.goal import next_step
 from dlm_lsp.presentation import Fill
 from dlm_model.request import DecodeOptions
 
@@ -67,14 +68,17 @@ class Answer:
         return sum(map(len, self.texts))
 
     def rest_at(self, snapshot: Snapshot, cursor: int) -> tuple[Fill, ...]:
-        """What is left of the texts behind the cursor; empty where the document says anything else than they do."""
-        typed = snapshot.text[self.before.num_chars : cursor]
+        """What is left of the texts at the cursor; empty where the document is not on the way to any of them."""
         hole_end = len(snapshot.text) - self.after.num_chars
-        is_blank = cursor <= hole_end and not snapshot.text[cursor:hole_end].strip(" \t")
-        fills = [fill for fill in self.fills if fill.text.startswith(typed) and len(fill.text) > len(typed)]
-        if cursor < self.before.num_chars or not is_blank or not fills or not self._is_around(snapshot, hole_end):
+        if not self.before.num_chars <= cursor <= hole_end:
             return ()
-        return tuple(Fill(fill.text[len(typed) :], cursor, hole_end, fill.parse_valid) for fill in fills)
+        typed, behind = snapshot.text[self.before.num_chars : cursor], snapshot.text[cursor:hole_end]
+        steps = [(next_step(fill.text, typed, behind), fill.parse_valid) for fill in self.fills]
+        if not any(step for step, _ in steps) or not self._is_around(snapshot, hole_end):
+            return ()
+        return tuple(
+            Fill(step.text, cursor, cursor + step.num_replaced, parse_valid) for step, parse_valid in steps if step
+        )
 
     def _is_around(self, snapshot: Snapshot, hole_end: int) -> bool:
         before, after = snapshot.text[: self.before.num_chars], snapshot.text[hole_end:]
@@ -101,7 +105,7 @@ class TypeThroughCache:
             self._answers.popitem(last=False)
 
     def find(self, snapshot: Snapshot, cursor: int, options: DecodeOptions) -> Served | None:
-        """The newest answer that the document agrees with at the cursor, made with these options.
+        """The newest answer that the document is on the way to at the cursor, made with these options.
 
         An answer with more candidates than are asked for serves as well.
         """

@@ -121,6 +121,7 @@ async def _follow(server: DlmLanguageServer, spot: _Spot, run: FillRun) -> list[
     Raises:
         ContradictedError: nothing, after all.
     """
+    run.place(spot.cursor)
     filled = await outcome(server, run, spot.snapshot)
     answer = _answer(run, filled)
     items = list(_items(server, spot, answer, answer.rest_at(spot.snapshot, spot.cursor)))

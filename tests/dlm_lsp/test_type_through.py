@@ -3,12 +3,17 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.ghost_text import ghost_item
 from dlm_lsp.languages.python import PYTHON
+from dlm_lsp.positions import PositionEncoding
 from dlm_lsp.presentation import Fill
 from dlm_lsp.type_through import MAX_ANSWERS, MAX_CHARS, Answer, TypeThroughCache
 from dlm_model.request import DecodeOptions
+from tests.dlm_lsp.typist import CLOSED, CODE, type_along
 
 ONE, THREE = DecodeOptions(), DecodeOptions(num_candidates=3)
 BEFORE, AFTER = "def f():\n    ", "\nx = 1\n"
@@ -51,10 +56,19 @@ def test_whatever_part_was_typed_the_rest_is_known(cache: TypeThroughCache, num_
         (BEFORE + "y = 2\n    return y", AFTER),
         (BEFORE + "y", "\nx = 2\n"),
         (BEFORE + "y", "z" + AFTER),
+        (BEFORE + "y", ")" + AFTER),
         ("def g():\n    y", AFTER),
         (BEFORE[:-1], AFTER),
     ],
-    ids=["typed otherwise", "all typed", "other suffix", "text between", "other prefix", "cursor before the hole"],
+    ids=[
+        "typed otherwise",
+        "all typed",
+        "other suffix",
+        "text between",
+        "closed what nobody opens",
+        "other prefix",
+        "cursor before the hole",
+    ],
 )
 def test_a_document_that_says_otherwise_is_a_miss(cache: TypeThroughCache, left: str, right: str) -> None:
     assert _found(cache, left, right) == []
@@ -68,6 +82,32 @@ def test_blanks_that_the_fill_replaces_stay_part_of_the_hole() -> None:
     assert served
     [fill] = served.fills
     assert text[: fill.start] + fill.text + text[fill.end :] == BEFORE + "return 1" + AFTER
+
+
+@given(CODE, CLOSED, st.sampled_from(["utf-8", "utf-16", "utf-32"]))
+def test_whatever_the_editor_closes_accepting_the_item_leads_to_the_goal(
+    goal: str, closes: frozenset[str], encoding: PositionEncoding
+) -> None:
+    cache = TypeThroughCache()
+    cache.put(_answer(goal))
+    for typed, behind in type_along(goal, closes):
+        snapshot, cursor = _snapshot(BEFORE + typed + behind + AFTER), len(BEFORE + typed)
+        served = cache.find(snapshot, cursor, ONE)
+        item = ghost_item(snapshot, cursor, served.fills[0], encoding) if served else None
+        assert bool(item) is bool(served)
+        if item and item.range and "\n" not in behind:
+            start, end = (
+                snapshot.lines.offset(each.line, each.character, encoding)
+                for each in (item.range.start, item.range.end)
+            )
+            accepted = snapshot.text[:start] + str(item.insert_text) + snapshot.text[end:]
+            assert accepted == BEFORE + goal + AFTER
+
+
+def test_alternatives_that_close_otherwise_drop_out() -> None:
+    cache = TypeThroughCache()
+    cache.put(_answer("f(x)", "f(x", "f(y)[z]", options=THREE))
+    assert _found(cache, BEFORE + "f(", ")" + AFTER, THREE) == ["x)", "y)[z]"]
 
 
 def test_alternatives_that_disagree_with_what_is_typed_drop_out() -> None:

@@ -37,10 +37,10 @@ def _delete(editor: EditorClient, line: int, start: int, end: int, version: int)
 
 
 async def _running(
-    connect: Connect, num_steps_done: int, num_steps: int = 10
+    connect: Connect, num_steps_done: int, num_steps: int = 10, text: str = BODY
 ) -> tuple[EditorClient, ScriptedEngine, "asyncio.Future[Payload]"]:
     """A fill of `EMPTY_BODY` that waits in a step, after some drafts that the editor has seen."""
-    engine = ScriptedEngine(BODY, num_steps=num_steps, is_gated=True)
+    engine = ScriptedEngine(text, num_steps=num_steps, is_gated=True)
     editor = await _editor(connect, engine)
     request = asyncio.ensure_future(editor.complete(1, 4))
     engine.allow(num_steps_done)
@@ -83,6 +83,40 @@ async def test_after_an_accepted_word_and_line_the_rest_is_served(connect: Conne
     _type(editor, 1, 6, f" = 3{line_break}    ", 3)
     [item] = await editor.complete(2, 4)
     assert (item.insert_text, item.range.start) == ("    return pi * r", types.Position(2, 0))
+    assert len(engine.requests) == 1
+
+
+async def test_closers_that_the_editor_puts_in_are_typed_along_with(connect: Connect) -> None:
+    engine = ScriptedEngine("size(self)[0]\nreturn 1")
+    editor = await _editor(connect, engine)
+    await editor.complete(1, 4)
+    _type(editor, 1, 4, "size", 2)
+    _type(editor, 1, 8, "()", 3)
+    [item] = await editor.complete(1, 9)
+    assert item.insert_text == "    size(self)[0]\n    return 1"
+    assert item.range == types.Range(types.Position(1, 0), types.Position(1, 10))
+    _type(editor, 1, 9, "self", 4)
+    [item] = await editor.complete(1, 13)
+    assert item.range.end == types.Position(1, 14)
+    _type(editor, 1, 14, "[]", 5)
+    [item] = await editor.complete(1, 15)
+    assert (item.insert_text, item.range.end) == ("    size(self)[0]\n    return 1", types.Position(1, 16))
+    assert len(engine.requests) == 1
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+async def test_a_block_that_the_editor_closes_below_is_served_up_to_there(connect: Connect, line_break: str) -> None:
+    engine = ScriptedEngine("x = {\n    1: 2,\n}\nreturn x")
+    editor = await _editor(connect, engine, EMPTY_BODY.replace("\n", line_break))
+    await editor.complete(1, 4)
+    _type(editor, 1, 4, "x = {}", 2)
+    _type(editor, 1, 9, f"{line_break}        {line_break}    ", 3)
+    [item] = await editor.complete(2, 8)
+    where = types.Range(types.Position(2, 0), types.Position(2, 8))
+    assert (item.insert_text, item.range) == ("        1: 2,", where)
+    _type(editor, 2, 8, "1: 2,", 4)
+    [item] = await editor.complete(3, 5)
+    assert item.insert_text == f"    }}{line_break}    return x"
     assert len(engine.requests) == 1
 
 
@@ -134,6 +168,39 @@ async def test_a_run_goes_on_while_its_draft_is_typed(connect: Connect) -> None:
     assert item.range == types.Range(types.Position(1, 0), types.Position(1, 6))
     assert (len(engine.requests), engine.num_steps_done) == (1, 10)
     assert editor.drafts[-1].requestId == "second"
+
+
+async def test_a_run_goes_on_while_the_editor_closes_what_its_draft_opens(connect: Connect) -> None:
+    editor, engine, request = await _running(connect, 10, num_steps=20, text="size(self)[0]  ")
+    _type(editor, 1, 4, "size()", 2)
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    next_request = asyncio.ensure_future(editor.complete(1, 9, request_id="second"))
+    engine.allow(1)
+    await editor.until(lambda: editor.drafts[-1].step == 11)
+    draft = editor.drafts[-1]
+    assert [draft.range.start.character, draft.range.end.character] == [9, 10]
+    assert draft.text == "sel"
+    engine.allow(9)
+    [item] = await next_request
+    assert (item.insert_text, item.range.end) == ("    size(self)[0]", types.Position(1, 10))
+    assert len(engine.requests) == 1
+
+
+async def test_drafts_begin_at_the_cursor_even_in_front_of_what_they_say(connect: Connect) -> None:
+    editor, engine, request = await _running(connect, 10, num_steps=20, text="f()(1) + 2  ")
+    _type(editor, 1, 4, "f()", 2)
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    next_request = asyncio.ensure_future(editor.complete(1, 6))
+    await asyncio.sleep(0.05)  # for the server to be asked before the next step
+    engine.allow(1)
+    await editor.until(lambda: editor.drafts[-1].step == 11)
+    assert editor.drafts[-1].range.start.character == 6
+    assert editor.drafts[-1].text.startswith(")(1)")
+    engine.allow(9)
+    [item] = await next_request
+    assert (item.insert_text, item.range.end) == ("    f()(1) + 2", types.Position(1, 7))
 
 
 async def test_a_run_that_ends_between_two_requests_is_not_lost(connect: Connect) -> None:
