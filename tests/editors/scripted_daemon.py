@@ -1,0 +1,57 @@
+"""The real server, with an engine that fills every hole as a test says; it reads that, and counts, in a folder."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlm_lsp.options import Settings
+from dlm_lsp.serving import serve_stdio
+from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+
+
+class ScriptedDaemon:
+    """As a test sees it.
+
+    Attributes:
+        command: Starts it, whatever arguments an editor adds.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.command = [sys.executable, __file__, str(folder)]
+
+    def fills_in(self, middle: str) -> None:
+        """Fill every hole with this from now on, and count from 0."""
+        (self._folder / "middle").write_text(middle, encoding="utf-8")
+        (self._folder / "requests").write_text("")
+
+    @property
+    def num_requests(self) -> int:
+        """How often the engine was asked."""
+        return len((self._folder / "requests").read_text())
+
+    @property
+    def settings(self) -> dict[str, str | None]:
+        """What it was loaded with last: model, device and guide."""
+        loaded: dict[str, str | None] = json.loads((self._folder / "settings").read_text(encoding="utf-8"))
+        return loaded
+
+
+class _Engine(ScriptedEngine):
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        super().__init__()
+        self._folder = folder
+        loaded = {"model": settings.model, "device": settings.device, "guide": settings.decode.guide}
+        (folder / "settings").write_text(json.dumps(loaded), encoding="utf-8")
+
+    def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
+        self.middles = ((self._folder / "middle").read_text(encoding="utf-8"),)
+        with (self._folder / "requests").open("a") as file:
+            file.write(".")
+        yield from super().infill(request, options, cancel)
+
+
+if __name__ == "__main__":
+    sys.exit(serve_stdio(lambda settings: _Engine(Path(sys.argv[1]), settings)))
