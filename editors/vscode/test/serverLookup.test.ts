@@ -1,13 +1,20 @@
 /** The order in which places are asked for a server, with real files in real folders. */
 
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { findServer, type Places } from '../src/serverLookup';
 
 const NOWHERE: Places = { configured: [], interpreter: undefined, searchPath: '' };
+const REAL_UV = (process.env.PATH ?? '')
+    .split(delimiter)
+    .map((each) => join(each, 'uv'))
+    .find((each) => existsSync(each));
 let folder = '';
 
 before(async () => {
@@ -71,6 +78,43 @@ test('uv is asked last, and only for what it has already', async () => {
     const uv = await script('tools/uv', '[ "$*" = "tool run --offline dlm-lsp --version" ]');
     const server = await findServer({ ...NOWHERE, searchPath: join(folder, 'tools') });
     assert.deepEqual([server?.command, server?.args], [uv, ['tool', 'run', '--offline', 'dlm-lsp', 'serve']]);
+});
+
+/** Has uv install a command `dlm-lsp` that knows its version and nothing else; nothing is downloaded. */
+const WHEEL = `
+import sys, zipfile
+name = 'dlm_lsp-1.2.3'
+files = {
+    'stand_in.py': 'def main():\\n    print("dlm-lsp 1.2.3")\\n',
+    f'{name}.dist-info/METADATA': 'Metadata-Version: 2.1\\nName: dlm-lsp\\nVersion: 1.2.3\\n',
+    f'{name}.dist-info/WHEEL': 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n',
+    f'{name}.dist-info/entry_points.txt': '[console_scripts]\\ndlm-lsp = stand_in:main\\n',
+}
+files[f'{name}.dist-info/RECORD'] = ''.join(f'{file},,\\n' for file in files)
+with zipfile.ZipFile(sys.argv[1], 'w') as wheel:
+    for file, text in files.items():
+        wheel.writestr(file, text)
+`;
+
+test('a real uv runs what it has installed, and is passed over before', { skip: !REAL_UV && 'uv is not on PATH' }, async () => {
+    const run = promisify(execFile);
+    Object.assign(process.env, {
+        UV_TOOL_DIR: join(folder, 'uv/tools'),
+        UV_TOOL_BIN_DIR: join(folder, 'uv/bin'),
+        UV_CACHE_DIR: join(folder, 'uv/cache'),
+    });
+    const uv = join(folder, 'real/uv');
+    await mkdir(join(folder, 'real'));
+    await symlink(REAL_UV ?? '', uv);
+    const places = { ...NOWHERE, searchPath: join(folder, 'real') };
+    assert.equal(await findServer(places), undefined);
+    const wheel = join(folder, 'dlm_lsp-1.2.3-py3-none-any.whl');
+    await run('python3', ['-c', WHEEL, wheel]);
+    await run(uv, ['tool', 'install', '--offline', '--python', 'python3', wheel]);
+    const server = await findServer(places);
+    assert.equal(server?.source, 'uv tool run');
+    const versionArgs = [...server.args.slice(0, -1), '--version'];
+    assert.equal((await run(server.command, versionArgs)).stdout, 'dlm-lsp 1.2.3\n');
 });
 
 test('a uv that does not have it is no server', async () => {
