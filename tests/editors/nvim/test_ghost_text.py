@@ -160,6 +160,33 @@ def test_dismiss_hides_it_and_keeps_the_text(scripted: Start, server: Server) ->
     assert neovim.mode == "i"
 
 
+def test_dismissing_a_draft_stops_what_it_was_the_draft_of(scripted: Start, server: Server) -> None:
+    server.says(drafts=[{"text": "tot", "stableRanges": []}], seconds=60)
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    until(lambda: server.heard("inlineCompletion"))
+    neovim.lua("require('dlm_lsp').dismiss()")
+    until(lambda: server.heard("cancelled"))
+    neovim.await_no_ghost()
+    assert neovim.mode == "i"
+
+
+def test_what_is_left_after_a_word_comes_back_when_the_popup_menu_has_gone(scripted: Start, server: Server) -> None:
+    server.says(completions={"to": ["tal + toast"], "total": [" + toast"]})
+    neovim = scripted("totally\ntotals\n\n")
+    neovim.press("jjito")
+    neovim.await_ghost("tal + toast")
+    neovim.press("<M-Right>")
+    neovim.await_ghost(" + toast")
+    neovim.press("<C-x><C-n>")
+    until(lambda: neovim.lua("return vim.fn.pumvisible()") == 1)
+    neovim.await_no_ghost()
+    neovim.press("<C-e>")
+    neovim.await_ghost(" + toast")
+    neovim.press("<M-C-Right>")
+    neovim.await_lines(["totally", "totals", "total + toast"])
+
+
 def test_candidates_are_asked_for_and_cycled_through(scripted: Start, server: Server) -> None:
     server.says(completions={"x = ": ["one", "two", "three"]})
     neovim = scripted("\n")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dlm_lsp.languages import LANGUAGES
 from tests.editors.nvim.conftest import Server, Start
 from tests.editors.nvim.neovim import COLLECT_NOTIFICATIONS, PLUGIN, Neovim, until
 
@@ -54,6 +55,7 @@ def test_health_without_a_server(start: Start) -> None:
     neovim = start("\n", ["nowhere-to-be-found", "serve"], name="notes.txt", waits=False)
     text = health(neovim)
     assert "nowhere-to-be-found is not executable" in text
+    assert "pip install -c constraints.txt ." in text, "what the README says"
     assert "no server is running" in text
 
 
@@ -70,6 +72,14 @@ def test_wrong_options_get_a_sentence_each_and_keep_their_defaults(scripted: Sta
 def test_options_reach_the_server(scripted: Start, server: Server) -> None:
     scripted("\n", settings={"numSteps": 4})
     assert server.heard("initialize")[0]["options"] == {"numSteps": 4, "drafts": True}
+
+
+def test_every_language_of_the_server_starts_it(scripted: Start) -> None:
+    neovim = scripted("\n")
+    filetypes = set(neovim.lua("return require('dlm_lsp.config').defaults.filetypes"))
+    known = {lsp_id for language in LANGUAGES for lsp_id in language.lsp_ids}
+    assert known - filetypes == {"tsx", "c++"}, "names that Neovim has no file type of"
+    assert filetypes <= known
 
 
 def test_every_help_tag_leads_somewhere(scripted: Start) -> None:

@@ -22,7 +22,18 @@ local M = {}
 ---@type dlm_lsp.Config
 M.defaults = {
   cmd = { 'dlm-lsp', 'serve' },
-  filetypes = { 'python', 'javascript', 'typescript', 'typescriptreact', 'go', 'rust', 'java', 'c', 'cpp' },
+  filetypes = {
+    'python',
+    'javascript',
+    'javascriptreact',
+    'typescript',
+    'typescriptreact',
+    'go',
+    'rust',
+    'java',
+    'c',
+    'cpp',
+  },
   root_markers = { '.dlm-lsp.toml', 'pyproject.toml', 'package.json', 'go.mod', 'Cargo.toml', '.git' },
   surface = 'auto',
   keymaps = {
