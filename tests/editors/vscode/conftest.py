@@ -50,18 +50,30 @@ def vsix(extension: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server_command() -> str:
+def editor(installation: Path, vsix: Path) -> tuple[Path, Path]:
+    """VS Code, and the extension to be installed in it."""
+    return installation, vsix
+
+
+@pytest.fixture(scope="session")
+def server_command() -> list[str]:
     command = Path(sys.executable).with_name("dlm-lsp")
     if not command.exists():
         _missing("dlm-lsp is not installed beside this Python")
-    return str(command)
+    return [str(command)]
+
+
+@pytest.fixture(scope="module")
+def trusts_workspaces() -> bool:
+    """A module that tests trust overrides it."""
+    return True
 
 
 @pytest.fixture(scope="module")
 def code_server(
-    installation: Path,
-    vsix: Path,
-    server_command: str,
+    editor: tuple[Path, Path],
+    server_command: list[str],
+    trusts_workspaces: bool,
     child_environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[CodeServer]:
@@ -70,8 +82,8 @@ def code_server(
     config.parent.mkdir(parents=True)
     config.write_text(CONFIG)
     environment = {**child_environment, "XDG_CONFIG_HOME": str(folder / "config")}
-    server = CodeServer(installation, vsix, folder, environment)
-    server.write_settings("Machine", {"dlm-lsp.server.command": [server_command]})
+    server = CodeServer(*editor, folder, environment, trusts_workspaces=trusts_workspaces)
+    server.write_settings("Machine", {"dlm-lsp.server.command": server_command})
     with server.running():
         yield server
 

@@ -120,13 +120,13 @@ def test_a_workspace_can_be_switched_off_and_on(workbench: Workbench, code_serve
 
 
 def test_a_server_that_is_not_there_is_explained(
-    workbench: Workbench, code_server: CodeServer, server_command: str
+    workbench: Workbench, code_server: CodeServer, server_command: list[str]
 ) -> None:
     code_server.write_settings("Machine", {"dlm-lsp.server.command": ["/nowhere/dlm-lsp"]})
     workbench.wait_for_status("server was not found")
     workbench.page.get_by_role("button", name="How to install").click()
     workbench.page.get_by_text("pip install -c constraints.txt .").first.wait_for()
-    code_server.write_settings("Machine", {"dlm-lsp.server.command": [server_command]})
+    code_server.write_settings("Machine", {"dlm-lsp.server.command": server_command})
     workbench.wait_until_ready()
 
 

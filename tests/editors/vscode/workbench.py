@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -28,7 +29,8 @@ CONFIGURED = "Sending response 'workspace/configuration"
 QUIET = {
     "workbench.startupEditor": "none",
     "workbench.secondarySideBar.defaultVisibility": "hidden",
-    "security.workspace.trust.enabled": False,
+    "security.workspace.trust.startupPrompt": "never",
+    "security.workspace.trust.banner": "never",
     "telemetry.telemetryLevel": "off",
     "update.mode": "none",
     "extensions.autoCheckUpdates": False,
@@ -53,11 +55,20 @@ def until(ask: Callable[[], Answer], what: str) -> Answer:
 class CodeServer:
     """One VS Code server with its own folders, and the extension installed in it."""
 
-    def __init__(self, installation: Path, vsix: Path, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        installation: Path,
+        vsix: Path,
+        folder: Path,
+        environment: Mapping[str, str],
+        *,
+        trusts_workspaces: bool,
+    ) -> None:
         self.folder = folder
         self.workspace = folder / "workspace"
         self.workspace.mkdir(parents=True)
-        self.write_settings("User", QUIET)
+        self._trusts_workspaces = trusts_workspaces
+        self.write_settings("User", {**QUIET, "security.workspace.trust.enabled": not trusts_workspaces})
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -67,6 +78,10 @@ class CodeServer:
         self._command += ["--extensions-dir", str(folder / "extensions")]
         # An empty gallery keeps it from asking one on the network.
         self._environment = {**environment, "EXTENSIONS_GALLERY": "{}"}
+        self.install(vsix)
+
+    def install(self, vsix: Path) -> None:
+        """Install an extension; a window that is open does not see it."""
         install = [*self._command, "--install-extension", str(vsix)]
         subprocess.run(install, env=self._environment, check=True, capture_output=True, timeout=120)
 
@@ -76,6 +91,11 @@ class CodeServer:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(settings, indent=1))
 
+    def write_workspace_settings(self, settings: Mapping[str, object]) -> None:
+        file = self.workspace / ".vscode/settings.json"
+        file.parent.mkdir()
+        file.write_text(json.dumps(settings))
+
     def read_settings(self, kind: str) -> dict[str, Any]:
         settings: dict[str, Any] = json.loads((self.folder / "data" / kind / "settings.json").read_text())
         return settings
@@ -84,10 +104,14 @@ class CodeServer:
         """What the output channel of the extension says."""
         return "".join(file.read_text() for file in sorted((self.folder / "data/logs").rglob("*dlm-lsp*.log")))
 
+    def sources(self) -> list[str]:
+        """Where each server that was started came from, the last one last; empty for one that was not found."""
+        return re.findall(r"server found by way of (.+?):|the dlm-lsp server was not found", self.log())
+
     @contextmanager
     def running(self) -> Iterator[None]:
         flags = ["--host", "127.0.0.1", "--port", str(self.port), "--without-connection-token"]
-        flags += ["--disable-workspace-trust"]
+        flags += ["--disable-workspace-trust"] * self._trusts_workspaces
         with (self.folder / "server.log").open("w") as log:
             process = subprocess.Popen(
                 [*self._command, *flags], env=self._environment, stdout=log, stderr=log, start_new_session=True

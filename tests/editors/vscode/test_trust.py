@@ -1,0 +1,135 @@
+"""A workspace that names executables, a model and a device: none of them is taken, trusted or not.
+
+The Python extension is one that only has the part of its API that is asked, and a workspace's interpreter selected in
+it. The real one is not to be had from a package index.
+"""
+
+import json
+import shlex
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.editors.scripted_daemon import ScriptedDaemon
+from tests.editors.vscode.workbench import CodeServer, Workbench, until
+
+PYTHON_EXTENSION = {
+    "name": "python",
+    "publisher": "ms-python",
+    "version": "2026.1.0",
+    "engines": {"vscode": "^1.91.0"},
+    "main": "./extension.js",
+    "activationEvents": ["onStartupFinished"],
+    "capabilities": {"untrustedWorkspaces": {"supported": True}},
+}
+ACTIVATE = """
+const { EventEmitter, Uri } = require('vscode');
+exports.activate = () => ({
+    environments: {
+        getActiveEnvironmentPath: () => ({ id: PATH, path: PATH }),
+        resolveEnvironment: async ({ path }) => ({ executable: { uri: Uri.file(path) } }),
+        onDidChangeActiveEnvironmentPath: new EventEmitter().event,
+    },
+});
+"""
+MIDDLE = "return name.upper()"
+
+
+@pytest.fixture(scope="module")
+def trusts_workspaces() -> bool:
+    return False
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> ScriptedDaemon:
+    daemon = ScriptedDaemon(tmp_path_factory.mktemp("daemon"))
+    daemon.fills_in(MIDDLE)
+    return daemon
+
+
+@pytest.fixture(scope="module")
+def server_command(daemon: ScriptedDaemon) -> list[str]:
+    return daemon.command
+
+
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where an executable of the workspace leaves its name when it runs."""
+    return tmp_path_factory.mktemp("traces")
+
+
+def write_script(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="module")
+def untrusted(code_server: CodeServer, daemon: ScriptedDaemon, traces: Path) -> Iterator[Workbench]:
+    """A window in Restricted Mode on a workspace that would have its own programs started."""
+    workspace = code_server.workspace
+    own = write_script(workspace / "own/dlm-lsp", f"touch {traces}/setting")
+    beside = workspace / "environment/bin"
+    write_script(beside / "dlm-lsp", f"touch {traces}/interpreter", f"exec {shlex.join(daemon.command)}")
+    interpreter = write_script(beside / "python", f"touch {traces}/python")
+    code_server.write_workspace_settings(
+        {
+            "dlm-lsp.server.command": [str(own)],
+            "dlm-lsp.model": str(workspace / "model"),
+            "dlm-lsp.device": "cuda:7",
+            "dlm-lsp.guide": str(workspace / "guide"),
+        }
+    )
+    python_vsix = code_server.folder / "python.vsix"
+    with zipfile.ZipFile(python_vsix, "w") as archive:
+        archive.writestr("extension/package.json", json.dumps(PYTHON_EXTENSION))
+        archive.writestr("extension/extension.js", ACTIVATE.replace("PATH", json.dumps(str(interpreter))))
+    code_server.install(python_vsix)
+    file = workspace / "greeting.py"
+    file.write_text("def greet(name):\n    ")
+    with Workbench.opened(code_server, file) as workbench:
+        workbench.page.locator(".statusbar-item", has_text="Restricted Mode").wait_for()
+        workbench.wait_until_ready()
+        yield workbench
+
+
+def restart_with(workbench: Workbench, settings: dict[str, object]) -> str:
+    """Where the server comes from with these settings of the machine; empty if there is none."""
+    num_before = len(workbench.server.sources())
+    workbench.server.write_settings("Machine", settings)
+    return until(lambda: workbench.server.sources()[num_before:], "another start")[-1]
+
+
+def test_trust(
+    untrusted: Workbench, code_server: CodeServer, daemon: ScriptedDaemon, server_command: list[str], traces: Path
+) -> None:
+    of_machine = {"dlm-lsp.server.command": server_command}
+
+    def settings_that_arrive() -> dict[str, str | None]:
+        untrusted.press("Control+1", "Control+End", "Alt+Backslash")
+        assert untrusted.wait_for_ghost() == MIDDLE
+        untrusted.press("Escape")
+        return daemon.settings
+
+    assert "the setting" in code_server.sources()[-1]
+    taken = settings_that_arrive()
+    assert taken == {"model": None, "device": "cpu", "guide": None}, "the user's own"
+
+    assert "interpreter" not in restart_with(untrusted, {})
+    assert list(traces.iterdir()) == [], "nothing of the workspace has run"
+
+    num_starts = len(code_server.sources())
+    untrusted.press("F1")
+    untrusted.page.keyboard.type("Workspaces: Manage Workspace Trust")
+    untrusted.choose("Manage Workspace Trust")
+    untrusted.page.get_by_role("button", name="Trust", exact=True).first.click()
+    started = until(lambda: code_server.sources()[num_starts:], "the server to be looked for again")
+    assert "interpreter" in started[-1]
+
+    assert "the setting" in restart_with(untrusted, of_machine)
+    untrusted.wait_until_ready()
+    assert settings_that_arrive() == taken
+    assert [each.name for each in traces.iterdir()] == ["interpreter"]
