@@ -28,7 +28,7 @@ local function check_server()
   local path = vim.fn.exepath(command[1])
   if path == '' then
     return health.error(('%s is not executable'):format(command[1]), {
-      'install it: pip install -c constraints.txt . in a checkout of the project, in an environment that is on your $PATH',
+      'install it where $PATH leads: in a checkout of the project, pip install -c constraints.txt .',
       "or name it: require('dlm_lsp').setup { cmd = { '/path/to/dlm-lsp', 'serve' } }",
     })
   end
