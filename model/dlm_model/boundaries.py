@@ -7,28 +7,17 @@ with the tail's. Token healing, as autoregressive decoders know it, on both side
 
 The rule never excludes the true text: whatever stood between, the fragments' own tokens are one allowed spelling. Each
 side keeps a position of its own, so a word that is split and whole again is spelled in two pieces, not in one.
-
-Among the spellings, a piece that no tokenizer would leave beside what has to follow is passed over. Of two line breaks,
-one alone is probable because a line may follow it, and is never what a model has seen before another.
 """
 
-import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from dlm_model.tokenizer import Tokenizer
-from dlm_model.vocabulary import Spellings, Vocabulary
+from dlm_model.vocabulary import Vocabulary
 
 # A longer run (a ruler of dashes, deep indentation) is backed up over its last tokens only, one at least: every byte of
 # a fragment may hold back one canvas position until the fragment is respelled.
 MAX_FRAGMENT_BYTES = 32
-
-
-# Pieces beside which a shorter one is tried, the most frequent first; merges are numbered by frequency.
-NUM_TRIED_NEIGHBOURS = 64
-
-Neighbours = Callable[[int, int], bool]
-"""Two token ids → whether they may stand side by side in a text that is tokenised as a whole."""
 
 
 class Fragment(NamedTuple):
@@ -75,21 +64,11 @@ def split_suffix(tokenizer: Tokenizer, suffix: str) -> tuple[list[int], Fragment
 
 
 class Boundaries:
-    """The rule of one hole: which tokens may stand at the two frontiers of a canvas row.
+    """The rule of one hole: which tokens may stand at the two frontiers of a canvas row."""
 
-    Args:
-        vocabulary: What the tokens spell.
-        head: Bytes that the canvas begins with.
-        tail: Bytes that it ends with.
-        are_neighbours: The tokenizer's; None lets any two tokens stand side by side.
-    """
-
-    def __init__(
-        self, vocabulary: Vocabulary, head: bytes, tail: bytes, are_neighbours: Neighbours | None = None
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, head: bytes, tail: bytes) -> None:
         self.head, self.tail = head, tail
         self._vocabulary = vocabulary
-        self._are_neighbours = are_neighbours
 
     def head_frontier(self, token_ids: Sequence[int], is_masked: Sequence[bool]) -> Frontier:
         """Walk one row's committed tokens from the left until the head is spelled or a mask is met."""
@@ -109,27 +88,8 @@ class Boundaries:
 
     def head_tokens(self, remaining: bytes, room: int) -> list[int]:
         """Tokens that spell the start of `remaining`, or all of it and more; see `Spellings.compatible`."""
-        return self._natural(self._vocabulary.beginnings, remaining, room, self._are_neighbours)
+        return self._vocabulary.beginnings.compatible(remaining, room)
 
     def tail_tokens(self, remaining: bytes, room: int) -> list[int]:
         """Tokens that spell the end of `remaining`, or all of it and more before it."""
-        are_neighbours = self._are_neighbours
-        mirrored = None if are_neighbours is None else lambda inner, outer: are_neighbours(outer, inner)
-        return self._natural(self._vocabulary.endings, remaining[::-1], room, mirrored)
-
-    def _natural(
-        self, spellings: Spellings, remaining: bytes, room: int, are_neighbours: Neighbours | None
-    ) -> list[int]:
-        """What is compatible, without the pieces that have no neighbour for the rest; all of it if none is left."""
-        tokens = spellings.compatible(remaining, room)
-        if are_neighbours is None:
-            return tokens
-
-        def is_natural(token: int) -> bool:
-            rest = remaining[len(self._vocabulary.token_bytes[token]) :]
-            if not rest:
-                return True
-            others = heapq.nsmallest(NUM_TRIED_NEIGHBOURS, spellings.compatible(rest, room - 1))
-            return any(are_neighbours(token, other) for other in others)
-
-        return [token for token in tokens if is_natural(token)] or tokens
+        return self._vocabulary.endings.compatible(remaining[::-1], room)

@@ -239,9 +239,7 @@ class Engine:
                 f"The prompt and its hole take {opening.num_prompt_tokens + length} tokens, "
                 f"{self.model_name} sees {self._config.context_length}."
             )
-        boundaries = Boundaries(
-            self._vocabulary, opening.head.spelling, opening.tail.spelling, self._tokenizer.are_neighbours
-        )
+        boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
         longest = min(options.max_middle_tokens + opening.num_fixed, room)
         return _Prepared(
             opening.canvas(num_masks, self._config.mask_token_id),

@@ -17,7 +17,6 @@ from dlm_model.errors import CheckpointError
 from dlm_model.vocabulary_files import VOCABULARY_FILE, from_vocabulary
 
 _REMEMBERED_LINES = 4096
-_REMEMBERED_PAIRS = 16384
 _LONGEST_LINE = 200  # characters; longer texts are rare, and would make what is remembered large
 
 
@@ -40,7 +39,6 @@ class Tokenizer:
         self._inner = inner
         self._vocab_size = vocab_size
         self._count_line = lru_cache(maxsize=_REMEMBERED_LINES)(self._count)
-        self.are_neighbours = lru_cache(maxsize=_REMEMBERED_PAIRS)(self._are_neighbours)
         _seclude_control_tokens(inner)
         inner.no_truncation()
         inner.no_padding()
@@ -76,18 +74,6 @@ class Tokenizer:
     def count(self, text: str) -> int:
         """Tokens of a text on its own; those of a line are remembered, since the next keystroke will ask again."""
         return self._count_line(text) if len(text) <= _LONGEST_LINE else self._count(text)
-
-    def _are_neighbours(self, left: int, right: int) -> bool:
-        """Whether a text that is tokenised as a whole may have these two tokens side by side.
-
-        Byte-pair merges are local: a sequence of tokens is what its text is tokenised into if each pair of neighbours
-        is. Pieces of characters are given the benefit of the doubt.
-        """
-        try:
-            text = self.spell((left, right)).decode()
-        except UnicodeDecodeError:
-            return True
-        return self.encode(text).ids == [left, right]
 
     def _count(self, text: str) -> int:
         return len(self._inner.encode(text, add_special_tokens=False).ids)

@@ -11,7 +11,6 @@ from dlm_model.boundaries import MAX_FRAGMENT_BYTES, Boundaries, split_prefix, s
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
-from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.vocabulary import Vocabulary
 from tests.model.tiny_checkpoints import RESIZING, SHAPE, VOCAB_SIZE, byte_level_tokenizer
@@ -144,29 +143,3 @@ def test_the_true_middle_is_reachable_for_any_split_of_a_real_file(path: Path) -
         joined = TOKENIZER.encode(whole).ids
         if len(joined) >= head.num_tokens + tail.num_tokens and len(joined) > 1 and "�" not in whole:
             assert reaches(joined, boundaries)
-
-
-def test_a_piece_that_no_tokenizer_leaves_beside_the_rest_is_passed_over() -> None:
-    tokenizer = Tokenizer.from_checkpoint(DEFAULT_CHECKPOINT, 49155)
-    vocabulary = Vocabulary(tokenizer.token_bytes)
-    (alone,), (both,), (indented,) = (tokenizer.encode(text).ids for text in ("\n", "\n\n", "\n\n   "))
-    free = Boundaries(vocabulary, b"\n\n", b"").head_tokens(b"\n\n", room=4)
-    natural = Boundaries(vocabulary, b"\n\n", b"", tokenizer.are_neighbours).head_tokens(b"\n\n", room=4)
-    assert {alone, both, indented} <= set(free)
-    assert set(free) - set(natural) == {alone}
-
-
-@pytest.mark.parametrize("word", [" ret", "\n\n", "\n    ", "self", "==", "é"])
-def test_the_tokenizers_own_pieces_are_always_natural(word: str) -> None:
-    ids = TOKENIZER.encode(word).ids
-    head = word.encode()
-    for number, token_id in enumerate(ids):
-        remaining = head[len(TOKENIZER.spell(ids[:number])) :]
-        assert token_id in Boundaries(VOCABULARY, head, b"", TOKENIZER.are_neighbours).head_tokens(remaining, room=40)
-        remaining = head[: len(TOKENIZER.spell(ids[: number + 1]))]
-        assert token_id in Boundaries(VOCABULARY, b"", head, TOKENIZER.are_neighbours).tail_tokens(remaining, room=40)
-
-
-def test_where_no_piece_is_natural_all_are_allowed() -> None:
-    nobody = Boundaries(VOCABULARY, b"zq", b"", lambda _left, _right: False)
-    assert nobody.head_tokens(b"zq", room=4) == Boundaries(VOCABULARY, b"zq", b"").head_tokens(b"zq", room=4)
