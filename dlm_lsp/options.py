@@ -57,6 +57,8 @@ class ClientOptions:
     syntax_tries: int | None = None
     grammar: Grammar | None = None
     length_policy: LengthPolicy | None = None
+    block_add_threshold: float | None = None
+    decoded_token_threshold: float | None = None
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None

@@ -1,30 +1,86 @@
 """Models that attend block by block: the sequence is cut into blocks of one length, each sees itself and those before.
 
-    prefix blocks    computed once, exact for the whole request
-    canvas blocks    filled one after the other; recomputed in every step, from the block that the prefix ends in on
+    prefix blocks     computed once, exact for the whole request
+    finished blocks   computed once more when their last mask is filled, and then as exact as the prefix
+    all others        recomputed in every step
 
 As block diffusion (arXiv 2503.09573) has it, and SDAR, Fast-dLLM v2 and Stable-DiffCoder after it. Blocks count from
 the start of the sequence, prefix included. Nothing behind the canvas could be seen, so that there is no suffix here.
+`BlockPipeline` says which blocks are being filled, `BlockCausalPrompt` what the network is asked.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.layout import whole_positions, whole_tokens, whole_validity
+from dlm_model.request import DecodeOptions
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
+_PADDING = -1
 
-def later_blocks(canvas: Canvas, block_length: int) -> Tensor:
-    """The masks of each row that have to wait until its first block with a mask is filled, [B, T] bool."""
-    columns = len(canvas.prefix_ids) + torch.arange(canvas.is_masked.shape[1])
-    block = (columns // block_length).expand_as(canvas.is_masked)
-    current = block.masked_fill(~canvas.is_masked, int(columns[-1])).amin(dim=1, keepdim=True)
-    return canvas.is_masked & (block > current)
+
+class Waiting(NamedTuple):
+    """The masks of a canvas that are not simply free, [B, T] bool each.
+
+    Attributes:
+        is_locked: Of blocks that have not begun.
+        is_early: Of blocks that have begun before their turn: committed only where the schedule is certain.
+    """
+
+    is_locked: Tensor
+    is_early: Tensor
+
+
+class BlockPipeline:
+    """Which blocks of a canvas are being filled: one after the other, or overlapping as in a pipeline.
+
+    D2F (Discrete Diffusion Forcing, arXiv 2508.09192; github.com/zhijie-group/Discrete-Diffusion-Forcing): a block
+    begins once the share of committed positions of every block before it reaches `block_add_threshold`, and is on its
+    own, with a quota to fill, once that of its predecessor reaches `decoded_token_threshold`. At a first threshold
+    of 1 a block waits until those before it are full. The prefix's part of a block counts for nothing. Where the
+    published loop owes a commit to every block that is on its own, this one owes the quota to them together.
+    """
+
+    def __init__(self, block_length: int, options: DecodeOptions) -> None:
+        """Count nothing yet.
+
+        Args:
+            block_length: Tokens of a block.
+            options: The two thresholds.
+        """
+        self._block_length = block_length
+        self._options = options
+
+    def waiting(self, canvas: Canvas) -> Waiting:
+        """Look at the progress of every row's blocks."""
+        columns = len(canvas.prefix_ids) + torch.arange(canvas.is_masked.shape[1])
+        block = (columns // self._block_length - columns[0] // self._block_length).expand_as(canvas.is_masked)
+        # In double precision, so that one of ten reaches a threshold of 0.1.
+        zeros = torch.zeros(len(block), int(block[0, -1]) + 1, dtype=torch.float64)
+        num_committed, num_valid = (
+            zeros.scatter_add(1, block, positions.double()) for positions in (canvas.is_committed, canvas.is_valid)
+        )
+        progress = num_committed / num_valid.clamp_min(1)
+        begins = (progress >= self._options.block_add_threshold).long().cumprod(dim=1).bool()
+        is_due = progress >= self._options.decoded_token_threshold
+        has_begun, is_due = (_after(each).gather(1, block) for each in (begins, is_due))
+        return Waiting(canvas.is_masked & ~has_begun, canvas.is_masked & has_begun & ~is_due)
+
+
+def _after(is_far: Tensor) -> Tensor:
+    """What holds for a block, said of the next one; the first waits for none. [B, N] bool."""
+    is_far = is_far.roll(1, dims=1)
+    is_far[:, 0] = True
+    return is_far
 
 
 class BlockCausalPrompt:
-    """canvas → logits [N, V] of the positions that it asks about, exact: the prefix's whole blocks come from memory.
+    """canvas → logits [N, V] of the positions that it asks about, exact: finished blocks come from memory.
+
+    Blocks that have not begun are computed too: a draft has a guess for every mask.
 
     Args:
         network: The transformer.
@@ -34,32 +90,69 @@ class BlockCausalPrompt:
     def __init__(self, network: Transformer, block_length: int) -> None:
         self._network = network
         self._block_length = block_length
+        self._known_ids = torch.empty(0, 0, dtype=torch.long)
         self._layers: list[LayerKV] = []
         self.num_forwards = 0
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:
-        """One pass over the canvas and the block that the prefix ends in."""
-        num_rows, num_columns = canvas.is_masked.shape
-        first_read = len(canvas.prefix_ids) - int(self._network.config.shift_logits)
-        start = first_read // self._block_length * self._block_length
-        if start and not self._layers:
-            self._layers = self._prefill(canvas.prefix_ids[:start])
-        memory = Memory([_repeat(layer, num_rows) for layer in self._layers], self._positions(start, num_rows))
+        """One pass over the blocks that are not known yet, and those that a position asked about is read from."""
+        shift, num_prefix = int(self._network.config.shift_logits), len(canvas.prefix_ids)
+        token_ids = whole_tokens(canvas).masked_fill(~whole_validity(canvas), _PADDING)
+        if not self.num_forwards:
+            self._prefill(canvas.prefix_ids[: self._whole(num_prefix - shift)], len(token_ids))
+        rows, columns = canvas.is_asked.nonzero(as_tuple=True)
+        sources = num_prefix + columns - shift
+        num_known = self._num_known(token_ids)
+        start = min(num_known, self._whole(int(sources.min())))
+        num_finished = self._whole(num_prefix + _num_leading(~canvas.is_masked))
+        recorder = Recorder() if num_finished > num_known else None
+        memory = Memory(_columns(self._layers, start), self._positions(start, len(token_ids))) if start else None
         hidden = self._run(
             whole_tokens(canvas)[:, start:],
             whole_positions(canvas)[:, start:],
-            whole_validity(canvas)[:, start:],
-            memory if start else None,
+            whole_validity(canvas),
+            memory,
+            recorder,
         )
-        window = hidden[:, first_read - start : first_read - start + num_columns]
-        return self._network.logits(window[canvas.is_asked.to(window.device)])
+        if recorder:
+            fresh = _columns(recorder.layers, num_finished - start)
+            self._layers = _joined(memory.layers, fresh) if memory else fresh
+            self._known_ids = token_ids[:, :num_finished]
+        return self._network.logits(hidden[rows.to(hidden.device), (sources - start).to(hidden.device)])
 
-    def _prefill(self, token_ids: Tensor) -> list[LayerKV]:
-        recorder = Recorder()
-        positions = self._positions(len(token_ids), 1)
-        self._run(token_ids[None], positions, torch.ones_like(positions, dtype=torch.bool), None, recorder)
-        return recorder.layers
+    def check_integrity(self) -> None:
+        """Assert that whole blocks are known, by a key and a value per token and layer; for tests.
+
+        Raises:
+            AssertionError: they are not.
+        """
+        num_rows, num_known = self._known_ids.shape
+        assert num_known == self._whole(num_known)
+        assert bool(self._layers) == (num_known > 0)
+        for layer in self._layers:
+            assert layer.keys.shape[:2] == layer.values.shape[:2] == (num_rows, num_known)
+
+    def _prefill(self, token_ids: Tensor, num_rows: int) -> None:
+        """Know the prefix's whole blocks; the rows share their memory."""
+        self._known_ids = token_ids.expand(num_rows, -1)
+        if len(token_ids):
+            recorder = Recorder()
+            positions = self._positions(len(token_ids), 1)
+            self._run(token_ids[None], positions, torch.ones_like(token_ids[None], dtype=torch.bool), None, recorder)
+            self._layers = [
+                LayerKV(layer.keys.expand(num_rows, -1, -1, -1), layer.values.expand(num_rows, -1, -1, -1))
+                for layer in recorder.layers
+            ]
+
+    def _num_known(self, token_ids: Tensor) -> int:
+        """Columns of whole blocks that hold in every row what they held when they were computed."""
+        length = min(token_ids.shape[1], self._known_ids.shape[1])
+        return self._whole(_num_leading(token_ids[:, :length] == self._known_ids[:, :length]))
+
+    def _whole(self, num_columns: int) -> int:
+        """Columns of the blocks that end within so many."""
+        return num_columns // self._block_length * self._block_length
 
     def _run(
         self,
@@ -69,12 +162,12 @@ class BlockCausalPrompt:
         memory: Memory | None,
         recorder: Recorder | None = None,
     ) -> Tensor:
-        """Hidden states [B, T, C] of tokens [B, T]; everybody sees the memory, which lies in blocks before."""
-        block = positions // self._block_length
-        is_visible = (block[:, None, :] <= block[:, :, None]) & is_valid[:, None, :]
-        if memory is not None:
-            before = torch.ones(*block.shape, memory.position_ids.shape[1], dtype=torch.bool)
-            is_visible = torch.cat((is_visible, before), dim=2)
+        """Hidden states [B, T, C] of tokens [B, T] behind a memory of S in earlier blocks; `is_valid` is [B, S + T]."""
+        block = positions.cpu() // self._block_length
+        num_rows, num_tokens = token_ids.shape
+        num_known = is_valid.shape[1] - num_tokens
+        own = (block[:, None, :] <= block[:, :, None]) & is_valid[:, None, num_known:]
+        is_visible = torch.cat((own, is_valid[:, None, :num_known].expand(num_rows, num_tokens, -1)), dim=2)
         self.num_forwards += 1
         device = self._network.device
         hidden: Tensor = self._network(
@@ -90,5 +183,18 @@ class BlockCausalPrompt:
         return torch.arange(stop).expand(num_rows, -1).to(self._network.device)
 
 
-def _repeat(layer: LayerKV, num_rows: int) -> LayerKV:
-    return LayerKV(layer.keys.expand(num_rows, -1, -1, -1), layer.values.expand(num_rows, -1, -1, -1))
+def _num_leading(holds: Tensor) -> int:
+    """Columns of [B, N] before the first in which something does not hold."""
+    return int(holds.all(dim=0).long().cumprod(dim=0).sum())
+
+
+def _columns(layers: list[LayerKV], stop: int) -> list[LayerKV]:
+    """The first columns; shares their memory."""
+    return [LayerKV(layer.keys[:, :stop], layer.values[:, :stop]) for layer in layers]
+
+
+def _joined(left: list[LayerKV], right: list[LayerKV]) -> list[LayerKV]:
+    return [
+        LayerKV(torch.cat((old.keys, new.keys), dim=1), torch.cat((old.values, new.values), dim=1))
+        for old, new in zip(left, right, strict=True)
+    ]

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlm_model.block_causal import later_blocks
+from dlm_model.block_causal import BlockPipeline
 from dlm_model.boundaries import Boundaries, Frontier
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.ending import LineEnd, TextEnd
+from dlm_model.schedule import Turn
 from dlm_model.vocabulary import Vocabulary
 
 
@@ -22,17 +23,23 @@ class Rules:
     """The rules of one step.
 
     Attributes:
-        is_locked: [B, T], positions that must wait until the boundaries of their row are respelled, or the block before
-            theirs is filled.
+        is_locked: [B, T], positions that must wait until their row's boundaries are respelled, or their block begins.
+        is_early: [B, T], positions of a block that has begun before its turn.
         is_urgent: [B, T], frontiers: committed first, whatever their score.
         frontier_tokens: For each frontier (row, column), the tokens that may stand there.
         may_grow: [B], whether a row may commit an expand token: not once it was refused one, nor in the last step.
     """
 
     is_locked: Tensor
+    is_early: Tensor
     is_urgent: Tensor
     frontier_tokens: dict[tuple[int, int], list[int]]
     may_grow: Tensor
+
+    def turn(self, is_masked: Tensor) -> Turn:
+        """What a step may do about the masks [B, T]."""
+        is_open = is_masked & ~self.is_locked
+        return Turn(is_masked, is_open, is_open & ~self.is_early)
 
 
 class Constraint:
@@ -47,6 +54,7 @@ class Constraint:
         is_over: Says of a middle's beginning whether anything that follows would be kept; None for always.
         max_length: Rows of this length do not grow.
         is_resizing: Whether the model may change the rows' lengths.
+        blocks: Which blocks are filled now, if the model writes block by block.
     """
 
     def __init__(
@@ -60,6 +68,7 @@ class Constraint:
         is_over: Callable[[str], bool] | None = None,
         max_length: int,
         is_resizing: bool,
+        blocks: BlockPipeline | None = None,
     ) -> None:
         self._expand, self._delete = (config.expand_token_id, config.delete_token_id) if is_resizing else (None, None)
         self._line_end: LineEnd | None = None
@@ -70,7 +79,7 @@ class Constraint:
         self._boundaries = boundaries
         self._vocabulary = vocabulary
         self._single_line = single_line
-        self._block_length = config.block_length
+        self._blocks = blocks
         self._max_length = max_length
         is_banned = ~vocabulary.is_text
         if single_line:
@@ -85,9 +94,10 @@ class Constraint:
         beside a boundary would not have seen it. In the last step nothing can wait: what remains of a boundary is
         pinned to its shortest spelling, and no row may grow.
         """
-        is_locked, is_urgent = torch.zeros_like(canvas.is_masked), torch.zeros_like(canvas.is_masked)
-        if self._block_length is not None and not is_last:
-            is_locked |= later_blocks(canvas, self._block_length)
+        is_locked = is_early = torch.zeros_like(canvas.is_masked)
+        is_urgent = torch.zeros_like(canvas.is_masked)
+        if self._blocks is not None and not is_last:
+            is_locked, is_early = self._blocks.waiting(canvas)
         frontier_tokens: dict[tuple[int, int], list[int]] = {}
         for row in range(len(canvas.lengths)):
             head, tail = self._frontiers(canvas, row)
@@ -97,10 +107,10 @@ class Constraint:
         for row, column in frontier_tokens:
             is_urgent[row, column] = True
         if not is_last:
-            is_locked |= is_urgent.any(dim=1, keepdim=True)
-        is_locked &= ~is_urgent
+            is_locked = is_locked | is_urgent.any(dim=1, keepdim=True)
+        is_locked = is_locked & ~is_urgent
         may_grow = ~canvas.was_refused & (not is_last)
-        return Rules(is_locked & canvas.is_masked, is_urgent, frontier_tokens, may_grow)
+        return Rules(is_locked & canvas.is_masked, is_early, is_urgent, frontier_tokens, may_grow)
 
     def limit(self, logits: Tensor, canvas: Canvas, rules: Rules) -> Tensor:
         """Rule tokens out of the logits [N, V] of the positions that the canvas asks about, in row-major order."""

@@ -61,6 +61,10 @@ class DecodeOptions:
         grammar: What the middle must be, whatever the model says: `json` is one JSON value.
         length_policy: How a model that cannot resize finds the length: rungs around the expected one (`ladder`),
             climbing to the length it is surest of (`search`), or the best of many seen in one forward (`probe`).
+        block_add_threshold: Share of a block that is committed before the next one begins, in models that write block
+            by block. 1 fills one block after the other; below it they overlap (D2F, whose default is 0.1), and what has
+            begun early is committed where the schedule is certain. Other models heed neither this nor the next.
+        decoded_token_threshold: Share of a block that is committed before the next one has a quota to fill.
         temperature: 0 takes the most probable token; above 0 samples.
         top_p: Nucleus kept when sampling.
         seed: Same seed, same request, same device: same text, unless a deadline cuts it.
@@ -101,6 +105,8 @@ class DecodeOptions:
     syntax_tries: int = 0
     grammar: Grammar = "none"
     length_policy: LengthPolicy = "ladder"
+    block_add_threshold: float = 1.0
+    decoded_token_threshold: float = 0.95
     temperature: float = 0.0
     top_p: float = 0.95
     seed: int = 0
@@ -140,7 +146,7 @@ class DecodeOptions:
         ):
             value = getattr(self, name)
             require(0 < value <= 1, name, "in (0, 1]", value)
-        for name in ("remask_rate", "remask_threshold"):
+        for name in ("remask_rate", "remask_threshold", "block_add_threshold", "decoded_token_threshold"):
             value = getattr(self, name)
             require(0 <= value <= 1, name, "in [0, 1]", value)
         amounts = ("entropy_bound", "factor", "stability_bound", "credit", "max_revisions", "syntax_tries", "vicinity")

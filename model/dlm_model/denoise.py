@@ -54,7 +54,7 @@ def denoise(
         for judge in judges:
             guess = judge(canvas, logits, guess)
         guess = guess.spread(asked)
-        chosen = choose(guess, canvas.is_masked & ~rules.is_locked, steps_left, options) | rules.is_urgent
+        chosen = choose(guess, rules.turn(canvas.is_masked), steps_left, options) | rules.is_urgent
         canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
         if revisers and steps_left > 1:
             step = Step(guess, canvas.is_reviewed, chosen, constraint.fixed(canvas), steps_left - 1)

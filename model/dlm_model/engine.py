@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dlm_model.autoregression import LeftToRight
-from dlm_model.block_causal import BlockCausalPrompt
+from dlm_model.block_causal import BlockCausalPrompt, BlockPipeline
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
@@ -256,6 +256,7 @@ class Engine:
         is_resizing = self._config.can_resize and options.middle_length is None
         if options.grammar == "json":
             return JsonConstraint(self._config, self._vocabulary, single_line=single_line, is_resizing=is_resizing)
+        block_length = self._config.block_length
         return Constraint(
             self._config,
             self._vocabulary,
@@ -265,6 +266,7 @@ class Engine:
             is_over=request.is_over,
             max_length=max_length,
             is_resizing=is_resizing,
+            blocks=None if block_length is None else BlockPipeline(block_length, options),
         )
 
 

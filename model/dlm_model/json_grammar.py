@@ -199,7 +199,8 @@ class JsonConstraint(Constraint):
                 frontier_tokens |= {(row, column): allowed for column, allowed in zip(columns, tokens, strict=False)}
         for row, column in frontier_tokens:
             is_locked[row, column], is_urgent[row, column] = False, True
-        return Rules(is_locked, is_urgent, frontier_tokens, torch.zeros_like(canvas.was_refused))
+        none_early, none_may_grow = torch.zeros_like(is_locked), torch.zeros_like(canvas.was_refused)
+        return Rules(is_locked, none_early, is_urgent, frontier_tokens, none_may_grow)
 
     def fixed(self, canvas: Canvas) -> torch.Tensor:
         """Nothing is revised: what follows depends on it."""

@@ -9,7 +9,9 @@ from typing import Literal
 
 from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
 
-Kind = Literal["schedule", "selection", "credit", "early commit", "remasking", "guide", "guidance", "syntax", "length"]
+Kind = Literal[
+    "schedule", "selection", "credit", "early commit", "remasking", "guide", "guidance", "syntax", "length", "blocks"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,5 +207,12 @@ METHODS = (
         "looks at many lengths in one forward and decodes the best, if the model cannot resize",
         "after LR-DLLM, arXiv 2602.07546",
         {"length_policy": "probe"},
+    ),
+    Method(
+        "D2F",
+        "blocks",
+        "begins the next block before the last one is full, if the model writes block by block",
+        "Discrete Diffusion Forcing, arXiv 2508.09192",
+        {"block_add_threshold": 0.1},
     ),
 )

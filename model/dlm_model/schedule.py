@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from itertools import accumulate, islice
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -68,32 +69,47 @@ class Pace:
         return self._fastest.get(self._options.is_prefill(step), max(self._fastest.values()))
 
 
-def choose(guess: Guess, is_eligible: Tensor, steps_left: int, options: DecodeOptions) -> Tensor:
+class Turn(NamedTuple):
+    """What a step may do about each mask; all [B, T].
+
+    Attributes:
+        is_masked: All masks: what the steps that are left are spread over.
+        is_open: May be committed.
+        is_due: Those of the open ones that the quota is taken from; the others are committed only where the schedule
+            finds them certain.
+    """
+
+    is_masked: Tensor
+    is_open: Tensor
+    is_due: Tensor
+
+
+def choose(guess: Guess, turn: Turn, steps_left: int, options: DecodeOptions) -> Tensor:
     """Positions to commit now, [B, T]: the best-scored quota of each row, and what the schedule adds to it.
 
-    A row with an eligible position always commits at least one; with one step left it commits all. What does not divide
-    evenly is committed late, when most is known.
+    A row with a position that is due always commits at least one; with one step left it commits all that are. What does
+    not divide evenly is committed late, when most is known.
 
     Args:
         guess: The step's predictions, spread over the canvas: [B, T] each.
-        is_eligible: [B, T], masked and free to be committed.
+        turn: What may be committed.
         steps_left: Steps to spread the masks over, this one included.
         options: The schedule and its bounds.
     """
-    num_eligible = is_eligible.sum(dim=1)
+    num_masked = turn.is_masked.sum(dim=1)
     if options.schedule == "cosine":
-        quota = _cosine_quota(num_eligible, steps_left, options.num_steps)
+        quota = _cosine_quota(num_masked, steps_left, options.num_steps)
     else:
-        quota = (num_eligible // steps_left).clamp_min(1)
-    score = leftmost_first(guess.score, is_eligible) if options.selection == "leftmost" else guess.score
-    chosen = _ranked_below(quota, score, is_eligible)
+        quota = (num_masked // steps_left).clamp_min(1)
+    score = leftmost_first(guess.score, turn.is_due) if options.selection == "leftmost" else guess.score
+    chosen = _ranked_below(quota, score, turn.is_due) & turn.is_due
     if add := _CERTAIN.get(options.schedule):
-        chosen |= add(guess, is_eligible, options)
+        chosen |= add(guess, turn.is_open, options)
     if options.early_commit is not None:
         num_thirds = 3 * (options.num_steps - steps_left) // options.num_steps
         asked = options.early_commit * (1 - num_thirds / 3)
-        chosen |= are_decided(guess, is_eligible, asked)[:, None]
-    return chosen & is_eligible
+        chosen |= are_decided(guess, turn.is_open, asked)[:, None]
+    return chosen & turn.is_open
 
 
 def leftmost_first(score: Tensor, is_eligible: Tensor) -> Tensor:
@@ -185,12 +201,12 @@ def _ranked_below(quota: Tensor, score: Tensor, is_eligible: Tensor) -> Tensor:
     return ranked
 
 
-def _cosine_quota(num_eligible: Tensor, steps_left: int, num_steps: int) -> Tensor:
+def _cosine_quota(num_masked: Tensor, steps_left: int, num_steps: int) -> Tensor:
     """Positions that the cosine schedule of MaskGIT (arXiv 2202.04200) fills in this step, [B].
 
     Masks stay masked in proportion cos(π/2 · t): few are committed early, when little is known.
     """
     done = max(0, num_steps - steps_left) / num_steps
     now, after = (math.cos(math.pi / 2 * min(1.0, t)) for t in (done, done + 1 / num_steps))
-    kept = 0 if steps_left == 1 else (num_eligible * (after / now)).floor().long()
-    return (num_eligible - kept).clamp_min(1)
+    kept = 0 if steps_left == 1 else (num_masked * (after / now)).floor().long()
+    return (num_masked - kept).clamp_min(1)

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from dlm_model.engine import Engine, load_engine
 from dlm_model.order import ORDER_FILE, CommitOrder
+from tests.model.families.published_checkpoints import write_sdar
 from tests.model.tiny_checkpoints import CAUSAL, DLM_SECTION, RESIZING, write_checkpoint
 
 
@@ -43,6 +44,14 @@ def causal_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def block_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that writes in blocks of four and sees no suffix."""
+    folder = tmp_path_factory.mktemp("block")
+    write_sdar(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def fixed_engine(fixed_folder: Path) -> Engine:
     """The engine of `fixed_folder`."""
     return load_engine(str(fixed_folder), "cpu")
@@ -58,3 +67,9 @@ def resizing_engine(resizing_folder: Path) -> Engine:
 def causal_engine(causal_folder: Path) -> Engine:
     """The engine of `causal_folder`."""
     return load_engine(str(causal_folder), "cpu")
+
+
+@pytest.fixture(scope="session")
+def block_engine(block_folder: Path) -> Engine:
+    """The engine of `block_folder`."""
+    return load_engine(str(block_folder), "cpu")

@@ -25,7 +25,7 @@ from dlm_model.request import (
     InfillRequest,
 )
 
-ENGINES = ("fixed_engine", "resizing_engine", "causal_engine")
+ENGINES = ("fixed_engine", "resizing_engine", "causal_engine", "block_engine")
 COMBINED = (
     {"schedule": "klass", "credit": 0.7, "remasking": "token_to_mask", "early_commit": 7.5},
     {"schedule": "factor", "remasking": "edit", "edit_threshold": 0.05, "suffix_guidance": 2.0, "syntax_tries": 2},

@@ -2,12 +2,18 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from dlm_model.request import DecodeOptions
-from dlm_model.schedule import Pace, choose, within_entropy_bound
+from dlm_model.schedule import Pace, Turn, choose, within_entropy_bound
 from dlm_model.selection import Guess
 
 ALL = torch.ones(1, 4, dtype=torch.bool)
+
+
+def only(eligible: Tensor) -> Turn:
+    """A step in which these masks are all there is."""
+    return Turn(eligible, eligible, eligible)
 
 
 def guess(confidence: list[float], **parts: list[float]) -> Guess:
@@ -20,18 +26,18 @@ def guess(confidence: list[float], **parts: list[float]) -> Guess:
 
 
 def test_the_threshold_commits_all_that_pass_it() -> None:
-    chosen = choose(guess([0.95, 0.2, 0.91, 0.3]), ALL, 4, DecodeOptions(confidence_threshold=0.9))
+    chosen = choose(guess([0.95, 0.2, 0.91, 0.3]), only(ALL), 4, DecodeOptions(confidence_threshold=0.9))
     assert chosen.tolist() == [[True, False, True, False]]
 
 
 def test_below_the_threshold_the_best_is_committed_all_the_same() -> None:
-    chosen = choose(guess([0.1, 0.3, 0.2, 0.1]), ALL, 4, DecodeOptions(confidence_threshold=0.9))
+    chosen = choose(guess([0.1, 0.3, 0.2, 0.1]), only(ALL), 4, DecodeOptions(confidence_threshold=0.9))
     assert chosen.tolist() == [[False, True, False, False]]
 
 
 def test_what_is_not_eligible_is_never_chosen_and_not_counted() -> None:
     eligible = torch.tensor([[False, True, True, False]])
-    chosen = choose(guess([0.99, 0.1, 0.2, 0.99]), eligible, 2, DecodeOptions(schedule="linear"))
+    chosen = choose(guess([0.99, 0.1, 0.2, 0.99]), only(eligible), 2, DecodeOptions(schedule="linear"))
     assert chosen.tolist() == [[False, False, True, False]]
 
 
@@ -52,7 +58,16 @@ def test_leftmost_takes_the_first_that_is_eligible_and_then_the_best() -> None:
 def test_rows_have_quotas_of_their_own() -> None:
     eligible = torch.tensor([[True, True, True, True], [True, False, False, False]])
     both = Guess(*(torch.cat((part, part)) for part in guess([0.4, 0.3, 0.2, 0.1])))
-    assert choose(both, eligible, 2, DecodeOptions(schedule="linear")).sum(dim=1).tolist() == [2, 1]
+    assert choose(both, only(eligible), 2, DecodeOptions(schedule="linear")).sum(dim=1).tolist() == [2, 1]
+
+
+def test_the_steps_are_spread_over_masks_that_have_to_wait() -> None:
+    # Six masks in three steps are two a step, though only three are open, and two of these due.
+    turn = Turn(*torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 1, 1, 0, 0, 0]]).bool()[:, None])
+    sure = guess([0.95, 0.2, 0.3, 0.99, 0.1, 0.1])
+    assert choose(sure, turn, 3, DecodeOptions(schedule="linear")).int().tolist() == [[0, 1, 1, 0, 0, 0]]
+    assert choose(sure, turn, 6, DecodeOptions(schedule="linear")).int().tolist() == [[0, 0, 1, 0, 0, 0]]
+    assert choose(sure, turn, 6, DecodeOptions(schedule="threshold")).int().tolist() == [[1, 0, 1, 0, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -72,36 +87,38 @@ def test_the_entropy_bound_ignores_what_is_not_eligible() -> None:
 
 def test_the_factor_asks_more_of_every_further_position() -> None:
     # (n + 1)(1 - c): 0.2, 0.6, 0.8, 2.5; below 0.7 for the best two.
-    chosen = choose(guess([0.8, 0.5, 0.9, 0.8]), ALL, 4, DecodeOptions(schedule="factor", factor=0.7))
+    chosen = choose(guess([0.8, 0.5, 0.9, 0.8]), only(ALL), 4, DecodeOptions(schedule="factor", factor=0.7))
     assert chosen.tolist() == [[True, False, True, False]]
 
 
 def test_the_factor_takes_the_best_even_if_it_fails() -> None:
-    chosen = choose(guess([0.1, 0.3, 0.2, 0.1]), ALL, 4, DecodeOptions(schedule="factor", factor=0.5))
+    chosen = choose(guess([0.1, 0.3, 0.2, 0.1]), only(ALL), 4, DecodeOptions(schedule="factor", factor=0.5))
     assert chosen.tolist() == [[False, True, False, False]]
 
 
 def test_the_factor_stops_at_the_first_that_fails() -> None:
     # (n + 1)(1 - c) of the ordered: 0.4, 0.75, 0.8, ...; the second fails, so that the third does not count.
-    chosen = choose(guess([0.8, 0.75, 0.8, 0.0]), ALL, 4, DecodeOptions(schedule="factor", factor=0.5))
+    chosen = choose(guess([0.8, 0.75, 0.8, 0.0]), only(ALL), 4, DecodeOptions(schedule="factor", factor=0.5))
     assert chosen.tolist() == [[True, False, False, False]]
 
 
 def test_klass_waits_until_a_certain_position_is_stable() -> None:
     certain = guess([0.95, 0.96, 0.5, 0.97], num_stable=[2.0, 1.0, 5.0, 3.0], score=[0.1, 0.2, 0.3, 0.0])
-    chosen = choose(certain, ALL, 4, DecodeOptions(schedule="klass"))
+    chosen = choose(certain, only(ALL), 4, DecodeOptions(schedule="klass"))
     assert chosen.tolist() == [[True, False, True, True]]  # the third for its score, as the quota
 
 
 def test_a_leap_reaches_four_positions_from_an_anchor() -> None:
     confidence = [0.8, 0.95, 0.7, 0.8, 0.8, 0.8, 0.8]
-    chosen = choose(guess(confidence), torch.ones(1, 7, dtype=torch.bool), 7, DecodeOptions(schedule="local_leap"))
+    chosen = choose(
+        guess(confidence), only(torch.ones(1, 7, dtype=torch.bool)), 7, DecodeOptions(schedule="local_leap")
+    )
     assert chosen.tolist() == [[True, True, False, True, True, True, False]]
 
 
 def test_what_is_not_eligible_is_no_anchor() -> None:
     eligible = torch.tensor([[False, True, True]])
-    chosen = choose(guess([0.95, 0.8, 0.85]), eligible, 3, DecodeOptions(schedule="local_leap"))
+    chosen = choose(guess([0.95, 0.8, 0.85]), only(eligible), 3, DecodeOptions(schedule="local_leap"))
     assert chosen.tolist() == [[False, False, True]]
 
 
@@ -110,19 +127,19 @@ def test_prophet_asks_for_less_in_every_third_of_the_steps(steps_left: int, expe
     # Mean gap 5.5: below 7.5 in the first third, above 5.0 in the second.
     decided = guess([0.1, 0.3, 0.2, 0.1], gap=[3.0, 8.0, 5.0, 6.0])
     options = DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5)
-    assert bool(choose(decided, ALL, steps_left, options).all()) is expected
+    assert bool(choose(decided, only(ALL), steps_left, options).all()) is expected
 
 
 def test_prophet_does_not_count_what_a_boundary_decides() -> None:
     decided = guess([1.0, 0.3, 0.2, 0.1], gap=[torch.inf, 1.0, 1.0, 1.0])
-    chosen = choose(decided, ALL, 9, DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5))
+    chosen = choose(decided, only(ALL), 9, DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5))
     assert chosen.tolist() == [[True, False, False, False]]
 
 
 def test_prophet_averages_over_what_is_still_masked() -> None:
     decided = guess([0.1, 0.3, 0.2, 0.1], gap=[0.0, 8.0, 8.0, 0.0])
     eligible = torch.tensor([[False, True, True, False]])
-    chosen = choose(decided, eligible, 9, DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5))
+    chosen = choose(decided, only(eligible), 9, DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5))
     assert chosen.tolist() == [[False, True, True, False]]
 
 
