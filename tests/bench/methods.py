@@ -18,7 +18,6 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from tests.bench.fill import hardware
 
 from dlm_lsp.infilling import finish, infill
 from dlm_model.decode_options import SELF_GUIDE
@@ -27,6 +26,7 @@ from dlm_model.errors import RequestError
 from dlm_model.methods import METHODS, Method
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from tests.bench.cuts import Cut, cut_holes, language_named, usual_folders
+from tests.bench.machine import hardware, this_machine
 
 MAX_PROMPT_TOKENS = 256
 DEFAULT = "threshold"
@@ -143,7 +143,7 @@ def main() -> None:
     # The first forward pays for the memory map and for starting threads.
     fill(engine, cuts[0], DecodeOptions(num_steps=2))
     rows = measure(engine, cuts, methods)
-    machine = hardware(engine)
+    machine = hardware(engine._network, this_machine(engine._network))
     print_table(rows, machine)
     print(json.dumps(machine | {"rows": [asdict(row) for row in rows]}))
 

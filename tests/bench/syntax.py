@@ -22,12 +22,12 @@ from statistics import mean
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from tests.bench.fill import hardware
 
 from dlm_lsp.languages import LANGUAGES, Language
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import DecodeOptions
 from tests.bench.cuts import Cut, cut_holes, language_named, usual_folders
+from tests.bench.machine import hardware, this_machine
 from tests.bench.methods import Run, fill
 
 TRIES = 3
@@ -108,7 +108,7 @@ def main() -> None:
             rows.extend(measure(engine, language, cuts))
         else:
             Console(stderr=True).print(f"no {language.id} sources found")
-    machine = hardware(engine)
+    machine = hardware(engine._network, this_machine(engine._network))
     print_table(rows, machine)
     print(json.dumps(machine | {"rows": [asdict(row) for row in rows]}))
 
