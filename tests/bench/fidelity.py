@@ -3,13 +3,14 @@
 Only the steps that read the cache count; those that compute the prompt are exact by nature and would flatter it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from unittest.mock import patch
 
 from torch import Tensor
 
+from dlm_model.block_causal import BlockCausalPrompt
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.engine import Engine
@@ -32,14 +33,14 @@ class Agreement:
 
 
 class Recomputed:
-    """What a causal prompt is specified by: everything anew in every step."""
+    """What an exact cache is specified by: everything anew in every step."""
 
-    def __init__(self, network: Transformer) -> None:
-        self._network = network
+    def __init__(self, open_policy: Callable[[], CachePolicy]) -> None:
+        self._open_policy = open_policy
         self.num_forwards = 0
 
     def __call__(self, canvas: Canvas) -> Tensor:
-        policy = CausalPrompt(self._network, CausalTexts(self._network))
+        policy = self._open_policy()
         logits = policy(canvas)
         self.num_forwards += policy.num_forwards
         return logits
@@ -56,7 +57,8 @@ class Compared:
         return self._policy.num_forwards
 
     def __call__(self, canvas: Canvas) -> Tensor:
-        is_refreshed = not isinstance(self._policy, CausalPrompt) and self._options.is_prefill(self.num_forwards)
+        is_exact = isinstance(self._policy, CausalPrompt | BlockCausalPrompt)
+        is_refreshed = not is_exact and self._options.is_prefill(self.num_forwards)
         logits = self._policy(canvas)
         if not is_refreshed or self._options.prompt_refresh_interval == 1:
             equal = logits.argmax(-1) == self._exact(canvas).argmax(-1)
@@ -67,8 +69,11 @@ class Compared:
 
 def exact_policy(network: Transformer, options: DecodeOptions) -> CachePolicy:
     """The one that remembers nothing."""
+    block_length = network.config.block_length
+    if block_length is not None:
+        return Recomputed(lambda: BlockCausalPrompt(network, block_length))
     if network.config.prompt_attention == "causal":
-        return Recomputed(network)
+        return Recomputed(lambda: CausalPrompt(network, CausalTexts(network)))
     return ColumnCache(network, replace(options, prompt_refresh_interval=1), choose_window)
 
 

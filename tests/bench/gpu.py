@@ -24,6 +24,7 @@ from tests.bench import keystrokes, latency
 from tests.bench.report import GateError, print_report
 
 CHECKS = ("tests/kernels", "tests/kernels/triton_checks.py", "tests/model/test_cuda_graphs.py")
+PUBLISHED_FLAGS = ("--dream-code", "--dreamon-code", "--dream-python")
 NUM_RUNS = 50
 
 
@@ -117,7 +118,8 @@ def _milliseconds(work: Callable[[], object]) -> float:
 def main() -> None:
     """Command line."""
     flags = argparse.ArgumentParser(description="Check and measure everything on a CUDA GPU.")
-    flags.add_argument("--dream-code", help="as of tests.bench.latency")
+    for flag in PUBLISHED_FLAGS:
+        flags.add_argument(flag, help="as of tests.bench.latency")
     arguments = flags.parse_args()
     if not torch.cuda.is_available():
         sys.exit("gpu: there is no CUDA GPU here; nothing was measured.")
@@ -126,7 +128,9 @@ def main() -> None:
         results = [print_report("kernels", {"hardware": torch.cuda.get_device_name()}, measure_kernels())]
         for shape in ("0.5b", "7b", "packaged"):
             given = ["--shape", shape, "--device", "cuda"]
-            given += ["--dream-code", arguments.dream_code] if arguments.dream_code and shape == "7b" else []
+            named = {flag: getattr(arguments, flag[2:].replace("-", "_")) for flag in PUBLISHED_FLAGS}
+            if shape == "7b":
+                given += [text for flag, value in named.items() if value for text in (flag, value)]
             results.append(latency.run(latency.parser().parse_args(given)))
         results.append(keystrokes.run(keystrokes.parser().parse_args(["--device", "cuda"])))
     except GateError as error:

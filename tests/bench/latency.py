@@ -4,8 +4,9 @@
     python -m tests.bench.latency --shape 7b       random weights in the shape of Dream-Coder-7B, for a GPU
 
 A step with the prompt computes prompt and canvas; one that reads it from the cache computes the canvas alone. Both
-read every weight once. Times are those of whole steps of the real loop, choosing and bookkeeping included. Quality is
-the model card's business and not measured here.
+read every weight once. Times are those of whole steps of the real loop, choosing and bookkeeping included. The weights
+are measured as they are meant to read their prompt, and then as models of the other kinds would: which cache there is
+to measure follows from that. How many steps a method saves is `methods`' business, and quality the model card's.
 """
 
 import argparse
@@ -18,12 +19,12 @@ from itertools import pairwise
 from statistics import mean, median
 
 from dlm_model.engine import Engine
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CACHE_POLICIES, CancelToken, DecodeOptions, InfillRequest
 from tests.bench.fidelity import always_exact, compared_with_exact, exact_policy
 from tests.bench.machine import Machine, hardware, peak_memory_mib, synchronize, this_machine
 from tests.bench.peers import measure_peers
 from tests.bench.report import GateError, Row, print_report
-from tests.bench.subjects import SHAPES, load_subject, requests, with_prompt_attention
+from tests.bench.subjects import PROMPTS, SHAPES, load_subject, prompt_of, reading, requests
 
 # Rounding alone turns near ties in bf16; a wrong cache agrees in far fewer places.
 LEAST_AGREEMENT_OF_EXACT_CACHES = 0.9
@@ -31,12 +32,23 @@ LEAST_AGREEMENT_OF_EXACT_CACHES = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What is measured: every prompt with its middle, at every batch, in so many steps, over so many places."""
+    """What is measured: every prompt with its middle, at every batch, in so many steps, over so many places.
+
+    Attributes:
+        num_other_prompts: So many of the first prompts, one candidate each, for ways to read it that are not the
+            weights' own.
+    """
 
     prompts: tuple[tuple[int, int], ...]
     batches: tuple[int, ...]
     num_steps: int
     num_requests: int
+    num_other_prompts: int = 1
+
+    @property
+    def of_others(self) -> "Size":
+        """What is measured of the other ways to read a prompt."""
+        return replace(self, prompts=self.prompts[: self.num_other_prompts], batches=self.batches[:1])
 
 
 QUICK = Size(prompts=((256, 32), (1024, 32)), batches=(1,), num_steps=4, num_requests=1)
@@ -46,7 +58,9 @@ FULL_GPU = Size(
     batches=(1, 4, 8),
     num_steps=8,
     num_requests=2,
+    num_other_prompts=5,
 )
+INTERVALS = (2, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +83,16 @@ class Fill:
 
 def policies(engine: Engine, num_steps: int) -> list[Policy]:
     """Those that fit the engine's kind of prompt."""
-    base = DecodeOptions(num_steps=num_steps, schedule="linear")
+    base = DecodeOptions(num_steps=num_steps, schedule="linear", prompt_refresh_interval=0)
     exact = Policy("none", replace(base, prompt_refresh_interval=1), is_exact=True)
-    if engine._network.config.prompt_attention == "causal":
-        return [exact, Policy("causal prompt", base)]
-    intervals = {4: "refresh 4", 8: "refresh 8", 0: "prefill once"}
-    return [exact, *(Policy(name, replace(base, prompt_refresh_interval=n)) for n, name in intervals.items())]
+    match prompt_of(engine):
+        case "causal":
+            return [exact, Policy("causal prompt", base)]
+        case "blocks":
+            return [exact, Policy("finished blocks", base)]
+    intervals = {f"refresh {n}": replace(base, prompt_refresh_interval=n) for n in INTERVALS if n < num_steps}
+    kept = {name: replace(base, cache_policy=name) for name in CACHE_POLICIES if name != "interval"}
+    return [exact, *(Policy(name, options) for name, options in (intervals | {"prefill once": base} | kept).items())]
 
 
 def fill(engine: Engine, request: InfillRequest, options: DecodeOptions) -> Fill:
@@ -113,7 +131,7 @@ def check(engine: Engine, request: InfillRequest) -> None:
         raise GateError(f"a cache that should be exact agrees in {agreement:.1%} of positions")
 
 
-def measure(engine: Engine, machine: Machine, size: Size, *, is_trained: bool) -> Iterator[Row]:
+def measure(engine: Engine, machine: Machine, size: Size) -> Iterator[Row]:
     """A row per policy, prompt, middle and batch."""
     for prompt_tokens, middle_tokens in size.prompts:
         places = requests(engine, size.num_requests, prompt_tokens)
@@ -129,10 +147,10 @@ def measure(engine: Engine, machine: Machine, size: Size, *, is_trained: bool) -
                 fills = list(_cold_fills(engine, places, policy, options))
                 exact_texts = exact_texts or [each.text for each in fills]
                 row = _row(engine, machine, replace(policy, options=options), fills, prompt_tokens)
-                if is_trained and not policy.is_exact:
+                if not policy.is_exact:
                     row = replace(
                         row,
-                        argmax_agreement=_agreement(engine, places, options),
+                        argmax_agreement=_agreement(engine, places, options) if batch == 1 else None,
                         identical_text=mean(a.text == b for a, b in zip(fills, exact_texts, strict=True)),
                     )
                 yield row
@@ -155,16 +173,18 @@ def _row(engine: Engine, machine: Machine, policy: Policy, fills: list[Fill], pr
         for step, milliseconds in enumerate(each.step_ms)
         if policy.is_exact or not options.is_prefill(step)
     ]
-    num_tokens = options.num_candidates * (options.middle_length + (prompt_tokens if policy.is_exact else 0))
+    block_length = engine._config.block_length or options.middle_length
+    least = options.middle_length + prompt_tokens if policy.is_exact else min(options.middle_length, block_length)
     ms_per_step = median(steps)
     return Row(
         policy=policy.name,
+        prompt=prompt_of(engine),
         prompt_tokens=prompt_tokens,
         middle_tokens=options.middle_length,
         batch=options.num_candidates,
         ms_per_step=ms_per_step,
         ms_per_fill=median(each.total_ms for each in fills),
-        floor_ratio=ms_per_step / machine.floor_ms(engine._network, num_tokens),
+        floor_ratio=ms_per_step / machine.floor_ms(engine._network, options.num_candidates * least),
         peak_memory_mib=peak_memory_mib(engine._network.device),
     )
 
@@ -182,18 +202,16 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     engine = load_subject(arguments.shape, arguments.device, arguments.model)
     is_gpu = engine.device.startswith("cuda")
     size = QUICK if arguments.quick else FULL_GPU if is_gpu else FULL
+    if arguments.prompt:
+        size = replace(size, prompts=tuple(each for each in size.prompts if each[0] == arguments.prompt))
     machine = this_machine(engine._network)
-    is_trained = arguments.shape == "packaged"
-    kinds = [engine] if is_trained else [with_prompt_attention(engine, "bidirectional")]
+    others = [reading(engine, prompt) for prompt in PROMPTS if prompt != prompt_of(engine)]
     rows: list[Row] = []
-    for kind in kinds:
+    for kind in (engine, *others):
         check(kind, requests(kind, 1, 128)[0])
-        rows += measure(kind, machine, size, is_trained=is_trained)
-    if not is_trained:
-        causal = with_prompt_attention(engine, "causal")
-        check(causal, requests(causal, 1, 128)[0])
-        rows += measure(causal, machine, size, is_trained=False)
-    rows += measure_peers(engine, size.prompts[:1] if arguments.quick else size.prompts, arguments)
+        rows += measure(kind, machine, size if kind is engine else size.of_others)
+    sizes = size.prompts[:1] if arguments.quick else size.prompts
+    rows += measure_peers(engine, sizes, arguments, size.num_steps)
     facts = hardware(engine._network, machine) | {"model": engine.model_name, "num_steps": size.num_steps}
     return print_report("latency", facts, rows)
 
@@ -205,8 +223,11 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--shape", default="packaged", choices=["packaged", *SHAPES])
     flags.add_argument("--model", help="a checkpoint folder instead of the packaged weights")
     flags.add_argument("--device", default="auto")
+    flags.add_argument("--prompt", type=int, help="of all sizes, those with so many prompt tokens")
     flags.add_argument("--gguf", help="a GGUF file for llama.cpp, if llama-cpp-python is installed")
-    flags.add_argument("--dream-code", help="a folder with Dream's or DreamOn's modeling and generation files")
+    flags.add_argument("--dream-code", help="a folder with modeling_dream.py, as Fast-dLLM's dream/model")
+    flags.add_argument("--dreamon-code", help="besides, a folder with DreamOn's generator.py: its eval")
+    flags.add_argument("--dream-python", default=sys.executable, help="a Python with the transformers they want")
     return flags
 
 

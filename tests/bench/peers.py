@@ -1,8 +1,8 @@
 """Others on the same machine in the same run: the same weights where they can take them, the same shape where not."""
 
 import argparse
-import importlib
-import sys
+import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,24 +13,28 @@ import torch
 from dlm_model.engine import Engine
 from dlm_model.transformer import Transformer
 from tests.bench.machine import synchronize
-from tests.bench.report import Row
+from tests.bench.report import GateError, Row
 
 NUM_RUNS = 3
 
 
-def measure_peers(engine: Engine, prompts: tuple[tuple[int, int], ...], arguments: argparse.Namespace) -> Iterator[Row]:
+Sizes = tuple[tuple[int, int], ...]
+"""Tokens of prompt and middle."""
+
+
+def measure_peers(engine: Engine, sizes: Sizes, arguments: argparse.Namespace, num_steps: int) -> Iterator[Row]:
     """A row for each that is there, prompt and middle as in the rows of our own."""
-    yield from _transformers(engine, prompts)
+    yield from _transformers(engine, sizes)
     if arguments.gguf:
-        yield from _llama_cpp(arguments.gguf, prompts)
+        yield from _llama_cpp(arguments.gguf, sizes)
     if arguments.dream_code:
-        yield from _dream(engine, Path(arguments.dream_code), prompts)
+        yield from _published(engine, sizes, arguments, num_steps)
 
 
-def _transformers(engine: Engine, prompts: tuple[tuple[int, int], ...]) -> Iterator[Row]:
+def _transformers(engine: Engine, sizes: Sizes) -> Iterator[Row]:
     """transformers' own generate: left to right, one token a forward, static cache, compiled on a GPU."""
     model = _as_causal_model(engine._network)
-    for prompt_tokens, middle_tokens in prompts:
+    for prompt_tokens, middle_tokens in sizes:
         ids = torch.randint(engine._network.config.vocab_size, (1, prompt_tokens), device=model.device)
 
         def generate(ids: torch.Tensor = ids, num_new: int = middle_tokens) -> None:
@@ -44,7 +48,7 @@ def _transformers(engine: Engine, prompts: tuple[tuple[int, int], ...]) -> Itera
             )
 
         total = _median_ms(generate, model.device)
-        yield _row("transformers generate, a token a step", prompt_tokens, middle_tokens, total, middle_tokens)
+        yield _row("transformers generate, left to right", prompt_tokens, middle_tokens, total, middle_tokens)
 
 
 def _as_causal_model(network: Transformer) -> torch.nn.Module:
@@ -80,13 +84,20 @@ def _as_causal_model(network: Transformer) -> torch.nn.Module:
     return model.eval()
 
 
-def _llama_cpp(path: str, prompts: tuple[tuple[int, int], ...]) -> Iterator[Row]:
-    """llama.cpp on the CPU, if `llama-cpp-python` is installed: left to right, in the precision of its file."""
-    from llama_cpp import Llama
+def _llama_cpp(path: str, sizes: Sizes) -> Iterator[Row]:
+    """llama.cpp on the CPU: left to right, in the precision of its file.
 
-    context = max(prompt + middle for prompt, middle in prompts) + 1
-    model = Llama(path, n_ctx=context, n_threads=torch.get_num_threads(), verbose=False)
-    for prompt_tokens, middle_tokens in prompts:
+    Raises:
+        GateError: llama-cpp-python is not installed.
+    """
+    try:
+        from llama_cpp import Llama
+    except ImportError:
+        raise GateError("--gguf needs the package llama-cpp-python") from None
+
+    context, threads = max(prompt + middle for prompt, middle in sizes) + 1, torch.get_num_threads()
+    model = Llama(path, n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False)
+    for prompt_tokens, middle_tokens in sizes:
 
         def generate(num_prompt: int = prompt_tokens, num_new: int = middle_tokens) -> None:
             model.reset()
@@ -95,42 +106,46 @@ def _llama_cpp(path: str, prompts: tuple[tuple[int, int], ...]) -> Iterator[Row]
                     return
 
         total = _median_ms(generate, torch.device("cpu"))
-        yield _row("llama.cpp, a token a step", prompt_tokens, middle_tokens, total, middle_tokens)
+        yield _row(f"llama.cpp {Path(path).stem}, left to right", prompt_tokens, middle_tokens, total, middle_tokens)
 
 
-def _dream(engine: Engine, folder: Path, prompts: tuple[tuple[int, int], ...]) -> Iterator[Row]:
-    """Dream's published loop, on random weights in its own classes; wants the transformers that they were written for.
+def _published(engine: Engine, sizes: Sizes, arguments: argparse.Namespace, num_steps: int) -> Iterator[Row]:
+    """Dream's published loop, and those of Fast-dLLM and DreamOn where their code is found; see `published_loops`.
 
-    Args:
-        engine: Says shape and device.
-        folder: Holds `configuration_dream.py`, `modeling_dream.py` and what they import.
-        prompts: Tokens of prompt and middle.
+    Raises:
+        GateError: one of them does not run with the interpreter that was named.
     """
-    sys.path.insert(0, str(folder.parent))
-    config_class = importlib.import_module(f"{folder.name}.configuration_dream").DreamConfig
-    model_class = importlib.import_module(f"{folder.name}.modeling_dream").DreamModel
-    config, network = engine._network.config, engine._network
-    shape = config_class(
-        vocab_size=config.vocab_size,
-        hidden_size=config.hidden_size,
-        intermediate_size=config.intermediate_size,
-        num_hidden_layers=config.num_layers,
-        num_attention_heads=config.num_heads,
-        num_key_value_heads=config.num_kv_heads,
-        max_position_embeddings=config.context_length,
-        rope_theta=config.rope_theta,
-        mask_token_id=config.mask_token_id,
-    )
-    with network.device:
-        model = model_class(shape).to(network.embed_tokens.weight.dtype).eval()
-    for prompt_tokens, middle_tokens in prompts:
-        ids = torch.randint(config.vocab_size, (1, prompt_tokens), device=network.device)
-
-        def generate(ids: torch.Tensor = ids, num_new: int = middle_tokens) -> None:
-            model.diffusion_generate(ids, max_new_tokens=num_new, steps=8, temperature=0.0, alg="entropy")
-
-        total = _median_ms(generate, network.device)
-        yield _row("Dream's own loop, 8 steps", prompt_tokens, middle_tokens, total, 8)
+    network = engine._network
+    config = network.config
+    job = {
+        "dream_code": str(Path(arguments.dream_code).resolve()),
+        "dreamon_code": arguments.dreamon_code and str(Path(arguments.dreamon_code).resolve()),
+        "device": engine.device,
+        "dtype": str(network.embed_tokens.weight.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "num_steps": num_steps,
+        "sizes": sizes,
+        "shape": {
+            "vocab_size": config.vocab_size,
+            "hidden_size": config.hidden_size,
+            "intermediate_size": config.intermediate_size,
+            "num_hidden_layers": config.num_layers,
+            "num_attention_heads": config.num_heads,
+            "num_key_value_heads": config.num_kv_heads,
+            "max_position_embeddings": config.context_length,
+            "rope_theta": config.rope_theta,
+            "mask_token_id": config.mask_token_id,
+            "pad_token_id": config.mask_token_id,
+        },
+    }
+    # Without the folder of the script on the path: a module there has the name of one of Python's own.
+    command = [arguments.dream_python, "-P", str(Path(__file__).with_name("published_loops.py"))]
+    ending = subprocess.run(command, input=json.dumps(job), stdout=subprocess.PIPE, text=True, check=False)
+    if ending.returncode:
+        raise GateError(f"the loops of {arguments.dream_code} do not run with {arguments.dream_python}; see above")
+    for name, prompt_tokens, middle_tokens, total in json.loads(ending.stdout.splitlines()[-1]):
+        steps = middle_tokens if name.startswith("DreamOn") else num_steps
+        yield _row(f"{name}, {steps} steps", prompt_tokens, middle_tokens, total, steps)
 
 
 def _median_ms(work: Callable[[], None], device: torch.device) -> float:

@@ -13,7 +13,8 @@ class Row:
     """One measured combination; None is "not measured", and never a guess.
 
     Attributes:
-        policy: The cache, or the peer, and how many candidates side by side.
+        policy: The cache, or the peer.
+        prompt: How the prompt is read: `causal`, `bidirectional`, or `blocks`; None for peers.
         prompt_tokens: Of both sides.
         middle_tokens: The canvas.
         batch: Candidates side by side.
@@ -26,6 +27,7 @@ class Row:
     """
 
     policy: str
+    prompt: str | None = None
     prompt_tokens: int
     middle_tokens: int
     batch: int = 1
@@ -43,7 +45,7 @@ class GateError(Exception):
 
 def print_report(bench: str, facts: dict[str, object], rows: Sequence[object]) -> dict[str, object]:
     """Print dataclass rows of one kind, and return what the last line says."""
-    console = Console(width=180)
+    console = Console(width=200)
     console.print(f"{bench}: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
     if rows:
         table = Table(*(field.name.replace("_", " ") for field in fields(rows[0])))

@@ -3,6 +3,7 @@
 What a random network writes is noise, and how long it takes is not: speed depends on the shape alone.
 """
 
+from copy import copy
 from dataclasses import replace
 from itertools import pairwise
 
@@ -17,6 +18,8 @@ from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Transformer
 from tests.bench.trace import long_text
 
+BLOCK_LENGTH = 32
+PROMPTS = ("causal", "bidirectional", "blocks")
 QWEN = {
     "model_type": "qwen2",
     "rms_norm_eps": 1e-6,
@@ -78,15 +81,28 @@ def random_network(config: ModelConfig, device: torch.device, dtype: torch.dtype
     return network.eval().requires_grad_(False)
 
 
-def with_prompt_attention(engine: Engine, prompt_attention: PromptAttention) -> Engine:
-    """The same network, told to read its prompts differently; of random weights, only the speed changes."""
-    network = engine._network
-    network.config = replace(network.config, prompt_attention=prompt_attention)
+def reading(engine: Engine, prompt: str) -> Engine:
+    """The same weights, told to read their prompt differently: `causal`, `bidirectional`, or in `blocks`.
+
+    None were trained for all three. How fast each is does not depend on that, and how close a cache stays to the exact
+    prediction can be told of any network.
+    """
+    network = copy(engine._network)
+    attention: PromptAttention = "causal" if prompt == "causal" else "bidirectional"
+    block_length = BLOCK_LENGTH if prompt == "blocks" else None
+    network.config = replace(network.config, prompt_attention=attention, block_length=block_length)
     return Engine(network, engine._tokenizer, engine.model_name)
 
 
+def prompt_of(engine: Engine) -> str:
+    """How an engine reads its prompt, as `reading` names it."""
+    config = engine._config
+    return "blocks" if config.block_length is not None else config.prompt_attention
+
+
 def requests(engine: Engine, num_requests: int, prompt_tokens: int) -> list[InfillRequest]:
-    """Places in real code, with so many tokens of it around each: three quarters on the left."""
+    """Places in real code, with so many tokens of it around each: three quarters on the left, or all of them."""
+    left = 3 / 4 if engine.sees_suffix else 1.0
     lines = long_text(4000).splitlines(keepends=True)
     counts = [engine.count_tokens(line) for line in lines]
     ends = [0]
@@ -95,9 +111,9 @@ def requests(engine: Engine, num_requests: int, prompt_tokens: int) -> list[Infi
     found = []
     first = len(lines) // (num_requests + 1)
     for number in range(num_requests):
-        hole = next(i for i, end in enumerate(ends) if end >= ends[first * number] + prompt_tokens * 3 / 4)
-        stop = next(i for i, end in enumerate(ends) if end >= ends[hole] + prompt_tokens / 4)
-        start = next(i for i, end in enumerate(ends) if ends[hole] - end <= prompt_tokens * 3 / 4)
+        hole = next(i for i, end in enumerate(ends) if end >= ends[first * number] + prompt_tokens * left)
+        stop = next(i for i, end in enumerate(ends) if end >= ends[hole] + prompt_tokens * (1 - left))
+        start = next(i for i, end in enumerate(ends) if ends[hole] - end <= prompt_tokens * left)
         found.append(InfillRequest("".join(lines[start:hole]), "".join(lines[hole:stop])))
     assert all(before != after for before, after in pairwise(found))
     return found
