@@ -202,12 +202,17 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     engine = load_subject(arguments.shape, arguments.device, arguments.model)
     is_gpu = engine.device.startswith("cuda")
     size = QUICK if arguments.quick else FULL_GPU if is_gpu else FULL
-    if arguments.prompt:
-        size = replace(size, prompts=tuple(each for each in size.prompts if each[0] == arguments.prompt))
+    size = replace(
+        size,
+        prompts=tuple(each for each in size.prompts if arguments.prompt in {None, each[0]}),
+        batches=tuple(each for each in size.batches if arguments.batch in {None, each}),
+    )
     machine = this_machine(engine._network)
     others = [reading(engine, prompt) for prompt in PROMPTS if prompt != prompt_of(engine)]
     rows: list[Row] = []
     for kind in (engine, *others):
+        if arguments.reading not in {None, prompt_of(kind)}:
+            continue
         check(kind, requests(kind, 1, 128)[0])
         rows += measure(kind, machine, size if kind is engine else size.of_others)
     sizes = size.prompts[:1] if arguments.quick else size.prompts
@@ -224,6 +229,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--model", help="a checkpoint folder instead of the packaged weights")
     flags.add_argument("--device", default="auto")
     flags.add_argument("--prompt", type=int, help="of all sizes, those with so many prompt tokens")
+    flags.add_argument("--batch", type=int, help="of all sizes, those with so many candidates")
+    flags.add_argument("--reading", choices=PROMPTS, help="the one way to read the prompt, instead of all three")
     flags.add_argument("--gguf", help="a GGUF file for llama.cpp, if llama-cpp-python is installed")
     flags.add_argument("--dream-code", help="a folder with modeling_dream.py, as Fast-dLLM's dream/model")
     flags.add_argument("--dreamon-code", help="besides, a folder with DreamOn's generator.py: its eval")
