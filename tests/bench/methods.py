@@ -88,7 +88,8 @@ def make_row(name: str, runs: Sequence[Run]) -> Row:
 def applicable(engine: Engine, method: Method, guide: str | None) -> DecodeOptions | None:
     """The method's options; None where this model cannot do it, where it is the default, or where it writes no code."""
     options = method.decode_options
-    if method.name != DEFAULT and (options == DecodeOptions() or (method.kind == "length" and engine.can_resize)):
+    does_nothing = {"length": engine.can_resize, "blocks": engine.sees_suffix}.get(method.kind, False)
+    if method.name != DEFAULT and (options == DecodeOptions() or does_nothing):
         return None
     if options.guide == SELF_GUIDE and guide:
         options = replace(options, guide=guide)
