@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import mean, median
 
+from rich.console import Console
+
 from dlm_model.engine import Engine
 from dlm_model.request import CACHE_POLICIES, CancelToken, DecodeOptions, InfillRequest
 from tests.bench.fidelity import always_exact, compared_with_exact, exact_policy
@@ -132,12 +134,16 @@ def check(engine: Engine, request: InfillRequest) -> None:
 
 
 def measure(engine: Engine, machine: Machine, size: Size) -> Iterator[Row]:
-    """A row per policy, prompt, middle and batch."""
+    """A row per policy, prompt, middle and batch; says on standard error which is being measured."""
+    log = Console(stderr=True)
     for prompt_tokens, middle_tokens in size.prompts:
         places = requests(engine, size.num_requests, prompt_tokens)
         for batch in size.batches:
             exact_texts: list[str] = []
             for policy in policies(engine, size.num_steps):
+                log.print(
+                    f"{policy.name}, {prompt_of(engine)}, {prompt_tokens} + {middle_tokens} tokens, batch {batch}"
+                )
                 options = replace(
                     policy.options,
                     middle_length=middle_tokens,
@@ -190,9 +196,10 @@ def _row(engine: Engine, machine: Machine, policy: Policy, fills: list[Fill], pr
 
 
 def _agreement(engine: Engine, places: list[InfillRequest], options: DecodeOptions) -> float:
-    """Go the way once more, with the exact prediction beside every step of it."""
+    """Go the way of the cold fills once more, with the exact prediction beside every step of it."""
     with compared_with_exact() as agreement:
         for place in places:
+            forget(engine)
             fill(engine, place, options)
     return agreement.share
 

@@ -6,7 +6,8 @@ from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CACHE_POLICIES, CancelToken, DecodeOptions
 from tests.bench.cases import Case, make_cases
 from tests.bench.fidelity import compared_with_exact
-from tests.bench.latency import check, policies
+from tests.bench.latency import Size, check, measure, policies
+from tests.bench.machine import Machine
 from tests.bench.subjects import PROMPTS, prompt_of, reading, requests
 
 
@@ -20,6 +21,25 @@ def test_the_bench_has_a_row_for_every_cache_policy(causal_engine: Engine, promp
     assert exact.is_exact
     assert not any(policy.is_exact for policy in cached)
     assert prompt != "bidirectional" or {policy.options.cache_policy for policy in cached} == set(CACHE_POLICIES)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_a_row_says_how_fast_and_how_faithful_its_policy_is(causal_engine: Engine, prompt: str) -> None:
+    size = Size(prompts=((64, 16),), batches=(1, 2), num_steps=4, num_requests=1)
+    machine = Machine("this one", bandwidth=1e9, peak_flops=1e9, source="assumed")
+    engine = reading(causal_engine, prompt)
+    rows = list(measure(engine, machine, size))
+    assert [row.policy for row in rows] == 2 * [policy.name for policy in policies(engine, 4)]
+    for row in rows:
+        assert (row.prompt, row.prompt_tokens, row.middle_tokens) == (prompt, 64, 16)
+        assert row.ms_per_step is not None
+        assert row.ms_per_fill is not None
+        assert 0 < row.ms_per_step <= row.ms_per_fill
+        is_exact_cache = row.policy in {"causal prompt", "finished blocks"}
+        assert (row.identical_text is None) == (row.policy == "none")
+        assert (row.argmax_agreement is None) == (row.policy == "none" or row.batch > 1)
+        assert not is_exact_cache or row.identical_text == 1
+        assert not is_exact_cache or row.argmax_agreement in {None, 1.0}
 
 
 @pytest.mark.parametrize("prompt", ["causal", "blocks"])
