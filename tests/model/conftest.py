@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from dlm_model.engine import Engine, load_engine
 from dlm_model.order import ORDER_FILE, CommitOrder
-from tests.model.families.published_checkpoints import write_sdar
+from tests.model.families.block_causal_checkpoints import write_sdar
 from tests.model.tiny_checkpoints import CAUSAL, DLM_SECTION, RESIZING, write_checkpoint
 
 

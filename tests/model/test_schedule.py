@@ -43,16 +43,18 @@ def test_what_is_not_eligible_is_never_chosen_and_not_counted() -> None:
 
 @pytest.mark.parametrize(("steps_left", "expected"), [(4, 1), (3, 1), (2, 2), (1, 4)])
 def test_what_does_not_divide_evenly_is_committed_late(steps_left: int, expected: int) -> None:
-    chosen = choose(guess([0.4, 0.3, 0.2, 0.1]), ALL, steps_left, DecodeOptions(schedule="linear"))
+    chosen = choose(guess([0.4, 0.3, 0.2, 0.1]), only(ALL), steps_left, DecodeOptions(schedule="linear"))
     assert int(chosen.sum()) == expected
 
 
 def test_leftmost_takes_the_first_that_is_eligible_and_then_the_best() -> None:
     eligible = torch.tensor([[False, True, True, True]])
     options = DecodeOptions(schedule="linear", selection="leftmost")
-    assert choose(guess([0.9, 0.1, 0.2, 0.3]), eligible, 3, options).tolist() == [[False, True, False, False]]
+    assert choose(guess([0.9, 0.1, 0.2, 0.3]), only(eligible), 3, options).tolist() == [[False, True, False, False]]
     five = torch.cat((eligible, torch.tensor([[True]])), dim=1)
-    assert choose(guess([0.9, 0.1, 0.2, 0.4, 0.3]), five, 2, options).tolist() == [[False, True, False, True, False]]
+    assert choose(guess([0.9, 0.1, 0.2, 0.4, 0.3]), only(five), 2, options).tolist() == [
+        [False, True, False, True, False]
+    ]
 
 
 def test_rows_have_quotas_of_their_own() -> None:
