@@ -15,6 +15,7 @@ from dlm_lsp.goal import agreed_part, is_on_the_way
 from dlm_lsp.holes import Hole
 from dlm_lsp.infilling import RankedFill
 from dlm_lsp.positions import with_line_feeds
+from dlm_lsp.warm_start import EarlierDraft
 from dlm_model.request import DecodeOptions, Draft
 
 Purpose = Literal["ghost text", "edit"]
@@ -37,6 +38,7 @@ class FillOrder:
         hole: In the snapshot.
         options: How to denoise.
         is_hypothetical: The snapshot holds what the document does not, so that no draft has a place in it.
+        earlier: A draft of almost the same hole, if there is one.
     """
 
     purpose: Purpose
@@ -44,6 +46,7 @@ class FillOrder:
     hole: Hole
     options: DecodeOptions
     is_hypothetical: bool = False
+    earlier: EarlierDraft | None = None
 
 
 class Filled(NamedTuple):
@@ -149,6 +152,12 @@ class FillRun:
             if self._owner is task:
                 self._release()
             raise
+
+    @property
+    def newest_draft(self) -> EarlierDraft | None:
+        """What it has said so far, finished or not; where it has not said anything, what was said before it."""
+        draft = self._draft
+        return EarlierDraft(self.order.snapshot, self.order.hole, draft) if draft else self.order.earlier
 
     @property
     def seconds(self) -> float:

@@ -17,6 +17,7 @@ from dlm_lsp.placement import Placement, is_inline, parse_neutral, place
 from dlm_lsp.presentation import Fill, present
 from dlm_lsp.related import fitting
 from dlm_lsp.syntax_check import DraftChecker
+from dlm_lsp.warm_start import EarlierDraft, behind
 from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillEngine, InfillRequest, Piece
 
 RELATED_SHARE = 0.25  # of the prompt: other files matter less than the code beside the hole
@@ -58,6 +59,7 @@ def infill(
     max_prompt_tokens: int | None = None,
     anchors: Anchors | None = None,
     related: Sequence[str] = (),
+    earlier: EarlierDraft | None = None,
 ) -> Iterator[Draft]:
     """Denoise one hole, one draft per step; the last draft has a finish reason.
 
@@ -75,13 +77,21 @@ def infill(
         max_prompt_tokens: Upper bound on prefix and suffix together; None for as much as the model's context holds.
         anchors: What the fill must hold; None for nothing.
         related: Lines about other files, the most important first; they get a quarter of the prompt at most.
+        earlier: A draft that may say already what belongs here; heeded with `DecodeOptions.warm_start`.
 
     Raises:
         RequestError: the request does not fit the model's context.
         UsageError: an anchor cannot stand in this hole.
     """
     request = request_for(
-        engine, snapshot, hole, options, max_prompt_tokens=max_prompt_tokens, anchors=anchors, related=related
+        engine,
+        snapshot,
+        hole,
+        options,
+        max_prompt_tokens=max_prompt_tokens,
+        anchors=anchors,
+        related=related,
+        earlier=earlier,
     )
     before = place(snapshot, hole).before
     for draft in engine.infill(request, options, cancel):
@@ -97,6 +107,7 @@ def request_for(
     max_prompt_tokens: int | None = None,
     anchors: Anchors | None = None,
     related: Sequence[str] = (),
+    earlier: EarlierDraft | None = None,
 ) -> InfillRequest:
     """What `infill` asks the engine; arguments and errors are the same."""
     budget = prompt_budget(engine, options, max_prompt_tokens)
@@ -105,6 +116,10 @@ def request_for(
     request = replace(request, prefix=before_prefix + request.prefix)
     if anchors:
         request = _anchored(request, anchors, place(snapshot, hole), hole)
+    if earlier and options.warm_start is not None:
+        prior = earlier.rest_at(snapshot, hole)
+        before = place(snapshot, hole).before
+        request = replace(request, prior=_within(prior, before, single_line=request.single_line))
     if options.syntax_tries:
         request = replace(request, syntax=DraftChecker(snapshot, hole))
     if not is_inline(snapshot, hole):
@@ -159,3 +174,18 @@ def _anchored(request: InfillRequest, anchors: Anchors, placement: Placement, ho
 def _on_its_line(closing: str, placement: Placement, hole: Hole) -> str:
     is_statement = closing and hole.kind in {"body", "statements"}
     return f"\n{placement.indent}{closing.strip()}" if is_statement else closing
+
+
+def _within(prior: Sequence[Piece], before: str, *, single_line: bool) -> tuple[Piece, ...]:
+    """What of it the engine is asked for: not what it takes for granted, and one line of it where no more may come."""
+    if before and "".join(piece.text for piece in prior).startswith(before):
+        prior = behind(prior, len(before))
+    if not single_line:
+        return tuple(prior)
+    line = []
+    for piece in prior:
+        text, line_break, _ = piece.text.partition("\n")
+        line.append(replace(piece, text=text))
+        if line_break:
+            break
+    return tuple(line)

@@ -63,6 +63,7 @@ class ClientOptions:
     top_p: float | None = None
     seed: int | None = None
     max_middle_tokens: int | None = None
+    warm_start: float | None = None
     deadline_ms: float | None = None
     prompt_refresh_interval: int | None = None
     cache_policy: CachePolicyName | None = None

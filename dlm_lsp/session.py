@@ -68,6 +68,8 @@ class DlmLanguageServer(LanguageServer):
         asking: The newest request for ghost text of each document that has one.
         runs: The fill under way for each of those documents.
         recent: What was filled a moment ago.
+        last_runs: The newest of each document, whatever became of it, for a fill that it almost says; kept where
+            `warm_start` is on.
         pace: How fast the user types, and how fast the model answers.
         acceptance: What becomes of the items that the client was offered.
         last_edits: What the last change of each document was, where it can be told.
@@ -104,6 +106,7 @@ class DlmLanguageServer(LanguageServer):
         self.asking: dict[str, asyncio.Task[Any]] = {}
         self.runs: dict[str, FillRun] = {}
         self.recent = TypeThroughCache()
+        self.last_runs: dict[str, FillRun] = {}
         self.pace = Pace()
         self.acceptance = AcceptanceLog(self.documents)
         self.last_edits: dict[str, Edit | None] = {}
@@ -126,6 +129,7 @@ class DlmLanguageServer(LanguageServer):
         self.settings = resolve(*(options for each in _PRECEDENCE for options in self._options.get(each, ())))
         if before != self.settings:
             self.recent.clear()
+            self.last_runs.clear()
         if (before.model, before.device) != (self.settings.model, self.settings.device):
             self.worker.move(self.settings)
         self.worker.unload_after(self.settings.idle_unload_minutes * 60 or None)

@@ -41,4 +41,5 @@ def did_close(server: DlmLanguageServer, params: types.DidCloseTextDocumentParam
     stop_fills(server, uri)
     server.documents.close(uri)
     server.recent.forget(uri)
+    server.last_runs.pop(uri, None)
     server.last_edits.pop(uri, None)

@@ -100,6 +100,7 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
             cancel,
             max_prompt_tokens=settings.max_prompt_tokens,
             related=files.comments(order.snapshot) if settings.context_files else (),
+            earlier=order.earlier,
         )
         for draft in drafts:
             if cancel.is_cancelled:

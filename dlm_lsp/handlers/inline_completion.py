@@ -150,7 +150,9 @@ async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) 
     """Ask the model."""
     hole = find_hole(spot.snapshot, spot.cursor)
     _require_ghost_text(spot.snapshot, spot.cursor, hole)
-    run = begin(server, FillOrder("ghost text", spot.snapshot, hole, options, spot.selected is not None))
+    last = server.last_runs.get(spot.snapshot.uri)
+    earlier = last.newest_draft if last else None
+    run = begin(server, FillOrder("ghost text", spot.snapshot, hole, options, spot.selected is not None, earlier))
     if not spot.selected:
         _remember(server, run)
     filled = await outcome(server, run, spot.snapshot)
@@ -169,6 +171,8 @@ def _remember(server: DlmLanguageServer, run: FillRun) -> None:
     """Let the document's edits find the run, and its later requests what came of it."""
     snapshot = run.order.snapshot
     server.runs[snapshot.uri] = run
+    if run.order.options.warm_start is not None:
+        server.last_runs[snapshot.uri] = run
 
     def end(_: object) -> None:
         if server.runs.get(snapshot.uri) is run:

@@ -73,6 +73,8 @@ class DecodeOptions:
             be fewer.
         max_middle_tokens: The canvas never grows beyond this.
         middle_length: Exact length in tokens, when it is known (diagnosis and tests only).
+        warm_start: Confidence from which tokens of an earlier draft, which a request may bring along, are kept as
+            committed; the others are guessed anew. None ignores earlier drafts.
         deadline_ms: Wall-clock budget from the start of the request; the best draft by then is the answer.
         prompt_refresh_interval: Steps between two recomputations of the prompt's keys and values. 1 recomputes
             everything in every step (exact); 0 computes the prompt once and never refreshes it. Models with a causal
@@ -113,6 +115,7 @@ class DecodeOptions:
     num_candidates: int = 1
     max_middle_tokens: int = 256
     middle_length: int | None = None
+    warm_start: float | None = None
     deadline_ms: float | None = None
     prompt_refresh_interval: int = 8
     cache_policy: CachePolicyName = "interval"
@@ -156,6 +159,8 @@ class DecodeOptions:
         for name in ("num_steps", "max_middle_tokens"):
             value = getattr(self, name)
             require(value >= 1, name, "1 or more", value)
+        is_share = self.warm_start is None or 0 <= self.warm_start <= 1
+        require(is_share, "warm_start", "in [0, 1]", self.warm_start)
         for name in ("deadline_ms", "early_commit"):
             value = getattr(self, name)
             require(value is None or value > 0, name, "above 0", value)

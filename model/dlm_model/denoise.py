@@ -50,7 +50,7 @@ def denoise(
         logits = constraint.limit(predict(canvas), canvas, rules)
         asked = canvas.is_asked
         warmth = temperature[asked.nonzero()[:, 0]]
-        guess = guess_tokens(logits, warmth, canvas.token_ids[asked], options, generator)
+        guess = guess_tokens(logits, warmth, canvas.as_draft().token_ids[asked], options, generator)
         for judge in judges:
             guess = judge(canvas, logits, guess)
         guess = guess.spread(asked)

@@ -1,14 +1,13 @@
 """Canvas → `Draft`: what stands in the hole after a step, as text.
 
 A row's bytes are its tokens' spellings, guesses included; the boundaries' head and tail belong to the document and
-are taken off again. Byte-level tokens may end inside a character, so runs are decoded one after the other by an
+are taken off again. Byte-level tokens may end inside a character, so positions are decoded one after the other by an
 incremental decoder: the pieces always join to the decoding of the whole.
 """
 
 import codecs
 import math
 from collections.abc import Iterator
-from itertools import groupby
 from typing import NamedTuple
 
 from dlm_model.boundaries import Boundaries
@@ -59,15 +58,13 @@ class RowReader:
         return [position.spelling for position in self._row(canvas, row).positions]
 
     def pieces(self, canvas: Canvas, row: int) -> tuple[Piece, ...]:
-        """One row, in runs of one state."""
-        runs = [(state, list(run)) for state, run in groupby(self._row(canvas, row).positions, key=lambda p: p.state)]
+        """One row, position by position."""
+        positions = self._row(canvas, row).positions
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         pieces = []
-        for index, (state, run) in enumerate(runs):
-            spelling = b"".join(position.spelling for position in run)
-            text = decoder.decode(spelling, final=index == len(runs) - 1)
-            confidence = _geometric_mean([position.confidence for position in run])
-            pieces.append(Piece(text, state, confidence, len(run)))
+        for number, position in enumerate(positions, 1):
+            text = decoder.decode(position.spelling, final=number == len(positions))
+            pieces.append(Piece(text, position.state, position.confidence, 1))
         return tuple(pieces)
 
     def rank(self, canvas: Canvas) -> list[int]:

@@ -34,7 +34,7 @@ from dlm_model.memory import Credit, StabilityCount
 from dlm_model.opening import Opening, mean_confidence
 from dlm_model.order import CommitOrder, load_order
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
-from dlm_model.revision import Reviser, remaskers
+from dlm_model.revision import Recheck, Reviser, remaskers
 from dlm_model.schedule import Pace
 from dlm_model.similarity_cache import SimilarityCache
 from dlm_model.syntax import SyntaxGuide
@@ -125,7 +125,9 @@ class Engine:
             methods = self._open_methods(options)
             canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
         reader = RowReader(self._vocabulary, boundaries)
-        revisers: list[Reviser] = [*remaskers(options), *methods.guides]
+        is_warm = bool((canvas.guessed_ids != canvas.mask_token_id).any())
+        rechecks = [Recheck(canvas.guessed_ids, options)] if is_warm else []
+        revisers: list[Reviser] = [*rechecks, *remaskers(options), *methods.guides]
         if request.syntax and options.syntax_tries:
             revisers.append(SyntaxGuide(request.syntax, reader, options, self._config.expand_token_id))
         shown: int | None = None
@@ -219,6 +221,26 @@ class Engine:
         opening = Opening.read(request, options, self._tokenizer, self._config)
         if opening.anchors.num_tokens and options.grammar != "none":
             raise RequestError("A grammar leaves no place for texts that the middle must keep.")
+        room = self._config.context_length - opening.num_prompt_tokens
+        longest = min(options.max_middle_tokens + opening.num_fixed, room)
+        if options.warm_start is not None and 0 < len(opening.proposals) <= longest:
+            canvas = opening.warm_canvas(self._config.mask_token_id, options.warm_start)
+            temperature, num_spent = torch.tensor([options.temperature]), 0
+        else:
+            canvas, temperature, num_spent = self._open_rows(opening, request, options, cancel)
+        if canvas.is_valid.shape[1] > room:
+            raise RequestError(
+                f"The prompt and its hole take {opening.num_prompt_tokens + canvas.is_valid.shape[1]} tokens, "
+                f"{self.model_name} sees {self._config.context_length}."
+            )
+        boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
+        constraint = self._constrain(request, options, boundaries, longest)
+        return _Prepared(canvas, boundaries, constraint, temperature, num_spent)
+
+    def _open_rows(
+        self, opening: Opening, request: InfillRequest, options: DecodeOptions, cancel: CancelToken
+    ) -> tuple[Canvas, Tensor, int]:
+        """A canvas of masks, the temperature of its rows [B], and the forwards that finding their lengths took."""
         num_spent = 0
 
         def sureness(num_masks: Sequence[int]) -> list[float]:
@@ -232,22 +254,8 @@ class Engine:
 
         rows = open_rows(request, options, can_resize=self._config.can_resize, sureness=sureness)
         num_masks = [max(row.num_masks, opening.anchors.num_parts) for row in rows]
-        room = self._config.context_length - opening.num_prompt_tokens
-        length = max(num_masks) + opening.num_fixed
-        if length > room:
-            raise RequestError(
-                f"The prompt and its hole take {opening.num_prompt_tokens + length} tokens, "
-                f"{self.model_name} sees {self._config.context_length}."
-            )
-        boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
-        longest = min(options.max_middle_tokens + opening.num_fixed, room)
-        return _Prepared(
-            opening.canvas(num_masks, self._config.mask_token_id),
-            boundaries,
-            self._constrain(request, options, boundaries, longest),
-            torch.tensor([row.temperature for row in rows]),
-            num_spent,
-        )
+        canvas = opening.canvas(num_masks, self._config.mask_token_id)
+        return canvas, torch.tensor([row.temperature for row in rows]), num_spent
 
     def _constrain(
         self, request: InfillRequest, options: DecodeOptions, boundaries: Boundaries, max_length: int

@@ -10,6 +10,7 @@ from dlm_model.boundaries import Fragment, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.denoise import Predictor
+from dlm_model.prior import Proposal, propose
 from dlm_model.request import DecodeOptions, InfillRequest
 from dlm_model.tokenizer import Tokenizer
 
@@ -26,6 +27,7 @@ class Opening:
         head: The word that it takes over from the prefix.
         tail: The word that it takes over from the suffix.
         anchors: Texts that the request has put into it.
+        proposals: What an earlier draft puts into it, position by position; empty for nothing.
     """
 
     prefix_ids: list[int]
@@ -33,12 +35,13 @@ class Opening:
     head: Fragment
     tail: Fragment
     anchors: Anchors
+    proposals: list[Proposal]
 
     @classmethod
     def read(
         cls, request: InfillRequest, options: DecodeOptions, tokenizer: Tokenizer, config: ModelConfig
     ) -> "Opening":
-        """Tokenise both sides apart, and what must be kept."""
+        """Tokenise both sides apart, what must be kept, and what an earlier draft says."""
         prefix_ids, head = tokenizer.encode(request.prefix).ids, _NOTHING
         suffix_ids, tail = tokenizer.encode(request.suffix).ids, _NOTHING
         # A grammar rules the canvas alone, and a closing text ends it: there no word reaches beyond the hole.
@@ -52,7 +55,13 @@ class Opening:
             suffix_ids = []
         if config.eos_token_id is not None:
             suffix_ids = [*suffix_ids, config.eos_token_id]
-        return cls(prefix_ids, suffix_ids, head, tail, Anchors.of(request, tokenizer))
+        anchors = Anchors.of(request, tokenizer)
+        is_ruled = options.grammar != "none" or options.middle_length is not None or anchors.num_tokens
+        # What is written block by block cannot hold a later block before an earlier one.
+        is_alone = options.num_candidates == 1 and config.block_length is None
+        is_heeded = options.warm_start is not None and is_alone and not is_ruled
+        proposals = propose(request.prior, head, tail, tokenizer) if is_heeded else []
+        return cls(prefix_ids, suffix_ids, head, tail, anchors, proposals)
 
     @property
     def num_prompt_tokens(self) -> int:
@@ -69,6 +78,20 @@ class Opening:
         lengths = [masks + self.num_fixed for masks in num_masks]
         canvas = Canvas.open(self.prefix_ids, self.suffix_ids, lengths, mask_token_id)
         return self.anchors.place(canvas, num_masks, self.head, self.tail)
+
+    def warm_canvas(self, mask_token_id: int, bound: float) -> Canvas:
+        """One row with the proposals: those at least as sure as the bound are committed, to be reviewed at once.
+
+        The least sure one is a guess unless all are certain, since a canvas without masks would never be looked at.
+        """
+        token_ids = [mask_token_id if each.token_id is None else each.token_id for each in self.proposals]
+        confidence = torch.tensor([[each.confidence for each in self.proposals]])
+        is_sure = (confidence >= bound) & torch.tensor([[each.token_id is not None for each in self.proposals]])
+        least_sure = int(confidence.argmin())
+        is_sure[0, least_sure] &= bool(confidence[0, least_sure] == 1)
+        canvas = Canvas.open(self.prefix_ids, self.suffix_ids, [len(token_ids)], mask_token_id)
+        guessed = canvas.guess(torch.tensor([token_ids]), confidence).commit(is_sure)
+        return guessed.review(is_sure)
 
 
 def mean_confidence(canvas: Canvas, predict: Predictor) -> list[float]:

@@ -7,7 +7,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import Literal, Protocol
 
 from dlm_model.decode_options import (
@@ -65,6 +65,23 @@ class SyntaxChecker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """Canvas positions of a draft in one state; the engine's own pieces have one position each.
+
+    Attributes:
+        text: What stands there now; the pieces of a draft join to its text (a masked piece has no text).
+        state: `committed`, `guessed` by the last step, or still `masked`.
+        confidence: Geometric mean of the positions' probabilities, 0 where masked.
+        num_tokens: Canvas positions.
+    """
+
+    text: str
+    state: PieceState
+    confidence: float
+    num_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class InfillRequest:
     """The text on both sides of one hole. Lines end in `\n` alone; neither side is ever cut by the engine.
 
@@ -78,6 +95,8 @@ class InfillRequest:
         closing: Text that the middle must end with; empty for any.
         syntax: Judges drafts while they are denoised; None judges nothing.
         is_over: Says of a middle's beginning whether anything that follows would be kept; None for always.
+        prior: What an earlier draft of almost this hole leaves to be said here; empty for nothing. Heeded where
+            `DecodeOptions.warm_start` allows, one candidate is asked for, and nothing else rules the middle.
     """
 
     prefix: str
@@ -88,6 +107,7 @@ class InfillRequest:
     closing: str = ""
     syntax: SyntaxChecker | None = None
     is_over: Callable[[str], bool] | None = None
+    prior: tuple[Piece, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a canvas without masks, and anchors that cannot stand in it.
@@ -100,23 +120,6 @@ class InfillRequest:
         require(all(self.keep), "keep", "texts that are not empty", self.keep)
         has_break = any("\n" in text for text in (*self.keep, self.closing))
         require(not (self.single_line and has_break), "keep", "on one line, as the hole is", self.keep)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A run of the draft in one state.
-
-    Attributes:
-        text: What stands there now; the pieces of a draft join to its text (a masked piece has no text).
-        state: `committed`, `guessed` by the last step, or still `masked`.
-        confidence: Geometric mean of the probabilities in the run, 0 where masked.
-        num_tokens: Canvas positions in the run.
-    """
-
-    text: str
-    state: PieceState
-    confidence: float
-    num_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ class Draft:
     """The middle after one step: usable at any time, final once `finish_reason` is set.
 
     Attributes:
-        pieces: One candidate's canvas, run by run: the same one until the end, then the best.
+        pieces: One candidate's canvas, from left to right: the same one until the end, then the best.
         step: Denoise steps done.
         num_steps: Steps the decoder may take at most.
         num_forwards: Network calls so far.
@@ -186,11 +189,11 @@ class Draft:
     @property
     def stable_ranges(self) -> tuple[tuple[int, int], ...]:
         """Half-open character ranges of `text` that no later step will change."""
-        ranges, offset = [], 0
-        for piece in self.pieces:
-            if piece.state == "committed" and piece.text and self.is_final:
-                ranges.append((offset, offset + len(piece.text)))
-            offset += len(piece.text)
+        ranges, end = [], 0
+        for state, run in groupby(self.pieces, key=lambda piece: piece.state):
+            start, end = end, end + sum(len(piece.text) for piece in run)
+            if state == "committed" and start < end and self.is_final:
+                ranges.append((start, end))
         return tuple(ranges)
 
 

@@ -15,6 +15,9 @@ from dlm_model.canvas import Canvas
 from dlm_model.request import DecodeOptions, Remasking
 from dlm_model.selection import Guess
 
+AGREED_SHARE = 0.1
+"""Of the best token's probability: what a token of an earlier draft must have so as not to be doubted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -90,6 +93,37 @@ class Edit:
         limit = self._options.max_revisions
         replaced = canvas.overwrite(edited, guess.predicted_ids, guess.confidence, limit=limit)
         return replaced.review(replaced.is_committed)
+
+
+class Recheck:
+    """Holds an earlier draft's tokens against what the model predicts of their positions in the first step, once.
+
+    A token that the model does not find improbable there stays, or is committed if it was a guess; a committed one that
+    it does is reopened.
+    """
+
+    def __init__(self, proposed_ids: Tensor, options: DecodeOptions) -> None:
+        """Remember the tokens [B, T] that the canvas was opened with; the mask token where there is none."""
+        self._proposed_ids: Tensor | None = proposed_ids
+        self._limit = options.max_revisions
+
+    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
+        """Whatever the first step left; later ones are not looked at."""
+        if self._proposed_ids is None:
+            return canvas
+        proposed_ids, self._proposed_ids = self._proposed_ids, None
+        guess = step.guess
+        is_agreed = (guess.current >= AGREED_SHARE * guess.confidence) & (proposed_ids != canvas.mask_token_id)
+        is_agreed &= ~step.is_fixed
+        is_doubted = step.is_reviewed & ~is_agreed & ~step.is_fixed
+        is_repeated = is_agreed & canvas.is_masked
+        canvas = canvas.overwrite(is_agreed & step.is_new, proposed_ids, guess.current, limit=self._limit)
+        canvas = canvas.guess(
+            torch.where(is_repeated, proposed_ids, canvas.guessed_ids),
+            torch.where(is_repeated, guess.current, canvas.confidence),
+        )
+        canvas = canvas.commit(is_repeated).reopen(is_doubted, limit=self._limit)
+        return canvas.review(torch.zeros_like(is_doubted))
 
 
 _REMASKERS: dict[Remasking, type[RandomRemask | TokenToMask | Edit]] = {

@@ -21,7 +21,7 @@ class Guess(NamedTuple):
         entropy: Of the whole distribution, in nats.
         score: What positions are ranked by; higher is committed first.
         gap: Of the two best logits.
-        current: Probability of the token that stands there now.
+        current: Probability of the token that stands there now, or was guessed there last.
         num_stable: Steps in a row in which the distribution hardly changed; 0 where nobody counts them.
     """
 
@@ -50,7 +50,7 @@ def guess_tokens(
     Args:
         logits: [N, V]; -inf rules a token out. A row that rules out everything is not allowed.
         temperature: [N]; 0 takes the most probable token.
-        current_ids: [N], what stands there now; the mask token where masked.
+        current_ids: [N], what stands there now, or was guessed there last; the mask token where nothing was.
         options: `top_p`, the probability mass of the smallest set that is sampled from; `selection`, how positions are
             ranked.
         generator: On the CPU; the only source of randomness.

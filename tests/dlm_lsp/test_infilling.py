@@ -6,7 +6,8 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole, find_function, find_hole
 from dlm_lsp.infilling import Anchors, finish, infill, nothing_reason, valid_only
 from dlm_lsp.languages.python import PYTHON
-from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft
+from dlm_lsp.warm_start import EarlierDraft
+from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, Piece
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 LINES_ABOVE = "".join(f"value_{number} = {number}\n" for number in range(500))
@@ -110,3 +111,24 @@ def test_empty_fills_and_doubles_are_left_out(snapshot: Snapshot, hole: Hole) ->
 
 def test_no_candidates_is_nothing_to_show(snapshot: Snapshot, hole: Hole) -> None:
     assert finish(snapshot, hole, finished()) == ()
+
+
+def prior_for(text: str, marker: str, *said: str) -> tuple[Piece, ...]:
+    """What the engine is told of a draft that said this for the hole at the cursor."""
+    snapshot = Snapshot.parse("untitled:a.py", PYTHON, text)
+    hole = find_hole(snapshot, text.index(marker) + len(marker))
+    draft = Draft(tuple(Piece(each, "committed", 0.5, 1) for each in said), 1, 1, 1, 1.0)
+    engine = ScriptedEngine("x")
+    earlier = EarlierDraft(snapshot, hole, draft)
+    list(infill(engine, snapshot, hole, DecodeOptions(warm_start=0.5), CancelToken(), earlier=earlier))
+    return engine.requests[0].prior
+
+
+def test_an_earlier_draft_comes_without_what_the_engine_takes_for_granted() -> None:
+    found = prior_for("def f():", "def f():", "\n    ", "return", " 1")
+    assert [piece.text for piece in found] == ["return", " 1"]
+
+
+def test_a_hole_within_a_line_gets_one_line_of_it() -> None:
+    found = prior_for("x = \ny = 2\n", "x = ", "1", " + 1\n", "z = 3")
+    assert [piece.text for piece in found] == ["1", " + 1"]

@@ -27,23 +27,24 @@ def canvas(*rows: list[int], committed: int = 99, confidence: tuple[float, ...] 
     return opened.guess(ids, certainty).commit(opened.is_valid & (torch.arange(width) < committed))
 
 
-def test_pieces_are_runs_of_one_state_and_join_to_the_text() -> None:
+def test_there_is_a_piece_for_every_position_and_they_join_to_the_text() -> None:
     pieces = reader().pieces(canvas([X, EQUALS, X, MASK], committed=2), 0)
     assert [(piece.text, piece.state, piece.num_tokens) for piece in pieces] == [
-        ("x = ", "committed", 2),
+        ("x", "committed", 1),
+        (" = ", "committed", 1),
         ("x", "guessed", 1),
         ("", "masked", 1),
     ]
-    assert [piece.confidence for piece in pieces] == pytest.approx([0.5, 0.5, 0.0])
+    assert [piece.confidence for piece in pieces] == pytest.approx([0.5, 0.5, 0.5, 0.0])
 
 
-def test_a_character_cut_between_runs_is_shown_once_it_is_whole() -> None:
+def test_a_character_cut_between_positions_is_shown_once_it_is_whole() -> None:
     pieces = reader().pieces(canvas([X, E1, E2, X], committed=2), 0)
-    assert [piece.text for piece in pieces] == ["x", "éx"]
+    assert [piece.text for piece in pieces] == ["x", "", "é", "x"]
 
 
 def test_half_a_character_at_the_end_is_no_crash() -> None:
-    assert reader().pieces(canvas([X, E1]), 0)[0].text == "x\ufffd"
+    assert [piece.text for piece in reader().pieces(canvas([X, E1]), 0)] == ["x", "\ufffd"]
 
 
 def test_head_and_tail_belong_to_the_document() -> None:

@@ -76,7 +76,7 @@ async def test_a_draft_stands_where_the_fill_will(
     result = await editor.execute(URI, {"start": start, "end": start})
     draft = editor.drafts[-1]
     assert draft.text == result["text"] == f"{before}return 1"
-    assert draft.stableRanges == [[0, len(before)], [len(before), len(draft.text)]]
+    assert draft.stableRanges == [[0, len(draft.text)]]
     assert (draft.range.start.line, draft.range.start.character) == tuple(result["range"]["start"].values())
 
 

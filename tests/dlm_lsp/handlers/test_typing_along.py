@@ -327,3 +327,37 @@ async def test_the_wait_ends_with_a_newer_request_or_edit(connect: Connect, how:
     with pytest.raises(JsonRpcRequestCancelled):
         await waiting
     assert len(engine.requests) == (how == "request")
+
+
+async def _typed_otherwise(connect: Connect, options: Payload) -> ScriptedEngine:
+    """A fill of `EMPTY_BODY`, and then another one, for a document that has another name in its place."""
+    engine = ScriptedEngine(BODY)
+    editor = await _editor(connect, engine, options=IMMEDIATE | options)
+    await editor.complete(1, 4)
+    _type(editor, 1, 4, "pi = 3\n    return tau *", 2)
+    await editor.complete(2, 16)
+    assert len(engine.requests) == 2
+    return engine
+
+
+async def test_a_draft_that_is_almost_typed_goes_along_with_the_next_request(connect: Connect) -> None:
+    engine = await _typed_otherwise(connect, {"warmStart": 0.5})
+    first, second = engine.requests
+    assert first.prior == ()
+    assert "".join(piece.text for piece in second.prior) == " r"
+    assert engine.options[1].warm_start == 0.5
+
+
+async def test_without_a_warm_start_every_request_begins_anew(connect: Connect) -> None:
+    engine = await _typed_otherwise(connect, {})
+    assert engine.requests[1].prior == ()
+
+
+async def test_nothing_is_kept_of_a_document_that_was_closed(connect: Connect) -> None:
+    engine = ScriptedEngine(BODY)
+    editor = await _editor(connect, engine, options=IMMEDIATE | {"warmStart": 0.5})
+    await editor.complete(1, 4)
+    editor.close()
+    editor.open("def area(r):\n    pi = 3\n    return tau *\n")
+    await editor.complete(2, 16)
+    assert engine.requests[-1].prior == ()
