@@ -103,6 +103,7 @@ def infill(
     require_valid: flags.RequireValid = False,
     model: flags.Model = None,
     device: flags.Device = None,
+    precision: flags.PrecisionFlag = None,
     as_json: flags.AsJson = False,
     as_diff: flags.AsDiff = False,
     in_place: flags.InPlace = False,
@@ -118,7 +119,7 @@ def infill(
     values = (steps, schedule, selection, threshold, deadline_ms, n, seed, temperature, refresh_interval, guide)
     decoder_flags = dict(zip(flags.DECODER_FLAGS, values, strict=True))
     settings = with_methods(load_settings(), methods=method or (), assignments=assignments or ())
-    settings = override(settings, decoder_flags=decoder_flags, model=model, device=device)
+    settings = override(settings, decoder_flags=decoder_flags, model=model, device=device, precision=precision)
     settings = replace(settings, require_valid=settings.require_valid or require_valid)
     anchors = Anchors(tuple(keep or ()), closing)
     run_infill(parse_target(target, function=function, span=span), stdin_filename, settings, output, anchors)
@@ -135,13 +136,15 @@ def race(
     against: flags.Against = "self",
     model: flags.Model = None,
     device: flags.Device = None,
+    precision: flags.PrecisionFlag = None,
 ) -> None:
     """Fill one hole by diffusion and from left to right, side by side."""
     from dlm_lsp.commands.race import run_race  # noqa: PLC0415
     from dlm_lsp.commands.settings import load_settings, override  # noqa: PLC0415
     from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
 
-    settings = override(load_settings(), decoder_flags={"--steps": steps}, model=model, device=device)
+    steps_flag = {"--steps": steps}
+    settings = override(load_settings(), decoder_flags=steps_flag, model=model, device=device, precision=precision)
     run_race(parse_target(target, function=function, span=span), stdin_filename, settings, against)
 
 
@@ -169,6 +172,7 @@ def serve(
     client_process_id: flags.ClientProcessId = None,
     model: flags.Model = None,
     device: flags.Device = None,
+    precision: flags.PrecisionFlag = None,
 ) -> int:
     """Run the language server, which editors start by themselves."""
     from dlm_lsp.commands.log import start_log  # noqa: PLC0415
@@ -185,11 +189,12 @@ def serve(
     start_log(log_file, verbose)
     if connect:
         return run_connect(connect)
+    options = ClientOptions(model=model, device=device, precision=precision)
     if socket:
-        return run_daemon(socket, ClientOptions(model=model, device=device), idle_exit_minutes=idle_exit_minutes)
+        return run_daemon(socket, options, idle_exit_minutes=idle_exit_minutes)
     return run_serve(
         TcpAddress(host, port) if tcp else None,
-        ClientOptions(model=model, device=device),
+        options,
         client_process_id=client_process_id,
         ignored=context.args,
     )
@@ -236,8 +241,14 @@ def stats(*, as_json: flags.AsJson = False, reset: flags.Reset = False) -> None:
 
 
 @app.command()
-def doctor(*, model: flags.Model = None, device: flags.Device = None, as_json: flags.AsJson = False) -> int:
+def doctor(
+    *,
+    model: flags.Model = None,
+    device: flags.Device = None,
+    precision: flags.PrecisionFlag = None,
+    as_json: flags.AsJson = False,
+) -> int:
     """Check everything an infill needs, and time one."""
     from dlm_lsp.commands.doctor import run_doctor  # noqa: PLC0415
 
-    return run_doctor(model=model, device=device, as_json=as_json)
+    return run_doctor(model=model, device=device, precision=precision, as_json=as_json)

@@ -67,8 +67,10 @@ def remove(name: _Name, *, yes: _Yes = False) -> None:
 
 
 @models_app.command()
-def recommend(*, device: flags.Device = None, as_json: flags.AsJson = False) -> None:
+def recommend(
+    *, device: flags.Device = None, precision: flags.PrecisionFlag = None, as_json: flags.AsJson = False
+) -> None:
     """Compare the memory that each published model needs with what the device has."""
     from dlm_lsp.commands.models import run_recommend  # noqa: PLC0415
 
-    run_recommend(device or "auto", as_json=as_json)
+    run_recommend(device or "auto", precision or "auto", as_json=as_json)

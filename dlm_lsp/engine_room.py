@@ -1,7 +1,7 @@
-"""One worker for each model and device, whichever session asks: a daemon for several editors pays for a model once.
+"""One worker for each model, device and precision, whichever session asks: a daemon pays for a model once.
 
     session ── Desk ──┐
-                      ├── Worker (model, device) ── engine
+                      ├── Worker (model, device, precision) ── engine
     session ── Desk ──┘
 
 Lives on the event loop. Knows nothing of LSP.
@@ -17,7 +17,7 @@ from dlm_lsp.worker import LoadListener, Result, Task, Worker
 from dlm_model.request import InfillEngine
 
 LoadEngine = Callable[[Settings], InfillEngine]
-_Key = tuple[str | None, str]
+_Key = tuple[str | None, str, str]
 
 
 class _Audience:
@@ -58,7 +58,7 @@ class EngineRoom:
         """Load nothing yet.
 
         Args:
-            load_engine: Called on a worker's thread at the first need of its model and device.
+            load_engine: Called on a worker's thread at the first need of its model, device and precision.
         """
         self._load_engine = load_engine
         self._engines: dict[_Key, _Engine] = {}
@@ -106,6 +106,7 @@ class Desk:
         """Take the worker for these settings."""
         self._room = room
         self._listener = listener
+        self._key = _key(settings)
         self._worker: Worker | None = room.enter(settings, listener)
         self._live: dict[object, asyncio.Future[Any]] = {}
 
@@ -151,7 +152,10 @@ class Desk:
             self._worker.unload_after(seconds)
 
     def move(self, settings: Settings) -> None:
-        """Take the worker for other settings."""
+        """Take the worker for other settings, if these ask for another engine."""
+        if _key(settings) == self._key:
+            return
+        self._key = _key(settings)
         self.cancel_all()
         if self._worker:
             self._worker = self._room.move(self._worker, settings, self._listener)
@@ -169,4 +173,4 @@ class Desk:
 
 
 def _key(settings: Settings) -> _Key:
-    return settings.model, settings.device
+    return settings.model, settings.device, settings.precision

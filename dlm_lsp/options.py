@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, get_type_hints
 
+from dlm_model.precision import PRECISIONS, Precision
 from dlm_model.request import CachePolicyName, DecodeOptions, Grammar, LengthPolicy, Remasking, Schedule, Selection
 
 
@@ -25,6 +26,7 @@ class ClientOptions:
     exclude: tuple[str, ...] = ()
     model: str | None = None
     device: str | None = None
+    precision: Precision | None = None
     preload: bool | None = None
     idle_unload_minutes: int | None = None
     stats: bool | None = None
@@ -92,6 +94,8 @@ class Settings:
         model: A checkpoint folder, or a name of `dlm-lsp models list`; None takes the weights that come with the
             package.
         device: `auto`, or a device as torch spells it.
+        precision: In how many bits the model's matrices are held: `auto` and `bf16` as the device computes, `int8`,
+            `int4`.
         preload: Load the model as soon as the client is ready, not at the first request.
         idle_unload_minutes: Free the model after so long without a request; 0 keeps it.
         stats: Count what becomes of completions, in a file on this machine and without source text.
@@ -111,6 +115,7 @@ class Settings:
     exclude: tuple[str, ...] = ()
     model: str | None = None
     device: str = "auto"
+    precision: Precision = "auto"
     preload: bool = False
     idle_unload_minutes: int = 30
     stats: bool = True
@@ -194,6 +199,8 @@ def _range_problem(name: str, value: object) -> str | None:
             replace(DecodeOptions(), **{name: value})  # type: ignore[arg-type]
         except ValueError as error:
             return str(error)
+    if name == "precision" and value not in ("", *PRECISIONS):
+        return f"precision must be one of {', '.join(PRECISIONS)}, got {value!r}"
     if name in _RANGES and value not in _RANGES[name]:
         return f"{name} must be from {_RANGES[name].start} to {_RANGES[name].stop - 1}, got {value!r}"
     return None
@@ -210,6 +217,7 @@ _KINDS: dict[object, _Kind] = {
     int | None: _Kind("a whole number", lambda value: type(value) is int and abs(value) < 2**63),
     float | None: _Kind("a number", lambda value: type(value) in (int, float)),
     str | None: _TEXT,
+    Precision | None: _TEXT,
     Schedule | None: _TEXT,
     Selection | None: _TEXT,
     CachePolicyName | None: _TEXT,

@@ -130,8 +130,7 @@ class DlmLanguageServer(LanguageServer):
         if before != self.settings:
             self.recent.clear()
             self.last_runs.clear()
-        if (before.model, before.device) != (self.settings.model, self.settings.device):
-            self.worker.move(self.settings)
+        self.worker.move(self.settings)
         self.worker.unload_after(self.settings.idle_unload_minutes * 60 or None)
         if not self.settings.enabled:
             self.worker.cancel_all()

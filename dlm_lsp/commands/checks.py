@@ -22,6 +22,7 @@ from dlm_lsp.languages import LANGUAGES, language_for
 from dlm_lsp.models.store import resolve_model
 from dlm_lsp.options import Settings
 from dlm_model.config import ModelConfig
+from dlm_model.precision import weight_format
 from dlm_model.request import CancelToken, InfillEngine
 
 PACKAGES = ("torch", "safetensors", "tokenizers", "pygls", "lsprotocol", "tree-sitter", "typer", "rich")
@@ -100,6 +101,18 @@ def check_devices() -> Iterator[Check]:
         name = torch.cuda.get_device_name(index)
         yield Check(f"cuda:{index}", "ok", f"{name}, {_gib(free)} of {_gib(total)} free")
     yield Check("cpu", "ok", f"{torch.get_num_threads()} threads")
+
+
+def check_precision(settings: Settings) -> Iterator[Check]:
+    """In which format the chosen device holds weights.
+
+    Raises:
+        DeviceError: there is no such device, or it cannot hold them so.
+    """
+    from dlm_model.device import resolve_device  # noqa: PLC0415
+
+    device = resolve_device(settings.device)
+    yield Check("precision", "ok", f"{settings.precision} on {device}: {weight_format(settings.precision, device)}")
 
 
 def check_model_files(model: str | None) -> Iterator[Check]:

@@ -10,16 +10,18 @@ from rich.text import Text
 from dlm_lsp.commands import checks
 from dlm_lsp.commands.checks import Check
 from dlm_lsp.commands.loading import load_engine
+from dlm_lsp.commands.settings import override
 from dlm_lsp.commands.sources import writing_stdout
 from dlm_lsp.config_files import read_user_config
 from dlm_lsp.errors import ModelUnavailableError, UsageError
 from dlm_lsp.options import Settings, resolve
 from dlm_model.errors import ModelError
+from dlm_model.precision import Precision
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
-def run_doctor(*, model: str | None, device: str | None, as_json: bool) -> int:
+def run_doctor(*, model: str | None, device: str | None, precision: Precision | None, as_json: bool) -> int:
     """Print every finding as it comes, or all of them as one JSON object.
 
     Returns:
@@ -27,7 +29,7 @@ def run_doctor(*, model: str | None, device: str | None, as_json: bool) -> int:
     """
     console = Console(soft_wrap=True)
     findings = []
-    for finding in find(model, device):
+    for finding in find(model, device, precision):
         findings.append(finding)
         if not as_json:
             with writing_stdout():
@@ -41,17 +43,18 @@ def run_doctor(*, model: str | None, device: str | None, as_json: bool) -> int:
     return UsageError.exit_code if failed == {checks.CONFIG} else ModelUnavailableError.exit_code
 
 
-def find(model: str | None, device: str | None) -> Iterator[Check]:
+def find(model: str | None, device: str | None, precision: Precision | None) -> Iterator[Check]:
     """All findings, cheap ones first."""
     options, problems = read_user_config()
-    settings = resolve(options)
+    settings = override(resolve(options), decoder_flags={}, model=model, device=device, precision=precision)
     yield from _completed("system", checks.check_system())
     yield from _completed("packages", checks.check_packages())
     yield from _completed("grammars", checks.check_grammars())
     yield from _completed("files", checks.check_files(problems))
     yield from _completed("devices", checks.check_devices())
-    yield from _completed("model", checks.check_model_files(model or settings.model))
-    yield from _completed("dry run", _check_engine(model or settings.model, device or settings.device, settings))
+    yield from _completed("precision", checks.check_precision(settings))
+    yield from _completed("model", checks.check_model_files(settings.model))
+    yield from _completed("dry run", _check_engine(settings))
 
 
 def _completed(name: str, findings: Iterator[Check]) -> Iterator[Check]:
@@ -64,8 +67,8 @@ def _completed(name: str, findings: Iterator[Check]) -> Iterator[Check]:
         yield Check(name, "failed", f"{type(error).__name__}: {error}")
 
 
-def _check_engine(model: str | None, device: str, settings: Settings) -> Iterator[Check]:
-    engine = load_engine(model, device, Console(stderr=True))
+def _check_engine(settings: Settings) -> Iterator[Check]:
+    engine = load_engine(settings, Console(stderr=True))
     yield from checks.check_dry_run(engine, settings)
     yield from checks.check_peak_memory()
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dlm_model.precision import Precision
 from dlm_model.request import DecodeOptions, Schedule, Selection
 
 DEFAULT_HOST = "127.0.0.1"
@@ -134,6 +135,10 @@ Model = Annotated[
     str | None, _model("--model", "A checkpoint folder, or a name of `models list`.", "the packaged weights")
 ]
 Device = Annotated[str | None, _model("--device", "cpu, cuda, cuda:1, …", "auto")]
+PrecisionFlag = Annotated[
+    Precision | None,
+    _model("--precision", "In how many bits its matrices are held; int8, int4 need torchao.", "auto"),
+]
 
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
 AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]

@@ -73,7 +73,7 @@ def run_infill(
         raise UsageError("--in-place needs a file; standard input cannot be written.")
     work = open_work(target, stdin_filename, settings)
     console = Console(stderr=True)
-    engine = load_engine(settings.model, settings.device, console)
+    engine = load_engine(settings, console)
     if not engine.sees_suffix:
         console.print(f"{engine.model_name} sees no suffix, only what stands before the hole.", markup=False)
     draft = fill(engine, work, settings, make_view(console, work, output), anchors)

@@ -17,21 +17,20 @@ if TYPE_CHECKING:
     from rich.console import Console  # not needed by what serves
 
 
-def load_engine(model: str | None, device: str, console: "Console") -> RacingEngine:
+def load_engine(settings: Settings, console: "Console") -> RacingEngine:
     """Load weights onto a device; slow, because it imports torch. Ctrl-C ends the process meanwhile.
 
     Args:
-        model: A checkpoint folder or the short name of one; None for the packaged weights.
-        device: `auto`, or as torch spells it.
+        settings: Name the model, the device and the precision.
         console: Shows a spinner if it is a terminal.
 
     Raises:
-        ModelError: the checkpoint or the device is not there, or not usable.
+        ModelError: the checkpoint, the device or the precision is not there, or not usable.
     """
     with console.status("loading the model"), _ended_by_ctrl_c(console):
         from dlm_model.engine import load_engine as load  # noqa: PLC0415
 
-        return load(resolve_model(model), device)
+        return load(resolve_model(settings.model), settings.device, settings.precision)
 
 
 def load_quietly(settings: Settings) -> InfillEngine:
@@ -43,7 +42,7 @@ def load_quietly(settings: Settings) -> InfillEngine:
     # Imported late: a server answers long before torch is there.
     from dlm_model.engine import load_engine as load  # noqa: PLC0415
 
-    return load(resolve_model(settings.model), settings.device)
+    return load(resolve_model(settings.model), settings.device, settings.precision)
 
 
 @contextmanager

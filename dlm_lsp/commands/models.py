@@ -20,6 +20,7 @@ from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
 from dlm_lsp.models.store import ModelStore, Record, describe, differences
 from dlm_lsp.options import Settings
 from dlm_model.config import ModelConfig
+from dlm_model.precision import Precision, weight_format
 
 BYTES_PER_STORED_NUMBER = 2
 """Published weights are bf16."""
@@ -130,13 +131,15 @@ def run_remove(name: str, *, is_agreed: bool) -> None:
     _say(f"{name} is gone." if record.is_pulled else f"{name} is forgotten; {record.folder} stays.")
 
 
-def run_recommend(device: str, *, as_json: bool) -> None:
+def run_recommend(device: str, precision: Precision, *, as_json: bool) -> None:
     """Compare what each model needs with what a device has, and name the best that fits."""
     from dlm_model.device import default_dtype, resolve_device  # noqa: PLC0415 - imports torch
 
     target = resolve_device(device)
     available = _available_memory(target.index if target.type == "cuda" else None)
-    suggestions = suggest(available, bytes_per_number=default_dtype(target).itemsize, is_cpu=target.type == "cpu")
+    weight_format(precision, target)
+    size = default_dtype(target).itemsize
+    suggestions = suggest(available, bytes_per_number=size, is_cpu=target.type == "cpu", precision=precision)
     best = next((each for each in suggestions if each.verdict == "fits"), None)
     if as_json:
         found = {"device": str(target), "available": available, "best": best.name if best else None}
@@ -150,12 +153,15 @@ def run_recommend(device: str, *, as_json: bool) -> None:
     _say(f"{target} has {gib(available)} free: {_advice(best)}.")
 
 
-def suggest(available: int, *, bytes_per_number: int, is_cpu: bool) -> Sequence[Suggestion]:
+def suggest(
+    available: int, *, bytes_per_number: int, is_cpu: bool, precision: Precision = "auto"
+) -> Sequence[Suggestion]:
     """Every published model in the order of preference, then those that were added.
 
     Args:
         available: Bytes that the device has for a model.
         bytes_per_number: Of the format that the device computes in.
+        precision: In how many bits it would hold the matrices.
         is_cpu: Large models are too slow for it, whatever memory it has.
     """
     records = {record.name: record for record in ModelStore().records()}
@@ -166,7 +172,7 @@ def suggest(available: int, *, bytes_per_number: int, is_cpu: bool) -> Sequence[
     load = Load(settings.candidates + 1, settings.max_prompt_tokens, settings.decode.max_middle_tokens)
     suggestions = []
     for name, shape in shapes.items():
-        needed = footprint(shape, load, bytes_per_number=bytes_per_number).total
+        needed = footprint(shape, load, bytes_per_number=bytes_per_number, precision=precision).total
         verdict: Verdict = "fits" if needed <= available else "too large"
         if is_cpu and num_active_parameters(shape) > MAX_CPU_PARAMETERS:
             verdict = "too slow"

@@ -139,7 +139,7 @@ def run_race(target: Target, stdin_filename: str | None, settings: Settings, aga
     """
     work = open_work(target, stdin_filename, settings)
     console = Console()
-    engine = load_engine(settings.model, settings.device, Console(stderr=True))
+    engine = load_engine(settings, Console(stderr=True))
     race = Race(engine, _request(engine, work, settings), settings, against)
     if console.is_terminal and sys.stdin.isatty():
         with unbuffered_keys():

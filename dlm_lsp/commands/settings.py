@@ -9,6 +9,7 @@ from dlm_lsp.config_files import read_user_config
 from dlm_lsp.errors import UsageError
 from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, option_name, parse_options, resolve
 from dlm_model.methods import METHODS, Method
+from dlm_model.precision import Precision
 
 
 def load_settings() -> Settings:
@@ -69,7 +70,12 @@ def _value(text: str) -> object:
 
 
 def override(
-    settings: Settings, *, decoder_flags: Mapping[str, object], model: str | None, device: str | None
+    settings: Settings,
+    *,
+    decoder_flags: Mapping[str, object],
+    model: str | None,
+    device: str | None,
+    precision: Precision | None = None,
 ) -> Settings:
     """Let flags overrule the config file; None means that a flag was not given.
 
@@ -83,4 +89,10 @@ def override(
             decode = decode if value is None else replace(decode, **{field: value})  # type: ignore[arg-type]
         except ValueError as error:
             raise UsageError(str(error).replace(field, flag, 1)) from error
-    return replace(settings, decode=decode, model=model or settings.model, device=device or settings.device)
+    return replace(
+        settings,
+        decode=decode,
+        model=model or settings.model,
+        device=device or settings.device,
+        precision=precision or settings.precision,
+    )

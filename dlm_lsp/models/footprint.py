@@ -1,6 +1,7 @@
 """How much memory a model takes while it fills a hole, computed from its shape.
 
-    weights     parameters × bytes of a number; of a mixture, all experts, since any may be next
+    weights     parameters × bytes of a number, of which a precision takes fewer for most matrices; of a mixture, all
+                experts, since any may be next
     cache       keys and values of prompt and canvas in every layer, for every candidate
     workspace   logits of the canvas in fp32 with what is derived from them, and one layer's activations
 
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from dlm_model.config import ModelConfig
 from dlm_model.mixture_config import MixtureConfig
+from dlm_model.precision import BYTES_PER_WEIGHT, Precision
 
 HEADROOM = 1.1
 _LOGIT_COPIES = 3  # logits, probabilities, and one to sort or sample from
@@ -69,27 +71,43 @@ def num_active_parameters(shape: Shape) -> int:
     return _count(shape, 0 if shape.mixture is None else shape.mixture.num_active_experts)
 
 
+def num_rounded(shape: Shape) -> int:
+    """Those that are held in fewer bits where a precision says so: neither embeddings nor routers."""
+    return num_parameters(shape) - _embeddings(shape) - _routers(shape)
+
+
 def _count(shape: Shape, num_experts: int) -> int:
     """Weights in matrices, where so many of a mixture's experts count."""
     attention = shape.hidden_size * shape.head_dim * 2 * (shape.num_heads + shape.num_kv_heads)
-    embeddings = shape.vocab_size * shape.hidden_size * (1 if shape.ties_embeddings else 2)
     dense = 3 * shape.hidden_size * shape.intermediate_size
     if (mixture := shape.mixture) is None:
-        return embeddings + shape.num_layers * (attention + dense)
-    router = shape.hidden_size * mixture.num_experts
-    mixed = router + 3 * shape.hidden_size * (num_experts * mixture.expert_size + mixture.shared_size)
+        return _embeddings(shape) + shape.num_layers * (attention + dense)
+    mixed = 3 * shape.hidden_size * (num_experts * mixture.expert_size + mixture.shared_size)
     num_mixed = shape.num_layers - mixture.num_dense_layers
-    return embeddings + shape.num_layers * attention + mixture.num_dense_layers * dense + num_mixed * mixed
+    layers = shape.num_layers * attention + mixture.num_dense_layers * dense + num_mixed * mixed
+    return _embeddings(shape) + _routers(shape) + layers
 
 
-def footprint(shape: Shape, load: Load, *, bytes_per_number: int) -> Footprint:
-    """Memory for weights held in numbers of that many bytes, under that load."""
+def _embeddings(shape: Shape) -> int:
+    return shape.vocab_size * shape.hidden_size * (1 if shape.ties_embeddings else 2)
+
+
+def _routers(shape: Shape) -> int:
+    if (mixture := shape.mixture) is None:
+        return 0
+    return (shape.num_layers - mixture.num_dense_layers) * shape.hidden_size * mixture.num_experts
+
+
+def footprint(shape: Shape, load: Load, *, bytes_per_number: int, precision: Precision = "auto") -> Footprint:
+    """Memory under a load, on a device that computes in numbers of that many bytes and holds weights in a precision."""
+    bytes_per_rounded = BYTES_PER_WEIGHT.get(precision, bytes_per_number)
     num_tokens = load.num_candidates * (load.num_prompt_tokens + load.num_middle_tokens)
     kv_size = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim
     logits = load.num_candidates * load.num_middle_tokens * shape.vocab_size * _LOGIT_BYTES * _LOGIT_COPIES
     activations = num_tokens * (2 * _widest(shape) + 4 * shape.hidden_size) * bytes_per_number
     return Footprint(
-        weights=num_parameters(shape) * bytes_per_number,
+        weights=num_parameters(shape) * bytes_per_number
+        - round(num_rounded(shape) * (bytes_per_number - bytes_per_rounded)),
         cache=num_tokens * kv_size * bytes_per_number,
         workspace=logits + activations,
     )

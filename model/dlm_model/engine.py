@@ -33,6 +33,7 @@ from dlm_model.length import INITIAL_TOKENS, open_rows
 from dlm_model.memory import Credit, StabilityCount
 from dlm_model.opening import Opening, mean_confidence
 from dlm_model.order import CommitOrder, load_order
+from dlm_model.precision import Precision
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import Recheck, Reviser, remaskers
 from dlm_model.schedule import Pace
@@ -46,16 +47,17 @@ from dlm_model.weights import load_transformer
 DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "smollm2-135m-infill"
 
 
-def load_engine(model: str | None = None, device: str = "auto") -> "Engine":
+def load_engine(model: str | None = None, device: str = "auto", precision: Precision = "auto") -> "Engine":
     """Load a checkpoint folder onto a device.
 
     Args:
         model: Folder of a checkpoint; None is the one that ships with this package.
         device: As torch spells it; `auto` takes the first CUDA GPU and otherwise the CPU.
+        precision: In how many bits the matrices are held there.
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is broken.
-        DeviceError: there is no such device, or it has not enough memory.
+        DeviceError: there is no such device, it has not enough memory, or it cannot hold them so.
     """
     folder = DEFAULT_CHECKPOINT if model is None else Path(model)
     if not folder.is_dir():
@@ -64,7 +66,7 @@ def load_engine(model: str | None = None, device: str = "auto") -> "Engine":
     config = ModelConfig.from_checkpoint(folder)
     tokenizer = Tokenizer.from_checkpoint(folder, config.vocab_size)
     with memory_errors():
-        network = load_transformer(folder, config, device=target, dtype=default_dtype(target))
+        network = load_transformer(folder, config, device=target, dtype=default_dtype(target), precision=precision)
     if target.type == "cuda":
         network = GraphedTransformer(network)
     return Engine(network, tokenizer, model_name=folder.resolve().name, order=load_order(folder))

@@ -14,6 +14,7 @@ from torch import Tensor
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.families.registry import FAMILIES
+from dlm_model.precision import BYTES_PER_WEIGHT, Precision, round_weights
 from dlm_model.quantization import dequantize_tensors
 from dlm_model.transformer import Transformer
 
@@ -21,12 +22,21 @@ WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 
 
-def load_transformer(folder: Path, config: ModelConfig, *, device: torch.device, dtype: torch.dtype) -> Transformer:
+def load_transformer(
+    folder: Path,
+    config: ModelConfig,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    precision: Precision = "auto",
+) -> Transformer:
     """Build the network of a checkpoint folder with its weights on the device, ready for inference.
 
     Raises:
         CheckpointError: a file is missing or truncated, or a tensor is missing, unexpected or of the wrong shape.
+        DeviceError: the device cannot hold weights in this precision.
     """
+    is_rounded = precision in BYTES_PER_WEIGHT
     tensors = dequantize_tensors(read_tensors(folder), dtype=dtype)
     family = FAMILIES[config.family]
     tensors = family.unpack({family.parameter_name(name): tensor for name, tensor in tensors.items()}, config)
@@ -35,9 +45,13 @@ def load_transformer(folder: Path, config: ModelConfig, *, device: torch.device,
     with torch.device("meta"):
         network = Transformer(config)
     _check_tensors(network, tensors, folder)
-    placed = {name: tensor.to(device=device, dtype=dtype) for name, tensor in tensors.items()}
+    place = torch.device("cpu") if is_rounded else device
+    placed = {name: tensor.to(device=place, dtype=dtype) for name, tensor in tensors.items()}
     network.load_state_dict(placed, assign=True)
-    return network.eval().requires_grad_(False)
+    network.eval().requires_grad_(False)
+    if is_rounded:
+        round_weights(network, precision, device)
+    return network
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from dlm_lsp import cli
+from dlm_lsp.options import Settings
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 
@@ -21,12 +22,12 @@ class CommandLine:
 
     Attributes:
         engine: Fills every hole; a test may put another one in its place.
-        loaded: Model and device of every engine that was asked for.
+        loaded: Model, device and precision of every engine that was asked for.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
         self.engine = ScriptedEngine("return left + right")
-        self.loaded: list[tuple[str | None, str]] = []
+        self.loaded: list[tuple[str | None, str, str]] = []
         self._monkeypatch = monkeypatch
         self._capfd = capfd
         for command in ("infill", "doctor"):
@@ -37,6 +38,6 @@ class CommandLine:
         code = cli.run(arguments)
         return Outcome(code, *self._capfd.readouterr())
 
-    def _load(self, model: str | None, device: str, _console: object) -> ScriptedEngine:
-        self.loaded.append((model, device))
+    def _load(self, settings: Settings, _console: object) -> ScriptedEngine:
+        self.loaded.append((settings.model, settings.device, settings.precision))
         return self.engine

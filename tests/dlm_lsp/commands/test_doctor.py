@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from dlm_lsp.languages import LANGUAGES
+from dlm_lsp.options import Settings
 from dlm_model.errors import DeviceError
 from dlm_model.request import InfillEngine
 from tests.dlm_lsp.commands.command_line import CommandLine, Outcome
@@ -44,6 +45,7 @@ def test_everything_in_order_exits_with_0(doctor: Doctor, tmp_path: Path) -> Non
     # sha256sum of the five bytes
     assert found["weights"][1].endswith("5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5")
     assert found["family"] == ("ok", "dlm, 512 tokens")
+    assert re.fullmatch(r"auto on (cpu|cuda:0): (bf16|fp32, .*)", found["precision"][1])
     assert found["dry run"] == ("ok", "scripted on cpu: first draft after 1 ms, 1 steps in 1 ms, text to show")
 
 
@@ -63,13 +65,21 @@ def test_config_errors_have_file_and_line(doctor: Doctor, config_file: Path) -> 
 
 
 def test_a_device_that_is_not_there(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_model: str | None, _device: str, _console: Console) -> InfillEngine:
+    def fail(_settings: Settings, _console: Console) -> InfillEngine:
         raise DeviceError("There is no device 'cuda:9' here.")
 
     monkeypatch.setattr("dlm_lsp.commands.doctor.load_engine", fail)
     outcome = doctor("--json", "--device", "cuda:9")
     assert outcome.code == 3
     assert findings(outcome)["dry run"] == ("failed", "There is no device 'cuda:9' here.")
+
+
+def test_a_precision_that_cannot_be_had(doctor: Doctor) -> None:
+    outcome = doctor("--json", "--device", "cpu", "--precision", "int4")
+    assert outcome.code == 3
+    status, detail = findings(outcome)["precision"]
+    assert status == "failed"
+    assert detail.startswith("int4 weights need ")
 
 
 def test_an_engine_that_breaks(doctor: Doctor, command_line: CommandLine) -> None:

@@ -170,12 +170,12 @@ def test_flags_overrule_the_config_file(command_line: CommandLine, file: Path, c
     config_file.write_text("num_steps = 7\nseed = 3\nmodel = '/somewhere'\n")
     flags = ["--steps", "9", "--schedule", "cosine", "--selection", "margin", "--threshold", "0.5"]
     more = ["--deadline-ms", "100", "--temperature", "0.3", "--refresh-interval", "2", "--n", "5", "--device", "cuda:7"]
-    command_line("infill", f"{file}:2:5", *flags, *more)
+    command_line("infill", f"{file}:2:5", *flags, *more, "--precision", "int8")
     options = command_line.engine.options[0]
     assert (options.num_steps, options.seed, options.schedule, options.selection) == (9, 3, "cosine", "margin")
     assert (options.confidence_threshold, options.deadline_ms, options.temperature) == (0.5, 100, 0.3)
     assert (options.prompt_refresh_interval, options.num_candidates) == (2, 5)
-    assert command_line.loaded == [("/somewhere", "cuda:7")]
+    assert command_line.loaded == [("/somewhere", "cuda:7", "int8")]
 
 
 def test_methods_and_single_options_reach_the_decoder(command_line: CommandLine, file: Path) -> None:

@@ -8,13 +8,14 @@ SCRIPT = """
 import os, signal, sys, types
 from rich.console import Console
 from dlm_lsp.commands.loading import load_engine
+from dlm_lsp.options import Settings
 
-def interrupted(model, device):
+def interrupted(model, device, precision):
     os.kill(os.getpid(), signal.SIGINT)
     raise ImportError("what torch makes of an interrupt")
 
 sys.modules["dlm_model.engine"] = types.SimpleNamespace(load_engine=interrupted)
-load_engine(None, "auto", Console(stderr=True))
+load_engine(Settings(), Console(stderr=True))
 """
 
 

@@ -162,6 +162,22 @@ async def test_another_model_is_loaded_at_the_next_need(connect: Connect, engine
     assert loads == ["/models/broken", "/models/good"]
 
 
+async def test_another_precision_is_another_engine(connect: Connect, engine: ScriptedEngine) -> None:
+    loads: list[str] = []
+
+    def load(settings: Settings) -> ScriptedEngine:
+        loads.append(settings.precision)
+        return engine
+
+    editor = connect(load)
+    await editor.start(options={"precision": "int8"})
+    editor.open(EMPTY_BODY)
+    await editor.complete(1, 4)
+    _push(editor, {"dlm-lsp": {"precision": "bf16"}})
+    await editor.complete(1, 4)
+    assert loads == ["int8", "bf16"]
+
+
 @pytest.mark.parametrize(("capabilities", "expected"), [(REGISTERS, 1), (types.ClientCapabilities(), 0)])
 async def test_registration_is_for_clients_that_allow_it(
     connect: Connect, engine: ScriptedEngine, capabilities: types.ClientCapabilities, expected: int

@@ -14,6 +14,7 @@ from dlm_lsp.models.catalogue import CATALOGUE, CatalogueEntry
 from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters, num_parameters
 from dlm_model.config import ModelConfig
 from dlm_model.mixture_config import MixtureConfig
+from dlm_model.precision import Precision
 from tests.model.families.published_checkpoints import PUBLISHED
 
 LOAD = Load(num_candidates=4, num_prompt_tokens=1024, num_middle_tokens=256)
@@ -78,6 +79,25 @@ def test_memory_by_hand() -> None:
     assert found.cache == 2 * (2 * 8) * (2 * 2 * 1 * 2)
     assert found.workspace == 2 * 5 * 10 * 4 * 3 + 16 * (2 * 8 + 4 * 4) * 2
     assert found.total == round((found.weights + found.cache + found.workspace) * 1.1)
+
+
+def test_fewer_bits_are_for_the_matrices_of_the_layers_alone() -> None:
+    shape = CATALOGUE["dream-coder-7b"].shape
+    bf16, int8, int4 = (
+        footprint(shape, LOAD, bytes_per_number=2, precision=precision) for precision in ("bf16", "int8", "int4")
+    )
+    embeddings = 2 * shape.vocab_size * shape.hidden_size
+    in_layers = num_parameters(shape) - embeddings
+    assert bf16 == footprint(shape, LOAD, bytes_per_number=2)
+    assert int8.weights == 2 * embeddings + in_layers
+    assert int4.weights == pytest.approx(2 * embeddings + 0.5625 * in_layers, abs=1)
+    assert int8[1:] == int4[1:] == bf16[1:]
+
+
+@pytest.mark.parametrize(("precision", "verdict"), [("bf16", "too large"), ("int8", "fits"), ("int4", "fits")])
+def test_a_card_of_12_gb_gets_seven_billion_parameters_in_eight_bits(precision: Precision, verdict: str) -> None:
+    found = suggest(12 * GIB, bytes_per_number=2, is_cpu=False, precision=precision)
+    assert {each.name: each.verdict for each in found}["dreamon-7b"] == verdict
 
 
 def test_a_small_gpu_gets_the_small_models_and_a_large_one_all() -> None:

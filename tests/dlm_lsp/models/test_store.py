@@ -8,6 +8,7 @@ import pytest
 from dlm_lsp.cli import run
 from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.models.store import ModelStore, resolve_model
+from dlm_lsp.options import Settings
 from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.models.conftest import NAME
 
@@ -19,7 +20,10 @@ def test_an_added_folder_is_loaded_by_its_name(checkpoint: Path) -> None:
 
     assert run(["models", "add", str(checkpoint)]) == OK
     assert resolve_model("tiny-checkpoint") == str(checkpoint)
-    assert load_engine("tiny-checkpoint", "cpu", Console(quiet=True)).model_name == "Tiny-Checkpoint"
+    assert (
+        load_engine(Settings(model="tiny-checkpoint", device="cpu"), Console(quiet=True)).model_name
+        == "Tiny-Checkpoint"
+    )
 
 
 def test_a_hole_is_filled_by_a_models_name(

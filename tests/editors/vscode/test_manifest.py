@@ -83,7 +83,7 @@ def test_a_setting_means_what_the_readme_says(option: str, settings: dict[str, S
 
 def test_a_workspace_cannot_name_a_command_a_model_or_a_device(manifest: dict[str, Any]) -> None:
     properties = manifest["contributes"]["configuration"]["properties"]
-    guarded = {"dlm-lsp.server.command", "dlm-lsp.model", "dlm-lsp.device", "dlm-lsp.guide"}
+    guarded = {f"dlm-lsp.{name}" for name in ("server.command", "model", "device", "precision", "guide")}
     assert {name for name, schema in properties.items() if schema.get("scope") == "machine"} == guarded
     assert set(manifest["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]) == guarded
     assert manifest["extensionKind"] == ["workspace"]

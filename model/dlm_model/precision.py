@@ -1,0 +1,81 @@
+"""In how many bits a model's matrices are held: weight-only rounding by torchao, at load, on the device.
+
+What is rounded are the linear layers of the stack; embeddings, head, norms and routers keep their sixteen bits, and so
+does every activation. Importing this module imports neither torch nor torchao.
+"""
+
+import logging
+from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal, get_args
+
+from dlm_model.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from dlm_model.transformer import Transformer
+
+Precision = Literal["auto", "bf16", "int8", "int4"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+GROUP_SIZE = 64
+"""Columns that share a scale and a zero point in four bits."""
+
+BYTES_PER_WEIGHT: dict[Precision, float] = {"int8": 1.0, "int4": 0.5 + 4 / GROUP_SIZE}
+"""Of a rounded matrix; the one scale per row of eight bits is left aside."""
+
+_LIBRARY = "torchao"
+
+
+def weight_format(precision: Precision, device: "torch.device") -> str:
+    """What `precision` comes to on a device, for people.
+
+    `auto` is the format that the device computes in: it never rounds. On the processors that were measured no eight-bit
+    product is both faster and faithful, and on GPUs none was measured.
+
+    Raises:
+        DeviceError: it cannot be had here; the message says what is missing.
+    """
+    from dlm_model.device import default_dtype  # noqa: PLC0415 - imports torch
+
+    if precision not in BYTES_PER_WEIGHT:
+        name = str(default_dtype(device)).removeprefix("torch.")
+        return {"bfloat16": "bf16", "float32": "fp32, since this processor has no instructions for bf16"}[name]
+    if find_spec(_LIBRARY) is None:
+        raise DeviceError(f"{precision} weights need {_LIBRARY}: pip install 'dlm-lsp[quantize]'.")
+    if precision == "int4" and device.type != "cuda":
+        raise DeviceError(f"int4 weights need a CUDA GPU: {_LIBRARY} does not multiply them on {device.type}.")
+    return f"{precision} weights, {_LIBRARY} {version(_LIBRARY)}"
+
+
+def round_weights(network: "Transformer", precision: Precision, device: "torch.device") -> None:
+    """Round a network in place and move it to the device, layer by layer: it is never there as a whole in sixteen bits.
+
+    Raises:
+        DeviceError: as `weight_format`.
+    """
+    weight_format(precision, device)
+    # It warns of every kernel that this build of torch cannot load, which are those of other GPUs.
+    logging.getLogger(_LIBRARY).setLevel(logging.ERROR)
+    from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig, quantize_  # noqa: PLC0415
+
+    if precision == "int8":
+        config = Int8WeightOnlyConfig(set_inductor_config=False)
+    else:
+        config = Int4WeightOnlyConfig(
+            group_size=GROUP_SIZE, int4_packing_format="tile_packed_to_4d", set_inductor_config=False
+        )
+    quantize_(network.layers, config, filter_fn=partial(_is_rounded, precision=precision), device=device)
+    network.to(device)
+
+
+def _is_rounded(module: "nn.Module", name: str, *, precision: Precision) -> bool:
+    """Not a router, whose few weights decide much, and in four bits nothing that does not come to whole groups."""
+    import torch  # noqa: PLC0415
+
+    if not isinstance(module, torch.nn.Linear) or name.rpartition(".")[2] == "gate":
+        return False
+    return precision != "int4" or module.in_features % GROUP_SIZE == 0

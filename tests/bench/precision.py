@@ -1,0 +1,140 @@
+"""Weights in fewer bits: how fast, how small, and whether they say the same as those of sixteen.
+
+The same holes of real code are filled by each precision in turn, so that a slow minute hits all alike. Beside every
+step of a rounded model the one of sixteen bits predicts the same canvas.
+"""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import mean, median
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+
+from dlm_model.engine import Engine, load_engine
+from dlm_model.errors import DeviceError
+from dlm_model.kv_cache import CachePolicy
+from dlm_model.precision import PRECISIONS
+from dlm_model.request import CancelToken, DecodeOptions
+from dlm_model.transformer import Transformer
+from tests.bench.cases import make_cases
+from tests.bench.fidelity import Agreement, Compared
+from tests.bench.machine import hardware, this_machine
+from tests.bench.report import print_report
+
+REFERENCE = "bf16"
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionRow:
+    """One precision over all holes.
+
+    Attributes:
+        precision: As the option has it; `bf16` is what the device computes in.
+        weights_mib: Of the whole network, as held.
+        num_fills: Holes.
+        ms_per_step: Median of the steps after the first.
+        ms_per_fill: Median.
+        argmax_agreement: With sixteen bits, at every masked position of every step.
+        identical_text: Share of fills with the text of sixteen bits.
+    """
+
+    precision: str
+    weights_mib: float
+    num_fills: int
+    ms_per_step: float
+    ms_per_fill: float
+    argmax_agreement: float
+    identical_text: float
+
+
+@dataclass
+class Subject:
+    """An engine and what it has filled."""
+
+    precision: str
+    engine: Engine
+    agreement: Agreement = field(default_factory=Agreement)
+    texts: list[str] = field(default_factory=list)
+    step_ms: list[float] = field(default_factory=list)
+    fill_ms: list[float] = field(default_factory=list)
+
+
+def measure(model: str | None, device: str, *, num_cases: int, num_steps: int) -> Iterator[PrecisionRow]:
+    """A row for each precision that the device can hold."""
+    subjects = [Subject(REFERENCE, load_engine(model, device, REFERENCE)), *_rounded(model, device)]
+    reference = subjects[0]
+    options = DecodeOptions(num_steps=num_steps, schedule="linear")
+    for case in make_cases(reference.engine, num_cases, max_prompt_tokens=256):
+        for subject in subjects:
+            list(subject.engine.infill(case.request, DecodeOptions(num_steps=1), CancelToken()))  # knows the prompt now
+            drafts = list(subject.engine.infill(case.request, options, CancelToken()))
+            subject.texts.append(drafts[-1].text)
+            subject.fill_ms.append(drafts[-1].elapsed_ms)
+            subject.step_ms.append((drafts[-1].elapsed_ms - drafts[0].elapsed_ms) / max(1, drafts[-1].step - 1))
+            with _beside(reference.engine, subject.agreement):
+                list(subject.engine.infill(case.request, options, CancelToken()))
+    for subject in subjects:
+        yield PrecisionRow(
+            precision=subject.precision,
+            weights_mib=_num_bytes(subject.engine._network) / 2**20,
+            num_fills=len(subject.texts),
+            ms_per_step=median(subject.step_ms),
+            ms_per_fill=median(subject.fill_ms),
+            argmax_agreement=subject.agreement.share,
+            identical_text=mean(a == b for a, b in zip(subject.texts, reference.texts, strict=True)),
+        )
+
+
+def _rounded(model: str | None, device: str) -> Iterator[Subject]:
+    for precision in PRECISIONS:
+        if precision.startswith("int"):
+            try:
+                yield Subject(precision, load_engine(model, device, precision))  # type: ignore[arg-type]
+            except DeviceError as error:
+                print(f"{precision} is left out: {error}")
+
+
+@contextmanager
+def _beside(reference: Engine, agreement: Agreement) -> Iterator[None]:
+    """Within it, engines also ask the reference at every step."""
+    open_cache = Engine._open_cache
+
+    def open_compared(engine: Engine, options: DecodeOptions) -> CachePolicy:
+        return Compared(open_cache(engine, options), open_cache(reference, options), options, agreement)
+
+    with patch.object(Engine, "_open_cache", open_compared):
+        yield
+
+
+def _num_bytes(network: Transformer) -> int:
+    return sum(_held(parameter.data) for parameter in network.parameters())
+
+
+def _held(tensor: Tensor) -> int:
+    """Bytes of a tensor, or of the tensors that a rounded one is made of."""
+    if type(tensor) is torch.Tensor:
+        return tensor.numel() * tensor.element_size()
+    names, _ = tensor.__tensor_flatten__()
+    return sum(_held(getattr(tensor, name)) for name in names)
+
+
+def main() -> None:
+    """Command line."""
+    flags = argparse.ArgumentParser(description="Fill the same holes with weights in sixteen and in fewer bits.")
+    flags.add_argument("--quick", action="store_true", help="a minute at most on two CPU cores")
+    flags.add_argument("--model", help="a checkpoint folder instead of the packaged weights")
+    flags.add_argument("--device", default="auto")
+    arguments = flags.parse_args()
+    num_cases, num_steps = (3, 4) if arguments.quick else (12, 8)
+    rows = list(measure(arguments.model, arguments.device, num_cases=num_cases, num_steps=num_steps))
+    network = load_engine(arguments.model, arguments.device)._network
+    facts = hardware(network, this_machine(network)) | {"num_steps": num_steps}
+    print_report("precision", facts, rows)
+
+
+if __name__ == "__main__":
+    main()
