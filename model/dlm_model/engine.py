@@ -128,8 +128,8 @@ class Engine:
             canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
         reader = RowReader(self._vocabulary, boundaries)
         is_warm = bool((canvas.guessed_ids != canvas.mask_token_id).any())
-        rechecks = [Recheck(canvas.guessed_ids, options)] if is_warm else []
-        revisers: list[Reviser] = [*rechecks, *remaskers(options), *methods.guides]
+        first: list[Reviser] = [Recheck(canvas.guessed_ids, options)] if is_warm else []
+        revisers: list[Reviser] = [*remaskers(options), *methods.guides]
         if request.syntax and options.syntax_tries:
             revisers.append(SyntaxGuide(request.syntax, reader, options, self._config.expand_token_id))
         shown: int | None = None
@@ -148,7 +148,7 @@ class Engine:
             temperature=temperature,
             pace=pace,
             cancel=cancel,
-            revisers=revisers,
+            revisers=[*first, *revisers],
             judges=methods.judges,
         )
         with memory_errors():

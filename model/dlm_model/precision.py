@@ -58,8 +58,9 @@ def round_weights(network: "Transformer", precision: Precision, device: "torch.d
         DeviceError: as `weight_format`.
     """
     weight_format(precision, device)
-    # It warns of every kernel that this build of torch cannot load, which are those of other GPUs.
-    logging.getLogger(_LIBRARY).setLevel(logging.ERROR)
+    # Importing it warns of each kernel that this build of torch cannot load, and torch of how it registers its types.
+    for name in (_LIBRARY, "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig, quantize_  # noqa: PLC0415
 
     if precision == "int8":

@@ -121,6 +121,7 @@ def test_what_is_not_doubted_is_there_after_one_step(
     first, last = drafts(engine, InfillRequest("def foo(self):\n", "\n", prior=PRIOR), warm_start=bound)
     assert (first.step, last.step, last.finish_reason) == (1, 1, "stop")
     assert first.text == last.text == "    self.value.items"
+    assert first.stable_ranges == ((0, len(first.text)),)
 
 
 @pytest.mark.parametrize("name", ["fixed_engine", "resizing_engine", "causal_engine"])
