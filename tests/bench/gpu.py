@@ -4,7 +4,7 @@
 
 Checks first, and no speed of anything that is wrong: the Triton kernels against their references, recorded passes
 against plain ones. Then each kernel beside PyTorch's own way, so that it is known which of them to use; then latency
-in three shapes with all peers, and the keystroke replay.
+in three shapes with all peers, the keystroke replay, warm starts, and weights in fewer bits.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dlm_kernels.attention import attend, rotary_angles
 from dlm_kernels.confidence import token_statistics
-from tests.bench import keystrokes, latency
+from tests.bench import keystrokes, latency, precision, warm_start
 from tests.bench.report import GateError, print_report
 
 CHECKS = ("tests/kernels", "tests/kernels/triton_checks.py", "tests/model/test_cuda_graphs.py")
@@ -132,7 +132,9 @@ def main() -> None:
             if shape == "7b":
                 given += [text for flag, value in named.items() if value for text in (flag, value)]
             results.append(latency.run(latency.parser().parse_args(given)))
-        results.append(keystrokes.run(keystrokes.parser().parse_args(["--device", "cuda"])))
+        results += [
+            bench.run(bench.parser().parse_args(["--device", "cuda"])) for bench in (keystrokes, warm_start, precision)
+        ]
     except GateError as error:
         sys.exit(f"gpu: {error}")
     print(json.dumps({"bench": "gpu", "results": results}))

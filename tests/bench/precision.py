@@ -122,19 +122,22 @@ def _held(tensor: Tensor) -> int:
     return sum(_held(getattr(tensor, name)) for name in names)
 
 
-def main() -> None:
-    """Command line."""
+def run(arguments: argparse.Namespace) -> dict[str, object]:
+    """Fill the holes."""
+    num_cases, num_steps = (3, 4) if arguments.quick else (12, 8)
+    rows = list(measure(arguments.model, arguments.device, num_cases=num_cases, num_steps=num_steps))
+    network = load_engine(arguments.model, arguments.device)._network
+    return print_report("precision", hardware(network, this_machine(network)) | {"num_steps": num_steps}, rows)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags, which `gpu` fills in itself."""
     flags = argparse.ArgumentParser(description="Fill the same holes with weights in sixteen and in fewer bits.")
     flags.add_argument("--quick", action="store_true", help="a minute at most on two CPU cores")
     flags.add_argument("--model", help="a checkpoint folder instead of the packaged weights")
     flags.add_argument("--device", default="auto")
-    arguments = flags.parse_args()
-    num_cases, num_steps = (3, 4) if arguments.quick else (12, 8)
-    rows = list(measure(arguments.model, arguments.device, num_cases=num_cases, num_steps=num_steps))
-    network = load_engine(arguments.model, arguments.device)._network
-    facts = hardware(network, this_machine(network)) | {"num_steps": num_steps}
-    print_report("precision", facts, rows)
+    return flags
 
 
 if __name__ == "__main__":
-    main()
+    run(parser().parse_args())

@@ -181,23 +181,24 @@ def _row(policy: str, event: Event, runs: list[Run], fills: list[Filled]) -> War
     )
 
 
-def main() -> None:
-    """Command line."""
+def run(arguments: argparse.Namespace) -> dict[str, object]:
+    """Fill the holes."""
+    engine = load_engine(arguments.model, arguments.device)
+    functions, num_steps = (FUNCTIONS[:2], 4) if arguments.quick else (FUNCTIONS, 8)
+    rows = list(measure(Filler(engine, DecodeOptions(num_steps=num_steps), arguments.prompt_tokens), functions))
+    facts = {"model": engine.model_name, "num_steps": num_steps, "prompt_tokens": arguments.prompt_tokens}
+    return print_report("warm_start", hardware(engine._network, this_machine(engine._network)) | facts, rows)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags, which `gpu` fills in itself."""
     flags = argparse.ArgumentParser(description="Fill holes whose earlier draft is almost right, from it and anew.")
     flags.add_argument("--quick", action="store_true", help="a minute at most on two CPU cores")
     flags.add_argument("--model", help="a checkpoint folder instead of the packaged weights")
     flags.add_argument("--device", default="auto")
     flags.add_argument("--prompt-tokens", type=int, default=256)
-    arguments = flags.parse_args()
-    engine = load_engine(arguments.model, arguments.device)
-    functions, num_steps = (FUNCTIONS[:2], 4) if arguments.quick else (FUNCTIONS, 8)
-    rows = list(measure(Filler(engine, DecodeOptions(num_steps=num_steps), arguments.prompt_tokens), functions))
-    facts = hardware(engine._network, this_machine(engine._network)) | {
-        "model": engine.model_name,
-        "num_steps": num_steps,
-    }
-    print_report("warm_start", facts, rows)
+    return flags
 
 
 if __name__ == "__main__":
-    main()
+    run(parser().parse_args())
