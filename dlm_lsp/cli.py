@@ -212,6 +212,7 @@ def http(
     verbose: flags.Verbose = 0,
     model: flags.Model = None,
     device: flags.Device = None,
+    precision: flags.PrecisionFlag = None,
 ) -> int:
     """Serve fill-in-the-middle completions over HTTP, as Mercury's and Mistral's APIs do."""
     from dlm_lsp.commands.http import run_http  # noqa: PLC0415
@@ -219,7 +220,7 @@ def http(
     from dlm_lsp.commands.settings import load_settings, override  # noqa: PLC0415
 
     start_log(log_file, verbose)
-    settings = override(load_settings(), decoder_flags={}, model=model, device=device)
+    settings = override(load_settings(), decoder_flags={}, model=model, device=device, precision=precision)
     hosts, origins = allow_host or (), allow_origin or ()
     return run_http(host, port, settings, api_key_file=api_key_file, allowed_hosts=hosts, allowed_origins=origins)
 

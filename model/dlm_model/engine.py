@@ -35,7 +35,7 @@ from dlm_model.opening import Opening, mean_confidence
 from dlm_model.order import CommitOrder, load_order
 from dlm_model.precision import Precision
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
-from dlm_model.revision import Recheck, Reviser, remaskers
+from dlm_model.revision import Reviser, rechecks, remaskers
 from dlm_model.schedule import Pace
 from dlm_model.similarity_cache import SimilarityCache
 from dlm_model.syntax import SyntaxGuide
@@ -81,8 +81,7 @@ class Engine:
         self._network, self._config = network, network.config
         self._texts = CausalTexts(network)
         self._guides: dict[str, CausalReader] = {}
-        self._tokenizer = tokenizer
-        self._order = order
+        self._tokenizer, self._order = tokenizer, order
         # Whatever the tokenizer says they spell: no control token is text.
         control = {self._config.mask_token_id, self._config.expand_token_id, self._config.delete_token_id}
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
@@ -127,17 +126,15 @@ class Engine:
             methods = self._open_methods(options)
             canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
         reader = RowReader(self._vocabulary, boundaries)
-        is_warm = bool((canvas.guessed_ids != canvas.mask_token_id).any())
-        first: list[Reviser] = [Recheck(canvas.guessed_ids, options)] if is_warm else []
         revisers: list[Reviser] = [*remaskers(options), *methods.guides]
         if request.syntax and options.syntax_tries:
             revisers.append(SyntaxGuide(request.syntax, reader, options, self._config.expand_token_id))
         shown: int | None = None
 
         def draft(canvas: Canvas, row: int) -> Draft:
-            num_forwards = num_spent + methods.num_forwards
             # What is committed in one of several candidates goes when another one turns out to be the best.
             pieces, is_final = reader.pieces(canvas, row), not revisers and len(canvas.lengths) == 1
+            num_forwards = num_spent + methods.num_forwards
             return Draft(pieces, pace.step, options.num_steps, num_forwards, pace.elapsed_ms, is_final=is_final)
 
         steps = denoise(
@@ -148,7 +145,7 @@ class Engine:
             temperature=temperature,
             pace=pace,
             cancel=cancel,
-            revisers=[*first, *revisers],
+            revisers=[*rechecks(canvas, options), *revisers],
             judges=methods.judges,
         )
         with memory_errors():

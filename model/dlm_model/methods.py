@@ -112,8 +112,8 @@ METHODS = (
     Method(
         "leftmost",
         "selection",
-        "prefers the first masked position, and after it the most probable ones",
-        "semi-autoregressive decoding of LLaDA, arXiv 2502.09992, in blocks of one",
+        "prefers the first position, then by confidence",
+        "LLaDA's blocks, arXiv 2502.09992, of one",
         {"selection": "leftmost"},
     ),
     Method("random", "selection", "prefers none", "MDLM, arXiv 2406.07524", {"selection": "random"}),

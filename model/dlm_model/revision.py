@@ -136,3 +136,9 @@ _REMASKERS: dict[Remasking, type[RandomRemask | TokenToMask | Edit]] = {
 def remaskers(options: DecodeOptions) -> list[Reviser]:
     """The reviser that `options.remasking` names, if it names one."""
     return [_REMASKERS[options.remasking](options)] if options.remasking in _REMASKERS else []
+
+
+def rechecks(canvas: Canvas, options: DecodeOptions) -> list[Reviser]:
+    """The recheck of a canvas that an earlier draft has opened; nothing for one of masks alone."""
+    is_warm = bool((canvas.guessed_ids != canvas.mask_token_id).any())
+    return [Recheck(canvas.guessed_ids, options)] if is_warm else []
