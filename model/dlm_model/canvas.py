@@ -27,9 +27,9 @@ class Canvas:
         is_valid: [B, T], false for padding.
         confidence: [B, T], probability of the committed token or of the last guess; 0 where there is neither.
         guessed_ids: [B, T], the last step's prediction where masked; the mask token where there is none yet.
-        origin: [B, T], which column each position was when the step began.
+        origin: [B, T], which column each position was in when the last step began; both masks that an expand token
+            became have its column.
         rejected_ids: [B, T], a token that was taken back and must not come again; the mask token where there is none.
-        slot_ids: [B, T], names of the positions within their row, which resizing moves along.
         is_kept: [B, T], committed by the request itself: never reopened, deleted or replaced.
         is_reviewed: [B, T], committed positions whose prediction is asked for all the same.
         num_revised: [B], positions reopened or replaced so far.
@@ -46,7 +46,6 @@ class Canvas:
     guessed_ids: Tensor
     origin: Tensor
     rejected_ids: Tensor
-    slot_ids: Tensor
     is_kept: Tensor
     is_reviewed: Tensor
     num_revised: Tensor
@@ -70,7 +69,6 @@ class Canvas:
             guessed_ids=masks,
             origin=_identity(masks),
             rejected_ids=masks,
-            slot_ids=torch.arange(is_valid.shape[1]).expand(is_valid.shape),
             is_kept=torch.zeros_like(is_valid),
             is_reviewed=torch.zeros_like(is_valid),
             num_revised=torch.zeros(len(lengths), dtype=torch.long),
@@ -93,10 +91,14 @@ class Canvas:
         """[B, T], positions that the network is asked about, in row-major order: N in all."""
         return self.is_masked | self.is_reviewed
 
+    @property
+    def is_guessed(self) -> Tensor:
+        """[B, T], masked positions with a guess; false for those that were opened since the last step guessed."""
+        return self.is_masked & (self.guessed_ids != self.mask_token_id)
+
     def as_draft(self) -> "Canvas":
         """The canvas with every guess in place, as a reader of the draft sees it."""
-        is_guessed = self.is_masked & (self.guessed_ids != self.mask_token_id)
-        return replace(self, token_ids=torch.where(is_guessed, self.guessed_ids, self.token_ids))
+        return replace(self, token_ids=torch.where(self.is_guessed, self.guessed_ids, self.token_ids))
 
     def anchor(self, row: int, columns: Sequence[int], token_ids: Sequence[int]) -> "Canvas":
         """Put given tokens at given columns of a row for good."""
@@ -188,7 +190,6 @@ class Canvas:
             is_masked=self.is_masked | is_expanded,
             is_reviewed=self.is_reviewed & ~is_expanded,
             confidence=self.confidence.masked_fill(is_expanded, 0.0),
-            slot_ids=self.slot_ids.masked_fill(is_expanded, -1),
             was_refused=self.was_refused | (is_expanded & ~is_granted).any(dim=1),
         )
         return reopened._repeat(copies)
@@ -204,9 +205,6 @@ class Canvas:
         sources = torch.zeros(is_valid.shape, dtype=torch.long)
         columns = torch.arange(copies.shape[1]).expand_as(copies)
         sources[is_valid] = columns.flatten().repeat_interleave(copies.flatten())
-        slot_ids = self.slot_ids.gather(1, sources)
-        is_new = slot_ids < 0
-        slot_ids[is_new] = self.slot_ids.max() + 1 + torch.arange(int(is_new.sum()))
         return replace(
             self,
             token_ids=self.token_ids.gather(1, sources),
@@ -216,7 +214,6 @@ class Canvas:
             guessed_ids=self.guessed_ids.gather(1, sources),
             origin=self.origin.gather(1, sources),
             rejected_ids=self.rejected_ids.gather(1, sources),
-            slot_ids=slot_ids,
             is_kept=self.is_kept.gather(1, sources) & is_valid,
             is_reviewed=self.is_reviewed.gather(1, sources) & is_valid,
         )
@@ -232,8 +229,8 @@ class Canvas:
         assert not (self.is_masked & ~self.is_valid).any(), "padding is never masked"
         assert (self.token_ids[self.is_masked] == self.mask_token_id).all(), "a masked position holds the mask token"
         assert not ((self.is_kept | self.is_reviewed) & self.is_masked).any(), "what is kept or reviewed is committed"
-        for row, length in enumerate(self.lengths.tolist()):
-            assert len(set(self.slot_ids[row, :length].tolist())) == length, "no two positions share a name"
+        for origins in (row[:length] for row, length in zip(self.origin, self.lengths.tolist(), strict=True)):
+            assert (origins.diff() >= 0).all(), "resizing keeps the order"
         committed = self.token_ids[self.is_committed]
         assert (committed != self.mask_token_id).all(), "the mask token is never committed"
 

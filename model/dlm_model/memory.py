@@ -18,21 +18,28 @@ class PositionMemory:
     """One value per position asked about, from one step to the next."""
 
     def __init__(self) -> None:
-        self._keys = torch.empty(0, dtype=torch.long)
+        self._places = torch.empty(0, 0, dtype=torch.long)
         self._values: Tensor | None = None
 
     def store(self, canvas: Canvas, values: Tensor) -> None:
         """Note a value [N, ...] for every position that a canvas asks about; forget all others."""
-        self._keys, self._values = _keys(canvas), values
+        asked = canvas.is_asked
+        self._places = torch.full(asked.shape, -1)
+        self._places[asked] = torch.arange(len(values))
+        self._values = values
 
     def recall(self, canvas: Canvas, fallback: Tensor) -> Tensor:
-        """The values of the positions that a canvas asks about, [N, ...]; `fallback` of that shape where none is."""
-        if self._values is None or not len(self._keys):
+        """The values of the positions that a canvas asks about, [N, ...]; `fallback` of that shape where none is.
+
+        The canvas is the one that the next step begins with: its `origin` leads back to the one of `store`.
+        """
+        if self._values is None or not len(self._values):
             return fallback
-        matches = _keys(canvas)[:, None] == self._keys
-        sources = matches.long().argmax(dim=1).to(fallback.device)
-        is_known = matches.any(dim=1).to(fallback.device).view(-1, *(1 for _ in fallback.shape[1:]))
-        return torch.where(is_known, self._values[sources], fallback)
+        # What an expand token became shares its column, but is not the position that was asked about.
+        is_old = canvas.is_guessed | canvas.is_reviewed
+        places = torch.where(is_old, self._places.gather(1, canvas.origin), -1)[canvas.is_asked].to(fallback.device)
+        is_known = (places >= 0).view(-1, *(1 for _ in fallback.shape[1:]))
+        return torch.where(is_known, self._values[places.clamp_min(0)], fallback)
 
 
 class StabilityCount:
@@ -87,9 +94,3 @@ class Credit:
         credit = credit.scatter_add(1, best, confidence**CREDIT_BOOST)
         self._credit.store(canvas, credit)
         return logits + self._weight * credit.log1p()
-
-
-def _keys(canvas: Canvas) -> Tensor:
-    """A number [N] for each position asked about that no other position of any row has."""
-    rows = canvas.is_asked.nonzero()[:, 0]
-    return (rows << 32) + canvas.slot_ids[canvas.is_asked]
