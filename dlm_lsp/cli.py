@@ -27,7 +27,9 @@ DEBUG_VARIABLE = "DLM_LSP_DEBUG"
 app = typer.Typer(
     help="Fill the hole at your cursor with a diffusion language model that runs on your own machine.",
     add_completion=False,
+    no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(models_app, name="models")
 
@@ -41,7 +43,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), standalone_mode=False, prog_name=PROGRAM)
     except typer.TyperException as error:
-        return _complain(error.format_message(), error.exit_code)
+        message = error.format_message()
+        # A group without a command has printed its help already, and has nothing to add.
+        return _complain(message, error.exit_code) if message else error.exit_code
     except DlmLspError as error:
         return _complain(str(error), error.exit_code)
     except ModelError as error:
@@ -59,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _complain(message: str, code: int) -> int:
     sentence = " ".join(message.splitlines())
-    sys.stderr.write(f"{PROGRAM}: {sentence}{'' if sentence.endswith('.') else '.'}\n")
+    sys.stderr.write(f"{PROGRAM}: {sentence}{'' if sentence.endswith(('.', '?')) else '.'}\n")
     return code
 
 

@@ -32,9 +32,9 @@ def _hole(flag: str, text: str, metavar: str) -> object:
     return typer.Option(flag, help=text, metavar=metavar, show_default=False, rich_help_panel="Where the hole is")
 
 
-def _decoder(flag: str, text: str) -> object:
-    default = getattr(DecodeOptions(), DECODER_FLAGS[flag])
-    shown = "none" if default is None else default
+def _decoder(flag: str, text: str, default: str | None = None) -> object:
+    value = getattr(DecodeOptions(), DECODER_FLAGS[flag])
+    shown = default or ("none" if value is None else value)
     return typer.Option(flag, help=f"{text} Default: {shown}.", show_default=False, rich_help_panel="Decoder")
 
 
@@ -66,7 +66,9 @@ StdinFilename = Annotated[
 
 Steps = Annotated[int | None, _decoder("--steps", "Denoise steps at most: quality against latency.")]
 ScheduleFlag = Annotated[Schedule | None, _decoder("--schedule", "How many positions a step commits.")]
-SelectionFlag = Annotated[Selection | None, _decoder("--selection", "Which positions commit first.")]
+SelectionFlag = Annotated[
+    Selection | None, _decoder("--selection", "Which positions commit first.", "what the model names, or confidence")
+]
 Threshold = Annotated[
     float | None,
     _decoder("--threshold", "Probability from which the threshold schedule commits."),

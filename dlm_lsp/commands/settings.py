@@ -7,7 +7,7 @@ from dataclasses import replace
 from dlm_lsp.commands.flags import DECODER_FLAGS
 from dlm_lsp.config_files import read_user_config
 from dlm_lsp.errors import UsageError
-from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, option_name, parse_options, resolve
+from dlm_lsp.options import DECODE_OPTION_NAMES, OPTION_NAMES, Settings, option_name, parse_options, resolve
 from dlm_model.methods import METHODS, Method
 from dlm_model.precision import Precision
 
@@ -42,7 +42,10 @@ def with_methods(settings: Settings, *, methods: Sequence[str], assignments: Seq
         name, equals, text = assignment.partition("=")
         if not equals:
             raise UsageError(f"--set wants OPTION=VALUE, got {assignment!r}.")
-        chosen[option_name(name.strip())] = _value(text.strip())
+        option = option_name(name.strip())
+        if option not in OPTION_NAMES:
+            raise UsageError(f"{option} is not an option (there are: {', '.join(sorted(DECODE_OPTION_NAMES))}).")
+        chosen[option] = _value(text.strip())
     problems = parse_options(chosen, allowed=DECODE_OPTION_NAMES).problems
     if problems:
         raise UsageError(problems[0])

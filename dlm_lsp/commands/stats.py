@@ -30,7 +30,9 @@ def run_stats(*, as_json: bool, reset: bool) -> None:
             console = Console(file=stdout)
             console.print(_table(stats))
             for measure, times in _times(stats).items():
-                console.print(f"{measure}: p50 {times['p50'] or '–'} ms, p95 {times['p95'] or '–'} ms")
+                console.print(
+                    f"{measure.replace('_', ' ')}: p50 {times['p50'] or '–'} ms, p95 {times['p95'] or '–'} ms"
+                )
 
 
 def _summary(stats: Stats) -> dict[str, object]:

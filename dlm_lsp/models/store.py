@@ -136,7 +136,7 @@ def resolve_model(model: str | None) -> str | None:
     """The folder behind what `--model` or the option says: a short name, or a folder already.
 
     Raises:
-        CheckpointError: the name of a published model that is not on disk.
+        CheckpointError: it is no folder, and no model of that name is on disk.
     """
     if model is None:
         return None
@@ -148,7 +148,7 @@ def resolve_model(model: str | None) -> str | None:
         return record.folder
     if model in CATALOGUE:
         raise CheckpointError(f"{model} is not on disk; `dlm-lsp models pull {model}` fetches it.")
-    return model
+    raise CheckpointError(f"There is no model {model!r}: it is neither a folder nor a name of `dlm-lsp models list`.")
 
 
 def describe(file: Path) -> StoredFile:

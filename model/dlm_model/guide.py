@@ -108,7 +108,7 @@ def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtyp
         DeviceError: the device has not enough memory for it.
     """
     if not folder.is_dir():
-        raise CheckpointError(f"There is no guide folder {folder}.")
+        raise CheckpointError(f"There is no model folder {folder}.")
     # A causal model knows no masks; the reader of config files asks for one.
     section = {DLM_SECTION: {"mask_token_id": 0}}
     config = ModelConfig.from_dict(section | read_config(folder), source=folder.name)

@@ -125,7 +125,7 @@ def test_a_guide_with_another_tokenizer_is_refused(tmp_path: Path, fixed_engine:
 
 
 def test_a_guide_that_is_not_there_is_named(fixed_engine: Engine) -> None:
-    with pytest.raises(CheckpointError, match="There is no guide folder nowhere"):
+    with pytest.raises(CheckpointError, match="There is no model folder nowhere"):
         list(fixed_engine.infill(REQUEST, DecodeOptions(guide="nowhere"), CancelToken()))
 
 

@@ -1,4 +1,4 @@
-"""From packages to a checkpoint, one command a stage; `dlm-lsp train` is the same.
+"""Make a model of your own: from source files to a checkpoint, one command a stage.
 
 \b
     dlm-lsp train corpus CORPUS --manifest packages.toml --problems HumanEval-SingleLineInfilling.jsonl.gz
@@ -216,19 +216,22 @@ def run_stage(arguments: Sequence[str], program: str) -> int:
     try:
         app(list(arguments), standalone_mode=False, prog_name=program)
     except typer.TyperException as error:
-        typer.echo(f"error: {error.format_message()}", err=True)
-        return error.exit_code
+        # Without a stage, the help was printed already and nothing is left to say.
+        return _complain(program, error.format_message(), error.exit_code)
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
-        typer.echo(f"error: {error.strerror or error}{place}", err=True)
-        return 3
+        return _complain(program, f"{error.strerror or error}{place}", 3)
     except KeyboardInterrupt:
-        typer.echo("interrupted; a run goes on from its last state", err=True)
-        return 130
+        return _complain(program, "Interrupted; a run goes on from its last state.", 130)
     except (ModelError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
-        return 3
+        return _complain(program, str(error), 3)
     return 0
+
+
+def _complain(program: str, message: str, code: int) -> int:
+    if message:
+        typer.echo(f"{program}: {message}", err=True)
+    return code
 
 
 if __name__ == "__main__":

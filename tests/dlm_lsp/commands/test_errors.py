@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dlm_lsp.cli import run
 from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.commands.command_line import CommandLine
 
@@ -60,12 +61,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["infill", "ok.py:1:1", "--bad"], "No such option: --bad."),
         (["infill"], "Missing argument 'FILE[:LINE:COL]'."),
         (["nonsense"], "No such command 'nonsense'."),
-        ([], "Missing command."),
+        (["infil"], "No such command 'infil'. Did you mean 'infill'?"),
     ],
 )
 def test_usage_errors(command_line: CommandLine, arguments: Sequence[str], sentence: str) -> None:
     assert command_line(*arguments) == (USAGE, "", f"dlm-lsp: {sentence}\n")
     assert command_line.loaded == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["models"], ["train"]])
+def test_without_a_command_the_help_is_the_answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == USAGE
+    printed, complaint = capsys.readouterr()
+    assert f"Usage: {' '.join(['dlm-lsp', *arguments])}" in printed
+    assert complaint == ""
+
+
+def test_help_by_its_short_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["infill", "-h"]) == 0
+    assert "Usage: dlm-lsp infill" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
+from dlm_lsp.options import DECODE_OPTION_NAMES
 from tests.dlm_lsp.commands.command_line import CommandLine
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
@@ -196,6 +197,7 @@ def test_methods_and_single_options_reach_the_decoder(command_line: CommandLine,
         (["--set", "factor=-1"], "factor must be 0 or more, got -1."),
         (["--set", "factor=much"], "factor must be a number, got 'much'."),
         (["--set", "model=x"], "model cannot be set here."),
+        (["--set", "steps=3"], f"steps is not an option (there are: {', '.join(sorted(DECODE_OPTION_NAMES))})."),
     ],
 )
 def test_a_wrong_method_or_option_is_named(

@@ -26,7 +26,7 @@ def test_a_stage_that_does_not_exist_is_a_usage_error(
 def test_a_missing_checkpoint_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "initialize", str(tmp_path / "nowhere"), str(tmp_path / "start")]) == 3
     error = capsys.readouterr().err
-    assert error.startswith("error: ")
+    assert error.startswith("dlm-lsp train: ")
     assert "config.json" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "start").exists()

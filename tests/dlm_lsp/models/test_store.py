@@ -36,7 +36,7 @@ def test_a_hole_is_filled_by_a_models_name(
     assert json.loads(capsys.readouterr().out)["model"] == "Tiny-Checkpoint"
 
 
-@pytest.mark.parametrize("model", [None, "some/folder", "/nowhere/at/all", "unheard-of"])
+@pytest.mark.parametrize("model", [None, "some/folder", "/nowhere/at/all"])
 def test_what_is_no_name_is_left_as_it_is(model: str | None) -> None:
     assert resolve_model(model) == model
 
@@ -44,6 +44,13 @@ def test_what_is_no_name_is_left_as_it_is(model: str | None) -> None:
 def test_a_published_model_that_is_not_there_says_how_it_comes() -> None:
     with pytest.raises(CheckpointError, match=f"`dlm-lsp models pull {NAME}` fetches it"):
         resolve_model(NAME)
+
+
+def test_an_unheard_of_name_is_told_where_the_names_are() -> None:
+    with pytest.raises(
+        CheckpointError, match="'unheard-of': it is neither a folder nor a name of `dlm-lsp models list`"
+    ):
+        resolve_model("unheard-of")
 
 
 @pytest.mark.parametrize("name", ["../escape", "A", "", "a/b", ".hidden"])

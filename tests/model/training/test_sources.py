@@ -275,7 +275,7 @@ def test_a_full_disk_leaves_no_half_start(
 ) -> None:
     with full_disk():
         assert run_stage(["initialize", str(resizing_folder), str(tmp_path / "start")], "training") == 3
-    assert capsys.readouterr().err.startswith("error: ")
+    assert capsys.readouterr().err.startswith("training: ")
     assert list(tmp_path.iterdir()) == []
 
 
