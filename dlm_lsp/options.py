@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, get_type_hints
 
+from dlm_model.decode_options import CachePolicyName, Grammar, LengthPolicy, Remasking, Schedule, Selection
 from dlm_model.precision import PRECISIONS, Precision
-from dlm_model.request import CachePolicyName, DecodeOptions, Grammar, LengthPolicy, Remasking, Schedule, Selection
+from dlm_model.request import DecodeOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from dlm_model.decode_options import Schedule, Selection
 from dlm_model.precision import Precision
-from dlm_model.request import DecodeOptions, Schedule, Selection
+from dlm_model.request import DecodeOptions
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765

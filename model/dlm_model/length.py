@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp
 
-from dlm_model.request import DecodeOptions, InfillRequest, LengthPolicy
+from dlm_model.decode_options import LengthPolicy
+from dlm_model.request import DecodeOptions, InfillRequest
 
 # DreamOn fills best, and with the fewest forwards, from 64 masks: deletion is broadcast, expansion goes one by one.
 INITIAL_TOKENS = 64

@@ -10,46 +10,19 @@ from dataclasses import dataclass
 from itertools import groupby, takewhile
 from typing import Literal, Protocol
 
-from dlm_model.decode_options import (
-    CACHE_POLICIES,
-    GRAMMARS,
-    LENGTH_POLICIES,
-    REMASKINGS,
-    SCHEDULES,
-    SELECTIONS,
-    CachePolicyName,
-    DecodeOptions,
-    Grammar,
-    LengthPolicy,
-    Remasking,
-    Schedule,
-    Selection,
-    require,
-)
+from dlm_model.decode_options import DecodeOptions, require
 
 __all__ = [
-    "CACHE_POLICIES",
-    "GRAMMARS",
-    "LENGTH_POLICIES",
-    "REMASKINGS",
-    "SCHEDULES",
-    "SELECTIONS",
-    "CachePolicyName",
     "CancelToken",
     "Candidate",
     "DecodeOptions",
     "Draft",
     "FinishReason",
-    "Grammar",
     "InfillEngine",
     "InfillRequest",
-    "LengthPolicy",
     "Piece",
     "PieceState",
     "RacingEngine",
-    "Remasking",
-    "Schedule",
-    "Selection",
     "SyntaxChecker",
 ]
 

@@ -20,8 +20,9 @@ from statistics import mean, median
 
 from rich.console import Console
 
+from dlm_model.decode_options import CACHE_POLICIES
 from dlm_model.engine import Engine
-from dlm_model.request import CACHE_POLICIES, CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from tests.bench.fidelity import always_exact, compared_with_exact, exact_policy
 from tests.bench.machine import Machine, hardware, peak_memory_mib, synchronize, this_machine
 from tests.bench.peers import measure_peers

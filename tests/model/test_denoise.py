@@ -13,9 +13,10 @@ from dlm_model.boundaries import Boundaries, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
+from dlm_model.decode_options import SCHEDULES, SELECTIONS
 from dlm_model.denoise import denoise
 from dlm_model.drafts import RowReader
-from dlm_model.request import SCHEDULES, SELECTIONS, CancelToken, DecodeOptions
+from dlm_model.request import CancelToken, DecodeOptions
 from dlm_model.schedule import Pace
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.vocabulary import Vocabulary

@@ -2,8 +2,9 @@
 
 import pytest
 
+from dlm_model.decode_options import CACHE_POLICIES
 from dlm_model.engine import Engine, load_engine
-from dlm_model.request import CACHE_POLICIES, CancelToken, DecodeOptions
+from dlm_model.request import CancelToken, DecodeOptions
 from tests.bench.cases import Case, make_cases
 from tests.bench.fidelity import compared_with_exact
 from tests.bench.latency import Size, check, measure, policies

@@ -5,8 +5,9 @@ from math import exp
 
 import pytest
 
+from dlm_model.decode_options import LENGTH_POLICIES
 from dlm_model.length import DIVERSE_TEMPERATURE, INITIAL_TOKENS, Row, calibrated, climb, open_rows, probe
-from dlm_model.request import LENGTH_POLICIES, DecodeOptions, InfillRequest
+from dlm_model.request import DecodeOptions, InfillRequest
 
 ANY = InfillRequest("", "")
 

@@ -9,21 +9,11 @@ from torch import Tensor
 
 from dlm_model import engine as engine_module
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import SELF_GUIDE
+from dlm_model.decode_options import GRAMMARS, LENGTH_POLICIES, REMASKINGS, SCHEDULES, SELECTIONS, SELF_GUIDE
 from dlm_model.engine import Engine
 from dlm_model.errors import RequestError
 from dlm_model.methods import METHODS, Method
-from dlm_model.request import (
-    GRAMMARS,
-    LENGTH_POLICIES,
-    REMASKINGS,
-    SCHEDULES,
-    SELECTIONS,
-    CancelToken,
-    DecodeOptions,
-    Draft,
-    InfillRequest,
-)
+from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 
 ENGINES = ("fixed_engine", "resizing_engine", "causal_engine", "block_engine")
 COMBINED = (
