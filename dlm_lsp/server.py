@@ -88,9 +88,9 @@ def create_server(
 
     Args:
         engines: The workers of this process, shared by its sessions.
-        flags: Of the command line; they overrule every other source of options.
-        exits_with_client: End the process when the one that `initialize` names has ended.
-        ends_process: End the process at `exit`, rather than this conversation alone.
+        flags: Options from the command line, which overrule every other source.
+        exits_with_client: End this process when the client's, which `initialize` names, has ended.
+        ends_process: At `exit`, end the process rather than this conversation alone.
     """
     server = DlmLanguageServer(engines, flags or ClientOptions(), exits_with_client=exits_with_client)
     for route in ROUTES:
@@ -108,7 +108,7 @@ def create_server(
 
 
 def _bind(server: DlmLanguageServer, handler: Handler) -> Callable[[Any], Any]:
-    """The handler as pygls calls it, with errors on purpose turned into JSON-RPC errors."""
+    """The handler as pygls calls it, with our own errors turned into JSON-RPC errors."""
     if inspect.iscoroutinefunction(handler):
 
         async def answer_later(params: Any) -> Any:  # noqa: ANN401 - any LSP type

@@ -20,7 +20,6 @@ from filelock import FileLock
 Event = Literal["offered", "shown", "accepted", "partial", "kept", "kept_checked"]
 Measure = Literal["latency", "first_draft"]
 
-EVENTS: tuple[Event, ...] = get_args(Event)
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 _GROWTH = 1.2
 

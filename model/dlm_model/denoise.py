@@ -2,8 +2,8 @@
 
 forward → logits at the positions asked about → guess → commit → revise → resize → the next canvas
 
-Methods are objects handed in (what there is: `dlm_model.methods`): predictors wrap one another, judges and revisers
-follow one another, and what a step commits is the schedule's.
+Decoding methods (listed in `dlm_model.methods`) are objects handed in: predictors wrap one another, judges and revisers
+run one after another, and the schedule decides what a step commits.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ Predictor = Callable[[Canvas], Tensor]
 """One forward pass: canvas → logits [N, V] of the N positions it asks about, row by row."""
 
 Judge = Callable[[Canvas, Tensor, Guess], Guess]
-"""Canvas, logits and guess [N] → the guess with another score, or with what an earlier step knew of its positions."""
+"""Canvas, logits and guess [N] → the guess, scored anew or with what earlier steps knew of its positions."""
 
 
 def denoise(
@@ -39,9 +39,10 @@ def denoise(
 ) -> Iterator[Canvas]:
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 
-    Ends when nothing is masked, the deadline has passed or the token is cancelled; the canvas then still holds a guess
-    for every mask. Each step commits at least one position of every unfinished row, the last one all that are left and
-    reopens none, so that `num_steps` is a bound. `temperature` is per row, [B]; revisers see what the one before left.
+    Ends when nothing is masked, the deadline has passed or the token is cancelled; masks that are left then hold their
+    last guess. Each step commits at least one position of every unfinished row. The last step commits all that are left
+    and reopens none, so `num_steps` is a bound. `temperature` is per row, [B]; each reviser sees what the one before it
+    left.
     """
     generator = torch.Generator().manual_seed(options.seed)
     while canvas.is_masked.any() and not cancel.is_cancelled and not pace.is_over:

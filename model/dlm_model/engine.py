@@ -82,7 +82,7 @@ class Engine:
         self._texts = CausalTexts(network)
         self._guides: dict[str, CausalReader] = {}
         self._tokenizer, self._order = tokenizer, order
-        # Whatever the tokenizer says they spell: no control token is text.
+        # Control tokens add no text, whatever the tokenizer says they spell.
         control = {self._config.mask_token_id, self._config.expand_token_id, self._config.delete_token_id}
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
         self.model_name = model_name
@@ -116,9 +116,9 @@ class Engine:
         """Fill the hole, one draft per denoise step, and one more that says why it ended.
 
         Raises:
-            RequestError: prompt and canvas do not fit the model's context, or a method asks for what the model is not.
-            CheckpointError: the guide is not usable.
-            DeviceError: they do not fit the device's memory.
+            RequestError: prompt and canvas do not fit the model's context, or an option needs what this model lacks.
+            CheckpointError: the guide cannot be loaded.
+            DeviceError: the device runs out of memory.
         """
         options = replace(options, selection=options.selection or self._config.selection)
         pace = Pace(options)
@@ -132,7 +132,7 @@ class Engine:
         shown: int | None = None
 
         def draft(canvas: Canvas, row: int) -> Draft:
-            # What is committed in one of several candidates goes when another one turns out to be the best.
+            # Not final where a reviser may take tokens back, or another of several candidates may turn out better.
             pieces, is_final = reader.pieces(canvas, row), not revisers and len(canvas.lengths) == 1
             num_forwards = num_spent + methods.num_forwards
             return Draft(pieces, pace.step, options.num_steps, num_forwards, pace.elapsed_ms, is_final=is_final)
@@ -150,7 +150,7 @@ class Engine:
         )
         with memory_errors():
             for canvas in steps:
-                # The row that looks best at first is followed to the end: text that jumped would be no draft.
+                # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
                 shown = reader.rank(canvas)[0] if shown is None else shown
                 yield draft(canvas, shown)
         best = reader.rank(canvas)[0]
@@ -164,17 +164,17 @@ class Engine:
     def continue_text(
         self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str = SELF_GUIDE
     ) -> Iterator[Draft]:
-        """Write on after the prefix, blind to the suffix, one draft per token; the last one says why it ended.
+        """Continue the prefix from left to right, blind to the suffix: one draft per token; the last says why it ended.
 
         Args:
-            request: Its prefix, whether one line is enough, and how many tokens are.
-            options: Only the bound on the middle's length counts.
+            request: Of it, `prefix`, `single_line` and `expected_tokens` are heeded.
+            options: Of them, `max_middle_tokens` is.
             cancel: Polled once per token.
             guide: The causal model: the folder of a checkpoint, or `self` for this one.
 
         Raises:
-            RequestError: this model has no causal prompt.
-            CheckpointError: the other one is not usable.
+            RequestError: `self`, and this model has no causal prompt.
+            CheckpointError: the other model cannot be loaded.
         """
         limit = min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
         writer = LeftToRight(self._open_guide(guide), self._vocabulary, self._config.bos_token_id)
@@ -239,7 +239,7 @@ class Engine:
     def _open_rows(
         self, opening: Opening, request: InfillRequest, options: DecodeOptions, cancel: CancelToken
     ) -> tuple[Canvas, Tensor, int]:
-        """A canvas of masks, the temperature of its rows [B], and the forwards that finding their lengths took."""
+        """A canvas of masks, its rows' temperatures [B], and how many forwards it took to find their lengths."""
         num_spent = 0
 
         def sureness(num_masks: Sequence[int]) -> list[float]:
@@ -278,7 +278,7 @@ class Engine:
 
 
 class _Methods(NamedTuple):
-    """What the options of a request come to: `predict` is the cache, or goes by way of it."""
+    """The objects that the options of a request select; `predict` is the cache itself, or wraps it."""
 
     cache: CachePolicy
     predict: Predictor
@@ -291,7 +291,7 @@ class _Methods(NamedTuple):
 
 
 class _Prepared(NamedTuple):
-    """What a request becomes before the first step; `temperature` is [B], `num_spent` counts forwards."""
+    """A request, ready for the first step; `temperature` is [B], `num_spent` counts forwards used up so far."""
 
     canvas: Canvas
     boundaries: Boundaries
