@@ -1,7 +1,7 @@
-"""A fill under way, and the typing that it outlives: text that its draft says already need not stop the worker.
+"""A fill under way, and the typing that it survives: typing what the draft already says need not stop the worker.
 
-Copilot's asynchronous completions and Continue's generator reuse do so for text from left to right; here the draft is
-known to its end from the first step on, and sharpens while the user types into it.
+Copilot's asynchronous completions and Continue's generator reuse do this for text written from left to right. Here the
+whole draft is there from the first step on, and sharpens while the user types into it.
 """
 
 import asyncio

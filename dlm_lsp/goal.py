@@ -1,6 +1,6 @@
-"""The way from a hole to the text that it is filled with: which documents lie on it, and what each of them lacks still.
+"""From a hole to its filled text by typing: which documents lie on the way, and what each of them still lacks.
 
-Whoever types does not go that way alone. Editors put the closer of a bracket or a quote in behind the cursor as soon as
+The typist is not the only one who types. Editors put the closer of a bracket or a quote in behind the cursor as soon as
 its opener is typed, and on a line of its own when Enter is pressed between the two. Knows texts and nothing else.
 """
 

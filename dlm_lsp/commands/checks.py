@@ -1,7 +1,7 @@
 """The checks of `dlm-lsp doctor`, each a function that yields findings.
 
-Reads and reports; changes nothing, and knows neither terminal nor exit codes. What a check cannot go on after, it
-raises.
+Reads and reports; changes nothing, and knows neither terminal nor exit codes. A check raises what keeps it from going
+on.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """`dlm-lsp race`: the same hole, filled by diffusion and from left to right, side by side in the terminal.
 
-Both take turns on one device, the one whose own clock is behind goes next, and each clock counts its own work alone: so
-that they look as fast against each other as they are. Left and right arrow turn the steps dial and start again.
+The two take turns on one device. Each has a clock that counts its own work alone, and the one whose clock is behind
+goes next, so that each looks as fast as it is. The left and right arrows turn the steps dial and start again.
 """
 
 import sys

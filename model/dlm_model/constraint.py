@@ -51,7 +51,7 @@ class Constraint:
         boundaries: What the canvas must begin and end with.
         single_line: No line break after the head.
         is_line_begun: Whether the hole's line has something on it left of the hole.
-        is_over: Says of a middle's beginning whether anything that follows would be kept; None for always.
+        is_over: Whether nothing that follows this beginning of a middle would be kept; None for never.
         max_length: Rows of this length do not grow.
         is_resizing: Whether the model may change the rows' lengths.
         blocks: Which blocks are filled now, if the model writes block by block.

@@ -50,7 +50,7 @@ class TextEnd:
 
     Args:
         vocabulary: What the tokens spell.
-        is_over: Says of a middle's beginning whether anything that follows would be kept.
+        is_over: Whether nothing that follows this beginning of a middle would be kept.
     """
 
     def __init__(self, vocabulary: Vocabulary, is_over: Callable[[str], bool]) -> None:

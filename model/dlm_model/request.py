@@ -67,7 +67,7 @@ class InfillRequest:
         keep: Texts that must occur in the middle, in this order (in-place prompting, ICE, arXiv 2508.10736).
         closing: Text that the middle must end with; empty for any.
         syntax: Judges drafts while they are denoised; None judges nothing.
-        is_over: Says of a middle's beginning whether anything that follows would be kept; None for always.
+        is_over: Whether nothing that follows this beginning of a middle would be kept; None for never.
         prior: What an earlier draft of almost this hole leaves to be said here; empty for nothing. Heeded where
             `DecodeOptions.warm_start` allows, one candidate is asked for, and nothing else rules the middle.
     """

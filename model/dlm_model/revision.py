@@ -17,7 +17,7 @@ from dlm_model.request import DecodeOptions
 from dlm_model.selection import Guess
 
 AGREED_SHARE = 0.1
-"""Of the best token's probability: what a token of an earlier draft must have so as not to be doubted."""
+"""A token of an earlier draft is kept if it has at least this share of the best token's probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Step:
 
     Attributes:
         guess: Its predictions, those of reviewed positions among them.
-        is_reviewed: Committed before the step, and predicted again.
-        is_new: Committed in it.
-        is_fixed: Not to be revised.
-        steps_left: After it.
+        is_reviewed: Committed before this step, and predicted again.
+        is_new: Committed by this step.
+        is_fixed: Must not be revised.
+        steps_left: How many steps come after this one.
     """
 
     guess: Guess
@@ -97,10 +97,10 @@ class Edit:
 
 
 class Recheck:
-    """Holds an earlier draft's tokens against what the model predicts of their positions in the first step, once.
+    """Compares an earlier draft's tokens, once, with what the first step predicts at their positions.
 
-    A token that the model does not find improbable there stays, or is committed if it was a guess; a committed one that
-    it does is reopened.
+    A token that the model finds probable enough stays, or is committed if it was a guess; one that it does not is
+    reopened if it was committed.
     """
 
     def __init__(self, proposed_ids: Tensor, options: DecodeOptions) -> None:
@@ -109,7 +109,7 @@ class Recheck:
         self._limit = options.max_revisions
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
-        """Whatever the first step left; later ones are not looked at."""
+        """Revise what the first step left; change nothing after later ones."""
         if self._proposed_ids is None:
             return canvas
         proposed_ids, self._proposed_ids = self._proposed_ids, None

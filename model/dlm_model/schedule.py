@@ -44,7 +44,7 @@ class Pace:
 
     @property
     def is_over(self) -> bool:
-        """Whether another step would end after the deadline. The first one is always taken: without it is nothing."""
+        """Whether another step would end after the deadline; the first is always taken, or there would be no draft."""
         return self.step > 0 and self._clock() + self._expected(self.step) > self._deadline
 
     @property
