@@ -39,6 +39,7 @@ class FillOrder:
         options: How to denoise.
         is_hypothetical: The snapshot holds what the document does not, so that no draft has a place in it.
         earlier: A draft of almost the same hole, if there is one.
+        require_valid: Rather nothing than what adds syntax errors.
     """
 
     purpose: Purpose
@@ -47,6 +48,7 @@ class FillOrder:
     options: DecodeOptions
     is_hypothetical: bool = False
     earlier: EarlierDraft | None = None
+    require_valid: bool = False
 
 
 class Filled(NamedTuple):

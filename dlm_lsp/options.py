@@ -107,7 +107,7 @@ class Settings:
         context_files: Show the model signatures of imported and open files, for a quarter of the prompt at most.
         max_prompt_tokens: Upper bound on prefix and suffix together.
         max_document_chars: Larger documents get no completions.
-        require_valid: Show no fill that adds syntax errors.
+        require_valid: Show no fill that adds syntax errors; None goes for completions that nobody asked for.
         decode: How to denoise.
     """
 
@@ -127,7 +127,7 @@ class Settings:
     context_files: bool = True
     max_prompt_tokens: int = 1024
     max_document_chars: int = 1_000_000
-    require_valid: bool = False
+    require_valid: bool | None = None
     decode: DecodeOptions = field(default_factory=DecodeOptions)
 
 

@@ -13,7 +13,9 @@ from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes import Hole
 from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
-from dlm_lsp.repairs import without_overlap, without_unmatched_closers
+from dlm_lsp.repairs import without_blank_ends, without_overlap, without_unmatched_closers
+
+MAX_CUT_LINES = 8  # each costs a parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
 
     Indentation follows the document; what the suffix has already, closers of what was never opened, loops, and blank
     ends are dropped. Where it takes the parser to tell whether a closer belongs, the version with fewer errors wins.
+    Statements that do not parse are cut back to the lines that do: a canvas ends where it is full, often in the middle
+    of a line, and what stands before that can be accepted and gone on from.
     """
     middle = with_line_feeds(middle)
     neutral = parse_neutral(snapshot, hole)
@@ -47,8 +51,10 @@ def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
         return Fill("", hole.start, hole.end, parse_valid=False)
     is_sound = {version.text: version.is_sound for version in versions}
     best = neutral.excerpt.best(Edit(hole.start, hole.end, text) for text in is_sound)
-    is_valid = best.num_errors <= neutral.num_errors and is_sound[best.edit.text]
-    return Fill(best.edit.text.replace("\n", snapshot.line_ending), hole.start, hole.end, is_valid)
+    text, is_valid = best.edit.text, best.num_errors <= neutral.num_errors and is_sound[best.edit.text]
+    if not is_valid and (beginning := _valid_beginning(snapshot, hole, middle, neutral)):
+        text, is_valid = beginning, True
+    return Fill(text.replace("\n", snapshot.line_ending), hole.start, hole.end, is_valid)
 
 
 class _Version(NamedTuple):
@@ -64,6 +70,21 @@ def _versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerp
         yield from _inline_versions(snapshot, hole, middle)
     else:
         yield from _block_versions(BlockFitter(snapshot, hole, neutral), middle)
+
+
+def _valid_beginning(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
+    """As many of the first lines as add no error; empty where none do, or the hole is within a line."""
+    if is_inline(snapshot, hole):
+        return ""
+    fitter = BlockFitter(snapshot, hole, neutral)
+    lines = fitter.fit(middle)
+    for num_lines in range(len(lines) - 1, max(0, len(lines) - 1 - MAX_CUT_LINES), -1):
+        kept = without_blank_ends(lines[:num_lines])
+        text = fitter.placement.set("\n".join(kept))
+        parsed = neutral.excerpt.parse(Edit(hole.start, hole.end, text))
+        if kept and fitter.is_sound(kept) and parsed.num_errors <= neutral.num_errors:
+            return text
+    return ""
 
 
 def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str) -> Iterator[_Version]:

@@ -107,7 +107,7 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
                 break
             offer(draft)
         found = finish(order.snapshot, order.hole, draft) if draft and not cancel.is_cancelled else ()
-        fills = valid_only(found) if settings.require_valid else found
+        fills = valid_only(found) if order.require_valid else found
         if not draft or not fills:
             raise NothingToShowError(f"the model has {nothing_reason(found)} for this hole")
         return Filled(draft, fills)

@@ -65,7 +65,8 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
     decode = server.settings.decode
     overrides = {name: value for name in DECODE_OPTION_NAMES if (value := getattr(parsed.options, name)) is not None}
     hole = _hole(snapshot, arguments.range, encoding)
-    draft, fills = await fill(server, FillOrder("edit", snapshot, hole, replace(decode, **overrides)))
+    options, require_valid = replace(decode, **overrides), bool(server.settings.require_valid)
+    draft, fills = await fill(server, FillOrder("edit", snapshot, hole, options, require_valid=require_valid))
     best = fills[0]
     replaced = range_of(snapshot, best.fill.start, best.fill.end, encoding)
     edit = types.TextEdit(replaced, best.fill.text)

@@ -103,7 +103,7 @@ async def _complete(
         return items
     if not is_invoked:
         await _settle(server, spot)
-    return await _fill(server, spot, options)
+    return await _fill(server, spot, options, is_invoked=is_invoked)
 
 
 def _typed_along(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) -> list[types.InlineCompletionItem]:
@@ -146,13 +146,18 @@ async def _settle(server: DlmLanguageServer, spot: _Spot) -> None:
         await asyncio.sleep(time_left)
 
 
-async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) -> list[types.InlineCompletionItem]:
+async def _fill(
+    server: DlmLanguageServer, spot: _Spot, options: DecodeOptions, *, is_invoked: bool
+) -> list[types.InlineCompletionItem]:
     """Ask the model."""
     hole = find_hole(spot.snapshot, spot.cursor)
     _require_ghost_text(spot.snapshot, spot.cursor, hole)
     last = server.last_runs.get(spot.snapshot.uri)
     earlier = last.newest_draft if last else None
-    run = begin(server, FillOrder("ghost text", spot.snapshot, hole, options, spot.selected is not None, earlier))
+    require_valid = not is_invoked if server.settings.require_valid is None else server.settings.require_valid
+    is_hypothetical = spot.selected is not None
+    order = FillOrder("ghost text", spot.snapshot, hole, options, is_hypothetical, earlier, require_valid)
+    run = begin(server, order)
     if not spot.selected:
         _remember(server, run)
     filled = await outcome(server, run, spot.snapshot)

@@ -274,7 +274,8 @@ def test_line_endings_are_the_documents(ending: str) -> None:
         ("python", "def f(x):\n    │\n", "return (x"),
         ("python", "x = foo(│)\n", "a b"),
         ("python", "def f(x):\n    │\n", "for y in x:"),
-        ("python", "def f(x):\n    │\n", "a = x\n    b = a\n        c = b"),
+        ("python", "def f(x):\n    a = 1\n    │\n    return a\n", "a = (x"),
+        ("python", "def f(x):\n    a = 1│\n", " + ("),
         ("javascript", "function f() {\n  │\n}\n", "if (a) {\n    b();"),
         ("rust", "fn f() {\n    let x = │;\n}\n", "a +"),
     ],
@@ -350,3 +351,13 @@ def test_a_middle_is_over_where_nothing_more_would_be_kept(
     snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
     hole = find_hole(snapshot, len(before))
     assert BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over(middle) is expected
+
+
+@pytest.mark.parametrize(
+    "middle",
+    ["y = x\n    return y +", "y = x\n    if y:", "y = x\n\n    if y:\n        z = ("],
+    ids=["in-a-line", "an-empty-block", "two-lines"],
+)
+def test_statements_that_do_not_parse_are_cut_back_to_those_that_do(middle: str) -> None:
+    after, fill = fill_at_cursor("python", "def f(x):\n    │\n", middle)
+    assert (after, fill.parse_valid) == ("def f(x):\n    y = x\n", True)

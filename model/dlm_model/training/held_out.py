@@ -11,7 +11,7 @@ from torch import Tensor
 from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.holes import choose_holes
 from dlm_model.training.objective import predict
-from dlm_model.training.sequence import Example
+from dlm_model.training.sequence import IGNORED, Example
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.windows import Batch, batches_by_length, cut_window
 from dlm_model.transformer import Transformer
@@ -21,6 +21,7 @@ NOISES: Mapping[str, HoleNoise] = {
     "half_masked": HoleNoise(0.5, "exact"),
     "tenth_masked": HoleNoise(0.1, "exact"),
     "padded": HoleNoise(1.0, "padded"),
+    "from_left": HoleNoise(0.5, "exact", "left_to_right"),
 }
 _WINDOW_CHARACTERS = 900
 _MAX_DRAWS = 100  # for every sequence wanted: real code yields one in two or three
@@ -34,11 +35,13 @@ class Measurement:
         nll: Of the content tokens, in nats per token.
         accuracy: Share of content tokens where the most probable token is right.
         delete_accuracy: Share of surplus positions that are recognised; 1 where there are none.
+        next_nll: Of the leftmost mask of each hole alone, which a decoder that goes from the left commits next.
     """
 
     nll: float
     accuracy: float
     delete_accuracy: float
+    next_nll: float
 
 
 def read_texts(folder: Path) -> Sequence[str]:
@@ -93,19 +96,30 @@ def held_out_batches(
 @torch.no_grad()
 def measure(network: Transformer, batches: Sequence[Batch]) -> Measurement:
     """Measure a network on batches of one noise."""
-    losses, hits, is_delete = list[Tensor](), list[Tensor](), list[Tensor]()
+    losses, hits, is_delete, is_next = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
     delete_token_id = network.config.delete_token_id
     for batch in batches:
         predictions = predict(network, batch)
         losses.append(predictions.losses)
         hits.append(predictions.is_correct.float())
         is_delete.append(predictions.labels == (-1 if delete_token_id is None else delete_token_id))
-    loss, hit, deletes = torch.cat(losses), torch.cat(hits), torch.cat(is_delete)
+        is_next.append(_is_leftmost(batch))
+    loss, hit, deletes, nexts = torch.cat(losses), torch.cat(hits), torch.cat(is_delete), torch.cat(is_next)
     return Measurement(
         nll=float(loss[~deletes].mean()),
         accuracy=float(hit[~deletes].mean()),
         delete_accuracy=float(hit[deletes].mean()) if deletes.any() else 1.0,
+        next_nll=float(loss[nexts & ~deletes].mean()),
     )
+
+
+def _is_leftmost(batch: Batch) -> Tensor:
+    """Of the N supervised positions, those that are the first of their canvas."""
+    is_supervised = batch.labels != IGNORED
+    rows = is_supervised.nonzero()[:, 0]
+    canvases = torch.stack((rows, batch.groups[is_supervised]))
+    is_first: Tensor = (canvases != canvases.roll(1, dims=1)).any(dim=0)
+    return is_first | (torch.arange(len(rows), device=rows.device) == 0)
 
 
 def _read(path: Path) -> str | None:

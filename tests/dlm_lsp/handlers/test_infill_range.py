@@ -210,7 +210,8 @@ async def test_many_documents_do_not_crowd_out_an_edit_that_was_asked_for(connec
     uris = [f"file:///project/{number}.py" for number in range(MAX_LIVE_JOBS + 1)]
     for uri in uris:
         editor.open("x = \n", uri=uri)
-    ghosts = [asyncio.ensure_future(editor.complete(0, 4, uri=uri)) for uri in uris]
+    invoked = types.InlineCompletionTriggerKind.Invoked
+    ghosts = [asyncio.ensure_future(editor.complete(0, 4, uri=uri, trigger=invoked)) for uri in uris]
     with pytest.raises(JsonRpcRequestCancelled):
         await ghosts[0]
     engine.allow(10)

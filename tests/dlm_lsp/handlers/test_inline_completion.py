@@ -225,6 +225,19 @@ async def test_only_what_parses_is_shown_where_that_is_required(connect: Connect
 
 
 @pytest.mark.parametrize(
+    ("required", "expected"), [(None, [False, True]), (False, [True, True]), (True, [False, False])]
+)
+async def test_by_itself_nothing_comes_that_does_not_parse_and_whoever_asks_may_have_it(
+    connect: Connect, required: bool | None, expected: list[bool]
+) -> None:
+    editor = connect(lambda _settings: ScriptedEngine("return ("))
+    await editor.start(options={"requireValid": required, "debounceMs": 0})
+    editor.open(EMPTY_BODY)
+    kinds = types.InlineCompletionTriggerKind
+    assert [bool(await editor.complete(1, 4, trigger=kind)) for kind in (kinds.Automatic, kinds.Invoked)] == expected
+
+
+@pytest.mark.parametrize(
     ("error", "state", "message"),
     [
         (RequestError("the prompt has 9000 tokens, the model takes 2048"), "warning", "the prompt has 9000 tokens"),
