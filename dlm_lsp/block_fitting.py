@@ -10,11 +10,13 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.enclosing import header_indentation
 from dlm_lsp.excerpts import ParsedExcerpt
 from dlm_lsp.holes import Hole
-from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_below
+from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_below, masked
 from dlm_lsp.placement import Placement, place, sides
 from dlm_lsp.reindent import Block, is_sound, reindented
 from dlm_lsp.repairs import without_blank_ends, without_loops, without_suffix, without_unmatched_closers
 
+_OPEN_LITERALS = ("'", '"', "`", "/*")  # what is left of a literal that does not end
+_ANY_LINE = "\0"
 MAX_SUFFIX_LINES = 30  # below the hole, searched for what the fill repeats of them
 
 
@@ -54,17 +56,21 @@ class BlockFitter:
     def is_over(self, text: str) -> bool:
         """Whether nothing that follows the beginning of a model's text would be kept.
 
-        It has left the block, closed what it never opened, or begun to repeat itself or what stands below. A line
-        repeats only once it is complete.
+        It has left the block, closed what it never opened, or gone on to what stands below, several lines of it. While
+        a string or a comment is open, none of that can be told.
         """
-        closes = without_unmatched_closers(self.snapshot.language, text) != text
-        if closes and not self.neutral.num_errors:
+        language = self.snapshot.language
+        if any(mark in masked(language, text) for mark in _OPEN_LITERALS):
+            return False
+        if without_unmatched_closers(language, text) != text and not self.neutral.num_errors:
             return True
         lines = self._at_depth(text)
         if len(self._within_block(lines)) < len(lines):
             return True
-        complete = text.rpartition("\n")[0]
-        return len(self.fit(complete)) < len(without_blank_ends(complete.split("\n")))
+        complete = self._at_depth(text.rpartition("\n")[0])
+        whole = [self.placement.indent + line for line in complete[:1]] + complete[1:]
+        # What may follow is no line below, so that a repetition that merely ends here does not count.
+        return len(without_suffix([*whole, _ANY_LINE], self._lines_below())) <= len(whole)
 
     def is_sound(self, lines: list[str]) -> bool:
         """Whether the depths of fitted lines make blocks, where it is depth that makes them."""

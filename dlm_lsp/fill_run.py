@@ -90,9 +90,11 @@ class FillRun:
         self._owner: asyncio.Task[object] | None = None
         self._is_contradicted = False
 
-    def serves(self, snapshot: Snapshot, options: DecodeOptions) -> bool:
+    def serves(self, snapshot: Snapshot, options: DecodeOptions, *, require_valid: bool) -> bool:
         """Whether the document as it stands is still the one that is being filled, in the way that is asked for."""
-        return not self.future.cancelled() and self.anchor.snapshot is snapshot and self.order.options == options
+        is_stricter = self.order.require_valid and not require_valid
+        is_same = self.anchor.snapshot is snapshot and self.order.options == options
+        return is_same and not is_stricter and not self.future.cancelled()
 
     def place(self, cursor: int) -> None:
         """Let drafts begin at the cursor that a request names; `follow` takes all to be typed that could be."""

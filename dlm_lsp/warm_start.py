@@ -41,14 +41,18 @@ class EarlierDraft(NamedTuple):
     def _typed(self, snapshot: Snapshot, hole: Hole) -> str | None:
         """What stands between the beginning of the old hole and the new one, if nothing else is in the way."""
         before, after = self.snapshot.text, snapshot.text
-        start = _shared_length(before, after)
+        shared_start = _shared_length(before, after)
+        # Typed text may begin like what follows the hole, which is then shared as well.
+        start = min(shared_start, self.hole.end)
         shared_end = min(_shared_length(before[::-1], after[::-1]), len(before) - start, len(after) - start)
         end = len(before) - shared_end
+        growth = len(after) - len(before)
         if start >= self.hole.start and end <= self.hole.end:
-            return after[self.hole.start : hole.start] if hole.start >= self.hole.start else None
+            is_inside = self.hole.start <= hole.start <= self.hole.end + growth
+            return after[self.hole.start : hole.start] if is_inside else None
         # An edit that touches the hole from outside may have been typed into it, too.
-        moved = len(after) - len(before) if end < self.hole.start else 0
-        is_elsewhere = end < self.hole.start or start > self.hole.end
+        moved = growth if end < self.hole.start else 0
+        is_elsewhere = end < self.hole.start or shared_start > self.hole.end
         return "" if is_elsewhere and hole.start == self.hole.start + moved else None
 
 

@@ -38,17 +38,19 @@ class _NotGhostTextError(DlmLspError):
 
 
 class _Spot(NamedTuple):
-    """Where ghost text was asked for.
+    """Where ghost text was asked for, and of what kind.
 
     Attributes:
         snapshot: The document, with the entry selected in the client's completion list put in.
         cursor: Offset in the snapshot, behind that entry.
         selected: That entry, if one is selected.
+        require_valid: Rather nothing than what adds syntax errors.
     """
 
     snapshot: Snapshot
     cursor: int
     selected: types.SelectedCompletionInfo | None
+    require_valid: bool
 
 
 async def inline_completion(
@@ -96,14 +98,14 @@ async def _complete(
     spot = _locate(server, params)
     run = server.runs.get(spot.snapshot.uri)
     items = _typed_along(server, spot, options)
-    if not items and run and not spot.selected and run.serves(spot.snapshot, options):
+    if not items and run and not spot.selected and run.serves(spot.snapshot, options, require_valid=spot.require_valid):
         with suppress(ContradictedError):
             items = await _follow(server, spot, run)
     if items:
         return items
     if not is_invoked:
         await _settle(server, spot)
-    return await _fill(server, spot, options, is_invoked=is_invoked)
+    return await _fill(server, spot, options)
 
 
 def _typed_along(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) -> list[types.InlineCompletionItem]:
@@ -146,17 +148,14 @@ async def _settle(server: DlmLanguageServer, spot: _Spot) -> None:
         await asyncio.sleep(time_left)
 
 
-async def _fill(
-    server: DlmLanguageServer, spot: _Spot, options: DecodeOptions, *, is_invoked: bool
-) -> list[types.InlineCompletionItem]:
+async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) -> list[types.InlineCompletionItem]:
     """Ask the model."""
     hole = find_hole(spot.snapshot, spot.cursor)
     _require_ghost_text(spot.snapshot, spot.cursor, hole)
     last = server.last_runs.get(spot.snapshot.uri)
     earlier = last.newest_draft if last else None
-    require_valid = not is_invoked if server.settings.require_valid is None else server.settings.require_valid
     is_hypothetical = spot.selected is not None
-    order = FillOrder("ghost text", spot.snapshot, hole, options, is_hypothetical, earlier, require_valid)
+    order = FillOrder("ghost text", spot.snapshot, hole, options, is_hypothetical, earlier, spot.require_valid)
     run = begin(server, order)
     if not spot.selected:
         _remember(server, run)
@@ -203,7 +202,9 @@ def _locate(server: DlmLanguageServer, params: types.InlineCompletionParams) -> 
         cursor = start + len(selected.text)
     else:
         cursor = _offset(server, snapshot, params.position)
-    return _Spot(snapshot, cursor, selected)
+    is_invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+    require_valid = not is_invoked if server.settings.require_valid is None else server.settings.require_valid
+    return _Spot(snapshot, cursor, selected, require_valid)
 
 
 def _require_ghost_text(snapshot: Snapshot, cursor: int, hole: Hole) -> None:
@@ -218,6 +219,8 @@ def _items(
     server: DlmLanguageServer, spot: _Spot, answer: Answer, fills: Iterable[Fill]
 ) -> Iterator[types.InlineCompletionItem]:
     for fill in fills:
+        if spot.require_valid and not fill.parse_valid:
+            continue
         if spot.selected:
             item = ghost_item_for_selection(fill, spot.selected, spot.cursor)
         else:

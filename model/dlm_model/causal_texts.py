@@ -14,6 +14,8 @@ from torch import Tensor
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 MAX_STORED_TOKENS = 6144
+# A shorter beginning saves nothing worth having, and a text that is read in two parts is rounded differently.
+MIN_SHARED_TOKENS = 16
 
 
 class _Text(NamedTuple):
@@ -53,7 +55,8 @@ class CausalTexts:
         if known and num_known == len(token_ids):
             self._remember(known)
             return known.head(num_known).layers
-        text = self._extend(known.head(num_known) if known and num_known else None, token_ids)
+        is_worth_it = num_known >= MIN_SHARED_TOKENS
+        text = self._extend(known.head(num_known) if known and is_worth_it else None, token_ids)
         self._remember(text)
         return text.layers
 

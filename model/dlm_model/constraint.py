@@ -101,8 +101,8 @@ class Constraint:
         frontier_tokens: dict[tuple[int, int], list[int]] = {}
         for row in range(len(canvas.lengths)):
             head, tail = self._frontiers(canvas, row)
-            kept = canvas.is_kept[row].nonzero().flatten().tolist()
-            tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, kept)
+            taken = canvas.is_committed[row].nonzero().flatten().tolist()
+            tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, taken)
             frontier_tokens |= {(row, column): allowed for column, allowed in tokens.items()}
         for row, column in frontier_tokens:
             is_urgent[row, column] = True
@@ -178,19 +178,27 @@ class Constraint:
         ids, masked = canvas.token_ids[row, :length].tolist(), canvas.is_masked[row, :length].tolist()
         return self._boundaries.head_frontier(ids, masked), self._boundaries.tail_frontier(ids, masked)
 
-    def _frontier_tokens(self, head: Frontier, tail: Frontier, kept: list[int]) -> dict[int, list[int]]:
-        """The next column of each boundary, and the tokens that may stand there; none reaches beyond a kept column."""
+    def _frontier_tokens(self, head: Frontier, tail: Frontier, taken: list[int]) -> dict[int, list[int]]:
+        """The next column of each boundary, and the tokens that may stand there; none needs a `taken` column.
+
+        Unless nothing else is left: what is committed may be revised, and a position without a token may not be.
+        """
         room = tail.position + 1 - head.position
         head_needs, tail_needs = map(self._vocabulary.beginnings.fewest_tokens, (head.remaining, tail.remaining))
-        head_room = min([room - tail_needs, *(column - head.position for column in kept)])
-        tail_room = min([room - head_needs, *(tail.position - column for column in kept)])
+        between = [column for column in taken if head.position <= column <= tail.position]
+        head_room = min([room - tail_needs, *(column - head.position for column in between)])
+        tail_room = min([room - head_needs, *(tail.position - column for column in between)])
         # With less room than a position for every byte, the two could take it from each other: the tail waits.
         is_tight = room < len(head.remaining) + len(tail.remaining)
         tokens = {}
         if head.remaining:
-            tokens[head.position] = self._head_tokens(head.remaining, head_room)
+            tokens[head.position] = self._head_tokens(head.remaining, head_room) or self._head_tokens(
+                head.remaining, head_needs
+            )
         if tail.remaining and not (head.remaining and is_tight):
-            tokens[tail.position] = self._tail_tokens(tail.remaining, tail_room)
+            tokens[tail.position] = self._tail_tokens(tail.remaining, tail_room) or self._tail_tokens(
+                tail.remaining, tail_needs
+            )
         return tokens
 
     def _pinned_tokens(self, head: Frontier, tail: Frontier) -> dict[int, list[int]]:

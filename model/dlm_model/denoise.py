@@ -1,6 +1,6 @@
 """The denoise loop: the heart of the product. It knows token ids and probabilities, and nothing of text.
 
-forward → logits at the positions asked about → guess → commit → revise → resize → the next canvas
+forward → logits at the positions asked about → guess → commit → revise → resize → check → the next canvas
 
 Decoding methods (listed in `dlm_model.methods`) are objects handed in: predictors wrap one another, judges and revisers
 run one after another, and the schedule decides what a step commits.
@@ -17,6 +17,7 @@ from dlm_model.request import CancelToken, DecodeOptions
 from dlm_model.revision import Reviser, Step
 from dlm_model.schedule import Pace, choose
 from dlm_model.selection import Guess, guess_tokens
+from dlm_model.syntax import SyntaxGuide
 
 Predictor = Callable[[Canvas], Tensor]
 """One forward pass: canvas → logits [N, V] of the N positions it asks about, row by row."""
@@ -36,13 +37,12 @@ def denoise(
     cancel: CancelToken,
     revisers: Sequence[Reviser] = (),
     judges: Sequence[Judge] = (),
+    syntax: SyntaxGuide | None = None,
 ) -> Iterator[Canvas]:
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 
-    Ends when nothing is masked, the deadline has passed or the token is cancelled; masks that are left then hold their
-    last guess. Each step commits at least one position of every unfinished row. The last step commits all that are left
-    and reopens none, so `num_steps` is a bound. `temperature` is per row, [B]; each reviser sees what the one before it
-    left.
+    Ends when nothing is masked, the deadline has passed or the token is cancelled; masks left then hold their guess.
+    Each step commits at least one position of every unfinished row, the last all of them. `temperature` is per row, [B].
     """
     generator = torch.Generator().manual_seed(options.seed)
     while canvas.is_masked.any() and not cancel.is_cancelled and not pace.is_over:
@@ -62,5 +62,7 @@ def denoise(
             for revise in revisers:
                 canvas = revise(canvas, step)
         canvas = constraint.resize(canvas)
+        if syntax and steps_left > 1:
+            canvas = syntax(canvas, constraint.fixed(canvas))
         pace.advance()
         yield canvas

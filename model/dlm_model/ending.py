@@ -31,13 +31,19 @@ class LineEnd:
     def __init__(self, vocabulary: Vocabulary, delete_token_id: int, *, is_begun: bool) -> None:
         self._delete = delete_token_id
         self._ends = torch.cat((vocabulary.has_line_break.nonzero()[:, 0], torch.tensor([delete_token_id])))
-        self._is_visible = vocabulary.is_visible
+        self._is_visible, self._has_line_break = vocabulary.is_visible, vocabulary.has_line_break
         self._is_begun = is_begun
 
     def fold(self, logits: Tensor, canvas: Canvas) -> Tensor:
         """Logits [N, V] of the positions that the canvas asks about, with that sum at the delete token."""
-        is_written = canvas.is_committed & self._is_visible[canvas.token_ids]
-        is_begun = (self._is_begun | (is_written.cumsum(dim=1) > 0))[canvas.is_asked].to(logits.device)
+        columns = 1 + torch.arange(canvas.is_masked.shape[1])
+        is_written, is_broken = (
+            canvas.is_committed & tokens[canvas.token_ids] for tokens in (self._is_visible, self._has_line_break)
+        )
+        last_written = (columns * is_written).cummax(dim=1).values
+        last_broken = (columns * (is_broken & ~is_written)).cummax(dim=1).values
+        is_begun = (last_written > last_broken) | (self._is_begun & (last_broken == 0))
+        is_begun = is_begun[canvas.is_asked].to(logits.device)
         self._ends = self._ends.to(logits.device)
         ends = logits[:, self._ends].logsumexp(dim=-1)
         folded = logits.clone()
@@ -59,17 +65,19 @@ class TextEnd:
         self._last_read: dict[int, tuple[str, bool]] = {}
 
     def cut(self, canvas: Canvas, head: bytes, protected: Tensor) -> Canvas:
-        """The canvas with the rows that are over cut off at their first mask.
+        """The canvas with the rows that are over cut off at their first mask, if nothing is committed behind it.
+
+        What is committed stays: a draft has shown it as something that no later step changes.
 
         Args:
             canvas: After a step.
             head: What every row begins with and the document has already.
             protected: [B, T], masks that stay whatever stands left of them.
         """
-        is_first = canvas.is_masked.cumsum(dim=1) > 0
+        is_behind = canvas.is_valid & (canvas.is_masked.cumsum(dim=1) > 0)
+        is_needed = is_behind & ~(canvas.is_masked & ~protected)
         is_over = torch.tensor([self._reads_over(canvas, row, head) for row in range(len(canvas.lengths))])
-        needed = (protected | canvas.is_kept) & is_first
-        surplus = is_first & canvas.is_valid & (is_over & ~needed.any(dim=1))[:, None]
+        surplus = is_behind & (is_over & ~is_needed.any(dim=1))[:, None]
         return canvas.remove(surplus) if surplus.any() else canvas
 
     def _reads_over(self, canvas: Canvas, row: int, head: bytes) -> bool:

@@ -127,13 +127,12 @@ class Engine:
             canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
         reader = RowReader(self._vocabulary, boundaries)
         revisers: list[Reviser] = [*remaskers(options), *methods.guides]
-        if request.syntax and options.syntax_tries:
-            revisers.append(SyntaxGuide(request.syntax, reader, options, self._config.expand_token_id))
+        syntax = SyntaxGuide(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
         shown: int | None = None
 
         def draft(canvas: Canvas, row: int) -> Draft:
-            # Not final where a reviser may take tokens back, or another of several candidates may turn out better.
-            pieces, is_final = reader.pieces(canvas, row), not revisers and len(canvas.lengths) == 1
+            # Not final where a token may be taken back, or another of several candidates may turn out better.
+            pieces, is_final = reader.pieces(canvas, row), not (revisers or syntax) and len(canvas.lengths) == 1
             num_forwards = num_spent + methods.num_forwards
             return Draft(pieces, pace.step, options.num_steps, num_forwards, pace.elapsed_ms, is_final=is_final)
 
@@ -147,6 +146,7 @@ class Engine:
             cancel=cancel,
             revisers=[*rechecks(canvas, options), *revisers],
             judges=methods.judges,
+            syntax=syntax,
         )
         with memory_errors():
             for canvas in steps:

@@ -118,13 +118,15 @@ class Recheck:
         is_agreed &= ~step.is_fixed
         is_doubted = step.is_reviewed & ~is_agreed & ~step.is_fixed
         is_repeated = is_agreed & canvas.is_masked
-        canvas = canvas.overwrite(is_agreed & step.is_new, proposed_ids, guess.current, limit=self._limit)
+        is_replaced = is_agreed & step.is_new & (proposed_ids != guess.predicted_ids)
+        # What is doubted goes first: a row may be revised only so often, and what the step chose may stand as well.
+        canvas = canvas.reopen(is_doubted, limit=self._limit)
+        canvas = canvas.overwrite(is_replaced, proposed_ids, guess.current, limit=self._limit)
         canvas = canvas.guess(
             torch.where(is_repeated, proposed_ids, canvas.guessed_ids),
             torch.where(is_repeated, guess.current, canvas.confidence),
         )
-        canvas = canvas.commit(is_repeated).reopen(is_doubted, limit=self._limit)
-        return canvas.review(torch.zeros_like(is_doubted))
+        return canvas.commit(is_repeated).review(torch.zeros_like(is_doubted))
 
 
 _REMASKERS: dict[Remasking, type[RandomRemask | TokenToMask | Edit]] = {

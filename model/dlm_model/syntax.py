@@ -4,11 +4,11 @@ The engine knows no grammar: the request brings a `SyntaxChecker` along. Tries a
 """
 
 import torch
+from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.drafts import RowReader
 from dlm_model.request import DecodeOptions, SyntaxChecker
-from dlm_model.revision import Step
 
 
 class SyntaxGuide:
@@ -18,29 +18,22 @@ class SyntaxGuide:
         checker: Finds the errors.
         reader: Reads rows as text.
         options: Say how often.
-        expand_token_id: A row that holds one is not finished, though nothing in it is masked; None if there is no such.
     """
 
-    def __init__(
-        self, checker: SyntaxChecker, reader: RowReader, options: DecodeOptions, expand_token_id: int | None
-    ) -> None:
+    def __init__(self, checker: SyntaxChecker, reader: RowReader, options: DecodeOptions) -> None:
         self._checker = checker
         self._reader = reader
         self._options = options
-        self._expand = expand_token_id
         self._num_tries: dict[int, int] = {}
 
-    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
-        """Check every finished row that may still be tried again."""
+    def __call__(self, canvas: Canvas, is_fixed: Tensor) -> Canvas:
+        """Check every finished row that may still be tried again; what is fixed, [B, T], stays."""
         is_broken = torch.zeros_like(canvas.is_masked)
-        is_open = canvas.is_masked.clone()
-        if self._expand is not None:
-            is_open |= canvas.is_committed & (canvas.token_ids == self._expand)
-        for row in (~is_open.any(dim=1)).nonzero().flatten().tolist():
+        for row in (~canvas.is_masked.any(dim=1)).nonzero().flatten().tolist():
             if self._num_tries.get(row, 0) < self._options.syntax_tries:
                 is_broken[row, self._broken_columns(canvas, row)] = True
                 self._num_tries[row] = self._num_tries.get(row, 0) + 1
-        return canvas.reject(is_broken & ~step.is_fixed, limit=self._options.max_revisions)
+        return canvas.reject(is_broken & ~is_fixed, limit=self._options.max_revisions)
 
     def _broken_columns(self, canvas: Canvas, row: int) -> list[int]:
         spellings = self._reader.spellings(canvas, row)

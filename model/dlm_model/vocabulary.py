@@ -21,7 +21,7 @@ class Vocabulary:
         token_bytes: Spelling of each token id; empty for control tokens and unused rows.
         is_text: [V] bool, whether a token spells anything.
         has_line_break: [V] bool.
-        is_visible: [V] bool, whether a token spells more than white space.
+        is_visible: [V] bool, whether a token leaves more than white space on the line that it ends on.
         beginnings: Look-up by the spelling's beginning.
         endings: Look-up by the spelling read backwards.
     """
@@ -30,7 +30,9 @@ class Vocabulary:
         self.token_bytes = token_bytes
         self.is_text: Tensor = torch.tensor([bool(spelling) for spelling in token_bytes])
         self.has_line_break: Tensor = torch.tensor([b"\n" in spelling for spelling in token_bytes])
-        self.is_visible: Tensor = torch.tensor([bool(spelling.strip()) for spelling in token_bytes])
+        self.is_visible: Tensor = torch.tensor(
+            [bool(spelling.rpartition(b"\n")[2].strip()) for spelling in token_bytes]
+        )
         self.beginnings = Spellings(token_bytes)
         self.endings = Spellings([spelling[::-1] for spelling in token_bytes])
 

@@ -68,6 +68,24 @@ def test_an_edit_before_the_hole_moves_it(line: str) -> None:
     assert rest(line + TEXT, CURSOR + len(line)) == "return self.width * 2"
 
 
+@pytest.mark.parametrize("end_of_line", ["\n", "\r\n"])
+@pytest.mark.parametrize(("typed", "left"), [("\n    ", "return a"), ("\n    ret", "urn a"), ("\n", "    return a")])
+def test_typed_text_may_begin_like_what_follows_the_hole(end_of_line: str, typed: str, left: str) -> None:
+    text, typed = "def f(a):" + end_of_line, typed.replace("\n", end_of_line)
+    before, cursor = snapshot(text), len("def f(a):")
+    draft = Draft((Piece("\n    return a", "committed", 0.5, 4),), 1, 4, 1, 1.0)
+    now = snapshot(text[:cursor] + typed + text[cursor:])
+    found = EarlierDraft(before, find_hole(before, cursor), draft).rest_at(now, find_hole(now, cursor + len(typed)))
+    assert "".join(piece.text for piece in found) == left
+
+
+def test_a_cursor_that_has_only_moved_has_typed_nothing() -> None:
+    text = "x = 1\ny = 1\n"
+    before, start, end = snapshot(text), len("x = "), len("x = 1\ny = ")
+    draft = Draft((Piece("1\ny = 1 + 2", "committed", 0.5, 4),), 1, 4, 1, 1.0)
+    assert EarlierDraft(before, find_hole(before, start), draft).rest_at(before, find_hole(before, end)) == ()
+
+
 def test_an_edit_behind_the_hole_changes_nothing() -> None:
     assert rest(TEXT.replace("return 1", "return 2"), CURSOR) == "return self.width * 2"
 

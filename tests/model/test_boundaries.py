@@ -111,6 +111,49 @@ def test_nothing_is_committed_beside_a_boundary_that_is_not_respelled() -> None:
     assert not constraint.rules(canvas, is_last=False).is_locked.any()
 
 
+def spelled(text: str) -> int:
+    """The token that spells exactly this."""
+    (token_id, *_) = VOCABULARY.beginnings.exact(text.encode())
+    return token_id
+
+
+def frontier_spellings(head: bytes, tail: bytes, *texts: str | None) -> dict[int, list[bytes]]:
+    """What may stand at the frontiers of a row that is committed but for its masks, by column."""
+    constraint = Constraint(
+        CONFIG,
+        VOCABULARY,
+        Boundaries(VOCABULARY, head, tail),
+        single_line=False,
+        max_length=len(texts),
+        is_resizing=False,
+    )
+    ids = torch.tensor([[MASK if text is None else spelled(text) for text in texts]])
+    canvas = Canvas.open([0], [], [len(texts)], MASK)
+    canvas = canvas.guess(ids, torch.ones(ids.shape)).commit(ids != MASK)
+    found = constraint.rules(canvas, is_last=False).frontier_tokens
+    return {column: [VOCABULARY.token_bytes[token] for token in tokens] for (_, column), tokens in found.items()}
+
+
+def test_a_head_has_only_the_masks_before_what_is_committed() -> None:
+    """With two of them, `r` would leave `etq` to a single token: the committed one behind would count as the rest."""
+    assert b"r" in frontier_spellings(b"retq", b"", None, None, None, None)[0]
+    assert frontier_spellings(b"retq", b"", None, None, "(", ")", None)[0] == [b"ret"]
+    assert frontier_spellings(b"retq", b"", "ret", None, "(", ")", None)[1] == [b"q"]
+
+
+@pytest.mark.parametrize(("head", "before"), [(b"", (None, "(")), (b"", ("(",)), (b"(", ("(", "x"))])
+def test_a_tail_has_only_the_masks_behind_what_is_committed(head: bytes, before: tuple[str | None, ...]) -> None:
+    assert b"t" in frontier_spellings(b"", b"ret", None, None, None)[2]
+    found = frontier_spellings(head, b"ret", *before, None)[len(before)]
+    assert found
+    assert all(text.endswith(b"ret") for text in found)
+
+
+def test_a_boundary_with_too_few_masks_left_may_still_be_begun() -> None:
+    assert b"h" in frontier_spellings(b"hei", b"", None, None, "(", None)[0]
+    assert b"q" in frontier_spellings(b"", b"xyq", None, "(", None, None)[3]
+
+
 def test_a_row_that_does_not_begin_with_the_head_is_not_reached() -> None:
     boundaries = Boundaries(VOCABULARY, b" ret", b"")
     assert reaches(TOKENIZER.encode(" return x").ids, boundaries)

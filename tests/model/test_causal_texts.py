@@ -1,5 +1,6 @@
 """Texts that see only themselves: whatever was stored before, what is read equals what is computed from nothing."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ TOKENS = st.lists(st.integers(1, 4), min_size=1, max_size=9)
 def network(causal_folder: Path) -> Transformer:
     config = ModelConfig.from_checkpoint(causal_folder)
     return load_transformer(causal_folder, config, device=torch.device("cpu"), dtype=torch.float32)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def any_beginning_is_shared() -> Iterator[None]:
+    """The texts here are too short for a bound."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(causal_texts, "MIN_SHARED_TOKENS", 1)
+        yield
 
 
 def one_by_one(network: Transformer, token_ids: list[int]) -> list[LayerKV]:
@@ -85,3 +94,14 @@ def test_clearing_forgets(network: Transformer) -> None:
     texts.read(torch.tensor([1, 2, 3]))
     texts.clear()
     assert texts.num_stored == 0
+
+
+def test_a_short_beginning_in_common_is_read_anew(network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(causal_texts, "MIN_SHARED_TOKENS", 3)
+    texts = CausalTexts(network)
+    costs = []
+    for token_ids in ([5, 6, 7, 8], [5, 6, 9, 9], [5, 6, 7, 9], [5, 6]):
+        texts.read(torch.tensor(token_ids))
+        texts.check_integrity()
+        costs.append(texts.num_computed)
+    assert costs == [4, 8, 9, 9]

@@ -7,15 +7,15 @@ from dlm_model.ending import LineEnd, TextEnd
 from dlm_model.vocabulary import Vocabulary
 from tests.model.test_canvas import MASK, canvas
 
-SPACE, BREAK, WORD, BREAK_INDENT, DELETE = range(5)
-VOCABULARY = Vocabulary([b" ", b"\n", b"x", b"\n    ", b"", *[b""] * 95])
+SPACE, BREAK, WORD, BREAK_INDENT, DELETE, COLON_BREAK = range(6)
+VOCABULARY = Vocabulary([b" ", b"\n", b"x", b"\n    ", b"", b":\n", *[b""] * 94])
 
 
 def folded(*rows: list[int], is_begun: bool = False) -> torch.Tensor:
     """Probability of the delete token at every mask, where each of the five tokens was as probable."""
     before = canvas(*rows)
     logits = torch.full((int(before.is_asked.sum()), 100), -torch.inf)
-    logits[:, :5] = 0.0
+    logits[:, [SPACE, BREAK, WORD, BREAK_INDENT, DELETE]] = 0.0
     after = LineEnd(VOCABULARY, DELETE, is_begun=is_begun).fold(logits, before)
     assert torch.equal(after[:, :DELETE], logits[:, :DELETE])
     return after[:, DELETE].exp()
@@ -28,6 +28,11 @@ def test_a_line_break_counts_as_the_end_of_a_line_with_something_on_it() -> None
 def test_before_that_it_is_a_blank_line_and_does_not_count() -> None:
     assert folded([SPACE, MASK, BREAK, MASK]).tolist() == pytest.approx([1, 1])
     assert folded([MASK, WORD, MASK]).tolist() == pytest.approx([1, 3])
+
+
+def test_what_stands_before_a_line_break_is_on_another_line() -> None:
+    assert folded([COLON_BREAK, MASK, WORD, MASK]).tolist() == pytest.approx([1, 3])
+    assert folded([BREAK, MASK], is_begun=True).tolist() == pytest.approx([1])
 
 
 def test_what_the_prefix_has_on_the_line_counts() -> None:
@@ -46,7 +51,6 @@ def cut(row: list[int], *, over: str, protected: list[int] = (), head: bytes = b
 
 def test_what_is_masked_behind_the_end_is_given_up() -> None:
     assert cut([WORD, BREAK, MASK, MASK], over="x\n") == [WORD, BREAK]
-    assert cut([WORD, BREAK, MASK, WORD, MASK], over="x\n") == [WORD, BREAK]
 
 
 def test_a_middle_that_goes_on_keeps_its_masks() -> None:
@@ -56,6 +60,10 @@ def test_a_middle_that_goes_on_keeps_its_masks() -> None:
 
 def test_the_head_is_the_documents_and_not_read() -> None:
     assert cut([BREAK, WORD, MASK], over="x", head=b"\n") == [BREAK, WORD]
+
+
+def test_a_row_with_something_committed_behind_its_first_mask_is_not_cut() -> None:
+    assert cut([WORD, BREAK, MASK, WORD, MASK], over="x\n") == [WORD, BREAK, MASK, WORD, MASK]
 
 
 def test_a_row_with_a_boundary_still_to_spell_is_not_cut() -> None:

@@ -102,6 +102,35 @@ def test_what_it_finds_improbable_is_open_again_but_for_what_is_fixed() -> None:
     assert after.token_ids[0, 0] == 1
 
 
+def after_first_step(*, limit: int, predicted: tuple[int, ...], reviewed: int, current: list[float]) -> Canvas:
+    """Proposed tokens 1 2 3 4 …: the first `reviewed` were committed, the step has committed the others anew."""
+    size = len(predicted)
+    proposed = torch.arange(1, size + 1)[None]
+    canvas = Canvas.open([0], [0], [size], MASK).guess(proposed, torch.full((1, size), 0.5))
+    is_reviewed = torch.arange(size)[None] < reviewed
+    canvas = canvas.commit(is_reviewed).review(is_reviewed)
+    zeros = torch.zeros(1, size)
+    ids = torch.tensor([predicted])
+    guess = Guess(ids, zeros + 0.5, zeros, zeros, zeros, torch.tensor([current]), torch.zeros_like(ids))
+    canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(~is_reviewed)
+    step = Step(guess, is_reviewed, ~is_reviewed, torch.zeros_like(is_reviewed), steps_left=3)
+    after = Recheck(proposed, DecodeOptions(max_revisions=limit))(canvas, step)
+    after.check_integrity()
+    return after
+
+
+def test_what_the_model_would_put_there_itself_is_no_revision() -> None:
+    after = after_first_step(limit=2, predicted=(5, 2, 3, 7), reviewed=1, current=[0.5, 0.5, 0.5, 0.4])
+    assert after.token_ids.tolist() == [[1, 2, 3, 4]]
+    assert after.num_revised.tolist() == [1]
+
+
+def test_what_is_doubted_goes_before_what_another_token_would_do_for() -> None:
+    after = after_first_step(limit=1, predicted=(5, 5, 5), reviewed=1, current=[0.01, 0.4, 0.4])
+    assert after.token_ids.tolist() == [[MASK, 5, 5]]
+    assert after.num_revised.tolist() == [1]
+
+
 def drafts(engine: Engine, request: InfillRequest, **options: object) -> list[Draft]:
     found = list(engine.infill(request, DecodeOptions(num_steps=8, **options), CancelToken()))  # type: ignore[arg-type]
     assert found[-1].finish_reason is not None

@@ -6,15 +6,16 @@ import pytest
 import torch
 
 from dlm_model.boundaries import Boundaries
+from dlm_model.canvas import Canvas
+from dlm_model.constraint import Constraint
+from dlm_model.denoise import denoise
 from dlm_model.drafts import RowReader
 from dlm_model.engine import Engine
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
-from dlm_model.revision import Step
-from dlm_model.selection import Guess
+from dlm_model.schedule import Pace
 from dlm_model.syntax import SyntaxGuide
-from dlm_model.vocabulary import Vocabulary
-from tests.model.test_canvas import EXPAND
-from tests.model.test_canvas import canvas as canvas_of
+from tests.model.test_denoise import CONFIG, DELETE, EXPAND, TOKENIZER, VOCABULARY
+from tests.model.tiny_checkpoints import VOCAB_SIZE
 
 
 class Objecting:
@@ -63,13 +64,27 @@ def test_something_missing_is_the_fault_of_the_token_at_that_place(causal_engine
     assert after.text != before
 
 
-def test_a_row_that_is_about_to_grow_is_not_judged_yet() -> None:
-    canvas = canvas_of([5, EXPAND], [5, 6])
-    nothing = torch.zeros_like(canvas.is_masked)
-    guess = Guess(**dict.fromkeys(Guess._fields, torch.zeros(nothing.shape)))
-    step = Step(guess, nothing, canvas.is_committed, nothing, steps_left=3)
-    vocabulary = Vocabulary([bytes([97 + number % 26]) for number in range(EXPAND)] + [b"", b""])
-    reader = RowReader(vocabulary, Boundaries(vocabulary, b"", b""))
-    checker = Objecting()
-    SyntaxGuide(checker, reader, DecodeOptions(syntax_tries=1), EXPAND)(canvas, step)
-    assert checker.seen == ["fg"]
+@pytest.mark.parametrize(("control", "expected"), [(DELETE, "a"), (EXPAND, "abb")], ids=["delete", "expand"])
+def test_a_row_is_judged_at_its_final_length(control: int, expected: str) -> None:
+    """The second position is deleted with what follows it, or becomes two."""
+    first, later = (TOKENIZER.encode(letter).ids[0] for letter in "ab")
+
+    def predict(canvas: Canvas) -> torch.Tensor:
+        columns, is_short = canvas.is_masked.nonzero()[:, 1], canvas.lengths == 2
+        wanted = torch.where(columns == 0, first, torch.where(is_short, control, later))
+        return 20.0 * torch.nn.functional.one_hot(wanted, VOCAB_SIZE)
+
+    checker, options = Objecting(), DecodeOptions(syntax_tries=1)
+    boundaries = Boundaries(VOCABULARY, b"", b"")
+    steps = denoise(
+        Canvas.open([1], [2], [2], CONFIG.mask_token_id),
+        predict,
+        Constraint(CONFIG, VOCABULARY, boundaries, single_line=False, max_length=8, is_resizing=True),
+        options,
+        temperature=torch.zeros(1),
+        pace=Pace(options),
+        cancel=CancelToken(),
+        syntax=SyntaxGuide(checker, RowReader(VOCABULARY, boundaries), options),
+    )
+    list(steps)
+    assert checker.seen == [expected]

@@ -50,6 +50,11 @@ class ProcessGroup:
         """Whether this process writes and reports for all."""
         return self.rank == 0
 
+    def wait(self) -> None:
+        """Until all processes are here: one that left would take the threads that carry the sums down with it."""
+        if not self.is_alone:
+            dist.barrier()
+
     def sum(self, tensor: Tensor) -> Tensor:
         """Add the tensor up over all processes, in place."""
         if not self.is_alone:

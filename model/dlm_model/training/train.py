@@ -138,6 +138,7 @@ class Trainer:
                 self._clock.pause()
         self.save()
         yield from self._measure()
+        self.group.wait()
 
     def compile(self) -> None:
         """Compile the layers, which are alike, for any batch shape."""

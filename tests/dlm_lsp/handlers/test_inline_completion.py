@@ -234,7 +234,9 @@ async def test_by_itself_nothing_comes_that_does_not_parse_and_whoever_asks_may_
     await editor.start(options={"requireValid": required, "debounceMs": 0})
     editor.open(EMPTY_BODY)
     kinds = types.InlineCompletionTriggerKind
-    assert [bool(await editor.complete(1, 4, trigger=kind)) for kind in (kinds.Automatic, kinds.Invoked)] == expected
+    asked = (kinds.Automatic, kinds.Invoked, kinds.Automatic)  # what was remembered for one is not for the other
+    shown = [bool(await editor.complete(1, 4, trigger=kind)) for kind in asked]
+    assert shown == [*expected, expected[0]]
 
 
 @pytest.mark.parametrize(

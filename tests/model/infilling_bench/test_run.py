@@ -124,7 +124,7 @@ def test_held_out_code_is_measured_from_any_folder(
     (tmp_path / "latin.py").write_bytes(b"name = '\xe9'\n")
     start("--held-out", str(tmp_path))
     held_out = json.loads(capsys.readouterr().out.splitlines()[-1])["held_out"]
-    assert held_out.keys() == {"first_step", "half_masked", "tenth_masked", "padded", "lines"}
+    assert held_out.keys() == {"first_step", "half_masked", "tenth_masked", "padded", "from_left", "lines"}
     assert held_out["lines"]["num_lines"] == 1
     assert 0 <= held_out["first_step"]["accuracy"] <= 1
 

@@ -26,7 +26,7 @@ def test_evaluation_ends_with_one_line_of_json(resizing_folder: Path, shards: Pa
     arguments = ["evaluate", str(resizing_folder), str(shards), "--num-sequences", "3", "--num-lines", "1"]
     result = RUNNER.invoke(commands.app, arguments, catch_exceptions=False)
     report = json.loads(result.stdout.splitlines()[-1])
-    assert report.keys() == {"first_step", "half_masked", "tenth_masked", "padded", "lines"}
+    assert report.keys() == {"first_step", "half_masked", "tenth_masked", "padded", "from_left", "lines"}
     assert report["lines"]["num_lines"] == 1
 
 
