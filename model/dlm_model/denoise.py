@@ -42,7 +42,7 @@ def denoise(
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 
     Ends when nothing is masked, the deadline has passed or the token is cancelled; masks left then hold their guess.
-    Each step commits at least one position of every unfinished row, the last all of them. `temperature` is per row, [B].
+    Each step commits at least one position of every unfinished row, the last all. `temperature` is per row, [B].
     """
     generator = torch.Generator().manual_seed(options.seed)
     while canvas.is_masked.any() and not cancel.is_cancelled and not pace.is_over:
