@@ -20,7 +20,7 @@ from dlm_lsp.commands.keys import read_key, unbuffered_keys
 from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.commands.targets import Target
 from dlm_lsp.commands.watch import styled
-from dlm_lsp.context import build_request
+from dlm_lsp.infilling import request_for
 from dlm_lsp.options import Settings
 from dlm_model.request import CancelToken, Draft, InfillRequest, RacingEngine
 
@@ -180,6 +180,5 @@ def dial(num_steps: int) -> str:
 
 
 def _request(engine: RacingEngine, work: Work, settings: Settings) -> InfillRequest:
-    room = engine.context_length // 2
-    budget = min(settings.max_prompt_tokens, room)
-    return build_request(work.snapshot, work.hole, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
+    budget = settings.max_prompt_tokens
+    return request_for(engine, work.snapshot, work.hole, settings.decode, max_prompt_tokens=budget)
