@@ -103,7 +103,9 @@ class Constraint:
             head, tail = self._frontiers(canvas, row)
             taken = canvas.is_committed[row].nonzero().flatten().tolist()
             tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, taken)
-            frontier_tokens |= {(row, column): allowed for column, allowed in tokens.items()}
+            # A canvas that an earlier draft has opened may have no mask where a boundary is still to be spelled.
+            masked = set(canvas.is_masked[row].nonzero().flatten().tolist())
+            frontier_tokens |= {(row, column): allowed for column, allowed in tokens.items() if column in masked}
         for row, column in frontier_tokens:
             is_urgent[row, column] = True
         if not is_last:

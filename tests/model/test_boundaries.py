@@ -186,3 +186,16 @@ def test_the_true_middle_is_reachable_for_any_split_of_a_real_file(path: Path) -
         joined = TOKENIZER.encode(whole).ids
         if len(joined) >= head.num_tokens + tail.num_tokens and len(joined) > 1 and "�" not in whole:
             assert reaches(joined, boundaries)
+
+
+@pytest.mark.parametrize(("head", "tail"), [(b"abcd", b""), (b"", b"abcd"), (b"abc", b"cde")])
+def test_a_boundary_claims_no_position_that_is_committed(head: bytes, tail: bytes) -> None:
+    constraint = Constraint(
+        CONFIG, VOCABULARY, Boundaries(VOCABULARY, head, tail), single_line=False, max_length=9, is_resizing=False
+    )
+    (other,) = TOKENIZER.encode("x").ids
+    opened = Canvas.open([1], [2], [2], MASK)
+    ones = torch.ones(opened.is_masked.shape, dtype=torch.bool)
+    full = opened.guess(torch.full_like(opened.token_ids, other), ones.float()).commit(ones)
+    for is_last in (False, True):
+        assert not constraint.rules(full, is_last=is_last).frontier_tokens
