@@ -26,6 +26,8 @@ def run_stats(*, as_json: bool, reset: bool) -> None:
     with writing_stdout() as stdout:
         if as_json:
             stdout.write(f"{json.dumps(_summary(stats))}\n")
+        elif not stats.events:
+            stdout.write("Nothing is counted yet: no editor has been offered a completion.\n")
         else:
             console = Console(file=stdout)
             console.print(_table(stats))

@@ -77,3 +77,4 @@ def test_the_command_prints_and_resets(command_line: CommandLine, user_data_fold
     assert "kept %" in table
     assert command_line("stats", "--reset").code == 0
     assert json.loads(command_line("stats", "--json").stdout)["languages"] == {}
+    assert command_line("stats").stdout == "Nothing is counted yet: no editor has been offered a completion.\n"
