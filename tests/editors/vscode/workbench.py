@@ -21,6 +21,7 @@ from playwright.sync_api import Locator, Page, sync_playwright
 Answer = TypeVar("Answer")
 
 WAIT_SECONDS = 30.0
+PATIENCE_SECONDS = 3.0
 CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -220,6 +221,18 @@ class Workbench:
 
     def wait_for_ghost(self) -> str:
         return until(lambda: self.ghost, "ghost text")
+
+    def ask_for_ghost(self) -> str:
+        """Ask until it is there: a client that is just starting its server anew does not hear the first time."""
+
+        def ask() -> str:
+            self.press("Alt+Backslash")
+            end = time.monotonic() + PATIENCE_SECONDS
+            while not self.ghost and time.monotonic() < end:
+                time.sleep(0.05)
+            return self.ghost
+
+        return until(ask, "ghost text")
 
     @property
     def draft(self) -> str:
