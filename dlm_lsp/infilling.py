@@ -114,12 +114,12 @@ def request_for(
     before_prefix, spent = fitting(related, round(budget * RELATED_SHARE), engine.count_tokens)
     request = build_request(snapshot, hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens)
     request = replace(request, prefix=before_prefix + request.prefix)
+    placement = place(snapshot, hole)
     if anchors:
-        request = _anchored(request, anchors, place(snapshot, hole), hole)
+        request = _anchored(request, anchors, placement, hole)
     if earlier and options.warm_start is not None:
         prior = earlier.rest_at(snapshot, hole)
-        before = place(snapshot, hole).before
-        request = replace(request, prior=_within(prior, before, single_line=request.single_line))
+        request = replace(request, prior=_within(prior, placement.before, single_line=request.single_line))
     if options.syntax_tries:
         request = replace(request, syntax=DraftChecker(snapshot, hole))
     if not is_inline(snapshot, hole):

@@ -263,7 +263,6 @@ class Engine:
         is_resizing = self._config.can_resize and options.middle_length is None
         if options.grammar == "json":
             return JsonConstraint(self._config, self._vocabulary, single_line=single_line, is_resizing=is_resizing)
-        block_length = self._config.block_length
         return Constraint(
             self._config,
             self._vocabulary,
@@ -273,7 +272,7 @@ class Engine:
             is_over=request.is_over,
             max_length=max_length,
             is_resizing=is_resizing,
-            blocks=None if block_length is None else BlockPipeline(block_length, options),
+            blocks=BlockPipeline(length, options) if (length := self._config.block_length) else None,
         )
 
 
