@@ -8,7 +8,6 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -115,16 +114,35 @@ def infill(
 ) -> None:
     """Fill one hole and print the text that goes into it."""
     from dlm_lsp.commands.infill import Output, run_infill  # noqa: PLC0415
-    from dlm_lsp.commands.settings import load_settings, override, with_methods  # noqa: PLC0415
+    from dlm_lsp.commands.settings import (  # noqa: PLC0415
+        assigned_options,
+        flag_options,
+        load_settings,
+        method_options,
+    )
     from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
     from dlm_lsp.infilling import Anchors  # noqa: PLC0415
 
     output = Output(as_json=as_json, as_diff=as_diff, in_place=in_place, watch=watch)
-    values = (steps, schedule, selection, threshold, deadline_ms, n, seed, temperature, refresh_interval, guide)
-    decoder_flags = dict(zip(flags.DECODER_FLAGS, values, strict=True))
-    settings = with_methods(load_settings(), methods=method or (), assignments=assignments or ())
-    settings = override(settings, decoder_flags=decoder_flags, model=model, device=device, precision=precision)
-    settings = replace(settings, require_valid=settings.require_valid or require_valid)
+    given = flag_options(
+        {
+            "steps": steps,
+            "schedule": schedule,
+            "selection": selection,
+            "threshold": threshold,
+            "deadline_ms": deadline_ms,
+            "n": n,
+            "seed": seed,
+            "temperature": temperature,
+            "refresh_interval": refresh_interval,
+            "guide": guide,
+            "require_valid": require_valid or None,
+            "model": model,
+            "device": device,
+            "precision": precision,
+        }
+    )
+    settings = load_settings(method_options(method or ()), assigned_options(assignments or ()), given)
     anchors = Anchors(tuple(keep or ()), closing)
     run_infill(parse_target(target, function=function, span=span), stdin_filename, settings, output, anchors)
 
@@ -144,11 +162,11 @@ def race(
 ) -> None:
     """Fill one hole by diffusion and from left to right, side by side."""
     from dlm_lsp.commands.race import run_race  # noqa: PLC0415
-    from dlm_lsp.commands.settings import load_settings, override  # noqa: PLC0415
+    from dlm_lsp.commands.settings import flag_options, load_settings  # noqa: PLC0415
     from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
 
-    steps_flag = {"--steps": steps}
-    settings = override(load_settings(), decoder_flags=steps_flag, model=model, device=device, precision=precision)
+    given = flag_options({"steps": steps, "model": model, "device": device, "precision": precision})
+    settings = load_settings(given)
     run_race(parse_target(target, function=function, span=span), stdin_filename, settings, against)
 
 
@@ -181,7 +199,7 @@ def serve(
     """Run the language server, which editors start by themselves."""
     from dlm_lsp.commands.log import start_log  # noqa: PLC0415
     from dlm_lsp.commands.serve import TcpAddress, run_connect, run_daemon, run_serve  # noqa: PLC0415
-    from dlm_lsp.options import ClientOptions  # noqa: PLC0415
+    from dlm_lsp.commands.settings import flag_options  # noqa: PLC0415
 
     if socket and socket.isdigit():  # how some client libraries name a port of theirs
         context.args.append(f"--socket={socket}")
@@ -193,7 +211,7 @@ def serve(
     start_log(log_file, verbose)
     if connect:
         return run_connect(connect)
-    options = ClientOptions(model=model, device=device, precision=precision)
+    options = flag_options({"model": model, "device": device, "precision": precision})
     if socket:
         return run_daemon(socket, options, idle_exit_minutes=idle_exit_minutes)
     return run_serve(
@@ -221,10 +239,10 @@ def http(
     """Serve fill-in-the-middle completions over HTTP, as Mercury's and Mistral's APIs do."""
     from dlm_lsp.commands.http import run_http  # noqa: PLC0415
     from dlm_lsp.commands.log import start_log  # noqa: PLC0415
-    from dlm_lsp.commands.settings import load_settings, override  # noqa: PLC0415
+    from dlm_lsp.commands.settings import flag_options, load_settings  # noqa: PLC0415
 
     start_log(log_file, verbose)
-    settings = override(load_settings(), decoder_flags={}, model=model, device=device, precision=precision)
+    settings = load_settings(flag_options({"model": model, "device": device, "precision": precision}))
     hosts, origins = allow_host or (), allow_origin or ()
     return run_http(host, port, settings, api_key_file=api_key_file, allowed_hosts=hosts, allowed_origins=origins)
 
@@ -255,5 +273,6 @@ def doctor(
 ) -> int:
     """Check everything an infill needs, and time one."""
     from dlm_lsp.commands.doctor import run_doctor  # noqa: PLC0415
+    from dlm_lsp.commands.settings import flag_options  # noqa: PLC0415
 
-    return run_doctor(model=model, device=device, precision=precision, as_json=as_json)
+    return run_doctor(flag_options({"model": model, "device": device, "precision": precision}), as_json=as_json)

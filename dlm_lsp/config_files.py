@@ -6,13 +6,12 @@ Knows nothing of what an option means; see `options`.
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import platformdirs
 
-from dlm_lsp.options import OPTION_NAMES, PROJECT_OPTION_NAMES, ClientOptions, ParsedOptions, option_name, parse_options
+from dlm_lsp.options import PROJECT_OPTION_NAMES, SETTING_NAMES, ParsedOptions, parse_options
 
 PROJECT_FILE = ".dlm-lsp.toml"
 _TOOL_TABLE = ("tool", "dlm-lsp")
@@ -30,7 +29,7 @@ def read_user_config(path: Path | None = None) -> ParsedOptions:
     Args:
         path: Another file in place of `user_config_path()`.
     """
-    return _read(path or user_config_path(), table=(), allowed=OPTION_NAMES)
+    return _read(path or user_config_path(), table=(), allowed=SETTING_NAMES)
 
 
 def read_project_config(root: Path) -> ParsedOptions:
@@ -43,8 +42,8 @@ def read_project_config(root: Path) -> ParsedOptions:
         parsed = _read(own_file, table=(), allowed=PROJECT_OPTION_NAMES)
     else:
         parsed = _read(root / "pyproject.toml", table=_TOOL_TABLE, allowed=PROJECT_OPTION_NAMES)
-    if parsed.options.enabled:
-        return parsed._replace(options=replace(parsed.options, enabled=None))
+    if parsed.options.get("enabled"):
+        return parsed._replace(options={name: value for name, value in parsed.options.items() if name != "enabled"})
     return parsed
 
 
@@ -56,16 +55,18 @@ class _Source(NamedTuple):
 def _read(path: Path, *, table: tuple[str, ...], allowed: frozenset[str]) -> ParsedOptions:
     source = _load(path)
     if source.problem or not source.text:
-        return ParsedOptions(ClientOptions(), (source.problem,) if source.problem else ())
+        return ParsedOptions({}, (source.problem,) if source.problem else ())
     try:
         content: object = tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as error:
-        return ParsedOptions(ClientOptions(), (_syntax_problem(path, source.text, error),))
+        return ParsedOptions({}, (_syntax_problem(path, source.text, error),))
     for key in table:
         content = content.get(key) if isinstance(content, Mapping) else None
-    parsed = parse_options(content, allowed=allowed)
-    located = (f"{path}:{_line_of(problem.split()[0], source.text, table)}: {problem}" for problem in parsed.problems)
-    return ParsedOptions(parsed.options, tuple(located))
+
+    def located(spelling: str) -> str:
+        return f"{path}:{_line_of(spelling, source.text, table)}: {spelling}"
+
+    return parse_options(content, allowed=allowed, shown=located)
 
 
 def _load(path: Path) -> _Source:
@@ -91,12 +92,12 @@ def _syntax_problem(path: Path, text: str, error: tomllib.TOMLDecodeError) -> st
     return f"{path}:{found['line'] or len(text.splitlines())}: {found['what']}"
 
 
-def _line_of(name: str, text: str, table: tuple[str, ...]) -> int:
+def _line_of(key: str, text: str, table: tuple[str, ...]) -> int:
     """The 1-based line that sets an option, or the first line where the option cannot be found."""
     lines = text.split("\n")
     header = f"[{'.'.join(table)}]"
     first = next((number for number, line in enumerate(lines) if line.strip() == header), 0) if table else 0
     for number, line in enumerate(lines[first:], start=first + 1):
-        if option_name(line.partition("=")[0].strip().strip("'\"")) == name:
+        if line.partition("=")[0].strip().strip("'\"") == key:
             return number
     return first + 1

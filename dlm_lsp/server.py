@@ -92,7 +92,7 @@ def create_server(
         exits_with_client: End this process when the client's, which `initialize` names, has ended.
         ends_process: At `exit`, end the process rather than this conversation alone.
     """
-    server = DlmLanguageServer(engines, flags or ClientOptions(), exits_with_client=exits_with_client)
+    server = DlmLanguageServer(engines, flags or {}, exits_with_client=exits_with_client)
     for route in ROUTES:
         # pygls' own handlers would keep a second copy of every document, and run a command where no cancel reaches it.
         if route.method in _REPLACED_METHODS:

@@ -1,7 +1,5 @@
 """The README says what is there: every module in its tree, every option in its table, commands that can be typed."""
 
-import dataclasses
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.commands.targets import parse_target
-from dlm_lsp.options import ClientOptions, Settings
-from dlm_model.request import DecodeOptions
+from dlm_lsp.options import DECODE_OPTION_NAMES, OPTIONS, SETTING_NAMES
+from tests.option_tables import HEAD, option_table
 
 MODULE_FOLDERS = ("dlm_lsp", "model/dlm_model", "kernels/dlm_kernels")
 NOT_NAMED = {"__init__.py", "py.typed"}
@@ -58,22 +56,10 @@ def test_the_first_command_fills_a_place_that_exists(repository_root: Path, read
     assert line[target.point.column - 1 :] == "pass"
 
 
-def camel_case(name: str) -> str:
-    return re.sub("_([a-z])", lambda letter: letter[1].upper(), name)
-
-
-def default_of(option: str) -> object:
-    settings = Settings()
-    return getattr(settings if hasattr(settings, option) else DecodeOptions(), option)
-
-
-@pytest.mark.parametrize("option", [field.name for field in dataclasses.fields(ClientOptions)])
-def test_the_table_tells_every_default(readme: str, option: str) -> None:
-    row = re.search(rf"^\| `{camel_case(option)}` \| `([^`]*)` \|", readme, re.MULTILINE)
-    assert row, f"the README's table has no row for {camel_case(option)}"
-    assert row[1] == json.dumps(default_of(option))
-
-
-def test_the_table_has_no_other_options(readme: str) -> None:
-    named = set(re.findall(r"^\| `(\w+)` \| `", readme, re.MULTILINE))
-    assert named == {camel_case(field.name) for field in dataclasses.fields(ClientOptions)}
+@pytest.mark.parametrize(
+    "names", [SETTING_NAMES - DECODE_OPTION_NAMES, SETTING_NAMES & DECODE_OPTION_NAMES], ids=["daemon", "decoder"]
+)
+def test_there_is_a_row_for_every_option_and_no_other(readme: str, names: frozenset[str]) -> None:
+    tables = re.findall(rf"^{re.escape(HEAD)}(?:\|.*\n)+", readme, re.MULTILINE)
+    assert option_table(option for name, option in OPTIONS.items() if name in names) in tables
+    assert len(tables) == 2

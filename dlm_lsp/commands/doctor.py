@@ -10,26 +10,28 @@ from rich.text import Text
 from dlm_lsp.commands import checks
 from dlm_lsp.commands.checks import Check
 from dlm_lsp.commands.loading import load_engine
-from dlm_lsp.commands.settings import override
 from dlm_lsp.commands.sources import writing_stdout
 from dlm_lsp.config_files import read_user_config
 from dlm_lsp.errors import ModelUnavailableError, UsageError
-from dlm_lsp.options import Settings, resolve
+from dlm_lsp.options import ClientOptions, Settings, resolve
 from dlm_model.errors import ModelError
-from dlm_model.precision import Precision
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
-def run_doctor(*, model: str | None, device: str | None, precision: Precision | None, as_json: bool) -> int:
+def run_doctor(flags: ClientOptions, *, as_json: bool) -> int:
     """Print every finding as it comes, or all of them as one JSON object.
+
+    Args:
+        flags: They overrule the config file.
+        as_json: Print JSON.
 
     Returns:
         0 when nothing failed, 2 when only the config file did, 3 otherwise.
     """
     console = Console(soft_wrap=True)
     findings = []
-    for finding in find(model, device, precision):
+    for finding in find(flags):
         findings.append(finding)
         if not as_json:
             with writing_stdout():
@@ -43,10 +45,10 @@ def run_doctor(*, model: str | None, device: str | None, precision: Precision | 
     return UsageError.exit_code if failed == {checks.CONFIG} else ModelUnavailableError.exit_code
 
 
-def find(model: str | None, device: str | None, precision: Precision | None) -> Iterator[Check]:
+def find(flags: ClientOptions) -> Iterator[Check]:
     """All findings, cheap ones first."""
     options, problems = read_user_config()
-    settings = override(resolve(options), decoder_flags={}, model=model, device=device, precision=precision)
+    settings = resolve(options, flags)
     yield from _completed("system", checks.check_system())
     yield from _completed("packages", checks.check_packages())
     yield from _completed("grammars", checks.check_grammars())

@@ -1,46 +1,42 @@
-"""The flags of `dlm-lsp`, as types for typer: name, help and panel of each. Decoder defaults are read, not restated."""
+"""The flags of `dlm-lsp`, as types for typer: name, help and panel of each. What an option means, it says itself."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dlm_lsp.commands.settings import flag_name
+from dlm_lsp.options import find_option
 from dlm_model.decode_options import Schedule, Selection
 from dlm_model.precision import Precision
-from dlm_model.request import DecodeOptions
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
 DEFAULT_HTTP_PORT = 8791
 DEFAULT_IDLE_EXIT_MINUTES = 30.0
 
-DECODER_FLAGS = {
-    "--steps": "num_steps",
-    "--schedule": "schedule",
-    "--selection": "selection",
-    "--threshold": "confidence_threshold",
-    "--deadline-ms": "deadline_ms",
-    "--n": "num_candidates",
-    "--seed": "seed",
-    "--temperature": "temperature",
-    "--refresh-interval": "prompt_refresh_interval",
-    "--guide": "guide",
-}
-"""Which field of `DecodeOptions` a flag sets, in the order of the command's parameters."""
-
 
 def _hole(flag: str, text: str, metavar: str) -> object:
     return typer.Option(flag, help=text, metavar=metavar, show_default=False, rich_help_panel="Where the hole is")
 
 
-def _decoder(flag: str, text: str, default: str | None = None) -> object:
-    value = getattr(DecodeOptions(), DECODER_FLAGS[flag])
-    shown = default or ("none" if value is None else value)
-    return typer.Option(flag, help=f"{text} Default: {shown}.", show_default=False, rich_help_panel="Decoder")
+def _option(spelling: str, panel: str) -> object:
+    """The flag of an option, by one of its names; its help is the option's meaning."""
+    option = find_option(spelling)
+    assert option, f"{spelling} is not an option"
+    is_told = "`null`" in option.meaning
+    meaning = option.meaning.replace("`null`", "the default").replace("`", "")
+    default = "" if is_told else f" Default: {'none' if option.default is None else option.default}."
+    text = f"{meaning[0].upper()}{meaning[1:]}.{default}"
+    return typer.Option(flag_name(spelling), help=text, show_default=False, rich_help_panel=panel)
 
 
-def _model(flag: str, text: str, default: str) -> object:
-    return typer.Option(flag, help=f"{text} Default: {default}.", show_default=False, rich_help_panel="Model")
+def _decoder(spelling: str) -> object:
+    return _option(spelling, "Decoder")
+
+
+def _model(spelling: str) -> object:
+    return _option(spelling, "Model")
 
 
 def _output(flag: str, text: str) -> object:
@@ -65,23 +61,16 @@ StdinFilename = Annotated[
     str | None, _hole("--stdin-filename", "Tells the language of standard input; required with -.", "NAME")
 ]
 
-Steps = Annotated[int | None, _decoder("--steps", "Denoise steps at most: quality against latency.")]
-ScheduleFlag = Annotated[Schedule | None, _decoder("--schedule", "How many positions a step commits.")]
-SelectionFlag = Annotated[
-    Selection | None, _decoder("--selection", "Which positions commit first.", "what the model names, or confidence")
-]
-Threshold = Annotated[
-    float | None,
-    _decoder("--threshold", "Probability from which the threshold schedule commits."),
-]
-DeadlineMs = Annotated[float | None, _decoder("--deadline-ms", "Stop after this long and take the best draft.")]
-NumCandidates = Annotated[int | None, _decoder("--n", "Alternatives decoded together.")]
-Seed = Annotated[int | None, _decoder("--seed", "Same seed, same text.")]
-Temperature = Annotated[float | None, _decoder("--temperature", "0 is greedy; above it samples.")]
-RefreshInterval = Annotated[
-    int | None,
-    _decoder("--refresh-interval", "Steps between prompt recomputations; 1 is exact."),
-]
+Steps = Annotated[int | None, _decoder("steps")]
+ScheduleFlag = Annotated[Schedule | None, _decoder("schedule")]
+SelectionFlag = Annotated[Selection | None, _decoder("selection")]
+Threshold = Annotated[float | None, _decoder("threshold")]
+DeadlineMs = Annotated[float | None, _decoder("deadline_ms")]
+NumCandidates = Annotated[int | None, _decoder("n")]
+Seed = Annotated[int | None, _decoder("seed")]
+Temperature = Annotated[float | None, _decoder("temperature")]
+RefreshInterval = Annotated[int | None, _decoder("refresh_interval")]
+Guide = Annotated[str | None, _decoder("guide")]
 MethodNames = Annotated[
     list[str] | None,
     typer.Option(
@@ -96,17 +85,12 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="Any other option of the decoder by its name in the settings.",
+        help="Any option of the decoder, by any of its names.",
         metavar="OPTION=VALUE",
         show_default=False,
         rich_help_panel="Decoder",
     ),
 ]
-Guide = Annotated[
-    str | None,
-    _decoder("--guide", "A causal checkpoint folder that checks what is committed; self for the model itself."),
-]
-
 Keep = Annotated[
     list[str] | None,
     typer.Option(
@@ -131,17 +115,17 @@ RequireValid = Annotated[
 
 Against = Annotated[
     str,
-    _model("--against", "The causal model to race: a checkpoint folder with the same tokenizer.", "the model itself"),
+    typer.Option(
+        "--against",
+        help="The causal model to race: a checkpoint folder with the same tokenizer. Default: the model itself.",
+        show_default=False,
+        rich_help_panel="Model",
+    ),
 ]
 
-Model = Annotated[
-    str | None, _model("--model", "A checkpoint folder, or a name of `models list`.", "the packaged weights")
-]
-Device = Annotated[str | None, _model("--device", "cpu, cuda, cuda:1, …", "auto")]
-PrecisionFlag = Annotated[
-    Precision | None,
-    _model("--precision", "In how many bits its matrices are held; int8, int4 need torchao.", "auto"),
-]
+Model = Annotated[str | None, _model("model")]
+Device = Annotated[str | None, _model("device")]
+PrecisionFlag = Annotated[Precision | None, _model("precision")]
 
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
 AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]

@@ -1,55 +1,90 @@
-"""The settings of one command: the user's config file, then the flags. A command stops at the first wrong one."""
+"""The settings of one command: the user's config file, then what was typed. The first wrong option ends it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
-from dlm_lsp.commands.flags import DECODER_FLAGS
 from dlm_lsp.config_files import read_user_config
 from dlm_lsp.errors import UsageError
-from dlm_lsp.options import DECODE_OPTION_NAMES, OPTION_NAMES, Settings, option_name, parse_options, resolve
+from dlm_lsp.options import (
+    DECODE_OPTION_NAMES,
+    OPTIONS,
+    ClientOptions,
+    ParsedOptions,
+    Settings,
+    find_option,
+    parse_options,
+    resolve,
+)
 from dlm_model.methods import METHODS, Method
-from dlm_model.precision import Precision
 
 
-def load_settings() -> Settings:
-    """Read the user's config file.
+def load_settings(*typed: ClientOptions) -> Settings:
+    """Let what was typed overrule the user's config file, and later options earlier ones.
 
     Raises:
         UsageError: the file is unreadable, or has an option that is wrong; the message names file and line.
     """
-    options, problems = read_user_config()
-    if problems:
-        raise UsageError(problems[0])
-    return resolve(options)
+    return resolve(_all_right(read_user_config()), *typed)
 
 
-def with_methods(settings: Settings, *, methods: Sequence[str], assignments: Sequence[str]) -> Settings:
-    """Let named methods, and then single options of the decoder, overrule the config file.
+def flag_options(flags: Mapping[str, object]) -> ClientOptions:
+    """Flags that are options.
 
     Args:
-        settings: What is in force so far.
-        methods: Names out of `METHODS`, in any case.
-        assignments: As `option=value`; a value is read as JSON if it is that, and otherwise as text.
+        flags: By any name of the option, in snake_case: `deadline_ms` is `--deadline-ms`. None was not given.
 
     Raises:
-        UsageError: there is no such method or option, two methods are of one kind, or a value is wrong.
+        UsageError: a value is wrong; the message names the flag.
+    """
+    return _all_right(parse_options(flags, allowed=frozenset(OPTIONS), shown=flag_name))
+
+
+def flag_name(spelling: str) -> str:
+    """An option's name as a flag."""
+    return f"--{spelling.replace('_', '-')}"
+
+
+def method_options(names: Sequence[str]) -> ClientOptions:
+    """What switches methods of decoding on.
+
+    Args:
+        names: Out of `METHODS`, in any case.
+
+    Raises:
+        UsageError: there is no such method, or two are of one kind.
+    """
+    return {name: value for method in _named(names) for name, value in method.options.items()}
+
+
+def assigned_options(assignments: Sequence[str]) -> ClientOptions:
+    """Single options of the decoder; a later assignment overrules an earlier one.
+
+    Args:
+        assignments: As `option=value`; a value is read as JSON if it is that, and otherwise as text. `null` is the
+            default.
+
+    Raises:
+        UsageError: there is no such option, or a value is wrong.
     """
     chosen: dict[str, object] = {}
-    for method in _named(methods):
-        chosen |= method.options
     for assignment in assignments:
-        name, equals, text = assignment.partition("=")
+        spelling, equals, text = assignment.partition("=")
         if not equals:
             raise UsageError(f"--set wants OPTION=VALUE, got {assignment!r}.")
-        option = option_name(name.strip())
-        if option not in OPTION_NAMES:
-            raise UsageError(f"{option} is not an option (there are: {', '.join(sorted(DECODE_OPTION_NAMES))}).")
-        chosen[option] = _value(text.strip())
-    problems = parse_options(chosen, allowed=DECODE_OPTION_NAMES).problems
-    if problems:
-        raise UsageError(problems[0])
-    return replace(settings, decode=replace(settings.decode, **chosen))  # type: ignore[arg-type]
+        spelling, value = spelling.strip(), _value(text.strip())
+        option = find_option(spelling)
+        if option is None:
+            raise UsageError(f"{spelling} is not an option (there are: {', '.join(sorted(DECODE_OPTION_NAMES))}).")
+        chosen |= _all_right(parse_options({spelling: value}, allowed=DECODE_OPTION_NAMES))
+        if value is None:
+            chosen[option.name] = option.default
+    return chosen
+
+
+def _all_right(parsed: ParsedOptions) -> ClientOptions:
+    if parsed.problems:
+        raise UsageError(parsed.problems[0])
+    return parsed.options
 
 
 def _named(names: Sequence[str]) -> Iterator[Method]:
@@ -70,32 +105,3 @@ def _value(text: str) -> object:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def override(
-    settings: Settings,
-    *,
-    decoder_flags: Mapping[str, object],
-    model: str | None,
-    device: str | None,
-    precision: Precision | None = None,
-) -> Settings:
-    """Let flags overrule the config file; None means that a flag was not given.
-
-    Raises:
-        UsageError: a value that no decoder can honour; the message names the flag.
-    """
-    decode = settings.decode
-    for flag, value in decoder_flags.items():
-        field = DECODER_FLAGS[flag]
-        try:
-            decode = decode if value is None else replace(decode, **{field: value})  # type: ignore[arg-type]
-        except ValueError as error:
-            raise UsageError(str(error).replace(field, flag, 1)) from error
-    return replace(
-        settings,
-        decode=decode,
-        model=model or settings.model,
-        device=device or settings.device,
-        precision=precision or settings.precision,
-    )

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from lsprotocol import types
@@ -16,7 +15,7 @@ from dlm_lsp.ghost_text import range_of
 from dlm_lsp.handlers.filling import fill, open_snapshot, state_of, summary
 from dlm_lsp.holes import Hole, find_hole, range_hole
 from dlm_lsp.messages import INFILL_RANGE, InfillRangeResult, to_wire
-from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options
+from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options, with_options
 from dlm_lsp.positions import PositionEncoding
 from dlm_lsp.session import DlmLanguageServer
 from dlm_model.errors import ModelError
@@ -62,10 +61,9 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
     parsed = parse_options(arguments.options, allowed=DECODE_OPTION_NAMES)
     if parsed.problems:
         raise UsageError("; ".join(parsed.problems))
-    decode = server.settings.decode
-    overrides = {name: value for name in DECODE_OPTION_NAMES if (value := getattr(parsed.options, name)) is not None}
     hole = _hole(snapshot, arguments.range, encoding)
-    options, require_valid = replace(decode, **overrides), bool(server.settings.require_valid)
+    options = with_options(server.settings.decode, parsed.options)
+    require_valid = bool(server.settings.require_valid)
     draft, fills = await fill(server, FillOrder("edit", snapshot, hole, options, require_valid=require_valid))
     best = fills[0]
     replaced = range_of(snapshot, best.fill.start, best.fill.end, encoding)

@@ -5,36 +5,27 @@
 | `prompt`, `suffix`, `stop`, `stream` | all | themselves |
 | `stream_options.include_usage` | OpenAI, Mercury | a last chunk with the usage |
 | `diffusing` | Mercury | chunks with the whole draft |
-| `max_tokens`, `temperature`, `top_p`, `seed`, `random_seed`, `n` | all | options of the decoder |
+| `max_tokens`, `temperature`, `top_p`, `seed`, `random_seed`, `n` | all | options of the decoder, by these names too |
+| every other option of the decoder | ours | itself |
 | `language`, `filename` | ours | the parser's help |
-| `steps`, `threshold`, and every other option of the decoder | ours | options of the decoder |
 
 Any `model` is answered by the one that is loaded. What else a client sends is left alone and named in a warning.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dlm_lsp.errors import UnreadableDocumentError, UnsupportedLanguageError
 from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.http_api.api_error import ApiError
 from dlm_lsp.languages import Language, language_for
-from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, option_name, parse_options
+from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, find_option, parse_options, with_options
 from dlm_lsp.positions import LineEnding, line_ending, with_line_feeds
 from dlm_model.request import DecodeOptions
 
-_OPTION_NAMES = {
-    "max_tokens": "max_middle_tokens",
-    "max_completion_tokens": "max_middle_tokens",
-    "random_seed": "seed",
-    "steps": "num_steps",
-    "threshold": "confidence_threshold",
-}
-"""What others call options of ours."""
-
 _SETTABLE = DECODE_OPTION_NAMES - {"guide"}  # a guide is a folder, and no client chooses what is loaded from this disk
 _FIELDS = frozenset(
-    {"prompt", "suffix", "stop", "stream", "stream_options", "diffusing", "n", "language", "filename", "model", "user"}
+    {"prompt", "suffix", "stop", "stream", "stream_options", "diffusing", "language", "filename", "model", "user"}
 )
 _NO_SUFFIX = "<|endoftext|>"
 """Continue's clients of Mercury send it in place of an empty suffix."""
@@ -140,24 +131,17 @@ def _stops(given: Mapping[str, object]) -> Iterator[str]:
 def _options(given: Mapping[str, object], defaults: DecodeOptions) -> DecodeOptions:
     chosen: dict[str, object] = {}
     for name, value in given.items():
-        option = _option(name)
-        if option not in DECODE_OPTION_NAMES or value == "":
-            continue
-        if problems := parse_options({option: value}, allowed=_SETTABLE).problems:
-            raise ApiError(400, f"{problems[0].replace(option, name, 1)}.", param=name)
-        chosen[option] = value
-    if "n" in given:
-        chosen["num_candidates"] = given["n"]
-        if type(given["n"]) is not int:
-            raise ApiError(400, "n must be a whole number.", param="n")
-    try:
-        return replace(defaults, **chosen)  # type: ignore[arg-type]
-    except ValueError as error:
-        raise ApiError(400, f"{str(error).replace('num_candidates', 'n', 1)}.", param="n") from error
+        if _is_option(name):
+            options, problems = parse_options({name: value}, allowed=_SETTABLE)
+            if problems:
+                raise ApiError(400, f"{problems[0]}.", param=name)
+            chosen |= options
+    return with_options(defaults, chosen)
 
 
-def _option(name: str) -> str:
-    return _OPTION_NAMES.get(name) or option_name(name)
+def _is_option(name: str) -> bool:
+    option = find_option(name)
+    return option is not None and option.name in DECODE_OPTION_NAMES
 
 
 def _language(language_id: str, filename: str) -> Language | None:
@@ -178,7 +162,7 @@ def _refuse_excluded(
 
 
 def _warnings(given: Mapping[str, object], language: Language | None) -> Iterator[str]:
-    if ignored := sorted(name for name in given if name not in _FIELDS and _option(name) not in DECODE_OPTION_NAMES):
+    if ignored := sorted(name for name in given if name not in _FIELDS and not _is_option(name)):
         yield f"ignored: {', '.join(ignored)}"
     if language is None and ("language" in given or "filename" in given):
         yield "no grammar for this language, filled as plain text"

@@ -1,10 +1,12 @@
-"""How to denoise: every option of the decoder, its default, and what it accepts. Plain values, no torch.
+"""How to denoise: every option of the decoder, told once. Plain values, no torch.
 
 Which published method an option belongs to, and who wrote it down first, is in `dlm_model.methods`.
 """
 
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from dlm_model.option import ABOVE_ZERO, ANY_AMOUNT, ANY_COUNT, PROBABILITY, SHARE, Range, option, options_of
 
 Selection = Literal["confidence", "margin", "entropy", "leftmost", "random", "learned"]
 Schedule = Literal["linear", "cosine", "threshold", "entropy_bound", "factor", "klass", "local_leap"]
@@ -26,101 +28,142 @@ SELF_GUIDE = "self"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeOptions:
-    """How to denoise one canvas. Every default of the decoder lives here.
+    """How to denoise one canvas: an option a field, with its default, its meaning, and what it accepts.
 
-    Attributes:
-        num_steps: The steps dial: the most denoise steps, whatever the schedule, and what latency follows.
-        schedule: How many positions a step commits. `linear` and `cosine` spread them over the steps left. The others
-            add to that whatever is certain: `threshold` all at or above `confidence_threshold`; `entropy_bound` the
-            largest set whose summed entropies minus the largest stay within `entropy_bound`; `factor` as many as keep
-            (n + 1)(1 − confidence) below `factor`; `klass` those at the threshold that have stopped changing;
-            `local_leap` those at the threshold and, near them, those at `leap_threshold`.
-        selection: Which positions a step prefers: highest top-1 probability (`confidence`), largest gap between
-            the two best (`margin`), lowest entropy (`entropy`), the first one (`leftmost`), any (`random`), or what the
-            checkpoint has learned to prefer (`learned`). None leaves it to the model, which may name what suits it.
-        confidence_threshold: Probability at which `threshold`, `klass` and `local_leap` commit.
-        entropy_bound: γ of `entropy_bound`, in nats.
-        factor: f of `factor`.
-        stability_bound: KL divergence from step to step, in nats, below which `klass` takes a position for stable.
-        leap_threshold: Probability at which `local_leap` commits near a certain position.
-        credit: Weight α of what earlier steps predicted (CreditDecoding); 0 forgets them.
-        early_commit: Mean gap between the two best logits above which all that is left is committed at once (Prophet);
-            two thirds of it after a third of the steps, one third after two. None never does; the paper's is 7.5.
-        remasking: What is done about committed tokens that look wrong: nothing, reopen some at random (`remdm`),
-            reopen those that became improbable (`token_to_mask`), or put what the model is now sure of (`edit`).
-        remask_rate: Most of the committed positions that `remdm` reopens per step, as a share.
-        remask_threshold: Probability below which `token_to_mask` reopens.
-        edit_threshold: Probability above which `edit` puts another token.
-        max_revisions: Positions per candidate that may be reopened or replaced, whatever does it.
-        suffix_guidance: Weight of what the suffix adds to the prediction: 1 takes the model as it is, 0 ignores the
-            suffix, above 1 exaggerates it at the price of a second forward.
-        guide: A causal model that checks what was committed: the folder of its checkpoint, or `self` for a model whose
-            prompt is causal; None checks nothing.
-        guide_agreement: The guide objects to a token less probable than this share of its own best.
-        syntax_tries: How often a finished draft that does not parse is reopened where it breaks.
-        grammar: What the middle must be, whatever the model says: `json` is one JSON value.
-        length_policy: How a model that cannot resize finds the length: rungs around the expected one (`ladder`),
-            climbing to the length it is surest of (`search`), or the best of many seen in one forward (`probe`).
-        block_add_threshold: Share of a block that is committed before the next one begins, in models that write block
-            by block. 1 fills one block after the other; below it they overlap (D2F, whose default is 0.1), and what has
-            begun early is committed where the schedule is certain. Other models heed neither this nor the next.
-        decoded_token_threshold: Share of a block that is committed before the next one has a quota to fill.
-        temperature: 0 takes the most probable token; above 0 samples.
-        top_p: Nucleus kept when sampling.
-        seed: Same seed, same request, same device: same text, unless a deadline cuts it.
-        num_candidates: Alternatives decoded together in one batch. Of a model that finds the length itself, those
-            after the first sample at a temperature of 0.7 or more; of any other, they differ by length, and there may
-            be fewer.
-        max_middle_tokens: The canvas never grows beyond this.
-        middle_length: Exact length in tokens, when it is known (diagnosis and tests only).
-        warm_start: Confidence from which tokens of an earlier draft, which a request may bring along, are kept as
-            committed; the others are guessed anew. None ignores earlier drafts.
-        deadline_ms: Wall-clock budget from the start of the request; the best draft by then is the answer.
-        prompt_refresh_interval: Steps between two recomputations of the prompt's keys and values. 1 recomputes
-            everything in every step (exact); 0 computes the prompt once and never refreshes it. Models with a causal
-            prompt, whose cache is exact, heed neither this nor the next three.
-        cache_policy: What the other steps recompute: the canvas (`interval`), also `vicinity` prompt tokens on both
-            sides of it (`vicinity`), only what is masked or newly committed (`delayed`), or what has drifted most
-            (`similarity`).
-        vicinity: Prompt tokens on each side that `vicinity` recomputes.
-        refresh_share: Share of the prompt's, and of the canvas's, tokens that `similarity` recomputes per layer.
+    The comments are for those who read the decoder; users are told the meanings.
     """
 
-    num_steps: int = 64
-    schedule: Schedule = "threshold"
-    selection: Selection | None = None
-    confidence_threshold: float = 0.9
-    entropy_bound: float = 0.1
-    factor: float = 1.0
-    stability_bound: float = 0.01
-    leap_threshold: float = 0.75
-    credit: float = 0.0
-    early_commit: float | None = None
-    remasking: Remasking = "none"
-    remask_rate: float = 0.02
-    remask_threshold: float = 0.3
-    edit_threshold: float = 0.9
-    max_revisions: int = 32
-    suffix_guidance: float = 1.0
-    guide: str | None = None
-    guide_agreement: float = 0.5
-    syntax_tries: int = 0
-    grammar: Grammar = "none"
-    length_policy: LengthPolicy = "ladder"
-    block_add_threshold: float = 1.0
-    decoded_token_threshold: float = 0.95
-    temperature: float = 0.0
-    top_p: float = 0.95
-    seed: int = 0
-    num_candidates: int = 1
-    max_middle_tokens: int = 256
+    # Whatever the schedule: the steps dial, which latency follows.
+    num_steps: int = option(64, "denoise steps at most: quality against latency", within=ANY_COUNT, aliases=("steps",))
+    # `linear` and `cosine` spread what is left over the steps left. The others add to that whatever is certain:
+    # `threshold` all at or above `confidence_threshold`; `entropy_bound` the largest set whose summed entropies minus
+    # the largest stay within `entropy_bound`; `factor` as many as keep (n + 1)(1 − confidence) below `factor`; `klass`
+    # those at the threshold that have stopped changing; `local_leap` those at the threshold and, near them, those at
+    # `leap_threshold`.
+    schedule: Schedule = option(
+        "threshold",
+        "how many positions a step commits: `linear`, `cosine`, `threshold`, `factor`, `entropy_bound`, `klass`, "
+        "`local_leap`",
+    )
+    # Highest top-1 probability (`confidence`), largest gap between the two best (`margin`), lowest entropy
+    # (`entropy`), the first one (`leftmost`), any (`random`), or what the checkpoint has learned to prefer (`learned`).
+    selection: Selection | None = option(
+        None,
+        "which positions first: `confidence`, `margin`, `entropy`, `leftmost`, `random`, `learned`; `null` is what the "
+        "model names, else `confidence`",
+    )
+    confidence_threshold: float = option(
+        0.9,
+        "probability from which `threshold`, `klass` and `local_leap` commit",
+        within=PROBABILITY,
+        aliases=("threshold",),
+    )
+    entropy_bound: float = option(0.1, "bound γ of `entropy_bound`, in nats", within=ANY_AMOUNT)
+    factor: float = option(
+        1.0, "`factor` commits n positions while (n + 1)(1 − confidence) stays below it", within=ANY_AMOUNT
+    )
+    stability_bound: float = option(
+        0.01, "KL divergence from step to step, in nats, below which `klass` trusts a position", within=ANY_AMOUNT
+    )
+    leap_threshold: float = option(
+        0.75, "probability from which `local_leap` commits next to a certain position", within=PROBABILITY
+    )
+    # α of CreditDecoding; 0 forgets.
+    credit: float = option(
+        0.0, "weight of what earlier steps predicted (CreditDecoding); the paper's is 0.7", within=ANY_AMOUNT
+    )
+    # The gap between the two best logits; two thirds of it after a third of the steps, one third after two.
+    early_commit: float | None = option(
+        None, "mean logit gap at which all that is left is committed (Prophet); the paper's is 7.5", within=ABOVE_ZERO
+    )
+    # Reopen some at random (`remdm`), reopen those that became improbable (`token_to_mask`), or put what the model is
+    # now sure of (`edit`).
+    remasking: Remasking = option(
+        "none", "what happens to committed tokens that look wrong: `remdm`, `token_to_mask`, `edit`"
+    )
+    remask_rate: float = option(
+        0.02, "share of committed positions that `remdm` reopens per step, at most", within=SHARE
+    )
+    remask_threshold: float = option(0.3, "probability below which `token_to_mask` reopens", within=SHARE)
+    edit_threshold: float = option(0.9, "probability above which `edit` puts another token", within=PROBABILITY)
+    max_revisions: int = option(
+        32, "positions per candidate that may be reopened or replaced in all", within=ANY_AMOUNT
+    )
+    # 1 takes the model as it is, 0 ignores the suffix.
+    suffix_guidance: float = option(
+        1.0, "weight of the suffix; above 1 exaggerates it, for a second forward a step", within=Range(0, 10)
+    )
+    guide: str | None = option(
+        None, "folder of a causal model that checks what is committed, or `self` if the model's prompt is causal"
+    )
+    guide_agreement: float = option(
+        0.5, "the guide objects below this share of its own best token's probability", within=PROBABILITY
+    )
+    syntax_tries: int = option(
+        0, "how often a finished draft that does not parse is reopened where it breaks", within=ANY_AMOUNT
+    )
+    grammar: Grammar = option("none", "`json`: the middle is one JSON value, whatever the model says")
+    # Rungs around the expected length (`ladder`), climbing to the one that the model is surest of (`search`), or the
+    # best of many seen in one forward (`probe`).
+    length_policy: LengthPolicy = option(
+        "ladder", "how a model that cannot resize finds the length: `ladder`, `search`, `probe`"
+    )
+    # At 1 one block is filled after the other; below it they overlap, and what has begun early is committed where the
+    # schedule is certain. Models that do not write block by block heed neither this nor the next.
+    block_add_threshold: float = option(
+        1.0,
+        "models that write block by block begin the next block at this share of the last one; D2F's is 0.1",
+        within=SHARE,
+    )
+    decoded_token_threshold: float = option(
+        0.95, "share of a block from which the next one has a quota to fill", within=SHARE
+    )
+    # Nearer to 0, logits divided by it overflow.
+    temperature: float = option(
+        0.0, "0 takes the most probable token, above it samples", within=Range(0.01, 100, includes_zero=True)
+    )
+    top_p: float = option(0.95, "nucleus kept when sampling", within=PROBABILITY)
+    # Unless a deadline cuts the text.
+    seed: int = option(
+        0, "same seed, request and device: same text", within=Range(0, 2**63 - 1), aliases=("random_seed",)
+    )
+    # In one batch. Of a model that finds the length itself, those after the first sample at a temperature of 0.7 or
+    # more; of any other, they differ by length, and there may be fewer.
+    num_candidates: int = option(1, "alternatives decoded together", within=Range(1, 8), aliases=("n",))
+    max_middle_tokens: int = option(
+        256,
+        "the canvas never grows beyond this",
+        within=ANY_COUNT,
+        aliases=("max_tokens", "max_completion_tokens"),
+    )
+    # Of `InfillRequest.prior`: the other tokens of it are guessed anew.
+    warm_start: float | None = option(
+        None,
+        "confidence from which an earlier draft's tokens are kept where what is typed says almost the same; `null` "
+        "begins anew",
+        within=SHARE,
+    )
+    # Wall-clock time from the start of the request.
+    deadline_ms: float | None = option(None, "take the best draft after this long", within=ABOVE_ZERO)
+    # Of the prompt's keys and values. Models with a causal prompt, whose cache is exact, heed neither this nor the next
+    # three.
+    prompt_refresh_interval: int = option(
+        8,
+        "steps between two recomputations of the prompt; 1 is exact, 0 never refreshes",
+        within=ANY_AMOUNT,
+        aliases=("refresh_interval",),
+    )
+    cache_policy: CachePolicyName = option(
+        "interval",
+        "what the steps in between recompute: `interval` the canvas, `vicinity` also the prompt next to it, `delayed` "
+        "what is masked or newly committed, `similarity` what has drifted most",
+    )
+    vicinity: int = option(16, "prompt tokens on each side that `vicinity` recomputes", within=ANY_AMOUNT)
+    refresh_share: float = option(
+        0.25, "share of prompt and of canvas that `similarity` recomputes in each layer", within=PROBABILITY
+    )
     middle_length: int | None = None
-    warm_start: float | None = None
-    deadline_ms: float | None = None
-    prompt_refresh_interval: int = 8
-    cache_policy: CachePolicyName = "interval"
-    vicinity: int = 16
-    refresh_share: float = 0.25
+    """Exact length in tokens, where a bench or a test knows it; no option that a user could know how to set."""
 
     def is_prefill(self, step: int) -> bool:
         """Whether the prompt is recomputed in this step, counted from 0."""
@@ -132,58 +175,18 @@ class DecodeOptions:
         Raises:
             ValueError: naming the option and what it accepts.
         """
-        self._require_known("schedule", SCHEDULES)
-        if self.selection is not None:
-            self._require_known("selection", SELECTIONS)
-        self._require_known("remasking", REMASKINGS)
-        self._require_known("grammar", GRAMMARS)
-        self._require_known("length_policy", LENGTH_POLICIES)
-        self._require_known("cache_policy", CACHE_POLICIES)
-        for name in (
-            "confidence_threshold",
-            "leap_threshold",
-            "edit_threshold",
-            "guide_agreement",
-            "top_p",
-            "refresh_share",
-        ):
-            value = getattr(self, name)
-            require(0 < value <= 1, name, "in (0, 1]", value)
-        for name in ("remask_rate", "remask_threshold", "block_add_threshold", "decoded_token_threshold"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, name, "in [0, 1]", value)
-        amounts = ("entropy_bound", "factor", "stability_bound", "credit", "max_revisions", "syntax_tries", "vicinity")
-        for name in amounts:
-            value = getattr(self, name)
-            require(0 <= value < float("inf"), name, "0 or more", value)
-        for name in ("num_steps", "max_middle_tokens"):
-            value = getattr(self, name)
-            require(value >= 1, name, "1 or more", value)
-        is_share = self.warm_start is None or 0 <= self.warm_start <= 1
-        require(is_share, "warm_start", "in [0, 1]", self.warm_start)
-        for name in ("deadline_ms", "early_commit"):
-            value = getattr(self, name)
-            require(value is None or value > 0, name, "above 0", value)
-        require(0 <= self.suffix_guidance <= 10, "suffix_guidance", "from 0 to 10", self.suffix_guidance)
-        is_temperature = self.temperature == 0 or 0.01 <= self.temperature <= 100
-        require(is_temperature, "temperature", "0, or from 0.01 to 100", self.temperature)
-        require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1", self.seed)
-        require(1 <= self.num_candidates <= 8, "num_candidates", "from 1 to 8", self.num_candidates)
+        for each in options_of(DecodeOptions).values():
+            if problem := each.problem_with(getattr(self, each.name)):
+                raise ValueError(f"{each.name} {problem}")
         is_length = self.middle_length is None or 1 <= self.middle_length <= self.max_middle_tokens
         require(is_length, "middle_length", "from 1 to max_middle_tokens", self.middle_length)
-        interval = self.prompt_refresh_interval
-        require(interval >= 0, "prompt_refresh_interval", "0 or more", interval)
-
-    def _require_known(self, name: str, values: tuple[str, ...]) -> None:
-        value = getattr(self, name)
-        require(value in values, name, f"one of {', '.join(values)}", value)
 
 
-def require(is_valid: bool, option: str, accepted: str, value: object) -> None:
+def require(is_valid: bool, name: str, accepted: str, value: object) -> None:
     """Refuse a value.
 
     Raises:
-        ValueError: naming the option and what it accepts.
+        ValueError: naming the field and what it accepts.
     """
     if not is_valid:
-        raise ValueError(f"{option} must be {accepted}, got {value!r}")
+        raise ValueError(f"{name} must be {accepted}, got {value!r}")

@@ -21,14 +21,13 @@ _DAEMON = """
 import sys
 from pathlib import Path
 from dlm_lsp.daemon import serve_socket
-from dlm_lsp.options import ClientOptions
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 def load(settings):
     print("loaded", file=sys.stderr, flush=True)
     return ScriptedEngine("return 1")
 
-sys.exit(serve_socket(load, Path(sys.argv[1]), ClientOptions(), idle_seconds=float(sys.argv[2])))
+sys.exit(serve_socket(load, Path(sys.argv[1]), {}, idle_seconds=float(sys.argv[2])))
 """
 
 

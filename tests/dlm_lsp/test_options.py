@@ -1,15 +1,17 @@
 """Options of every source, right and wrong, and the settings they come to."""
 
 from dataclasses import fields
+from itertools import chain
 
 import pytest
 
 from dlm_lsp.options import (
-    OPTION_NAMES,
+    DECODE_OPTION_NAMES,
+    OPTIONS,
     PROJECT_OPTION_NAMES,
-    ClientOptions,
+    SETTING_NAMES,
     Settings,
-    option_name,
+    find_option,
     parse_options,
     resolve,
 )
@@ -17,22 +19,39 @@ from dlm_model.request import DecodeOptions
 
 
 def test_nothing_said_gives_every_default() -> None:
-    assert resolve(ClientOptions(), parse_options(None).options, parse_options({}).options) == Settings()
+    assert resolve({}, parse_options(None).options, parse_options({}).options) == Settings()
 
 
-def test_every_option_reaches_the_settings() -> None:
-    assert {each.name for each in fields(Settings)} - {"decode"} <= OPTION_NAMES
-    decode_only = OPTION_NAMES - {each.name for each in fields(Settings)}
-    assert decode_only <= {each.name for each in fields(DecodeOptions)}
+def test_every_field_of_the_settings_is_an_option_but_what_holds_the_decoders() -> None:
+    own = {each.name for each in fields(Settings)} - {"decode"}
+    of_decoder = {each.name for each in fields(DecodeOptions)} - {"middle_length"}
+    assert OPTIONS.keys() == own | of_decoder
+    assert own.isdisjoint(of_decoder)
 
 
-@pytest.mark.parametrize("spelling", ["numSteps", "num_steps", "num-steps"])
-def test_an_option_has_one_name_in_any_case(spelling: str) -> None:
-    assert option_name(spelling) == "num_steps"
+def test_every_default_is_one_that_the_option_accepts() -> None:
+    assert {name: problem for name, each in OPTIONS.items() if (problem := each.problem_with(each.default))} == {}
+
+
+def test_no_name_means_two_options() -> None:
+    spellings = list(chain.from_iterable((each.name, *each.aliases) for each in OPTIONS.values()))
+    assert len(spellings) == len(set(spellings))
+    assert {find_option(spelling).name for spelling in spellings} == OPTIONS.keys()
+
+
+@pytest.mark.parametrize("spelling", ["numSteps", "num_steps", "num-steps", "steps"])
+def test_an_option_has_its_names_in_any_case(spelling: str) -> None:
+    assert find_option(spelling) is OPTIONS["num_steps"]
     assert resolve(parse_options({spelling: 4}).options).decode.num_steps == 4
+    assert parse_options({spelling: 0}).problems == (f"{spelling} must be 1 or more, got 0",)
 
 
-@pytest.mark.parametrize("name", sorted(OPTION_NAMES))
+def test_an_option_is_set_once_by_whatever_name() -> None:
+    options, problems = parse_options({"steps": 4, "numSteps": 8, "num_steps": None})
+    assert (options, problems) == ({"num_steps": 4}, ("numSteps sets num_steps a second time",))
+
+
+@pytest.mark.parametrize("name", sorted(SETTING_NAMES))
 def test_a_value_of_the_wrong_type_is_reported_by_name_and_defaulted(name: str) -> None:
     options, problems = parse_options({name: {"not": "a value"}})
     assert len(problems) == 1
@@ -56,7 +75,7 @@ def test_a_value_of_the_wrong_type_is_reported_by_name_and_defaulted(name: str) 
 )
 def test_a_value_out_of_range_is_reported_and_the_others_are_kept(name: str, value: object) -> None:
     options, problems = parse_options({name: value, "seed": 7})
-    assert [problem.split()[0] for problem in problems] == [option_name(name)]
+    assert [problem.split()[0] for problem in problems] == [name]
     assert resolve(options) == Settings(decode=DecodeOptions(seed=7))
 
 
@@ -67,20 +86,25 @@ def test_unknown_options_are_named() -> None:
 @pytest.mark.parametrize("raw", [[1, 2], "fast", 7])
 def test_options_that_are_no_object_are_one_problem(raw: object) -> None:
     options, problems = parse_options(raw)
-    assert options == ClientOptions()
+    assert options == {}
     assert len(problems) == 1
 
 
 @pytest.mark.parametrize("untouched", [None, ""])
 def test_what_a_user_left_untouched_is_not_set(untouched: object) -> None:
-    assert parse_options({"model": untouched}) == (ClientOptions(), ())
+    assert parse_options({"model": untouched}) == ({}, ())
 
 
-@pytest.mark.parametrize("name", sorted(OPTION_NAMES - PROJECT_OPTION_NAMES))
+@pytest.mark.parametrize("name", sorted(SETTING_NAMES - PROJECT_OPTION_NAMES))
 def test_a_source_cannot_set_what_it_may_not(name: str) -> None:
     options, problems = parse_options({name: 1}, allowed=PROJECT_OPTION_NAMES)
-    assert options == ClientOptions()
+    assert options == {}
     assert problems == (f"{name} cannot be set here",)
+
+
+def test_how_many_alternatives_is_for_a_request_to_say() -> None:
+    assert parse_options({"n": 2}).problems == ("n cannot be set here",)
+    assert parse_options({"n": 2}, allowed=DECODE_OPTION_NAMES).options == {"num_candidates": 2}
 
 
 def test_a_project_cannot_choose_model_or_device() -> None:
@@ -88,7 +112,7 @@ def test_a_project_cannot_choose_model_or_device() -> None:
 
 
 def test_later_sources_overrule_and_lists_add_up() -> None:
-    user = ClientOptions(device="cpu", num_steps=8, exclude=("a", "b"))
-    client = ClientOptions(num_steps=4, exclude=("b", "c"), enabled=False)
+    user = {"device": "cpu", "num_steps": 8, "exclude": ("a", "b")}
+    client = {"num_steps": 4, "exclude": ("b", "c"), "enabled": False}
     expected = Settings(device="cpu", enabled=False, exclude=("a", "b", "c"), decode=DecodeOptions(num_steps=4))
     assert resolve(user, client) == expected

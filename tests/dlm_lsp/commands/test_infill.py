@@ -185,6 +185,15 @@ def test_methods_and_single_options_reach_the_decoder(command_line: CommandLine,
     assert (options.schedule, options.remasking, options.max_revisions) == ("klass", "token_to_mask", 7)
 
 
+@pytest.mark.parametrize("spelling", ["steps", "num_steps", "num-steps", "numSteps"])
+def test_an_option_may_be_spelled_as_anywhere_else(
+    command_line: CommandLine, file: Path, config_file: Path, spelling: str
+) -> None:
+    config_file.write_text("steps = 7\ndeadline_ms = 50.0\n")
+    command_line("infill", f"{file}:2:5", "--set", f"{spelling}=8", "--set", "deadlineMs=null")
+    assert (command_line.engine.options[0].num_steps, command_line.engine.options[0].deadline_ms) == (8, None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -196,8 +205,10 @@ def test_methods_and_single_options_reach_the_decoder(command_line: CommandLine,
         (["--set", "factor"], "--set wants OPTION=VALUE, got 'factor'."),
         (["--set", "factor=-1"], "factor must be 0 or more, got -1."),
         (["--set", "factor=much"], "factor must be a number, got 'much'."),
+        (["--set", "threshold=2"], "threshold must be in (0, 1], got 2."),
+        (["--set", "numSteps=0"], "numSteps must be 1 or more, got 0."),
         (["--set", "model=x"], "model cannot be set here."),
-        (["--set", "steps=3"], f"steps is not an option (there are: {', '.join(sorted(DECODE_OPTION_NAMES))})."),
+        (["--set", "stepz=3"], f"stepz is not an option (there are: {', '.join(sorted(DECODE_OPTION_NAMES))})."),
     ],
 )
 def test_a_wrong_method_or_option_is_named(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dlm_lsp.options import ClientOptions
 from tests.dlm_lsp.commands.command_line import CommandLine
 
 Call = tuple[tuple[object, ...], dict[str, object]]
@@ -45,13 +44,13 @@ def bare_root_logger() -> Iterator[None]:
 @pytest.mark.parametrize("arguments", [[], ["--stdio"]])
 def test_stdio_is_the_default(command_line: CommandLine, served: list[Call], arguments: list[str]) -> None:
     assert command_line("serve", *arguments).code == 0
-    assert served == [((ClientOptions(),), {"client_process_id": None})]
+    assert served == [(({},), {"client_process_id": None})]
 
 
 def test_flags_reach_the_server(command_line: CommandLine, served: list[Call]) -> None:
     where = ["--tcp", "--host", "::1", "--port", "0"]
     command_line("serve", *where, "--clientProcessId=12", "--model", "/weights", "--device", "cpu")
-    options = ClientOptions(model="/weights", device="cpu")
+    options = {"model": "/weights", "device": "cpu"}
     assert served == [(("::1", 0, options), {"client_process_id": 12})]
 
 

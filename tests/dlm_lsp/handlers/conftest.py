@@ -8,7 +8,7 @@ import pytest_asyncio
 from pygls.io_ import run_async
 
 from dlm_lsp.engine_room import EngineRoom
-from dlm_lsp.options import ClientOptions, Settings
+from dlm_lsp.options import Settings
 from dlm_lsp.server import create_server
 from dlm_lsp.session import DlmLanguageServer
 from dlm_model.request import InfillEngine
@@ -47,7 +47,7 @@ async def connect() -> AsyncIterator[Connect]:
     servers: list[DlmLanguageServer] = []
 
     def connect(load_engine: Callable[[Settings], InfillEngine]) -> EditorClient:
-        server, client = create_server(EngineRoom(load_engine), ClientOptions()), EditorClient()
+        server, client = create_server(EngineRoom(load_engine), {}), EditorClient()
         to_server, to_client = _Pipe(), _Pipe()
         server.protocol.set_writer(to_client)
         client.protocol.set_writer(to_server)

@@ -127,7 +127,7 @@ async def test_mistakes_are_told_in_one_message_and_defaulted(
     assert editor.log_messages == [status.message]
     assert status.message.startswith("options ignored: ")
     if isinstance(garbage, dict):
-        assert all(name in status.message for name in ("num_steps", "candidates", "warp"))
+        assert all(name in status.message for name in ("numSteps", "candidates", "warp"))
 
 
 @pytest.mark.parametrize("trace", [{"trace": {"server": "verbose"}}, {"trace.server": "off"}])
