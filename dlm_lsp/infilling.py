@@ -1,6 +1,6 @@
 """One hole, from document to fill: the path that the command line and the language server share.
 
-    snapshot, hole ─build_request→ InfillRequest ─engine→ Draft, Draft, …, Draft ─present→ RankedFill, RankedFill, …
+    HoleRequest ─build_request→ InfillRequest ─engine→ Draft, Draft, …, Draft ─present→ RankedFill, RankedFill, …
 
 Knows no protocol, no terminal and no thread: the caller decides where the generator runs and what a draft is shown on.
 """
@@ -49,18 +49,31 @@ class Anchors:
     closing: str = ""
 
 
-def infill(
-    engine: InfillEngine,
-    snapshot: Snapshot,
-    hole: Hole,
-    options: DecodeOptions,
-    cancel: CancelToken,
-    *,
-    max_prompt_tokens: int | None = None,
-    anchors: Anchors | None = None,
-    related: Sequence[str] = (),
-    earlier: EarlierDraft | None = None,
-) -> Iterator[Draft]:
+NO_ANCHORS = Anchors()
+
+
+@dataclass(frozen=True, slots=True)
+class HoleRequest:
+    """One hole of a document to be filled: to the daemon and the command line what `InfillRequest` is to the engine.
+
+    Attributes:
+        snapshot: The document, which no later edit changes.
+        hole: What to replace, in character offsets of the snapshot.
+        max_prompt_tokens: Upper bound on prefix and suffix together; None for as much as the model's context holds.
+        anchors: What the fill must hold.
+        related: Lines about other files, the most important first; they get a quarter of the prompt at most.
+        earlier: A draft that may say already what belongs here; heeded with `DecodeOptions.warm_start`.
+    """
+
+    snapshot: Snapshot
+    hole: Hole
+    max_prompt_tokens: int | None = None
+    anchors: Anchors = NO_ANCHORS
+    related: Sequence[str] = ()
+    earlier: EarlierDraft | None = None
+
+
+def infill(engine: InfillEngine, request: HoleRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
     """Denoise one hole, one draft per step; the last draft has a finish reason.
 
     A draft's text is what would stand in the hole: it begins with the line break or indentation that the engine took
@@ -70,61 +83,35 @@ def infill(
 
     Args:
         engine: Whatever fills requests.
-        snapshot: The document, which no later edit changes.
-        hole: What to replace, in character offsets of the snapshot.
+        request: The hole.
         options: How to denoise.
         cancel: Polled once per step.
-        max_prompt_tokens: Upper bound on prefix and suffix together; None for as much as the model's context holds.
-        anchors: What the fill must hold; None for nothing.
-        related: Lines about other files, the most important first; they get a quarter of the prompt at most.
-        earlier: A draft that may say already what belongs here; heeded with `DecodeOptions.warm_start`.
 
     Raises:
         RequestError: the request does not fit the model's context.
         UsageError: an anchor cannot stand in this hole.
     """
-    request = request_for(
-        engine,
-        snapshot,
-        hole,
-        options,
-        max_prompt_tokens=max_prompt_tokens,
-        anchors=anchors,
-        related=related,
-        earlier=earlier,
-    )
-    before = place(snapshot, hole).before
-    for draft in engine.infill(request, options, cancel):
+    before = place(request.snapshot, request.hole).before
+    for draft in engine.infill(infill_request(engine, request, options), options, cancel):
         yield placed(draft, before)
 
 
-def request_for(
-    engine: InfillEngine,
-    snapshot: Snapshot,
-    hole: Hole,
-    options: DecodeOptions,
-    *,
-    max_prompt_tokens: int | None = None,
-    anchors: Anchors | None = None,
-    related: Sequence[str] = (),
-    earlier: EarlierDraft | None = None,
-) -> InfillRequest:
+def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOptions) -> InfillRequest:
     """What `infill` asks the engine; arguments and errors are the same."""
-    budget = prompt_budget(engine, options, max_prompt_tokens)
-    before_prefix, spent = fitting(related, round(budget * RELATED_SHARE), engine.count_tokens)
-    request = build_request(snapshot, hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens)
-    request = replace(request, prefix=before_prefix + request.prefix)
+    snapshot, hole = request.snapshot, request.hole
+    budget = prompt_budget(engine, options, request.max_prompt_tokens)
+    before_prefix, spent = fitting(request.related, round(budget * RELATED_SHARE), engine.count_tokens)
+    asked = build_request(snapshot, hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens)
     placement = place(snapshot, hole)
-    if anchors:
-        request = _anchored(request, anchors, placement, hole)
-    if earlier and options.warm_start is not None:
-        prior = earlier.rest_at(snapshot, hole)
-        request = replace(request, prior=_within(prior, placement.before, single_line=request.single_line))
+    asked = _anchored(replace(asked, prefix=before_prefix + asked.prefix), request.anchors, placement, hole)
+    if request.earlier and options.warm_start is not None:
+        prior = request.earlier.rest_at(snapshot, hole)
+        asked = replace(asked, prior=_within(prior, placement.before, single_line=asked.single_line))
     if options.syntax_tries:
-        request = replace(request, syntax=DraftChecker(snapshot, hole))
+        asked = replace(asked, syntax=DraftChecker(snapshot, hole))
     if not is_inline(snapshot, hole):
-        request = replace(request, is_over=BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over)
-    return request
+        asked = replace(asked, is_over=BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over)
+    return asked
 
 
 def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_tokens: int | None) -> int:
@@ -134,7 +121,7 @@ def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_token
 
 
 def placed(draft: Draft, before: str) -> Draft:
-    """A draft of what `request_for` asks, as it would stand in the hole, behind what `place` puts before it."""
+    """A draft of what `infill_request` asks, as it would stand in the hole, behind what `place` puts before it."""
     if not before or not draft.num_tokens:
         return draft
     # No token of the canvas, so that it counts neither as progress nor in the confidence.

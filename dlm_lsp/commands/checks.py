@@ -17,7 +17,7 @@ from typing import Literal
 from dlm_lsp.config_files import user_config_path
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_function
-from dlm_lsp.infilling import finish, infill
+from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import LANGUAGES, language_for
 from dlm_lsp.models.store import resolve_model
 from dlm_lsp.options import Settings
@@ -146,7 +146,7 @@ def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:
     """
     snapshot = Snapshot.parse("untitled:add.py", language_for("add.py", None), _DRY_RUN)
     hole = find_function(snapshot, "add")
-    drafts = list(infill(engine, snapshot, hole, settings.decode, CancelToken()))
+    drafts = list(infill(engine, HoleRequest(snapshot, hole), settings.decode, CancelToken()))
     first, last = drafts[0], drafts[-1]
     outcome = "text to show" if finish(snapshot, hole, last) else "nothing to show"
     yield Check(

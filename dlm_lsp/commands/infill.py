@@ -17,8 +17,7 @@ from dlm_lsp.commands.watch import Canvas, DraftView, StepCounter
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.exclusions import exclusion_reason
-from dlm_lsp.holes import Hole
-from dlm_lsp.infilling import Anchors, RankedFill, finish, infill, nothing_reason, valid_only
+from dlm_lsp.infilling import NO_ANCHORS, Anchors, HoleRequest, RankedFill, finish, infill, nothing_reason, valid_only
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
 from dlm_model.request import CancelToken, Draft, InfillEngine
@@ -55,8 +54,12 @@ class Work:
     """A hole in a document, ready for an engine."""
 
     source: Source
-    snapshot: Snapshot
-    hole: Hole
+    request: HoleRequest
+
+    @property
+    def text(self) -> str:
+        """The document."""
+        return self.request.snapshot.text
 
 
 def run_infill(
@@ -71,16 +74,16 @@ def run_infill(
     """
     if output.in_place and target.is_stdin:
         raise UsageError("--in-place needs a file; standard input cannot be written.")
-    work = open_work(target, stdin_filename, settings)
+    work = open_work(target, stdin_filename, settings, anchors)
     console = Console(stderr=True)
     engine = load_engine(settings, console)
     if not engine.sees_suffix:
         console.print(f"{engine.model_name} sees no suffix, only what stands before the hole.", markup=False)
-    draft = fill(engine, work, settings, make_view(console, work, output), anchors)
+    draft = fill(engine, work, settings, make_view(console, work, output))
     report(engine, work, draft, output, settings)
 
 
-def open_work(target: Target, stdin_filename: str | None, settings: Settings) -> Work:
+def open_work(target: Target, stdin_filename: str | None, settings: Settings, anchors: Anchors = NO_ANCHORS) -> Work:
     """Read the document and find the hole; no model is needed for it.
 
     Raises:
@@ -101,12 +104,11 @@ def open_work(target: Target, stdin_filename: str | None, settings: Settings) ->
     _refuse_excluded(source, language.id, settings)
     text, marker = cut_marker(source.text) if target.needs_marker else (source.text, None)
     snapshot = Snapshot.parse(source.uri, language, text)
-    return Work(source, snapshot, locate(target, snapshot, source.name, marker))
+    hole = locate(target, snapshot, source.name, marker)
+    return Work(source, HoleRequest(snapshot, hole, settings.max_prompt_tokens, anchors))
 
 
-def fill(
-    engine: InfillEngine, work: Work, settings: Settings, view: DraftView, anchors: Anchors | None = None
-) -> Draft:
+def fill(engine: InfillEngine, work: Work, settings: Settings, view: DraftView) -> Draft:
     """Denoise the hole while a view shows the drafts.
 
     Raises:
@@ -114,15 +116,7 @@ def fill(
         RequestError: the request does not fit the model's context.
     """
     cancel = CancelToken()
-    drafts = infill(
-        engine,
-        work.snapshot,
-        work.hole,
-        settings.decode,
-        cancel,
-        max_prompt_tokens=settings.max_prompt_tokens,
-        anchors=anchors,
-    )
+    drafts = infill(engine, work.request, settings.decode, cancel)
     with _cancelled_by_ctrl_c(cancel), view:
         for draft in drafts:
             view.show(draft)
@@ -139,10 +133,10 @@ def report(engine: InfillEngine, work: Work, draft: Draft, output: Output, setti
             printed all the same).
         UsageError: the file changed meanwhile, or cannot be written.
     """
-    found = finish(work.snapshot, work.hole, draft)
+    found = finish(work.request.snapshot, work.request.hole, draft)
     fills = valid_only(found) if settings.require_valid else found
     if fills and output.in_place:
-        write_in_place(work.source, apply_fill(work.snapshot.text, fills[0].fill))
+        write_in_place(work.source, apply_fill(work.text, fills[0].fill))
     _print(engine, work, draft, fills, output, with_candidates=settings.decode.num_candidates > 1)
     if not fills:
         raise NothingToShowError(f"The model has {nothing_reason(found)} to show for this hole in {work.source.name}.")
@@ -152,7 +146,7 @@ def make_view(console: Console, work: Work, output: Output) -> DraftView:
     """The canvas for `--watch`, a spinner otherwise."""
     if not output.watch:
         return StepCounter("denoising", console=console)
-    text, hole = work.snapshot.text, work.hole
+    text, hole = work.text, work.request.hole
     # Where the result is printed on the same terminal, the canvas would only repeat it.
     stays = output.in_place or not sys.stdout.isatty()
     return Canvas(console, prefix=text[: hole.start], suffix=text[hole.end :], stays=stays)
@@ -178,8 +172,8 @@ def _print(
         if output.as_json:
             stdout.write(render_json(engine, draft, fills, with_candidates=with_candidates) + "\n")
         elif fills and output.as_diff:
-            after = apply_fill(work.snapshot.text, fills[0].fill)
-            stdout.write(render_diff(work.source.name, work.snapshot.text, after))
+            after = apply_fill(work.text, fills[0].fill)
+            stdout.write(render_diff(work.source.name, work.text, after))
         elif fills and not output.in_place:
             text = fills[0].fill.text
             stdout.write(text if text.endswith(("\n", "\r")) else f"{text}\n")

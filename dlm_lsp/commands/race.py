@@ -15,12 +15,12 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from dlm_lsp.commands.infill import Work, open_work
+from dlm_lsp.commands.infill import open_work
 from dlm_lsp.commands.keys import read_key, unbuffered_keys
 from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.commands.targets import Target
 from dlm_lsp.commands.watch import styled
-from dlm_lsp.infilling import request_for
+from dlm_lsp.infilling import infill_request
 from dlm_lsp.options import Settings
 from dlm_model.request import CancelToken, Draft, InfillRequest, RacingEngine
 
@@ -140,7 +140,7 @@ def run_race(target: Target, stdin_filename: str | None, settings: Settings, aga
     work = open_work(target, stdin_filename, settings)
     console = Console()
     engine = load_engine(settings, Console(stderr=True))
-    race = Race(engine, _request(engine, work, settings), settings, against)
+    race = Race(engine, infill_request(engine, work.request, settings.decode), settings, against)
     if console.is_terminal and sys.stdin.isatty():
         with unbuffered_keys():
             play(race, console, read_key)
@@ -177,8 +177,3 @@ def dial(num_steps: int) -> str:
     notch = min(range(len(STEPS)), key=lambda index: abs(STEPS[index] - num_steps))
     track = "".join("●" if index == notch else "━" for index in range(len(STEPS)))
     return f"steps {track} {num_steps}"
-
-
-def _request(engine: RacingEngine, work: Work, settings: Settings) -> InfillRequest:
-    budget = settings.max_prompt_tokens
-    return request_for(engine, work.snapshot, work.hole, settings.decode, max_prompt_tokens=budget)

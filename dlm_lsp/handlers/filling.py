@@ -12,7 +12,7 @@ from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, Unreadable
 from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.fill_run import Filled, FillOrder, FillRun
 from dlm_lsp.handlers.draft import draft_feed
-from dlm_lsp.infilling import finish, infill, nothing_reason, valid_only
+from dlm_lsp.infilling import HoleRequest, finish, infill, nothing_reason, valid_only
 from dlm_lsp.messages import StatusState
 from dlm_lsp.related import RelatedFiles
 from dlm_lsp.session import DlmLanguageServer
@@ -92,17 +92,11 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
 
     def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
         draft = None
-        drafts = infill(
-            engine,
-            order.snapshot,
-            order.hole,
-            order.options,
-            cancel,
-            max_prompt_tokens=settings.max_prompt_tokens,
-            related=files.comments(order.snapshot) if settings.context_files else (),
-            earlier=order.earlier,
+        related = files.comments(order.snapshot) if settings.context_files else ()
+        request = HoleRequest(
+            order.snapshot, order.hole, settings.max_prompt_tokens, related=related, earlier=order.earlier
         )
-        for draft in drafts:
+        for draft in infill(engine, request, order.options, cancel):
             if cancel.is_cancelled:
                 break
             offer(draft)

@@ -13,7 +13,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.http_api.fim_request import FimRequest
-from dlm_lsp.infilling import finish, placed, prompt_budget, request_for, valid_only
+from dlm_lsp.infilling import HoleRequest, finish, infill_request, placed, prompt_budget, valid_only
 from dlm_lsp.languages import Language
 from dlm_lsp.options import Settings
 from dlm_lsp.placement import is_inline, place
@@ -190,7 +190,7 @@ class _ParsedMiddle:
         self._before = place(self._snapshot, self._hole).before
 
     def request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
-        return request_for(engine, self._snapshot, self._hole, self._options, max_prompt_tokens=max_prompt_tokens)
+        return infill_request(engine, HoleRequest(self._snapshot, self._hole, max_prompt_tokens), self._options)
 
     def shown(self, draft: Draft) -> str:
         return placed(draft, self._before).text

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from dlm_lsp.context import EXPECTED_TOKENS
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_hole, range_hole
-from dlm_lsp.infilling import finish, infill
+from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
 from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest
@@ -67,7 +67,7 @@ class DiffusionSystems:
         snapshot = Snapshot.parse("untitled:program.py", language_for("program.py", "python"), text)
         hole = find_hole(snapshot, offset) if problem.is_single_line else range_hole(snapshot, offset, offset)
         options, budget = self._options(problem, setting), Settings().max_prompt_tokens
-        *_, draft = infill(self.engine, snapshot, hole, options, CancelToken(), max_prompt_tokens=budget)
+        *_, draft = infill(self.engine, HoleRequest(snapshot, hole, budget), options, CancelToken())
         ranked = finish(snapshot, hole, draft)
         if not ranked:
             return Filled("", text, 0, draft.num_forwards)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from statistics import mean, median
 
 from dlm_lsp.holes import find_hole
-from dlm_lsp.infilling import infill
+from dlm_lsp.infilling import HoleRequest, infill
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from tests.bench.fidelity import compared_with_exact
@@ -92,7 +92,7 @@ def fills_of(engine: Engine, trace: Trace, options: DecodeOptions, *, budget: in
         document.replace(*key)
         snapshot = document.snapshot()
         hole = find_hole(snapshot, key.cursor)
-        drafts = infill(engine, snapshot, hole, options, CancelToken(), max_prompt_tokens=budget)
+        drafts = infill(engine, HoleRequest(snapshot, hole, budget), options, CancelToken())
         if number % stride == 0:
             yield _timed(engine, drafts)
         elif not isinstance(engine, _Forgetful):

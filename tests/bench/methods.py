@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from dlm_lsp.infilling import finish, infill
+from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_model.decode_options import SELF_GUIDE
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import RequestError
@@ -65,7 +65,7 @@ class Run(NamedTuple):
 
 
 def fill(engine: Engine, cut: Cut, options: DecodeOptions) -> Run:
-    *_, draft = infill(engine, cut.snapshot, cut.hole, options, CancelToken(), max_prompt_tokens=MAX_PROMPT_TOKENS)
+    *_, draft = infill(engine, HoleRequest(cut.snapshot, cut.hole, MAX_PROMPT_TOKENS), options, CancelToken())
     fills = finish(cut.snapshot, cut.hole, draft)
     text = fills[0].fill.text if fills else ""
     is_valid = bool(fills) and fills[0].fill.parse_valid

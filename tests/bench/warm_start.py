@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole, find_hole
-from dlm_lsp.infilling import finish, infill
+from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.presentation import present
 from dlm_lsp.warm_start import EarlierDraft
 from dlm_model.engine import Engine, load_engine
@@ -102,9 +102,8 @@ class Filler(NamedTuple):
 
     def drafts(self, snapshot: Snapshot, hole: Hole, earlier: EarlierDraft | None = None) -> Iterator[Draft]:
         """What the daemon would be given."""
-        budget = self.max_prompt_tokens
-        cancel = CancelToken()
-        return infill(self.engine, snapshot, hole, self.options, cancel, max_prompt_tokens=budget, earlier=earlier)
+        request = HoleRequest(snapshot, hole, self.max_prompt_tokens, earlier=earlier)
+        return infill(self.engine, request, self.options, CancelToken())
 
     def run(self, snapshot: Snapshot, hole: Hole, earlier: EarlierDraft | None = None) -> Run:
         """A whole fill, timed."""

@@ -4,7 +4,7 @@ import pytest
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole, find_function, find_hole
-from dlm_lsp.infilling import Anchors, finish, infill, nothing_reason, valid_only
+from dlm_lsp.infilling import Anchors, HoleRequest, finish, infill, nothing_reason, valid_only
 from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.warm_start import EarlierDraft
 from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, Piece
@@ -31,7 +31,7 @@ def prompt_tokens(engine: ScriptedEngine) -> int:
 
 def test_nothing_runs_before_the_first_draft_is_asked_for(snapshot: Snapshot, hole: Hole) -> None:
     engine = ScriptedEngine("return sum(numbers)")
-    drafts = infill(engine, snapshot, hole, DecodeOptions(), CancelToken())
+    drafts = infill(engine, HoleRequest(snapshot, hole), DecodeOptions(), CancelToken())
     assert engine.requests == []
     *_, last = drafts
     assert last.finish_reason == "stop"
@@ -43,13 +43,13 @@ def test_the_prompt_gets_what_the_middle_leaves_and_never_less_than_half(
 ) -> None:
     engine = ScriptedEngine("return sum(numbers)")
     engine.context_length = 400
-    list(infill(engine, snapshot, hole, DecodeOptions(max_middle_tokens=max_middle_tokens), CancelToken()))
+    list(infill(engine, HoleRequest(snapshot, hole), DecodeOptions(max_middle_tokens=max_middle_tokens), CancelToken()))
     assert 0.5 * room < prompt_tokens(engine) <= room
 
 
 def test_a_caller_may_ask_for_a_shorter_prompt(snapshot: Snapshot, hole: Hole) -> None:
     engine = ScriptedEngine("return sum(numbers)")
-    list(infill(engine, snapshot, hole, DecodeOptions(), CancelToken(), max_prompt_tokens=40))
+    list(infill(engine, HoleRequest(snapshot, hole, max_prompt_tokens=40), DecodeOptions(), CancelToken()))
     assert prompt_tokens(engine) <= 40
 
 
@@ -57,7 +57,7 @@ def test_what_stands_before_a_fill_counts_as_none_of_its_tokens() -> None:
     engine = ScriptedEngine("return 1", num_steps=2)
     snapshot = Snapshot.parse("untitled:a.py", PYTHON, "def total(numbers):\n\n")
     hole = find_hole(snapshot, len("def total(numbers):\n"))
-    drafts = list(infill(engine, snapshot, hole, DecodeOptions(), CancelToken()))
+    drafts = list(infill(engine, HoleRequest(snapshot, hole), DecodeOptions(), CancelToken()))
     own = list(engine.infill(engine.requests[0], DecodeOptions(), CancelToken()))
     assert [draft.text for draft in drafts] == ["    retu", "    return 1"]
     assert [draft.num_tokens for draft in drafts] == [draft.num_tokens for draft in own]
@@ -69,7 +69,7 @@ def test_the_engine_gets_a_checker_where_syntax_is_a_guide(
     snapshot: Snapshot, hole: Hole, tries: int, is_judged: bool
 ) -> None:
     engine = ScriptedEngine("return 1")
-    list(infill(engine, snapshot, hole, DecodeOptions(syntax_tries=tries), CancelToken()))
+    list(infill(engine, HoleRequest(snapshot, hole), DecodeOptions(syntax_tries=tries), CancelToken()))
     checker = engine.requests[0].syntax
     assert (checker is not None) is is_judged
     if checker:
@@ -81,8 +81,9 @@ def test_a_closing_text_is_the_last_line_of_statements_and_the_end_of_a_line(sna
     engine = ScriptedEngine("return 1")
     anchors = Anchors(closing="return total")
     line = Snapshot.parse("untitled:a.py", PYTHON, "total = \n")
-    list(infill(engine, snapshot, hole, DecodeOptions(), CancelToken(), anchors=anchors))
-    list(infill(engine, line, find_hole(line, 8), DecodeOptions(), CancelToken(), anchors=Anchors(closing="(numbers)")))
+    list(infill(engine, HoleRequest(snapshot, hole, anchors=anchors), DecodeOptions(), CancelToken()))
+    ending = HoleRequest(line, find_hole(line, 8), anchors=Anchors(closing="(numbers)"))
+    list(infill(engine, ending, DecodeOptions(), CancelToken()))
     assert [request.closing for request in engine.requests] == ["\n    return total", "(numbers)"]
 
 
@@ -120,7 +121,7 @@ def prior_for(text: str, marker: str, *said: str) -> tuple[Piece, ...]:
     draft = Draft(tuple(Piece(each, "committed", 0.5, 1) for each in said), 1, 1, 1, 1.0)
     engine = ScriptedEngine("x")
     earlier = EarlierDraft(snapshot, hole, draft)
-    list(infill(engine, snapshot, hole, DecodeOptions(warm_start=0.5), CancelToken(), earlier=earlier))
+    list(infill(engine, HoleRequest(snapshot, hole, earlier=earlier), DecodeOptions(warm_start=0.5), CancelToken()))
     return engine.requests[0].prior
 
 

@@ -8,7 +8,7 @@ import pytest
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_hole
 from dlm_lsp.ignore_rules import IgnoreRules
-from dlm_lsp.infilling import RELATED_SHARE, infill
+from dlm_lsp.infilling import RELATED_SHARE, HoleRequest, infill
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
 from dlm_lsp.related import TIME_BOX_SECONDS, RelatedFiles
@@ -104,7 +104,7 @@ def test_other_files_get_a_quarter_of_the_prompt_at_most(root: Path) -> None:
     related = [f"# word {number}\n" for number in range(100)]
     options, budget = DecodeOptions(), 100
     hole = find_hole(document, 4)
-    list(infill(engine, document, hole, options, CancelToken(), max_prompt_tokens=budget, related=related))
+    list(infill(engine, HoleRequest(document, hole, budget, related=related), options, CancelToken()))
     [request] = engine.requests
     assert request.prefix.endswith("\nx = ")
     assert 0 < engine.count_tokens(request.prefix.removesuffix("x = ")) <= budget * RELATED_SHARE
