@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dlm_lsp.http_api.answers import error_response
 from dlm_lsp.http_api.api_error import ApiError
+from dlm_lsp.http_api.responses import error_response
 
 _PUBLIC_PATHS = frozenset({"/health"})
 

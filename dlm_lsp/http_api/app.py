@@ -13,11 +13,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dlm_lsp.http_api.access import AccessGuard, AccessPolicy
-from dlm_lsp.http_api.answers import EventStream, error_response, json_response, until_gone
 from dlm_lsp.http_api.api_error import ApiError
 from dlm_lsp.http_api.fim_request import FimRequest, parse_request
-from dlm_lsp.http_api.service import RETRY_AFTER_SECONDS, Filling, FimService, ModelFacts
-from dlm_lsp.http_api.wire import DONE, Envelope, event
+from dlm_lsp.http_api.responses import EventStream, error_response, json_response, unless_disconnected
+from dlm_lsp.http_api.service import RETRY_AFTER_SECONDS, FimService, ModelFacts, PendingCompletion
+from dlm_lsp.http_api.wire import DONE, Envelope, event, model_card
 
 _BYTES_PER_CHARACTER = 6  # of JSON that escapes whatever is not ASCII
 _BYTES_BESIDE_TEXT = 65_536
@@ -44,46 +44,50 @@ def create_app(service: FimService, policy: AccessPolicy) -> Starlette:
             Middleware(AccessGuard, policy),
             Middleware(CORSMiddleware, allow_origins=policy.origins, allow_methods=_METHODS, allow_headers=_HEADERS),
         ],
-        exception_handlers={HTTPException: _refuse, ApiError: _answer_error, ClientDisconnect: _leave},
+        exception_handlers={
+            HTTPException: _answer_http_exception,
+            ApiError: _answer_api_error,
+            ClientDisconnect: _answer_nobody,
+        },
     )
 
 
-async def _complete(service: FimService, request: Request) -> Response:
+async def _complete(service: FimService, http_request: Request) -> Response:
     """Fill a hole: one object, or a stream of events."""
     limit = _BYTES_PER_CHARACTER * service.settings.max_document_chars + _BYTES_BESIDE_TEXT
-    body = await _body(request, limit)
+    body = await _body(http_request, limit)
     try:
-        order = parse_request(_decoded(body), service.settings)
-        return await _fill(service, request, order)
+        request = parse_request(_decoded(body), service.settings)
+        return await _respond(service, http_request, request)
     except (ApiError, ClientDisconnect):
         raise
     except Exception as error:  # whatever it is, the client reads it in its own format
         raise ApiError.of(error) from error
 
 
-async def _fill(service: FimService, request: Request, order: FimRequest) -> Response:
-    filling = service.submit(order)
+async def _respond(service: FimService, http_request: Request, request: FimRequest) -> Response:
+    pending = service.submit(request)
     try:
-        if order.is_streamed:
-            events = _events(service, order, filling)
-            return EventStream(await until_gone(request.receive, anext(events)), events)
-        completion = await until_gone(request.receive, filling.completion())
-        return json_response(Envelope(_model(service).name).whole(completion))
+        if request.is_streamed:
+            events = _events(service, request, pending)
+            return EventStream(await unless_disconnected(http_request.receive, anext(events)), events)
+        completion = await unless_disconnected(http_request.receive, pending.result())
+        return json_response(Envelope(_model(service).name).response(completion))
     except BaseException:
-        filling.cancel()
+        pending.cancel()
         raise
 
 
-async def _events(service: FimService, order: FimRequest, filling: Filling) -> AsyncGenerator[bytes, None]:
+async def _events(service: FimService, request: FimRequest, pending: PendingCompletion) -> AsyncGenerator[bytes, None]:
     """A stream's events; what goes wrong after the first one is an event too, since the status was sent before it."""
     envelope: Envelope | None = None
     try:
-        async for text in filling.told():
+        async for text in pending.texts():
             envelope = envelope or Envelope(_model(service).name)
             yield event(envelope.chunk(text))
-        completion = await filling.completion()
+        completion = await pending.result()
         envelope = envelope or Envelope(_model(service).name)
-        for chunk in envelope.last_chunks(completion, with_usage=order.with_usage):
+        for chunk in envelope.last_chunks(completion, with_usage=request.with_usage):
             yield event(chunk)
         yield DONE
     except Exception as error:
@@ -91,21 +95,13 @@ async def _events(service: FimService, order: FimRequest, filling: Filling) -> A
             raise
         yield event(ApiError.of(error).body)
     finally:
-        filling.cancel()
+        pending.cancel()
 
 
 async def _models(service: FimService, _request: Request) -> Response:
     """The one model, once it is known."""
     model = _model(service)
-    row = {
-        "id": model.name,
-        "object": "model",
-        "created": 0,
-        "owned_by": "dlm-lsp",
-        "name": model.name,
-        "context_length": model.context_length,
-    }
-    return json_response({"object": "list", "data": [row]})
+    return json_response({"object": "list", "data": [model_card(model.name, model.context_length)]})
 
 
 async def _health(service: FimService, _request: Request) -> Response:
@@ -139,16 +135,16 @@ def _decoded(body: bytes) -> object:
         raise ApiError(400, "The body is not JSON.") from error
 
 
-async def _refuse(_request: Request, error: Exception) -> Response:
+async def _answer_http_exception(_request: Request, error: Exception) -> Response:
     """Paths and methods that are not there."""
     assert isinstance(error, HTTPException)
     return error_response(ApiError(error.status_code, f"{error.detail}."), error.headers)
 
 
-async def _answer_error(_request: Request, error: Exception) -> Response:
+async def _answer_api_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return error_response(error)
 
 
-async def _leave(_request: Request, _error: Exception) -> Response:
+async def _answer_nobody(_request: Request, _error: Exception) -> Response:
     return Response(status_code=_CLIENT_GONE)  # nobody reads it

@@ -1,4 +1,4 @@
-"""`FimRequest` → `Completion`, on the worker's thread: drafts told as they sharpen, and what they come to.
+"""`FimRequest` → `Completion`, on the worker's thread: what a stream sends as it sharpens, and what they come to.
 
 Without a language, the middle is the model's text as it stands. With one, the hole is found and the text is set in as
 for an editor: what the language server would insert between prompt and suffix.
@@ -47,7 +47,7 @@ class Completion:
 
     Attributes:
         choices: Best first, one at least.
-        rest: What of the first choice was not told as final text before.
+        unsent: What of the first choice a stream has not sent as final text before.
         prompt_tokens: Tokens of both sides, as much of them as the model saw.
         completion_tokens: Tokens of all choices.
         num_steps: Denoise steps that it took.
@@ -55,7 +55,7 @@ class Completion:
     """
 
     choices: tuple[Choice, ...]
-    rest: str
+    unsent: str
     prompt_tokens: int
     completion_tokens: int
     num_steps: int
@@ -63,46 +63,46 @@ class Completion:
 
 
 def complete(
-    engine: InfillEngine, order: FimRequest, settings: Settings, cancel: CancelToken, tell: Callable[[str], object]
+    engine: InfillEngine, request: FimRequest, settings: Settings, cancel: CancelToken, send: Callable[[str], object]
 ) -> Completion:
     """Fill one hole.
 
     Args:
         engine: The worker's.
-        order: What to fill.
+        request: What to fill.
         settings: How much of it the model sees, and whether a fill has to parse.
         cancel: Polled once per step.
-        tell: Called with what a stream sends before the end: final text, or whole drafts.
+        send: Called with what a stream sends before the end: final text, or whole drafts.
 
     Raises:
         NothingToShowError: nobody waits any more.
         ModelError: the model cannot serve this request.
     """
-    middle = _PlainMiddle(order) if order.language is None else _ParsedMiddle(order, order.language, settings)
-    request = middle.request(engine, settings.max_prompt_tokens)
-    settled = SettledText(order.stop)
-    for draft in engine.infill(request, order.options, cancel):
+    middle = _PlainMiddle(request) if request.language is None else _ParsedMiddle(request, request.language, settings)
+    asked = middle.infill_request(engine, settings.max_prompt_tokens)
+    settled = SettledText(request.stop)
+    for draft in engine.infill(asked, request.options, cancel):
         if cancel.is_cancelled:
             raise NothingToShowError("nobody waits for it")
         if draft.finish_reason:
             break
-        news = settled.grow(draft) if middle.is_verbatim else ""
+        added = settled.advance(draft) if middle.is_verbatim else ""
         if settled.stopped is not None:
             break
-        if order.is_diffusing:
-            news = cut(middle.shown(draft), order.stop)[0]
-        if news and order.is_streamed:
-            tell(order.in_document(news))
-    found = _choices(middle, draft, settled, order.stop)
-    choices = tuple(replace(choice, text=order.in_document(choice.text)) for choice in found)
-    is_told = order.is_streamed and not order.is_diffusing
+        if request.is_diffusing:
+            added = cut(middle.shown(draft), request.stop)[0]
+        if added and request.is_streamed:
+            send(request.in_document(added))
+    found = _choices(middle, draft, settled, request.stop)
+    choices = tuple(replace(choice, text=request.in_document(choice.text)) for choice in found)
+    is_sent = request.is_streamed and not request.is_diffusing
     return Completion(
         choices,
-        order.in_document(found[0].text[len(settled.told) :]) if is_told else choices[0].text,
-        sum(engine.count_tokens(side) for side in (request.prefix, request.suffix)),
+        request.in_document(found[0].text[len(settled.text) :]) if is_sent else choices[0].text,
+        sum(engine.count_tokens(side) for side in (asked.prefix, asked.suffix)),
         sum(engine.count_tokens(choice.text) for choice in choices),
         draft.step,
-        (*order.warnings, *_blindness(engine, order)),
+        (*request.warnings, *_model_warnings(engine, request)),
     )
 
 
@@ -110,26 +110,26 @@ class SettledText:
     """The final text of a verbatim middle as it grows, less what may turn out to be the beginning of a stop.
 
     Attributes:
-        told: What was final so far.
+        text: What is final so far.
         stopped: The whole text, once a stop ends it and nothing behind matters.
     """
 
     def __init__(self, stops: tuple[str, ...]) -> None:
         """Nothing is final yet."""
         self._stops = stops
-        self.told = ""
+        self.text = ""
         self.stopped: str | None = None
 
-    def grow(self, draft: Draft) -> str:
+    def advance(self, draft: Draft) -> str:
         """What has become final with this draft."""
         text, is_cut = cut(draft.settled_text, self._stops)
         if is_cut:
             self.stopped = text
             return ""
         known = text[: len(text) - _held_back(text, self._stops)]
-        news = known[len(self.told) :]
-        self.told += news
-        return news
+        added = known[len(self.text) :]
+        self.text += added
+        return added
 
 
 def cut(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:
@@ -150,9 +150,9 @@ class _Middle(Protocol):
     """How one kind of request becomes a question to the engine, and its answer text."""
 
     is_verbatim: bool
-    """Whether the text is what the model wrote, so that it may be told before the end."""
+    """Whether the text is what the model wrote, so that it may be sent before the end."""
 
-    def request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
+    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
         """The question."""
 
     def shown(self, draft: Draft) -> str:
@@ -165,12 +165,12 @@ class _Middle(Protocol):
 class _PlainMiddle:
     is_verbatim = True
 
-    def __init__(self, order: FimRequest) -> None:
-        self._order = order
+    def __init__(self, request: FimRequest) -> None:
+        self._request = request
 
-    def request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
-        budget = prompt_budget(engine, self._order.options, max_prompt_tokens)
-        prompt, suffix = self._order.prompt, self._order.suffix
+    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
+        budget = prompt_budget(engine, self._request.options, max_prompt_tokens)
+        prompt, suffix = self._request.prompt, self._request.suffix
         return build_plain_request(prompt, suffix, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
 
     def shown(self, draft: Draft) -> str:
@@ -183,13 +183,13 @@ class _PlainMiddle:
 class _ParsedMiddle:
     is_verbatim = False
 
-    def __init__(self, order: FimRequest, language: Language, settings: Settings) -> None:
-        self._options, self._require_valid = order.options, settings.require_valid
-        self._snapshot = Snapshot.parse("untitled:fim", language, order.prompt + order.suffix)
-        self._hole = _hole_between(self._snapshot, len(order.prompt))
+    def __init__(self, request: FimRequest, language: Language, settings: Settings) -> None:
+        self._options, self._require_valid = request.options, settings.require_valid
+        self._snapshot = Snapshot.parse("untitled:fim", language, request.prompt + request.suffix)
+        self._hole = _hole_between(self._snapshot, len(request.prompt))
         self._before = place(self._snapshot, self._hole).before
 
-    def request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
+    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
         return infill_request(engine, HoleRequest(self._snapshot, self._hole, max_prompt_tokens), self._options)
 
     def shown(self, draft: Draft) -> str:
@@ -219,6 +219,6 @@ def _choices(middle: _Middle, draft: Draft, settled: SettledText, stops: tuple[s
     return tuple(found.values()) or (Choice("", reason),)
 
 
-def _blindness(engine: InfillEngine, order: FimRequest) -> Iterator[str]:
-    if order.suffix and not engine.sees_suffix:
+def _model_warnings(engine: InfillEngine, request: FimRequest) -> Iterator[str]:
+    if request.suffix and not engine.sees_suffix:
         yield f"{engine.model_name} sees no suffix"

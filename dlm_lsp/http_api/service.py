@@ -36,25 +36,25 @@ class ModelFacts:
     context_length: int
 
 
-class Filling:
-    """One request under way."""
+class PendingCompletion:
+    """The answer to a request that waits or runs."""
 
-    def __init__(self, news: "asyncio.Queue[str | None]", future: "asyncio.Future[Completion]") -> None:
+    def __init__(self, texts: "asyncio.Queue[str | None]", future: "asyncio.Future[Completion]") -> None:
         """Follow a job.
 
         Args:
-            news: What it tells; None when it has ended.
+            texts: What a stream sends; None when it has ended.
             future: Its outcome.
         """
-        self._news = news
+        self._texts = texts
         self._future = future
 
-    async def told(self) -> AsyncIterator[str]:
-        """What a stream sends, until the request has ended."""
-        while (text := await self._news.get()) is not None:
+    async def texts(self) -> AsyncIterator[str]:
+        """What a stream sends before the end, until the request has ended."""
+        while (text := await self._texts.get()) is not None:
             yield text
 
-    async def completion(self) -> Completion:
+    async def result(self) -> Completion:
         """The outcome.
 
         Raises:
@@ -102,7 +102,7 @@ class FimService:
         self._desk.unload_after(self.settings.idle_unload_minutes * 60 or None)
         self._desk.load()
 
-    def submit(self, order: FimRequest) -> Filling:
+    def submit(self, request: FimRequest) -> PendingCompletion:
         """Put a request in line.
 
         Raises:
@@ -113,18 +113,18 @@ class FimService:
         if self.num_requests >= MAX_REQUESTS:
             message = f"{MAX_REQUESTS} requests are running or waiting already."
             raise ApiError(429, message, "rate_limit_error", code="queue_full", retry_after=RETRY_AFTER_SECONDS)
-        news: asyncio.Queue[str | None] = asyncio.Queue()
+        texts: asyncio.Queue[str | None] = asyncio.Queue()
         loop, settings = asyncio.get_running_loop(), self.settings
 
         def task(engine: InfillEngine, cancel: CancelToken) -> Completion:
             return complete(
-                engine, order, settings, cancel, lambda text: loop.call_soon_threadsafe(news.put_nowait, text)
+                engine, request, settings, cancel, lambda text: loop.call_soon_threadsafe(texts.put_nowait, text)
             )
 
         future = self._desk.submit(object(), task, gives_way=False)
         future.add_done_callback(partial(_report, perf_counter()))
-        future.add_done_callback(lambda _: news.put_nowait(None))
-        return Filling(news, future)
+        future.add_done_callback(lambda _: texts.put_nowait(None))
+        return PendingCompletion(texts, future)
 
     def close(self) -> None:
         """Cancel what runs and waits, and accept nothing more."""

@@ -1,4 +1,4 @@
-"""`Completion` → the objects that clients read, whole or as server-sent events.
+"""`Completion` → the objects that clients read, whole or as server-sent events; and the model, as they read of it.
 
 A choice carries its text twice: as `text`, where clients of Mercury, DeepSeek and OpenAI look for it, and as
 `message.content` (in a chunk `delta.content`), where clients of Mistral do.
@@ -23,7 +23,7 @@ class Envelope:
     id: str = field(default_factory=lambda: f"cmpl-{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def whole(self, completion: Completion) -> dict[str, object]:
+    def response(self, completion: Completion) -> dict[str, object]:
         """The answer as one object."""
         choices = [
             {**_choice(index, choice), "message": {"role": "assistant", "content": choice.text}}
@@ -37,7 +37,7 @@ class Envelope:
 
     def last_chunks(self, completion: Completion, *, with_usage: bool) -> Iterator[dict[str, object]]:
         """The events that end a stream: what is left of every choice, then the usage."""
-        rests = (Choice(completion.rest, completion.choices[0].finish_reason), *completion.choices[1:])
+        rests = (Choice(completion.unsent, completion.choices[0].finish_reason), *completion.choices[1:])
         warning = _warning(completion)
         for index, choice in enumerate(rests):
             yield {**self._object([_chunk_choice(index, choice, is_last=True)]), "warning": warning}
@@ -53,6 +53,30 @@ def usage(completion: Completion) -> dict[str, int]:
     """Tokens that were read and written."""
     read, written = completion.prompt_tokens, completion.completion_tokens
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+def model_card(name: str, context_length: int) -> dict[str, object]:
+    """A model as lists of models have it: what OpenAI's clients read, and in the second half what Mistral's insist on.
+
+    Nobody knows when a folder of weights was made: `created` is 0.
+    """
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "dlm-lsp",
+        "name": name,
+        "context_length": context_length,
+        "type": "base",
+        "max_context_length": context_length,
+        "capabilities": {
+            "completion_fim": True,
+            "completion_chat": False,
+            "function_calling": False,
+            "fine_tuning": False,
+            "vision": False,
+        },
+    }
 
 
 def to_json(value: object) -> bytes:

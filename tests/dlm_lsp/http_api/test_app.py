@@ -81,6 +81,9 @@ async def test_models_and_health(start_api: StartApi) -> None:
     client = await start_api(ScriptedEngine("a"))
     [model] = (await client.get("/v1/models")).json()["data"]
     assert (model["id"], model["object"], model["context_length"]) == ("scripted", "model", 4096)
+    # Without these, Mistral's client refuses the list, or takes its own 32,768 for the context.
+    assert (model["type"], model["max_context_length"]) == ("base", 4096)
+    assert [name for name, is_offered in model["capabilities"].items() if is_offered] == ["completion_fim"]
     assert (await client.get("/health")).json() == {"status": "ok", "model": "scripted", "device": "cpu"}
 
 

@@ -1,4 +1,4 @@
-"""From a request to its text: where it ends, what may be told early, and what a known language changes."""
+"""From a request to its text: where it ends, what may be sent early, and what a known language changes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,10 +17,10 @@ SETTINGS = Settings()
 
 
 def filled(engine: ScriptedEngine, settings: Settings = SETTINGS, **fields: object) -> tuple[Completion, list[str]]:
-    """The completion, and what was told before it."""
-    told: list[str] = []
-    order = parse_request({"prompt": "", **fields}, settings)
-    return complete(engine, order, settings, CancelToken(), told.append), told
+    """The completion, and what was sent before it."""
+    sent: list[str] = []
+    request = parse_request({"prompt": "", **fields}, settings)
+    return complete(engine, request, settings, CancelToken(), sent.append), sent
 
 
 def texts(completion: Completion) -> list[tuple[str, str]]:
@@ -44,9 +44,9 @@ def draft(*pieces: tuple[str, PieceState], is_final: bool = True) -> Draft:
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_text_ends_before_the_first_stop(stop: list[str], expected: tuple[str, str], stream: bool) -> None:
-    completion, told = filled(ScriptedEngine("one\n\ntwo", num_steps=4), stop=stop, stream=stream)
+    completion, sent = filled(ScriptedEngine("one\n\ntwo", num_steps=4), stop=stop, stream=stream)
     assert texts(completion) == [expected]
-    assert not stream or "".join([*told, completion.rest]) == expected[0]
+    assert not stream or "".join([*sent, completion.unsent]) == expected[0]
 
 
 def test_a_stop_in_what_is_final_ends_the_fill() -> None:
@@ -90,16 +90,16 @@ def test_what_the_model_cannot_see_is_not_counted() -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_line_breaks_are_the_documents(ending: str, stream: bool) -> None:
     engine = ScriptedEngine("a\nb\n", num_steps=2)
-    completion, told = filled(engine, prompt=f"x{ending}", suffix=f"y{ending}", stream=stream)
+    completion, sent = filled(engine, prompt=f"x{ending}", suffix=f"y{ending}", stream=stream)
     assert completion.choices[0].text == f"a{ending}b{ending}"
-    assert not stream or "".join([*told, completion.rest]) == f"a{ending}b{ending}"
+    assert not stream or "".join([*sent, completion.unsent]) == f"a{ending}b{ending}"
     assert engine.requests == [InfillRequest("x\n", "y\n")]
 
 
 def test_whole_drafts_are_told_when_diffusing() -> None:
-    completion, told = filled(ScriptedEngine("abcd", num_steps=4), stream=True, diffusing=True)
-    assert told == ["a", "ab", "abc"]
-    assert completion.rest == "abcd"
+    completion, sent = filled(ScriptedEngine("abcd", num_steps=4), stream=True, diffusing=True)
+    assert sent == ["a", "ab", "abc"]
+    assert completion.unsent == "abcd"
 
 
 @pytest.mark.parametrize("diffusing", [False, True])
@@ -110,9 +110,9 @@ def test_nothing_is_told_where_nobody_streams(diffusing: bool) -> None:
 def test_a_known_language_sets_the_text_in_as_for_an_editor() -> None:
     body = {"prompt": "def f(x):\n", "suffix": "\n\nprint(f(1))\n"}
     plain, _ = filled(ScriptedEngine("return x"), **body)
-    parsed, told = filled(ScriptedEngine("return x", num_steps=3), **body, language="python", stream=True)
+    parsed, sent = filled(ScriptedEngine("return x", num_steps=3), **body, language="python", stream=True)
     assert (plain.choices[0].text, parsed.choices[0].text) == ("return x", "    return x")
-    assert (told, parsed.rest) == ([], "    return x")
+    assert (sent, parsed.unsent) == ([], "    return x")
 
 
 def test_a_known_language_repeats_nothing_of_the_suffix() -> None:
@@ -149,23 +149,23 @@ def test_a_model_that_sees_no_suffix_says_so() -> None:
 
 def test_only_what_stands_before_the_first_open_position_is_final() -> None:
     settled = SettledText(())
-    assert settled.grow(draft(("a", "committed"), ("b", "guessed"), ("c", "committed"))) == "a"
-    assert settled.grow(draft(("a", "committed"), ("", "masked"), ("c", "committed"))) == ""
-    assert settled.grow(draft(("abc", "committed"), is_final=False)) == ""
-    assert settled.grow(draft(("abc", "committed"))) == "bc"
+    assert settled.advance(draft(("a", "committed"), ("b", "guessed"), ("c", "committed"))) == "a"
+    assert settled.advance(draft(("a", "committed"), ("", "masked"), ("c", "committed"))) == ""
+    assert settled.advance(draft(("abc", "committed"), is_final=False)) == ""
+    assert settled.advance(draft(("abc", "committed"))) == "bc"
 
 
 @given(st.text("ab;", max_size=12), st.lists(st.text("ab;", min_size=1, max_size=3), max_size=3), st.data())
 def test_what_was_told_is_never_taken_back(text: str, stops: Sequence[str], data: st.DataObject) -> None:
     settled, expected = SettledText(tuple(stops)), cut(text, tuple(stops))[0]
-    told = ""
+    sent = ""
     for end in _ends(text, data):
-        told += settled.grow(draft((text[:end], "committed")))
-        assert expected.startswith(told)
+        sent += settled.advance(draft((text[:end], "committed")))
+        assert expected.startswith(sent)
         if settled.stopped is not None:
             assert settled.stopped == expected
             break
-    assert settled.told == told
+    assert settled.text == sent
 
 
 def _ends(text: str, data: st.DataObject) -> Iterator[int]:

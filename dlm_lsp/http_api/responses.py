@@ -47,7 +47,7 @@ class EventStream(Response):
         async with aclosing(self._rest):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             with suppress(ClientDisconnect):
-                await until_gone(receive, self._send(send))
+                await unless_disconnected(receive, self._send(send))
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.body", "body": self._first, "more_body": True})
@@ -56,7 +56,7 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def until_gone(receive: Receive, work: Awaitable[Result]) -> Result:
+async def unless_disconnected(receive: Receive, work: Awaitable[Result]) -> Result:
     """Do work for a client whose request was read; cancel it in the moment in which the connection ends.
 
     Raises:
