@@ -1,4 +1,4 @@
-"""The README says what is there: every module in its tree, every option in its table, commands that can be typed."""
+"""The README says what is there: every module in its tree, options as they are declared, commands that can be typed."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.commands.targets import parse_target
-from dlm_lsp.options import DECODE_OPTION_NAMES, OPTIONS, SETTING_NAMES
+from dlm_lsp.options import DECODE_OPTION_NAMES, OPTIONS, SETTING_NAMES, find_option
 from tests.option_tables import HEAD, option_table
 
 MODULE_FOLDERS = ("dlm_lsp", "model/dlm_model", "kernels/dlm_kernels")
@@ -56,10 +56,17 @@ def test_the_first_command_fills_a_place_that_exists(repository_root: Path, read
     assert line[target.point.column - 1 :] == "pass"
 
 
-@pytest.mark.parametrize(
-    "names", [SETTING_NAMES - DECODE_OPTION_NAMES, SETTING_NAMES & DECODE_OPTION_NAMES], ids=["daemon", "decoder"]
-)
-def test_there_is_a_row_for_every_option_and_no_other(readme: str, names: frozenset[str]) -> None:
-    tables = re.findall(rf"^{re.escape(HEAD)}(?:\|.*\n)+", readme, re.MULTILINE)
-    assert option_table(option for name, option in OPTIONS.items() if name in names) in tables
-    assert len(tables) == 2
+def option_tables(text: str) -> list[str]:
+    return re.findall(rf"^{re.escape(HEAD)}(?:\|.*\n)+", text, re.MULTILINE)
+
+
+def test_the_settings_page_has_a_row_for_every_option_and_no_other(repository_root: Path) -> None:
+    page = (repository_root / "dlm_lsp" / "README.md").read_text(encoding="utf-8")
+    kinds = (SETTING_NAMES - DECODE_OPTION_NAMES, SETTING_NAMES & DECODE_OPTION_NAMES)
+    assert option_tables(page) == [option_table(OPTIONS[name] for name in OPTIONS if name in names) for names in kinds]
+
+
+def test_the_everyday_dials_are_told_in_the_same_words(readme: str) -> None:
+    [table] = option_tables(readme)
+    named = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
+    assert table == option_table(find_option(name) for name in named)
