@@ -91,8 +91,9 @@ class InfillRequest:
         is_length = self.expected_tokens is None or self.expected_tokens >= 1
         require(is_length, "expected_tokens", "1 or more", self.expected_tokens)
         require(all(self.keep), "keep", "texts that are not empty", self.keep)
-        has_break = any("\n" in text for text in (*self.keep, self.closing))
-        require(not (self.single_line and has_break), "keep", "on one line, as the hole is", self.keep)
+        if self.single_line:
+            require(not any("\n" in text for text in self.keep), "keep", "on one line, as the hole is", self.keep)
+            require("\n" not in self.closing, "closing", "on one line, as the hole is", self.closing)
 
 
 @dataclass(frozen=True, slots=True)

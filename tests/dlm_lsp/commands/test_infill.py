@@ -242,12 +242,12 @@ def test_nothing_rather_than_a_fill_that_adds_errors(command_line: CommandLine, 
     assert file.read_bytes() == before
 
 
-@pytest.mark.parametrize("text", ["", "two\nlines"])
+@pytest.mark.parametrize(("anchor", "text"), [("keep", ""), ("keep", "two\nlines"), ("closing", "two\nlines")])
 def test_an_anchor_that_cannot_stand_in_the_hole_is_a_usage_error(
-    command_line: CommandLine, tmp_path: Path, text: str
+    command_line: CommandLine, tmp_path: Path, anchor: str, text: str
 ) -> None:
     file = tmp_path / "line.py"
     file.write_text("total = \n")
-    code, stdout, stderr = command_line("infill", f"{file}:1:9", "--keep", text)
+    code, stdout, stderr = command_line("infill", f"{file}:1:9", f"--{anchor}", text)
     assert (code, stdout) == (2, "")
-    assert stderr.startswith("dlm-lsp: keep must be ")
+    assert stderr.startswith(f"dlm-lsp: {anchor} must be ")
