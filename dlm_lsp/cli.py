@@ -17,6 +17,7 @@ from dlm_lsp.cli_models import models_app
 from dlm_lsp.commands import flags
 from dlm_lsp.commands.sources import discard_stdout, writing_stdout
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
+from dlm_lsp.process import importing
 from dlm_model.errors import ModelError
 
 PROGRAM = "dlm-lsp"
@@ -197,9 +198,10 @@ def serve(
     precision: flags.PrecisionFlag = None,
 ) -> int:
     """Run the language server, which editors start by themselves."""
-    from dlm_lsp.commands.log import start_log  # noqa: PLC0415
-    from dlm_lsp.commands.serve import TcpAddress, run_connect, run_daemon, run_serve  # noqa: PLC0415
-    from dlm_lsp.commands.settings import flag_options  # noqa: PLC0415
+    with importing():
+        from dlm_lsp.commands.log import start_log  # noqa: PLC0415
+        from dlm_lsp.commands.serve import TcpAddress, run_connect, run_daemon, run_serve  # noqa: PLC0415
+        from dlm_lsp.commands.settings import flag_options  # noqa: PLC0415
 
     if socket and socket.isdigit():  # how some client libraries name a port of theirs
         context.args.append(f"--socket={socket}")

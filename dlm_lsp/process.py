@@ -1,12 +1,14 @@
 """The process around a server: its standard streams, and the editor that started it. Knows nothing of LSP."""
 
+import gc
 import logging
 import os
 import select
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import BinaryIO, NamedTuple, NoReturn
 
@@ -14,6 +16,16 @@ SECONDS_TO_END_A_STEP = 1.0
 """How long the end of a server waits for its worker's thread."""
 
 _POLL_SECONDS = 1.0
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Import without looking for garbage meanwhile: modules make objects by the hundred thousand, and keep them all."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class StandardStreams(NamedTuple):

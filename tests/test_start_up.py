@@ -1,5 +1,7 @@
 """What starting costs: heavy libraries are imported only by what needs them."""
 
+import gc
+import importlib
 import re
 import subprocess
 import sys
@@ -9,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from dlm_lsp.process import importing
 from tests.model.tiny_checkpoints import write_checkpoint
 
 HEAVY_FOR_VERSION = {"torch", "numpy", "pygls", "lsprotocol", "typer", "rich", "tree_sitter", "dlm_model"}
+HEAVY_FOR_INITIALIZE = {
+    *("torch", "numpy", "rich", "tokenizers", "safetensors", "transformers", "jinja2", "starlette", "uvicorn"),
+    *("tree_sitter_python", "dlm_model.engine", "dlm_lsp.models.store", "dlm_lsp.models.hub", "dlm_lsp.http_api"),
+}
 
 
 def run_python(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -44,6 +51,32 @@ def test_the_version_imports_nothing_heavy(child_environment: Mapping[str, str])
     imported = set(re.findall(r"\| +([A-Za-z_0-9]+)", ending.stderr))
     assert re.fullmatch(r"dlm-lsp \d+\.\d+\.\d+\n", ending.stdout)
     assert not imported & HEAVY_FOR_VERSION
+
+
+def test_initialize_is_answered_before_anything_is_imported_that_it_does_not_need(
+    child_environment: Mapping[str, str],
+) -> None:
+    body = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"processId":null,"capabilities":{}}}'
+    ending = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "dlm_lsp", "serve"],
+        input=b"Content-Length: %d\r\n\r\n%s" % (len(body), body),
+        env=child_environment,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    imported = set(re.findall(r"\| +([A-Za-z_0-9.]+)", ending.stderr.decode()))
+    assert b'"capabilities"' in ending.stdout
+    assert {"pygls.server", "dlm_lsp.server"} <= imported
+    assert not imported & HEAVY_FOR_INITIALIZE
+
+
+def test_garbage_is_collected_again_after_imports_that_fail() -> None:
+    with pytest.raises(ImportError), importing():
+        importlib.import_module("dlm_lsp.no_such_module")
+    assert gc.isenabled()
+    with importing():
+        assert not gc.isenabled()
 
 
 def test_the_version_is_fast(child_environment: Mapping[str, str]) -> None:

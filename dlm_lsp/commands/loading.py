@@ -9,8 +9,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
-from dlm_lsp.models.store import resolve_model
 from dlm_lsp.options import Settings
+from dlm_lsp.process import importing
 from dlm_model.request import InfillEngine, RacingEngine
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def load_engine(settings: Settings, console: "Console") -> RacingEngine:
         ModelError: the checkpoint, the device or the precision is not there, or not usable.
     """
     with console.status("loading the model"), _ended_by_ctrl_c(console):
-        from dlm_model.engine import load_engine as load  # noqa: PLC0415
-
-        return load(resolve_model(settings.model), settings.device, settings.precision)
+        return _load(settings)
 
 
 def load_quietly(settings: Settings) -> InfillEngine:
@@ -39,8 +37,14 @@ def load_quietly(settings: Settings) -> InfillEngine:
     Raises:
         ModelError: as `load_engine`.
     """
+    return _load(settings)
+
+
+def _load(settings: Settings) -> RacingEngine:
     # Imported late: a server answers long before torch is there.
-    from dlm_model.engine import load_engine as load  # noqa: PLC0415
+    with importing():
+        from dlm_lsp.models.store import resolve_model  # noqa: PLC0415
+        from dlm_model.engine import load_engine as load  # noqa: PLC0415
 
     return load(resolve_model(settings.model), settings.device, settings.precision)
 

@@ -1,21 +1,25 @@
 """From the start of the process to the first draft, and what the server itself takes from a keystroke.
 
-The first part drives `dlm-lsp serve` as an editor does. The second leaves the model out: one long file, typed into key
-by key, and for every key the synchronisation, the parse, the hole, the prompt, and a fill made to fit.
+The first part speaks to `dlm-lsp serve` as an editor does. The second leaves the model out: one long file, typed into
+key by key, and for every key the synchronisation, the parse, the hole, the prompt, and a fill made to fit.
 """
 
 import argparse
-import asyncio
+import json
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 from dlm_lsp.context import build_request
 from dlm_lsp.holes import find_hole
+from dlm_lsp.messages import DRAFT
 from dlm_lsp.presentation import present
 from dlm_model.config import ModelConfig
 from dlm_model.engine import DEFAULT_CHECKPOINT
@@ -23,19 +27,23 @@ from dlm_model.tokenizer import Tokenizer
 from tests.bench.machine import processor
 from tests.bench.report import GateError, print_report
 from tests.bench.trace import record_in_long_text
-from tests.editor_client import EditorClient
 
 NUM_LINES = 10_000
 FUNCTION = "_get_positional_kwargs"  # of argparse, the first module of the long file
+TEXT = "def area(width, height):\n    \n"
 MIDDLE = "return self.value\n        rest = 3\n"
 
 
 @dataclass(frozen=True, slots=True)
 class StartRow:
-    """Milliseconds after the start of the process, medians."""
+    """Milliseconds after the start of the process, medians: by the clock, and of the processor's own time.
+
+    Linux tells the latter, in hundredths of a second.
+    """
 
     event: str
     ms: float
+    cpu_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +60,79 @@ class OverheadRow:
     cpu_p99: float
 
 
-async def start_once(model: str | None) -> dict[str, float]:
+class _Wire:
+    """A client that is as fast as it can be, so that what is timed is the server: it reads bytes, and no types."""
+
+    def __init__(self, *command: str) -> None:
+        self._start = time.perf_counter()
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def send(self, method: str, params: object, request_id: int | None = None) -> None:
+        """A request, or without an id a notification."""
+        message = {"jsonrpc": "2.0", "method": method, "params": params}
+        body = json.dumps(message | ({} if request_id is None else {"id": request_id})).encode()
+        assert self._process.stdin
+        self._process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self._process.stdin.flush()
+
+    def until(self, event: str, is_reached: Callable[[dict[str, Any]], bool]) -> StartRow:
+        """Read messages up to one of a kind, and tell what it took to get there."""
+        assert self._process.stdout
+        while True:
+            length = 0
+            while line := self._process.stdout.readline().strip():
+                name, _, value = line.partition(b":")
+                length = int(value) if name == b"Content-Length" else length
+            if length == 0:
+                raise GateError(f"the server ended before {event}")
+            if is_reached(json.loads(self._process.stdout.read(length))):
+                return StartRow(event, (time.perf_counter() - self._start) * 1000, self._cpu_ms())
+
+    def end(self) -> None:
+        """Leave as a client should, and wait for the server's end."""
+        self.send("shutdown", None, 0)
+        self.until("the end", lambda message: message.get("id") == 0)
+        self.send("exit", None)
+        self._process.wait()
+
+    def _cpu_ms(self) -> float | None:
+        stat = Path(f"/proc/{self._process.pid}/stat")
+        if not stat.is_file():
+            return None
+        fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def start_once(model: str | None) -> list[StartRow]:
     """One server, from nothing to its first draft."""
-    client = EditorClient()
-    start = time.perf_counter()
-    elapsed: dict[str, float] = {}
-
-    def reached(event: str) -> None:
-        elapsed[event] = (time.perf_counter() - start) * 1000
-
-    await client.start_io(sys.executable, "-P", "-m", "dlm_lsp", "serve", env=dict(os.environ))
-    await client.start(options={"preload": True, "drafts": True, "numSteps": 4, "model": model})
-    reached("initialize answered")
-    client.open("def area(width, height):\n    \n")
-    asking = asyncio.create_task(client.complete(1, 4))
-    await client.until(lambda: any(" on " in status.message for status in client.statuses))
-    reached("model ready")
-    await client.until(lambda: bool(client.drafts))
-    reached("first draft")
-    await asking
-    await client.shutdown_async(None)
-    client.exit(None)
-    await client.process.wait()
-    return elapsed
+    wire = _Wire(sys.executable, "-P", "-m", "dlm_lsp", "serve")
+    options = {"preload": True, "drafts": True, "numSteps": 4, "model": model}
+    wire.send("initialize", {"processId": None, "capabilities": {}, "initializationOptions": options}, 1)
+    answered = wire.until("initialize answered", lambda message: message.get("id") == 1)
+    wire.send("initialized", {})
+    document = {"uri": "untitled:area.py", "languageId": "python", "version": 1, "text": TEXT}
+    wire.send("textDocument/didOpen", {"textDocument": document})
+    place = {"textDocument": {"uri": document["uri"]}, "position": {"line": 1, "character": 4}}
+    wire.send("textDocument/inlineCompletion", place | {"context": {"triggerKind": 2}}, 2)
+    ready = wire.until("model ready", lambda message: " on " in (message.get("params") or {}).get("message", ""))
+    draft = wire.until("first draft", lambda message: message.get("method") == DRAFT)
+    wire.until("the fill", lambda message: message.get("id") == 2)
+    wire.end()
+    return [answered, ready, draft]
 
 
 def measure_start(num_starts: int, model: str | None) -> list[StartRow]:
     """Several starts, one after the other."""
-    starts = [asyncio.run(start_once(model)) for _ in range(num_starts)]
-    return [StartRow(event, median(each[event] for each in starts)) for event in starts[0]]
+    starts = [start_once(model) for _ in range(num_starts)]
+    return [
+        StartRow(rows[0].event, median(row.ms for row in rows), _median([row.cpu_ms for row in rows]))
+        for rows in zip(*starts, strict=True)
+    ]
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
 
 
 def measure_overhead(max_keys: int) -> list[OverheadRow]:
