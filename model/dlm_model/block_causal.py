@@ -56,6 +56,24 @@ class BlockPipeline:
 
     def waiting(self, canvas: Canvas) -> Waiting:
         """Look at the progress of every row's blocks."""
+        block, _, progress = self._progress(canvas)
+        begins = (progress >= self._options.block_add_threshold).long().cumprod(dim=1).bool()
+        is_due = progress >= self._options.decoded_token_threshold
+        has_begun, is_due = (_after(each).gather(1, block) for each in (begins, is_due))
+        return Waiting(canvas.is_masked & ~has_begun, canvas.is_masked & has_begun & ~is_due)
+
+    def num_missing(self, canvas: Canvas) -> Tensor:
+        """Masks that each row lacks for the block that would begin now, [B]; 0 where none would."""
+        _, num_valid, progress = self._progress(canvas)
+        is_begun = ((progress >= self._options.block_add_threshold) | (num_valid == 0)).all(dim=1)
+        return is_begun * self.num_to_boundary(len(canvas.prefix_ids) + canvas.lengths)
+
+    def num_to_boundary(self, num_tokens: Tensor) -> Tensor:
+        """Tokens up to the end of the block that the token behind so many is in."""
+        return self._block_length - num_tokens % self._block_length
+
+    def _progress(self, canvas: Canvas) -> tuple[Tensor, Tensor, Tensor]:
+        """The block of every column, [B, T]; how long every block is and what share of it is committed, [B, N]."""
         columns = len(canvas.prefix_ids) + torch.arange(canvas.is_masked.shape[1])
         block = (columns // self._block_length - columns[0] // self._block_length).expand_as(canvas.is_masked)
         # In double precision, so that one of ten reaches a threshold of 0.1.
@@ -63,11 +81,7 @@ class BlockPipeline:
         num_committed, num_valid = (
             zeros.scatter_add(1, block, positions.double()) for positions in (canvas.is_committed, canvas.is_valid)
         )
-        progress = num_committed / num_valid.clamp_min(1)
-        begins = (progress >= self._options.block_add_threshold).long().cumprod(dim=1).bool()
-        is_due = progress >= self._options.decoded_token_threshold
-        has_begun, is_due = (_after(each).gather(1, block) for each in (begins, is_due))
-        return Waiting(canvas.is_masked & ~has_begun, canvas.is_masked & has_begun & ~is_due)
+        return block, num_valid, num_committed / num_valid.clamp_min(1)
 
 
 def _after(is_far: Tensor) -> Tensor:

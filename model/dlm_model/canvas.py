@@ -198,6 +198,23 @@ class Canvas:
         """Close up over `positions` [B, T]."""
         return self._repeat((self.is_valid & ~positions).long())
 
+    def extend(self, num_masks: Tensor) -> "Canvas":
+        """Open `num_masks` [B] more masks at the end of each row; a row that grows is not empty."""
+        columns = torch.arange(self.is_valid.shape[1])
+        is_last = columns == self.lengths[:, None] - 1
+        longer = self._repeat(self.is_valid + is_last * num_masks[:, None])
+        is_new = longer.is_valid & (torch.arange(longer.is_valid.shape[1]) >= self.lengths[:, None])
+        return replace(
+            longer,
+            token_ids=longer.token_ids.masked_fill(is_new, self.mask_token_id),
+            is_masked=longer.is_masked | is_new,
+            confidence=longer.confidence.masked_fill(is_new, 0.0),
+            guessed_ids=longer.guessed_ids.masked_fill(is_new, self.mask_token_id),
+            rejected_ids=longer.rejected_ids.masked_fill(is_new, self.mask_token_id),
+            is_kept=longer.is_kept & ~is_new,
+            is_reviewed=longer.is_reviewed & ~is_new,
+        )
+
     def _repeat(self, copies: Tensor) -> "Canvas":
         """Keep `copies` [B, T] of every position, close the gaps, and pad to the longest row."""
         lengths = copies.sum(dim=1)

@@ -89,6 +89,23 @@ class CheckpointFiles:
         token = self.special_token(f"{role}_token")
         return None if token is None else self.added_tokens.get(token)
 
+    def end_token_ids(self, *tokens: str) -> tuple[int, ...]:
+        """Every token that any of the files says a text ends with; some name one, some several, and not the same.
+
+        Args:
+            tokens: Others that end one, where the tokenizer has added them.
+
+        Raises:
+            TypeError: one is not a whole number.
+        """
+        key = "eos_token_id"
+        named: list[object] = []
+        for stored in (self.config, self.generation_config):
+            ends = stored.get(key)
+            named += ends if isinstance(ends, list) else [ends]
+        named += [self.added_tokens.get(token) for token in (self.special_token("eos_token"), *tokens) if token]
+        return tuple(dict.fromkeys(whole_number(key, token_id) for token_id in named if token_id is not None))
+
     def _optional(self, name: str) -> Mapping[str, Any]:
         if self.folder is None or not (self.folder / name).is_file():
             return {}
@@ -127,7 +144,7 @@ def whole_number(name: str, value: object) -> int:
     Raises:
         TypeError: it is something else.
     """
-    # A list is how some generation configs name several ends of text; none of ours does.
+    # A list is how some generation configs name several ends of text; what asks for one token cannot choose.
     if type(value) is not int:
         raise TypeError(f"{name} is {value!r}")
     return value

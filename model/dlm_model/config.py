@@ -36,6 +36,7 @@ class ModelConfig:
         selection: Which positions the decoder prefers where the request does not say.
         block_length: Tokens of a block that sees itself and the blocks before it; None for models whose canvas sees
             everything.
+        end_token_ids: Each ends a text that is written block by block; empty for models whose canvas sees everything.
     """
 
     vocab_size: int
@@ -66,6 +67,7 @@ class ModelConfig:
     prompt_attention: PromptAttention = "bidirectional"
     selection: Selection = "confidence"
     block_length: int | None = None
+    end_token_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse shapes no network has.
@@ -83,6 +85,9 @@ class ModelConfig:
             token_id = getattr(self, name)
             if token_id is not None and not 0 <= token_id < self.vocab_size:
                 raise CheckpointError(f"{name} {token_id} is outside the vocabulary of {self.vocab_size}.")
+        for token_id in self.end_token_ids:
+            if not 0 <= token_id < self.vocab_size:
+                raise CheckpointError(f"End of text {token_id} is outside the vocabulary of {self.vocab_size}.")
         if self.shift_logits and self.bos_token_id is None:
             raise CheckpointError("A model with shifted logits needs a bos_token_id to predict the first token from.")
 
@@ -98,8 +103,8 @@ class ModelConfig:
 
     @property
     def can_resize(self) -> bool:
-        """Whether the model was trained to change the canvas length itself (expand and delete tokens)."""
-        return self.delete_token_id is not None
+        """Whether the model finds a middle's length itself: by expand and delete tokens, or by an end of text."""
+        return self.delete_token_id is not None or bool(self.end_token_ids)
 
     @classmethod
     def from_checkpoint(cls, folder: Path) -> "ModelConfig":

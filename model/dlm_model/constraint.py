@@ -13,7 +13,7 @@ from dlm_model.block_causal import BlockPipeline
 from dlm_model.boundaries import Boundaries, Frontier
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
-from dlm_model.ending import LineEnd, TextEnd
+from dlm_model.ending import LineEnd, OpenEnd, TextEnd
 from dlm_model.schedule import Turn
 from dlm_model.vocabulary import Vocabulary
 
@@ -71,9 +71,13 @@ class Constraint:
         blocks: BlockPipeline | None = None,
     ) -> None:
         self._expand, self._delete = (config.expand_token_id, config.delete_token_id) if is_resizing else (None, None)
+        ends = config.end_token_ids if is_resizing else ()
+        self._open_end = OpenEnd(ends, blocks, max_length) if ends and blocks else None
+        # What says that nothing more stands there.
+        self._enders = [*([] if self._delete is None else [self._delete]), *(ends if self._open_end else ())]
         self._line_end: LineEnd | None = None
-        if single_line and self._delete is not None:
-            self._line_end = LineEnd(vocabulary, self._delete, is_begun=is_line_begun)
+        if single_line and self._enders:
+            self._line_end = LineEnd(vocabulary, self._enders[0], is_begun=is_line_begun)
         self._text_end = TextEnd(vocabulary, is_over) if is_over else None
         self.is_resizing = is_resizing
         self._boundaries = boundaries
@@ -84,7 +88,7 @@ class Constraint:
         is_banned = ~vocabulary.is_text
         if single_line:
             is_banned |= vocabulary.has_line_break
-        is_banned[[token_id for token_id in (self._expand, self._delete) if token_id is not None]] = False
+        is_banned[[*self._enders, *([] if self._expand is None else [self._expand])]] = False
         self._is_banned = is_banned
 
     def rules(self, canvas: Canvas, *, is_last: bool) -> Rules:
@@ -129,6 +133,8 @@ class Constraint:
             limited[:, self._expand].masked_fill_(is_refused.to(logits.device), -torch.inf)
         if self._delete is not None and is_filled.any():
             limited[:, self._delete].masked_fill_(is_filled.to(logits.device), -torch.inf)
+        if self._open_end:
+            limited = self._open_end.ban(limited, canvas)
         order = canvas.is_asked.flatten().cumsum(0).view_as(canvas.is_asked) - 1
         for (row, column), tokens in rules.frontier_tokens.items():
             index = int(order[row, column])
@@ -139,7 +145,7 @@ class Constraint:
 
     def fixed(self, canvas: Canvas) -> Tensor:
         """Positions [B, T] that no reviser may touch: they spell a boundary, or are about to be resized."""
-        control = [token_id for token_id in (self._expand, self._delete) if token_id is not None]
+        control = [*self._enders, *([] if self._expand is None else [self._expand])]
         is_fixed = torch.isin(canvas.token_ids, torch.tensor(control, dtype=torch.long))
         for row in range(len(canvas.lengths)):
             head, tail = self._frontiers(canvas, row)
@@ -147,15 +153,17 @@ class Constraint:
             is_fixed[row, tail.position + 1 :] = True
         return is_fixed
 
-    def resize(self, canvas: Canvas) -> Canvas:
+    def resize(self, canvas: Canvas, *, is_last: bool = False) -> Canvas:
         """Carry out the expand and delete tokens that were committed, and cut off rows that have said all.
 
-        Both spare what the boundaries need.
+        Both spare what the boundaries need. A text with an open end gets its next block, after the last step none.
         """
         canvas = self._carry_out(canvas)
-        if not self._text_end:
-            return canvas
-        return self._text_end.cut(canvas, self._boundaries.head, self._protected(canvas))
+        if self._open_end:
+            canvas = self._open_end.grow(self._open_end.cut(canvas))
+        if self._text_end:
+            canvas = self._text_end.cut(canvas, self._boundaries.head, self._protected(canvas))
+        return self._open_end.refuse(canvas) if self._open_end and is_last else canvas
 
     def _carry_out(self, canvas: Canvas) -> Canvas:
         if self._expand is None or self._delete is None:
@@ -172,8 +180,7 @@ class Constraint:
 
     def _protected(self, canvas: Canvas) -> Tensor:
         """Masks [B, T] that no deletion takes along: a boundary still has to be spelled there."""
-        rules = self.rules(canvas, is_last=False)
-        return rules.is_locked | rules.is_urgent
+        return canvas.is_masked & self.rules(canvas, is_last=False).is_urgent.any(dim=1, keepdim=True)
 
     def _frontiers(self, canvas: Canvas, row: int) -> tuple[Frontier, Frontier]:
         length = int(canvas.lengths[row])

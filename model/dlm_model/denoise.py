@@ -61,7 +61,7 @@ def denoise(
             step = Step(guess, canvas.is_reviewed, chosen, constraint.fixed(canvas), steps_left - 1)
             for revise in revisers:
                 canvas = revise(canvas, step)
-        canvas = constraint.resize(canvas)
+        canvas = constraint.resize(canvas, is_last=steps_left == 1)
         if syntax and steps_left > 1:
             canvas = syntax(canvas, constraint.fixed(canvas))
         pace.advance()

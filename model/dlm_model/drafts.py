@@ -7,7 +7,7 @@ incremental decoder: the pieces always join to the decoding of the whole.
 
 import codecs
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dlm_model.boundaries import Boundaries
@@ -47,11 +47,13 @@ class RowReader:
     Args:
         vocabulary: What the tokens spell.
         boundaries: What is taken off again at both ends.
+        end_token_ids: A guess at one of them makes what is guessed behind it void.
     """
 
-    def __init__(self, vocabulary: Vocabulary, boundaries: Boundaries) -> None:
+    def __init__(self, vocabulary: Vocabulary, boundaries: Boundaries, end_token_ids: Sequence[int] = ()) -> None:
         self._vocabulary = vocabulary
         self._boundaries = boundaries
+        self._end_token_ids = frozenset(end_token_ids)
 
     def spellings(self, canvas: Canvas, row: int) -> list[bytes]:
         """What each position of a row adds to the middle."""
@@ -91,12 +93,14 @@ class RowReader:
         length = int(canvas.lengths[row])
         columns = (canvas.token_ids, canvas.guessed_ids, canvas.is_masked, canvas.confidence)
         spelling_of = self._vocabulary.token_bytes
+        is_over = False
         for token_id, guessed_id, is_masked, confidence in zip(
             *(column[row, :length].tolist() for column in columns), strict=True
         ):
             if not is_masked:
                 yield _Position("committed", spelling_of[token_id], confidence)
-            elif guessed_id != canvas.mask_token_id:
+            elif guessed_id != canvas.mask_token_id and not is_over:
+                is_over = guessed_id in self._end_token_ids
                 yield _Position("guessed", spelling_of[guessed_id], confidence)
             else:
                 yield _Position("masked", b"", 0.0)

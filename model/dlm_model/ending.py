@@ -1,41 +1,46 @@
 """Where a middle ends: what only the place that it will stand in can say.
 
 In a hole of one line, a line break that may not stand there is a way of saying that nothing more does. A model that
-expects the line to be over says so with its delete token and, as every language model does, with a line break. Merely
-ruling the line breaks out would hand their probability to whatever comes next, and the line would run on.
+expects the line to be over says so with its delete token or its end of text and, as every language model does, with a
+line break. Merely ruling the line breaks out would hand their probability to whatever comes next, and the line would
+run on.
 
 In a hole of several lines, whoever makes the request knows that a block is left, or the suffix begun again. What is
 masked behind that would be filled in vain.
+
+A model that writes block by block knows no length beforehand: it goes on until it writes its end of text.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from dlm_model.block_causal import BlockPipeline
 from dlm_model.canvas import Canvas
 from dlm_model.vocabulary import Vocabulary
 
 
 class LineEnd:
-    """Adds the probability of all line breaks to the delete token's, wherever the line has something on it already.
+    """Adds the probability of all line breaks to that of the model's own end, wherever the line is not empty any more.
 
     Before that, a line break is only a blank line above the one that is asked for.
 
     Args:
         vocabulary: What the tokens spell.
-        delete_token_id: The model's.
+        end_token_id: The model's delete token, or its end of text.
         is_begun: Whether the prefix has something on the hole's line.
     """
 
-    def __init__(self, vocabulary: Vocabulary, delete_token_id: int, *, is_begun: bool) -> None:
-        self._delete = delete_token_id
-        self._ends = torch.cat((vocabulary.has_line_break.nonzero()[:, 0], torch.tensor([delete_token_id])))
+    def __init__(self, vocabulary: Vocabulary, end_token_id: int, *, is_begun: bool) -> None:
+        self._end = end_token_id
+        self._ends = torch.cat((vocabulary.has_line_break.nonzero()[:, 0], torch.tensor([end_token_id])))
         self._is_visible, self._has_line_break = vocabulary.is_visible, vocabulary.has_line_break
         self._is_begun = is_begun
 
     def fold(self, logits: Tensor, canvas: Canvas) -> Tensor:
-        """Logits [N, V] of the positions that the canvas asks about, with that sum at the delete token."""
+        """Logits [N, V] of the positions that the canvas asks about, with that sum at the model's own end."""
         columns = 1 + torch.arange(canvas.is_masked.shape[1])
         is_written, is_broken = (
             canvas.is_committed & tokens[canvas.token_ids] for tokens in (self._is_visible, self._has_line_break)
@@ -47,7 +52,7 @@ class LineEnd:
         self._ends = self._ends.to(logits.device)
         ends = logits[:, self._ends].logsumexp(dim=-1)
         folded = logits.clone()
-        folded[:, self._delete] = torch.where(is_begun, ends, logits[:, self._delete])
+        folded[:, self._end] = torch.where(is_begun, ends, logits[:, self._end])
         return folded
 
 
@@ -91,3 +96,54 @@ class TextEnd:
         if self._last_read.get(row, ("",))[0] != text:
             self._last_read[row] = (text, self._is_over(text))
         return bool(text) and self._last_read[row][1]
+
+
+class OpenEnd:
+    """Lets a text that is written block by block go on, a block at a time, until its end of text is committed.
+
+    That token stays as a row's last, as what is remembered of the row; it spells nothing.
+
+    Args:
+        end_token_ids: Each ends the text.
+        blocks: Say when the next block begins.
+        max_length: Rows of this length do not grow.
+    """
+
+    def __init__(self, end_token_ids: Sequence[int], blocks: BlockPipeline, max_length: int) -> None:
+        self._end_token_ids = torch.tensor(end_token_ids)
+        self._blocks = blocks
+        self._max_length = max_length
+
+    def ban(self, logits: Tensor, canvas: Canvas) -> Tensor:
+        """Logits [N, V] of the positions that the canvas asks about, with no end before a token that is committed.
+
+        A draft has shown that as something that no later step changes.
+        """
+        num_ahead = canvas.is_committed.flip(1).cumsum(dim=1).flip(1)
+        rows = (num_ahead > 0)[canvas.is_asked].nonzero()[:, 0].to(logits.device)
+        logits[rows[:, None], self._end_token_ids.to(logits.device)] = -torch.inf
+        return logits
+
+    def cut(self, canvas: Canvas) -> Canvas:
+        """The canvas after a step without what stands behind the first end of each row."""
+        is_end = self.is_end(canvas)
+        is_behind = is_end.cumsum(dim=1) - is_end.long() > 0
+        return canvas.remove(is_behind) if (is_behind & canvas.is_valid).any() else canvas
+
+    def grow(self, canvas: Canvas) -> Canvas:
+        """The canvas with the next block of every row that goes on."""
+        goes_on = ~self.is_end(canvas).any(dim=1)
+        missing = self._blocks.num_missing(canvas) * goes_on
+        granted = missing.minimum((self._max_length - canvas.lengths).clamp_min(0))
+        is_refused = (missing > granted) & (granted == 0)
+        canvas = replace(canvas, was_refused=canvas.was_refused | is_refused)
+        return canvas.extend(granted) if granted.any() else canvas
+
+    def refuse(self, canvas: Canvas) -> Canvas:
+        """The canvas after the last step without what `grow` would have had filled."""
+        is_unfilled = canvas.is_masked.any(dim=1)
+        return replace(canvas.remove(canvas.is_masked), was_refused=canvas.was_refused | is_unfilled)
+
+    def is_end(self, canvas: Canvas) -> Tensor:
+        """Committed ends of text, [B, T]."""
+        return canvas.is_committed & torch.isin(canvas.token_ids, self._end_token_ids)

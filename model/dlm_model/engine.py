@@ -29,7 +29,7 @@ from dlm_model.guidance import SuffixGuidance
 from dlm_model.guide import CausalReader, Supervisor, load_guide
 from dlm_model.json_grammar import JsonConstraint
 from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_choice
-from dlm_model.length import INITIAL_TOKENS, open_rows
+from dlm_model.length import INITIAL_TOKENS, finds_length, open_rows
 from dlm_model.memory import Credit, StabilityCount
 from dlm_model.opening import Opening, mean_confidence
 from dlm_model.order import CommitOrder, load_order
@@ -82,8 +82,8 @@ class Engine:
         self._texts = CausalTexts(network)
         self._guides: dict[str, CausalReader] = {}
         self._tokenizer, self._order = tokenizer, order
-        # Control tokens add no text, whatever the tokenizer says they spell.
-        control = {self._config.mask_token_id, self._config.expand_token_id, self._config.delete_token_id}
+        config = self._config  # its control tokens add no text, whatever the tokenizer says they spell
+        control = {config.mask_token_id, config.expand_token_id, config.delete_token_id, *config.end_token_ids}
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
         self.model_name = model_name
 
@@ -125,7 +125,7 @@ class Engine:
         with memory_errors():
             methods = self._open_methods(options)
             canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
-        reader = RowReader(self._vocabulary, boundaries)
+        reader = RowReader(self._vocabulary, boundaries, self._config.end_token_ids)
         revisers: list[Reviser] = [*remaskers(options), *methods.guides]
         syntax = SyntaxGuide(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
         shown: int | None = None
@@ -133,8 +133,8 @@ class Engine:
         def draft(canvas: Canvas, row: int) -> Draft:
             # Not final where a token may be taken back, or another of several candidates may turn out better.
             pieces, is_final = reader.pieces(canvas, row), not (revisers or syntax) and len(canvas.lengths) == 1
-            num_forwards = num_spent + methods.num_forwards
-            return Draft(pieces, pace.step, options.num_steps, num_forwards, pace.elapsed_ms, is_final=is_final)
+            spent = num_spent + methods.num_forwards
+            return Draft(pieces, pace.step, options.num_steps, spent, pace.elapsed_ms, is_final=is_final)
 
         steps = denoise(
             canvas,
@@ -226,7 +226,7 @@ class Engine:
             canvas = opening.warm_canvas(self._config.mask_token_id, options.warm_start)
             temperature, num_spent = torch.tensor([options.temperature]), 0
         else:
-            canvas, temperature, num_spent = self._open_rows(opening, request, options, cancel)
+            canvas, temperature, num_spent = self._open_rows(opening, request, options, cancel, longest)
         if canvas.is_valid.shape[1] > room:
             raise RequestError(
                 f"The prompt and its hole take {opening.num_prompt_tokens + canvas.is_valid.shape[1]} tokens, "
@@ -237,7 +237,7 @@ class Engine:
         return _Prepared(canvas, boundaries, constraint, temperature, num_spent)
 
     def _open_rows(
-        self, opening: Opening, request: InfillRequest, options: DecodeOptions, cancel: CancelToken
+        self, opening: Opening, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, longest: int
     ) -> tuple[Canvas, Tensor, int]:
         """A canvas of masks, its rows' temperatures [B], and how many forwards it took to find their lengths."""
         num_spent = 0
@@ -251,16 +251,17 @@ class Engine:
             num_spent += cache.num_forwards
             return confidence
 
-        rows = open_rows(request, options, can_resize=self._config.can_resize, sureness=sureness)
-        num_masks = [max(row.num_masks, opening.anchors.num_parts) for row in rows]
+        is_resizing = finds_length(self._config, options)
+        rows = open_rows(request, options, can_resize=is_resizing, sureness=sureness)
+        block_length = self._config.block_length if is_resizing else None
+        num_masks = [opening.num_masks(row.num_masks, block_length, longest) for row in rows]
         canvas = opening.canvas(num_masks, self._config.mask_token_id)
         return canvas, torch.tensor([row.temperature for row in rows]), num_spent
 
     def _constrain(
         self, request: InfillRequest, options: DecodeOptions, boundaries: Boundaries, max_length: int
     ) -> Constraint:
-        single_line = request.single_line
-        is_resizing = self._config.can_resize and options.middle_length is None
+        single_line, is_resizing = request.single_line, finds_length(self._config, options)
         if options.grammar == "json":
             return JsonConstraint(self._config, self._vocabulary, single_line=single_line, is_resizing=is_resizing)
         return Constraint(

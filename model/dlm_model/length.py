@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp
 
+from dlm_model.config import ModelConfig
 from dlm_model.decode_options import LengthPolicy
 from dlm_model.request import DecodeOptions, InfillRequest
 
@@ -34,6 +35,12 @@ class Row:
 
     num_masks: int
     temperature: float
+
+
+def finds_length(config: ModelConfig, options: DecodeOptions) -> bool:
+    """Whether it is left to the model how long the middle will be; a grammar knows no end of text but its own."""
+    is_ruled = options.grammar != "none" and config.block_length is not None
+    return config.can_resize and options.middle_length is None and not is_ruled
 
 
 def open_rows(request: InfillRequest, options: DecodeOptions, *, can_resize: bool, sureness: Sureness) -> list[Row]:

@@ -47,7 +47,8 @@ class Opening:
         # A grammar rules the canvas alone, and a closing text ends it: there no word reaches beyond the hole.
         if options.grammar == "none":
             prefix_ids, head = split_prefix(tokenizer, request.prefix)
-            if not request.closing:
+            # A model that sees no suffix takes nothing over from it.
+            if not request.closing and config.sees_suffix:
                 suffix_ids, tail = split_suffix(tokenizer, request.suffix)
         if config.bos_token_id is not None and (config.always_begins_with_bos or not prefix_ids):
             prefix_ids = [config.bos_token_id, *prefix_ids]
@@ -78,6 +79,20 @@ class Opening:
         lengths = [masks + self.num_fixed for masks in num_masks]
         canvas = Canvas.open(self.prefix_ids, self.suffix_ids, lengths, mask_token_id)
         return self.anchors.place(canvas, num_masks, self.head, self.tail)
+
+    def num_masks(self, wanted: int, block_length: int | None, longest: int) -> int:
+        """Masks to open a row with: at least as many as what must stand between them takes.
+
+        Args:
+            wanted: Of a length policy.
+            block_length: Fill up the last block: half of one would be written without the other half. None need not.
+            longest: Positions that such a row may have.
+        """
+        masks = max(wanted, self.anchors.num_parts)
+        if block_length is None:
+            return masks
+        num_before = len(self.prefix_ids) + self.num_fixed
+        return max(1, min(masks + -(num_before + masks) % block_length, longest - self.num_fixed))
 
     def warm_canvas(self, mask_token_id: int, bound: float) -> Canvas:
         """One row with the proposals: those at least as sure as the bound are committed, to be reviewed at once.

@@ -36,10 +36,12 @@ def _read_open_dcoder(files: CheckpointFiles) -> dict[str, Any]:
 
 
 def _read_a2d(files: CheckpointFiles) -> dict[str, Any]:
+    is_blocked = "bd3lm" in files.source.lower()
     return {
         **_ADAPTED[files.config["model_type"]](files),
         "mask_token_id": required_token_id(files, "mask"),
-        "block_length": BD3LM_BLOCK_LENGTH if "bd3lm" in files.source.lower() else None,
+        "block_length": BD3LM_BLOCK_LENGTH if is_blocked else None,
+        "end_token_ids": files.end_token_ids() if is_blocked else (),
     }
 
 

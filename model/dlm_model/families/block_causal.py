@@ -12,6 +12,8 @@ from dlm_model.families.family import Family, architecture, mask_token_id, model
 from dlm_model.families.hugging_face import llama_fields, qwen2_fields, qwen3_fields, qwen3_moe_fields
 
 FAST_DLLM_MASK = "|<MASK>|"
+END_OF_TURN = "<|im_end|>"
+"""How Qwen's chats end a turn. Fast-dLLM v2's own loop stops at it and its files name another; SDAR's name both."""
 STABLE_DIFFCODER_MASK_ID = 5
 STABLE_DIFFCODER_BLOCK_LENGTH = 4
 """Neither stands in its files; both are constants of its generation code."""
@@ -32,6 +34,7 @@ def _blocks(files: CheckpointFiles) -> dict[str, Any]:
     return {
         "mask_token_id": required_token_id(files, "mask"),
         "block_length": count(files.config, "block_size"),
+        "end_token_ids": files.end_token_ids(END_OF_TURN),
     }
 
 
@@ -43,6 +46,7 @@ def _read_fast_dllm(files: CheckpointFiles) -> dict[str, Any]:
         "bos_token_id": required_token_id(files, "bos"),
         "always_begins_with_bos": False,
         "block_length": count(files.config, "bd_size"),
+        "end_token_ids": files.end_token_ids(END_OF_TURN),
     }
 
 
@@ -52,6 +56,7 @@ def _read_stable_diffcoder(files: CheckpointFiles) -> dict[str, Any]:
         **llama_fields(files),
         "mask_token_id": STABLE_DIFFCODER_MASK_ID if mask is None else mask,
         "block_length": STABLE_DIFFCODER_BLOCK_LENGTH,
+        "end_token_ids": files.end_token_ids(),
     }
 
 

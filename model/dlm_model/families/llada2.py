@@ -47,6 +47,7 @@ def _read(files: CheckpointFiles) -> dict[str, Any]:
         "mixture": _mixture(raw),
         "mask_token_id": mask_token_id(files, "<|mask|>"),
         "block_length": BLOCK_LENGTH,
+        "end_token_ids": files.end_token_ids(),
     }
 
 

@@ -95,7 +95,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_ids_and_flags_are_found_where_the_family_stores_them(folders: dict[str, Path], family: str) -> None:
     config = ModelConfig.from_checkpoint(folders[family])
     assert {name: getattr(config, name) for name in FACTS[family]} == FACTS[family]
-    assert config.can_resize == (family == "dreamon")
+    assert config.can_resize == (family == "dreamon" or family in BLOCK_CAUSAL)
+    assert bool(config.end_token_ids) == (family in BLOCK_CAUSAL)
     assert config.sees_suffix == (family not in BLOCK_CAUSAL)
 
 
