@@ -251,7 +251,7 @@ class Engine:
             num_spent += cache.num_forwards
             return confidence
 
-        is_resizing = finds_length(self._config, options)
+        is_resizing = finds_length(self._config, request, options)
         rows = open_rows(request, options, can_resize=is_resizing, sureness=sureness)
         block_length = self._config.block_length if is_resizing else None
         num_masks = [opening.num_masks(row.num_masks, block_length, longest) for row in rows]
@@ -261,7 +261,7 @@ class Engine:
     def _constrain(
         self, request: InfillRequest, options: DecodeOptions, boundaries: Boundaries, max_length: int
     ) -> Constraint:
-        single_line, is_resizing = request.single_line, finds_length(self._config, options)
+        single_line, is_resizing = request.single_line, finds_length(self._config, request, options)
         if options.grammar == "json":
             return JsonConstraint(self._config, self._vocabulary, single_line=single_line, is_resizing=is_resizing)
         return Constraint(

@@ -37,10 +37,13 @@ class Row:
     temperature: float
 
 
-def finds_length(config: ModelConfig, options: DecodeOptions) -> bool:
-    """Whether it is left to the model how long the middle will be; a grammar knows no end of text but its own."""
-    is_ruled = options.grammar != "none" and config.block_length is not None
-    return config.can_resize and options.middle_length is None and not is_ruled
+def finds_length(config: ModelConfig, request: InfillRequest, options: DecodeOptions) -> bool:
+    """Whether it is left to the model how long the middle will be.
+
+    An end of text has no say where something else ends the middle: a grammar, or a closing text at a place of its own.
+    """
+    is_closed = bool(config.end_token_ids) and (options.grammar != "none" or bool(request.closing))
+    return config.can_resize and options.middle_length is None and not is_closed
 
 
 def open_rows(request: InfillRequest, options: DecodeOptions, *, can_resize: bool, sureness: Sureness) -> list[Row]:

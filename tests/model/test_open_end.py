@@ -119,6 +119,16 @@ def test_a_text_ends_where_whoever_asked_has_enough(
     assert script.num_forwards <= length + BLOCK_LENGTH
 
 
+def test_what_must_be_kept_stands_before_the_end_and_a_closing_text_is_the_end(block_engine: Engine) -> None:
+    for request in (
+        InfillRequest("x = 1\n", "", keep=("foo", "bar")),
+        InfillRequest("x = 1\n", "", keep=("foo", "bar"), closing="baz"),
+    ):
+        *_, last = block_engine.infill(request, DecodeOptions(num_steps=100), CancelToken())
+        assert "bar" in last.text.partition("foo")[2]
+        assert last.text.endswith(request.closing)
+
+
 def test_in_a_hole_of_one_line_a_line_break_ends_the_text(
     block_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
