@@ -17,6 +17,10 @@ from dlm_lsp.positions import LineEnding, LineIndex, line_ending
 
 CHECKPOINT_INTERVAL = 4096  # characters
 MOST_GIVEN_UP = 256  # parses in a row: then one is done whatever it takes, which is too rare to be felt
+# In a long text the parser reads a thousand lines again for a letter typed into a statement that is not complete yet.
+# What is asked about a place is read off an excerpt that is parsed anew; its neighbours need not be that fresh.
+LONG_BYTES = 65_536
+FOLLOWED_FROM_BYTES = 64  # put in or taken out since the last parse
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 
@@ -70,7 +74,9 @@ class LazyTree:
         language: Language,
         source: SourceText,
         outdated: tree_sitter.Tree | None = None,
+        *,
         num_new_bytes: int = 0,
+        num_old_bytes: int = 0,
         num_given_up: int = 0,
     ) -> None:
         """Parse nothing yet.
@@ -80,20 +86,22 @@ class LazyTree:
             source: What the tree will be of.
             outdated: A tree of an older text that was told every edit since; only what they touched is parsed again.
             num_new_bytes: How much those edits put in.
-            num_given_up: How often they were too costly to follow.
+            num_old_bytes: How much they took out.
+            num_given_up: How often they were too small, or too costly, to follow.
         """
         self._language = language
         self._source = source
         self._outdated = outdated
         self._num_new_bytes = num_new_bytes
+        self._num_old_bytes = num_old_bytes
         self._num_given_up = num_given_up
         self._current: tree_sitter.Tree | None = None
 
     def parse(self) -> tree_sitter.Tree:
         """The tree of the source; parsed by the first call, remembered for the others.
 
-        While the edits are too costly to follow (`Language.parse_again`), it is the outdated tree: its nodes stand
-        where they belong, and one that was edited knows its new end, but not what is in it.
+        While the edits to a long text are small, or too costly to follow (`Language.parse_again`), it is the outdated
+        tree: its nodes stand where they belong, and one that was edited knows its new end, but not what is in it.
         """
         if self._current is None:
             is_due = self._outdated is None or self._num_given_up == MOST_GIVEN_UP
@@ -101,16 +109,18 @@ class LazyTree:
         return self._current
 
     def _fresh(self) -> tree_sitter.Tree:
-        self._num_new_bytes = self._num_given_up = 0
+        self._num_new_bytes = self._num_old_bytes = self._num_given_up = 0
         return self._language.parse(self._source.encoded)
 
     def _followed(self) -> tree_sitter.Tree:
         assert self._outdated, "there is something to follow from"
-        tree = self._language.parse_again(self._source.encoded, self._outdated, self._num_new_bytes)
+        source, num_changed = self._source.encoded, self._num_new_bytes + self._num_old_bytes
+        is_small = len(source) >= LONG_BYTES and num_changed < FOLLOWED_FROM_BYTES
+        tree = None if is_small else self._language.parse_again(source, self._outdated, self._num_new_bytes)
         if tree is None:
             self._num_given_up += 1
             return self._outdated
-        self._num_new_bytes = self._num_given_up = 0
+        self._num_new_bytes = self._num_old_bytes = self._num_given_up = 0
         return tree
 
     def replaced(self, start: int, old_end: int, new_end: int, after: SourceText) -> "LazyTree":
@@ -120,7 +130,14 @@ class LazyTree:
             newest = newest.copy()
             points = self._source.point(start), self._source.point(old_end), after.point(new_end)
             newest.edit(start, old_end, new_end, *points)
-        return LazyTree(self._language, after, newest, self._num_new_bytes + new_end - start, self._num_given_up)
+        return LazyTree(
+            self._language,
+            after,
+            newest,
+            num_new_bytes=self._num_new_bytes + new_end - start,
+            num_old_bytes=self._num_old_bytes + old_end - start,
+            num_given_up=self._num_given_up,
+        )
 
 
 @dataclass(frozen=True, eq=False)

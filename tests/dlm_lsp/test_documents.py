@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm_lsp.documents import Document, Snapshot, SourceText
+from dlm_lsp.documents import FOLLOWED_FROM_BYTES, Document, Snapshot, SourceText
+from dlm_lsp.holes import find_hole
 from dlm_lsp.languages import LANGUAGES, Language
+from tests.bench.trace import long_text
 
 BY_ID = {language.id: language for language in LANGUAGES}
 
@@ -93,6 +95,33 @@ def test_an_edit_that_breaks_a_long_text_is_not_followed_to_its_end_and_mending_
     assert broken.tree.root_node.end_byte == len(broken.encoded), "its nodes stand where the text now has them"
     document.replace(at, at + len("x = f(\n"), "")
     assert str(document.snapshot().tree.root_node) == str(whole.root_node)
+
+
+def test_small_edits_of_a_long_text_are_followed_together() -> None:
+    text = long_text(2500)
+    document = Document.open("file:///a.py", BY_ID["python"], text)
+    num_before = len(document.snapshot().top_level)
+    at = text.index("\nclass", len(text) // 2) + 1
+    typed = "def g(first, second):\n    return second, first, second\n\n\ny = 1\n\n\n"
+    num_members = []
+    for number, character in enumerate(typed, at):
+        document.replace(number, number, character)
+        snapshot = document.snapshot()
+        num_members.append(len(snapshot.top_level))
+        assert snapshot.tree.root_node.descendant_for_byte_range(number + 1, number + 6).type == "class"  # type: ignore[union-attr]
+        fresh = Snapshot.parse(snapshot.uri, snapshot.language, snapshot.text)
+        assert find_hole(snapshot, number + 1) == find_hole(fresh, number + 1)
+    assert num_members[: FOLLOWED_FROM_BYTES - 1] == [num_before] * (FOLLOWED_FROM_BYTES - 1)
+    assert num_members[FOLLOWED_FROM_BYTES - 1] == num_before + 2
+
+
+def test_what_is_taken_out_of_a_long_text_counts_too() -> None:
+    text = long_text(2500)
+    document = Document.open("file:///a.py", BY_ID["python"], text)
+    num_before, start = len(document.snapshot().top_level), text.index("\ndef") + 1
+    document.replace(start, text.index("\nclass", start) + 1, "")
+    fresh = Snapshot.parse("file:///a.py", BY_ID["python"], document.snapshot().text)
+    assert len(document.snapshot().top_level) == len(fresh.top_level) < num_before
 
 
 def test_however_much_is_put_in_is_read() -> None:
