@@ -7,6 +7,9 @@ A step with the prompt computes prompt and canvas; one that reads it from the ca
 read every weight once. Times are those of whole steps of the real loop, choosing and bookkeeping included. The weights
 are measured as they are meant to read their prompt, and then as models of the other kinds would: which cache there is
 to measure follows from that. How many steps a method saves is `methods`' business, and quality the model card's.
+
+Agreement is with a run that remembers nothing from step to step, and reads prefix and suffix in one pass each, as a
+cold fill does. In bf16 a prompt that was read in parts is rounded differently: that is told by `keystrokes`.
 """
 
 import argparse
