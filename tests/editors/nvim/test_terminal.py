@@ -21,6 +21,7 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from tests.editors.nvim.neovim import PLUGIN, until
+from tests.editors.unwritten import UNWRITTEN, unwritten_body
 
 MODEL_SECONDS = 90.0
 COLUMNS, ROWS = 80, 28
@@ -28,31 +29,13 @@ IMAGES = PLUGIN / "images"
 BACKGROUND, FOREGROUND = (20, 22, 27), (224, 226, 234)
 """Of Neovim's own dark colours, which the terminal is told about cell by cell."""
 
-SOURCE = '''\
-"""Geometry of rectangles."""
-
-from dataclasses import dataclass
-
-
-@dataclass
-class Rectangle:
-    """An axis-parallel rectangle."""
-
-    width: float
-    height: float
-
-    def area(self):
-        """Width times height."""
-        
-'''  # noqa: W293
-
 INIT = """
 vim.opt.runtimepath:prepend('{plugin}')
 vim.o.swapfile, vim.o.termguicolors, vim.o.laststatus, vim.o.ruler = false, true, 2, false
 vim.o.statusline = "%f %m%= %{{%v:lua.require'dlm_lsp'.statusline()%}} "
 require('dlm_lsp').setup({{
   cmd = {{ '{python}', '-P', '-m', 'dlm_lsp', 'serve' }},
-  settings = {{ device = 'cpu', numSteps = 16, maxMiddleTokens = 48, maxPromptTokens = 256 }},
+  settings = {{ device = 'cpu' }},
 }})
 """
 
@@ -88,9 +71,9 @@ def terminal(neovim_setup: tuple[str, str], tmp_path: Path, child_environment: d
     if not shutil.which("tmux"):
         pytest.skip("no tmux on the PATH")
     (tmp_path / "init.lua").write_text(INIT.format(plugin=PLUGIN, python=sys.executable))
-    (tmp_path / "rectangle.py").write_text(SOURCE)
+    shutil.copy(UNWRITTEN, tmp_path)
     folders = {f"XDG_{kind}_HOME": str(tmp_path / kind) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
-    command = [neovim_setup[0], "--clean", "-u", str(tmp_path / "init.lua"), str(tmp_path / "rectangle.py")]
+    command = [neovim_setup[0], "--clean", "-u", str(tmp_path / "init.lua"), str(tmp_path / UNWRITTEN.name)]
     window = Terminal(["env", f"-C{tmp_path}", "TERM=tmux-256color", *command], {**child_environment, **folders})
     yield window
     window.close()
@@ -119,26 +102,32 @@ def picture(screen: str, file: Path) -> None:
     file.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")
 
 
-def body_line(screen: str) -> str:
-    return screen.splitlines()[SOURCE.count("\n") - 1]
+def body_rows(screen: str) -> list[str]:
+    """Of the body that is still to be written, down to the text that follows: ghost text pushes that away."""
+    before, after = unwritten_body()
+    blank, following = re.fullmatch(r"(\n*)(.*)\n(?:.|\n)*", after).groups()
+    rows = screen.splitlines()
+    end = next(number for number, row in enumerate(rows) if re.sub(r"\x1b\[[\d;]*m", "", row).rstrip() == following)
+    return rows[before.count("\n") : end - len(blank)]
 
 
 def test_a_whole_body_is_shown_as_ghost_text(terminal: Terminal, tmp_path: Path) -> None:
-    file = tmp_path / "rectangle.py"
+    before, after = unwritten_body()
+    file = tmp_path / UNWRITTEN.name
     until(lambda: "dlm ●" in terminal.screen(), MODEL_SECONDS)
-    assert not body_line(terminal.screen()).strip()
-    terminal.press("G", "A")
+    terminal.press(f"{before.count(chr(10))}Go")
     until(lambda: "dlm ◐" in terminal.screen(), MODEL_SECONDS)
-    until(lambda: "dlm ●" in (screen := terminal.screen()) and body_line(screen).strip(), MODEL_SECONDS)
-    ghost, coloured = body_line(terminal.screen()).strip(), terminal.screen("-e")
-    ghost_colours = colours(body_line(coloured), ghost)
-    assert len(ghost_colours) == 1
-    assert not ghost_colours & colours(coloured, "Rectangle")
-    assert file.read_text() == SOURCE
+    until(lambda: "dlm ●" in (screen := terminal.screen()) and "".join(body_rows(screen)).strip(), MODEL_SECONDS)
+    ghost, coloured = [row.rstrip() for row in body_rows(terminal.screen())], terminal.screen("-e")
+    assert len(ghost) > 1
+    of_body = [colours(row, line.strip()) for row, line in zip(body_rows(coloured), ghost, strict=True)]
+    [ghost_colour] = set.union(*of_body)
+    assert ghost_colour not in colours("\n".join(coloured.splitlines()[: before.count("\n")]), "numbers")
+    assert file.read_text() == before + after
     if os.environ.get("DLM_LSP_IMAGES"):
         picture(coloured, IMAGES / "ghost-text.svg")
     terminal.press("Tab")
-    until(lambda: not colours(body_line(terminal.screen("-e")), ghost) & ghost_colours)
+    until(lambda: ghost_colour not in colours("".join(body_rows(terminal.screen("-e"))), ghost[0].strip()))
     terminal.press("Escape", ":wq", "Enter")
-    until(lambda: file.read_text() != SOURCE)
-    assert ghost in file.read_text()
+    until(lambda: file.read_text() != before + after)
+    assert file.read_text() == before + "\n".join(ghost) + "\n" + after

@@ -5,9 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
+from dlm_lsp.options import Settings
+from tests.editors.unwritten import UNWRITTEN, unwritten_body
 from tests.editors.vscode.conftest import NUM_STEPS
 from tests.editors.vscode.workbench import Workbench, until
 
+DEFAULTS = Settings()
 RECTANGLE = '''class Rectangle:
     def __init__(self, left, top, right, bottom):
         self.left, self.top, self.right, self.bottom = left, top, right, bottom
@@ -19,20 +22,16 @@ RECTANGLE = '''class Rectangle:
     def height(self):
         """From the top edge to the bottom one."""
 '''
-UNWRITTEN = '''class Stack:
-    """Last in, first out."""
-
-    def __init__(self):
-        self.items = []
-
-    def push(self, item):
-        """Put an item on top."""
-        HERE
-
-    def is_empty(self):
-        return not self.items
-'''.replace("HERE", "")
-ENOUGH_STEPS = {"dlm-lsp.numSteps": 64}
+NOTHING_CONFIGURED: dict[str, object] = {
+    f"dlm-lsp.{name}": default
+    for name, default in {
+        "numSteps": DEFAULTS.decode.num_steps,
+        "maxMiddleTokens": DEFAULTS.decode.max_middle_tokens,
+        "maxPromptTokens": DEFAULTS.max_prompt_tokens,
+        "requireValid": DEFAULTS.require_valid,
+    }.items()
+}
+"""What `CONFIG` makes quick, as somebody has it who has configured nothing."""
 MANY_STEPS = {"dlm-lsp.numSteps": 12, "dlm-lsp.schedule": "linear"}
 REQUEST = "Sending request 'textDocument/inlineCompletion"
 
@@ -84,19 +83,18 @@ def test_alt_backslash_asks_for_it(workbench: Workbench) -> None:
 
 
 def test_a_whole_body_stands_there_as_ghost_text(workbench: Workbench, picture: Callable[[str], None]) -> None:
-    file = workbench.open("stack.py", UNWRITTEN)
-    workbench.go_to_line_end(UNWRITTEN.splitlines().index("        ") + 1)
-    with workbench.settings(ENOUGH_STEPS):
-        workbench.press("Alt+Backslash")
+    before, after = unwritten_body()
+    workbench.close_all()  # what is open beside it would be read as well
+    file = workbench.open(UNWRITTEN.name, before + after)
+    workbench.go_to_line_end(before.count("\n"))
+    with workbench.settings(NOTHING_CONFIGURED):
+        workbench.press("Enter")
         ghost = workbench.wait_for_ghost()
         picture("ghost-text.png")
+    assert len(ghost.splitlines()) > 1
     workbench.press("Tab")
     until(lambda: not workbench.ghost, "the ghost text to be taken")
-    before, after = UNWRITTEN.split("        \n")
-    saved = workbench.save(file)
-    assert saved.startswith(before)
-    assert saved.endswith(after)
-    assert ghost.splitlines()[0] in saved
+    assert workbench.save(file) == f"{before}    {ghost}\n{after}"
 
 
 def test_drafts_sharpen_beside_the_cursor_and_are_gone_when_the_ghost_text_comes(workbench: Workbench) -> None:

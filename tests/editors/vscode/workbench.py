@@ -163,16 +163,25 @@ class Workbench:
     def type(self, text: str) -> None:
         self.page.keyboard.type(text, delay=20)
 
-    def run(self, title: str) -> None:
+    def run(self, title: str, category: str = "dlm-lsp") -> None:
         """A command by its title in the palette."""
         self.press("F1")
         self.page.locator(".quick-input-widget input.input").wait_for()
-        self.page.keyboard.type(f"dlm-lsp: {title}")
+        self.page.keyboard.type(f"{category}: {title}")
         self.choose(title)
 
     def choose(self, label: str) -> None:
         """An entry of the list that is open."""
         self.page.locator(".quick-input-list .monaco-list-row", has_text=label).first.click()
+
+    def close_all(self) -> None:
+        """Close every editor, and give up what is not saved."""
+        tabs, give_up = self.page.locator(".tab"), self.page.get_by_role("button", name="Don't Save")
+        self.run("Close All Editors", "View")
+        until(lambda: tabs.count() == 0 or give_up.count(), "the editors to close, or a question")
+        if give_up.count():
+            give_up.click()
+        tabs.first.wait_for(state="detached")
 
     def open(self, name: str, text: str) -> Path:
         """Write a file of the workspace, and show it with the cursor at its beginning."""
