@@ -1,17 +1,24 @@
 """From a hole to its filled text by typing: which documents lie on the way, and what each of them still lacks.
 
 The typist is not the only one who types. Editors put the closer of a bracket or a quote in behind the cursor as soon as
-its opener is typed, and on a line of its own when Enter is pressed between the two. Knows texts and nothing else.
+its opener is typed, and on a line of its own when Enter is pressed between the two, where it may be indented otherwise
+than in the goal. Knows texts and nothing else.
 """
 
 import re
-from itertools import takewhile
+from itertools import accumulate, chain, takewhile
 from typing import NamedTuple
 
 _PUT_IN = re.compile(r"[\s)\]}\"'`]*")
 """What an editor puts in behind the cursor by itself, with the blanks that may be part of a hole."""
 
 _LINE_BREAK = re.compile(r"\r\n?|\n")
+
+_CLOSING_INDENTATION = re.compile(r"(?<=[\r\n])[ \t]*(?=[)\]}])")
+"""Of a line that begins with a closing bracket; quotes are left out, since what is before them may be in the string."""
+
+_QUOTED = re.compile(r"""(["'`]).*?\1""")
+_NESTING = dict.fromkeys("([{", 1) | dict.fromkeys(")]}", -1)
 
 
 class Step(NamedTuple):
@@ -41,13 +48,15 @@ def next_step(goal: str, typed: str, behind: str) -> Step | None:
     """The longest step that ghost text can make; None where the document has left the way, or lacks nothing here.
 
     It reaches the goal, unless closers stand on lines below the cursor and the goal goes on behind them: ghost text
-    replaces nothing beyond the cursor's line, and stops in front of them.
+    replaces nothing beyond the cursor's line, and stops in front of them. A line that a closer begins keeps the
+    indentation that the document gives it.
 
     Args:
         goal: What the hole is filled with, all of it.
         typed: As for `is_on_the_way`.
         behind: As for `is_on_the_way`.
     """
+    goal = _closing_like(typed, goal)
     if not is_on_the_way(goal, typed, behind):
         return None
     rest = goal[len(typed) :]
@@ -60,18 +69,42 @@ def next_step(goal: str, typed: str, behind: str) -> Step | None:
     return step if is_news else None
 
 
+def _closing_like(typed: str, goal: str) -> str:
+    """The goal, its closing lines indented as what was typed has them."""
+    indentations = iter(_CLOSING_INDENTATION.findall(typed))
+    return _CLOSING_INDENTATION.sub(lambda match: next(indentations, match[0]), goal)
+
+
+def _without_closing_indentation(text: str) -> str:
+    return _CLOSING_INDENTATION.sub("", text)
+
+
 def _step_before(line_break: re.Match[str], rest: str) -> Step | None:
     """The step up to where the rest says what stands below the cursor's line, preferably up to its end."""
     line, below = line_break.string[: line_break.start()], line_break.string[line_break.start() :]
     following = _LINE_BREAK.search(line_break.string, line_break.end())
-    first = below[: following.start() - len(line)] if following else below
-    if rest.endswith(below) and is_woven_into(line.strip(), rest[: -len(below)]):
-        return Step(rest[: -len(below)], len(line))
-    for match in re.finditer(re.escape(first), rest):
-        after = below[len(first) :], rest[match.end() :]
-        if is_woven_into(line.strip(), rest[: match.start()]) and is_woven_into(*after):
-            return Step(rest[: match.start()], len(line))
-    return None
+    num_first = following.start() - len(line) if following else len(below)
+    first, others = (_without_closing_indentation(part) for part in (below[:num_first], below[num_first:]))
+    places = [
+        (match.start(), _without_closing_indentation(rest[match.start() :]))
+        for match in _LINE_BREAK.finditer(rest)
+        if is_woven_into(line.strip(), rest[: match.start()])
+    ]
+    at_end = (place for place, tail in places if tail == first + others)
+    ahead = (
+        place
+        for place, tail in places
+        if tail.startswith(first) and is_woven_into(others, tail[len(first) :]) and _is_left_at(rest, place)
+    )
+    place = next(chain(at_end, ahead), None)
+    return None if place is None else Step(rest[:place], len(line))
+
+
+def _is_left_at(rest: str, place: int) -> bool:
+    """Whether what the rest opens before a place is closed before it: a closer there belongs to what is typed."""
+    nesting = (_NESTING.get(character, 0) for character in _QUOTED.sub("", rest[:place]))
+    depths = list(accumulate(nesting, initial=0))
+    return depths[-1] == min(depths)
 
 
 def agreed_part(goal: str, content: str) -> str | None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlm_lsp.goal import agreed_part, next_step
-from tests.dlm_lsp.typist import CLOSED, CODE, type_along
+from tests.dlm_lsp.typist import CLOSED, CODE, SHIFTS, alike, type_along
 
 
 def _accepted(goal: str, typed: str, behind: str) -> str:
@@ -20,16 +20,21 @@ def _accepted(goal: str, typed: str, behind: str) -> str:
     return typed + behind
 
 
-@given(CODE, CLOSED)
-def test_accepting_at_any_point_leads_to_the_goal(goal: str, closes: frozenset[str]) -> None:
-    for typed, behind in type_along(goal, closes):
+@given(CODE, CLOSED, st.just(0) | SHIFTS)
+def test_accepting_at_any_point_leads_to_the_goal(goal: str, closes: frozenset[str], shift: int) -> None:
+    for typed, behind in type_along(goal, closes, shift):
         step = next_step(goal, typed, behind)
         if "\n" not in behind:
-            is_over = goal[len(typed) :].strip() in ("", behind)
-            assert is_over or (step and typed + step.text + behind[step.num_replaced :] == goal)
+            is_over = alike(goal).removeprefix(alike(typed)).strip() in ("", behind)
+            accepted = step and typed + step.text + behind[step.num_replaced :]
+            assert is_over or (accepted and alike(accepted) == alike(goal) and accepted.startswith(typed))
         elif step:
-            assert _accepted(goal, typed, behind).rstrip() == goal.rstrip()
+            assert alike(_accepted(goal, typed, behind)).rstrip() == alike(goal).rstrip()
             assert "\n" not in behind[: step.num_replaced]
+        else:
+            solid_goal, solid_typed, solid_behind = (text.replace(" ", "") for text in (goal, typed, behind))
+            up_to_closer = re.match(r"[^\n]*\n[^\n]*", solid_behind).group()
+            assert solid_goal.removeprefix(solid_typed).startswith(up_to_closer)
 
 
 @given(CODE, CODE, CLOSED, st.text(alphabet=" \n)]}\"'`a", max_size=4))
@@ -57,10 +62,17 @@ def test_where_the_document_left_the_way_nothing_is_changed_but_by_insertion(
         ("if {\n  a\n}\nb", "if {\n  ", "\n}", "a", 0),
         ("{\r\n  g(a)\r\n}", "{\r\n  g(", ")\r\n}", "a)", 1),
         ("x {\n  y {\n    a\n  }\n  b\n}\nc", "x {\n  y {\n    ", "\n  }\n}", "a", 0),
+        ("x {\n  a\n}\nb", "x {\n  ", "\n  }", "a", 0),
+        ("x {\n  a\n}\nb", "x {\n  a\n  }", "", "\nb", 0),
+        ("f(\n    a,\n)", "f(\n    ", "\n    )", "a,", 0),
+        ("f(\r\n    a,\r\n)", "f(\r\n    ", "\r\n\t)", "a,", 0),
+        ("x {\n  y {\n    a\n  }\n  b\n}\nc", "x {\n  ", "\n  }", "y {\n    a\n  }\n  b", 0),
+        ('x {\n  "{"\n  a\n}\nb', "x {\n  ", "\n  }", '"{"\n  a', 0),
     ],
     ids=[
         *("bracket", "several", "quotes", "blanks of the hole", "block", "call with a block", "up to the last closer"),
-        *("up to the closer", "both, and CRLF", "block in a block"),
+        *("up to the closer", "both, and CRLF", "block in a block", "indented deeper", "indented deeper and passed"),
+        *("call indented deeper", "tab, and CRLF", "indented like a block in the block", "opener in a string"),
     ],
 )
 def test_closers_behind_the_cursor_are_reckoned_with(
@@ -81,10 +93,18 @@ def test_closers_behind_the_cursor_are_reckoned_with(
         ("{\n  a\n}\nb", "{\n  a", "\n}"),
         ("{\n  a}", "{\n  ", "\n}"),
         ("x {\n  a\n}", "x {\n  ", "\n  }\n}"),
+        ("x {\n  a\n}", "x {\n a", "\n}"),
+        ('"""\n  a\n"""', '"""\n  ', '\n  """'),
     ],
     ids=[
         *("other text", "nothing closes", "another bracket", "text behind", "all but the closer", "all"),
-        *("all of the block", "closed elsewhere", "one block too many"),
+        *(
+            "all of the block",
+            "closed elsewhere",
+            "one block too many",
+            "text indented otherwise",
+            "quotes indented otherwise",
+        ),
     ],
 )
 def test_elsewhere_there_is_no_step(goal: str, typed: str, behind: str) -> None:

@@ -26,19 +26,44 @@ CLOSED = st.frozensets(st.sampled_from(sorted(PAIRS)))
 """Which openers an editor closes by itself; none, some, or all."""
 
 
-def type_along(goal: str, closes: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """What stands left and right of the cursor after every key, in an editor that closes these openers."""
-    typed, behind = "", ""
-    while rest := goal[len(typed) :]:
+SHIFTS = st.integers(-2, 3)
+"""How much deeper than the goal somebody's closing lines are."""
+
+_CLOSING_LINE = re.compile(r"\n( *)([)\]}])")
+
+
+def alike(text: str) -> str:
+    """The text without the indentation of closing lines, to be compared."""
+    return _CLOSING_LINE.sub(r"\n\2", text)
+
+
+def type_along(goal: str, closes: frozenset[str], shift: int = 0) -> Iterator[tuple[str, str]]:
+    """What stands left and right of the cursor after every key, in an editor that closes these openers.
+
+    Args:
+        goal: What is typed.
+        closes: The openers.
+        shift: Columns that lines which begin with a closer are indented deeper than in the goal, whoever types them.
+    """
+    typed, behind, rest = "", "", goal
+    while rest:
         yield typed, behind
-        key = rest[0]
-        line = typed.rpartition("\n")[2]
-        indentation = line[: len(line) - len(line.lstrip(" "))]
-        below = re.match(r"\n[^\n]*", behind)
-        if rest.startswith(below.group()) if below else behind.startswith(key):  # Down, or typed over
-            behind = behind[1:]
-        elif key in closes:
-            behind = PAIRS[key] + behind
-        elif key == "\n" and typed.endswith(("(", "[", "{")) and behind.startswith(PAIRS[typed[-1]]):
-            behind = f"\n{indentation}{behind}"
-        typed += key
+        key, closing_line, below = rest[0], _CLOSING_LINE.match(rest), re.match(r"\n[^\n]*", behind)
+        indentation = re.match(r" *", typed.rpartition("\n")[2]).group()
+        is_below = below and rest.startswith(below.group())
+        if below and not is_below and alike(rest).startswith(alike(below.group())):  # Down, to the end of the line
+            length = next(n for n in range(len(rest) + 1) if alike(rest[:n]) == alike(below.group()))
+            typed, behind, rest = typed + below.group(), behind[below.end() :], rest[length:]
+            continue
+        if closing_line and shift:
+            key = closing_line.group()
+            typed += "\n" + " " * max(len(closing_line[1]) + shift, 0) + closing_line[2]
+        else:
+            if is_below if below else behind.startswith(key):  # Down, or typed over
+                behind = behind[1:]
+            elif key in closes:
+                behind = PAIRS[key] + behind
+            elif key == "\n" and typed.endswith(("(", "[", "{")) and behind.startswith(PAIRS[typed[-1]]):
+                behind = f"\n{' ' * max(len(indentation) + shift, 0)}{behind}"
+            typed += key
+        rest = rest[len(key) :]

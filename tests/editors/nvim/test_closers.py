@@ -66,8 +66,11 @@ def test_the_rest_is_shown_around_them_and_taken_once(opened: Open, daemon: Scri
     neovim.await_lines([BEFORE.splitlines()[0], f"    {SUM}"])
 
 
-def test_a_block_that_is_closed_below_is_filled_up_to_there(opened: Open, daemon: ScriptedDaemon) -> None:
-    daemon.fills_in("sizes = {\n        1: 2,\n    }\n    return sizes")
+@pytest.mark.parametrize("indentation", ["    ", "        "], ids=["as filled", "not as filled"])
+def test_a_block_that_is_closed_below_is_filled_up_to_there(
+    opened: Open, daemon: ScriptedDaemon, indentation: str
+) -> None:
+    daemon.fills_in(f"sizes = {{\n        1: 2,\n{indentation}}}\n    return sizes")
     neovim = opened(BEFORE)
     neovim.press("jA")
     neovim.await_ghost()
