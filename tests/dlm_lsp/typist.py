@@ -55,9 +55,10 @@ def type_along(goal: str, closes: frozenset[str], shift: int = 0) -> Iterator[tu
             length = next(n for n in range(len(rest) + 1) if alike(rest[:n]) == alike(below.group()))
             typed, behind, rest = typed + below.group(), behind[below.end() :], rest[length:]
             continue
-        if closing_line and shift:
+        if closing_line and shift and not is_below:
             key = closing_line.group()
             typed += "\n" + " " * max(len(closing_line[1]) + shift, 0) + closing_line[2]
+            behind = behind.removeprefix(closing_line[2])
         else:
             if is_below if below else behind.startswith(key):  # Down, or typed over
                 behind = behind[1:]
