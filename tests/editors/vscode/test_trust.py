@@ -6,22 +6,17 @@ it. The real one is not to be had from a package index.
 
 import json
 import shlex
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.editors.scripted_daemon import ScriptedDaemon
-from tests.editors.vscode.workbench import CodeServer, Workbench, until
+from tests.editors.vscode.workbench import CodeServer, Workbench, until, write_vsix
 
 PYTHON_EXTENSION = {
     "name": "python",
     "publisher": "ms-python",
-    "version": "2026.1.0",
-    "engines": {"vscode": "^1.91.0"},
-    "main": "./extension.js",
-    "activationEvents": ["onStartupFinished"],
     "capabilities": {"untrustedWorkspaces": {"supported": True}},
 }
 ACTIVATE = """
@@ -83,11 +78,8 @@ def untrusted(code_server: CodeServer, daemon: ScriptedDaemon, traces: Path) -> 
             "dlm-lsp.guide": str(workspace / "guide"),
         }
     )
-    python_vsix = code_server.folder / "python.vsix"
-    with zipfile.ZipFile(python_vsix, "w") as archive:
-        archive.writestr("extension/package.json", json.dumps(PYTHON_EXTENSION))
-        archive.writestr("extension/extension.js", ACTIVATE.replace("PATH", json.dumps(str(interpreter))))
-    code_server.install(python_vsix)
+    script = ACTIVATE.replace("PATH", json.dumps(str(interpreter)))
+    code_server.install(write_vsix(code_server.folder / "python.vsix", PYTHON_EXTENSION, script))
     file = workspace / "greeting.py"
     file.write_text("def greet(name):\n    ")
     with Workbench.opened(code_server, file) as workbench:

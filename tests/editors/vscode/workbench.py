@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,6 +52,20 @@ def until(ask: Callable[[], Answer], what: str) -> Answer:
         assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(0.05)
     return answer
+
+
+def write_vsix(file: Path, manifest: Mapping[str, object], script: str) -> Path:
+    """Pack an extension that is one script, `extension.js`, and works beside ours."""
+    common = {
+        "version": "1.0.0",
+        "engines": {"vscode": "^1.91.0"},
+        "main": "./extension.js",
+        "activationEvents": ["onStartupFinished"],
+    }
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("extension/package.json", json.dumps({**common, **manifest}))
+        archive.writestr("extension/extension.js", script)
+    return file
 
 
 class CodeServer:

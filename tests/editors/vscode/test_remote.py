@@ -1,0 +1,79 @@
+"""A remote window: the workbench is in the browser, the files are where VS Code's server is, and so are we.
+
+Remote-SSH, WSL and containers differ from this one in how the connection is made. A second extension looks at ours from
+beside it, by VS Code's own API.
+"""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.editors.scripted_daemon import ScriptedDaemon
+from tests.editors.vscode.workbench import CodeServer, Workbench, until, write_vsix
+
+WITNESS = {"name": "witness", "publisher": "tests", "extensionKind": ["workspace"]}
+TESTIFY = """
+const { env, extensions, ExtensionKind, UIKind } = require('vscode');
+exports.activate = () => {
+    const { extensionKind } = extensions.getExtension('dlm-lsp.dlm-lsp');
+    const kind = ExtensionKind[extensionKind];
+    const testimony = { pid: process.pid, remote: env.remoteName, window: UIKind[env.uiKind], kind };
+    require('fs').writeFileSync(FILE, JSON.stringify(testimony));
+};
+"""
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> ScriptedDaemon:
+    daemon = ScriptedDaemon(tmp_path_factory.mktemp("daemon"))
+    daemon.fills_in("return name.upper()")
+    return daemon
+
+
+@pytest.fixture(scope="module")
+def server_command(daemon: ScriptedDaemon) -> list[str]:
+    return daemon.command
+
+
+@pytest.fixture(scope="module")
+def testimony(code_server: CodeServer) -> Path:
+    """Where the second extension writes what it sees; it is installed before the window opens."""
+    file = code_server.folder / "testimony.json"
+    script = TESTIFY.replace("FILE", json.dumps(str(file)))
+    code_server.install(write_vsix(code_server.folder / "witness.vsix", WITNESS, script))
+    return file
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Empty while nothing, or not all of it, is written."""
+    with suppress(FileNotFoundError, json.JSONDecodeError):
+        testimony: dict[str, Any] = json.loads(file.read_text())
+        return testimony
+    return {}
+
+
+def children(parent: int) -> list[str]:
+    """Command lines of the processes that a process has started."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):  # of no process, or of one that has just ended
+            int(folder.name)
+            if f"PPid:\t{parent}\n" in (folder / "status").read_text():
+                found.append((folder / "cmdline").read_bytes().decode().replace("\0", " "))
+    return found
+
+
+def test_extension_and_server_run_where_the_files_are(
+    testimony: Path, workbench: Workbench, server_command: list[str]
+) -> None:
+    seen = until(lambda: read(testimony), "what the second extension sees")
+    assert seen["window"] == "Web", "the window is elsewhere"
+    assert seen["remote"]
+    assert seen["kind"] == "Workspace"
+    assert [line for line in children(seen["pid"]) if line.startswith(" ".join(server_command))]
+    workbench.press("Control+1", "Control+End")
+    workbench.type("    ")
+    assert workbench.ask_for_ghost() == "return name.upper()"
