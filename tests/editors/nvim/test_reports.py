@@ -39,8 +39,9 @@ def test_a_new_status_fires_an_event(scripted: Start, server: Server) -> None:
 def test_health_of_a_server_that_runs(scripted: Start, server: Server, neovim_setup: tuple[str, str]) -> None:
     server.says(status={"state": "warning", "message": "options ignored: numSteps must be a whole number"})
     neovim = scripted("\n")
-    neovim.press("ix<Esc>")
+    neovim.press("ix")
     until(lambda: neovim.lua("return require('dlm_lsp').status().state") == "warning")
+    neovim.press("<Esc>")
     text = health(neovim)
     assert server.command[0] in text
     drawer = "vim.lsp.inline_completion" if neovim_setup[1] == "native" else "this plugin"

@@ -75,7 +75,7 @@ function M.accept(unit)
   native.take(buf, function(suggestion)
     if unit ~= 'all' and suggestion:remainder() then
       -- Neovim forgets what it showed: from here on the rest is this plugin's.
-      session.candidates, session.index = { suggestion }, 1
+      session:keep(suggestion)
     end
     insert(suggestion, unit)
   end)

@@ -1,7 +1,8 @@
 --- Neovim's own inline completion (0.12), and what it leaves to its users.
 ---
---- It never stops a request when the user types on, draws a suggestion that no longer agrees with the text, and puts
---- characters typed meanwhile in twice (neovim#36529). Everything here goes through its public functions.
+--- It never stops a request when the user types on, draws a suggestion that no longer agrees with the text, draws it
+--- beside the popup menu (neovim#37288), and puts characters typed meanwhile in twice (neovim#36529). Everything here
+--- goes through its public functions.
 
 local Suggestion = require('dlm_lsp.suggestion')
 local client_of = require('dlm_lsp.client')
@@ -35,6 +36,10 @@ function M.observe(buf, items)
     return Suggestion.new(buf, client, item)
   end, items)
   if suggestions[1] and not suggestions[1]:remainder() then
+    return false
+  end
+  if vim.fn.pumvisible() == 1 then
+    session:show(suggestions) -- once the menu is closed
     return false
   end
   answered[buf] = suggestions

@@ -131,6 +131,35 @@ function Session:sharpen(item, stable)
   end
 end
 
+--- Have a suggestion of Neovim's own, which it shows no longer, in place of what is shown here.
+---@param suggestion dlm_lsp.Suggestion
+function Session:keep(suggestion)
+  self.candidates, self.index = { suggestion }, 1
+end
+
+--- Hide what is shown while the popup menu is open, for it to come back if it still fits then. Neovim itself would draw
+--- beside the menu.
+function Session:make_room()
+  ghost.clear(self.buf)
+  if self.is_native and native.is_showing(self.buf) then
+    native.take(self.buf, function(suggestion)
+      self:keep(suggestion)
+    end)
+  end
+end
+
+--- The popup menu has gone, with or without an entry in the text. No event need follow that Neovim would ask upon.
+function Session:on_menu_closed()
+  self.at = ''
+  if not vim.api.nvim_get_mode().mode:match('^[iR]') then
+    return
+  end
+  self:on_move()
+  if self.is_native and not self.request_id and not self:current() then
+    self:request(client_of.trigger.AUTOMATIC)
+  end
+end
+
 --- Forget what is shown.
 function Session:clear()
   self.candidates, self.index, self.draft = {}, 1, nil
@@ -208,11 +237,10 @@ function Session.attach(client, buf, is_native)
     ['InsertEnter TextChangedI TextChangedP CursorMovedI'] = move,
     ['InsertLeave BufLeave'] = stop,
     ['CompleteChanged'] = vim.schedule_wrap(function()
-      ghost.clear(buf)
+      self:make_room()
     end),
     ['CompleteDone'] = vim.schedule_wrap(function()
-      self.at = ''
-      move()
+      self:on_menu_closed()
     end),
   }, buf)
 end

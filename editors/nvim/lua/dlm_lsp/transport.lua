@@ -48,6 +48,10 @@ function M.start(dispatchers)
     request = function(method, params, callback, ...)
       local is_native = method == client_of.INLINE_COMPLETION
         and params.context.triggerKind == client_of.trigger.AUTOMATIC
+      -- Neovim's timer runs on when Insert mode is left.
+      if is_native and not vim.api.nvim_get_mode().mode:match('^[iR]') then
+        return false
+      end
       return rpc.request(method, params, is_native and filtered(params, callback) or callback, ...)
     end,
   }, { __index = rpc })
