@@ -97,6 +97,19 @@ def test_a_whole_body_stands_there_as_ghost_text(workbench: Workbench, picture: 
     assert workbench.save(file) == f"{before}    {ghost}\n{after}"
 
 
+def test_candidates_are_gone_through(workbench: Workbench) -> None:
+    before, after = unwritten_body()
+    workbench.close_all()
+    workbench.open("candidates.py", f"{before}    {after}")
+    workbench.go_to_line_end(before.count("\n") + 1)
+    with workbench.settings(NOTHING_CONFIGURED):
+        first = workbench.ask_for_ghost()
+        workbench.press("Alt+BracketRight")
+        until(lambda: workbench.ghost not in ("", first), "another candidate")
+        workbench.press("Alt+BracketLeft")
+        until(lambda: workbench.ghost == first, "the first one again")
+
+
 def test_drafts_sharpen_beside_the_cursor_and_are_gone_when_the_ghost_text_comes(workbench: Workbench) -> None:
     workbench.open_at_end("drafts.py", RECTANGLE + "        ")
     drafts: set[str] = set()
