@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
-from dlm_model.errors import ModelError
-from dlm_model.request import DecodeOptions
+from dlm_model.errors import ModelError, RequestError
+from dlm_model.methods import METHODS, Method
+from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.training.evaluate import measure_lines, measure_noises
 from dlm_model.training.held_out import read_texts
 from dlm_model.weights import weight_files
@@ -61,6 +62,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--limit", type=positive, help="problems of each split, evenly spread; all without it")
     add("--steps", nargs="+", type=positive, default=[4, 8, 16, 32], help="denoise steps at most")
     add("--thresholds", nargs="+", type=float, default=[DecodeOptions().confidence_threshold, 0.7])
+    add(
+        "--methods",
+        nargs="+",
+        default=[],
+        help="also these rows of `dlm-lsp methods`, or `all` that apply to the model",
+    )
     add("--oracle-length", action="store_true", help="also rows with the true length given, for diagnosis")
     add("--through-daemon", action="store_true", help="also rows with what the editor would show")
     add("--autoregressive", default="download", help="a GGUF file, `download` for SmolLM2-135M, or `none`")
@@ -93,7 +100,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     ]
     held_out_texts = read_texts(arguments.held_out) if arguments.held_out else None
     engine = load_engine(arguments.model, arguments.device)
-    settings = list(make_settings(arguments))
+    settings = [*make_settings(arguments), *method_settings(engine, arguments)]
     identity = {
         "model": engine.model_name,
         "weights": weights_digest(model_folder(arguments)),
@@ -130,6 +137,33 @@ def make_settings(arguments: argparse.Namespace) -> Iterator[Setting]:
         yield Setting(system, num_steps, threshold)
         if arguments.oracle_length and system == "engine":
             yield Setting(system, num_steps, threshold, "oracle")
+
+
+def method_settings(engine: Engine, arguments: argparse.Namespace) -> Iterator[Setting]:
+    """Rows of the methods asked for, with the first number of steps and threshold.
+
+    Raises:
+        ValueError: there is no method of that name.
+    """
+    known = {method.name: method for method in METHODS}
+    if unknown := set(arguments.methods) - {*known, "all"}:
+        raise ValueError(f"there is no method {', '.join(sorted(unknown))}")
+    for name, method in known.items():
+        if name in arguments.methods or ("all" in arguments.methods and is_applicable(engine, method)):
+            yield Setting("engine", arguments.steps[0], arguments.thresholds[0], method=name)
+
+
+def is_applicable(engine: Engine, method: Method) -> bool:
+    """Whether this model can do it, and does something else than by default then, and that writes code."""
+    options = method.decode_options
+    does_nothing = {"length": engine.can_resize, "blocks": engine.sees_suffix}.get(method.kind, False)
+    if does_nothing or options == DecodeOptions() or options.grammar != "none":
+        return False
+    try:
+        next(engine.infill(InfillRequest("x = ", "\n"), replace(options, num_steps=1), CancelToken()))
+    except RequestError:
+        return False
+    return True
 
 
 def make_systems(engine: Engine, arguments: argparse.Namespace) -> dict[System, FillProblem]:

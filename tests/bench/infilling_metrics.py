@@ -22,12 +22,14 @@ class Setting:
         num_steps: Denoise steps at most; None where nothing is denoised.
         threshold: Probability from which a step commits; None likewise.
         length: `oracle` is told the length in tokens, for diagnosis only.
+        method: A row of `dlm_model.methods`; None decodes by the defaults.
     """
 
     system: System
     num_steps: int | None = None
     threshold: float | None = None
     length: Length = "unknown"
+    method: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 HEADINGS = (
     "system",
+    "method",
     "length",
     "steps",
     "threshold",
@@ -39,6 +40,7 @@ def cells(row: dict[str, Any]) -> list[str]:
     is_denoising = setting["num_steps"] is not None
     return [
         SYSTEM_NAMES[setting["system"]],
+        setting["method"] or "–",
         setting["length"] if is_denoising else "–",
         _number(setting["num_steps"], "d"),
         _number(setting["threshold"], "g"),

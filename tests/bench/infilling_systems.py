@@ -16,6 +16,7 @@ from dlm_lsp.holes import find_hole, range_hole
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
+from dlm_model.methods import METHODS
 from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest
 from tests.bench.infilling_metrics import Outcome, Setting
 from tests.bench.infilling_problems import Problem, parses
@@ -75,7 +76,8 @@ class DiffusionSystems:
         return Filled(fill.text, text[: fill.start] + fill.text + text[fill.end :], num_tokens, draft.num_forwards)
 
     def _options(self, problem: Problem, setting: Setting) -> DecodeOptions:
-        options = DecodeOptions(seed=self.seed)
+        chosen = next((each.decode_options for each in METHODS if each.name == setting.method), DecodeOptions())
+        options = replace(chosen, seed=self.seed)
         if setting.num_steps is not None and setting.threshold is not None:
             options = replace(options, num_steps=setting.num_steps, confidence_threshold=setting.threshold)
         if setting.length == "oracle":

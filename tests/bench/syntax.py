@@ -18,19 +18,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import LANGUAGES, Language
 from dlm_model.engine import Engine, load_engine
-from dlm_model.request import DecodeOptions
+from dlm_model.request import CancelToken, DecodeOptions, Draft
 from tests.bench.cuts import Cut, cut_holes, language_named, usual_folders
 from tests.bench.machine import hardware, this_machine
-from tests.bench.methods import Run, fill
 
 TRIES = 3
+MAX_PROMPT_TOKENS = 256
 VARIANTS = {
     "plain": DecodeOptions(),
     "guided": DecodeOptions(syntax_tries=TRIES),
@@ -38,6 +40,15 @@ VARIANTS = {
     "guided, ranked": DecodeOptions(syntax_tries=TRIES, num_candidates=3),
 }
 REQUIRED_OF = "guided, ranked"
+
+
+class Run(NamedTuple):
+    """One hole filled."""
+
+    draft: Draft
+    text: str
+    is_valid: bool
+    is_exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,14 @@ class Row:
     broken: float
     exact: float
     forwards: float
+
+
+def fill(engine: Engine, cut: Cut, options: DecodeOptions) -> Run:
+    *_, draft = infill(engine, HoleRequest(cut.snapshot, cut.hole, MAX_PROMPT_TOKENS), options, CancelToken())
+    fills = finish(cut.snapshot, cut.hole, draft)
+    text = fills[0].fill.text if fills else ""
+    is_valid = bool(fills) and fills[0].fill.parse_valid
+    return Run(draft, text, is_valid, is_exact=text.strip() == cut.truth.strip())
 
 
 def make_row(language: Language, variant: str, runs: Sequence[Run]) -> Row:

@@ -55,8 +55,19 @@ def test_a_run_ends_with_one_object_and_its_tables_are_markdown(
     monkeypatch.setattr("sys.argv", ["report", str(output)])
     infilling_report.main()
     tables = capsys.readouterr().out
-    assert tables.count("| author's own text (ceiling) | – | – | – | 100.0% |") == 2
-    assert tables.count("| engine, both sides | oracle | 3 | 0.9 |") == 2
+    assert tables.count("| author's own text (ceiling) | – | – | – | – | 100.0% |") == 2
+    assert tables.count("| engine, both sides | – | oracle | 3 | 0.9 |") == 2
+
+
+def test_methods_have_rows_of_their_own_where_the_model_can_do_them(
+    capsys: pytest.CaptureFixture[str], start: Callable[..., None]
+) -> None:
+    start("--splits", "single-line", "--methods", "all")
+    rows = json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]
+    found = [row["setting"]["method"] for row in rows if row["setting"]["method"]]
+    assert {"linear", "KLASS", "syntax guide"} <= set(found)
+    # This one finds its length itself, sees a suffix, has no causal prompt and no order.
+    assert not {"threshold", "length search", "D2F", "APD", "learned order", "JSON"} & set(found)
 
 
 def test_a_run_goes_on_where_it_was_stopped(
@@ -97,6 +108,7 @@ def test_other_weights_of_the_same_name_are_another_run(
         (["--model", "nowhere"], "There is no model folder nowhere."),
         (["--thresholds", "2"], "confidence_threshold must be in (0, 1]"),
         (["--held-out", "nowhere"], "nowhere has neither"),
+        (["--methods", "hope"], "there is no method hope"),
         (["--seed", "1"], "belongs to another run"),
     ],
 )
