@@ -129,12 +129,12 @@ def placed(draft: Draft, before: str) -> Draft:
 
 
 def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ...]:
-    """Turn a finished draft into fills: without the empty ones and the doubles, parse-valid first, then by confidence.
+    """Turn a finished draft into fills: without the empty ones and the doubles, parse-valid first, else in their order.
 
     An empty tuple means that there is nothing to show.
     """
     by_text: dict[str, RankedFill] = {}
-    for candidate in sorted(draft.candidates, key=lambda candidate: -candidate.confidence):
+    for candidate in draft.candidates:
         fill = present(snapshot, hole, candidate.text)
         if fill.text:
             by_text.setdefault(fill.text, RankedFill(fill, candidate))

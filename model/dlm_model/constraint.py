@@ -45,6 +45,10 @@ class Rules:
 class Constraint:
     """The standing rules of one request.
 
+    Attributes:
+        is_resizing: Whether the model may change the rows' lengths.
+        line_end: What a line break says, in a hole of one line.
+
     Args:
         config: Names the control tokens.
         vocabulary: What the tokens spell.
@@ -75,9 +79,9 @@ class Constraint:
         self._open_end = OpenEnd(ends, blocks, max_length) if ends and blocks else None
         # What says that nothing more stands there.
         self._enders = [*([] if self._delete is None else [self._delete]), *(ends if self._open_end else ())]
-        self._line_end: LineEnd | None = None
+        self.line_end: LineEnd | None = None
         if single_line and self._enders:
-            self._line_end = LineEnd(vocabulary, self._enders[0], is_begun=is_line_begun)
+            self.line_end = LineEnd(vocabulary, self._enders[0], is_begun=is_line_begun)
         self._text_end = TextEnd(vocabulary, is_over) if is_over else None
         self.is_resizing = is_resizing
         self._boundaries = boundaries
@@ -120,8 +124,8 @@ class Constraint:
 
     def limit(self, logits: Tensor, canvas: Canvas, rules: Rules) -> Tensor:
         """Rule tokens out of the logits [N, V] of the positions that the canvas asks about, in row-major order."""
-        if self._line_end:
-            logits = self._line_end.fold(logits, canvas)
+        if self.line_end:
+            logits = self.line_end.fold(logits, canvas)
         self._is_banned = self._is_banned.to(logits.device)
         limited = logits.masked_fill(self._is_banned, -torch.inf)
         rejected_ids, is_filled = canvas.rejected_ids[canvas.is_asked], ~canvas.is_masked[canvas.is_asked]

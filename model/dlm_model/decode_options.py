@@ -9,7 +9,8 @@ from typing import Literal, get_args
 from dlm_model.option import ABOVE_ZERO, ANY_AMOUNT, ANY_COUNT, PROBABILITY, SHARE, Range, option, options_of
 
 Selection = Literal["confidence", "margin", "entropy", "leftmost", "random", "learned"]
-Schedule = Literal["linear", "cosine", "threshold", "entropy_bound", "factor", "klass", "local_leap"]
+Schedule = Literal["linear", "cosine", "threshold", "entropy_bound", "factor", "klass", "local_leap", "agreement"]
+GuideRole = Literal["blend", "check"]
 Remasking = Literal["none", "remdm", "token_to_mask", "edit"]
 Grammar = Literal["none", "json"]
 LengthPolicy = Literal["ladder", "search", "probe"]
@@ -23,7 +24,9 @@ LENGTH_POLICIES: tuple[str, ...] = get_args(LengthPolicy)
 CACHE_POLICIES: tuple[str, ...] = get_args(CachePolicyName)
 
 SELF_GUIDE = "self"
-"""Value of `guide` that makes a model with a causal prompt its own supervisor."""
+"""Value of `guide` for the one that came with the model, or else the model itself if its prompt is causal."""
+NO_GUIDE = "none"
+"""Value of `guide` that leaves it to the diffusion model alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +42,11 @@ class DecodeOptions:
     # `threshold` all at or above `confidence_threshold`; `entropy_bound` the largest set whose summed entropies minus
     # the largest stay within `entropy_bound`; `factor` as many as keep (n + 1)(1 − confidence) below `factor`; `klass`
     # those at the threshold that have stopped changing; `local_leap` those at the threshold and, near them, those at
-    # `leap_threshold`.
+    # `leap_threshold`; `agreement` the leftmost run on which the model and its guide agree.
     schedule: Schedule = option(
         "threshold",
         "how many positions a step commits: `linear`, `cosine`, `threshold`, `factor`, `entropy_bound`, `klass`, "
-        "`local_leap`",
+        "`local_leap`, `agreement`",
     )
     # Highest top-1 probability (`confidence`), largest gap between the two best (`margin`), lowest entropy
     # (`entropy`), the first one (`leftmost`), any (`random`), or what the checkpoint has learned to prefer (`learned`).
@@ -94,8 +97,15 @@ class DecodeOptions:
         1.0, "weight of the suffix; above 1 exaggerates it, for a second forward a step", within=Range(0, 10)
     )
     guide: str | None = option(
-        None, "folder of a causal model that checks what is committed, or `self` if the model's prompt is causal"
+        None,
+        "folder of a causal model that reads the draft, `self` for the model's own, `none` for none; `null` takes the "
+        "one that came with the model, if one did",
     )
+    # Have a say in every prediction (APD), or have improbable tokens done again (FlashDLM).
+    guide_role: GuideRole = option(
+        "blend", "what the guide does: `blend` its predictions with the model's, `check` what was committed"
+    )
+    guide_weight: float = option(0.5, "share of the guide in a blend", within=SHARE)
     guide_agreement: float = option(
         0.5, "the guide objects below this share of its own best token's probability", within=PROBABILITY
     )

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from torch import Tensor
+
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.request import Candidate, FinishReason, Piece, PieceState
@@ -27,7 +29,6 @@ class _Position(NamedTuple):
 class _Row(NamedTuple):
     """One candidate, position by position."""
 
-    number: int
     positions: list[_Position]
 
     @property
@@ -69,16 +70,21 @@ class RowReader:
             pieces.append(Piece(text, position.state, position.confidence, 1))
         return tuple(pieces)
 
-    def rank(self, canvas: Canvas) -> list[int]:
-        """Row indices, best first: by confidence, so that lengths compare; ties to the shorter, empty texts last."""
-        rows = [self._row(canvas, index) for index in range(len(canvas.lengths))]
-        keys = {row.number: (-row.candidate.confidence, row.candidate.num_tokens) for row in rows}
-        return sorted(keys, key=keys.__getitem__)
+    def rank(self, canvas: Canvas, likelihoods: Tensor | None = None) -> list[int]:
+        """Row indices, best first, empty texts last.
 
-    def candidates(self, canvas: Canvas, limit: int) -> tuple[Candidate, ...]:
-        """At most `limit` different texts, best first."""
+        By `likelihoods` [B], if a guide has told them; else by confidence, so that lengths compare. Ties go to the
+        shorter.
+        """
+        found = [self._row(canvas, index).candidate for index in range(len(canvas.lengths))]
+        scores = [each.confidence for each in found] if likelihoods is None else likelihoods.tolist()
+        keys = [(not each.text, -score, each.num_tokens) for each, score in zip(found, scores, strict=True)]
+        return sorted(range(len(found)), key=keys.__getitem__)
+
+    def candidates(self, canvas: Canvas, order: Sequence[int], limit: int) -> tuple[Candidate, ...]:
+        """At most `limit` different texts of the rows, in an order of them."""
         found: dict[str, Candidate] = {}
-        for index in self.rank(canvas):
+        for index in order:
             candidate = self._row(canvas, index).candidate
             found.setdefault(candidate.text, candidate)
         return tuple(found.values())[:limit]
@@ -87,7 +93,7 @@ class RowReader:
         positions = list(self._positions(canvas, row))
         spellings = _without_fragments([position.spelling for position in positions], self._boundaries)
         trimmed = zip(positions, spellings, strict=True)
-        return _Row(row, [position._replace(spelling=spelling) for position, spelling in trimmed])
+        return _Row([position._replace(spelling=spelling) for position, spelling in trimmed])
 
     def _positions(self, canvas: Canvas, row: int) -> Iterator[_Position]:
         length = int(canvas.lengths[row])

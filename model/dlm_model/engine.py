@@ -5,7 +5,6 @@ InfillRequest → tokens, boundaries → Canvas → denoise ⟳ → Draft, Draft
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dlm_model.autoregression import LeftToRight
-from dlm_model.block_causal import BlockCausalPrompt, BlockPipeline
+from dlm_model.block_causal import BlockPipeline
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
@@ -21,23 +20,20 @@ from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
 from dlm_model.cuda_graphs import GraphedTransformer
 from dlm_model.decode_options import SELF_GUIDE
-from dlm_model.denoise import Judge, Predictor, denoise
+from dlm_model.decoding import Decoder, Methods
+from dlm_model.denoise import denoise
 from dlm_model.device import default_dtype, memory_errors, resolve_device
 from dlm_model.drafts import RowReader, finish_reason
 from dlm_model.errors import CheckpointError, RequestError
-from dlm_model.guidance import SuffixGuidance
-from dlm_model.guide import CausalReader, Supervisor, load_guide
+from dlm_model.guide import Guides, load_companion
 from dlm_model.json_grammar import JsonConstraint
-from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_choice
 from dlm_model.length import INITIAL_TOKENS, finds_length, open_rows
-from dlm_model.memory import Credit, StabilityCount
 from dlm_model.opening import Opening, mean_confidence
 from dlm_model.order import CommitOrder, load_order
 from dlm_model.precision import Precision
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
-from dlm_model.revision import Reviser, rechecks, remaskers
+from dlm_model.revision import rechecks
 from dlm_model.schedule import Pace
-from dlm_model.similarity_cache import SimilarityCache
 from dlm_model.syntax import SyntaxGuide
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Transformer
@@ -65,23 +61,32 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
     target = resolve_device(device)
     config = ModelConfig.from_checkpoint(folder)
     tokenizer = Tokenizer.from_checkpoint(folder, config.vocab_size)
+    dtype = default_dtype(target)
     with memory_errors():
-        network = load_transformer(folder, config, device=target, dtype=default_dtype(target), precision=precision)
+        network = load_transformer(folder, config, device=target, dtype=dtype, precision=precision)
+        companion = load_companion(folder, config, tokenizer, device=target, dtype=dtype, precision=precision)
     if target.type == "cuda":
         network = GraphedTransformer(network)
-    return Engine(network, tokenizer, model_name=folder.resolve().name, order=load_order(folder))
+    name, order = folder.resolve().name, load_order(folder)
+    return Engine(network, tokenizer, model_name=name, order=order, companion=companion)
 
 
 class Engine:
     """One loaded model. Not thread-safe: one caller at a time owns it and its device."""
 
     def __init__(
-        self, network: Transformer, tokenizer: Tokenizer, model_name: str, order: CommitOrder | None = None
+        self,
+        network: Transformer,
+        tokenizer: Tokenizer,
+        model_name: str,
+        order: CommitOrder | None = None,
+        companion: Transformer | None = None,
     ) -> None:
         self._network, self._config = network, network.config
-        self._texts = CausalTexts(network)
-        self._guides: dict[str, CausalReader] = {}
-        self._tokenizer, self._order = tokenizer, order
+        self._tokenizer = tokenizer
+        texts = CausalTexts(network)
+        self._guides = Guides(network, texts, tokenizer, companion)
+        self._decoder = Decoder(network, self._guides, texts, order)
         config = self._config  # its control tokens add no text, whatever the tokenizer says they spell
         control = {config.mask_token_id, config.expand_token_id, config.delete_token_id, *config.end_token_ids}
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
@@ -120,19 +125,18 @@ class Engine:
             CheckpointError: the guide cannot be loaded.
             DeviceError: the device runs out of memory.
         """
-        options = replace(options, selection=options.selection or self._config.selection)
+        options = self._decoder.resolve(options)
         pace = Pace(options)
         with memory_errors():
-            methods = self._open_methods(options)
             canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
+            methods = self._decoder.open(options, temperature=temperature, line_end=constraint.line_end)
         reader = RowReader(self._vocabulary, boundaries, self._config.end_token_ids)
-        revisers: list[Reviser] = [*remaskers(options), *methods.guides]
         syntax = SyntaxGuide(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
         shown: int | None = None
 
         def draft(canvas: Canvas, row: int) -> Draft:
             # Not final where a token may be taken back, or another of several candidates may turn out better.
-            pieces, is_final = reader.pieces(canvas, row), not (revisers or syntax) and len(canvas.lengths) == 1
+            pieces, is_final = reader.pieces(canvas, row), not (methods.revisers or syntax) and len(canvas.lengths) == 1
             spent = num_spent + methods.num_forwards
             return Draft(pieces, pace.step, options.num_steps, spent, pace.elapsed_ms, is_final=is_final)
 
@@ -144,7 +148,7 @@ class Engine:
             temperature=temperature,
             pace=pace,
             cancel=cancel,
-            revisers=[*rechecks(canvas, options), *revisers],
+            revisers=[*rechecks(canvas, options), *methods.revisers],
             judges=methods.judges,
             syntax=syntax,
         )
@@ -153,12 +157,12 @@ class Engine:
                 # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
                 shown = reader.rank(canvas)[0] if shown is None else shown
                 yield draft(canvas, shown)
-        best = reader.rank(canvas)[0]
+        order = reader.rank(canvas, self._likelihoods(canvas, methods, cancel))
         yield replace(
-            draft(canvas, best),
+            draft(canvas, order[0]),
             is_final=True,
-            finish_reason=finish_reason(canvas, best, is_cancelled=cancel.is_cancelled),
-            candidates=reader.candidates(canvas, options.num_candidates),
+            finish_reason=finish_reason(canvas, order[0], is_cancelled=cancel.is_cancelled),
+            candidates=reader.candidates(canvas, order, options.num_candidates),
         )
 
     def continue_text(
@@ -170,51 +174,25 @@ class Engine:
             request: Of it, `prefix`, `single_line` and `expected_tokens` are heeded.
             options: Of them, `max_middle_tokens` is.
             cancel: Polled once per token.
-            guide: The causal model: the folder of a checkpoint, or `self` for this one.
+            guide: The causal model: the folder of a checkpoint, or `self` for the model's own guide.
 
         Raises:
-            RequestError: `self`, and this model has no causal prompt.
+            RequestError: `self`, and this model has none, nor a causal prompt.
             CheckpointError: the other model cannot be loaded.
         """
         limit = min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
-        writer = LeftToRight(self._open_guide(guide), self._vocabulary, self._config.bos_token_id)
+        writer = LeftToRight(self._guides.open(guide), self._vocabulary, self._config.bos_token_id)
         prefix_ids = self._tokenizer.encode(request.prefix or "\n").ids
         with memory_errors():
             yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)
 
-    def _open_cache(self, options: DecodeOptions) -> CachePolicy:
-        if self._config.block_length is not None:
-            return BlockCausalPrompt(self._network, self._config.block_length)
-        if self._config.prompt_attention == "causal":
-            return CausalPrompt(self._network, self._texts)
-        if options.cache_policy == "similarity":
-            return SimilarityCache(self._network, options)
-        return ColumnCache(self._network, options, column_choice(options))
-
-    def _open_methods(self, options: DecodeOptions) -> "_Methods":
-        cache: CachePolicy = self._open_cache(options)
-        if options.suffix_guidance != 1:
-            cache = SuffixGuidance(partial(self._open_cache, options), options.suffix_guidance)
-        guides = [] if options.guide is None else [Supervisor(self._open_guide(options.guide), options)]
-        judges: list[Judge] = [StabilityCount(options.stability_bound).judge] if options.schedule == "klass" else []
-        if options.selection == "learned":
-            if self._order is None:
-                raise RequestError(f"{self.model_name} has no learned commit order.")
-            judges.append(self._order.judge)
-        return _Methods(cache, Credit(cache, options.credit) if options.credit else cache, guides, judges)
-
-    def _open_guide(self, guide: str) -> CausalReader:
-        """The model itself, or another, which stays loaded until a third is asked for."""
-        if guide == SELF_GUIDE:
-            if not (self._config.prompt_attention == "causal" and self._config.shift_logits):
-                raise RequestError(
-                    f"{self.model_name} has no causal prompt and cannot guide itself; name a causal model."
-                )
-            return CausalReader(self._network, self._texts)
-        if guide not in self._guides:
-            device, dtype = self._network.device, self._network.embed_tokens.weight.dtype
-            self._guides = {guide: load_guide(Path(guide), self._tokenizer, device=device, dtype=dtype)}
-        return CausalReader(self._guides[guide].network, self._guides[guide].texts)
+    @staticmethod
+    def _likelihoods(canvas: Canvas, methods: Methods, cancel: CancelToken) -> Tensor | None:
+        """What the guide thinks of each row, [B]; None where nobody is asked or there is nothing to compare."""
+        if methods.reader is None or len(canvas.lengths) == 1 or cancel.is_cancelled or not len(canvas.prefix_ids):
+            return None
+        with memory_errors():
+            return methods.reader.log_likelihoods(canvas)
 
     def _prepare(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> "_Prepared":
         opening = Opening.read(request, options, self._tokenizer, self._config)
@@ -246,7 +224,7 @@ class Engine:
             nonlocal num_spent
             if cancel.is_cancelled:
                 return [0.0] * len(num_masks)
-            cache = self._open_cache(options)
+            cache = self._decoder.open_cache(options)
             confidence = mean_confidence(opening.canvas(num_masks, self._config.mask_token_id), cache)
             num_spent += cache.num_forwards
             return confidence
@@ -275,19 +253,6 @@ class Engine:
             is_resizing=is_resizing,
             blocks=BlockPipeline(length, options) if (length := self._config.block_length) else None,
         )
-
-
-class _Methods(NamedTuple):
-    """The objects that the options of a request select; `predict` is the cache itself, or wraps it."""
-
-    cache: CachePolicy
-    predict: Predictor
-    guides: list[Supervisor]
-    judges: list[Judge]
-
-    @property
-    def num_forwards(self) -> int:
-        return self.cache.num_forwards + sum(guide.num_forwards for guide in self.guides)
 
 
 class _Prepared(NamedTuple):

@@ -1,29 +1,36 @@
-"""Guided diffusion: a causal model checks what the diffusion model has committed, in one forward per step.
+"""A causal model beside the diffusion model: it reads drafts from left to right, and drafts nothing itself.
 
-After FlashDLM (github.com/ZhanqiuHu/flash-dlm-experimental). The guide drafts nothing. It reads the prefix and the row
-as it stands, guesses included, left to right; a new token that it finds improbable is reopened and not committed there
-again. A model whose prompt is causal has been trained as a causal model too (`training.sequence.Example.teach`) and
-can guide itself.
+It checks what was committed (`Supervisor`), has a say in what is (`dlm_model.blend`), and tells which of several
+candidates leads best from prefix to suffix. A checkpoint may bring its guide along in a folder `guide`: a causal
+checkpoint, or an adapter that makes one of the weights themselves. A model whose prompt is causal has been trained as a
+causal model too (`training.sequence.Example.teach`) and can guide itself.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from dlm_model.adapter import is_adapter
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.checkpoint_files import read_config
 from dlm_model.config import ModelConfig
+from dlm_model.decode_options import SELF_GUIDE
 from dlm_model.device import memory_errors
-from dlm_model.errors import CheckpointError
+from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.families.dlm import DLM_SECTION
-from dlm_model.layout import whole_positions, whole_tokens
+from dlm_model.precision import Precision
 from dlm_model.request import DecodeOptions
 from dlm_model.revision import Step
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import LayerKV, Memory, Transformer
 from dlm_model.weights import load_transformer
+
+GUIDE_FOLDER = "guide"
+# Of the suffix, what tells whether a middle leads to it; what follows is as likely behind any middle.
+NUM_JUDGED_TOKENS = 48
 
 
 class CausalReader:
@@ -35,45 +42,81 @@ class CausalReader:
         num_forwards: Network calls so far, those over the prefix left out.
     """
 
-    def __init__(self, network: Transformer, texts: CausalTexts) -> None:
+    def __init__(self, network: Transformer, texts: CausalTexts, control_ids: Sequence[int] = ()) -> None:
+        """Wrap a network.
+
+        Args:
+            network: The causal model.
+            texts: What it knows of prefixes already.
+            control_ids: Tokens of the diffusion model that are no text; the causal model neither reads nor expects any.
+        """
         self.network = network
         self.texts = texts
         self.num_forwards = 0
+        self._control_ids = torch.tensor(control_ids, dtype=torch.long)
 
     @torch.inference_mode()
-    def logits(self, canvas: Canvas) -> Tensor:
-        """What stands at each position of a canvas, seen from what is left of it alone, [B, T, V].
+    def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
+        """What stands at positions behind a prefix, each seen from what is left of it alone.
 
-        The prefix has one token at least.
+        Args:
+            prefix_ids: [P], one token at least.
+            token_ids: [B, T], what follows it, row by row.
+            is_asked: [B, T], the positions to predict: N in all.
+
+        Returns:
+            [N, V] of the causal model's vocabulary, row by row.
         """
-        num_prefix, num_columns = len(canvas.prefix_ids), canvas.token_ids.shape[1]
+        (num_rows, num_columns), num_before = token_ids.shape, len(prefix_ids) - 1
         device = self.network.device
-        # One column further left: a causal model reads position i's prediction off position i-1.
-        columns = slice(num_prefix - 1, num_prefix + num_columns - 1)
-        num_rows = len(canvas.lengths)
         memory = None
-        if num_prefix > 1:
+        if num_before:
             layers = [
                 LayerKV(layer.keys.expand(num_rows, -1, -1, -1), layer.values.expand(num_rows, -1, -1, -1))
-                for layer in self.texts.read(canvas.prefix_ids[:-1])
+                for layer in self.texts.read(prefix_ids[:-1])
             ]
-            memory = Memory(layers, torch.arange(num_prefix - 1, device=device).expand(num_rows, -1))
-        own = torch.ones(num_columns, num_columns, dtype=torch.bool).tril()
-        sees = torch.cat((own, torch.ones(num_columns, num_prefix - 1, dtype=torch.bool)), dim=1)
-        token_ids = whole_tokens(canvas)[:, columns]
+            memory = Memory(layers, torch.arange(num_before, device=device).expand(num_rows, -1))
+        own = torch.ones(num_columns, num_columns, dtype=torch.bool, device=device).tril()
+        sees = torch.cat((own, torch.ones(num_columns, num_before, dtype=torch.bool, device=device)), dim=1)
+        # One column further left: a causal model reads position i's prediction off position i-1.
+        read_ids = torch.cat((prefix_ids[-1:].expand(num_rows, -1), token_ids[:, :-1]), dim=1)
+        # What it has no word for, a mask or a control token, is read as its first: the end of a text.
+        is_unknown = (read_ids >= self.network.config.vocab_size) | torch.isin(read_ids, self._control_ids)
         hidden = self.network(
-            # What the guide has no word for, a mask or a control token, is read as its first: the end of a text.
-            token_ids.masked_fill(token_ids >= self.network.config.vocab_size, 0).to(device),
-            whole_positions(canvas)[:, columns].to(device),
-            is_valid=sees.expand(num_rows, -1, -1).to(device),
+            read_ids.masked_fill(is_unknown, 0).to(device),
+            (num_before + torch.arange(num_columns, device=device)).expand(num_rows, -1),
+            is_valid=sees.expand(num_rows, -1, -1),
             memory=memory,
         )
         self.num_forwards += 1
-        return self.network.logits(hidden)
+        logits = self.network.logits(hidden[is_asked.to(device)])
+        known_ids = self._control_ids[self._control_ids < logits.shape[1]].to(device)
+        return logits.index_fill(1, known_ids, -torch.inf)
+
+    def log_likelihoods(self, canvas: Canvas) -> Tensor:
+        """How probable each row is between its prompts, in nats, [B]: log P(draft, beginning of the suffix | prefix).
+
+        What reading from both sides promises, a causal model can check: a middle that does not lead to the suffix
+        makes the suffix improbable (left-to-right reranking, InCoder, arXiv 2204.05999). One forward.
+        """
+        judged, draft = canvas.suffix_ids[:NUM_JUDGED_TOKENS], canvas.as_draft()
+        texts = [
+            torch.cat((row[:length], judged))
+            for row, length in zip(draft.token_ids, draft.lengths.tolist(), strict=True)
+        ]
+        token_ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
+        is_text = torch.arange(token_ids.shape[1]) < (canvas.lengths + len(judged))[:, None]
+        log_probabilities = self.logits(canvas.prefix_ids, token_ids, is_text).float().log_softmax(dim=-1).cpu()
+        own_ids = token_ids[is_text].clamp_max(log_probabilities.shape[1] - 1)
+        found = log_probabilities.gather(1, own_ids[:, None]).squeeze(1)
+        return torch.zeros(token_ids.shape).masked_scatter(is_text, found).sum(dim=1)
 
 
 class Supervisor:
     """Reopens new tokens that a causal model objects to; the best new token of a step always stays.
+
+    Guided diffusion after FlashDLM (github.com/ZhanqiuHu/flash-dlm-experimental): the guide reads prefix and draft,
+    guesses included, once a step; a new token that it finds improbable is not committed there again.
 
     Args:
         reader: The causal model.
@@ -94,13 +137,83 @@ class Supervisor:
         is_checked = step.is_new & ~step.is_best & ~step.is_fixed & canvas.is_committed
         if not is_checked.any() or not len(canvas.prefix_ids):
             return canvas
-        probabilities = self._reader.logits(canvas.as_draft()).float().softmax(dim=-1).cpu()
-        own = probabilities.gather(2, canvas.token_ids[..., None].clamp_max(probabilities.shape[2] - 1)).squeeze(-1)
+        logits = self._reader.logits(canvas.prefix_ids, canvas.as_draft().token_ids, is_checked)
+        probabilities = logits.float().softmax(dim=-1).cpu()
+        own_ids = canvas.token_ids[is_checked].clamp_max(probabilities.shape[1] - 1)
+        own = probabilities.gather(1, own_ids[:, None]).squeeze(1)
         is_refused = own < self._options.guide_agreement * probabilities.amax(dim=-1)
-        return canvas.reject(is_checked & is_refused, limit=self._options.max_revisions)
+        refused = torch.zeros_like(is_checked).masked_scatter(is_checked, is_refused)
+        return canvas.reject(refused, limit=self._options.max_revisions)
 
 
-def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtype: torch.dtype) -> CausalReader:
+class Guides:
+    """The causal models at hand: the model's own guide, and the last one that a request has named.
+
+    Args:
+        network: The diffusion model.
+        texts: What it knows of prefixes and suffixes.
+        tokenizer: Its tokenizer, which every guide must share.
+        companion: The guide that came with it, if one did.
+    """
+
+    def __init__(
+        self, network: Transformer, texts: CausalTexts, tokenizer: Tokenizer, companion: Transformer | None
+    ) -> None:
+        self._network, self._tokenizer = network, tokenizer
+        config = network.config
+        control_ids = (config.mask_token_id, config.expand_token_id, config.delete_token_id)
+        self._control_ids = [token_id for token_id in control_ids if token_id is not None]
+        self._is_causal = config.prompt_attention == "causal" and config.shift_logits
+        self._known: dict[str, tuple[Transformer, CausalTexts]] = {}
+        self.has_companion = companion is not None
+        if companion is not None:
+            self._own = companion, CausalTexts(companion)
+        else:
+            self._own = network, texts
+
+    def open(self, guide: str) -> CausalReader:
+        """A reader of the model's own guide, which may be the model itself (`self`), or of the one in a folder.
+
+        Raises:
+            RequestError: `self`, and there is none.
+            CheckpointError: the other model cannot be loaded.
+            DeviceError: the device has not enough memory for it.
+        """
+        if guide == SELF_GUIDE:
+            if not (self.has_companion or self._is_causal):
+                raise RequestError("This model has no causal prompt and cannot guide itself; name a causal model.")
+            return CausalReader(*self._own, self._control_ids)
+        if guide not in self._known:
+            device, dtype = self._network.device, self._network.embed_tokens.weight.dtype
+            network = load_guide(Path(guide), self._tokenizer, device=device, dtype=dtype)
+            self._known = {guide: (network, CausalTexts(network))}
+        return CausalReader(*self._known[guide], self._control_ids)
+
+
+def load_companion(
+    folder: Path,
+    config: ModelConfig,
+    tokenizer: Tokenizer,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    precision: Precision,
+) -> Transformer | None:
+    """The guide that a checkpoint folder brings along; None if it brings none.
+
+    Raises:
+        CheckpointError: it is broken, or has another tokenizer.
+        DeviceError: the device has not enough memory for it.
+    """
+    guide = folder / GUIDE_FOLDER
+    if not guide.is_dir():
+        return None
+    if not is_adapter(guide):
+        return load_guide(guide, tokenizer, device=device, dtype=dtype)
+    return load_transformer(folder, config, device=device, dtype=dtype, precision=precision, adapter=guide)
+
+
+def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtype: torch.dtype) -> Transformer:
     """Load a causal checkpoint that spells as the diffusion model does.
 
     Raises:
@@ -117,5 +230,4 @@ def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtyp
     if spellings[:shared] != tokenizer.token_bytes[:shared]:
         raise CheckpointError(f"The guide {folder.name} has another tokenizer than the model that it should guide.")
     with memory_errors():
-        network = load_transformer(folder, config, device=device, dtype=dtype)
-    return CausalReader(network, CausalTexts(network))
+        return load_transformer(folder, config, device=device, dtype=dtype)

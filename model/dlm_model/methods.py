@@ -89,6 +89,13 @@ METHODS = (
         {"schedule": "local_leap"},
     ),
     Method(
+        "APD",
+        "schedule",
+        "the leftmost run on which the model and its causal guide agree",
+        "adaptive parallel decoding, arXiv 2506.00413",
+        {"schedule": "agreement", "guide": SELF_GUIDE},
+    ),
+    Method(
         "confidence",
         "selection",
         "prefers positions by the probability of their best token",
@@ -164,6 +171,13 @@ METHODS = (
         "guide",
         "a causal model checks what was committed and has it done again",
         "FlashDLM, github.com/ZhanqiuHu/flash-dlm-experimental",
+        {"guide": SELF_GUIDE, "guide_role": "check"},
+    ),
+    Method(
+        "blend",
+        "guide",
+        "a causal model has a say in every prediction, and ranks candidates",
+        "APD's product of experts, arXiv 2506.00413",
         {"guide": SELF_GUIDE},
     ),
     Method(

@@ -162,12 +162,18 @@ def by_entropy_bound(guess: Guess, is_eligible: Tensor, options: DecodeOptions) 
     return within_entropy_bound(guess.entropy, is_eligible, options.entropy_bound)
 
 
+def by_agreement(guess: Guess, is_eligible: Tensor, _options: DecodeOptions) -> Tensor:
+    """The leftmost run that the model and its guide have settled together (APD, see `dlm_model.blend`), [B, T]."""
+    return guess.is_agreed & is_eligible
+
+
 _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
     "threshold": at_threshold,
     "entropy_bound": by_entropy_bound,
     "factor": by_factor,
     "klass": by_stability,
     "local_leap": by_leaping,
+    "agreement": by_agreement,
 }
 
 

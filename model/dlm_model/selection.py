@@ -24,6 +24,7 @@ class Guess(NamedTuple):
         gap: Of the two best logits.
         current: Probability of the token that stands there now, or was guessed there last.
         num_stable: Steps in a row in which the distribution hardly changed; 0 where nobody counts them.
+        is_agreed: Settled by the diffusion model and its guide together; false where no guide is asked.
     """
 
     predicted_ids: Tensor
@@ -33,6 +34,7 @@ class Guess(NamedTuple):
     gap: Tensor
     current: Tensor
     num_stable: Tensor
+    is_agreed: Tensor
 
     def spread(self, is_asked: Tensor) -> "Guess":
         """The same predictions at their places on a canvas, row by row; zeros elsewhere."""
@@ -73,7 +75,8 @@ def guess_tokens(
         of_drawn = statistics.probabilities[rows].gather(1, drawn[:, None].to(logits.device))
         confidence[is_sampled] = of_drawn.squeeze(-1).cpu()
     score = _score(options.selection, confidence, margin, entropy, generator)
-    return Guess(predicted_ids, confidence, entropy, score, gap, current, torch.zeros_like(predicted_ids))
+    num_stable, is_agreed = torch.zeros_like(predicted_ids), torch.zeros_like(is_sampled)
+    return Guess(predicted_ids, confidence, entropy, score, gap, current, num_stable, is_agreed)
 
 
 def _score(

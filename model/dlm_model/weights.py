@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from dlm_model.adapter import add_adapter
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.families.registry import FAMILIES
@@ -29,15 +30,27 @@ def load_transformer(
     device: torch.device,
     dtype: torch.dtype,
     precision: Precision = "auto",
+    adapter: Path | None = None,
 ) -> Transformer:
     """Build the network of a checkpoint folder with its weights on the device, ready for inference.
 
+    Args:
+        folder: The checkpoint.
+        config: What its config says.
+        device: Where the weights go.
+        dtype: What the device computes in.
+        precision: In how many bits the matrices are held.
+        adapter: A folder with a low-rank adapter to add to them.
+
     Raises:
-        CheckpointError: a file is missing or truncated, or a tensor is missing, unexpected or of the wrong shape.
+        CheckpointError: a file is missing or truncated, or a tensor is missing, unexpected or of the wrong shape; or
+            the adapter is of another checkpoint.
         DeviceError: the device cannot hold weights in this precision.
     """
     is_rounded = precision in BYTES_PER_WEIGHT
     tensors = dequantize_tensors(read_tensors(folder), dtype=dtype)
+    if adapter is not None:
+        tensors = add_adapter(adapter, tensors)
     family = FAMILIES[config.family]
     tensors = family.unpack({family.parameter_name(name): tensor for name, tensor in tensors.items()}, config)
     if config.ties_embeddings:

@@ -99,13 +99,13 @@ def finished(*candidates: tuple[str, float]) -> Draft:
     return replace(Draft((), 1, 1, 1, 1.0), finish_reason="stop", candidates=found)
 
 
-def test_what_parses_comes_first_and_then_what_is_surer(snapshot: Snapshot, hole: Hole) -> None:
-    draft = finished(("return (", 0.9), ("return 1", 0.2), ("return 2", 0.5))
+def test_what_parses_comes_first_and_else_what_the_engine_put_first(snapshot: Snapshot, hole: Hole) -> None:
+    draft = finished(("return (", 0.9), ("return 2", 0.2), ("return 1", 0.5))
     assert [ranked.fill.text for ranked in finish(snapshot, hole, draft)] == ["return 2", "return 1", "return ("]
 
 
 def test_empty_fills_and_doubles_are_left_out(snapshot: Snapshot, hole: Hole) -> None:
-    draft = finished(("return 1", 0.4), ("", 0.9), ("return 1\n", 0.6))
+    draft = finished(("", 0.9), ("return 1\n", 0.6), ("return 1", 0.4))
     (only,) = finish(snapshot, hole, draft)
     assert (only.fill.text, only.candidate.confidence) == ("return 1", 0.6)
 

@@ -48,23 +48,30 @@ def test_half_a_character_at_the_end_is_no_crash() -> None:
 
 
 def test_head_and_tail_belong_to_the_document() -> None:
-    assert reader(b"re", b"rn").candidates(canvas([RET, X, URN]), 1)[0].text == "txu"
+    assert reader(b"re", b"rn").candidates(canvas([RET, X, URN]), [0], 1)[0].text == "txu"
 
 
 def test_only_what_adds_to_the_middle_is_counted() -> None:
-    (candidate,) = reader(b"ret", b"urn").candidates(canvas([RET, X, EQUALS, URN]), 1)
+    (candidate,) = reader(b"ret", b"urn").candidates(canvas([RET, X, EQUALS, URN]), [0], 1)
     assert (candidate.text, candidate.num_tokens) == ("x = ", 2)
 
 
-def test_candidates_come_by_confidence_and_once_each() -> None:
+def test_rows_are_ranked_by_confidence_or_by_what_a_guide_thinks_of_them() -> None:
     rows = canvas([X], [OPEN], [X, DELETE], confidence=(0.2, 0.9, 0.8))
-    assert [candidate.text for candidate in reader().candidates(rows, 8)] == ["(", "x"]
-    assert [candidate.text for candidate in reader().candidates(rows, 1)] == ["("]
+    assert reader().rank(rows) == [1, 2, 0]
+    assert reader().rank(rows, torch.tensor([-3.0, -7.0, -5.0])) == [0, 2, 1]
+
+
+def test_candidates_come_in_the_order_of_their_rows_and_once_each() -> None:
+    rows = canvas([X], [OPEN], [X, DELETE], confidence=(0.2, 0.9, 0.8))
+    assert [candidate.text for candidate in reader().candidates(rows, [1, 2, 0], 8)] == ["(", "x"]
+    assert [candidate.text for candidate in reader().candidates(rows, [1, 2, 0], 1)] == ["("]
 
 
 def test_an_empty_text_ranks_last_however_certain() -> None:
     rows = canvas([OPEN], [OPEN, X], confidence=(0.99, 0.1))
     assert reader(b"(").rank(rows) == [1, 0]
+    assert reader(b"(").rank(rows, torch.tensor([0.0, -9.0])) == [1, 0]
 
 
 @pytest.mark.parametrize(

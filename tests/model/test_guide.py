@@ -1,20 +1,24 @@
 """A causal model as supervisor: what it reads is what the network reads from the left, and what it does is bounded."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from dlm_model.adapter import add_adapter
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
-from dlm_model.engine import Engine
+from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import CheckpointError, RequestError
-from dlm_model.guide import CausalReader, Supervisor
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.guide import GUIDE_FOLDER, CausalReader, Supervisor
+from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import Step
 from dlm_model.selection import Guess
+from dlm_model.training.companion import carry_guide, write_companion
 from tests.model.tiny_checkpoints import CAUSAL, RESIZING, write_checkpoint
 
 MASK = int(CAUSAL["mask_token_id"])
@@ -45,9 +49,9 @@ class Reader:
         self.probabilities = torch.tensor([probabilities])
         self.read: list[list[int]] = []
 
-    def logits(self, canvas: Canvas) -> Tensor:
-        self.read.append(canvas.token_ids[0].tolist())
-        return self.probabilities.log()
+    def logits(self, _prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
+        self.read.append(token_ids[0].tolist())
+        return self.probabilities.log()[is_asked]
 
 
 @pytest.mark.parametrize("prefix", [(0,), (0, 40, 41)], ids=["one", "three"])
@@ -55,7 +59,7 @@ def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engi
     network = causal_engine._network
     reader = CausalReader(network, CausalTexts(network))
     canvas = row(60, 61, 62, 63, prefix=prefix)
-    found = reader.logits(canvas)[0]
+    found = reader.logits(canvas.prefix_ids, canvas.token_ids, canvas.is_valid)
     text = torch.tensor([[*prefix, 60, 61, 62, 63]])
     for column in range(4):
         before = text[:, : len(prefix) + column]
@@ -94,13 +98,20 @@ def test_an_agreeable_guide_changes_nothing(causal_engine: Engine) -> None:
     options = DecodeOptions(num_steps=6, confidence_threshold=0.2)
     alone, guided = (
         list(causal_engine.infill(REQUEST, each, CancelToken()))[-1]
-        for each in (options, DecodeOptions(num_steps=6, confidence_threshold=0.2, guide="self", guide_agreement=1e-9))
+        for each in (
+            options,
+            DecodeOptions(
+                num_steps=6, confidence_threshold=0.2, guide="self", guide_role="check", guide_agreement=1e-9
+            ),
+        )
     )
     assert guided.candidates == alone.candidates
 
 
 def test_another_checkpoint_guides_and_its_forwards_count(fixed_folder: Path, resizing_engine: Engine) -> None:
-    options = DecodeOptions(num_steps=8, confidence_threshold=0.05, guide=str(fixed_folder), guide_agreement=1.0)
+    options = DecodeOptions(
+        num_steps=8, confidence_threshold=0.05, guide=str(fixed_folder), guide_role="check", guide_agreement=1.0
+    )
     last = list(resizing_engine.infill(REQUEST, options, CancelToken()))[-1]
     assert last.num_forwards > last.step
 
@@ -132,3 +143,104 @@ def test_a_guide_that_is_not_there_is_named(fixed_engine: Engine) -> None:
 def test_only_a_causal_prompt_guides_itself(fixed_engine: Engine) -> None:
     with pytest.raises(RequestError, match="has no causal prompt and cannot guide itself"):
         list(fixed_engine.infill(REQUEST, DecodeOptions(guide="self"), CancelToken()))
+
+
+def test_likelihood_is_that_of_the_draft_and_of_the_suffix_behind_it(causal_engine: Engine) -> None:
+    network = causal_engine._network
+    reader = CausalReader(network, CausalTexts(network))
+    rows = Canvas.open((0, 40, 41), [50, 51], [3, 1], MASK).guess(
+        torch.tensor([[60, 61, 62], [63, 0, 0]]), torch.ones(2, 3)
+    )
+    found = reader.log_likelihoods(rows)
+    for row_ids, likelihood in zip(([60, 61, 62, 50, 51], [63, 50, 51]), found.tolist(), strict=True):
+        text = torch.tensor([0, 40, 41, *row_ids])
+        asked = torch.ones(1, len(row_ids), dtype=torch.bool)
+        alone = (
+            CausalReader(network, CausalTexts(network)).logits(text[:3], text[None, 3:], asked).float().log_softmax(-1)
+        )
+        assert likelihood == pytest.approx(float(alone.gather(1, text[3:, None]).sum()), abs=0.2)
+    assert reader.num_forwards == 1
+
+
+@pytest.mark.parametrize("best", [0, 1, 2])
+def test_of_several_candidates_the_one_that_the_guide_finds_likeliest_comes_first(
+    causal_engine: Engine, monkeypatch: pytest.MonkeyPatch, best: int
+) -> None:
+    found: list[Canvas] = []
+
+    def likelihoods(_reader: CausalReader, canvas: Canvas) -> Tensor:
+        found.append(canvas)
+        return torch.full((len(canvas.lengths),), -9.0).index_fill(0, torch.tensor([best]), -1.0)
+
+    monkeypatch.setattr(CausalReader, "log_likelihoods", likelihoods)
+    options = DecodeOptions(num_steps=6, num_candidates=3, temperature=1.0, guide="self")
+    last = list(causal_engine.infill(REQUEST, options, CancelToken()))[-1]
+    (canvas,) = found
+    spelled = causal_engine._vocabulary.token_bytes
+    row_text = b"".join(spelled[token_id] for token_id in canvas.token_ids[best, : canvas.lengths[best]].tolist())
+    assert last.candidates[0].text
+    assert last.candidates[0].text in row_text.decode(errors="replace")
+    assert last.text == last.candidates[0].text
+
+
+def test_a_checkpoint_brings_its_guide_and_uses_it_unless_told_not_to(
+    causal_folder: Path, fixed_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(causal_folder, tmp_path / "model")
+    shutil.copytree(fixed_folder, tmp_path / "model" / GUIDE_FOLDER)
+    engine = load_engine(str(tmp_path / "model"), "cpu")
+
+    def fill(guide: str | None) -> Draft:
+        return list(engine.infill(REQUEST, DecodeOptions(num_steps=6, guide=guide), CancelToken()))[-1]
+
+    assert fill(None).num_forwards > fill(None).step
+    assert fill("none").num_forwards == fill("none").step
+    assert fill(None).candidates == fill("self").candidates == fill(str(fixed_folder)).candidates
+
+
+def test_a_guide_that_is_an_adapter_is_the_model_with_the_adapter_added(causal_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(causal_folder, tmp_path / "model")
+    write_checkpoint(tmp_path / "before", "llama-gqa-untied", CAUSAL)
+    tensors = load_file(tmp_path / "before" / "model.safetensors")
+    torch.manual_seed(1)
+    for name, tensor in tensors.items():
+        if "embed" not in name and "lm_head" not in name:
+            # Of rank 2, as adapters of that rank would have left it.
+            low = (
+                torch.randn(len(tensor), 2) @ torch.randn(2, tensor.shape[-1])
+                if tensor.dim() == 2
+                else torch.randn(len(tensor))
+            )
+            tensors[name] = tensor + 0.05 * low
+    save_file(tensors, tmp_path / "before" / "model.safetensors")
+    assert write_companion(tmp_path / "before", tmp_path / "model", rank=2) < 1e-4
+    engine, causal = load_engine(str(tmp_path / "model"), "cpu"), load_engine(str(tmp_path / "before"), "cpu")
+    text, asked = torch.tensor([[40, 41, 42, 43]]), torch.ones(1, 4, dtype=torch.bool)
+    found = engine._guides.open("self").logits(torch.tensor([0]), text, asked)
+    wanted = CausalReader(causal._network, CausalTexts(causal._network)).logits(torch.tensor([0]), text, asked)
+    is_text = found.isfinite()
+    torch.testing.assert_close(found[is_text].float(), wanted[is_text].float(), atol=0.1, rtol=0.05)
+    assert (~is_text[0]).sum() == 3
+
+
+def test_what_was_trained_further_keeps_the_guide_that_it_had(causal_folder: Path, tmp_path: Path) -> None:
+    start, trained = tmp_path / "start", tmp_path / "trained"
+    shutil.copytree(causal_folder, start)
+    shutil.copytree(causal_folder, trained)
+    causal = load_file(start / "model.safetensors")
+    causal["model.norm.weight"] += 1
+    shutil.copytree(start, tmp_path / "causal")
+    save_file(causal, tmp_path / "causal" / "model.safetensors")
+    write_companion(tmp_path / "causal", start, rank=2)
+    further = load_file(trained / "model.safetensors")
+    further["model.norm.weight"] *= 3
+    save_file(further, trained / "model.safetensors")
+    carry_guide(start, trained)
+    kept = add_adapter(trained / GUIDE_FOLDER, further)
+    torch.testing.assert_close(kept["model.norm.weight"], causal["model.norm.weight"], atol=0.02, rtol=0.01)
+
+    shutil.rmtree(start / GUIDE_FOLDER)
+    shutil.rmtree(trained / GUIDE_FOLDER)
+    shutil.copytree(tmp_path / "causal", start / GUIDE_FOLDER)
+    carry_guide(start, trained)
+    assert (trained / GUIDE_FOLDER / "model.safetensors").is_file()

@@ -22,7 +22,9 @@ def guess(confidence: list[float], **parts: list[float]) -> Guess:
     named = {
         name: torch.tensor([part]) for name, part in ({"confidence": confidence, "score": confidence} | parts).items()
     }
-    return Guess(**(dict.fromkeys(Guess._fields, zeros) | {"predicted_ids": zeros.long()} | named))
+    return Guess(
+        **(dict.fromkeys(Guess._fields, zeros) | {"predicted_ids": zeros.long(), "is_agreed": zeros.bool()} | named)
+    )
 
 
 def test_the_threshold_commits_all_that_pass_it() -> None:

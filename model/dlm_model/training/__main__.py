@@ -6,6 +6,7 @@
     dlm-lsp train train START CORPUS RUN --recipe recipe.toml
     touch RUN/decay
     dlm-lsp train export START RUN CHECKPOINT
+    dlm-lsp train guide START CHECKPOINT
     dlm-lsp train order CHECKPOINT CORPUS
     dlm-lsp train evaluate CHECKPOINT CORPUS
 
@@ -30,6 +31,7 @@ from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.errors import ModelError
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.commit_order import compare, observe, train_order, write_order
+from dlm_model.training.companion import carry_guide, write_companion
 from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.distill import Method, accuracy_by_steps, build_objective, halvings, load_teacher
@@ -152,9 +154,22 @@ def export(
     *,
     bf16: Annotated[bool, typer.Option("--bf16", help="Twice as large, and fit to be trained on.")] = False,
 ) -> None:
-    """Merge what a run trained and write it as a checkpoint, rounded to eight bits a weight or in bf16."""
+    """Merge what a run trained and write it as a checkpoint, eight bits a weight or bf16, with its start's guide."""
     write = write_checkpoint if bf16 else write_rounded
     write(merge_run(checkpoint, run), checkpoint, folder)
+    carry_guide(checkpoint, folder)
+
+
+@app.command()
+def guide(
+    causal: Annotated[Path, typer.Argument(help="The causal checkpoint that the model was trained from.")],
+    checkpoint: Annotated[Path, typer.Argument(help="The model; the guide is put into its folder.")],
+    *,
+    rank: Annotated[int, typer.Option(help="Of the adapter that takes the training back.")] = 32,
+) -> None:
+    """Keep the causal model that a checkpoint came from as its guide, in a seventh of the memory."""
+    missed = write_companion(causal, checkpoint, rank)
+    console.print(f"the adapter leaves {missed:.1%} of the difference")
 
 
 @app.command()

@@ -1,0 +1,109 @@
+"""Which objects a request's options select: predictor, judges, revisers, all made anew for every request.
+
+`Decoder` holds what outlives a request: the network, what it knows of prompts, its guides, its learned order.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+from torch import Tensor
+
+from dlm_model.blend import Blend
+from dlm_model.block_causal import BlockCausalPrompt
+from dlm_model.causal_texts import CausalTexts
+from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions
+from dlm_model.denoise import Judge, Predictor
+from dlm_model.ending import LineEnd
+from dlm_model.errors import RequestError
+from dlm_model.guidance import SuffixGuidance
+from dlm_model.guide import CausalReader, Guides, Supervisor
+from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_choice
+from dlm_model.memory import Credit, StabilityCount
+from dlm_model.order import CommitOrder
+from dlm_model.revision import Reviser, remaskers
+from dlm_model.similarity_cache import SimilarityCache
+from dlm_model.transformer import Transformer
+
+
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """What decodes one request.
+
+    Attributes:
+        cache: Keys and values between steps.
+        predict: The cache itself, or what wraps it.
+        judges: What scores a step's guess anew, in this order.
+        revisers: What takes back or replaces what was committed, in this order.
+        reader: The guide, if one is asked.
+    """
+
+    cache: CachePolicy
+    predict: Predictor
+    judges: list[Judge]
+    revisers: list[Reviser]
+    reader: CausalReader | None
+
+    @property
+    def num_forwards(self) -> int:
+        """Network calls of this request so far, the guide's among them."""
+        return self.cache.num_forwards + (self.reader.num_forwards if self.reader else 0)
+
+
+class Decoder:
+    """Makes the objects.
+
+    Args:
+        network: The diffusion model.
+        guides: The causal models at hand.
+        texts: What it knows of prefixes and suffixes.
+        order: Its learned commit order, if it has one.
+    """
+
+    def __init__(self, network: Transformer, guides: Guides, texts: CausalTexts, order: CommitOrder | None) -> None:
+        self._network, self._config = network, network.config
+        self._guides, self._texts, self._order = guides, texts, order
+
+    def resolve(self, options: DecodeOptions) -> DecodeOptions:
+        """The options with what they leave to the model filled in by what it names and brings along."""
+        guide = options.guide or (SELF_GUIDE if self._guides.has_companion else NO_GUIDE)
+        return replace(options, selection=options.selection or self._config.selection, guide=guide)
+
+    def open_cache(self, options: DecodeOptions) -> CachePolicy:
+        """The cache policy alone."""
+        if self._config.block_length is not None:
+            return BlockCausalPrompt(self._network, self._config.block_length)
+        if self._config.prompt_attention == "causal":
+            return CausalPrompt(self._network, self._texts)
+        if options.cache_policy == "similarity":
+            return SimilarityCache(self._network, options)
+        return ColumnCache(self._network, options, column_choice(options))
+
+    def open(self, options: DecodeOptions, *, temperature: Tensor, line_end: LineEnd | None) -> Methods:
+        """Everything for one request.
+
+        Args:
+            options: Resolved.
+            temperature: [B], of the rows.
+            line_end: What a line break says, in a hole of one line.
+
+        Raises:
+            RequestError: an option needs what this model lacks.
+            CheckpointError: the guide cannot be loaded.
+        """
+        cache: CachePolicy = self.open_cache(options)
+        if options.suffix_guidance != 1:
+            cache = SuffixGuidance(partial(self.open_cache, options), options.suffix_guidance)
+        predict = Credit(cache, options.credit) if options.credit else cache
+        judges: list[Judge] = [StabilityCount(options.stability_bound).judge] if options.schedule == "klass" else []
+        revisers = remaskers(options)
+        reader = None if options.guide in {None, NO_GUIDE} else self._guides.open(options.guide)
+        if reader and options.guide_role == "check":
+            revisers = [*revisers, Supervisor(reader, options)]
+        elif reader:
+            blend = Blend(reader, options.guide_weight, temperature=temperature, line_end=line_end, seed=options.seed)
+            judges.append(blend.judge)
+        if options.selection == "learned":
+            if self._order is None:
+                raise RequestError("This model has no learned commit order.")
+            judges.append(self._order.judge)
+        return Methods(cache, predict, judges, list(revisers), reader)

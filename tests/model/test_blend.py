@@ -1,0 +1,134 @@
+"""Two opinions: their product by hand, and the run that both settle."""
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlm_model.blend import Blend, blend, tempered
+from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.ending import LineEnd
+from dlm_model.selection import Guess, guess_tokens
+from dlm_model.vocabulary import Vocabulary
+
+MASK = 9
+
+
+def logs(*rows: list[float]) -> Tensor:
+    """Probabilities as logits, with 0 ruled out."""
+    return torch.tensor(rows).log()
+
+
+class Guide:
+    """A causal model with a fixed opinion of every position asked about, which notes what it reads."""
+
+    num_forwards = 0
+
+    def __init__(self, opinion: Tensor) -> None:
+        self.opinion = opinion
+        self.read: list[list[int]] = []
+
+    def logits(self, _prefix_ids: Tensor, token_ids: Tensor, _is_asked: Tensor) -> Tensor:
+        self.read += token_ids.tolist()
+        return self.opinion
+
+
+def canvas(*tokens: int) -> Canvas:
+    opened = Canvas.open([1], [2], [len(tokens)], MASK)
+    ids = torch.tensor([tokens])
+    return opened.guess(ids, torch.ones(ids.shape)).commit(ids != MASK)
+
+
+def judged(
+    before: Canvas,
+    own: Tensor,
+    guide: Guide,
+    *,
+    weight: float = 0.5,
+    temperature: float = 0.0,
+    seed: int = 0,
+    line_end: LineEnd | None = None,
+) -> Guess:
+    asked, warmth = before.is_asked, torch.full((len(own),), temperature)
+    generator = torch.Generator().manual_seed(seed)
+    guess = guess_tokens(
+        own, warmth, before.token_ids[asked].clamp_max(own.shape[1] - 1), DecodeOptions(top_p=1.0), generator
+    )
+    judge = Blend(guide, weight, temperature=torch.tensor([temperature]), line_end=line_end, seed=seed + 1)  # type: ignore[arg-type]
+    return judge.judge(before, own, guess)
+
+
+def test_the_product_is_that_of_the_powers_made_whole_again() -> None:
+    # sqrt(.64 * .04) : sqrt(.32 * .72) = .16 : .48, and .04 that the guide knows nothing of.
+    found = blend(logs([0.64, 0.32, 0.04]), logs([0.04, 0.72, 0.0]), 0.5)
+    assert found.exp()[0].tolist() == pytest.approx([0.24, 0.72, 0.04])
+
+
+@pytest.mark.parametrize(("weight", "best"), [(0.0, [0.6, 0.3, 0.1]), (1.0, [0.225, 0.675, 0.1])])
+def test_at_the_ends_of_the_scale_one_of_the_two_is_heard_alone(weight: float, best: list[float]) -> None:
+    found = blend(logs([0.6, 0.3, 0.1]), logs([0.25, 0.75, 0.0]), weight)
+    assert found.exp()[0].tolist() == pytest.approx(best)
+
+
+def test_what_is_ruled_out_stays_so_whatever_the_guide_says() -> None:
+    found = blend(logs([0.5, 0.5, 0.0]), logs([0.05, 0.05, 0.9]), 0.9)
+    assert found.exp()[0].tolist() == pytest.approx([0.5, 0.5, 0.0])
+
+
+def test_without_temperature_the_best_token_has_all() -> None:
+    found = tempered(logs([0.2, 0.5, 0.3], [0.2, 0.5, 0.3]), torch.tensor([0.0, 1.0]))
+    assert found.tolist() == [[0.0, 1.0, 0.0], pytest.approx([0.2, 0.5, 0.3])]
+
+
+def test_the_run_ends_with_the_first_disagreement_and_its_better_token() -> None:
+    own = logs([0.6, 0.4], [0.6, 0.4], [0.6, 0.4])
+    guide = Guide(logs([0.6, 0.4], [0.1, 0.9], [0.1, 0.9]))
+    guess = judged(canvas(MASK, MASK, MASK), own, guide)
+    assert guide.read == [[0, 0, 0]]
+    assert guess.is_agreed.tolist() == [True, True, False]
+    assert guess.predicted_ids.tolist() == [0, 1, 0]
+    assert guess.confidence.tolist() == pytest.approx([0.6, 0.36**0.5 / (0.36**0.5 + 0.06**0.5), 0.6])
+
+
+def test_what_is_committed_in_between_does_not_end_the_run() -> None:
+    own = logs([0.6, 0.4], [0.6, 0.4])
+    guide = Guide(logs([0.9, 0.1], [0.9, 0.1]))
+    guess = judged(canvas(MASK, 1, MASK), own, guide)
+    assert guide.read == [[0, 1, 0]]
+    assert guess.is_agreed.tolist() == [True, True]
+
+
+def test_samples_are_distributed_as_the_product_is() -> None:
+    own, heard = logs([0.5, 0.3, 0.2]), logs([0.1, 0.3, 0.6])
+    wanted = tempered(blend(own, heard, 0.5), torch.tensor([1.0]))[0]
+    num_draws = 3000
+    drawn = Counter(
+        int(judged(canvas(MASK), own, Guide(heard), temperature=1.0, seed=seed).predicted_ids)
+        for seed in range(num_draws)
+    )
+    for token_id, share in enumerate(wanted.tolist()):
+        # Four standard deviations.
+        assert drawn[token_id] / num_draws == pytest.approx(share, abs=4 * (share * (1 - share) / num_draws) ** 0.5)
+
+
+def test_a_guide_with_fewer_tokens_has_no_opinion_of_the_others() -> None:
+    guess = judged(canvas(MASK), logs([0.2, 0.2, 0.6]), Guide(logs([0.9, 0.1])))
+    assert guess.predicted_ids.tolist() == [2]
+    assert guess.confidence.tolist() == pytest.approx([0.6])
+
+
+def test_the_guide_ends_a_line_by_its_line_break() -> None:
+    vocabulary = Vocabulary([b"x", b"\n", b"", *[b""] * 7])
+    line_end = LineEnd(vocabulary, 2, is_begun=True)
+    own, guide = logs([0.6, 0.0, 0.4]), Guide(logs([0.1, 0.9, 0.0]))
+    assert judged(canvas(MASK), own, guide, line_end=line_end).predicted_ids.tolist() == [2]
+    assert judged(canvas(MASK), own, guide).predicted_ids.tolist() == [0]
+
+
+def test_without_a_prefix_there_is_nothing_to_read_from() -> None:
+    own, guide = logs([0.6, 0.4]), Guide(logs([0.1, 0.9]))
+    before = Canvas.open([], [2], [1], MASK)
+    assert judged(before, own, guide).predicted_ids.tolist() == [0]
+    assert guide.read == []
