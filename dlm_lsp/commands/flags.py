@@ -117,7 +117,8 @@ Against = Annotated[
     str,
     typer.Option(
         "--against",
-        help="The causal model to race: a checkpoint folder with the same tokenizer. Default: the model's own guide, or itself.",
+        help="The causal model to race: a checkpoint folder with the same tokenizer. "
+        "Default: the model's own guide, or itself.",
         show_default=False,
         rich_help_panel="Model",
     ),

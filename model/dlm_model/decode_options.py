@@ -43,10 +43,10 @@ class DecodeOptions:
     # the largest stay within `entropy_bound`; `factor` as many as keep (n + 1)(1 − confidence) below `factor`; `klass`
     # those at the threshold that have stopped changing; `local_leap` those at the threshold and, near them, those at
     # `leap_threshold`; `agreement` the leftmost run on which the model and its guide agree.
-    schedule: Schedule = option(
-        "threshold",
+    schedule: Schedule | None = option(
+        None,
         "how many positions a step commits: `linear`, `cosine`, `threshold`, `factor`, `entropy_bound`, `klass`, "
-        "`local_leap`, `agreement`",
+        "`local_leap`, `agreement`; `null` is `agreement` where a guide blends, else `threshold`",
     )
     # Highest top-1 probability (`confidence`), largest gap between the two best (`margin`), lowest entropy
     # (`entropy`), the first one (`leftmost`), any (`random`), or what the checkpoint has learned to prefer (`learned`).

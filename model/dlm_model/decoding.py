@@ -66,7 +66,9 @@ class Decoder:
     def resolve(self, options: DecodeOptions) -> DecodeOptions:
         """The options with what they leave to the model filled in by what it names and brings along."""
         guide = options.guide or (SELF_GUIDE if self._guides.has_companion else NO_GUIDE)
-        return replace(options, selection=options.selection or self._config.selection, guide=guide)
+        is_blended = guide != NO_GUIDE and options.guide_role == "blend"
+        schedule = options.schedule or ("agreement" if is_blended else "threshold")
+        return replace(options, schedule=schedule, selection=options.selection or self._config.selection, guide=guide)
 
     def open_cache(self, options: DecodeOptions) -> CachePolicy:
         """The cache policy alone."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
+from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions
 
 Kind = Literal[
     "schedule", "selection", "credit", "early commit", "remasking", "guide", "guidance", "syntax", "length", "blocks"
@@ -166,6 +166,7 @@ METHODS = (
         "LLaDA2.1, token-to-token editing",
         {"remasking": "edit"},
     ),
+    Method("no guide", "guide", "nobody but the diffusion model", "LLaDA, arXiv 2502.09992", {"guide": NO_GUIDE}),
     Method(
         "guided diffusion",
         "guide",
@@ -178,7 +179,7 @@ METHODS = (
         "guide",
         "a causal model has a say in every prediction, and ranks candidates",
         "APD's product of experts, arXiv 2506.00413",
-        {"guide": SELF_GUIDE},
+        {"guide": SELF_GUIDE, "schedule": "threshold"},
     ),
     Method(
         "suffix guidance",

@@ -104,7 +104,7 @@ def choose(guess: Guess, turn: Turn, steps_left: int, options: DecodeOptions) ->
         quota = (num_masked // steps_left).clamp_min(1)
     score = leftmost_first(guess.score, turn.is_due) if options.selection == "leftmost" else guess.score
     chosen = _ranked_below(quota, score, turn.is_due) & turn.is_due
-    if add := _CERTAIN.get(options.schedule):
+    if add := _CERTAIN.get(options.schedule or "threshold"):
         chosen |= add(guess, turn.is_open, options)
     if options.early_commit is not None:
         num_thirds = 3 * (options.num_steps - steps_left) // options.num_steps

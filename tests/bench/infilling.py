@@ -61,7 +61,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--splits", nargs="+", choices=FILES, default=list(FILES))
     add("--limit", type=positive, help="problems of each split, evenly spread; all without it")
     add("--steps", nargs="+", type=positive, default=[4, 8, 16, 32], help="denoise steps at most")
-    add("--thresholds", nargs="+", type=float, default=[DecodeOptions().confidence_threshold, 0.7])
+    add("--thresholds", nargs="+", type=float, default=[], help="also rows that commit from these probabilities")
     add(
         "--methods",
         nargs="+",
@@ -132,15 +132,16 @@ def make_settings(arguments: argparse.Namespace) -> Iterator[Setting]:
         yield Setting("autoregressive")
         yield Setting("autoregressive-plain")
     systems: list[System] = ["engine", "daemon"] if arguments.through_daemon else ["engine"]
-    for system, threshold, num_steps in product(systems, arguments.thresholds, arguments.steps):
-        DecodeOptions(num_steps=num_steps, confidence_threshold=threshold)
+    for system, threshold, num_steps in product(systems, [None, *arguments.thresholds], arguments.steps):
+        if threshold is not None:
+            DecodeOptions(confidence_threshold=threshold)
         yield Setting(system, num_steps, threshold)
         if arguments.oracle_length and system == "engine":
             yield Setting(system, num_steps, threshold, "oracle")
 
 
 def method_settings(engine: Engine, arguments: argparse.Namespace) -> Iterator[Setting]:
-    """Rows of the methods asked for, with the first number of steps and threshold.
+    """Rows of the methods asked for, with the first number of steps.
 
     Raises:
         ValueError: there is no method of that name.
@@ -150,7 +151,7 @@ def method_settings(engine: Engine, arguments: argparse.Namespace) -> Iterator[S
         raise ValueError(f"there is no method {', '.join(sorted(unknown))}")
     for name, method in known.items():
         if name in arguments.methods or ("all" in arguments.methods and is_applicable(engine, method)):
-            yield Setting("engine", arguments.steps[0], arguments.thresholds[0], method=name)
+            yield Setting("engine", arguments.steps[0], method=name)
 
 
 def is_applicable(engine: Engine, method: Method) -> bool:

@@ -20,7 +20,7 @@ class Setting:
         system: `author` is the data set's own text; `autoregressive` sees the prefix alone (`-plain`: cut inside a
             token, where it ends there); `engine` and `daemon` see both sides.
         num_steps: Denoise steps at most; None where nothing is denoised.
-        threshold: Probability from which a step commits; None likewise.
+        threshold: Probability from which a step commits; None leaves that to the default schedule.
         length: `oracle` is told the length in tokens, for diagnosis only.
         method: A row of `dlm_model.methods`; None decodes by the defaults.
     """

@@ -78,8 +78,10 @@ class DiffusionSystems:
     def _options(self, problem: Problem, setting: Setting) -> DecodeOptions:
         chosen = next((each.decode_options for each in METHODS if each.name == setting.method), DecodeOptions())
         options = replace(chosen, seed=self.seed)
-        if setting.num_steps is not None and setting.threshold is not None:
-            options = replace(options, num_steps=setting.num_steps, confidence_threshold=setting.threshold)
+        if setting.num_steps is not None:
+            options = replace(options, num_steps=setting.num_steps)
+        if setting.threshold is not None:
+            options = replace(options, schedule="threshold", confidence_threshold=setting.threshold)
         if setting.length == "oracle":
             length = min(max(self.engine.count_tokens(problem.middle), 1), options.max_middle_tokens)
             options = replace(options, middle_length=length)

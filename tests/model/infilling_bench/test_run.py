@@ -19,7 +19,7 @@ from tests.bench.infilling_systems import DiffusionSystems, Filled, run
 def arguments(data_folder: Path, resizing_folder: Path, tmp_path: Path) -> list[str]:
     options = {"--data": data_folder, "--model": resizing_folder, "--device": "cpu", "--out": tmp_path / "fills.jsonl"}
     return [text for option, value in options.items() for text in (option, str(value))] + [
-        *("--steps", "2", "3", "--thresholds", "0.9", "--limit", "1", "--autoregressive", "none")
+        *("--steps", "2", "3", "--limit", "1", "--autoregressive", "none")
     ]
 
 
@@ -45,8 +45,8 @@ def test_a_run_ends_with_one_object_and_its_tables_are_markdown(
     settings = [Setting(**row["setting"]) for row in report["rows"]]
     of_split = [
         Setting("author"),
-        *(Setting("engine", steps, 0.9, length) for steps in (2, 3) for length in ("unknown", "oracle")),
-        *(Setting("daemon", steps, 0.9) for steps in (2, 3)),
+        *(Setting("engine", steps, None, length) for steps in (2, 3) for length in ("unknown", "oracle")),
+        *(Setting("daemon", steps) for steps in (2, 3)),
     ]
     assert settings == of_split * 2
     assert [row["pass_at_1"] for row in report["rows"] if row["setting"]["system"] == "author"] == [1.0, 1.0]
@@ -56,7 +56,7 @@ def test_a_run_ends_with_one_object_and_its_tables_are_markdown(
     infilling_report.main()
     tables = capsys.readouterr().out
     assert tables.count("| author's own text (ceiling) | – | – | – | – | 100.0% |") == 2
-    assert tables.count("| engine, both sides | – | oracle | 3 | 0.9 |") == 2
+    assert tables.count("| engine, both sides | – | oracle | 3 | – |") == 2
 
 
 def test_methods_have_rows_of_their_own_where_the_model_can_do_them(
@@ -67,7 +67,7 @@ def test_methods_have_rows_of_their_own_where_the_model_can_do_them(
     found = [row["setting"]["method"] for row in rows if row["setting"]["method"]]
     assert {"linear", "KLASS", "syntax guide"} <= set(found)
     # This one finds its length itself, sees a suffix, has no causal prompt and no order.
-    assert not {"threshold", "length search", "D2F", "APD", "learned order", "JSON"} & set(found)
+    assert not {"length search", "D2F", "APD", "learned order", "JSON"} & set(found)
 
 
 def test_a_run_goes_on_where_it_was_stopped(
