@@ -52,16 +52,23 @@ class Methods:
 class Decoder:
     """Makes the objects.
 
-    Args:
-        network: The diffusion model.
-        guides: The causal models at hand.
-        texts: What it knows of prefixes and suffixes.
+    Attributes:
+        texts: What the network knows of prefixes and suffixes.
         order: Its learned commit order, if it has one.
     """
 
     def __init__(self, network: Transformer, guides: Guides, texts: CausalTexts, order: CommitOrder | None) -> None:
+        """Keep what outlives a request.
+
+        Args:
+            network: The diffusion model.
+            guides: The causal models at hand.
+            texts: What the network knows of prefixes and suffixes already.
+            order: A learned commit order.
+        """
         self._network, self._config = network, network.config
-        self._guides, self._texts, self._order = guides, texts, order
+        self._guides = guides
+        self.texts, self.order = texts, order
 
     def resolve(self, options: DecodeOptions) -> DecodeOptions:
         """The options with what they leave to the model filled in by what it names and brings along."""
@@ -75,7 +82,7 @@ class Decoder:
         if self._config.block_length is not None:
             return BlockCausalPrompt(self._network, self._config.block_length)
         if self._config.prompt_attention == "causal":
-            return CausalPrompt(self._network, self._texts)
+            return CausalPrompt(self._network, self.texts)
         if options.cache_policy == "similarity":
             return SimilarityCache(self._network, options)
         return ColumnCache(self._network, options, column_choice(options))
@@ -105,7 +112,7 @@ class Decoder:
             blend = Blend(reader, options.guide_weight, temperature=temperature, line_end=line_end, seed=options.seed)
             judges.append(blend.judge)
         if options.selection == "learned":
-            if self._order is None:
+            if self.order is None:
                 raise RequestError("This model has no learned commit order.")
-            judges.append(self._order.judge)
+            judges.append(self.order.judge)
         return Methods(cache, predict, judges, list(revisers), reader)

@@ -117,7 +117,7 @@ def fill(engine: Engine, request: InfillRequest, options: DecodeOptions) -> Fill
 
 def forget(engine: Engine) -> None:
     """Make the next request a cold one."""
-    engine._texts.clear()
+    engine._decoder.texts.clear()
 
 
 def check(engine: Engine, request: InfillRequest) -> None:
@@ -129,7 +129,7 @@ def check(engine: Engine, request: InfillRequest) -> None:
     options = DecodeOptions(middle_length=32, prompt_refresh_interval=0)
     canvas = engine._prepare(request, options, CancelToken()).canvas
     forget(engine)
-    cached = engine._open_cache(options)
+    cached = engine._decoder.open_cache(options)
     cached(canvas)
     is_equal = cached(canvas).argmax(-1) == exact_policy(engine._network, options)(canvas).argmax(-1)
     agreement = float(is_equal.float().mean())

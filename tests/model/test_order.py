@@ -36,9 +36,10 @@ def test_the_head_sees_how_far_away_the_next_visible_tokens_are() -> None:
     assert seen.isfinite().all()
 
 
-def test_the_loop_commits_what_the_head_prefers(fixed_folder: Path) -> None:
-    engine = load_engine(str(fixed_folder), "cpu")
-    engine._order = farthest_first()
+def test_the_loop_commits_what_the_head_prefers(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, "llama-gqa-untied")
+    save_file(farthest_first().state_dict(), tmp_path / ORDER_FILE)
+    engine = load_engine(str(tmp_path), "cpu")
     options = DecodeOptions(num_steps=5, schedule="linear", selection="learned", middle_length=5)
     first = next(engine.infill(InfillRequest("", ""), options, CancelToken()))
     states = [piece.state for piece in first.pieces for _ in range(piece.num_tokens)]
@@ -68,5 +69,5 @@ def test_a_broken_head_is_named(tmp_path: Path) -> None:
 
 
 def test_the_engine_reads_the_head_beside_the_weights(causal_engine: Engine, fixed_engine: Engine) -> None:
-    assert causal_engine._order is not None
-    assert fixed_engine._order is None
+    assert causal_engine._decoder.order is not None
+    assert fixed_engine._decoder.order is None
