@@ -89,7 +89,7 @@ class Fill:
 
 def policies(engine: Engine, num_steps: int) -> list[Policy]:
     """Those that fit the engine's kind of prompt."""
-    base = DecodeOptions(num_steps=num_steps, schedule="linear", prompt_refresh_interval=0)
+    base = DecodeOptions(num_steps=num_steps, schedule="linear", guide="none", prompt_refresh_interval=0)
     exact = Policy("none", replace(base, prompt_refresh_interval=1), is_exact=True)
     match prompt_of(engine):
         case "causal":

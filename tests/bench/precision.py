@@ -67,10 +67,12 @@ def measure(model: str | None, device: str, *, num_cases: int, num_steps: int) -
     """A row for each precision that the device can hold."""
     subjects = [Subject(REFERENCE, load_engine(model, device, REFERENCE)), *_rounded(model, device)]
     reference = subjects[0]
-    options = DecodeOptions(num_steps=num_steps, schedule="linear")
+    options = DecodeOptions(num_steps=num_steps, schedule="linear", guide="none")
     for case in make_cases(reference.engine, num_cases, max_prompt_tokens=256):
         for subject in subjects:
-            list(subject.engine.infill(case.request, DecodeOptions(num_steps=1), CancelToken()))  # knows the prompt now
+            list(
+                subject.engine.infill(case.request, DecodeOptions(num_steps=1, guide="none"), CancelToken())
+            )  # knows the prompt now
             drafts = list(subject.engine.infill(case.request, options, CancelToken()))
             subject.texts.append(drafts[-1].text)
             subject.fill_ms.append(drafts[-1].elapsed_ms)
