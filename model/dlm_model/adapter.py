@@ -39,14 +39,18 @@ def add_adapter(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
     """
     scale, update = _read_scale(folder), _read_update(folder)
     adapted = dict(tensors)
-    for name in update.keys() - {name for name in update if name.endswith(UP_SUFFIX)}:
-        layer = name.removesuffix(DOWN_SUFFIX)
+    for name in update:
+        layer = name.removesuffix(DOWN_SUFFIX).removesuffix(UP_SUFFIX)
         target = name if layer == name else f"{layer}.weight"
         own = tensors.get(target)
         try:
             if own is None:
                 raise ValueError("the checkpoint has no such tensor")
-            changed = update[name] if layer == name else own + scale * (update[layer + UP_SUFFIX] @ update[name])
+            changed = (
+                update[name]
+                if layer == name
+                else own + scale * (update[layer + UP_SUFFIX] @ update[layer + DOWN_SUFFIX])
+            )
             if changed.shape != own.shape:
                 raise ValueError(f"its shape is {tuple(changed.shape)}, the checkpoint's {tuple(own.shape)}")
         except (ValueError, KeyError, RuntimeError) as error:

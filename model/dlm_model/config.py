@@ -102,6 +102,12 @@ class ModelConfig:
         return self.block_length is None
 
     @property
+    def control_token_ids(self) -> tuple[int, ...]:
+        """Tokens that the model writes and that are no text."""
+        single = (self.mask_token_id, self.expand_token_id, self.delete_token_id)
+        return (*(token_id for token_id in single if token_id is not None), *self.end_token_ids)
+
+    @property
     def can_resize(self) -> bool:
         """Whether the model finds a middle's length itself: by expand and delete tokens, or by an end of text."""
         return self.delete_token_id is not None or bool(self.end_token_ids)

@@ -105,6 +105,7 @@ class DecodeOptions:
     guide_role: GuideRole = option(
         "blend", "what the guide does: `blend` its predictions with the model's, `check` what was committed"
     )
+    # Of several candidates the second is decoded without it and the third by it alone, see `length.open_rows`.
     guide_weight: float = option(0.5, "share of the guide in a blend", within=SHARE)
     guide_agreement: float = option(
         0.5, "the guide objects below this share of its own best token's probability", within=PROBABILITY
@@ -174,6 +175,11 @@ class DecodeOptions:
     )
     middle_length: int | None = None
     """Exact length in tokens, where a bench or a test knows it; no option that a user could know how to set."""
+
+    @property
+    def is_blended(self) -> bool:
+        """Whether a guide has a say in predictions."""
+        return self.guide not in {None, NO_GUIDE} and self.guide_role == "blend"
 
     def is_prefill(self, step: int) -> bool:
         """Whether the prompt is recomputed in this step, counted from 0."""

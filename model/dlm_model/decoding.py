@@ -3,10 +3,9 @@
 `Decoder` holds what outlives a request: the network, what it knows of prompts, its guides, its learned order.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-
-from torch import Tensor
 
 from dlm_model.blend import Blend
 from dlm_model.block_causal import BlockCausalPrompt
@@ -18,6 +17,7 @@ from dlm_model.errors import RequestError
 from dlm_model.guidance import SuffixGuidance
 from dlm_model.guide import CausalReader, Guides, Supervisor
 from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_choice
+from dlm_model.length import Row
 from dlm_model.memory import Credit, StabilityCount
 from dlm_model.order import CommitOrder
 from dlm_model.revision import Reviser, remaskers
@@ -73,9 +73,8 @@ class Decoder:
     def resolve(self, options: DecodeOptions) -> DecodeOptions:
         """The options with what they leave to the model filled in by what it names and brings along."""
         guide = options.guide or (SELF_GUIDE if self._guides.has_companion else NO_GUIDE)
-        is_blended = guide != NO_GUIDE and options.guide_role == "blend"
-        schedule = options.schedule or ("agreement" if is_blended else "threshold")
-        return replace(options, schedule=schedule, selection=options.selection or self._config.selection, guide=guide)
+        options = replace(options, guide=guide, selection=options.selection or self._config.selection)
+        return replace(options, schedule=options.schedule or ("agreement" if options.is_blended else "threshold"))
 
     def open_cache(self, options: DecodeOptions) -> CachePolicy:
         """The cache policy alone."""
@@ -87,12 +86,12 @@ class Decoder:
             return SimilarityCache(self._network, options)
         return ColumnCache(self._network, options, column_choice(options))
 
-    def open(self, options: DecodeOptions, *, temperature: Tensor, line_end: LineEnd | None) -> Methods:
+    def open(self, options: DecodeOptions, rows: Sequence[Row], line_end: LineEnd | None) -> Methods:
         """Everything for one request.
 
         Args:
             options: Resolved.
-            temperature: [B], of the rows.
+            rows: The candidates.
             line_end: What a line break says, in a hole of one line.
 
         Raises:
@@ -105,12 +104,11 @@ class Decoder:
         predict = Credit(cache, options.credit) if options.credit else cache
         judges: list[Judge] = [StabilityCount(options.stability_bound).judge] if options.schedule == "klass" else []
         revisers = remaskers(options)
-        reader = None if options.guide in {None, NO_GUIDE} else self._guides.open(options.guide)
-        if reader and options.guide_role == "check":
-            revisers = [*revisers, Supervisor(reader, options)]
+        reader = self._guides.open(options.guide) if options.guide not in {None, NO_GUIDE} else None
+        if reader and options.is_blended:
+            judges.append(Blend(reader, options, rows, line_end).judge)
         elif reader:
-            blend = Blend(reader, options.guide_weight, temperature=temperature, line_end=line_end, seed=options.seed)
-            judges.append(blend.judge)
+            revisers = [*revisers, Supervisor(reader, options)]
         if options.selection == "learned":
             if self.order is None:
                 raise RequestError("This model has no learned commit order.")

@@ -27,7 +27,7 @@ from dlm_model.drafts import RowReader, finish_reason
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.guide import Guides, load_companion
 from dlm_model.json_grammar import JsonConstraint
-from dlm_model.length import INITIAL_TOKENS, finds_length, open_rows
+from dlm_model.length import INITIAL_TOKENS, Row, finds_length, open_rows
 from dlm_model.opening import Opening, mean_confidence
 from dlm_model.order import CommitOrder, load_order
 from dlm_model.precision import Precision
@@ -64,7 +64,7 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
     dtype = default_dtype(target)
     with memory_errors():
         network = load_transformer(folder, config, device=target, dtype=dtype, precision=precision)
-        companion = load_companion(folder, config, tokenizer, device=target, dtype=dtype, precision=precision)
+        companion = load_companion(folder, network, tokenizer, precision=precision)
     if target.type == "cuda":
         network = GraphedTransformer(network)
     name, order = folder.resolve().name, load_order(folder)
@@ -87,8 +87,8 @@ class Engine:
         texts = CausalTexts(network)
         self._guides = Guides(network, texts, tokenizer, companion)
         self._decoder = Decoder(network, self._guides, texts, order)
-        config = self._config  # its control tokens add no text, whatever the tokenizer says they spell
-        control = {config.mask_token_id, config.expand_token_id, config.delete_token_id, *config.end_token_ids}
+        # Control tokens add no text, whatever the tokenizer says they spell.
+        control = set(self._config.control_token_ids)
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
         self.model_name = model_name
 
@@ -128,8 +128,8 @@ class Engine:
         options = self._decoder.resolve(options)
         pace = Pace(options)
         with memory_errors():
-            canvas, boundaries, constraint, temperature, num_spent = self._prepare(request, options, cancel)
-            methods = self._decoder.open(options, temperature=temperature, line_end=constraint.line_end)
+            canvas, boundaries, constraint, rows, num_spent = self._prepare(request, options, cancel)
+            methods = self._decoder.open(options, rows, constraint.line_end)
         reader = RowReader(self._vocabulary, boundaries, self._config.end_token_ids)
         syntax = SyntaxGuide(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
         shown: int | None = None
@@ -145,7 +145,7 @@ class Engine:
             methods.predict,
             constraint,
             options,
-            temperature=temperature,
+            temperature=torch.tensor([row.temperature for row in rows]),
             pace=pace,
             cancel=cancel,
             revisers=[*rechecks(canvas, options), *methods.revisers],
@@ -157,7 +157,8 @@ class Engine:
                 # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
                 shown = reader.rank(canvas)[0] if shown is None else shown
                 yield draft(canvas, shown)
-        order = reader.rank(canvas, self._likelihoods(canvas, methods, cancel))
+        is_late = cancel.is_cancelled or pace.is_over
+        order = reader.rank(canvas, None if is_late else self._likelihoods(canvas, methods))
         yield replace(
             draft(canvas, order[0]),
             is_final=True,
@@ -187,9 +188,9 @@ class Engine:
             yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)
 
     @staticmethod
-    def _likelihoods(canvas: Canvas, methods: Methods, cancel: CancelToken) -> Tensor | None:
+    def _likelihoods(canvas: Canvas, methods: Methods) -> Tensor | None:
         """What the guide thinks of each row, [B]; None where nobody is asked or there is nothing to compare."""
-        if methods.reader is None or len(canvas.lengths) == 1 or cancel.is_cancelled or not len(canvas.prefix_ids):
+        if methods.reader is None or len(canvas.lengths) == 1 or not len(canvas.prefix_ids):
             return None
         with memory_errors():
             return methods.reader.log_likelihoods(canvas)
@@ -202,9 +203,10 @@ class Engine:
         longest = min(options.max_middle_tokens + opening.num_fixed, room)
         if options.warm_start is not None and 0 < len(opening.proposals) <= longest:
             canvas = opening.warm_canvas(self._config.mask_token_id, options.warm_start)
-            temperature, num_spent = torch.tensor([options.temperature]), 0
+            rows: Sequence[Row] = [Row(len(opening.proposals), options.temperature, options.guide_weight)]
+            num_spent = 0
         else:
-            canvas, temperature, num_spent = self._open_rows(opening, request, options, cancel, longest)
+            canvas, rows, num_spent = self._open_rows(opening, request, options, cancel, longest)
         if canvas.is_valid.shape[1] > room:
             raise RequestError(
                 f"The prompt and its hole take {opening.num_prompt_tokens + canvas.is_valid.shape[1]} tokens, "
@@ -212,12 +214,12 @@ class Engine:
             )
         boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
         constraint = self._constrain(request, options, boundaries, longest)
-        return _Prepared(canvas, boundaries, constraint, temperature, num_spent)
+        return _Prepared(canvas, boundaries, constraint, rows, num_spent)
 
     def _open_rows(
         self, opening: Opening, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, longest: int
-    ) -> tuple[Canvas, Tensor, int]:
-        """A canvas of masks, its rows' temperatures [B], and how many forwards it took to find their lengths."""
+    ) -> tuple[Canvas, Sequence[Row], int]:
+        """A canvas of masks, its rows, and how many forwards it took to find their lengths."""
         num_spent = 0
 
         def sureness(num_masks: Sequence[int]) -> list[float]:
@@ -234,7 +236,7 @@ class Engine:
         block_length = self._config.block_length if is_resizing else None
         num_masks = [opening.num_masks(row.num_masks, block_length, longest) for row in rows]
         canvas = opening.canvas(num_masks, self._config.mask_token_id)
-        return canvas, torch.tensor([row.temperature for row in rows]), num_spent
+        return canvas, rows, num_spent
 
     def _constrain(
         self, request: InfillRequest, options: DecodeOptions, boundaries: Boundaries, max_length: int
@@ -256,10 +258,10 @@ class Engine:
 
 
 class _Prepared(NamedTuple):
-    """A request, ready for the first step; `temperature` is [B], `num_spent` counts forwards used up so far."""
+    """A request, ready for the first step; `num_spent` counts forwards used up so far."""
 
     canvas: Canvas
     boundaries: Boundaries
     constraint: Constraint
-    temperature: Tensor
+    rows: Sequence[Row]
     num_spent: int

@@ -67,7 +67,9 @@ class CausalReader:
         Returns:
             [N, V] of the causal model's vocabulary, row by row.
         """
-        (num_rows, num_columns), num_before = token_ids.shape, len(prefix_ids) - 1
+        num_rows, num_columns = token_ids.shape
+        prefix_ids = prefix_ids[-max(1, self.network.config.context_length - num_columns) :]
+        num_before = len(prefix_ids) - 1
         device = self.network.device
         memory = None
         if num_before:
@@ -100,16 +102,14 @@ class CausalReader:
         makes the suffix improbable (left-to-right reranking, InCoder, arXiv 2204.05999). One forward.
         """
         judged, draft = canvas.suffix_ids[:NUM_JUDGED_TOKENS], canvas.as_draft()
-        texts = [
-            torch.cat((row[:length], judged))
-            for row, length in zip(draft.token_ids, draft.lengths.tolist(), strict=True)
-        ]
+        rows = [torch.cat((row[:length], judged)) for row, length in zip(draft.token_ids, draft.lengths, strict=True)]
+        # What a deadline has left masked, or not carried out yet, spells nothing.
+        texts = [row[~torch.isin(row, self._control_ids) & (row < self.network.config.vocab_size)] for row in rows]
         token_ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
-        is_text = torch.arange(token_ids.shape[1]) < (canvas.lengths + len(judged))[:, None]
-        log_probabilities = self.logits(canvas.prefix_ids, token_ids, is_text).float().log_softmax(dim=-1).cpu()
-        own_ids = token_ids[is_text].clamp_max(log_probabilities.shape[1] - 1)
-        found = log_probabilities.gather(1, own_ids[:, None]).squeeze(1)
-        return torch.zeros(token_ids.shape).masked_scatter(is_text, found).sum(dim=1)
+        is_text = torch.arange(token_ids.shape[1]) < torch.tensor([len(text) for text in texts])[:, None]
+        logits = self.logits(canvas.prefix_ids, token_ids, is_text).float()
+        own = logits.gather(1, token_ids[is_text][:, None].to(logits.device)).squeeze(1) - logits.logsumexp(dim=-1)
+        return torch.zeros(token_ids.shape).masked_scatter(is_text, own.cpu()).sum(dim=1)
 
 
 class Supervisor:
@@ -127,21 +127,16 @@ class Supervisor:
         self._reader = reader
         self._options = options
 
-    @property
-    def num_forwards(self) -> int:
-        """Network calls of this request so far."""
-        return self._reader.num_forwards
-
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
         """One forward over the draft, if the step has committed anything that may be revised."""
         is_checked = step.is_new & ~step.is_best & ~step.is_fixed & canvas.is_committed
         if not is_checked.any() or not len(canvas.prefix_ids):
             return canvas
         logits = self._reader.logits(canvas.prefix_ids, canvas.as_draft().token_ids, is_checked)
-        probabilities = logits.float().softmax(dim=-1).cpu()
-        own_ids = canvas.token_ids[is_checked].clamp_max(probabilities.shape[1] - 1)
+        probabilities = logits.float().softmax(dim=-1)
+        own_ids = canvas.token_ids[is_checked].clamp_max(probabilities.shape[1] - 1).to(logits.device)
         own = probabilities.gather(1, own_ids[:, None]).squeeze(1)
-        is_refused = own < self._options.guide_agreement * probabilities.amax(dim=-1)
+        is_refused = (own < self._options.guide_agreement * probabilities.amax(dim=-1)).cpu()
         refused = torch.zeros_like(is_checked).masked_scatter(is_checked, is_refused)
         return canvas.reject(refused, limit=self._options.max_revisions)
 
@@ -161,8 +156,7 @@ class Guides:
     ) -> None:
         self._network, self._tokenizer = network, tokenizer
         config = network.config
-        control_ids = (config.mask_token_id, config.expand_token_id, config.delete_token_id)
-        self._control_ids = [token_id for token_id in control_ids if token_id is not None]
+        self._control_ids = config.control_token_ids
         self._is_causal = config.prompt_attention == "causal" and config.shift_logits
         self._known: dict[str, tuple[Transformer, CausalTexts]] = {}
         self.has_companion = companion is not None
@@ -191,15 +185,15 @@ class Guides:
 
 
 def load_companion(
-    folder: Path,
-    config: ModelConfig,
-    tokenizer: Tokenizer,
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-    precision: Precision,
+    folder: Path, network: Transformer, tokenizer: Tokenizer, *, precision: Precision
 ) -> Transformer | None:
     """The guide that a checkpoint folder brings along; None if it brings none.
+
+    Args:
+        folder: The checkpoint.
+        network: Its model, loaded; a guide that is an adapter shares its embedding.
+        tokenizer: Its tokenizer.
+        precision: In how many bits the matrices of an adapted guide are held.
 
     Raises:
         CheckpointError: it is broken, or has another tokenizer.
@@ -208,9 +202,12 @@ def load_companion(
     guide = folder / GUIDE_FOLDER
     if not guide.is_dir():
         return None
+    device, dtype = network.device, network.embed_tokens.weight.dtype
     if not is_adapter(guide):
         return load_guide(guide, tokenizer, device=device, dtype=dtype)
-    return load_transformer(folder, config, device=device, dtype=dtype, precision=precision, adapter=guide)
+    adapted = load_transformer(folder, network.config, device=device, dtype=dtype, precision=precision, adapter=guide)
+    adapted.embed_tokens = network.embed_tokens
+    return adapted
 
 
 def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtype: torch.dtype) -> Transformer:

@@ -4,7 +4,7 @@ A model that resizes begins at one length and finds the right one itself. For an
 may ask how sure the model is of a first step at some lengths.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import exp
 
@@ -18,6 +18,8 @@ INITIAL_TOKENS = 64
 LADDER = (0.25, 0.5, 1.0, 1.5)
 # Candidates after the first are there to differ; a greedy model would repeat itself.
 DIVERSE_TEMPERATURE = 0.7
+# Without the guide and by it alone: they differ more than samples do, and each is as good as greedy decoding can be.
+RIVAL_WEIGHTS = (0.0, 1.0)
 # The search gives up in a direction after so many steps downhill, as CAL does, and goes no farther than this.
 PATIENCE = 4
 MAX_CLIMB = 16
@@ -31,10 +33,17 @@ Sureness = Callable[[Sequence[int]], list[float]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One candidate: masks to open it with, not counting the boundaries', and the temperature it samples at."""
+    """One candidate.
+
+    Attributes:
+        num_masks: To open it with, not counting the boundaries'.
+        temperature: It samples at.
+        guide_weight: Share that a guide has in its predictions, if there is one.
+    """
 
     num_masks: int
     temperature: float
+    guide_weight: float
 
 
 def finds_length(config: ModelConfig, request: InfillRequest, options: DecodeOptions) -> bool:
@@ -49,15 +58,24 @@ def finds_length(config: ModelConfig, request: InfillRequest, options: DecodeOpt
 def open_rows(request: InfillRequest, options: DecodeOptions, *, can_resize: bool, sureness: Sureness) -> list[Row]:
     """The candidates to decode as one batch.
 
-    A model that resizes finds the length itself, so its rows differ by sampling; any other model is given the lengths
-    that `options.length_policy` finds. `middle_length` overrules both.
+    A model that resizes finds the length itself, so its rows differ by the guide's share and by sampling; any other
+    model is given the lengths that `options.length_policy` finds. `middle_length` overrules both.
     """
     expected = options.middle_length or min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
     if can_resize or options.middle_length is not None:
-        warm = max(options.temperature, DIVERSE_TEMPERATURE)
-        return [Row(expected, warm if index else options.temperature) for index in range(options.num_candidates)]
+        return list(_rivals(expected, options))
     lengths = _POLICIES[options.length_policy](expected, options.max_middle_tokens, sureness)
-    return [Row(length, options.temperature) for length in sorted(set(lengths))]
+    return [Row(length, options.temperature, options.guide_weight) for length in sorted(set(lengths))]
+
+
+def _rivals(num_masks: int, options: DecodeOptions) -> Iterator[Row]:
+    """Candidates of one length: as the options say, then without the guide, by it alone, and by sampling."""
+    weights = [options.guide_weight, *(RIVAL_WEIGHTS if options.is_blended else ())]
+    for index in range(options.num_candidates):
+        if index < len(weights):
+            yield Row(num_masks, options.temperature, weights[index])
+        else:
+            yield Row(num_masks, max(options.temperature, DIVERSE_TEMPERATURE), options.guide_weight)
 
 
 def ladder(expected: int, longest: int, _sureness: Sureness) -> list[int]:

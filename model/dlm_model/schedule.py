@@ -103,6 +103,8 @@ def choose(guess: Guess, turn: Turn, steps_left: int, options: DecodeOptions) ->
     else:
         quota = (num_masked // steps_left).clamp_min(1)
     score = leftmost_first(guess.score, turn.is_due) if options.selection == "leftmost" else guess.score
+    if options.schedule == "agreement":  # the quota is filled up beyond the run only where that is too short
+        score = score.masked_fill(guess.is_agreed, torch.inf)
     chosen = _ranked_below(quota, score, turn.is_due) & turn.is_due
     if add := _CERTAIN.get(options.schedule or "threshold"):
         chosen |= add(guess, turn.is_open, options)
@@ -163,7 +165,10 @@ def by_entropy_bound(guess: Guess, is_eligible: Tensor, options: DecodeOptions) 
 
 
 def by_agreement(guess: Guess, is_eligible: Tensor, _options: DecodeOptions) -> Tensor:
-    """The leftmost run that the model and its guide have settled together (APD, see `dlm_model.blend`), [B, T]."""
+    """The leftmost run that the model and its guide have settled together (APD, see `dlm_model.blend`), [B, T].
+
+    In rows without a guide, what reaches the threshold.
+    """
     return guess.is_agreed & is_eligible
 
 

@@ -24,7 +24,7 @@ class Guess(NamedTuple):
         gap: Of the two best logits.
         current: Probability of the token that stands there now, or was guessed there last.
         num_stable: Steps in a row in which the distribution hardly changed; 0 where nobody counts them.
-        is_agreed: Settled by the diffusion model and its guide together; false where no guide is asked.
+        is_agreed: Settled by the diffusion model and its guide together; false where the schedule needs no guide.
     """
 
     predicted_ids: Tensor
@@ -70,8 +70,8 @@ def guess_tokens(
     is_sampled = temperature > 0
     if is_sampled.any():
         rows = is_sampled.nonzero()[:, 0].to(logits.device)
-        warmed = (logits[rows].float() / temperature.to(logits.device)[rows, None]).softmax(dim=-1)
-        predicted_ids[is_sampled] = drawn = _sample(warmed, options.top_p, generator)
+        drawn = sample(logits[rows], temperature[is_sampled], options.top_p, generator)
+        predicted_ids[is_sampled] = drawn
         of_drawn = statistics.probabilities[rows].gather(1, drawn[:, None].to(logits.device))
         confidence[is_sampled] = of_drawn.squeeze(-1).cpu()
     score = _score(options.selection, confidence, margin, entropy, generator)
@@ -99,8 +99,12 @@ def _score(
             return torch.rand(confidence.shape, generator=generator)
 
 
-def _sample(probabilities: Tensor, top_p: float, generator: torch.Generator) -> Tensor:
-    """Draw from the smallest set of tokens that holds `top_p` of [N, V] (nucleus sampling, arXiv 1904.09751), [N]."""
+def sample(logits: Tensor, temperature: Tensor, top_p: float, generator: torch.Generator) -> Tensor:
+    """Draw at temperatures [N] from the smallest set of tokens that holds `top_p` of each row of [N, V], [N].
+
+    Nucleus sampling, arXiv 1904.09751.
+    """
+    probabilities = (logits.float() / temperature.to(logits.device)[:, None]).softmax(dim=-1)
     ordered, order = probabilities.topk(min(NUCLEUS_TOKENS, probabilities.shape[1]), dim=-1)
     if (ordered.sum(dim=-1) < top_p).any():
         ordered, order = probabilities.sort(dim=-1, descending=True)

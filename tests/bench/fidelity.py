@@ -13,7 +13,7 @@ from torch import Tensor
 from dlm_model.block_causal import BlockCausalPrompt
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
-from dlm_model.engine import Engine
+from dlm_model.decoding import Decoder
 from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, choose_window
 from dlm_model.request import DecodeOptions
 from dlm_model.transformer import Transformer
@@ -80,7 +80,7 @@ def exact_policy(network: Transformer, options: DecodeOptions) -> CachePolicy:
 @contextmanager
 def always_exact() -> Iterator[None]:
     """Within it, engines remember nothing from step to step."""
-    with patch.object(Engine, "_open_cache", lambda self, options: exact_policy(self._network, options)):
+    with patch.object(Decoder, "open_cache", lambda self, options: exact_policy(self._network, options)):
         yield
 
 
@@ -88,11 +88,11 @@ def always_exact() -> Iterator[None]:
 def compared_with_exact() -> Iterator[Agreement]:
     """Within it, engines also compute every step exactly."""
     agreement = Agreement()
-    open_cache = Engine._open_cache
+    open_cache = Decoder.open_cache
 
-    def open_compared(engine: Engine, options: DecodeOptions) -> CachePolicy:
-        exact = exact_policy(engine._network, options)
-        return Compared(open_cache(engine, options), exact, options, agreement)
+    def open_compared(decoder: Decoder, options: DecodeOptions) -> CachePolicy:
+        exact = exact_policy(decoder._network, options)
+        return Compared(open_cache(decoder, options), exact, options, agreement)
 
-    with patch.object(Engine, "_open_cache", open_compared):
+    with patch.object(Decoder, "open_cache", open_compared):
         yield agreement

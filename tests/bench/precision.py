@@ -14,6 +14,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
+from dlm_model.decoding import Decoder
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import DeviceError
 from dlm_model.kv_cache import CachePolicy
@@ -103,12 +104,12 @@ def _rounded(model: str | None, device: str) -> Iterator[Subject]:
 @contextmanager
 def _beside(reference: Engine, agreement: Agreement) -> Iterator[None]:
     """Within it, engines also ask the reference at every step."""
-    open_cache = Engine._open_cache
+    open_cache = Decoder.open_cache
 
-    def open_compared(engine: Engine, options: DecodeOptions) -> CachePolicy:
-        return Compared(open_cache(engine, options), open_cache(reference, options), options, agreement)
+    def open_compared(decoder: Decoder, options: DecodeOptions) -> CachePolicy:
+        return Compared(open_cache(decoder, options), open_cache(reference._decoder, options), options, agreement)
 
-    with patch.object(Engine, "_open_cache", open_compared):
+    with patch.object(Decoder, "open_cache", open_compared):
         yield
 
 

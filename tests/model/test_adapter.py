@@ -50,6 +50,7 @@ def test_a_tensor_that_is_stored_whole_takes_its_place(tmp_path: Path) -> None:
         (None, {"r": 0}, "needs r and lora_alpha"),
         ({"model.layers.9.lora_A.weight": DOWN, "model.layers.9.lora_B.weight": UP}, {}, "has no such tensor"),
         ({f"{LAYER}.lora_A.weight": DOWN}, {}, f"does not adapt {LAYER}.weight"),
+        ({f"{LAYER}.lora_B.weight": UP}, {}, f"does not adapt {LAYER}.weight"),
         ({f"{LAYER}.lora_A.weight": DOWN, f"{LAYER}.lora_B.weight": UP.T}, {}, f"does not adapt {LAYER}.weight"),
         ({NORM: torch.ones(3)}, {}, "its shape is"),
     ],

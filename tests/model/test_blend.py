@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlm_model.blend import Blend, blend, tempered
+from dlm_model.blend import Blend, blend
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.ending import LineEnd
+from dlm_model.length import Row
 from dlm_model.selection import Guess, guess_tokens
 from dlm_model.vocabulary import Vocabulary
 
@@ -30,9 +31,9 @@ class Guide:
         self.opinion = opinion
         self.read: list[list[int]] = []
 
-    def logits(self, _prefix_ids: Tensor, token_ids: Tensor, _is_asked: Tensor) -> Tensor:
+    def logits(self, _prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
         self.read += token_ids.tolist()
-        return self.opinion
+        return self.opinion[: int(is_asked.sum())]
 
 
 def canvas(*tokens: int) -> Canvas:
@@ -56,7 +57,8 @@ def judged(
     guess = guess_tokens(
         own, warmth, before.token_ids[asked].clamp_max(own.shape[1] - 1), DecodeOptions(top_p=1.0), generator
     )
-    judge = Blend(guide, weight, temperature=torch.tensor([temperature]), line_end=line_end, seed=seed + 1)  # type: ignore[arg-type]
+    rows = [Row(0, temperature, weight)]
+    judge = Blend(guide, DecodeOptions(seed=seed, top_p=1.0), rows, line_end)  # type: ignore[arg-type]
     return judge.judge(before, own, guess)
 
 
@@ -75,11 +77,6 @@ def test_at_the_ends_of_the_scale_one_of_the_two_is_heard_alone(weight: float, b
 def test_what_is_ruled_out_stays_so_whatever_the_guide_says() -> None:
     found = blend(logs([0.5, 0.5, 0.0]), logs([0.05, 0.05, 0.9]), 0.9)
     assert found.exp()[0].tolist() == pytest.approx([0.5, 0.5, 0.0])
-
-
-def test_without_temperature_the_best_token_has_all() -> None:
-    found = tempered(logs([0.2, 0.5, 0.3], [0.2, 0.5, 0.3]), torch.tensor([0.0, 1.0]))
-    assert found.tolist() == [[0.0, 1.0, 0.0], pytest.approx([0.2, 0.5, 0.3])]
 
 
 def test_the_run_ends_with_the_first_disagreement_and_its_better_token() -> None:
@@ -102,7 +99,7 @@ def test_what_is_committed_in_between_does_not_end_the_run() -> None:
 
 def test_samples_are_distributed_as_the_product_is() -> None:
     own, heard = logs([0.5, 0.3, 0.2]), logs([0.1, 0.3, 0.6])
-    wanted = tempered(blend(own, heard, 0.5), torch.tensor([1.0]))[0]
+    wanted = blend(own, heard, 0.5).exp()[0]
     num_draws = 3000
     drawn = Counter(
         int(judged(canvas(MASK), own, Guide(heard), temperature=1.0, seed=seed).predicted_ids)
@@ -132,3 +129,26 @@ def test_without_a_prefix_there_is_nothing_to_read_from() -> None:
     before = Canvas.open([], [2], [1], MASK)
     assert judged(before, own, guide).predicted_ids.tolist() == [0]
     assert guide.read == []
+
+
+def test_a_row_without_a_guide_settles_what_is_certain_and_the_guide_does_not_read_it() -> None:
+    before = Canvas.open([1], [2], [3, 3], MASK)
+    own = logs([0.95, 0.05], [0.6, 0.4], [0.05, 0.95], [0.6, 0.4], [0.6, 0.4], [0.6, 0.4])
+    guide = Guide(logs([0.6, 0.4], [0.1, 0.9], [0.1, 0.9]))
+    warmth, generator = torch.zeros(6), torch.Generator()
+    guess = guess_tokens(own, warmth, torch.zeros(6, dtype=torch.long), DecodeOptions(), generator)
+    blended = Blend(guide, DecodeOptions(), [Row(3, 0.0, 0.0), Row(3, 0.0, 1.0)], None).judge(before, own, guess)  # type: ignore[arg-type]
+    assert guide.read == [[0, 0, 0]]
+    assert blended.is_agreed.tolist() == [True, False, True, True, True, False]
+    assert blended.predicted_ids.tolist() == [0, 0, 1, 0, 1, 0]
+    assert blended.confidence.tolist() == pytest.approx([0.95, 0.6, 0.95, 0.6, 0.9, 0.6])
+
+
+def test_a_sample_comes_from_the_nucleus_of_the_product() -> None:
+    own, heard = logs([0.5, 0.5, 0.0, 0.0]), logs([0.99, 0.01, 0.0, 0.0])
+    for seed in range(50):
+        before = canvas(MASK)
+        guess = guess_tokens(own, torch.ones(1), torch.zeros(1, dtype=torch.long), DecodeOptions(), torch.Generator())
+        options = DecodeOptions(seed=seed, top_p=0.9)
+        judge = Blend(Guide(heard), options, [Row(0, 1.0, 0.5)], None).judge  # type: ignore[arg-type]
+        assert judge(before, own, guess).predicted_ids.tolist() == [0]

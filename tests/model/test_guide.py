@@ -162,6 +162,18 @@ def test_likelihood_is_that_of_the_draft_and_of_the_suffix_behind_it(causal_engi
     assert reader.num_forwards == 1
 
 
+def test_what_spells_nothing_has_no_likelihood(causal_engine: Engine) -> None:
+    network, delete = causal_engine._network, int(CAUSAL["delete_token_id"])
+    reader = CausalReader(network, CausalTexts(network), [MASK, delete])
+    ids = torch.tensor([[60, 61, delete, 0], [60, 61, 0, 0], [60, 0, 61, 0]])
+    opened = Canvas.open((0, 40, 41), [50], [3, 2, 3], MASK)
+    guessed = ids[:, :3].clone()
+    guessed[2, 1] = MASK  # opened since the last guess
+    found = reader.log_likelihoods(opened.guess(guessed, torch.ones(3, 3)))
+    assert found.isfinite().all()
+    assert found.tolist() == pytest.approx([float(found[1])] * 3, abs=0.2)
+
+
 @pytest.mark.parametrize("best", [0, 1, 2])
 def test_of_several_candidates_the_one_that_the_guide_finds_likeliest_comes_first(
     causal_engine: Engine, monkeypatch: pytest.MonkeyPatch, best: int

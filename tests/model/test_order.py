@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from dlm_model.canvas import Canvas
 from dlm_model.engine import Engine, load_engine

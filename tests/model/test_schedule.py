@@ -198,3 +198,10 @@ def test_the_first_step_is_always_taken() -> None:
     pace = Pace(DecodeOptions(deadline_ms=1), clock)
     clock.now = 5.0
     assert not pace.is_over
+
+
+def test_agreement_commits_the_run_and_fills_the_quota_up_only_where_the_run_is_too_short() -> None:
+    step = guess([0.4, 0.3, 0.99, 0.2], is_agreed=[True, False, False, False])
+    options = DecodeOptions(schedule="agreement")
+    assert choose(step, only(ALL), 4, options).tolist() == [[True, False, False, False]]
+    assert choose(step, only(ALL), 2, options).tolist() == [[True, False, True, False]]

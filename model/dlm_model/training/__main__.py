@@ -167,7 +167,7 @@ def guide(
     *,
     rank: Annotated[int, typer.Option(help="Of the adapter that takes the training back.")] = 32,
 ) -> None:
-    """Keep the causal model that a checkpoint came from as its guide, in a seventh of the memory."""
+    """Keep the causal model that a checkpoint came from as its guide, in a seventh of the disk."""
     missed = write_companion(causal, checkpoint, rank)
     console.print(f"the adapter leaves {missed:.1%} of the difference")
 

@@ -1,7 +1,7 @@
 """The causal model that an infilling model came from, kept as a low-rank adapter of it: its guide.
 
 Adaptation with low-rank adapters is taken back with low-rank adapters: the difference of every matrix, cut to its
-largest singular values, costs a seventh of the weights that it stands for. Norms are stored whole; the embedding, of
+largest singular values, takes a seventh of the disk that the weights would. Norms are stored whole; the embedding, of
 which training changed the added rows alone, is shared.
 """
 
@@ -26,11 +26,13 @@ from dlm_model.errors import CheckpointError
 from dlm_model.guide import GUIDE_FOLDER
 from dlm_model.quantization import dequantize_tensors
 from dlm_model.training.atomic import creating_folder
+from dlm_model.training.initialize import ADDED_TOKENS
 from dlm_model.weights import read_tensors
 
 # Of a guide that takes back two trainings, with adapters of rank 32 each.
 CARRIED_RANK = 64
 _TABLES = ("model.embed_tokens.weight", "lm_head.weight")
+_MOST_OF_ROUNDING = 0.05  # eight bits a weight leave 0.01
 _OVERSAMPLING = 16
 _NUM_ITERATIONS = 4
 
@@ -69,6 +71,7 @@ def write_companion(causal: Path, checkpoint: Path, rank: int) -> float:
     missed = total = 0.0
     for name, tensor in own.items():
         if name in _TABLES:
+            _refuse_trained(wanted.get(name), tensor, name, causal)
             continue
         if name not in wanted or wanted[name].shape != tensor.shape:
             raise CheckpointError(f"{causal} is not what {checkpoint} was trained from: {name} differs in shape.")
@@ -83,6 +86,16 @@ def write_companion(causal: Path, checkpoint: Path, rank: int) -> float:
         total += float(difference.square().sum())
     _write(adapter, checkpoint, rank)
     return (missed / total) ** 0.5 if total else 0.0
+
+
+def _refuse_trained(wanted: Tensor | None, own: Tensor, name: str, causal: Path) -> None:
+    """A guide shares the embedding; rows added behind those of the causal model may be trained, no others."""
+    if wanted is None:
+        return
+    num_rows = min(len(wanted), len(own) - len(ADDED_TOKENS))
+    before, after = wanted[:num_rows].float(), own[:num_rows].float()
+    if (before - after).norm() > _MOST_OF_ROUNDING * before.norm():
+        raise CheckpointError(f"{name} is not that of {causal}: an adapter cannot take back a training of all tokens.")
 
 
 def _factors(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -103,7 +116,7 @@ def _write(adapter: dict[str, Tensor], checkpoint: Path, rank: int) -> None:
         "r": rank,
         "lora_alpha": rank,
         "target_modules": sorted(layers),
-        "modules_to_save": ["input_layernorm", "post_attention_layernorm", "norm"],
+        "modules_to_save": sorted({name.split(".")[-2] for name in adapter if ".lora_" not in name}),
     }
     with creating_folder(checkpoint / GUIDE_FOLDER) as partial:
         (partial / ADAPTER_CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
