@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Literal, NamedTuple
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.goal import agreed_part, is_on_the_way
+from dlm_lsp.goal import agreed_part, is_on_the_way, rest_of
 from dlm_lsp.holes import Hole
 from dlm_lsp.infilling import RankedFill
 from dlm_lsp.positions import with_line_feeds
@@ -134,7 +134,7 @@ class FillRun:
         self._draft = draft
         if self.seconds_to_first_draft is None:
             self.seconds_to_first_draft = perf_counter() - self._begin
-        self._is_contradicted = not draft.text.startswith(self.anchor.typed)
+        self._is_contradicted = rest_of(draft.text, self.anchor.typed) is None
         if self._is_contradicted:
             self.cancel()
         return not self._is_contradicted

@@ -33,15 +33,28 @@ class Step(NamedTuple):
     num_replaced: int
 
 
-def is_on_the_way(goal: str, typed: str, behind: str) -> bool:
-    """Whether the goal begins with what was typed, and an editor may have put in what is behind the cursor.
+def rest_of(goal: str, typed: str) -> str | None:
+    """What a goal says behind what was typed; None where it says something else.
+
+    Lines that a closer begins may be indented otherwise in the two.
 
     Args:
         goal: What a hole is filled with, as far as it is known.
         typed: What the hole holds already, up to the cursor.
-        behind: What it holds from there on.
     """
-    return goal.startswith(typed) and _PUT_IN.fullmatch(behind) is not None
+    goal = _closing_like(typed, goal)
+    return goal[len(typed) :] if goal.startswith(typed) else None
+
+
+def is_on_the_way(goal: str, typed: str, behind: str) -> bool:
+    """Whether something may be left of the goal at the cursor: what is behind it may have been put in by an editor.
+
+    Args:
+        goal: As for `rest_of`.
+        typed: As for `rest_of`.
+        behind: What the hole holds from the cursor on.
+    """
+    return rest_of(goal, typed) is not None and _PUT_IN.fullmatch(behind) is not None
 
 
 def next_step(goal: str, typed: str, behind: str) -> Step | None:
@@ -53,13 +66,12 @@ def next_step(goal: str, typed: str, behind: str) -> Step | None:
 
     Args:
         goal: What the hole is filled with, all of it.
-        typed: As for `is_on_the_way`.
+        typed: As for `rest_of`.
         behind: As for `is_on_the_way`.
     """
-    goal = _closing_like(typed, goal)
-    if not is_on_the_way(goal, typed, behind):
+    rest = rest_of(goal, typed)
+    if rest is None or not _PUT_IN.fullmatch(behind):
         return None
-    rest = goal[len(typed) :]
     line_break = _LINE_BREAK.search(behind)
     if line_break:
         step = _step_before(line_break, rest)
@@ -69,10 +81,19 @@ def next_step(goal: str, typed: str, behind: str) -> Step | None:
     return step if is_news else None
 
 
-def _closing_like(typed: str, goal: str) -> str:
-    """The goal, its closing lines indented as what was typed has them."""
-    indentations = iter(_CLOSING_INDENTATION.findall(typed))
-    return _CLOSING_INDENTATION.sub(lambda match: next(indentations, match[0]), goal)
+def _closing_like(text: str, goal: str) -> str:
+    """The goal, its closing lines indented as the text's are, or as far as blanks go that stand in their place."""
+    lines = _LINE_BREAK.split(text)
+
+    def indentation(of_goal: re.Match[str]) -> str:
+        number = len(_LINE_BREAK.findall(goal, 0, of_goal.start()))
+        line = lines[number] if number < len(lines) else ""
+        blanks = line[: len(line) - len(line.lstrip(" \t"))]
+        closes = line.startswith((")", "]", "}"), len(blanks))
+        goes_too_far = line == blanks and not of_goal[0].startswith(blanks)
+        return blanks if closes or goes_too_far else of_goal[0]
+
+    return _CLOSING_INDENTATION.sub(indentation, goal)
 
 
 def _without_closing_indentation(text: str) -> str:
@@ -108,12 +129,13 @@ def _is_left_at(rest: str, place: int) -> bool:
 
 
 def agreed_part(goal: str, content: str) -> str | None:
-    """What a hole says of its goal already, where anything behind that may have been put in by an editor.
+    """What a hole says of its goal already, where an editor may have put in all that is behind it.
 
     Args:
         goal: As far as it is known.
         content: Of the hole, wherever the cursor is.
     """
+    goal = _closing_like(content, goal)
     num_agreed = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(goal, content, strict=False)))
     agreed = content[:num_agreed]
     return agreed if is_on_the_way(goal, agreed, content[len(agreed) :]) else None

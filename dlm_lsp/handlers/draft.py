@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dlm_lsp.drafts import DraftFeed
 from dlm_lsp.fill_run import FillRun
 from dlm_lsp.ghost_text import range_of
+from dlm_lsp.goal import rest_of
 from dlm_lsp.messages import DRAFT, DraftParams, to_wire
 from dlm_lsp.positions import PositionEncoding
 from dlm_lsp.session import DlmLanguageServer
@@ -24,15 +25,18 @@ def draft_feed(server: DlmLanguageServer, run: FillRun) -> DraftFeed | None:
 
     def send(draft: Draft) -> None:
         anchor = run.anchor
+        text = rest_of(draft.text, anchor.typed)
+        if text is None:  # the run is about to end
+            return
         params = DraftParams(
             uri=anchor.snapshot.uri,
             version=anchor.snapshot.version,
             request_id=run.request_id,
             range=range_of(anchor.snapshot, anchor.start, anchor.end, encoding),
-            text=draft.text[len(anchor.typed) :],
+            text=text,
             step=draft.step,
             num_steps=draft.num_steps,
-            stable_ranges=tuple(_stable_ranges(draft, len(anchor.typed), encoding)),
+            stable_ranges=tuple(_stable_ranges(draft, len(draft.text) - len(text), encoding)),
             confidence=draft.confidence,
             finish_reason=draft.finish_reason,
         )

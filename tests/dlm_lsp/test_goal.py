@@ -77,12 +77,15 @@ def test_where_the_document_left_the_way_nothing_is_changed_but_by_insertion(
         ("f(\n    a,\n)", "f(\n    ", "\n    )", "a,", 0),
         ("f(\r\n    a,\r\n)", "f(\r\n    ", "\r\n\t)", "a,", 0),
         ("x {\n  y {\n    a\n  }\n  b\n}\nc", "x {\n  ", "\n  }", "y {\n    a\n  }\n  b", 0),
+        ("f(\n    a,\n)", "f(\n    a,\n    ", "", ")", 0),
+        ("f(\n    a,\n    )", "f(\n    a,\n", "", "    )", 0),
         ('x {\n  "{"\n  a\n}\nb', "x {\n  ", "\n  }", '"{"\n  a', 0),
     ],
     ids=[
         *("bracket", "several", "quotes", "blanks of the hole", "block", "call with a block", "up to the last closer"),
         *("up to the closer", "both, and CRLF", "block in a block", "indented deeper", "indented deeper and passed"),
-        *("call indented deeper", "tab, and CRLF", "indented like a block in the block", "opener in a string"),
+        *("call indented deeper", "tab, and CRLF", "indented like a block in the block"),
+        *("blanks beyond the closer", "blanks still to come", "opener in a string"),
     ],
 )
 def test_closers_behind_the_cursor_are_reckoned_with(
@@ -104,6 +107,8 @@ def test_closers_behind_the_cursor_are_reckoned_with(
         ("{\n  a}", "{\n  ", "\n}"),
         ("x {\n  a\n}", "x {\n  ", "\n  }\n}"),
         ("x {\n  a\n}", "x {\n a", "\n}"),
+        ("f(\n    a,\n    b\n)", "f(\n    a,\n        ", ""),
+        ("f(\n    a,\n)", "f(\n    a,\n\n", ""),
         ('"""\n  a\n"""', '"""\n  ', '\n  """'),
     ],
     ids=[
@@ -113,6 +118,8 @@ def test_closers_behind_the_cursor_are_reckoned_with(
             "closed elsewhere",
             "one block too many",
             "text indented otherwise",
+            "blanks beyond text",
+            "an empty line more",
             "quotes indented otherwise",
         ),
     ],
@@ -121,13 +128,12 @@ def test_elsewhere_there_is_no_step(goal: str, typed: str, behind: str) -> None:
     assert next_step(goal, typed, behind) is None
 
 
-@given(CODE, CLOSED)
-def test_a_goal_agrees_with_all_that_is_typed_along_with_it(goal: str, closes: frozenset[str]) -> None:
-    for typed, behind in type_along(goal, closes):
-        if goal.startswith(typed):  # no closing line of another indentation is passed yet
-            agreed = agreed_part(goal, typed + behind)
-            assert agreed is not None
-            assert agreed.startswith(typed)
+@given(CODE, CLOSED, st.just(0) | SHIFTS)
+def test_a_goal_agrees_with_all_that_is_typed_along_with_it(goal: str, closes: frozenset[str], shift: int) -> None:
+    for typed, behind in type_along(goal, closes, shift):
+        agreed = agreed_part(goal, typed + behind)
+        assert agreed is not None
+        assert agreed.startswith(typed)
 
 
 @pytest.mark.parametrize("content", ["q", "f(x)) + q", "f(x q)"])

@@ -57,7 +57,9 @@ def type_along(goal: str, closes: frozenset[str], shift: int = 0) -> Iterator[tu
             continue
         if closing_line and shift and not is_below:
             key = closing_line.group()
-            typed += "\n" + " " * max(len(closing_line[1]) + shift, 0) + closing_line[2]
+            typed += "\n" + " " * max(len(closing_line[1]) + shift, 0)
+            yield typed, behind
+            typed += closing_line[2]
             behind = behind.removeprefix(closing_line[2])
         else:
             if is_below if below else behind.startswith(key):  # Down, or typed over

@@ -187,6 +187,29 @@ async def test_a_run_goes_on_while_the_editor_closes_what_its_draft_opens(connec
     assert len(engine.requests) == 1
 
 
+@pytest.mark.parametrize("closer", ["", ")"], ids=["to be typed", "typed"])
+async def test_a_run_goes_on_while_a_closing_line_is_typed_at_another_depth(connect: Connect, closer: str) -> None:
+    head, tail = "f(\n        1,\n", "    ) + 2  "
+    known = len(f"{head}    )")
+    editor, engine, request = await _running(connect, known, num_steps=len(head + tail), text=head + tail)
+    _type(editor, 1, 4, f"{head}      {closer}", 2)
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    cursor = types.Position(3, len(f"      {closer}"))
+    next_request = asyncio.ensure_future(editor.complete(cursor.line, cursor.character))
+    await asyncio.sleep(0.05)  # for the server to be asked before the next step
+    engine.allow(2)
+    await editor.until(lambda: editor.drafts[-1].step == known + 2)
+    draft = editor.drafts[-1]
+    assert [draft.range.start.line, draft.range.start.character] == [cursor.line, cursor.character]
+    assert draft.text == ") +".removeprefix(closer)
+    assert draft.stableRanges == [[0, len(draft.text)]]
+    engine.allow(len(tail))
+    [item] = await next_request
+    assert item.insert_text == "      ) + 2"
+    assert len(engine.requests) == 1
+
+
 async def test_drafts_begin_at_the_cursor_even_in_front_of_what_they_say(connect: Connect) -> None:
     editor, engine, request = await _running(connect, 10, num_steps=20, text="f()(1) + 2  ")
     _type(editor, 1, 4, "f()", 2)
