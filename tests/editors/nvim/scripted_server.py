@@ -43,7 +43,7 @@ def left_of(uri: str, position: types.Position) -> str:
 async def sharpen(uri: str, where: types.Range, typed: str) -> None:
     """Send the drafts, and take the time that an answer takes."""
     steps = script().get("drafts", [])
-    num_typed = len(typed.encode())
+    num_typed = server.workspace.position_codec.client_num_units(typed)
     pause = script().get("seconds", 0) / (len(steps) + 1)
     for number, step in enumerate(steps, start=1):
         await asyncio.sleep(pause)

@@ -299,11 +299,17 @@ def test_carriage_returns_stay_out_of_the_buffer(scripted: Start, server: Server
     assert file.read_bytes() == b"first\r\nx = [\r\n    1,\r\n]\r\n"
 
 
+SPEAKS_ONLY = """
+local capabilities = vim.lsp.protocol.make_client_capabilities()
+capabilities.general.positionEncodings = { '%s' }
+vim.lsp.protocol.make_client_capabilities = function() return capabilities end
+"""
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_multibyte_text_before_the_cursor(scripted: Start, server: Server, encoding: str) -> None:
     server.says(completions={"é = '😀' + ": ["'漢' + é"]})
-    speaks = f"vim.lsp.config('*', {{ capabilities = {{ general = {{ positionEncodings = {{ '{encoding}' }} }} }} }})"
-    neovim = scripted("\n", before=speaks)
+    neovim = scripted("\n", before=SPEAKS_ONLY % encoding)
     neovim.press("ié = '😀' + ")
     neovim.await_ghost("'漢' + é")
     column = {"utf-8": 14, "utf-16": 11}[encoding]

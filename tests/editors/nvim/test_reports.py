@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.languages import LANGUAGES
-from tests.editors.nvim.conftest import Server, Start
+from tests.editors.nvim.conftest import Server, Start, version_of
 from tests.editors.nvim.neovim import COLLECT_NOTIFICATIONS, PLUGIN, Neovim, until
 
 
@@ -46,7 +46,8 @@ def test_health_of_a_server_that_runs(scripted: Start, server: Server, neovim_se
     assert server.command[0] in text
     drawer = "vim.lsp.inline_completion" if neovim_setup[1] == "native" else "this plugin"
     assert f"ghost text by {drawer}" in text
-    assert "1 buffer(s), utf-8" in text
+    encoding = neovim.lua("return vim.lsp.get_clients({ name = 'dlm_lsp' })[1].offset_encoding")
+    assert f"1 buffer(s), {encoding}" in text
     assert "options ignored: numSteps must be a whole number" in text
     assert "doctor" in text
     assert "ERROR" not in text
@@ -112,7 +113,11 @@ def test_functions_do_nothing_where_no_server_is(scripted: Start, call: str) -> 
     assert neovim.lines == [""]
 
 
-def test_vim_lsp_enable_alone_is_enough(start: Start, server: Server, tmp_path: Path) -> None:
+def test_vim_lsp_enable_alone_is_enough(
+    start: Start, server: Server, neovim_setup: tuple[str, str], tmp_path: Path
+) -> None:
+    if version_of(neovim_setup[0]) < (0, 11):
+        pytest.skip("vim.lsp.enable came with Neovim 0.11")
     server.says(completions={"x = ": ["1"]})
     installed = tmp_path / "dlm-lsp"
     installed.write_text(f'#!/bin/sh\n[ "$1" = serve ] && exec {shlex.join(server.command)}\n')

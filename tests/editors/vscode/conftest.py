@@ -9,7 +9,8 @@ from typing import NoReturn
 
 import pytest
 
-from tests.editors.vscode.workbench import CodeServer, Workbench, until
+from tests.editors.vscode.code_server import CodeServer, until
+from tests.editors.vscode.workbench import Workbench
 
 REQUIRED = "DLM_LSP_EDITORS_REQUIRED"
 """Environment variable that turns a missing editor from a reason to skip into a failure."""

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.editors.scripted_daemon import ScriptedDaemon
-from tests.editors.vscode.workbench import Workbench, until
+from tests.editors.vscode.code_server import until
+from tests.editors.vscode.workbench import Workbench
 
 BEFORE = "def last(stack):\n    "
 SUM = "return sum(stack.top[0]) + 1"

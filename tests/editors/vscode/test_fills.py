@@ -5,7 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.editors.vscode.workbench import CodeServer, Workbench, until
+from tests.editors.vscode.code_server import CodeServer, until
+from tests.editors.vscode.workbench import Workbench
 
 PLACEHOLDER = '''class Rectangle:
     """Two corners."""

@@ -7,8 +7,9 @@ import pytest
 
 from dlm_lsp.options import Settings
 from tests.editors.unwritten import UNWRITTEN, unwritten_body
+from tests.editors.vscode.code_server import until
 from tests.editors.vscode.conftest import NUM_STEPS
-from tests.editors.vscode.workbench import Workbench, until
+from tests.editors.vscode.workbench import Workbench
 
 DEFAULTS = Settings()
 RECTANGLE = '''class Rectangle:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.editors.scripted_daemon import ScriptedDaemon
-from tests.editors.vscode.workbench import CodeServer, Workbench, until, write_vsix
+from tests.editors.vscode.code_server import CodeServer, until, write_vsix
+from tests.editors.vscode.workbench import Workbench
 
 PYTHON_EXTENSION = {
     "name": "python",

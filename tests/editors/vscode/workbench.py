@@ -1,156 +1,21 @@
-"""Real VS Code as the tests drive it: its server with our extension in it, and its workbench in a headless Chromium."""
+"""A window of a real VS Code, as the tests drive it: the workbench in a headless Chromium."""
 
-import json
-import os
-import re
 import shutil
-import signal
-import socket
-import subprocess
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
 
 from playwright.sync_api import Locator, Page, sync_playwright
 
-Answer = TypeVar("Answer")
+from tests.editors.vscode.code_server import WAIT_SECONDS, CodeServer, until
 
-WAIT_SECONDS = 30.0
 PATIENCE_SECONDS = 3.0
 CHROMIUM_FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 CONFIGURED = "Sending response 'workspace/configuration"
-QUIET = {
-    "workbench.startupEditor": "none",
-    "workbench.secondarySideBar.defaultVisibility": "hidden",
-    "security.workspace.trust.startupPrompt": "never",
-    "security.workspace.trust.banner": "never",
-    "telemetry.telemetryLevel": "off",
-    "update.mode": "none",
-    "extensions.autoCheckUpdates": False,
-    "chat.disableAIFeatures": True,
-    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
-    "editor.minimap.enabled": False,
-    "editor.accessibilitySupport": "off",
-    "files.autoSave": "off",
-}
-"""What keeps the workbench from talking about itself; machine settings are another file."""
-
-
-def until(ask: Callable[[], Answer], what: str) -> Answer:
-    """Ask until the answer is true, and return it."""
-    end = time.monotonic() + WAIT_SECONDS
-    while not (answer := ask()):
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.05)
-    return answer
-
-
-def write_vsix(file: Path, manifest: Mapping[str, object], script: str) -> Path:
-    """Pack an extension that is one script, `extension.js`, and works beside ours."""
-    common = {
-        "version": "1.0.0",
-        "engines": {"vscode": "^1.91.0"},
-        "main": "./extension.js",
-        "activationEvents": ["onStartupFinished"],
-    }
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("extension/package.json", json.dumps({**common, **manifest}))
-        archive.writestr("extension/extension.js", script)
-    return file
-
-
-class CodeServer:
-    """One VS Code server with its own folders, and the extension installed in it."""
-
-    def __init__(
-        self,
-        installation: Path,
-        vsix: Path,
-        folder: Path,
-        environment: Mapping[str, str],
-        *,
-        trusts_workspaces: bool,
-    ) -> None:
-        self.folder = folder
-        self.workspace = folder / "workspace"
-        self.workspace.mkdir(parents=True)
-        self._trusts_workspaces = trusts_workspaces
-        self.write_settings("User", {**QUIET, "security.workspace.trust.enabled": not trusts_workspaces})
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self._command = [str(installation / "bin/node"), str(installation / "vscode/out/server-main.js")]
-        self._command += ["--accept-server-license-terms", "--telemetry-level", "off"]
-        self._command += ["--server-data-dir", str(folder / "server"), "--user-data-dir", str(folder / "data")]
-        self._command += ["--extensions-dir", str(folder / "extensions")]
-        # An empty gallery keeps it from asking one on the network.
-        self._environment = {**environment, "EXTENSIONS_GALLERY": "{}"}
-        self.install(vsix)
-
-    def install(self, vsix: Path) -> None:
-        """Install an extension; a window that is open does not see it."""
-        install = [*self._command, "--install-extension", str(vsix)]
-        subprocess.run(install, env=self._environment, check=True, capture_output=True, timeout=120)
-
-    def write_settings(self, kind: str, settings: Mapping[str, object]) -> None:
-        """`User` or `Machine` settings; the latter are the only ones that may name a command."""
-        file = self.folder / "data" / kind / "settings.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(settings, indent=1))
-
-    def write_workspace_settings(self, settings: Mapping[str, object]) -> None:
-        file = self.workspace / ".vscode/settings.json"
-        file.parent.mkdir()
-        file.write_text(json.dumps(settings))
-
-    def read_settings(self, kind: str) -> dict[str, Any]:
-        settings: dict[str, Any] = json.loads((self.folder / "data" / kind / "settings.json").read_text())
-        return settings
-
-    def log(self) -> str:
-        """What the output channel of the extension says."""
-        return "".join(file.read_text() for file in sorted((self.folder / "data/logs").rglob("*dlm-lsp*.log")))
-
-    def sources(self) -> list[str]:
-        """Where each server that was started came from, the last one last; empty for one that was not found."""
-        return re.findall(r"server found by way of (.+?):|the dlm-lsp server was not found", self.log())
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        flags = ["--host", "127.0.0.1", "--port", str(self.port), "--without-connection-token"]
-        flags += ["--disable-workspace-trust"] * self._trusts_workspaces
-        with (self.folder / "server.log").open("w") as log:
-            process = subprocess.Popen(
-                [*self._command, *flags], env=self._environment, stdout=log, stderr=log, start_new_session=True
-            )
-            try:
-                until(self._answers, "the server of VS Code")
-                yield
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGTERM)
-                process.wait(20)
-
-    def address(self, file: Path) -> str:
-        # The log gets every message between client and server.
-        payload = [["logLevel", "dlm-lsp.dlm-lsp=trace"], ["openFile", f"vscode-remote://127.0.0.1:{self.port}{file}"]]
-        query = urllib.parse.urlencode({"folder": str(self.workspace), "payload": json.dumps(payload)})
-        return f"http://127.0.0.1:{self.port}/?{query}"
-
-    def _answers(self) -> bool:
-        with suppress(OSError, urllib.error.URLError):
-            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/version", timeout=1).close()
-            return True
-        return False
 
 
 class Workbench:
