@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from lsprotocol import types
+from pygls.exceptions import JsonRpcRequestCancelled
 
 from tests.editor_client import EditorClient
 
@@ -19,13 +21,20 @@ Connect = Callable[[], Awaitable[EditorClient]]
 EMPTY_BODY = "def f():\n    \n"
 _DAEMON = """
 import sys
+import time
 from pathlib import Path
 from dlm_lsp.daemon import serve_socket
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
+class Engine(ScriptedEngine):
+    def infill(self, request, options, cancel):
+        for draft in super().infill(request, options, cancel):
+            time.sleep(0.02)
+            yield draft
+
 def load(settings):
     print("loaded", file=sys.stderr, flush=True)
-    return ScriptedEngine("return 1")
+    return Engine("return 1", num_steps=10)
 
 sys.exit(serve_socket(load, Path(sys.argv[1]), {}, idle_seconds=float(sys.argv[2])))
 """
@@ -96,6 +105,21 @@ async def test_editors_share_the_engine_and_nothing_else(start_daemon: StartDaem
     assert await asyncio.wait_for(daemon.wait(), 20) == 0
     assert daemon.stderr
     assert (await daemon.stderr.read()).count(b"loaded") == 1
+
+
+async def test_editors_that_ask_at_once_for_the_same_file_are_all_answered(
+    start_daemon: StartDaemon, connect: Connect
+) -> None:
+    await start_daemon(30)
+    editors = [await connect() for _ in range(3)]
+    for editor in editors:
+        editor.open(EMPTY_BODY)
+    first, *others = (asyncio.ensure_future(editor.complete(1, 4)) for editor in editors)
+    await editors[0].status("busy")
+    editors[0].change(types.TextDocumentContentChangeWholeDocument("def g():\n    \n"))
+    with pytest.raises(JsonRpcRequestCancelled):
+        await first
+    assert [len(items) for items in await asyncio.gather(*others)] == [1, 1]
 
 
 async def test_only_its_user_can_open_the_socket(start_daemon: StartDaemon, path: Path) -> None:

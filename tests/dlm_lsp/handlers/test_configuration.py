@@ -1,11 +1,14 @@
 """Where settings come from, which source wins, and how mistakes in them are told."""
 
+import asyncio
+import weakref
 from pathlib import Path
 
 import pytest
 from lsprotocol import types
 
 from dlm_lsp.options import Settings
+from dlm_lsp.worker import Worker
 from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.handlers.conftest import Connect
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
@@ -47,6 +50,31 @@ async def test_each_source_overrules_the_one_before(
     assert await _num_steps(editor, engine) == 5
     options = engine.options[-1]
     assert (options.seed, options.top_p, options.temperature) == (5, 0.4, 2)
+
+
+async def test_a_model_that_nobody_uses_is_unloaded_and_loaded_at_the_next_request(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = Worker.unload_after
+    # One minute of the settings is a twentieth of a second here.
+    monkeypatch.setattr(Worker, "unload_after", lambda worker, seconds: keep(worker, seconds and seconds / 1200))
+    engines: list[weakref.ref[ScriptedEngine]] = []
+
+    def load(_settings: Settings) -> ScriptedEngine:
+        engine = ScriptedEngine("return 1")
+        engines.append(weakref.ref(engine))
+        return engine
+
+    editor = connect(load)
+    await editor.start(options={"idleUnloadMinutes": 1, "debounceMs": 0})
+    editor.open("def f():\n    \n")
+    for num_loaded in (1, 2):
+        assert len(await editor.complete(1, 4, trigger=types.InlineCompletionTriggerKind.Invoked)) == 1
+        assert len(engines) == num_loaded
+        async with asyncio.timeout(10):
+            while engines[-1]():
+                await asyncio.sleep(0.01)
+        editor.change(types.TextDocumentContentChangeWholeDocument("def g():\n    \n"))
 
 
 @pytest.mark.parametrize("has_folders", [True, False])

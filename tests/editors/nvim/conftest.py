@@ -100,7 +100,7 @@ def start(neovim_setup: tuple[str, str], tmp_path: Path, child_environment: dict
     ) -> Neovim:
         file = tmp_path / name
         file.write_bytes(text.encode())
-        neovim = Neovim(neovim_setup[0], tmp_path, child_environment)
+        neovim = Neovim(neovim_setup[0], tmp_path / str(len(opened)), child_environment)
         opened.append(neovim)
         neovim.lua(before)
         if sets_up:

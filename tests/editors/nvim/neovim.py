@@ -55,6 +55,7 @@ class Neovim:
     def __init__(self, executable: str, folder: Path, environment: Mapping[str, str]) -> None:
         """Start it without anybody's configuration, and with its own folders below `folder`."""
         names = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
+        folder.mkdir(exist_ok=True)
         own = {name: str(folder / name.lower()) for name in names}
         address = folder / "nvim.sock"
         arguments = ["--headless", "--clean", "--listen", str(address), "--cmd", f"set rtp^={PLUGIN} noswapfile"]

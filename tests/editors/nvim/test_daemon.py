@@ -1,12 +1,14 @@
 """The real daemon with the weights that ship, in real Neovim: every promise once, whatever the weights have to say."""
 
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.editors.nvim.conftest import Start
-from tests.editors.nvim.neovim import Neovim, until
+from tests.editors.nvim.neovim import Neovim, listens, until
 
 COMMAND = [sys.executable, "-P", "-m", "dlm_lsp", "serve"]
 QUICK = {"device": "cpu", "numSteps": 4, "maxMiddleTokens": 32, "maxPromptTokens": 128, "seed": 1, "draftIntervalMs": 0}
@@ -95,3 +97,19 @@ def test_why_nothing_is_shown(daemon: Daemon) -> None:
     neovim.press("A")
     until(lambda: neovim.lua("return require('dlm_lsp').status().state") == "inactive")
     assert "○: " in neovim.lua("return require('dlm_lsp').statusline()")
+
+
+def test_two_editors_at_once_share_one_daemon(start: Start, tmp_path: Path, child_environment: dict[str, str]) -> None:
+    address, log = tmp_path / "daemon.sock", tmp_path / "daemon.log"
+    command = [*COMMAND, "--socket", str(address)]
+    with log.open("w") as stderr, subprocess.Popen(command, env=child_environment, stderr=stderr) as shared:
+        until(lambda: listens(address), MODEL_SECONDS)
+        bridge = [*COMMAND, "--connect", str(address)]
+        editors = [start(LINE, bridge, settings=QUICK, name=f"{name}.py") for name in ("first", "second")]
+        for neovim in editors:
+            neovim.press("4GA ")
+        for neovim in editors:
+            ghost = answer(neovim)
+            neovim.press("<Tab>")
+            neovim.await_lines(LINE.replace("result +=", f"result += {ghost}").splitlines())
+        shared.terminate()
