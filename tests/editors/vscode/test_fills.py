@@ -79,10 +79,14 @@ def test_a_selection_is_written_anew(workbench: Workbench) -> None:
     workbench.press("Shift+Home")
     workbench.run("Refill Selection")
     workbench.wait_for_fill()
+    workbench.page.locator(".monaco-diff-editor .line-insert").first.wait_for(state="attached")
+    assert file.read_text() == PLACEHOLDER
     workbench.apply_fill()
     refilled = workbench.save(file)
     assert refilled.startswith(SELECTED)
     assert refilled != PLACEHOLDER
+    workbench.press("Control+Z")
+    assert workbench.save(file) == PLACEHOLDER
 
 
 def test_what_ghost_text_cannot_show_is_offered_by_the_status(workbench: Workbench) -> None:

@@ -111,19 +111,18 @@ def test_candidates_are_gone_through(workbench: Workbench) -> None:
         until(lambda: workbench.ghost == first, "the first one again")
 
 
-def test_drafts_sharpen_beside_the_cursor_and_are_gone_when_the_ghost_text_comes(workbench: Workbench) -> None:
+def test_drafts_sharpen_beside_the_cursor_without_a_gap_until_the_ghost_text_comes(workbench: Workbench) -> None:
     workbench.open_at_end("drafts.py", RECTANGLE + "        ")
-    drafts: set[str] = set()
-
-    def is_over() -> bool:
-        drafts.add(workbench.draft)
-        return bool(workbench.ghost)
-
-    with workbench.settings(MANY_STEPS):
+    with workbench.settings(MANY_STEPS), workbench.filmed() as film:
         workbench.press("Alt+Backslash")
-        until(is_over, "ghost text after drafts")
-    assert len(drafts - {""}) > 1
-    assert not workbench.draft
+        workbench.wait_for_ghost()
+        workbench.page.wait_for_timeout(500)  # for anything that would still change
+    nothing, *drafting, answer = film
+    assert nothing == ("", "")
+    assert all(frame.draft and not frame.ghost for frame in drafting)
+    assert len(drafting) > 1
+    assert answer.ghost
+    assert not answer.draft
 
 
 def test_there_is_no_request_with_several_cursors(workbench: Workbench) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from playwright.sync_api import Locator, Page, sync_playwright
 
@@ -16,6 +17,13 @@ CHROMIUM_FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 CONFIGURED = "Sending response 'workspace/configuration"
+
+
+class Frame(NamedTuple):
+    """What stands at the cursor: a draft, ghost text, both, or nothing."""
+
+    draft: str
+    ghost: str
 
 
 class Workbench:
@@ -129,6 +137,14 @@ class Workbench:
         parts: list[str] = self.page.evaluate(DRAWN_BESIDE_THE_CURSOR)
         return "|".join(parts).replace("\xa0", " ")
 
+    @contextmanager
+    def filmed(self) -> Iterator[list[Frame]]:
+        """Whatever the browser draws at the cursor meanwhile, looked at in each of its frames; equal ones are one."""
+        film: list[Frame] = []
+        self.page.evaluate(FILM)
+        yield film
+        film += (Frame(*frame) for frame in self.page.evaluate("() => window.stopFilming()"))
+
     @property
     def status(self) -> str:
         return self._status_item("dlm-lsp.status").inner_text()
@@ -195,4 +211,32 @@ DRAWN_BESIDE_THE_CURSOR = """
     ['::before', '::after'].map((pseudo) => getComputedStyle(span, pseudo).content))
     .filter((content) => content !== 'none' && content !== 'normal')
     .map((content) => content.slice(1, -1))
+"""
+FILM = f"""
+() => {{
+    const look = () => [({DRAWN_BESIDE_THE_CURSOR})().join('|'), ({GHOST_LINES})().join('\\n')];
+    const film = [look()];
+    // Of all that runs in a frame, observers of sizes come last before it is painted: by then VS Code has rendered.
+    const probe = document.body.appendChild(document.createElement('div'));
+    probe.style.position = 'fixed';
+    const observer = new ResizeObserver(() => {{
+        const frame = look();
+        if (frame.some((text, which) => text !== film.at(-1)[which])) {{
+            film.push(frame);
+        }}
+    }});
+    observer.observe(probe);
+    let next;
+    const shoot = () => {{
+        probe.style.width = probe.style.width === '1px' ? '2px' : '1px';
+        next = requestAnimationFrame(shoot);
+    }};
+    shoot();
+    window.stopFilming = () => {{
+        cancelAnimationFrame(next);
+        observer.disconnect();
+        probe.remove();
+        return film;
+    }};
+}}
 """
