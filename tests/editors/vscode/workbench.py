@@ -20,7 +20,7 @@ CONFIGURED = "Sending response 'workspace/configuration"
 
 
 class Frame(NamedTuple):
-    """What stands at the cursor: a draft, ghost text, both, or nothing."""
+    """What stands at the cursor; a draft is `stable|guessed`, or what there is of the two."""
 
     draft: str
     ghost: str
@@ -117,6 +117,9 @@ class Workbench:
         return "\n".join(lines).replace("\xa0", " ").rstrip()
 
     def wait_for_ghost(self) -> str:
+        """Wait for it and for the frame that lays its lines out, which are in the page before that."""
+        until(lambda: self.ghost, "ghost text")
+        self.page.evaluate(A_FRAME)
         return until(lambda: self.ghost, "ghost text")
 
     def ask_for_ghost(self) -> str:
@@ -129,13 +132,8 @@ class Workbench:
                 time.sleep(0.05)
             return self.ghost
 
-        return until(ask, "ghost text")
-
-    @property
-    def draft(self) -> str:
-        """What is drawn beside the cursor while a draft sharpens: `stable|guessed`."""
-        parts: list[str] = self.page.evaluate(DRAWN_BESIDE_THE_CURSOR)
-        return "|".join(parts).replace("\xa0", " ")
+        until(ask, "ghost text")
+        return self.wait_for_ghost()
 
     @contextmanager
     def filmed(self) -> Iterator[list[Frame]]:
@@ -194,6 +192,7 @@ class Workbench:
         return self.page.locator(f'[id$="{name}"]')
 
 
+A_FRAME = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
 GHOST_LINES = """
 () => {
     const lines = new Map();
