@@ -33,6 +33,7 @@ def is_json(text: str) -> bool:
     return True
 
 
+@settings(deadline=None)
 @given(value=VALUES, indent=st.sampled_from([None, 2]))
 def test_what_is_json_is_accepted_and_every_beginning_of_it_has_an_end(value: object, indent: int | None) -> None:
     text = json.dumps(value, indent=indent)
@@ -44,7 +45,7 @@ def test_what_is_json_is_accepted_and_every_beginning_of_it_has_an_end(value: ob
 
 
 @given(text=st.text(alphabet='{}[]",:0123-+.eEtrufalsn\\/ \t\n', max_size=9))
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 def test_what_is_no_json_is_never_complete(text: str) -> None:
     state = state_after(text)
     assert is_json(text) == bool(state and state.is_complete)

@@ -238,7 +238,7 @@ def test_refreshing_in_every_step_is_bit_identical_to_no_cache(
 ) -> None:
     engine: Engine = request.getfixturevalue(engine_name)
     exact = final(engine, 1, num_candidates=num_candidates)
-    monkeypatch.setattr("dlm_model.engine.ColumnCache", Uncached)
+    monkeypatch.setattr("dlm_model.decoding.ColumnCache", Uncached)
     uncached = final(engine, 1, num_candidates=num_candidates)
     assert [draft.pieces for draft in exact] == [draft.pieces for draft in uncached]
     assert exact[-1].candidates == uncached[-1].candidates

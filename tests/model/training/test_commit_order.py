@@ -41,4 +41,4 @@ def test_a_step_is_observed_for_every_line_of_several_tokens(tmp_path: Path) -> 
         assert each.features.shape == (len(each.confidence), NUM_FEATURES)
         assert 2 <= len(each.is_right) <= len(engine._tokenizer.encode(TASKS[0].line).ids)
     write_order(train_order(found), folder)
-    assert load_engine(str(folder), "cpu")._order is not None
+    assert load_engine(str(folder), "cpu")._decoder.order is not None
