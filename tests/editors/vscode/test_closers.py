@@ -30,6 +30,8 @@ def test_the_rest_is_shown_around_them_and_taken_once(
     file = workbench.open_at_end(f"sum{num_typed}.py", BEFORE)
     workbench.press("Alt+Backslash")
     until(lambda: workbench.ghost == SUM, "all of it")
+    # One may be of the file before, asked for by the acceptance there.
+    num_requests = daemon.num_requests
     workbench.type(SUM[: num_typed - 1])
     # What VS Code knows is gone: the rest comes from the server, which is asked again by the next key.
     workbench.press("Escape")
@@ -38,7 +40,7 @@ def test_the_rest_is_shown_around_them_and_taken_once(
     workbench.wait_for_ghost()
     typed = workbench.editor_text().splitlines()[1]
     assert typed.startswith(f"    {SUM[:num_typed]}")
-    assert daemon.num_requests == 1
+    assert daemon.num_requests == num_requests
     workbench.press("Tab")
     until(lambda: not workbench.ghost, "the ghost text to be taken")
     assert workbench.save(file) == f"{BEFORE}{SUM}"
@@ -49,9 +51,10 @@ def test_a_block_that_is_closed_below_is_filled_up_to_there(workbench: Workbench
     file = workbench.open_at_end("block.py", BEFORE)
     workbench.press("Alt+Backslash")
     workbench.wait_for_ghost()
+    num_requests = daemon.num_requests
     workbench.type("sizes = {\n")
     until(lambda: workbench.ghost == "1: 2,", "the line between the braces")
-    assert daemon.num_requests == 1
+    assert daemon.num_requests == num_requests
     workbench.press("Tab")
     until(lambda: not workbench.ghost, "the ghost text to be taken")
     assert workbench.save(file) == f"{BEFORE}sizes = {{\n        1: 2,\n    }}"

@@ -99,10 +99,8 @@ def test_a_whole_body_stands_there_as_ghost_text(workbench: Workbench, picture: 
 
 
 def test_candidates_are_gone_through(workbench: Workbench) -> None:
-    before, after = unwritten_body()
-    workbench.close_all()
-    workbench.open("candidates.py", f"{before}    {after}")
-    workbench.go_to_line_end(before.count("\n") + 1)
+    # Nothing here says what to follow, so that candidates differ.
+    workbench.open_at_end("candidates.py", RECTANGLE + "        ")
     with workbench.settings(NOTHING_CONFIGURED):
         first = workbench.ask_for_ghost()
         workbench.press("Alt+BracketRight")
