@@ -46,7 +46,8 @@ class DecodeOptions:
     schedule: Schedule | None = option(
         None,
         "how many positions a step commits: `linear`, `cosine`, `threshold`, `factor`, `entropy_bound`, `klass`, "
-        "`local_leap`, `agreement`; `null` is `agreement` where a guide blends, else `threshold`",
+        "`local_leap`, `agreement`; `null` is `agreement` where a guide blends and no other `selection` than "
+        "`leftmost` is asked for, else `threshold`",
     )
     # Highest top-1 probability (`confidence`), largest gap between the two best (`margin`), lowest entropy
     # (`entropy`), the first one (`leftmost`), any (`random`), or what the checkpoint has learned to prefer (`learned`).

@@ -73,8 +73,11 @@ class Decoder:
     def resolve(self, options: DecodeOptions) -> DecodeOptions:
         """The options with what they leave to the model filled in by what it names and brings along."""
         guide = options.guide or (SELF_GUIDE if self._guides.has_companion else NO_GUIDE)
-        options = replace(options, guide=guide, selection=options.selection or self._config.selection)
-        return replace(options, schedule=options.schedule or ("agreement" if options.is_blended else "threshold"))
+        options = replace(options, guide=guide)
+        # `agreement` commits from the left, which would leave a selection that somebody asked for without effect.
+        is_from_left = options.is_blended and options.selection in {None, "leftmost"}
+        schedule = options.schedule or ("agreement" if is_from_left else "threshold")
+        return replace(options, schedule=schedule, selection=options.selection or self._config.selection)
 
     def open_cache(self, options: DecodeOptions) -> CachePolicy:
         """The cache policy alone."""

@@ -10,7 +10,17 @@ from typing import Literal
 from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions
 
 Kind = Literal[
-    "schedule", "selection", "credit", "early commit", "remasking", "guide", "guidance", "syntax", "length", "blocks"
+    "schedule",
+    "selection",
+    "credit",
+    "early commit",
+    "remasking",
+    "guide",
+    "guidance",
+    "candidates",
+    "syntax",
+    "length",
+    "blocks",
 ]
 
 
@@ -187,6 +197,13 @@ METHODS = (
         "exaggerates what the suffix adds to the prediction",
         "classifier-free guidance, arXiv 2207.12598",
         {"suffix_guidance": 1.5},
+    ),
+    Method(
+        "reranking",
+        "candidates",
+        "the likeliest of three, as a causal guide reads them between prefix and suffix",
+        "InCoder, arXiv 2204.05999",
+        {"num_candidates": 3},
     ),
     Method(
         "syntax guide",
