@@ -8,12 +8,13 @@ from functools import cached_property
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.enclosing import header_indentation
-from dlm_lsp.excerpts import ParsedExcerpt
+from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes import Hole
-from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_below, masked
+from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_below, masked, opens_block
 from dlm_lsp.placement import Placement, place, sides
 from dlm_lsp.reindent import Block, is_sound, reindented
 from dlm_lsp.repairs import without_blank_ends, without_loops, without_suffix, without_unmatched_closers
+from dlm_lsp.statements import first_statement_lines
 
 _OPEN_LITERALS = ("'", '"', "`", "/*")  # what is left of a literal that does not end
 _ANY_LINE = "\0"
@@ -46,7 +47,7 @@ class BlockFitter:
 
     def fit(self, text: str) -> list[str]:
         """The lines to set into the hole, the first without its indentation; none if nothing is left of the text."""
-        lines = self._within_block(self._at_depth(text))
+        lines = self._wanted(self._at_depth(text))
         if not lines:
             return []
         full = [self.placement.indent + lines[0], *lines[1:]]
@@ -56,8 +57,8 @@ class BlockFitter:
     def is_over(self, text: str) -> bool:
         """Whether nothing that follows the beginning of a model's text would be kept.
 
-        It has left the block, closed what it never opened, or gone on to what stands below, several lines of it. While
-        a string or a comment is open, none of that can be told.
+        It has left the block, or ended the one statement that is asked for, closed what it never opened, or gone on to
+        what stands below, several lines of it. While a string or a comment is open, none of that can be told.
         """
         language = self.snapshot.language
         if any(mark in masked(language, text) for mark in _OPEN_LITERALS):
@@ -65,7 +66,7 @@ class BlockFitter:
         if without_unmatched_closers(language, text) != text and not self.neutral.num_errors:
             return True
         lines = self._at_depth(text)
-        if len(self._within_block(lines)) < len(lines):
+        if len(self._wanted(lines)) < len(lines) or (lines and self._ends_statement(text, lines)):
             return True
         complete = self._at_depth(text.rpartition("\n")[0])
         whole = [self.placement.indent + line for line in complete[:1]] + complete[1:]
@@ -101,23 +102,59 @@ class BlockFitter:
 
     @cached_property
     def _depth_below(self) -> int:
+        """Columns of the next line with text; −1 where there is none."""
         below = line_below(self.snapshot, self.snapshot.lines.line_of(self.hole.end))
-        return self.style.columns(indentation(self.snapshot.lines.line_text(below))) if below is not None else 0
+        return self.style.columns(indentation(self.snapshot.lines.line_text(below))) if below is not None else -1
 
     @cached_property
     def _floor(self) -> int:
         """Columns below which a statement would leave the block it is meant for.
 
-        Statements may end the blocks they stand in, one after the other, but neither the function nor a block that
-        goes on below.
+        The last statements of a function may end the blocks they stand in, one after the other, but not the function.
+        Where the function goes on below, they stay in their block.
         """
         target = self.style.columns(self.placement.indent)
-        if self.hole.kind == "body" or not self.snapshot.language.is_indented:
-            return target
-        if self.hole.kind == "range":
+        if self.hole.kind == "range" and self.snapshot.language.is_indented:
             return 0
+        if self.hole.kind != "statements" or not self.snapshot.language.is_indented:
+            return target
         header = header_indentation(self.neutral)
-        return max(min(target, self._depth_below), self.style.columns(header) + 1 if header is not None else 0)
+        outermost = self.style.columns(header) + 1 if header is not None else 0
+        return target if self._depth_below >= outermost else min(target, outermost)
+
+    def _wanted(self, lines: list[str]) -> list[str]:
+        """The lines that are asked for."""
+        lines = self._within_block(lines)
+        return self._first_statement(lines) if self.hole.kind == "statement" else lines
+
+    def _first_statement(self, lines: list[str]) -> list[str]:
+        """The lines of the first statement and the comments above it, as the parser sees them.
+
+        Where the lines below are deeper, what is missing is what they belong to: the header alone.
+        """
+        below = Block.of(self.snapshot.language, lines).statement_lines
+        if not below:
+            return lines
+        if self._wants_header:
+            return lines[: below[0]]
+        text = self.placement.set("\n".join(lines))
+        return lines[: first_statement_lines(self.neutral.excerpt.parse(Edit(self.hole.start, self.hole.end, text)))]
+
+    def _ends_statement(self, text: str, lines: list[str]) -> bool:
+        """Whether the one statement that is asked for is whole, though nothing follows it yet but its line break."""
+        if self.hole.kind != "statement" or "\n" not in text[len(text.rstrip()) :]:
+            return False
+        language = self.snapshot.language
+        starts = Block.of(language, [*lines, language.neutral_statement]).statement_lines
+        code = masked(language, lines[-1]).rstrip()
+        is_closed = language.is_indented or code.endswith(";")
+        is_header = opens_block(language, code) and not self._wants_header
+        return starts == (len(lines),) and is_closed and bool(code) and not is_header
+
+    @property
+    def _wants_header(self) -> bool:
+        is_deeper = self._depth_below > self.style.columns(self.placement.indent)
+        return is_deeper and self.snapshot.language.is_indented
 
     def _within_block(self, lines: list[str]) -> list[str]:
         """The lines before the first statement that leaves the block, where indentation tells."""

@@ -39,9 +39,9 @@ ANCHOR_SHARE = 0.25  # of the lines above
 
 # A canvas too short grows one position at a time, one too long is deleted from at once, so the estimates are generous.
 # Measured on Python's standard library, in the packaged model's tokens: what is right of a random place on a line is at
-# most 12 long in 9 of 10 cases, two statements at most 45 in 3 of 4, a body at most 45 in half of them (and 122 in 3 of
-# 4, which would double the cost of every short one). Rounded up to what a canvas of the training had.
-EXPECTED_TOKENS: dict[HoleKind, int | None] = {"line": 16, "statements": 48, "body": 64, "range": None}
+# most 12 long in 9 of 10 cases, a statement at most 24 in 3 of 4, two of them 45, a body at most 45 in half of them
+# (and 122 in 3 of 4, which would double the cost of every short one). Rounded up to what a canvas of the training had.
+EXPECTED_TOKENS: dict[HoleKind, int | None] = {"line": 16, "statement": 24, "statements": 48, "body": 64, "range": None}
 
 _LONGEST_TOKEN = 16  # characters that a token of source code rarely exceeds: bounds what is counted of one huge line
 _WORD = re.compile(r"\w+")

@@ -72,6 +72,11 @@ class ParsedExcerpt:
         return self.source.to_byte(self.edit.start + indent - self.shift)
 
     @property
+    def edit_end_byte(self) -> int:
+        """Where the edit's text ends in the tree."""
+        return self.source.to_byte(self.edit.start + len(self.edit.text) - self.shift)
+
+    @property
     def _growth(self) -> int:
         return len(self.edit.text) - (self.edit.end - self.edit.start)
 

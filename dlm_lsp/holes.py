@@ -1,8 +1,8 @@
 """Cursor → hole: which text a fill would replace.
 
 A function whose body is still to be written is one hole, docstring and leading comments left standing; a blank line
-among statements is a gap for statements; anywhere else it is what is missing at the cursor. Knows syntax trees and
-nothing of models, budgets or LSP.
+among statements is a gap for the next one, or for all that are left where a block ends; anywhere else it is what is
+missing at the cursor. Knows syntax trees and nothing of models, budgets or LSP.
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,19 @@ from tree_sitter import Node
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import UsageError
 from dlm_lsp.excerpts import Edit, Excerpt, ParsedExcerpt
-from dlm_lsp.indentation import blank_line_indentation, block_indentation, indentation, line_above
+from dlm_lsp.indentation import (
+    blank_line_indentation,
+    block_indentation,
+    indent_style,
+    indentation,
+    line_above,
+    line_below,
+)
 from dlm_lsp.scopes import Function, functions_around, functions_in
 
-HoleKind = Literal["body", "statements", "line", "range"]
+HoleKind = Literal["body", "statement", "statements", "line", "range"]
+
+_CLOSERS = ("}", ")", "]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +36,8 @@ class Hole:
     Attributes:
         start: Character offset; after the indentation that already stands on the line.
         end: Character offset.
-        kind: `body` of a function, `statements` on a blank line, what a `line` lacks at the cursor, or a `range` that
-            somebody named.
+        kind: `body` of a function; on a blank line the next `statement` of a block that goes on below, or the last
+            `statements` of one that does not; what a `line` lacks at the cursor; or a `range` that somebody named.
     """
 
     start: int
@@ -64,8 +73,7 @@ def find_hole(snapshot: Snapshot, offset: int) -> Hole:
         hole = _body_at(snapshot, cursor, parsed)
         if hole is not None:
             return hole
-    is_gap = cursor.is_blank and not _is_inside_literal(snapshot, cursor.offset)
-    return Hole(cursor.offset, cursor.gap_end, "statements" if is_gap else "line")
+    return Hole(cursor.offset, cursor.gap_end, _kind_at(snapshot, cursor))
 
 
 def find_function(snapshot: Snapshot, name: str) -> Hole:
@@ -111,6 +119,19 @@ def _cursor(snapshot: Snapshot, offset: int) -> _Cursor:
     start, end = snapshot.lines.line_start(line), snapshot.lines.line_end(line)
     offset = min(offset, end)
     return _Cursor(offset, line, start, end, snapshot.text[start:offset], snapshot.text[offset:end])
+
+
+def _kind_at(snapshot: Snapshot, cursor: _Cursor) -> HoleKind:
+    """What a hole is at a cursor that is in no body to be written."""
+    if not cursor.is_blank or _is_inside_literal(snapshot, cursor.offset):
+        return "line"
+    below = line_below(snapshot, cursor.line)
+    if below is None or snapshot.lines.line_text(below).lstrip().startswith(_CLOSERS):
+        return "statements"
+    style = indent_style(snapshot, cursor.line)
+    depth = style.columns(blank_line_indentation(snapshot, cursor.line, cursor.left))
+    goes_on = style.columns(indentation(snapshot.lines.line_text(below))) >= depth
+    return "statement" if goes_on else "statements"
 
 
 def _probes(snapshot: Snapshot, cursor: _Cursor) -> Iterator[ParsedExcerpt]:

@@ -159,7 +159,7 @@ def _anchored(request: InfillRequest, anchors: Anchors, placement: Placement, ho
 
 
 def _on_its_line(closing: str, placement: Placement, hole: Hole) -> str:
-    is_statement = closing and hole.kind in {"body", "statements"}
+    is_statement = closing and hole.kind in {"body", "statement", "statements"}
     return f"\n{placement.indent}{closing.strip()}" if is_statement else closing
 
 

@@ -1,9 +1,10 @@
 """What is measured: each system turns a problem into a whole program, and says what it took.
 
 `engine` is given the two sides of the hole as they stand, and what an editor knows about it: one line or anything.
-`daemon` opens the program in a document as an editor would, the cursor on the blank line (single-line) or an empty
-range named (random span, as `dlmLsp.infillRange` does), and takes its best fill as presentation sets it into the
-document: indentation guessed, repetitions of the suffix dropped, several lines allowed. It is what a user would see.
+`daemon` opens the program in a document as an editor would, the cursor on a blank line in the column where the author's
+line begins (single-line: the column says which block is meant), or an empty range named (random span, as
+`dlmLsp.infillRange` does), and takes its best fill as presentation sets it into the document: the next statement or the
+last ones of a block, repetitions of the suffix dropped. It is what a user would see.
 """
 
 import time
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from dlm_lsp.context import EXPECTED_TOKENS
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_hole, range_hole
+from dlm_lsp.indentation import indentation
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
@@ -64,7 +66,8 @@ class DiffusionSystems:
 
     def fill_by_daemon(self, problem: Problem, setting: Setting) -> Filled:
         """The document as an editor holds it; nothing to show leaves it as it is."""
-        text, offset = problem.prefix + problem.suffix, len(problem.prefix)
+        indent = indentation(problem.middle) if problem.is_single_line else ""
+        text, offset = problem.prefix + indent + problem.suffix, len(problem.prefix + indent)
         snapshot = Snapshot.parse("untitled:program.py", language_for("program.py", "python"), text)
         hole = find_hole(snapshot, offset) if problem.is_single_line else range_hole(snapshot, offset, offset)
         options, budget = self._options(problem, setting), Settings().max_prompt_tokens

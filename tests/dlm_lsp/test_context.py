@@ -63,7 +63,12 @@ def test_a_document_that_fits_is_sent_whole_and_uncounted() -> None:
 
 @pytest.mark.parametrize(
     ("text", "single_line", "expected_tokens"),
-    [("x = │\n", True, 16), ("x = 1\n│\ny = 2\n", False, 48), ("def f():\n    │\n", False, 64)],
+    [
+        ("x = │\n", True, 16),
+        ("x = 1\n│\n", False, 48),
+        ("x = 1\n│\ny = 2\n", False, 24),
+        ("def f():\n    │\n", False, 64),
+    ],
 )
 def test_the_kind_of_hole_tells_the_length(text: str, single_line: bool, expected_tokens: int) -> None:
     request = request_at_cursor(text, 100)

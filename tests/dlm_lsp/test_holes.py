@@ -90,14 +90,22 @@ BRACE_BODIES = [
     ),
 ]
 
-GAPS = [
+NEXT_STATEMENTS = [
     ("python", "def f():\n    a = 1\n    │\n    return a\n", "def f():\n    a = 1\n    ⟦⟧\n    return a\n"),
     ("python", "def f():\n    a = 1\n│\n    return a\n", "def f():\n    a = 1\n⟦⟧\n    return a\n"),
-    ("python", "def f():\n    for i in x:\n        │\n", "def f():\n    for i in x:\n        ⟦⟧\n"),
-    ("python", "class A:\n    x = 1\n    │\n", "class A:\n    x = 1\n    ⟦⟧\n"),
+    ("python", "def f():\n    a = 1\n    │\n        b()\n", "def f():\n    a = 1\n    ⟦⟧\n        b()\n"),
     ("python", 'def f():\n    """Doc."""\n\n\n│\n\nx = 1\n', 'def f():\n    """Doc."""\n\n\n⟦⟧\n\nx = 1\n'),
-    ("python", "│", "⟦⟧"),
+    ("python", "a = {\n    1: 2,\n    │\n    3: 4,\n}\n", "a = {\n    1: 2,\n    ⟦⟧\n    3: 4,\n}\n"),
     ("go", "func f() {\n\ta := 1\n\t│\n\treturn\n}\n", "func f() {\n\ta := 1\n\t⟦⟧\n\treturn\n}\n"),
+]
+
+LAST_STATEMENTS = [
+    ("python", "def f():\n    for i in x:\n        │\n", "def f():\n    for i in x:\n        ⟦⟧\n"),
+    ("python", "def f():\n    if a:\n        │\n    b()\n", "def f():\n    if a:\n        ⟦⟧\n    b()\n"),
+    ("python", "class A:\n    x = 1\n    │\n", "class A:\n    x = 1\n    ⟦⟧\n"),
+    ("python", "│", "⟦⟧"),
+    ("go", "func f() {\n\ta := 1\n\t│\n}\n", "func f() {\n\ta := 1\n\t⟦⟧\n}\n"),
+    ("c", "void f() {\n  a();\n│\n}\n", "void f() {\n  a();\n⟦⟧\n}\n"),
 ]
 
 LINES = [
@@ -129,8 +137,15 @@ def test_bodies_in_braces(language_id: str, text: str, expected: str) -> None:
     assert hole_at_cursor(language_id, text) == ("body", expected)
 
 
-@pytest.mark.parametrize(("language_id", "text", "expected"), GAPS)
-def test_gaps_between_statements(language_id: str, text: str, expected: str) -> None:
+@pytest.mark.parametrize(("language_id", "text", "expected"), NEXT_STATEMENTS)
+def test_a_blank_line_lacks_the_next_statement_where_the_block_goes_on(
+    language_id: str, text: str, expected: str
+) -> None:
+    assert hole_at_cursor(language_id, text) == ("statement", expected)
+
+
+@pytest.mark.parametrize(("language_id", "text", "expected"), LAST_STATEMENTS)
+def test_a_blank_line_lacks_all_that_is_left_where_the_block_ends(language_id: str, text: str, expected: str) -> None:
     assert hole_at_cursor(language_id, text) == ("statements", expected)
 
 

@@ -113,17 +113,34 @@ def test_a_body_comes_back(files: list[Snapshot]) -> None:
 
 
 @pytest.mark.parametrize("from_column_0", [False, True])
-def test_statements_come_back(files: list[Snapshot], from_column_0: bool) -> None:
+def test_a_statement_comes_back(files: list[Snapshot], from_column_0: bool) -> None:
     rng, num_gaps = random.Random(2), 0
     for file in files:
         for start, end in inner_statements(file, rng):
             if own_lines(file, start, end):
                 num_gaps += 1
                 first = file.lines.line_start(file.lines.line_of(start)) if from_column_0 else start
-                text, is_valid = refilled(file, first, end, "statements")
+                text, is_valid = refilled(file, first, end, "statement")
                 assert lines_with_text(text) == lines_with_text(file.text)
                 assert is_valid, f"{file.uri}:{file.lines.line_of(start) + 1}"
     assert num_gaps > 100
+
+
+def test_what_follows_a_statement_is_left_out(files: list[Snapshot]) -> None:
+    rng, num_gaps = random.Random(4), 0
+    for file in files:
+        for function in functions(file, rng, 3):
+            starts = [file.to_offset(node.start_byte) for node in function.statements]
+            ends = [file.to_offset(node.end_byte) for node in function.statements]
+            if len(starts) > 3 and own_lines(file, starts[1], ends[1]) and own_lines(file, starts[2], ends[2]):
+                num_gaps += 1
+                text = file.text[: starts[1]] + file.text[ends[2] :]
+                holed = Snapshot.parse(file.uri, PYTHON, text)
+                fill = present(holed, find_hole(holed, starts[1]), file.text[starts[1] : ends[2]])
+                filled = text[: fill.start] + fill.text + text[fill.end :]
+                expected = file.text[: ends[1]] + file.text[ends[2] :]
+                assert lines_with_text(filled) == lines_with_text(expected)
+    assert num_gaps > 50
 
 
 def test_the_rest_of_a_line_comes_back(files: list[Snapshot]) -> None:

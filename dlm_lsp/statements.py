@@ -1,0 +1,34 @@
+"""The statement that an edit begins with, as the parser sees it.
+
+Knows syntax trees; knows nothing about holes or models.
+"""
+
+from tree_sitter import Node
+
+from dlm_lsp.excerpts import ParsedExcerpt
+
+
+def first_statement_lines(parsed: ParsedExcerpt) -> int | None:
+    """How many lines of an edit's text are its first statement and the comments above it; None where it has no other.
+
+    Where the parser makes nothing of the text, that is not known either.
+    """
+    start, end = parsed.edit_byte, parsed.edit_end_byte
+    statement = _statement_at(parsed, start)
+    while statement is not None and statement.type in parsed.excerpt.snapshot.language.comments:
+        statement = statement.next_named_sibling
+    if statement is None or statement.is_error or statement.end_byte >= end:
+        return None
+    return parsed.source.encoded.count(b"\n", start, statement.end_byte) + 1
+
+
+def _statement_at(parsed: ParsedExcerpt, byte: int) -> Node | None:
+    """The outermost node that begins at a byte and is no block of them."""
+    language = parsed.excerpt.snapshot.language
+    lists = language.blocks | language.statement_lists
+    node = parsed.root.descendant_for_byte_range(byte, byte + 1)
+    while node is not None and node.parent is not None and node.parent.start_byte == byte:
+        if node.parent.parent is None or node.parent.type in lists:
+            break
+        node = node.parent
+    return node

@@ -1,0 +1,95 @@
+"""One statement where one is asked for: which lines of a model's text it is, and when it is whole."""
+
+import pytest
+
+from dlm_lsp.block_fitting import BlockFitter
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import find_hole
+from dlm_lsp.languages import language_for
+from dlm_lsp.placement import parse_neutral
+
+FIRST = [
+    ("python", "a = 1\n    b = 2", 1),
+    ("python", "a = (\n        1,\n    )\n    b = 2", 3),
+    ("python", "if a:\n        b()\n    else:\n        c()\n    d()", 4),
+    ("python", "# why\n    a = 1\n    b = 2", 2),
+    ("python", "@cached\n    def g():\n        return 1\n\n    b = g()", 3),
+    ("python", "a = '''\nx\n'''\n    b = 2", 3),
+    ("javascript", "const a = b\n      .map(c)\n      .filter(d)\n    e()", 3),
+    ("javascript", "if (a) {\n      b();\n    } else {\n      c();\n    }\n    d();", 5),
+    ("typescript", "const a: number = 1;\n    const b = 2;", 1),
+    ("tsx", "const a = (\n      <div>\n        {b}\n      </div>\n    );\n    c();", 5),
+    ("go", "a, err := b()\n\tif err != nil {\n\t\treturn\n\t}", 1),
+    ("rust", "let a = match b {\n        1 => 2,\n        _ => 3,\n    };\n    c(a);", 4),
+    ("java", "for (int i = 0; i < n; i++) {\n      a(i);\n    }\n    b();", 3),
+    ("c", "if (a)\n        b();\n    else\n        c();\n    d();", 4),
+    ("cpp", "auto a = std::vector<int>{\n        1,\n        2,\n    };\n    b(a);", 4),
+]
+WHOLE = [
+    ("python", "a = 1\n", True),
+    ("python", "a = 1", False),
+    ("python", "a = (\n", False),
+    ("python", "if a:\n", False),
+    ("python", "if a:\n        b()\n", False),
+    ("python", "if a:\n        b()\n    c", True),
+    ("python", "# why\n", False),
+    ("python", "a = 'b:'\n", True),
+    ("javascript", "const a = b\n", False),
+    ("javascript", "const a = b;\n", True),
+    ("java", "if (a) {\n", False),
+    ("java", "if (a) {\n      b();\n    }\n", False),
+    ("java", "if (a) {\n      b();\n    }\n    c();", True),
+]
+
+
+def fitter(language_id: str, before: str, after: str) -> BlockFitter:
+    text = before + after
+    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), text)
+    hole = find_hole(snapshot, len(before))
+    assert hole.kind == "statement"
+    return BlockFitter(snapshot, hole, parse_neutral(snapshot, hole))
+
+
+def in_function(language_id: str) -> BlockFitter:
+    """A blank line between two statements."""
+    if language_id == "python":
+        return fitter(language_id, "def f(x):\n    first(x)\n    ", "\n    last(x)\n")
+    indent = "\t" if language_id == "go" else "    "
+    head = {"go": "func f() {", "rust": "fn f() {", "java": "class A {\n  void f() {"}.get(language_id, "")
+    head = head or ("void f() {" if language_id in {"c", "cpp"} else "function f() {")
+    tail = "}\n}\n" if language_id == "java" else "}\n"
+    end = "" if language_id == "go" else ";"
+    return fitter(language_id, f"{head}\n{indent}first(){end}\n{indent}", f"\n{indent}last(){end}\n{tail}")
+
+
+@pytest.mark.parametrize(("language_id", "middle", "num_lines"), FIRST)
+def test_the_first_statement_is_kept(language_id: str, middle: str, num_lines: int) -> None:
+    kept = in_function(language_id).fit(middle)
+    assert [line.strip() for line in kept] == [line.strip() for line in middle.split("\n")[:num_lines]]
+    assert in_function(language_id).is_over(middle)
+
+
+@pytest.mark.parametrize(("language_id", "middle", "num_lines"), FIRST)
+def test_a_statement_that_nothing_follows_is_kept_whole(language_id: str, middle: str, num_lines: int) -> None:
+    whole = "\n".join(middle.split("\n")[:num_lines])
+    assert len(in_function(language_id).fit(whole)) == num_lines
+
+
+@pytest.mark.parametrize(("language_id", "middle", "expected"), WHOLE)
+def test_a_statement_is_over_where_it_is_whole(language_id: str, middle: str, expected: bool) -> None:
+    assert in_function(language_id).is_over(middle) is expected
+
+
+@pytest.mark.parametrize("middle", ["for i in x:\n        a(i)\n        b(i)", "for i in x:\n        a(i)\n    b(x)"])
+def test_only_a_header_is_kept_where_its_block_stands_below_already(middle: str) -> None:
+    fitted = fitter("python", "def f(x):\n    ", "\n        print(i)\n    return x\n")
+    assert fitted.fit(middle) == ["for i in x:"]
+    assert fitted.is_over("for i in x:\n")
+
+
+def test_the_last_statements_of_a_block_stay_in_it_where_the_function_goes_on() -> None:
+    text = "def f(x):\n    if x:\n        "
+    snapshot = Snapshot.parse("file:///code", language_for(None, "python"), text + "\n    return x\n")
+    hole = find_hole(snapshot, len(text))
+    fitted = BlockFitter(snapshot, hole, parse_neutral(snapshot, hole))
+    assert fitted.fit("a(x)\n        b(x)\n    c(x)") == ["a(x)", "        b(x)"]
