@@ -5,6 +5,7 @@ Joins what `reindent` and `repairs` know about lines to what `placement` knows a
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.enclosing import header_indentation
@@ -12,7 +13,7 @@ from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes import Hole
 from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_below, masked, opens_block
 from dlm_lsp.placement import Placement, place, sides
-from dlm_lsp.reindent import Block, is_sound, reindented
+from dlm_lsp.reindent import Block, ends_block, is_sound, reindented
 from dlm_lsp.repairs import without_blank_ends, without_loops, without_suffix, without_unmatched_closers
 from dlm_lsp.statements import first_statement_lines
 
@@ -57,8 +58,9 @@ class BlockFitter:
     def is_over(self, text: str) -> bool:
         """Whether nothing that follows the beginning of a model's text would be kept.
 
-        It has left the block, or ended the one statement that is asked for, closed what it never opened, or gone on to
-        what stands below, several lines of it. While a string or a comment is open, none of that can be told.
+        It has left the block, or ended the one statement that is asked for, or said `return` where all ends; it has
+        closed what it never opened, or gone on to what stands below, several lines of it. While a string or a comment
+        is open, none of that can be told.
         """
         language = self.snapshot.language
         if any(mark in masked(language, text) for mark in _OPEN_LITERALS):
@@ -66,7 +68,7 @@ class BlockFitter:
         if without_unmatched_closers(language, text) != text and not self.neutral.num_errors:
             return True
         lines = self._at_depth(text)
-        if len(self._wanted(lines)) < len(lines) or (lines and self._ends_statement(text, lines)):
+        if lines and (len(self._wanted(lines)) < len(lines) or self._is_last_whole(text, lines)):
             return True
         complete = self._at_depth(text.rpartition("\n")[0])
         whole = [self.placement.indent + line for line in complete[:1]] + complete[1:]
@@ -125,7 +127,24 @@ class BlockFitter:
     def _wanted(self, lines: list[str]) -> list[str]:
         """The lines that are asked for."""
         lines = self._within_block(lines)
-        return self._first_statement(lines) if self.hole.kind == "statement" else lines
+        if self.hole.kind == "statement":
+            return self._first_statement(lines)
+        return self._reached(lines) if lines else []
+
+    def _reached(self, lines: list[str]) -> list[str]:
+        """The lines up to a statement that nothing can follow: it leaves the outermost block that is to be filled."""
+        block = Block.of(self.snapshot.language, lines)
+        for start, end in pairwise((0, *block.statement_lines, len(lines))):
+            if self._leaves_outermost(lines, start):
+                return lines[: max(number for number in range(start, end) if block.code[number].strip()) + 1]
+        return lines
+
+    def _leaves_outermost(self, lines: list[str], start: int) -> bool:
+        """Whether the statement that begins on a line is a `return` or its like, in no block within the outermost."""
+        if not self.snapshot.language.is_indented:
+            return False  # a label or a `case` may follow
+        depth = self.style.columns(indentation(lines[start]) if start else self.placement.indent)
+        return depth < self._floor + self.style.width and ends_block(lines[start])
 
     def _first_statement(self, lines: list[str]) -> list[str]:
         """The lines of the first statement and the comments above it, as the parser sees them.
@@ -140,16 +159,18 @@ class BlockFitter:
         text = self.placement.set("\n".join(lines))
         return lines[: first_statement_lines(self.neutral.excerpt.parse(Edit(self.hole.start, self.hole.end, text)))]
 
-    def _ends_statement(self, text: str, lines: list[str]) -> bool:
-        """Whether the one statement that is asked for is whole, though nothing follows it yet but its line break."""
-        if self.hole.kind != "statement" or "\n" not in text[len(text.rstrip()) :]:
-            return False
+    def _is_last_whole(self, text: str, lines: list[str]) -> bool:
+        """Whether the last statement that is asked for is whole, though nothing follows it yet but its line break."""
         language = self.snapshot.language
-        starts = Block.of(language, [*lines, language.neutral_statement]).statement_lines
+        starts = (0, *Block.of(language, [*lines, language.neutral_statement]).statement_lines)
+        if "\n" not in text[len(text.rstrip()) :] or starts[-1] != len(lines):
+            return False
+        if self.hole.kind != "statement":
+            return self._leaves_outermost(lines, starts[-2])
         code = masked(language, lines[-1]).rstrip()
         is_closed = language.is_indented or code.endswith(";")
         is_header = opens_block(language, code) and not self._wants_header
-        return starts == (len(lines),) and is_closed and bool(code) and not is_header
+        return len(starts) == 2 and is_closed and bool(code) and not is_header
 
     @property
     def _wants_header(self) -> bool:

@@ -108,7 +108,12 @@ def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
 def _leaves_block(block: Block, first_statement: str, depth_below: int) -> bool:
     """Whether a second statement left of the first has left the block, rather than being written from column 0."""
     line_below = block.lines[block.statement_lines[0]]
-    return depth_below > 0 or bool(_ENDS_BLOCK.match(first_statement.lstrip()) or _BEGINS_DEFINITION.match(line_below))
+    return depth_below > 0 or ends_block(first_statement) or _BEGINS_DEFINITION.match(line_below) is not None
+
+
+def ends_block(line: str) -> bool:
+    """Whether nothing that follows this line in its block would be run."""
+    return _ENDS_BLOCK.match(line.lstrip()) is not None
 
 
 def is_sound(block: Block, style: IndentStyle, depth: int, depth_below: int) -> bool:

@@ -318,7 +318,7 @@ def test_ranges(start: int, end: int, middle: str, expected: str) -> None:
     [
         ("python", "def f(x):\n    │\n", "a = x\n    return a", False),
         ("python", "def f(x):\n    │\n", "if x:\n        return 1\n    ret", False),
-        ("python", "def f(x):\n    │\n", "return x\n\n\n", False),
+        ("python", "def f(x):\n    │\n", "g(x)\n\n\n", False),
         ("python", "def f(x):\n    │\n", "return x\n\n\nd", True),
         ("python", "def f(x):\n    if x:\n        │\n    a(x)\n", "y = 2\n        a(x)", False),
         ("python", "def f(x):\n    if x:\n        │\n    a(x)\n", "y = 2\n        a(x)\n", False),

@@ -4,7 +4,7 @@ import pytest
 
 from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import find_hole
+from dlm_lsp.holes import HoleKind, find_hole
 from dlm_lsp.languages import language_for
 from dlm_lsp.placement import parse_neutral
 
@@ -42,11 +42,11 @@ WHOLE = [
 ]
 
 
-def fitter(language_id: str, before: str, after: str) -> BlockFitter:
+def fitter(language_id: str, before: str, after: str, kind: HoleKind = "statement") -> BlockFitter:
     text = before + after
     snapshot = Snapshot.parse("file:///code", language_for(None, language_id), text)
     hole = find_hole(snapshot, len(before))
-    assert hole.kind == "statement"
+    assert hole.kind == kind
     return BlockFitter(snapshot, hole, parse_neutral(snapshot, hole))
 
 
@@ -88,8 +88,23 @@ def test_only_a_header_is_kept_where_its_block_stands_below_already(middle: str)
 
 
 def test_the_last_statements_of_a_block_stay_in_it_where_the_function_goes_on() -> None:
-    text = "def f(x):\n    if x:\n        "
-    snapshot = Snapshot.parse("file:///code", language_for(None, "python"), text + "\n    return x\n")
-    hole = find_hole(snapshot, len(text))
-    fitted = BlockFitter(snapshot, hole, parse_neutral(snapshot, hole))
+    fitted = fitter("python", "def f(x):\n    if x:\n        ", "\n    return x\n", kind="statements")
     assert fitted.fit("a(x)\n        b(x)\n    c(x)") == ["a(x)", "        b(x)"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "middle", "num_lines"),
+    [
+        ("def f(x):\n    ", "\n", "return x\n    print(x)", 1),
+        ("def f(x):\n    ", "\n", "if x:\n        return x\n    print(x)", 3),
+        ("def f(x):\n    ", "\n", "return g(\n        x,\n    )\n\n    # unreachable", 3),
+        ("def f(x):\n    if x:\n        ", "\n", "return x\n    return 1\n    return 2", 2),
+        ("def f(x):\n    if x:\n        ", "\n    return 1\n", "return x\n        y = 2", 1),
+    ],
+    ids=["body", "in-a-block-of-it", "several-lines", "ends-two-blocks", "the-function-goes-on"],
+)
+def test_nothing_is_kept_behind_what_ends_the_block(before: str, after: str, middle: str, num_lines: int) -> None:
+    fitted = fitter("python", before, after, kind="body" if before.count("\n") == 1 else "statements")
+    lines = middle.split("\n")[:num_lines]
+    assert fitted.fit(middle) == lines
+    assert fitted.is_over("\n".join(lines) + "\n") is lines[-1].lstrip().startswith(("return", ")"))
