@@ -33,7 +33,7 @@ import {
     StatusNotification,
     type StatusParams,
 } from './protocol';
-import { findServer, type ServerCommand } from './serverLookup';
+import { findServer, type Places, type ServerCommand, userToolFolder } from './serverLookup';
 import { chosenOptions, configuration } from './settings';
 
 /** The server then leaves it to us to apply a fill, so that a preview can come first. */
@@ -123,12 +123,15 @@ export class Daemon implements Disposable {
 
     private async startClient(): Promise<void> {
         this.statusChanged.fire({ state: 'busy', message: 'starting the server' });
-        const server = await findServer({
+        const places: Places = {
             configured: configuration().get<readonly string[]>('server.command', []),
             interpreter: await selectedInterpreter(),
             searchPath: process.env.PATH ?? '',
-        });
+            toolFolder: userToolFolder(),
+        };
+        const server = await findServer(places);
         if (server === undefined) {
+            this.output.info(whereItWasLookedFor(places));
             this.statusChanged.fire({ state: 'error', message: 'the dlm-lsp server was not found' });
             this.serverMissed.fire();
             return;
@@ -204,4 +207,13 @@ export class Daemon implements Disposable {
     private setRunning(isRunning: boolean): void {
         void commands.executeCommand('setContext', 'dlm-lsp.running', isRunning);
     }
+}
+
+/** For whoever wonders at it: the `PATH` that VS Code has is not the one of a terminal. */
+function whereItWasLookedFor({ configured, interpreter, searchPath, toolFolder }: Places): string {
+    if (configured.length > 0) {
+        return `looked for the setting dlm-lsp.server.command: ${configured.join(' ')}`;
+    }
+    const beside = interpreter ?? '(none is selected)';
+    return `looked beside the interpreter ${beside}, on PATH ${searchPath}, in ${toolFolder}, and asked uv`;
 }

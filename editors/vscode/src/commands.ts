@@ -65,7 +65,7 @@ export async function runServerFill(fills: Fills, [uri, range]: readonly unknown
 /** No place had a server: says so, once, and offers what helps. */
 export async function offerToInstall(): Promise<void> {
     const actions = { 'How to install': 'howToInstall', 'Show Output': 'showOutput' } as const;
-    const message = 'The dlm-lsp server was not found on the machine that this window runs on.';
+    const message = 'The dlm-lsp server was not found on the machine where this window has its files.';
     const chosen = await window.showErrorMessage(message, 'How to install', 'Show Output');
     if (chosen) {
         await commands.executeCommand(`dlm-lsp.${actions[chosen]}`);

@@ -29,6 +29,17 @@ export interface Places {
     readonly interpreter: string | undefined;
     /** As `PATH` spells it. */
     readonly searchPath: string;
+    /**
+     * Where `uv tool install` and pipx put commands. Often it is on no `PATH` that VS Code knows: over SSH that is a
+     * login shell's, asked for once in the life of VS Code's server, and a login shell adds this folder only where it
+     * exists already.
+     */
+    readonly toolFolder: string;
+}
+
+/** `Places.toolFolder` of whoever runs this. */
+export function userToolFolder(): string {
+    return join(homedir(), '.local/bin');
 }
 
 /** The first place that has a server. A setting is taken or refused, never passed over. */
@@ -36,13 +47,18 @@ export async function findServer(places: Places): Promise<ServerCommand | undefi
     if (places.configured.length > 0) {
         return configuredServer(places);
     }
-    return (await besideInterpreter(places)) ?? (await onPath(places)) ?? (await byUv(places));
+    return (
+        (await besideInterpreter(places)) ??
+        (await installed(places.searchPath, 'PATH')) ??
+        (await installed(places.toolFolder, '~/.local/bin')) ??
+        (await byUv(places))
+    );
 }
 
-async function configuredServer({ configured, searchPath }: Places): Promise<ServerCommand | undefined> {
-    const [first = '', ...args] = configured;
+async function configuredServer(places: Places): Promise<ServerCommand | undefined> {
+    const [first = '', ...args] = places.configured;
     const named = first.startsWith('~/') ? join(homedir(), first.slice(2)) : first;
-    const command = isAbsolute(named) ? await executable(named) : await which(named, searchPath);
+    const command = isAbsolute(named) ? await executable(named) : await anywhere(named, places);
     return command === undefined ? undefined : { command, args: [...args, 'serve'], source: 'the setting dlm-lsp.server.command' };
 }
 
@@ -54,14 +70,14 @@ async function besideInterpreter({ interpreter }: Places): Promise<ServerCommand
     return command === undefined ? undefined : { command, args: ['serve'], source: 'the selected Python interpreter' };
 }
 
-async function onPath({ searchPath }: Places): Promise<ServerCommand | undefined> {
+async function installed(searchPath: string, source: string): Promise<ServerCommand | undefined> {
     const command = await which('dlm-lsp', searchPath);
-    return command === undefined ? undefined : { command, args: ['serve'], source: 'PATH' };
+    return command === undefined ? undefined : { command, args: ['serve'], source };
 }
 
 /** uv's own copy of the tool. Offline: this looks for what somebody installed, and installs nothing. */
-async function byUv({ searchPath }: Places): Promise<ServerCommand | undefined> {
-    const uv = await which('uv', searchPath);
+async function byUv(places: Places): Promise<ServerCommand | undefined> {
+    const uv = await anywhere('uv', places);
     if (uv === undefined) {
         return undefined;
     }
@@ -72,6 +88,10 @@ async function byUv({ searchPath }: Places): Promise<ServerCommand | undefined> 
         return undefined;
     }
     return { command: uv, args: [...run, 'serve'], source: 'uv tool run' };
+}
+
+async function anywhere(name: string, { searchPath, toolFolder }: Places): Promise<string | undefined> {
+    return (await which(name, searchPath)) ?? (await which(name, toolFolder));
 }
 
 /** Relative entries of `PATH` are skipped: they would be looked up in whatever folder happens to be open. */

@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { findServer, type Places } from '../src/serverLookup';
 
-const NOWHERE: Places = { configured: [], interpreter: undefined, searchPath: '' };
+const NOWHERE: Places = { configured: [], interpreter: undefined, searchPath: '', toolFolder: '' };
 const REAL_UV = (process.env.PATH ?? '')
     .split(delimiter)
     .map((each) => join(each, 'uv'))
@@ -74,10 +74,21 @@ test('relative entries of PATH are not looked into', async () => {
     }
 });
 
+test('PATH goes before the folder of user-wide tools, which is looked into though it is not on PATH', async () => {
+    const command = await script('home/.local/bin/dlm-lsp');
+    const toolFolder = join(folder, 'home/.local/bin');
+    const alone = await findServer({ ...NOWHERE, toolFolder });
+    assert.deepEqual([alone?.command, alone?.args, alone?.source], [command, ['serve'], '~/.local/bin']);
+    const onPath = await script('path/dlm-lsp');
+    assert.equal((await findServer({ ...NOWHERE, toolFolder, searchPath: join(folder, 'path') }))?.command, onPath);
+    assert.equal((await findServer({ ...NOWHERE, toolFolder, configured: ['dlm-lsp'] }))?.command, command);
+});
+
 test('uv is asked last, and only for what it has already', async () => {
     const uv = await script('tools/uv', '[ "$*" = "tool run --offline dlm-lsp --version" ]');
     const server = await findServer({ ...NOWHERE, searchPath: join(folder, 'tools') });
     assert.deepEqual([server?.command, server?.args], [uv, ['tool', 'run', '--offline', 'dlm-lsp', 'serve']]);
+    assert.equal((await findServer({ ...NOWHERE, toolFolder: join(folder, 'tools') }))?.command, uv);
 });
 
 /** Has uv install a command `dlm-lsp` that knows its version and nothing else; nothing is downloaded. */

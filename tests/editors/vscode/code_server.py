@@ -11,10 +11,10 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Answer = TypeVar("Answer")
 
@@ -45,6 +45,14 @@ def until(ask: Callable[[], Answer], what: str) -> Answer:
     return answer
 
 
+def free_port(address: str) -> int:
+    """One that nobody listens on at an address of this machine."""
+    with socket.socket() as free:
+        free.bind((address, 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 def write_vsix(file: Path, manifest: Mapping[str, object], script: str) -> Path:
     """Pack an extension that is one script, `extension.js`, and works beside ours."""
     common = {
@@ -59,6 +67,35 @@ def write_vsix(file: Path, manifest: Mapping[str, object], script: str) -> Path:
     return file
 
 
+class Host(Protocol):
+    """Where commands run.
+
+    Attributes:
+        address: Where a server listens there, on a port that is then this machine's as well.
+    """
+
+    address: str
+
+    def calling(self, command: Sequence[str]) -> list[str]:
+        """What to start here, for a command to run there."""
+
+    def serving(self, command: Sequence[str], port: int) -> list[str]:
+        """The same, for one that listens there and that ends when standard input does, or with us."""
+
+
+class ThisMachine:
+    """Nothing in between."""
+
+    address = "127.0.0.1"
+
+    def calling(self, command: Sequence[str]) -> list[str]:
+        return [*command]
+
+    def serving(self, command: Sequence[str], port: int) -> list[str]:
+        del port  # it is this machine's already
+        return [*command]
+
+
 class CodeServer:
     """One VS Code server with its own folders, and the extension installed in it."""
 
@@ -70,26 +107,27 @@ class CodeServer:
         environment: Mapping[str, str],
         *,
         trusts_workspaces: bool,
+        host: Host | None = None,
     ) -> None:
         self.folder = folder
+        self._host = host or ThisMachine()
+        self._environment = environment
         self.workspace = folder / "workspace"
         self.workspace.mkdir(parents=True)
         self._trusts_workspaces = trusts_workspaces
         self.write_settings("User", {**QUIET, "security.workspace.trust.enabled": not trusts_workspaces})
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self._command = [str(installation / "bin/node"), str(installation / "vscode/out/server-main.js")]
+        self.port = free_port("127.0.0.1")
+        # An empty gallery keeps it from asking one on the network.
+        self._command = ["env", "EXTENSIONS_GALLERY={}"]
+        self._command += [str(installation / "bin/node"), str(installation / "vscode/out/server-main.js")]
         self._command += ["--accept-server-license-terms", "--telemetry-level", "off"]
         self._command += ["--server-data-dir", str(folder / "server"), "--user-data-dir", str(folder / "data")]
         self._command += ["--extensions-dir", str(folder / "extensions")]
-        # An empty gallery keeps it from asking one on the network.
-        self._environment = {**environment, "EXTENSIONS_GALLERY": "{}"}
         self.install(vsix)
 
     def install(self, vsix: Path) -> None:
         """Install an extension; a window that is open does not see it."""
-        install = [*self._command, "--install-extension", str(vsix)]
+        install = self._host.calling([*self._command, "--install-extension", str(vsix)])
         subprocess.run(install, env=self._environment, check=True, capture_output=True, timeout=120)
 
     def write_settings(self, kind: str, settings: Mapping[str, object]) -> None:
@@ -117,12 +155,14 @@ class CodeServer:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        flags = ["--host", "127.0.0.1", "--port", str(self.port), "--without-connection-token"]
+        flags = ["--host", self._host.address, "--port", str(self.port), "--without-connection-token"]
         flags += ["--disable-workspace-trust"] * self._trusts_workspaces
-        with (self.folder / "server.log").open("w") as log:
-            process = subprocess.Popen(
-                [*self._command, *flags], env=self._environment, stdout=log, stderr=log, start_new_session=True
-            )
+        serve = self._host.serving([*self._command, *flags], self.port)
+        streams = {"stdin": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with (
+            (self.folder / "server.log").open("w") as log,
+            subprocess.Popen(serve, env=self._environment, stdout=log, start_new_session=True, **streams) as process,
+        ):
             try:
                 until(self._answers, "the server of VS Code")
                 yield

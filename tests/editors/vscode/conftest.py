@@ -60,6 +60,17 @@ def editor(installation: Path, vsix: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
+def sshd() -> Path:
+    """OpenSSH's server, which anyone may start, on a port and with a configuration of their own."""
+    found = shutil.which("sshd", path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin")))
+    if not found or not shutil.which("ssh"):
+        _missing("OpenSSH is not installed: run tests/editors/vscode/install.sh")
+    if os.geteuid() == 0 and not Path("/run/sshd").is_dir():
+        _missing("root's sshd wants a folder /run/sshd: run tests/editors/vscode/install.sh")
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
 def server_command() -> list[str]:
     command = Path(sys.executable).with_name("dlm-lsp")
     if not command.exists():
@@ -128,7 +139,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """A picture of the window beside the report of a test that failed in it."""
     report = yield
     workbench = getattr(item, "funcargs", {}).get("workbench")
-    if report.failed and isinstance(workbench, Workbench):
+    if report.failed and report.when != "teardown" and isinstance(workbench, Workbench):
         picture = workbench.server.folder / f"{item.name}.png"
         workbench.page.screenshot(path=picture)
         report.sections.append(("window", str(picture)))

@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
-# Installs what `pytest tests/editors/vscode` drives: Debian's Chromium, and VS Code's own server with its workbench for
-# the browser, as the npm package `code-server` carries them. Needs Python 3 with pip, npm, g++ and make.
+# Installs what `pytest tests/editors/vscode` drives: Debian's Chromium and OpenSSH, and VS Code's own server with its
+# workbench for the browser, as the npm package `code-server` carries them. Needs Python 3 with pip, npm, g++ and make.
 # Usage: install.sh [FOLDER]; without one, build/vscode-workbench, where the tests look.
 set -euo pipefail
 
 CODE_SERVER=4.139.1 # VS Code 1.139.1
 NODE=24.19.0        # which needs Node 24; `npm` itself may be any
 
-if ! command -v chromium >/dev/null; then
+missing=()
+command -v chromium >/dev/null || missing+=(chromium)
+[[ -x /usr/sbin/sshd ]] || missing+=(openssh-server) # where an init runs, Debian has it serve port 22 from then on
+if ((${#missing[@]})); then
     apt-get update --quiet=2
-    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends chromium >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}" >/dev/null
 fi
+# Where root's sshd locks up the processes that it does not trust; on a machine that serves SSH it is there.
+((EUID)) || mkdir --parents /run/sshd
 
 folder=$(realpath --canonicalize-missing "${1:-$(dirname "$0")/../../../build/vscode-workbench}")
 installed=$folder/installed

@@ -1,7 +1,7 @@
 """A remote window: the workbench is in the browser, the files are where VS Code's server is, and so are we.
 
-Remote-SSH, WSL and containers differ from this one in how the connection is made. A second extension looks at ours from
-beside it, by VS Code's own API.
+Remote-SSH, WSL and containers differ from this one in how the connection is made (`test_remote_ssh.py`). A second
+extension looks at ours from beside it, by VS Code's own API.
 """
 
 import json
