@@ -100,6 +100,16 @@ def test_the_packaged_weights_have_something_to_say(
     assert LINE_HOLES & set(filled)
 
 
+def test_no_network_is_needed(file: Path, child_environment: Mapping[str, str]) -> None:
+    alone = ["unshare", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this system gives no process a network of its own")
+    environment = {name: value for name, value in child_environment.items() if name != "HF_HUB_OFFLINE"}
+    command = [*alone, *COMMAND, f"{file}:16:22", *FAST]
+    ending = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert ending.returncode in (FILLED, NOTHING_TO_SHOW), ending.stderr
+
+
 class Terminal(NamedTuple):
     """A process on a terminal of its own: standard output and standard error are one stream."""
 
