@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from dlm_model.guide import CausalReader
+from dlm_model.causal_reader import CausalReader
 from dlm_model.request import CancelToken, Draft, FinishReason, Piece
 from dlm_model.transformer import LayerKV, Memory, Recorder
 from dlm_model.vocabulary import Vocabulary

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
+from dlm_model.causal_reader import CausalReader
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.ending import LineEnd
-from dlm_model.guide import CausalReader
 from dlm_model.length import Row
 from dlm_model.selection import Guess, sample
 

@@ -9,18 +9,19 @@ from functools import partial
 
 from dlm_model.blend import Blend
 from dlm_model.block_causal import BlockCausalPrompt
+from dlm_model.causal_reader import CausalReader
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions
 from dlm_model.denoise import Judge, Predictor
 from dlm_model.ending import LineEnd
 from dlm_model.errors import RequestError
 from dlm_model.guidance import SuffixGuidance
-from dlm_model.guide import CausalReader, Guides, Supervisor
+from dlm_model.guide import Guides
 from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_choice
 from dlm_model.length import Row
 from dlm_model.memory import Credit, StabilityCount
 from dlm_model.order import CommitOrder
-from dlm_model.revision import Reviser, remaskers
+from dlm_model.revision import Reviser, Supervisor, remaskers
 from dlm_model.similarity_cache import SimilarityCache
 from dlm_model.transformer import Transformer
 

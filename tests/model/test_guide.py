@@ -1,4 +1,4 @@
-"""A causal model as supervisor: what it reads is what the network reads from the left, and what it does is bounded."""
+"""Guides as an engine uses them: named, brought along, checking and ranking; and how they are made."""
 
 import json
 import shutil
@@ -11,87 +11,16 @@ from torch import Tensor
 
 from dlm_model.adapter import add_adapter
 from dlm_model.canvas import Canvas
+from dlm_model.causal_reader import CausalReader
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import CheckpointError, RequestError
-from dlm_model.guide import GUIDE_FOLDER, CausalReader, Supervisor
+from dlm_model.guide import GUIDE_FOLDER
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
-from dlm_model.revision import Step
-from dlm_model.selection import Guess
 from dlm_model.training.companion import carry_guide, write_companion
 from tests.model.tiny_checkpoints import CAUSAL, RESIZING, write_checkpoint
 
-MASK = int(CAUSAL["mask_token_id"])
 REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n", expected_tokens=12)
-
-
-def row(*token_ids: int, prefix: tuple[int, ...] = (0, 40, 41)) -> Canvas:
-    canvas = Canvas.open(prefix, [50], [len(token_ids)], MASK)
-    ids = torch.tensor([token_ids])
-    return canvas.guess(ids, torch.full(ids.shape, 0.5)).commit(ids != MASK)
-
-
-def all_new(canvas: Canvas, best: int) -> Step:
-    """Everything that is committed is new, and one position scored best."""
-    score = torch.zeros(canvas.is_masked.shape)
-    score[0, best] = 1.0
-    guess = Guess(**(dict.fromkeys(Guess._fields, torch.zeros(score.shape)) | {"score": score}))
-    nothing = torch.zeros_like(canvas.is_masked)
-    return Step(guess, nothing, canvas.is_committed, nothing, steps_left=3)
-
-
-class Reader:
-    """A causal model with a fixed opinion of every position, [T, V]."""
-
-    num_forwards = 0
-
-    def __init__(self, probabilities: list[list[float]]) -> None:
-        self.probabilities = torch.tensor([probabilities])
-        self.read: list[list[int]] = []
-
-    def logits(self, _prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
-        self.read.append(token_ids[0].tolist())
-        return self.probabilities.log()[is_asked]
-
-
-@pytest.mark.parametrize("prefix", [(0,), (0, 40, 41)], ids=["one", "three"])
-def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engine: Engine, prefix: tuple[int]) -> None:
-    network = causal_engine._network
-    reader = CausalReader(network, CausalTexts(network))
-    canvas = row(60, 61, 62, 63, prefix=prefix)
-    found = reader.logits(canvas.prefix_ids, canvas.token_ids, canvas.is_valid)
-    text = torch.tensor([[*prefix, 60, 61, 62, 63]])
-    for column in range(4):
-        before = text[:, : len(prefix) + column]
-        with torch.inference_mode():
-            causal = torch.ones(1, before.shape[1], before.shape[1], dtype=torch.bool).tril()
-            hidden = network(before, torch.arange(before.shape[1])[None], is_valid=causal)
-        torch.testing.assert_close(found[column].float(), network.logits(hidden[0, -1]).float(), atol=0.1, rtol=0.05)
-    assert reader.num_forwards == 1
-
-
-def test_what_the_guide_finds_improbable_is_rejected_except_the_best() -> None:
-    canvas = row(0, 1, 2, MASK)
-    # Half of the best: .3, .29, .25; the tokens' own: .2 (but best of the step), .32, .1.
-    reader = Reader([[0.2, 0.6, 0.2], [0.1, 0.32, 0.58], [0.5, 0.4, 0.1], [0.4, 0.3, 0.3]])
-    after = Supervisor(reader, DecodeOptions(guide_agreement=0.5))(canvas, all_new(canvas, best=0))  # type: ignore[arg-type]
-    assert after.token_ids.tolist() == [[0, 1, MASK, MASK]]
-    assert after.rejected_ids[0, 2] == 2
-
-
-def test_the_guide_reads_guesses_where_nothing_is_committed() -> None:
-    canvas = row(0, MASK, 2)
-    canvas = canvas.guess(torch.tensor([[0, 1, 2]]), torch.ones(1, 3))
-    reader = Reader([[0.4, 0.3, 0.3]] * 3)
-    Supervisor(reader, DecodeOptions())(canvas, all_new(canvas, best=0))  # type: ignore[arg-type]
-    assert reader.read == [[0, 1, 2]]
-
-
-def test_where_there_is_nothing_to_check_the_guide_is_not_run() -> None:
-    canvas = row(0, MASK, MASK)
-    reader = Reader([])
-    assert Supervisor(reader, DecodeOptions())(canvas, all_new(canvas, best=0)) is canvas  # type: ignore[arg-type]
-    assert reader.read == []
 
 
 def test_an_agreeable_guide_changes_nothing(causal_engine: Engine) -> None:
@@ -143,35 +72,6 @@ def test_a_guide_that_is_not_there_is_named(fixed_engine: Engine) -> None:
 def test_only_a_causal_prompt_guides_itself(fixed_engine: Engine) -> None:
     with pytest.raises(RequestError, match="has no causal prompt and cannot guide itself"):
         list(fixed_engine.infill(REQUEST, DecodeOptions(guide="self"), CancelToken()))
-
-
-def test_likelihood_is_that_of_the_draft_and_of_the_suffix_behind_it(causal_engine: Engine) -> None:
-    network = causal_engine._network
-    reader = CausalReader(network, CausalTexts(network))
-    rows = Canvas.open((0, 40, 41), [50, 51], [3, 1], MASK).guess(
-        torch.tensor([[60, 61, 62], [63, 0, 0]]), torch.ones(2, 3)
-    )
-    found = reader.log_likelihoods(rows)
-    for row_ids, likelihood in zip(([60, 61, 62, 50, 51], [63, 50, 51]), found.tolist(), strict=True):
-        text = torch.tensor([0, 40, 41, *row_ids])
-        asked = torch.ones(1, len(row_ids), dtype=torch.bool)
-        alone = (
-            CausalReader(network, CausalTexts(network)).logits(text[:3], text[None, 3:], asked).float().log_softmax(-1)
-        )
-        assert likelihood == pytest.approx(float(alone.gather(1, text[3:, None]).sum()), abs=0.2)
-    assert reader.num_forwards == 1
-
-
-def test_what_spells_nothing_has_no_likelihood(causal_engine: Engine) -> None:
-    network, delete = causal_engine._network, int(CAUSAL["delete_token_id"])
-    reader = CausalReader(network, CausalTexts(network), [MASK, delete])
-    ids = torch.tensor([[60, 61, delete, 0], [60, 61, 0, 0], [60, 0, 61, 0]])
-    opened = Canvas.open((0, 40, 41), [50], [3, 2, 3], MASK)
-    guessed = ids[:, :3].clone()
-    guessed[2, 1] = MASK  # opened since the last guess
-    found = reader.log_likelihoods(opened.guess(guessed, torch.ones(3, 3)))
-    assert found.isfinite().all()
-    assert found.tolist() == pytest.approx([float(found[1])] * 3, abs=0.2)
 
 
 @pytest.mark.parametrize("best", [0, 1, 2])

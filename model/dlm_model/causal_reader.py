@@ -1,0 +1,95 @@
+"""A causal model reads what a diffusion model drafts, from left to right: what it expects, and how probable it all is.
+
+Who reads so is told by `dlm_model.guide`, and what comes of it by `dlm_model.blend` and `revision.Supervisor`.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dlm_model.canvas import Canvas
+from dlm_model.causal_texts import CausalTexts
+from dlm_model.transformer import LayerKV, Memory, Transformer
+
+# Of the suffix, what tells whether a middle leads to it; what follows is as likely behind any middle.
+NUM_JUDGED_TOKENS = 48
+
+
+class CausalReader:
+    """A network read as an autoregressive language model: what it expects after a prefix, position by position.
+
+    Attributes:
+        network: The causal model.
+        texts: Keeps what it knows of prefixes.
+        num_forwards: Network calls so far, those over the prefix left out.
+    """
+
+    def __init__(self, network: Transformer, texts: CausalTexts, control_ids: Sequence[int] = ()) -> None:
+        """Wrap a network.
+
+        Args:
+            network: The causal model.
+            texts: What it knows of prefixes already.
+            control_ids: Tokens of the diffusion model that are no text; the causal model neither reads nor expects any.
+        """
+        self.network = network
+        self.texts = texts
+        self.num_forwards = 0
+        self._control_ids = torch.tensor(control_ids, dtype=torch.long)
+
+    @torch.inference_mode()
+    def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
+        """What stands at positions behind a prefix, each seen from what is left of it alone.
+
+        Args:
+            prefix_ids: [P], one token at least.
+            token_ids: [B, T], what follows it, row by row.
+            is_asked: [B, T], the positions to predict: N in all.
+
+        Returns:
+            [N, V] of the causal model's vocabulary, row by row.
+        """
+        num_rows, num_columns = token_ids.shape
+        prefix_ids = prefix_ids[-max(1, self.network.config.context_length - num_columns) :]
+        num_before = len(prefix_ids) - 1
+        device = self.network.device
+        memory = None
+        if num_before:
+            layers = [
+                LayerKV(layer.keys.expand(num_rows, -1, -1, -1), layer.values.expand(num_rows, -1, -1, -1))
+                for layer in self.texts.read(prefix_ids[:-1])
+            ]
+            memory = Memory(layers, torch.arange(num_before, device=device).expand(num_rows, -1))
+        own = torch.ones(num_columns, num_columns, dtype=torch.bool, device=device).tril()
+        sees = torch.cat((own, torch.ones(num_columns, num_before, dtype=torch.bool, device=device)), dim=1)
+        # One column further left: a causal model reads position i's prediction off position i-1.
+        read_ids = torch.cat((prefix_ids[-1:].expand(num_rows, -1), token_ids[:, :-1]), dim=1)
+        # What it has no word for, a mask or a control token, is read as its first: the end of a text.
+        is_unknown = (read_ids >= self.network.config.vocab_size) | torch.isin(read_ids, self._control_ids)
+        hidden = self.network(
+            read_ids.masked_fill(is_unknown, 0).to(device),
+            (num_before + torch.arange(num_columns, device=device)).expand(num_rows, -1),
+            is_valid=sees.expand(num_rows, -1, -1),
+            memory=memory,
+        )
+        self.num_forwards += 1
+        logits = self.network.logits(hidden[is_asked.to(device)])
+        known_ids = self._control_ids[self._control_ids < logits.shape[1]].to(device)
+        return logits.index_fill(1, known_ids, -torch.inf)
+
+    def log_likelihoods(self, canvas: Canvas) -> Tensor:
+        """How probable each row is between its prompts, in nats, [B]: log P(draft, beginning of the suffix | prefix).
+
+        What reading from both sides promises, a causal model can check: a middle that does not lead to the suffix
+        makes the suffix improbable (left-to-right reranking, InCoder, arXiv 2204.05999). One forward.
+        """
+        judged, draft = canvas.suffix_ids[:NUM_JUDGED_TOKENS], canvas.as_draft()
+        rows = [torch.cat((row[:length], judged)) for row, length in zip(draft.token_ids, draft.lengths, strict=True)]
+        # What a deadline has left masked, or not carried out yet, spells nothing.
+        texts = [row[~torch.isin(row, self._control_ids) & (row < self.network.config.vocab_size)] for row in rows]
+        token_ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
+        is_text = torch.arange(token_ids.shape[1]) < torch.tensor([len(text) for text in texts])[:, None]
+        logits = self.logits(canvas.prefix_ids, token_ids, is_text).float()
+        own = logits.gather(1, token_ids[is_text][:, None].to(logits.device)).squeeze(1) - logits.logsumexp(dim=-1)
+        return torch.zeros(token_ids.shape).masked_scatter(is_text, own.cpu()).sum(dim=1)
