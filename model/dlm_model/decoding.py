@@ -46,7 +46,10 @@ class Methods:
 
     @property
     def num_forwards(self) -> int:
-        """Network calls of this request so far, the guide's among them."""
+        """Network calls of this request so far: the cache's, prompt included, and the guide's over drafts.
+
+        A guide with weights of its own reads a prefix that it does not remember in one more, which is left out.
+        """
         return self.cache.num_forwards + (self.reader.num_forwards if self.reader else 0)
 
 

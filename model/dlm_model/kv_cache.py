@@ -32,7 +32,7 @@ class CachePolicy(Protocol):
 
     @property
     def num_forwards(self) -> int:
-        """Network calls of this request so far."""
+        """Network calls of this request so far, those over a prompt that was not remembered among them."""
 
     def __call__(self, canvas: Canvas) -> Tensor:
         """One denoise step's forward; only positions that are asked about reach the head."""

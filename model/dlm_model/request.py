@@ -119,7 +119,9 @@ class Draft:
         pieces: One candidate's canvas, from left to right: the same one until the end, then the best.
         step: Denoise steps done.
         num_steps: Steps the decoder may take at most.
-        num_forwards: Network calls so far.
+        num_forwards: Network calls so far: the model's, among them those that looked for a length and those over a
+            prompt that was not remembered; and the guide's over drafts. Left out are a guide's over a prefix that it
+            did not remember, and whoever's over the prefix before text is continued from left to right.
         elapsed_ms: Since the request reached the engine.
         finish_reason: None while the draft still sharpens. `stop`: the model filled the hole; `length`: it asked for
             more positions than the canvas may have; `deadline` and `cancelled`: stopped early, guesses included.

@@ -18,6 +18,7 @@ from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.guide import GUIDE_FOLDER
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.training.companion import carry_guide, write_companion
+from dlm_model.transformer import Transformer
 from tests.model.tiny_checkpoints import CAUSAL, RESIZING, write_checkpoint
 
 REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n", expected_tokens=12)
@@ -43,6 +44,22 @@ def test_another_checkpoint_guides_and_its_forwards_count(fixed_folder: Path, re
     )
     last = list(resizing_engine.infill(REQUEST, options, CancelToken()))[-1]
     assert last.num_forwards > last.step
+
+
+def test_what_a_guide_reads_of_a_prefix_is_not_counted(
+    fixed_folder: Path, causal_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, calls, forward = load_engine(str(fixed_folder), "cpu"), [], Transformer.forward
+
+    def counted(*args: object, **named: object) -> object:
+        calls.append(args)
+        return forward(*args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Transformer, "forward", counted)
+    options = DecodeOptions(num_steps=4, guide=str(causal_folder))
+    cold, warm = (list(engine.infill(REQUEST, options, CancelToken()))[-1].num_forwards for _ in range(2))
+    assert cold == warm
+    assert len(calls) == cold + warm + 1
 
 
 def test_a_guide_needs_no_word_for_masks(tmp_path: Path, fixed_engine: Engine) -> None:
