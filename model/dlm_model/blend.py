@@ -50,14 +50,14 @@ class Blend:
         In rows that the guide has no share in, what reaches the threshold is settled.
 
         Args:
-            canvas: Before the step.
+            canvas: Before the step; its prefix has one token at least.
             logits: [N, V] of the positions asked about; -inf rules a token out.
             guess: The diffusion model's, [N] each.
         """
         asked = canvas.is_asked
         guess = guess._replace(is_agreed=guess.confidence >= self._options.confidence_threshold)
         is_guided = ((self._weight > 0)[:, None] & asked)[asked]
-        if not len(canvas.prefix_ids) or not is_guided.any():
+        if not is_guided.any():
             return guess
         guided = is_guided.nonzero()[:, 0].to(logits.device)
         rows = asked.nonzero()[:, 0][is_guided]

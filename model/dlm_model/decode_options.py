@@ -42,7 +42,8 @@ class DecodeOptions:
     # `threshold` all at or above `confidence_threshold`; `entropy_bound` the largest set whose summed entropies minus
     # the largest stay within `entropy_bound`; `factor` as many as keep (n + 1)(1 − confidence) below `factor`; `klass`
     # those at the threshold that have stopped changing; `local_leap` those at the threshold and, near them, those at
-    # `leap_threshold`; `agreement` the leftmost run on which the model and its guide agree.
+    # `leap_threshold`; `agreement` the leftmost run on which the model and its guide agree, or what `threshold` commits
+    # where there is no guide to agree with.
     schedule: Schedule | None = option(
         None,
         "how many positions a step commits: `linear`, `cosine`, `threshold`, `factor`, `entropy_bound`, `klass`, "

@@ -74,13 +74,17 @@ class Decoder:
         self._guides = guides
         self.texts, self.order = texts, order
 
-    def resolve(self, options: DecodeOptions) -> DecodeOptions:
-        """The options with what they leave to the model filled in by what it names and brings along."""
+    def resolve(self, options: DecodeOptions, *, has_prefix: bool) -> DecodeOptions:
+        """The options with what they leave to the model filled in by what it names and brings along.
+
+        Without a token in front of the canvas, nobody guides: a causal model needs one to read on from.
+        """
         guide = options.guide or (SELF_GUIDE if self._guides.has_companion else NO_GUIDE)
-        options = replace(options, guide=guide)
+        options = replace(options, guide=guide if has_prefix else NO_GUIDE)
         # `agreement` commits from the left, which would leave a selection that somebody asked for without effect.
-        is_from_left = options.is_blended and options.selection in {None, "leftmost"}
-        schedule = options.schedule or ("agreement" if is_from_left else "threshold")
+        schedule = options.schedule or ("agreement" if options.selection in {None, "leftmost"} else "threshold")
+        if not options.is_blended and schedule == "agreement":
+            schedule = "threshold"
         return replace(options, schedule=schedule, selection=options.selection or self._config.selection)
 
     def open_cache(self, options: DecodeOptions) -> CachePolicy:

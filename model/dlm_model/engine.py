@@ -125,10 +125,9 @@ class Engine:
             CheckpointError: the guide cannot be loaded.
             DeviceError: the device runs out of memory.
         """
-        options = self._decoder.resolve(options)
         pace = Pace(options)
         with memory_errors():
-            canvas, boundaries, constraint, rows, num_spent = self._prepare(request, options, cancel)
+            options, canvas, boundaries, constraint, rows, num_spent = self._prepare(request, options, cancel)
             methods = self._decoder.open(options, rows, constraint.line_end)
         reader = RowReader(self._vocabulary, boundaries, self._config.end_token_ids)
         syntax = SyntaxGuide(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
@@ -190,13 +189,14 @@ class Engine:
     @staticmethod
     def _likelihoods(canvas: Canvas, methods: Methods) -> Tensor | None:
         """What the guide thinks of each row, [B]; None where nobody is asked or there is nothing to compare."""
-        if methods.reader is None or len(canvas.lengths) == 1 or not len(canvas.prefix_ids):
+        if methods.reader is None or len(canvas.lengths) == 1:
             return None
         with memory_errors():
             return methods.reader.log_likelihoods(canvas)
 
     def _prepare(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> "_Prepared":
         opening = Opening.read(request, options, self._tokenizer, self._config)
+        options = self._decoder.resolve(options, has_prefix=bool(opening.prefix_ids))
         if opening.anchors.num_tokens and options.grammar != "none":
             raise RequestError("A grammar leaves no place for texts that the middle must keep.")
         room = self._config.context_length - opening.num_prompt_tokens
@@ -214,7 +214,7 @@ class Engine:
             )
         boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
         constraint = self._constrain(request, options, boundaries, longest)
-        return _Prepared(canvas, boundaries, constraint, rows, num_spent)
+        return _Prepared(options, canvas, boundaries, constraint, rows, num_spent)
 
     def _open_rows(
         self, opening: Opening, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, longest: int
@@ -258,8 +258,9 @@ class Engine:
 
 
 class _Prepared(NamedTuple):
-    """A request, ready for the first step; `num_spent` counts forwards used up so far."""
+    """A request, ready for the first step: options resolved; `num_spent` counts forwards used up so far."""
 
+    options: DecodeOptions
     canvas: Canvas
     boundaries: Boundaries
     constraint: Constraint

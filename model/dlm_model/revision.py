@@ -113,9 +113,9 @@ class Supervisor:
         self._options = options
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
-        """One forward over the draft, if the step has committed anything that may be revised."""
+        """One forward over prefix and draft, neither empty, if the step has committed anything that may be revised."""
         is_checked = step.is_new & ~step.is_best & ~step.is_fixed & canvas.is_committed
-        if not is_checked.any() or not len(canvas.prefix_ids):
+        if not is_checked.any():
             return canvas
         logits = self._reader.logits(canvas.prefix_ids, canvas.as_draft().token_ids, is_checked)
         probabilities = logits.float().softmax(dim=-1)

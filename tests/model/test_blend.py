@@ -124,13 +124,6 @@ def test_the_guide_ends_a_line_by_its_line_break() -> None:
     assert judged(canvas(MASK), own, guide).predicted_ids.tolist() == [0]
 
 
-def test_without_a_prefix_there_is_nothing_to_read_from() -> None:
-    own, guide = logs([0.6, 0.4]), Guide(logs([0.1, 0.9]))
-    before = Canvas.open([], [2], [1], MASK)
-    assert judged(before, own, guide).predicted_ids.tolist() == [0]
-    assert guide.read == []
-
-
 def test_a_row_without_a_guide_settles_what_is_certain_and_the_guide_does_not_read_it() -> None:
     before = Canvas.open([1], [2], [3, 3], MASK)
     own = logs([0.95, 0.05], [0.6, 0.4], [0.05, 0.95], [0.6, 0.4], [0.6, 0.4], [0.6, 0.4])

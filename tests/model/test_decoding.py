@@ -1,9 +1,13 @@
 """What options leave to the model, filled in."""
 
+from pathlib import Path
+
 import pytest
 
-from dlm_model.decode_options import DecodeOptions, Schedule, Selection
-from dlm_model.engine import Engine
+from dlm_model.decode_options import DecodeOptions, GuideRole, Schedule, Selection
+from dlm_model.engine import Engine, load_engine
+from dlm_model.request import CancelToken, InfillRequest
+from tests.model.tiny_checkpoints import DLM_SECTION, write_checkpoint
 
 
 @pytest.mark.parametrize(
@@ -20,8 +24,27 @@ def test_a_guide_commits_from_the_left_unless_somebody_asks_for_another_selectio
     causal_engine: Engine, selection: Selection | None, schedule: Schedule | None, resolved: Schedule
 ) -> None:
     options = DecodeOptions(guide="self", selection=selection, schedule=schedule)
-    assert causal_engine._decoder.resolve(options).schedule == resolved
+    assert causal_engine._decoder.resolve(options, has_prefix=True).schedule == resolved
 
 
-def test_without_a_guide_a_threshold_decides(causal_engine: Engine) -> None:
-    assert causal_engine._decoder.resolve(DecodeOptions(guide="none")).schedule == "threshold"
+@pytest.mark.parametrize("schedule", [None, "agreement"])
+@pytest.mark.parametrize("options", [{"guide": "none"}, {"guide": "self", "guide_role": "check"}])
+def test_with_nobody_to_agree_with_a_threshold_decides(
+    causal_engine: Engine, schedule: Schedule | None, options: dict[str, str]
+) -> None:
+    resolved = causal_engine._decoder.resolve(DecodeOptions(schedule=schedule, **options), has_prefix=True)  # type: ignore[arg-type]
+    assert resolved.schedule == "threshold"
+
+
+@pytest.mark.parametrize("role", ["blend", "check"])
+def test_where_nothing_stands_in_front_of_the_canvas_nobody_guides(
+    tmp_path: Path, causal_folder: Path, role: GuideRole
+) -> None:
+    write_checkpoint(tmp_path, "qwen3-qk-norm", DLM_SECTION | {"bos_token_id": None})
+    engine, request = load_engine(str(tmp_path), "cpu"), InfillRequest("", "urn value\n", expected_tokens=12)
+    alone, guided = (
+        list(engine.infill(request, DecodeOptions(num_steps=6, guide=guide, guide_role=role), CancelToken()))[-1]
+        for guide in ("none", str(causal_folder))
+    )
+    assert guided.num_forwards == alone.num_forwards == alone.step
+    assert guided.candidates == alone.candidates
