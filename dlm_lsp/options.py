@@ -60,7 +60,8 @@ class Settings:
     )
     candidates: int = option(
         3,
-        "alternatives for an explicitly invoked completion, at most 3; an automatic one gets 1",
+        "alternatives for a completion invoked in an editor; an automatic one gets 1, any other request what its `n` "
+        "says",
         within=Range(1, 3),
     )
     context_files: bool = option(
@@ -81,7 +82,12 @@ DECODE_OPTION_NAMES = frozenset(options_of(DecodeOptions))
 """What one request may say of itself."""
 
 SETTING_NAMES = frozenset(OPTIONS) - {"num_candidates"}
-"""What may be in force for all requests; how many alternatives each gets is what `candidates` says."""
+"""What may be in force for all requests.
+
+How many alternatives are decoded is not: who fills from the command line or over HTTP gets one unless the request asks
+for more, whatever an editor's settings in the same config file say. Who invokes a completion in an editor cannot say a
+number, and wants a few to go through: that is `candidates`, which the language server alone heeds.
+"""
 
 PROJECT_OPTION_NAMES = frozenset({"enabled", "disabled_languages", "exclude"})
 """What a file inside a project may say: what is to be left alone, and nothing else."""

@@ -140,8 +140,9 @@ class DecodeOptions:
     seed: int = option(
         0, "same seed, request and device: same text", within=Range(0, 2**63 - 1), aliases=("random_seed",)
     )
-    # In one batch. Of a model that finds the length itself, those after the first sample at a temperature of 0.7 or
-    # more; of any other, they differ by length, and there may be fewer.
+    # In one batch; for a request to say, and for no settings of all requests. Of a model that finds the length itself,
+    # those after the first are decoded without the guide, by it alone, or sampled at a temperature of 0.7 or more; of
+    # any other, they differ by length, and there may be fewer.
     num_candidates: int = option(1, "alternatives decoded together", within=Range(1, 8), aliases=("n",))
     max_middle_tokens: int = option(
         256,
