@@ -1,4 +1,4 @@
-"""Blocks moved to their depth; `test_presentation.py` has the common cases, these are the corners."""
+"""Blocks moved to their depth; `test_block_fitting.py` has the common cases, these are the corners."""
 
 import pytest
 

@@ -1,7 +1,6 @@
 """Texts that see only themselves: whatever was stored before, what is read equals what is computed from nothing."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,17 +9,9 @@ from hypothesis import strategies as st
 
 from dlm_model import causal_texts
 from dlm_model.causal_texts import CausalTexts
-from dlm_model.config import ModelConfig
 from dlm_model.transformer import LayerKV, Transformer
-from dlm_model.weights import load_transformer
 
 TOKENS = st.lists(st.integers(1, 4), min_size=1, max_size=9)
-
-
-@pytest.fixture(scope="module")
-def network(causal_folder: Path) -> Transformer:
-    config = ModelConfig.from_checkpoint(causal_folder)
-    return load_transformer(causal_folder, config, device=torch.device("cpu"), dtype=torch.float32)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,21 +45,23 @@ def assert_same(layers: list[LayerKV], expected: list[LayerKV]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(TOKENS, min_size=1, max_size=6))
-def test_any_history_of_texts_reads_as_if_there_were_none(network: Transformer, history: list[list[int]]) -> None:
-    texts = CausalTexts(network)
+def test_any_history_of_texts_reads_as_if_there_were_none(
+    causal_network: Transformer, history: list[list[int]]
+) -> None:
+    texts = CausalTexts(causal_network)
     for token_ids in history:
         layers = texts.read(torch.tensor(token_ids))
         texts.check_integrity()
-    assert_same(layers, one_by_one(network, history[-1]))
+    assert_same(layers, one_by_one(causal_network, history[-1]))
 
 
-def test_later_tokens_do_not_reach_back(network: Transformer) -> None:
-    short, long = (CausalTexts(network).read(torch.tensor(ids)) for ids in ([5, 6, 7], [5, 6, 7, 8, 9]))
+def test_later_tokens_do_not_reach_back(causal_network: Transformer) -> None:
+    short, long = (CausalTexts(causal_network).read(torch.tensor(ids)) for ids in ([5, 6, 7], [5, 6, 7, 8, 9]))
     assert_same([LayerKV(layer.keys[:, :3], layer.values[:, :3]) for layer in long], short)
 
 
-def test_a_longer_text_costs_its_new_tokens_and_a_shorter_one_nothing(network: Transformer) -> None:
-    texts = CausalTexts(network)
+def test_a_longer_text_costs_its_new_tokens_and_a_shorter_one_nothing(causal_network: Transformer) -> None:
+    texts = CausalTexts(causal_network)
     costs = []
     for token_ids in ([5, 6, 7, 8], [5, 6, 7, 8, 9], [5, 6], [5, 6, 7, 8, 9], [5, 6, 3]):
         texts.read(torch.tensor(token_ids))
@@ -76,9 +69,9 @@ def test_a_longer_text_costs_its_new_tokens_and_a_shorter_one_nothing(network: T
     assert costs == [4, 5, 5, 5, 6]
 
 
-def test_the_longest_unused_text_gives_way(network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_longest_unused_text_gives_way(causal_network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(causal_texts, "MAX_STORED_TOKENS", 8)
-    texts = CausalTexts(network)
+    texts = CausalTexts(causal_network)
     for token_ids in ([1, 1, 1], [2, 2, 2], [1, 1, 1], [3, 3, 3]):
         texts.read(torch.tensor(token_ids))
         texts.check_integrity()
@@ -89,16 +82,16 @@ def test_the_longest_unused_text_gives_way(network: Transformer, monkeypatch: py
     assert texts.num_computed == before + 3
 
 
-def test_clearing_forgets(network: Transformer) -> None:
-    texts = CausalTexts(network)
+def test_clearing_forgets(causal_network: Transformer) -> None:
+    texts = CausalTexts(causal_network)
     texts.read(torch.tensor([1, 2, 3]))
     texts.clear()
     assert texts.num_stored == 0
 
 
-def test_a_short_beginning_in_common_is_read_anew(network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_beginning_in_common_is_read_anew(causal_network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(causal_texts, "MIN_SHARED_TOKENS", 3)
-    texts = CausalTexts(network)
+    texts = CausalTexts(causal_network)
     costs = []
     for token_ids in ([5, 6, 7, 8], [5, 6, 9, 9], [5, 6, 7, 9], [5, 6]):
         texts.read(torch.tensor(token_ids))

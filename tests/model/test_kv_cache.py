@@ -10,18 +10,17 @@ from torch import Tensor
 from dlm_kernels.attention import rotary_angles
 from dlm_model import similarity_cache
 from dlm_model.canvas import Canvas
-from dlm_model.causal_texts import CausalTexts
 from dlm_model.config import ModelConfig
-from dlm_model.engine import Engine, load_engine
-from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, choose_delayed, column_choice
+from dlm_model.engine import Engine
+from dlm_model.kv_cache import CachePolicy, ColumnCache, choose_delayed, column_choice
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.similarity_cache import SimilarityCache
 from dlm_model.transformer import Transformer
 from dlm_model.weights import load_transformer
-from tests.model.tiny_checkpoints import DLM_SECTION, VOCAB_SIZE
+from tests.model.half_filled import PREFIX, SUFFIX, some_canvas
+from tests.model.tiny_checkpoints import VOCAB_SIZE
 
 REQUEST = InfillRequest("def foo(self, value):\n    for it", "ms:\n        return value\n" * 4)
-PREFIX, SUFFIX = list(range(40, 60)), list(range(70, 95))
 
 
 def uncached_logits(network: Transformer, canvas: Canvas, row: int) -> Tensor:
@@ -50,14 +49,6 @@ def cached(network: Transformer, interval: int, policy: str = "interval", **over
     if policy == "similarity":
         return SimilarityCache(network, options)
     return ColumnCache(network, options, column_choice(options))
-
-
-def some_canvas(*lengths: int) -> Canvas:
-    canvas = Canvas.open(PREFIX, SUFFIX, lengths, int(DLM_SECTION["mask_token_id"]))
-    guesses = torch.randint(1, 250, canvas.token_ids.shape, generator=torch.Generator().manual_seed(3))
-    positions = torch.zeros_like(canvas.is_masked)
-    positions[:, 1:4] = True
-    return canvas.guess(guesses, torch.full(canvas.confidence.shape, 0.5)).commit(positions & canvas.is_masked)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -275,71 +266,3 @@ def test_only_masked_positions_reach_the_head(network: Transformer, monkeypatch:
     predictor = cached(network, 0)
     assert predictor(canvas).shape == predictor(canvas).shape == (6, VOCAB_SIZE)
     assert num_rows == [6, 6]
-
-
-class WholeCausal:
-    """The specification of a causal prompt: one pass a step over everything, the mask written out pair by pair."""
-
-    def __init__(self, network: Transformer) -> None:
-        self._network = network
-        self.num_forwards = 0
-
-    def __call__(self, canvas: Canvas) -> Tensor:
-        self.num_forwards += 1
-        return torch.cat([self._row(canvas, row) for row in range(len(canvas.lengths))])
-
-    def _row(self, canvas: Canvas, row: int) -> Tensor:
-        prefix, suffix = canvas.prefix_ids.tolist(), canvas.suffix_ids.tolist()
-        length = int(canvas.lengths[row])
-        middle = [prefix[-1], *canvas.token_ids[row, :length].tolist()]
-        kinds = ["prefix"] * len(prefix) + ["middle"] * len(middle) + ["suffix"] * len(suffix)
-        positions = [*range(len(prefix)), *range(len(prefix) - 1, len(prefix) + length + len(suffix))]
-        sees = [
-            [kind == "middle" or (kind == other and key <= query) for key, other in enumerate(kinds)]
-            for query, kind in enumerate(kinds)
-        ]
-        with torch.inference_mode():
-            hidden = self._network(
-                torch.tensor([prefix + middle + suffix]), torch.tensor([positions]), is_valid=torch.tensor([sees])
-            )
-            predicting = hidden[0, len(prefix) : len(prefix) + length]
-            return self._network.logits(predicting[canvas.is_masked[row, :length]])
-
-
-@pytest.fixture
-def causal_network(causal_folder: Path) -> Transformer:
-    config = ModelConfig.from_checkpoint(causal_folder)
-    return load_transformer(causal_folder, config, device=torch.device("cpu"), dtype=torch.float32)
-
-
-@pytest.mark.parametrize("lengths", [(9,), (9, 9), (4, 9, 6)], ids=["one", "equal", "ragged"])
-def test_a_causal_prompt_is_exact_in_every_step(causal_network: Transformer, lengths: tuple[int, ...]) -> None:
-    predictor = CausalPrompt(causal_network, CausalTexts(causal_network))
-    for canvas in (some_canvas(*lengths), some_canvas(*(length + 2 for length in lengths))):
-        torch.testing.assert_close(predictor(canvas), WholeCausal(causal_network)(canvas), atol=1e-4, rtol=1e-3)
-
-
-def test_a_causal_prompt_without_a_suffix_is_exact(causal_network: Transformer) -> None:
-    canvas = Canvas.open(PREFIX, [], [5], int(DLM_SECTION["mask_token_id"]))
-    predictor = CausalPrompt(causal_network, CausalTexts(causal_network))
-    torch.testing.assert_close(predictor(canvas), WholeCausal(causal_network)(canvas), atol=1e-4, rtol=1e-3)
-
-
-def test_a_keystroke_costs_one_forward_over_its_own_tokens(causal_network: Transformer) -> None:
-    texts = CausalTexts(causal_network)
-    mask = int(DLM_SECTION["mask_token_id"])
-    forwards = []
-    for prefix in (PREFIX, PREFIX, [*PREFIX, 61], PREFIX):
-        predictor = CausalPrompt(causal_network, texts)
-        predictor(Canvas.open(prefix, SUFFIX, [5], mask))
-        predictor(Canvas.open(prefix, SUFFIX, [5], mask))
-        forwards.append(predictor.num_forwards)
-    assert forwards == [4, 2, 3, 2]
-    assert texts.num_computed == len(PREFIX) + len(SUFFIX) + 1
-
-
-def test_an_engine_of_a_causal_prompt_fills_the_same_warm_and_cold(causal_folder: Path) -> None:
-    engine = load_engine(str(causal_folder), "cpu")
-    cold, warm = final(engine, 8), final(engine, 8)
-    assert [draft.text for draft in cold] == [draft.text for draft in warm]
-    assert cold[-1].num_forwards == warm[-1].num_forwards + 2

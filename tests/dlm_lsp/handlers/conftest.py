@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 
+import pytest
 import pytest_asyncio
 from pygls.io_ import run_async
 
@@ -12,6 +13,7 @@ from dlm_lsp.options import Settings
 from dlm_lsp.server import create_server
 from dlm_lsp.session import DlmLanguageServer
 from dlm_model.request import InfillEngine
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
 from tests.editor_client import EditorClient
 
 Connect = Callable[[Callable[[Settings], InfillEngine]], EditorClient]
@@ -33,6 +35,12 @@ class _Pipe:
     def close(self) -> None:
         self._is_closed = True
         self.reader.feed_eof()
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    """Three ways to fill the body of `keystrokes.EMPTY_BODY`."""
+    return ScriptedEngine("pi = 3\nreturn pi * r", "return 3 * r", "return r")
 
 
 @pytest_asyncio.fixture

@@ -1,4 +1,4 @@
-"""Somebody types into a document of the server."""
+"""An editor with a document of the server open, and somebody who types into it."""
 
 from lsprotocol import types
 
@@ -12,13 +12,17 @@ INVOKED = types.InlineCompletionTriggerKind.Invoked
 IMMEDIATE = {"debounceMs": 0, "drafts": True, "draftIntervalMs": 0}
 
 
+async def editing(connect: Connect, engine: ScriptedEngine, text: str = EMPTY_BODY, **start: Payload) -> EditorClient:
+    editor = connect(lambda _settings: engine)
+    await editor.start(**start)
+    editor.open(text)
+    return editor
+
+
 async def opened(
     connect: Connect, engine: ScriptedEngine, text: str = EMPTY_BODY, options: Payload = IMMEDIATE
 ) -> EditorClient:
-    editor = connect(lambda _settings: engine)
-    await editor.start(options=options)
-    editor.open(text)
-    return editor
+    return await editing(connect, engine, text, options=options)
 
 
 def type_at(editor: EditorClient, line: int, character: int, text: str, version: int) -> None:

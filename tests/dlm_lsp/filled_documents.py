@@ -1,0 +1,19 @@
+"""What a document is once the model's text is in it."""
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import find_hole
+from dlm_lsp.languages import language_for
+from dlm_lsp.presentation import Fill, present
+
+
+def fill_at_cursor(language_id: str, text: str, middle: str) -> tuple[str, Fill]:
+    """The document after the model's text was put where the cursor │ is, and the fill that did it."""
+    before, after = text.split("│")
+    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    fill = present(snapshot, find_hole(snapshot, len(before)), middle)
+    return applied(snapshot, fill), fill
+
+
+def applied(snapshot: Snapshot, fill: Fill) -> str:
+    """The document after a fill."""
+    return snapshot.text[: fill.start] + fill.text + snapshot.text[fill.end :]

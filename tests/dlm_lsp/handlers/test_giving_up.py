@@ -1,0 +1,97 @@
+"""What nobody waits for any more is given up, and how soon the worker is free again."""
+
+import asyncio
+
+import pytest
+from lsprotocol import types
+from pygls.exceptions import JsonRpcRequestCancelled
+
+from tests.dlm_lsp.handlers.conftest import Connect
+from tests.dlm_lsp.handlers.keystrokes import EMPTY_BODY, editing
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+from tests.editor_client import EditorClient
+
+
+@pytest.fixture
+def slow_engine() -> ScriptedEngine:
+    return ScriptedEngine("return r", num_steps=50, is_gated=True)
+
+
+async def begun(engine: ScriptedEngine) -> None:
+    await asyncio.to_thread(engine.wait_for_step)
+
+
+async def _worker_is_free(editor: EditorClient, engine: ScriptedEngine) -> int:
+    """Let the engine go on, wait for another document's fill, and tell how many steps the first one had taken."""
+    num_steps = engine.num_steps
+    engine.num_steps = 1
+    engine.allow(100)
+    editor.open("x = \n", uri="file:///other.py")
+    await editor.complete(0, 4, uri="file:///other.py")
+    engine.num_steps = num_steps
+    return engine.num_steps_done - 1
+
+
+async def test_of_racing_requests_the_last_one_is_answered(connect: Connect, slow_engine: ScriptedEngine) -> None:
+    slow_engine.num_steps = 2
+    editor = await editing(connect, slow_engine)
+    racing = [asyncio.ensure_future(editor.complete(1, 4)) for _ in range(3)]
+    await begun(slow_engine)
+    slow_engine.allow(100)
+    *superseded, last = await asyncio.gather(*racing, return_exceptions=True)
+    assert all(isinstance(each, JsonRpcRequestCancelled) for each in superseded)
+    assert not isinstance(last, BaseException)
+    assert len(last) == 1
+
+
+@pytest.mark.parametrize("how", ["$/cancelRequest", "superseded", "didChange", "didClose", "shutdown"])
+async def test_what_is_no_longer_wanted_frees_the_worker_within_one_step(
+    connect: Connect, slow_engine: ScriptedEngine, how: str
+) -> None:
+    editor = await editing(connect, slow_engine, EMPTY_BODY + "\ndef later():\n    pass\n")
+    request = asyncio.ensure_future(editor.complete(1, 4, request_id="mine"))
+    await begun(slow_engine)
+    if how == "$/cancelRequest":
+        editor.cancel_request("mine")
+    elif how == "superseded":
+        assert await editor.complete(4, 8) == [], "a placeholder, which asks nothing of the engine"
+    elif how == "didChange":
+        editor.change(types.TextDocumentContentChangeWholeDocument("x = 1\n"))
+    elif how == "didClose":
+        editor.close()
+    else:
+        await editor.shutdown_async(None)
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    if how == "shutdown":
+        slow_engine.allow(100)
+    else:
+        assert await _worker_is_free(editor, slow_engine) <= 1
+    assert slow_engine.num_steps_done <= 2
+
+
+async def test_a_cancelled_request_leaves_no_busy_status(connect: Connect, slow_engine: ScriptedEngine) -> None:
+    editor = await editing(connect, slow_engine)
+    request = asyncio.ensure_future(editor.complete(1, 4, request_id="mine"))
+    await begun(slow_engine)
+    await editor.status("busy")
+    editor.cancel_request("mine")
+    await editor.status("normal")
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    slow_engine.allow(1)
+
+
+async def test_nothing_is_made_of_a_draft_that_nobody_waits_for(
+    connect: Connect, slow_engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished: list[object] = []
+    monkeypatch.setattr("dlm_lsp.handlers.filling.finish", lambda *draft: finished.append(draft) or ())
+    editor = await editing(connect, slow_engine)
+    request = asyncio.ensure_future(editor.complete(1, 4, request_id="mine"))
+    await begun(slow_engine)
+    editor.cancel_request("mine")
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    await _worker_is_free(editor, slow_engine)
+    assert len(finished) == 1, "the other document's"
