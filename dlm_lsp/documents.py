@@ -20,7 +20,7 @@ MOST_GIVEN_UP = 256  # parses in a row: then one is done whatever it takes, whic
 # In a long text the parser reads a thousand lines again for a letter typed into a statement that is not complete yet.
 # What is asked about a place is read off an excerpt that is parsed anew; its neighbours need not be that fresh.
 LONG_BYTES = 65_536
-FOLLOWED_FROM_BYTES = 64  # put in or taken out since the last parse
+FOLLOWED_FROM_BYTES = 64  # put in or taken out since the last parse, or the last one that was given up
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 
@@ -76,7 +76,7 @@ class LazyTree:
         outdated: tree_sitter.Tree | None = None,
         *,
         num_new_bytes: int = 0,
-        num_old_bytes: int = 0,
+        num_waiting_bytes: int = 0,
         num_given_up: int = 0,
     ) -> None:
         """Parse nothing yet.
@@ -86,14 +86,14 @@ class LazyTree:
             source: What the tree will be of.
             outdated: A tree of an older text that was told every edit since; only what they touched is parsed again.
             num_new_bytes: How much those edits put in.
-            num_old_bytes: How much they took out.
+            num_waiting_bytes: How much they put in or took out since it was last tried to follow them.
             num_given_up: How often they were too small, or too costly, to follow.
         """
         self._language = language
         self._source = source
         self._outdated = outdated
         self._num_new_bytes = num_new_bytes
-        self._num_old_bytes = num_old_bytes
+        self._num_waiting_bytes = num_waiting_bytes
         self._num_given_up = num_given_up
         self._current: tree_sitter.Tree | None = None
 
@@ -101,7 +101,8 @@ class LazyTree:
         """The tree of the source; parsed by the first call, remembered for the others.
 
         While the edits to a long text are small, or too costly to follow (`Language.parse_again`), it is the outdated
-        tree: its nodes stand where they belong, and one that was edited knows its new end, but not what is in it.
+        tree: its nodes stand where they belong, and one that was edited knows its new end, but not what is in it. What
+        was too costly once is not tried again before as much was edited: giving up may take as long as a parse.
         """
         if self._current is None:
             is_due = self._outdated is None or self._num_given_up == MOST_GIVEN_UP
@@ -109,18 +110,19 @@ class LazyTree:
         return self._current
 
     def _fresh(self) -> tree_sitter.Tree:
-        self._num_new_bytes = self._num_old_bytes = self._num_given_up = 0
+        self._num_new_bytes = self._num_waiting_bytes = self._num_given_up = 0
         return self._language.parse(self._source.encoded)
 
     def _followed(self) -> tree_sitter.Tree:
         assert self._outdated, "there is something to follow from"
-        source, num_changed = self._source.encoded, self._num_new_bytes + self._num_old_bytes
-        is_small = len(source) >= LONG_BYTES and num_changed < FOLLOWED_FROM_BYTES
-        tree = None if is_small else self._language.parse_again(source, self._outdated, self._num_new_bytes)
+        source, tree = self._source.encoded, None
+        if len(source) < LONG_BYTES or self._num_waiting_bytes >= FOLLOWED_FROM_BYTES:
+            self._num_waiting_bytes = 0
+            tree = self._language.parse_again(source, self._outdated, self._num_new_bytes)
         if tree is None:
             self._num_given_up += 1
             return self._outdated
-        self._num_new_bytes = self._num_old_bytes = self._num_given_up = 0
+        self._num_new_bytes = self._num_given_up = 0
         return tree
 
     def replaced(self, start: int, old_end: int, new_end: int, after: SourceText) -> "LazyTree":
@@ -135,7 +137,7 @@ class LazyTree:
             after,
             newest,
             num_new_bytes=self._num_new_bytes + new_end - start,
-            num_old_bytes=self._num_old_bytes + old_end - start,
+            num_waiting_bytes=self._num_waiting_bytes + old_end - start + new_end - start,
             num_given_up=self._num_given_up,
         )
 

@@ -115,6 +115,31 @@ def test_small_edits_of_a_long_text_are_followed_together() -> None:
     assert num_members[FOLLOWED_FROM_BYTES - 1] == num_before + 2
 
 
+def test_what_was_too_costly_to_follow_is_tried_again_once_more_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[bool] = []
+
+    def parse_again(*arguments: object) -> object:
+        tree = original(*arguments)  # type: ignore[arg-type]
+        attempts.append(tree is not None)
+        return tree
+
+    original = Language.parse_again
+    monkeypatch.setattr(Language, "parse_again", parse_again)
+    text = long_text(2500)
+    document = Document.open("file:///a.py", BY_ID["python"], text)
+    num_before = len(document.snapshot().top_level)
+    start = text.index("\nclass", len(text) // 2) + 1
+    document.replace(start, start, broken := "x = f(\n" + "    # nobody closes this bracket\n" * 2)
+    end = start + len(broken)
+    for _ in range(FOLLOWED_FROM_BYTES + 2):
+        assert len(document.snapshot().top_level) == num_before
+        document.replace(end, end, " ")
+    assert attempts == [False, False], "at once, and after as many keys"
+    document.replace(end, end, ")\n" + "y = 1\n" * 12)
+    assert len(document.snapshot().top_level) == num_before + 13
+    assert attempts == [False, False, True]
+
+
 def test_what_is_taken_out_of_a_long_text_counts_too() -> None:
     text = long_text(2500)
     document = Document.open("file:///a.py", BY_ID["python"], text)
