@@ -3,6 +3,7 @@
 Joins what `reindent` and `repairs` know about lines to what `placement` knows about the hole.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -15,7 +16,7 @@ from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_bel
 from dlm_lsp.placement import Placement, place, sides
 from dlm_lsp.reindent import Block, ends_block, is_sound, reindented
 from dlm_lsp.repairs import without_blank_ends, without_loops, without_suffix, without_unmatched_closers
-from dlm_lsp.statements import first_statement_lines
+from dlm_lsp.statements import begins_statement, first_statement_lines
 
 _OPEN_LITERALS = ("'", '"', "`", "/*")  # what is left of a literal that does not end
 _ANY_LINE = "\0"
@@ -48,15 +49,16 @@ class BlockFitter:
 
     def fit(self, text: str) -> list[str]:
         """The lines to set into the hole, the first without its indentation; none if nothing is left of the text."""
-        lines = self._wanted(self._at_depth(text))
+        lines = self._at_depth(text)
         if not lines:
             return []
+        lines = self._wanted(lines)
         full = [self.placement.indent + lines[0], *lines[1:]]
         full = without_blank_ends(without_suffix(without_loops(full), self._lines_below()))
         return [full[0].removeprefix(self.placement.indent), *full[1:]] if full else []
 
     def is_over(self, text: str) -> bool:
-        """Whether nothing that follows the beginning of a model's text would be kept.
+        """Whether nothing that follows the beginning of a model's text would be kept, however it goes on.
 
         It has left the block, or ended the one statement that is asked for, or said `return` where all ends; it has
         closed what it never opened, or gone on to what stands below, several lines of it. While a string or a comment
@@ -68,7 +70,7 @@ class BlockFitter:
         if without_unmatched_closers(language, text) != text and not self.neutral.num_errors:
             return True
         lines = self._at_depth(text)
-        if lines and (len(self._wanted(lines)) < len(lines) or self._is_last_whole(text, lines)):
+        if lines and (len(self._within_block(lines)) < len(lines) or self._is_whole(text, lines)):
             return True
         complete = self._at_depth(text.rpartition("\n")[0])
         whole = [self.placement.indent + line for line in complete[:1]] + complete[1:]
@@ -125,16 +127,43 @@ class BlockFitter:
         return target if self._depth_below >= outermost else min(target, outermost)
 
     def _wanted(self, lines: list[str]) -> list[str]:
-        """The lines that are asked for."""
+        """The lines of a finished text that are asked for."""
         lines = self._within_block(lines)
-        if self.hole.kind == "statement":
-            return self._first_statement(lines)
-        return self._reached(lines) if lines else []
+        return self._first_statement(lines) if self.hole.kind == "statement" else self._reached(lines)
+
+    def _is_whole(self, text: str, lines: list[str]) -> bool:
+        """Whether what is asked for has ended within its block, for all that may still be written behind it."""
+        language, is_line_whole = self.snapshot.language, "\n" in text[len(text.rstrip()) :]
+        followed = [*lines, language.neutral_statement] if is_line_whole else lines
+        starts = (0, *Block.of(language, followed).statement_lines)
+        if self.hole.kind != "statement":
+            return any(self._leaves_outermost(lines, start) for start in starts[:-1])
+        if self._wants_header:
+            return len(starts) > 1
+        if is_line_whole and starts == (0, len(lines)):
+            return self._is_simple(lines)
+        depth = self.style.columns(self.placement.indent) if language.is_indented else math.inf
+        beginnings = (start for start in starts[1:] if begins_statement(followed[start]))
+        beside = (start for start in beginnings if self.style.columns(indentation(followed[start])) <= depth)
+        return any(self._is_complete(lines[:start]) for start in beside)
+
+    def _is_simple(self, lines: list[str]) -> bool:
+        """Whether the only statement of some lines, all brackets closed, ends with its line."""
+        language, code = self.snapshot.language, masked(self.snapshot.language, "\n".join(lines)).strip()
+        if not language.is_indented:
+            return code.endswith(";") and not code.startswith("if")  # `else` may follow
+        return bool(code) and not language.comment_start.match(code) and not opens_block(language, code)
+
+    def _is_complete(self, lines: list[str]) -> bool:
+        """Whether some lines are statements by themselves, and no decorators or comments of what follows them."""
+        last = next(line for line in reversed(lines) if line.strip())
+        is_heading = self.snapshot.language.comment_start.match(last.lstrip()) is not None
+        return not is_heading and self.is_sound(lines) and self._parsed(lines).num_errors <= self.neutral.num_errors
 
     def _reached(self, lines: list[str]) -> list[str]:
         """The lines up to a statement that nothing can follow: it leaves the outermost block that is to be filled."""
-        block = Block.of(self.snapshot.language, lines)
-        for start, end in pairwise((0, *block.statement_lines, len(lines))):
+        block = Block.of(self.snapshot.language, [*lines, self.snapshot.language.neutral_statement])
+        for start, end in pairwise((0, *block.statement_lines)):
             if self._leaves_outermost(lines, start):
                 return lines[: max(number for number in range(start, end) if block.code[number].strip()) + 1]
         return lines
@@ -154,23 +183,11 @@ class BlockFitter:
         below = Block.of(self.snapshot.language, lines).statement_lines
         if not below:
             return lines
-        if self._wants_header:
-            return lines[: below[0]]
-        text = self.placement.set("\n".join(lines))
-        return lines[: first_statement_lines(self.neutral.excerpt.parse(Edit(self.hole.start, self.hole.end, text)))]
+        return lines[: below[0] if self._wants_header else first_statement_lines(self._parsed(lines))]
 
-    def _is_last_whole(self, text: str, lines: list[str]) -> bool:
-        """Whether the last statement that is asked for is whole, though nothing follows it yet but its line break."""
-        language = self.snapshot.language
-        starts = (0, *Block.of(language, [*lines, language.neutral_statement]).statement_lines)
-        if "\n" not in text[len(text.rstrip()) :] or starts[-1] != len(lines):
-            return False
-        if self.hole.kind != "statement":
-            return self._leaves_outermost(lines, starts[-2])
-        code = masked(language, lines[-1]).rstrip()
-        is_closed = language.is_indented or code.endswith(";")
-        is_header = opens_block(language, code) and not self._wants_header
-        return len(starts) == 2 and is_closed and bool(code) and not is_header
+    def _parsed(self, lines: list[str]) -> ParsedExcerpt:
+        text = self.placement.set("\n".join(lines))
+        return self.neutral.excerpt.parse(Edit(self.hole.start, self.hole.end, text))
 
     @property
     def _wants_header(self) -> bool:

@@ -1,25 +1,36 @@
-"""The statement that an edit begins with, as the parser sees it.
+"""Where one statement ends, as the parser sees it: of a finished text, and of one that is still being written.
 
-Knows syntax trees; knows nothing about holes or models.
+Knows syntax trees and lines; knows nothing about holes or models.
 """
+
+import re
 
 from tree_sitter import Node
 
 from dlm_lsp.excerpts import ParsedExcerpt
 
+_FIRST_WORD = re.compile(r"\s*[@#]?(\w+)\W")
+_CLAUSES = frozenset({"else", "elif", "except", "finally", "catch"})
+
 
 def first_statement_lines(parsed: ParsedExcerpt) -> int | None:
     """How many lines of an edit's text are its first statement and the comments above it; None where it has no other.
 
-    Where the parser makes nothing of the text, that is not known either.
+    Where the parser makes nothing of the statement, that is not known either.
     """
     start, end = parsed.edit_byte, parsed.edit_end_byte
     statement = _statement_at(parsed, start)
     while statement is not None and statement.type in parsed.excerpt.snapshot.language.comments:
         statement = statement.next_named_sibling
-    if statement is None or statement.is_error or statement.end_byte >= end:
+    if statement is None or statement.has_error or statement.end_byte >= end:
         return None
     return parsed.source.encoded.count(b"\n", start, statement.end_byte) + 1
+
+
+def begins_statement(line: str) -> bool:
+    """Whether a line, however it goes on, is a statement of its own, and no clause or operand of the one above."""
+    first = _FIRST_WORD.match(line)
+    return first is not None and first[1] not in _CLAUSES
 
 
 def _statement_at(parsed: ParsedExcerpt, byte: int) -> Node | None:

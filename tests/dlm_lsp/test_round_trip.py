@@ -7,16 +7,18 @@ import random
 import sysconfig
 import time
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, Excerpt
 from dlm_lsp.holes import find_hole
 from dlm_lsp.languages import language_for
+from dlm_lsp.placement import parse_neutral
 from dlm_lsp.presentation import present
 from dlm_lsp.repairs import without_loops
 from dlm_lsp.scopes import Function, functions_in
@@ -141,6 +143,23 @@ def test_what_follows_a_statement_is_left_out(files: list[Snapshot]) -> None:
                 expected = file.text[: ends[1]] + file.text[ends[2] :]
                 assert lines_with_text(filled) == lines_with_text(expected)
     assert num_gaps > 50
+
+
+@pytest.mark.parametrize("ranges", [inner_statements, whole_bodies])
+def test_nothing_is_over_before_it_ends(
+    files: list[Snapshot], ranges: Callable[[Snapshot, random.Random], Iterator[tuple[int, int]]]
+) -> None:
+    rng, num_cuts = random.Random(5), 0
+    for file in files:
+        for start, end in ranges(file, rng):
+            holed = Snapshot.parse(file.uri, PYTHON, file.text[:start] + file.text[end:])
+            hole = find_hole(holed, start)
+            fitter = BlockFitter(holed, hole, parse_neutral(holed, hole))
+            if own_lines(file, start, end) and "\n" in file.text[start:end]:
+                for cut in rng.sample(range(start + 1, end), min(10, end - start - 1)):
+                    num_cuts += 1
+                    assert not fitter.is_over(file.text[start:cut]), file.text[start:cut] + "│" + file.text[cut:end]
+    assert num_cuts > 300
 
 
 def test_the_rest_of_a_line_comes_back(files: list[Snapshot]) -> None:
