@@ -3,7 +3,6 @@
 Joins what `reindent` and `repairs` know about lines to what `placement` knows about the hole.
 """
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -142,7 +141,7 @@ class BlockFitter:
             return len(starts) > 1
         if is_line_whole and starts == (0, len(lines)):
             return self._is_simple(lines)
-        depth = self.style.columns(self.placement.indent) if language.is_indented else math.inf
+        depth = self.style.columns(self.placement.indent)
         beginnings = (start for start in starts[1:] if begins_statement(followed[start]))
         beside = (start for start in beginnings if self.style.columns(indentation(followed[start])) <= depth)
         return any(self._is_complete(lines[:start]) for start in beside)

@@ -44,6 +44,8 @@ WHOLE = [
     ("python", "a = 'b:'\n", True),
     ("javascript", "const a = b\n", False),
     ("javascript", "const a = b;\n", True),
+    ("java", "A a =\n        new B(", False),
+    ("cpp", "if (a)\n      b(", False),
     ("java", "if (a) {\n", False),
     ("java", "if (a) {\n      b();\n    }\n", False),
     ("java", "if (a) {\n      b();\n    }\n    c();", True),
