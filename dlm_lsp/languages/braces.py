@@ -11,6 +11,12 @@ _DOUBLE_QUOTED = r'"(?:\\.|[^"\\\n])*"'
 _CHARACTER = r"'(?:\\[^\n']+|\\'|[^'\\\n])'"
 _COMMENT_START = re.compile(r"//|/\*|\*|@|#\[")
 
+# Where an operand may begin: elsewhere a slash divides. One that is still being written ends with the text.
+_REGULAR_EXPRESSION = (
+    r"(?:(?<=[(,=:!&|?{};\[]) ?|(?<=\breturn) )/(?![*/ ])"
+    r"(?:\\.|\[(?:\\.|[^\]\\\n])*(?:\]|\Z)|[^/\\\n\[])+(?:/[a-z]*|\Z)"
+)
+
 JAVASCRIPT = Language(
     id="javascript",
     lsp_ids=("javascript", "javascriptreact"),
@@ -33,7 +39,9 @@ JAVASCRIPT = Language(
     strings=frozenset({"string", "template_string"}),
     imports=frozenset({"import_statement"}),
     placeholder=re.compile(rf"throw\s+new\s+\w*Error\(\s*([\"'`]){_UNFINISHED}\1\s*\)\s*;?"),
-    literal=re.compile(rf"{_COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`", re.DOTALL),
+    literal=re.compile(
+        rf"{_COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|{_REGULAR_EXPRESSION}", re.DOTALL
+    ),
     comment_start=_COMMENT_START,
     neutral_statement=";",
     indent="  ",
@@ -90,7 +98,7 @@ RUST = Language(
     strings=frozenset({"string_literal", "raw_string_literal"}),
     imports=frozenset({"use_declaration", "extern_crate_declaration"}),
     placeholder=re.compile(rf"(?:todo|unimplemented)!\s*[(\[{{]{_RUST_ARGUMENTS}[)\]}}]\s*;?", re.DOTALL),
-    literal=re.compile(rf'{_COMMENT}|r#+".*?"#+|"(?:\\.|[^"\\])*"|{_CHARACTER}', re.DOTALL),
+    literal=re.compile(rf'{_COMMENT}|r"[^"]*"|r#+".*?"#+|"(?:\\.|[^"\\])*"|{_CHARACTER}', re.DOTALL),
     comment_start=_COMMENT_START,
     neutral_statement=";",
 )
