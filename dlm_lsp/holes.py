@@ -21,7 +21,10 @@ from dlm_lsp.indentation import (
     indentation,
     line_above,
     line_below,
+    masked,
+    opens_block,
 )
+from dlm_lsp.languages import Language
 from dlm_lsp.scopes import Function, functions_around, functions_in
 
 HoleKind = Literal["body", "statement", "statements", "line", "range"]
@@ -37,7 +40,8 @@ class Hole:
         start: Character offset; after the indentation that already stands on the line.
         end: Character offset.
         kind: `body` of a function; on a blank line the next `statement` of a block that goes on below, or the last
-            `statements` of one that does not; what a `line` lacks at the cursor; or a `range` that somebody named.
+            `statements` of one that does not, and all of one that is empty; what a `line` lacks at the cursor; or a
+            `range` that somebody named.
     """
 
     start: int
@@ -123,6 +127,8 @@ def _cursor(snapshot: Snapshot, offset: int) -> _Cursor:
 
 def _kind_at(snapshot: Snapshot, cursor: _Cursor) -> HoleKind:
     """What a hole is at a cursor that is in no body to be written."""
+    if not cursor.is_blank and _opens_empty_block(snapshot, cursor):
+        return "statements"
     if not cursor.is_blank or _is_inside_literal(snapshot, cursor.offset):
         return "line"
     below = line_below(snapshot, cursor.line)
@@ -132,6 +138,48 @@ def _kind_at(snapshot: Snapshot, cursor: _Cursor) -> HoleKind:
     depth = style.columns(blank_line_indentation(snapshot, cursor.line, cursor.left))
     goes_on = style.columns(indentation(snapshot.lines.line_text(below))) >= depth
     return "statement" if goes_on else "statements"
+
+
+def _opens_empty_block(snapshot: Snapshot, cursor: _Cursor) -> bool:
+    """Whether a block begins just left of a cursor, and nothing stands in it yet."""
+    if snapshot.language.is_indented:
+        return _is_indented_block_missing(snapshot, cursor)
+    if not cursor.left.rstrip().endswith("{"):
+        return False
+    excerpt = Excerpt.around(snapshot, cursor.line_start, cursor.line_end)
+    parsed = excerpt.parse(Edit(cursor.offset, cursor.offset, ""))
+    block = _block_at(snapshot.language, parsed, parsed.edit_byte - 1)
+    return block is not None and not _is_written(block, parsed.edit_byte)
+
+
+def _is_indented_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
+    """Whether a line ends at the cursor that begins a block, the parser agrees, and the lines below are in none."""
+    language, code = snapshot.language, masked(snapshot.language, cursor.left)
+    is_in_bracket = sum(map(code.count, "([{")) > sum(map(code.count, ")]}"))
+    if cursor.right.strip() or is_in_bracket or not opens_block(language, code):
+        return False
+    depth, below = block_indentation(snapshot, cursor.line + 1), line_below(snapshot, cursor.line)
+    if below is not None and snapshot.lines.line_text(below).startswith(depth):
+        return False
+    excerpt = Excerpt.around(snapshot, cursor.line_start, cursor.line_end)
+    parsed = excerpt.parse(Edit(cursor.offset, cursor.line_end, f"\n{depth}{language.neutral_statement}"))
+    block = _block_at(language, parsed, parsed.edit_byte)
+    return block is not None and block.start_byte == parsed.edit_byte
+
+
+def _block_at(language: Language, parsed: ParsedExcerpt, byte: int) -> Node | None:
+    """The innermost block around a byte."""
+    node = parsed.root.descendant_for_byte_range(byte, byte + 1)
+    while node is not None and node.type not in language.blocks:
+        node = node.parent
+    return node
+
+
+def _is_written(block: Node, byte: int) -> bool:
+    """Whether braces hold anything, or a place is not between them."""
+    inner = block.children
+    is_between = bool(inner) and inner[0].end_byte <= byte <= inner[-1].start_byte
+    return not is_between or len(inner) != 2 or inner[-1].is_missing
 
 
 def _probes(snapshot: Snapshot, cursor: _Cursor) -> Iterator[ParsedExcerpt]:

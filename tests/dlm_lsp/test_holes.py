@@ -123,6 +123,12 @@ LINES = [
         "function f() {\n  const x = │\n}\nfunction g() { return 1 }\n",
         "function f() {\n  const x = ⟦⟧\n}\nfunction g() { return 1 }\n",
     ),
+    ("python", "if a:│\n    b()\n", "if a:⟦⟧\n    b()\n"),
+    ("python", "a = {1:│\n", "a = {1:⟦⟧\n"),
+    ("python", "self.a:│\n", "self.a:⟦⟧\n"),
+    ("python", "a = lambda:│\n", "a = lambda:⟦⟧\n"),
+    ("javascript", "if (a) {│ b() }\n", "if (a) {⟦⟧ b() }\n"),
+    ("javascript", "const a = {│}\n", "const a = {⟦⟧}\n"),
     ("rust", "fn f() {\n    let x = a.│;\n}\n", "fn f() {\n    let x = a.⟦⟧;\n}\n"),
 ]
 
@@ -137,6 +143,19 @@ def test_bodies_in_braces(language_id: str, text: str, expected: str) -> None:
     assert hole_at_cursor(language_id, text) == ("body", expected)
 
 
+EMPTY_BLOCKS = [
+    ("python", "for i in x:│\n", "for i in x:⟦⟧\n"),
+    ("python", "def f():\n    if a: │ \n    b()\n", "def f():\n    if a: ⟦ ⟧\n    b()\n"),
+    ("python", "try:\n    a()\nexcept E:│\n", "try:\n    a()\nexcept E:⟦⟧\n"),
+    ("python", "class A:│\n", "class A:⟦⟧\n"),
+    ("javascript", "if (a) {│}\n", "if (a) {⟦⟧}\n"),
+    ("javascript", "for (const a of b) {│\n}\n", "for (const a of b) {⟦⟧\n}\n"),
+    ("go", "func f() {\n\tif a {│}\n}\n", "func f() {\n\tif a {⟦⟧}\n}\n"),
+    ("rust", "fn f() {\n    loop {│\n    }\n}\n", "fn f() {\n    loop {⟦⟧\n    }\n}\n"),
+    ("c", "void f() {\n  while (a) {│}\n}\n", "void f() {\n  while (a) {⟦⟧}\n}\n"),
+]
+
+
 @pytest.mark.parametrize(("language_id", "text", "expected"), NEXT_STATEMENTS)
 def test_a_blank_line_lacks_the_next_statement_where_the_block_goes_on(
     language_id: str, text: str, expected: str
@@ -146,6 +165,11 @@ def test_a_blank_line_lacks_the_next_statement_where_the_block_goes_on(
 
 @pytest.mark.parametrize(("language_id", "text", "expected"), LAST_STATEMENTS)
 def test_a_blank_line_lacks_all_that_is_left_where_the_block_ends(language_id: str, text: str, expected: str) -> None:
+    assert hole_at_cursor(language_id, text) == ("statements", expected)
+
+
+@pytest.mark.parametrize(("language_id", "text", "expected"), EMPTY_BLOCKS)
+def test_behind_what_opens_an_empty_block_all_of_it_is_missing(language_id: str, text: str, expected: str) -> None:
     assert hole_at_cursor(language_id, text) == ("statements", expected)
 
 
