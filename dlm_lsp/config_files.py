@@ -32,16 +32,19 @@ def read_user_config(path: Path | None = None) -> ParsedOptions:
     return _read(path or user_config_path(), table=(), allowed=SETTING_NAMES)
 
 
+def project_config_path(root: Path) -> Path:
+    """Where a project speaks of itself: `.dlm-lsp.toml`, or else its pyproject.toml, whether that exists or not."""
+    own_file = root / PROJECT_FILE
+    return own_file if own_file.is_file() else root / "pyproject.toml"
+
+
 def read_project_config(root: Path) -> ParsedOptions:
-    """What a project says of itself, in `.dlm-lsp.toml` or else in `[tool.dlm-lsp]` of its pyproject.toml.
+    """What a project says of itself; in a pyproject.toml it is the table `[tool.dlm-lsp]`.
 
     A project comes from anybody, so that it may switch completions off and never on, and cannot name a model.
     """
-    own_file = root / PROJECT_FILE
-    if own_file.is_file():
-        parsed = _read(own_file, table=(), allowed=PROJECT_OPTION_NAMES)
-    else:
-        parsed = _read(root / "pyproject.toml", table=_TOOL_TABLE, allowed=PROJECT_OPTION_NAMES)
+    path = project_config_path(root)
+    parsed = _read(path, table=() if path.name == PROJECT_FILE else _TOOL_TABLE, allowed=PROJECT_OPTION_NAMES)
     if parsed.options.get("enabled"):
         return parsed._replace(options={name: value for name, value in parsed.options.items() if name != "enabled"})
     return parsed

@@ -4,7 +4,7 @@ What git does not want to know about is often secret, generated or someone else'
 ignore file that cannot be understood closes its whole folder: nobody can tell what it meant to keep out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,9 +56,7 @@ class IgnoreRules:
     def _folders(self, file: Path) -> list[Path]:
         """From the root of the project down to the folder of the file."""
         above = list(file.parents)
-        repository = next((folder for folder in above if (folder / ".git").exists()), None)
-        roots = [folder for folder in above if folder in self._roots or folder == repository]
-        return above[: above.index(roots[-1]) + 1][::-1] if roots else above[:1]
+        return above[: above.index(roots_above(file, self._roots)[-1]) + 1][::-1]
 
     def _reason_by(self, name: str, folders: list[Path], file: Path) -> str | None:
         """By the files of one name; a file in an ignored folder cannot be included again, as git has it."""
@@ -87,6 +85,12 @@ class IgnoreRules:
         if known is None or known.stamp != stamp:
             known = self._parsed[ignore_file] = _parse(ignore_file, stamp)
         return known
+
+
+def roots_above(file: Path, roots: Collection[Path]) -> list[Path]:
+    """The workspace folders and the repository that a file lies in, the innermost first, or else its own folder."""
+    repository = next((folder for folder in file.parents if (folder / ".git").exists()), None)
+    return [folder for folder in file.parents if folder in roots or folder == repository] or [file.parent]
 
 
 def _parse(ignore_file: Path, stamp: tuple[int, int]) -> _Parsed:

@@ -11,10 +11,9 @@ from time import perf_counter
 
 from tree_sitter import Node
 
+from dlm_lsp.document_policy import DocumentPolicy
 from dlm_lsp.document_store import path_of
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.exclusions import exclusion_reason
-from dlm_lsp.ignore_rules import IgnoreRules
 from dlm_lsp.options import Settings
 from dlm_lsp.scopes import Function, functions_in
 
@@ -31,13 +30,13 @@ class RelatedFiles:
         roots: Workspace folders; imports are resolved inside them and nowhere else.
         open_snapshots: Every document that is open, the last one opened first.
         settings: What they exclude.
-        ignore_rules: What the project ignores; for the worker's thread alone.
+        policy: What else is left alone; for the worker's thread alone.
     """
 
     roots: tuple[Path, ...]
     open_snapshots: tuple[Snapshot, ...]
     settings: Settings
-    ignore_rules: IgnoreRules
+    policy: DocumentPolicy
 
     def comments(self, snapshot: Snapshot, clock: Callable[[], float] = perf_counter) -> tuple[str, ...]:
         """Signatures of related files as comment lines of the document's language, the most important first.
@@ -99,8 +98,7 @@ class RelatedFiles:
         return len(other.text) <= _MAX_FILE_BYTES and self._may_enter(path_of(other.uri), other)
 
     def _may_enter(self, path: str | None, snapshot: Snapshot) -> bool:
-        excluded = exclusion_reason(path, snapshot.language.id, 0, self.settings)
-        return not (excluded or self.ignore_rules.reason(path))
+        return not self.policy.reason(path, snapshot.language.id, 0, self.settings)
 
 
 def fitting(lines: Sequence[str], budget: int, count_tokens: Callable[[str], int]) -> tuple[str, int]:

@@ -54,6 +54,7 @@ ROUTES = (
     Route(types.INITIALIZED, lifecycle.initialized, "loop"),
     Route(types.SHUTDOWN, lifecycle.shutdown, "loop"),
     Route(types.WORKSPACE_DID_CHANGE_CONFIGURATION, configuration.did_change_configuration, "loop"),
+    Route(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, lifecycle.did_change_workspace_folders, "loop"),
     Route(types.TEXT_DOCUMENT_DID_OPEN, document_sync.did_open, "loop"),
     Route(types.TEXT_DOCUMENT_DID_CHANGE, document_sync.did_change, "loop"),
     Route(types.TEXT_DOCUMENT_DID_CLOSE, document_sync.did_close, "loop"),

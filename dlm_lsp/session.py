@@ -5,7 +5,7 @@ Handlers decide; this module only holds state and speaks to the client. It runs 
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +17,10 @@ from pygls.protocol.json_rpc import RPCMessage, RPCRequest
 
 from dlm_lsp import __version__
 from dlm_lsp.acceptance import AcceptanceLog
+from dlm_lsp.document_policy import DocumentPolicy
 from dlm_lsp.document_store import DocumentStore
 from dlm_lsp.engine_room import Desk, EngineRoom
 from dlm_lsp.fill_run import FillRun
-from dlm_lsp.ignore_rules import IgnoreRules
 from dlm_lsp.load_report import LoadReport
 from dlm_lsp.messages import STATUS, StatusParams, StatusState, to_wire
 from dlm_lsp.options import ClientOptions, ParsedOptions, resolve
@@ -31,8 +31,8 @@ from dlm_lsp.type_through import TypeThroughCache
 
 logger = logging.getLogger(__name__)
 
-OptionSource = Literal["user", "project", "initialization", "configuration", "flags"]
-_PRECEDENCE: tuple[OptionSource, ...] = ("user", "project", "initialization", "configuration", "flags")
+OptionSource = Literal["user", "initialization", "configuration", "flags"]
+_PRECEDENCE: tuple[OptionSource, ...] = ("user", "initialization", "configuration", "flags")
 
 
 class _Protocol(LanguageServerProtocol):
@@ -63,8 +63,8 @@ class DlmLanguageServer(LanguageServer):
         engines: The workers of this process.
         worker: This session's way to the one that owns its engine.
         roots: Workspace folders.
-        ignore_rules: Which files their project ignores.
-        related_ignore_rules: The same, for the worker's thread.
+        policy: Which documents may be read.
+        related_policy: The same, for the worker's thread.
         asking: The newest request for ghost text of each document that has one.
         runs: The fill under way for each of those documents.
         recent: What was filled a moment ago.
@@ -101,8 +101,7 @@ class DlmLanguageServer(LanguageServer):
         self.engines = engines
         self.worker = Desk(engines, self.settings, LoadReport(self))
         self.roots: tuple[Path, ...] = ()
-        self.ignore_rules = IgnoreRules()
-        self.related_ignore_rules = IgnoreRules()
+        self.policy, self.related_policy = DocumentPolicy(), DocumentPolicy()
         self.asking: dict[str, asyncio.Task[Any]] = {}
         self.runs: dict[str, FillRun] = {}
         self.recent = TypeThroughCache()
@@ -110,7 +109,7 @@ class DlmLanguageServer(LanguageServer):
         self.pace = Pace()
         self.acceptance = AcceptanceLog(self.documents)
         self.last_edits: dict[str, Edit | None] = {}
-        self._options: dict[OptionSource, tuple[ClientOptions, ...]] = {"flags": (flags,)}
+        self._options: dict[OptionSource, ClientOptions] = {"flags": flags}
         self._problems: list[str] = []
         self._status = StatusParams("normal")
         self._background: set[asyncio.Task[None]] = set()
@@ -121,12 +120,12 @@ class DlmLanguageServer(LanguageServer):
         encoding: PositionEncoding = types.PositionEncodingKind(self.workspace.position_encoding).value
         return encoding
 
-    def configure(self, source: OptionSource, *parsed: ParsedOptions) -> None:
+    def configure(self, source: OptionSource, parsed: ParsedOptions) -> None:
         """Take one source's options in place of what it said before; `report_problems` tells what was wrong."""
-        self._options[source] = tuple(each.options for each in parsed)
-        self._problems.extend(problem for each in parsed for problem in each.problems)
+        self._options[source] = parsed.options
+        self._problems.extend(parsed.problems)
         before = self.settings
-        self.settings = resolve(*(options for each in _PRECEDENCE for options in self._options.get(each, ())))
+        self.settings = resolve(*(self._options.get(each, {}) for each in _PRECEDENCE))
         if before != self.settings:
             self.recent.clear()
             self.last_runs.clear()
@@ -134,6 +133,12 @@ class DlmLanguageServer(LanguageServer):
         self.worker.unload_after(self.settings.idle_unload_minutes * 60 or None)
         if not self.settings.enabled:
             self.worker.cancel_all()
+
+    def take_roots(self, roots: Iterable[Path]) -> None:
+        """Work in these folders from now on; `report_problems` tells what is wrong with the options in them."""
+        self.roots = tuple(dict.fromkeys(roots))
+        self.policy = DocumentPolicy(self.roots, self._problems.extend)
+        self.related_policy = DocumentPolicy(self.roots)
 
     def report_problems(self) -> None:
         """Tell the client, in one message, which options were wrong; nothing while all are right."""

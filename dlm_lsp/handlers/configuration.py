@@ -73,5 +73,5 @@ def _configure(server: DlmLanguageServer, section: object) -> None:
 
 
 def _preload(server: DlmLanguageServer) -> None:
-    if server.settings.preload and server.settings.enabled:
+    if server.settings.preload and server.settings.enabled and not server.policy.is_all_off:
         server.worker.load()

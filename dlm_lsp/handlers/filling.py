@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dlm_lsp.document_store import path_of
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, UnreadableDocumentError, UsageError
-from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.fill_run import Filled, FillOrder, FillRun
 from dlm_lsp.handlers.draft import draft_feed
 from dlm_lsp.infilling import HoleRequest, finish, infill, nothing_reason, valid_only
@@ -27,12 +26,12 @@ def open_snapshot(server: DlmLanguageServer, uri: str) -> Snapshot:
     Raises:
         DocumentNotOpenError: it is not open.
         UnsupportedLanguageError: there is no grammar for it.
-        UnreadableDocumentError: it is excluded, ignored by its project, too large, or switched off.
+        UnreadableDocumentError: it is excluded, too large, switched off, or left alone by its project.
     """
     snapshot = server.documents.snapshot(uri)
-    path = path_of(uri)
-    reason = exclusion_reason(path, snapshot.language.id, len(snapshot.text), server.settings)
-    if reason := reason or server.ignore_rules.reason(path):
+    reason = server.policy.reason(path_of(uri), snapshot.language.id, len(snapshot.text), server.settings)
+    server.report_problems()
+    if reason:
         raise UnreadableDocumentError(reason)
     return snapshot
 
@@ -88,7 +87,7 @@ async def outcome(server: DlmLanguageServer, run: FillRun, snapshot: Snapshot) -
 def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], object]) -> Task[Filled]:
     """What the worker does for an order; drafts are offered from its thread."""
     settings = server.settings
-    files = RelatedFiles(server.roots, server.documents.snapshots(), settings, server.related_ignore_rules)
+    files = RelatedFiles(server.roots, server.documents.snapshots(), settings, server.related_policy)
 
     def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
         draft = None

@@ -1,13 +1,13 @@
-"""initialize, initialized, shutdown: from the first options to the last job."""
+"""initialize, initialized, shutdown: from the first options to the last job, and the folders in between."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from lsprotocol import types
 
-from dlm_lsp.config_files import read_project_config, read_user_config
+from dlm_lsp.config_files import read_user_config
 from dlm_lsp.document_store import path_of
 from dlm_lsp.handlers.configuration import listen_to_changes, pull_configuration
-from dlm_lsp.ignore_rules import IgnoreRules
 from dlm_lsp.options import parse_options
 from dlm_lsp.process import exit_with
 from dlm_lsp.session import DlmLanguageServer
@@ -15,12 +15,9 @@ from dlm_lsp.session import DlmLanguageServer
 
 def initialize(server: DlmLanguageServer, params: types.InitializeParams) -> None:
     """Gather the options that are known before the client is ready; pygls answers with the capabilities."""
-    roots = _roots(params)
-    server.roots = tuple(roots)
-    server.ignore_rules, server.related_ignore_rules = IgnoreRules(roots), IgnoreRules(roots)
     server.configure("user", read_user_config())
-    server.configure("project", *(read_project_config(root) for root in roots))
     server.configure("initialization", parse_options(params.initialization_options))
+    server.take_roots(_paths([folder.uri for folder in params.workspace_folders or ()] or [params.root_uri or ""]))
     if server.exits_with_client and params.process_id is not None:
         exit_with(params.process_id)
 
@@ -30,6 +27,13 @@ def initialized(server: DlmLanguageServer, _params: types.InitializedParams) -> 
     server.report_problems()
     listen_to_changes(server)
     pull_configuration(server)
+
+
+def did_change_workspace_folders(server: DlmLanguageServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
+    """Go by the projects in the folders that came, and no longer by those in the folders that went."""
+    added, removed = (_paths(folder.uri for folder in each) for each in (params.event.added, params.event.removed))
+    server.take_roots([*(root for root in server.roots if root not in removed), *added])
+    server.report_problems()
 
 
 def shutdown(server: DlmLanguageServer, _params: None = None) -> None:
@@ -45,6 +49,5 @@ def leave(server: DlmLanguageServer, _params: None = None) -> None:
         server.protocol.writer.close()
 
 
-def _roots(params: types.InitializeParams) -> list[Path]:
-    uris = [folder.uri for folder in params.workspace_folders or ()] or [params.root_uri or ""]
+def _paths(uris: Iterable[str]) -> list[Path]:
     return [Path(path) for uri in uris if (path := path_of(uri))]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from dlm_lsp.document_policy import DocumentPolicy
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_hole
-from dlm_lsp.ignore_rules import IgnoreRules
 from dlm_lsp.infilling import RELATED_SHARE, HoleRequest, infill
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
@@ -33,7 +33,7 @@ def _snapshot(path: Path, text: str) -> Snapshot:
 
 
 def _files(root: Path, *opened: Snapshot, settings: Settings | None = None) -> RelatedFiles:
-    return RelatedFiles((root,), opened, settings or Settings(), IgnoreRules([root]))
+    return RelatedFiles((root,), opened, settings or Settings(), DocumentPolicy([root]))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_an_open_file_counts_as_the_editor_has_it(root: Path) -> None:
     assert lines == ("# store.py:\n", "# def new()\n")
 
 
-@pytest.mark.parametrize("how", ["ignored", "broken ignore file", "excluded", "outside", "not text"])
+@pytest.mark.parametrize("how", ["ignored", "broken ignore file", "excluded", "by its project", "outside", "not text"])
 def test_what_is_to_be_left_alone_is(root: Path, how: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     store, settings = root / "pkg" / "store.py", Settings()
     if how == "ignored":
@@ -74,6 +74,8 @@ def test_what_is_to_be_left_alone_is(root: Path, how: str, tmp_path_factory: pyt
         (root / ".gitignore").write_bytes(b"\xff")
     elif how == "excluded":
         settings = Settings(exclude=("store.py",))
+    elif how == "by its project":
+        (root / ".dlm-lsp.toml").write_text("exclude = ['store.py']\n")
     elif how == "outside":
         elsewhere = tmp_path_factory.mktemp("elsewhere") / "secret.py"
         elsewhere.write_text(STORE)

@@ -93,8 +93,9 @@ async def test_a_project_may_switch_itself_off_but_not_name_a_model(
     )
     await editor.start(**where)
     editor.open(EMPTY_BODY)
-    editor.open(EMPTY_BODY, uri="file:///p/gen/a.py")
-    assert await editor.complete(1, 4, uri="file:///p/gen/a.py") == []
+    generated = (tmp_path / "gen" / "a.py").as_uri()
+    editor.open(EMPTY_BODY, uri=generated)
+    assert await editor.complete(1, 4, uri=generated) == []
     assert await _num_steps(editor, engine) == Settings().decode.num_steps
     assert loads[0].model is None
     [message] = editor.log_messages
