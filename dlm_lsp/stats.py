@@ -21,6 +21,9 @@ Event = Literal["offered", "shown", "accepted", "partial", "kept", "kept_checked
 Measure = Literal["latency", "first_draft"]
 
 MEASURES: tuple[Measure, ...] = get_args(Measure)
+LOCK_SECONDS = 0.2
+"""How long another process may take to add its own counts; whoever waits for it answers nobody in the meantime."""
+
 _GROWTH = 1.2
 
 
@@ -86,12 +89,12 @@ class Stats:
         """Add these counts to a file, atomically, and begin at 0.
 
         Raises:
-            OSError: the file cannot be written; the counts stay.
+            OSError: the file cannot be written, or another process does not let go of it; the counts stay.
         """
         if not self.events and not self.durations:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
+        with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):  # a `TimeoutError`, which is an `OSError`
             total = Stats.read(path)
             total.add(self)
             _write(path, {"events": total.events, "durations": total.durations})

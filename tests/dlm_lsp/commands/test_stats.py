@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from dlm_lsp.acceptance import kept_share
 from dlm_lsp.stats import Stats, stats_path
 from tests.dlm_lsp.commands.command_line import CommandLine
+from tests.dlm_lsp.held_lock import held
 
 
 def _counted(seconds: float = 0.1) -> Stats:
@@ -18,10 +20,17 @@ def _counted(seconds: float = 0.1) -> Stats:
     return stats
 
 
+def _write(stats: Stats, path: Path) -> None:
+    """Try until nobody else holds the file."""
+    while stats.events:
+        with suppress(TimeoutError):
+            stats.flush(path)
+
+
 def test_processes_add_up(tmp_path: Path) -> None:
     path = tmp_path / "new" / "stats.json"
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: _counted().flush(path), range(40)))
+        list(pool.map(lambda _: _write(_counted(), path), range(40)))
     total = Stats.read(path)
     assert total.events["python"]["offered"] == total.durations["latency"].total() == 40
     assert [file.name for file in path.parent.iterdir() if file.suffix != ".lock"] == ["stats.json"]
@@ -32,6 +41,16 @@ def test_flushing_twice_counts_once(tmp_path: Path) -> None:
     stats.flush(tmp_path / "s.json")
     stats.flush(tmp_path / "s.json")
     assert Stats.read(tmp_path / "s.json").events["python"]["offered"] == 1
+
+
+def test_a_lock_that_is_not_let_go_of_is_not_waited_for(tmp_path: Path) -> None:
+    path, stats = tmp_path / "s.json", _counted()
+    with held(Path(f"{path}.lock")):
+        with pytest.raises(OSError, match="could not be acquired"):
+            stats.flush(path)
+        assert not path.exists()
+    stats.flush(path)
+    assert Stats.read(path).events == {"python": {"offered": 1}}
 
 
 @pytest.mark.parametrize(
