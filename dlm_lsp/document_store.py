@@ -15,7 +15,7 @@ from dlm_lsp.errors import DlmLspError, DocumentNotOpenError, UnreadableDocument
 from dlm_lsp.exclusions import secret_reason
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import LARGEST_DOCUMENT_CHARS
-from dlm_lsp.positions import PositionEncoding
+from dlm_lsp.positions import PositionEncoding, well_formed
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _read(item: types.TextDocumentItem) -> Document:
     language = language_for(path, item.language_id)
     if len(item.text) > LARGEST_DOCUMENT_CHARS:
         raise UnreadableDocumentError(f"no setting allows a document of {len(item.text)} characters")
-    return Document.open(item.uri, language, _well_formed(item.text), item.version)
+    return Document.open(item.uri, language, well_formed(item.text), item.version)
 
 
 def _apply(
@@ -106,13 +106,4 @@ def _apply(
         start, end = sorted(snapshot.lines.offset(each.line, each.character, encoding) for each in ends)
     else:
         start, end = 0, len(snapshot.text)
-    document.replace(start, end, _well_formed(change.text), version)
-
-
-def _well_formed(text: str) -> str:
-    """The text with lone surrogates, which JSON can carry and a tokenizer cannot, replaced one for one."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
+    document.replace(start, end, well_formed(change.text), version)

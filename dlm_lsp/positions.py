@@ -117,6 +117,15 @@ def with_line_feeds(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
+def well_formed(text: str) -> str:
+    """The text with lone surrogates, which JSON can carry and a tokenizer cannot, replaced one for one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
 def _units(line: str, encoding: PositionEncoding) -> int:
     """How many column units a piece of a line takes."""
     if encoding == "utf-32" or line.isascii():

@@ -20,7 +20,7 @@ from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.http_api.api_error import ApiError
 from dlm_lsp.languages import Language, language_for
 from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, find_option, parse_options, with_options
-from dlm_lsp.positions import LineEnding, line_ending, with_line_feeds
+from dlm_lsp.positions import LineEnding, line_ending, well_formed, with_line_feeds
 from dlm_model.request import DecodeOptions
 
 _SETTABLE = DECODE_OPTION_NAMES - {"guide"}  # a guide is a folder, and no client chooses what is loaded from this disk
@@ -102,7 +102,7 @@ def _text(given: Mapping[str, object], name: str) -> str:
     value = given.get(name, "")
     if not isinstance(value, str):
         raise ApiError(400, f"{name} must be a text.", param=name)
-    return value
+    return well_formed(value)
 
 
 def _flag(given: Mapping[str, object], name: str) -> bool:

@@ -83,6 +83,11 @@ def test_what_is_wrong_is_named(fields: dict[str, object], param: str, words: st
     assert words in caught.value.message
 
 
+def test_lone_surrogates_are_replaced_one_for_one() -> None:
+    request = parse_request(json.loads(r'{"prompt": "a \ud800", "suffix": "\udc00\ud83d\ude00"}'), SETTINGS)
+    assert (request.prompt, request.suffix) == ("a \ufffd", "\ufffd\U0001f600")
+
+
 @pytest.mark.parametrize("body", [None, [], "prompt", 3])
 def test_a_body_is_an_object(body: object) -> None:
     with pytest.raises(ApiError, match="must be a JSON object"):
