@@ -2,23 +2,20 @@
 
 import json
 
-from rich.console import Console
 from rich.table import Table
 
 from dlm_lsp.commands.sources import writing_stdout
+from dlm_lsp.commands.tables import print_table
 from dlm_model.methods import METHODS, Method
-
-_PIPE_WIDTH = 180
 
 
 def run_methods(*, as_json: bool) -> None:
     """Print one row, or one object, per method."""
+    if not as_json:
+        print_table(_table())
+        return
     with writing_stdout() as stdout:
-        if as_json:
-            stdout.write(json.dumps([_as_object(method) for method in METHODS], ensure_ascii=False) + "\n")
-        else:
-            # A pipe has no width of its own; one line a method can be searched.
-            Console(file=stdout, width=None if stdout.isatty() else _PIPE_WIDTH).print(_table())
+        stdout.write(json.dumps([_as_object(method) for method in METHODS], ensure_ascii=False) + "\n")
 
 
 def _as_object(method: Method) -> dict[str, object]:

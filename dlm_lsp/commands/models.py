@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dlm_lsp.commands.sources import writing_stdout
+from dlm_lsp.commands.tables import print_table
 from dlm_lsp.errors import ModelUnavailableError, UsageError
 from dlm_lsp.models.catalogue import CATALOGUE, LATEST, CatalogueEntry
 from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters, num_parameters
@@ -65,7 +66,7 @@ def run_list(*, as_json: bool) -> None:
         table.add_row(record.name, gib(record.size), record.licence or "", record.repository or record.folder)
     for entry in others:
         table.add_row(entry.name, f"– ({_weights_size(entry)})", entry.licence, entry.repository)
-    _print_table(table)
+    print_table(table)
 
 
 def run_pull(name: str, *, is_agreed: bool) -> None:
@@ -149,7 +150,7 @@ def run_recommend(device: str, precision: Precision, *, as_json: bool) -> None:
     for each in suggestions:
         note = CATALOGUE[each.name].note if each.name in CATALOGUE else ""
         table.add_row(each.name, gib(each.needed), each.verdict, note)
-    _print_table(table)
+    print_table(table)
     _say(f"{target} has {gib(available)} free: {_advice(best)}.")
 
 
@@ -238,11 +239,6 @@ def _table(*headers: str) -> Table:
     for header in headers:
         table.add_column(header, overflow="fold")
     return table
-
-
-def _print_table(table: Table) -> None:
-    with writing_stdout():
-        Console(soft_wrap=True).print(table)
 
 
 def _print_json(content: object) -> None:

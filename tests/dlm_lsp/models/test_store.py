@@ -7,6 +7,7 @@ import pytest
 
 from dlm_lsp.cli import run
 from dlm_lsp.commands.loading import load_engine
+from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_lsp.models.store import ModelStore, resolve_model
 from dlm_lsp.options import Settings
 from dlm_model.errors import CheckpointError
@@ -110,11 +111,16 @@ def test_the_list_has_what_is_on_disk_and_what_is_not(checkpoint: Path, capsys: 
     run(["models", "list"])
     table = capsys.readouterr().out
     assert "mine" in table
-    assert "dreamon-7b" in table
+    _assert_one_line_each(table, {entry.name: entry.repository for entry in CATALOGUE.values()})
     run(["models", "list", "--json"])
     listed = json.loads(capsys.readouterr().out)
     assert [record["name"] for record in listed["on_disk"]] == ["mine"]
     assert NAME in [entry["name"] for entry in listed["to_pull"]]
+
+
+def test_a_recommendation_has_one_line_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["models", "recommend", "--device", "cpu"])
+    _assert_one_line_each(capsys.readouterr().out, {entry.name: entry.note for entry in CATALOGUE.values()})
 
 
 def test_a_broken_record_is_named(checkpoint: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,3 +128,8 @@ def test_a_broken_record_is_named(checkpoint: Path, data_folder: Path, capsys: p
     (data_folder / "mine.json").write_text("{}")
     assert run(["models", "list"]) == MODEL
     assert "mine.json cannot be read" in capsys.readouterr().err
+
+
+def _assert_one_line_each(table: str, told: dict[str, str]) -> None:
+    lines = {line.partition(" ")[0]: line for line in table.splitlines()}
+    assert all(words in lines[name] for name, words in told.items())

@@ -1,0 +1,19 @@
+"""Tables on standard output, for people to read and for pipes to search."""
+
+from rich.console import Console
+from rich.table import Table
+
+from dlm_lsp.commands.sources import writing_stdout
+
+_PIPE_WIDTH = 10_000
+"""A pipe has no width of its own; in one that no row fills, each stays a line that can be searched."""
+
+
+def print_table(table: Table) -> None:
+    """Print a table no wider than the terminal; into a pipe, each row on one line.
+
+    Raises:
+        UsageError: standard output cannot be written.
+    """
+    with writing_stdout() as stdout:
+        Console(file=stdout, width=None if stdout.isatty() else _PIPE_WIDTH).print(table)
