@@ -125,17 +125,19 @@ def check_model_files(model: str | None) -> Iterator[Check]:
 
     resolved = resolve_model(model)
     folder = DEFAULT_CHECKPOINT if resolved is None else Path(resolved)
-    yield Check("model", "ok" if folder.is_dir() else "failed", str(folder))
+    if not folder.is_dir():
+        yield Check("model", "failed", str(folder))
+        return
+    config = ModelConfig.from_checkpoint(folder)
+    yield Check("model", "ok", str(folder))
     for file in sorted(folder.glob("*.safetensors")):
         try:
             yield Check("weights", "ok", f"{file.name}, {file.stat().st_size:,} bytes, sha256 {_sha256(file)}")
         except OSError as error:
             yield Check("weights", "failed", f"{file}: {error.strerror}")
-    if folder.is_dir():
-        config = ModelConfig.from_checkpoint(folder)
-        caveat = "" if config.sees_suffix else ", sees no suffix"
-        status: Status = "warning" if caveat else "ok"
-        yield Check("family", status, f"{config.family}, {config.context_length} tokens{caveat}")
+    caveat = "" if config.sees_suffix else ", sees no suffix"
+    status: Status = "warning" if caveat else "ok"
+    yield Check("family", status, f"{config.family}, {config.context_length} tokens{caveat}")
 
 
 def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:

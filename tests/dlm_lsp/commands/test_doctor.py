@@ -100,3 +100,12 @@ def test_a_model_folder_that_is_not_there(doctor: Doctor, tmp_path: Path) -> Non
     missing = str(tmp_path / "missing")
     outcome = doctor("--json", "--model", missing)
     assert (outcome.code, findings(outcome)["model"]) == (3, ("failed", missing))
+
+
+def test_a_folder_without_a_model_is_not_said_to_be_one(doctor: Doctor, tmp_path: Path) -> None:
+    (tmp_path / "config.json").unlink()
+    outcome = doctor("--json")
+    told = [check for check in json.loads(outcome.stdout)["checks"] if check["name"] == "model"]
+    assert outcome.code == 3
+    assert [check["status"] for check in told] == ["failed"]
+    assert f"{tmp_path / 'config.json'} cannot be read" in told[0]["detail"]
