@@ -124,10 +124,10 @@ class Race:
         """Let the one that is behind on its own clock go on."""
         min((lane for lane in self.lanes if not lane.is_done), key=lambda lane: lane.elapsed).advance()
 
-    def render(self, width: int) -> RenderableType:
-        """Both lanes side by side, and the dial below them."""
+    def render(self, width: int, keys: str = "") -> RenderableType:
+        """Both lanes side by side, and below them the dial and what turns it."""
         lanes = Columns([lane.render() for lane in self.lanes], width=max(20, width // 2 - 1), expand=True)
-        return Group(lanes, Text(f"{dial(self.num_steps)}   {HELP}", style="dim"))
+        return Group(lanes, Text(f"{dial(self.num_steps)}   {keys}".rstrip(), style="dim"))
 
 
 def run_race(target: Target, stdin_filename: str | None, settings: Settings, against: str) -> None:
@@ -158,7 +158,7 @@ def play(race: Race, console: Console, read: ReadKey) -> None:
         console: Where to.
         read: The next key within some seconds, if there is one.
     """
-    with Live(race.render(console.width), console=console, auto_refresh=False) as live:
+    with Live(race.render(console.width, HELP), console=console, auto_refresh=False) as live:
         while True:
             key = read(FRAME_SECONDS if race.is_over else 0.0)
             if key in {"q", ""}:
@@ -169,7 +169,7 @@ def play(race: Race, console: Console, read: ReadKey) -> None:
                 race.start()
             if not race.is_over:
                 race.advance()
-            live.update(race.render(console.width), refresh=True)
+            live.update(race.render(console.width, HELP), refresh=True)
 
 
 def dial(num_steps: int) -> str:

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from dlm_lsp import cli
-from dlm_lsp.commands.race import STEPS, Lane, Race, dial, play
+from dlm_lsp.commands.race import HELP, STEPS, Lane, Race, dial, play
 from dlm_lsp.options import Settings
 from dlm_model.engine import load_engine
 from dlm_model.request import DecodeOptions, Draft, InfillRequest, Piece
@@ -103,6 +103,7 @@ def test_keys_turn_the_dial_start_again_and_end_it(race: Race) -> None:
     ]
     assert "left to right" in painted
     assert "tokens/s" in painted
+    assert HELP in painted
 
 
 def test_without_a_terminal_the_result_is_printed_once(
@@ -114,6 +115,7 @@ def test_without_a_terminal_the_result_is_printed_once(
     assert printed.count("diffusion, 2 steps") == 1
     assert printed.count("left to right") == 1
     assert printed.count("tokens/s") == 2
+    assert printed.splitlines()[-1] == dial(2)
 
 
 def test_a_model_that_cannot_write_from_left_to_right_says_so(
