@@ -107,14 +107,18 @@ def find_function(snapshot: Snapshot, name: str) -> Hole:
 
 
 def range_hole(snapshot: Snapshot, start: int, end: int) -> Hole:
-    """A range somebody named.
+    """A range somebody named, without the blanks at its ends: whole lines keep their indentation and their line break.
 
     Raises:
         UsageError: the range is not inside the document.
     """
     if not 0 <= start <= end <= len(snapshot.text):
         raise UsageError(f"The range is not inside {_file_name(snapshot)}.")
-    return Hole(start, end, "range")
+    named = snapshot.text[start:end]
+    if not named.strip():
+        return Hole(start, min(end, snapshot.lines.line_end(snapshot.lines.line_of(start))), "range")
+    start += len(named) - len(named.lstrip())
+    return Hole(start, start + len(named.strip()), "range")
 
 
 def _cursor(snapshot: Snapshot, offset: int) -> _Cursor:

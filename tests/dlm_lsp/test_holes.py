@@ -232,8 +232,24 @@ def test_an_ambiguous_function_says_where() -> None:
         find_function(snapshot_of("python", text), "m")
 
 
-def test_range_hole() -> None:
-    snapshot = snapshot_of("python", "x = 1\n")
-    assert range_hole(snapshot, 4, 5) == Hole(4, 5, "range")
+@pytest.mark.parametrize(
+    ("text", "named", "expected"),
+    [
+        ("x = 1\n", "1", "x = ⟦1⟧\n"),
+        ("def f():\n    a\n    b\n    c\n", "    a\n    b\n", "def f():\n    ⟦a\n    b⟧\n    c\n"),
+        ("def f():\r\n\ta\r\n\tb\r\n", "\ta\r\n\t", "def f():\r\n\t⟦a⟧\r\n\tb\r\n"),
+        ("def f():\n    a\n\n    b\n", "\n    a\n\n", "def f():\n    ⟦a⟧\n\n    b\n"),
+        ("a\n\n\nb\n", "\n\n\n", "a⟦⟧\n\n\nb\n"),
+        ("f(  )\n", "  ", "f(⟦  ⟧)\n"),
+    ],
+)
+def test_a_range_leaves_the_blanks_around_it(text: str, named: str, expected: str) -> None:
+    snapshot = snapshot_of("python", text)
+    hole = range_hole(snapshot, text.index(named), text.index(named) + len(named))
+    assert hole.kind == "range"
+    assert marked(snapshot, hole) == expected
+
+
+def test_a_range_is_inside_the_document() -> None:
     with pytest.raises(UsageError, match="not inside"):
-        range_hole(snapshot, 4, 7)
+        range_hole(snapshot_of("python", "x = 1\n"), 4, 7)

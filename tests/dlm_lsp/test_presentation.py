@@ -120,13 +120,20 @@ def test_a_whole_function_is_rewritten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "middle", "expected"),
+    ("language_id", "text", "named", "middle", "expected"),
     [
-        (13, 18, "b = 2\n    c = 3", "def f():\n    b = 2\n    c = 3\n"),
-        (9, 18, "    b = 2\nc = 3", "def f():\n    b = 2\nc = 3\n"),
-        (17, 18, "2", "def f():\n    a = 2\n"),
+        ("python", "def f():\n    a = 1\n", "a = 1", "b = 2\n    c = 3", "def f():\n    b = 2\n    c = 3\n"),
+        ("python", "def f():\n    a = 1\n", "    a = 1", "    b = 2\nc = 3", "def f():\n    b = 2\nc = 3\n"),
+        ("python", "def f():\n    a = 1\n", "1", "2", "def f():\n    a = 2\n"),
+        ("python", "def f():\n    a\n    b\n    c\n", "    a\n    b\n", "    x\n", "def f():\n    x\n    c\n"),
+        ("python", "def f():\n    a\n    c\n", "    a\n", "x\n    y", "def f():\n    x\n    y\n    c\n"),
+        ("javascript", "f(() => {\n\ta();\n\tb();\n});\n", "\ta();\n", "\tx();\n", "f(() => {\n\tx();\n\tb();\n});\n"),
+        ("python", "x = 1 + 2\n", " 1 ", "3", "x = 3 + 2\n"),
     ],
 )
-def test_ranges(start: int, end: int, middle: str, expected: str) -> None:
-    snapshot = Snapshot.parse("file:///a.py", language_for("a.py", None), "def f():\n    a = 1\n")
-    assert applied(snapshot, present(snapshot, range_hole(snapshot, start, end), middle)) == expected
+def test_ranges(language_id: str, text: str, named: str, middle: str, expected: str) -> None:
+    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), text)
+    start = text.index(named)
+    fill = present(snapshot, range_hole(snapshot, start, start + len(named)), middle)
+    assert applied(snapshot, fill) == expected
+    assert fill.parse_valid

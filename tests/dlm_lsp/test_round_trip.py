@@ -16,7 +16,7 @@ from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, Excerpt
-from dlm_lsp.holes import find_hole
+from dlm_lsp.holes import find_hole, range_hole
 from dlm_lsp.languages import language_for
 from dlm_lsp.placement import parse_neutral
 from dlm_lsp.presentation import present
@@ -126,6 +126,20 @@ def test_a_statement_comes_back(files: list[Snapshot], from_column_0: bool) -> N
                 assert lines_with_text(text) == lines_with_text(file.text)
                 assert is_valid, f"{file.uri}:{file.lines.line_of(start) + 1}"
     assert num_gaps > 100
+
+
+def test_whole_lines_that_somebody_names_come_back(files: list[Snapshot]) -> None:
+    rng, num_ranges = random.Random(6), 0
+    for file in files:
+        for start, end in inner_statements(file, rng):
+            if own_lines(file, start, end):
+                num_ranges += 1
+                first = file.lines.line_start(file.lines.line_of(start))
+                last = file.lines.line_start(file.lines.line_of(end) + 1)
+                fill = present(file, range_hole(file, first, last), file.text[first:last])
+                assert file.text[: fill.start] + fill.text + file.text[fill.end :] == file.text
+                assert fill.parse_valid
+    assert num_ranges > 100
 
 
 def test_what_follows_a_statement_is_left_out(files: list[Snapshot]) -> None:

@@ -55,11 +55,10 @@ export class Fills implements Disposable {
     }
 
     async refillSelection({ document, selection }: TextEditor): Promise<void> {
-        const range = withoutOuterBlanks(document, selection);
-        if (range.isEmpty) {
+        if (selection.isEmpty) {
             void window.showInformationMessage('Select what is to be written anew.');
         } else {
-            await this.fill(document, range);
+            await this.fill(document, selection);
         }
     }
 
@@ -182,11 +181,4 @@ function isPreviewed(): boolean {
 
 function overrides({ attempt }: Run): DecodeOverrides {
     return attempt === 0 ? {} : { seed: attempt, temperature: ANOTHER_TEMPERATURE };
-}
-
-/** Line breaks and indentation around what is selected stay as they are. */
-function withoutOuterBlanks(document: TextDocument, selection: Range): Range {
-    const text = document.getText(selection);
-    const start = document.offsetAt(selection.start) + (text.length - text.trimStart().length);
-    return new Range(document.positionAt(start), document.positionAt(start + text.trim().length));
 }

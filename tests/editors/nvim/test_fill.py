@@ -50,12 +50,12 @@ def test_the_number_of_steps_can_be_said(scripted: Start, server: Server) -> Non
 @pytest.mark.parametrize(
     ("keys", "first", "last"),
     [
-        ("jjV", (2, 4), (2, 8)),
+        ("jjV", (2, 0), (2, 8)),
         ("jjvlllll", (2, 0), (2, 6)),
-        ("jVj", (1, 4), (2, 8)),
+        ("jVj", (1, 0), (2, 8)),
         ("jf.hvhh", (1, 19), (1, 22)),
     ],
-    ids=["a line without its indentation", "characters", "two lines", "backwards"],
+    ids=["a line", "characters", "two lines", "backwards"],
 )
 def test_a_selection_is_filled_anew(
     scripted: Start, server: Server, keys: str, first: tuple[int, int], last: tuple[int, int]

@@ -92,7 +92,7 @@ local function start(buf, range, client, options)
   stop_at_the_next_edit(buf)
 end
 
---- The selected text, or whole lines without the indentation of the first.
+--- The selected text, or whole lines.
 ---@param buf integer
 ---@param line1 integer
 ---@param line2 integer
@@ -107,8 +107,7 @@ local function selected(buf, line1, line2)
     local width = vim.str_utf_end(last, math.min(to[2] + 1, #last)) + 1
     return line1 - 1, from[2], line2 - 1, math.min(to[2] + width, #last)
   end
-  local indentation = positions.line(buf, line1 - 1):match('^%s*')
-  return line1 - 1, #indentation, line2 - 1, #last
+  return line1 - 1, 0, line2 - 1, #last
 end
 
 --- Start a fill of the current buffer, if a server is there and the number of steps is one.
