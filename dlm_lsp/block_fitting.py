@@ -49,9 +49,10 @@ class BlockFitter:
     def fit(self, text: str) -> list[str]:
         """The lines to set into the hole, the first without its indentation; none if nothing is left of the text."""
         lines = self._at_depth(text)
-        if not lines:
-            return []
-        lines = self._wanted(lines)
+        return self.without_repeats(self._wanted(lines)) if lines else []
+
+    def without_repeats(self, lines: list[str]) -> list[str]:
+        """Fitted lines, one at least, without loops, blank ends, and what the lines below say already."""
         full = [self.placement.indent + lines[0], *lines[1:]]
         full = without_blank_ends(without_suffix(without_loops(full), self._lines_below()))
         return [full[0].removeprefix(self.placement.indent), *full[1:]] if full else []

@@ -77,6 +77,11 @@ class ParsedExcerpt:
         return self.source.to_byte(self.edit.start + len(self.edit.text) - self.shift)
 
     @property
+    def edit_last_byte(self) -> int:
+        """The last byte of the edit's text in the tree, whitespace skipped."""
+        return self.source.to_byte(self.edit.start + len(self.edit.text.rstrip()) - self.shift) - 1
+
+    @property
     def _growth(self) -> int:
         return len(self.edit.text) - (self.edit.end - self.edit.start)
 

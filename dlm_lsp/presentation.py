@@ -11,9 +11,10 @@ from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes import Hole
+from dlm_lsp.indentation import masked, opens_block
 from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
-from dlm_lsp.repairs import without_blank_ends, without_overlap, without_unmatched_closers
+from dlm_lsp.repairs import without_overlap, without_unmatched_closers
 
 MAX_CUT_LINES = 8  # each costs a parse
 
@@ -27,7 +28,8 @@ class Fill:
         start: Character offset.
         end: Character offset.
         parse_valid: The document has no more ERROR or MISSING nodes with the fill than with a neutral statement in
-            its place; false when there is nothing to show.
+            its place, and no definition below gets a decorator that was meant for another; false when there is
+            nothing to show.
     """
 
     text: str
@@ -52,6 +54,7 @@ def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
     is_sound = {version.text: version.is_sound for version in versions}
     best = neutral.excerpt.best(Edit(hole.start, hole.end, text) for text in is_sound)
     text, is_valid = best.edit.text, best.num_errors <= neutral.num_errors and is_sound[best.edit.text]
+    is_valid = is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
     if not is_valid and (beginning := _valid_beginning(snapshot, hole, middle, neutral)):
         text, is_valid = beginning, True
     return Fill(text.replace("\n", snapshot.line_ending), hole.start, hole.end, is_valid)
@@ -73,18 +76,48 @@ def _versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerp
 
 
 def _valid_beginning(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
-    """As many of the first lines as add no error; empty where none do, or the hole is within a line."""
+    """As many of the first lines as add no error and want nothing after them.
+
+    Empty where none do, or the hole is within a line.
+    """
     if is_inline(snapshot, hole):
         return ""
     fitter = BlockFitter(snapshot, hole, neutral)
     lines = fitter.fit(middle)
     for num_lines in range(len(lines) - 1, max(0, len(lines) - 1 - MAX_CUT_LINES), -1):
-        kept = without_blank_ends(lines[:num_lines])
+        kept = fitter.without_repeats(lines[:num_lines])
         text = fitter.placement.set("\n".join(kept))
         parsed = neutral.excerpt.parse(Edit(hole.start, hole.end, text))
-        if kept and fitter.is_sound(kept) and parsed.num_errors <= neutral.num_errors:
+        if kept and fitter.is_sound(kept) and parsed.num_errors <= neutral.num_errors and not _leads_on(parsed, kept):
             return text
     return ""
+
+
+def _leads_on(parsed: ParsedExcerpt, lines: list[str]) -> bool:
+    """Whether lines end with what speaks of the line that was cut off: a comment, a decorator, a `case`."""
+    language = parsed.excerpt.snapshot.language
+    last_line = masked(language, "\n".join(lines)).rpartition("\n")[2]
+    # Where depth makes blocks, it has told already whether the lines below are what a header wants.
+    is_header = not language.is_indented and opens_block(language, last_line)
+    return not last_line.strip() or is_header or _ends_with_attribute(parsed)
+
+
+def _ends_with_attribute(parsed: ParsedExcerpt) -> bool:
+    """Whether an edit's text ends with a decorator or the like, which then falls to the definition below."""
+    node = parsed.root.descendant_for_byte_range(parsed.edit_last_byte, parsed.edit_last_byte + 1)
+    while node is not None and node.start_byte >= parsed.edit_byte:
+        if node.type in parsed.excerpt.snapshot.language.attributes:
+            return True
+        node = node.parent
+    return False
+
+
+def _is_above_code(snapshot: Snapshot, hole: Hole) -> bool:
+    """Whether code stands right of a hole or on the very next line, so that a decorator may be meant for it."""
+    next_line = snapshot.lines.line_of(hole.end) + 1
+    below = snapshot.lines.line_text(next_line) if next_line < snapshot.lines.num_lines else ""
+    code = sides(snapshot, hole)[1].strip() or below.strip()
+    return bool(code) and not code.startswith(("}", ")", "]"))
 
 
 def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str) -> Iterator[_Version]:

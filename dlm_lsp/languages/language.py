@@ -31,6 +31,7 @@ class Language:
         statement_lists: Node kinds between a block and its statements.
         containers: Node kinds whose members stand side by side: classes, namespaces, conditional compilation.
         wrappers: Node kinds around a definition that belong to it: decorators, exports, templates.
+        attributes: Node kinds of decorators, annotations and the like, which say something of the definition below.
         comments: Node kinds of comments.
         strings: Node kinds of literals that may span lines.
         imports: Node kinds at the top of a file that say where names come from.
@@ -53,6 +54,7 @@ class Language:
     statement_lists: frozenset[str] = frozenset()
     containers: frozenset[str]
     wrappers: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
     comments: frozenset[str]
     strings: frozenset[str]
     imports: frozenset[str]
@@ -74,7 +76,7 @@ class Language:
     def node_kinds(self) -> frozenset[str]:
         """Every node kind this row names."""
         groups = (self.functions, self.blocks, self.statement_lists, self.containers, self.wrappers)
-        return frozenset().union(*groups, self.comments, self.strings, self.imports)
+        return frozenset().union(*groups, self.attributes, self.comments, self.strings, self.imports)
 
     @cached_property
     def functions_query(self) -> tree_sitter.Query:

@@ -13,6 +13,7 @@ PYTHON = Language(
     blocks=frozenset({"block"}),
     containers=frozenset({"class_definition"}),
     wrappers=frozenset({"decorated_definition"}),
+    attributes=frozenset({"decorator"}),
     comments=frozenset({"comment"}),
     strings=frozenset({"string"}),
     imports=frozenset({"import_statement", "import_from_statement", "future_import_statement"}),

@@ -103,6 +103,47 @@ def test_a_broken_fill_is_said_to_be_broken(language_id: str, text: str, middle:
     assert not fill_at_cursor(language_id, text, middle)[1].parse_valid
 
 
+ROUTES = "class A:\n    │\n\n    @app.get('/c')\n    def c(self):\n        return 1\n"
+TESTS = "class A {\n  │\n\n  @Test\n  void third() {\n    x();\n  }\n}\n"
+MORE_TESTS = "mod tests {\n    │\n\n    #[test]\n    fn third() {}\n}\n"
+TEMPLATES = "namespace a {\n\n│\n\nint third();\n\n}\n"
+ORPHANS = [
+    ("python", ROUTES, "@app.get('/b')\n    def b(self:\n        return 2"),
+    ("python", ROUTES, "@app.get('/b')"),
+    ("python", ROUTES, "@app.get(\n        '/b',\n    )"),
+    ("python", ROUTES, "# The second.\n    def b(self:\n        return 2"),
+    ("typescript", "class A {\n  │\n\n  b() {}\n}\n", "@logged"),
+    ("java", TESTS, "@Test\n  void second() {\n    foo(()(1);\n  }"),
+    ("java", TESTS, '@Test\n  @DisplayName("second")'),
+    ("rust", MORE_TESTS, "#[test]\n    fn second() {\n        let a = ;\n    }"),
+    ("rust", MORE_TESTS, "#[test]\n    #[ignore]"),
+    ("cpp", TEMPLATES, "template <typename T>"),
+    ("go", "func f(a int) {\n\tswitch a {\n\t│\n\t}\n}\n", "case 1:\n\t\tb(;\n"),
+]
+
+
+@pytest.mark.parametrize(("language_id", "text", "middle"), ORPHANS)
+def test_what_speaks_of_code_that_is_missing_is_no_fill(language_id: str, text: str, middle: str) -> None:
+    assert not fill_at_cursor(language_id, text, middle)[1].parse_valid
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "middle", "kept"),
+    [
+        ("java", TESTS, "@Test\n  void second() {}\n\n  @Test", "@Test\n  void second() {}"),
+        ("rust", "mod tests {\n    │\n}\n", "#[test]\n    fn a() {}\n\n    #[test]", "#[test]\n    fn a() {}"),
+        ("go", "func f() {\n\t│\n}\n", "a()\n\tb() // why\n\tc(", "a()\n\tb() // why"),
+        ("go", "func f() {\n\t│\n}\n", "a()\n\t// why\n\tc(", "a()"),
+        ("python", "def f():\n    │\n    z()\n", "for a in b:\n        z()\n        c(", "for a in b:\n        z()"),
+        ("python", "class A:\n    │\n    def b(self): ...\n", "@property", "@property"),
+    ],
+)
+def test_code_before_it_is_kept(language_id: str, text: str, middle: str, kept: str) -> None:
+    result, fill = fill_at_cursor(language_id, text, middle)
+    assert result == text.replace("│", kept)
+    assert fill.parse_valid
+
+
 def test_errors_that_were_there_before_are_not_the_fills() -> None:
     text = "def g(:\n    return (\n\ndef f(x):\n    │\n\ny = 1\n"
     assert fill_at_cursor("python", text, "return x")[1].parse_valid
@@ -128,6 +169,7 @@ def test_a_whole_function_is_rewritten() -> None:
         ("python", "def f():\n    a\n    b\n    c\n", "    a\n    b\n", "    x\n", "def f():\n    x\n    c\n"),
         ("python", "def f():\n    a\n    c\n", "    a\n", "x\n    y", "def f():\n    x\n    y\n    c\n"),
         ("javascript", "f(() => {\n\ta();\n\tb();\n});\n", "\ta();\n", "\tx();\n", "f(() => {\n\tx();\n\tb();\n});\n"),
+        ("javascript", "a();\nb();\nc();\n", "b();\n", "x();\nc();\nd(\n", "a();\nx();\nc();\n"),
         ("python", "x = 1 + 2\n", " 1 ", "3", "x = 3 + 2\n"),
     ],
 )
