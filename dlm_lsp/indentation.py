@@ -16,7 +16,7 @@ STATEMENT_WINDOW = 60  # lines that one statement is believed to span at most
 DEFAULT_TAB_WIDTH = 4  # columns of a tab where a line mixes tabs and spaces, or the model writes one into spaces
 MIXED_TAB_WIDTH = 8  # columns of a tab where a document writes shallow lines with spaces and deep ones with tabs
 
-
+_BODY_FIELDS = ("body", "consequence")
 _NOT_LINE_BREAK = re.compile(r"[^\n]")
 _INDENTATIONS = re.compile(r"(?:^|(?<=[\r\n]))([ \t]+|(?=[^\r\n]))")
 
@@ -89,6 +89,12 @@ def opens_block(language: Language, line: str) -> bool:
     return masked(language, line).rstrip().endswith((":", "(", "[", "{", "=>"))
 
 
+def statement_indentation(snapshot: Snapshot, line: int, code: str) -> str:
+    """The indentation of the statement that a line belongs to, `code` being as much of the line as is meant."""
+    header_line = _header_line(snapshot, line, code)
+    return indentation(snapshot.lines.line_text(_statement_line(snapshot, header_line)))
+
+
 def indentation_after(snapshot: Snapshot, line: int, code: str) -> str:
     """The indentation of a statement that follows a line, deeper if the line opens a block.
 
@@ -97,7 +103,7 @@ def indentation_after(snapshot: Snapshot, line: int, code: str) -> str:
         line: The line above the statement.
         code: As much of its text as stays above the statement.
     """
-    depth = indentation(snapshot.lines.line_text(_statement_line(snapshot, line)))
+    depth = statement_indentation(snapshot, line, code)
     return depth + indent_style(snapshot, line).unit if opens_block(snapshot.language, code) else depth
 
 
@@ -111,8 +117,9 @@ def blank_line_indentation(snapshot: Snapshot, line: int, typed: str) -> str:
     """The indentation a statement on a blank line should have, of which `typed` already stands there."""
     deepest, style = block_indentation(snapshot, line), indent_style(snapshot, line)
     above = line_above(snapshot, line)
-    if above is not None and opens_block(snapshot.language, snapshot.lines.line_text(above)):
-        opener = indentation(snapshot.lines.line_text(_statement_line(snapshot, above)))
+    text_above = snapshot.lines.line_text(above) if above is not None else ""
+    if above is not None and opens_block(snapshot.language, text_above):
+        opener = statement_indentation(snapshot, above, text_above)
         return typed if style.columns(typed) > style.columns(opener) else deepest
     return typed or min(deepest, _indentation_below(snapshot, line, style), key=style.columns)
 
@@ -134,6 +141,23 @@ def _indentation_below(snapshot: Snapshot, line: int, style: IndentStyle) -> str
     text = snapshot.lines.line_text(below) if below is not None else ""
     is_closing = text.lstrip().startswith(("}", ")", "]"))
     return indentation(text) + (style.unit if is_closing else "")
+
+
+def _header_line(snapshot: Snapshot, line: int, code: str) -> int:
+    """The line on which the definition or statement begins whose brace ends the code, unless the brace stands alone.
+
+    Where a header takes several lines, the last of them is often deeper, and the body is not relative to it.
+    """
+    code = masked(snapshot.language, code).rstrip()
+    if not code.endswith("{") or code.strip() == "{":
+        return line
+    byte = snapshot.to_byte(snapshot.lines.line_start(line) + len(code) - 1)
+    brace = snapshot.tree.root_node.descendant_for_byte_range(byte, byte + 1)
+    body = brace.parent if brace is not None else None
+    owner = body.parent if body is not None else None
+    if owner is None or body not in [owner.child_by_field_name(name) for name in _BODY_FIELDS]:
+        return line
+    return min(line, snapshot.lines.line_of(snapshot.to_offset(owner.start_byte)))
 
 
 def _statement_line(snapshot: Snapshot, line: int) -> int:

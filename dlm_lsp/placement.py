@@ -10,7 +10,13 @@ from functools import lru_cache
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, Excerpt, ParsedExcerpt
 from dlm_lsp.holes import Hole
-from dlm_lsp.indentation import blank_line_indentation, block_indentation, indentation, indentation_after
+from dlm_lsp.indentation import (
+    blank_line_indentation,
+    block_indentation,
+    indentation,
+    indentation_after,
+    statement_indentation,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def place(snapshot: Snapshot, hole: Hole) -> Placement:
         return Placement(indentation(left), "", "")
     if left.strip():
         indent = indentation_after(snapshot, line, left)
-        closing = f"\n{indentation_after(snapshot, line, '')}" if right.strip() else ""
+        closing = f"\n{statement_indentation(snapshot, line, left)}" if right.strip() else ""
         return Placement(indent, f"\n{indent}", closing)
     replaced = snapshot.text[hole.start : hole.end]
     if replaced.strip():

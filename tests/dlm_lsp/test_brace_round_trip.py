@@ -1,0 +1,164 @@
+"""Code as formatters leave it in languages of braces: take a body out, give the same back, and get the file again."""
+
+import pytest
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import find_hole
+from dlm_lsp.languages import language_for
+from dlm_lsp.presentation import present
+from dlm_lsp.scopes import functions_in
+from tests.dlm_lsp.filled_documents import applied
+
+POINT = """\
+class Point {
+ public:
+  Point(int x, int y)
+      : x_(x), y_(y) {
+    check();
+    count += 1;
+  }
+
+  bool operator==(const Point& other) const {
+    if (x_ == other.x_ &&
+        y_ == other.y_) {
+      return true;
+    }
+    return false;
+  }
+};
+"""
+READER = """\
+public class Reader<T> {
+  @Override
+  public T read(InputStream in, Map<String, Object> settings)
+      throws IOException, InterruptedException {
+    var result = parse(in);
+    return result;
+  }
+
+  Reader(int size)
+      throws IOException { // as the superclass does
+    super(size);
+  }
+}
+"""
+QUEUE = """\
+impl<T> Queue<T>
+where
+    T: Ord,
+{
+    fn push<F>(&mut self, item: T, check: F) -> bool
+    where
+        F: Fn(&T) -> bool,
+    {
+        self.items.push(item);
+        true
+    }
+
+    fn all(&self) -> Vec<i32> {
+        self.items
+            .iter()
+            .map(|item| {
+                let size = item.size();
+                size * 2
+            })
+            .collect()
+    }
+}
+"""
+SERVER = """\
+package server
+
+func (s *Server) Run(
+\taddress string,
+) (err error) {
+\tdefer func() { s.close() }()
+\treturn s.engine.Listen(address,
+\t\tfunc(c *Conn) {
+\t\t\tc.Answer()
+\t\t\tc.Close()
+\t\t})
+}
+"""
+VIEW = """\
+export class View
+    extends Base {
+  async load(
+    id: string,
+    { retries = 3 }: Options = {},
+  ): Promise<void> {
+    const data = await fetch(id)
+      .then((response) => {
+        log(response);
+        return response.json();
+      });
+    this.show(data);
+  }
+}
+"""
+GNU = """\
+static int
+find (int *items, int n)
+{
+  for (int i = 0; i < n; i++)
+    {
+      if (items[i])
+        {
+          return i;
+        }
+    }
+  return -1;
+}
+
+static int
+size (void)
+{
+  return 0;
+}
+"""
+SOURCES = [("cpp", POINT), ("java", READER), ("rust", QUEUE), ("go", SERVER), ("typescript", VIEW), ("c", GNU)]
+
+
+@pytest.mark.parametrize(("language_id", "text"), SOURCES, ids=[row[0] for row in SOURCES])
+def test_a_body_comes_back(language_id: str, text: str) -> None:
+    language = language_for(None, language_id)
+    file = Snapshot.parse("file:///code", language, text)
+    num_bodies = 0
+    for function in functions_in(language, file.tree.root_node):
+        start = file.to_offset(function.items[0].start_byte)
+        end = file.to_offset(function.items[-1].end_byte)
+        line_start = file.lines.line_start(file.lines.line_of(start))
+        if not text[line_start:start].strip():
+            num_bodies += 1
+            holed = Snapshot.parse("file:///code", language, text[:start] + text[end:])
+            fill = present(holed, find_hole(holed, start), text[start:end])
+            assert applied(holed, fill) == text
+            assert fill.parse_valid
+    assert num_bodies
+
+
+@pytest.mark.parametrize(
+    ("language_id", "header", "indent"),
+    [
+        ("cpp", "A::A(int b)\n    : b_(b) {", "  "),
+        ("java", "class A {\n  void f(int b)\n      throws IOException {", "    "),
+        ("go", "func f() {\n\tif a &&\n\t\tb {", "\t\t"),
+        ("rust", "fn f() {\n    if a\n        && b {", "        "),
+        ("javascript", "class A\n    extends B {", "  "),
+        ("c", "int\nf ()\n{\n  if (a\n      && b) {", "    "),
+    ],
+)
+def test_a_body_is_relative_to_where_its_header_begins(language_id: str, header: str, indent: str) -> None:
+    closers = "\n".join([indent[: len(indent) // 2] + "}", "}"]) if header.count("{") == 2 else "}"
+    text = f"{header}\n{indent}\n{closers}\n"
+    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), text)
+    hole = find_hole(snapshot, len(header) + 1 + len(indent))
+    fill = present(snapshot, hole, "one();\ntwo();")
+    assert applied(snapshot, fill) == f"{header}\n{indent}one();\n{indent}two();\n{closers}\n"
+
+
+def test_what_is_put_between_braces_is_closed_where_the_header_begins() -> None:
+    before, after = "class A {\n  A(int b)\n      : b_(b) {", "}\n};\n"
+    snapshot = Snapshot.parse("file:///code", language_for(None, "cpp"), before + after)
+    fill = present(snapshot, find_hole(snapshot, len(before)), "one();\ntwo();")
+    assert applied(snapshot, fill) == f"{before}\n    one();\n    two();\n  {after}"
