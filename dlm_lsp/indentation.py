@@ -19,6 +19,9 @@ MIXED_TAB_WIDTH = 8  # columns of a tab where a document writes shallow lines wi
 _BODY_FIELDS = ("body", "consequence")
 _NOT_LINE_BREAK = re.compile(r"[^\n]")
 _INDENTATIONS = re.compile(r"(?:^|(?<=[\r\n]))([ \t]+|(?=[^\r\n]))")
+_OPENED = re.compile(  # a brace at the end of a line, and the indentation of the next that is no label and not empty
+    r"\{[ \t]*(?://[^\r\n{]*)?[\r\n](?:[ \t]*(?:\w+:[ \t]*)?[\r\n])*([ \t]*)(?=\S)"
+)
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,30 @@ def indentation(line: str) -> str:
 
 
 def indent_style(snapshot: Snapshot, line: int) -> IndentStyle:
-    """The style around a line: tabs if most indented lines begin with one, else the commonest step between lines."""
+    """The style around a line: tabs if most indented lines begin with one, else the commonest step into a block.
+
+    Where braces make blocks, lines that go on with a statement are deeper too, by as much as somebody likes.
+    """
     lines = snapshot.lines
     first, last = max(line - STYLE_WINDOW, 0), min(line + STYLE_WINDOW, lines.num_lines - 1)
-    depths = _INDENTATIONS.findall(snapshot.text, lines.line_start(first), lines.line_end(last))
+    start, end = lines.line_start(first), lines.line_end(last)
+    depths = _INDENTATIONS.findall(snapshot.text, start, end)
     tabs = sum(depth.startswith("\t") for depth in depths)
     spaces = [len(depth) for depth in depths if depth.startswith("  ")]
     if tabs > len(spaces):
         return IndentStyle("\t")
     tab_width = MIXED_TAB_WIDTH if tabs and max(spaces) < MIXED_TAB_WIDTH else DEFAULT_TAB_WIDTH
-    columns = [len(depth.expandtabs(tab_width)) for depth in depths]
-    steps = Counter(below - above for above, below in pairwise(columns))
+    pairs = [] if snapshot.language.is_indented else _around_openers(snapshot, start, end)
+    columns = [[len(depth.expandtabs(tab_width)) for depth in pair] for pair in pairs or pairwise(depths)]
+    steps = Counter(below - above for above, below in columns)
     unit = max((2, 3, 4, 8), key=lambda step: steps[step])
     return IndentStyle(" " * unit if steps[unit] else snapshot.language.indent, tab_width)
+
+
+def _around_openers(snapshot: Snapshot, start: int, end: int) -> list[tuple[str, str]]:
+    """The indentation of each line that a brace ends, and of the line below it."""
+    found, lines = _OPENED.finditer(snapshot.text, start, end), snapshot.lines
+    return [(indentation(lines.line_text(lines.line_of(match.start()))), match.group(1)) for match in found]
 
 
 def masked(language: Language, text: str) -> str:

@@ -119,8 +119,9 @@ size (void)
 SOURCES = [("cpp", POINT), ("java", READER), ("rust", QUEUE), ("go", SERVER), ("typescript", VIEW), ("c", GNU)]
 
 
+@pytest.mark.parametrize("from_column_0", [False, True], ids=["indented", "from column 0"])
 @pytest.mark.parametrize(("language_id", "text"), SOURCES, ids=[row[0] for row in SOURCES])
-def test_a_body_comes_back(language_id: str, text: str) -> None:
+def test_a_body_comes_back(language_id: str, text: str, from_column_0: bool) -> None:
     language = language_for(None, language_id)
     file = Snapshot.parse("file:///code", language, text)
     num_bodies = 0
@@ -130,6 +131,7 @@ def test_a_body_comes_back(language_id: str, text: str) -> None:
         line_start = file.lines.line_start(file.lines.line_of(start))
         if not text[line_start:start].strip():
             num_bodies += 1
+            start = line_start if from_column_0 else start
             holed = Snapshot.parse("file:///code", language, text[:start] + text[end:])
             fill = present(holed, find_hole(holed, start), text[start:end])
             assert applied(holed, fill) == text

@@ -22,6 +22,10 @@ def snapshot_of(language_id: str, text: str) -> Snapshot:
         ("python", "if a:\r   b\r", "   "),
         ("c", "int f()\n{\n  if (a)\n    {\n      b();\n\tc();\n    }\n}\n", "  "),
         ("python", "def f():\n    a(b,\n      c)\n    if d:\n        e\n", "    "),
+        ("java", "class A {\n  int a =\n      b;\n  int c =\n      d;\n}\n", "  "),
+        ("javascript", "f(() => { // why\r\n   a\r\n       .b;\r\n});\r\n", "   "),
+        ("cpp", "class A {\n public:\n\n  A()\n      : b_(0) {}\n};\n", "  "),
+        ("rust", "let a =\n        b;\n", "        "),
     ],
 )
 def test_style(language_id: str, text: str, unit: str) -> None:
