@@ -6,7 +6,7 @@ namespaces they stand in. Nothing else of the document takes part.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple, Self
@@ -146,7 +146,7 @@ class Excerpt:
         middle = text[self.start : edit.start] + edit.text + text[edit.end : self.end]
         source = SourceText(header + middle + footer)
         root = self.snapshot.language.parse(source.encoded).root_node
-        return ParsedExcerpt(self, source, root, count_errors(root), edit, self.start - len(header))
+        return ParsedExcerpt(self, source, root, sum(1 for _ in errors_in(root)), edit, self.start - len(header))
 
     def best(self, edits: Iterable[Edit]) -> ParsedExcerpt:
         """The first edit that parses without errors, or else the one with the fewest; edits are tried in order.
@@ -165,12 +165,18 @@ class Excerpt:
         return self.snapshot.encoded[start_byte:end_byte].decode("utf-8", "surrogatepass")
 
 
-def count_errors(node: Node) -> int:
-    """ERROR and MISSING nodes at and below a node; parts without any are not visited."""
-    if not node.has_error:
-        return 0
-    own = int(node.is_error or node.is_missing)
-    return own + sum(count_errors(child) for child in node.children)
+def errors_in(root: Node) -> Iterator[Node]:
+    """ERROR and MISSING nodes at and below a node, each before those within it; parts without any are not visited.
+
+    A sum of a few hundred terms is a tree as deep, deeper than Python's own stack.
+    """
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if node.has_error:
+            if node.is_error or node.is_missing:
+                yield node
+            waiting += reversed(node.children)
 
 
 def unwrapped(language: Language, node: Node) -> Node:

@@ -3,12 +3,8 @@
 Knows snapshots, holes and syntax trees; knows nothing of tokens or models.
 """
 
-from collections.abc import Iterator
-
-from tree_sitter import Node
-
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.excerpts import Edit
+from dlm_lsp.excerpts import Edit, errors_in
 from dlm_lsp.holes import Hole
 from dlm_lsp.placement import parse_neutral, place
 
@@ -22,7 +18,7 @@ class DraftChecker:
         self._placement = place(snapshot, hole)
 
     def errors(self, middle: str) -> tuple[tuple[int, int], ...]:
-        """Half-open character ranges of a middle under ERROR and MISSING nodes; empty if it adds none.
+        """Half-open character ranges of a middle under the innermost ERROR and MISSING nodes; empty if it adds none.
 
         An error that lies beyond the middle is the fault of its end.
         """
@@ -33,20 +29,10 @@ class DraftChecker:
         start = self._hole.start - parsed.shift + len(self._placement.before)
         ranges = (
             (parsed.source.to_offset(node.start_byte) - start, parsed.source.to_offset(node.end_byte) - start)
-            for node in _broken(parsed.root)
+            for node in errors_in(parsed.root)
+            if not any(child.has_error for child in node.children)
         )
         found = tuple(
             (max(0, begin), min(end, len(middle))) for begin, end in ranges if begin <= len(middle) and end >= 0
         )
         return found or ((len(middle) - 1, len(middle)),)
-
-
-def _broken(node: Node) -> Iterator[Node]:
-    """The innermost ERROR and MISSING nodes."""
-    if not node.has_error:
-        return
-    inner = [broken for child in node.children for broken in _broken(child)]
-    if inner or not (node.is_error or node.is_missing):
-        yield from inner
-    else:
-        yield node

@@ -9,6 +9,8 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole, find_hole, range_hole
 from dlm_lsp.languages import LANGUAGES, language_for
 from dlm_lsp.presentation import present
+from dlm_lsp.scopes import functions_in
+from dlm_lsp.syntax_check import DraftChecker
 
 PIECES = [
     *(
@@ -106,3 +108,33 @@ def test_half_typed_code_is_completed(language_id: str, text: str, middle: str, 
     fill = present(snapshot, find_hole(snapshot, len(before)), middle)
     assert snapshot.text[: fill.start] + fill.text + snapshot.text[fill.end :] == expected
     assert fill.parse_valid
+
+
+TERMS = " + ".join(["'a'"] * 1000)
+CALLS = "\n  .then((x) => x)" * 500
+BRANCHES = " else ".join(f"if (x == {number}) {{\n return {number};\n}}" for number in range(500))
+ELSE_IF = "if a:\n    b\n" + "".join(f"elif a == {number}:\n    b\n" for number in range(500))
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text"),
+    [
+        ("python", f"x = f(1 1) + {TERMS}\n│\n"),
+        ("python", f"{ELSE_IF}else\n    c\n│\n"),
+        ("javascript", f"const s = f(1 1){CALLS};\n│\n"),
+        ("javascript", f"function f(x) {{\n{BRANCHES} else {{ retur 1 1 }}\n│\n}}\n"),
+        ("java", f"class A {{\n  String s = f(1 1) + {TERMS};\n  │\n}}\n"),
+        ("c", f"int f(int x) {{\n{BRANCHES} else return 1 1;\n│\n}}\n"),
+        ("go", f"func f(x int) {{\n{BRANCHES.replace('(', '').replace(')', '')} else {{ 1 1 }}\n│\n}}\n"),
+        ("rust", "fn f() {\n" + "if a { " * 500 + "1 1" + " }" * 500 + "\n│\n}\n"),
+    ],
+)
+@pytest.mark.parametrize("middle", ["x = 1;", "f(1 1)", f"y = g(1 1) + {TERMS};"], ids=["sound", "broken", "deep"])
+def test_no_document_is_too_deep(language_id: str, text: str, middle: str) -> None:
+    before, after = text.split("│")
+    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    hole = find_hole(snapshot, len(before))
+    build_request(snapshot, hole, max_prompt_tokens=500, count_tokens=len)
+    assert present(snapshot, hole, middle).text
+    DraftChecker(snapshot, hole).errors(middle)
+    assert all(function.body for function in functions_in(snapshot.language, snapshot.tree.root_node))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.excerpts import Edit, Excerpt, count_errors
+from dlm_lsp.excerpts import Edit, Excerpt, errors_in
 from dlm_lsp.languages import language_for
 
 SOURCES = {
@@ -73,7 +73,15 @@ def test_what_is_broken_beside_the_place_takes_part() -> None:
     assert excerpt.parse(Edit(7, 9, "x = [")).num_errors == 0
 
 
-def test_errors_are_counted() -> None:
-    language = language_for(None, "python")
-    assert count_errors(language.parse(b"x = 1\n").root_node) == 0
-    assert count_errors(language.parse(b"x = (\n").root_node) > 0
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("f(1);\n", []),
+        ("f(1;\n", [")"]),
+        ("f(1;\nlet a = = 2;\n", [")", "ERROR ="]),
+        ("let a = = 2;\nif (b { c(3; }\n", ["ERROR =", "ERROR if (b { c(3; }", "ERROR b"]),
+    ],
+)
+def test_errors_are_found_before_those_within_them(text: str, found: list[str]) -> None:
+    root = language_for(None, "javascript").parse(text.encode()).root_node
+    assert [f"{node.type} {(node.text or b'').decode()}".strip() for node in errors_in(root)] == found
