@@ -126,9 +126,10 @@ def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str) -> Iterator[_V
     text = middle.split("\n", 1)[0] if hole.kind == "line" else middle.rstrip("\n")
     if not left.strip() or left[-1].isspace():
         text = text.lstrip(" \t")
-    if not right.strip() or right[0].isspace():
-        text = text.rstrip()
-    yield _Version(without_overlap(text, right))
+    is_spaced = not right.strip() or right[0].isspace()
+    text = text.rstrip() if is_spaced else text
+    unrepeated = without_overlap(text, right)
+    yield _Version(unrepeated.rstrip() if is_spaced else unrepeated)
     yield _Version(text)
 
 

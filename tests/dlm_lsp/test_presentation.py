@@ -17,7 +17,10 @@ LINES = [
     ("python", "x = self.│_size + 1\n", "name_size", "x = self.name_size + 1\n"),
     ("python", "x = │\n", " 1\ny = 2\n", "x = 1\n"),
     ("python", "x =│  \ny = 1\n", " 1  ", "x = 1\ny = 1\n"),
+    ("python", "x = │  # why\n", "1  # why", "x = 1  # why\n"),
+    ("python", "x = │ + y\n", "(a - b) + y", "x = (a - b) + y\n"),
     ("javascript", "  foo(│);\n", "a);", "  foo(a);\n"),
+    ("javascript", "a = b │;\n", "? c : d ;", "a = b ? c : d ;\n"),
     ("rust", "fn f() {\n    let x = a.│;\n}\n", "len();", "fn f() {\n    let x = a.len();\n}\n"),
 ]
 
