@@ -10,9 +10,12 @@ from dlm_lsp.languages import Language
 
 MIN_WORD_OVERLAP = 3  # shorter words end one identifier and begin another by chance
 MAX_LOOP_LINES = 8
+MAX_CALLS = 4  # of one kind in a row: more of them at the end are a loop
 MIN_SUFFIX_RUN = 3  # lines: code often begins like the code after it and then goes its own way
 
 _WORD = re.compile(r"\w")
+# What is done again when it is said again, and what closes.
+_REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&][^=(]*\(.*\)\s*;?\s*$)")
 _OPENERS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -51,13 +54,17 @@ def without_loops(lines: list[str]) -> list[str]:
     """The lines without what is said again at once.
 
     One line is dropped wherever it repeats the line above. Several together are dropped only at the end, where a
-    model that loops stops for want of space. Lists repeat rightfully (`0,`), and so do lone brackets.
+    model that loops stops for want of space, and there a call that is made time and again. Otherwise calls repeat
+    rightfully (`next(it)`), and so do lists (`0,`) and lone brackets.
     """
     kept: list[str] = []
     for line in lines:
-        is_repeat = bool(kept) and line == kept[-1] and _WORD.search(line) is not None and not line.endswith(",")
-        if not is_repeat:
+        may_repeat = _WORD.search(line) is None or line.endswith(",") or _REPEATABLE.match(line)
+        if not kept or line != kept[-1] or may_repeat:
             kept.append(line)
+    num_calls = next((n for n, line in enumerate(reversed(kept)) if line != kept[-1]), len(kept))
+    if num_calls > MAX_CALLS and _REPEATABLE.match(kept[-1]):
+        kept = kept[: 1 - num_calls]
     for period in range(2, MAX_LOOP_LINES + 1):
         copies = 2 if period > 2 else 3
         while len(kept) >= period * copies and _repeats(kept, period, copies):
