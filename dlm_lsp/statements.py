@@ -14,13 +14,13 @@ _CLAUSES = frozenset({"else", "elif", "except", "finally", "catch"})
 
 
 def first_statement_lines(parsed: ParsedExcerpt) -> int | None:
-    """How many lines of an edit's text are its first statement and the comments above it; None where it has no other.
+    """How many lines of an edit's text are its first statement and what speaks of it above; None where it has no other.
 
     Where the parser makes nothing of the statement, that is not known either.
     """
-    start, end = parsed.edit_byte, parsed.edit_end_byte
+    language, start, end = parsed.excerpt.snapshot.language, parsed.edit_byte, parsed.edit_end_byte
     statement = _statement_at(parsed, start)
-    while statement is not None and statement.type in parsed.excerpt.snapshot.language.comments:
+    while statement is not None and statement.type in language.comments | language.attributes:
         statement = statement.next_named_sibling
     if statement is None or statement.has_error or statement.end_byte >= end:
         return None
@@ -39,7 +39,7 @@ def _statement_at(parsed: ParsedExcerpt, byte: int) -> Node | None:
     lists = language.blocks | language.statement_lists
     node = parsed.root.descendant_for_byte_range(byte, byte + 1)
     while node is not None and node.parent is not None and node.parent.start_byte == byte:
-        if node.parent.parent is None or node.parent.type in lists:
+        if node.parent.parent is None or (node.is_named and node.parent.type in lists):
             break
         node = node.parent
     return node
