@@ -108,6 +108,10 @@ class BlockCausalPrompt:
         self._layers: list[LayerKV] = []
         self.num_forwards = 0
 
+    def is_prefill(self, num_ahead: int) -> bool:
+        """The first call alone."""
+        return not self.num_forwards and num_ahead == 0
+
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:
         """One pass over the blocks that are not known yet, and those that a position asked about is read from."""

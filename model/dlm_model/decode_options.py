@@ -184,10 +184,6 @@ class DecodeOptions:
         """Whether a guide has a say in predictions."""
         return self.guide not in {None, NO_GUIDE} and self.guide_role == "blend"
 
-    def is_prefill(self, step: int) -> bool:
-        """Whether the prompt is recomputed in this step, counted from 0."""
-        return step == 0 or (self.prompt_refresh_interval > 0 and step % self.prompt_refresh_interval == 0)
-
     def __post_init__(self) -> None:
         """Refuse values no decoder can honour.
 

@@ -129,6 +129,7 @@ class Engine:
         with memory_errors():
             options, canvas, boundaries, constraint, rows, num_spent = self._prepare(request, options, cancel)
             methods = self._decoder.open(options, rows, constraint.line_end)
+            pace.follow(methods.cache.is_prefill)
         reader = RowReader(self._vocabulary, boundaries, self._config.end_token_ids)
         syntax = SyntaxGuide(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
         shown: int | None = None

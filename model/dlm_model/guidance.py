@@ -32,6 +32,10 @@ class SuffixGuidance:
         """Network calls of this request so far; those over a causal prompt, which the two share, count for each."""
         return self._with_suffix.num_forwards + self._without_suffix.num_forwards
 
+    def is_prefill(self, num_ahead: int) -> bool:
+        """Both at the same time."""
+        return self._with_suffix.is_prefill(num_ahead)
+
     def __call__(self, canvas: Canvas) -> Tensor:
         """Logits [N, V] of the positions asked about."""
         guided = self._with_suffix(canvas)

@@ -34,8 +34,17 @@ class CachePolicy(Protocol):
     def num_forwards(self) -> int:
         """Network calls of this request so far, those over a prompt that was not remembered among them."""
 
+    def is_prefill(self, num_ahead: int) -> bool:
+        """Whether the call after `num_ahead` more computes the whole prompt, and so takes longer than most."""
+
     def __call__(self, canvas: Canvas) -> Tensor:
         """One denoise step's forward; only positions that are asked about reach the head."""
+
+
+def is_refresh(step: int, options: DecodeOptions) -> bool:
+    """Whether a prompt that sees the canvas is computed anew in this step, counted from 0."""
+    interval = options.prompt_refresh_interval
+    return step == 0 or (interval > 0 and step % interval == 0)
 
 
 ColumnChoice = Callable[[Canvas, Canvas, int], Tensor]
@@ -100,10 +109,14 @@ class ColumnCache:
         self._kept: _Kept | None = None
         self.num_forwards = 0
 
+    def is_prefill(self, num_ahead: int) -> bool:
+        """As the options say."""
+        return is_refresh(self.num_forwards + num_ahead, self._options)
+
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:
         """One forward pass over the chosen columns."""
-        if self._kept is None or self._options.is_prefill(self.num_forwards):
+        if self._kept is None or self.is_prefill(0):
             columns = torch.ones(whole_tokens(canvas).shape[1], dtype=torch.bool)
             memory: list[LayerKV] = []
         else:
@@ -187,6 +200,10 @@ class CausalPrompt:
     def num_forwards(self) -> int:
         """Refine passes, and those over the part of the prompt that was not known yet."""
         return self._num_refines + self._texts.num_forwards - self._num_earlier_forwards
+
+    def is_prefill(self, num_ahead: int) -> bool:
+        """The first call alone, whatever of the prompt is known already."""
+        return not self._memory and num_ahead == 0
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:

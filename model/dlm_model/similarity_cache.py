@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from dlm_kernels.attention import Rotation, attend
 from dlm_model.canvas import Canvas
+from dlm_model.kv_cache import is_refresh
 from dlm_model.layout import origin_columns, whole_positions, whole_tokens, whole_validity
 from dlm_model.request import DecodeOptions
 from dlm_model.transformer import Layer, Transformer
@@ -61,11 +62,15 @@ class SimilarityCache:
         self._before: Canvas | None = None
         self.num_forwards = 0
 
+    def is_prefill(self, num_ahead: int) -> bool:
+        """As the options say."""
+        return is_refresh(self.num_forwards + num_ahead, self._options)
+
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:
         """One pass over whatever has drifted."""
         device, config = self._network.device, self._network.config
-        is_fresh = self._before is None or self._options.is_prefill(self.num_forwards)
+        is_fresh = self._before is None or self.is_prefill(0)
         if self._before is not None and not is_fresh:
             origins = origin_columns(self._before, canvas).to(device)
             self._states = [state.moved(origins) for state in self._states]

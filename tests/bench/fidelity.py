@@ -45,6 +45,9 @@ class Recomputed:
         self.num_forwards += policy.num_forwards
         return logits
 
+    def is_prefill(self, _num_ahead: int) -> bool:
+        return True
+
 
 class Compared:
     """A policy, and the exact one beside it; the trajectory stays the policy's own."""
@@ -56,9 +59,12 @@ class Compared:
     def num_forwards(self) -> int:
         return self._policy.num_forwards
 
+    def is_prefill(self, num_ahead: int) -> bool:
+        return self._policy.is_prefill(num_ahead)
+
     def __call__(self, canvas: Canvas) -> Tensor:
         is_exact = isinstance(self._policy, CausalPrompt | BlockCausalPrompt)
-        is_refreshed = not is_exact and self._options.is_prefill(self.num_forwards)
+        is_refreshed = not is_exact and self.is_prefill(0)
         logits = self._policy(canvas)
         if not is_refreshed or self._options.prompt_refresh_interval == 1:
             equal = logits.argmax(-1) == self._exact(canvas).argmax(-1)

@@ -25,6 +25,7 @@ from rich.console import Console
 
 from dlm_model.decode_options import CACHE_POLICIES
 from dlm_model.engine import Engine
+from dlm_model.kv_cache import is_refresh
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from tests.bench.fidelity import always_exact, compared_with_exact, exact_policy
 from tests.bench.machine import Machine, hardware, peak_memory_mib, synchronize, this_machine
@@ -181,7 +182,7 @@ def _row(engine: Engine, machine: Machine, policy: Policy, fills: list[Fill], pr
         milliseconds
         for each in fills
         for step, milliseconds in enumerate(each.step_ms)
-        if policy.is_exact or not options.is_prefill(step)
+        if policy.is_exact or not is_refresh(step, options)
     ]
     block_length = engine._config.block_length or options.middle_length
     least = options.middle_length + prompt_tokens if policy.is_exact else min(options.middle_length, block_length)

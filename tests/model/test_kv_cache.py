@@ -203,6 +203,9 @@ class Uncached:
         self._network = network
         self.num_forwards = 0
 
+    def is_prefill(self, _num_ahead: int) -> bool:
+        return True
+
     def __call__(self, canvas: Canvas) -> Tensor:
         self.num_forwards += 1
         num_prefix, num_suffix = len(canvas.prefix_ids), len(canvas.suffix_ids)

@@ -35,6 +35,9 @@ class Script:
         self.num_forwards = 0
         self.widths: list[int] = []
 
+    def is_prefill(self, _num_ahead: int) -> bool:
+        return False
+
     def __call__(self, canvas: Canvas) -> Tensor:
         self.num_forwards += 1
         self.widths.append(canvas.is_valid.shape[1])

@@ -166,7 +166,7 @@ def test_without_a_deadline_the_dial_alone_counts() -> None:
 
 def test_a_deadline_leaves_as_many_steps_as_still_fit() -> None:
     clock = Clock()
-    pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000, prompt_refresh_interval=0), clock)
+    pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000), clock)
     assert pace.steps_left == 50
     for clock.now in (0.3, 0.4):
         pace.advance()
@@ -174,9 +174,31 @@ def test_a_deadline_leaves_as_many_steps_as_still_fit() -> None:
     assert pace.elapsed_ms == pytest.approx(400)
 
 
+def test_what_the_prompt_took_is_not_expected_of_the_steps_after_it() -> None:
+    clock = Clock()
+    pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000), clock)
+    pace.follow(lambda num_ahead: pace.step + num_ahead == 0)
+    clock.now = 0.7
+    pace.advance()
+    assert (pace.steps_left, pace.is_over) == (49, False)
+    clock.now = 0.72
+    pace.advance()
+    assert pace.steps_left in {13, 14}  # 0.28 s at 0.02 s a step
+
+
+def test_what_comes_before_the_first_step_is_not_a_part_of_it() -> None:
+    clock = Clock()
+    pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000), clock)
+    clock.now = 0.5
+    pace.follow(lambda _num_ahead: False)
+    clock.now = 0.6
+    pace.advance()
+    assert pace.steps_left in {3, 4}  # 0.4 s at 0.1 s a step
+
+
 def test_no_step_is_begun_that_would_end_after_the_deadline() -> None:
     clock = Clock()
-    pace = Pace(DecodeOptions(deadline_ms=1000, prompt_refresh_interval=0), clock)
+    pace = Pace(DecodeOptions(deadline_ms=1000), clock)
     for clock.now in (0.3, 0.4):
         pace.advance()
     clock.now = 0.89
@@ -187,7 +209,8 @@ def test_no_step_is_begun_that_would_end_after_the_deadline() -> None:
 
 def test_a_refresh_is_expected_to_take_as_long_as_the_last_one() -> None:
     clock = Clock()
-    pace = Pace(DecodeOptions(deadline_ms=1000, prompt_refresh_interval=3), clock)
+    pace = Pace(DecodeOptions(deadline_ms=1000), clock)
+    pace.follow(lambda num_ahead: (pace.step + num_ahead) % 3 == 0)
     for clock.now in (0.5, 0.6, 0.65):
         pace.advance()
     assert pace.is_over  # the fourth step computes the prompt again
