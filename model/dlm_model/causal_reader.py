@@ -89,6 +89,8 @@ class CausalReader:
         # What a deadline has left masked, or not carried out yet, spells nothing.
         texts = [row[~torch.isin(row, self._control_ids) & (row < self.network.config.vocab_size)] for row in rows]
         token_ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
+        if not token_ids.numel():  # nothing was written, and nothing follows
+            return torch.zeros(len(texts))
         is_text = torch.arange(token_ids.shape[1]) < torch.tensor([len(text) for text in texts])[:, None]
         logits = self.logits(canvas.prefix_ids, token_ids, is_text).float()
         own = logits.gather(1, token_ids[is_text][:, None].to(logits.device)).squeeze(1) - logits.logsumexp(dim=-1)

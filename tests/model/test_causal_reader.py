@@ -55,3 +55,8 @@ def test_what_spells_nothing_has_no_likelihood(causal_engine: Engine) -> None:
     found = reader.log_likelihoods(opened.guess(guessed, torch.ones(3, 3)))
     assert found.isfinite().all()
     assert found.tolist() == pytest.approx([float(found[1])] * 3, abs=0.2)
+
+
+def test_where_nothing_was_written_and_nothing_follows_nothing_is_likelier(causal_engine: Engine) -> None:
+    reader = CausalReader(causal_engine._network, CausalTexts(causal_engine._network))
+    assert reader.log_likelihoods(Canvas.open((0, 40, 41), [], [0, 0], MASK)).tolist() == [0.0, 0.0]
