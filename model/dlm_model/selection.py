@@ -62,11 +62,10 @@ def guess_tokens(
     best_ids = statistics.probabilities.argmax(dim=-1)
     current = statistics.probabilities.gather(1, current_ids[:, None].to(logits.device)).squeeze(-1)
     # One transfer: each waits for the device. A token id is exact in fp32.
-    best_ids, confidence, margin, entropy, current = torch.stack(
-        (best_ids.float(), statistics.confidence, statistics.margin, statistics.entropy, current)
+    best_ids, confidence, margin, gap, entropy, current = torch.stack(
+        (best_ids.float(), statistics.confidence, statistics.margin, statistics.gap, statistics.entropy, current)
     ).cpu()
     predicted_ids = best_ids.long()
-    gap = (confidence / (confidence - margin)).log()
     is_sampled = temperature > 0
     if is_sampled.any():
         rows = is_sampled.nonzero()[:, 0].to(logits.device)

@@ -69,7 +69,13 @@ def test_statistics_by_hand() -> None:
     found = token_statistics(torch.tensor([[0.5, 0.25, 0.25]]).log())
     torch.testing.assert_close(found.confidence, torch.tensor([0.5]))
     torch.testing.assert_close(found.margin, torch.tensor([0.25]))
+    torch.testing.assert_close(found.gap, torch.tensor([2.0]).log())
     torch.testing.assert_close(found.entropy, torch.tensor([1.5 * torch.log(torch.tensor(2.0))]))
+
+
+def test_a_gap_is_finite_as_long_as_two_tokens_are_allowed() -> None:
+    found = token_statistics(torch.tensor([[200.0, 0.0, -torch.inf], [200.0, -torch.inf, -torch.inf]]))
+    assert found.gap.tolist() == [200.0, torch.inf]
 
 
 def test_statistics_survive_tokens_ruled_out() -> None:

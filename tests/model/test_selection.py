@@ -35,6 +35,13 @@ def test_the_statistics_are_those_of_the_distribution() -> None:
     torch.testing.assert_close(found.entropy, expected_entropy, atol=1e-5, rtol=0)
 
 
+def test_a_gap_that_probabilities_cannot_tell_is_not_infinite() -> None:
+    logits = torch.tensor([[0.0, 30.0, 4.0]])
+    generator = torch.Generator().manual_seed(0)
+    found = guess_tokens(logits, torch.zeros(1), torch.zeros(1).long(), DecodeOptions(), generator)
+    assert found.gap.tolist() == pytest.approx([26.0])
+
+
 def test_random_scores_follow_the_seed_and_nothing_else() -> None:
     assert torch.equal(guess("random", seed=1).score, guess("random", seed=1).score)
     assert not torch.equal(guess("random", seed=1).score, guess("random", seed=2).score)

@@ -52,6 +52,7 @@ def _joined(highest: Tensor, second: Tensor, total: Tensor, weighted: Tensor, to
         predicted_ids=tokens.gather(0, winner[None])[0].long(),
         confidence=1 / sums,
         margin=(1 - (runner_up - best).exp()) / sums,
+        gap=best - runner_up,
         entropy=sums.log() - mean_logit,
     )
 

@@ -14,12 +14,14 @@ class TokenStatistics(NamedTuple):
         probabilities: The distribution itself.
         confidence: Highest probability.
         margin: Highest minus second highest.
+        gap: Highest minus second highest logit; infinite where all tokens but one are ruled out.
         entropy: In nats.
     """
 
     probabilities: Tensor
     confidence: Tensor
     margin: Tensor
+    gap: Tensor
     entropy: Tensor
 
 
@@ -27,9 +29,12 @@ def token_statistics(logits: Tensor) -> TokenStatistics:
     """Statistics of logits [N, V]; tokens ruled out by -inf have probability 0 and add nothing to the entropy."""
     log_probabilities = logits.float().log_softmax(dim=-1)
     probabilities = log_probabilities.exp()
-    best, second = probabilities.topk(2, dim=-1).values.unbind(dim=-1)
+    highest = log_probabilities.topk(2, dim=-1).values
+    best, second = highest.exp().unbind(dim=-1)
+    # Not from the probabilities: beside one that rounds to 1, the second may round to nothing.
+    gap = highest[:, 0] - highest[:, 1]
     entropy = -(probabilities * log_probabilities.clamp_min(-1e4)).sum(dim=-1)
-    return TokenStatistics(probabilities, best, best - second, entropy)
+    return TokenStatistics(probabilities, best, best - second, gap, entropy)
 
 
 class HeadStatistics(NamedTuple):
@@ -38,6 +43,7 @@ class HeadStatistics(NamedTuple):
     predicted_ids: Tensor
     confidence: Tensor
     margin: Tensor
+    gap: Tensor
     entropy: Tensor
 
 
@@ -51,6 +57,4 @@ def head_statistics(hidden: Tensor, weight: Tensor, is_banned: Tensor) -> HeadSt
     """
     logits = F.linear(hidden.float(), weight.float()).masked_fill(is_banned, -torch.inf)
     statistics = token_statistics(logits)
-    return HeadStatistics(
-        statistics.probabilities.argmax(dim=-1), statistics.confidence, statistics.margin, statistics.entropy
-    )
+    return HeadStatistics(statistics.probabilities.argmax(dim=-1), *statistics[1:])
