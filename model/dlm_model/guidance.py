@@ -38,6 +38,7 @@ class SuffixGuidance:
 
     def __call__(self, canvas: Canvas) -> Tensor:
         """Logits [N, V] of the positions asked about."""
-        guided = self._with_suffix(canvas)
-        unguided = self._without_suffix(replace(canvas, suffix_ids=canvas.suffix_ids[:0]))
+        # In fp32: in bf16 each of the three operations would round, and another token come out best.
+        guided = self._with_suffix(canvas).float()
+        unguided = self._without_suffix(replace(canvas, suffix_ids=canvas.suffix_ids[:0])).float()
         return unguided + self._weight * (guided - unguided)

@@ -29,6 +29,21 @@ def test_what_the_suffix_adds_is_weighted(weight: float, expected: float) -> Non
     assert guided.num_forwards == 2
 
 
+class Rounded:
+    """Logits in bf16 that the suffix changes in their last place."""
+
+    num_forwards = 0
+
+    def __call__(self, canvas: Canvas) -> Tensor:
+        logits = [8.0, 8.0] if not len(canvas.suffix_ids) else [8.0, 8.0625]
+        return torch.tensor([logits], dtype=torch.bfloat16)
+
+
+def test_guided_logits_are_not_rounded_to_the_format_of_the_model() -> None:
+    guided = SuffixGuidance(Rounded, 1.2)  # type: ignore[arg-type]
+    torch.testing.assert_close(guided(Canvas.open([1], [2], [1], 9)), torch.tensor([[8.0, 8.075]]))
+
+
 def test_a_weight_of_one_predicts_what_the_model_does(fixed_engine: Engine) -> None:
     network = fixed_engine._network
 
@@ -36,7 +51,7 @@ def test_a_weight_of_one_predicts_what_the_model_does(fixed_engine: Engine) -> N
         return ColumnCache(network, DecodeOptions(), choose_window)
 
     canvas = Canvas.open(range(40, 50), range(60, 70), [5], network.config.mask_token_id)
-    torch.testing.assert_close(SuffixGuidance(opened, 1.0)(canvas), opened()(canvas), atol=0.05, rtol=0.02)
+    torch.testing.assert_close(SuffixGuidance(opened, 1.0)(canvas), opened()(canvas).float(), atol=0.05, rtol=0.02)
 
 
 def test_ignoring_the_suffix_is_filling_without_one(fixed_engine: Engine) -> None:
