@@ -6,6 +6,7 @@ costs nothing; both are exact. One store serves prefixes and suffixes of all doc
 tokens, as prefix caches of causal serving engines do (RadixAttention, arXiv 2312.07104).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -33,6 +34,8 @@ class _Text(NamedTuple):
 class CausalTexts:
     """The least recently used texts give way once more than `MAX_STORED_TOKENS` tokens are stored.
 
+    Those that are read together never give way to each other, however long they are: the next request begins with them.
+
     Attributes:
         num_forwards: Network calls so far.
         num_computed: Tokens they ran over.
@@ -41,15 +44,29 @@ class CausalTexts:
     def __init__(self, network: Transformer) -> None:
         self._network = network
         self._texts: list[_Text] = []
+        self._num_together = 1
         self.num_forwards = 0
         self.num_computed = 0
 
     @torch.inference_mode()
     def read(self, token_ids: Tensor) -> list[LayerKV]:
-        """Keys and values of a text [N], [1, N, K, D] per layer; computes what no stored text begins with.
+        """Keys and values of a text [N], [1, N, K, D] per layer; computes what no stored text begins with."""
+        return self.read_all([token_ids])[0]
 
-        Read no empty text before one that is not.
-        """
+    @torch.inference_mode()
+    def read_all(self, texts: Sequence[Tensor]) -> list[list[LayerKV]]:
+        """The same of several texts that belong together."""
+        num_before = self.num_computed
+        read = [self._read(token_ids) for token_ids in texts]
+        if self.num_computed > num_before:
+            self._num_together = sum(len(token_ids) > 0 for token_ids in texts)
+            while len(self._texts) > self._num_together and self.num_stored > MAX_STORED_TOKENS:
+                del self._texts[0]
+        return read
+
+    def _read(self, token_ids: Tensor) -> list[LayerKV]:
+        if not len(token_ids):
+            return self._nothing()
         known = max(self._texts, key=lambda text: _shared_length(text.token_ids, token_ids), default=None)
         num_known = _shared_length(known.token_ids, token_ids) if known else 0
         if known and num_known == len(token_ids):
@@ -81,7 +98,12 @@ class CausalTexts:
         for index, text in enumerate(self._texts):
             others = self._texts[:index] + self._texts[index + 1 :]
             assert not any(_begins_with(other, text) for other in others), "no text is the beginning of another"
-        assert len(self._texts) <= 1 or self.num_stored <= MAX_STORED_TOKENS, "bounded"
+        assert len(self._texts) <= self._num_together or self.num_stored <= MAX_STORED_TOKENS, "bounded"
+
+    def _nothing(self) -> list[LayerKV]:
+        config, weight = self._network.config, self._network.embed_tokens.weight
+        nothing = weight.new_empty(1, 0, config.num_kv_heads, config.head_dim)
+        return [LayerKV(nothing, nothing)] * config.num_layers
 
     def _extend(self, known: _Text | None, token_ids: Tensor) -> _Text:
         num_known = len(known.token_ids) if known else 0
@@ -109,8 +131,6 @@ class CausalTexts:
     def _remember(self, text: _Text) -> None:
         """Make a text the most recent one; it replaces those that it begins with."""
         self._texts = [other for other in self._texts if not _begins_with(text, other)] + [text]
-        while len(self._texts) > 1 and self.num_stored > MAX_STORED_TOKENS:
-            del self._texts[0]
 
 
 def _begins_with(text: _Text, other: _Text) -> bool:

@@ -29,7 +29,7 @@ class SuffixGuidance:
 
     @property
     def num_forwards(self) -> int:
-        """Network calls of this request so far; those over a causal prompt, which the two share, count for each."""
+        """Network calls of this request so far; over a causal prompt, which the two share, once."""
         return self._with_suffix.num_forwards + self._without_suffix.num_forwards
 
     def is_prefill(self, num_ahead: int) -> bool:

@@ -193,13 +193,7 @@ class CausalPrompt:
         self._network = network
         self._texts = texts
         self._memory: list[LayerKV] = []
-        self._num_earlier_forwards = texts.num_forwards
-        self._num_refines = 0
-
-    @property
-    def num_forwards(self) -> int:
-        """Refine passes, and those over the part of the prompt that was not known yet."""
-        return self._num_refines + self._texts.num_forwards - self._num_earlier_forwards
+        self.num_forwards = 0  # refine passes, and those over the part of the prompt that was not known yet
 
     def is_prefill(self, num_ahead: int) -> bool:
         """The first call alone, whatever of the prompt is known already."""
@@ -220,14 +214,16 @@ class CausalPrompt:
             is_valid=_mask(is_valid, device),
             memory=Memory(self._memory, positions.to(device)),
         )
-        self._num_refines += 1
+        self.num_forwards += 1
         # Looked for on the CPU: a mask as index would make it wait for the device.
         places = (canvas.is_asked.nonzero() * torch.tensor([hidden.shape[1], 1])).sum(dim=1)
         return self._network.logits(hidden.flatten(0, 1)[places.to(device)])
 
     def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
         """Prefix and suffix behind one another, [B, P + S, K, D] per layer; the rows share their memory."""
-        prefix, suffix = (self._texts.read(ids) for ids in (canvas.prefix_ids, canvas.suffix_ids))
+        num_before = self._texts.num_forwards
+        prefix, suffix = self._texts.read_all((canvas.prefix_ids, canvas.suffix_ids))
+        self.num_forwards += self._texts.num_forwards - num_before
         num_rows = len(canvas.lengths)
         return [
             LayerKV(_join(left.keys, right.keys, num_rows), _join(left.values, right.values, num_rows))

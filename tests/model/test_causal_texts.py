@@ -82,6 +82,34 @@ def test_the_longest_unused_text_gives_way(causal_network: Transformer, monkeypa
     assert texts.num_computed == before + 3
 
 
+def test_texts_that_are_read_together_never_give_way_to_each_other(
+    causal_network: Transformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(causal_texts, "MAX_STORED_TOKENS", 8)
+    texts = CausalTexts(causal_network)
+    prefix, suffix = torch.tensor([1, 1, 1, 1, 1, 1]), torch.tensor([2, 2, 2, 2])
+    costs = []
+    for _ in range(2):
+        texts.read_all([prefix, suffix])
+        texts.check_integrity()
+        texts.read(prefix[:-1])  # a guide that shares the store reads the prefix alone
+        costs.append(texts.num_computed)
+    assert costs == [10, 10]
+    texts.read(torch.tensor([3, 3]))
+    assert texts.num_stored == 8  # the suffix was not used for longest
+
+
+def test_an_empty_text_uses_no_other(causal_network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(causal_texts, "MAX_STORED_TOKENS", 6)
+    texts = CausalTexts(causal_network)
+    (layer, *_) = texts.read(torch.tensor([], dtype=torch.long))
+    assert layer.keys.shape == layer.values.shape == (1, 0, 2, 8)
+    for token_ids in ([1, 1, 1], [2, 2, 2], [], [3, 3, 3], [2, 2, 2]):
+        texts.read(torch.tensor(token_ids, dtype=torch.long))
+        texts.check_integrity()
+    assert texts.num_computed == 9
+
+
 def test_clearing_forgets(causal_network: Transformer) -> None:
     texts = CausalTexts(causal_network)
     texts.read(torch.tensor([1, 2, 3]))

@@ -1,11 +1,13 @@
 """Suffix guidance by hand, and that a weight of one would be the model as it is."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.engine import Engine
+from dlm_model.engine import Engine, load_engine
 from dlm_model.guidance import SuffixGuidance
 from dlm_model.kv_cache import ColumnCache, choose_window
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
@@ -60,3 +62,9 @@ def test_ignoring_the_suffix_is_filling_without_one(fixed_engine: Engine) -> Non
         return list(fixed_engine.infill(InfillRequest("x = ", suffix), options, CancelToken()))[-1].text
 
     assert filled("\ny = value\n" * 3, 0.0) == filled("\nfor item in values:\n", 0.0)
+
+
+def test_a_prompt_that_both_share_counts_once(causal_folder: Path) -> None:
+    request, options = InfillRequest("x = ", "\ny = value\n"), DecodeOptions(num_steps=1, suffix_guidance=2.0)
+    last = list(load_engine(str(causal_folder), "cpu").infill(request, options, CancelToken()))[-1]
+    assert last.num_forwards == 2 + 2  # prefix and suffix; with the suffix and without it
