@@ -20,6 +20,8 @@ from dlm_model.selection import Guess
 AGREED_SHARE = 0.1
 """A token of an earlier draft is kept if it has at least this share of the best token's probability."""
 
+_OTHER_SEED = 0x3E0F
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -57,7 +59,8 @@ class RandomRemask:
 
     def __init__(self, options: DecodeOptions) -> None:
         self._options = options
-        self._generator = torch.Generator().manual_seed(options.seed)
+        # Not the seed of the draft: what is taken back must not follow from what was drawn there.
+        self._generator = torch.Generator().manual_seed(options.seed ^ _OTHER_SEED)
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
         """Draw once for every position."""

@@ -7,7 +7,7 @@ from torch import Tensor
 from dlm_model.canvas import Canvas
 from dlm_model.request import DecodeOptions
 from dlm_model.revision import Edit, RandomRemask, Step, Supervisor, TokenToMask, remaskers
-from dlm_model.selection import Guess
+from dlm_model.selection import Guess, guess_tokens
 
 MASK = 90
 
@@ -72,6 +72,17 @@ def test_remdm_reopens_at_its_rate_but_nothing_new_or_fixed(rate: float, reopene
     after = RandomRemask(options)(canvas, step(canvas, new=(1,), fixed=(2,)))
     assert after.num_revised.tolist() == [reopened]
     assert not after.is_masked[0, 1:3].any()
+
+
+def test_remdm_does_not_take_back_what_the_draft_has_drawn_lowest() -> None:
+    canvas = committed(*range(10, 80))
+    options = DecodeOptions(selection="random", num_steps=5, remask_rate=0.2, max_revisions=70)
+    nothing = torch.zeros(70)
+    logits = torch.zeros(70, 3)
+    drawn = guess_tokens(logits, nothing, nothing.long(), options, torch.Generator().manual_seed(options.seed)).score
+    reopened = RandomRemask(options)(canvas, step(canvas)).is_masked[0]
+    assert 0 < int(reopened.sum()) < 30
+    assert not torch.equal(reopened, drawn < options.remask_rate)
 
 
 def test_remdm_reopens_less_as_the_end_comes_near() -> None:
