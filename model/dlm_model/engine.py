@@ -3,7 +3,7 @@
 InfillRequest → tokens, boundaries → Canvas → denoise ⟳ → Draft, Draft, …
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -127,7 +127,9 @@ class Engine:
         """
         pace = Pace(options)
         with memory_errors():
-            options, canvas, boundaries, constraint, rows, num_spent = self._prepare(request, options, cancel)
+            options, canvas, boundaries, constraint, rows, num_spent = self._prepare(
+                request, options, lambda: cancel.is_cancelled or pace.is_half_over
+            )
             methods = self._decoder.open(options, rows, constraint.line_end)
             pace.follow(methods.cache.is_prefill)
         reader = RowReader(self._vocabulary, boundaries, self._config.end_token_ids)
@@ -195,7 +197,7 @@ class Engine:
         with memory_errors():
             return methods.reader.log_likelihoods(canvas)
 
-    def _prepare(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> "_Prepared":
+    def _prepare(self, request: InfillRequest, options: DecodeOptions, is_late: Callable[[], bool]) -> "_Prepared":
         opening = Opening.read(request, options, self._tokenizer, self._config)
         options = self._decoder.resolve(options, has_prefix=bool(opening.prefix_ids))
         if opening.anchors.num_tokens and options.grammar != "none":
@@ -207,7 +209,7 @@ class Engine:
             rows: Sequence[Row] = [Row(len(opening.proposals), options.temperature, options.guide_weight)]
             num_spent = 0
         else:
-            canvas, rows, num_spent = self._open_rows(opening, request, options, cancel, longest)
+            canvas, rows, num_spent = self._open_rows(opening, request, options, is_late, longest)
         if canvas.is_valid.shape[1] > room:
             raise RequestError(
                 f"The prompt and its hole take {opening.num_prompt_tokens + canvas.is_valid.shape[1]} tokens, "
@@ -218,14 +220,19 @@ class Engine:
         return _Prepared(options, canvas, boundaries, constraint, rows, num_spent)
 
     def _open_rows(
-        self, opening: Opening, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, longest: int
+        self,
+        opening: Opening,
+        request: InfillRequest,
+        options: DecodeOptions,
+        is_late: Callable[[], bool],
+        longest: int,
     ) -> tuple[Canvas, Sequence[Row], int]:
-        """A canvas of masks, its rows, and how many forwards it took to find their lengths."""
+        """A canvas of masks, its rows, and how many forwards it took to find their lengths; none once it is late."""
         num_spent = 0
 
         def sureness(num_masks: Sequence[int]) -> list[float]:
             nonlocal num_spent
-            if cancel.is_cancelled:
+            if is_late():
                 return [0.0] * len(num_masks)
             cache = self._decoder.open_cache(options)
             confidence = mean_confidence(opening.canvas(num_masks, self._config.mask_token_id), cache)

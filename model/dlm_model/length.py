@@ -28,7 +28,8 @@ PROBED_LENGTHS = (1, 2, 4, 8, 16, 32, 64, 128)
 KEPT_LENGTHS = 3
 
 Sureness = Callable[[Sequence[int]], list[float]]
-"""Lengths → the model's mean confidence in a first step on canvases of these lengths; one forward."""
+"""Lengths → the model's mean confidence in a first step on canvases of these lengths; one forward, or all 0 where there
+is no time for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +107,11 @@ def probe(expected: int, longest: int, sureness: Sureness) -> list[int]:
     """The `KEPT_LENGTHS` that the model is surest of among powers of two and the expected length, seen in one forward.
 
     Exponential candidates after LR-DLLM (arXiv 2602.07546), calibrated as `climb` does, kept as slots to be decoded
-    side by side.
+    side by side. Where it could not be asked, the expected length and those next to it.
     """
     lengths = sorted({length for length in (*PROBED_LENGTHS, expected) if length <= longest})
     scores = {length: calibrated(sure, length) for length, sure in zip(lengths, sureness(lengths), strict=True)}
-    return sorted(lengths, key=lambda length: -scores[length])[:KEPT_LENGTHS]
+    return sorted(lengths, key=lambda length: (-scores[length], abs(length - expected)))[:KEPT_LENGTHS]
 
 
 def calibrated(sure: float, length: int) -> float:

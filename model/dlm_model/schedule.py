@@ -60,6 +60,11 @@ class Pace:
         return self.step > 0 and self._clock() + self._expected(0) > self._deadline
 
     @property
+    def is_half_over(self) -> bool:
+        """Whether half of the time has passed; whatever comes before the first step has to leave the rest to steps."""
+        return self._clock() > (self._started + self._deadline) / 2
+
+    @property
     def steps_left(self) -> int:
         """Steps to spread the remaining masks over, at least 1."""
         num_left = self._options.num_steps - self.step

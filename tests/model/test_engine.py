@@ -126,6 +126,24 @@ def test_a_prompt_that_takes_most_of_a_deadline_leaves_the_rest_to_many_steps(
     assert committed[1] <= 3
 
 
+def test_half_of_a_deadline_is_left_to_steps_whatever_looks_for_a_length(
+    fixed_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_forwards = 0
+    original = ColumnCache.__call__
+
+    def counted(self: ColumnCache, canvas: Canvas) -> torch.Tensor:
+        nonlocal num_forwards
+        num_forwards += 1
+        return original(self, canvas)
+
+    monkeypatch.setattr(ColumnCache, "__call__", counted)
+    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=lambda: num_forwards * 0.1))
+    found = drafts(fixed_engine, schedule="linear", length_policy="search", deadline_ms=850)
+    assert found[0].num_forwards == 5 + 1
+    assert found[-1].step == 3
+
+
 def test_a_draft_follows_one_candidate_until_the_end(fixed_engine: Engine) -> None:
     request = InfillRequest("x = (", ")\n", expected_tokens=12)
     found = drafts(fixed_engine, request, num_steps=8, schedule="linear", num_candidates=4)[:-1]

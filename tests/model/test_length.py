@@ -107,3 +107,11 @@ def test_the_probe_keeps_the_surest_of_powers_of_two_in_one_forward() -> None:
 
 def test_the_probe_looks_at_nothing_longer_than_allowed() -> None:
     assert probe(10, 10, SurestAt(64)) == [10, 8, 4]
+
+
+def test_without_time_to_ask_the_expected_length_stands() -> None:
+    def has_no_time(lengths: Sequence[int]) -> list[float]:
+        return [0.0] * len(lengths)
+
+    assert climb(20, 64, has_no_time) == [20]
+    assert probe(20, 64, has_no_time) == [20, 16, 8]
