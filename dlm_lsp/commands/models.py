@@ -173,7 +173,7 @@ def suggest(
     load = Load(settings.candidates + 1, settings.max_prompt_tokens, settings.decode.max_middle_tokens)
     suggestions = []
     for name, shape in shapes.items():
-        needed = footprint(shape, load, bytes_per_number=bytes_per_number, precision=precision).total
+        needed = footprint(shape, load, bytes_per_number=bytes_per_number, precision=precision, is_gpu=not is_cpu).total
         verdict: Verdict = "fits" if needed <= available else "too large"
         if is_cpu and num_active_parameters(shape) > MAX_CPU_PARAMETERS:
             verdict = "too slow"

@@ -4,6 +4,7 @@
                 experts, since any may be next
     cache       keys and values of prompt and canvas in every layer, for every candidate
     workspace   logits of the canvas in fp32 with what is derived from them, and one layer's activations
+    graphs      on a GPU, the padded prompts of recorded passes, within their budget
 
 An estimate: allocators round up and CUDA itself wants some hundred MiB, for which `HEADROOM` stands.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from dlm_model.config import ModelConfig
+from dlm_model.graph_budget import MAX_GRAPH_BYTES, MAX_GRAPHS
 from dlm_model.mixture_config import MixtureConfig
 from dlm_model.precision import BYTES_PER_WEIGHT, Precision
 
@@ -54,11 +56,12 @@ class Footprint(NamedTuple):
     weights: int
     cache: int
     workspace: int
+    graphs: int = 0
 
     @property
     def total(self) -> int:
-        """All three, and the headroom."""
-        return round((self.weights + self.cache + self.workspace) * HEADROOM)
+        """All of them, and the headroom."""
+        return round(sum(self) * HEADROOM)
 
 
 def num_parameters(shape: Shape) -> int:
@@ -98,18 +101,22 @@ def _routers(shape: Shape) -> int:
     return (shape.num_layers - mixture.num_dense_layers) * shape.hidden_size * mixture.num_experts
 
 
-def footprint(shape: Shape, load: Load, *, bytes_per_number: int, precision: Precision = "auto") -> Footprint:
+def footprint(
+    shape: Shape, load: Load, *, bytes_per_number: int, precision: Precision = "auto", is_gpu: bool = False
+) -> Footprint:
     """Memory under a load, on a device that computes in numbers of that many bytes and holds weights in a precision."""
     bytes_per_rounded = BYTES_PER_WEIGHT.get(precision, bytes_per_number)
     num_tokens = load.num_candidates * (load.num_prompt_tokens + load.num_middle_tokens)
     kv_size = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim
     logits = load.num_candidates * load.num_middle_tokens * shape.vocab_size * _LOGIT_BYTES * _LOGIT_COPIES
+    prompts = load.num_candidates * load.num_prompt_tokens * kv_size * bytes_per_number
     activations = num_tokens * (2 * _widest(shape) + 4 * shape.hidden_size) * bytes_per_number
     return Footprint(
         weights=num_parameters(shape) * bytes_per_number
         - round(num_rounded(shape) * (bytes_per_number - bytes_per_rounded)),
         cache=num_tokens * kv_size * bytes_per_number,
         workspace=logits + activations,
+        graphs=min(MAX_GRAPHS * prompts, MAX_GRAPH_BYTES) if is_gpu and shape.mixture is None else 0,
     )
 
 

@@ -9,20 +9,21 @@ Not yet measured on a GPU; that padding changes no result is tested on a CPU.
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from dlm_model.graph_budget import MAX_GRAPH_BYTES, MAX_GRAPHS
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 logger = logging.getLogger(__name__)
 
 CANVAS_BUCKET = 32
 MEMORY_BUCKET = 256
-MAX_GRAPHS = 8  # each holds a padded prompt: of a 7B model 60 MB per 1,024 tokens
 _WARM_UP_RUNS = 2
 
 Replay = Callable[[], None]
@@ -70,7 +71,9 @@ class GraphedTransformer(Transformer):
             self.lm_head = network.lm_head
         self._capture = capture or _capture_cuda_graph
         self._graphs: OrderedDict[_Shape, _Graph] = OrderedDict()
-        self._can_record = True
+        self._max_bytes = MAX_GRAPH_BYTES
+        # How many tokens an expert gets, a mixture looks up on the CPU, which no recording can.
+        self._can_record = self.config.mixture is None
 
     def forward(
         self,
@@ -87,13 +90,8 @@ class GraphedTransformer(Transformer):
         num_memory = memory.position_ids.shape[1]
         num_rows, num_queries = token_ids.shape
         shape = _Shape(num_rows, _padded(num_queries, CANVAS_BUCKET), _padded(num_memory, MEMORY_BUCKET))
-        try:
-            graph = self._graph(shape, token_ids.device)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError:
-            logger.warning("passes cannot be recorded on this GPU and run one kernel at a time", exc_info=True)
-            self._can_record = False
+        graph = self._graph(shape, token_ids.device)
+        if graph is None:
             return super().forward(token_ids, position_ids, is_valid, memory)
         return self._replayed(graph, token_ids, position_ids, is_valid, memory)
 
@@ -114,30 +112,65 @@ class GraphedTransformer(Transformer):
         graph.replay()
         return graph.hidden[:, :num_queries]
 
-    def _graph(self, shape: _Shape, device: torch.device) -> _Graph:
-        """The shape's graph; recorded if it is new, in place of the one that was not used for longest."""
+    def _graph(self, shape: _Shape, device: torch.device) -> _Graph | None:
+        """The shape's graph; recorded if it is new, in place of those that were not used for longest.
+
+        None: there is no memory for it, or nothing can be recorded here.
+        """
         if shape not in self._graphs:
-            if len(self._graphs) == MAX_GRAPHS:
+            num_bytes = self._num_bytes([shape])
+            if num_bytes > self._max_bytes:
+                return None
+            while len(self._graphs) == MAX_GRAPHS or self._num_bytes([*self._graphs, shape]) > self._max_bytes:
                 self._graphs.popitem(last=False)
-            self._graphs[shape] = self._record(shape, device)
+            graph = self._try_to_record(shape, device)
+            if graph is None and self._can_record:
+                self._graphs.clear()
+                graph = self._try_to_record(shape, device)
+            if graph is None:
+                self._max_bytes = num_bytes - 1  # what did not fit alone is not tried again
+                return None
+            self._graphs[shape] = graph
         self._graphs.move_to_end(shape)
         return self._graphs[shape]
 
+    def _num_bytes(self, shapes: Iterable[_Shape]) -> int:
+        """What graphs of these shapes hold: keys and values of the prompt, which those of the same size share."""
+        config, dtype = self.config, self.embed_tokens.weight.dtype
+        per_token: int = 2 * config.num_layers * config.num_kv_heads * config.head_dim * dtype.itemsize
+        sizes = {(shape.num_rows, shape.num_memory) for shape in shapes}
+        return per_token * sum(num_rows * num_memory for num_rows, num_memory in sizes)
+
+    def _try_to_record(self, shape: _Shape, device: torch.device) -> _Graph | None:
+        """None where memory runs out, or nothing can be recorded."""
+        try:
+            return self._record(shape, device)
+        except torch.OutOfMemoryError:
+            logger.info("no memory to record a pass over %d x %d tokens", shape.num_rows, shape.num_queries)
+        except RuntimeError:
+            logger.warning("passes cannot be recorded on this GPU and run one kernel at a time", exc_info=True)
+            self._can_record = False
+            self._graphs.clear()
+        return None
+
     def _record(self, shape: _Shape, device: torch.device) -> _Graph:
         num_rows, num_queries, num_memory = shape
-        kv_shape = (num_rows, num_memory, self.config.num_kv_heads, self.config.head_dim)
-        dtype = self.embed_tokens.weight.dtype
-
-        def zeros() -> Tensor:
-            return torch.zeros(kv_shape, dtype=dtype, device=device)
-
         token_ids, position_ids = torch.zeros(2, num_rows, num_queries, dtype=torch.long, device=device)
         is_valid = torch.ones(num_rows, num_queries + num_memory, dtype=torch.bool, device=device)
-        memory_positions = torch.zeros(num_rows, num_memory, dtype=torch.long, device=device)
-        memory = Memory([LayerKV(zeros(), zeros()) for _ in self.layers], memory_positions)
+        memory = self._memory(num_rows, num_memory, device)
         forward = super().forward
         hidden, replay = self._capture(lambda: forward(token_ids, position_ids, is_valid, memory))
         return _Graph(token_ids, position_ids, is_valid, memory, hidden, replay)
+
+    def _memory(self, num_rows: int, num_memory: int, device: torch.device) -> Memory:
+        """The one that a graph of this size has already, since every pass fills it anew; otherwise zeros."""
+        for graph in self._graphs.values():
+            if graph.memory.position_ids.shape == (num_rows, num_memory):
+                return graph.memory
+        size = (num_rows, num_memory, self.config.num_kv_heads, self.config.head_dim)
+        zeros = partial(torch.zeros, size, dtype=self.embed_tokens.weight.dtype, device=device)
+        positions = torch.zeros(num_rows, num_memory, dtype=torch.long, device=device)
+        return Memory([LayerKV(zeros(), zeros()) for _ in self.layers], positions)
 
 
 def _load_memory(graph: _Graph, memory: Memory) -> None:
@@ -158,13 +191,17 @@ def _padded(length: int, bucket: int) -> int:
 
 def _capture_cuda_graph(work: Callable[[], Tensor]) -> tuple[Tensor, Replay]:
     # What a first run allocates and chooses must not become a part of the graph.
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
+    stream, before = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(before)
     with torch.cuda.stream(stream):
         for _ in range(_WARM_UP_RUNS):
             work()
-    torch.cuda.current_stream().wait_stream(stream)
+    before.wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = work()
+    try:
+        with torch.cuda.graph(graph):
+            result = work()
+    finally:
+        # A recording that fails to end leaves the thread on its own stream.
+        torch.cuda.set_stream(before)
     return result, graph.replay

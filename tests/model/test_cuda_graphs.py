@@ -1,7 +1,10 @@
 """Passes that are padded to buckets and replayed, against the network itself. Recording is played by running again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -9,8 +12,9 @@ from torch import Tensor
 
 from dlm_model import cuda_graphs
 from dlm_model.config import ModelConfig
-from dlm_model.cuda_graphs import GraphedTransformer
+from dlm_model.cuda_graphs import MEMORY_BUCKET, GraphedTransformer
 from dlm_model.engine import Engine
+from dlm_model.mixture_config import MixtureConfig
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.weights import load_transformer
@@ -66,6 +70,66 @@ def test_the_number_of_graphs_is_bounded(engine: Engine, monkeypatch: pytest.Mon
     for length in (8, 40, 80, 120):
         texts(Engine(graphed, engine._tokenizer, "graphed"), DecodeOptions(num_steps=3, middle_length=length))
     assert len(graphed._graphs) == 2
+
+
+def test_what_graphs_hold_is_bounded_in_bytes(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = engine._network.config
+    of_one = MEMORY_BUCKET * 2 * config.num_layers * config.num_kv_heads * config.head_dim * 4
+    monkeypatch.setattr(cuda_graphs, "MAX_GRAPH_BYTES", 2 * of_one + of_one // 2)
+    captures = Captures()
+    graphed = GraphedTransformer(engine._network, captures)
+    held = []
+    for num_rows, length in ((1, 8), (1, 40), (2, 8), (3, 8), (1, 8)):
+        options = DecodeOptions(num_steps=3, middle_length=length, num_candidates=num_rows)
+        assert texts(Engine(graphed, engine._tokenizer, "graphed"), options) == texts(engine, options)
+        held.append([shape.num_rows for shape in graphed._graphs])
+    # Of two lengths the prompt is held once; three rows would not fit even alone.
+    assert held == [[1], [1, 1], [2], [2], [1]]
+    assert captures.num_captures == 4
+
+
+@pytest.mark.parametrize("num_failures", [1, 2])
+def test_without_memory_for_a_graph_the_others_give_way_and_then_it_does(engine: Engine, num_failures: int) -> None:
+    captures = Captures()
+
+    def capture(work: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
+        if 1 <= captures.num_captures <= num_failures:
+            captures.num_captures += 1
+            raise torch.OutOfMemoryError
+        return captures(work)
+
+    graphed = GraphedTransformer(engine._network, capture)
+    for length in (8, 40, 40, 8):
+        options = DecodeOptions(num_steps=3, middle_length=length)
+        assert texts(Engine(graphed, engine._tokenizer, "graphed"), options) == texts(engine, options)
+    assert captures.num_captures == (4 if num_failures == 1 else 3)
+    assert len(graphed._graphs) == (2 if num_failures == 1 else 0)
+
+
+def test_a_mixture_is_never_recorded(engine: Engine) -> None:
+    captures = Captures()
+    mixture = MixtureConfig(num_experts=2, num_active_experts=1, expert_size=8)
+    engine._network.config = replace(engine._network.config, mixture=mixture)
+    texts(Engine(GraphedTransformer(engine._network, captures), engine._tokenizer, "mixed"), DecodeOptions(num_steps=3))
+    assert captures.num_captures == 0
+
+
+def test_a_recording_that_fails_leaves_the_stream_as_it_was(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = [MagicMock(name="own")]
+
+    @contextmanager
+    def graph(_graph: object) -> Iterator[None]:
+        streams.append(MagicMock(name="recording"))
+        yield
+        raise RuntimeError("the recording has become invalid")  # in its place, the stream would have been put back
+
+    names = {"Stream": MagicMock, "CUDAGraph": MagicMock, "stream": MagicMock(), "graph": graph}
+    names |= {"current_stream": lambda: streams[-1], "set_stream": streams.append}
+    for name, fake in names.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    texts(Engine(GraphedTransformer(engine._network), engine._tokenizer, "graphed"), DecodeOptions(num_steps=3))
+    assert len(streams) == 3
+    assert streams[-1] is streams[0]
 
 
 def test_what_cannot_be_recorded_runs_as_ever(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:

@@ -81,6 +81,16 @@ def test_memory_by_hand() -> None:
     assert found.total == round((found.weights + found.cache + found.workspace) * 1.1)
 
 
+def test_recorded_passes_take_memory_on_a_gpu_alone_and_no_more_than_their_budget() -> None:
+    shape = CATALOGUE["llada-8b"].shape
+    on_cpu, small, large = (
+        footprint(shape, Load(1, num_tokens, 64), bytes_per_number=2, is_gpu=is_gpu)
+        for num_tokens, is_gpu in ((32, False), (32, True), (2048, True))
+    )
+    assert (on_cpu.graphs, small.graphs, large.graphs) == (0, 8 * 32 * 524_288, 2**28)
+    assert small.total == round((sum(on_cpu) + small.graphs) * 1.1)
+
+
 def test_fewer_bits_are_for_the_matrices_of_the_layers_alone() -> None:
     shape = CATALOGUE["dream-coder-7b"].shape
     bf16, int8, int4 = (
