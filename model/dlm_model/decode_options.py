@@ -91,6 +91,7 @@ class DecodeOptions:
     )
     remask_threshold: float = option(0.3, "probability below which `token_to_mask` reopens", within=SHARE)
     edit_threshold: float = option(0.9, "probability above which `edit` puts another token", within=PROBABILITY)
+    # Besides what is taken back of an earlier draft, at once and once: see `warm_start`.
     max_revisions: int = option(
         32, "positions per candidate that may be reopened or replaced in all", within=ANY_AMOUNT
     )

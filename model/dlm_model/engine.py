@@ -150,7 +150,7 @@ class Engine:
             temperature=torch.tensor([row.temperature for row in rows]),
             pace=pace,
             cancel=cancel,
-            revisers=[*rechecks(canvas, options), *methods.revisers],
+            revisers=[*rechecks(canvas), *methods.revisers],
             judges=methods.judges,
             syntax=syntax,
         )

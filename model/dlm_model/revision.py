@@ -1,12 +1,13 @@
 """What is taken back: committed tokens that look wrong are reopened, or replaced.
 
-A reviser looks at a canvas after a commit and returns the next one. How often a row may be revised is bounded, what the
-request itself put there and what spells a boundary is never touched, and the last step is never followed by a revision:
-so that every run ends with every mask filled. The best position of a step is never taken back in it.
+A reviser looks at a canvas after a commit and returns the next one. How often a row may be revised is bounded (but
+for the one `Recheck`), what the request itself put there and what spells a boundary is never touched, and the last step
+is never followed by a revision: so that every run ends with every mask filled. The best position of a step is never
+taken back in it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -133,13 +134,12 @@ class Recheck:
     """Compares an earlier draft's tokens, once, with what the first step predicts at their positions.
 
     A token that the model finds probable enough stays, or is committed if it was a guess; one that it does not is
-    reopened if it was committed.
+    reopened if it was committed. As this happens once, it is not bounded, and leaves the other revisers theirs.
     """
 
-    def __init__(self, proposed_ids: Tensor, options: DecodeOptions) -> None:
+    def __init__(self, proposed_ids: Tensor) -> None:
         """Remember the tokens [B, T] that the canvas was opened with; the mask token where there is none."""
         self._proposed_ids: Tensor | None = proposed_ids
-        self._limit = options.max_revisions
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
         """Revise what the first step left; change nothing after later ones."""
@@ -152,14 +152,15 @@ class Recheck:
         is_doubted = step.is_reviewed & ~is_agreed & ~step.is_fixed
         is_repeated = is_agreed & canvas.is_masked
         is_replaced = is_agreed & step.is_new & (proposed_ids != guess.predicted_ids)
-        # What is doubted goes first: a row may be revised only so often, and what the step chose may stand as well.
-        canvas = canvas.reopen(is_doubted, limit=self._limit)
-        canvas = canvas.overwrite(is_replaced, proposed_ids, guess.current, limit=self._limit)
+        num_revised, num_columns = canvas.num_revised, canvas.is_valid.shape[1]
+        canvas = canvas.reopen(is_doubted, limit=num_columns)
+        canvas = canvas.overwrite(is_replaced, proposed_ids, guess.current, limit=num_columns)
         canvas = canvas.guess(
             torch.where(is_repeated, proposed_ids, canvas.guessed_ids),
             torch.where(is_repeated, guess.current, canvas.confidence),
         )
-        return canvas.commit(is_repeated).review(torch.zeros_like(is_doubted))
+        reviewed = canvas.commit(is_repeated).review(torch.zeros_like(is_doubted))
+        return replace(reviewed, num_revised=num_revised)
 
 
 _REMASKERS: dict[Remasking, type[RandomRemask | TokenToMask | Edit]] = {
@@ -174,7 +175,7 @@ def remaskers(options: DecodeOptions) -> list[Reviser]:
     return [_REMASKERS[options.remasking](options)] if options.remasking in _REMASKERS else []
 
 
-def rechecks(canvas: Canvas, options: DecodeOptions) -> list[Reviser]:
+def rechecks(canvas: Canvas) -> list[Reviser]:
     """The recheck of a canvas that an earlier draft has opened; nothing for one of masks alone."""
     is_warm = bool((canvas.guessed_ids != canvas.mask_token_id).any())
-    return [Recheck(canvas.guessed_ids, options)] if is_warm else []
+    return [Recheck(canvas.guessed_ids)] if is_warm else []

@@ -82,7 +82,7 @@ def recheck(current: float) -> Canvas:
     guess = Guess(torch.full((1, 3), 5), zeros + 0.5, zeros, zeros, zeros, zeros + current, zeros.long(), zeros.bool())
     canvas = canvas.guess(guess.predicted_ids, guess.confidence)
     is_fixed = torch.tensor([[True, False, False]])
-    reviser = Recheck(proposed, DecodeOptions())
+    reviser = Recheck(proposed)
     after = reviser(canvas, Step(guess, canvas.is_reviewed, torch.zeros_like(is_fixed), is_fixed, steps_left=3))
     after.check_integrity()
     assert reviser(after, Step(guess, is_sure, is_fixed, is_fixed, 2)) is after  # once
@@ -102,7 +102,7 @@ def test_what_it_finds_improbable_is_open_again_but_for_what_is_fixed() -> None:
     assert after.token_ids[0, 0] == 1
 
 
-def after_first_step(*, limit: int, predicted: tuple[int, ...], reviewed: int, current: list[float]) -> Canvas:
+def after_first_step(*, predicted: tuple[int, ...], reviewed: int, current: list[float]) -> Canvas:
     """Proposed tokens 1 2 3 4 …: the first `reviewed` were committed, the step has committed the others anew."""
     size = len(predicted)
     proposed = torch.arange(1, size + 1)[None]
@@ -114,21 +114,22 @@ def after_first_step(*, limit: int, predicted: tuple[int, ...], reviewed: int, c
     guess = Guess(ids, zeros + 0.5, zeros, zeros, zeros, torch.tensor([current]), torch.zeros_like(ids), zeros.bool())
     canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(~is_reviewed)
     step = Step(guess, is_reviewed, ~is_reviewed, torch.zeros_like(is_reviewed), steps_left=3)
-    after = Recheck(proposed, DecodeOptions(max_revisions=limit))(canvas, step)
+    after = Recheck(proposed)(canvas, step)
     after.check_integrity()
     return after
 
 
-def test_what_the_model_would_put_there_itself_is_no_revision() -> None:
-    after = after_first_step(limit=2, predicted=(5, 2, 3, 7), reviewed=1, current=[0.5, 0.5, 0.5, 0.4])
+def test_what_the_model_finds_possible_stands_in_place_of_what_the_step_chose() -> None:
+    after = after_first_step(predicted=(5, 2, 3, 7), reviewed=1, current=[0.5, 0.5, 0.5, 0.4])
     assert after.token_ids.tolist() == [[1, 2, 3, 4]]
-    assert after.num_revised.tolist() == [1]
 
 
-def test_what_is_doubted_goes_before_what_another_token_would_do_for() -> None:
-    after = after_first_step(limit=1, predicted=(5, 5, 5), reviewed=1, current=[0.01, 0.4, 0.4])
-    assert after.token_ids.tolist() == [[MASK, 5, 5]]
-    assert after.num_revised.tolist() == [1]
+def test_all_that_is_doubted_is_reopened_however_much_and_leaves_later_revisers_their_share() -> None:
+    size = DecodeOptions().max_revisions + 8
+    after = after_first_step(predicted=(5,) * (size + 1), reviewed=size, current=[0.01] * size + [0.4])
+    assert after.is_masked.tolist() == [[True] * size + [False]]
+    assert after.token_ids[0, size] == size + 1
+    assert after.num_revised.tolist() == [0]
 
 
 def drafts(engine: Engine, request: InfillRequest, **options: object) -> list[Draft]:
