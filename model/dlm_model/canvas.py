@@ -29,7 +29,7 @@ class Canvas:
         guessed_ids: [B, T], the last step's prediction where masked; the mask token where there is none yet.
         origin: [B, T], which column each position was in when the last step began; both masks that an expand token
             became have its column.
-        rejected_ids: [B, T], a token that was taken back and must not come again; the mask token where there is none.
+        rejected_ids: [B, T, R], tokens that were taken back and must not come again; the mask token stands for none.
         is_kept: [B, T], committed by the request itself: never reopened, deleted or replaced.
         is_reviewed: [B, T], committed positions whose prediction is asked for all the same.
         num_revised: [B], positions reopened or replaced so far.
@@ -68,7 +68,7 @@ class Canvas:
             confidence=torch.zeros(is_valid.shape),
             guessed_ids=masks,
             origin=_identity(masks),
-            rejected_ids=masks,
+            rejected_ids=masks[..., None][..., :0],
             is_kept=torch.zeros_like(is_valid),
             is_reviewed=torch.zeros_like(is_valid),
             num_revised=torch.zeros(len(lengths), dtype=torch.long),
@@ -148,7 +148,10 @@ class Canvas:
         """Reopen `positions` [B, T], and never commit the same tokens there again."""
         reopened = self.reopen(positions, limit=limit)
         is_rejected = reopened.is_masked & ~self.is_masked
-        return replace(reopened, rejected_ids=torch.where(is_rejected, self.token_ids, self.rejected_ids))
+        if not is_rejected.any():
+            return reopened
+        rejected_ids = self.token_ids.masked_fill(~is_rejected, self.mask_token_id)
+        return replace(reopened, rejected_ids=torch.cat((self.rejected_ids, rejected_ids[..., None]), dim=2))
 
     def overwrite(self, positions: Tensor, token_ids: Tensor, confidence: Tensor, *, limit: int) -> "Canvas":
         """Replace what is committed at `positions`, within the limit of `reopen`; all [B, T]."""
@@ -210,7 +213,7 @@ class Canvas:
             is_masked=longer.is_masked | is_new,
             confidence=longer.confidence.masked_fill(is_new, 0.0),
             guessed_ids=longer.guessed_ids.masked_fill(is_new, self.mask_token_id),
-            rejected_ids=longer.rejected_ids.masked_fill(is_new, self.mask_token_id),
+            rejected_ids=longer.rejected_ids.masked_fill(is_new[..., None], self.mask_token_id),
             is_kept=longer.is_kept & ~is_new,
             is_reviewed=longer.is_reviewed & ~is_new,
         )
@@ -230,7 +233,7 @@ class Canvas:
             confidence=self.confidence.gather(1, sources),
             guessed_ids=self.guessed_ids.gather(1, sources),
             origin=self.origin.gather(1, sources),
-            rejected_ids=self.rejected_ids.gather(1, sources),
+            rejected_ids=self.rejected_ids.gather(1, sources[..., None].expand(-1, -1, self.rejected_ids.shape[2])),
             is_kept=self.is_kept.gather(1, sources) & is_valid,
             is_reviewed=self.is_reviewed.gather(1, sources) & is_valid,
         )

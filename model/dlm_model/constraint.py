@@ -130,7 +130,7 @@ class Constraint:
         limited = logits.masked_fill(self._is_banned, -torch.inf)
         rejected_ids, is_filled = canvas.rejected_ids[canvas.is_asked], ~canvas.is_masked[canvas.is_asked]
         if (rejected_ids != canvas.mask_token_id).any():  # the mask token stands for none
-            limited.scatter_(1, rejected_ids[:, None].to(logits.device), -torch.inf)
+            limited.scatter_(1, rejected_ids.to(logits.device), -torch.inf)
         if self._expand is not None:
             rows = canvas.is_asked.nonzero()[:, 0]
             is_refused = is_filled | ~rules.may_grow[rows]

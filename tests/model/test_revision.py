@@ -141,8 +141,13 @@ def test_what_is_kept_is_never_revised() -> None:
 def test_what_was_rejected_is_remembered() -> None:
     canvas = committed(5, 6, MASK)
     after = canvas.reject(torch.tensor([[False, True, True]]), limit=9)
-    assert after.rejected_ids.tolist() == [[MASK, 6, MASK]]
+    assert after.rejected_ids.tolist() == [[[MASK], [6], [MASK]]]
     assert after.is_masked.tolist() == [[False, True, True]]
+    again = after.guess(torch.tensor([[0, 7, 0]]), torch.ones(1, 3)).commit(torch.tensor([[False, True, False]]))
+    again = again.reject(torch.tensor([[True, True, False]]), limit=9)
+    assert again.rejected_ids.tolist() == [[[MASK, 5], [6, 7], [MASK, MASK]]]
+    longer = again.extend(torch.tensor([1]))
+    assert longer.rejected_ids.tolist() == [[[MASK, 5], [6, 7], [MASK, MASK], [MASK, MASK]]]
 
 
 def test_the_best_new_position_is_known() -> None:
