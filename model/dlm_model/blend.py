@@ -16,6 +16,7 @@ from torch import Tensor
 from dlm_model.canvas import Canvas
 from dlm_model.causal_reader import CausalReader
 from dlm_model.decode_options import DecodeOptions
+from dlm_model.device import send
 from dlm_model.ending import LineEnd
 from dlm_model.length import Row
 from dlm_model.selection import Guess, sample
@@ -59,18 +60,21 @@ class Blend:
         is_guided = ((self._weight > 0)[:, None] & asked)[asked]
         if not is_guided.any():
             return guess
-        guided = is_guided.nonzero()[:, 0].to(logits.device)
+        guided = send(is_guided.nonzero()[:, 0], logits.device)
         rows = asked.nonzero()[:, 0][is_guided]
         blended = blend(
             logits[guided].float().log_softmax(dim=-1),
-            self._heard(canvas, logits, guess)[guided],
-            self._weight[rows, None].to(logits.device),
+            self._heard(canvas, logits, guess, guided)[guided],
+            send(self._weight[rows, None], logits.device),
         )
-        chosen, temperature = blended.argmax(dim=-1).cpu(), self._temperature[rows]
+        # One transfer, as in `guess_tokens`.
+        best = blended.argmax(dim=-1, keepdim=True)
+        confidence, best_ids = torch.cat((blended.gather(1, best).exp(), best.float()), dim=1).cpu().unbind(dim=1)
+        chosen, temperature = best_ids.long(), self._temperature[rows]
         if (is_warm := temperature > 0).any():
-            warm = blended[is_warm.to(logits.device)]
-            chosen[is_warm] = sample(warm, temperature[is_warm], self._options.top_p, self._generator)
-        confidence = blended.gather(1, chosen[:, None].to(logits.device)).squeeze(1).exp().cpu()
+            warm = blended[send(is_warm.nonzero()[:, 0], logits.device)]
+            drawn = sample(warm, temperature[is_warm], self._options.top_p, self._generator)
+            chosen[is_warm], confidence[is_warm] = drawn.token_ids, drawn.probability
         is_settled = torch.zeros_like(is_guided)
         is_settled[is_guided] = chosen == guess.predicted_ids[is_guided]
         is_settled = _leftmost_run(is_settled, canvas) & is_guided
@@ -82,15 +86,14 @@ class Blend:
             is_agreed=torch.where(is_guided, is_settled, guess.is_agreed),
         )
 
-    def _heard(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Tensor:
-        """The guide's logits of all positions asked about, shaped like `logits` [N, V]; -inf where it is silent."""
+    def _heard(self, canvas: Canvas, logits: Tensor, guess: Guess, guided: Tensor) -> Tensor:
+        """The guide's logits at the positions `guided`, shaped like `logits` [N, V]; -inf where it is silent."""
         is_guided, spread = self._weight > 0, guess.spread(canvas.is_asked)
         draft = canvas.guess(spread.predicted_ids, spread.confidence).as_draft().token_ids
         told = self._reader.logits(canvas.prefix_ids, draft[is_guided], canvas.is_asked[is_guided])
         num_shared = min(told.shape[1], logits.shape[1])
         heard = torch.full(logits.shape, -torch.inf, device=logits.device)
-        places = (is_guided[:, None] & canvas.is_asked)[canvas.is_asked].to(logits.device)
-        heard[places, :num_shared] = told[:, :num_shared].float()
+        heard[guided, :num_shared] = told[:, :num_shared].float()
         return self._line_end.fold(heard, canvas) if self._line_end else heard
 
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.layout import whole_positions, whole_tokens, whole_validity
+from dlm_model.device import send
+from dlm_model.layout import pick, whole_positions, whole_tokens, whole_validity
 from dlm_model.request import DecodeOptions
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
@@ -137,7 +138,7 @@ class BlockCausalPrompt:
             fresh = _columns(recorder.layers, num_finished - start)
             self._layers = _joined(memory.layers, fresh) if memory else fresh
             self._known_ids = token_ids[:, :num_finished]
-        return self._network.logits(hidden[rows.to(hidden.device), (sources - start).to(hidden.device)])
+        return self._network.logits(pick(hidden, rows, sources - start))
 
     def check_integrity(self) -> None:
         """Assert that whole blocks are known, by a key and a value per token and layer; for tests.
@@ -156,8 +157,10 @@ class BlockCausalPrompt:
         self._known_ids = token_ids.expand(num_rows, -1)
         if len(token_ids):
             recorder = Recorder()
-            positions = self._positions(len(token_ids), 1)
-            self._run(token_ids[None], positions, torch.ones_like(token_ids[None], dtype=torch.bool), None, recorder)
+            positions = torch.arange(len(token_ids))
+            self._run(
+                token_ids[None], positions[None], torch.ones_like(token_ids[None], dtype=torch.bool), None, recorder
+            )
             self._layers = [
                 LayerKV(layer.keys.expand(num_rows, -1, -1, -1), layer.values.expand(num_rows, -1, -1, -1))
                 for layer in recorder.layers
@@ -181,7 +184,7 @@ class BlockCausalPrompt:
         recorder: Recorder | None = None,
     ) -> Tensor:
         """Hidden states [B, T, C] of tokens [B, T] behind a memory of S in earlier blocks; `is_valid` is [B, S + T]."""
-        block = positions.cpu() // self._block_length
+        block = positions // self._block_length
         num_rows, num_tokens = token_ids.shape
         num_known = is_valid.shape[1] - num_tokens
         own = (block[:, None, :] <= block[:, :, None]) & is_valid[:, None, num_known:]
@@ -189,16 +192,16 @@ class BlockCausalPrompt:
         self.num_forwards += 1
         device = self._network.device
         hidden: Tensor = self._network(
-            token_ids.to(device),
-            positions.to(device),
-            is_valid=is_visible.to(device),
+            send(token_ids, device),
+            send(positions, device),
+            is_valid=send(is_visible, device),
             memory=memory,
             recorder=recorder,
         )
         return hidden
 
     def _positions(self, stop: int, num_rows: int) -> Tensor:
-        return torch.arange(stop).expand(num_rows, -1).to(self._network.device)
+        return torch.arange(stop, device=self._network.device).expand(num_rows, -1)
 
 
 def _num_leading(holds: Tensor) -> int:

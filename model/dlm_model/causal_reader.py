@@ -10,6 +10,8 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
+from dlm_model.device import send
+from dlm_model.layout import pick
 from dlm_model.transformer import LayerKV, Memory, Transformer
 
 # Of the suffix, what tells whether a middle leads to it; what follows is as likely behind any middle.
@@ -68,14 +70,14 @@ class CausalReader:
         # What it has no word for, a mask or a control token, is read as its first: the end of a text.
         is_unknown = (read_ids >= self.network.config.vocab_size) | torch.isin(read_ids, self._control_ids)
         hidden = self.network(
-            read_ids.masked_fill(is_unknown, 0).to(device),
+            send(read_ids.masked_fill(is_unknown, 0), device),
             (num_before + torch.arange(num_columns, device=device)).expand(num_rows, -1),
             is_valid=sees.expand(num_rows, -1, -1),
             memory=memory,
         )
         self.num_forwards += 1
-        logits = self.network.logits(hidden[is_asked.to(device)])
-        known_ids = self._control_ids[self._control_ids < logits.shape[1]].to(device)
+        logits = self.network.logits(pick(hidden, *is_asked.nonzero(as_tuple=True)))
+        known_ids = send(self._control_ids[self._control_ids < logits.shape[1]], device)
         return logits.index_fill(1, known_ids, -torch.inf)
 
     def log_likelihoods(self, canvas: Canvas) -> Tensor:
@@ -93,5 +95,6 @@ class CausalReader:
             return torch.zeros(len(texts))
         is_text = torch.arange(token_ids.shape[1]) < torch.tensor([len(text) for text in texts])[:, None]
         logits = self.logits(canvas.prefix_ids, token_ids, is_text).float()
-        own = logits.gather(1, token_ids[is_text][:, None].to(logits.device)).squeeze(1) - logits.logsumexp(dim=-1)
+        own_ids = send(token_ids[is_text], logits.device)
+        own = logits.gather(1, own_ids[:, None]).squeeze(1) - logits.logsumexp(dim=-1)
         return torch.zeros(token_ids.shape).masked_scatter(is_text, own.cpu()).sum(dim=1)

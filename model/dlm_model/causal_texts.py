@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dlm_model.device import send
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 MAX_STORED_TOKENS = 6144
@@ -112,7 +113,7 @@ class CausalTexts:
         positions = torch.arange(len(token_ids), device=device)[None]
         recorder = Recorder()
         self._network(
-            fresh[None].to(device),
+            send(fresh[None], device),
             positions[:, num_known:],
             is_valid=_sees_before(len(fresh), num_known, device),
             memory=Memory(known.layers, positions[:, :num_known]) if known else None,

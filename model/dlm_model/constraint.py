@@ -13,6 +13,7 @@ from dlm_model.block_causal import BlockPipeline
 from dlm_model.boundaries import Boundaries, Frontier
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
+from dlm_model.device import send
 from dlm_model.ending import LineEnd, OpenEnd, TextEnd
 from dlm_model.schedule import Turn
 from dlm_model.vocabulary import Vocabulary
@@ -126,25 +127,27 @@ class Constraint:
         """Rule tokens out of the logits [N, V] of the positions that the canvas asks about, in row-major order."""
         if self.line_end:
             logits = self.line_end.fold(logits, canvas)
-        self._is_banned = self._is_banned.to(logits.device)
+        self._is_banned = send(self._is_banned, logits.device)
         limited = logits.masked_fill(self._is_banned, -torch.inf)
         rejected_ids, is_filled = canvas.rejected_ids[canvas.is_asked], ~canvas.is_masked[canvas.is_asked]
         if (rejected_ids != canvas.mask_token_id).any():  # the mask token stands for none
-            limited.scatter_(1, rejected_ids.to(logits.device), -torch.inf)
+            limited.scatter_(1, send(rejected_ids, logits.device), -torch.inf)
         if self._expand is not None:
             rows = canvas.is_asked.nonzero()[:, 0]
             is_refused = is_filled | ~rules.may_grow[rows]
-            limited[:, self._expand].masked_fill_(is_refused.to(logits.device), -torch.inf)
+            limited[:, self._expand].masked_fill_(send(is_refused, logits.device), -torch.inf)
         if self._delete is not None and is_filled.any():
-            limited[:, self._delete].masked_fill_(is_filled.to(logits.device), -torch.inf)
+            limited[:, self._delete].masked_fill_(send(is_filled, logits.device), -torch.inf)
         if self._open_end:
             limited = self._open_end.ban(limited, canvas)
-        order = canvas.is_asked.flatten().cumsum(0).view_as(canvas.is_asked) - 1
-        for (row, column), tokens in rules.frontier_tokens.items():
-            index = int(order[row, column])
-            only = torch.full_like(limited[index], -torch.inf)
-            only[tokens] = logits[index, tokens]
-            limited[index] = only
+        if rules.frontier_tokens:
+            rows, columns = torch.tensor(list(rules.frontier_tokens)).unbind(dim=1)
+            order = canvas.is_asked.flatten().cumsum(0).view_as(canvas.is_asked) - 1
+            places = send(order[rows, columns], logits.device)
+            is_out = torch.ones(len(rows), logits.shape[1], dtype=torch.bool)
+            for tokens, is_out_here in zip(rules.frontier_tokens.values(), is_out, strict=True):
+                is_out_here[tokens] = False
+            limited[places] = logits[places].masked_fill(send(is_out, logits.device), -torch.inf)
         return limited
 
     def fixed(self, canvas: Canvas) -> Tensor:

@@ -1,9 +1,10 @@
-"""Which device a model runs on, and in which number format."""
+"""Which device a model runs on, and in which number format; and how tensors get there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from dlm_model.errors import DeviceError
 
@@ -37,6 +38,16 @@ def default_dtype(device: torch.device) -> torch.dtype:
         return torch.bfloat16
     capabilities = torch.cpu.get_capabilities()
     return torch.bfloat16 if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else torch.float32
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """The same on a device; a GPU fetches it in its turn, and the CPU goes on.
+
+    Only from pinned memory: from any other, `Tensor.to` waits until the GPU has done all that it was given before.
+    """
+    if device.type != "cuda" or tensor.device == device:
+        return tensor.to(device)
+    return tensor.contiguous().pin_memory().to(device, non_blocking=True)
 
 
 @contextmanager

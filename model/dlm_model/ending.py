@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dlm_model.block_causal import BlockPipeline
 from dlm_model.canvas import Canvas
+from dlm_model.device import send
 from dlm_model.vocabulary import Vocabulary
 
 
@@ -48,8 +49,8 @@ class LineEnd:
         last_written = (columns * is_written).cummax(dim=1).values
         last_broken = (columns * (is_broken & ~is_written)).cummax(dim=1).values
         is_begun = (last_written > last_broken) | (self._is_begun & (last_broken == 0))
-        is_begun = is_begun[canvas.is_asked].to(logits.device)
-        self._ends = self._ends.to(logits.device)
+        is_begun = send(is_begun[canvas.is_asked], logits.device)
+        self._ends = send(self._ends, logits.device)
         ends = logits[:, self._ends].logsumexp(dim=-1)
         folded = logits.clone()
         folded[:, self._end] = torch.where(is_begun, ends, logits[:, self._end])
@@ -120,8 +121,8 @@ class OpenEnd:
         A draft has shown that as something that no later step changes.
         """
         num_ahead = canvas.is_committed.flip(1).cumsum(dim=1).flip(1)
-        rows = (num_ahead > 0)[canvas.is_asked].nonzero()[:, 0].to(logits.device)
-        logits[rows[:, None], self._end_token_ids.to(logits.device)] = -torch.inf
+        rows = send((num_ahead > 0)[canvas.is_asked].nonzero(), logits.device)
+        logits[rows, send(self._end_token_ids, logits.device)] = -torch.inf
         return logits
 
     def cut(self, canvas: Canvas) -> Canvas:

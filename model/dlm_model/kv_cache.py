@@ -22,7 +22,8 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
-from dlm_model.layout import origin_columns, whole_positions, whole_tokens, whole_validity, without
+from dlm_model.device import send
+from dlm_model.layout import origin_columns, pick, whole_positions, whole_tokens, whole_validity, without
 from dlm_model.request import DecodeOptions
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
@@ -130,7 +131,7 @@ class ColumnCache:
         places = columns.cumsum(0) - 1
         rows, positions = canvas.is_asked.nonzero(as_tuple=True)
         sources = places[len(canvas.prefix_ids) + positions - self._shift]
-        return self._network.logits(hidden[rows.to(hidden.device), sources.to(hidden.device)])
+        return self._network.logits(pick(hidden, rows, sources))
 
     def check_integrity(self) -> None:
         """Assert that every column's keys and values are kept exactly once; for tests.
@@ -148,10 +149,10 @@ class ColumnCache:
         device = self._network.device
         positions, validity = whole_positions(canvas), whole_validity(canvas)
         hidden: Tensor = self._network(
-            whole_tokens(canvas)[:, columns].to(device),
-            positions[:, columns].to(device),
+            send(whole_tokens(canvas)[:, columns], device),
+            send(positions[:, columns], device),
             is_valid=_mask(torch.cat((validity[:, columns], validity[:, ~columns]), dim=1), device),
-            memory=Memory(memory, positions[:, ~columns].to(device)) if memory else None,
+            memory=Memory(memory, send(positions[:, ~columns], device)) if memory else None,
             recorder=recorder,
         )
         return hidden
@@ -166,20 +167,15 @@ def _memory(kept: _Kept, canvas: Canvas, columns: Tensor) -> list[LayerKV]:
     # Where a column was kept: the fresh ones, if any, stand in front of the remembered ones.
     num_fresh = int(kept.columns.sum()) if kept.fresh else 0
     places = torch.where(kept.columns, kept.columns.cumsum(0) - 1, num_fresh + (~kept.columns).cumsum(0) - 1)
-    index = places[origins[:, ~columns]]
     whole = kept.fresh or kept.memory
     if kept.fresh and kept.memory:
         whole = [
             LayerKV(torch.cat((fresh.keys, old.keys), dim=1), torch.cat((fresh.values, old.values), dim=1))
             for fresh, old in zip(kept.fresh, kept.memory, strict=True)
         ]
-    return [LayerKV(_gather(layer.keys, index), _gather(layer.values, index)) for layer in whole]
-
-
-def _gather(columns: Tensor, index: Tensor) -> Tensor:
-    """[B, N, K, D] at [B, n] → [B, n, K, D]."""
-    index = index.to(columns.device)[:, :, None, None].expand(-1, -1, *columns.shape[2:])
-    return columns.gather(1, index)
+    keys = whole[0].keys
+    index = send(places[origins[:, ~columns]], keys.device)[:, :, None, None].expand(-1, -1, *keys.shape[2:])
+    return [LayerKV(layer.keys.gather(1, index), layer.values.gather(1, index)) for layer in whole]
 
 
 class CausalPrompt:
@@ -209,15 +205,13 @@ class CausalPrompt:
         is_valid = torch.cat((whole_validity(canvas)[:, window], torch.ones_like(positions, dtype=torch.bool)), dim=1)
         device = self._network.device
         hidden = self._network(
-            whole_tokens(canvas)[:, window].to(device),
-            whole_positions(canvas)[:, window].to(device),
+            send(whole_tokens(canvas)[:, window], device),
+            send(whole_positions(canvas)[:, window], device),
             is_valid=_mask(is_valid, device),
-            memory=Memory(self._memory, positions.to(device)),
+            memory=Memory(self._memory, send(positions, device)),
         )
         self.num_forwards += 1
-        # Looked for on the CPU: a mask as index would make it wait for the device.
-        places = (canvas.is_asked.nonzero() * torch.tensor([hidden.shape[1], 1])).sum(dim=1)
-        return self._network.logits(hidden.flatten(0, 1)[places.to(device)])
+        return self._network.logits(pick(hidden, *canvas.is_asked.nonzero(as_tuple=True)))
 
     def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
         """Prefix and suffix behind one another, [B, P + S, K, D] per layer; the rows share their memory."""
@@ -233,7 +227,7 @@ class CausalPrompt:
 
 def _mask(is_valid: Tensor, device: torch.device) -> Tensor | None:
     # Without a mask PyTorch picks its fastest attention; rows of one length need none.
-    return None if is_valid.all() else is_valid.to(device)
+    return None if is_valid.all() else send(is_valid, device)
 
 
 def _join(left: Tensor, right: Tensor, num_rows: int) -> Tensor:

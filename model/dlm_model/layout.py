@@ -1,12 +1,13 @@
 """How a canvas lies between its prompt when the network reads it: prefix | canvas | suffix, row by row.
 
-Every tensor is [B, P + T + S] and stays on the CPU, as the canvas does.
+Every tensor is [B, P + T + S] and stays on the CPU, as the canvas does; what it has come to is picked from the device.
 """
 
 import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
+from dlm_model.device import send
 
 
 def whole_tokens(canvas: Canvas) -> Tensor:
@@ -36,6 +37,11 @@ def whole_validity(canvas: Canvas) -> Tensor:
 def without(columns: Tensor, start: int, stop: int) -> Tensor:
     """All columns but [start, stop)."""
     return torch.cat((columns[:, :start], columns[:, stop:]), dim=1)
+
+
+def pick(hidden: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Of [B, N, C] on a device, [n, C] at places on the CPU; a mask would make that wait for the device."""
+    return hidden.flatten(0, 1)[send(rows * hidden.shape[1] + columns, hidden.device)]
 
 
 def origin_columns(before: Canvas, canvas: Canvas) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.denoise import Predictor
+from dlm_model.device import send
 from dlm_model.selection import Guess
 
 CREDIT_BOOST = 0.2
@@ -37,7 +38,8 @@ class PositionMemory:
             return fallback
         # What an expand token became shares its column, but is not the position that was asked about.
         is_old = canvas.is_guessed | canvas.is_reviewed
-        places = torch.where(is_old, self._places.gather(1, canvas.origin), -1)[canvas.is_asked].to(fallback.device)
+        places = torch.where(is_old, self._places.gather(1, canvas.origin), -1)[canvas.is_asked]
+        places = send(places, fallback.device)
         is_known = (places >= 0).view(-1, *(1 for _ in fallback.shape[1:]))
         return torch.where(is_known, self._values[places.clamp_min(0)], fallback)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from dlm_model.canvas import Canvas
 from dlm_model.causal_reader import CausalReader
 from dlm_model.decode_options import Remasking
+from dlm_model.device import send
 from dlm_model.request import DecodeOptions
 from dlm_model.selection import Guess
 
@@ -123,7 +124,7 @@ class Supervisor:
             return canvas
         logits = self._reader.logits(canvas.prefix_ids, canvas.as_draft().token_ids, is_checked)
         probabilities = logits.float().softmax(dim=-1)
-        own_ids = canvas.token_ids[is_checked].clamp_max(probabilities.shape[1] - 1).to(logits.device)
+        own_ids = send(canvas.token_ids[is_checked].clamp_max(probabilities.shape[1] - 1), logits.device)
         own = probabilities.gather(1, own_ids[:, None]).squeeze(1)
         is_refused = (own < self._options.guide_agreement * probabilities.amax(dim=-1)).cpu()
         refused = torch.zeros_like(is_checked).masked_scatter(is_checked, is_refused)

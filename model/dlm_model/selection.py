@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dlm_kernels.confidence import token_statistics
 from dlm_model.decode_options import Selection
+from dlm_model.device import send
 from dlm_model.request import DecodeOptions
 
 # A nucleus rarely holds more; sorting a whole vocabulary instead took 556 against 21 ms for 128 positions.
@@ -60,7 +61,7 @@ def guess_tokens(
     """
     statistics = token_statistics(logits)
     best_ids = statistics.probabilities.argmax(dim=-1)
-    current = statistics.probabilities.gather(1, current_ids[:, None].to(logits.device)).squeeze(-1)
+    current = statistics.probabilities.gather(1, send(current_ids, logits.device)[:, None]).squeeze(-1)
     # One transfer: each waits for the device. A token id is exact in fp32.
     best_ids, confidence, margin, gap, entropy, current = torch.stack(
         (best_ids.float(), statistics.confidence, statistics.margin, statistics.gap, statistics.entropy, current)
@@ -68,11 +69,9 @@ def guess_tokens(
     predicted_ids = best_ids.long()
     is_sampled = temperature > 0
     if is_sampled.any():
-        rows = is_sampled.nonzero()[:, 0].to(logits.device)
+        rows = send(is_sampled.nonzero()[:, 0], logits.device)
         drawn = sample(logits[rows], temperature[is_sampled], options.top_p, generator)
-        predicted_ids[is_sampled] = drawn
-        of_drawn = statistics.probabilities[rows].gather(1, drawn[:, None].to(logits.device))
-        confidence[is_sampled] = of_drawn.squeeze(-1).cpu()
+        predicted_ids[is_sampled], confidence[is_sampled] = drawn.token_ids, drawn.probability
     score = _score(options.selection, confidence, margin, entropy, generator)
     num_stable, is_agreed = torch.zeros_like(predicted_ids), torch.zeros_like(is_sampled)
     return Guess(predicted_ids, confidence, entropy, score, gap, current, num_stable, is_agreed)
@@ -98,15 +97,28 @@ def _score(
             return torch.rand(confidence.shape, generator=generator)
 
 
-def sample(logits: Tensor, temperature: Tensor, top_p: float, generator: torch.Generator) -> Tensor:
-    """Draw at temperatures [N] from the smallest set of tokens that holds `top_p` of each row of [N, V], [N].
+class Drawn(NamedTuple):
+    """Tokens [N] on the CPU and their probabilities before any temperature, [N]."""
+
+    token_ids: Tensor
+    probability: Tensor
+
+
+def sample(logits: Tensor, temperature: Tensor, top_p: float, generator: torch.Generator) -> Drawn:
+    """Draw at temperatures [N] from the smallest set of tokens that holds `top_p` of each row of [N, V].
 
     Nucleus sampling, arXiv 1904.09751.
     """
-    probabilities = (logits.float() / temperature.to(logits.device)[:, None]).softmax(dim=-1)
-    ordered, order = probabilities.topk(min(NUCLEUS_TOKENS, probabilities.shape[1]), dim=-1)
+    log_probabilities = logits.float().log_softmax(dim=-1)
+    warmed = (logits.float() / send(temperature, logits.device)[:, None]).softmax(dim=-1)
+
+    def fetched(ordered: Tensor, order: Tensor) -> Tensor:
+        """Probabilities, tokens, and probabilities before the temperature; one transfer, as in `guess_tokens`."""
+        return torch.stack((ordered, order.float(), log_probabilities.gather(1, order).exp())).cpu()
+
+    ordered, order, probability = fetched(*warmed.topk(min(NUCLEUS_TOKENS, warmed.shape[1]), dim=-1))
     if (ordered.sum(dim=-1) < top_p).any():
-        ordered, order = probabilities.sort(dim=-1, descending=True)
+        ordered, order, probability = fetched(*warmed.sort(dim=-1, descending=True))
     is_outside = ordered.cumsum(dim=-1) - ordered >= top_p
-    drawn = ordered.masked_fill(is_outside, 0.0).cpu().multinomial(1, generator=generator)
-    return order.cpu().gather(1, drawn).squeeze(-1)
+    drawn = ordered.masked_fill(is_outside, 0.0).multinomial(1, generator=generator)
+    return Drawn(order.gather(1, drawn).squeeze(-1).long(), probability.gather(1, drawn).squeeze(-1))

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from dlm_kernels.attention import Rotation, attend
 from dlm_model.canvas import Canvas
+from dlm_model.device import send
 from dlm_model.kv_cache import is_refresh
-from dlm_model.layout import origin_columns, whole_positions, whole_tokens, whole_validity
+from dlm_model.layout import origin_columns, pick, whole_positions, whole_tokens, whole_validity, without
 from dlm_model.request import DecodeOptions
 from dlm_model.transformer import Layer, Transformer
 
@@ -44,11 +45,11 @@ class _LayerState:
 
 @dataclass(slots=True)
 class _Step:
-    """What all layers of one step share; `share` 1 recomputes everything."""
+    """What all layers of one step share; `canvas` are its columns, `share` 1 recomputes everything."""
 
     rotation: Rotation
     is_valid: Tensor
-    is_canvas: Tensor
+    canvas: slice
     share: float
 
 
@@ -72,23 +73,21 @@ class SimilarityCache:
         device, config = self._network.device, self._network.config
         is_fresh = self._before is None or self.is_prefill(0)
         if self._before is not None and not is_fresh:
-            origins = origin_columns(self._before, canvas).to(device)
+            origins = send(origin_columns(self._before, canvas), device)
             self._states = [state.moved(origins) for state in self._states]
-        x = self._network.embed_tokens(whole_tokens(canvas).to(device))
-        rotation = self._network.rotation(whole_positions(canvas).to(device), x.dtype)
+        x = self._network.embed_tokens(send(whole_tokens(canvas), device))
+        rotation = self._network.rotation(send(whole_positions(canvas), device), x.dtype)
         first = len(canvas.prefix_ids)
-        is_canvas = torch.zeros(x.shape[1], dtype=torch.bool, device=device)
-        is_canvas[first : first + canvas.is_valid.shape[1]] = True
-        is_valid = whole_validity(canvas).to(device)
+        is_valid = send(whole_validity(canvas), device)
         share = 1.0 if is_fresh else self._options.refresh_share
         for index, layer in enumerate(self._network.layers):
-            step = _Step(rotation, is_valid, is_canvas, share if index else 1.0)
+            columns = slice(first, first + canvas.is_valid.shape[1])
+            step = _Step(rotation, is_valid, columns, share if index else 1.0)
             x = self._run_layer(index, layer, x, step)
         self._before = canvas
         self.num_forwards += 1
-        first -= int(config.shift_logits)
-        hidden = self._network.norm(x[:, first : first + canvas.is_valid.shape[1]])
-        return self._network.logits(hidden[canvas.is_asked.to(device)])
+        rows, positions = canvas.is_asked.nonzero(as_tuple=True)
+        return self._network.logits(self._network.norm(pick(x, rows, first + positions - int(config.shift_logits))))
 
     def _run_layer(self, index: int, layer: nn.Module, x: Tensor, step: _Step) -> Tensor:
         """[B, N, C] → [B, N, C], with the layer's state brought up to date where it has drifted."""
@@ -130,13 +129,16 @@ def _most_drifted(values: Tensor, kept: Tensor, step: _Step) -> Tensor:
     """Columns [B, n] of the least similar share of the prompt, and of the canvas."""
     similarity = F.cosine_similarity(values.flatten(2).float(), kept.flatten(2).float(), dim=-1)
     similarity = similarity.masked_fill(~step.is_valid, torch.inf)
-    parts = []
-    for is_part in (step.is_canvas, ~step.is_canvas):
-        columns = is_part.nonzero()[:, 0]
-        if len(columns):
-            num_chosen = max(1, round(step.share * len(columns)))
-            parts.append(columns[similarity[:, columns].topk(num_chosen, dim=1, largest=False).indices])
-    return torch.cat(parts, dim=1)
+    start, stop = step.canvas.start, step.canvas.stop
+    of_canvas = _least(similarity[:, step.canvas], step.share) + start
+    of_prompt = _least(without(similarity, start, stop), step.share)
+    return torch.cat((of_canvas, of_prompt + (of_prompt >= start) * (stop - start)), dim=1)
+
+
+def _least(values: Tensor, share: float) -> Tensor:
+    """Where the least share of [B, N] is, [B, n]; one at least, where there is any."""
+    num_chosen = min(values.shape[1], max(1, round(share * values.shape[1])))
+    return values.topk(num_chosen, dim=1, largest=False).indices
 
 
 def _pick(columns: Tensor, index: Tensor) -> Tensor:

@@ -166,11 +166,10 @@ def test_the_delayed_policy_recomputes_what_is_masked_and_what_was_committed_las
 def test_similarity_recomputes_the_columns_that_drifted() -> None:
     values = torch.ones(1, 10, 2, 8)
     drifted = values.clone()
-    drifted[0, [2, 7]] *= -1
-    is_canvas = torch.arange(10) >= 5
+    drifted[0, [4, 8]] *= -1
     rotation = rotary_angles(torch.arange(10)[None], 8, 1e4, torch.float32)
-    step = similarity_cache._Step(rotation, torch.ones(1, 10, dtype=torch.bool), is_canvas, share=0.2)
-    assert sorted(similarity_cache._most_drifted(drifted, values, step)[0].tolist()) == [2, 7]
+    step = similarity_cache._Step(rotation, torch.ones(1, 10, dtype=torch.bool), canvas=slice(3, 7), share=0.2)
+    assert sorted(similarity_cache._most_drifted(drifted, values, step)[0].tolist()) == [4, 8]
 
 
 def test_a_suffix_that_moved_is_read_at_its_new_place(network: Transformer) -> None:

@@ -1,0 +1,103 @@
+"""Every way to decode on a GPU that is not there: no tensor is left behind on the CPU, and no step waits too often."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlm_model.config import ModelConfig
+from dlm_model.cuda_graphs import GraphedTransformer
+from dlm_model.decode_options import CACHE_POLICIES, SELF_GUIDE
+from dlm_model.engine import Engine
+from dlm_model.methods import METHODS, Method
+from dlm_model.order import load_order
+from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.tokenizer import Tokenizer
+from dlm_model.weights import load_transformer
+from tests.model.pretended_cuda import CUDA, PretendedCuda, move
+
+KINDS = ("fixed", "resizing", "causal", "block")
+
+
+class AlwaysWrong:
+    """A checker that finds everything wrong."""
+
+    def errors(self, middle: str) -> Sequence[tuple[int, int]]:
+        return [(0, len(middle))]
+
+
+REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n", expected_tokens=9, syntax=AlwaysWrong())
+
+
+def recorded(work: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
+    """Played by running again, as in `test_cuda_graphs`."""
+    result = work()
+
+    def replay() -> None:
+        result.copy_(work())
+
+    return result, replay
+
+
+@pytest.fixture(scope="module")
+def engines(request: pytest.FixtureRequest) -> dict[str, Engine]:
+    """Of each kind, on the device."""
+    opened = {}
+    for kind in KINDS:
+        folder: Path = request.getfixturevalue(f"{kind}_folder")
+        config = ModelConfig.from_checkpoint(folder)
+        network = load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
+        graphed = GraphedTransformer(move(network), recorded)
+        opened[kind] = Engine(graphed, Tokenizer.from_checkpoint(folder, config.vocab_size), kind, load_order(folder))
+    return opened
+
+
+def waits(engine: Engine, **options: object) -> list[int]:
+    """How often each step but the first made the CPU wait; the text must be that of a run without the device."""
+    with PretendedCuda() as device:
+        counted, texts = [0], []
+        for draft in engine.infill(REQUEST, DecodeOptions(**options), CancelToken()):  # type: ignore[arg-type]
+            counted.append(sum(device.waits.values()))
+            texts.append(draft.text)
+    there = engine.infill(REQUEST, DecodeOptions(**options), CancelToken())  # type: ignore[arg-type]
+    assert [draft.text for draft in there] == texts
+    return [after - before for before, after in pairwise(counted[1:-1])]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name.replace(" ", "-"))
+def test_a_method_waits_for_what_it_decides_by_and_nothing_else(engines: dict[str, Engine], method: Method) -> None:
+    options = {"num_steps": 3, "schedule": "linear"} | method.options
+    kind = "block" if "block_add_threshold" in options else "causal"
+    # For the statistics of its guess; what the guide says of it; how much the distributions have moved; what to draw.
+    reasons = (options.get("guide") == SELF_GUIDE, options["schedule"] == "klass", "num_candidates" in options)
+    allowed = 1 + sum(reasons)
+    assert all(number <= allowed for number in waits(engines[kind], **options))
+
+
+@pytest.mark.parametrize("policy", CACHE_POLICIES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cache_never_waits(engines: dict[str, Engine], kind: str, policy: str) -> None:
+    options = {"cache_policy": policy, "prompt_refresh_interval": 3, "num_steps": 4, "schedule": "linear"}
+    assert set(waits(engines[kind], **options)) <= {1}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_drawn_is_drawn_on_the_cpu(engines: dict[str, Engine], kind: str) -> None:
+    is_guided = kind == "causal"
+    options = {"num_steps": 3, "temperature": 0.8, "num_candidates": 4, "guide": SELF_GUIDE if is_guided else None}
+    assert all(number <= (4 if is_guided else 2) for number in waits(engines[kind], **options))
+
+
+def test_the_pretended_device_refuses_and_counts() -> None:
+    with PretendedCuda() as device:
+        there, here = torch.zeros(3, device=CUDA), torch.zeros(3)
+        assert (there.device, here.device.type, (there + 1).device) == (CUDA, "cpu", CUDA)
+        with pytest.raises(RuntimeError, match="add of tensors on cuda:0 and on the CPU"):
+            there + here
+        there[there.argmax()], here.pin_memory().to(CUDA, non_blocking=True), there * 2.0
+        assert not device.waits
+        there[there > 0], there[[0]], there[torch.tensor([0])], here.to(CUDA), there.cpu(), bool(there.any())
+        assert sum(device.waits.values()) == 6
