@@ -113,7 +113,7 @@ class Constraint:
             taken = canvas.is_committed[row].nonzero().flatten().tolist()
             tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, taken)
             # A canvas that an earlier draft has opened may have no mask where a boundary is still to be spelled.
-            masked = set(canvas.is_masked[row].nonzero().flatten().tolist())
+            masked = _masked_columns(canvas, row)
             frontier_tokens |= {(row, column): allowed for column, allowed in tokens.items() if column in masked}
         for row, column in frontier_tokens:
             is_urgent[row, column] = True
@@ -187,7 +187,11 @@ class Constraint:
 
     def _protected(self, canvas: Canvas) -> Tensor:
         """Masks [B, T] that no deletion takes along: a boundary still has to be spelled there."""
-        return canvas.is_masked & self.rules(canvas, is_last=False).is_urgent.any(dim=1, keepdim=True)
+        is_unspelled = [
+            not _masked_columns(canvas, row).isdisjoint(_frontier_columns(*self._frontiers(canvas, row)))
+            for row in range(len(canvas.lengths))
+        ]
+        return canvas.is_masked & torch.tensor(is_unspelled)[:, None]
 
     def _frontiers(self, canvas: Canvas, row: int) -> tuple[Frontier, Frontier]:
         length = int(canvas.lengths[row])
@@ -204,17 +208,16 @@ class Constraint:
         between = [column for column in taken if head.position <= column <= tail.position]
         head_room = min([room - tail_needs, *(column - head.position for column in between)])
         tail_room = min([room - head_needs, *(tail.position - column for column in between)])
-        # With less room than a position for every byte, the two could take it from each other: the tail waits.
-        is_tight = room < len(head.remaining) + len(tail.remaining)
         tokens = {}
-        if head.remaining:
-            tokens[head.position] = self._head_tokens(head.remaining, head_room) or self._head_tokens(
-                head.remaining, head_needs
-            )
-        if tail.remaining and not (head.remaining and is_tight):
-            tokens[tail.position] = self._tail_tokens(tail.remaining, tail_room) or self._tail_tokens(
-                tail.remaining, tail_needs
-            )
+        for column in _frontier_columns(head, tail):
+            if column == head.position and head.remaining:
+                tokens[column] = self._head_tokens(head.remaining, head_room) or self._head_tokens(
+                    head.remaining, head_needs
+                )
+            else:
+                tokens[column] = self._tail_tokens(tail.remaining, tail_room) or self._tail_tokens(
+                    tail.remaining, tail_needs
+                )
         return tokens
 
     def _pinned_tokens(self, head: Frontier, tail: Frontier) -> dict[int, list[int]]:
@@ -243,3 +246,15 @@ class Constraint:
         if not self._single_line:
             return tokens
         return [token for token in tokens if b"\n" not in self._vocabulary.token_bytes[token][added]]
+
+
+def _masked_columns(canvas: Canvas, row: int) -> set[int]:
+    return set(canvas.is_masked[row].nonzero().flatten().tolist())
+
+
+def _frontier_columns(head: Frontier, tail: Frontier) -> list[int]:
+    """Where the next piece of each boundary that is not spelled yet may stand."""
+    # With less room than a position for every byte, the two could take it from each other: the tail waits.
+    is_tight = tail.position + 1 - head.position < len(head.remaining) + len(tail.remaining)
+    columns = [head.position] if head.remaining else []
+    return columns + ([tail.position] if tail.remaining and not (head.remaining and is_tight) else [])

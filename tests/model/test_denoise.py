@@ -12,7 +12,7 @@ from torch import Tensor
 from dlm_model.boundaries import Boundaries, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
-from dlm_model.constraint import Constraint
+from dlm_model.constraint import Constraint, Rules
 from dlm_model.decode_options import SCHEDULES, SELECTIONS
 from dlm_model.denoise import denoise
 from dlm_model.drafts import RowReader
@@ -83,6 +83,20 @@ def test_every_step_commits_and_every_run_ends(schedule: str, selection: str, is
     assert not canvases[-1].is_masked.any()
     final = canvases[-1].token_ids[canvases[-1].is_valid].tolist()
     assert not {EXPAND, DELETE, MASK} & set(final)
+
+
+def test_the_rules_are_made_once_a_step_whatever_is_resized_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    original = Constraint.rules
+
+    def rules(self: Constraint, canvas: Canvas, *, is_last: bool) -> Rules:
+        made.append(canvas)
+        return original(self, canvas, is_last=is_last)
+
+    monkeypatch.setattr(Constraint, "rules", rules)
+    options, boundaries = DecodeOptions(num_steps=9), Boundaries(VOCABULARY, b"def", b")")
+    steps = run(open_canvas(20, 31), RandomPredictor(), options, boundaries, is_resizing=True, is_over=lambda _: False)
+    assert len(list(steps)) == len(made)
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 5, 12])
