@@ -19,7 +19,7 @@ from dlm_model.device import send
 from dlm_model.kv_cache import is_refresh
 from dlm_model.layout import origin_columns, pick, whole_positions, whole_tokens, whole_validity, without
 from dlm_model.request import DecodeOptions
-from dlm_model.transformer import Layer, Transformer
+from dlm_model.transformer import Attention, Layer, Pass, Recorder, Transformer
 
 
 @dataclass(slots=True)
@@ -92,37 +92,28 @@ class SimilarityCache:
     def _run_layer(self, index: int, layer: nn.Module, x: Tensor, step: _Step) -> Tensor:
         """[B, N, C] → [B, N, C], with the layer's state brought up to date where it has drifted."""
         assert isinstance(layer, Layer)
-        normed = layer.input_layernorm(x)
         if step.share == 1.0:
-            state, mixed = _fresh_state(layer, normed, step)
-            self._states[index : index + 1] = [state]
-            chosen = None
-        else:
-            state = self._states[index]
-            chosen = _most_drifted(layer.self_attn.values(normed), state.values, step)
-            mixed = _update(layer, normed, state, chosen, step)
-        x = x + mixed
-        transformed = layer.mlp(layer.post_attention_layernorm(x if chosen is None else _pick(x, chosen)))
-        state.transformed = transformed if chosen is None else _put(state.transformed, chosen, transformed)
+            recorder = Recorder()
+            mixed = layer.mix(x, index, Pass(step.rotation, step.rotation, step.is_valid, None, recorder))
+            transformed = layer.transform(x + mixed)
+            (own,) = recorder.layers
+            self._states[index : index + 1] = [_LayerState(own.keys, own.values, mixed, transformed)]
+            return x + mixed + transformed
+        state, normed = self._states[index], layer.input_layernorm(x)
+        chosen = _most_drifted(layer.self_attn.values(normed), state.values, step)
+        _update_attention(layer.self_attn, normed, state, chosen, step)
+        x = x + state.mixed
+        state.transformed = _put(state.transformed, chosen, layer.transform(_pick(x, chosen)))
         return x + state.transformed
 
 
-def _fresh_state(layer: Layer, normed: Tensor, step: _Step) -> tuple[_LayerState, Tensor]:
-    attention = layer.self_attn
-    query, key, value = attention.project(normed)
-    mixed = attention.merge(attend(query, key, value, step.rotation, step.rotation, is_valid=step.is_valid))
-    return _LayerState(key, value, mixed, torch.empty_like(mixed)), mixed
-
-
-def _update(layer: Layer, normed: Tensor, state: _LayerState, chosen: Tensor, step: _Step) -> Tensor:
-    """Recompute attention for the chosen columns [B, n]; returns what all columns add, [B, N, C]."""
-    attention = layer.self_attn
+def _update_attention(attention: Attention, normed: Tensor, state: _LayerState, chosen: Tensor, step: _Step) -> None:
+    """Compute what the chosen columns [B, n] add anew; the others keep what they have."""
     query, key, value = attention.project(_pick(normed, chosen))
     state.keys, state.values = _put(state.keys, chosen, key), _put(state.values, chosen, value)
     rotation = Rotation(_pick(step.rotation.cos, chosen), _pick(step.rotation.sin, chosen))
     mixed = attend(query, state.keys, state.values, rotation, step.rotation, is_valid=step.is_valid)
     state.mixed = _put(state.mixed, chosen, attention.merge(mixed))
-    return state.mixed
 
 
 def _most_drifted(values: Tensor, kept: Tensor, step: _Step) -> Tensor:

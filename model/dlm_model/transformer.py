@@ -45,7 +45,7 @@ class Recorder:
 
 
 @dataclass(slots=True)
-class _Pass:
+class Pass:
     """What all layers of one forward pass share."""
 
     query_rotation: Rotation
@@ -103,7 +103,7 @@ class Attention(nn.Module):
         merged: Tensor = self.o_proj(mixed.flatten(-2))
         return merged
 
-    def forward(self, x: Tensor, layer: int, shared: _Pass) -> Tensor:
+    def forward(self, x: Tensor, layer: int, shared: Pass) -> Tensor:
         """[B, T, C] → [B, T, C]."""
         query, key, value = self.project(x)
         if shared.recorder is not None:
@@ -151,11 +151,20 @@ class Layer(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = _feed_forward(config, layer)
 
-    def forward(self, x: Tensor, layer: int, shared: _Pass) -> Tensor:
+    def forward(self, x: Tensor, layer: int, shared: Pass) -> Tensor:
         """[B, T, C] → [B, T, C]."""
-        x = x + self.self_attn(self.input_layernorm(x), layer, shared)
-        summed: Tensor = x + self.mlp(self.post_attention_layernorm(x))
-        return summed
+        x = x + self.mix(x, layer, shared)
+        return x + self.transform(x)
+
+    def mix(self, x: Tensor, layer: int, shared: Pass) -> Tensor:
+        """What attention adds to the stream, [B, T, C] → [B, T, C]."""
+        mixed: Tensor = self.self_attn(self.input_layernorm(x), layer, shared)
+        return mixed
+
+    def transform(self, x: Tensor) -> Tensor:
+        """What the MLP adds to it, [..., C] → [..., C]."""
+        transformed: Tensor = self.mlp(self.post_attention_layernorm(x))
+        return transformed
 
 
 class Transformer(nn.Module):
@@ -204,7 +213,7 @@ class Transformer(nn.Module):
         key_rotation = self.rotation(key_positions, x.dtype)
         num_queries = token_ids.shape[1]
         query_rotation = Rotation(key_rotation.cos[:, :num_queries], key_rotation.sin[:, :num_queries])
-        shared = _Pass(query_rotation, key_rotation, is_valid, memory, recorder)
+        shared = Pass(query_rotation, key_rotation, is_valid, memory, recorder)
         for index, layer in enumerate(self.layers):
             x = layer(x, index, shared)
         normed: Tensor = self.norm(x)
