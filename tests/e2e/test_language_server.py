@@ -22,6 +22,7 @@ from tests.editor_client import CAPABILITIES, EditorClient
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 EMPTY_BODY = "def area(radius):\n    \n"
+ENDLESS = "import math\n\n\n"  # whatever is written below, more may follow: a fill of many steps
 SEEDS = range(3)
 INVOKED = types.InlineCompletionTriggerKind.Invoked
 _SERIAL = count()
@@ -160,8 +161,8 @@ async def test_what_was_filled_and_is_typed_costs_no_step(editor: EditorClient) 
 
 async def test_a_fill_goes_on_while_its_draft_is_typed(slow_editor: EditorClient) -> None:
     editor = slow_editor
-    uri = _open(editor, EMPTY_BODY)
-    request = asyncio.ensure_future(editor.complete(1, 4, uri=uri))
+    uri = _open(editor, ENDLESS)
+    request = asyncio.ensure_future(editor.complete(3, 0, uri=uri))
 
     def begins_for_good() -> bool:
         draft = editor.drafts[-1] if editor.drafts else None
@@ -169,21 +170,22 @@ async def test_a_fill_goes_on_while_its_draft_is_typed(slow_editor: EditorClient
 
     await editor.until(begins_for_good)
     draft = editor.drafts[-1]
-    _type(editor, uri, types.Position(1, 4), draft.text[0], 2)
+    _type(editor, uri, types.Position(3, 0), draft.text[0], 2)
     with pytest.raises(JsonRpcRequestCancelled):
         await request
     await editor.until(lambda: editor.drafts[-1].version == 2)
     later = editor.drafts[-1]
     assert later.step > draft.step, "the run began anew"
-    assert (later.range.start.line, later.range.start.character) == (1, 5)
+    assert (later.range.start.line, later.range.start.character) == (3, 1)
     editor.close(uri)
 
 
 async def _steps_lost_to_a_cancelled_fill(editor: EditorClient) -> float:
     """From cancelling a fill in its midst to the first draft of another document, in steps of the first."""
-    first, second = _open(editor, EMPTY_BODY), _open(editor, EMPTY_BODY)
-    requests = [asyncio.ensure_future(editor.complete(1, 4, uri=uri)) for uri in (first, second)]
+    first, second = _open(editor, ENDLESS), _open(editor, ENDLESS)
+    requests = [asyncio.ensure_future(editor.complete(3, 0, uri=first))]
     await _has_begun(editor, first)
+    requests.append(asyncio.ensure_future(editor.complete(3, 0, uri=second)))
     begin, first_step = perf_counter(), editor.drafts[-1].step
     await editor.until(lambda: editor.drafts[-1].step >= first_step + 5)
     cancelled, num_steps = perf_counter(), editor.drafts[-1].step - first_step
@@ -205,8 +207,8 @@ async def test_a_cancelled_fill_leaves_the_worker_to_the_next_within_a_few_steps
 @pytest.mark.parametrize("how", ["$/cancelRequest", "didClose", "didChange"])
 async def test_a_request_is_stopped_while_it_runs(slow_editor: EditorClient, how: str) -> None:
     editor = slow_editor
-    uri = _open(editor, EMPTY_BODY)
-    request = asyncio.ensure_future(editor.complete(1, 4, uri=uri, request_id=uri))
+    uri = _open(editor, ENDLESS)
+    request = asyncio.ensure_future(editor.complete(3, 0, uri=uri, request_id=uri))
     await _has_begun(editor, uri)
     if how == "$/cancelRequest":
         editor.cancel_request(uri)
