@@ -177,10 +177,10 @@ class Workbench:
         return "\n".join(text for _, text in sorted(tops)).replace("\xa0", " ")
 
     def save(self, file: Path) -> str:
-        """The text of a file after it was saved."""
+        """The text of a file after it was saved, which is not empty: the editor empties a file before it writes it."""
         before = file.stat().st_mtime_ns
         self.press("Control+S")
-        until(lambda: file.stat().st_mtime_ns != before, f"{file.name} on disk")
+        until(lambda: file.stat().st_mtime_ns != before and file.stat().st_size > 0, f"{file.name} on disk")
         return file.read_text()
 
     def _leave_fill(self, key: str) -> None:
