@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from tests.editors.scripted_daemon import ScriptedDaemon
 from tests.editors.vscode.code_server import CodeServer, until
 from tests.editors.vscode.workbench import Workbench
 
@@ -68,6 +69,14 @@ def sshd() -> Path:
     if os.geteuid() == 0 and not Path("/run/sshd").is_dir():
         _missing("root's sshd wants a folder /run/sshd: run tests/editors/vscode/install.sh")
     return Path(found)
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> ScriptedDaemon:
+    """The server of tests that say what it fills in; nothing before they do."""
+    daemon = ScriptedDaemon(tmp_path_factory.mktemp("daemon"))
+    daemon.fills_in("")
+    return daemon
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,6 @@ SUM = "return sum(stack.top[0]) + 1"
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> ScriptedDaemon:
-    daemon = ScriptedDaemon(tmp_path_factory.mktemp("daemon"))
-    daemon.fills_in("")
-    return daemon
-
-
-@pytest.fixture(scope="module")
 def server_command(daemon: ScriptedDaemon) -> list[str]:
     return daemon.command
 

@@ -28,8 +28,7 @@ exports.activate = () => {
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> ScriptedDaemon:
-    daemon = ScriptedDaemon(tmp_path_factory.mktemp("daemon"))
+def daemon(daemon: ScriptedDaemon) -> ScriptedDaemon:
     daemon.fills_in("return name.upper()")
     return daemon
 

@@ -40,8 +40,7 @@ def host(sshd: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHo
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> ScriptedDaemon:
-    daemon = ScriptedDaemon(tmp_path_factory.mktemp("daemon"))
+def daemon(daemon: ScriptedDaemon) -> ScriptedDaemon:
     daemon.fills_in(MIDDLE)
     return daemon
 

@@ -39,8 +39,7 @@ def trusts_workspaces() -> bool:
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> ScriptedDaemon:
-    daemon = ScriptedDaemon(tmp_path_factory.mktemp("daemon"))
+def daemon(daemon: ScriptedDaemon) -> ScriptedDaemon:
     daemon.fills_in(MIDDLE)
     return daemon
 
