@@ -116,7 +116,8 @@ def range_hole(snapshot: Snapshot, start: int, end: int) -> Hole:
         raise UsageError(f"The range is not inside {_file_name(snapshot)}.")
     named = snapshot.text[start:end]
     if not named.strip():
-        return Hole(start, min(end, snapshot.lines.line_end(snapshot.lines.line_of(start))), "range")
+        line_end = snapshot.lines.line_end(snapshot.lines.line_of(start))
+        return Hole(start, max(start, min(end, line_end)), "range")  # between \r and \n is behind the end of a line
     start += len(named) - len(named.lstrip())
     return Hole(start, start + len(named.strip()), "range")
 

@@ -5,6 +5,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples every time, so that a red run means that something has changed; `poe fuzz` looks for new ones.
+settings.register_profile("repeatable", derandomize=True, print_blob=True)
+settings.load_profile("repeatable")
 
 # As the command line does for itself, and before anything imports torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

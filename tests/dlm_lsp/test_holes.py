@@ -241,6 +241,7 @@ def test_an_ambiguous_function_says_where() -> None:
         ("def f():\n    a\n\n    b\n", "\n    a\n\n", "def f():\n    ⟦a⟧\n\n    b\n"),
         ("a\n\n\nb\n", "\n\n\n", "a⟦⟧\n\n\nb\n"),
         ("f(  )\n", "  ", "f(⟦  ⟧)\n"),
+        ("a\r\nb\n", "\n", "a\r⟦⟧\nb\n"),
     ],
 )
 def test_a_range_leaves_the_blanks_around_it(text: str, named: str, expected: str) -> None:
