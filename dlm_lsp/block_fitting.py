@@ -15,7 +15,7 @@ from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_bel
 from dlm_lsp.placement import Placement, place, sides
 from dlm_lsp.reindent import Block, ends_block, is_sound, reindented
 from dlm_lsp.repairs import without_blank_ends, without_loops, without_suffix, without_unmatched_closers
-from dlm_lsp.statements import begins_statement, first_statement_lines
+from dlm_lsp.statements import begins_statement, leading_statement_lines
 
 _OPEN_LITERALS = ("'", '"', "`", "/*")  # what is left of a literal that does not end
 _ANY_LINE = "\0"
@@ -129,7 +129,7 @@ class BlockFitter:
     def _wanted(self, lines: list[str]) -> list[str]:
         """The lines of a finished text that are asked for."""
         lines = self._within_block(lines)
-        return self._first_statement(lines) if self.hole.kind == "statement" else self._reached(lines)
+        return self._first_statements(lines) if self.hole.kind == "statement" else self._reached(lines)
 
     def _is_whole(self, text: str, lines: list[str]) -> bool:
         """Whether what is asked for has ended within its block, for all that may still be written behind it."""
@@ -140,12 +140,13 @@ class BlockFitter:
             return any(self._leaves_outermost(lines, start) for start in starts[:-1])
         if self._wants_header:
             return len(starts) > 1
-        if is_line_whole and starts == (0, len(lines)):
-            return self._is_simple(lines)
         depth = self.style.columns(self.placement.indent)
         beginnings = (start for start in starts[1:] if begins_statement(followed[start]))
         beside = (start for start in beginnings if self.style.columns(indentation(followed[start])) <= depth)
-        return any(self._is_complete(lines[:start]) for start in beside)
+        ends = [start for start in beside if self._is_complete(lines[:start])]
+        if is_line_whole and starts[-1] == len(lines) and starts[-2] in (0, *ends):
+            ends += [len(lines)] * self._is_simple(lines[starts[-2] :])
+        return len(ends) >= self.hole.num_statements
 
     def _is_simple(self, lines: list[str]) -> bool:
         """Whether the only statement of some lines, all brackets closed, ends with its line."""
@@ -175,15 +176,17 @@ class BlockFitter:
         depth = self.style.columns(indentation(lines[start]) if start else self.placement.indent)
         return depth < self._floor + self.style.width and ends_block(lines[start])
 
-    def _first_statement(self, lines: list[str]) -> list[str]:
-        """The lines of the first statement and the comments above it, as the parser sees them.
+    def _first_statements(self, lines: list[str]) -> list[str]:
+        """The lines of as many statements as are asked for, and the comments above them, as the parser sees them.
 
         Where the lines below are deeper, what is missing is what they belong to: the header alone.
         """
         below = Block.of(self.snapshot.language, lines).statement_lines
         if not below:
             return lines
-        return lines[: below[0] if self._wants_header else first_statement_lines(self._parsed(lines))]
+        if self._wants_header:
+            return lines[: below[0]]
+        return lines[: leading_statement_lines(self._parsed(lines), self.hole.num_statements)]
 
     def _parsed(self, lines: list[str]) -> ParsedExcerpt:
         text = self.placement.set("\n".join(lines))

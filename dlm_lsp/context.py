@@ -43,6 +43,8 @@ ANCHOR_SHARE = 0.25  # of the lines above
 # (and 122 in 3 of 4, which would double the cost of every short one). Rounded up to what a canvas of the training had.
 EXPECTED_TOKENS: dict[HoleKind, int | None] = {"line": 16, "statement": 24, "statements": 48, "body": 64, "range": None}
 
+_MARGIN = 1.25  # of what stood in the hole: the new text may be longer, and a canvas too long is cut at once
+
 _LONGEST_TOKEN = 16  # characters that a token of source code rarely exceeds: bounds what is counted of one huge line
 _WORD = re.compile(r"\w+")
 _LAST_WORD = re.compile(r"\w+$")
@@ -75,7 +77,7 @@ def build_request(
         prefix=with_line_feeds(prefix) + placement.before,
         suffix=placement.after + with_line_feeds(suffix),
         single_line=hole.kind == "line",
-        expected_tokens=EXPECTED_TOKENS[hole.kind],
+        expected_tokens=_expected_tokens(snapshot, hole, count_tokens),
     )
 
 
@@ -97,6 +99,12 @@ def build_plain_request(
         scope = EnclosingScope(source.lines.line_of(hole.start), (), (), ())
         prefix, suffix = _trimmed(source, hole, _Budget(max_prompt_tokens, count_tokens), scope, imports=())
     return InfillRequest(prefix, suffix)
+
+
+def _expected_tokens(snapshot: Snapshot, hole: Hole, count_tokens: Callable[[str], int]) -> int | None:
+    """What such a hole usually takes, or what stood in it took, if that is more."""
+    usual, replaced = EXPECTED_TOKENS[hole.kind], snapshot.text[hole.start : hole.end].strip()
+    return max(usual or 0, round(_MARGIN * count_tokens(replaced))) if replaced else usual
 
 
 class _Lined(Protocol):

@@ -12,7 +12,6 @@ from typing import Literal
 from tree_sitter import Node
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.errors import UsageError
 from dlm_lsp.excerpts import Edit, Excerpt, ParsedExcerpt
 from dlm_lsp.indentation import (
     blank_line_indentation,
@@ -25,7 +24,7 @@ from dlm_lsp.indentation import (
     opens_block,
 )
 from dlm_lsp.languages import Language
-from dlm_lsp.scopes import Function, functions_around, functions_in
+from dlm_lsp.scopes import Function, functions_around
 
 HoleKind = Literal["body", "statement", "statements", "line", "range"]
 
@@ -41,12 +40,14 @@ class Hole:
         end: Character offset.
         kind: `body` of a function; on a blank line the next `statement` of a block that goes on below, or the last
             `statements` of one that does not, and all of one that is empty; what a `line` lacks at the cursor; or a
-            `range` that somebody named.
+            `range` that somebody named and that is none of these.
+        num_statements: How many of them a `statement` hole is for, at most.
     """
 
     start: int
     end: int
     kind: HoleKind
+    num_statements: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,48 +81,6 @@ def find_hole(snapshot: Snapshot, offset: int) -> Hole:
     return Hole(cursor.offset, cursor.gap_end, _kind_at(snapshot, cursor))
 
 
-def find_function(snapshot: Snapshot, name: str) -> Hole:
-    """The whole body of a function, written or not, without its docstring and leading comments.
-
-    Args:
-        snapshot: The document.
-        name: `name`, or as much of `Outer.Class.name` as tells it from others.
-
-    Raises:
-        UsageError: no function has that name, or several do.
-    """
-    wanted = tuple(name.split("."))
-    functions = list(functions_in(snapshot.language, snapshot.tree.root_node))
-    found = [function for function in functions if function.qualified_name[-len(wanted) :] == wanted]
-    exact = [function for function in found if function.qualified_name == wanted]
-    found = exact if len(exact) == 1 else found
-    if not found:
-        raise UsageError(f"There is no function {name} in {_file_name(snapshot)}.")
-    if len(found) > 1:
-        lines = [str(snapshot.lines.line_of(snapshot.to_offset(function.opened)) + 1) for function in found]
-        raise UsageError(
-            f"{name} is ambiguous in {_file_name(snapshot)}: it is defined at lines {', '.join(lines)}; "
-            "give its class too, or a position in it."
-        )
-    return _whole_body(snapshot, found[0])
-
-
-def range_hole(snapshot: Snapshot, start: int, end: int) -> Hole:
-    """A range somebody named, without the blanks at its ends: whole lines keep their indentation and their line break.
-
-    Raises:
-        UsageError: the range is not inside the document.
-    """
-    if not 0 <= start <= end <= len(snapshot.text):
-        raise UsageError(f"The range is not inside {_file_name(snapshot)}.")
-    named = snapshot.text[start:end]
-    if not named.strip():
-        line_end = snapshot.lines.line_end(snapshot.lines.line_of(start))
-        return Hole(start, max(start, min(end, line_end)), "range")  # between \r and \n is behind the end of a line
-    start += len(named) - len(named.lstrip())
-    return Hole(start, start + len(named.strip()), "range")
-
-
 def _cursor(snapshot: Snapshot, offset: int) -> _Cursor:
     offset = max(0, min(offset, len(snapshot.text)))
     line = snapshot.lines.line_of(offset)
@@ -136,12 +95,16 @@ def _kind_at(snapshot: Snapshot, cursor: _Cursor) -> HoleKind:
         return "statements"
     if not cursor.is_blank or _is_inside_literal(snapshot, cursor.offset):
         return "line"
-    below = line_below(snapshot, cursor.line)
+    return gap_kind(snapshot, cursor.line, blank_line_indentation(snapshot, cursor.line, cursor.left))
+
+
+def gap_kind(snapshot: Snapshot, line: int, indent: str) -> HoleKind:
+    """What is missing in place of statements that end with a line: `statement` where their block goes on below."""
+    below = line_below(snapshot, line)
     if below is None or snapshot.lines.line_text(below).lstrip().startswith(_CLOSERS):
         return "statements"
-    style = indent_style(snapshot, cursor.line)
-    depth = style.columns(blank_line_indentation(snapshot, cursor.line, cursor.left))
-    goes_on = style.columns(indentation(snapshot.lines.line_text(below))) >= depth
+    style = indent_style(snapshot, line)
+    goes_on = style.columns(indentation(snapshot.lines.line_text(below))) >= style.columns(indent)
     return "statement" if goes_on else "statements"
 
 
@@ -224,17 +187,17 @@ def _body_at(snapshot: Snapshot, cursor: _Cursor, parsed: ParsedExcerpt) -> Hole
         return None
     function = functions[-1]
     statements = [node for node in function.statements if not (parsed.edit.text and node.start_byte == byte)]
-    is_written = not all(_is_placeholder(snapshot, parsed.text_of(node)) for node in statements)
+    is_written = not all(is_placeholder(snapshot, parsed.text_of(node)) for node in statements)
     is_in_note = any(node.start_byte < byte < node.end_byte for node in function.notes)
     if is_written or is_in_note:
         return None
     opened, closing = parsed.to_offset(function.opened), parsed.to_offset(function.closing)
     if statements:
         start, end = parsed.to_offset(statements[0].start_byte), parsed.to_offset(statements[-1].end_byte)
-        return _body_hole(snapshot, *_joined_with_cursor(snapshot, cursor, start, end), opened, closing)
+        return body_hole(snapshot, *_joined_with_cursor(snapshot, cursor, start, end), opened, closing)
     if cursor.right.strip() and byte != function.opened and not _is_before_closing(parsed, function, byte):
         return None
-    return _body_hole(snapshot, cursor.offset, cursor.gap_end, opened, closing)
+    return body_hole(snapshot, cursor.offset, cursor.gap_end, opened, closing)
 
 
 def _joined_with_cursor(snapshot: Snapshot, cursor: _Cursor, start: int, end: int) -> tuple[int, int]:
@@ -246,10 +209,11 @@ def _joined_with_cursor(snapshot: Snapshot, cursor: _Cursor, start: int, end: in
     return start, end
 
 
-def _body_hole(snapshot: Snapshot, start: int, end: int, opened: int, closing: int) -> Hole:
-    """A body hole, grown over what only separates `[start, end)` from the header and the closer on the same lines.
+def body_hole(snapshot: Snapshot, start: int, end: int, opened: int, closing: int) -> Hole:
+    """The body hole `[start, end)` of a function that opens and closes at two offsets.
 
-    A comment after a placeholder speaks of the placeholder and goes with it.
+    It is grown over what only separates it from the header and the closer on the same lines. A comment after a
+    placeholder speaks of the placeholder and goes with it.
     """
     before, after = snapshot.text[opened:start], snapshot.text[end:closing]
     if opened <= start and not before.strip() and not _has_line_break(before):
@@ -262,16 +226,8 @@ def _body_hole(snapshot: Snapshot, start: int, end: int, opened: int, closing: i
     return Hole(start, max(start, end), "body")
 
 
-def _whole_body(snapshot: Snapshot, function: Function) -> Hole:
-    opened, closing = snapshot.to_offset(function.opened), snapshot.to_offset(function.closing)
-    if function.statements:
-        start = snapshot.to_offset(function.statements[0].start_byte)
-        return _body_hole(snapshot, start, snapshot.to_offset(function.items[-1].end_byte), opened, closing)
-    start = snapshot.to_offset(function.notes[-1].end_byte) if function.notes else opened
-    return _body_hole(snapshot, start, start, opened, closing)
-
-
-def _is_placeholder(snapshot: Snapshot, statement: str) -> bool:
+def is_placeholder(snapshot: Snapshot, statement: str) -> bool:
+    """Whether a statement only stands in for code that is missing."""
     return not statement.strip(";") or bool(snapshot.language.placeholder.fullmatch(statement))
 
 
@@ -290,7 +246,3 @@ def _is_inside_literal(snapshot: Snapshot, offset: int) -> bool:
 
 def _has_line_break(text: str) -> bool:
     return "\n" in text or "\r" in text
-
-
-def _file_name(snapshot: Snapshot) -> str:
-    return snapshot.uri.rsplit("/", 1)[-1] or "the document"

@@ -16,10 +16,10 @@ from typing import Literal
 
 from dlm_lsp.config_files import user_config_path
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import find_function
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import LANGUAGES, language_for
 from dlm_lsp.models.store import resolve_model
+from dlm_lsp.named_holes import find_function
 from dlm_lsp.options import Settings
 from dlm_model.config import ModelConfig
 from dlm_model.precision import weight_format

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import UsageError
-from dlm_lsp.holes import Hole, find_function, find_hole, range_hole
+from dlm_lsp.holes import Hole, find_hole
+from dlm_lsp.named_holes import find_function, range_hole
 from dlm_lsp.positions import LineIndex
 
 STDIN = "-"

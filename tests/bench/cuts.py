@@ -1,7 +1,7 @@
-"""Holes cut into real files of any language: one whole line, or up to three at one depth, out of functions.
+"""Holes cut into real files of any language: one statement of up to three lines out of functions.
 
-A hole begins with the first character of its first line and ends with the last of its last, so that what was there is
-what a fill should be. The same folders, number and seed give the same holes.
+Its lines are gone, but for a blank one at their depth, where the cursor is: as somebody types who is about to write it.
+The same folders, number and seed give the same holes.
 """
 
 import random
@@ -13,8 +13,9 @@ from pathlib import Path
 import tree_sitter
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import Hole, range_hole
+from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.languages import LANGUAGES, Language
+from dlm_lsp.scopes import functions_in
 
 MAX_LINES = 3
 INSTALLED = "site-packages"  # beside Python's own library, and partly trained on
@@ -33,7 +34,7 @@ USUAL_FOLDERS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A hole in a file, and what stands there."""
+    """A hole in what is left of a file, and what stood there."""
 
     name: str
     snapshot: Snapshot
@@ -86,20 +87,17 @@ def _cut(language: Language, file: Path, draw: random.Random) -> list[Cut]:
     if not statements:
         return []
     node = draw.choice(statements)
-    hole = range_hole(snapshot, snapshot.to_offset(node.start_byte), snapshot.to_offset(node.end_byte))
-    return [Cut(file.name, snapshot, hole, text[hole.start : hole.end])]
+    start, end = snapshot.to_offset(node.start_byte), snapshot.to_offset(node.end_byte)
+    left = Snapshot.parse(file.as_uri(), language, text[:start] + text[end:])
+    return [Cut(file.name, left, find_hole(left, start), text[start:end])]
 
 
 def _statements(snapshot: Snapshot) -> Iterator[tree_sitter.Node]:
     """Statements of functions that have their lines for themselves, and not too many of them."""
-    captures = tree_sitter.QueryCursor(snapshot.language.functions_query).captures(snapshot.tree.root_node)
-    for function in captures.get("function", []):
-        body = function.child_by_field_name("body")
-        for node in body.named_children if body else []:
+    for function in functions_in(snapshot.language, snapshot.tree.root_node):
+        for node in function.statements:
             first, last = node.start_point.row, node.end_point.row
             line = snapshot.text[snapshot.lines.line_start(first) : snapshot.lines.line_end(last)]
-            is_alone = (
-                line.strip() == snapshot.text[snapshot.to_offset(node.start_byte) : snapshot.to_offset(node.end_byte)]
-            )
-            if is_alone and last - first < MAX_LINES and node.type not in snapshot.language.comments:
+            statement = snapshot.text[snapshot.to_offset(node.start_byte) : snapshot.to_offset(node.end_byte)]
+            if line.strip() == statement and last - first < MAX_LINES:
                 yield node

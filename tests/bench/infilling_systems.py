@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 from dlm_lsp.context import EXPECTED_TOKENS
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import find_hole, range_hole
+from dlm_lsp.holes import find_hole
 from dlm_lsp.indentation import indentation
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import language_for
+from dlm_lsp.named_holes import range_hole
 from dlm_lsp.options import Settings
 from dlm_model.methods import METHODS
 from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest

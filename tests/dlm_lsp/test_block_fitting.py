@@ -1,12 +1,16 @@
 """Statements at the depth of their hole: rows of (document with the cursor at │, model's text, document after it)."""
 
+import re
+
 import pytest
 
 from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_hole
 from dlm_lsp.languages import language_for
+from dlm_lsp.named_holes import range_hole
 from dlm_lsp.placement import parse_neutral
+from dlm_lsp.presentation import present
 from tests.dlm_lsp.filled_documents import fill_at_cursor
 
 PYTHON_INDENTATION = [
@@ -242,3 +246,46 @@ def test_a_middle_is_over_where_nothing_more_would_be_kept(
 def test_statements_that_do_not_parse_are_cut_back_to_those_that_do(middle: str) -> None:
     after, fill = fill_at_cursor("python", "def f(x):\n    │\n", middle)
     assert (after, fill.parse_valid) == ("def f(x):\n    y = x\n", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "middle", "is_over"),
+    [
+        ("def f():\n    ⟦a()\n    b()⟧\n    c()\n", "d(", False),
+        ("def f():\n    ⟦a()\n    b()⟧\n    c()\n", "d()\n", False),
+        ("def f():\n    ⟦a()\n    b()⟧\n    c()\n", "d()\n    e()\n", True),
+        ("def f():\n    ⟦a()\n    b()⟧\n    c()\n", "if d:\n        e()\n        g()\n    h", False),
+        ("def f():\n    ⟦a()\n    b()⟧\n    c()\n", "if d:\n        e()\n    h()\n", True),
+        ("def f():\n    ⟦a()\n    b()⟧\n    c()\n", "# why\n    d()\n    # and\n", False),
+        ("def f():\n    ⟦a()⟧\n    c()\n", "d()\n", True),
+        ("def f():\n    ⟦a()\n    b()⟧\n", "d()\n    e()\n    g()\n", False),
+    ],
+)
+def test_as_many_statements_are_wanted_as_were_named(text: str, middle: str, is_over: bool) -> None:
+    before, named, after = re.split("[⟦⟧]", text)
+    snapshot = Snapshot.parse("file:///code", language_for(None, "python"), before + named + after)
+    hole = range_hole(snapshot, len(before), len(before + named))
+    assert BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over(middle) is is_over
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "middle", "expected"),
+    [
+        ("python", "def f():\n    ⟦a()⟧\n    c()\n", "d()\n    e()", "def f():\n    d()\n    c()\n"),
+        (
+            "python",
+            "def f():\n    ⟦a()\n    b()⟧\n    c()\n",
+            "# why\n    if d:\n        e()\n    else:\n        g()\n    h()\n    i()",
+            "def f():\n    # why\n    if d:\n        e()\n    else:\n        g()\n    h()\n    c()\n",
+        ),
+        ("python", "def f():\n    ⟦a()\n    b()⟧\n    c()\n", "d()", "def f():\n    d()\n    c()\n"),
+        ("go", "func f() {\n\t⟦a()\n\tb()⟧\n\tc()\n}\n", "d()\n\te()\n\tg()", "func f() {\n\td()\n\te()\n\tc()\n}\n"),
+    ],
+)
+def test_no_more_statements_are_kept_than_were_named(language_id: str, text: str, middle: str, expected: str) -> None:
+    before, named, after = re.split("[⟦⟧]", text)
+    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + named + after)
+    fill = present(snapshot, range_hole(snapshot, len(before), len(before + named)), middle)
+    assert before + named + after != expected
+    assert snapshot.text[: fill.start] + fill.text + snapshot.text[fill.end :] == expected
+    assert fill.parse_valid

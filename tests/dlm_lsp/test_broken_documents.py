@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import Hole, find_hole, range_hole
+from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.languages import LANGUAGES, language_for
+from dlm_lsp.named_holes import range_hole
 from dlm_lsp.presentation import present
 from dlm_lsp.scopes import functions_in
 from dlm_lsp.syntax_check import DraftChecker

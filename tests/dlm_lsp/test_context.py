@@ -1,5 +1,6 @@
 """What the model gets to see: a token is a character here, so that budgets can be read off the text."""
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ from dlm_lsp.context import build_plain_request, build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.languages import language_for
+from dlm_lsp.named_holes import range_hole
 from dlm_model.request import InfillRequest
 
 PYTHON = language_for("a.py", None)
@@ -94,10 +96,22 @@ def test_the_model_begins_with_its_first_word(
     assert len(request.prefix) + len(request.suffix) <= budget
 
 
-def test_a_range_says_its_own_length() -> None:
-    snapshot = Snapshot.parse("file:///a.py", PYTHON, "x = 1\n")
-    request = build_request(snapshot, Hole(4, 5, "range"), max_prompt_tokens=9, count_tokens=len)
-    assert request == InfillRequest("x = ", "\n", single_line=False, expected_tokens=None)
+@pytest.mark.parametrize(
+    ("text", "expected_tokens"),
+    [
+        ("x = 1⟦⟧\n", None),
+        ("x = ⟦1⟧\n", 16),
+        ("x = ⟦" + "1" * 40 + "⟧\n", 50),
+        ("⟦x = 1⟧\ny = 2\n", 24),
+        ("⟦x = 1\ny = f(" + "1" * 27 + ")⟧\nz = 2\n", 50),
+        ("f(⟦1,\n  2⟧)\n", 8),
+    ],
+)
+def test_what_stood_in_a_hole_tells_the_length(text: str, expected_tokens: int | None) -> None:
+    before, named, after = re.split("[⟦⟧]", text)
+    snapshot = Snapshot.parse("file:///a.py", PYTHON, before + named + after)
+    hole = range_hole(snapshot, len(before), len(before + named))
+    assert build_request(snapshot, hole, max_prompt_tokens=99, count_tokens=len).expected_tokens == expected_tokens
 
 
 @pytest.mark.parametrize("ending", ["\r\n", "\r"])

@@ -8,9 +8,9 @@ import pytest
 from dlm_lsp.cli import run
 from dlm_lsp.commands.checks import check_model_files
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import find_function
 from dlm_lsp.infilling import HoleRequest, infill
 from dlm_lsp.languages import language_for
+from dlm_lsp.named_holes import find_function
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from tests.model.families.checkpoint_parts import edit_json

@@ -3,8 +3,7 @@
 import pytest
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.errors import UsageError
-from dlm_lsp.holes import Hole, find_function, find_hole, range_hole
+from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.languages import language_for
 
 
@@ -186,71 +185,3 @@ def test_a_cursor_outside_the_text_is_moved_into_it(offset: int) -> None:
 
 def test_a_cursor_between_carriage_return_and_line_feed_is_before_both() -> None:
     assert find_hole(snapshot_of("python", "x = \r\ny = 1\r\n"), 5) == Hole(4, 4, "line")
-
-
-FUNCTIONS = [
-    (
-        "python",
-        "f",
-        'def f(x):\n    """Doc."""\n    # why\n    a = 1\n    return a\n',
-        'def f(x):\n    """Doc."""\n    # why\n    ⟦a = 1\n    return a⟧\n',
-    ),
-    ("python", "f", 'def f(x):\n    """Doc."""\n\nx = 1\n', 'def f(x):\n    """Doc."""⟦⟧\n\nx = 1\n'),
-    ("python", "f", "def f(x): return 1\n", "def f(x):⟦ return 1⟧\n"),
-    ("python", "f", "def f(x):\n\nx = 1\n", "def f(x):⟦⟧\n\nx = 1\n"),
-    ("python", "B.m", "class A:\n    def m(self): a\nclass B:\n    def m(self): b\n", "    def m(self):⟦ b⟧\n"),
-    ("python", "f", "def f(): a\nclass A:\n    def f(self): b\n", "def f():⟦ a⟧\n"),
-    ("python", "f.g", "def f():\n    def g():\n        a\n    return g\n", "    def g():\n        ⟦a⟧\n    return g\n"),
-    ("javascript", "f", "const f = (x) => {\n  return x;\n};\n", "const f = (x) => {\n  ⟦return x;⟧\n};\n"),
-    ("javascript", "A.m", "class A {\n  m() {\n  }\n}\n", "class A {\n  m() {⟦⟧\n  }\n}\n"),
-    ("tsx", "A.m", "class A { m = () => { f(); } }\n", "class A { m = () => {⟦ f(); ⟧} }\n"),
-    ("go", "T.M", "func (t *T) M() int {\n\treturn 1\n}\n", "func (t *T) M() int {\n\t⟦return 1⟧\n}\n"),
-    ("rust", "T.m", "impl<A> X for T<A> {\n    fn m() { 1 }\n}\n", "impl<A> X for T<A> {\n    fn m() {⟦ 1 ⟧}\n}\n"),
-    ("java", "A.A", "class A {\n  A() {\n    x = 1;\n  }\n}\n", "class A {\n  A() {\n    ⟦x = 1;⟧\n  }\n}\n"),
-    ("c", "f", "static char *f(int x)\n{\n\treturn 0;\n}\n", "static char *f(int x)\n{\n\t⟦return 0;⟧\n}\n"),
-    ("cpp", "A.m", "int A::m() const { return 0; }\n", "int A::m() const {⟦ return 0; ⟧}\n"),
-    ("cpp", "n.A.m", "namespace n { struct A { int m() {} }; }\n", "namespace n { struct A { int m() {⟦⟧} }; }\n"),
-]
-
-
-@pytest.mark.parametrize(("language_id", "name", "text", "expected"), FUNCTIONS)
-def test_find_function(language_id: str, name: str, text: str, expected: str) -> None:
-    snapshot = snapshot_of(language_id, text)
-    hole = find_function(snapshot, name)
-    assert hole.kind == "body"
-    assert expected in marked(snapshot, hole)
-
-
-def test_an_absent_function_is_named() -> None:
-    with pytest.raises(UsageError, match="no function nope in code"):
-        find_function(snapshot_of("python", "def f(): pass\n"), "nope")
-
-
-def test_an_ambiguous_function_says_where() -> None:
-    text = "class A:\n    def m(self): a\n\nclass B:\n    def m(self): b\n"
-    with pytest.raises(UsageError, match="lines 2, 5"):
-        find_function(snapshot_of("python", text), "m")
-
-
-@pytest.mark.parametrize(
-    ("text", "named", "expected"),
-    [
-        ("x = 1\n", "1", "x = ⟦1⟧\n"),
-        ("def f():\n    a\n    b\n    c\n", "    a\n    b\n", "def f():\n    ⟦a\n    b⟧\n    c\n"),
-        ("def f():\r\n\ta\r\n\tb\r\n", "\ta\r\n\t", "def f():\r\n\t⟦a⟧\r\n\tb\r\n"),
-        ("def f():\n    a\n\n    b\n", "\n    a\n\n", "def f():\n    ⟦a⟧\n\n    b\n"),
-        ("a\n\n\nb\n", "\n\n\n", "a⟦⟧\n\n\nb\n"),
-        ("f(  )\n", "  ", "f(⟦  ⟧)\n"),
-        ("a\r\nb\n", "\n", "a\r⟦⟧\nb\n"),
-    ],
-)
-def test_a_range_leaves_the_blanks_around_it(text: str, named: str, expected: str) -> None:
-    snapshot = snapshot_of("python", text)
-    hole = range_hole(snapshot, text.index(named), text.index(named) + len(named))
-    assert hole.kind == "range"
-    assert marked(snapshot, hole) == expected
-
-
-def test_a_range_is_inside_the_document() -> None:
-    with pytest.raises(UsageError, match="not inside"):
-        range_hole(snapshot_of("python", "x = 1\n"), 4, 7)

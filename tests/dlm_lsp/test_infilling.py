@@ -3,9 +3,10 @@ from dataclasses import replace
 import pytest
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import Hole, find_function, find_hole
+from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.infilling import Anchors, HoleRequest, finish, infill, nothing_reason, valid_only
 from dlm_lsp.languages.python import PYTHON
+from dlm_lsp.named_holes import find_function
 from dlm_lsp.warm_start import EarlierDraft
 from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, Piece
 from tests.dlm_lsp.scripted_engine import ScriptedEngine

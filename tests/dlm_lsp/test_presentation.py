@@ -3,8 +3,8 @@
 import pytest
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import find_function, range_hole
 from dlm_lsp.languages import language_for
+from dlm_lsp.named_holes import find_function, range_hole
 from dlm_lsp.presentation import present
 from tests.dlm_lsp.filled_documents import applied, fill_at_cursor
 
@@ -167,10 +167,11 @@ def test_a_whole_function_is_rewritten() -> None:
     ("language_id", "text", "named", "middle", "expected"),
     [
         ("python", "def f():\n    a = 1\n", "a = 1", "b = 2\n    c = 3", "def f():\n    b = 2\n    c = 3\n"),
-        ("python", "def f():\n    a = 1\n", "    a = 1", "    b = 2\nc = 3", "def f():\n    b = 2\nc = 3\n"),
+        ("python", "def f():\n    a = 1\n", "    a = 1", "    b = 2\nc = 3", "def f():\n    b = 2\n    c = 3\n"),
+        ("python", "def f():\n    a\nb\n", "    a\nb", "    c\nd", "def f():\n    c\nd\n"),
         ("python", "def f():\n    a = 1\n", "1", "2", "def f():\n    a = 2\n"),
         ("python", "def f():\n    a\n    b\n    c\n", "    a\n    b\n", "    x\n", "def f():\n    x\n    c\n"),
-        ("python", "def f():\n    a\n    c\n", "    a\n", "x\n    y", "def f():\n    x\n    y\n    c\n"),
+        ("python", "def f():\n    a\n    b\n    c\n", "    a\n    b\n", "x\n    y", "def f():\n    x\n    y\n    c\n"),
         ("javascript", "f(() => {\n\ta();\n\tb();\n});\n", "\ta();\n", "\tx();\n", "f(() => {\n\tx();\n\tb();\n});\n"),
         ("javascript", "a();\nb();\nc();\n", "b();\n", "x();\nc();\nd(\n", "a();\nx();\nc();\n"),
         ("python", "x = 1 + 2\n", " 1 ", "3", "x = 3 + 2\n"),

@@ -16,8 +16,9 @@ from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, Excerpt
-from dlm_lsp.holes import find_hole, range_hole
+from dlm_lsp.holes import find_hole
 from dlm_lsp.languages import language_for
+from dlm_lsp.named_holes import range_hole
 from dlm_lsp.placement import parse_neutral
 from dlm_lsp.presentation import present
 from dlm_lsp.repairs import without_loops

@@ -3,9 +3,10 @@
 import pytest
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import Hole, find_function, find_hole, range_hole
+from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.languages import language_for
 from dlm_lsp.languages.python import PYTHON
+from dlm_lsp.named_holes import find_function, range_hole
 from dlm_lsp.syntax_check import DraftChecker
 
 FUNCTION = "def total(numbers):\n    pass\n\n\ndef after():\n    return 1\n"

@@ -1,0 +1,118 @@
+"""What somebody names: functions, and ranges, written as ⟦…⟧."""
+
+import re
+
+import pytest
+
+from dlm_lsp.errors import UsageError
+from dlm_lsp.named_holes import find_function, range_hole
+from tests.dlm_lsp.test_holes import marked, snapshot_of
+
+FUNCTIONS = [
+    (
+        "python",
+        "f",
+        'def f(x):\n    """Doc."""\n    # why\n    a = 1\n    return a\n',
+        'def f(x):\n    """Doc."""\n    # why\n    ⟦a = 1\n    return a⟧\n',
+    ),
+    ("python", "f", 'def f(x):\n    """Doc."""\n\nx = 1\n', 'def f(x):\n    """Doc."""⟦⟧\n\nx = 1\n'),
+    ("python", "f", "def f(x): return 1\n", "def f(x):⟦ return 1⟧\n"),
+    ("python", "f", "def f(x):\n\nx = 1\n", "def f(x):⟦⟧\n\nx = 1\n"),
+    ("python", "B.m", "class A:\n    def m(self): a\nclass B:\n    def m(self): b\n", "    def m(self):⟦ b⟧\n"),
+    ("python", "f", "def f(): a\nclass A:\n    def f(self): b\n", "def f():⟦ a⟧\n"),
+    ("python", "f.g", "def f():\n    def g():\n        a\n    return g\n", "    def g():\n        ⟦a⟧\n    return g\n"),
+    ("javascript", "f", "const f = (x) => {\n  return x;\n};\n", "const f = (x) => {\n  ⟦return x;⟧\n};\n"),
+    ("javascript", "A.m", "class A {\n  m() {\n  }\n}\n", "class A {\n  m() {⟦⟧\n  }\n}\n"),
+    ("tsx", "A.m", "class A { m = () => { f(); } }\n", "class A { m = () => {⟦ f(); ⟧} }\n"),
+    ("go", "T.M", "func (t *T) M() int {\n\treturn 1\n}\n", "func (t *T) M() int {\n\t⟦return 1⟧\n}\n"),
+    ("rust", "T.m", "impl<A> X for T<A> {\n    fn m() { 1 }\n}\n", "impl<A> X for T<A> {\n    fn m() {⟦ 1 ⟧}\n}\n"),
+    ("java", "A.A", "class A {\n  A() {\n    x = 1;\n  }\n}\n", "class A {\n  A() {\n    ⟦x = 1;⟧\n  }\n}\n"),
+    ("c", "f", "static char *f(int x)\n{\n\treturn 0;\n}\n", "static char *f(int x)\n{\n\t⟦return 0;⟧\n}\n"),
+    ("cpp", "A.m", "int A::m() const { return 0; }\n", "int A::m() const {⟦ return 0; ⟧}\n"),
+    ("cpp", "n.A.m", "namespace n { struct A { int m() {} }; }\n", "namespace n { struct A { int m() {⟦⟧} }; }\n"),
+]
+
+
+@pytest.mark.parametrize(("language_id", "name", "text", "expected"), FUNCTIONS)
+def test_find_function(language_id: str, name: str, text: str, expected: str) -> None:
+    snapshot = snapshot_of(language_id, text)
+    hole = find_function(snapshot, name)
+    assert hole.kind == "body"
+    assert expected in marked(snapshot, hole)
+
+
+def test_an_absent_function_is_named() -> None:
+    with pytest.raises(UsageError, match="no function nope in code"):
+        find_function(snapshot_of("python", "def f(): pass\n"), "nope")
+
+
+def test_an_ambiguous_function_says_where() -> None:
+    text = "class A:\n    def m(self): a\n\nclass B:\n    def m(self): b\n"
+    with pytest.raises(UsageError, match="lines 2, 5"):
+        find_function(snapshot_of("python", text), "m")
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "expected"),
+    [
+        ("x = 1\n", "1", "x = ⟦1⟧\n"),
+        ("def f():\n    a\n    b\n    c\n", "    a\n    b\n", "def f():\n    ⟦a\n    b⟧\n    c\n"),
+        ("def f():\r\n\ta\r\n\tb\r\n", "\ta\r\n\t", "def f():\r\n\t⟦a⟧\r\n\tb\r\n"),
+        ("def f():\n    a\n\n    b\n", "\n    a\n\n", "def f():\n    ⟦a⟧\n\n    b\n"),
+        ("a\n\n\nb\n", "\n\n\n", "a⟦⟧\n\n\nb\n"),
+        ("f(  )\n", "  ", "f(⟦  ⟧)\n"),
+        ("a\r\nb\n", "\n", "a\r⟦⟧\nb\n"),
+    ],
+)
+def test_a_range_leaves_the_blanks_around_it(text: str, named: str, expected: str) -> None:
+    snapshot = snapshot_of("python", text)
+    hole = range_hole(snapshot, text.index(named), text.index(named) + len(named))
+    assert marked(snapshot, hole) == expected
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "kind", "num_statements"),
+    [
+        ("python", "x = ⟦1⟧\n", "line", 1),
+        ("python", "⟦f⟧(x)\n", "line", 1),
+        ("python", "x = f(⟦a,\n      b⟧)\n", "range", 1),
+        ("python", "x = f(\n    ⟦a,⟧\n    b,\n)\n", "range", 1),
+        ("python", "⟦⟧x\n", "range", 1),
+        ("python", "def f():\n    ⟦a()⟧\n    b()\n", "statement", 1),
+        ("python", "def f():\n    ⟦a()\n    b()⟧\n    c()\n", "statement", 2),
+        ("python", "def f():\n    a()\n    ⟦b()\n    # why\n    c()⟧\n", "statement", 2),
+        ("python", "def f():\n    ⟦a()  # why⟧\n    b()\n", "statement", 1),
+        ("python", "def f():\n    ⟦if a:\n        b()\n    else:\n        c()⟧\n    d()\n", "statement", 1),
+        ("python", "def f():\n    ⟦if a:\n        b()⟧\n    else:\n        c()\n    d()\n", "range", 1),
+        ("python", "def f():\n    ⟦if a:⟧\n        b()\n    d()\n", "range", 1),
+        ("python", "def f():\n    if a:\n        b()\n        ⟦c()\n    d()⟧\n", "range", 1),
+        ("python", "def f():\n    ⟦a()\n    b()⟧\n", "body", 1),
+        ("python", 'def f():\n    """Doc."""\n    ⟦a()\n    b()⟧\n', "body", 1),
+        ("python", "def f():\n    for x in y:\n        ⟦a()⟧\n", "statement", 1),
+        ("python", "class A:\n    x = 1\n    ⟦@d\n    def f():\n        a()⟧\n", "statement", 1),
+        ("python", "⟦x = 1\ny = 2⟧\nz = 3\n", "statement", 2),
+        ("python", "def f():\n    ⟦pass⟧\n    b()\n", "statement", 1),
+        ("python", "if a:\n    ⟦pass⟧\n", "statements", 1),
+        ("python", "if a:\n    ⟦# what to do⟧\n    b()\n", "range", 1),
+        ("python", "def f():\n    ⟦a(\n    b()⟧\n    c()\n", "range", 1),
+        ("javascript", "f(() => {\n  ⟦a()\n  b();⟧\n  c()\n})\n", "statement", 2),
+        ("javascript", "class A {\n  ⟦f() {\n    a()\n  }⟧\n  g() {}\n}\n", "statement", 1),
+        ("typescript", "⟦import a from 'a'\nlet b = a⟧\nb()\n", "statement", 2),
+        ("go", "func f() {\n\t⟦a()\n\tb()⟧\n\tc()\n}\n", "statement", 2),
+        ("go", "func f() {\n\t⟦a()\n\tb()⟧\n}\n", "body", 1),
+        ("rust", "fn f() -> i32 {\n    a();\n    ⟦#[allow(unused)]\n    let x = 1;⟧\n    x\n}\n", "statement", 1),
+        ("java", "class A {\n  ⟦int f() {\n    return 1;\n  }⟧\n}\n", "statement", 1),
+        ("c", "int f(void) {\n#ifdef A\n  ⟦a();\n  b();⟧\n#endif\n  c();\n}\n", "statement", 2),
+        ("cpp", "namespace n {\n⟦int a;\nint b;⟧\nint c;\n}\n", "statement", 2),
+    ],
+)
+def test_what_was_named_says_what_is_wanted(language_id: str, text: str, kind: str, num_statements: int) -> None:
+    before, named, after = re.split("[⟦⟧]", text)
+    snapshot = snapshot_of(language_id, before + named + after)
+    hole = range_hole(snapshot, len(before), len(before + named))
+    assert (marked(snapshot, hole), hole.kind, hole.num_statements) == (text, kind, num_statements)
+
+
+def test_a_range_is_inside_the_document() -> None:
+    with pytest.raises(UsageError, match="not inside"):
+        range_hole(snapshot_of("python", "x = 1\n"), 4, 7)
