@@ -7,11 +7,12 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import platformdirs
 
-from dlm_lsp.options import PROJECT_OPTION_NAMES, SETTING_NAMES, ParsedOptions, parse_options
+from dlm_lsp.options import PROJECT_OPTION_NAMES, SETTING_NAMES, ClientOptions, ParsedOptions, parse_options
 
 PROJECT_FILE = ".dlm-lsp.toml"
 _TOOL_TABLE = ("tool", "dlm-lsp")
@@ -41,10 +42,12 @@ def project_config_path(root: Path) -> Path:
 def read_project_config(root: Path) -> ParsedOptions:
     """What a project says of itself; in a pyproject.toml it is the table `[tool.dlm-lsp]`.
 
-    A project comes from anybody, so that it may switch completions off and never on, and cannot name a model.
+    A project comes from anybody, so that it may switch completions off and never on, and cannot name a model. What it
+    wants left alone is not known where it cannot be read: then that is everything.
     """
     path = project_config_path(root)
-    parsed = _read(path, table=() if path.name == PROJECT_FILE else _TOOL_TABLE, allowed=PROJECT_OPTION_NAMES)
+    table = () if path.name == PROJECT_FILE else _TOOL_TABLE
+    parsed = _read(path, table=table, allowed=PROJECT_OPTION_NAMES, unreadable={"enabled": False})
     if parsed.options.get("enabled"):
         return parsed._replace(options={name: value for name, value in parsed.options.items() if name != "enabled"})
     return parsed
@@ -55,14 +58,18 @@ class _Source(NamedTuple):
     problem: str | None
 
 
-def _read(path: Path, *, table: tuple[str, ...], allowed: frozenset[str]) -> ParsedOptions:
+def _read(
+    path: Path, *, table: tuple[str, ...], allowed: frozenset[str], unreadable: ClientOptions = MappingProxyType({})
+) -> ParsedOptions:
+    """What a table of a file says; `unreadable` where that cannot be told, and the file is ours or has the table."""
     source = _load(path)
-    if source.problem or not source.text:
-        return ParsedOptions({}, (source.problem,) if source.problem else ())
+    is_ours = not table or f"[{'.'.join(table)}]" in source.text
+    if source.problem:
+        return ParsedOptions(dict(unreadable) if is_ours else {}, (source.problem,))
     try:
         content: object = tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as error:
-        return ParsedOptions({}, (_syntax_problem(path, source.text, error),))
+        return ParsedOptions(dict(unreadable) if is_ours else {}, (_syntax_problem(path, source.text, error),))
     for key in table:
         content = content.get(key) if isinstance(content, Mapping) else None
 

@@ -79,6 +79,24 @@ def test_a_project_may_switch_off_but_not_on(tmp_path: Path) -> None:
     assert read_project_config(tmp_path).options == {}
 
 
+@pytest.mark.parametrize(
+    ("file_name", "content", "options"),
+    [
+        (".dlm-lsp.toml", b"enabled = \n", {"enabled": False}),
+        (".dlm-lsp.toml", b"exclude = ['\xff']\n", {"enabled": False}),
+        ("pyproject.toml", b"[tool.dlm-lsp]\nexclude = ['a'\n", {"enabled": False}),
+        ("pyproject.toml", b"[project]\nname = \n", {}),
+    ],
+)
+def test_where_a_project_cannot_be_read_all_of_it_is_left_alone(
+    tmp_path: Path, file_name: str, content: bytes, options: dict[str, object]
+) -> None:
+    (tmp_path / file_name).write_bytes(content)
+    parsed = read_project_config(tmp_path)
+    assert parsed.options == options
+    assert len(parsed.problems) == 1
+
+
 def test_a_pyproject_of_another_kind_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 3\n")
     assert read_project_config(tmp_path) == ({}, ())
