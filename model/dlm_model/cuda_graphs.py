@@ -67,8 +67,7 @@ class GraphedTransformer(Transformer):
         nn.Module.__init__(self)
         self.config = network.config
         self.embed_tokens, self.layers, self.norm = network.embed_tokens, network.layers, network.norm
-        if not self.config.ties_embeddings:
-            self.lm_head = network.lm_head
+        self.lm_head = network.lm_head
         self._capture = capture or _capture_cuda_graph
         self._graphs: OrderedDict[_Shape, _Graph] = OrderedDict()
         self._max_bytes = MAX_GRAPH_BYTES

@@ -30,6 +30,7 @@ from dlm_model.json_grammar import JsonConstraint
 from dlm_model.length import INITIAL_TOKENS, Row, finds_length, open_rows
 from dlm_model.opening import Opening, mean_confidence
 from dlm_model.order import CommitOrder, load_order
+from dlm_model.packing import pack
 from dlm_model.precision import Precision
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import rechecks
@@ -64,6 +65,7 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
     dtype = default_dtype(target)
     with memory_errors():
         network = load_transformer(folder, config, device=target, dtype=dtype, precision=precision)
+        pack(network)
         companion = load_companion(folder, network, tokenizer, precision=precision)
     if target.type == "cuda":
         network = GraphedTransformer(network)

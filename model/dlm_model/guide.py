@@ -20,6 +20,7 @@ from dlm_model.decode_options import SELF_GUIDE
 from dlm_model.device import memory_errors
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.families.dlm import DLM_SECTION
+from dlm_model.packing import pack
 from dlm_model.precision import Precision
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Transformer
@@ -94,6 +95,7 @@ def load_companion(
         return load_guide(guide, tokenizer, device=device, dtype=dtype)
     adapted = load_transformer(folder, network.config, device=device, dtype=dtype, precision=precision, adapter=guide)
     adapted.embed_tokens = network.embed_tokens
+    pack(adapted, like=network)
     return adapted
 
 
@@ -114,4 +116,6 @@ def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtyp
     if spellings[:shared] != tokenizer.token_bytes[:shared]:
         raise CheckpointError(f"The guide {folder.name} has another tokenizer than the model that it should guide.")
     with memory_errors():
-        return load_transformer(folder, config, device=device, dtype=dtype)
+        guide = load_transformer(folder, config, device=device, dtype=dtype)
+        pack(guide)
+    return guide

@@ -95,7 +95,7 @@ def peak_memory_mib(device: torch.device) -> float:
 
 def _is_multiplied(network: Transformer, name: str) -> bool:
     """An embedding that is not also the head is looked up, row by row."""
-    return name != "embed_tokens.weight" or network.config.ties_embeddings
+    return name != "embed_tokens.weight" or network.lm_head is None
 
 
 def _measured_bandwidth(device: torch.device) -> float:

@@ -101,7 +101,7 @@ def add_adapters(network: Transformer, rank: int, alpha: float, num_trained_rows
     for parent, name, child in _children(network):
         if isinstance(child, RMSNorm):
             setattr(parent, name, TrainedNorm(child))
-        elif isinstance(child, nn.Embedding) or child is getattr(network, "lm_head", None):
+        elif isinstance(child, nn.Embedding) or child is network.lm_head:
             setattr(parent, name, TrainedRows(child, num_trained_rows))
         elif isinstance(child, nn.Linear):
             setattr(parent, name, LowRankLinear(child, rank, alpha / rank))
