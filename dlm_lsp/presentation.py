@@ -48,16 +48,27 @@ def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
     """
     middle = with_line_feeds(middle)
     neutral = parse_neutral(snapshot, hole)
-    versions = [version for version in _versions(snapshot, hole, middle, neutral) if version.text.strip()]
-    if not versions:
-        return Fill("", hole.start, hole.end, parse_valid=False)
-    is_sound = {version.text: version.is_sound for version in versions}
-    best = neutral.excerpt.best(Edit(hole.start, hole.end, text) for text in is_sound)
-    text, is_valid = best.edit.text, best.num_errors <= neutral.num_errors and is_sound[best.edit.text]
-    is_valid = is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
-    if not is_valid and (beginning := _valid_beginning(snapshot, hole, middle, neutral)):
+    text, is_valid = _best_version(snapshot, hole, middle, neutral)
+    if text and not is_valid and (beginning := _valid_beginning(snapshot, hole, middle, neutral)):
         text, is_valid = beginning, True
     return Fill(text.replace("\n", snapshot.line_ending), hole.start, hole.end, is_valid)
+
+
+def is_whole(snapshot: Snapshot, hole: Hole, middle: str) -> bool:
+    """Whether nothing is missing at the end of a text: it would be presented without being cut back, or not at all."""
+    text, is_valid = _best_version(snapshot, hole, with_line_feeds(middle), parse_neutral(snapshot, hole))
+    return is_valid or not text
+
+
+def _best_version(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> tuple[str, bool]:
+    """The reading of the model's text with the fewest errors, and whether it adds none; empty where nothing is left."""
+    versions = [version for version in _versions(snapshot, hole, middle, neutral) if version.text.strip()]
+    if not versions:
+        return "", False
+    is_sound = {version.text: version.is_sound for version in versions}
+    best = neutral.excerpt.best(Edit(hole.start, hole.end, text) for text in is_sound)
+    is_valid = best.num_errors <= neutral.num_errors and is_sound[best.edit.text]
+    return best.edit.text, is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
 
 
 class _Version(NamedTuple):

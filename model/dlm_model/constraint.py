@@ -3,7 +3,6 @@
 `Constraint.rules` looks at a canvas before a step; `limit` applies them to the logits, the loop to the positions.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +14,7 @@ from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.device import send
 from dlm_model.ending import LineEnd, OpenEnd, TextEnd
+from dlm_model.request import Ending
 from dlm_model.schedule import Turn
 from dlm_model.vocabulary import Vocabulary
 
@@ -56,7 +56,7 @@ class Constraint:
         boundaries: What the canvas must begin and end with.
         single_line: No line break after the head.
         is_line_begun: Whether the hole's line has something on it left of the hole.
-        is_over: Whether nothing that follows this beginning of a middle would be kept; None for never.
+        ending: Where the middle may end, and where it does; None leaves it to the model.
         max_length: Rows of this length do not grow.
         is_resizing: Whether the model may change the rows' lengths.
         blocks: Which blocks are filled now, if the model writes block by block.
@@ -70,7 +70,7 @@ class Constraint:
         *,
         single_line: bool,
         is_line_begun: bool = False,
-        is_over: Callable[[str], bool] | None = None,
+        ending: Ending | None = None,
         max_length: int,
         is_resizing: bool,
         blocks: BlockPipeline | None = None,
@@ -83,7 +83,7 @@ class Constraint:
         self.line_end: LineEnd | None = None
         if single_line and self._enders:
             self.line_end = LineEnd(vocabulary, self._enders[0], is_begun=is_line_begun)
-        self._text_end = TextEnd(vocabulary, is_over) if is_over else None
+        self._text_end = TextEnd(vocabulary, ending, boundaries, max_length) if ending else None
         self.is_resizing = is_resizing
         self._boundaries = boundaries
         self._vocabulary = vocabulary
@@ -163,13 +163,17 @@ class Constraint:
     def resize(self, canvas: Canvas, *, is_last: bool = False) -> Canvas:
         """Carry out the expand and delete tokens that were committed, and cut off rows that have said all.
 
-        Both spare what the boundaries need. A text with an open end gets its next block, after the last step none.
+        Both spare what the boundaries need. What is full in the middle of a statement goes on, a text with an open end
+        by its next block; after the last step neither does.
         """
         canvas = self._carry_out(canvas)
         if self._open_end:
             canvas = self._open_end.grow(self._open_end.cut(canvas))
         if self._text_end:
-            canvas = self._text_end.cut(canvas, self._boundaries.head, self._protected(canvas))
+            canvas = self._text_end.cut(canvas, self._protected(canvas))
+            # Whoever writes block by block goes on of its own accord.
+            if self.is_resizing and not self._open_end and not is_last:
+                canvas = self._text_end.grow(canvas)
         return self._open_end.refuse(canvas) if self._open_end and is_last else canvas
 
     def _carry_out(self, canvas: Canvas) -> Canvas:

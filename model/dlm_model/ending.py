@@ -5,22 +5,35 @@ expects the line to be over says so with its delete token or its end of text and
 line break. Merely ruling the line breaks out would hand their probability to whatever comes next, and the line would
 run on.
 
-In a hole of several lines, whoever makes the request knows that a block is left, or the suffix begun again. What is
-masked behind that would be filled in vain.
+Whoever makes the request knows that a block is left, or the suffix begun again: what is masked behind that would be
+filled in vain. And that a canvas was filled in the middle of a statement: it gets more masks, where a model that finds
+the length by itself has asked for too few.
 
 A model that writes block by block knows no length beforehand: it goes on until it writes its end of text.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from dlm_model.block_causal import BlockPipeline
+from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.device import send
+from dlm_model.request import Ending
 from dlm_model.vocabulary import Vocabulary
+
+NUM_MORE = 8
+"""Masks that a row gets which is full in the middle of a statement."""
+
+MOST_TIMES_MORE = 4
+"""How often it does: what has no end by then is a loop."""
+
+MAX_REMEMBERED = 32
+"""Texts that are not judged again: those of the rows, which seldom change all at once."""
 
 
 class LineEnd:
@@ -58,45 +71,73 @@ class LineEnd:
 
 
 class TextEnd:
-    """Gives up what is masked behind a middle that is over.
+    """Gives up what is masked behind a middle that is over, and lets one go on that may not end where it does.
 
     Args:
         vocabulary: What the tokens spell.
-        is_over: Whether nothing that follows this beginning of a middle would be kept.
+        ending: Where the middle may end, and where it does.
+        boundaries: What every row begins and ends with, and the document has already.
+        max_length: Rows of this length do not grow.
     """
 
-    def __init__(self, vocabulary: Vocabulary, is_over: Callable[[str], bool]) -> None:
+    def __init__(self, vocabulary: Vocabulary, ending: Ending, boundaries: Boundaries, max_length: int) -> None:
         self._vocabulary = vocabulary
-        self._is_over = is_over
-        self._last_read: dict[int, tuple[str, bool]] = {}
+        self._is_over = lru_cache(maxsize=MAX_REMEMBERED)(ending.is_over)
+        self._may_end = lru_cache(maxsize=MAX_REMEMBERED)(ending.may_end)
+        self._boundaries = boundaries
+        self._max_length = max_length
+        self._grown: dict[int, list[str]] = {}
 
-    def cut(self, canvas: Canvas, head: bytes, protected: Tensor) -> Canvas:
+    def cut(self, canvas: Canvas, protected: Tensor) -> Canvas:
         """The canvas with the rows that are over cut off at their first mask, if nothing is committed behind it.
 
         What is committed stays: a draft has shown it as something that no later step changes.
 
         Args:
             canvas: After a step.
-            head: What every row begins with and the document has already.
             protected: [B, T], masks that stay whatever stands left of them.
         """
         is_behind = canvas.is_valid & (canvas.is_masked.cumsum(dim=1) > 0)
         is_needed = is_behind & ~(canvas.is_masked & ~protected)
-        is_over = torch.tensor([self._reads_over(canvas, row, head) for row in range(len(canvas.lengths))])
+        is_over = torch.tensor([self._reads_over(canvas, row) for row in range(len(canvas.lengths))])
         surplus = is_behind & (is_over & ~is_needed.any(dim=1))[:, None]
         return canvas.remove(surplus) if surplus.any() else canvas
 
-    def _reads_over(self, canvas: Canvas, row: int, head: bytes) -> bool:
+    def grow(self, canvas: Canvas) -> Canvas:
+        """The canvas with a few masks more in every row that is full and may not end so.
+
+        A row that ends with a boundary or with text that must be kept stays as it is; so does one that has not used
+        the masks that it was given, or was given many.
+        """
+        missing = torch.tensor([NUM_MORE * self._is_cut_short(canvas, row) for row in range(len(canvas.lengths))])
+        if not missing.any():
+            return canvas
+        granted = missing.minimum((self._max_length - canvas.lengths).clamp_min(0))
+        canvas = replace(canvas, was_refused=canvas.was_refused | (missing > granted))
+        return canvas.extend(granted) if granted.any() else canvas
+
+    def _reads_over(self, canvas: Canvas, row: int) -> bool:
         masks = canvas.is_masked[row].nonzero()
         if not len(masks):
             return False
-        token_ids = canvas.token_ids[row, : int(masks[0])].tolist()
-        text = b"".join(self._vocabulary.token_bytes[token_id] for token_id in token_ids)[len(head) :].decode(
-            errors="ignore"
-        )
-        if self._last_read.get(row, ("",))[0] != text:
-            self._last_read[row] = (text, self._is_over(text))
-        return bool(text) and self._last_read[row][1]
+        text = self._spelled(canvas, row, int(masks[0]))
+        return bool(text) and self._is_over(text)
+
+    def _is_cut_short(self, canvas: Canvas, row: int) -> bool:
+        length, grown = int(canvas.lengths[row]), self._grown.setdefault(row, [])
+        if not length or canvas.is_masked[row].any() or canvas.is_kept[row, length - 1] or self._boundaries.tail:
+            return False
+        text = self._spelled(canvas, row, length)
+        if len(grown) == MOST_TIMES_MORE or text in grown or self._is_over(text) or self._may_end(text):
+            return False
+        grown.append(text)
+        return True
+
+    def _spelled(self, canvas: Canvas, row: int, num_columns: int) -> str:
+        """What the first columns of a row add to the document."""
+        token_bytes, token_ids = self._vocabulary.token_bytes, canvas.token_ids[row, :num_columns].tolist()
+        spelled = b"".join(token_bytes[token_id] for token_id in token_ids)
+        return spelled[len(self._boundaries.head) :].decode(errors="ignore")
 
 
 class OpenEnd:

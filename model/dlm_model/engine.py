@@ -260,7 +260,7 @@ class Engine:
             boundaries,
             single_line=single_line,
             is_line_begun=bool(request.prefix.rpartition("\n")[2].strip()),
-            is_over=request.is_over,
+            ending=request.ending,
             max_length=max_length,
             is_resizing=is_resizing,
             blocks=BlockPipeline(length, options) if (length := self._config.block_length) else None,

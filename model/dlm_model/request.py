@@ -5,7 +5,7 @@ InfillRequest + DecodeOptions + CancelToken ──engine──▶ Draft, Draft, 
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
 from typing import Literal, Protocol
@@ -35,6 +35,16 @@ class SyntaxChecker(Protocol):
 
     def errors(self, middle: str) -> Sequence[tuple[int, int]]:
         """Half-open character ranges of a middle that do not parse where it will stand; empty if it adds no error."""
+
+
+class Ending(Protocol):
+    """What the engine asks about where a middle ends; whoever knows the place it will stand in brings one along."""
+
+    def is_over(self, text: str) -> bool:
+        """Whether nothing that follows this beginning of a middle would be kept, however it goes on."""
+
+    def may_end(self, text: str) -> bool:
+        """Whether a middle could be this and no more; false in the middle of a statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class InfillRequest:
         keep: Texts that must occur in the middle, in this order (in-place prompting, ICE, arXiv 2508.10736).
         closing: Text that the middle must end with; empty for any.
         syntax: Judges drafts while they are denoised; None judges nothing.
-        is_over: Whether nothing that follows this beginning of a middle would be kept; None for never.
+        ending: Where the middle may end, and where it does; None leaves it to the model.
         prior: What an earlier draft of almost this hole leaves to be said here; empty for nothing. Heeded where
             `DecodeOptions.warm_start` allows, one candidate is asked for, and nothing else rules the middle.
     """
@@ -79,7 +89,7 @@ class InfillRequest:
     keep: tuple[str, ...] = ()
     closing: str = ""
     syntax: SyntaxChecker | None = None
-    is_over: Callable[[str], bool] | None = None
+    ending: Ending | None = None
     prior: tuple[Piece, ...] = ()
 
     def __post_init__(self) -> None:

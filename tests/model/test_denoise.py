@@ -16,10 +16,12 @@ from dlm_model.constraint import Constraint, Rules
 from dlm_model.decode_options import SCHEDULES, SELECTIONS
 from dlm_model.denoise import denoise
 from dlm_model.drafts import RowReader
+from dlm_model.ending import NUM_MORE
 from dlm_model.request import CancelToken, DecodeOptions
 from dlm_model.schedule import Pace
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.vocabulary import Vocabulary
+from tests.model.endings import Between
 from tests.model.tiny_checkpoints import RESIZING, SHAPE, VOCAB_SIZE, byte_level_tokenizer
 
 TOKENIZER = Tokenizer(byte_level_tokenizer(), VOCAB_SIZE)
@@ -95,8 +97,19 @@ def test_the_rules_are_made_once_a_step_whatever_is_resized_and_cut(monkeypatch:
 
     monkeypatch.setattr(Constraint, "rules", rules)
     options, boundaries = DecodeOptions(num_steps=9), Boundaries(VOCABULARY, b"def", b")")
-    steps = run(open_canvas(20, 31), RandomPredictor(), options, boundaries, is_resizing=True, is_over=lambda _: False)
+    steps = run(open_canvas(20, 31), RandomPredictor(), options, boundaries, is_resizing=True, ending=Between())
     assert len(list(steps)) == len(made)
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "is_resizing", "num_columns"), [(99, True, 4 + 2 * NUM_MORE), (99, False, 4), (4, True, 4)]
+)
+def test_a_canvas_that_is_full_too_early_goes_on(num_steps: int, is_resizing: bool, num_columns: int) -> None:
+    letter = TOKENIZER.encode("a").ids[0]
+    options, ending = DecodeOptions(num_steps=num_steps, schedule="linear"), Between(fewest=4 + NUM_MORE + 1)
+    *_, last = run(open_canvas(4), Oracle([letter] * 48), options, is_resizing=is_resizing, ending=ending)
+    assert last.lengths.tolist() == [num_columns]
+    assert not last.is_masked.any()
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 5, 12])

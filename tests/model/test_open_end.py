@@ -17,6 +17,7 @@ from dlm_model.ending import OpenEnd
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.weights import load_transformer
+from tests.model.endings import Between
 from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL
 from tests.model.families.checkpoint_parts import NUM_TRAINED, VOCAB_SIZE, edit_json
 from tests.model.families.published_checkpoints import PUBLISHED
@@ -115,7 +116,7 @@ def test_a_length_that_is_asked_for_leaves_no_end_to_find(
 def test_a_text_ends_where_whoever_asked_has_enough(
     block_engine: Engine, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
-    enough = InfillRequest("x = 1\n", "", is_over=lambda text: len(text) >= length)
+    enough = InfillRequest("x = 1\n", "", ending=Between(most=length))
     drafts, script = fill(block_engine, monkeypatch, [999], DecodeOptions(num_steps=200, schedule="linear"), enough)
     assert length <= len(drafts[-1].text) < length + BLOCK_LENGTH
     assert drafts[-1].finish_reason == "stop"

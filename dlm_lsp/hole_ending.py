@@ -1,0 +1,37 @@
+"""Where the text for a hole may end, and where it does: asked by the engine while it denoises."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlm_lsp.block_fitting import BlockFitter
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import Hole
+from dlm_lsp.placement import is_inline, parse_neutral
+from dlm_lsp.presentation import is_whole
+
+
+@dataclass(frozen=True, eq=False)
+class HoleEnding:
+    """One hole, as the engine sees it (`dlm_model.request.Ending`).
+
+    Attributes:
+        snapshot: The document.
+        hole: Where the text will stand.
+    """
+
+    snapshot: Snapshot
+    hole: Hole
+
+    def is_over(self, text: str) -> bool:
+        """Whether nothing that follows would be kept: see `BlockFitter.is_over`. Within a line the model says so."""
+        return self._fitter is not None and self._fitter.is_over(text)
+
+    def may_end(self, text: str) -> bool:
+        """Whether the text parses where it will stand, or nothing of it would be kept."""
+        return is_whole(self.snapshot, self.hole, text)
+
+    @cached_property
+    def _fitter(self) -> BlockFitter | None:
+        if is_inline(self.snapshot, self.hole):
+            return None
+        return BlockFitter(self.snapshot, self.hole, parse_neutral(self.snapshot, self.hole))
