@@ -5,7 +5,7 @@ parallel decoding (APD, Israel et al., arXiv 2506.00413) multiplies the two, p â
 takes from the left as many of the diffusion model's tokens as the product would have put there too. Here the product
 makes its own choice at every mask, drawn or best. What the guide says of a mask holds if every mask left of it gets the
 token that the guide has read there: so the run of choices that agree with the draft is kept, and the first that does
-not.
+not. What it says of masks far behind the first is therefore hardly ever used, and it is not asked.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,9 @@ from dlm_model.device import send
 from dlm_model.ending import LineEnd
 from dlm_model.length import Row
 from dlm_model.selection import Guess, sample
+
+REACH = 16
+"""Masks of a row that the guide is asked about, from the left: longer runs are settled in two steps."""
 
 _OTHER_SEED = 0x5EED
 
@@ -57,16 +60,15 @@ class Blend:
         """
         asked = canvas.is_asked
         guess = guess._replace(is_agreed=guess.confidence >= self._options.confidence_threshold)
-        is_guided = ((self._weight > 0)[:, None] & asked)[asked]
-        if not is_guided.any():
+        is_guided = asked & (self._weight > 0)[:, None]
+        is_heard = is_guided & _is_in_reach(canvas)
+        if not is_heard.any():
             return guess
-        guided = send(is_guided.nonzero()[:, 0], logits.device)
-        rows = asked.nonzero()[:, 0][is_guided]
-        blended = blend(
-            logits[guided].float().log_softmax(dim=-1),
-            self._heard(canvas, logits, guess, guided)[guided],
-            send(self._weight[rows, None], logits.device),
-        )
+        heard = self._heard(canvas, guess, is_heard, logits.shape[1])
+        is_guided, is_heard = is_guided[asked], is_heard[asked]
+        rows = asked.nonzero()[:, 0][is_heard]
+        own = logits[send(is_heard.nonzero()[:, 0], logits.device)].float().log_softmax(dim=-1)
+        blended = blend(own, heard, send(self._weight[rows, None], logits.device))
         # One transfer, as in `guess_tokens`.
         best = blended.argmax(dim=-1, keepdim=True)
         confidence, best_ids = torch.cat((blended.gather(1, best).exp(), best.float()), dim=1).cpu().unbind(dim=1)
@@ -76,9 +78,9 @@ class Blend:
             drawn = sample(warm, temperature[is_warm], self._options.top_p, self._generator)
             chosen[is_warm], confidence[is_warm] = drawn.token_ids, drawn.probability
         is_settled = torch.zeros_like(is_guided)
-        is_settled[is_guided] = chosen == guess.predicted_ids[is_guided]
-        is_settled = _leftmost_run(is_settled, canvas) & is_guided
-        in_run = is_settled[is_guided]
+        is_settled[is_heard] = chosen == guess.predicted_ids[is_heard]
+        is_settled = _leftmost_run(is_settled, canvas) & is_heard
+        in_run = is_settled[is_heard]
         return guess._replace(
             predicted_ids=guess.predicted_ids.masked_scatter(is_settled, chosen[in_run]),
             confidence=guess.confidence.masked_scatter(is_settled, confidence[in_run]),
@@ -86,15 +88,16 @@ class Blend:
             is_agreed=torch.where(is_guided, is_settled, guess.is_agreed),
         )
 
-    def _heard(self, canvas: Canvas, logits: Tensor, guess: Guess, guided: Tensor) -> Tensor:
-        """The guide's logits at the positions `guided`, shaped like `logits` [N, V]; -inf where it is silent."""
-        is_guided, spread = self._weight > 0, guess.spread(canvas.is_asked)
-        draft = canvas.guess(spread.predicted_ids, spread.confidence).as_draft().token_ids
-        told = self._reader.logits(canvas.prefix_ids, draft[is_guided], canvas.is_asked[is_guided])
-        num_shared = min(told.shape[1], logits.shape[1])
-        heard = torch.full(logits.shape, -torch.inf, device=logits.device)
-        heard[guided, :num_shared] = told[:, :num_shared].float()
-        return self._line_end.fold(heard, canvas) if self._line_end else heard
+    def _heard(self, canvas: Canvas, guess: Guess, is_heard: Tensor, vocab_size: int) -> Tensor:
+        """The guide's logits [H, V] at the positions `is_heard` [B, T], row by row; -inf where it is silent."""
+        spread, width = guess.spread(canvas.is_asked), int(is_heard.any(dim=0).nonzero().max()) + 1
+        draft = canvas.guess(spread.predicted_ids, spread.confidence).as_draft().token_ids[:, :width]
+        rows = is_heard.any(dim=1)
+        told = self._reader.logits(canvas.prefix_ids, draft[rows], is_heard[rows, :width])
+        num_shared = min(told.shape[1], vocab_size)
+        heard = torch.full((len(told), vocab_size), -torch.inf, device=told.device)
+        heard[:, :num_shared] = told[:, :num_shared].float()
+        return self._line_end.fold(heard, canvas, is_heard) if self._line_end else heard
 
 
 def blend(own: Tensor, heard: Tensor, weight: Tensor | float) -> Tensor:
@@ -109,6 +112,11 @@ def blend(own: Tensor, heard: Tensor, weight: Tensor | float) -> Tensor:
     product = ((1 - weight) * own + weight * heard).masked_fill(~is_shared, -torch.inf)
     mass = own.masked_fill(~is_shared, -torch.inf).logsumexp(dim=-1, keepdim=True)
     return torch.where(is_shared, product - product.logsumexp(dim=-1, keepdim=True) + mass, own)
+
+
+def _is_in_reach(canvas: Canvas) -> Tensor:
+    """Positions [B, T] up to the last mask that a guide is asked about; all where something committed is reviewed."""
+    return (canvas.is_masked.cumsum(dim=1) <= REACH) | canvas.is_reviewed.any()
 
 
 def _leftmost_run(is_accepted: Tensor, canvas: Canvas) -> Tensor:

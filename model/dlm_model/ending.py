@@ -53,8 +53,8 @@ class LineEnd:
         self._is_visible, self._has_line_break = vocabulary.is_visible, vocabulary.has_line_break
         self._is_begun = is_begun
 
-    def fold(self, logits: Tensor, canvas: Canvas) -> Tensor:
-        """Logits [N, V] of the positions that the canvas asks about, with that sum at the model's own end."""
+    def fold(self, logits: Tensor, canvas: Canvas, positions: Tensor | None = None) -> Tensor:
+        """Logits [N, V] of some positions [B, T], those that the canvas asks about, with that sum at the own end."""
         columns = 1 + torch.arange(canvas.is_masked.shape[1])
         is_written, is_broken = (
             canvas.is_committed & tokens[canvas.token_ids] for tokens in (self._is_visible, self._has_line_break)
@@ -62,7 +62,7 @@ class LineEnd:
         last_written = (columns * is_written).cummax(dim=1).values
         last_broken = (columns * (is_broken & ~is_written)).cummax(dim=1).values
         is_begun = (last_written > last_broken) | (self._is_begun & (last_broken == 0))
-        is_begun = send(is_begun[canvas.is_asked], logits.device)
+        is_begun = send(is_begun[canvas.is_asked if positions is None else positions], logits.device)
         self._ends = send(self._ends, logits.device)
         ends = logits[:, self._ends].logsumexp(dim=-1)
         folded = logits.clone()

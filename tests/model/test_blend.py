@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlm_model.blend import Blend, blend
+from dlm_model.blend import REACH, Blend, blend
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.ending import LineEnd
@@ -95,6 +95,24 @@ def test_what_is_committed_in_between_does_not_end_the_run() -> None:
     guess = judged(canvas(MASK, 1, MASK), own, guide)
     assert guide.read == [[0, 1, 0]]
     assert guess.is_agreed.tolist() == [True, True]
+
+
+def test_the_guide_is_asked_no_further_than_its_reach() -> None:
+    own, agreement = logs(*[[0.6, 0.4]] * (REACH + 4)), logs(*[[0.9, 0.1]] * (REACH + 4))
+    guide = Guide(agreement)
+    guess = judged(canvas(1, *[MASK] * (REACH + 4)), own, guide)
+    assert guide.read == [[1, *[0] * REACH]]
+    assert guess.is_agreed.tolist() == [True] * REACH + [False] * 4
+    assert guess.confidence[REACH:].tolist() == pytest.approx([0.6] * 4)
+
+
+def test_where_something_is_reviewed_the_guide_is_asked_about_all() -> None:
+    before = canvas(*[MASK] * (REACH + 1), 1)
+    before = before.review(before.is_committed)
+    guide = Guide(logs(*[[0.9, 0.1]] * (REACH + 2)))
+    guess = judged(before, logs(*[[0.6, 0.4]] * (REACH + 2)), guide)
+    assert guide.read == [[0] * (REACH + 1) + [1]]
+    assert guess.is_agreed.tolist() == [True] * (REACH + 1) + [False]
 
 
 def test_samples_are_distributed_as_the_product_is() -> None:
