@@ -48,6 +48,23 @@ class Anchors:
     keep: tuple[str, ...] = ()
     closing: str = ""
 
+    def are_in(self, text: str, behind: str) -> bool:
+        """Whether a fill still holds them; line breaks and indentation are those of its place, and do not count.
+
+        Args:
+            text: The fill's.
+            behind: What follows it in the document, which has the end of the closing text where both would repeat it.
+        """
+        words, position = _words(text), 0
+        for kept in map(_words, self.keep):
+            found = words.find(kept, position)
+            if found < 0:
+                return False
+            position = found + len(kept)
+        closing, behind = _words(self.closing), behind.lstrip()
+        splits = range(len(closing), 0, -1)
+        return not closing or any(words.endswith(closing[:n]) and behind.startswith(closing[n:]) for n in splits)
+
 
 NO_ANCHORS = Anchors()
 
@@ -144,9 +161,19 @@ def valid_only(fills: Sequence[RankedFill]) -> tuple[RankedFill, ...]:
     return tuple(ranked for ranked in fills if ranked.fill.parse_valid)
 
 
+def anchored_only(request: HoleRequest, fills: Sequence[RankedFill]) -> tuple[RankedFill, ...]:
+    """Those that hold what the request asks for: whatever was cut from a text to make it fit may have been that."""
+    text = request.snapshot.text
+    return tuple(ranked for ranked in fills if request.anchors.are_in(ranked.fill.text, text[ranked.fill.end :]))
+
+
 def nothing_reason(fills: Sequence[RankedFill]) -> str:
     """What the model has, given the fills before those that are not valid were left out."""
     return "nothing but fills that add syntax errors" if fills else "nothing"
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _anchored(request: InfillRequest, anchors: Anchors, placement: Placement, hole: Hole) -> InfillRequest:

@@ -17,7 +17,17 @@ from dlm_lsp.commands.watch import Canvas, DraftView, StepCounter
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.exclusions import exclusion_reason
-from dlm_lsp.infilling import NO_ANCHORS, Anchors, HoleRequest, RankedFill, finish, infill, nothing_reason, valid_only
+from dlm_lsp.infilling import (
+    NO_ANCHORS,
+    Anchors,
+    HoleRequest,
+    RankedFill,
+    anchored_only,
+    finish,
+    infill,
+    nothing_reason,
+    valid_only,
+)
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
 from dlm_model.request import CancelToken, Draft, InfillEngine
@@ -129,17 +139,20 @@ def report(engine: InfillEngine, work: Work, draft: Draft, output: Output, setti
     """Put the best fill where it was asked for.
 
     Raises:
-        NothingToShowError: the model has nothing for this hole, or nothing valid where that is required (JSON is
-            printed all the same).
+        NothingToShowError: the model has nothing for this hole, nothing that holds the anchors, or nothing valid where
+            that is required (JSON is printed all the same).
         UsageError: the file changed meanwhile, or cannot be written.
     """
     found = finish(work.request.snapshot, work.request.hole, draft)
-    fills = valid_only(found) if settings.require_valid else found
+    anchored = anchored_only(work.request, found)
+    fills = valid_only(anchored) if settings.require_valid else anchored
     if fills and output.in_place:
         write_in_place(work.source, apply_fill(work.text, fills[0].fill))
     _print(engine, work, draft, fills, output, with_candidates=settings.decode.num_candidates > 1)
     if not fills:
-        raise NothingToShowError(f"The model has {nothing_reason(found)} to show for this hole in {work.source.name}.")
+        is_lost = found and not anchored
+        reason = "nothing but fills without the text of --keep or --closing" if is_lost else nothing_reason(anchored)
+        raise NothingToShowError(f"The model has {reason} to show for this hole in {work.source.name}.")
 
 
 def make_view(console: Console, work: Work, output: Output) -> DraftView:

@@ -88,6 +88,26 @@ def test_a_closing_text_is_the_last_line_of_statements_and_the_end_of_a_line(sna
     assert [request.closing for request in engine.requests] == ["\n    return total", "(numbers)"]
 
 
+@pytest.mark.parametrize(
+    ("anchors", "text", "behind", "are_in"),
+    [
+        (Anchors(keep=("b", "a")), "b + a", "", True),
+        (Anchors(keep=("b", "a")), "a + b", "", False),
+        (Anchors(keep=("if a:\n  b",)), "if a:\r\n        b", "", True),
+        (Anchors(closing="return a"), "b\n    return a", "\n", True),
+        (Anchors(closing="return a"), "return a\n    b", "\n", False),
+        (Anchors(closing="(a)"), "sum(a", ")\n", True),
+        (Anchors(closing="(a)"), "sum(a", "]\n", False),
+        (Anchors(closing="(a)"), "", "(a)\n", False),
+        (Anchors(), "", "", True),
+    ],
+)
+def test_a_fill_holds_its_anchors_in_their_order_and_closes_with_what_stands_behind(
+    anchors: Anchors, text: str, behind: str, are_in: bool
+) -> None:
+    assert anchors.are_in(text, behind) is are_in
+
+
 def test_only_what_parses_is_valid_and_the_reason_says_what_there_was(snapshot: Snapshot, hole: Hole) -> None:
     fills = finish(snapshot, hole, finished(("return (", 0.9), ("return 1", 0.2)))
     assert [ranked.fill.text for ranked in valid_only(fills)] == ["return 1"]

@@ -228,6 +228,21 @@ def test_what_must_be_kept_reaches_the_engine(command_line: CommandLine, file: P
     assert (request.keep, request.closing) == (("left", "right"), "\n    return total")
 
 
+def test_nothing_rather_than_a_fill_without_what_must_be_kept(command_line: CommandLine, file: Path) -> None:
+    command_line.engine.middles = ("return left", "total = left + right\n    return total")
+    anchors = ("--keep", "left +  right", "--closing", "return total")
+    outcome = command_line("infill", f"{file}:2:5", *anchors, "--n", "2")
+    assert (outcome.code, outcome.stdout) == (0, "total = left + right\n    return total\n")
+    before = file.read_bytes()
+    assert command_line("infill", f"{file}:2:5", *anchors, "--in-place") == (
+        1,
+        "",
+        "dlm-lsp: The model has nothing but fills without the text of --keep or --closing to show for this hole in "
+        f"{file}.\n",
+    )
+    assert file.read_bytes() == before
+
+
 def test_nothing_rather_than_a_fill_that_adds_errors(command_line: CommandLine, file: Path) -> None:
     command_line.engine.middles = ("return (", "return left")
     assert command_line("infill", f"{file}:2:5", "--require-valid", "--n", "2").stdout == "return left\n"
