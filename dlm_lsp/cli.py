@@ -15,6 +15,7 @@ import typer
 from dlm_lsp import __version__
 from dlm_lsp.cli_models import models_app
 from dlm_lsp.commands import flags
+from dlm_lsp.commands.help import Command, Group
 from dlm_lsp.commands.sources import discard_stdout, writing_stdout
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
 from dlm_lsp.process import importing
@@ -25,6 +26,7 @@ DEBUG_VARIABLE = "DLM_LSP_DEBUG"
 """Where it is set, an error that nobody foresaw comes with its traceback."""
 
 app = typer.Typer(
+    cls=Group,
     help="Fill the hole at your cursor with a diffusion language model that runs on your own machine.",
     add_completion=False,
     no_args_is_help=True,
@@ -43,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), standalone_mode=False, prog_name=PROGRAM)
     except typer.TyperException as error:
-        message = error.format_message()
+        message = error.format_message().replace(": Value error, ", ": ")  # how pydantic begins, whom typer asks
         # A group without a command has printed its help already, and has nothing to add.
         return _complain(message, error.exit_code) if message else error.exit_code
     except DlmLspError as error:
@@ -83,7 +85,7 @@ def root(
     """Options that go before any command."""
 
 
-@app.command()
+@app.command(cls=Command)
 def infill(
     target: flags.TargetArgument,
     *,
@@ -148,7 +150,7 @@ def infill(
     run_infill(parse_target(target, function=function, span=span), stdin_filename, settings, output, anchors)
 
 
-@app.command()
+@app.command(cls=Command)
 def race(
     target: flags.TargetArgument,
     *,
@@ -171,7 +173,7 @@ def race(
     run_race(parse_target(target, function=function, span=span), stdin_filename, settings, against)
 
 
-@app.command()
+@app.command(cls=Command)
 def methods(*, as_json: flags.AsJson = False) -> None:
     """List every decoding method: what it does, where it is from, how to switch it on."""
     from dlm_lsp.commands.methods import run_methods  # noqa: PLC0415
@@ -179,7 +181,7 @@ def methods(*, as_json: flags.AsJson = False) -> None:
     run_methods(as_json=as_json)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def serve(
     context: typer.Context,
     *,
@@ -224,7 +226,7 @@ def serve(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def http(
     *,
     host: flags.Host = flags.DEFAULT_HOST,
@@ -249,7 +251,9 @@ def http(
     return run_http(host, port, settings, api_key_file=api_key_file, allowed_hosts=hosts, allowed_origins=origins)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+@app.command(
+    cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
 def train(context: typer.Context) -> int:
     """Make a model of your own: corpus, training, distillation, export; `dlm-lsp train --help` lists the stages."""
     from dlm_lsp.commands.train import run_train  # noqa: PLC0415
@@ -257,7 +261,7 @@ def train(context: typer.Context) -> int:
     return run_train(context.args, f"{PROGRAM} train")
 
 
-@app.command()
+@app.command(cls=Command)
 def stats(*, as_json: flags.AsJson = False, reset: flags.Reset = False) -> None:
     """Show what became of completions, counted on this machine alone."""
     from dlm_lsp.commands.stats import run_stats  # noqa: PLC0415
@@ -265,7 +269,7 @@ def stats(*, as_json: flags.AsJson = False, reset: flags.Reset = False) -> None:
     run_stats(as_json=as_json, reset=reset)
 
 
-@app.command()
+@app.command(cls=Command)
 def doctor(
     *,
     model: flags.Model = None,

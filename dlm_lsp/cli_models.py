@@ -6,14 +6,15 @@ from typing import Annotated
 import typer
 
 from dlm_lsp.commands import flags
+from dlm_lsp.commands.help import Command, Group
 
-models_app = typer.Typer(help="Models on disk.", no_args_is_help=True)
+models_app = typer.Typer(cls=Group, help="Models on disk.", no_args_is_help=True)
 
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A short name.", show_default=False)]
 
 
-@models_app.command("list")
+@models_app.command("list", cls=Command)
 def list_models(*, as_json: flags.AsJson = False) -> None:
     """Name the models on disk, and those that can be pulled."""
     from dlm_lsp.commands.models import run_list  # noqa: PLC0415
@@ -21,7 +22,7 @@ def list_models(*, as_json: flags.AsJson = False) -> None:
     run_list(as_json=as_json)
 
 
-@models_app.command()
+@models_app.command(cls=Command)
 def pull(
     name: Annotated[
         str,
@@ -36,11 +37,13 @@ def pull(
     run_pull(name, is_agreed=yes)
 
 
-@models_app.command()
+@models_app.command(cls=Command)
 def add(
     path: Annotated[Path, typer.Argument(metavar="FOLDER", help="A checkpoint folder.", show_default=False)],
     *,
-    name: Annotated[str | None, typer.Option("--name", help="Its short name. Default: the folder's.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Its short name. Default: the folder's.")
+    ] = None,
 ) -> None:
     """Give a checkpoint folder a short name; its files stay where they are."""
     from dlm_lsp.commands.models import run_add  # noqa: PLC0415
@@ -48,7 +51,7 @@ def add(
     run_add(path, name)
 
 
-@models_app.command()
+@models_app.command(cls=Command)
 def verify(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: all.", show_default=False)] = None,
 ) -> int:
@@ -58,7 +61,7 @@ def verify(
     return run_verify(name)
 
 
-@models_app.command()
+@models_app.command(cls=Command)
 def remove(name: _Name, *, yes: _Yes = False) -> None:
     """Forget a model, and delete its files if they were pulled."""
     from dlm_lsp.commands.models import run_remove  # noqa: PLC0415
@@ -66,7 +69,7 @@ def remove(name: _Name, *, yes: _Yes = False) -> None:
     run_remove(name, is_agreed=yes)
 
 
-@models_app.command()
+@models_app.command(cls=Command)
 def recommend(
     *, device: flags.Device = None, precision: flags.PrecisionFlag = None, as_json: flags.AsJson = False
 ) -> None:

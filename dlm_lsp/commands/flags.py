@@ -20,7 +20,7 @@ def _hole(flag: str, text: str, metavar: str) -> object:
     return typer.Option(flag, help=text, metavar=metavar, show_default=False, rich_help_panel="Where the hole is")
 
 
-def _option(spelling: str, panel: str) -> object:
+def _option(spelling: str, panel: str, metavar: str | None) -> object:
     """The flag of an option, by one of its names; its help is the option's meaning."""
     option = find_option(spelling)
     assert option, f"{spelling} is not an option"
@@ -28,23 +28,23 @@ def _option(spelling: str, panel: str) -> object:
     meaning = option.meaning.replace("`null`", "the default").replace("`", "")
     default = "" if is_told else f" Default: {'none' if option.default is None else option.default}."
     text = f"{meaning[0].upper()}{meaning[1:]}.{default}"
-    return typer.Option(flag_name(spelling), help=text, show_default=False, rich_help_panel=panel)
+    return typer.Option(flag_name(spelling), help=text, metavar=metavar, show_default=False, rich_help_panel=panel)
 
 
-def _decoder(spelling: str) -> object:
-    return _option(spelling, "Decoder")
+def _decoder(spelling: str, metavar: str | None = None) -> object:
+    return _option(spelling, "Decoder", metavar)
 
 
-def _model(spelling: str) -> object:
-    return _option(spelling, "Model")
+def _model(spelling: str, metavar: str | None = None) -> object:
+    return _option(spelling, "Model", metavar)
 
 
 def _output(flag: str, text: str) -> object:
     return typer.Option(flag, help=text, rich_help_panel="Output")
 
 
-def _server(flag: str, text: str) -> object:
-    return typer.Option(flag, help=text, rich_help_panel="Server")
+def _server(flag: str, text: str, metavar: str | None = None) -> object:
+    return typer.Option(flag, help=text, metavar=metavar, rich_help_panel="Server")
 
 
 TargetArgument = Annotated[
@@ -62,15 +62,15 @@ StdinFilename = Annotated[
 ]
 
 Steps = Annotated[int | None, _decoder("steps")]
-ScheduleFlag = Annotated[Schedule | None, _decoder("schedule")]
-SelectionFlag = Annotated[Selection | None, _decoder("selection")]
+ScheduleFlag = Annotated[Schedule | None, _decoder("schedule", "NAME")]
+SelectionFlag = Annotated[Selection | None, _decoder("selection", "NAME")]
 Threshold = Annotated[float | None, _decoder("threshold")]
 DeadlineMs = Annotated[float | None, _decoder("deadline_ms")]
 NumCandidates = Annotated[int | None, _decoder("n")]
 Seed = Annotated[int | None, _decoder("seed")]
 Temperature = Annotated[float | None, _decoder("temperature")]
 RefreshInterval = Annotated[int | None, _decoder("refresh_interval")]
-Guide = Annotated[str | None, _decoder("guide")]
+Guide = Annotated[str | None, _decoder("guide", "FOLDER")]
 MethodNames = Annotated[
     list[str] | None,
     typer.Option(
@@ -102,7 +102,14 @@ Keep = Annotated[
     ),
 ]
 Closing = Annotated[
-    str, typer.Option("--closing", help="Text that it must end with.", rich_help_panel="What the fill must be")
+    str,
+    typer.Option(
+        "--closing",
+        help="Text that it must end with.",
+        metavar="TEXT",
+        show_default=False,
+        rich_help_panel="What the fill must be",
+    ),
 ]
 RequireValid = Annotated[
     bool,
@@ -119,13 +126,14 @@ Against = Annotated[
         "--against",
         help="The causal model to race: a checkpoint folder with the same tokenizer. "
         "Default: the model's own guide, or itself.",
+        metavar="FOLDER",
         show_default=False,
         rich_help_panel="Model",
     ),
 ]
 
-Model = Annotated[str | None, _model("model")]
-Device = Annotated[str | None, _model("device")]
+Model = Annotated[str | None, _model("model", "MODEL")]
+Device = Annotated[str | None, _model("device", "DEVICE")]
 PrecisionFlag = Annotated[Precision | None, _model("precision")]
 
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
@@ -136,24 +144,36 @@ Watch = Annotated[bool, _output("--watch", "Show the canvas sharpening on standa
 
 Stdio = Annotated[bool, _server("--stdio", "Speak over standard input and output; the default.")]
 Tcp = Annotated[bool, _server("--tcp", "Wait for one client on a TCP port instead.")]
-Host = Annotated[str, _server("--host", "Address to listen on.")]
-Port = Annotated[int, typer.Option("--port", help="0 takes a free one.", min=0, max=65535, rich_help_panel="Server")]
-Socket = Annotated[
-    str | None, _server("--socket", "Serve every editor that connects to this Unix domain socket, with one model.")
+Host = Annotated[str, _server("--host", "Address to listen on.", "ADDRESS")]
+Port = Annotated[
+    int,
+    typer.Option("--port", help="0 takes a free one.", metavar="PORT", min=0, max=65535, rich_help_panel="Server"),
 ]
-Connect = Annotated[str | None, _server("--connect", "Carry standard input and output to the daemon on this socket.")]
+Socket = Annotated[
+    str | None,
+    _server("--socket", "Serve every editor that connects to this Unix domain socket, with one model.", "PATH"),
+]
+Connect = Annotated[
+    str | None, _server("--connect", "Carry standard input and output to the daemon on this socket.", "PATH")
+]
 IdleExitMinutes = Annotated[
     float,
-    typer.Option("--idle-exit-minutes", help="End after this without editors.", min=0, rich_help_panel="Server"),
+    typer.Option(
+        "--idle-exit-minutes",
+        help="End after this without editors.",
+        metavar="MINUTES",
+        min=0,
+        rich_help_panel="Server",
+    ),
 ]
 ApiKeyFile = Annotated[
     Path | None,
-    _server("--api-key-file", "Clients need the key in this file, or else the one in DLM_LSP_API_KEY, if any."),
+    _server("--api-key-file", "Clients need the key in this file, or else the one in DLM_LSP_API_KEY, if any.", "FILE"),
 ]
 AllowHost = Annotated[
-    list[str] | None, _server("--allow-host", "A name to answer under, besides localhost and bare addresses.")
+    list[str] | None, _server("--allow-host", "A name to answer under, besides localhost and bare addresses.", "NAME")
 ]
-AllowOrigin = Annotated[list[str] | None, _server("--allow-origin", "Answer web pages of this origin.")]
-LogFile = Annotated[Path | None, _server("--log-file", "Append the log to this file.")]
-Verbose = Annotated[int, typer.Option("-v", help="Log more; twice for everything.", count=True)]
-ClientProcessId = Annotated[int | None, _server("--clientProcessId", "End when this process ends.")]
+AllowOrigin = Annotated[list[str] | None, _server("--allow-origin", "Answer web pages of this origin.", "URL")]
+LogFile = Annotated[Path | None, _server("--log-file", "Append the log to this file.", "FILE")]
+Verbose = Annotated[int, typer.Option("-v", help="Log more; twice for everything.", count=True, show_default=False)]
+ClientProcessId = Annotated[int | None, _server("--clientProcessId", "End when this process ends.", "PID")]

@@ -82,6 +82,17 @@ def test_help_by_its_short_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Usage: dlm-lsp infill" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("arguments", [[], ["infill"], ["http"], ["serve"], ["models"], ["models", "pull"]])
+def test_help_names_a_value_only_where_one_is_taken(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    run([*arguments, "--help"])
+    printed = capsys.readouterr().out
+    assert "Show this message and exit." in printed
+    assert not re.search(r"<bool>|-v +<|list\[", printed)
+
+
 @pytest.mark.parametrize(
     ("arguments", "beginning"),
     [
@@ -89,7 +100,7 @@ def test_help_by_its_short_name(capsys: pytest.CaptureFixture[str]) -> None:
         (["infill", "secrets/tokens.py:1:1"], "secrets/tokens.py is not filled: files named like secrets/*"),
         (["infill", "ok.py", "--function", "absent"], ""),
         (["infill", "ok.py:1:1", "--steps", "many"], "Invalid value for '--steps'"),
-        (["infill", "ok.py:1:1", "--schedule", "slow"], "Invalid value for '--schedule'"),
+        (["infill", "ok.py:1:1", "--schedule", "slow"], "Invalid value for '--schedule': 'slow' is not one of "),
     ],
 )
 def test_usage_errors_in_the_words_of_others(
