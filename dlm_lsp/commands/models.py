@@ -26,6 +26,9 @@ from dlm_model.precision import Precision, weight_format
 BYTES_PER_STORED_NUMBER = 2
 """Published weights are bf16."""
 
+_RECORDED = (".safetensors", ".json", ".txt")
+"""What a model is made of; a checkpoint's folder may hold anything besides."""
+
 MAX_CPU_PARAMETERS = 1_000_000_000
 """With more than that a CPU multiplies each token too slowly, whatever memory it has."""
 
@@ -91,7 +94,8 @@ def run_pull(name: str, *, is_agreed: bool) -> None:
 
 def run_add(path: Path, name: str | None) -> None:
     """Give a folder on this machine a short name; its files stay where they are."""
-    from dlm_model.weights import weight_files  # noqa: PLC0415 - imports torch
+    from dlm_model.guide import GUIDE_FOLDER  # noqa: PLC0415 - imports torch
+    from dlm_model.weights import weight_files  # noqa: PLC0415
 
     folder = path.expanduser().resolve()
     if not folder.is_dir():
@@ -100,8 +104,9 @@ def run_add(path: Path, name: str | None) -> None:
     if short_name in CATALOGUE or store.find(short_name):
         raise UsageError(f"The name {short_name} is taken; --name gives the folder another.")
     ModelConfig.from_checkpoint(folder)
-    beside = (file for file in folder.iterdir() if file.suffix in (".json", ".txt"))
-    files = tuple(describe(file) for file in sorted([*weight_files(folder), *beside]))
+    weight_files(folder)  # raises where there are none that could be loaded
+    found = (file for part in (folder, folder / GUIDE_FOLDER) for file in part.glob("*") if file.suffix in _RECORDED)
+    files = tuple(describe(folder, file.relative_to(folder).as_posix()) for file in sorted(found))
     store.save(Record(short_name, str(folder), None, None, None, files))
     _say(f"{short_name} is {folder}, {gib(sum(file.size for file in files))}.")
 
@@ -113,9 +118,12 @@ def run_verify(name: str | None) -> int:
         0 when all are what they were, 3 otherwise.
     """
     store = ModelStore()
+    records = [store.get(name)] if name else list(store.records())
+    if not records:
+        _say("No model was added or pulled, so there is nothing to verify.")
     broken = False
     with writing_stdout() as stdout:
-        for record in [store.get(name)] if name else store.records():
+        for record in records:
             for file, problem in differences(record):
                 broken |= problem is not None
                 stdout.write(f"{record.name}/{file.name}: {problem or 'ok'}\n")

@@ -125,10 +125,10 @@ def gib(num_bytes: int) -> str:
 
 def _complete(model: RemoteModel, file: RemoteFile, target: Path) -> StoredFile:
     """A file that is whole, fetched unless it is here already."""
-    if not target.is_file() or file.sha256 is None or describe(target).sha256 != file.sha256:
+    if not target.is_file() or file.sha256 is None or describe(target.parent, target.name).sha256 != file.sha256:
         with _one_sentence(model.repository):
             _fetch(model, file, target)
-    stored = describe(target)
+    stored = describe(target.parent, target.name)
     if file.sha256 not in (None, stored.sha256) or stored.size != file.size:
         target.unlink()
         raise ModelUnavailableError(

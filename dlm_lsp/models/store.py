@@ -26,7 +26,7 @@ class StoredFile:
     """One file as it was when it came.
 
     Attributes:
-        name: Without folder.
+        name: Its path within the model's folder.
         size: In bytes.
         sha256: In hexadecimal.
     """
@@ -151,19 +151,19 @@ def resolve_model(model: str | None) -> str | None:
     raise CheckpointError(f"There is no model {model!r}: it is neither a folder nor a name of `dlm-lsp models list`.")
 
 
-def describe(file: Path) -> StoredFile:
-    """Size and SHA-256 of a file as it is now."""
+def describe(folder: Path, name: str) -> StoredFile:
+    """Size and SHA-256 of a model's file as it is now."""
+    file = folder / name
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return StoredFile(file.name, file.stat().st_size, digest)
+    return StoredFile(name, file.stat().st_size, digest)
 
 
 def differences(record: Record) -> Iterator[tuple[StoredFile, str | None]]:
     """Every recorded file, and what is wrong with it now; None for nothing."""
     for file in record.files:
-        path = Path(record.folder) / file.name
         try:
-            yield file, None if describe(path) == file else "is not what it was"
+            yield file, None if describe(Path(record.folder), file.name) == file else "is not what it was"
         except OSError as error:
             yield file, f"cannot be read: {error.strerror}"
 

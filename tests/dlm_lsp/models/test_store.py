@@ -88,6 +88,27 @@ def test_verify_names_what_changed(checkpoint: Path, capsys: pytest.CaptureFixtu
     assert "mine/config.json: ok" in told
 
 
+def test_a_guide_and_a_learned_order_are_verified_too(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = [checkpoint / "order.safetensors", checkpoint / "guide" / "adapter_model.safetensors"]
+    parts[1].parent.mkdir()
+    for part in parts:
+        part.write_bytes(b"weights")
+    run(["models", "add", str(checkpoint), "--name", "mine"])
+    assert run(["models", "verify"]) == OK
+    capsys.readouterr()
+    for part in parts:
+        part.write_bytes(b"w3ights")
+    assert run(["models", "verify"]) == MODEL
+    told = capsys.readouterr().out
+    assert "mine/order.safetensors: is not what it was" in told
+    assert "mine/guide/adapter_model.safetensors: is not what it was" in told
+
+
+def test_verifying_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "verify"]) == OK
+    assert capsys.readouterr() == ("", "No model was added or pulled, so there is nothing to verify.\n")
+
+
 def test_an_added_folder_survives_its_removal(checkpoint: Path) -> None:
     run(["models", "add", str(checkpoint), "--name", "mine"])
     assert run(["models", "remove", "mine"]) == OK
