@@ -1,11 +1,12 @@
 """`dlm-lsp stats`: what the daemons of this user counted."""
 
 import json
+from collections.abc import Iterator
 
-from rich.console import Console
 from rich.table import Table
 
 from dlm_lsp.commands.sources import writing_stdout
+from dlm_lsp.commands.tables import print_table
 from dlm_lsp.errors import UsageError
 from dlm_lsp.stats import MEASURES, Stats, stats_path
 
@@ -23,18 +24,21 @@ def run_stats(*, as_json: bool, reset: bool) -> None:
             raise UsageError(f"Cannot remove {stats_path()}: {error.strerror or error}.") from error
         return
     stats = Stats.read(stats_path())
+    if stats.events and not as_json:
+        print_table(_table(stats))
     with writing_stdout() as stdout:
-        if as_json:
-            stdout.write(f"{json.dumps(_summary(stats))}\n")
-        elif not stats.events:
-            stdout.write("Nothing is counted yet: no editor has been offered a completion.\n")
-        else:
-            console = Console(file=stdout)
-            console.print(_table(stats))
-            for measure, times in _times(stats).items():
-                console.print(
-                    f"{measure.replace('_', ' ')}: p50 {times['p50'] or '–'} ms, p95 {times['p95'] or '–'} ms"
-                )
+        stdout.writelines(f"{line}\n" for line in _lines(stats, as_json=as_json))
+
+
+def _lines(stats: Stats, *, as_json: bool) -> Iterator[str]:
+    """What is printed, less the table."""
+    if as_json:
+        yield json.dumps(_summary(stats))
+    elif not stats.events:
+        yield "Nothing is counted yet: no editor has been offered a completion."
+    else:
+        for measure, times in _times(stats).items():
+            yield f"{measure.replace('_', ' ')}: p50 {times['p50'] or '–'} ms, p95 {times['p95'] or '–'} ms"
 
 
 def _summary(stats: Stats) -> dict[str, object]:
@@ -62,7 +66,7 @@ def _rounded(milliseconds: float | None) -> int | None:
 
 
 def _table(stats: Stats) -> Table:
-    table = Table("language", "offered", "shown", "accepted", "partial", "kept %")
+    table = Table("language", "offered", "shown", "accepted", "partial", "kept %", box=None, padding=(0, 2, 0, 0))
     for language_id in sorted(stats.events):
         row = _row(stats, language_id).values()
         table.add_row(language_id, *("–" if value is None else str(value) for value in row))
