@@ -34,8 +34,11 @@ def flag_options(flags: Mapping[str, object]) -> ClientOptions:
         flags: By any name of the option, in snake_case: `deadline_ms` is `--deadline-ms`. None was not given.
 
     Raises:
-        UsageError: a value is wrong; the message names the flag.
+        UsageError: a value is wrong, or empty; the message names the flag.
     """
+    for spelling, value in flags.items():
+        if value == "":  # an editor's untouched setting is empty, a flag's value is a variable that was never set
+            raise UsageError(f"{flag_name(spelling)} is empty.")
     return _all_right(parse_options(flags, allowed=frozenset(OPTIONS), shown=flag_name))
 
 
@@ -69,7 +72,7 @@ def assigned_options(assignments: Sequence[str]) -> ClientOptions:
     chosen: dict[str, object] = {}
     for assignment in assignments:
         spelling, equals, text = assignment.partition("=")
-        if not equals:
+        if not equals or not text.strip():
             raise UsageError(f"--set wants OPTION=VALUE, got {assignment!r}.")
         spelling, value = spelling.strip(), _value(text.strip())
         option = find_option(spelling)
