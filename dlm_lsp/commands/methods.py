@@ -5,7 +5,7 @@ import json
 from rich.table import Table
 
 from dlm_lsp.commands.sources import writing_stdout
-from dlm_lsp.commands.tables import print_table
+from dlm_lsp.commands.tables import bare_table, print_table
 from dlm_model.methods import METHODS, Method
 
 
@@ -29,7 +29,7 @@ def _as_object(method: Method) -> dict[str, object]:
 
 
 def _table() -> Table:
-    table = Table("--method", "kind", "what it does", "source", box=None, padding=(0, 2, 0, 0))
+    table = bare_table("--method", "kind", "what it does", "source")
     for method in METHODS:
         table.add_row(method.name, method.kind, method.line, method.source)
     return table

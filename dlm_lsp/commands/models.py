@@ -10,10 +10,9 @@ from typing import Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from dlm_lsp.commands.sources import writing_stdout
-from dlm_lsp.commands.tables import print_table
+from dlm_lsp.commands.tables import bare_table, print_table
 from dlm_lsp.errors import ModelUnavailableError, UsageError
 from dlm_lsp.models.catalogue import CATALOGUE, LATEST, CatalogueEntry
 from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters, num_parameters
@@ -64,7 +63,7 @@ def run_list(*, as_json: bool) -> None:
             }
         )
         return
-    table = _table("name", "on disk", "licence", "from")
+    table = bare_table("name", "on disk", "licence", "from")
     for record in records.values():
         table.add_row(record.name, gib(record.size), record.licence or "", record.repository or record.folder)
     for entry in others:
@@ -154,7 +153,7 @@ def run_recommend(device: str, precision: Precision, *, as_json: bool) -> None:
         found = {"device": str(target), "available": available, "best": best.name if best else None}
         _print_json(found | {"models": [asdict(each) for each in suggestions]})
         return
-    table = _table("name", "needs", "", "")
+    table = bare_table("name", "needs", "", "")
     for each in suggestions:
         note = CATALOGUE[each.name].note if each.name in CATALOGUE else ""
         table.add_row(each.name, gib(each.needed), each.verdict, note)
@@ -240,13 +239,6 @@ def _ask(question: str, *, is_agreed: bool) -> None:
 
 def _say(sentence: str) -> None:
     Console(stderr=True, soft_wrap=True).print(sentence, markup=False, highlight=False)
-
-
-def _table(*headers: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    return table
 
 
 def _print_json(content: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from dlm_lsp.commands.sources import writing_stdout
-from dlm_lsp.commands.tables import print_table
+from dlm_lsp.commands.tables import bare_table, print_table
 from dlm_lsp.errors import UsageError
 from dlm_lsp.stats import MEASURES, Stats, stats_path
 
@@ -66,7 +66,7 @@ def _rounded(milliseconds: float | None) -> int | None:
 
 
 def _table(stats: Stats) -> Table:
-    table = Table("language", "offered", "shown", "accepted", "partial", "kept %", box=None, padding=(0, 2, 0, 0))
+    table = bare_table("language", "offered", "shown", "accepted", "partial", "kept %")
     for language_id in sorted(stats.events):
         row = _row(stats, language_id).values()
         table.add_row(language_id, *("–" if value is None else str(value) for value in row))
