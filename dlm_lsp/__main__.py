@@ -25,6 +25,9 @@ def main() -> None:
 
         sys.exit(run(arguments))
     except KeyboardInterrupt:
+        from dlm_lsp.process import end_terminal_line  # noqa: PLC0415
+
+        end_terminal_line()
         sys.exit(INTERRUPTED_EXIT_CODE)
 
 

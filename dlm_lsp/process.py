@@ -50,6 +50,15 @@ def claim_standard_streams() -> StandardStreams:
     return streams
 
 
+def end_terminal_line() -> None:
+    """Have a shell's prompt begin on a line of its own after Ctrl-C, and not behind `^C` or a spinner.
+
+    Safe in a signal handler: it waits for no lock and goes through no buffer.
+    """
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), b"\n")
+
+
 def announce_address(address: str, port: int) -> None:
     """Say on standard error where a server listens, and warn where that is more than this machine."""
     sys.stderr.write(f"dlm-lsp: listening on {address}:{port}\n")

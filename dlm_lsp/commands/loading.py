@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from dlm_lsp.options import Settings
-from dlm_lsp.process import importing
+from dlm_lsp.process import end_terminal_line, importing
 from dlm_model.request import InfillEngine, RacingEngine
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def _ended_by_ctrl_c(console: "Console") -> Iterator[None]:
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
         console.show_cursor()
         sys.stdout.flush()
+        end_terminal_line()
         os._exit(INTERRUPTED_EXIT_CODE)
 
     previous = signal.signal(signal.SIGINT, on_interrupt)

@@ -1,6 +1,10 @@
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Mapping
+
+import pytest
 
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 
@@ -24,3 +28,28 @@ def test_ctrl_c_while_the_model_loads_ends_the_process_without_a_word(child_envi
         [sys.executable, "-c", SCRIPT], env=child_environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert (ending.returncode, ending.stdout, ending.stderr) == (INTERRUPTED_EXIT_CODE, "", "")
+
+
+ELSEWHERE = """
+from dlm_lsp import __main__, cli
+
+def interrupted(arguments):
+    raise KeyboardInterrupt
+
+cli.run = interrupted
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize("script", [SCRIPT, ELSEWHERE], ids=["loading", "elsewhere"])
+def test_in_a_terminal_the_prompt_begins_on_a_line_of_its_own_after_ctrl_c(
+    script: str, child_environment: Mapping[str, str]
+) -> None:
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    command = [sys.executable, "-c", script]
+    ending = subprocess.run(command, env=child_environment, stderr=theirs, timeout=60, check=False)
+    assert ending.returncode == INTERRUPTED_EXIT_CODE
+    assert os.read(ours, 65536).endswith(b"\n")
+    os.close(theirs)
+    os.close(ours)
