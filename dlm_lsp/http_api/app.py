@@ -22,6 +22,7 @@ from dlm_lsp.http_api.wire import DONE, Envelope, event, model_card
 _BYTES_PER_CHARACTER = 6  # of JSON that escapes whatever is not ASCII
 _BYTES_BESIDE_TEXT = 65_536
 _CLIENT_GONE = 499
+_NO_SUCH_PATH = "There is no such path here: holes are filled at /v1/fim/completions, or at /v1/completions."
 _METHODS, _HEADERS = ("GET", "POST"), ("Authorization", "Content-Type")  # of web pages that the user allowed
 
 
@@ -138,7 +139,9 @@ def _decoded(body: bytes) -> object:
 async def _answer_http_exception(_request: Request, error: Exception) -> Response:
     """Paths and methods that are not there."""
     assert isinstance(error, HTTPException)
-    return error_response(ApiError(error.status_code, f"{error.detail}."), error.headers)
+    allowed = (error.headers or {}).get("Allow")
+    message = f"This path takes {allowed} alone." if allowed else _NO_SUCH_PATH
+    return error_response(ApiError(error.status_code, message), error.headers)
 
 
 async def _answer_api_error(_request: Request, error: Exception) -> Response:

@@ -118,13 +118,19 @@ async def test_a_body_that_is_too_large(start_api: StartApi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", FIM, 405), ("POST", "/v1/chat/completions", 404), ("GET", "/", 404)]
+    ("method", "path", "status", "words"),
+    [
+        ("GET", FIM, 405, "This path takes POST alone."),
+        ("POST", "/v1/chat/completions", 404, "holes are filled at /v1/fim/completions"),
+        ("GET", "/", 404, "holes are filled at /v1/fim/completions"),
+    ],
 )
-async def test_what_is_not_there(start_api: StartApi, method: str, path: str, status: int) -> None:
+async def test_what_is_not_there(start_api: StartApi, method: str, path: str, status: int, words: str) -> None:
     client = await start_api(ScriptedEngine("a"))
     response = await client.request(method, path)
     assert response.status_code == status
     assert response.json()["error"]["type"] == "invalid_request_error"
+    assert words in response.json()["error"]["message"]
     assert response.headers.get("allow") == ("POST" if status == 405 else None)
 
 
