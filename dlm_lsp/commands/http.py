@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dlm_lsp.commands.loading import load_quietly
 from dlm_lsp.errors import UsageError
+from dlm_lsp.models.store import resolve_model
 from dlm_lsp.options import Settings
 
 KEY_VARIABLE = "DLM_LSP_API_KEY"
@@ -37,6 +38,7 @@ def run_http(
     Raises:
         UsageError: a package is missing, the key or the address is not usable.
         ModelUnavailableError: the model cannot be loaded.
+        CheckpointError: there is no model of that name, which is known before anybody could connect.
     """
     try:
         from dlm_lsp.http_api.access import AccessPolicy  # noqa: PLC0415
@@ -48,6 +50,7 @@ def run_http(
         raise UsageError(f"dlm-lsp http needs {package}: pip install 'dlm-lsp[http]'.") from error
     hosts = frozenset(host.lower() for host in allowed_hosts)
     policy = AccessPolicy(hosts, frozenset(allowed_origins), read_key(api_key_file))
+    resolve_model(settings.model)
     # What switches automatic completions off does not bind somebody who starts a server for them.
     return serve_http(load_quietly, host, port, replace(settings, enabled=True), policy)
 

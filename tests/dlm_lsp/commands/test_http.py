@@ -38,6 +38,14 @@ def test_flags_reach_the_server(command_line: CommandLine, served: list[Call]) -
     assert served == [("::1", 0, Settings(model="/weights", device="cpu"), policy)]
 
 
+def test_a_model_that_is_not_there_keeps_the_server_from_starting(
+    command_line: CommandLine, served: list[Call]
+) -> None:
+    code, stdout, stderr = command_line("http", "--model", "unheard-of")
+    assert (code, stdout, served) == (3, "", [])
+    assert stderr.startswith("dlm-lsp: There is no model 'unheard-of'")
+
+
 def test_the_users_options_hold_but_for_the_switch(
     command_line: CommandLine, served: list[Call], user_config_folder: Path
 ) -> None:

@@ -22,9 +22,9 @@ from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 def load(settings):
-    if settings.model == "broken":
+    if settings.model == "models/broken":
         raise CheckpointError("There is no such model.")
-    return ScriptedEngine("abcd", num_steps=4, is_gated=settings.model == "stuck")
+    return ScriptedEngine("abcd", num_steps=4, is_gated=settings.model == "models/stuck")
 
 http.load_quietly = load
 sys.exit(run(["http", "--port", "0", *sys.argv[1:]]))
@@ -81,7 +81,7 @@ async def test_a_signal_ends_it_without_a_word(start_server: StartServer, number
 
 
 async def test_it_does_not_wait_for_a_step_without_end(start_server: StartServer) -> None:
-    process = await start_server("--model", "stuck")
+    process = await start_server("--model", "models/stuck")
     async with await connect(process) as client:
         running = asyncio.ensure_future(client.post("/v1/fim/completions", json={"prompt": "x"}))
         async with asyncio.timeout(10):
@@ -93,7 +93,7 @@ async def test_it_does_not_wait_for_a_step_without_end(start_server: StartServer
 
 
 async def test_a_model_that_cannot_be_loaded_ends_it(start_server: StartServer) -> None:
-    process = await start_server("--model", "broken")
+    process = await start_server("--model", "models/broken")
     code, said = await ends_with(process)
     assert code == 3
     assert said.endswith("\ndlm-lsp: There is no such model.\n")
