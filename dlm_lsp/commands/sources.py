@@ -9,7 +9,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -103,7 +103,7 @@ def discard_stdout() -> None:
 
 
 def write_in_place(source: Source, text: str) -> None:
-    """Replace the file's content atomically; mode and byte order mark stay, a symbolic link keeps pointing to it.
+    """Replace the file's content atomically; mode, owner and byte order mark stay, a symbolic link points to it still.
 
     Raises:
         UsageError: the file changed since it was read, or may not be written.
@@ -122,7 +122,7 @@ def write_in_place(source: Source, text: str) -> None:
 
 
 def _replace(file: Path, data: bytes) -> None:
-    mode = stat.S_IMODE(file.stat().st_mode)
+    status = file.stat()
     # In the same folder, because a rename is atomic only within one file system.
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     temporary = Path(name)
@@ -131,11 +131,19 @@ def _replace(file: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(mode)
+        _give_to_owner(temporary, status)
+        temporary.chmod(stat.S_IMODE(status.st_mode))
         temporary.replace(file)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _give_to_owner(file: Path, status: os.stat_result) -> None:
+    """Let a file belong to whom another one does, as far as that may be: root may, and anybody to a group of theirs."""
+    if hasattr(os, "chown"):  # not on Windows
+        with suppress(PermissionError):
+            os.chown(file, status.st_uid, status.st_gid)
 
 
 def _max_bytes(max_chars: int) -> int:

@@ -37,6 +37,25 @@ def test_writing_keeps_the_mode_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_writing_keeps_the_owner_where_that_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_allowed: bool
+) -> None:
+    file = tmp_path / "a.py"
+    file.write_text("old")
+    owners = []
+
+    def chown(_file: Path, user: int, group: int) -> None:
+        owners.append((user, group))
+        if not is_allowed:
+            raise PermissionError
+
+    monkeypatch.setattr(os, "chown", chown)
+    write_in_place(read_source(str(file), max_chars=PLENTY), "new")
+    assert owners == [(file.stat().st_uid, file.stat().st_gid)]
+    assert file.read_text() == "new"
+
+
 def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     target, link = tmp_path / "target.py", tmp_path / "link.py"
     target.write_text("old")
