@@ -102,10 +102,12 @@ def run_add(path: Path, name: str | None) -> None:
     store, short_name = ModelStore(), name or folder.name.lower()
     if short_name in CATALOGUE or store.find(short_name):
         raise UsageError(f"The name {short_name} is taken; --name gives the folder another.")
+    store.folder_for(short_name)  # refuses what is no name, before gigabytes are read
     ModelConfig.from_checkpoint(folder)
     weight_files(folder)  # raises where there are none that could be loaded
     found = (file for part in (folder, folder / GUIDE_FOLDER) for file in part.glob("*") if file.suffix in _RECORDED)
-    files = tuple(describe(folder, file.relative_to(folder).as_posix()) for file in sorted(found))
+    with Console(stderr=True).status("reading the files"):
+        files = tuple(describe(folder, file.relative_to(folder).as_posix()) for file in sorted(found))
     store.save(Record(short_name, str(folder), None, None, None, files))
     _say(f"{short_name} is {folder}, {gib(sum(file.size for file in files))}.")
 

@@ -60,6 +60,13 @@ def test_a_name_that_is_none(checkpoint: Path, name: str, capsys: pytest.Capture
     assert "A model's name is made of" in capsys.readouterr().err
 
 
+def test_a_wrong_name_is_refused_before_gigabytes_are_read(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("dlm_lsp.commands.models.describe", lambda _folder, name: read.append(name))
+    assert run(["models", "add", str(checkpoint), "--name", "A"]) == USAGE
+    assert read == []
+
+
 @pytest.mark.parametrize("name", ["mine", NAME])
 def test_a_name_is_given_once(checkpoint: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(["models", "add", str(checkpoint), "--name", "mine"])
