@@ -41,6 +41,9 @@ def run(arguments: Sequence[str]) -> int:
 
     Returns:
         The exit code.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
     """
     try:
         code = app(list(arguments), standalone_mode=False, prog_name=PROGRAM)
@@ -52,6 +55,8 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(str(error), error.exit_code)
     except ModelError as error:
         return _complain(str(error), ModelUnavailableError.exit_code)
+    except typer.Abort as error:  # what typer makes of a Ctrl-C in answer to a question
+        raise KeyboardInterrupt from error
     except BrokenPipeError:
         discard_stdout()
         return 1

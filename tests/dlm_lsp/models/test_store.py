@@ -1,5 +1,6 @@
 """Models on disk: added, listed, verified, removed, and found by name."""
 
+import io
 import json
 from pathlib import Path
 
@@ -132,6 +133,22 @@ def test_a_pulled_model_is_deleted_with_its_record(data_folder: Path, monkeypatc
     assert (data_folder / NAME).is_dir()
     assert run(["models", "remove", NAME, "--yes"]) == OK
     assert list(data_folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("hub")
+def test_ctrl_c_in_answer_to_a_question_ends_the_command(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, _size: int | None = -1) -> str:
+            raise KeyboardInterrupt
+
+    run(["models", "pull", NAME, "--yes"])
+    monkeypatch.setattr("sys.stdin", Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        run(["models", "remove", NAME])
+    assert (data_folder / NAME).is_dir()
 
 
 def test_the_list_has_what_is_on_disk_and_what_is_not(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
