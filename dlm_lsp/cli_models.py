@@ -26,7 +26,7 @@ def list_models(*, as_json: flags.AsJson = False) -> None:
 def pull(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="A short name, or owner/name[@revision] on the hub.", show_default=False),
+        typer.Argument(metavar="NAME", help="A short name, or owner/name\\[@revision] on the hub.", show_default=False),
     ],
     *,
     yes: _Yes = False,
@@ -53,7 +53,7 @@ def add(
 
 @models_app.command(cls=Command)
 def verify(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: all.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Default: all.", show_default=False)] = None,
 ) -> int:
     """Compare every file on disk with its recorded SHA-256."""
     from dlm_lsp.commands.models import run_verify  # noqa: PLC0415

@@ -240,7 +240,7 @@ def _ask(question: str, *, is_agreed: bool) -> None:
 
 
 def _say(sentence: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(sentence, markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False).print(sentence)
 
 
 def _print_json(content: object) -> None:

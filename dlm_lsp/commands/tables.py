@@ -24,4 +24,5 @@ def print_table(table: Table) -> None:
         UsageError: standard output cannot be written.
     """
     with writing_stdout() as stdout:
-        Console(file=stdout, width=None if stdout.isatty() else _PIPE_WIDTH).print(table)
+        width = None if stdout.isatty() else _PIPE_WIDTH
+        Console(file=stdout, width=width, markup=False, emoji=False).print(table)  # a folder may be named [so] or :so:

@@ -91,7 +91,7 @@ def train(
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
     run: Annotated[Path, typer.Argument(help="The run's folder; a run that was stopped is resumed.")],
     *,
-    recipe: Annotated[Path | None, typer.Option(help="A TOML file with a section [train].")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A TOML file with a section \\[train].")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Ends the run, decay included.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stops after so long; the next call goes on.")] = None,
 ) -> None:
@@ -110,7 +110,7 @@ def distill(
     *,
     teacher_steps: Annotated[int, typer.Option(help="Of the teacher's trajectory; the student takes half.")] = 32,
     method: Annotated[Method, typer.Option(help="What the student learns.")] = Method.TRAJECTORY,
-    recipe: Annotated[Path | None, typer.Option(help="A TOML file with a section [train].")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A TOML file with a section \\[train].")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Ends the run, decay included.")] = None,
 ) -> None:
     """Teach a model to fill in half the steps; its export is the teacher of the next halving."""

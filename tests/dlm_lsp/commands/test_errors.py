@@ -94,6 +94,24 @@ def test_help_names_a_value_only_where_one_is_taken(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["models", "pull"], "owner/name[@revision] on the hub"),
+        (["models", "verify"], "[NAME]\n"),
+        (["train", "train"], "section [train]."),
+    ],
+)
+def test_help_keeps_its_brackets(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    run([*arguments, "--help"])
+    printed = re.sub(r" +\n", "\n", capsys.readouterr().out)
+    assert words in printed
+    assert "[[" not in printed
+
+
+@pytest.mark.parametrize(
     ("arguments", "beginning"),
     [
         (["infill", "notes.xyz:1:1"], "No grammar for .xyz"),

@@ -163,6 +163,15 @@ def test_the_list_has_what_is_on_disk_and_what_is_not(checkpoint: Path, capsys: 
     assert NAME in [entry["name"] for entry in listed["to_pull"]]
 
 
+def test_a_folder_is_listed_as_it_is_named(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = checkpoint.with_name("[old] :bug:")
+    checkpoint.rename(folder)
+    run(["models", "add", str(folder), "--name", "mine"])
+    assert f"mine is {folder}, " in capsys.readouterr().err
+    run(["models", "list"])
+    assert str(folder) in capsys.readouterr().out
+
+
 def test_a_recommendation_has_one_line_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     run(["models", "recommend", "--device", "cpu"])
     _assert_one_line_each(capsys.readouterr().out, {entry.name: entry.note for entry in CATALOGUE.values()})
