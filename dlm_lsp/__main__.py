@@ -1,5 +1,6 @@
 """The `dlm-lsp` command. `--version` answers before anything heavier than this package is imported."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ def main() -> None:
     # 19 s spinning and 1.1 s sleeping.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     _open_closed_streams()
+    _write_what_documents_hold()
     try:
         # Imported late: typer alone takes longer than the whole answer to --version.
         from dlm_lsp.cli import run  # noqa: PLC0415
@@ -36,6 +38,17 @@ def _open_closed_streams() -> None:
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - for good
+
+
+def _write_what_documents_hold() -> None:
+    # They are UTF-8, whatever the locale: a fill must not fail at one character, nor reach a file in another encoding.
+    stdout = sys.stdout
+    if not isinstance(stdout, io.TextIOWrapper):
+        return
+    if stdout.isatty():
+        stdout.reconfigure(errors="replace")
+    elif not os.environ.get("PYTHONIOENCODING"):
+        stdout.reconfigure(encoding="utf-8")
 
 
 if __name__ == "__main__":

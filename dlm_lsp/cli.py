@@ -16,7 +16,7 @@ from dlm_lsp import __version__
 from dlm_lsp.cli_models import models_app
 from dlm_lsp.commands import flags
 from dlm_lsp.commands.help import Command, Group
-from dlm_lsp.commands.sources import discard_stdout, writing_stdout
+from dlm_lsp.commands.sources import discard, writing_stdout
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
 from dlm_lsp.process import importing
 from dlm_model.errors import ModelError
@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Abort as error:  # what typer makes of a Ctrl-C in answer to a question
         raise KeyboardInterrupt from error
     except BrokenPipeError:
-        discard_stdout()
+        discard(sys.stdout)
         return 1
     except Exception as error:  # noqa: BLE001 - torch and CUDA raise what they like, and nobody is left above
         if os.environ.get(DEBUG_VARIABLE):
@@ -70,7 +70,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def _complain(message: str, code: int) -> int:
     sentence = " ".join(message.splitlines())
-    sys.stderr.write(f"{PROGRAM}: {sentence}{'' if sentence.endswith(('.', '?')) else '.'}\n")
+    try:
+        sys.stderr.write(f"{PROGRAM}: {sentence}{'' if sentence.endswith(('.', '?')) else '.'}\n")
+        sys.stderr.flush()
+    except OSError:  # nobody reads it, and the code says it all the same
+        discard(sys.stderr)
     return code
 
 

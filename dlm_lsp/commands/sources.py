@@ -93,13 +93,13 @@ def writing_stdout() -> Iterator[TextIO]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        discard_stdout()
+        discard(sys.stdout)
         raise UsageError(f"Cannot write the result: {_reason(error)}.") from error
 
 
-def discard_stdout() -> None:
+def discard(stream: TextIO) -> None:
     """Drop what is still buffered: it would be written, and fail once more, when Python exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def write_in_place(source: Source, text: str) -> None:

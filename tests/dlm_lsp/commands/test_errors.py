@@ -1,8 +1,9 @@
 """Everything a person can get wrong: one sentence on standard error, the right exit code, standard output empty."""
 
 import re
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from dlm_lsp.cli import run
 from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.commands.command_line import CommandLine
 
+COMMAND = [sys.executable, "-P", "-m", "dlm_lsp"]
 USAGE, MODEL = 2, 3
 STDIN = ["infill", "-", "--stdin-filename", "x.py"]
 
@@ -190,6 +192,21 @@ def test_a_result_that_cannot_be_written(
         monkeypatch.setattr(sys, "stdout", full)
         code, _, stderr = command_line(*arguments)
     assert (code, stderr) == (USAGE, "dlm-lsp: Cannot write the result: No space left on device.\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a device that is always full")
+def test_the_code_is_told_even_where_the_sentence_cannot_be(child_environment: Mapping[str, str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ending = subprocess.run([*COMMAND, "nonsense"], env=child_environment, stderr=full, timeout=60, check=False)
+    assert ending.returncode == USAGE
+
+
+def test_the_result_is_utf_8_whatever_the_locale(child_environment: Mapping[str, str]) -> None:
+    environment = {**child_environment, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    command = [*COMMAND, "models", "list"]
+    ending = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=False)
+    assert (ending.returncode, ending.stderr) == (0, b"")
+    assert "– (about".encode() in ending.stdout
 
 
 def test_a_model_that_cannot_be_loaded(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
