@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from dlm_model.device import avoid_plans_by_shape
 from dlm_model.errors import DeviceError
 from dlm_model.transformer import Transformer
 
@@ -36,6 +37,7 @@ class ProcessGroup:
             if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
                 raise DeviceError(f"There is no device {device} to train on.")
             torch.cuda.set_device(device)
+            avoid_plans_by_shape()
         self.device = device
         if "RANK" in os.environ and not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
