@@ -22,7 +22,7 @@ from dlm_model.cuda_graphs import GraphedTransformer
 from dlm_model.decode_options import SELF_GUIDE
 from dlm_model.decoding import Decoder, Methods
 from dlm_model.denoise import denoise
-from dlm_model.device import default_dtype, memory_errors, resolve_device
+from dlm_model.device import avoid_plans_by_shape, default_dtype, memory_errors, resolve_device
 from dlm_model.drafts import RowReader, finish_reason
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.guide import Guides, load_companion
@@ -68,6 +68,7 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
         pack(network)
         companion = load_companion(folder, network, tokenizer, precision=precision)
     if target.type == "cuda":
+        avoid_plans_by_shape()
         network = GraphedTransformer(network)
     name, order = folder.resolve().name, load_order(folder)
     return Engine(network, tokenizer, model_name=name, order=order, companion=companion)

@@ -11,7 +11,7 @@ from torch import Tensor
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import GraphedTransformer
 from dlm_model.decode_options import CACHE_POLICIES, SELF_GUIDE
-from dlm_model.engine import Engine
+from dlm_model.engine import Engine, load_engine
 from dlm_model.methods import METHODS, Method
 from dlm_model.order import load_order
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
@@ -89,6 +89,15 @@ def test_what_is_drawn_is_drawn_on_the_cpu(engines: dict[str, Engine], kind: str
     is_guided = kind == "causal"
     options = {"num_steps": 3, "temperature": 0.8, "num_candidates": 4, "guide": SELF_GUIDE if is_guided else None}
     assert all(number <= (4 if is_guided else 2) for number in waits(engines[kind], **options))
+
+
+def test_attention_makes_no_plan_for_every_prompt(fixed_folder: Path) -> None:
+    try:
+        with PretendedCuda():
+            assert load_engine(str(fixed_folder), "cuda:0").device == "cuda:0"
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(True)
 
 
 def test_the_pretended_device_refuses_and_counts() -> None:
