@@ -8,7 +8,9 @@ seen. What is trained, on how many devices, by which optimizer and towards which
 
 import itertools
 import math
+import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, fields, replace
 from pathlib import Path
@@ -41,6 +43,7 @@ from dlm_model.transformer import Transformer
 DECAY_FILE = "decay"
 _NO_DECAY = -1
 _DECAY_MARGIN = 0.9  # Of the remaining time, because the last state has to be written in it, too.
+_NUM_DURATIONS = 50
 
 Objective = Callable[[Transformer, Batch], Tensor]
 """The loss of a batch, summed over its tokens with their weights; differentiable."""
@@ -102,7 +105,8 @@ class Trainer:
         self._dataset = StepDataset(examples, plan, self.group.rank, self.group.size)
         self._log = MetricsLog(folder, self.progress.step)
         self._clock = self._make_clock()
-        self._started_at, self._pace = time.monotonic(), 0.0
+        self._started_at = time.monotonic()
+        self._durations = deque[float](maxlen=_NUM_DURATIONS)
 
     @property
     def state_path(self) -> Path:
@@ -118,12 +122,13 @@ class Trainer:
         options, saved_at, losses = self.options, time.monotonic(), list[float]()
         steps = iterate_steps(self._dataset, self.progress.step, options.num_workers)
         self._clock.pause()
-        first_step, first_ended_at = self.progress.step + 1, math.inf
+        first_step = self.progress.step + 1
         while not self._is_finished():
+            began_at = time.monotonic()
             losses.append(self._step(next(steps)))
             # The first step compiles and waits for the workers, and tells nothing of those to come.
-            first_ended_at = min(first_ended_at, time.monotonic())
-            self._pace = (time.monotonic() - first_ended_at) / max(1, self.progress.step - first_step)
+            if self.progress.step > first_step:
+                self._durations.append(time.monotonic() - began_at)
             if self.progress.step % options.log_interval == 0:
                 record = {"loss": sum(losses) / len(losses), **self._clock.lap()}
                 losses.clear()
@@ -183,7 +188,7 @@ class Trainer:
             return max(0, options.max_steps - progress.step)
         if (self.folder / DECAY_FILE).exists():
             return options.decay_steps
-        if options.decay_seconds is not None and self._seconds_left <= options.decay_seconds and self._pace:
+        if options.decay_seconds is not None and self._seconds_left <= options.decay_seconds and self._durations:
             return self._affordable_steps()
         return _NO_DECAY
 
@@ -193,8 +198,13 @@ class Trainer:
         return math.inf if limit is None else limit - (time.monotonic() - self._started_at)
 
     def _affordable_steps(self) -> int:
-        """Steps that the time is enough for, at the mean pace so far."""
-        return max(0, int(_DECAY_MARGIN * self._seconds_left / self._pace)) if self._pace else 1
+        """Steps that the time is enough for, if most of them take as long as most have taken of late.
+
+        Not the mean: a single step that compiles would shorten a decay that never grows again.
+        """
+        if not self._durations:
+            return 1
+        return max(0, int(_DECAY_MARGIN * self._seconds_left / statistics.median(self._durations)))
 
     def _step(self, step: StepBatches) -> float:
         """One optimizer step; returns the mean loss."""

@@ -1,4 +1,4 @@
-"""A tiny model to train: the checkpoint that cannot see ahead yet, with the three tokens it needs."""
+"""A tiny model to train, the checkpoint that cannot see ahead yet, with the three tokens it needs; and texts for it."""
 
 from pathlib import Path
 
@@ -6,7 +6,10 @@ import pytest
 
 from dlm_model.config import ModelConfig
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.shards import write_shard
+from dlm_model.training.sources import SourceFile
 from tests.model.tiny_checkpoints import RESIZING, write_checkpoint
+from tests.model.training import tiny_run
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +32,11 @@ def tied_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tied")
     write_checkpoint(folder, "qwen2-tied", RESIZING)
     return folder
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    sources = [SourceFile("shapes", f"{index}.py", text) for index, text in enumerate(tiny_run.TEXTS)]
+    for split in ("train", "held_out"):
+        write_shard(tmp_path / f"{split}.safetensors", sources)
+    return tmp_path

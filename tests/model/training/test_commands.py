@@ -10,19 +10,8 @@ from typer.testing import CliRunner
 from dlm_model.adapter import is_adapter
 from dlm_model.guide import GUIDE_FOLDER
 from dlm_model.training import __main__ as commands
-from dlm_model.training.shards import write_shard
-from dlm_model.training.sources import SourceFile
-from tests.model.training import tiny_run
 
 RUNNER = CliRunner()
-
-
-@pytest.fixture
-def shards(tmp_path: Path) -> Path:
-    sources = [SourceFile("shapes", f"{index}.py", text) for index, text in enumerate(tiny_run.TEXTS)]
-    for split in ("train", "held_out"):
-        write_shard(tmp_path / f"{split}.safetensors", sources)
-    return tmp_path
 
 
 def test_evaluation_ends_with_one_line_of_json(resizing_folder: Path, shards: Path) -> None:

@@ -1,0 +1,45 @@
+"""How a run uses the time it is given, by a clock that its steps move on."""
+
+from collections.abc import Callable, Container
+from pathlib import Path
+
+import pytest
+
+from dlm_model.training import launch
+from dlm_model.training import train as train_module
+from dlm_model.training.recipe import TrainSection
+from dlm_model.training.train import Trainer
+
+SECTION = TrainSection(rank=0, sequences_per_step=1, log_interval=1000, compile=False)
+
+
+class Clock:
+    """In place of the module `time`; each step takes as many seconds as it is told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float]) -> None:
+        self.now = 0.0
+        self._seconds = seconds
+        monkeypatch.setattr(train_module, "time", self)
+        monkeypatch.setattr(Trainer, "_step", lambda trainer, _: self._take_step(trainer))
+        monkeypatch.setattr(Trainer, "save", lambda _: None)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def _take_step(self, trainer: Trainer) -> float:
+        trainer.progress.step += 1
+        self.now += self._seconds(trainer.progress.step)
+        return 0.0
+
+
+@pytest.mark.parametrize("slow", [range(2, 6), (190,)], ids=["at-first", "in-the-decay"])
+def test_steps_that_compile_do_not_cut_the_decay_short(
+    tmp_path: Path, resizing_folder: Path, shards: Path, monkeypatch: pytest.MonkeyPatch, slow: Container[int]
+) -> None:
+    monkeypatch.setattr(launch, "read_held_out", lambda *_: {})
+    clock = Clock(monkeypatch, lambda step: 20.0 if step in slow else 1.0)
+    options = SECTION.options(max_seconds=270.0, decay_seconds=135.0)
+    trainer = launch.build_trainer(resizing_folder, shards, tmp_path / "run", SECTION, options)
+    list(trainer.run())
+    assert trainer.progress.is_finished
+    assert 0.9 * 270 < clock.now <= 270
