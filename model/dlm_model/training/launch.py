@@ -1,5 +1,6 @@
 """From a checkpoint folder, shards and a recipe to a trainer that is ready to run."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,13 +32,14 @@ def build_trainer(
     *,
     objective: Objective = masked_diffusion,
 ) -> Trainer:
-    """A trainer on this process's device, resumed from the run folder if a run is there.
+    """A trainer on this process's device, resumed from the run folder if a run is there; its time runs from here.
 
     Raises:
         CheckpointError: the checkpoint or the run's state is unreadable, or they do not belong together.
         DeviceError: the device does not exist.
         ValueError: a shard is unreadable or empty.
     """
+    started_at = time.monotonic()
     torch.set_num_threads(section.threads)
     group = ProcessGroup()
     config = ModelConfig.from_checkpoint(checkpoint)
@@ -47,7 +49,9 @@ def build_trainer(
     held_out = read_held_out(corpus, builder)
     dtype = options.parameters.base_dtype(options.dtype)
     network = load_transformer(checkpoint, config, device=group.device, dtype=dtype)
-    trainer = Trainer(network, examples, run, options, held_out, objective=objective, group=group)
+    trainer = Trainer(
+        network, examples, run, options, held_out, objective=objective, group=group, started_at=started_at
+    )
     if section.compile:
         trainer.compile()
     return trainer

@@ -71,6 +71,7 @@ class Trainer:
         *,
         objective: Objective = masked_diffusion,
         group: ProcessGroup | None = None,
+        started_at: float | None = None,
     ) -> None:
         """Prepare the network for training, and resume from the folder's state if it has one.
 
@@ -82,6 +83,7 @@ class Trainer:
             held_out: Batches to measure on, by the name of what they measure.
             objective: What to minimise.
             group: The processes that train together; None finds out.
+            started_at: On the monotonic clock, from when the time that the options grant has run; None is now.
 
         Raises:
             CheckpointError: the folder's state is unreadable, or of a run with other settings.
@@ -105,7 +107,7 @@ class Trainer:
         self._dataset = StepDataset(examples, plan, self.group.rank, self.group.size)
         self._log = MetricsLog(folder, self.progress.step)
         self._clock = self._make_clock()
-        self._started_at = time.monotonic()
+        self._started_at = time.monotonic() if started_at is None else started_at
         self._durations = deque[float](maxlen=_NUM_DURATIONS)
 
     @property

@@ -19,7 +19,8 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float]) -> None:
         self.now = 0.0
         self._seconds = seconds
-        monkeypatch.setattr(train_module, "time", self)
+        for module in (train_module, launch):
+            monkeypatch.setattr(module, "time", self)
         monkeypatch.setattr(Trainer, "_step", lambda trainer, _: self._take_step(trainer))
         monkeypatch.setattr(Trainer, "save", lambda _: None)
 
@@ -43,3 +44,18 @@ def test_steps_that_compile_do_not_cut_the_decay_short(
     list(trainer.run())
     assert trainer.progress.is_finished
     assert 0.9 * 270 < clock.now <= 270
+
+
+def test_time_runs_while_a_trainer_is_built(
+    tmp_path: Path, resizing_folder: Path, shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, lambda _: 1.0)
+
+    def read_slowly(*_: object) -> dict[str, object]:
+        clock.now += 5.0
+        return {}
+
+    monkeypatch.setattr(launch, "read_held_out", read_slowly)
+    trainer = launch.build_trainer(resizing_folder, shards, tmp_path / "run", SECTION, SECTION.options(9.0))
+    list(trainer.run())
+    assert clock.now == 9.0
