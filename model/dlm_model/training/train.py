@@ -259,8 +259,11 @@ class Trainer:
         return bool(self.group.largest(int(wish)))
 
     def _measure(self) -> Iterator[dict[str, float]]:
-        """All processes compute, because they may hold the network together; the first reports."""
-        with self._autocast():
+        """All processes compute, because they may hold the network together; the first reports.
+
+        Nothing is compiled for it: that took as long as a hundred measurements (of a tiny network, on a CPU).
+        """
+        with self._autocast(), torch.compiler.set_stance("force_eager"):
             measured = {name: measure(self.network, batches) for name, batches in self.held_out.items()}
         if self.group.is_first:
             yield self._write(

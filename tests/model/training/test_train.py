@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch._dynamo.utils import counters
 
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
@@ -25,7 +27,7 @@ from dlm_model.training.parameters import LowRankAdapters
 from dlm_model.training.run_state import STATE_FILE, Progress
 from dlm_model.training.train import DECAY_FILE, Trainer, TrainingDivergedError, learning_rate_factor
 from dlm_model.training.windows import Batch, ExampleSource
-from dlm_model.transformer import Transformer
+from dlm_model.transformer import Layer, Transformer
 from dlm_model.weights import load_transformer
 from tests.model.training import tiny_run
 from tests.model.training.full_disk import full_disk
@@ -147,6 +149,26 @@ def test_held_out_measurements_are_logged(tmp_path: Path, make_trainer: MakeTrai
     assert last["first_step/nll"] > 0
     assert 0 <= last["first_step/accuracy"] <= 1
     assert json.loads((tmp_path / METRICS_FILE).read_text().splitlines()[-1]) == last
+
+
+# The compiler looks at gradients that nobody keeps.
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+def test_layers_are_compiled_once_for_every_shape_and_not_for_measuring(
+    tmp_path: Path, make_trainer: MakeTrainer, builder: ExampleBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The graphs of the compiler, and none of its machine code, which takes minutes.
+    monkeypatch.setattr(Layer, "compile", partialmethod(Layer.compile, backend="eager"))
+    batches = {"first_step": held_out_batches(tiny_run.TEXTS, builder, HoleNoise(1.0, "exact"), 4)}
+    options = replace(OPTIONS, max_steps=6, sequences_per_step=8, tokens_per_batch=400, measure_interval=3)
+    trainer = make_trainer(tmp_path, options, held_out=batches)
+    trainer.compile()
+    torch._dynamo.reset()
+    counters.clear()
+    *_, last = trainer.run()
+    assert last["first_step/nll"] > 0
+    # One for a batch of a single sequence, one for any other.
+    assert 1 <= counters["stats"]["unique_graphs"] <= 2
+    assert not counters["graph_break"]
 
 
 def _predict_nan(predict: Predict) -> Predict:
