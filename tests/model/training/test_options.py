@@ -3,7 +3,7 @@
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import merge_run, write_checkpoint
-from dlm_model.training.loader import StepDataset, StepPlan, group_by_length, iterate_steps, make_step
+from dlm_model.training.loader import StepDataset, StepPlan, group_by_length, iterate_steps, make_step, unpack_step
 from dlm_model.training.metrics import TENSORBOARD_FOLDER
 from dlm_model.training.noise_schedule import NoiseCurriculum
 from dlm_model.training.options import TrainingOptions
@@ -128,6 +128,21 @@ def test_worker_processes_make_the_same_steps(source: ExampleSource) -> None:
     for one, other in zip(alone, helped, strict=True):
         for left, right in zip(one.batches, other.batches, strict=True):
             assert torch.equal(left.token_ids, right.token_ids)
+
+
+def test_a_step_crosses_as_few_bytes_and_is_the_same(source: ExampleSource) -> None:
+    dataset = StepDataset(source, PLAN, 0, 1)
+    examples = [source.draw(random.Random(f"0/3/{index}"), PLAN.curriculum.at(3)) for index in range(64)]
+    made, packed = make_step(examples, PLAN.tokens_per_batch), dataset[3]
+    # Six numbers a token, four bytes each.
+    assert len(packed) < 24 * made.work.num_padded + 20_000
+    sent = unpack_step(packed)
+    assert (sent.work, sent.weight) == (made.work, made.weight)
+    for one, other in zip(made.batches, sent.batches, strict=True):
+        for item in fields(one):
+            left, right = getattr(one, item.name), getattr(other, item.name)
+            assert torch.equal(left, right), item.name
+            assert left.dtype == right.dtype, item.name
 
 
 def test_processes_share_the_sequences_of_a_step(source: ExampleSource) -> None:
