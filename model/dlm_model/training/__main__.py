@@ -183,7 +183,7 @@ def run(
 ) -> None:
     """Corpus, start, training and export in one resumable command, for a GPU that is at hand for minutes."""
     stretch = Stretch(load_recipe(recipe), folder, minutes, is_final=final)
-    print_records(stretch.train())
+    print_records(stretch.build_trainer().run())
     if pieces:
         console.print(f"{stretch.write_pieces()} pieces are in {stretch.pieces_folder}")
 

@@ -6,7 +6,6 @@ a stretch elsewhere starts from the export of the one before, put together from 
 
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from dlm_model.checkpoint_files import CONFIG_FILE
@@ -18,6 +17,7 @@ from dlm_model.training.manifest import load_manifest
 from dlm_model.training.pieces import cut_pieces
 from dlm_model.training.recipe import Recipe
 from dlm_model.training.start import write_start
+from dlm_model.training.train import Trainer
 
 _DECAY_SHARE = 0.5
 
@@ -42,22 +42,22 @@ class Stretch:
         """Where the pieces are."""
         return self._folder / "pieces"
 
-    def train(self) -> Iterator[dict[str, float]]:
-        """Make what is missing, and train until the time is over; yields the metrics.
+    def build_trainer(self) -> Trainer:
+        """Make what is missing; the trainer's run ends when the time is over.
 
         Raises:
-            ModelError: a checkpoint, a state or the device is not as it should be, or the loss is no number.
+            ModelError: a checkpoint, a state or the device is not as it should be.
             ValueError: the recipe lacks a section, a source is unreadable, or no time is left for training.
         """
-        self._make_corpus()
+        # A start that is not there is found out at once, which a corpus of many packages takes minutes before.
         self._make_start()
+        self._make_corpus()
         seconds = self._deadline - time.monotonic()
         if seconds <= 0:
             raise ValueError("corpus and start took all the time; the next call finds them made")
         section = self._recipe.train
         options = section.options(seconds, seconds * _DECAY_SHARE if self._is_final else None)
-        trainer = build_trainer(self._start, self._corpus, self._folder / "run", section, options)
-        yield from trainer.run()
+        return build_trainer(self._start, self._corpus, self._folder / "run", section, options)
 
     def write_pieces(self) -> int:
         """Export the run in bf16 and cut it into pieces; returns how many.

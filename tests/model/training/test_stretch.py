@@ -99,6 +99,19 @@ def test_a_bad_recipe_is_one_clear_error(
 def test_a_recipe_without_a_needed_section_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "recipe.toml").write_text("[train]\nrank = 8\n")
     assert run_stage(["run", str(tmp_path / "recipe.toml"), str(tmp_path / "all")], "training") == 3
+    assert "no section [start]" in capsys.readouterr().err
+
+
+def test_a_start_that_is_not_there_is_found_out_before_anything_is_read(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = recipe.read_text()
+    recipe.write_text(re.sub('checkpoint = ".*"', 'checkpoint = "nowhere"', text))
+    assert run_stage(["run", str(recipe), str(recipe.parent / "all")], "training") == 3
+    assert "nowhere" in capsys.readouterr().err
+    assert not (recipe.parent / "all" / "corpus").exists()
+    recipe.write_text(text.replace('[corpus]\nmanifest = "manifest.toml"\n', ""))
+    assert run_stage(["run", str(recipe), str(recipe.parent / "all")], "training") == 3
     assert "no section [corpus]" in capsys.readouterr().err
 
 
