@@ -93,9 +93,14 @@ class Clock:
         self._work, self._time = Work(), time.monotonic()
 
     def lap(self) -> dict[str, float]:
-        """Tokens per second, the share of real tokens, and the MFU where the peak is known; begins a new lap."""
+        """Tokens per second, the share of real tokens, and the MFU where the peak is known; begins a new lap.
+
+        Nothing if nothing was done since the lap began.
+        """
         seconds = time.monotonic() - self._time
         work = self._work
+        if not work.num_padded:
+            return {}
         speed = {"tokens_per_second": work.num_tokens / seconds, "real_share": work.num_tokens / work.num_padded}
         if self._peak:
             speed["mfu"] = self._flops.count(work) / seconds / (self._peak * 1e12)

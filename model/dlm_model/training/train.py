@@ -44,6 +44,7 @@ DECAY_FILE = "decay"
 _NO_DECAY = -1
 _DECAY_MARGIN = 0.9  # Of the remaining time, because the last state has to be written in it, too.
 _NUM_DURATIONS = 50
+_LONGEST_SILENCE = 60.0  # seconds
 
 Objective = Callable[[Transformer, Batch], Tensor]
 """The loss of a batch, summed over its tokens with their weights; differentiable."""
@@ -116,7 +117,7 @@ class Trainer:
         return self.folder / STATE_FILE
 
     def run(self) -> Iterator[dict[str, float]]:
-        """Train until the decay or the time is over, yielding the metrics of every `log_interval` steps.
+        """Train until the decay or the time is over, yielding the metrics of every `log_interval` steps, or sooner.
 
         Raises:
             TrainingDivergedError: the loss is not finite; nothing of that step is kept.
@@ -124,18 +125,16 @@ class Trainer:
         options, saved_at, losses = self.options, time.monotonic(), list[float]()
         steps = iterate_steps(self._dataset, self.progress.step, options.num_workers)
         self._clock.pause()
-        first_step = self.progress.step + 1
+        first_step, logged_at = self.progress.step + 1, time.monotonic()
         while not self._is_finished():
             began_at = time.monotonic()
             losses.append(self._step(next(steps)))
             # The first step compiles and waits for the workers, and tells nothing of those to come.
             if self.progress.step > first_step:
                 self._durations.append(time.monotonic() - began_at)
-            if self.progress.step % options.log_interval == 0:
-                record = {"loss": sum(losses) / len(losses), **self._clock.lap()}
-                losses.clear()
-                if self.group.is_first:
-                    yield self._write(record)
+            if self.progress.step % options.log_interval == 0 or time.monotonic() - logged_at > _LONGEST_SILENCE:
+                yield from self._report(losses)
+                logged_at = time.monotonic()
             if self.progress.step % options.measure_interval == 0:
                 yield from self._measure()
                 self._clock.pause()
@@ -144,6 +143,7 @@ class Trainer:
                 saved_at = time.monotonic()
                 self._clock.pause()
         self.save()
+        yield from self._report(losses)
         yield from self._measure()
         self.group.wait()
 
@@ -269,6 +269,14 @@ class Trainer:
             yield self._write(
                 {f"{name}/{key}": value for name, m in measured.items() for key, value in asdict(m).items()}
             )
+
+    def _report(self, losses: list[float]) -> Iterator[dict[str, float]]:
+        """The mean of the losses since the last report, if there are any, which are forgotten."""
+        if losses:
+            record = {"loss": sum(losses) / len(losses), **self._clock.lap()}
+            losses.clear()
+            if self.group.is_first:
+                yield self._write(record)
 
     def _write(self, metrics: dict[str, float]) -> dict[str, float]:
         record = {"step": self.progress.step, "tokens": self.progress.num_tokens, **metrics}

@@ -46,6 +46,16 @@ def test_steps_that_compile_do_not_cut_the_decay_short(
     assert 0.9 * 270 < clock.now <= 270
 
 
+def test_slow_steps_are_reported_all_the_same(
+    tmp_path: Path, resizing_folder: Path, shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock(monkeypatch, lambda _: 25.0)
+    trainer = launch.build_trainer(resizing_folder, shards, tmp_path / "run", SECTION, SECTION.options(190.0))
+    steps = [record["step"] for record in trainer.run() if "loss" in record]
+    # After a minute, and what the last one left over.
+    assert steps == [3, 6, 8]
+
+
 def test_time_runs_while_a_trainer_is_built(
     tmp_path: Path, resizing_folder: Path, shards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
