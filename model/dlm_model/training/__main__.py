@@ -16,7 +16,7 @@ are shared, set OMP_WAIT_POLICY=passive: spinning threads wait for one another.
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +44,7 @@ from dlm_model.training.recipe import TrainSection, load_recipe
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.start import write_start
 from dlm_model.training.stretch import Stretch
+from dlm_model.training.train import Trainer
 from dlm_model.weights import load_transformer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -67,7 +68,8 @@ def corpus(
     packages, workers = load_manifest(manifest), available_workers()
     reports = build_corpus(packages, downloads, folder, ngrams, max_characters=max_characters, num_workers=workers)
     for report in reports:
-        console.print(f"{report.name} {report.version}: {report.num_files} files, {report.licence}")
+        name = " ".join(filter(None, (report.name, report.version)))
+        console.print(f"{name}: {report.num_files} files, {report.licence}")
 
 
 @app.command()
@@ -99,7 +101,7 @@ def train(
     section = load_recipe(recipe).train if recipe else TrainSection()
     options = section.options(60 * minutes if minutes else None)
     options = replace(options, max_steps=max_steps or options.max_steps)
-    print_records(build_trainer(checkpoint, corpus, run, section, options).run())
+    follow(build_trainer(checkpoint, corpus, run, section, options))
 
 
 @app.command()
@@ -118,7 +120,7 @@ def distill(
     options = replace(section.options(), max_steps=max_steps or section.max_steps)
     objective = build_objective(method, checkpoint, teacher_steps, options.dtype)
     trainer = build_trainer(checkpoint, corpus, run, section, options, objective=objective)
-    print_records(trainer.run())
+    follow(trainer)
     batches, steps = trainer.held_out.get(_WHOLE_HOLES, []), halvings(teacher_steps)
     table = Table("accuracy after steps", *map(str, steps))
     for name, network in (("before", load_teacher(checkpoint, options.dtype)), ("after", trainer.network)):
@@ -183,7 +185,7 @@ def run(
 ) -> None:
     """Corpus, start, training and export in one resumable command, for a GPU that is at hand for minutes."""
     stretch = Stretch(load_recipe(recipe), folder, minutes, is_final=final)
-    print_records(stretch.build_trainer().run())
+    follow(stretch.build_trainer())
     if pieces:
         console.print(f"{stretch.write_pieces()} pieces are in {stretch.pieces_folder}")
 
@@ -216,10 +218,20 @@ def evaluate(
     typer.echo(json.dumps(report))
 
 
-def print_records(records: Iterable[dict[str, float]]) -> None:
-    """One line each."""
-    for record in records:
+def follow(trainer: Trainer) -> None:
+    """Run it: a line for where it goes on, because nothing else is seen for a while, and one for each record."""
+    if trainer.group.is_first:
+        console.print(_outlook(trainer))
+    for record in trainer.run():
         console.print("  ".join(f"{key} {value:.4g}" for key, value in record.items()))
+
+
+def _outlook(trainer: Trainer) -> str:
+    step = trainer.progress.step
+    if trainer.progress.is_finished:
+        return f"This run ended with its decay, at step {step}; train its export, or begin another run."
+    first = "; its first step compiles, which may take minutes" if trainer.is_compiled else ""
+    return f"Training on {trainer.group.device_name} from step {step}{first}"
 
 
 def run_stage(arguments: Sequence[str], program: str) -> int:

@@ -48,6 +48,11 @@ class ProcessGroup:
         self.size = 1 if self.is_alone else dist.get_world_size()
 
     @property
+    def device_name(self) -> str:
+        """What people call the device."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "the CPU"
+
+    @property
     def is_first(self) -> bool:
         """Whether this process writes and reports for all."""
         return self.rank == 0

@@ -97,7 +97,7 @@ class Trainer:
                 f"{options.sequences_per_step} sequences a step are too few for {self.group.size} processes"
             )
         self.network, self.folder = network.to(self.group.device), folder
-        self.options, self.objective = options, objective
+        self.options, self.objective, self.is_compiled = options, objective, False
         options.parameters.prepare(network)
         options.placement.place(network, options.dtype)
         self.weights = trained_state(network)
@@ -148,7 +148,8 @@ class Trainer:
         self.group.wait()
 
     def compile(self) -> None:
-        """Compile the layers, which are alike, for any batch shape."""
+        """Compile the layers, which are alike, for any batch shape; it happens in the first step."""
+        self.is_compiled = True
         torch._dynamo.config.recompile_limit = max(64, 2 * len(self.network.layers))
         for layer in self.network.layers:
             layer.compile(dynamic=True)

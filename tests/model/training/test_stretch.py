@@ -57,11 +57,16 @@ def test_two_stretches_train_one_model(recipe: Path, resizing_folder: Path, caps
     assert any("mfu" in record for record in first)
     code = run_stage(["run", str(recipe), str(folder), "--minutes", "0.1", "--final", "--pieces"], "training")
     assert code == 0
-    assert "pieces are in" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "pieces are in" in printed
+    assert "Training on the CPU from step 0\n" in printed
+    assert f"from step {first[-1]['step']}\n" in printed
     records = [json.loads(line) for line in (folder / "run" / METRICS_FILE).read_text().splitlines()]
     assert records[: len(first)] == first
     assert records[-1]["step"] > first[-1]["step"]
     assert (folder / "corpus" / "train.safetensors").stat().st_mtime_ns == corpus
+    assert run_stage(["run", str(recipe), str(folder), "--minutes", "0.1"], "training") == 0
+    assert f"ended with its decay, at step {records[-1]['step']}" in " ".join(capsys.readouterr().out.split())
 
     assert run_stage(["join", str(folder / "pieces"), str(recipe.parent / "joined")], "training") == 0
     config = ModelConfig.from_checkpoint(recipe.parent / "joined")
