@@ -223,7 +223,8 @@ def follow(trainer: Trainer) -> None:
     if trainer.group.is_first:
         console.print(_outlook(trainer))
     for record in trainer.run():
-        console.print("  ".join(f"{key} {value:.4g}" for key, value in record.items()))
+        values = {key: f"{value:,}" if isinstance(value, int) else f"{value:.4g}" for key, value in record.items()}
+        console.print("  ".join(f"{key} {value}" for key, value in values.items()))
 
 
 def _outlook(trainer: Trainer) -> str:

@@ -266,7 +266,7 @@ class Trainer:
         """
         with self._autocast(), torch.compiler.set_stance("force_eager"):
             measured = {name: measure(self.network, batches) for name, batches in self.held_out.items()}
-        if self.group.is_first:
+        if self.group.is_first and measured:
             yield self._write(
                 {f"{name}/{key}": value for name, m in measured.items() for key, value in asdict(m).items()}
             )

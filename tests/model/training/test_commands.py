@@ -1,6 +1,7 @@
 """The commands, end to end on a tiny model, and what bad input looks like on the terminal."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from dlm_model.adapter import is_adapter
 from dlm_model.guide import GUIDE_FOLDER
 from dlm_model.training import __main__ as commands
+from tests.model.training import tiny_run
 
 RUNNER = CliRunner()
 
@@ -38,3 +40,23 @@ def test_a_guide_is_written_into_the_folder_of_its_model(
     assert is_adapter(model / GUIDE_FOLDER)
     assert commands.run_stage(["guide", str(causal_folder), str(model)], "training") == 3
     assert "has something in it already" in capsys.readouterr().err
+
+
+def test_ones_own_folder_is_learned_from_and_every_line_says_something(
+    tmp_path: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("app").mkdir()
+    for index, text in enumerate(tiny_run.TEXTS):
+        Path(f"app/{index}.py").write_text(text)
+    Path("corpus.toml").write_text('train.folder.app = { path = "app", licence = "own" }\n')
+    Path("recipe.toml").write_text("[train]\nrank = 4\ncompile = false\n")
+    assert commands.run_stage(["corpus", "CORPUS", "--manifest", "corpus.toml"], "training") == 0
+    assert "app: 3 files, own\n" in capsys.readouterr().out
+    arguments = ["train", str(resizing_folder), "CORPUS", "RUN", "--recipe", "recipe.toml", "--max-steps", "2"]
+    assert commands.run_stage(arguments, "training") == 0
+    outlook, *records = capsys.readouterr().out.splitlines()
+    assert outlook == "Training on the CPU from step 0"
+    assert re.match(r"step 2  tokens \d,\d{3}  loss \d\.\d+  tokens_per_second ", records[0])
+    # There are no held-out texts to measure on.
+    assert not [line for line in records if line.startswith("step") and "loss" not in line]
