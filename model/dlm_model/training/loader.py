@@ -142,4 +142,7 @@ def group_by_length(examples: Sequence[Example], tokens_per_batch: int) -> list[
             groups[-1].append(example)
         else:
             groups.append([example])
+    # What is compiled for batches is compiled once more for a batch of one, so the last one gets company.
+    if len(groups) > 1 and len(groups[-1]) == 1 and len(groups[-2]) > 2:
+        groups[-1].insert(0, groups[-2].pop())
     return groups

@@ -162,6 +162,16 @@ def test_nearly_all_of_what_is_computed_are_real_tokens() -> None:
     assert sum(lengths) / sum(padded) > 0.95
 
 
+@pytest.mark.parametrize(
+    ("lengths", "tokens", "groups"),
+    [((50, 40, 30, 5), 150, [[50, 40], [30, 5]]), ((50, 40, 5), 100, [[50, 40], [5]]), ((50,), 100, [[50]])],
+    ids=["company", "no-pair-is-torn", "alone"],
+)
+def test_what_is_left_over_gets_company(lengths: tuple[int, ...], tokens: int, groups: list[list[int]]) -> None:
+    grouped = group_by_length([Example(token_ids=[0] * length) for length in lengths], tokens)
+    assert [[len(example.token_ids) for example in group] for group in grouped] == groups
+
+
 def test_a_sequence_longer_than_a_batch_is_a_batch_of_its_own() -> None:
     examples = [Example([1] * length, [-100] * length, [0.0] * length) for length in (30, 5, 4)]
     assert [len(group) for group in group_by_length(examples, 10)] == [1, 2]
