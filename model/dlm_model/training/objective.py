@@ -37,12 +37,9 @@ class Predictions:
 
 def predict(network: Transformer, batch: Batch) -> Predictions:
     """Run the network over a batch; logits `[N, V]` in fp32 exist only where there is a label."""
+    # Where the labels are is looked up once, and before the pass: a GPU is waited for until it has said how many.
+    index = (batch.labels != IGNORED).flatten().nonzero()[:, 0]
     hidden = network(batch.token_ids, batch.position_ids, batch.visibility)
-    is_supervised = batch.labels != IGNORED
-    if network.config.shift_logits:
-        source = is_supervised.roll(-1, dims=1)
-        source[:, -1] = False
-    else:
-        source = is_supervised
-    selected = adapted_logits(network, hidden[source]).float()
-    return Predictions(selected, batch.labels[is_supervised], batch.weights[is_supervised])
+    source = index - 1 if network.config.shift_logits else index
+    selected = adapted_logits(network, hidden.flatten(0, 1).index_select(0, source)).float()
+    return Predictions(selected, batch.labels.flatten()[index], batch.weights.flatten()[index])

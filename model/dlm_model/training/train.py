@@ -12,7 +12,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, fields, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 
 import torch
@@ -103,7 +103,8 @@ class Trainer:
         self.weights = trained_state(network)
         self.optimizers = build_optimizers(self.weights, options.optimizer, options.weight_decay)
         self.progress = self._resume()
-        self.held_out = {name: [self._move(batch) for batch in batches] for name, batches in (held_out or {}).items()}
+        device = self.group.device
+        self.held_out = {name: [batch.to(device) for batch in batches] for name, batches in (held_out or {}).items()}
         plan = StepPlan(options.seed, options.sequences_per_step, options.tokens_per_batch, options.curriculum)
         self._dataset = StepDataset(examples, plan, self.group.rank, self.group.size)
         self._log = MetricsLog(folder, self.progress.step)
@@ -230,7 +231,7 @@ class Trainer:
         loss = torch.zeros((), device=self.group.device)
         for batch in self._with_everyone(step.batches):
             with self._autocast():
-                batch_loss = self.objective(self.network, self._move(batch))
+                batch_loss = self.objective(self.network, batch.to(self.group.device))
             batch_loss.backward()  # type: ignore[no-untyped-call]
             loss += batch_loss.detach()
         counts = torch.tensor([0.0, step.weight, *astuple(step.work)], dtype=torch.float64, device=loss.device)
@@ -250,10 +251,6 @@ class Trainer:
     def _autocast(self) -> torch.autocast:
         is_reduced = self.options.precision == "bf16"
         return torch.autocast(self.group.device.type, torch.bfloat16, enabled=is_reduced)
-
-    def _move(self, batch: Batch) -> Batch:
-        tensors = {item.name: getattr(batch, item.name) for item in fields(batch)}
-        return replace(batch, **{name: tensor.to(self.group.device) for name, tensor in tensors.items()})
 
     def _agree(self, wish: bool) -> bool:
         """Whether any process wishes it, so that all do the same."""

@@ -5,12 +5,13 @@ import itertools
 import random
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from dlm_model.device import send
 from dlm_model.training.examples import ExampleBuilder, NoiseSource
 from dlm_model.training.holes import Span, choose_holes
 from dlm_model.training.sequence import IGNORED, PADDING, PROMPT, Example
@@ -34,6 +35,10 @@ class Batch:
     position_ids: Tensor
     groups: Tensor
     num_prompt_seen: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device; a GPU fetches it in its turn, after the batch before, and the CPU goes on."""
+        return Batch(**{item.name: send(getattr(self, item.name), device) for item in fields(self)})
 
     @property
     def is_valid(self) -> Tensor:
