@@ -28,7 +28,7 @@ from rich.table import Table
 
 from dlm_model.config import ModelConfig
 from dlm_model.engine import DEFAULT_CHECKPOINT
-from dlm_model.errors import ModelError
+from dlm_model.errors import CheckpointError, ModelError
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.commit_order import compare, observe, train_order, write_order
 from dlm_model.training.companion import carry_guide, write_companion
@@ -159,7 +159,11 @@ def export(
     """Merge what a run trained and write it as a checkpoint, eight bits a weight or bf16, with its start's guide."""
     write = write_checkpoint if bf16 else write_rounded
     write(merge_run(checkpoint, run), checkpoint, folder)
-    carry_guide(checkpoint, folder)
+    try:
+        carry_guide(checkpoint, folder)
+    except CheckpointError as error:
+        # The model is whole without it, and a causal prompt can guide itself.
+        typer.echo(f"{folder} is written without the guide of {checkpoint}: {error}", err=True)
 
 
 @app.command()

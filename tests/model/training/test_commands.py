@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dlm_model.adapter import is_adapter
+from dlm_model.engine import load_engine
 from dlm_model.guide import GUIDE_FOLDER
 from dlm_model.training import __main__ as commands
 from tests.model.training import tiny_run
@@ -40,6 +41,22 @@ def test_a_guide_is_written_into_the_folder_of_its_model(
     assert is_adapter(model / GUIDE_FOLDER)
     assert commands.run_stage(["guide", str(causal_folder), str(model)], "training") == 3
     assert "has something in it already" in capsys.readouterr().err
+
+
+def test_a_model_whose_every_token_was_trained_is_exported_without_a_guide(
+    tmp_path: Path, causal_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start, run, model = (str(tmp_path / name) for name in ("start", "run", "model"))
+    shutil.copytree(causal_folder, start)
+    assert commands.run_stage(["guide", str(causal_folder), start, "--rank", "2"], "training") == 0
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[train]\nrank = 0\nlearning_rate = 0.05\nwarmup_steps = 1\ncompile = false\n")
+    arguments = ["train", start, str(shards), run, "--recipe", str(recipe), "--max-steps", "4"]
+    assert commands.run_stage(arguments, "training") == 0
+    assert commands.run_stage(["export", start, run, model], "training") == 0
+    assert "without the guide" in capsys.readouterr().err
+    assert load_engine(model, "cpu").model_name == "model"
+    assert not Path(model, GUIDE_FOLDER).exists()
 
 
 def test_ones_own_folder_is_learned_from_and_every_line_says_something(
