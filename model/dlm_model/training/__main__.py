@@ -253,6 +253,8 @@ def run_stage(arguments: Sequence[str], program: str) -> int:
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         return _complain(program, f"{error.strerror or error}{place}", 3)
+    except torch.OutOfMemoryError:
+        return _complain(program, "The device has not enough memory; a smaller tokens_per_batch needs less.", 3)
     except KeyboardInterrupt:
         return _complain(program, "Interrupted; a run goes on from its last state.", 130)
     except (ModelError, ValueError) as error:

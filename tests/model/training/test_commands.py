@@ -6,12 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from dlm_model.adapter import is_adapter
 from dlm_model.engine import load_engine
 from dlm_model.guide import GUIDE_FOLDER
 from dlm_model.training import __main__ as commands
+from dlm_model.training.loader import StepBatches
+from dlm_model.training.train import Trainer
 from tests.model.training import tiny_run
 
 RUNNER = CliRunner()
@@ -30,6 +33,21 @@ def test_bad_input_is_one_sentence_and_an_exit_code(tmp_path: Path, capsys: pyte
     assert code == 3
     assert "config.json" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_too_little_memory_is_one_sentence(
+    resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(_trainer: Trainer, _step: StepBatches) -> float:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(Trainer, "_step", step)
+    recipe = shards / "recipe.toml"
+    recipe.write_text("[train]\ncompile = false\n")
+    arguments = ["train", str(resizing_folder), str(shards), str(shards / "run"), "--recipe", str(recipe)]
+    assert commands.run_stage(arguments, "training") == 3
+    message = "training: The device has not enough memory; a smaller tokens_per_batch needs less.\n"
+    assert capsys.readouterr().err == message
 
 
 def test_a_guide_is_written_into_the_folder_of_its_model(
