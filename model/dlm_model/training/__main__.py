@@ -253,13 +253,22 @@ def run_stage(arguments: Sequence[str], program: str) -> int:
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         return _complain(program, f"{error.strerror or error}{place}", 3)
-    except torch.OutOfMemoryError:
-        return _complain(program, "The device has not enough memory; a smaller tokens_per_batch needs less.", 3)
+    except (torch.OutOfMemoryError, torch._dynamo.exc.TorchDynamoException) as error:
+        return _complain(program, _remedy(error), 3)
     except KeyboardInterrupt:
         return _complain(program, "Interrupted; a run goes on from its last state.", 130)
     except (ModelError, ValueError) as error:
         return _complain(program, str(error), 3)
     return 0
+
+
+def _remedy(error: RuntimeError) -> str:
+    """What helps a machine that cannot do what it is told."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return "The device has not enough memory; a smaller tokens_per_batch needs less."
+    # Mostly for want of a C++ compiler. What follows the first line is for those who work on torch.
+    reason = str(error).partition("\n")[0]
+    return f"{reason} (compile = false in the recipe trains without compiling)"
 
 
 def _complain(program: str, message: str, code: int) -> int:

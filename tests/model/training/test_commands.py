@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch._dynamo.exc import TorchDynamoException
 from typer.testing import CliRunner
 
 from dlm_model.adapter import is_adapter
@@ -35,19 +36,38 @@ def test_bad_input_is_one_sentence_and_an_exit_code(tmp_path: Path, capsys: pyte
     assert not (tmp_path / "out").exists()
 
 
-def test_too_little_memory_is_one_sentence(
-    resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "failure",
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"),
+            "The device has not enough memory; a smaller tokens_per_batch needs less.",
+        ),
+        (
+            TorchDynamoException("No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1"),
+            "No working C++ compiler found (compile = false in the recipe trains without compiling)",
+        ),
+    ],
+    ids=["memory", "compiler"],
+)
+def test_a_machine_that_cannot_do_it_is_one_sentence(
+    resizing_folder: Path,
+    shards: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    failure: tuple[RuntimeError, str],
 ) -> None:
+    error, message = failure
+
     def step(_trainer: Trainer, _step: StepBatches) -> float:
-        raise torch.OutOfMemoryError
+        raise error
 
     monkeypatch.setattr(Trainer, "_step", step)
     recipe = shards / "recipe.toml"
     recipe.write_text("[train]\ncompile = false\n")
     arguments = ["train", str(resizing_folder), str(shards), str(shards / "run"), "--recipe", str(recipe)]
     assert commands.run_stage(arguments, "training") == 3
-    message = "training: The device has not enough memory; a smaller tokens_per_batch needs less.\n"
-    assert capsys.readouterr().err == message
+    assert capsys.readouterr().err == f"training: {message}\n"
 
 
 def test_a_guide_is_written_into_the_folder_of_its_model(
