@@ -2,10 +2,13 @@
 
 Muon (Keller Jordan, 2024; kellerjordan.github.io/posts/muon) orthogonalises the momentum of a matrix. Its updates are
 scaled to AdamW's size (arXiv 2502.16982), so that both take the same learning rate.
+
+Only these matrices decay. A norm would be drawn to 0 and not to 1, and so would the rows of an embedding that a corpus
+of code hardly ever shows; a guide shares them (`training.companion`).
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -21,13 +24,21 @@ _TABLES = ("embed_tokens", "lm_head")
 def build_optimizers(weights: Mapping[str, Tensor], name: OptimizerName, weight_decay: float) -> list[Optimizer]:
     """Optimizers that together own every weight; the learning rate is set at every step.
 
+    Args:
+        weights: What is trained, by name.
+        name: Which optimizer the hidden matrices get.
+        weight_decay: Of the hidden matrices, decoupled.
+
     Raises:
         ValueError: Muon is asked for where this torch has none, or for weights that are sharded.
     """
-    matrices = [weight for key, weight in weights.items() if name == "muon" and _is_hidden_matrix(key, weight)]
-    others = [weight for key, weight in weights.items() if name == "adamw" or not _is_hidden_matrix(key, weight)]
-    optimizers: list[Optimizer] = [AdamW(others, betas=BETAS, weight_decay=weight_decay, fused=True)]
-    if matrices:
+    matrices = [weight for key, weight in weights.items() if _is_hidden_matrix(key, weight)]
+    others = [weight for key, weight in weights.items() if not _is_hidden_matrix(key, weight)]
+    groups: list[dict[str, Any]] = [{"params": others, "weight_decay": 0.0}]
+    if name == "adamw":
+        groups.append({"params": matrices, "weight_decay": weight_decay})
+    optimizers: list[Optimizer] = [AdamW([each for each in groups if each["params"]], betas=BETAS, fused=True)]
+    if name == "muon" and matrices:
         if not hasattr(torch.optim, "Muon"):
             raise ValueError(f"torch {torch.__version__} has no Muon; it came with 2.9")
         if any(isinstance(matrix, DTensor) for matrix in matrices):

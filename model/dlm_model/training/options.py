@@ -23,7 +23,7 @@ class TrainingOptions:
         optimizer: `adamw`, or `muon` for the matrices.
         precision: Of the computation; what is trained is kept in fp32 either way.
         learning_rate: On the plateau.
-        weight_decay: Decoupled, as in AdamW.
+        weight_decay: Of the matrices between embedding and head, decoupled, as in AdamW.
         warmup_steps: Of the learning rate.
         decay_steps: From the plateau to nothing.
         max_steps: Ends the run, decay included.

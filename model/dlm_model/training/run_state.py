@@ -94,7 +94,7 @@ def load_moments(path: Path, weights: Mapping[str, Tensor], optimizers: Sequence
     """
     tensors, progress = _read(path)
     for optimizer in optimizers:
-        owned = set(optimizer.param_groups[0]["params"])
+        owned = {weight for group in optimizer.param_groups for weight in group["params"]}
         for name, weight in weights.items():
             stored = {kind: tensors.get(f"{kind}:{name}") for kind in moment_names(optimizer)}
             moments = {kind: like(moment, weight) for kind, moment in stored.items() if moment is not None}
