@@ -54,7 +54,8 @@ def without_loops(lines: list[str]) -> list[str]:
     """The lines without what is said again at once.
 
     One line is dropped wherever it repeats the line above. Several together are dropped only at the end, where a
-    model that loops stops for want of space, and there a call that is made time and again. Otherwise calls repeat
+    model that loops stops for want of space, in the middle of a line or not, and there a call that is made time and
+    again. Otherwise calls repeat
     rightfully (`next(it)`), and so do lists (`0,`) and lone brackets.
     """
     kept: list[str] = []
@@ -67,8 +68,10 @@ def without_loops(lines: list[str]) -> list[str]:
         kept = kept[: 1 - num_calls]
     for period in range(2, MAX_LOOP_LINES + 1):
         copies = 2 if period > 2 else 3
-        while len(kept) >= period * copies and _repeats(kept, period, copies):
-            kept = kept[:-period]
+        if len(kept) >= period * copies and _repeats(_completed(kept, period), period, copies):
+            kept = _completed(kept, period)
+            while len(kept) >= 2 * period and _repeats(kept, period, 2):
+                kept = kept[:-period]
     return kept
 
 
@@ -93,6 +96,12 @@ def without_blank_ends(lines: list[str]) -> list[str]:
     """The lines between the first and the last with text."""
     numbers = [number for number, line in enumerate(lines) if line.strip()]
     return lines[numbers[0] : numbers[-1] + 1] if numbers else []
+
+
+def _completed(lines: list[str], period: int) -> list[str]:
+    """The lines with the whole of the last, if it is a beginning of the line a period above."""
+    above = lines[-1 - period]
+    return [*lines[:-1], above] if above.startswith(lines[-1]) else lines
 
 
 def _repeats(lines: list[str], period: int, copies: int) -> bool:

@@ -42,7 +42,7 @@ REPAIRS = [
         "loop of two lines",
         "def f(x):\n    │\n",
         "a()\n    b()\n" + "    a()\n    b()\n" * 3,
-        "    a()\n    b()\n    a()\n    b()\n",
+        "    a()\n    b()\n",
     ),
     (
         "rightful repetition",

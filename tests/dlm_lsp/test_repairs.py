@@ -62,9 +62,15 @@ def test_overlap_with_the_right(text: str, right: str, expected: str) -> None:
         (["0,", "0,"], ["0,", "0,"]),
         (["}", "}"], ["}", "}"]),
         (["", "", "a"], ["", "", "a"]),
-        (["a", "b"] * 4, ["a", "b", "a", "b"]),
+        (["a", "b"] * 4, ["a", "b"]),
         (["a", "b", "c"] * 3, ["a", "b", "c"]),
         (["a", "b"] * 2, ["a", "b"] * 2),
+        (["  a = 1", "  b = 2", "  a = 1", "  b = 2", "  a = 1", "  b"], ["  a = 1", "  b = 2"]),
+        (["  a = 1", "  b = 2", "  a = 1", "  b = 2", "  a ="], ["  a = 1", "  b = 2", "  a = 1", "  b = 2", "  a ="]),
+        (
+            ["if a:", "  x = 1", "el b:", "  y = 2", "el b:", "  y = 2", "el b:", "  y"],
+            ["if a:", "  x = 1", "el b:", "  y = 2"],
+        ),
     ],
 )
 def test_loops(lines: list[str], expected: list[str]) -> None:
