@@ -12,6 +12,9 @@ from dlm_model.transformer import Transformer
 
 _USUAL_ROWS = 32  # the blocks may depend on how many tokens there will be; any number can be multiplied
 
+MAX_PACKED_BYTES = 2 * 2**30
+"""Of all weights. Blocks are a copy in memory, which the system cannot drop and read again as it can a mapped file."""
+
 
 class PackedLinear(nn.Module):
     """A linear layer whose matrix is kept in blocks.
@@ -34,7 +37,7 @@ class PackedLinear(nn.Module):
 
 
 def pack(network: Transformer, like: Transformer | None = None) -> None:
-    """Keep a network's matrices in blocks, in place, if it lies on a CPU and this build of torch can; for inference.
+    """Keep a network's matrices in blocks, in place, if it lies on a CPU, is not too large, and this torch can.
 
     A head that is the embedding is kept twice, since tokens are looked up in it row by row.
 
@@ -42,7 +45,8 @@ def pack(network: Transformer, like: Transformer | None = None) -> None:
         network: What torchao has rounded of it stays so.
         like: Packed already; if both have the same embedding for a head, they share the blocks.
     """
-    if network.device.type != "cpu" or not _can_pack():
+    num_bytes = sum(weight.numel() * weight.element_size() for weight in network.parameters())
+    if network.device.type != "cpu" or num_bytes > MAX_PACKED_BYTES or not _can_pack():
         return
     for module in list(network.layers.modules()):
         for name, child in list(module.named_children()):

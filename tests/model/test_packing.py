@@ -89,8 +89,11 @@ def test_a_router_stays_as_it_is(tmp_path: Path) -> None:
     assert {type(module).__name__ for module in network.modules() if isinstance(module, nn.Linear)} == {"Router"}
 
 
-def test_without_the_operators_nothing_changes(causal_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "_can_pack", lambda: False)
+@pytest.mark.parametrize(("name", "value"), [("_can_pack", lambda: False), ("MAX_PACKED_BYTES", 1000)])
+def test_without_the_operators_or_the_memory_nothing_changes(
+    name: str, value: object, causal_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, name, value)
     network = load(causal_folder)
     wanted = logits(network, 3)
     pack(network)
