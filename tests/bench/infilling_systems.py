@@ -1,10 +1,10 @@
 """What is measured: each system turns a problem into a whole program, and says what it took.
 
 `engine` is given the two sides of the hole as they stand, and what an editor knows about it: one line or anything.
-`daemon` opens the program in a document as an editor would, the cursor on a blank line in the column where the author's
-line begins (single-line: the column says which block is meant), or an empty range named (random span, as
-`dlmLsp.infillRange` does), and takes its best fill as presentation sets it into the document: the next statement or the
-last ones of a block, repetitions of the suffix dropped. It is what a user would see.
+`daemon` opens the program in a document as an editor would, the cursor where the hole is: on a blank line in the column
+where the author's line begins (single-line: the column says which block is meant), or between the two characters around
+a random span. It takes its best fill as presentation sets it into the document: what the line lacks, the next statement or
+the last ones of a block, repetitions of the suffix dropped. It is what a user would see.
 """
 
 import time
@@ -17,7 +17,6 @@ from dlm_lsp.holes import find_hole
 from dlm_lsp.indentation import indentation
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import language_for
-from dlm_lsp.named_holes import range_hole
 from dlm_lsp.options import Settings
 from dlm_model.methods import METHODS
 from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest
@@ -70,7 +69,7 @@ class DiffusionSystems:
         indent = indentation(problem.middle) if problem.is_single_line else ""
         text, offset = problem.prefix + indent + problem.suffix, len(problem.prefix + indent)
         snapshot = Snapshot.parse("untitled:program.py", language_for("program.py", "python"), text)
-        hole = find_hole(snapshot, offset) if problem.is_single_line else range_hole(snapshot, offset, offset)
+        hole = find_hole(snapshot, offset)
         options, budget = self._options(problem, setting), Settings().max_prompt_tokens
         *_, draft = infill(self.engine, HoleRequest(snapshot, hole, budget), options, CancelToken())
         ranked = finish(snapshot, hole, draft)
