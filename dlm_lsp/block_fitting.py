@@ -15,7 +15,7 @@ from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_bel
 from dlm_lsp.placement import Placement, place, sides
 from dlm_lsp.reindent import Block, ends_block, is_sound, reindented
 from dlm_lsp.repairs import without_blank_ends, without_loops, without_suffix, without_unmatched_closers
-from dlm_lsp.statements import begins_statement, leading_statement_lines
+from dlm_lsp.statements import begins_statement, first_word, leading_statement_lines
 
 _OPEN_LITERALS = ("'", '"', "`", "/*")  # what is left of a literal that does not end
 _ANY_LINE = "\0"
@@ -90,7 +90,7 @@ class BlockFitter:
         if not lines:
             return []
         block = self._without_trailing_whitespace(lines)
-        first_depth = self.style.columns(indentation(lines[0])) if self._is_absolute(text) else None
+        first_depth = self._columns(lines[0]) if self._is_absolute(text) else None
         return reindented(block, self.style, self.placement.indent, first_depth, self._floor)
 
     def _is_absolute(self, text: str) -> bool:
@@ -108,7 +108,7 @@ class BlockFitter:
     def _depth_below(self) -> int:
         """Columns of the next line with text; −1 where there is none."""
         below = line_below(self.snapshot, self.snapshot.lines.line_of(self.hole.end))
-        return self.style.columns(indentation(self.snapshot.lines.line_text(below))) if below is not None else -1
+        return self._columns(self.snapshot.lines.line_text(below)) if below is not None else -1
 
     @cached_property
     def _floor(self) -> int:
@@ -142,7 +142,7 @@ class BlockFitter:
             return len(starts) > 1
         depth = self.style.columns(self.placement.indent)
         beginnings = (start for start in starts[1:] if begins_statement(followed[start]))
-        beside = (start for start in beginnings if self.style.columns(indentation(followed[start])) <= depth)
+        beside = (start for start in beginnings if self._columns(followed[start]) <= depth)
         ends = [start for start in beside if self._is_complete(lines[:start])]
         if is_line_whole and starts[-1] == len(lines) and starts[-2] in (0, *ends):
             ends += [len(lines)] * self._is_simple(lines[starts[-2] :])
@@ -193,6 +193,21 @@ class BlockFitter:
         return self.neutral.excerpt.parse(Edit(self.hole.start, self.hole.end, text))
 
     @property
+    def openings(self) -> tuple[str, ...]:
+        """Words of which the text has to begin with one; empty for any."""
+        if self.hole.kind != "statement" or not self._wants_header:
+            return ()
+        language, depth = self.snapshot.language, self.style.columns(self.placement.indent)
+        above = map(self.snapshot.lines.line_text, range(self.snapshot.lines.line_of(self.hole.start) - 1, -1, -1))
+        beside = next((line for line in above if line.strip() and self._columns(line) <= depth), "")
+        may_go_on = self._columns(beside) == depth and first_word(beside) in language.claused | language.clauses
+        return tuple(sorted(language.headers | (language.clauses if may_go_on else frozenset())))
+
+    def _columns(self, line: str) -> int:
+        """How deep a line stands."""
+        return self.style.columns(indentation(line))
+
+    @property
     def _wants_header(self) -> bool:
         is_deeper = self._depth_below > self.style.columns(self.placement.indent)
         return is_deeper and self.snapshot.language.is_indented
@@ -202,7 +217,7 @@ class BlockFitter:
         if not self.snapshot.language.is_indented:
             return lines
         for number in Block.of(self.snapshot.language, lines).statement_lines:
-            if self.style.columns(indentation(lines[number])) < self._floor:
+            if self._columns(lines[number]) < self._floor:
                 return lines[:number]
         return lines
 

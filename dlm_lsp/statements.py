@@ -11,6 +11,7 @@ from dlm_lsp.excerpts import ParsedExcerpt
 from dlm_lsp.languages import Language
 
 _FIRST_WORD = re.compile(r"\s*[@#]?(\w+)\W")
+_WORD = re.compile(r"\s*(\w+)")
 _CLAUSES = frozenset({"else", "elif", "except", "finally", "catch"})
 
 
@@ -56,6 +57,12 @@ def begins_statement(line: str) -> bool:
     """Whether a line, however it goes on, is a statement of its own, and no clause or operand of the one above."""
     first = _FIRST_WORD.match(line)
     return first is not None and first[1] not in _CLAUSES
+
+
+def first_word(line: str) -> str:
+    """The word that a line begins with; empty where it begins with none."""
+    first = _WORD.match(line)
+    return first[1] if first else ""
 
 
 def _statement_at(parsed: ParsedExcerpt, byte: int) -> Node | None:

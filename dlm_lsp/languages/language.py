@@ -39,6 +39,9 @@ class Language:
         literal: Matches one comment or string; what is between is code.
         comment_start: Matches the beginning of a comment, or of the attribute lines above a definition.
         line_comment: Begins a comment that ends with its line.
+        headers: Words that begin a statement with a block, where indentation tells blocks.
+        claused: Words that begin a statement which may go on with a clause.
+        clauses: Words that begin a clause with a block, behind another block of the same statement.
         neutral_statement: Parses wherever a statement may stand, and means nothing.
         is_indented: Blocks are told by indentation, not by braces.
         indent: What one level of indentation is when the document does not tell.
@@ -63,6 +66,9 @@ class Language:
     comment_start: re.Pattern[str]
     neutral_statement: str
     line_comment: str = "//"
+    headers: frozenset[str] = frozenset()
+    claused: frozenset[str] = frozenset()
+    clauses: frozenset[str] = frozenset()
     is_indented: bool = False
     indent: str = "    "
 

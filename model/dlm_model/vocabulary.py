@@ -1,5 +1,6 @@
 """What the decoder must know of tokens as byte strings: looked up for every request, so computed once per model."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -33,8 +34,21 @@ class Vocabulary:
         self.is_visible: Tensor = torch.tensor(
             [bool(spelling.rpartition(b"\n")[2].strip()) for spelling in token_bytes]
         )
+        self._openers: dict[frozenset[bytes], frozenset[int]] = {}
         self.beginnings = Spellings(token_bytes)
         self.endings = Spellings([spelling[::-1] for spelling in token_bytes])
+
+    def openers(self, words: Sequence[str]) -> frozenset[int]:
+        """Tokens that spell, behind blanks, one of some words, alone or with what ends a word behind it."""
+        wanted = frozenset(word.encode() for word in words)
+        if wanted and wanted not in self._openers:
+            texts = ((token_id, spelling.lstrip(b" \t")) for token_id, spelling in enumerate(self.token_bytes))
+            self._openers[wanted] = frozenset(token_id for token_id, text in texts if _first_word(text) in wanted)
+        return self._openers.get(wanted, frozenset())
+
+
+def _first_word(text: bytes) -> bytes:
+    return re.match(rb"\w*", text).group()  # type: ignore[union-attr]  # matches anything
 
 
 class Spellings:

@@ -3,8 +3,8 @@
 `engine` is given the two sides of the hole as they stand, and what an editor knows about it: one line or anything.
 `daemon` opens the program in a document as an editor would, the cursor where the hole is: on a blank line in the column
 where the author's line begins (single-line: the column says which block is meant), or between the two characters around
-a random span. It takes its best fill as presentation sets it into the document: what the line lacks, the next statement or
-the last ones of a block, repetitions of the suffix dropped. It is what a user would see.
+a random span. It takes its best fill as presentation sets it into the document: what the line lacks, the next statement
+or the last ones of a block, repetitions of the suffix dropped. It is what a user would see.
 """
 
 import time

@@ -121,3 +121,30 @@ def test_nothing_is_kept_behind_what_ends_the_block(before: str, after: str, mid
     lines = middle.split("\n")[:num_lines]
     assert fitted.fit(middle) == lines
     assert fitted.is_over("\n".join(lines) + "\n") is lines[-1].lstrip().startswith(("return", ")"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("def f(x):\n    ", "\n        print(i)\n", {"for", "if", "def"}),
+        ("def f(x):\n    if x:\n        y()\n    ", "\n        print(i)\n", {"for", "elif", "else"}),
+        ("def f(x):\n    try:\n        y()\n\n    ", "\n        print(i)\n", {"except"}),
+        ("if x:\n    def f(x):\n        ", "\n            print(i)\n", {"with"}),
+    ],
+)
+def test_a_header_begins_with_a_word_that_may_stand_there(before: str, after: str, words: set[str]) -> None:
+    openings = set(fitter("python", before, after).openings)
+    assert words <= openings
+    assert ("else" in openings) is bool(words & {"else", "except"})
+
+
+@pytest.mark.parametrize(
+    ("language_id", "before", "after", "kind"),
+    [
+        ("python", "def f(x):\n    ", "\n    return x\n", "statement"),
+        ("python", "def f(x):\n    if x:\n        ", "\n    return x\n", "statements"),
+        ("javascript", "function f(x) {\n  ", "\n    a()\n}\n", "statement"),
+    ],
+)
+def test_any_other_statement_begins_as_it_likes(language_id: str, before: str, after: str, kind: str) -> None:
+    assert fitter(language_id, before, after, kind=kind).openings == ()
