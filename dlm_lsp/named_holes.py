@@ -61,14 +61,16 @@ def _hole_in_place_of(snapshot: Snapshot, start: int, end: int) -> Hole:
     left, right = text[lines.line_start(first) : start], text[end : lines.line_end(last)]
     if left.strip() or right.strip():
         return Hole(start, end, "line" if first == last else "range")
-    first_byte, end_byte = snapshot.to_byte(start), snapshot.to_byte(end)
-    statements = statements_between(snapshot.language, snapshot.tree.root_node, first_byte, end_byte)
+    source, first_byte, end_byte = snapshot.encoded, snapshot.to_byte(start), snapshot.to_byte(end)
+    statements = statements_between(snapshot.language, snapshot.tree.root_node, source, first_byte, end_byte)
     if not statements:
         return Hole(start, end, "range")
     around = functions_around(snapshot.language, snapshot.tree.root_node, first_byte)
     if around and _is_all_of(around[-1], first_byte, end_byte):
         return Hole(start, end, "body")
-    if all(is_placeholder(snapshot, (node.text or b"").decode("utf-8", "replace")) for node in statements):
+    # A tree that edits have not been read into yet knows where its nodes stand, not what they say.
+    texts = [source[node.start_byte : node.end_byte].decode("utf-8", "replace") for node in statements]
+    if all(is_placeholder(snapshot, text) for text in texts):
         return Hole(start, end, gap_kind(snapshot, last, left))
     return Hole(start, end, "statement", len(statements))
 

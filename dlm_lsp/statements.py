@@ -20,36 +20,33 @@ def leading_statement_lines(parsed: ParsedExcerpt, num_statements: int = 1) -> i
 
     None where it has no others; where the parser makes nothing of one of them, that is not known either.
     """
-    language, end = parsed.excerpt.snapshot.language, parsed.edit_end_byte
+    language, end, source = parsed.excerpt.snapshot.language, parsed.edit_end_byte, parsed.source.encoded
     statement = _statement_at(parsed, parsed.edit_byte)
     while statement is not None:
-        if statement.has_error or statement.end_byte >= end:
+        if statement.has_error or _end(source, statement) >= end:
             return None
         num_statements -= statement.type not in language.comments | language.attributes
         if not num_statements:
-            return parsed.source.encoded.count(b"\n", parsed.edit_byte, statement.end_byte) + 1
+            return source.count(b"\n", parsed.edit_byte, _end(source, statement)) + 1
         statement = _next_statement(language, statement)
     return None
 
 
-def statements_between(language: Language, root: Node, start: int, end: int) -> list[Node]:
+def statements_between(language: Language, root: Node, source: bytes, start: int, end: int) -> list[Node]:
     """The statements and definitions side by side that the bytes `[start, end)` are, blanks between them, none cut.
 
     Without comments and what speaks of a definition below; empty where the bytes are anything else.
     """
     node = root.descendant_for_byte_range(start, start + 1)
-    while node is not None and node.parent is not None and node.parent.start_byte == start and node.end_byte <= end:
-        if _lists_statements(language, node.parent):
-            break
-        node = node.parent
-    if node is None or node.parent is None or not _lists_statements(language, node.parent):
-        return []
+    while node is not None and not _is_statement(language, node):
+        goes_on = node.end_byte <= end and node.parent is not None and node.parent.start_byte == start
+        node = node.parent if goes_on else None
     beside: list[Node] = []
     while node is not None and node.start_byte < end:
         beside.append(node)
-        node = node.next_sibling
+        node = _beside(language, node)
     speaks_of_another = language.comments | language.attributes
-    is_exact = beside[0].start_byte == start and beside[-1].end_byte == end
+    is_exact = bool(beside) and beside[0].start_byte == start and _end(source, beside[-1]) == end
     return [each for each in beside if each.is_named and each.type not in speaks_of_another] if is_exact else []
 
 
@@ -79,13 +76,50 @@ def _statement_at(parsed: ParsedExcerpt, byte: int) -> Node | None:
 
 def _next_statement(language: Language, statement: Node) -> Node | None:
     """The node beside another; behind a comment that a block begins with, the block's first: it stands outside."""
-    lists = language.statement_lists | (language.blocks if language.is_indented else frozenset())
     beside = statement.next_named_sibling
-    return beside.named_child(0) if beside is not None and beside.type in lists else beside
+    return beside.named_child(0) if beside is not None and _is_bare_list(language, beside) else beside
+
+
+def _beside(language: Language, node: Node) -> Node | None:
+    """The node right of another, named or not; what a list without braces holds is beside the comments at its ends."""
+    right = node.next_sibling
+    if right is None and node.parent is not None and _is_bare_list(language, node.parent):
+        right = node.parent.next_sibling
+        return right if right is not None and right.type in language.comments else None
+    return right.child(0) if right is not None and _is_bare_list(language, right) else right
+
+
+def _is_bare_list(language: Language, node: Node) -> bool:
+    """Whether a node is nothing but the statements in it, so that comments at its ends may stand outside."""
+    return node.type in language.statement_lists | (language.blocks if language.is_indented else frozenset())
+
+
+def _is_statement(language: Language, node: Node) -> bool:
+    """Whether a node is a statement, a definition, or a comment among them."""
+    if not node.is_named or node.parent is None or _is_bare_list(language, node):
+        return False  # what opens a block or a condition
+    behind: Node | None = node
+    while behind is not None and behind.type in language.comments:
+        behind = behind.next_sibling
+    is_at_head = behind is not None and behind != node and _is_bare_list(language, behind)
+    return is_at_head or (_lists_statements(language, node.parent) and not _is_head(language, node))
+
+
+def _is_head(language: Language, node: Node) -> bool:
+    """Whether a definition begins with a node: a modifier, or what is asked before something is compiled."""
+    owner = node.parent
+    return owner is not None and owner.type in language.containers and owner.start_byte == node.start_byte
 
 
 def _lists_statements(language: Language, node: Node) -> bool:
     """Whether what stands in a node are statements or definitions: a block, a file, a class, what is compiled if."""
-    if node.parent is None or node.type in language.blocks | language.statement_lists | language.containers:
+    if node.parent is None or node.type in language.blocks | language.statement_lists:
+        return True
+    if node.type in language.containers and node.child_by_field_name("body") is None:
         return True
     return node.parent.type in language.containers and node.parent.child_by_field_name("body") == node
+
+
+def _end(source: bytes, node: Node) -> int:
+    """The byte behind a node's last that is not blank: nodes of the preprocessor's lines have their line break."""
+    return node.start_byte + len(source[node.start_byte : node.end_byte].rstrip())

@@ -4,7 +4,10 @@ import re
 
 import pytest
 
+from dlm_lsp.documents import Document
 from dlm_lsp.errors import UsageError
+from dlm_lsp.holes import Hole
+from dlm_lsp.languages import language_for
 from dlm_lsp.named_holes import find_function, range_hole
 from tests.dlm_lsp.test_holes import marked, snapshot_of
 
@@ -104,6 +107,22 @@ def test_a_range_leaves_the_blanks_around_it(text: str, named: str, expected: st
         ("java", "class A {\n  ⟦int f() {\n    return 1;\n  }⟧\n}\n", "statement", 1),
         ("c", "int f(void) {\n#ifdef A\n  ⟦a();\n  b();⟧\n#endif\n  c();\n}\n", "statement", 2),
         ("cpp", "namespace n {\n⟦int a;\nint b;⟧\nint c;\n}\n", "statement", 2),
+        ("python", "⟦class A(B):\n    x = 1⟧\ny = 2\n", "statement", 1),
+        ("python", "⟦class A:\n    x = 1\n\nclass B:\n    x = 2⟧\ny = 2\n", "statement", 2),
+        ("python", "if a:\n    ⟦# why\n    b()\n    c()⟧\n    d()\n", "statement", 2),
+        ("python", "def f():\n    ⟦# why\n    a()⟧\n", "body", 1),
+        ("javascript", "⟦class A extends B {}\nexport { A };⟧\na()\n", "statement", 2),
+        ("typescript", "⟦namespace N { let x = 1 }⟧\nlet y = 2\n", "statement", 1),
+        ("go", "func f() {\n\t⟦// why\n\ta()\n\tb()⟧\n\tc()\n}\n", "statement", 2),
+        ("go", "func f() {\n\ta()\n\t⟦b()\n\t// done⟧\n}\n", "statement", 1),
+        ("rust", "⟦pub(super) mod a;\npub mod b {}⟧\nfn f() {}\n", "statement", 2),
+        ("rust", "⟦impl A for B {}⟧\nfn f() {}\n", "statement", 1),
+        ("java", "⟦public class A {}⟧\nclass B {}\n", "statement", 1),
+        ("c", "⟦#include <a.h>\n#include <b.h>⟧\nint a;\n", "statement", 2),
+        ("c", "⟦#ifdef A\nint a;\nint b;\n#endif⟧\nint c;\n", "statement", 1),
+        ("c", "int f(void)\n⟦{\n  a();\n  b();\n}⟧\n", "range", 1),
+        ("c", "int f(void) {\n⟦{\n  a();\n  b();\n}⟧\nc();\n}\n", "statement", 1),
+        ("cpp", "⟦struct A {};\nint a;⟧\nint b;\n", "statement", 2),
     ],
 )
 def test_what_was_named_says_what_is_wanted(language_id: str, text: str, kind: str, num_statements: int) -> None:
@@ -111,6 +130,16 @@ def test_what_was_named_says_what_is_wanted(language_id: str, text: str, kind: s
     snapshot = snapshot_of(language_id, before + named + after)
     hole = range_hole(snapshot, len(before), len(before + named))
     assert (marked(snapshot, hole), hole.kind, hole.num_statements) == (text, kind, num_statements)
+
+
+def test_what_was_named_is_read_from_the_text_while_edits_wait_to_be_parsed() -> None:
+    text = "def f(a):\n    b(a)\n    c(a)\n    return a\n\n\n" * 2000
+    document = Document.open("file:///code", language_for(None, "python"), text)
+    assert document.snapshot().tree.root_node.child_count == 2000
+    document.replace(0, 0, "x = 1\n")
+    snapshot = document.snapshot()
+    start, end = snapshot.text.index("b(a)"), snapshot.text.index("\n    return")
+    assert range_hole(snapshot, start, end) == Hole(start, end, "statement", num_statements=2)
 
 
 def test_a_range_is_inside_the_document() -> None:

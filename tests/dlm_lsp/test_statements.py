@@ -27,6 +27,7 @@ FIRST = [
     ("java", "for (int i = 0; i < n; i++) {\n      a(i);\n    }\n    b();", 3),
     ("c", "if (a)\n        b();\n    else\n        c();\n    d();", 4),
     ("cpp", "auto a = std::vector<int>{\n        1,\n        2,\n    };\n    b(a);", 4),
+    ("c", "#define A 1\n    a = A;", 1),
 ]
 WHOLE = [
     ("python", "a = 1\n", True),
