@@ -3,6 +3,7 @@
 Joins what `reindent` and `repairs` know about lines to what `placement` knows about the hole.
 """
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -15,9 +16,10 @@ from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_bel
 from dlm_lsp.placement import Placement, place, sides
 from dlm_lsp.reindent import Block, ends_block, is_sound, reindented
 from dlm_lsp.repairs import without_blank_ends, without_loops, without_suffix, without_unmatched_closers
-from dlm_lsp.statements import begins_statement, first_word, leading_statement_lines
+from dlm_lsp.statements import begins_statement, first_word, leading_statement_lines, takes_what_follows
 
 _OPEN_LITERALS = ("'", '"', "`", "/*")  # what is left of a literal that does not end
+_MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")  # on the next line, by `else` or the like
 _ANY_LINE = "\0"
 MAX_SUFFIX_LINES = 30  # below the hole, searched for what the fill repeats of them
 
@@ -151,15 +153,19 @@ class BlockFitter:
     def _is_simple(self, lines: list[str]) -> bool:
         """Whether the only statement of some lines, all brackets closed, ends with its line."""
         language, code = self.snapshot.language, masked(self.snapshot.language, "\n".join(lines)).strip()
+        if _MAY_GO_ON.match(code):
+            return False
         if not language.is_indented:
-            return code.endswith(";") and not code.startswith("if")  # `else` may follow
+            return code.endswith(";")
         return bool(code) and not language.comment_start.match(code) and not opens_block(language, code)
 
     def _is_complete(self, lines: list[str]) -> bool:
-        """Whether some lines are statements by themselves, and no decorators or comments of what follows them."""
+        """Whether some lines are statements by themselves, and no beginning or comment of what follows them."""
         last = next(line for line in reversed(lines) if line.strip())
-        is_heading = self.snapshot.language.comment_start.match(last.lstrip()) is not None
-        return not is_heading and self.is_sound(lines) and self._parsed(lines).num_errors <= self.neutral.num_errors
+        if self.snapshot.language.comment_start.match(last.lstrip()) or not self.is_sound(lines):
+            return False
+        parsed = self._parsed(lines)
+        return parsed.num_errors <= self.neutral.num_errors and not takes_what_follows(parsed)
 
     def _reached(self, lines: list[str]) -> list[str]:
         """The lines up to a statement that nothing can follow: it leaves the outermost block that is to be filled."""

@@ -32,6 +32,17 @@ def leading_statement_lines(parsed: ParsedExcerpt, num_statements: int = 1) -> i
     return None
 
 
+def takes_what_follows(parsed: ParsedExcerpt) -> bool:
+    """Whether a statement of an edit's text goes on behind it, as one does that begins with a label or `static`."""
+    language, end = parsed.excerpt.snapshot.language, parsed.edit_end_byte
+    node = parsed.root.descendant_for_byte_range(parsed.edit_last_byte, parsed.edit_last_byte + 1)
+    while node is not None and node.parent is not None and node.start_byte >= parsed.edit_byte:
+        if not _is_bare_list(language, node) and _end(parsed.source.encoded, node) > end:
+            return True
+        node = node.parent
+    return False
+
+
 def statements_between(language: Language, root: Node, source: bytes, start: int, end: int) -> list[Node]:
     """The statements and definitions side by side that the bytes `[start, end)` are, blanks between them, none cut.
 

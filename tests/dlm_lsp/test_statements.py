@@ -53,6 +53,11 @@ WHOLE = [
     ("java", "if (a) {\n", False),
     ("java", "if (a) {\n      b();\n    }\n", False),
     ("java", "if (a) {\n      b();\n    }\n    c();", True),
+    ("python", "if a: b()\n", False),
+    ("python", "if a: b()\n    else: c()\n    d(", True),
+    ("javascript", "a:\n    for (const b of c) {\n", False),
+    ("go", "a:\n\tfor {\n", False),
+    ("rust", "pub\n    fn a() {", False),
 ]
 
 
@@ -92,6 +97,22 @@ def test_a_statement_that_nothing_follows_is_kept_whole(language_id: str, middle
 @pytest.mark.parametrize(("language_id", "middle", "expected"), WHOLE)
 def test_a_statement_is_over_where_it_is_whole(language_id: str, middle: str, expected: bool) -> None:
     assert in_function(language_id).is_over(middle) is expected
+
+
+@pytest.mark.parametrize(
+    ("language_id", "begun"),
+    [
+        ("cpp", "template <class T>\n  T"),
+        ("cpp", "static\n  int"),
+        ("java", "public\n  int"),
+        ("java", "@Override\n  public\n  int"),
+    ],
+)
+def test_a_definition_is_not_whole_before_its_body(language_id: str, begun: str) -> None:
+    fitted = fitter(language_id, "class A {\n  int x;\n  ", "\n  int g() { return 1; }\n};\n")
+    assert not fitted.is_over(f"{begun} f(")
+    assert not fitted.is_over(f"{begun} f() {{\n    return 2;\n  }}\n")
+    assert fitted.is_over(f"{begun} f() {{\n    return 2;\n  }}\n  int h(")
 
 
 @pytest.mark.parametrize("middle", ["for i in x:\n        a(i)\n        b(i)", "for i in x:\n        a(i)\n    b(x)"])
