@@ -16,6 +16,7 @@ from dlm_lsp.options import PROJECT_OPTION_NAMES, SETTING_NAMES, ClientOptions, 
 
 PROJECT_FILE = ".dlm-lsp.toml"
 _TOOL_TABLE = ("tool", "dlm-lsp")
+_TOOL_LINE = re.compile(r"""^\s*(?:\[?\s*tool\s*\.\s*)?(["']?)dlm-lsp\1\s*[].=]""", re.MULTILINE)
 _MAX_FILE_BYTES = 1_000_000
 
 
@@ -63,7 +64,7 @@ def _read(
 ) -> ParsedOptions:
     """What a table of a file says; `unreadable` where that cannot be told, and the file is ours or has the table."""
     source = _load(path)
-    is_ours = not table or f"[{'.'.join(table)}]" in source.text
+    is_ours = not table or _TOOL_LINE.search(source.text) is not None
     if source.problem:
         return ParsedOptions(dict(unreadable) if is_ours else {}, (source.problem,))
     try:
@@ -83,13 +84,15 @@ def _load(path: Path) -> _Source:
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             return _Source("", f"{path}: larger than {_MAX_FILE_BYTES} bytes")
-        return _Source(path.read_text(encoding="utf-8"), None)
+        content = path.read_bytes()
     except FileNotFoundError:
         return _Source("", None)
-    except UnicodeDecodeError:
-        return _Source("", f"{path}: not UTF-8 text")
     except OSError as error:
         return _Source("", f"{path}: {error.strerror or error}")
+    try:
+        return _Source(content.decode(), None)
+    except UnicodeDecodeError:
+        return _Source(content.decode(errors="replace"), f"{path}: not UTF-8 text")
 
 
 def _syntax_problem(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:

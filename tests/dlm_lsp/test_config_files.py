@@ -85,7 +85,12 @@ def test_a_project_may_switch_off_but_not_on(tmp_path: Path) -> None:
         (".dlm-lsp.toml", b"enabled = \n", {"enabled": False}),
         (".dlm-lsp.toml", b"exclude = ['\xff']\n", {"enabled": False}),
         ("pyproject.toml", b"[tool.dlm-lsp]\nexclude = ['a'\n", {"enabled": False}),
+        ("pyproject.toml", b"[tool.dlm-lsp]\nexclude = ['\xff']\n", {"enabled": False}),
+        ("pyproject.toml", b"[ tool . 'dlm-lsp' ]\nexclude = ['a'\n", {"enabled": False}),
+        ("pyproject.toml", b"[tool]\ndlm-lsp.exclude = ['a'\n", {"enabled": False}),
         ("pyproject.toml", b"[project]\nname = \n", {}),
+        ("pyproject.toml", b"[dependency-groups]\ndev = ['dlm-lsp'\n", {}),
+        ("pyproject.toml", b"[project]\nname = '\xff'\n", {}),
     ],
 )
 def test_where_a_project_cannot_be_read_all_of_it_is_left_alone(
