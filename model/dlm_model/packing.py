@@ -43,7 +43,8 @@ def pack(network: Transformer, like: Transformer | None = None) -> None:
 
     Args:
         network: What torchao has rounded of it stays so.
-        like: Packed already; if both have the same embedding for a head, they share the blocks.
+        like: Packed already; if both have the same embedding for a head, they share the blocks. A head of its own may
+            be another, even where the embedding is the same.
     """
     num_bytes = sum(weight.numel() * weight.element_size() for weight in network.parameters())
     if network.device.type != "cpu" or num_bytes > MAX_PACKED_BYTES or not _can_pack():
@@ -52,11 +53,12 @@ def pack(network: Transformer, like: Transformer | None = None) -> None:
         for name, child in list(module.named_children()):
             if type(child) is nn.Linear and type(child.weight.data) is Tensor:  # no router, and nothing of torchao's
                 setattr(module, name, PackedLinear(child.weight, child.bias))
-    if like is not None and like.embed_tokens is network.embed_tokens:
+    if not network.config.ties_embeddings:
+        network.lm_head = PackedLinear(network.lm_head.weight)
+    elif like is not None and like.embed_tokens is network.embed_tokens:
         network.lm_head = like.lm_head
     else:
-        head = network.embed_tokens if network.config.ties_embeddings else network.lm_head
-        network.lm_head = PackedLinear(head.weight)
+        network.lm_head = PackedLinear(network.embed_tokens.weight)
 
 
 def _can_pack() -> bool:

@@ -80,6 +80,16 @@ def test_a_guide_with_the_same_head_shares_its_blocks() -> None:
     assert guide.lm_head is engine._network.lm_head
 
 
+def test_a_guide_keeps_a_head_of_its_own(fixed_folder: Path) -> None:
+    network, guide = load(fixed_folder), load(fixed_folder)
+    guide.embed_tokens = network.embed_tokens
+    guide.lm_head.weight.data.neg_()
+    wanted = logits(guide, 3)
+    pack(network)
+    pack(guide, like=network)
+    torch.testing.assert_close(logits(guide, 3), wanted, rtol=1e-5, atol=1e-5)
+
+
 def test_a_router_stays_as_it_is(tmp_path: Path) -> None:
     PUBLISHED["llada-moe"](tmp_path)
     network = load(tmp_path)
