@@ -77,7 +77,7 @@ def build_request(
         prefix=with_line_feeds(prefix) + placement.before,
         suffix=placement.after + with_line_feeds(suffix),
         single_line=hole.kind == "line",
-        expected_tokens=_expected_tokens(snapshot, hole, count_tokens),
+        expected_tokens=_expected_tokens(snapshot, hole, max_prompt_tokens, count_tokens),
     )
 
 
@@ -101,9 +101,10 @@ def build_plain_request(
     return InfillRequest(prefix, suffix)
 
 
-def _expected_tokens(snapshot: Snapshot, hole: Hole, count_tokens: Callable[[str], int]) -> int | None:
-    """What such a hole usually takes, or what stood in it took, if that is more."""
+def _expected_tokens(snapshot: Snapshot, hole: Hole, max_tokens: int, count_tokens: Callable[[str], int]) -> int | None:
+    """What such a hole usually takes, or what stood in it took, if that is more; counted up to some tokens at least."""
     usual, replaced = EXPECTED_TOKENS[hole.kind], snapshot.text[hole.start : hole.end].strip()
+    replaced = replaced[: max(max_tokens, 1) * _LONGEST_TOKEN]
     return max(usual or 0, round(_MARGIN * count_tokens(replaced))) if replaced else usual
 
 

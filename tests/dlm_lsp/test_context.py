@@ -114,6 +114,20 @@ def test_what_stood_in_a_hole_tells_the_length(text: str, expected_tokens: int |
     assert build_request(snapshot, hole, max_prompt_tokens=99, count_tokens=len).expected_tokens == expected_tokens
 
 
+def test_no_more_of_a_huge_hole_is_counted_than_a_prompt_may_have() -> None:
+    text, counted = "x = 1\n" * 10_000, [0]
+
+    def count(line: str) -> int:
+        counted.append(len(line))
+        return len(line)
+
+    snapshot = Snapshot.parse("file:///a.py", PYTHON, text)
+    request = build_request(snapshot, range_hole(snapshot, 0, len(text)), max_prompt_tokens=100, count_tokens=count)
+    assert 100 < max(counted) < 5000
+    assert request.expected_tokens is not None
+    assert request.expected_tokens > 100
+
+
 @pytest.mark.parametrize("ending", ["\r\n", "\r"])
 @pytest.mark.parametrize("budget", [30, 500])
 def test_lines_end_in_line_feeds(ending: str, budget: int) -> None:
