@@ -1,7 +1,8 @@
 """How much memory a model takes while it fills a hole, computed from its shape.
 
     weights     parameters × bytes of a number, of which a precision takes fewer for most matrices; of a mixture, all
-                experts, since any may be next
+                experts, since any may be next; on a CPU, an embedding that is the head counts twice, since a model of
+                up to 2 GiB holds it so
     cache       keys and values of prompt and canvas in every layer, for every candidate
     workspace   logits of the canvas in fp32 with what is derived from them, and one layer's activations
     graphs      on a GPU, the padded prompts of recorded passes, within their budget
@@ -111,8 +112,9 @@ def footprint(
     logits = load.num_candidates * load.num_middle_tokens * shape.vocab_size * _LOGIT_BYTES * _LOGIT_COPIES
     prompts = load.num_candidates * load.num_prompt_tokens * kv_size * bytes_per_number
     activations = num_tokens * (2 * _widest(shape) + 4 * shape.hidden_size) * bytes_per_number
+    num_twice = shape.vocab_size * shape.hidden_size if shape.ties_embeddings and not is_gpu else 0
     return Footprint(
-        weights=num_parameters(shape) * bytes_per_number
+        weights=(num_parameters(shape) + num_twice) * bytes_per_number
         - round(num_rounded(shape) * (bytes_per_number - bytes_per_rounded)),
         cache=num_tokens * kv_size * bytes_per_number,
         workspace=logits + activations,

@@ -91,6 +91,18 @@ def test_recorded_passes_take_memory_on_a_gpu_alone_and_no_more_than_their_budge
     assert small.total == round((sum(on_cpu) + small.graphs) * 1.1)
 
 
+def test_an_embedding_that_is_the_head_is_held_twice_on_a_cpu_alone() -> None:
+    shape = Shape(
+        vocab_size=10, hidden_size=4, intermediate_size=8, num_layers=2, num_heads=2, num_kv_heads=1, head_dim=2
+    )
+    tied = replace(shape, ties_embeddings=True)
+    on_cpu, apart, on_gpu = (
+        footprint(each, Load(1, 3, 5), bytes_per_number=2, is_gpu=is_gpu).weights
+        for each, is_gpu in ((tied, False), (shape, False), (tied, True))
+    )
+    assert on_cpu == apart == on_gpu + 2 * 10 * 4
+
+
 def test_fewer_bits_are_for_the_matrices_of_the_layers_alone() -> None:
     shape = CATALOGUE["dream-coder-7b"].shape
     bf16, int8, int4 = (
