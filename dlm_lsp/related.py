@@ -76,7 +76,7 @@ class RelatedFiles:
             return
         for node in snapshot.top_level:
             if node.type in snapshot.language.imports:
-                for level, parts in _modules(node):
+                for level, parts in _modules(snapshot, node):
                     bases = (Path(path).parents[level - 1],) if 0 < level <= len(Path(path).parents) else self.roots
                     for base in bases:
                         yield from _existing(base.joinpath(*parts))
@@ -129,24 +129,25 @@ def _is_nested(function: Function) -> bool:
     return parent is not None
 
 
-def _modules(node: Node) -> Iterator[tuple[int, list[str]]]:
+def _modules(snapshot: Snapshot, node: Node) -> Iterator[tuple[int, list[str]]]:
     """What a Python import names: how many folders up (0 is absolute), and the parts of the dotted name."""
+
+    def text_of(part: Node) -> str:
+        # Not the node's own text, which it has none of while edits of a long document wait to be parsed.
+        return snapshot.encoded[part.start_byte : part.end_byte].decode("utf-8", "replace")
+
     names = [name.child_by_field_name("name") or name for name in node.children_by_field_name("name")]
     module = node.child_by_field_name("module_name")
     if module is None:
-        yield from ((0, _text(name).split(".")) for name in names)
+        yield from ((0, text_of(name).split(".")) for name in names)
         return
-    dotted = _text(module)
+    dotted = text_of(module)
     level = len(dotted) - len(dotted.lstrip("."))
     parts = [part for part in dotted[level:].split(".") if part]
     if parts:
         yield level, parts
-    yield from ((level, [*parts, *_text(name).split(".")]) for name in names)
+    yield from ((level, [*parts, *text_of(name).split(".")]) for name in names)
 
 
 def _existing(module: Path) -> Iterator[Path]:
     yield from (file for file in (module.with_suffix(".py"), module / "__init__.py") if file.is_file())
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")

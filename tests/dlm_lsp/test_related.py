@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.document_policy import DocumentPolicy
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents import Document, Snapshot
 from dlm_lsp.holes import find_hole
 from dlm_lsp.infilling import RELATED_SHARE, HoleRequest, infill
 from dlm_lsp.languages import language_for
@@ -43,6 +43,15 @@ def _files(root: Path, *opened: Snapshot, settings: Settings | None = None) -> R
 def test_what_is_imported_comes_by_its_signatures(root: Path, statement: str) -> None:
     lines = _files(root).comments(_snapshot(root / "a.py", f"{statement}\nx = \n"))
     assert lines[-2:] == ("# store.py:\n", "# Store: def find( self, key: str ) -> int\n")
+
+
+def test_imports_of_a_long_document_are_found_while_edits_wait_to_be_parsed(root: Path) -> None:
+    path = root / "long.py"
+    text = "import pkg.store\n\n\n" + "def f(a):\n    return a\n\n\n" * 3000
+    document = Document.open(path.as_uri(), language_for(path.name, None), text)
+    assert document.snapshot().tree.root_node.child_count == 3001
+    document.replace(len(text), len(text), "x = ")
+    assert _files(root).comments(document.snapshot())[0] == "# store.py:\n"
 
 
 def test_relative_imports_begin_at_the_files_folder(root: Path) -> None:
