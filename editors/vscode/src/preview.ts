@@ -56,7 +56,9 @@ export class FillPreview implements TextDocumentContentProvider, Disposable {
         this.uri = Uri.from({ scheme: SCHEME, path: document.uri.path, query: this.serial.toString() });
         const name = document.uri.path.split('/').at(-1) ?? '';
         const title = `Fill ${name}:${(around.start.line + 1).toString()}`;
-        await commands.executeCommand('vscode.diff', document.uri, this.uri, title, { selection: around });
+        // A tab of its own: a preview takes the place of the document's tab, where that is a preview too.
+        const options = { selection: around, preview: false };
+        await commands.executeCommand('vscode.diff', document.uri, this.uri, title, options);
     }
 
     /** Shows what the document becomes when the range is replaced. */

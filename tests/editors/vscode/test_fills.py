@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.editors.vscode.code_server import CodeServer, until
+from tests.editors.vscode.conftest import NUM_STEPS
 from tests.editors.vscode.workbench import Workbench
 
 PLACEHOLDER = '''class Rectangle:
@@ -61,6 +62,26 @@ def test_a_body_is_shown_as_a_diff_and_applied_as_one_step(
 
 def test_a_fill_that_is_discarded_leaves_no_trace(workbench: Workbench) -> None:
     fill_placeholder(workbench, "discarded.py")
+    workbench.discard_fill()
+    assert workbench.editor_text() == PLACEHOLDER
+
+
+def test_a_diff_takes_no_tab_away_and_its_keys_are_those_of_its_text(workbench: Workbench) -> None:
+    previews = {"workbench.editor.enablePreviewFromQuickOpen": True, "dlm-lsp.numSteps": NUM_STEPS + 1}
+    with workbench.settings(previews):
+        fill_placeholder(workbench, "previewed.py")
+    tabs = workbench.page.locator('.tab[data-resource-name="previewed.py"]')
+    assert tabs.count() == 2, "the file's and the diff's"
+    workbench.press("Control+F")
+    find = workbench.page.locator(".monaco-editor .find-widget.visible")
+    find.first.wait_for()
+    workbench.press("Escape")
+    until(lambda: not find.count(), "the search to close")
+    workbench.press("F1")
+    workbench.page.locator(".quick-input-widget input.input").wait_for()
+    workbench.press("Escape")
+    workbench.page.locator(".quick-input-widget").wait_for(state="hidden")
+    assert workbench.page.locator(".tab", has_text="Fill ").count() == 1
     workbench.discard_fill()
     assert workbench.editor_text() == PLACEHOLDER
 
