@@ -3,6 +3,7 @@
  */
 
 import { homedir } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import {
     type CancellationToken,
     commands,
@@ -35,6 +36,8 @@ import {
 } from './protocol';
 import { findServer, type Places, type ServerCommand, userToolFolder } from './serverLookup';
 import { chosenOptions, configuration } from './settings';
+
+const START_PATIENCE_MS = 10_000;
 
 /** The server then leaves it to us to apply a fill, so that a preview can come first. */
 const FILLS_ARE_APPLIED_HERE: StaticFeature = {
@@ -137,22 +140,27 @@ export class Daemon implements Disposable {
             return;
         }
         this.output.info(`server found by way of ${server.source}: ${[server.command, ...server.args].join(' ')}`);
-        this.client = this.createClient(server);
-        try {
-            await this.client.start();
-        } catch (error) {
-            this.statusChanged.fire({ state: 'error', message: `the server did not start: ${String(error)}` });
-        }
+        const client = this.createClient(server);
+        this.client = client;
+        const started = client.start().catch((error: unknown) => {
+            if (client === this.client) {
+                this.statusChanged.fire({ state: 'error', message: `the server did not start: ${String(error)}` });
+            }
+        });
+        // A command that never answers must not keep another one from being started in its place.
+        await Promise.race([started, setTimeout(START_PATIENCE_MS)]);
     }
 
     private async stopClient(): Promise<void> {
         const client = this.client;
         this.client = undefined;
         this.setRunning(false);
-        if (client?.needsStop()) {
-            await client.stop();
+        try {
+            await client?.dispose();
+        } catch (error) {
+            // A server that hangs does not answer in time, and is killed; whoever restarts it wants another all the more.
+            this.output.warn(`the server did not stop: ${String(error)}`);
         }
-        await client?.dispose();
     }
 
     private createClient(server: ServerCommand): LanguageClient {

@@ -1,6 +1,8 @@
 """Fills that ghost text cannot show, and the other commands: by a diff, one step of undo, and settings."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -160,4 +162,30 @@ def test_the_server_can_be_restarted(workbench: Workbench, code_server: CodeServ
     starts = code_server.log().count("server found by way of")
     workbench.run("Restart Server")
     until(lambda: code_server.log().count("server found by way of") > starts, "another start")
+    workbench.wait_until_ready()
+
+
+def test_a_server_that_hangs_can_be_restarted(
+    workbench: Workbench, code_server: CodeServer, server_command: list[str], tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    command = ["/bin/sh", "-c", f'echo $$ > {pid}; exec {server_command[0]} "$@"', "dlm-lsp"]
+    before = code_server.read_settings("Machine")
+    code_server.write_settings("Machine", before | {"dlm-lsp.server.command": command})
+    until(lambda: pid.exists() and pid.read_text(), "the server to start")
+    workbench.wait_until_ready()
+    os.kill(int(pid.read_text()), signal.SIGSTOP)
+    starts = code_server.log().count("server found by way of")
+    workbench.run("Restart Server")
+    until(lambda: code_server.log().count("server found by way of") > starts, "another start")
+    workbench.wait_until_ready()
+    code_server.write_settings("Machine", before)
+    workbench.wait_until_ready()
+
+
+def test_a_command_that_never_answers_can_be_replaced(workbench: Workbench, code_server: CodeServer) -> None:
+    before = code_server.read_settings("Machine")
+    code_server.write_settings("Machine", before | {"dlm-lsp.server.command": ["/bin/sh", "-c", "sleep 600"]})
+    until(lambda: "sleep 600 serve" in code_server.log(), "the command to start")
+    code_server.write_settings("Machine", before)
     workbench.wait_until_ready()
