@@ -5,6 +5,9 @@ local config = require('dlm_lsp.config')
 
 local M = {}
 
+local BEFORE = '<Plug>(dlm_lsp_before)'
+local OURS = 'dlm-lsp: '
+
 ---@class dlm_lsp.Action
 ---@field call string Of `require('dlm_lsp')`.
 ---@field description string
@@ -21,43 +24,104 @@ local actions = {
   invoke = { call = 'invoke()', description = 'Suggest now' },
 }
 
---- What a key does without this plugin.
+---@type table<integer, table<string, table>> Mappings of a buffer's own whose keys are ours now.
+local replaced = {}
+
+---@type boolean A mapping of before is at work; its keys, and a plugin that comes back to ours, get the key itself.
+local is_within = false
+
+---@param maps table[] As `nvim_get_keymap` has them.
+---@param lhs string
+---@return table?
+local function mapping_of(maps, lhs)
+  local keys = vim.keycode(lhs)
+  return vim.iter(maps):find(function(map)
+    return map.lhsraw == keys or map.lhsrawalt == keys
+  end)
+end
+
+---@param map? table
+---@return boolean
+local function is_ours(map)
+  return map ~= nil and vim.startswith(map.desc or '', OURS)
+end
+
+--- Define a mapping in the current buffer, as it was or under another name.
+---@param map table
+---@param lhs string
+local function define(map, lhs)
+  local copy = vim.tbl_extend('force', map, { lhs = lhs, lhsraw = vim.keycode(lhs), buffer = 1 })
+  copy.lhsrawalt = nil
+  vim.fn.mapset('i', false, copy)
+end
+
+--- The mapping of before has been typed.
+function M.leave()
+  is_within = false
+end
+
+--- What a key does without this plugin. A mapping runs under another name, for Neovim knows best what its flags mean,
+--- and in front of the keys that were typed after this one.
+---@param buf integer
 ---@param lhs string
 ---@return string keys To be typed in its place.
-local function before(lhs)
-  local keys = vim.api.nvim_replace_termcodes(lhs, true, true, true)
-  for _, map in ipairs(vim.api.nvim_get_keymap('i')) do
-    if map.lhsraw == keys or map.lhsrawalt == keys then
-      if map.callback and map.expr == 1 then
-        return map.callback() or ''
-      elseif map.callback then
-        vim.schedule(map.callback)
-        return ''
-      end
-      if map.expr == 0 and map.noremap == 0 then
-        vim.api.nvim_feedkeys(vim.keycode(map.rhs), 'm', false)
-        return ''
-      end
-      return map.expr == 1 and vim.api.nvim_eval(map.rhs) or map.rhs
-    end
+local function before(buf, lhs)
+  local map = (replaced[buf] or {})[lhs] or mapping_of(vim.api.nvim_get_keymap('i'), lhs)
+  if is_within or not map then
+    return lhs
   end
-  return lhs
+  define(map, BEFORE)
+  local keys = BEFORE
+  if map.callback or map.expr == 1 or map.noremap == 0 then
+    is_within = true
+    keys = keys .. "<Cmd>lua require('dlm_lsp.keymaps').leave()<CR>"
+    vim.schedule(M.leave) -- an error drops the keys that are still to come
+  end
+  vim.api.nvim_feedkeys(vim.keycode(keys), 'im', false)
+  return ''
 end
 
 --- Bind the configured keys in a buffer. Each begins a new undo step, for `u` to take a suggestion back by itself.
 ---@param buf integer
 function M.set(buf)
+  local own = vim.api.nvim_buf_get_keymap(buf, 'i')
+  local others = replaced[buf] or {}
+  replaced[buf] = others
   for name, lhs in pairs(config.current.keymaps or {}) do
     local action = actions[name]
     if lhs then
+      local map = mapping_of(own, lhs)
+      if not is_ours(map) then
+        others[lhs] = map
+      end
       vim.keymap.set('i', lhs, function()
-        if action.is_possible and not action.is_possible(buf) then
-          return before(lhs)
+        if not replaced[buf] or (action.is_possible and not action.is_possible(buf)) then
+          return before(buf, lhs)
         end
         return ("<C-g>u<Cmd>lua require('dlm_lsp').%s<CR>"):format(action.call)
-      end, { buffer = buf, expr = true, desc = 'dlm-lsp: ' .. action.description })
+      end, { buffer = buf, expr = true, desc = OURS .. action.description })
     end
   end
+end
+
+--- Give the keys of a buffer back.
+---@param buf integer
+function M.unset(buf)
+  local others = replaced[buf]
+  replaced[buf] = nil
+  if not others or not vim.api.nvim_buf_is_loaded(buf) then
+    return
+  end
+  for _, map in ipairs(vim.api.nvim_buf_get_keymap(buf, 'i')) do
+    if is_ours(map) then
+      vim.keymap.del('i', map.lhs, { buffer = buf })
+    end
+  end
+  vim.api.nvim_buf_call(buf, function()
+    for lhs, map in pairs(others) do
+      define(map, lhs)
+    end
+  end)
 end
 
 return M
