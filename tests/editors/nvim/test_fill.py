@@ -54,8 +54,11 @@ def test_the_number_of_steps_can_be_said(scripted: Start, server: Server) -> Non
         ("jjvlllll", (2, 0), (2, 6)),
         ("jVj", (1, 0), (2, 8)),
         ("jf.hvhh", (1, 19), (1, 22)),
+        ("jjv$", (2, 0), (2, 8)),
+        ("jjvj", (2, 0), (3, 0)),
+        (":set selection=exclusive<CR>jjvlllll", (2, 0), (2, 5)),
     ],
-    ids=["a line", "characters", "two lines", "backwards"],
+    ids=["a line", "characters", "two lines", "backwards", "a line's end", "up to an empty line", "exclusive"],
 )
 def test_a_selection_is_filled_anew(
     scripted: Start, server: Server, keys: str, first: tuple[int, int], last: tuple[int, int]

@@ -104,8 +104,11 @@ local function selected(buf, line1, line2)
   local from, to = vim.api.nvim_buf_get_mark(buf, '<'), vim.api.nvim_buf_get_mark(buf, '>')
   local last = positions.line(buf, line2 - 1)
   if vim.fn.visualmode() == 'v' and from[1] == line1 and to[1] == line2 then
-    local width = vim.str_utf_end(last, math.min(to[2] + 1, #last)) + 1
-    return line1 - 1, from[2], line2 - 1, math.min(to[2] + width, #last)
+    local end_col = math.min(to[2], #last)
+    if end_col < #last and vim.o.selection ~= 'exclusive' then
+      end_col = end_col + vim.str_utf_end(last, end_col + 1) + 1
+    end
+    return line1 - 1, from[2], line2 - 1, end_col
   end
   return line1 - 1, 0, line2 - 1, #last
 end
