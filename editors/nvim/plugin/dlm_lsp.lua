@@ -25,12 +25,21 @@ vim.api.nvim_create_autocmd('LspAttach', {
   end,
 })
 
+-- Neovim fires no InsertLeave for CTRL-C.
+vim.api.nvim_create_autocmd('ModeChanged', {
+  group = group,
+  pattern = '[iR]*:n',
+  callback = function(event)
+    require('dlm_lsp').leave_insert(event.buf)
+  end,
+})
+
 vim.api.nvim_create_autocmd('LspDetach', {
   group = group,
   callback = function(event)
     local client = vim.lsp.get_client_by_id(event.data.client_id)
     if client and client.name == 'dlm_lsp' then
-      require('dlm_lsp.session').detach(event.buf)
+      require('dlm_lsp').detach(client, event.buf)
     end
   end,
 })

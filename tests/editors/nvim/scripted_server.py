@@ -6,7 +6,7 @@
     seconds       how long an inline completion or a fill takes
     drafts        `{text, stableRanges}` sent meanwhile, the text without what is typed
     fill          `{range, text}`, put in by `workspace/applyEdit`
-    failure       what a fill fails with
+    failure       what a fill or an inline completion fails with, the latter after its drafts
     status        `{state, message}` sent before the answer
 """
 
@@ -84,6 +84,8 @@ async def complete(params: types.InlineCompletionParams) -> types.InlineCompleti
     except asyncio.CancelledError:
         log("cancelled", typed=typed)
         raise
+    if failure := script().get("failure"):
+        raise JsonRpcException(failure, types.LSPErrorCodes.RequestFailed)
     texts = script().get("completions", {}).get(typed, [])
     command = types.Command("accepted", "dlmLsp.didAccept", arguments=[typed])
     items = [types.InlineCompletionItem(typed + text, typed + text, where, command) for text in texts]

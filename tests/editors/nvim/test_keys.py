@@ -3,6 +3,7 @@
 import pytest
 
 from tests.editors.nvim.conftest import Server, Start
+from tests.editors.nvim.neovim import until
 
 MAPPED = {
     "keys that are no characters": (r'inoremap <expr> <M-Right> "ab\<Left>c"', "i<M-Right>", "acb"),
@@ -32,7 +33,7 @@ vim.api.nvim_create_autocmd('FileType', {
 """
 
 
-def test_a_mapping_of_the_buffer_is_gone_by(scripted: Start, server: Server) -> None:
+def test_a_mapping_of_the_buffer_is_gone_by_and_comes_back(scripted: Start, server: Server) -> None:
     server.says(completions={"x = ": ["total"]})
     neovim = scripted("\n", before=MAP_IN_BUFFERS)
     neovim.press("i<Tab>")
@@ -41,3 +42,14 @@ def test_a_mapping_of_the_buffer_is_gone_by(scripted: Start, server: Server) -> 
     neovim.await_ghost("total")
     neovim.press("<Tab>")
     neovim.await_lines(["x = total"])
+    neovim.lua("vim.lsp.stop_client(vim.lsp.get_clients())")
+    until(lambda: neovim.lua("return vim.fn.maparg('<Tab>', 'i')") == "mapped")
+
+
+def test_keys_are_given_back_when_the_server_stops(scripted: Start) -> None:
+    neovim = scripted("\n")
+    neovim.api.command("inoremap <M-]> mapped")
+    neovim.lua("vim.lsp.stop_client(vim.lsp.get_clients())")
+    until(lambda: neovim.lua("return #vim.lsp.get_clients()") == 0)
+    neovim.press("i<M-]>")
+    neovim.await_lines(["mapped"])

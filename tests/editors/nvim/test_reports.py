@@ -28,6 +28,20 @@ def test_the_status_line_says_why_nothing_is_shown(scripted: Start, server: Serv
     until(lambda: neovim.lua("return require('dlm_lsp').status().state") == "off")
 
 
+def test_a_reason_for_one_buffer_is_not_told_of_another(scripted: Start, server: Server, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    server.says(status={"state": "inactive", "message": "example.py is excluded"})
+    neovim = scripted("\n")
+    neovim.press("ix")
+    until(lambda: neovim.lua("return require('dlm_lsp').status().state") == "inactive")
+    neovim.press("<Esc>")
+    neovim.api.command(f"edit {tmp_path / 'other.py'}")
+    neovim.await_server()
+    assert neovim.lua("return require('dlm_lsp').status().state") == "normal"
+    neovim.press("ix")
+    until(lambda: neovim.lua("return require('dlm_lsp').status().state") == "inactive")
+
+
 def test_a_new_status_fires_an_event(scripted: Start, server: Server) -> None:
     server.says(status={"state": "busy", "message": "denoising"})
     neovim = scripted("\n")

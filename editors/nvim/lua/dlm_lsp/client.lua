@@ -22,11 +22,25 @@ local function call(client, method, ...)
   return client[method](...)
 end
 
---- The running client of a buffer.
+--- The running client of a buffer; after a restart, the one that the other makes way for.
 ---@param buf integer
 ---@return vim.lsp.Client?
 function M.of(buf)
-  return vim.lsp.get_clients({ name = M.NAME, bufnr = buf })[1]
+  return vim.iter(vim.lsp.get_clients({ name = M.NAME, bufnr = buf })):fold(nil, function(newest, client)
+    return newest and newest.id > client.id and newest or client
+  end)
+end
+
+--- The buffer that a server speaks of. `vim.uri_to_bufnr` would make one where there is none (any more), and another
+--- one each time for a buffer without a name.
+---@param uri string
+---@return integer?
+function M.buf_of(uri)
+  local current = vim.api.nvim_get_current_buf()
+  local bufs = vim.list_extend({ current }, vim.api.nvim_list_bufs())
+  return vim.iter(bufs):find(function(buf)
+    return vim.api.nvim_buf_is_loaded(buf) and vim.uri_from_bufnr(buf) == uri
+  end)
 end
 
 ---@param client vim.lsp.Client
@@ -70,12 +84,16 @@ end
 ---@param client vim.lsp.Client
 ---@param buf integer
 ---@param except? integer Id of the one that goes on.
+---@return integer newest Id of the newest of them, or 0.
 function M.cancel_inline_completions(client, buf, except)
+  local newest = 0
   for id, request in pairs(client.requests) do
     if id ~= except and request.method == M.INLINE_COMPLETION and request.bufnr == buf then
       M.cancel(client, id)
+      newest = math.max(newest, id)
     end
   end
+  return newest
 end
 
 --- Parameters of an inline completion at the cursor.
@@ -110,6 +128,16 @@ function M.lsp_config()
   }
 end
 
+--- What `vim.lsp.enable` does for a buffer in Neovim 0.11 and later.
+---@param buf integer
+local function start(buf)
+  local lsp_config = M.lsp_config()
+  lsp_config.root_dir = vim.fs.root(buf, config.current.root_markers)
+  local defaults = vim.lsp.protocol.make_client_capabilities()
+  lsp_config.capabilities = vim.tbl_deep_extend('force', defaults, lsp_config.capabilities)
+  vim.lsp.start(lsp_config, { bufnr = buf })
+end
+
 --- Start the server for every buffer of its file types, now and from now on.
 function M.enable()
   if vim.lsp.enable then
@@ -121,13 +149,14 @@ function M.enable()
     group = vim.api.nvim_create_augroup('dlm_lsp_start', {}),
     pattern = config.current.filetypes,
     callback = function(event)
-      local lsp_config = M.lsp_config()
-      lsp_config.root_dir = vim.fs.root(event.buf, config.current.root_markers)
-      local defaults = vim.lsp.protocol.make_client_capabilities()
-      lsp_config.capabilities = vim.tbl_deep_extend('force', defaults, lsp_config.capabilities)
-      vim.lsp.start(lsp_config, { bufnr = event.buf })
+      start(event.buf)
     end,
   })
+  for _, buf in ipairs(vim.api.nvim_list_bufs()) do
+    if vim.api.nvim_buf_is_loaded(buf) and vim.tbl_contains(config.current.filetypes, vim.bo[buf].filetype) then
+      start(buf)
+    end
+  end
 end
 
 return M

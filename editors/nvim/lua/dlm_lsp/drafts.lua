@@ -1,6 +1,7 @@
 --- `dlmLsp/draft`: the text while it sharpens, painted where the result is going to stand.
 
 local Session = require('dlm_lsp.session')
+local client_of = require('dlm_lsp.client')
 local fill = require('dlm_lsp.fill')
 local positions = require('dlm_lsp.positions')
 
@@ -24,18 +25,18 @@ end
 ---@param context lsp.HandlerContext
 function M.on_draft(_, params, context)
   local client = vim.lsp.get_client_by_id(context.client_id)
-  local buf = vim.uri_to_bufnr(params.uri)
-  if not client or not vim.api.nvim_buf_is_loaded(buf) or params.version ~= vim.lsp.util.buf_versions[buf] then
+  local buf = client_of.buf_of(params.uri)
+  if not client or not buf or params.version ~= vim.lsp.util.buf_versions[buf] then
     return
   end
   local stable = stable_bytes(params, client.offset_encoding)
   local text = params.text:gsub('%s+$', '')
-  if fill.is_running(buf, params.requestId) then
+  if fill.is_fill(buf, params.requestId) then
     return fill.paint(buf, params.range, text, stable)
   end
   local session = Session.of(buf)
   if session and buf == vim.api.nvim_get_current_buf() and vim.startswith(vim.api.nvim_get_mode().mode, 'i') then
-    session:sharpen({ insertText = text, range = params.range }, stable)
+    session:sharpen(params.requestId, { insertText = text, range = params.range }, stable)
   end
 end
 

@@ -11,24 +11,43 @@ local COMMAND = 'dlmLsp.infillRange'
 ---@class dlm_lsp.Fill
 ---@field client vim.lsp.Client
 ---@field id? integer
+---@field is_over? boolean
 
----@type table<integer, dlm_lsp.Fill>
-local running = {}
+---@type table<integer, dlm_lsp.Fill> The newest fill of each buffer.
+local fills = {}
 
+---@param buf integer
+---@return dlm_lsp.Fill?
+local function running(buf)
+  local newest = fills[buf]
+  return newest and not newest.is_over and newest or nil
+end
+
+---@param buf integer
+---@return boolean
+function M.is_busy(buf)
+  return running(buf) ~= nil
+end
+
+--- Whether a request is the newest fill, be it over.
 ---@param buf integer
 ---@param id integer|string Servers may send the number of a request back as text.
 ---@return boolean
-function M.is_running(buf, id)
-  return running[buf] ~= nil and tostring(running[buf].id) == tostring(id)
+function M.is_fill(buf, id)
+  return fills[buf] ~= nil and tostring(fills[buf].id) == tostring(id)
 end
 
---- Show a draft in place of what it replaces.
+--- Show a draft in place of what it replaces, unless the fill was stopped while the draft was on its way.
 ---@param buf integer
 ---@param range lsp.Range
 ---@param text string
 ---@param stable dlm_lsp.Span[]
 function M.paint(buf, range, text, stable)
-  local encoding = running[buf].client.offset_encoding
+  local current = running(buf)
+  if not current then
+    return
+  end
+  local encoding = current.client.offset_encoding
   local row, col = positions.from_lsp(buf, range.start, encoding)
   local end_row, end_col = positions.from_lsp(buf, range['end'], encoding)
   ghost.draw(buf, row, col, { chunks = ghost.draft(text, stable) })
@@ -53,9 +72,9 @@ end
 --- Stop what runs for a buffer.
 ---@param buf integer
 function M.stop(buf)
-  local fill = running[buf]
+  local fill = running(buf)
   if fill then
-    running[buf] = nil
+    fill.is_over = true
     ghost.clear(buf)
     client_of.cancel(fill.client, fill.id)
   end
@@ -63,12 +82,19 @@ end
 
 ---@param buf integer
 local function stop_at_the_next_edit(buf)
+  local tick = vim.api.nvim_buf_get_changedtick(buf)
+  -- Insert mode goes on after a command that CTRL-O let through; that is no beginning of an edit.
+  local goes_on = vim.startswith(vim.api.nvim_get_mode().mode, 'ni')
   vim.api.nvim_create_autocmd({ 'TextChanged', 'TextChangedI', 'InsertEnter' }, {
     group = vim.api.nvim_create_augroup(('dlm_lsp_fill_%d'):format(buf), {}),
     buffer = buf,
-    once = true,
-    callback = function()
-      M.stop(buf)
+    callback = function(event)
+      local is_entered = event.event == 'InsertEnter' and not goes_on
+      goes_on = goes_on and event.event ~= 'InsertEnter'
+      if is_entered or vim.api.nvim_buf_get_changedtick(buf) ~= tick then
+        M.stop(buf)
+        return true
+      end
     end,
   })
 end
@@ -80,11 +106,11 @@ end
 local function start(buf, range, client, options)
   M.stop(buf)
   local fill = { client = client }
-  running[buf] = fill
+  fills[buf] = fill
   local arguments = { vim.uri_from_bufnr(buf), range, options }
   fill.id = client_of.execute(client, COMMAND, arguments, function(err, result)
-    if running[buf] == fill then
-      running[buf] = nil
+    if running(buf) == fill then
+      fill.is_over = true
       ghost.clear(buf)
     end
     report(err, result)
@@ -121,6 +147,9 @@ local function fill(steps, locate)
   local client = client_of.of(buf)
   if not client then
     return say('no server is attached to this buffer; see :checkhealth dlm_lsp')
+  end
+  if vim.api.nvim_buf_get_name(buf) == '' or not vim.bo[buf].modifiable then
+    return say('a fill is an edit; this buffer has no name for one to be sent to, or may not be changed')
   end
   local num_steps = tonumber(steps)
   if steps ~= '' and not num_steps then

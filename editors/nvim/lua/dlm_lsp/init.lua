@@ -85,4 +85,26 @@ function M.attach(client, buf)
   require('dlm_lsp.keymaps').set(buf)
 end
 
+--- Leave Insert mode in a buffer, however that was done.
+---@param buf integer
+function M.leave_insert(buf)
+  local left = require('dlm_lsp.session').of(buf)
+  if left then
+    left:leave_insert()
+  end
+end
+
+--- Leave a buffer that the server was detached from, unless another one has taken its place already.
+---@param client vim.lsp.Client
+---@param buf integer
+function M.detach(client, buf)
+  local current = require('dlm_lsp.session').of(buf)
+  if not current or current.client.id == client.id then
+    require('dlm_lsp.fill').stop(buf)
+    require('dlm_lsp.session').detach(buf)
+    require('dlm_lsp.native').forget(buf)
+    require('dlm_lsp.keymaps').unset(buf)
+  end
+end
+
 return M

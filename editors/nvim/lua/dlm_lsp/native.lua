@@ -6,6 +6,7 @@
 
 local Suggestion = require('dlm_lsp.suggestion')
 local client_of = require('dlm_lsp.client')
+local status = require('dlm_lsp.status')
 
 local M = {}
 
@@ -28,8 +29,13 @@ end
 ---@param items table[]
 ---@return boolean is_news Neovim is not to show what belongs to another text, or beside what this plugin shows.
 function M.observe(buf, items)
-  local client, session = client_of.of(buf), require('dlm_lsp.session').of(buf)
-  if not client or not session or buf ~= vim.api.nvim_get_current_buf() or session:current() then
+  local session = require('dlm_lsp.session').of(buf)
+  if not session then
+    return false
+  end
+  local client = session.client
+  status.concerns(client.id, buf)
+  if buf ~= vim.api.nvim_get_current_buf() or session:current() then
     return false
   end
   local suggestions = vim.tbl_map(function(item)
@@ -49,6 +55,12 @@ function M.observe(buf, items)
   end
   client_of.notify(client, 'textDocument/didShowCompletion', { item = items[1] })
   return true
+end
+
+--- Leave a buffer.
+---@param buf integer
+function M.forget(buf)
+  answered[buf] = nil
 end
 
 ---@param buf integer

@@ -4,9 +4,11 @@
 --- rest of a suggestion after its first word or line, and the candidates of an explicit request.
 
 local client_of = require('dlm_lsp.client')
+local fill = require('dlm_lsp.fill')
 local ghost = require('dlm_lsp.ghost')
 local native = require('dlm_lsp.native')
 local positions = require('dlm_lsp.positions')
+local status = require('dlm_lsp.status')
 local Suggestion = require('dlm_lsp.suggestion')
 
 ---@class dlm_lsp.Session
@@ -18,6 +20,7 @@ local Suggestion = require('dlm_lsp.suggestion')
 ---@field draft? { place: dlm_lsp.Suggestion, stable: dlm_lsp.Span[] }
 ---@field request_id? integer
 ---@field at string Text and cursor at the last event.
+---@field stopped_id integer Of the newest request that was stopped; a draft of it may still be on its way.
 local Session = {}
 Session.__index = Session
 
@@ -85,11 +88,13 @@ function Session:request(kind, is_again)
   self.at = asked_at
   local id
   id = client_of.request(self.client, client_of.INLINE_COMPLETION, params, function(err, result)
+    status.concerns(self.client.id, self.buf)
     if self.request_id ~= id or asked_at ~= whereabouts() then
       return
     end
     self.request_id = nil
     if err then
+      self:drop_draft()
       -- Neovim's own request, sent after a pause in typing, supersedes one that somebody asked for.
       local is_overtaken = err.code == client_of.CANCELLED and kind == client_of.trigger.INVOKED
       return is_overtaken and not is_again and self:request(kind, true)
@@ -120,13 +125,25 @@ function Session:show(candidates)
 end
 
 --- Paint a draft over the one before.
+---@param id integer|string Of the request that it belongs to.
 ---@param item table Range and text as an inline completion item would carry them.
 ---@param stable dlm_lsp.Span[]
-function Session:sharpen(item, stable)
+function Session:sharpen(id, item, stable)
+  if (tonumber(id) or math.huge) <= self.stopped_id then
+    return
+  end
   local place = Suggestion.new(self.buf, self.client, item)
   local is_taken = self:current() ~= nil or native.is_showing(self.buf)
   if place.row == positions.cursor() and not is_taken then
     self.draft = { place = place, stable = stable }
+    self:paint()
+  end
+end
+
+--- Take away a draft that nothing came of.
+function Session:drop_draft()
+  if self.draft then
+    self.draft = nil
     self:paint()
   end
 end
@@ -170,12 +187,20 @@ end
 function Session:stop()
   self:clear()
   self.request_id = nil
-  client_of.cancel_inline_completions(self.client, self.buf)
+  local newest = client_of.cancel_inline_completions(self.client, self.buf)
+  self.stopped_id = math.max(self.stopped_id, newest)
+end
+
+--- Forget what belongs to Insert mode.
+function Session:leave_insert()
+  self:stop()
+  native.dismiss(self.buf)
+  self.at = ''
 end
 
 --- Follow the text and the cursor.
 function Session:on_move()
-  if self.at == whereabouts() then
+  if self.at == whereabouts() or fill.is_busy(self.buf) then
     return
   end
   self.at = whereabouts()
@@ -224,18 +249,16 @@ end
 ---@param is_native boolean
 function Session.attach(client, buf, is_native)
   local self = setmetatable({ buf = buf, client = client, is_native = is_native, at = '' }, Session)
-  self.candidates, self.index = {}, 1
+  self.candidates, self.index, self.stopped_id = {}, 1, 0
   sessions[buf] = self
   local function move()
     self:on_move()
   end
-  local function stop()
-    self:stop()
-    self.at = ''
-  end
   listen({
     ['InsertEnter TextChangedI TextChangedP CursorMovedI'] = move,
-    ['InsertLeave BufLeave'] = stop,
+    ['InsertLeave BufLeave'] = function()
+      self:leave_insert()
+    end,
     ['CompleteChanged'] = vim.schedule_wrap(function()
       self:make_room()
     end),

@@ -9,6 +9,9 @@ local M = {}
 ---@type table<integer, dlm_lsp.Status> By client.
 local statuses = {}
 
+---@type table<integer, integer> The buffer that an `inactive` status speaks of, by client.
+local subjects = {}
+
 ---@type string[] Warnings about options, in order of arrival.
 M.option_problems = {}
 
@@ -19,6 +22,7 @@ local symbols = { normal = '●', busy = '◐', warning = '▲', error = '✖', 
 ---@param params table
 ---@param context lsp.HandlerContext
 function M.on_status(_, params, context)
+  subjects[context.client_id] = vim.api.nvim_get_current_buf()
   statuses[context.client_id] = { state = params.state, message = params.message or '' }
   if params.state == 'warning' and vim.startswith(params.message, 'options ignored') then
     table.insert(M.option_problems, params.message)
@@ -27,15 +31,25 @@ function M.on_status(_, params, context)
   vim.cmd.redrawstatus()
 end
 
+--- The server says nothing when its status stands; it then holds for the buffer that got its answer last.
+---@param client_id integer
+---@param buf integer
+function M.concerns(client_id, buf)
+  subjects[client_id] = buf
+end
+
 --- How things stand for a buffer.
 ---@param buf? integer
 ---@return dlm_lsp.Status
 function M.of(buf)
-  local client = require('dlm_lsp.client').of(buf or vim.api.nvim_get_current_buf())
+  buf = buf or vim.api.nvim_get_current_buf()
+  local client = require('dlm_lsp.client').of(buf)
   if not client then
     return { state = 'off', message = 'no server is attached' }
   end
-  return statuses[client.id] or { state = 'normal', message = '' }
+  local status = statuses[client.id]
+  local is_elsewhere = status and status.state == 'inactive' and subjects[client.id] ~= buf
+  return not is_elsewhere and status or { state = 'normal', message = '' }
 end
 
 --- For 'statusline': a symbol, and the reason whenever nothing can be shown.

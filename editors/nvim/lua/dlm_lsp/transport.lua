@@ -5,6 +5,7 @@
 
 local client_of = require('dlm_lsp.client')
 local config = require('dlm_lsp.config')
+local fill = require('dlm_lsp.fill')
 local native = require('dlm_lsp.native')
 
 local M = {}
@@ -21,7 +22,7 @@ end
 ---@param params table
 ---@param callback fun(err?: table, result: any)
 local function filtered(params, callback)
-  local buf = vim.uri_to_bufnr(params.textDocument.uri)
+  local buf = client_of.buf_of(params.textDocument.uri)
   return function(err, result)
     if err and err.code == client_of.CANCELLED then
       -- Neovim would write every one of them to its log.
@@ -29,7 +30,7 @@ local function filtered(params, callback)
     end
     local items = type(result) == 'table' and (result.items or result) or {}
     with_line_feeds(items)
-    if not native.observe(buf, items) then
+    if not buf or not native.observe(buf, items) then
       result = nil
     end
     callback(err, result)
@@ -48,8 +49,9 @@ function M.start(dispatchers)
     request = function(method, params, callback, ...)
       local is_native = method == client_of.INLINE_COMPLETION
         and params.context.triggerKind == client_of.trigger.AUTOMATIC
-      -- Neovim's timer runs on when Insert mode is left.
-      if is_native and not vim.api.nvim_get_mode().mode:match('^[iR]') then
+      -- Neovim's timer runs on when Insert mode is left, and knows nothing of a fill.
+      local is_wanted = vim.api.nvim_get_mode().mode:match('^[iR]') and not fill.is_busy(vim.api.nvim_get_current_buf())
+      if is_native and not is_wanted then
         return false
       end
       return rpc.request(method, params, is_native and filtered(params, callback) or callback, ...)
