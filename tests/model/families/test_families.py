@@ -173,7 +173,7 @@ def head_of(watched: Watched) -> Tensor:
     network = watched.network
     head = network.embed_tokens if watched.config.ties_embeddings else network.lm_head
     weight: Tensor = head.weight
-    return weight
+    return weight.to_dense() if weight.is_mkldnn else weight
 
 
 def test_an_empty_prefix_still_has_something_to_predict_from(watched: Watched) -> None:
