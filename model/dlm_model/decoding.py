@@ -87,6 +87,11 @@ class Decoder:
             schedule = "threshold"
         return replace(options, schedule=schedule, selection=options.selection or self._config.selection)
 
+    def forget(self) -> None:
+        """Forget what is known of texts."""
+        self.texts.clear()
+        self._guides.forget()
+
     def open_cache(self, options: DecodeOptions) -> CachePolicy:
         """The cache policy alone."""
         if self._config.block_length is not None:

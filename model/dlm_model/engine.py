@@ -120,6 +120,10 @@ class Engine:
         """Tokens of a text on its own."""
         return self._tokenizer.count(text)
 
+    def forget(self) -> None:
+        """Forget every prompt, its guides' included: the next request reads its own anew."""
+        self._decoder.forget()
+
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
         """Fill the hole, one draft per denoise step, and one more that says why it ended.
 

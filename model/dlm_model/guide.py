@@ -71,6 +71,11 @@ class Guides:
             self._known = {guide: (network, CausalTexts(network))}
         return CausalReader(*self._known[guide], self._control_ids)
 
+    def forget(self) -> None:
+        """Forget what they know of texts."""
+        for _, texts in (self._own, *self._known.values()):
+            texts.clear()
+
 
 def load_companion(
     folder: Path, network: Transformer, tokenizer: Tokenizer, *, precision: Precision

@@ -6,10 +6,8 @@ diagnosis. The full run takes hours on a CPU; `--limit` takes an evenly spread p
 """
 
 import argparse
-import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -27,16 +25,14 @@ from dlm_model.methods import METHODS, Method
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.training.evaluate import measure_lines, measure_noises
 from dlm_model.training.held_out import read_texts
-from dlm_model.weights import weight_files
 from tests.bench.infilling_autoregressive import Autoregressive, download_gguf
-from tests.bench.infilling_metrics import Row, Setting, System, summarize
+from tests.bench.infilling_metrics import Outcome, Row, Setting, System, read_outcome, summarize
 from tests.bench.infilling_problems import FILES, Problem, evenly_spread, load_problems
 from tests.bench.infilling_report import HEADINGS, cells, held_out_cells
-from tests.bench.infilling_results import Results
 from tests.bench.infilling_systems import DiffusionSystems, FillProblem, fill_as_author, run
 from tests.bench.machine import processor
+from tests.bench.results import ROOT, Results, git_revision, weights_digest
 
-ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / ".." / "shared" / "data" / "humaneval_infilling"
 NUM_HELD_OUT_SEQUENCES = 200
 NUM_HELD_OUT_LINES = 100
@@ -108,7 +104,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "seed": arguments.seed,
         "machine": machine(engine),
     }
-    results = Results(arguments.out, identity)
+    results = Results(arguments.out, identity, read_outcome)
     fill_all(make_systems(engine, arguments), problems, settings, results)
     rows = make_rows(problems, settings, results)
     held_out: dict[str, dict[str, float]] = {}
@@ -183,7 +179,10 @@ def make_systems(engine: Engine, arguments: argparse.Namespace) -> dict[System, 
 
 
 def fill_all(
-    systems: dict[System, FillProblem], problems: Sequence[Problem], settings: Sequence[Setting], results: Results
+    systems: dict[System, FillProblem],
+    problems: Sequence[Problem],
+    settings: Sequence[Setting],
+    results: Results[Outcome],
 ) -> None:
     """Problem by problem in every setting, so that a slow minute hits all rows alike."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -196,7 +195,7 @@ def fill_all(
             progress.advance(bar)
 
 
-def make_rows(problems: Sequence[Problem], settings: Sequence[Setting], results: Results) -> list[Row]:
+def make_rows(problems: Sequence[Problem], settings: Sequence[Setting], results: Results[Outcome]) -> list[Row]:
     """One row for each split and setting, of exactly the problems of this run."""
     return [
         summarize([results[split, problem.task_id, setting] for problem in problems if problem.split == split])
@@ -232,21 +231,6 @@ def machine(engine: Engine) -> dict[str, object]:
 
 def model_folder(arguments: argparse.Namespace) -> Path:
     return DEFAULT_CHECKPOINT if arguments.model is None else Path(arguments.model)
-
-
-def weights_digest(folder: Path) -> str:
-    """Which weights were measured: checkpoints of one training share a name. The start of a SHA-256."""
-    digest = hashlib.sha256()
-    for path in weight_files(folder):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def git_revision() -> str:
-    """The commit that was measured, with a `+` where files differ from it; `unknown` outside a repository."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

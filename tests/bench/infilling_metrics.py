@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
-from typing import Literal
+from typing import Any, Literal
 
 System = Literal["author", "autoregressive", "autoregressive-plain", "engine", "daemon"]
 Length = Literal["unknown", "oracle"]
@@ -53,6 +53,11 @@ class Outcome:
     num_forwards: int
     elapsed_ms: float
 
+    @property
+    def key(self) -> tuple[str, str, Setting]:
+        """Which problem, in which setting."""
+        return self.split, self.task_id, self.setting
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -77,6 +82,11 @@ class Row:
     tokens_per_forward: float | None
     p50_ms: float
     p95_ms: float
+
+
+def read_outcome(record: dict[str, Any]) -> Outcome:
+    """The outcome of which a JSON object was made."""
+    return Outcome(**(record | {"setting": Setting(**record["setting"])}))
 
 
 def summarize(outcomes: Sequence[Outcome]) -> Row:

@@ -18,8 +18,9 @@ from dlm_lsp.indentation import indentation
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
+from dlm_model.engine import Engine
 from dlm_model.methods import METHODS
-from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest
+from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from tests.bench.infilling_metrics import Outcome, Setting
 from tests.bench.infilling_problems import Problem, parses
 
@@ -51,14 +52,18 @@ def fill_as_author(problem: Problem, _setting: Setting) -> Filled:
 
 @dataclass(frozen=True, slots=True)
 class DiffusionSystems:
-    """The engine, and the daemon's path to text around it."""
+    """The engine, and the daemon's path to text around it.
 
-    engine: InfillEngine
+    It forgets the prompt before each fill: else the first setting of a problem would read it for all others.
+    """
+
+    engine: Engine
     seed: int
 
     def fill_by_engine(self, problem: Problem, setting: Setting) -> Filled:
         """Prefix and suffix to the engine, its text into the hole unchanged."""
         expected = EXPECTED_TOKENS["line" if problem.is_single_line else "range"]
+        self.engine.forget()
         request = InfillRequest(problem.prefix, problem.suffix, problem.is_single_line, expected)
         *_, draft = self.engine.infill(request, self._options(problem, setting), CancelToken())
         best = draft.candidates[0]
@@ -71,6 +76,7 @@ class DiffusionSystems:
         snapshot = Snapshot.parse("untitled:program.py", language_for("program.py", "python"), text)
         hole = find_hole(snapshot, offset)
         options, budget = self._options(problem, setting), Settings().max_prompt_tokens
+        self.engine.forget()
         *_, draft = infill(self.engine, HoleRequest(snapshot, hole, budget), options, CancelToken())
         ranked = finish(snapshot, hole, draft)
         if not ranked:

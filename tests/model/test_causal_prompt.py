@@ -78,3 +78,5 @@ def test_an_engine_of_a_causal_prompt_fills_the_same_warm_and_cold(causal_folder
     cold, warm = (list(engine.infill(REQUEST, options, CancelToken())) for _ in range(2))
     assert [draft.text for draft in cold] == [draft.text for draft in warm]
     assert cold[-1].num_forwards == warm[-1].num_forwards + 2
+    engine.forget()
+    assert list(engine.infill(REQUEST, options, CancelToken()))[-1].num_forwards == cold[-1].num_forwards

@@ -60,6 +60,9 @@ def test_what_a_guide_reads_of_a_prefix_is_not_counted(
     cold, warm = (list(engine.infill(REQUEST, options, CancelToken()))[-1].num_forwards for _ in range(2))
     assert cold == warm
     assert len(calls) == cold + warm + 1
+    engine.forget()
+    assert list(engine.infill(REQUEST, options, CancelToken()))[-1].num_forwards == cold
+    assert len(calls) == 3 * cold + 2
 
 
 def test_a_guide_needs_no_word_for_masks(tmp_path: Path, fixed_engine: Engine) -> None:
