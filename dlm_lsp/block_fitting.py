@@ -199,8 +199,8 @@ class BlockFitter:
         return self.neutral.excerpt.parse(Edit(self.hole.start, self.hole.end, text))
 
     @property
-    def openings(self) -> tuple[str, ...]:
-        """Words of which the text has to begin with one; empty for any."""
+    def first_words(self) -> tuple[str, ...]:
+        """The text must begin with one of these words, where only a header fits the hole; empty for any beginning."""
         if self.hole.kind != "statement" or not self._wants_header:
             return ()
         language, depth = self.snapshot.language, self.style.columns(self.placement.indent)

@@ -1,4 +1,4 @@
-"""Where the text for a hole may end, and where it does: asked by the engine while it denoises."""
+"""How the text for a hole may begin and end: what the engine has to know of the document while it denoises."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +29,11 @@ class HoleEnding:
     def may_end(self, text: str) -> bool:
         """Whether the text parses where it will stand, or nothing of it would be kept."""
         return is_whole(self.snapshot, self.hole, text)
+
+    @property
+    def first_words(self) -> tuple[str, ...]:
+        """See `BlockFitter.first_words`; a text within a line begins as it likes."""
+        return self._fitter.first_words if self._fitter else ()
 
     @cached_property
     def _fitter(self) -> BlockFitter | None:

@@ -8,13 +8,12 @@ Knows no protocol, no terminal and no thread: the caller decides where the gener
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import UsageError
 from dlm_lsp.hole_ending import HoleEnding
 from dlm_lsp.holes import Hole
-from dlm_lsp.placement import Placement, is_inline, parse_neutral, place
+from dlm_lsp.placement import Placement, place
 from dlm_lsp.presentation import Fill, present
 from dlm_lsp.related import fitting
 from dlm_lsp.syntax_check import DraftChecker
@@ -127,8 +126,8 @@ def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOp
         asked = replace(asked, prior=_within(prior, placement.before, single_line=asked.single_line))
     if options.syntax_tries:
         asked = replace(asked, syntax=DraftChecker(snapshot, hole))
-    openings = () if is_inline(snapshot, hole) else BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).openings
-    return replace(asked, ending=HoleEnding(snapshot, hole), openings=openings)
+    ending = HoleEnding(snapshot, hole)
+    return replace(asked, ending=ending, first_words=ending.first_words)
 
 
 def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_tokens: int | None) -> int:

@@ -58,7 +58,7 @@ class Constraint:
         single_line: No line break after the head.
         is_line_begun: Whether the hole's line has something on it left of the hole.
         ending: Where the middle may end, and where it does; None leaves it to the model.
-        openings: Words of which the middle must begin with one.
+        first_words: The middle must begin with one of these words; empty for any beginning.
         max_length: Rows of this length do not grow.
         is_resizing: Whether the model may change the rows' lengths.
         blocks: Which blocks are filled now, if the model writes block by block.
@@ -73,7 +73,7 @@ class Constraint:
         single_line: bool,
         is_line_begun: bool = False,
         ending: Ending | None = None,
-        openings: Sequence[str] = (),
+        first_words: Sequence[str] = (),
         max_length: int,
         is_resizing: bool,
         blocks: BlockPipeline | None = None,
@@ -91,7 +91,7 @@ class Constraint:
         self._boundaries = boundaries
         self._vocabulary = vocabulary
         self._single_line = single_line
-        self._openers = vocabulary.openers(openings)
+        self._first_word_ids = vocabulary.starting_with(first_words)
         self._blocks = blocks
         self._max_length = max_length
         is_banned = ~vocabulary.is_text
@@ -118,10 +118,10 @@ class Constraint:
             tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, taken)
             # A canvas that an earlier draft has opened may have no mask where a boundary is still to be spelled.
             masked = _masked_columns(canvas, row)
-            if self._openers and self._is_blank(canvas.token_ids[row, : head.position].tolist()):
+            if self._first_word_ids and self._is_blank(canvas.token_ids[row, : head.position].tolist()):
                 num_left = self._vocabulary.beginnings.fewest_tokens(head.remaining)
                 if is_last or not num_left:
-                    tokens.setdefault(head.position + num_left, sorted(self._openers))
+                    tokens.setdefault(head.position + num_left, sorted(self._first_word_ids))
             frontier_tokens |= {(row, column): allowed for column, allowed in tokens.items() if column in masked}
         for row, column in frontier_tokens:
             is_urgent[row, column] = True
@@ -239,7 +239,7 @@ class Constraint:
         tail_start = tail.position + 1 - len(tail_pieces)
         tokens = {head.position + index: spellings.exact(piece) for index, piece in enumerate(head_pieces)}
         tokens |= {tail_start + index: spellings.exact(piece) for index, piece in enumerate(tail_pieces)}
-        if head_pieces and not self._openers:
+        if head_pieces and not self._first_word_ids:
             tokens[head.position + len(head_pieces) - 1] = self._head_tokens(head_pieces[-1], room=1)
         if tail_pieces:
             tokens[tail_start] = self._tail_tokens(tail_pieces[0], room=1)
@@ -247,10 +247,10 @@ class Constraint:
 
     def _head_tokens(self, remaining: bytes, room: int) -> list[int]:
         tokens = self._within_line(self._boundaries.head_tokens(remaining, room), slice(len(remaining), None))
-        if not self._openers:
+        if not self._first_word_ids:
             return tokens
         token_bytes, size = self._vocabulary.token_bytes, len(remaining)
-        return [each for each in tokens if not token_bytes[each][size:].strip() or each in self._openers]
+        return [each for each in tokens if not token_bytes[each][size:].strip() or each in self._first_word_ids]
 
     def _tail_tokens(self, remaining: bytes, room: int) -> list[int]:
         tokens = self._boundaries.tail_tokens(remaining, room)

@@ -266,7 +266,7 @@ class Engine:
             single_line=single_line,
             is_line_begun=bool(request.prefix.rpartition("\n")[2].strip()),
             ending=request.ending,
-            openings=request.openings,
+            first_words=request.first_words,
             max_length=max_length,
             is_resizing=is_resizing,
             blocks=BlockPipeline(length, options) if (length := self._config.block_length) else None,

@@ -76,7 +76,7 @@ class InfillRequest:
             engine.
         keep: Texts that must occur in the middle, in this order (in-place prompting, ICE, arXiv 2508.10736).
         closing: Text that the middle must end with; empty for any.
-        openings: Words of which the middle must begin with one, behind blanks; empty for any.
+        first_words: The middle must begin, after any blanks, with one of these words; empty for any beginning.
         syntax: Judges drafts while they are denoised; None judges nothing.
         ending: Where the middle may end, and where it does; None leaves it to the model.
         prior: What an earlier draft of almost this hole leaves to be said here; empty for nothing. Heeded where
@@ -89,7 +89,7 @@ class InfillRequest:
     expected_tokens: int | None = None
     keep: tuple[str, ...] = ()
     closing: str = ""
-    openings: tuple[str, ...] = ()
+    first_words: tuple[str, ...] = ()
     syntax: SyntaxChecker | None = None
     ending: Ending | None = None
     prior: tuple[Piece, ...] = ()

@@ -34,17 +34,18 @@ class Vocabulary:
         self.is_visible: Tensor = torch.tensor(
             [bool(spelling.rpartition(b"\n")[2].strip()) for spelling in token_bytes]
         )
-        self._openers: dict[frozenset[bytes], frozenset[int]] = {}
+        self._first_word_ids: dict[frozenset[bytes], frozenset[int]] = {}
         self.beginnings = Spellings(token_bytes)
         self.endings = Spellings([spelling[::-1] for spelling in token_bytes])
 
-    def openers(self, words: Sequence[str]) -> frozenset[int]:
-        """Tokens that spell, behind blanks, one of some words, alone or with what ends a word behind it."""
+    def starting_with(self, words: Sequence[str]) -> frozenset[int]:
+        """Tokens whose first word, after any blanks, is exactly one of `words`; none if there are no words."""
         wanted = frozenset(word.encode() for word in words)
-        if wanted and wanted not in self._openers:
+        if wanted and wanted not in self._first_word_ids:
             texts = ((token_id, spelling.lstrip(b" \t")) for token_id, spelling in enumerate(self.token_bytes))
-            self._openers[wanted] = frozenset(token_id for token_id, text in texts if _first_word(text) in wanted)
-        return self._openers.get(wanted, frozenset())
+            found = frozenset(token_id for token_id, text in texts if _first_word(text) in wanted)
+            self._first_word_ids[wanted] = found
+        return self._first_word_ids.get(wanted, frozenset())
 
 
 def _first_word(text: bytes) -> bytes:

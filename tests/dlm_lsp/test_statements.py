@@ -155,9 +155,9 @@ def test_nothing_is_kept_behind_what_ends_the_block(before: str, after: str, mid
     ],
 )
 def test_a_header_begins_with_a_word_that_may_stand_there(before: str, after: str, words: set[str]) -> None:
-    openings = set(fitter("python", before, after).openings)
-    assert words <= openings
-    assert ("else" in openings) is bool(words & {"else", "except"})
+    first_words = set(fitter("python", before, after).first_words)
+    assert words <= first_words
+    assert ("else" in first_words) is bool(words & {"else", "except"})
 
 
 @pytest.mark.parametrize(
@@ -169,4 +169,4 @@ def test_a_header_begins_with_a_word_that_may_stand_there(before: str, after: st
     ],
 )
 def test_any_other_statement_begins_as_it_likes(language_id: str, before: str, after: str, kind: str) -> None:
-    assert fitter(language_id, before, after, kind=kind).openings == ()
+    assert fitter(language_id, before, after, kind=kind).first_words == ()

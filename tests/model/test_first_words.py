@@ -17,7 +17,7 @@ def test_a_middle_begins_with_one_of_them(
     prefix: str, options: dict[str, object], name: str, request: pytest.FixtureRequest
 ) -> None:
     engine: Engine = request.getfixturevalue(name)
-    wanted = InfillRequest(prefix, "\n        return x\n", openings=KNOWN)
+    wanted = InfillRequest(prefix, "\n        return x\n", first_words=KNOWN)
     for seed in range(2):
         *_, last = engine.infill(wanted, DecodeOptions(seed=seed, temperature=1.0, **options), CancelToken())  # type: ignore[arg-type]
         for candidate in last.candidates:
@@ -27,5 +27,5 @@ def test_a_middle_begins_with_one_of_them(
 def test_a_word_ends_where_it_does() -> None:
     spellings = [b"for", b" for", b"form", b"for ", b"\tif(", b"if_", b"xfor", b"", b"fo", b"   ", b"\nfor"]
     vocabulary = Vocabulary(spellings)
-    assert {spellings[token_id] for token_id in vocabulary.openers(WORDS)} == {b"for", b" for", b"for ", b"\tif("}
-    assert vocabulary.openers(()) == frozenset()
+    assert {spellings[token_id] for token_id in vocabulary.starting_with(WORDS)} == {b"for", b" for", b"for ", b"\tif("}
+    assert vocabulary.starting_with(()) == frozenset()
