@@ -1,14 +1,18 @@
-"""Which objects a request's options select: predictor, judges, revisers, all made anew for every request.
+"""The objects that a request's options select: how logits are predicted, guesses judged, and commits revised.
 
-`Decoder` holds what outlives a request: the network, what it knows of prompts, its guides, its learned order.
+A `Decoding` is made for one request and thrown away. The `Decoder` that makes it holds what outlives a request: the
+network, the prompts that it remembers, its guides, its learned order. `dlm_model.denoise` is what runs them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from torch import Tensor
+
 from dlm_model.blend import Blend
 from dlm_model.block_causal import BlockCausalPrompt
+from dlm_model.canvas import Canvas
 from dlm_model.causal_reader import CausalReader
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions
@@ -27,7 +31,7 @@ from dlm_model.transformer import Transformer
 
 
 @dataclass(frozen=True, slots=True)
-class Methods:
+class Decoding:
     """What decodes one request.
 
     Attributes:
@@ -35,14 +39,14 @@ class Methods:
         predict: The cache itself, or what wraps it.
         judges: What scores a step's guess anew, in this order.
         revisers: What takes back or replaces what was committed, in this order.
-        reader: The guide, if one is asked.
+        guide: The causal model that has a say, if one has.
     """
 
     cache: CachePolicy
     predict: Predictor
     judges: list[Judge]
     revisers: list[Reviser]
-    reader: CausalReader | None
+    guide: CausalReader | None
 
     @property
     def num_forwards(self) -> int:
@@ -50,11 +54,17 @@ class Methods:
 
         A guide with weights of its own reads a prefix that it does not remember in one more, which is left out.
         """
-        return self.cache.num_forwards + (self.reader.num_forwards if self.reader else 0)
+        return self.cache.num_forwards + (self.guide.num_forwards if self.guide else 0)
+
+    def log_likelihoods(self, canvas: Canvas) -> Tensor | None:
+        """What the guide thinks of each candidate, in nats, [B]; None without a guide, or with one candidate alone."""
+        if self.guide is None or len(canvas.lengths) == 1:
+            return None
+        return self.guide.log_likelihoods(canvas)
 
 
 class Decoder:
-    """Makes the objects.
+    """Makes a `Decoding` for every request.
 
     Attributes:
         texts: What the network knows of prefixes and suffixes.
@@ -102,7 +112,7 @@ class Decoder:
             return SimilarityCache(self._network, options)
         return ColumnCache(self._network, options, column_choice(options))
 
-    def open(self, options: DecodeOptions, rows: Sequence[Row], line_end: LineEnd | None) -> Methods:
+    def open(self, options: DecodeOptions, rows: Sequence[Row], line_end: LineEnd | None) -> Decoding:
         """Everything for one request.
 
         Args:
@@ -120,13 +130,13 @@ class Decoder:
         predict = Credit(cache, options.credit) if options.credit else cache
         judges: list[Judge] = [StabilityCount(options.stability_bound).judge] if options.schedule == "klass" else []
         revisers = remaskers(options)
-        reader = self._guides.open(options.guide) if options.guide not in {None, NO_GUIDE} else None
-        if reader and options.is_blended:
-            judges.append(Blend(reader, options, rows, line_end).judge)
-        elif reader:
-            revisers = [*revisers, Supervisor(reader, options)]
+        guide = self._guides.open(options.guide) if options.guide not in {None, NO_GUIDE} else None
+        if guide and options.is_blended:
+            judges.append(Blend(guide, options, rows, line_end).judge)
+        elif guide:
+            revisers = [*revisers, Supervisor(guide, options)]
         if options.selection == "learned":
             if self.order is None:
                 raise RequestError("This model has no learned commit order.")
             judges.append(self.order.judge)
-        return Methods(cache, predict, judges, list(revisers), reader)
+        return Decoding(cache, predict, judges, list(revisers), guide)

@@ -1,37 +1,34 @@
-"""The engine: an infill request in, drafts out. Text becomes tokens here, and tokens text.
+"""The engine: an infill request in, drafts out.
 
-InfillRequest → tokens, boundaries → Canvas → denoise ⟳ → Draft, Draft, …
+    InfillRequest ─preparation→ Canvas ─denoise⟳→ Canvas, Canvas, … ─drafts→ Draft, Draft, …
+
+Start reading at `Engine.infill`; the loop that it drives is `dlm_model.denoise`. Everything between text and text
+happens below this module: callers see no token, and no tensor.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from dlm_model.autoregression import LeftToRight
-from dlm_model.block_causal import BlockPipeline
-from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.config import ModelConfig
-from dlm_model.constraint import Constraint
 from dlm_model.cuda_graphs import GraphedTransformer
 from dlm_model.decode_options import SELF_GUIDE
-from dlm_model.decoding import Decoder, Methods
+from dlm_model.decoding import Decoder
 from dlm_model.denoise import denoise
 from dlm_model.device import avoid_plans_by_shape, default_dtype, memory_errors, resolve_device
 from dlm_model.drafts import RowReader, finish_reason
-from dlm_model.errors import CheckpointError, RequestError
+from dlm_model.errors import CheckpointError
 from dlm_model.guide import Guides, load_companion
-from dlm_model.json_grammar import JsonConstraint
-from dlm_model.length import INITIAL_TOKENS, Row, finds_length, open_rows
-from dlm_model.opening import Opening, mean_confidence
+from dlm_model.length import INITIAL_TOKENS
 from dlm_model.order import CommitOrder, load_order
 from dlm_model.packing import pack
 from dlm_model.precision import Precision
+from dlm_model.preparation import Preparation
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import rechecks
 from dlm_model.schedule import Pace
@@ -94,6 +91,7 @@ class Engine:
         control = set(self._config.control_token_ids)
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
         self.model_name = model_name
+        self._preparation = Preparation(self._config, tokenizer, self._vocabulary, self._decoder, model_name)
 
     @property
     def device(self) -> str:
@@ -134,40 +132,40 @@ class Engine:
         """
         pace = Pace(options)
         with memory_errors():
-            options, canvas, boundaries, constraint, rows, num_spent = self._prepare(
-                request, options, lambda: cancel.is_cancelled or pace.is_half_over
-            )
-            methods = self._decoder.open(options, rows, constraint.line_end)
-            pace.follow(methods.cache.is_prefill)
-        reader = RowReader(self._vocabulary, boundaries, self._config.end_token_ids)
+            ready = self._preparation.prepare(request, options, lambda: cancel.is_cancelled or pace.is_half_over)
+            options, canvas = ready.options, ready.canvas
+            decoding = self._decoder.open(options, ready.rows, ready.constraint.line_end)
+            pace.follow(decoding.cache.is_prefill)
+        reader = RowReader(self._vocabulary, ready.boundaries, self._config.end_token_ids)
         syntax = SyntaxGuide(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
-        shown: int | None = None
+        # Commits stay unless a token may be taken back, or another of several candidates may turn out better.
+        is_final = not (decoding.revisers or syntax) and len(ready.rows) == 1
 
         def draft(canvas: Canvas, row: int) -> Draft:
-            # Not final where a token may be taken back, or another of several candidates may turn out better.
-            pieces, is_final = reader.pieces(canvas, row), not (methods.revisers or syntax) and len(canvas.lengths) == 1
-            spent = num_spent + methods.num_forwards
-            return Draft(pieces, pace.step, options.num_steps, spent, pace.elapsed_ms, is_final=is_final)
+            num_forwards = ready.num_forwards + decoding.num_forwards
+            pieces = reader.pieces(canvas, row)
+            return Draft(pieces, pace.step, options.num_steps, num_forwards, pace.elapsed_ms, is_final=is_final)
 
         steps = denoise(
             canvas,
-            methods.predict,
-            constraint,
+            decoding.predict,
+            ready.constraint,
             options,
-            temperature=torch.tensor([row.temperature for row in rows]),
+            temperature=torch.tensor([row.temperature for row in ready.rows]),
             pace=pace,
             cancel=cancel,
-            revisers=[*rechecks(canvas), *methods.revisers],
-            judges=methods.judges,
+            revisers=[*rechecks(canvas), *decoding.revisers],
+            judges=decoding.judges,
             syntax=syntax,
         )
+        shown: int | None = None
         with memory_errors():
             for canvas in steps:
                 # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
                 shown = reader.rank(canvas)[0] if shown is None else shown
                 yield draft(canvas, shown)
-        is_late = cancel.is_cancelled or pace.is_over
-        order = reader.rank(canvas, None if is_late else self._likelihoods(canvas, methods))
+            is_late = cancel.is_cancelled or pace.is_over
+            order = reader.rank(canvas, None if is_late else decoding.log_likelihoods(canvas))
         yield replace(
             draft(canvas, order[0]),
             is_final=True,
@@ -195,90 +193,3 @@ class Engine:
         prefix_ids = self._tokenizer.encode(request.prefix or "\n").ids
         with memory_errors():
             yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)
-
-    @staticmethod
-    def _likelihoods(canvas: Canvas, methods: Methods) -> Tensor | None:
-        """What the guide thinks of each row, [B]; None where nobody is asked or there is nothing to compare."""
-        if methods.reader is None or len(canvas.lengths) == 1:
-            return None
-        with memory_errors():
-            return methods.reader.log_likelihoods(canvas)
-
-    def _prepare(self, request: InfillRequest, options: DecodeOptions, is_late: Callable[[], bool]) -> "_Prepared":
-        opening = Opening.read(request, options, self._tokenizer, self._config)
-        options = self._decoder.resolve(options, has_prefix=bool(opening.prefix_ids))
-        if opening.anchors.num_tokens and options.grammar != "none":
-            raise RequestError("A grammar leaves no place for texts that the middle must keep.")
-        room = self._config.context_length - opening.num_prompt_tokens
-        longest = min(options.max_middle_tokens + opening.num_fixed, room)
-        if options.warm_start is not None and 0 < len(opening.proposals) <= longest:
-            canvas = opening.warm_canvas(self._config.mask_token_id, options.warm_start)
-            rows: Sequence[Row] = [Row(len(opening.proposals), options.temperature, options.guide_weight)]
-            num_spent = 0
-        else:
-            canvas, rows, num_spent = self._open_rows(opening, request, options, is_late, longest)
-        if canvas.is_valid.shape[1] > room:
-            raise RequestError(
-                f"The prompt and its hole take {opening.num_prompt_tokens + canvas.is_valid.shape[1]} tokens, "
-                f"{self.model_name} sees {self._config.context_length}."
-            )
-        boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
-        constraint = self._constrain(request, options, boundaries, longest)
-        return _Prepared(options, canvas, boundaries, constraint, rows, num_spent)
-
-    def _open_rows(
-        self,
-        opening: Opening,
-        request: InfillRequest,
-        options: DecodeOptions,
-        is_late: Callable[[], bool],
-        longest: int,
-    ) -> tuple[Canvas, Sequence[Row], int]:
-        """A canvas of masks, its rows, and how many forwards it took to find their lengths; none once it is late."""
-        num_spent = 0
-
-        def sureness(num_masks: Sequence[int]) -> list[float]:
-            nonlocal num_spent
-            if is_late():
-                return [0.0] * len(num_masks)
-            cache = self._decoder.open_cache(options)
-            confidence = mean_confidence(opening.canvas(num_masks, self._config.mask_token_id), cache)
-            num_spent += cache.num_forwards
-            return confidence
-
-        is_resizing = finds_length(self._config, request, options)
-        rows = open_rows(request, options, can_resize=is_resizing, sureness=sureness)
-        block_length = self._config.block_length if is_resizing else None
-        num_masks = [opening.num_masks(row.num_masks, block_length, longest) for row in rows]
-        canvas = opening.canvas(num_masks, self._config.mask_token_id)
-        return canvas, rows, num_spent
-
-    def _constrain(
-        self, request: InfillRequest, options: DecodeOptions, boundaries: Boundaries, max_length: int
-    ) -> Constraint:
-        single_line, is_resizing = request.single_line, finds_length(self._config, request, options)
-        if options.grammar == "json":
-            return JsonConstraint(self._config, self._vocabulary, single_line=single_line, is_resizing=is_resizing)
-        return Constraint(
-            self._config,
-            self._vocabulary,
-            boundaries,
-            single_line=single_line,
-            is_line_begun=bool(request.prefix.rpartition("\n")[2].strip()),
-            ending=request.ending,
-            first_words=request.first_words,
-            max_length=max_length,
-            is_resizing=is_resizing,
-            blocks=BlockPipeline(length, options) if (length := self._config.block_length) else None,
-        )
-
-
-class _Prepared(NamedTuple):
-    """A request, ready for the first step: options resolved; `num_spent` counts forwards used up so far."""
-
-    options: DecodeOptions
-    canvas: Canvas
-    boundaries: Boundaries
-    constraint: Constraint
-    rows: Sequence[Row]
-    num_spent: int

@@ -27,7 +27,7 @@ MAX_CLIMB = 16
 PROBED_LENGTHS = (1, 2, 4, 8, 16, 32, 64, 128)
 KEPT_LENGTHS = 3
 
-Sureness = Callable[[Sequence[int]], list[float]]
+ConfidenceAt = Callable[[Sequence[int]], list[float]]
 """Lengths → the model's mean confidence in a first step on canvases of these lengths; one forward, or all 0 where there
 is no time for it."""
 
@@ -56,7 +56,9 @@ def finds_length(config: ModelConfig, request: InfillRequest, options: DecodeOpt
     return config.can_resize and options.middle_length is None and not is_closed
 
 
-def open_rows(request: InfillRequest, options: DecodeOptions, *, can_resize: bool, sureness: Sureness) -> list[Row]:
+def open_rows(
+    request: InfillRequest, options: DecodeOptions, *, can_resize: bool, confidence_at: ConfidenceAt
+) -> list[Row]:
     """The candidates to decode as one batch.
 
     A model that resizes finds the length itself, so its rows differ by the guide's share and by sampling; any other
@@ -65,7 +67,7 @@ def open_rows(request: InfillRequest, options: DecodeOptions, *, can_resize: boo
     expected = options.middle_length or min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
     if can_resize or options.middle_length is not None:
         return list(_rivals(expected, options))
-    lengths = _POLICIES[options.length_policy](expected, options.max_middle_tokens, sureness)
+    lengths = _POLICIES[options.length_policy](expected, options.max_middle_tokens, confidence_at)
     return [Row(length, options.temperature, options.guide_weight) for length in sorted(set(lengths))]
 
 
@@ -79,47 +81,48 @@ def _rivals(num_masks: int, options: DecodeOptions) -> Iterator[Row]:
             yield Row(num_masks, max(options.temperature, DIVERSE_TEMPERATURE), options.guide_weight)
 
 
-def ladder(expected: int, longest: int, _sureness: Sureness) -> list[int]:
+def ladder(expected: int, longest: int, _confidence_at: ConfidenceAt) -> list[int]:
     """Rungs around the expected length, none above the longest."""
     return [min(max(1, round(expected * rung)), longest) for rung in LADDER]
 
 
-def climb(expected: int, longest: int, sureness: Sureness) -> list[int]:
+def climb(expected: int, longest: int, confidence_at: ConfidenceAt) -> list[int]:
     """The length that the model is surest of, found by climbing from the expected one in both directions.
 
     Calibrated length search (CAL, arXiv 2602.00476): one forward a length, until it goes downhill `PATIENCE` times in a
     row; the confidence is divided by what length alone makes of it.
     """
-    found = {expected: calibrated(sureness([expected])[0], expected)}
+    found = {expected: calibrated(confidence_at([expected])[0], expected)}
     for direction in (1, -1):
         best, num_worse = found[expected], 0
         for distance in range(1, MAX_CLIMB + 1):
             length = expected + direction * distance
             if num_worse == PATIENCE or not 1 <= length <= longest:
                 break
-            found[length] = calibrated(sureness([length])[0], length)
+            found[length] = calibrated(confidence_at([length])[0], length)
             num_worse = 0 if found[length] > best else num_worse + 1
             best = max(best, found[length])
     return [max(found, key=lambda length: found[length])]
 
 
-def probe(expected: int, longest: int, sureness: Sureness) -> list[int]:
+def probe(expected: int, longest: int, confidence_at: ConfidenceAt) -> list[int]:
     """The `KEPT_LENGTHS` that the model is surest of among powers of two and the expected length, seen in one forward.
 
     Exponential candidates after LR-DLLM (arXiv 2602.07546), calibrated as `climb` does, kept as slots to be decoded
     side by side. Where it could not be asked, the expected length and those next to it.
     """
     lengths = sorted({length for length in (*PROBED_LENGTHS, expected) if length <= longest})
-    scores = {length: calibrated(sure, length) for length, sure in zip(lengths, sureness(lengths), strict=True)}
+    tried = zip(lengths, confidence_at(lengths), strict=True)
+    scores = {length: calibrated(confidence, length) for length, confidence in tried}
     return sorted(lengths, key=lambda length: (-scores[length], abs(length - expected)))[:KEPT_LENGTHS]
 
 
-def calibrated(sure: float, length: int) -> float:
+def calibrated(confidence: float, length: int) -> float:
     """A mean confidence over what is usual there: 1.00 e^(−1.77 L) + .56 e^(−.06 L) + .24, CAL's fit on LLaDA."""
-    return sure / (exp(-1.77 * length) + 0.56 * exp(-0.06 * length) + 0.24)
+    return confidence / (exp(-1.77 * length) + 0.56 * exp(-0.06 * length) + 0.24)
 
 
-_POLICIES: dict[LengthPolicy, Callable[[int, int, Sureness], list[int]]] = {
+_POLICIES: dict[LengthPolicy, Callable[[int, int, ConfidenceAt], list[int]]] = {
     "ladder": ladder,
     "search": climb,
     "probe": probe,

@@ -9,7 +9,6 @@ from dlm_model.anchors import Anchors
 from dlm_model.boundaries import Fragment, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
-from dlm_model.denoise import Predictor
 from dlm_model.prior import Proposal, propose
 from dlm_model.request import DecodeOptions, InfillRequest
 from dlm_model.tokenizer import Tokenizer
@@ -107,11 +106,3 @@ class Opening:
         canvas = Canvas.open(self.prefix_ids, self.suffix_ids, [len(token_ids)], mask_token_id)
         guessed = canvas.guess(torch.tensor([token_ids]), confidence).commit(is_sure)
         return guessed.review(is_sure)
-
-
-def mean_confidence(canvas: Canvas, predict: Predictor) -> list[float]:
-    """How sure the model is of its best tokens at the masks of each row, in the mean; one forward."""
-    confidence = torch.zeros(canvas.is_masked.shape)
-    confidence[canvas.is_masked] = predict(canvas).float().softmax(dim=-1).amax(dim=-1).cpu()
-    means: list[float] = (confidence.sum(dim=1) / canvas.is_masked.sum(dim=1)).tolist()
-    return means

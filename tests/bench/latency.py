@@ -128,7 +128,7 @@ def check(engine: Engine, request: InfillRequest) -> None:
         GateError: it does not.
     """
     options = DecodeOptions(middle_length=32, prompt_refresh_interval=0)
-    canvas = engine._prepare(request, options, lambda: False).canvas
+    canvas = engine._preparation.prepare(request, options, lambda: False).canvas
     forget(engine)
     cached = engine._decoder.open_cache(options)
     cached(canvas)

@@ -34,40 +34,40 @@ def never(_lengths: Sequence[int]) -> list[float]:
 
 def test_a_model_that_resizes_starts_every_candidate_at_the_expected_length() -> None:
     request = InfillRequest("", "", expected_tokens=24)
-    rows = open_rows(request, DecodeOptions(num_candidates=3), can_resize=True, sureness=never)
+    rows = open_rows(request, DecodeOptions(num_candidates=3), can_resize=True, confidence_at=never)
     assert rows == [Row(24, 0.0, 0.5), Row(24, DIVERSE_TEMPERATURE, 0.5), Row(24, DIVERSE_TEMPERATURE, 0.5)]
 
 
 def test_with_a_guide_candidates_differ_by_its_share_before_they_differ_by_sampling() -> None:
     options = DecodeOptions(num_candidates=4, guide="self", guide_weight=0.7)
     request = InfillRequest("", "", expected_tokens=9)
-    rows = open_rows(request, options, can_resize=True, sureness=never)
+    rows = open_rows(request, options, can_resize=True, confidence_at=never)
     assert rows == [Row(9, 0.0, 0.7), Row(9, 0.0, 0.0), Row(9, 0.0, 1.0), Row(9, DIVERSE_TEMPERATURE, 0.7)]
 
 
 def test_a_warmer_wish_is_respected() -> None:
-    rows = open_rows(ANY, DecodeOptions(num_candidates=2, temperature=1.2), can_resize=True, sureness=never)
+    rows = open_rows(ANY, DecodeOptions(num_candidates=2, temperature=1.2), can_resize=True, confidence_at=never)
     assert [row.temperature for row in rows] == [1.2, 1.2]
 
 
 def test_without_an_expectation_the_canvas_starts_where_expansion_is_rare() -> None:
-    assert open_rows(ANY, DecodeOptions(), can_resize=True, sureness=never) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
+    assert open_rows(ANY, DecodeOptions(), can_resize=True, confidence_at=never) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
 
 
 def test_a_model_that_cannot_resize_climbs_a_ladder_of_lengths() -> None:
-    rows = open_rows(InfillRequest("", "", expected_tokens=16), DecodeOptions(), can_resize=False, sureness=never)
+    rows = open_rows(InfillRequest("", "", expected_tokens=16), DecodeOptions(), can_resize=False, confidence_at=never)
     assert [row.num_masks for row in rows] == [4, 8, 16, 24]
 
 
 def test_no_row_is_longer_than_allowed() -> None:
     options = DecodeOptions(max_middle_tokens=10)
     for can_resize in (True, False):
-        assert max(row.num_masks for row in open_rows(ANY, options, can_resize=can_resize, sureness=never)) == 10
+        assert max(row.num_masks for row in open_rows(ANY, options, can_resize=can_resize, confidence_at=never)) == 10
 
 
 def test_a_known_length_overrules_both() -> None:
     for can_resize in (True, False):
-        assert open_rows(ANY, DecodeOptions(middle_length=7), can_resize=can_resize, sureness=never) == [
+        assert open_rows(ANY, DecodeOptions(middle_length=7), can_resize=can_resize, confidence_at=never) == [
             Row(7, 0.0, 0.5)
         ]
 
@@ -75,7 +75,7 @@ def test_a_known_length_overrules_both() -> None:
 @pytest.mark.parametrize("length", LENGTH_POLICIES)
 def test_a_model_that_resizes_needs_no_policy(length: str) -> None:
     options = DecodeOptions(length_policy=length)  # type: ignore[arg-type]
-    assert open_rows(ANY, options, can_resize=True, sureness=never) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
+    assert open_rows(ANY, options, can_resize=True, confidence_at=never) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
 
 
 def test_calibration_divides_by_what_length_alone_makes_of_a_confidence() -> None:

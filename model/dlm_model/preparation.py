@@ -1,0 +1,155 @@
+"""From a request to all that its first denoise step needs: tokens, the first canvas, and the rules that it is under.
+
+    InfillRequest + DecodeOptions → Opening (tokens) → Rows (a length for each candidate) → Canvas and Constraint
+
+Runs the network only where a length is looked for. Knows nothing of steps and drafts.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+
+from dlm_model.block_causal import BlockPipeline
+from dlm_model.boundaries import Boundaries
+from dlm_model.canvas import Canvas
+from dlm_model.config import ModelConfig
+from dlm_model.constraint import Constraint
+from dlm_model.decoding import Decoder
+from dlm_model.errors import RequestError
+from dlm_model.json_grammar import JsonConstraint
+from dlm_model.length import Row, finds_length, open_rows
+from dlm_model.opening import Opening
+from dlm_model.request import DecodeOptions, InfillRequest
+from dlm_model.tokenizer import Tokenizer
+from dlm_model.vocabulary import Vocabulary
+
+
+class Prepared(NamedTuple):
+    """A request, ready for its first step.
+
+    Attributes:
+        options: With everything filled in that they left to the model.
+        canvas: Masks alone, or what an earlier draft proposes.
+        rows: The candidates, one for each row of the canvas.
+        boundaries: What each row must begin and end with.
+        constraint: The rules that all steps are under.
+        num_forwards: Network calls that it took to find the rows' lengths.
+    """
+
+    options: DecodeOptions
+    canvas: Canvas
+    rows: Sequence[Row]
+    boundaries: Boundaries
+    constraint: Constraint
+    num_forwards: int
+
+
+class Preparation:
+    """Prepares the requests to one model."""
+
+    def __init__(
+        self, config: ModelConfig, tokenizer: Tokenizer, vocabulary: Vocabulary, decoder: Decoder, model_name: str
+    ) -> None:
+        self._config = config
+        self._tokenizer = tokenizer
+        self._vocabulary = vocabulary
+        self._decoder = decoder
+        self._model_name = model_name
+
+    def prepare(self, request: InfillRequest, options: DecodeOptions, is_late: Callable[[], bool]) -> Prepared:
+        """Tokenize, find the lengths, and open the canvas.
+
+        Args:
+            request: What to fill.
+            options: As the caller sent them.
+            is_late: Whether no time is left for another forward that only looks for a length.
+
+        Raises:
+            RequestError: prompt and canvas do not fit the model's context, or the request contradicts the options.
+        """
+        opening = Opening.read(request, options, self._tokenizer, self._config)
+        options = self._decoder.resolve(options, has_prefix=bool(opening.prefix_ids))
+        if opening.anchors.num_tokens and options.grammar != "none":
+            raise RequestError("A grammar leaves no place for texts that the middle must keep.")
+        room = self._config.context_length - opening.num_prompt_tokens
+        max_length = min(options.max_middle_tokens + opening.num_fixed, room)
+        is_resizing = finds_length(self._config, request, options)
+        lengths = _LengthTrials(opening, self._decoder, options, self._config.mask_token_id, is_late)
+        rows: Sequence[Row]
+        if options.warm_start is not None and 0 < len(opening.proposals) <= max_length:
+            canvas = opening.warm_canvas(self._config.mask_token_id, options.warm_start)
+            rows = [Row(len(opening.proposals), options.temperature, options.guide_weight)]
+        else:
+            rows = open_rows(request, options, can_resize=is_resizing, confidence_at=lengths.confidence_at)
+            block_length = self._config.block_length if is_resizing else None
+            num_masks = [opening.num_masks(row.num_masks, block_length, max_length) for row in rows]
+            canvas = opening.canvas(num_masks, self._config.mask_token_id)
+        if canvas.is_valid.shape[1] > room:
+            raise RequestError(
+                f"The prompt and its hole take {opening.num_prompt_tokens + canvas.is_valid.shape[1]} tokens, "
+                f"{self._model_name} sees {self._config.context_length}."
+            )
+        boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
+        constraint = self._constrain(request, options, boundaries, max_length, is_resizing=is_resizing)
+        return Prepared(options, canvas, rows, boundaries, constraint, lengths.num_forwards)
+
+    def _constrain(
+        self,
+        request: InfillRequest,
+        options: DecodeOptions,
+        boundaries: Boundaries,
+        max_length: int,
+        *,
+        is_resizing: bool,
+    ) -> Constraint:
+        single_line = request.single_line
+        if options.grammar == "json":
+            return JsonConstraint(self._config, self._vocabulary, single_line=single_line, is_resizing=is_resizing)
+        return Constraint(
+            self._config,
+            self._vocabulary,
+            boundaries,
+            single_line=single_line,
+            is_line_begun=bool(request.prefix.rpartition("\n")[2].strip()),
+            ending=request.ending,
+            first_words=request.first_words,
+            max_length=max_length,
+            is_resizing=is_resizing,
+            blocks=BlockPipeline(length, options) if (length := self._config.block_length) else None,
+        )
+
+
+class _LengthTrials:
+    """First steps on canvases of several lengths, tried to compare how confident the model is of each.
+
+    Attributes:
+        num_forwards: Network calls so far.
+    """
+
+    def __init__(
+        self,
+        opening: Opening,
+        decoder: Decoder,
+        options: DecodeOptions,
+        mask_token_id: int,
+        is_late: Callable[[], bool],
+    ) -> None:
+        self._opening = opening
+        self._decoder = decoder
+        self._options = options
+        self._mask_token_id = mask_token_id
+        self._is_late = is_late
+        self.num_forwards = 0
+
+    def confidence_at(self, num_masks: Sequence[int]) -> list[float]:
+        """Mean probability of the best tokens at each number of masks [B], from one forward; all 0 once it is late."""
+        if self._is_late():
+            return [0.0] * len(num_masks)
+        cache = self._decoder.open_cache(self._options)
+        canvas = self._opening.canvas(num_masks, self._mask_token_id)
+        confidence = torch.zeros(canvas.is_masked.shape)
+        confidence[canvas.is_masked] = cache(canvas).float().softmax(dim=-1).amax(dim=-1).cpu()
+        self.num_forwards += cache.num_forwards
+        means: list[float] = (confidence.sum(dim=1) / canvas.is_masked.sum(dim=1)).tolist()
+        return means
