@@ -1,9 +1,17 @@
 """The denoise loop: the heart of the product. It knows token ids and probabilities, and nothing of text.
 
-forward → logits at the positions asked about → guess → commit → revise → resize → check → the next canvas
+One step, on a canvas of B candidates with up to T positions each. It asks about N of them: all masks, and what is
+committed but under review.
 
-Decoding methods (listed in `dlm_model.methods`) are objects handed in: predictors wrap one another, judges and revisers
-run one after another, and the schedule decides what a step commits.
+    predict   one forward pass: logits [N, V], of which the constraint rules tokens out
+    guess     a token for each position, and a score to rank it by; judges may change both
+    choose    what to commit: the best-scored, as many as the schedule owes, and those that it finds certain
+    commit    their guesses become tokens of the canvas
+    revise    tokens that look wrong by now are reopened or replaced
+    resize    a row that turns out too long or too short for its text shrinks or grows
+
+A decoding method (`dlm_model.methods` lists them) is an object handed in, or an option of `guess_tokens` or `choose`;
+the loop is the same for all.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -42,27 +50,44 @@ def denoise(
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 
     Ends when nothing is masked, the deadline has passed or the token is cancelled; masks left then hold their guess.
-    Each step commits at least one position of every unfinished row, the last all. `temperature` is per row, [B].
+    Each step commits at least one position of every unfinished row, and the last step commits them all.
+
+    Args:
+        canvas: What to fill, one candidate per row.
+        predict: The forward pass, with whatever cache is behind it.
+        constraint: What may stand where, and which rows have to grow or shrink.
+        options: The schedule, the selection, the seed.
+        temperature: [B], one per row.
+        pace: How many steps are left, by their number or by the clock.
+        cancel: Polled once per step.
+        revisers: Applied after each commit but the last, in this order.
+        judges: Applied to each guess, in this order.
+        syntax: Reopens finished rows where they do not parse; None takes them as they are.
     """
     generator = torch.Generator().manual_seed(options.seed)
     while canvas.is_masked.any() and not cancel.is_cancelled and not pace.is_over:
         steps_left = pace.steps_left
-        rules = constraint.rules(canvas, is_last=steps_left == 1)
+        is_last = steps_left == 1
+        rules = constraint.rules(canvas, is_last=is_last)
         logits = constraint.limit(predict(canvas), canvas, rules)
-        asked = canvas.is_asked
-        warmth = temperature[asked.nonzero()[:, 0]]
-        guess = guess_tokens(logits, warmth, canvas.as_draft().token_ids[asked], options, generator)
+
+        is_asked = canvas.is_asked
+        current_ids = canvas.as_draft().token_ids[is_asked]
+        row_of_each = is_asked.nonzero()[:, 0]
+        guess = guess_tokens(logits, temperature[row_of_each], current_ids, options, generator)
         for judge in judges:
             guess = judge(canvas, logits, guess)
-        guess = guess.spread(asked)
+        guess = guess.spread(is_asked)  # from [N] to [B, T]
+
         chosen = choose(guess, rules.turn(canvas.is_masked), steps_left, options) | rules.is_urgent
         canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
-        if revisers and steps_left > 1:
+
+        if revisers and not is_last:
             step = Step(guess, canvas.is_reviewed, chosen, constraint.fixed(canvas), steps_left - 1)
             for revise in revisers:
                 canvas = revise(canvas, step)
-        canvas = constraint.resize(canvas, is_last=steps_left == 1)
-        if syntax and steps_left > 1:
+        canvas = constraint.resize(canvas, is_last=is_last)
+        if syntax and not is_last:
             canvas = syntax(canvas, constraint.fixed(canvas))
         pace.advance()
         yield canvas
