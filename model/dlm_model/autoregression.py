@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dlm_model.causal_reader import CausalReader
 from dlm_model.request import CancelToken, Draft, FinishReason, Piece
-from dlm_model.transformer import LayerKV, Memory, Recorder
+from dlm_model.transformer import Memory, Recorder
 from dlm_model.vocabulary import Vocabulary
 
 
@@ -63,7 +63,8 @@ class LeftToRight:
             probabilities = network.logits(hidden[0, 0]).float().masked_fill(banned, -torch.inf).softmax(dim=-1)
             token_id = int(probabilities.argmax())
             yield token_id, float(probabilities[token_id])
-            layers = _joined(layers, recorder.layers)
+            new = recorder.layers
+            layers = [old.followed_by(fresh) for old, fresh in zip(layers, new, strict=True)] if layers else new
             position += 1
 
     def _banned(self) -> Tensor:
@@ -80,12 +81,3 @@ class LeftToRight:
         if is_over:
             return "stop"
         return "length" if is_full else None
-
-
-def _joined(before: list[LayerKV], new: list[LayerKV]) -> list[LayerKV]:
-    if not before:
-        return new
-    return [
-        LayerKV(torch.cat((old.keys, fresh.keys), dim=1), torch.cat((old.values, fresh.values), dim=1))
-        for old, fresh in zip(before, new, strict=True)
-    ]

@@ -126,7 +126,9 @@ class BlockCausalPrompt:
         start = min(num_known, self._whole(int(sources.min())))
         num_finished = self._whole(num_prefix + _num_leading(~canvas.is_masked))
         recorder = Recorder() if num_finished > num_known else None
-        memory = Memory(_columns(self._layers, start), self._positions(start, len(token_ids))) if start else None
+        memory = None
+        if start:
+            memory = Memory([layer.first(start) for layer in self._layers], self._positions(start, len(token_ids)))
         hidden = self._run(
             whole_tokens(canvas)[:, start:],
             whole_positions(canvas)[:, start:],
@@ -135,8 +137,10 @@ class BlockCausalPrompt:
             recorder,
         )
         if recorder:
-            fresh = _columns(recorder.layers, num_finished - start)
-            self._layers = _joined(memory.layers, fresh) if memory else fresh
+            fresh = [layer.first(num_finished - start) for layer in recorder.layers]
+            if memory:
+                fresh = [old.followed_by(new) for old, new in zip(memory.layers, fresh, strict=True)]
+            self._layers = fresh
             self._known_ids = token_ids[:, :num_finished]
         return self._network.logits(pick(hidden, rows, sources - start))
 
@@ -161,10 +165,7 @@ class BlockCausalPrompt:
             self._run(
                 token_ids[None], positions[None], torch.ones_like(token_ids[None], dtype=torch.bool), None, recorder
             )
-            self._layers = [
-                LayerKV(layer.keys.expand(num_rows, -1, -1, -1), layer.values.expand(num_rows, -1, -1, -1))
-                for layer in recorder.layers
-            ]
+            self._layers = [layer.for_rows(num_rows) for layer in recorder.layers]
 
     def _num_known(self, token_ids: Tensor) -> int:
         """Columns of whole blocks that hold in every row what they held when they were computed."""
@@ -207,15 +208,3 @@ class BlockCausalPrompt:
 def _num_leading(holds: Tensor) -> int:
     """Columns of [B, N] before the first in which something does not hold."""
     return int(holds.all(dim=0).long().cumprod(dim=0).sum())
-
-
-def _columns(layers: list[LayerKV], stop: int) -> list[LayerKV]:
-    """The first columns; shares their memory."""
-    return [LayerKV(layer.keys[:, :stop], layer.values[:, :stop]) for layer in layers]
-
-
-def _joined(left: list[LayerKV], right: list[LayerKV]) -> list[LayerKV]:
-    return [
-        LayerKV(torch.cat((old.keys, new.keys), dim=1), torch.cat((old.values, new.values), dim=1))
-        for old, new in zip(left, right, strict=True)
-    ]

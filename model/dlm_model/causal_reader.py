@@ -12,7 +12,7 @@ from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.device import send
 from dlm_model.layout import pick
-from dlm_model.transformer import LayerKV, Memory, Transformer
+from dlm_model.transformer import Memory, Transformer
 
 # Of the suffix, what tells whether a middle leads to it; what follows is as likely behind any middle.
 NUM_JUDGED_TOKENS = 48
@@ -58,10 +58,7 @@ class CausalReader:
         device = self.network.device
         memory = None
         if num_before:
-            layers = [
-                LayerKV(layer.keys.expand(num_rows, -1, -1, -1), layer.values.expand(num_rows, -1, -1, -1))
-                for layer in self.texts.read(prefix_ids[:-1])
-            ]
+            layers = [layer.for_rows(num_rows) for layer in self.texts.read(prefix_ids[:-1])]
             memory = Memory(layers, torch.arange(num_before, device=device).expand(num_rows, -1))
         own = torch.ones(num_columns, num_columns, dtype=torch.bool, device=device).tril()
         sees = torch.cat((own, torch.ones(num_columns, num_before, dtype=torch.bool, device=device)), dim=1)

@@ -28,8 +28,7 @@ class _Text(NamedTuple):
 
     def head(self, length: int) -> "_Text":
         """The first tokens alone; shares their memory."""
-        layers = [LayerKV(layer.keys[:, :length], layer.values[:, :length]) for layer in self.layers]
-        return _Text(self.token_ids[:length], layers)
+        return _Text(self.token_ids[:length], [layer.first(length) for layer in self.layers])
 
 
 class CausalTexts:
@@ -123,10 +122,7 @@ class CausalTexts:
         self.num_computed += len(fresh)
         if not known:
             return _Text(token_ids, recorder.layers)
-        joined = [
-            LayerKV(torch.cat((old.keys, new.keys), dim=1), torch.cat((old.values, new.values), dim=1))
-            for old, new in zip(known.layers, recorder.layers, strict=True)
-        ]
+        joined = [old.followed_by(new) for old, new in zip(known.layers, recorder.layers, strict=True)]
         return _Text(token_ids, joined)
 
     def _remember(self, text: _Text) -> None:

@@ -169,10 +169,7 @@ def _memory(kept: _Kept, canvas: Canvas, columns: Tensor) -> list[LayerKV]:
     places = torch.where(kept.columns, kept.columns.cumsum(0) - 1, num_fresh + (~kept.columns).cumsum(0) - 1)
     whole = kept.fresh or kept.memory
     if kept.fresh and kept.memory:
-        whole = [
-            LayerKV(torch.cat((fresh.keys, old.keys), dim=1), torch.cat((fresh.values, old.values), dim=1))
-            for fresh, old in zip(kept.fresh, kept.memory, strict=True)
-        ]
+        whole = [fresh.followed_by(old) for fresh, old in zip(kept.fresh, kept.memory, strict=True)]
     keys = whole[0].keys
     index = send(places[origins[:, ~columns]], keys.device)[:, :, None, None].expand(-1, -1, *keys.shape[2:])
     return [LayerKV(layer.keys.gather(1, index), layer.values.gather(1, index)) for layer in whole]
@@ -219,19 +216,12 @@ class CausalPrompt:
         prefix, suffix = self._texts.read_all((canvas.prefix_ids, canvas.suffix_ids))
         self.num_forwards += self._texts.num_forwards - num_before
         num_rows = len(canvas.lengths)
-        return [
-            LayerKV(_join(left.keys, right.keys, num_rows), _join(left.values, right.values, num_rows))
-            for left, right in zip(prefix, suffix, strict=True)
-        ]
+        return [left.followed_by(right).for_rows(num_rows) for left, right in zip(prefix, suffix, strict=True)]
 
 
 def _mask(is_valid: Tensor, device: torch.device) -> Tensor | None:
     # Without a mask PyTorch picks its fastest attention; rows of one length need none.
     return None if is_valid.all() else send(is_valid, device)
-
-
-def _join(left: Tensor, right: Tensor, num_rows: int) -> Tensor:
-    return torch.cat((left, right), dim=1).expand(num_rows, -1, -1, -1)
 
 
 def column_choice(options: DecodeOptions) -> ColumnChoice:

@@ -24,6 +24,18 @@ class LayerKV:
     keys: Tensor
     values: Tensor
 
+    def first(self, num_tokens: int) -> "LayerKV":
+        """Those of the first tokens; shares their memory."""
+        return LayerKV(self.keys[:, :num_tokens], self.values[:, :num_tokens])
+
+    def followed_by(self, later: "LayerKV") -> "LayerKV":
+        """A copy with the later tokens' behind them."""
+        return LayerKV(torch.cat((self.keys, later.keys), dim=1), torch.cat((self.values, later.values), dim=1))
+
+    def for_rows(self, num_rows: int) -> "LayerKV":
+        """The only row's, for each of several; they share its memory."""
+        return LayerKV(self.keys.expand(num_rows, -1, -1, -1), self.values.expand(num_rows, -1, -1, -1))
+
 
 @dataclass(slots=True)
 class Memory:
