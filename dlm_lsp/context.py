@@ -33,9 +33,9 @@ IMPORTS_SHARE = 0.25  # of the prefix: names in reach matter, but less than the 
 
 # A prompt that begins with other lines at every key has no keys and values in common with the last one, so a long
 # document's window moves rarely, and then by much: what the line of the hole costs is rounded up to a stride, and the
-# lines above begin at the outermost line of their topmost quarter.
+# lines above begin at a landmark, the outermost line of their topmost quarter.
 STRIDES = 16  # in the budget
-ANCHOR_SHARE = 0.25  # of the lines above
+LANDMARK_SHARE = 0.25  # of the lines above
 
 # A canvas too short grows one position at a time, one too long is deleted from at once, so the estimates are generous.
 # Measured on Python's standard library, in the packaged model's tokens: what is right of a random place on a line is at
@@ -193,7 +193,7 @@ def _trimmed(
     if right.endswith("\n"):
         suffix.keep_downwards(last_line + 1)
     if prefix.keep_upwards(reached, 0, reserve=0) > 0:
-        prefix.begin_at_anchor()
+        prefix.begin_at_landmark()
     return prefix.text + left, right + suffix.text
 
 
@@ -235,19 +235,19 @@ class _KeptLines:
             self._above += [below] * is_new
         return below
 
-    def begin_at_anchor(self) -> None:
-        """Drop the lines above, kept only for being near, that stand before their anchor.
+    def begin_at_landmark(self) -> None:
+        """Drop the lines above, kept only for being near, that stand before their landmark.
 
-        The anchor is told by its text alone, as in winnowing (Schleimer et al., 2003): it stays the same while the
-        window slides over it.
+        Which line is the landmark depends on the lines' texts alone, as in winnowing (Schleimer et al., 2003): it stays
+        the same while the window slides over it.
         """
-        topmost = sorted(self._above)[: int(len(self._above) * ANCHOR_SHARE)]
-        anchor = min(topmost, key=self._anchor_rank, default=0)
+        topmost = sorted(self._above)[: int(len(self._above) * LANDMARK_SHARE)]
+        landmark = min(topmost, key=self._landmark_rank, default=0)
         for line in topmost:
-            if line < anchor:
+            if line < landmark:
                 del self._lines[line]
 
-    def _anchor_rank(self, line: int) -> tuple[bool, int, int]:
+    def _landmark_rank(self, line: int) -> tuple[bool, int, int]:
         """The lowest goes first: code, then little indentation, then whatever the text says."""
         text = self._lines[line]
         return not text.strip(), len(indentation(text)), crc32(text.encode("utf-8", "surrogatepass"))

@@ -58,8 +58,8 @@ class Filled(NamedTuple):
     fills: tuple[RankedFill, ...]
 
 
-class Anchor(NamedTuple):
-    """Where the rest of a draft stands.
+class DraftSite(NamedTuple):
+    """Where in the document a draft goes on, behind what was typed of it.
 
     Attributes:
         snapshot: The document now.
@@ -80,7 +80,7 @@ class FillRun:
     def __init__(self, order: FillOrder, request_id: int | str | None) -> None:
         """Describe a run; `future` is set by whoever submits it."""
         self.order = order
-        self.anchor = Anchor(order.snapshot, order.hole.start, order.hole.end, "")
+        self.site = DraftSite(order.snapshot, order.hole.start, order.hole.end, "")
         self.request_id = request_id
         self.future: asyncio.Future[Filled]
         self.id = str(uuid.uuid4())
@@ -93,15 +93,15 @@ class FillRun:
     def serves(self, snapshot: Snapshot, options: DecodeOptions, *, require_valid: bool) -> bool:
         """Whether the document as it stands is still the one that is being filled, in the way that is asked for."""
         is_stricter = self.order.require_valid and not require_valid
-        is_same = self.anchor.snapshot is snapshot and self.order.options == options
+        is_same = self.site.snapshot is snapshot and self.order.options == options
         return is_same and not is_stricter and not self.future.cancelled()
 
     def place(self, cursor: int) -> None:
         """Let drafts begin at the cursor that a request names; `follow` takes all to be typed that could be."""
-        snapshot, start = self.anchor.snapshot, self.order.hole.start
+        snapshot, start = self.site.snapshot, self.order.hole.start
         typed, behind = snapshot.text[start:cursor], snapshot.text[cursor : self._hole_end(snapshot)]
         if is_on_the_way(self._goal_in(snapshot), typed, behind):
-            self._anchor_behind(typed, snapshot)
+            self._move_site_behind(typed, snapshot)
 
     def follow(self, snapshot: Snapshot) -> bool:
         """Go on for an edited document, if what was typed into the hole is what the draft says there."""
@@ -112,7 +112,7 @@ class FillRun:
             return False
         typed = agreed_part(self._goal_in(snapshot), after[hole.start : end])
         if typed is not None:
-            self._anchor_behind(typed, snapshot)
+            self._move_site_behind(typed, snapshot)
         return typed is not None
 
     def _goal_in(self, snapshot: Snapshot) -> str:
@@ -122,19 +122,19 @@ class FillRun:
     def _hole_end(self, snapshot: Snapshot) -> int:
         return len(snapshot.text) - (len(self.order.snapshot.text) - self.order.hole.end)
 
-    def _anchor_behind(self, typed: str, snapshot: Snapshot) -> None:
+    def _move_site_behind(self, typed: str, snapshot: Snapshot) -> None:
         """Let drafts replace what the hole holds on the line where they begin: any line below is there to stay."""
         start = self.order.hole.start + len(typed)
         line_end = snapshot.lines.line_end(snapshot.lines.line_of(start))
         end = max(start, min(self._hole_end(snapshot), line_end))
-        self.anchor = Anchor(snapshot, start, end, with_line_feeds(typed))
+        self.site = DraftSite(snapshot, start, end, with_line_feeds(typed))
 
     def take(self, draft: Draft) -> bool:
         """Take the newest draft; False, and the end of the run, where it takes back what was typed."""
         self._draft = draft
         if self.seconds_to_first_draft is None:
             self.seconds_to_first_draft = perf_counter() - self._begin
-        self._is_contradicted = rest_of(draft.text, self.anchor.typed) is None
+        self._is_contradicted = rest_of(draft.text, self.site.typed) is None
         if self._is_contradicted:
             self.cancel()
         return not self._is_contradicted
@@ -175,7 +175,7 @@ class FillRun:
     def _release(self) -> None:
         """The request has gone: the run goes too, unless the client is about to ask again for what it typed."""
         self._owner = None
-        if self.anchor.snapshot is self.order.snapshot:
+        if self.site.snapshot is self.order.snapshot:
             self.cancel()
         else:
             asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._stop_if_unwanted)

@@ -24,15 +24,15 @@ def draft_feed(server: DlmLanguageServer, run: FillRun) -> DraftFeed | None:
     encoding = server.position_encoding
 
     def send(draft: Draft) -> None:
-        anchor = run.anchor
-        text = rest_of(draft.text, anchor.typed)
+        site = run.site
+        text = rest_of(draft.text, site.typed)
         if text is None:  # the run is about to end
             return
         params = DraftParams(
-            uri=anchor.snapshot.uri,
-            version=anchor.snapshot.version,
+            uri=site.snapshot.uri,
+            version=site.snapshot.version,
             request_id=run.request_id,
-            range=range_of(anchor.snapshot, anchor.start, anchor.end, encoding),
+            range=range_of(site.snapshot, site.start, site.end, encoding),
             text=text,
             step=draft.step,
             num_steps=draft.num_steps,

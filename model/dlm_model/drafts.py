@@ -6,7 +6,6 @@ incremental decoder: the pieces always join to the decoding of the whole.
 """
 
 import codecs
-import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
-from dlm_model.request import Candidate, FinishReason, Piece, PieceState
+from dlm_model.request import Candidate, FinishReason, Piece, PieceState, geometric_mean
 from dlm_model.vocabulary import Vocabulary
 
 
@@ -39,7 +38,7 @@ class _Row(NamedTuple):
     def candidate(self) -> Candidate:
         """Only what adds to the middle counts: deletions and respelled boundaries are certain and say nothing."""
         added = [position.confidence for position in self.positions if position.spelling]
-        return Candidate(self.text, _geometric_mean(added), len(added))
+        return Candidate(self.text, geometric_mean(added), len(added))
 
 
 class RowReader:
@@ -117,12 +116,6 @@ def finish_reason(canvas: Canvas, row: int, *, is_cancelled: bool) -> FinishReas
     if canvas.is_masked[row].any():
         return "cancelled" if is_cancelled else "deadline"
     return "length" if canvas.was_refused[row] else "stop"
-
-
-def _geometric_mean(confidences: list[float]) -> float:
-    if not confidences or min(confidences) <= 0:
-        return 0.0
-    return math.exp(sum(map(math.log, confidences)) / len(confidences))
 
 
 def _without_fragments(spellings: list[bytes], boundaries: Boundaries) -> list[bytes]:

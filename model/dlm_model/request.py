@@ -164,9 +164,7 @@ class Draft:
     @property
     def confidence(self) -> float:
         """Geometric mean of the positions' probabilities; 0 for an empty canvas or where one is still masked."""
-        if not self.pieces or min(piece.confidence for piece in self.pieces) <= 0:
-            return 0.0
-        return math.exp(sum(math.log(piece.confidence) * piece.num_tokens for piece in self.pieces) / self.num_tokens)
+        return geometric_mean([piece.confidence for piece in self.pieces for _ in range(piece.num_tokens)])
 
     @property
     def settled_text(self) -> str:
@@ -183,6 +181,13 @@ class Draft:
             if state == "committed" and start < end and self.is_final:
                 ranges.append((start, end))
         return tuple(ranges)
+
+
+def geometric_mean(probabilities: Sequence[float]) -> float:
+    """What a text's confidence is of its tokens' probabilities; 0 for none, or where one is 0."""
+    if not probabilities or min(probabilities) <= 0:
+        return 0.0
+    return math.exp(sum(map(math.log, probabilities)) / len(probabilities))
 
 
 class CancelToken:
