@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dlm_lsp.commands.targets import parse_target
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.languages import language_for
+from dlm_lsp.named_holes import find_function
 from dlm_lsp.options import DECODE_OPTION_NAMES, OPTIONS, SETTING_NAMES, find_option
 from tests.option_tables import HEAD, option_table
 
@@ -48,12 +50,14 @@ def test_what_the_tree_names_exists(repository_root: Path, readme: str) -> None:
     assert [path for path in tree_paths(readme) if not (repository_root / path).exists()] == []
 
 
-def test_the_first_command_fills_a_place_that_exists(repository_root: Path, readme: str) -> None:
-    command = re.search(r"^pip install -c constraints\.txt \. && dlm-lsp (.*)$", readme, re.MULTILINE)
+def test_the_first_command_fills_a_body_that_is_empty(repository_root: Path, readme: str) -> None:
+    command = re.search(r"^pip install -c constraints\.txt \. && dlm-lsp infill (\S+) (.*)$", readme, re.MULTILINE)
     assert command, "the README has no first command"
-    target = parse_target(shlex.split(command[1])[1])
-    line = (repository_root / target.path).read_text(encoding="utf-8").split("\n")[target.point.line - 1]
-    assert line[target.point.column - 1 :] == "pass"
+    path, flags = repository_root / command[1], shlex.split(command[2])
+    text = path.read_text(encoding="utf-8")
+    snapshot = Snapshot.parse(path.as_uri(), language_for(path.name, None), text)
+    hole = find_function(snapshot, flags[flags.index("--function") + 1])
+    assert (hole.kind, text[hole.start : hole.end]) == ("body", "")
 
 
 def option_tables(text: str) -> list[str]:
