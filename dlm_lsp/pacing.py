@@ -15,7 +15,7 @@ CALM_RATE, EAGER_RATE = 3.0, 1.5
 _WINDOW = 10  # keystrokes and answers that the means are over
 
 
-class Pace:
+class TypingPace:
     """One client's typing, and the time that its answers took; every time is in seconds."""
 
     def __init__(self) -> None:

@@ -24,9 +24,9 @@ from dlm_lsp.fill_run import FillRun
 from dlm_lsp.load_report import LoadReport
 from dlm_lsp.messages import STATUS, StatusParams, StatusState, to_wire
 from dlm_lsp.options import ClientOptions, ParsedOptions, resolve
-from dlm_lsp.pacing import Pace
+from dlm_lsp.pacing import TypingPace
 from dlm_lsp.positions import PositionEncoding
-from dlm_lsp.triggers import Edit
+from dlm_lsp.triggers import LastEdit
 from dlm_lsp.type_through import TypeThroughCache
 
 logger = logging.getLogger(__name__)
@@ -65,12 +65,12 @@ class DlmLanguageServer(LanguageServer):
         roots: Workspace folders.
         policy: Which documents may be read.
         related_policy: The same, for the worker's thread.
-        asking: The newest request for ghost text of each document that has one.
-        runs: The fill under way for each of those documents.
-        recent: What was filled a moment ago.
-        last_runs: The newest of each document, whatever became of it, for a fill that it almost says; kept where
-            `warm_start` is on.
-        pace: How fast the user types, and how fast the model answers.
+        ghost_requests: By document, the newest request for ghost text while it waits for its answer.
+        runs_under_way: By document, the ghost text that is being filled.
+        last_runs: By document, the newest of those runs, finished or not: the next fill may begin with its draft. Kept
+            only while the option `warm_start` is on.
+        recent_answers: What was filled a moment ago, for whoever types it.
+        typing_pace: How fast the user types, and how fast the model answers.
         acceptance: What becomes of the items that the client was offered.
         last_edits: What the last change of each document was, where it can be told.
         exits_with_client: Whether the process ends when the one that `initialize` names has ended.
@@ -102,13 +102,13 @@ class DlmLanguageServer(LanguageServer):
         self.worker = Desk(engines, self.settings, LoadReport(self))
         self.roots: tuple[Path, ...] = ()
         self.policy, self.related_policy = DocumentPolicy(), DocumentPolicy()
-        self.asking: dict[str, asyncio.Task[Any]] = {}
-        self.runs: dict[str, FillRun] = {}
-        self.recent = TypeThroughCache()
+        self.ghost_requests: dict[str, asyncio.Task[Any]] = {}
+        self.runs_under_way: dict[str, FillRun] = {}
+        self.recent_answers = TypeThroughCache()
         self.last_runs: dict[str, FillRun] = {}
-        self.pace = Pace()
+        self.typing_pace = TypingPace()
         self.acceptance = AcceptanceLog(self.documents)
-        self.last_edits: dict[str, Edit | None] = {}
+        self.last_edits: dict[str, LastEdit | None] = {}
         self._options: dict[OptionSource, ClientOptions] = {"flags": flags}
         self._problems: list[str] = []
         self._status = StatusParams("normal")
@@ -127,7 +127,7 @@ class DlmLanguageServer(LanguageServer):
         before = self.settings
         self.settings = resolve(*(self._options.get(each, {}) for each in _PRECEDENCE))
         if before != self.settings:
-            self.recent.clear()
+            self.recent_answers.clear()
             self.last_runs.clear()
         self.worker.move(self.settings)
         self.worker.unload_after(self.settings.idle_unload_minutes * 60 or None)

@@ -14,7 +14,7 @@ from dlm_lsp.positions import PositionEncoding
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class LastEdit:
     """What the last change of a document was.
 
     Attributes:
@@ -28,7 +28,7 @@ class Edit:
 
 def edit_of(
     changes: Sequence[types.TextDocumentContentChangeEvent], after: Snapshot, encoding: PositionEncoding
-) -> Edit | None:
+) -> LastEdit | None:
     """The edit that one notification brought; None where it brought the whole document.
 
     Args:
@@ -43,15 +43,15 @@ def edit_of(
     offset = after.lines.offset(start.line, start.character, encoding) + len(partial[-1].text)
     texts = {change.text for change in partial}
     if texts == {""}:
-        return Edit("deletion", offset)
+        return LastEdit("deletion", offset)
     # Several cursors' changes come from the last place to the first, so that none moves another; a letter typed twice
     # before the editor spoke comes the other way round.
     starts = [(change.range.start.line, change.range.start.character) for change in partial]
     is_everywhere = len(partial) > 1 and len(texts) == 1 and starts == sorted(set(starts), reverse=True)
-    return Edit("several cursors" if is_everywhere else "insertion", offset)
+    return LastEdit("several cursors" if is_everywhere else "insertion", offset)
 
 
-def silence_reason(snapshot: Snapshot, cursor: int, edit: Edit | None) -> str | None:
+def silence_reason(snapshot: Snapshot, cursor: int, edit: LastEdit | None) -> str | None:
     """Why nothing is asked of the model at this cursor by itself; None where it may be asked."""
     right = snapshot.text[cursor : cursor + 1]
     if right.isalnum() or right == "_":

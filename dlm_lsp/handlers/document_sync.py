@@ -27,11 +27,11 @@ def did_change(server: DlmLanguageServer, params: types.DidChangeTextDocumentPar
     server.worker.cancel(("edit", uri))
     with suppress(DlmLspError):
         snapshot = server.documents.snapshot(uri)
-        server.pace.on_edit(asyncio.get_running_loop().time())
+        server.typing_pace.on_edit(asyncio.get_running_loop().time())
         server.last_edits[uri] = edit_of(params.content_changes, snapshot, server.position_encoding)
-        if (run := server.runs.get(uri)) and not run.follow(snapshot):
+        if (run := server.runs_under_way.get(uri)) and not run.follow(snapshot):
             run.cancel()
-    if task := server.asking.pop(uri, None):
+    if task := server.ghost_requests.pop(uri, None):
         task.cancel()
 
 
@@ -40,6 +40,6 @@ def did_close(server: DlmLanguageServer, params: types.DidCloseTextDocumentParam
     uri = params.text_document.uri
     stop_fills(server, uri)
     server.documents.close(uri)
-    server.recent.forget(uri)
+    server.recent_answers.forget(uri)
     server.last_runs.pop(uri, None)
     server.last_edits.pop(uri, None)

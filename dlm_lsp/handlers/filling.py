@@ -110,7 +110,7 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
 
 def stop_fills(server: DlmLanguageServer, uri: str) -> None:
     """Stop what runs or waits for a document, within one step."""
-    if task := server.asking.pop(uri, None):
+    if task := server.ghost_requests.pop(uri, None):
         task.cancel()
     for purpose in ("ghost text", "edit"):
         server.worker.cancel((purpose, uri))

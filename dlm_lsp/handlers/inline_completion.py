@@ -58,7 +58,7 @@ async def inline_completion(
 ) -> types.InlineCompletionList:
     """Fill the hole at the cursor, if it can be shown as ghost text; an older request for the document is over."""
     uri = params.text_document.uri
-    with _newest(server, uri):
+    with _superseding(server, uri):
         try:
             return types.InlineCompletionList(await _complete(server, params))
         except asyncio.CancelledError:
@@ -76,18 +76,18 @@ async def inline_completion(
 
 
 @contextmanager
-def _newest(server: DlmLanguageServer, uri: str) -> Iterator[None]:
-    """Have the document's older request cancelled, and be the one that the next request or edit cancels."""
+def _superseding(server: DlmLanguageServer, uri: str) -> Iterator[None]:
+    """Cancel the document's older request, and be the one that the next request or edit cancels."""
     task = asyncio.current_task()
     assert task, "handlers run as tasks"
-    if older := server.asking.get(uri):
+    if older := server.ghost_requests.get(uri):
         older.cancel()
-    server.asking[uri] = task
+    server.ghost_requests[uri] = task
     try:
         yield
     finally:
-        if server.asking.get(uri) is task:
-            del server.asking[uri]
+        if server.ghost_requests.get(uri) is task:
+            del server.ghost_requests[uri]
 
 
 async def _complete(
@@ -96,7 +96,7 @@ async def _complete(
     is_invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
     options = _decode_options(server.settings, is_invoked)
     spot = _locate(server, params)
-    run = server.runs.get(spot.snapshot.uri)
+    run = server.runs_under_way.get(spot.snapshot.uri)
     items = _typed_along(server, spot, options)
     if not items and run and not spot.selected and run.serves(spot.snapshot, options, require_valid=spot.require_valid):
         with suppress(ContradictedError):
@@ -104,13 +104,13 @@ async def _complete(
     if items:
         return items
     if not is_invoked:
-        await _settle(server, spot)
+        await _wait_for_pause(server, spot)
     return await _fill(server, spot, options)
 
 
 def _typed_along(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) -> list[types.InlineCompletionItem]:
     """What earlier fills still have to say here, if what was typed since agrees with them."""
-    served = None if spot.selected else server.recent.find(spot.snapshot, spot.cursor, options)
+    served = None if spot.selected else server.recent_answers.find(spot.snapshot, spot.cursor, options)
     items = list(_items(server, spot, served.answer, served.fills)) if served else []
     if items:
         server.show_status("normal", "typed along with what was filled before")
@@ -132,7 +132,7 @@ async def _follow(server: DlmLanguageServer, spot: _Spot, run: FillRun) -> list[
     return items
 
 
-async def _settle(server: DlmLanguageServer, spot: _Spot) -> None:
+async def _wait_for_pause(server: DlmLanguageServer, spot: _Spot) -> None:
     """Wait until the typist may have paused; a newer request or an edit ends the wait, and the request with it.
 
     Raises:
@@ -143,8 +143,8 @@ async def _settle(server: DlmLanguageServer, spot: _Spot) -> None:
         raise NothingToShowError(reason)
     left = text[lines.line_start(lines.line_of(spot.cursor)) : spot.cursor]
     fixed = server.settings.debounce_ms
-    delay = server.pace.delay(left, text[spot.cursor :]) if fixed is None else fixed / 1000
-    if time_left := server.pace.time_left(delay, asyncio.get_running_loop().time()):
+    delay = server.typing_pace.delay(left, text[spot.cursor :]) if fixed is None else fixed / 1000
+    if time_left := server.typing_pace.time_left(delay, asyncio.get_running_loop().time()):
         await asyncio.sleep(time_left)
 
 
@@ -160,7 +160,7 @@ async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) 
     if not spot.selected:
         _remember(server, run)
     filled = await outcome(server, run, spot.snapshot)
-    server.pace.on_answer(filled.draft.elapsed_ms / 1000)
+    server.typing_pace.on_answer(filled.draft.elapsed_ms / 1000)
     if server.settings.stats:
         server.acceptance.stats.time("latency", run.seconds)
         server.acceptance.stats.time("first_draft", run.seconds_to_first_draft or run.seconds)
@@ -174,15 +174,15 @@ async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) 
 def _remember(server: DlmLanguageServer, run: FillRun) -> None:
     """Let the document's edits find the run, and its later requests what came of it."""
     snapshot = run.order.snapshot
-    server.runs[snapshot.uri] = run
+    server.runs_under_way[snapshot.uri] = run
     if run.order.options.warm_start is not None:
         server.last_runs[snapshot.uri] = run
 
     def end(_: object) -> None:
-        if server.runs.get(snapshot.uri) is run:
-            del server.runs[snapshot.uri]
+        if server.runs_under_way.get(snapshot.uri) is run:
+            del server.runs_under_way[snapshot.uri]
         if not run.future.cancelled() and not run.future.exception():
-            server.recent.put(_answer(run, run.future.result()))
+            server.recent_answers.put(_answer(run, run.future.result()))
 
     run.future.add_done_callback(end)
 

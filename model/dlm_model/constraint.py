@@ -1,6 +1,8 @@
-"""What may not be committed: control tokens, line breaks in a one-line hole, boundaries' frontiers out of turn.
+"""The rules that a request's canvas is under: which tokens may stand where, which positions wait, which rows resize.
 
-`Constraint.rules` looks at a canvas before a step; `limit` applies them to the logits, the loop to the positions.
+Before a step, `Constraint.rules` looks at the canvas; `limit` applies these rules to the logits, the loop to the
+positions. After it, `fixed` says what no reviser may touch, and `resize` carries out what was committed about a
+row's length. Here the parts meet that are each in a module of their own: `boundaries`, `ending`, `block_causal`.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from dlm_model.config import ModelConfig
 from dlm_model.device import send
 from dlm_model.ending import LineEnd, OpenEnd, TextEnd
 from dlm_model.request import Ending
-from dlm_model.schedule import Turn
+from dlm_model.schedule import Eligibility
 from dlm_model.vocabulary import Vocabulary
 
 
@@ -38,14 +40,14 @@ class Rules:
     frontier_tokens: dict[tuple[int, int], list[int]]
     may_grow: Tensor
 
-    def turn(self, is_masked: Tensor) -> Turn:
+    def eligibility(self, is_masked: Tensor) -> Eligibility:
         """What a step may do about the masks [B, T]."""
         is_open = is_masked & ~self.is_locked
-        return Turn(is_masked, is_open, is_open & ~self.is_early)
+        return Eligibility(is_masked, is_open, is_open & ~self.is_early)
 
 
 class Constraint:
-    """The standing rules of one request.
+    """The rules of one request; `Rules` are what they come to in one step.
 
     Attributes:
         is_resizing: Whether the model may change the rows' lengths.

@@ -79,7 +79,7 @@ def denoise(
             guess = judge(canvas, logits, guess)
         guess = guess.spread(is_asked)  # from [N] to [B, T]
 
-        chosen = choose(guess, rules.turn(canvas.is_masked), steps_left, options) | rules.is_urgent
+        chosen = choose(guess, rules.eligibility(canvas.is_masked), steps_left, options) | rules.is_urgent
         canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
 
         if revisers and not is_last:

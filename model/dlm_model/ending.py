@@ -1,15 +1,14 @@
-"""Where a middle ends: what only the place that it will stand in can say.
+"""Where a middle ends. Which of three ends says so depends on the hole and on the model.
 
-In a hole of one line, a line break that may not stand there is a way of saying that nothing more does. A model that
-expects the line to be over says so with its delete token or its end of text and, as every language model does, with a
-line break. Merely ruling the line breaks out would hand their probability to whatever comes next, and the line would
-run on.
-
-Whoever makes the request knows that a block is left, or the suffix begun again: what is masked behind that would be
-filled in vain. And that a canvas was filled in the middle of a statement: it gets more masks, where a model that finds
-the length by itself has asked for too few.
-
-A model that writes block by block knows no length beforehand: it goes on until it writes its end of text.
+LineEnd   In a hole of one line: a line break that may not stand there means that nothing more does. A model that
+          expects the line to be over says so with its delete token or its end of text and, as every language model
+          does, with a line break. Merely ruling the line breaks out would hand their probability to whatever comes
+          next, and the line would run on.
+TextEnd   Where the document is known (`request.Ending`): once a block has been left, or the suffix begun again,
+          what is masked after it would be filled in vain. A canvas that is full in the middle of a statement gets
+          more masks, where a model that finds the length by itself has asked for too few.
+OpenEnd   For a model that writes block by block and knows no length beforehand: it goes on until it writes its end
+          of text.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The words spoken between a caller and the engine: plain dataclasses, no torch.
+"""The data types that pass between a caller and the engine: plain dataclasses, no torch.
 
 InfillRequest + DecodeOptions + CancelToken ──engine──▶ Draft, Draft, …, Draft (the last has a finish reason)
 """

@@ -86,7 +86,7 @@ class Pace:
         return self._fastest.get(self._is_prefill(num_ahead), 0.0)
 
 
-class Turn(NamedTuple):
+class Eligibility(NamedTuple):
     """What a step may do about each mask; all [B, T].
 
     Attributes:
@@ -101,7 +101,7 @@ class Turn(NamedTuple):
     is_due: Tensor
 
 
-def choose(guess: Guess, turn: Turn, steps_left: int, options: DecodeOptions) -> Tensor:
+def choose(guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodeOptions) -> Tensor:
     """Positions to commit now, [B, T]: the best-scored quota of each row, and what the schedule adds to it.
 
     A row with a position that is due always commits at least one; with one step left it commits all that are. What does
@@ -109,26 +109,26 @@ def choose(guess: Guess, turn: Turn, steps_left: int, options: DecodeOptions) ->
 
     Args:
         guess: The step's predictions, spread over the canvas: [B, T] each.
-        turn: What may be committed.
+        eligibility: What may be committed.
         steps_left: Steps to spread the masks over, this one included.
         options: The schedule and its bounds.
     """
-    num_masked = turn.is_masked.sum(dim=1)
+    num_masked = eligibility.is_masked.sum(dim=1)
     if options.schedule == "cosine":
         quota = _cosine_quota(num_masked, steps_left, options.num_steps)
     else:
         quota = (num_masked // steps_left).clamp_min(1)
-    score = leftmost_first(guess.score, turn.is_due) if options.selection == "leftmost" else guess.score
+    score = leftmost_first(guess.score, eligibility.is_due) if options.selection == "leftmost" else guess.score
     if options.schedule == "agreement":  # the quota is filled up beyond the run only where that is too short
         score = score.masked_fill(guess.is_agreed, torch.inf)
-    chosen = _ranked_below(quota, score, turn.is_due) & turn.is_due
+    chosen = _ranked_below(quota, score, eligibility.is_due) & eligibility.is_due
     if add := _CERTAIN.get(options.schedule or "threshold"):
-        chosen |= add(guess, turn.is_open, options)
+        chosen |= add(guess, eligibility.is_open, options)
     if options.early_commit is not None:
         num_thirds = 3 * (options.num_steps - steps_left) // options.num_steps
         asked = options.early_commit * (1 - num_thirds / 3)
-        chosen |= are_decided(guess, turn.is_open, asked)[:, None]
-    return chosen & turn.is_open
+        chosen |= are_decided(guess, eligibility.is_open, asked)[:, None]
+    return chosen & eligibility.is_open
 
 
 def leftmost_first(score: Tensor, is_eligible: Tensor) -> Tensor:

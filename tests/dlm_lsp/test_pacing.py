@@ -2,11 +2,11 @@
 
 import pytest
 
-from dlm_lsp.pacing import LONGEST_DELAY, SHORTEST_DELAY, Pace
+from dlm_lsp.pacing import LONGEST_DELAY, SHORTEST_DELAY, TypingPace
 
 
-def _pace(interval: float, num_edits: int = 30) -> Pace:
-    pace = Pace()
+def _pace(interval: float, num_edits: int = 30) -> TypingPace:
+    pace = TypingPace()
     for number in range(num_edits):
         pace.on_edit(number * interval)
     return pace
@@ -41,7 +41,7 @@ def test_pauses_and_bursts_are_bounded() -> None:
 
 
 def test_the_wait_begins_with_the_keystroke() -> None:
-    pace = Pace()
+    pace = TypingPace()
     assert pace.time_left(0.3, now=7.0) == 0, "nothing was typed yet"
     pace.on_edit(7.0)
     assert pace.time_left(0.3, now=7.2) == pytest.approx(0.1)

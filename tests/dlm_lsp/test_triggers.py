@@ -5,7 +5,7 @@ from lsprotocol import types
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.languages.python import PYTHON
-from dlm_lsp.triggers import Edit, edit_of, silence_reason
+from dlm_lsp.triggers import LastEdit, edit_of, silence_reason
 
 
 def _snapshot(text: str) -> Snapshot:
@@ -19,19 +19,19 @@ def _change(start: tuple[int, int], end: tuple[int, int], text: str) -> types.Te
 def test_typing_a_deletion_and_several_cursors_are_told_apart() -> None:
     after = _snapshot("ab\n😀cd\n")
     typed = [_change((1, 2), (1, 2), "c")]
-    assert edit_of(typed, after, "utf-16") == Edit("insertion", 5)
-    assert edit_of([_change((0, 1), (0, 9), "")], after, "utf-16") == Edit("deletion", 1)
+    assert edit_of(typed, after, "utf-16") == LastEdit("insertion", 5)
+    assert edit_of([_change((0, 1), (0, 9), "")], after, "utf-16") == LastEdit("deletion", 1)
     several = [_change((1, 2), (1, 2), "c"), _change((0, 0), (0, 0), "c")]
-    assert edit_of(several, after, "utf-16") == Edit("several cursors", 1)
+    assert edit_of(several, after, "utf-16") == LastEdit("several cursors", 1)
     apart = [_change((1, 2), (1, 2), "c"), _change((0, 0), (0, 0), "a")]
-    assert edit_of(apart, after, "utf-16") == Edit("insertion", 1)
+    assert edit_of(apart, after, "utf-16") == LastEdit("insertion", 1)
 
 
 def test_fast_typing_in_one_message_is_no_second_cursor() -> None:
     twice = [_change((0, 0), (0, 0), "a"), _change((0, 1), (0, 1), "a")]
-    assert edit_of(twice, _snapshot("aa"), "utf-16") == Edit("insertion", 2)
+    assert edit_of(twice, _snapshot("aa"), "utf-16") == LastEdit("insertion", 2)
     keys = [_change((0, 1), (0, 1), "("), _change((0, 1), (0, 2), ""), _change((0, 1), (0, 1), "(")]
-    assert edit_of(keys, _snapshot("x("), "utf-16") == Edit("insertion", 2)
+    assert edit_of(keys, _snapshot("x("), "utf-16") == LastEdit("insertion", 2)
 
 
 def test_a_whole_document_says_nothing_of_the_edit() -> None:
@@ -45,12 +45,12 @@ def test_a_whole_document_says_nothing_of_the_edit() -> None:
         ("x = foobar", 7, None, "in the middle of a word"),
         ("x = foo_bar", 7, None, "in the middle of a word"),
         ("x = foo(bar)", 7, None, None),
-        ("x = foo", 7, Edit("insertion", 7), None),
-        ("x = foo", 7, Edit("deletion", 7), "after a deletion"),
-        ("x = foo", 7, Edit("deletion", 3), None),
-        ("x = foo", 7, Edit("several cursors", 7), "with several cursors"),
+        ("x = foo", 7, LastEdit("insertion", 7), None),
+        ("x = foo", 7, LastEdit("deletion", 7), "after a deletion"),
+        ("x = foo", 7, LastEdit("deletion", 3), None),
+        ("x = foo", 7, LastEdit("several cursors", 7), "with several cursors"),
     ],
 )
-def test_silence_has_a_reason(text: str, cursor: int, edit: Edit | None, reason: str | None) -> None:
+def test_silence_has_a_reason(text: str, cursor: int, edit: LastEdit | None, reason: str | None) -> None:
     said = silence_reason(_snapshot(text), cursor, edit)
     assert (said is None) if reason is None else (said is not None and said.startswith(reason))

@@ -5,15 +5,15 @@ import torch
 from torch import Tensor
 
 from dlm_model.request import DecodeOptions
-from dlm_model.schedule import Pace, Turn, choose, within_entropy_bound
+from dlm_model.schedule import Eligibility, Pace, choose, within_entropy_bound
 from dlm_model.selection import Guess
 
 ALL = torch.ones(1, 4, dtype=torch.bool)
 
 
-def only(eligible: Tensor) -> Turn:
+def only(eligible: Tensor) -> Eligibility:
     """A step in which these masks are all there is."""
-    return Turn(eligible, eligible, eligible)
+    return Eligibility(eligible, eligible, eligible)
 
 
 def guess(confidence: list[float], **parts: list[float]) -> Guess:
@@ -67,11 +67,12 @@ def test_rows_have_quotas_of_their_own() -> None:
 
 def test_the_steps_are_spread_over_masks_that_have_to_wait() -> None:
     # Six masks in three steps are two a step, though only three are open, and two of these due.
-    turn = Turn(*torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 1, 1, 0, 0, 0]]).bool()[:, None])
+    each = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 1, 1, 0, 0, 0]]).bool()
+    eligibility = Eligibility(*each[:, None])
     sure = guess([0.95, 0.2, 0.3, 0.99, 0.1, 0.1])
-    assert choose(sure, turn, 3, DecodeOptions(schedule="linear")).int().tolist() == [[0, 1, 1, 0, 0, 0]]
-    assert choose(sure, turn, 6, DecodeOptions(schedule="linear")).int().tolist() == [[0, 0, 1, 0, 0, 0]]
-    assert choose(sure, turn, 6, DecodeOptions(schedule="threshold")).int().tolist() == [[1, 0, 1, 0, 0, 0]]
+    assert choose(sure, eligibility, 3, DecodeOptions(schedule="linear")).int().tolist() == [[0, 1, 1, 0, 0, 0]]
+    assert choose(sure, eligibility, 6, DecodeOptions(schedule="linear")).int().tolist() == [[0, 0, 1, 0, 0, 0]]
+    assert choose(sure, eligibility, 6, DecodeOptions(schedule="threshold")).int().tolist() == [[1, 0, 1, 0, 0, 0]]
 
 
 @pytest.mark.parametrize(
