@@ -26,12 +26,12 @@ from dlm_model.errors import CheckpointError
 from dlm_model.guide import Guides, load_companion
 from dlm_model.length import INITIAL_TOKENS
 from dlm_model.order import CommitOrder, load_order
+from dlm_model.pace import Pace
 from dlm_model.packing import pack
 from dlm_model.precision import Precision
 from dlm_model.preparation import Preparation
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import rechecks
-from dlm_model.schedule import Pace
 from dlm_model.syntax import SyntaxGuide
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Transformer

@@ -1,13 +1,11 @@
-"""How many positions a step commits, and how the steps dial bends to a deadline. Pure functions of scores [B, T].
+"""How many positions a step commits. Pure functions of scores [B, T].
 
 Every schedule commits a quota, which bounds the steps; most add to it what is certain. Which publication a rule comes
 from is in its docstring; `dlm_model.methods` lists them all.
 """
 
 import math
-import time
 from collections.abc import Callable
-from itertools import accumulate, islice
 from typing import NamedTuple
 
 import torch
@@ -20,70 +18,6 @@ from dlm_model.selection import Guess
 
 LEAP_RADIUS = 4
 STABLE_STEPS = 2
-
-
-class Pace:
-    """Counts steps against `num_steps` and, if there is one, the clock.
-
-    With a deadline, no step is begun that would end after it, and the steps that are left are those that still fit, so
-    that the schedules speed up by themselves. Steps that compute the prompt take longer and are judged by each other. A
-    step of a kind that was not seen yet is expected to take no time: it is begun before the deadline and measured.
-    """
-
-    def __init__(self, options: DecodeOptions, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._options = options
-        self._clock = clock
-        self._started = self._step_started = clock()
-        self._deadline = math.inf if options.deadline_ms is None else self._started + options.deadline_ms / 1000
-        self._fastest: dict[bool, float] = {}
-        self._is_prefill: Callable[[int], bool] = lambda _num_ahead: False
-        self._is_in_prefill = False
-        self.step = 0
-
-    def follow(self, is_prefill: Callable[[int], bool]) -> None:
-        """Begin the first step.
-
-        Args:
-            is_prefill: Whether the step after so many more computes the prompt.
-        """
-        self._is_prefill, self._is_in_prefill = is_prefill, is_prefill(0)
-        self._step_started = self._clock()
-
-    @property
-    def elapsed_ms(self) -> float:
-        """Since the pace was set."""
-        return (self._clock() - self._started) * 1000
-
-    @property
-    def is_over(self) -> bool:
-        """Whether another step would end after the deadline; the first is always taken, or there would be no draft."""
-        return self.step > 0 and self._clock() + self._expected(0) > self._deadline
-
-    @property
-    def is_half_over(self) -> bool:
-        """Whether half of the time has passed; whatever comes before the first step has to leave the rest to steps."""
-        return self._clock() > (self._started + self._deadline) / 2
-
-    @property
-    def steps_left(self) -> int:
-        """Steps to spread the remaining masks over, at least 1."""
-        num_left = self._options.num_steps - self.step
-        if self._deadline < math.inf and self.step > 0:
-            ends = accumulate(map(self._expected, range(num_left)), initial=self._clock())
-            num_left = sum(end <= self._deadline for end in islice(ends, 1, None))
-        return max(1, num_left)
-
-    def advance(self) -> None:
-        """One step is done."""
-        now = self._clock()
-        duration = now - self._step_started
-        self._fastest[self._is_in_prefill] = min(duration, self._fastest.get(self._is_in_prefill, duration))
-        self.step += 1
-        self._step_started, self._is_in_prefill = now, self._is_prefill(0)
-
-    def _expected(self, num_ahead: int) -> float:
-        """Seconds that the step after so many more will take."""
-        return self._fastest.get(self._is_prefill(num_ahead), 0.0)
 
 
 class Eligibility(NamedTuple):

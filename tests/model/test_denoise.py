@@ -17,8 +17,8 @@ from dlm_model.decode_options import SCHEDULES, SELECTIONS
 from dlm_model.denoise import denoise
 from dlm_model.drafts import RowReader
 from dlm_model.ending import NUM_MORE
+from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, DecodeOptions
-from dlm_model.schedule import Pace
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.vocabulary import Vocabulary
 from tests.model.endings import Between

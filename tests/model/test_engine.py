@@ -12,8 +12,8 @@ from dlm_model.canvas import Canvas
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import RequestError
 from dlm_model.kv_cache import ColumnCache
+from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
-from dlm_model.schedule import Pace
 from dlm_model.transformer import Transformer
 
 REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n")

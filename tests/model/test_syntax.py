@@ -11,8 +11,8 @@ from dlm_model.constraint import Constraint
 from dlm_model.denoise import denoise
 from dlm_model.drafts import RowReader
 from dlm_model.engine import Engine
+from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
-from dlm_model.schedule import Pace
 from dlm_model.syntax import SyntaxGuide
 from tests.model.test_denoise import CONFIG, DELETE, EXPAND, TOKENIZER, VOCABULARY
 from tests.model.tiny_checkpoints import VOCAB_SIZE
