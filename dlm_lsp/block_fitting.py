@@ -134,7 +134,7 @@ class BlockFitter:
         return self._first_statements(lines) if self.hole.kind == "statement" else self._reached(lines)
 
     def _is_whole(self, text: str, lines: list[str]) -> bool:
-        """Whether what is asked for has ended within its block, for all that may still be written behind it."""
+        """Whether what is asked for has ended within its block, for all that may still be written after it."""
         language, is_line_whole = self.snapshot.language, "\n" in text[len(text.rstrip()) :]
         followed = [*lines, language.neutral_statement] if is_line_whole else lines
         starts = (0, *Block.of(language, followed).statement_lines)

@@ -88,7 +88,7 @@ def build_plain_request(
 
     Args:
         prefix: All that stands before the hole.
-        suffix: All that stands behind it.
+        suffix: All that stands after it.
         max_prompt_tokens: As `build_request`.
         count_tokens: As `build_request`.
     """

@@ -1,4 +1,4 @@
-"""The definitions around a hole, as lines of the document: what a reader of the hole must see first."""
+"""The definitions around a hole, as the lines that a prompt should keep first: headers, docstrings, comments."""
 
 from dataclasses import dataclass
 

@@ -59,11 +59,11 @@ class Filled(NamedTuple):
 
 
 class DraftSite(NamedTuple):
-    """Where in the document a draft goes on, behind what was typed of it.
+    """Where in the document a draft goes on, after what was typed of it.
 
     Attributes:
         snapshot: The document now.
-        start: Offset behind what was typed of the draft.
+        start: Offset after what was typed of the draft.
         end: Offset where the hole ends now, or the line on which the rest begins.
         typed: What was typed of it, with line breaks as `\\n`.
     """
@@ -99,8 +99,8 @@ class FillRun:
     def place(self, cursor: int) -> None:
         """Let drafts begin at the cursor that a request names; `follow` takes all to be typed that could be."""
         snapshot, start = self.site.snapshot, self.order.hole.start
-        typed, behind = snapshot.text[start:cursor], snapshot.text[cursor : self._hole_end(snapshot)]
-        if is_on_the_way(self._goal_in(snapshot), typed, behind):
+        typed, following = snapshot.text[start:cursor], snapshot.text[cursor : self._hole_end(snapshot)]
+        if is_on_the_way(self._goal_in(snapshot), typed, following):
             self._move_site_behind(typed, snapshot)
 
     def follow(self, snapshot: Snapshot) -> bool:

@@ -1,8 +1,8 @@
-"""From a hole to its filled text by typing: which documents lie on the way, and what each of them still lacks.
+"""What is left to type of a fill (the *goal*): whether a document is on its way there, and what it still lacks.
 
-The typist is not the only one who types. Editors put the closer of a bracket or a quote in behind the cursor as soon as
-its opener is typed, and on a line of its own when Enter is pressed between the two, where it may be indented otherwise
-than in the goal. Knows texts and nothing else.
+It is not the user alone who types. Editors insert the closer of a bracket or a quote after the cursor as soon as its
+opener is typed, and move it to a line of its own when Enter is pressed between the two, perhaps indented otherwise than
+in the goal. Knows texts and nothing else.
 """
 
 import re
@@ -10,7 +10,7 @@ from itertools import accumulate, chain, takewhile
 from typing import NamedTuple
 
 _PUT_IN = re.compile(r"[\s)\]}\"'`]*")
-"""What an editor puts in behind the cursor by itself, with the blanks that may be part of a hole."""
+"""What an editor inserts after the cursor by itself, with the blanks that may be part of a hole."""
 
 _LINE_BREAK = re.compile(r"\r\n?|\n")
 
@@ -26,7 +26,7 @@ class Step(NamedTuple):
 
     Attributes:
         text: To be put in.
-        num_replaced: How many of the characters behind the cursor it takes the place of, all of them on its line.
+        num_replaced: How many of the characters after the cursor it takes the place of, all of them on its line.
     """
 
     text: str
@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
 
 def rest_of(goal: str, typed: str) -> str | None:
-    """What a goal says behind what was typed; None where it says something else.
+    """What a goal says after what was typed; None where it says something else.
 
     Lines that a closer begins may be indented otherwise in the two.
 
@@ -46,38 +46,38 @@ def rest_of(goal: str, typed: str) -> str | None:
     return goal[len(typed) :] if goal.startswith(typed) else None
 
 
-def is_on_the_way(goal: str, typed: str, behind: str) -> bool:
-    """Whether something may be left of the goal at the cursor: what is behind it may have been put in by an editor.
+def is_on_the_way(goal: str, typed: str, following: str) -> bool:
+    """Whether something may be left of the goal at the cursor: what follows may have been inserted by an editor.
 
     Args:
         goal: As for `rest_of`.
         typed: As for `rest_of`.
-        behind: What the hole holds from the cursor on.
+        following: What the hole holds from the cursor on.
     """
-    return rest_of(goal, typed) is not None and _PUT_IN.fullmatch(behind) is not None
+    return rest_of(goal, typed) is not None and _PUT_IN.fullmatch(following) is not None
 
 
-def next_step(goal: str, typed: str, behind: str) -> Step | None:
+def next_step(goal: str, typed: str, following: str) -> Step | None:
     """The longest step that ghost text can make; None where the document has left the way, or lacks nothing here.
 
-    It reaches the goal, unless closers stand on lines below the cursor and the goal goes on behind them: ghost text
+    It reaches the goal, unless closers stand on lines below the cursor and the goal goes on after them: ghost text
     replaces nothing beyond the cursor's line, and stops in front of them. A line that a closer begins keeps the
     indentation that the document gives it.
 
     Args:
         goal: What the hole is filled with, all of it.
         typed: As for `rest_of`.
-        behind: As for `is_on_the_way`.
+        following: As for `is_on_the_way`.
     """
     rest = rest_of(goal, typed)
-    if rest is None or not _PUT_IN.fullmatch(behind):
+    if rest is None or not _PUT_IN.fullmatch(following):
         return None
-    line_break = _LINE_BREAK.search(behind)
+    line_break = _LINE_BREAK.search(following)
     if line_break:
         step = _step_before(line_break, rest)
     else:
-        step = Step(rest, len(behind)) if is_woven_into(behind.rstrip(" \t"), rest) else None
-    is_news = step and step.text.strip() and len(step.text) > len(behind[: step.num_replaced].strip())
+        step = Step(rest, len(following)) if is_woven_into(following.rstrip(" \t"), rest) else None
+    is_news = step and step.text.strip() and len(step.text) > len(following[: step.num_replaced].strip())
     return step if is_news else None
 
 
@@ -129,7 +129,7 @@ def _is_left_at(rest: str, place: int) -> bool:
 
 
 def agreed_part(goal: str, content: str) -> str | None:
-    """What a hole says of its goal already, where an editor may have put in all that is behind it.
+    """What a hole says of its goal already, where an editor may have inserted all that follows.
 
     Args:
         goal: As far as it is known.

@@ -1,4 +1,4 @@
-"""One hole, from document to fill: the path that the command line and the language server share.
+"""One hole, from document to fill: the path that the command line and both servers share.
 
     HoleRequest ─build_request→ InfillRequest ─engine→ Draft, Draft, …, Draft ─present→ RankedFill, RankedFill, …
 
@@ -48,12 +48,12 @@ class Anchors:
     keep: tuple[str, ...] = ()
     closing: str = ""
 
-    def are_in(self, text: str, behind: str) -> bool:
+    def are_in(self, text: str, following: str) -> bool:
         """Whether a fill still holds them; line breaks and indentation are those of its place, and do not count.
 
         Args:
             text: The fill's.
-            behind: What follows it in the document, which has the end of the closing text where both would repeat it.
+            following: What comes next in the document; it has the end of the closing text where both would repeat it.
         """
         words, position = _words(text), 0
         for kept in map(_words, self.keep):
@@ -61,9 +61,9 @@ class Anchors:
             if found < 0:
                 return False
             position = found + len(kept)
-        closing, behind = _words(self.closing), behind.lstrip()
+        closing, following = _words(self.closing), following.lstrip()
         splits = range(len(closing), 0, -1)
-        return not closing or any(words.endswith(closing[:n]) and behind.startswith(closing[n:]) for n in splits)
+        return not closing or any(words.endswith(closing[:n]) and following.startswith(closing[n:]) for n in splits)
 
 
 NO_ANCHORS = Anchors()
@@ -137,7 +137,7 @@ def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_token
 
 
 def placed(draft: Draft, before: str) -> Draft:
-    """A draft of what `infill_request` asks, as it would stand in the hole, behind what `place` puts before it."""
+    """A draft of what `infill_request` asks, as it would stand in the hole, after what `place` puts before it."""
     if not before or not draft.num_tokens:
         return draft
     # No token of the canvas, so that it counts neither as progress nor in the confidence.

@@ -49,7 +49,7 @@ def range_hole(snapshot: Snapshot, start: int, end: int) -> Hole:
     named = snapshot.text[start:end]
     if not named.strip():
         line_end = snapshot.lines.line_end(snapshot.lines.line_of(start))
-        return Hole(start, max(start, min(end, line_end)), "range")  # between \r and \n is behind the end of a line
+        return Hole(start, max(start, min(end, line_end)), "range")  # between \r and \n is after the end of a line
     start += len(named) - len(named.lstrip())
     return _hole_in_place_of(snapshot, start, start + len(named.strip()))
 

@@ -50,7 +50,7 @@ class TypingPace:
 
 
 def _likelihood(left: str, right: str) -> float:
-    """How likely a completion is wanted, in [0, 1]: behind punctuation, at the end of a line, of the document."""
+    """How likely a completion is wanted, in [0, 1]: after punctuation, at the end of a line, of the document."""
     is_after_mark = bool(left.strip()) and not (left[-1].isalnum() or left[-1] == "_")
     is_line_end = not right or right[0] in "\r\n"
     return 0.5 * is_after_mark + 0.4 * is_line_end + 0.1 * (not right.strip())

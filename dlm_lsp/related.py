@@ -1,4 +1,4 @@
-"""What other files say about a document: the signatures of what it imports, and of what is open beside it.
+"""Signatures from other files, for the prompt: of what a document imports, and of what is open beside it.
 
 Aider's repository map shows that signatures alone go a long way; here they are few, in a fixed order, and found within
 a time box. A file that is excluded, ignored or secret is never opened. Runs on the worker's thread.

@@ -33,7 +33,7 @@ def leading_statement_lines(parsed: ParsedExcerpt, num_statements: int = 1) -> i
 
 
 def takes_what_follows(parsed: ParsedExcerpt) -> bool:
-    """Whether a statement of an edit's text goes on behind it, as one does that begins with a label or `static`."""
+    """Whether a statement of an edit's text goes on after it, as one does that begins with a label or `static`."""
     language, end = parsed.excerpt.snapshot.language, parsed.edit_end_byte
     node = parsed.root.descendant_for_byte_range(parsed.edit_last_byte, parsed.edit_last_byte + 1)
     while node is not None and node.parent is not None and node.start_byte >= parsed.edit_byte:
@@ -86,7 +86,7 @@ def _statement_at(parsed: ParsedExcerpt, byte: int) -> Node | None:
 
 
 def _next_statement(language: Language, statement: Node) -> Node | None:
-    """The node beside another; behind a comment that a block begins with, the block's first: it stands outside."""
+    """The node beside another; after a comment that a block begins with, the block's first: it stands outside."""
     beside = statement.next_named_sibling
     return beside.named_child(0) if beside is not None and _is_bare_list(language, beside) else beside
 
@@ -132,5 +132,5 @@ def _lists_statements(language: Language, node: Node) -> bool:
 
 
 def _end(source: bytes, node: Node) -> int:
-    """The byte behind a node's last that is not blank: nodes of the preprocessor's lines have their line break."""
+    """The byte after a node's last that is not blank: nodes of the preprocessor's lines have their line break."""
     return node.start_byte + len(source[node.start_byte : node.end_byte].rstrip())

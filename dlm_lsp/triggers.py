@@ -1,4 +1,4 @@
-"""Where an automatic completion would only be in the way, told from the last edit and from what is beside the cursor.
+"""Where an automatic completion would only be in the way, judged by the last edit and by the text at the cursor.
 
 Asking by hand is always answered. Knows documents and LSP's changes; knows nothing about models.
 """

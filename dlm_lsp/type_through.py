@@ -1,7 +1,7 @@
-"""What was filled a moment ago, so that typing it, accepting a part of it, or deleting back asks nothing of the model.
+"""Recent fills, kept so that typing one, accepting part of one, or deleting back asks nothing of the model.
 
 Knows documents and fills; knows nothing about LSP. The idea is Copilot's "typing as suggested" and Tabby's forwarding
-cache, with the suffix as exact as the prefix, closers aside that the editor put in: a fill depends on both.
+cache, with the suffix as exact as the prefix, but for closers that the editor inserted: a fill depends on both.
 """
 
 from collections import OrderedDict
@@ -72,8 +72,8 @@ class Answer:
         hole_end = len(snapshot.text) - self.after.num_chars
         if not self.before.num_chars <= cursor <= hole_end:
             return ()
-        typed, behind = snapshot.text[self.before.num_chars : cursor], snapshot.text[cursor:hole_end]
-        steps = [(next_step(fill.text, typed, behind), fill.parse_valid) for fill in self.fills]
+        typed, following = snapshot.text[self.before.num_chars : cursor], snapshot.text[cursor:hole_end]
+        steps = [(next_step(fill.text, typed, following), fill.parse_valid) for fill in self.fills]
         if not any(step for step, _ in steps) or not self._is_around(snapshot, hole_end):
             return ()
         return tuple(

@@ -1,4 +1,4 @@
-"""What an earlier draft leaves to be said where the document no longer says quite what the draft does.
+"""An earlier draft, reused although the document no longer says quite what it does.
 
 Text that agrees with a draft to the letter is answered without the model. Here a word of it is another one, or an edit
 elsewhere has moved the hole: the rest of the draft is likely to stand, and goes to the engine as where to begin.
@@ -20,7 +20,7 @@ MAX_DIVERGENCE = 2
 MIN_AGREEMENT = 2
 """Typed words that agree for every edit."""
 SEAM_TOKENS = 2
-"""Masks behind a typed word that the draft does not have: it may go on."""
+"""Masks after a typed word that the draft does not have: it may go on."""
 
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _SEAM = Piece("", "masked", 0.0, SEAM_TOKENS)
@@ -57,7 +57,7 @@ class EarlierDraft(NamedTuple):
 
 
 def rest_of(pieces: Sequence[Piece], typed: str) -> tuple[Piece, ...]:
-    """The pieces behind what was typed of them; empty where it agrees too little or leaves nothing."""
+    """The pieces after what was typed of them; empty where it agrees too little or leaves nothing."""
     words, typed_words = (_WORD.findall(text) for text in ("".join(piece.text for piece in pieces), typed))
     num_edits, num_words = _nearest_beginning(typed_words, words)
     if num_edits > MAX_DIVERGENCE or len(typed_words) < num_edits * (1 + MIN_AGREEMENT):

@@ -46,7 +46,7 @@ def draft_feed(server: DlmLanguageServer, run: FillRun) -> DraftFeed | None:
 
 
 def _stable_ranges(draft: Draft, num_typed: int, encoding: PositionEncoding) -> Iterator[tuple[int, int]]:
-    """In the client's units (bytes, UTF-16 code units or code points), counted from behind what was typed."""
+    """In the client's units (bytes, UTF-16 code units or code points), counted from after what was typed."""
     codec = encoding if encoding == "utf-8" else f"{encoding}-le"
 
     def units(end: int) -> int:

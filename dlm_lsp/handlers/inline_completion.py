@@ -42,7 +42,7 @@ class _Spot(NamedTuple):
 
     Attributes:
         snapshot: The document, with the entry selected in the client's completion list put in.
-        cursor: Offset in the snapshot, behind that entry.
+        cursor: Offset in the snapshot, after that entry.
         selected: That entry, if one is selected.
         require_valid: Rather nothing than what adds syntax errors.
     """

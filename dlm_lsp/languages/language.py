@@ -41,7 +41,7 @@ class Language:
         line_comment: Begins a comment that ends with its line.
         headers: Words that begin a statement with a block, where indentation tells blocks.
         claused: Words that begin a statement which may go on with a clause.
-        clauses: Words that begin a clause with a block, behind another block of the same statement.
+        clauses: Words that begin a clause with a block, after another block of the same statement.
         neutral_statement: Parses wherever a statement may stand, and means nothing.
         is_indented: Blocks are told by indentation, not by braces.
         indent: What one level of indentation is when the document does not tell.

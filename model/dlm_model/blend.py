@@ -5,7 +5,7 @@ parallel decoding (APD, Israel et al., arXiv 2506.00413) multiplies the two, p â
 takes from the left as many of the diffusion model's tokens as the product would have put there too. Here the product
 makes its own choice at every mask, drawn or best. What the guide says of a mask holds if every mask left of it gets the
 token that the guide has read there: so the run of choices that agree with the draft is kept, and the first that does
-not. What it says of masks far behind the first is therefore hardly ever used, and it is not asked.
+not. What it says of masks far to the right is therefore hardly ever used, and it is not asked.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ class Blend:
         self._generator = torch.Generator().manual_seed(options.seed ^ _OTHER_SEED)
 
     def judge(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
-        """The guess with its leftmost run settled by both; behind the run the diffusion model's own stands.
+        """The guess with its leftmost run settled by both; after the run the diffusion model's own stands.
 
         In rows that the guide has no share in, what reaches the threshold is settled.
 

@@ -5,7 +5,7 @@
     all others        recomputed in every step
 
 As block diffusion (arXiv 2503.09573) has it, and SDAR, Fast-dLLM v2 and Stable-DiffCoder after it. Blocks count from
-the start of the sequence, prefix included. Nothing behind the canvas could be seen, so that there is no suffix here.
+the start of the sequence, prefix included. Nothing after the canvas could be seen, so that there is no suffix here.
 `BlockPipeline` says which blocks are being filled, `BlockCausalPrompt` what the network is asked.
 """
 
@@ -70,7 +70,7 @@ class BlockPipeline:
         return is_begun * self.num_to_boundary(len(canvas.prefix_ids) + canvas.lengths)
 
     def num_to_boundary(self, num_tokens: Tensor) -> Tensor:
-        """Tokens up to the end of the block that the token behind so many is in."""
+        """Tokens up to the end of the block that the token after so many is in."""
         return self._block_length - num_tokens % self._block_length
 
     def _progress(self, canvas: Canvas) -> tuple[Tensor, Tensor, Tensor]:
@@ -184,7 +184,7 @@ class BlockCausalPrompt:
         memory: Memory | None,
         recorder: Recorder | None = None,
     ) -> Tensor:
-        """Hidden states [B, T, C] of tokens [B, T] behind a memory of S in earlier blocks; `is_valid` is [B, S + T]."""
+        """Hidden states [B, T, C] of tokens [B, T] after a memory of S in earlier blocks; `is_valid` is [B, S + T]."""
         block = positions // self._block_length
         num_rows, num_tokens = token_ids.shape
         num_known = is_valid.shape[1] - num_tokens

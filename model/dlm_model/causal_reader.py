@@ -1,6 +1,6 @@
-"""A causal model reads what a diffusion model drafts, from left to right: what it expects, and how probable it all is.
+"""How a causal model reads a diffusion model's draft, from left to right: what it expects, and how probable it all is.
 
-Who reads so is told by `dlm_model.guide`, and what comes of it by `dlm_model.blend` and `revision.Supervisor`.
+Which model reads is decided in `dlm_model.guide`; `dlm_model.blend` and `revision.Supervisor` use what it says.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from dlm_model.device import send
 from dlm_model.layout import pick
 from dlm_model.transformer import Memory, Transformer
 
-# Of the suffix, what tells whether a middle leads to it; what follows is as likely behind any middle.
+# Of the suffix, what tells whether a middle leads to it; what follows is as likely after any middle.
 NUM_JUDGED_TOKENS = 48
 
 
@@ -42,7 +42,7 @@ class CausalReader:
 
     @torch.inference_mode()
     def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
-        """What stands at positions behind a prefix, each seen from what is left of it alone.
+        """Predictions for positions after a prefix, each from what is left of it alone.
 
         Args:
             prefix_ids: [P], one token at least.

@@ -1,6 +1,6 @@
-"""Keys and values of texts that only see themselves, left to right: they outlive a request.
+"""A prefix cache: keys and values of texts that see only themselves, left to right, kept from request to request.
 
-What a causal text's first n tokens come to depends on nothing behind them and, since keys are stored before RoPE, not
+What a causal text's first n tokens come to depends on nothing after them and, since keys are stored before RoPE, not
 on where the text stands. So a prefix that grew by a keystroke costs its new tokens, and a suffix that merely moved
 costs nothing; both are exact. One store serves prefixes and suffixes of all documents alike: it knows texts by their
 tokens, as prefix caches of causal serving engines do (RadixAttention, arXiv 2312.07104).
@@ -32,7 +32,7 @@ class _Text(NamedTuple):
 
 
 class CausalTexts:
-    """The least recently used texts give way once more than `MAX_STORED_TOKENS` tokens are stored.
+    """The cache. The least recently used texts give way once more than `MAX_STORED_TOKENS` tokens are stored.
 
     Those that are read together never give way to each other, however long they are: the next request begins with them.
 

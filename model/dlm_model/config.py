@@ -98,7 +98,7 @@ class ModelConfig:
 
     @property
     def sees_suffix(self) -> bool:
-        """Whether what stands behind a hole can tell the model anything."""
+        """Whether what stands after a hole can tell the model anything."""
         return self.block_length is None
 
     @property

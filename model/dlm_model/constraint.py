@@ -259,7 +259,7 @@ class Constraint:
         return self._within_line(tokens, slice(None, -len(remaining)))
 
     def _is_blank(self, token_ids: list[int]) -> bool:
-        """Whether tokens spell nothing behind the head but blanks."""
+        """Whether tokens spell nothing after the head but blanks."""
         spelled = b"".join(self._vocabulary.token_bytes[token_id] for token_id in token_ids)
         return not spelled[len(self._boundaries.head) :].strip()
 

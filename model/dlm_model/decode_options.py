@@ -1,4 +1,4 @@
-"""How to denoise: every option of the decoder, told once. Plain values, no torch.
+"""How to denoise: every option of the decoder, declared once. Plain values, no torch.
 
 Which published method an option belongs to, and who wrote it down first, is in `dlm_model.methods`.
 """

@@ -47,7 +47,7 @@ class RowReader:
     Args:
         vocabulary: What the tokens spell.
         boundaries: What is taken off again at both ends.
-        end_token_ids: A guess at one of them makes what is guessed behind it void.
+        end_token_ids: A guess at one of them makes what is guessed after it void.
     """
 
     def __init__(self, vocabulary: Vocabulary, boundaries: Boundaries, end_token_ids: Sequence[int] = ()) -> None:

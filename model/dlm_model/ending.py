@@ -70,7 +70,7 @@ class LineEnd:
 
 
 class TextEnd:
-    """Gives up what is masked behind a middle that is over, and lets one go on that may not end where it does.
+    """Gives up the masks after a middle that is over, and lets one go on that may not end where it does.
 
     Args:
         vocabulary: What the tokens spell.
@@ -88,7 +88,7 @@ class TextEnd:
         self._grown: dict[int, list[str]] = {}
 
     def cut(self, canvas: Canvas, protected: Tensor) -> Canvas:
-        """The canvas with the rows that are over cut off at their first mask, if nothing is committed behind it.
+        """The canvas with finished rows cut off at their first mask, if nothing is committed after it.
 
         What is committed stays: a draft has shown it as something that no later step changes.
 
@@ -166,7 +166,7 @@ class OpenEnd:
         return logits
 
     def cut(self, canvas: Canvas) -> Canvas:
-        """The canvas after a step without what stands behind the first end of each row."""
+        """The canvas after a step, without what follows the first end of each row."""
         is_end = self.is_end(canvas)
         is_behind = is_end.cumsum(dim=1) - is_end.long() > 0
         return canvas.remove(is_behind) if (is_behind & canvas.is_valid).any() else canvas

@@ -106,7 +106,7 @@ class Engine:
 
     @property
     def sees_suffix(self) -> bool:
-        """Whether the model looks at what stands behind a hole."""
+        """Whether the model looks at what stands after a hole."""
         return self._config.sees_suffix
 
     @property

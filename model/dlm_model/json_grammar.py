@@ -174,7 +174,7 @@ _CLOSERS = {ord("{"): ord("}"), ord("["): ord("]")}
 
 
 class JsonConstraint(Constraint):
-    """The rules of a canvas that becomes one JSON value; it never grows, and shrinks only behind the value's end."""
+    """The rules of a canvas that becomes one JSON value; it never grows, and shrinks only after the value's end."""
 
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary, *, single_line: bool, is_resizing: bool) -> None:
         super().__init__(
@@ -224,10 +224,10 @@ class JsonConstraint(Constraint):
         return self._within_line(allowed, slice(None)) + (self._filler() if state.is_complete else [])
 
     def _closing(self, state: JsonState, room: int) -> list[list[int]]:
-        """The tokens of all positions that are left: the shortest end, and nothing behind it."""
+        """The tokens of all positions that are left: the shortest end, and nothing after it."""
         ending = [self._vocabulary.beginnings.exact(bytes([byte])) for byte in state.shortest_end]
         return [*ending, *([self._filler()] * (room - len(ending)))]
 
     def _filler(self) -> list[int]:
-        """What may stand behind the value: a deletion if the model can delete, and otherwise a blank."""
+        """What may stand after the value: a deletion if the model can delete, and otherwise a blank."""
         return self._vocabulary.beginnings.exact(b" ") if self._delete is None else [self._delete]

@@ -211,7 +211,7 @@ class CausalPrompt:
         return self._network.logits(pick(hidden, *canvas.is_asked.nonzero(as_tuple=True)))
 
     def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
-        """Prefix and suffix behind one another, [B, P + S, K, D] per layer; the rows share their memory."""
+        """Prefix and suffix after one another, [B, P + S, K, D] per layer; the rows share their memory."""
         num_before = self._texts.num_forwards
         prefix, suffix = self._texts.read_all((canvas.prefix_ids, canvas.suffix_ids))
         self.num_forwards += self._texts.num_forwards - num_before

@@ -1,4 +1,4 @@
-"""What earlier steps predicted, found again wherever resizing has moved a position: methods that look back.
+"""Decoding methods that look back: what earlier steps predicted for a position, wherever resizing has moved it.
 
 Knows canvases and logits; decides nothing.
 """

@@ -1,4 +1,4 @@
-"""What there is to know of an option, told once, where its field is declared: default, range, meaning, other names.
+"""All there is to know of an option, declared once with its field: default, range, meaning, other names.
 
 Whatever names options is made of these or tested against them: flags, config files, JSON, fields of HTTP requests, the
 tables of the documentation, the settings of editors. Plain values, no torch.

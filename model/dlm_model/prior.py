@@ -1,4 +1,4 @@
-"""What an earlier draft of almost the same hole leaves to be said, as tokens to open a canvas with.
+"""An earlier draft of almost the same hole: what it leaves to be said, as tokens to open a canvas with.
 
 The text is tokenised anew, together with the words that the boundaries take over on both sides: a token that began in
 what has been typed since would not be there twice. Those tokens are certain; each other one is as sure as the least

@@ -223,7 +223,7 @@ class InfillEngine(Protocol):
 
     @property
     def sees_suffix(self) -> bool:
-        """Whether the model looks at what stands behind a hole."""
+        """Whether the model looks at what stands after a hole."""
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text on its own."""

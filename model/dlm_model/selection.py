@@ -1,4 +1,4 @@
-"""Which positions a step prefers, and what it would put there. Pure functions of one step's distributions."""
+"""A token for each position asked about, and a score to rank the positions by. Pure functions of one step's logits."""
 
 from typing import NamedTuple
 

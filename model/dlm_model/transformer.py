@@ -29,7 +29,7 @@ class LayerKV:
         return LayerKV(self.keys[:, :num_tokens], self.values[:, :num_tokens])
 
     def followed_by(self, later: "LayerKV") -> "LayerKV":
-        """A copy with the later tokens' behind them."""
+        """A copy with the later tokens' after them."""
         return LayerKV(torch.cat((self.keys, later.keys), dim=1), torch.cat((self.values, later.values), dim=1))
 
     def for_rows(self, num_rows: int) -> "LayerKV":
@@ -155,7 +155,7 @@ def _feed_forward(config: ModelConfig, layer: int) -> nn.Module:
 
 
 class Layer(nn.Module):
-    """Attention and MLP, each behind a norm and added to the stream."""
+    """Attention and MLP, each after a norm and added to the stream."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()

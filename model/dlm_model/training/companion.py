@@ -89,7 +89,7 @@ def write_companion(causal: Path, checkpoint: Path, rank: int) -> float:
 
 
 def _refuse_trained(wanted: Tensor | None, own: Tensor, name: str, causal: Path) -> None:
-    """A guide shares the embedding; rows added behind those of the causal model may be trained, no others."""
+    """A guide shares the embedding; rows added after those of the causal model may be trained, no others."""
     if wanted is None:
         return
     num_rows = min(len(wanted), len(own) - len(ADDED_TOKENS))

@@ -2,7 +2,7 @@
 
 The recipe is DreamOn's (github.com/DreamLM/DreamOn), changed for an editor: several holes a sequence, each side of a
 hole tokenised apart because a cursor stands anywhere, and in most holes the words that touch it are moved into the
-hole, as the engine does when it heals a token boundary. A healed word on the right stays behind the deletes,
+hole, as the engine does when it heals a token boundary. A healed word on the right stays after the deletes,
 because the engine pins it to the end of the canvas.
 
 The loss has no 1/t of the likelihood bound: at low noise 1/t blows up the weight of a few easy tokens, and the first

@@ -2,7 +2,7 @@
 
 The kinds are read off the tree's shape, so that one rule serves all grammars: a body is what a node calls its `body`, a
 statement is a child of a body or of the file, and every other named node with something inside is an expression. A
-window rarely parses as a whole; tree-sitter goes on behind an error, and nodes that hold one are never cut.
+window rarely parses as a whole; tree-sitter goes on after an error, and nodes that hold one are never cut.
 """
 
 import importlib

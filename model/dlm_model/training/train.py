@@ -55,7 +55,7 @@ class TrainingDivergedError(ModelError):
 
 
 def masked_diffusion(network: Transformer, batch: Batch) -> Tensor:
-    """Weighted cross entropy of the tokens behind the masks."""
+    """Weighted cross entropy of the masked tokens."""
     return predict(network, batch).loss
 
 

@@ -73,7 +73,7 @@ local function width(chunks)
   end)
 end
 
---- The text in front of what stands right of it; several lines push that down behind the last of them.
+--- The text in front of what stands right of it; several lines push that down after the last of them.
 ---@class dlm_lsp.Ghost
 ---@field chunks dlm_lsp.Chunk[]
 ---@field right? string What stands right of the place.
