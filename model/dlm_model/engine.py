@@ -179,8 +179,8 @@ class Engine:
         """Continue the prefix from left to right, blind to the suffix: one draft per token; the last says why it ended.
 
         Args:
-            request: Of it, `prefix`, `single_line` and `expected_tokens` are heeded.
-            options: Of them, `max_middle_tokens` is.
+            request: Only `prefix`, `single_line` and `expected_tokens` count.
+            options: Only `max_middle_tokens` counts.
             cancel: Polled once per token.
             guide: The causal model: the folder of a checkpoint, or `self` for the model's own guide.
 

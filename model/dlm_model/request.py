@@ -31,14 +31,14 @@ PieceState = Literal["committed", "guessed", "masked"]
 
 
 class SyntaxChecker(Protocol):
-    """What the engine asks about the grammar of the document; whoever makes the request brings one along."""
+    """How the engine asks about the grammar of the document; whoever makes the request provides one."""
 
     def errors(self, middle: str) -> Sequence[tuple[int, int]]:
         """Half-open character ranges of a middle that do not parse where it will stand; empty if it adds no error."""
 
 
 class Ending(Protocol):
-    """What the engine asks about where a middle ends; whoever knows the place it will stand in brings one along."""
+    """How the engine asks where a middle ends; whoever knows the place it will stand in provides one."""
 
     def is_over(self, text: str) -> bool:
         """Whether nothing that follows this beginning of a middle would be kept, however it goes on."""
@@ -79,8 +79,8 @@ class InfillRequest:
         first_words: The middle must begin, after any blanks, with one of these words; empty for any beginning.
         syntax: Judges drafts while they are denoised; None judges nothing.
         ending: Where the middle may end, and where it does; None leaves it to the model.
-        prior: What an earlier draft of almost this hole leaves to be said here; empty for nothing. Heeded where
-            `DecodeOptions.warm_start` allows, one candidate is asked for, and nothing else rules the middle.
+        prior: An earlier draft of almost this hole, as far as it still has to be said; empty for none. Used only with
+            `DecodeOptions.warm_start`, for a single candidate, and where nothing else constrains the middle.
     """
 
     prefix: str
@@ -131,9 +131,9 @@ class Draft:
         pieces: One candidate's canvas, from left to right: the same one until the end, then the best.
         step: Denoise steps done.
         num_steps: Steps the decoder may take at most.
-        num_forwards: Network calls so far: the model's, among them those that looked for a length and those over a
-            prompt that was not remembered; and the guide's over drafts. Left out are a guide's over a prefix that it
-            did not remember, and whoever's over the prefix before text is continued from left to right.
+        num_forwards: Network calls so far: the model's, including those that looked for a length or read a prompt that
+            was not cached, and the guide's over drafts. Not counted are the guide's over a prefix that it had not
+            cached, and the one over the prefix before text is continued from left to right.
         elapsed_ms: Since the request reached the engine.
         finish_reason: None while the draft still sharpens. `stop`: the model filled the hole; `length`: it asked for
             more positions than the canvas may have; `deadline` and `cancelled`: stopped early, guesses included.
