@@ -64,7 +64,7 @@ class BlockFitter:
 
         It has left the block, or ended the one statement that is asked for, or said `return` where all ends; it has
         closed what it never opened, or gone on to what stands below, several lines of it. While a string or a comment
-        is open, none of that can be told.
+        is open, none of that is known.
         """
         language = self.snapshot.language
         if any(mark in masked(language, text) for mark in _OPEN_LITERALS):

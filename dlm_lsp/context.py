@@ -160,7 +160,11 @@ class _Budget:
 def _trimmed(
     source: _Lined, hole: Hole, budget: _Budget, scope: EnclosingScope, imports: Iterable[int]
 ) -> tuple[str, str]:
-    """Both sides, as much of each as the budget allows."""
+    """Both sides, as much of each as the budget allows.
+
+    Paid for in this order: the hole's own line, the definitions around it, the lines near above, imports, the lines
+    below; and what is left goes to lines farther above.
+    """
     hole_line, last_line = source.lines.line_of(hole.start), source.lines.line_of(hole.end)
     stride = max(1, budget.left // STRIDES)
     left_end = source.text[source.lines.line_start(hole_line) : hole.start]
@@ -170,6 +174,20 @@ def _trimmed(
     right = budget.spend_on_start(rest if is_last else f"{rest}\n")
 
     prefix = _KeptLines(source, budget)
+    _keep_enclosing(prefix, budget, scope)
+    budget.left -= budget.left % stride
+    reached = _keep_above(prefix, budget, scope, hole_line, imports)
+
+    suffix = _KeptLines(source, budget)
+    if right.endswith("\n"):
+        suffix.keep_downwards(last_line + 1)
+    if prefix.keep_upwards(reached, 0, reserve=0) > 0:
+        prefix.begin_at_landmark()
+    return prefix.text + left, right + suffix.text
+
+
+def _keep_enclosing(prefix: "_KeptLines", budget: _Budget, scope: EnclosingScope) -> None:
+    """Keep signatures as far as the budget reaches, docstrings and comments up to their share of it."""
     for line in scope.signature_lines:
         prefix.keep(line)
     reserve_beside_notes = budget.left - round(budget.left * NOTES_SHARE)
@@ -179,7 +197,12 @@ def _trimmed(
         prefix.keep(line, reserve=0 if is_whole else reserve_beside_notes)
     for line in scope.note_lines:
         prefix.keep(line, reserve=reserve_beside_notes)
-    budget.left -= budget.left % stride
+
+
+def _keep_above(
+    prefix: "_KeptLines", budget: _Budget, scope: EnclosingScope, hole_line: int, imports: Iterable[int]
+) -> int:
+    """Keep the lines up to where the scope begins, then imports, then lines farther above; the topmost line reached."""
     reserve = round(budget.left * (1 - PREFIX_SHARE))
     for_imports = round((budget.left - reserve) * IMPORTS_SHARE)
     reached = prefix.keep_upwards(hole_line, scope.first_line, reserve=reserve)
@@ -188,13 +211,7 @@ def _trimmed(
         for line in imports:
             prefix.keep(line, reserve=reserve_beside_imports)
         reached = prefix.keep_upwards(reached, 0, reserve=reserve)
-
-    suffix = _KeptLines(source, budget)
-    if right.endswith("\n"):
-        suffix.keep_downwards(last_line + 1)
-    if prefix.keep_upwards(reached, 0, reserve=0) > 0:
-        prefix.begin_at_landmark()
-    return prefix.text + left, right + suffix.text
+    return reached
 
 
 class _KeptLines:

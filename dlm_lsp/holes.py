@@ -27,6 +27,14 @@ from dlm_lsp.languages import Language
 from dlm_lsp.scopes import Function, functions_around
 
 HoleKind = Literal["body", "statement", "statements", "line", "range"]
+"""What is asked for:
+
+    body         all that a function does
+    statement    the next statement of a block that goes on below, or as many as a range held
+    statements   the last statements of a block, or all of one that is empty
+    line         what a line lacks at the cursor
+    range        the text for a range that somebody named and that is none of these
+"""
 
 _CLOSERS = ("}", ")", "]")
 
@@ -38,10 +46,8 @@ class Hole:
     Attributes:
         start: Character offset; after the indentation that already stands on the line.
         end: Character offset.
-        kind: `body` of a function; on a blank line the next `statement` of a block that goes on below, or the last
-            `statements` of one that does not, and all of one that is empty; what a `line` lacks at the cursor; or a
-            `range` that somebody named and that is none of these.
-        num_statements: How many of them a `statement` hole is for, at most.
+        kind: What is asked for.
+        num_statements: How many statements at most, if the kind is `statement`.
     """
 
     start: int
@@ -153,7 +159,7 @@ def _is_written(block: Node, byte: int) -> bool:
 def _probes(snapshot: Snapshot, cursor: _Cursor) -> Iterator[ParsedExcerpt]:
     """Parses of what surrounds the cursor.
 
-    Where blocks are told by indentation, an empty line belongs to no block and a comment ends none: only a statement
+    Where indentation makes the blocks, an empty line belongs to no block and a comment ends none: only a statement
     in the place of the cursor shows which function it would be in.
     """
     excerpt = Excerpt.around(snapshot, cursor.line_start, cursor.line_end)

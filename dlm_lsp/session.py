@@ -72,7 +72,7 @@ class DlmLanguageServer(LanguageServer):
         recent_answers: What was filled a moment ago, for whoever types it.
         typing_pace: How fast the user types, and how fast the model answers.
         acceptance: What becomes of the items that the client was offered.
-        last_edits: What the last change of each document was, where it can be told.
+        last_edits: By document, what its last change was, if that is known.
         exits_with_client: Whether the process ends when the one that `initialize` names has ended.
         is_shut_down: Whether the client asked for the end.
     """

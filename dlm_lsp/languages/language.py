@@ -43,7 +43,7 @@ class Language:
         claused: Words that begin a statement which may go on with a clause.
         clauses: Words that begin a clause with a block, after another block of the same statement.
         neutral_statement: Parses wherever a statement may stand, and means nothing.
-        is_indented: Blocks are told by indentation, not by braces.
+        is_indented: Indentation makes the blocks, not braces.
         indent: What one level of indentation is when the document does not tell.
     """
 

@@ -1,4 +1,4 @@
-"""Python's row of the language table: the one language here whose blocks are told by indentation."""
+"""Python's row of the language table: the one language here in which indentation makes the blocks."""
 
 import re
 

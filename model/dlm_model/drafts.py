@@ -72,7 +72,7 @@ class RowReader:
     def rank(self, canvas: Canvas, likelihoods: Tensor | None = None) -> list[int]:
         """Row indices, best first, empty texts last.
 
-        By `likelihoods` [B], if a guide has told them; else by confidence, so that lengths compare. Ties go to the
+        By `likelihoods` [B], if there are any; else by confidence, so that lengths compare. Ties go to the
         shorter.
         """
         found = [self._row(canvas, index).candidate for index in range(len(canvas.lengths))]

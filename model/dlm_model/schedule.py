@@ -133,7 +133,7 @@ _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
 
 
 def are_decided(guess: Guess, is_eligible: Tensor, asked: float) -> Tensor:
-    """Rows [B] whose gap between the two best logits, in the mean over what is eligible, is larger than asked.
+    """Rows [B] whose gap between the two best logits, averaged over what is eligible, is larger than asked.
 
     Prophet (github.com/pixeli99/Prophet): nothing will change there any more. It asks for a third less after each third
     of the steps.
