@@ -21,10 +21,10 @@ def find_function(snapshot: Snapshot, name: str) -> Hole:
         UsageError: no function has that name, or several do.
     """
     wanted = tuple(name.split("."))
-    functions = list(functions_in(snapshot.language, snapshot.tree.root_node))
-    found = [function for function in functions if function.qualified_name[-len(wanted) :] == wanted]
-    exact = [function for function in found if function.qualified_name == wanted]
-    found = exact if len(exact) == 1 else found
+    functions = functions_in(snapshot.language, snapshot.tree.root_node)
+    named = [(function, function.qualified_name(snapshot.encoded)) for function in functions]
+    exact = [function for function, names in named if names == wanted]
+    found = exact if len(exact) == 1 else [function for function, names in named if names[-len(wanted) :] == wanted]
     if not found:
         raise UsageError(f"There is no function {name} in {_file_name(snapshot)}.")
     if len(found) > 1:

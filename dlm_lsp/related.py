@@ -115,9 +115,10 @@ def fitting(lines: Sequence[str], budget: int, count_tokens: Callable[[str], int
 
 def _signatures(snapshot: Snapshot) -> Iterator[str]:
     for function in functions_in(snapshot.language, snapshot.tree.root_node):
-        if function.qualified_name and not _is_nested(function):
+        names = function.qualified_name(snapshot.encoded)
+        if names and not _is_nested(function):
             signature = snapshot.encoded[function.node.start_byte : function.opened].decode("utf-8", "replace")
-            outer = ".".join(function.qualified_name[:-1])
+            outer = ".".join(names[:-1])
             line = " ".join(signature.rstrip(" {:\r\n").split())
             yield (f"{outer}: {line}" if outer else line)[:_MAX_SIGNATURE_CHARS]
 

@@ -68,17 +68,20 @@ class Function:
         """The body without docstring and comments."""
         return [node for node in self.items if node not in self.notes]
 
-    @cached_property
-    def qualified_name(self) -> tuple[str, ...]:
-        """Names of the classes and functions around it, outermost first, then its own; empty if it has none."""
-        own = _name(self.node)
+    def qualified_name(self, source: bytes) -> tuple[str, ...]:
+        """Names of the classes and functions around it, outermost first, then its own; empty if it has none.
+
+        Args:
+            source: The text as it stands: nodes have none of their own while edits of it wait to be parsed.
+        """
+        own = _name(source, self.node)
         if not own:
             return ()
-        parts = [*_receiver(self.node), *own]
+        parts = [*_receiver(source, self.node), *own]
         parent = self.node.parent
         while parent is not None:
             if parent.type in self.language.containers or parent.type in self.language.functions:
-                parts = [*_name(parent), *parts]
+                parts = [*_name(source, parent), *parts]
             parent = parent.parent
         return tuple(parts)
 
@@ -112,11 +115,11 @@ def _flattened(language: Language, body: Node) -> Iterator[Node]:
             yield node
 
 
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")
+def _text(source: bytes, node: Node) -> str:
+    return source[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
 
-def _name(node: Node) -> list[str]:
+def _name(source: bytes, node: Node) -> list[str]:
     """What a definition calls itself, or what it is assigned to; C++ may qualify it."""
     if node.type == "impl_item":
         named = node.child_by_field_name("type")
@@ -126,7 +129,7 @@ def _name(node: Node) -> list[str]:
     if named is None and node.parent is not None and node.parent.type in _NAMING_PARENTS:
         fields = (node.parent.child_by_field_name(field) for field in _NAME_FIELDS)
         named = next((field for field in fields if field is not None), None)
-    return _text(named).replace("::", ".").split(".") if named is not None else []
+    return _text(source, named).replace("::", ".").split(".") if named is not None else []
 
 
 def _declared(node: Node) -> Node | None:
@@ -137,10 +140,10 @@ def _declared(node: Node) -> Node | None:
     return declared if declared is not None and not declared.type.startswith("abstract_") else None
 
 
-def _receiver(node: Node) -> list[str]:
+def _receiver(source: bytes, node: Node) -> list[str]:
     """The type a Go method belongs to."""
     receiver = node.child_by_field_name("receiver")
     while receiver is not None and receiver.type != "type_identifier":
         types = [receiver.child_by_field_name("type"), *receiver.named_children]
         receiver = next((child for child in types if child is not None and child.type != "comment"), None)
-    return [_text(receiver)] if receiver is not None else []
+    return [_text(source, receiver)] if receiver is not None else []

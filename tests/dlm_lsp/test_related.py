@@ -54,6 +54,15 @@ def test_imports_of_a_long_document_are_found_while_edits_wait_to_be_parsed(root
     assert _files(root).comments(document.snapshot())[0] == "# store.py:\n"
 
 
+def test_signatures_of_a_long_document_keep_their_class_while_edits_wait_to_be_parsed(root: Path) -> None:
+    text = "class Store:\n    def find(self): pass\n" + "x = 1\n" * 12_000
+    document = Document.open((root / "long.py").as_uri(), language_for("long.py", None), text)
+    assert document.snapshot().tree.root_node.child_count == 12_001
+    document.replace(text.index("self"), text.index("self"), "a, ")
+    lines = _files(root, document.snapshot()).comments(_snapshot(root / "a.py", "x = \n"))
+    assert lines == ("# long.py:\n", "# Store: def find(a, self)\n")
+
+
 def test_relative_imports_begin_at_the_files_folder(root: Path) -> None:
     lines = _files(root).comments(_snapshot(root / "pkg" / "b.py", "from .store import Store\nfrom . import missing\n"))
     assert lines[0] == "# store.py:\n"

@@ -31,7 +31,8 @@ def functions_of(language_id: str, text: str) -> list[Function]:
     ],
 )
 def test_qualified_names(language_id: str, text: str, names: list[str]) -> None:
-    assert [".".join(function.qualified_name) for function in functions_of(language_id, text)] == names
+    found = functions_of(language_id, text)
+    assert [".".join(function.qualified_name(text.encode())) for function in found] == names
 
 
 def test_docstring_comments_and_statements_are_told_apart() -> None:
@@ -59,7 +60,11 @@ def test_where_a_body_opens_and_closes(language_id: str, text: str, opened: int,
 def test_functions_around_are_outermost_first() -> None:
     text = "function f() { function g() { a } b }"
     language = language_for(None, "javascript")
-    root = language.parse(text.encode()).root_node
-    assert [f.qualified_name[-1] for f in functions_around(language, root, text.index("a }"))] == ["f", "g"]
-    assert [f.qualified_name[-1] for f in functions_around(language, root, text.index("b }"))] == ["f"]
+    source = text.encode()
+    root = language.parse(source).root_node
+    names = {
+        place: [function.qualified_name(source)[-1] for function in functions_around(language, root, text.index(place))]
+        for place in ("a }", "b }")
+    }
+    assert names == {"a }": ["f", "g"], "b }": ["f"]}
     assert functions_around(language, root, 3) == []
