@@ -34,7 +34,7 @@ class Choice:
 
     Attributes:
         text: What goes between prompt and suffix.
-        finish_reason: `length` if the model was not done.
+        finish_reason: `length` if `max_tokens`, or the time, was over before the model ended the text.
     """
 
     text: str
@@ -158,8 +158,8 @@ class _Middle(Protocol):
     def shown(self, draft: Draft) -> str:
         """A draft as it would stand between prompt and suffix."""
 
-    def texts(self, draft: Draft) -> Iterator[str]:
-        """What a finished draft comes to, best first."""
+    def texts(self, draft: Draft) -> Iterator[tuple[str, FinishReason]]:
+        """What a finished draft comes to, best first, and why each ended."""
 
 
 class _PlainMiddle:
@@ -176,8 +176,8 @@ class _PlainMiddle:
     def shown(self, draft: Draft) -> str:
         return draft.text
 
-    def texts(self, draft: Draft) -> Iterator[str]:
-        yield from (candidate.text for candidate in draft.candidates)
+    def texts(self, draft: Draft) -> Iterator[tuple[str, FinishReason]]:
+        yield from ((candidate.text, candidate.finish_reason) for candidate in draft.candidates)
 
 
 class _ParsedMiddle:
@@ -195,10 +195,10 @@ class _ParsedMiddle:
     def shown(self, draft: Draft) -> str:
         return placed(draft, self._before).text
 
-    def texts(self, draft: Draft) -> Iterator[str]:
+    def texts(self, draft: Draft) -> Iterator[tuple[str, FinishReason]]:
         fills = finish(self._snapshot, self._hole, draft)
         fills = valid_only(fills) if self._require_valid else fills
-        yield from (with_line_feeds(ranked.fill.text) for ranked in fills)
+        yield from ((with_line_feeds(ranked.fill.text), ranked.candidate.finish_reason) for ranked in fills)
 
 
 def _hole_between(snapshot: Snapshot, offset: int) -> Hole:
@@ -213,10 +213,11 @@ def _hole_between(snapshot: Snapshot, offset: int) -> Hole:
 def _choices(middle: _Middle, draft: Draft, settled: SettledText, stops: tuple[str, ...]) -> tuple[Choice, ...]:
     if settled.stopped is not None:
         return (Choice(settled.stopped, "stop"),)
-    reason = FINISH_REASONS[draft.finish_reason or "stop"]
-    cuts = [cut(text, stops) for text in middle.texts(draft)]
-    found = {text: Choice(text, "stop" if is_cut else reason) for text, is_cut in cuts}
-    return tuple(found.values()) or (Choice("", reason),)
+    cuts = [(*cut(text, stops), reason) for text, reason in middle.texts(draft)]
+    found: dict[str, Choice] = {}
+    for text, is_cut, reason in cuts:
+        found.setdefault(text, Choice(text, "stop" if is_cut else FINISH_REASONS[reason]))
+    return tuple(found.values()) or (Choice("", FINISH_REASONS[draft.finish_reason or "stop"]),)
 
 
 def _model_warnings(engine: InfillEngine, request: FimRequest) -> Iterator[str]:

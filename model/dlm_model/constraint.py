@@ -186,6 +186,13 @@ class Constraint:
                 canvas = self._text_end.grow(canvas)
         return self._open_end.refuse(canvas) if self._open_end and is_last else canvas
 
+    def is_cut_short(self, canvas: Canvas) -> Tensor:
+        """Rows [B] that did not come to an end of their own before they had, or asked for, all that they may have."""
+        is_used_up = canvas.was_refused | (canvas.lengths >= self._max_length)
+        if self._open_end:
+            is_used_up &= ~self._open_end.is_end(canvas).any(dim=1)
+        return is_used_up & ~self._text_end.is_over(canvas) if self._text_end else is_used_up
+
     def _carry_out(self, canvas: Canvas) -> Canvas:
         if self._expand is None or self._delete is None:
             return canvas

@@ -7,6 +7,7 @@ incremental decoder: the pieces always join to the decoding of the whole.
 
 import codecs
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from torch import Tensor
@@ -80,11 +81,13 @@ class RowReader:
         keys = [(not each.text, -score, each.num_tokens) for each, score in zip(found, scores, strict=True)]
         return sorted(range(len(found)), key=keys.__getitem__)
 
-    def candidates(self, canvas: Canvas, order: Sequence[int], limit: int) -> tuple[Candidate, ...]:
-        """At most `limit` different texts of the rows, in an order of them."""
+    def candidates(
+        self, canvas: Canvas, order: Sequence[int], reasons: Sequence[FinishReason], limit: int
+    ) -> tuple[Candidate, ...]:
+        """At most `limit` different texts of the rows, in an order of them; why each row ended is told."""
         found: dict[str, Candidate] = {}
         for index in order:
-            candidate = self._row(canvas, index).candidate
+            candidate = replace(self._row(canvas, index).candidate, finish_reason=reasons[index])
             found.setdefault(candidate.text, candidate)
         return tuple(found.values())[:limit]
 
@@ -111,11 +114,11 @@ class RowReader:
                 yield _Position("masked", b"", 0.0)
 
 
-def finish_reason(canvas: Canvas, row: int, *, is_cancelled: bool) -> FinishReason:
-    """Why a row ended as it did."""
-    if canvas.is_masked[row].any():
-        return "cancelled" if is_cancelled else "deadline"
-    return "length" if canvas.was_refused[row] else "stop"
+def finish_reasons(canvas: Canvas, is_cut_short: Tensor, *, is_cancelled: bool) -> list[FinishReason]:
+    """Why each row ended as it did, given which [B] could not be longer."""
+    early: FinishReason = "cancelled" if is_cancelled else "deadline"
+    ends = zip(canvas.is_masked.any(dim=1).tolist(), is_cut_short.tolist(), strict=True)
+    return [early if is_open else "length" if is_short else "stop" for is_open, is_short in ends]
 
 
 def _without_fragments(spellings: list[bytes], boundaries: Boundaries) -> list[bytes]:

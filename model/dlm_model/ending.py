@@ -98,9 +98,12 @@ class TextEnd:
         """
         is_behind = canvas.is_valid & (canvas.is_masked.cumsum(dim=1) > 0)
         is_needed = is_behind & ~(canvas.is_masked & ~protected)
-        is_over = torch.tensor([self._reads_over(canvas, row) for row in range(len(canvas.lengths))])
-        surplus = is_behind & (is_over & ~is_needed.any(dim=1))[:, None]
+        surplus = is_behind & (self.is_over(canvas) & ~is_needed.any(dim=1))[:, None]
         return canvas.remove(surplus) if surplus.any() else canvas
+
+    def is_over(self, canvas: Canvas) -> Tensor:
+        """Rows [B] that have said all left of their first mask."""
+        return torch.tensor([self._reads_over(canvas, row) for row in range(len(canvas.lengths))])
 
     def grow(self, canvas: Canvas) -> Canvas:
         """The canvas with a few masks more in every row that is full and may not end so.
@@ -117,9 +120,7 @@ class TextEnd:
 
     def _reads_over(self, canvas: Canvas, row: int) -> bool:
         masks = canvas.is_masked[row].nonzero()
-        if not len(masks):
-            return False
-        text = self._spelled(canvas, row, int(masks[0]))
+        text = self._spelled(canvas, row, int(masks[0]) if len(masks) else int(canvas.lengths[row]))
         return bool(text) and self._is_over(text)
 
     def _is_cut_short(self, canvas: Canvas, row: int) -> bool:

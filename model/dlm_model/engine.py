@@ -21,7 +21,7 @@ from dlm_model.decode_options import SELF_GUIDE
 from dlm_model.decoding import Decoder
 from dlm_model.denoise import denoise
 from dlm_model.device import avoid_plans_by_shape, default_dtype, memory_errors, resolve_device
-from dlm_model.drafts import RowReader, finish_reason
+from dlm_model.drafts import RowReader, finish_reasons
 from dlm_model.errors import CheckpointError
 from dlm_model.guide import Guides, load_companion
 from dlm_model.length import INITIAL_TOKENS
@@ -166,11 +166,12 @@ class Engine:
                 yield draft(canvas, shown)
             is_late = cancel.is_cancelled or pace.is_over
             order = reader.rank(canvas, None if is_late else decoding.log_likelihoods(canvas))
+        reasons = finish_reasons(canvas, ready.constraint.is_cut_short(canvas), is_cancelled=cancel.is_cancelled)
         yield replace(
             draft(canvas, order[0]),
             is_final=True,
-            finish_reason=finish_reason(canvas, order[0], is_cancelled=cancel.is_cancelled),
-            candidates=reader.candidates(canvas, order, options.num_candidates),
+            finish_reason=reasons[order[0]],
+            candidates=reader.candidates(canvas, order, reasons, options.num_candidates),
         )
 
     def continue_text(

@@ -206,6 +206,10 @@ class JsonConstraint(Constraint):
         """Nothing is revised: what follows depends on it."""
         return canvas.is_committed
 
+    def is_cut_short(self, canvas: Canvas) -> torch.Tensor:
+        """No row: a value that the grammar has closed is whole."""
+        return torch.zeros_like(canvas.was_refused)
+
     def _protected(self, canvas: Canvas) -> torch.Tensor:
         return torch.zeros_like(canvas.is_masked)
 

@@ -116,11 +116,13 @@ class Candidate:
         text: The middle.
         confidence: Geometric mean of its tokens' probabilities, in [0, 1]; 0 for an empty text.
         num_tokens: Tokens that add to the middle.
+        finish_reason: Why it ended, as of a draft.
     """
 
     text: str
     confidence: float
     num_tokens: int
+    finish_reason: FinishReason = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,9 @@ class Draft:
             was not cached, and the guide's over drafts. Not counted are the guide's over a prefix that it had not
             cached, and the one over the prefix before text is continued from left to right.
         elapsed_ms: Since the request reached the engine.
-        finish_reason: None while the draft still sharpens. `stop`: the model filled the hole; `length`: it asked for
-            more positions than the canvas may have; `deadline` and `cancelled`: stopped early, guesses included.
+        finish_reason: None while the draft still sharpens. `stop`: the model ended the text; `length`: it was
+            refused positions or used all that the canvas may have before it did; `deadline` and `cancelled`: stopped
+            early, guesses included.
         candidates: All alternatives, best first; empty until finished.
         is_final: Whether what is committed stays; false where a later step may take it back, or put another candidate
             in the place of this one.

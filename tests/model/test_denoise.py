@@ -176,7 +176,7 @@ def test_the_loop_reaches_the_true_middle_across_split_tokens(
     boundaries = Boundaries(VOCABULARY, head.spelling, tail.spelling)
     options = DecodeOptions(num_steps=num_steps, schedule="linear", selection="random")
     *_, canvas = run(open_canvas(len(truth)), Oracle(truth), options, boundaries)
-    assert RowReader(VOCABULARY, boundaries).candidates(canvas, [0], 1)[0].text == middle
+    assert RowReader(VOCABULARY, boundaries).candidates(canvas, [0], ["stop"], 1)[0].text == middle
 
 
 @given(
@@ -229,7 +229,7 @@ def test_a_single_line_hole_gets_no_line_break(head: bytes, tail: bytes, num_ste
 
     boundaries = Boundaries(VOCABULARY, head, tail)
     *_, canvas = run(open_canvas(9), LineBreaks(), DecodeOptions(num_steps=num_steps), boundaries, single_line=True)
-    assert "\n" not in RowReader(VOCABULARY, boundaries).candidates(canvas, [0], 1)[0].text
+    assert "\n" not in RowReader(VOCABULARY, boundaries).candidates(canvas, [0], ["stop"], 1)[0].text
 
 
 class LengthOracle:

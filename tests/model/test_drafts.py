@@ -5,7 +5,7 @@ import torch
 
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
-from dlm_model.drafts import RowReader, finish_reason
+from dlm_model.drafts import RowReader, finish_reasons
 from dlm_model.vocabulary import Vocabulary
 
 MASK, DELETE = 0, 1
@@ -48,11 +48,11 @@ def test_half_a_character_at_the_end_is_no_crash() -> None:
 
 
 def test_head_and_tail_belong_to_the_document() -> None:
-    assert reader(b"re", b"rn").candidates(canvas([RET, X, URN]), [0], 1)[0].text == "txu"
+    assert reader(b"re", b"rn").candidates(canvas([RET, X, URN]), [0], ["stop"], 1)[0].text == "txu"
 
 
 def test_only_what_adds_to_the_middle_is_counted() -> None:
-    (candidate,) = reader(b"ret", b"urn").candidates(canvas([RET, X, EQUALS, URN]), [0], 1)
+    (candidate,) = reader(b"ret", b"urn").candidates(canvas([RET, X, EQUALS, URN]), [0], ["stop"], 1)
     assert (candidate.text, candidate.num_tokens) == ("x = ", 2)
 
 
@@ -64,8 +64,8 @@ def test_rows_are_ranked_by_confidence_or_by_what_a_guide_thinks_of_them() -> No
 
 def test_candidates_come_in_the_order_of_their_rows_and_once_each() -> None:
     rows = canvas([X], [OPEN], [X, DELETE], confidence=(0.2, 0.9, 0.8))
-    assert [candidate.text for candidate in reader().candidates(rows, [1, 2, 0], 8)] == ["(", "x"]
-    assert [candidate.text for candidate in reader().candidates(rows, [1, 2, 0], 1)] == ["("]
+    assert [candidate.text for candidate in reader().candidates(rows, [1, 2, 0], ["stop"] * 3, 8)] == ["(", "x"]
+    assert [candidate.text for candidate in reader().candidates(rows, [1, 2, 0], ["stop"] * 3, 1)] == ["("]
 
 
 def test_an_empty_text_ranks_last_however_certain() -> None:
@@ -75,7 +75,7 @@ def test_an_empty_text_ranks_last_however_certain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("committed", "is_cancelled", "was_refused", "reason"),
+    ("committed", "is_cancelled", "is_cut_short", "reason"),
     [
         (9, False, False, "stop"),
         (9, False, True, "length"),
@@ -83,7 +83,11 @@ def test_an_empty_text_ranks_last_however_certain() -> None:
         (1, False, True, "deadline"),
     ],
 )
-def test_why_a_row_ended(committed: int, is_cancelled: bool, was_refused: bool, reason: str) -> None:
+def test_why_a_row_ended(committed: int, is_cancelled: bool, is_cut_short: bool, reason: str) -> None:
     rows = canvas([X, X], committed=committed)
-    rows.was_refused[:] = was_refused
-    assert finish_reason(rows, 0, is_cancelled=is_cancelled) == reason
+    assert finish_reasons(rows, torch.tensor([is_cut_short]), is_cancelled=is_cancelled) == [reason]
+
+
+def test_each_candidate_says_why_it_ended() -> None:
+    found = reader().candidates(canvas([X], [OPEN], [X]), [2, 1, 0], ["stop", "length", "length"], 3)
+    assert [(each.text, each.finish_reason) for each in found] == [("x", "length"), ("(", "length")]

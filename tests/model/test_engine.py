@@ -1,5 +1,6 @@
 """Requests in, drafts out, on tiny random weights: why a run ends, what a draft promises, what is refused."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +14,9 @@ from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import RequestError
 from dlm_model.kv_cache import ColumnCache
 from dlm_model.pace import Pace
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import CancelToken, DecodeOptions, Draft, Ending, InfillRequest
 from dlm_model.transformer import Transformer
+from tests.model.endings import Between
 
 REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n")
 
@@ -183,6 +185,31 @@ def test_length_means_that_the_canvas_was_full(
     monkeypatch.setattr(ColumnCache, "__call__", expand_once_each)
     last = drafts(resizing_engine, num_steps=9, max_middle_tokens=max_middle_tokens)[-1]
     assert last.finish_reason == reason
+
+
+@pytest.mark.parametrize(
+    ("max_middle_tokens", "ending", "reason"),
+    [(8, None, "length"), (65, None, "stop"), (8, Between(), "length"), (8, Between(most=5), "stop")],
+    ids=["all of a budget", "all of a canvas within it", "where it may end", "where it has ended"],
+)
+def test_length_means_that_the_model_did_not_end_a_text_within_its_budget(
+    resizing_engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    max_middle_tokens: int,
+    ending: Ending | None,
+    reason: str,
+) -> None:
+    config, original = resizing_engine._network.config, ColumnCache.__call__
+
+    def never_resize(self: ColumnCache, canvas: Canvas) -> torch.Tensor:
+        logits = original(self, canvas).clone()
+        logits[:, [config.expand_token_id, config.delete_token_id]] = -99.0
+        return logits
+
+    monkeypatch.setattr(ColumnCache, "__call__", never_resize)
+    request = replace(REQUEST, ending=ending)
+    last = drafts(resizing_engine, request, num_steps=1, max_middle_tokens=max_middle_tokens)[-1]
+    assert [last.finish_reason, last.candidates[0].finish_reason] == [reason, reason]
 
 
 def test_a_canvas_stays_within_the_context(resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from dlm_lsp.http_api.completion import Completion, SettledText, complete, cut
 from dlm_lsp.http_api.fim_request import parse_request
 from dlm_lsp.options import Settings
-from dlm_model.request import CancelToken, DecodeOptions, Draft, FinishReason, InfillRequest, Piece, PieceState
+from dlm_model.request import (
+    CancelToken,
+    Candidate,
+    DecodeOptions,
+    Draft,
+    FinishReason,
+    InfillRequest,
+    Piece,
+    PieceState,
+)
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 SETTINGS = Settings()
@@ -60,8 +69,19 @@ def test_a_stop_in_what_is_final_ends_the_fill() -> None:
 def test_reasons(monkeypatch: pytest.MonkeyPatch, reason: FinishReason, expected: str) -> None:
     engine = ScriptedEngine("text")
     last = engine._draft(1, DecodeOptions())
-    monkeypatch.setattr(engine, "_draft", lambda *_: replace(last, finish_reason=reason))
+    candidates = (Candidate("text", 0.9, 1, reason),)
+    monkeypatch.setattr(engine, "_draft", lambda *_: replace(last, finish_reason=reason, candidates=candidates))
     assert texts(filled(engine)[0]) == [("text", expected)]
+
+
+@pytest.mark.parametrize("language", [None, "python"])
+def test_each_alternative_has_its_own_reason(monkeypatch: pytest.MonkeyPatch, language: str | None) -> None:
+    engine = ScriptedEngine("1")
+    last = engine._draft(1, DecodeOptions())
+    candidates = Candidate("1", 0.9, 1, "length"), Candidate("2", 0.8, 1, "stop"), Candidate("3;4", 0.7, 3, "length")
+    monkeypatch.setattr(engine, "_draft", lambda *_: replace(last, finish_reason="length", candidates=candidates))
+    completion, _ = filled(engine, prompt="x = ", suffix="\n", n=3, stop=";", language=language)
+    assert texts(completion) == [("1", "length"), ("2", "stop"), ("3", "stop")]
 
 
 def test_alternatives_are_whole_and_told_at_the_end() -> None:
