@@ -13,11 +13,13 @@ from pygls.uris import to_fs_path
 from dlm_lsp.documents import Document, Snapshot
 from dlm_lsp.errors import DlmLspError, DocumentNotOpenError, UnreadableDocumentError
 from dlm_lsp.exclusions import secret_reason
-from dlm_lsp.languages import language_for
+from dlm_lsp.languages import Language, language_for
 from dlm_lsp.options import LARGEST_DOCUMENT_CHARS
 from dlm_lsp.positions import PositionEncoding, well_formed
 
 logger = logging.getLogger(__name__)
+
+_Partial = types.TextDocumentContentChangePartial
 
 
 class DocumentStore:
@@ -32,9 +34,13 @@ class DocumentStore:
         What settings exclude is taken in all the same: settings change while the document is open.
         """
         try:
-            self._documents[item.uri] = _read(item)
+            if reason := secret_reason(path_of(item.uri)):
+                raise UnreadableDocumentError(reason)
+            language = language_for(path_of(item.uri), item.language_id)
         except DlmLspError as refusal:
             self._documents[item.uri] = refusal
+        else:
+            self._documents[item.uri] = _taken_in(item.uri, language, item.text, item.version)
 
     def change(
         self,
@@ -42,15 +48,24 @@ class DocumentStore:
         changes: Sequence[types.TextDocumentContentChangeEvent],
         encoding: PositionEncoding,
     ) -> None:
-        """Apply edits in order; positions past the end are clamped."""
-        document = self._documents.get(identifier.uri)
-        if not isinstance(document, Document):
-            return
-        version = document.snapshot().version
-        if version is not None and identifier.version <= version:
-            logger.warning("%s: version %s came after %s", identifier.uri, identifier.version, version)
+        """Apply edits in order; positions past the end are clamped.
+
+        A document that grows too large is refused from then on. Its text is gone, so that it is taken in again when the
+        client sends the whole of it, by a change or by opening it.
+        """
+        uri, version = identifier.uri, identifier.version
+        document = self._documents.get(uri)
+        if isinstance(document, Document):
+            known = document.snapshot().version
+            if known is not None and version <= known:
+                logger.warning("%s: version %s came after %s", uri, version, known)
         for change in changes:
-            _apply(document, change, identifier.version, encoding)
+            if isinstance(document, Document):
+                document = _changed(document, change, version, encoding)
+            elif isinstance(document, _TooLargeError) and not isinstance(change, _Partial):
+                document = _taken_in(uri, document.language, change.text, version)
+        if document is not None:
+            self._documents[uri] = document
 
     def close(self, uri: str) -> None:
         """Forget a document; one that is not open is no error."""
@@ -87,23 +102,34 @@ def path_of(uri: str) -> str | None:
     return to_fs_path(uri) if uri.startswith("file:") else None
 
 
-def _read(item: types.TextDocumentItem) -> Document:
-    path = path_of(item.uri)
-    if reason := secret_reason(path):
-        raise UnreadableDocumentError(reason)
-    language = language_for(path, item.language_id)
-    if len(item.text) > LARGEST_DOCUMENT_CHARS:
-        raise UnreadableDocumentError(f"no setting allows a document of {len(item.text)} characters")
-    return Document.open(item.uri, language, well_formed(item.text), item.version)
+class _TooLargeError(UnreadableDocumentError):
+    """The document is larger than any setting allows: to follow its edits would take seconds each."""
+
+    def __init__(self, language: Language, num_chars: int) -> None:
+        super().__init__(
+            f"no setting allows a document of {num_chars} characters; once it has fewer than "
+            f"{LARGEST_DOCUMENT_CHARS}, open it again"
+        )
+        self.language = language
 
 
-def _apply(
+def _taken_in(uri: str, language: Language, text: str, version: int) -> Document | _TooLargeError:
+    if len(text) > LARGEST_DOCUMENT_CHARS:
+        return _TooLargeError(language, len(text))
+    return Document.open(uri, language, well_formed(text), version)
+
+
+def _changed(
     document: Document, change: types.TextDocumentContentChangeEvent, version: int, encoding: PositionEncoding
-) -> None:
+) -> Document | _TooLargeError:
     snapshot = document.snapshot()
-    if isinstance(change, types.TextDocumentContentChangePartial):
+    if isinstance(change, _Partial):
         ends = (change.range.start, change.range.end)
         start, end = sorted(snapshot.lines.offset(each.line, each.character, encoding) for each in ends)
     else:
         start, end = 0, len(snapshot.text)
+    num_chars = len(snapshot.text) - (end - start) + len(change.text)
+    if num_chars > LARGEST_DOCUMENT_CHARS:
+        return _TooLargeError(snapshot.language, num_chars)
     document.replace(start, end, well_formed(change.text), version)
+    return document

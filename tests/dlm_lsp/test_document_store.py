@@ -118,6 +118,33 @@ def test_a_refused_document_keeps_its_reason_and_ignores_edits(
         store.snapshot(uri)
 
 
+@pytest.fixture
+def at_most_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlm_lsp.document_store.LARGEST_DOCUMENT_CHARS", 10)
+
+
+@pytest.mark.usefixtures("at_most_ten")
+def test_a_document_that_was_too_large_is_served_again_once_the_whole_of_it_is_sent() -> None:
+    store = _store("x" * 11)
+    _change(store, _edit((0, 0), (0, 11), ""))  # of a text that is not held
+    with pytest.raises(UnreadableDocumentError, match=r"11 characters; .*open it again"):
+        store.snapshot(URI)
+    _change(store, types.TextDocumentContentChangeWholeDocument("x" * 12))
+    with pytest.raises(UnreadableDocumentError, match="12 characters"):
+        store.snapshot(URI)
+    _change(store, types.TextDocumentContentChangeWholeDocument("x = 1"), _edit((0, 4), (0, 5), "2"))
+    assert store.snapshot(URI).text == "x = 2"
+
+
+@pytest.mark.usefixtures("at_most_ten")
+def test_a_document_that_grows_too_large_is_refused_from_then_on() -> None:
+    store = _store("x" * 10)
+    _change(store, _edit((0, 0), (0, 0), "yy"), _edit((0, 0), (0, 2), ""))
+    with pytest.raises(UnreadableDocumentError, match="12 characters"):
+        store.snapshot(URI)
+    assert store.snapshots() == ()
+
+
 def test_a_closed_document_is_forgotten() -> None:
     store = _store("x")
     store.close(URI)

@@ -7,7 +7,7 @@ from lsprotocol import types
 
 from dlm_model.errors import CheckpointError, RequestError
 from tests.dlm_lsp.handlers.conftest import Connect
-from tests.dlm_lsp.handlers.keystrokes import EMPTY_BODY, editing
+from tests.dlm_lsp.handlers.keystrokes import EMPTY_BODY, delete_at, editing, type_at
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 from tests.editor_client import URI
 
@@ -79,6 +79,18 @@ async def test_a_document_that_was_too_large_is_filled_once_the_limit_is_raised(
     settings = {"dlm-lsp": {"maxDocumentChars": 100}}
     editor.workspace_did_change_configuration(types.DidChangeConfigurationParams(settings))
     assert len(await editor.complete(1, 4)) == 1
+
+
+async def test_a_document_that_edits_make_small_enough_is_filled_and_one_that_grows_is_not(
+    connect: Connect, engine: ScriptedEngine
+) -> None:
+    editor = await editing(connect, engine, EMPTY_BODY + "x" * 100, options={"maxDocumentChars": 100})
+    assert await editor.complete(1, 4) == []
+    delete_at(editor, 2, 0, 100, version=2)
+    assert len(await editor.complete(1, 4)) == 1
+    type_at(editor, 0, 0, "x" * 100, version=3)
+    assert await editor.complete(1, 4) == []
+    assert "more than 100" in (await editor.status("inactive")).message
 
 
 async def test_a_document_that_was_never_opened_gets_nothing(connect: Connect, engine: ScriptedEngine) -> None:
