@@ -12,7 +12,14 @@ from typing import NamedTuple
 
 import platformdirs
 
-from dlm_lsp.options import PROJECT_OPTION_NAMES, SETTING_NAMES, ClientOptions, ParsedOptions, parse_options
+from dlm_lsp.options import (
+    PROJECT_OPTION_NAMES,
+    SETTING_NAMES,
+    ClientOptions,
+    ParsedOptions,
+    find_option,
+    parse_options,
+)
 
 PROJECT_FILE = ".dlm-lsp.toml"
 _TOOL_TABLE = ("tool", "dlm-lsp")
@@ -44,7 +51,8 @@ def read_project_config(root: Path) -> ParsedOptions:
     """What a project says of itself; in a pyproject.toml it is the table `[tool.dlm-lsp]`.
 
     A project comes from anybody, so that it may switch completions off and never on, and cannot name a model. What it
-    wants left alone is not known where it cannot be read: then that is everything.
+    wants left alone is not known where it cannot be read, nor where it says so by a wrong value: then that is
+    everything. What is no option, or none of a project's, says nothing of that and is only reported.
     """
     path = project_config_path(root)
     table = () if path.name == PROJECT_FILE else _TOOL_TABLE
@@ -62,7 +70,7 @@ class _Source(NamedTuple):
 def _read(
     path: Path, *, table: tuple[str, ...], allowed: frozenset[str], unreadable: ClientOptions = MappingProxyType({})
 ) -> ParsedOptions:
-    """What a table of a file says; `unreadable` where that cannot be told, and the file is ours or has the table."""
+    """What a table of a file says, and `unreadable` where that cannot be told, if the file is ours or has the table."""
     source = _load(path)
     is_ours = not table or _TOOL_LINE.search(source.text) is not None
     if source.problem:
@@ -77,7 +85,17 @@ def _read(
     def located(spelling: str) -> str:
         return f"{path}:{_line_of(spelling, source.text, table)}: {spelling}"
 
-    return parse_options(content, allowed=allowed, shown=located)
+    parsed = parse_options(content, allowed=allowed, shown=located)
+    is_told = not parse_options(_settable(content, allowed), allowed=allowed).problems
+    return parsed if is_told else parsed._replace(options={**parsed.options, **unreadable})
+
+
+def _settable(content: object, allowed: frozenset[str]) -> object:
+    """A table without what may not be set there."""
+    if not isinstance(content, Mapping):
+        return content
+    found = {name: find_option(str(name)) for name in content}
+    return {name: value for name, value in content.items() if (each := found[name]) and each.name in allowed}
 
 
 def _load(path: Path) -> _Source:

@@ -88,12 +88,24 @@ def test_a_project_may_switch_off_but_not_on(tmp_path: Path) -> None:
         ("pyproject.toml", b"[tool.dlm-lsp]\nexclude = ['\xff']\n", {"enabled": False}),
         ("pyproject.toml", b"[ tool . 'dlm-lsp' ]\nexclude = ['a'\n", {"enabled": False}),
         ("pyproject.toml", b"[tool]\ndlm-lsp.exclude = ['a'\n", {"enabled": False}),
+        (".dlm-lsp.toml", b"exclude = 'gen/*'\n", {"enabled": False}),
+        (".dlm-lsp.toml", b"exclude = [3]\nenabled = true\n", {"enabled": False}),
+        (".dlm-lsp.toml", b"exclude = ['a']\nenabled = 'no'\n", {"exclude": ("a",), "enabled": False}),
+        (
+            ".dlm-lsp.toml",
+            b"disabledLanguages = ['go']\ndisabled_languages = ['c']\n",
+            {"disabled_languages": ("go",), "enabled": False},
+        ),
+        ("pyproject.toml", b"[tool.dlm-lsp]\ndisabled-languages = 'go'\n", {"enabled": False}),
+        ("pyproject.toml", b"[tool]\ndlm-lsp = false\n", {"enabled": False}),
+        (".dlm-lsp.toml", b"exclude = ['a']\nmodel = 3\n", {"exclude": ("a",)}),
+        (".dlm-lsp.toml", b"exclude = ['a']\nlater = 3\n", {"exclude": ("a",)}),
         ("pyproject.toml", b"[project]\nname = \n", {}),
         ("pyproject.toml", b"[dependency-groups]\ndev = ['dlm-lsp'\n", {}),
         ("pyproject.toml", b"[project]\nname = '\xff'\n", {}),
     ],
 )
-def test_where_a_project_cannot_be_read_all_of_it_is_left_alone(
+def test_where_it_cannot_be_told_what_a_project_says_all_of_it_is_left_alone(
     tmp_path: Path, file_name: str, content: bytes, options: dict[str, object]
 ) -> None:
     (tmp_path / file_name).write_bytes(content)
