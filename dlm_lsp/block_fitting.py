@@ -15,10 +15,15 @@ from dlm_lsp.holes import Hole
 from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_below, masked, opens_block
 from dlm_lsp.placement import Placement, place, sides
 from dlm_lsp.reindent import Block, ends_block, is_sound, reindented
-from dlm_lsp.repairs import without_blank_ends, without_loops, without_suffix, without_unmatched_closers
+from dlm_lsp.repairs import (
+    OPEN_LITERALS,
+    without_blank_ends,
+    without_loops,
+    without_suffix,
+    without_unmatched_closers,
+)
 from dlm_lsp.statements import begins_statement, first_word, leading_statement_lines, takes_what_follows
 
-_OPEN_LITERALS = ("'", '"', "`", "/*")  # what is left of a literal that does not end
 _MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")  # on the next line, by `else` or the like
 _ANY_LINE = "\0"
 MAX_SUFFIX_LINES = 30  # below the hole, searched for what the fill repeats of them
@@ -56,7 +61,7 @@ class BlockFitter:
     def without_repeats(self, lines: list[str]) -> list[str]:
         """Fitted lines, one at least, without loops, blank ends, and what the lines below say already."""
         full = [self.placement.indent + lines[0], *lines[1:]]
-        full = without_blank_ends(without_suffix(without_loops(full), self._lines_below()))
+        full = without_blank_ends(without_suffix(self.snapshot.language, without_loops(full), self._lines_below()))
         return [full[0].removeprefix(self.placement.indent), *full[1:]] if full else []
 
     def is_over(self, text: str) -> bool:
@@ -67,7 +72,7 @@ class BlockFitter:
         is open, none of that is known.
         """
         language = self.snapshot.language
-        if any(mark in masked(language, text) for mark in _OPEN_LITERALS):
+        if any(mark in masked(language, text) for mark in OPEN_LITERALS):
             return False
         if without_unmatched_closers(language, text) != text and not self.neutral.num_errors:
             return True
@@ -77,7 +82,7 @@ class BlockFitter:
         complete = self._at_depth(text.rpartition("\n")[0])
         whole = [self.placement.indent + line for line in complete[:1]] + complete[1:]
         # What may follow is no line below, so that a repetition that merely ends here does not count.
-        return len(without_suffix([*whole, _ANY_LINE], self._lines_below())) <= len(whole)
+        return len(without_suffix(language, [*whole, _ANY_LINE], self._lines_below())) <= len(whole)
 
     def is_sound(self, lines: list[str]) -> bool:
         """Whether the depths of fitted lines make blocks, where it is depth that makes them."""

@@ -17,6 +17,8 @@ _WORD = re.compile(r"\w")
 # What is done again when it is said again, and what closes.
 _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&][^=(]*\(.*\)\s*;?\s*$)")
 _OPENERS = {")": "(", "]": "[", "}": "{"}
+OPEN_LITERALS = ("'", '"', "`", "/*")  # what is left, masked, of a literal that does not end
+_ASSIGNED = re.compile(r"\s*(?:(?:const|let|var|static|final|pub|export)\s+)*[\w.]+(?:\s*:[^=]*)?\s*:?=(?!=)")
 
 
 def without_unmatched_closers(language: Language, text: str) -> str:
@@ -75,10 +77,11 @@ def without_loops(lines: list[str]) -> list[str]:
     return kept
 
 
-def without_suffix(lines: list[str], suffix: list[str]) -> list[str]:
+def without_suffix(language: Language, lines: list[str], suffix: list[str]) -> list[str]:
     """The lines up to where they begin to repeat the lines that follow the hole, indentation included.
 
-    Repeating means all the way to the end of the fill, or for several lines at least. Blank lines do not count.
+    Repeating means all the way to the end of the fill, or for several lines at least. Blank lines do not count, nor
+    does what only leads to a difference (`_num_said`): a sibling may begin as the definition below does.
     """
     below = [line for line in suffix if line.strip()]
     numbers = [number for number, line in enumerate(lines) if line.strip()]
@@ -87,9 +90,40 @@ def without_suffix(lines: list[str], suffix: list[str]) -> list[str]:
         same = next(
             (i for i, (a, b) in enumerate(zip(rest, below, strict=False)) if a != b), min(len(rest), len(below))
         )
-        if same and (same == len(rest) or (same >= MIN_SUFFIX_RUN and any(_WORD.search(line) for line in rest[:same]))):
+        is_run = same >= MIN_SUFFIX_RUN and any(_WORD.search(line) for line in rest[:same])
+        # The last line may be the beginning of the one below, where the canvas was full.
+        is_cut_off = same == len(rest) - 1 and "".join(below[same : same + 1]).startswith(rest[same])
+        says_it = is_run and (is_cut_off or _num_said(language, rest[:same]) >= MIN_SUFFIX_RUN)
+        if same and (same == len(rest) or says_it):
             return lines[:number]
     return lines
+
+
+def _num_said(language: Language, lines: list[str]) -> int:
+    """How many lines say something that what follows them, another text than in the document, does not make another.
+
+    Decorators, attributes and comments at the end speak of what follows. A call or a header that is still open goes on
+    to be another one; an assignment has named what it assigns to, and where braces make blocks, so has what opens one.
+    """
+    code = masked(language, "\n".join(lines)).split("\n")
+    if any(mark in line for line in code for mark in OPEN_LITERALS):
+        return len(lines)
+    open_since: list[int] = []
+    starts: list[int] = []
+    for number, line in enumerate(code):
+        if not open_since:
+            starts.append(number)
+        for bracket in re.findall(r"[()\[\]{}]", line):
+            open_since = [*open_since, starts[-1]] if bracket in _OPENERS.values() else open_since[:-1]
+        if _ASSIGNED.match(lines[starts[-1]]) or (line.rstrip().endswith("{") and not language.is_indented):
+            open_since = []
+    num_said = open_since[0] if open_since else len(lines)
+    for start in reversed([start for start in starts if start < num_said]):
+        is_whole = code[num_said - 1].rstrip().endswith(("{", ";"))
+        if is_whole or not language.comment_start.match(lines[start].lstrip()):
+            break
+        num_said = start
+    return num_said
 
 
 def without_blank_ends(lines: list[str]) -> list[str]:

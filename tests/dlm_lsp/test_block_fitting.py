@@ -238,6 +238,14 @@ def test_a_middle_is_over_where_nothing_more_would_be_kept(
     assert BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over(middle) is expected
 
 
+def test_a_definition_that_begins_as_the_next_one_is_kept() -> None:
+    before, decorator = "import pytest\n\n\n", "@pytest.mark.parametrize(\n    'a',\n    [1, 2],\n)\n"
+    middle = f"{decorator}def test_a(a):\n    assert a\n"
+    after, fill = fill_at_cursor("python", f"{before}│\n\n\n{decorator}def test_b(a):\n    assert not a\n", middle)
+    assert after == f"{before}{middle}\n\n{decorator}def test_b(a):\n    assert not a\n"
+    assert fill.parse_valid
+
+
 @pytest.mark.parametrize(
     "middle",
     ["y = x\n    return y +", "y = x\n    if y:", "y = x\n\n    if y:\n        z = ("],

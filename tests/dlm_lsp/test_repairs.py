@@ -89,7 +89,45 @@ def test_loops(lines: list[str], expected: list[str]) -> None:
     ],
 )
 def test_lines_of_the_suffix(lines: list[str], suffix: list[str], expected: list[str]) -> None:
-    assert without_suffix(lines, suffix) == expected
+    assert without_suffix(language_for(None, "python"), lines, suffix) == expected
+
+
+SIBLINGS = [
+    ("python", "@cache\n@wraps(f)\n@typed", "def a(x):\n    return x", "def b(x):\n    return x"),
+    ("python", "@mark(\n    'a',\n    [1],\n)", "def test_a():\n    pass", "def test_b():\n    pass"),
+    ("python", "@mark(\n    'a',\n    [", "        1,\n    ],\n)", "        2,\n    ],\n)"),
+    ("python", "@overload\ndef f(\n    self,\n    a: int,", "    b: int,\n) -> int: ...", "    b: str,\n) -> str: ..."),
+    ("python", "add(\n    'x',\n    type=int,", "    default=1,\n)", "    default=2,\n)"),
+    ("python", "# one\n# two\n# three", "a = 1", "b = 1"),
+    ("rust", "#[test]\n#[should_panic]\n#[ignore]", "fn a() {\n}", "fn b() {\n}"),
+    ("rust", "impl A {\n    #[inline]\n    #[must_use]", "    fn a() {}\n}", "    fn b() {}\n}"),
+    ("go", "// A does\n// what A\n// does.", "func (s *S) A() {\n}", "func (s *S) B() {\n}"),
+    ("java", '@Test\n@Tag("a")\n@Timeout(1)', "void a() {\n}", "void b() {\n}"),
+]
+
+
+@pytest.mark.parametrize(("language_id", "same", "ours", "theirs"), SIBLINGS)
+def test_a_sibling_may_begin_as_what_follows(language_id: str, same: str, ours: str, theirs: str) -> None:
+    lines, suffix = f"{same}\n{ours}".split("\n"), f"{same}\n{theirs}".split("\n")
+    assert without_suffix(language_for(None, language_id), lines, suffix) == lines
+
+
+REPETITIONS = [
+    ("python", '@cache\ndef f(x):\n    """What', "    it does.", "    it is."),
+    ("python", "@cache\ndef f(x):\n    a(x)", "    b(x)", "    c(x)"),
+    ("python", "def f(\n    a: int,\n    b: int,", "    c: i", "    c: int,\n):"),
+    ("python", "SIZES = {\n    'a': 1,\n    'b': 2,", "    'c': 3,\n}", "    'd': 4,\n}"),
+    ("javascript", "test('a', () => {\n  b();\n  c();", "  d();\n});", "  e();\n});"),
+    ("rust", "impl A for B {\n    type C = D;\n    const E: u8 = 1;", "    fn f() {}\n}", "    fn g() {}\n}"),
+    ("go", "func (s *S) A() {\n\tb()\n\tc()", "\td()\n}", "\te()\n}"),
+    ("java", "@Override\nvoid a() {\n  b();", "  c();\n}", "  d();\n}"),
+]
+
+
+@pytest.mark.parametrize(("language_id", "same", "ours", "theirs"), REPETITIONS)
+def test_what_has_the_name_of_what_follows_repeats_it(language_id: str, same: str, ours: str, theirs: str) -> None:
+    lines, suffix = f"a()\n{same}\n{ours}".split("\n"), f"{same}\n{theirs}".split("\n")
+    assert without_suffix(language_for(None, language_id), lines, suffix) == ["a()"]
 
 
 @pytest.mark.parametrize(
