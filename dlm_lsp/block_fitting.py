@@ -142,17 +142,19 @@ class BlockFitter:
         """Whether what is asked for has ended within its block, for all that may still be written after it."""
         language, is_line_whole = self.snapshot.language, "\n" in text[len(text.rstrip()) :]
         followed = [*lines, language.neutral_statement] if is_line_whole else lines
-        starts = (0, *Block.of(language, followed).statement_lines)
+        block = Block.of(language, followed)
+        starts = (0, *block.statement_lines)
         if self.hole.kind != "statement":
             return any(self._leaves_outermost(lines, start) for start in starts[:-1])
         if self._wants_header:
             return len(starts) > 1
         depth = self.style.columns(self.placement.indent)
-        beginnings = (start for start in starts[1:] if begins_statement(followed[start]))
+        ends_item = [line.rstrip().endswith(",") for line in block.code]
+        beginnings = (each for each in starts[1:] if begins_statement(followed[each]) or ends_item[each - 1])
         beside = (start for start in beginnings if self._columns(followed[start]) <= depth)
         ends = [start for start in beside if self._is_complete(lines[:start])]
         if is_line_whole and starts[-1] == len(lines) and starts[-2] in (0, *ends):
-            ends += [len(lines)] * self._is_simple(lines[starts[-2] :])
+            ends += [len(lines)] * (self._is_simple(lines[starts[-2] :]) and self._is_complete(lines))
         return len(ends) >= self.hole.num_statements
 
     def _is_simple(self, lines: list[str]) -> bool:

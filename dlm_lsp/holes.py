@@ -47,7 +47,7 @@ class Hole:
         start: Character offset; after the indentation that already stands on the line.
         end: Character offset.
         kind: What is asked for.
-        num_statements: How many statements at most, if the kind is `statement`.
+        num_statements: How many statements at most, or items of a list, if the kind is `statement`.
     """
 
     start: int

@@ -44,7 +44,7 @@ def takes_what_follows(parsed: ParsedExcerpt) -> bool:
 
 
 def statements_between(language: Language, root: Node, source: bytes, start: int, end: int) -> list[Node]:
-    """The statements and definitions side by side that the bytes `[start, end)` are, blanks between them, none cut.
+    """The statements, definitions or items side by side that the bytes `[start, end)` are, blanks between, none cut.
 
     Without comments and what speaks of a definition below; empty where the bytes are anything else.
     """
@@ -106,14 +106,21 @@ def _is_bare_list(language: Language, node: Node) -> bool:
 
 
 def _is_statement(language: Language, node: Node) -> bool:
-    """Whether a node is a statement, a definition, or a comment among them."""
+    """Whether a node is a statement, a definition, an item of a list, or a comment among them."""
     if not node.is_named or node.parent is None or _is_bare_list(language, node):
         return False  # what opens a block or a condition
     behind: Node | None = node
     while behind is not None and behind.type in language.comments:
         behind = behind.next_sibling
     is_at_head = behind is not None and behind != node and _is_bare_list(language, behind)
-    return is_at_head or (_lists_statements(language, node.parent) and not _is_head(language, node))
+    is_listed = _lists_statements(language, node.parent) and not _is_head(language, node)
+    return is_at_head or is_listed or _is_item(language, node)
+
+
+def _is_item(language: Language, node: Node) -> bool:
+    """Whether a node stands in a list beside others, and is not what the list begins with."""
+    owner = node.parent
+    return owner is not None and owner.type in language.lists and owner.start_byte < node.start_byte
 
 
 def _is_head(language: Language, node: Node) -> bool:

@@ -33,6 +33,12 @@ JAVASCRIPT = Language(
         }
     ),
     blocks=frozenset({"statement_block"}),
+    lists=frozenset(
+        {
+            *("arguments", "array", "array_pattern", "export_clause", "formal_parameters", "named_imports", "object"),
+            *("object_pattern", "switch_body", "switch_case", "switch_default"),
+        }
+    ),
     containers=frozenset({"class_declaration", "class"}),
     wrappers=frozenset({"export_statement"}),
     attributes=frozenset({"decorator"}),
@@ -55,6 +61,7 @@ TYPESCRIPT = replace(
     suffixes=(".ts", ".mts", ".cts"),
     grammar_module="tree_sitter_typescript",
     grammar_function="language_typescript",
+    lists=JAVASCRIPT.lists | {"enum_body", "interface_body", "object_type"},
     containers=JAVASCRIPT.containers | {"abstract_class_declaration", "internal_module", "module"},
 )
 
@@ -74,6 +81,13 @@ GO = Language(
     functions=frozenset({"function_declaration", "method_declaration", "func_literal"}),
     blocks=frozenset({"block"}),
     statement_lists=frozenset({"statement_list"}),
+    lists=frozenset(
+        {
+            *("argument_list", "const_declaration", "expression_switch_statement", "field_declaration_list"),
+            *("import_spec_list", "interface_type", "literal_value", "parameter_list", "select_statement"),
+            *("type_declaration", "type_switch_statement", "var_spec_list"),
+        }
+    ),
     containers=frozenset(),
     comments=frozenset({"comment"}),
     strings=frozenset({"interpreted_string_literal", "raw_string_literal"}),
@@ -94,6 +108,12 @@ RUST = Language(
     grammar_module="tree_sitter_rust",
     functions=frozenset({"function_item", "closure_expression"}),
     blocks=frozenset({"block"}),
+    lists=frozenset(
+        {
+            *("arguments", "array_expression", "enum_variant_list", "field_declaration_list", "field_initializer_list"),
+            *("match_block", "parameters", "use_list"),
+        }
+    ),
     containers=frozenset({"impl_item", "trait_item", "mod_item", "foreign_mod_item"}),
     attributes=frozenset({"attribute_item"}),
     comments=frozenset({"line_comment", "block_comment"}),
@@ -119,6 +139,13 @@ JAVA = Language(
         }
     ),
     blocks=frozenset({"block", "constructor_body"}),
+    lists=frozenset(
+        {
+            *("annotation_type_body", "argument_list", "array_initializer", "element_value_array_initializer"),
+            *("enum_body", "enum_body_declarations", "formal_parameters", "switch_block"),
+            "switch_block_statement_group",
+        }
+    ),
     containers=frozenset({"class_declaration", "interface_declaration", "record_declaration"}),
     attributes=frozenset({"annotation", "marker_annotation"}),
     comments=frozenset({"line_comment", "block_comment"}),
@@ -134,6 +161,12 @@ JAVA = Language(
 )
 
 _C_PREPROCESSOR = frozenset({"preproc_if", "preproc_ifdef"})
+_C_LISTS = frozenset(
+    {
+        *("argument_list", "case_statement", "enumerator_list", "field_declaration_list", "initializer_list"),
+        "parameter_list",
+    }
+)
 _C_PLACEHOLDER = re.compile(r"(?:(?:std::)?abort|__builtin_unreachable|std::unreachable)\(\s*\)\s*;")
 _C_LITERAL = re.compile(rf"{_COMMENT}|{_DOUBLE_QUOTED}|{_CHARACTER}", re.DOTALL)
 
@@ -144,6 +177,7 @@ C = Language(
     grammar_module="tree_sitter_c",
     functions=frozenset({"function_definition"}),
     blocks=frozenset({"compound_statement"}),
+    lists=_C_LISTS,
     containers=_C_PREPROCESSOR,
     attributes=frozenset({"attribute_declaration", "attribute_specifier"}),
     comments=frozenset({"comment"}),
@@ -162,6 +196,7 @@ CPP = Language(
     grammar_module="tree_sitter_cpp",
     functions=frozenset({"function_definition", "lambda_expression"}),
     blocks=frozenset({"compound_statement"}),
+    lists=_C_LISTS,
     containers=_C_PREPROCESSOR
     | {"class_specifier", "namespace_definition", "struct_specifier", "linkage_specification"},
     wrappers=frozenset({"template_declaration"}),

@@ -29,6 +29,8 @@ class Language:
         functions: Node kinds that have a `body` field to fill.
         blocks: Node kinds of function bodies that hold statements.
         statement_lists: Node kinds between a block and its statements.
+        lists: Node kinds whose children stand side by side and are no statements of a body: cases and what is in one,
+            fields, members of an enum, items of a literal, imported names, parameters, arguments.
         containers: Node kinds whose members stand side by side: classes, namespaces, conditional compilation.
         wrappers: Node kinds around a definition that belong to it: decorators, exports, templates.
         attributes: Node kinds of decorators, annotations and the like, which say something of the definition below.
@@ -55,6 +57,7 @@ class Language:
     functions: frozenset[str]
     blocks: frozenset[str]
     statement_lists: frozenset[str] = frozenset()
+    lists: frozenset[str]
     containers: frozenset[str]
     wrappers: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
@@ -81,7 +84,7 @@ class Language:
     @cached_property
     def node_kinds(self) -> frozenset[str]:
         """Every node kind this row names."""
-        groups = (self.functions, self.blocks, self.statement_lists, self.containers, self.wrappers)
+        groups = (self.functions, self.blocks, self.statement_lists, self.lists, self.containers, self.wrappers)
         return frozenset().union(*groups, self.attributes, self.comments, self.strings, self.imports)
 
     @cached_property

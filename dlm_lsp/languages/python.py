@@ -11,6 +11,9 @@ PYTHON = Language(
     grammar_module="tree_sitter_python",
     functions=frozenset({"function_definition"}),
     blocks=frozenset({"block"}),
+    lists=frozenset(
+        {"argument_list", "dictionary", "import_from_statement", "list", "parameters", "set", "tuple"},
+    ),
     containers=frozenset({"class_definition"}),
     wrappers=frozenset({"decorated_definition"}),
     attributes=frozenset({"decorator"}),

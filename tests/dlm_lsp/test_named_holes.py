@@ -79,7 +79,7 @@ def test_a_range_leaves_the_blanks_around_it(text: str, named: str, expected: st
         ("python", "x = ⟦1⟧\n", "line", 1),
         ("python", "⟦f⟧(x)\n", "line", 1),
         ("python", "x = f(⟦a,\n      b⟧)\n", "range", 1),
-        ("python", "x = f(\n    ⟦a,⟧\n    b,\n)\n", "range", 1),
+        ("python", "x = f(\n    ⟦a,⟧\n    b,\n)\n", "statement", 1),
         ("python", "⟦⟧x\n", "range", 1),
         ("python", "def f():\n    ⟦a()⟧\n    b()\n", "statement", 1),
         ("python", "def f():\n    ⟦a()\n    b()⟧\n    c()\n", "statement", 2),
