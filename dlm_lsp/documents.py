@@ -78,6 +78,7 @@ class LazyTree:
         num_new_bytes: int = 0,
         num_waiting_bytes: int = 0,
         num_given_up: int = 0,
+        num_tried: int = 0,
     ) -> None:
         """Parse nothing yet.
 
@@ -88,6 +89,7 @@ class LazyTree:
             num_new_bytes: How much those edits put in.
             num_waiting_bytes: How much they put in or took out since it was last tried to follow them.
             num_given_up: How often they were too small, or too costly, to follow.
+            num_tried: How often it was tried and given up.
         """
         self._language = language
         self._source = source
@@ -95,6 +97,7 @@ class LazyTree:
         self._num_new_bytes = num_new_bytes
         self._num_waiting_bytes = num_waiting_bytes
         self._num_given_up = num_given_up
+        self._num_tried = num_tried
         self._current: tree_sitter.Tree | None = None
 
     def parse(self) -> tree_sitter.Tree:
@@ -102,7 +105,8 @@ class LazyTree:
 
         While the edits to a long text are small, or too costly to follow (`Language.parse_again`), it is the outdated
         tree: its nodes stand where they belong, and one that was edited knows its new end, but not what is in it. What
-        was too costly once is not tried again before as much was edited: giving up may take as long as a parse.
+        was too costly is not tried again at the next key, since giving up may take as long as a parse: a short text
+        waits twice as long every time, a long one from the first on until as much was edited as is followed at all.
         """
         if self._current is None:
             is_due = self._outdated is None or self._num_given_up == MOST_GIVEN_UP
@@ -110,19 +114,23 @@ class LazyTree:
         return self._current
 
     def _fresh(self) -> tree_sitter.Tree:
-        self._num_new_bytes = self._num_waiting_bytes = self._num_given_up = 0
+        self._num_new_bytes = self._num_waiting_bytes = self._num_given_up = self._num_tried = 0
         return self._language.parse(self._source.encoded)
 
     def _followed(self) -> tree_sitter.Tree:
         assert self._outdated, "there is something to follow from"
         source, tree = self._source.encoded, None
-        if len(source) < LONG_BYTES or self._num_waiting_bytes >= FOLLOWED_FROM_BYTES:
+        followed_from = FOLLOWED_FROM_BYTES
+        if len(source) < LONG_BYTES:
+            followed_from = min(followed_from, 2**self._num_tried) if self._num_tried else 0
+        if self._num_waiting_bytes >= followed_from:
             self._num_waiting_bytes = 0
+            self._num_tried += 1
             tree = self._language.parse_again(source, self._outdated, self._num_new_bytes)
         if tree is None:
             self._num_given_up += 1
             return self._outdated
-        self._num_new_bytes = self._num_given_up = 0
+        self._num_new_bytes = self._num_given_up = self._num_tried = 0
         return tree
 
     def replaced(self, start: int, old_end: int, new_end: int, after: SourceText) -> "LazyTree":
@@ -139,6 +147,7 @@ class LazyTree:
             num_new_bytes=self._num_new_bytes + new_end - start,
             num_waiting_bytes=self._num_waiting_bytes + old_end - start + new_end - start,
             num_given_up=self._num_given_up,
+            num_tried=self._num_tried,
         )
 
 

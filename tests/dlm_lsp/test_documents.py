@@ -140,6 +140,34 @@ def test_what_was_too_costly_to_follow_is_tried_again_once_more_was_typed(monkey
     assert attempts == [False, False, True]
 
 
+def test_what_was_too_costly_in_a_short_text_is_tried_again_more_and_more_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried_at: list[int] = []
+
+    def parse_again(language: Language, source: bytes, *arguments: object) -> object:
+        tried_at.append(len(source) - len(text))
+        return original(language, source, *arguments)  # type: ignore[arg-type]
+
+    original = Language.parse_again
+    monkeypatch.setattr(Language, "parse_again", parse_again)
+    text = long_text(1200)
+    document = Document.open("file:///a.py", BY_ID["python"], text)
+    num_before = len(document.snapshot().top_level)
+    start = text.index("\nclass", len(text) // 2) + 1
+    document.replace(start, start, "x = f([\n")
+    for end in range(start + 8, start + 208):
+        assert len(document.snapshot().top_level) == num_before
+        document.replace(end, end, " ")
+    assert [number - 8 for number in tried_at] == [0, 2, 6, 14, 30, 62, 126, 190]
+    tried_at.clear()
+    document.replace(start + 8, start + 208, "])\n")
+    assert len(document.snapshot().top_level) == num_before + 1
+    document.replace(start, start, "y = 1\n")
+    assert len(document.snapshot().top_level) == num_before + 2
+    assert len(tried_at) == 2, "what can be followed is, at every key"
+
+
 def test_what_is_taken_out_of_a_long_text_counts_too() -> None:
     text = long_text(2500)
     document = Document.open("file:///a.py", BY_ID["python"], text)
