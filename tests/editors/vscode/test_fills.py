@@ -174,12 +174,18 @@ def test_a_server_that_hangs_can_be_restarted(
     code_server.write_settings("Machine", before | {"dlm-lsp.server.command": command})
     until(lambda: pid.exists() and pid.read_text(), "the server to start")
     workbench.wait_until_ready()
-    os.kill(int(pid.read_text()), signal.SIGSTOP)
-    starts = code_server.log().count("server found by way of")
-    workbench.run("Restart Server")
-    until(lambda: code_server.log().count("server found by way of") > starts, "another start")
-    workbench.wait_until_ready()
-    code_server.write_settings("Machine", before)
+    hanging = os.pidfd_open(int(pid.read_text()))
+    try:
+        signal.pidfd_send_signal(hanging, signal.SIGSTOP)
+        starts = code_server.log().count("server found by way of")
+        workbench.run("Restart Server")
+        until(lambda: code_server.log().count("server found by way of") > starts, "another start")
+        workbench.wait_until_ready()
+    finally:
+        with suppress(ProcessLookupError):  # it has ended, as it should
+            signal.pidfd_send_signal(hanging, signal.SIGKILL)
+        os.close(hanging)
+        code_server.write_settings("Machine", before)
     workbench.wait_until_ready()
 
 
