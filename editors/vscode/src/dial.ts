@@ -1,9 +1,8 @@
 /**
- * The dial in the status bar: how many denoise steps a fill may take, and how long. Writes the user's settings.
+ * The dial in the status bar: how many denoise steps a fill may take, and how long. Writes settings.
  */
 
 import {
-    ConfigurationTarget,
     type Disposable,
     type QuickPickItem,
     QuickPickItemKind,
@@ -12,7 +11,7 @@ import {
     workspace,
 } from 'vscode';
 import { SECTION } from './protocol';
-import { configuration, isChosen } from './settings';
+import { configuration, isChosen, set } from './settings';
 
 const STEPS = [4, 8, 16, 32, 64];
 const DEADLINES_MS = [null, 500, 1000, 2000, 5000, 10_000];
@@ -46,7 +45,7 @@ export class Dial implements Disposable {
             placeHolder: 'More steps are better text; a deadline takes the best draft by then',
         });
         if (chosen?.option) {
-            await configuration().update(chosen.option, chosen.value, ConfigurationTarget.Global);
+            await set(chosen.option, chosen.value);
         }
     }
 

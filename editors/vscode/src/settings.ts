@@ -30,17 +30,20 @@ export function isChosen(name: string): boolean {
     return [found?.globalValue, found?.workspaceValue, found?.workspaceFolderValue].some((value) => value !== undefined);
 }
 
+/** Sets an option where its value in force is from, or for the user: a value further down would change nothing. */
+export async function set(name: string, value: unknown): Promise<void> {
+    const isOfWorkspace = configuration().inspect(name)?.workspaceValue !== undefined;
+    const target = isOfWorkspace ? ConfigurationTarget.Workspace : ConfigurationTarget.Global;
+    await configuration().update(name, value, target);
+}
+
 /** Switches the language off, or on again; returns whether it is on now. */
 export async function toggleLanguage(languageId: string): Promise<boolean> {
     const language = SERVER_LANGUAGES[languageId] ?? languageId;
     const disabled = configuration().get<readonly string[]>('disabledLanguages', []);
     const isOn = disabled.includes(language);
     const others = disabled.filter((each) => each !== language);
-    await configuration().update(
-        'disabledLanguages',
-        isOn ? others : [...others, language],
-        ConfigurationTarget.Global,
-    );
+    await set('disabledLanguages', isOn ? others : [...others, language]);
     return isOn;
 }
 

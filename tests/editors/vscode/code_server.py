@@ -138,8 +138,12 @@ class CodeServer:
 
     def write_workspace_settings(self, settings: Mapping[str, object]) -> None:
         file = self.workspace / ".vscode/settings.json"
-        file.parent.mkdir()
+        file.parent.mkdir(exist_ok=True)
         file.write_text(json.dumps(settings))
+
+    def read_workspace_settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = json.loads((self.workspace / ".vscode/settings.json").read_text())
+        return settings
 
     def read_settings(self, kind: str) -> dict[str, Any]:
         settings: dict[str, Any] = json.loads((self.folder / "data" / kind / "settings.json").read_text())

@@ -165,3 +165,21 @@ def test_a_language_can_be_switched_off_and_on(workbench: Workbench) -> None:
     workbench.press("Control+1")
     workbench.type("u")
     assert workbench.wait_for_ghost()
+
+
+def test_a_language_that_the_workspace_switches_off_can_be_switched_on_and_off(workbench: Workbench) -> None:
+    server = workbench.server
+    workbench.open_at_end("of_workspace.py", RECTANGLE)
+    users = server.read_settings("User")
+    with workbench.reconfigured():
+        server.write_workspace_settings({"dlm-lsp.disabledLanguages": ["python", "rust"]})
+    try:
+        for expected in (["rust"], ["rust", "python"]):
+            with workbench.reconfigured():
+                workbench.run("Switch This Language Off or On")
+            setting = {"dlm-lsp.disabledLanguages": expected}
+            until(lambda setting=setting: server.read_workspace_settings() == setting, "the setting of the workspace")
+        assert server.read_settings("User") == users
+    finally:
+        with workbench.reconfigured():
+            server.write_workspace_settings({})
