@@ -42,8 +42,8 @@ class DecodeOptions:
     # `threshold` all at or above `confidence_threshold`; `entropy_bound` the largest set whose summed entropies minus
     # the largest stay within `entropy_bound`; `factor` as many as keep (n + 1)(1 − confidence) below `factor`; `klass`
     # those at the threshold that have stopped changing; `local_leap` those at the threshold and, near them, those at
-    # `leap_threshold`; `agreement` the leftmost run on which the model and its guide agree, or what `threshold` commits
-    # where there is no guide to agree with.
+    # `leap_threshold`; `agreement` the leftmost run on which the model and its guide agree, up to the first token that
+    # both together find improbable, or what `threshold` commits where there is no guide to agree with.
     schedule: Schedule | None = option(
         None,
         "how many positions a step commits: `linear`, `cosine`, `threshold`, `factor`, `entropy_bound`, `klass`, "
@@ -72,6 +72,10 @@ class DecodeOptions:
     )
     leap_threshold: float = option(
         0.75, "probability from which `local_leap` commits next to a certain position", within=PROBABILITY
+    )
+    # Below one half, all other tokens together are more probable. 0 is APD as published.
+    agreement_threshold: float = option(
+        0.5, "probability below which `agreement` goes no further than it has to", within=SHARE
     )
     # α of CreditDecoding; 0 forgets.
     credit: float = option(

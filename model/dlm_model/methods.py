@@ -103,7 +103,7 @@ METHODS = (
         "schedule",
         "the leftmost run on which the model and its causal guide agree",
         "adaptive parallel decoding, arXiv 2506.00413",
-        {"schedule": "agreement", "guide": SELF_GUIDE},
+        {"schedule": "agreement", "agreement_threshold": 0.0, "guide": SELF_GUIDE},
     ),
     Method(
         "confidence",

@@ -114,12 +114,15 @@ def by_entropy_bound(guess: Guess, is_eligible: Tensor, options: DecodeOptions) 
     return within_entropy_bound(guess.entropy, is_eligible, options.entropy_bound)
 
 
-def by_agreement(guess: Guess, is_eligible: Tensor, _options: DecodeOptions) -> Tensor:
+def by_agreement(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
     """The leftmost run that the model and its guide have settled together (APD, see `dlm_model.blend`), [B, T].
 
-    In rows without a guide, what reaches the threshold.
+    It stops at the first token that the two find improbable, which APD's does not: what they agree on may still be a
+    guess, and all that stands after it in the run was read as if it were right. In rows without a guide, what reaches
+    the threshold.
     """
-    return guess.is_agreed & is_eligible
+    is_doubtful = guess.is_agreed & (guess.confidence < options.agreement_threshold)
+    return guess.is_agreed & (is_doubtful.cumsum(dim=1) == 0) & is_eligible
 
 
 _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {

@@ -153,3 +153,10 @@ def test_agreement_commits_the_run_and_fills_the_quota_up_only_where_the_run_is_
     options = DecodeOptions(schedule="agreement")
     assert choose(step, only(ALL), 4, options).tolist() == [[True, False, False, False]]
     assert choose(step, only(ALL), 2, options).tolist() == [[True, False, True, False]]
+
+
+@pytest.mark.parametrize(("threshold", "num_chosen"), [(0.0, 4), (0.5, 2), (0.7, 1)])
+def test_agreement_stops_at_the_first_improbable_token(threshold: float, num_chosen: int) -> None:
+    step = guess([0.6, 0.5, 0.4, 0.99], is_agreed=[True, True, True, True])
+    options = DecodeOptions(schedule="agreement", agreement_threshold=threshold)
+    assert choose(step, only(ALL), 4, options).tolist() == [[index < num_chosen for index in range(4)]]
