@@ -4,8 +4,9 @@
                 experts, since any may be next; on a CPU, an embedding that is the head counts twice, since a model of
                 up to 2 GiB holds it so
     cache       keys and values of prompt and canvas in every layer, for every candidate
-    workspace   logits of the canvas in fp32 with what is derived from them, and one layer's activations
-    graphs      on a GPU, the padded prompts of recorded passes, within their budget
+    workspace   logits of the canvas in fp32 with what is derived from them, and one layer's activations; of a mixture,
+                tokens once for each expert that they pass, or, few of them on a GPU, for all experts
+    graphs      on a GPU, the padded prompts of recorded passes, within their budget; none of mixtures in fewer bits
 
 An estimate: allocators round up and CUDA itself wants some hundred MiB, for which `HEADROOM` stands.
 """
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from dlm_model.config import ModelConfig
 from dlm_model.graph_budget import MAX_GRAPH_BYTES, MAX_GRAPHS
-from dlm_model.mixture_config import MixtureConfig
+from dlm_model.mixture_config import MAX_FOR_EVERYBODY, MixtureConfig
 from dlm_model.precision import BYTES_PER_WEIGHT, Precision
 
 HEADROOM = 1.1
@@ -111,19 +112,29 @@ def footprint(
     kv_size = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim
     logits = load.num_candidates * load.num_middle_tokens * shape.vocab_size * _LOGIT_BYTES * _LOGIT_COPIES
     prompts = load.num_candidates * load.num_prompt_tokens * kv_size * bytes_per_number
-    activations = num_tokens * (2 * _widest(shape) + 4 * shape.hidden_size) * bytes_per_number
+    activations = num_tokens * (2 * _widest(shape) + 4 * shape.hidden_size) + _routed(shape, num_tokens, is_gpu=is_gpu)
+    is_recorded = is_gpu and (shape.mixture is None or precision not in BYTES_PER_WEIGHT)
     num_twice = shape.vocab_size * shape.hidden_size if shape.ties_embeddings and not is_gpu else 0
     return Footprint(
         weights=(num_parameters(shape) + num_twice) * bytes_per_number
         - round(num_rounded(shape) * (bytes_per_number - bytes_per_rounded)),
         cache=num_tokens * kv_size * bytes_per_number,
-        workspace=logits + activations,
-        graphs=min(MAX_GRAPHS * prompts, MAX_GRAPH_BYTES) if is_gpu and shape.mixture is None else 0,
+        workspace=logits + activations * bytes_per_number,
+        graphs=min(MAX_GRAPHS * prompts, MAX_GRAPH_BYTES) if is_recorded else 0,
     )
 
 
 def _widest(shape: Shape) -> int:
-    """Intermediate size of the widest MLP that tokens pass; experts take turns."""
+    """Intermediate size of the widest MLP that all tokens pass."""
     if (mixture := shape.mixture) is None:
         return shape.intermediate_size
-    return max(mixture.expert_size, mixture.shared_size, shape.intermediate_size if mixture.num_dense_layers else 0)
+    return max(mixture.shared_size, shape.intermediate_size if mixture.num_dense_layers else 0)
+
+
+def _routed(shape: Shape, num_tokens: int, *, is_gpu: bool) -> int:
+    """Numbers that a mixture makes of its tokens: sorted by expert, gate and up and their product, back in place."""
+    if (mixture := shape.mixture) is None:
+        return 0
+    num_routes = num_tokens * mixture.num_active_experts
+    num_inner = max(num_routes, min(num_tokens, MAX_FOR_EVERYBODY) * mixture.num_experts if is_gpu else 0)
+    return 3 * (num_routes * shape.hidden_size + num_inner * mixture.expert_size)

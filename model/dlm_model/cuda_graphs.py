@@ -8,6 +8,7 @@ Not yet measured on a GPU; that padding changes no result is tested on a CPU.
 """
 
 import logging
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from dlm_model.graph_budget import MAX_GRAPH_BYTES, MAX_GRAPHS
+from dlm_model.mixture import Mixture
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 logger = logging.getLogger(__name__)
@@ -71,8 +73,10 @@ class GraphedTransformer(Transformer):
         self._capture = capture or _capture_cuda_graph
         self._graphs: OrderedDict[_Shape, _Graph] = OrderedDict()
         self._max_bytes = MAX_GRAPH_BYTES
-        # How many tokens an expert gets, a mixture looks up on the CPU, which no recording can.
-        self._can_record = self.config.mixture is None
+        self._can_record = True
+        # With more tokens, the CPU looks up how many of them an expert gets, which no recording can.
+        mixtures = [module for module in network.modules() if isinstance(module, Mixture)]
+        self._max_tokens = min((mixture.experts.max_tokens_unwatched for mixture in mixtures), default=sys.maxsize)
 
     def forward(
         self,
@@ -89,7 +93,8 @@ class GraphedTransformer(Transformer):
         num_memory = memory.position_ids.shape[1]
         num_rows, num_queries = token_ids.shape
         shape = _Shape(num_rows, _padded(num_queries, CANVAS_BUCKET), _padded(num_memory, MEMORY_BUCKET))
-        graph = self._graph(shape, token_ids.device)
+        is_small = shape.num_rows * shape.num_queries <= self._max_tokens
+        graph = self._graph(shape, token_ids.device) if is_small else None
         if graph is None:
             return super().forward(token_ids, position_ids, is_valid, memory)
         return self._replayed(graph, token_ids, position_ids, is_valid, memory)

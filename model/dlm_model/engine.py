@@ -25,6 +25,7 @@ from dlm_model.drafts import RowReader, finish_reasons
 from dlm_model.errors import CheckpointError
 from dlm_model.guide import Guides, load_companion
 from dlm_model.length import INITIAL_TOKENS
+from dlm_model.mixture import stack_experts
 from dlm_model.order import CommitOrder, load_order
 from dlm_model.pace import Pace
 from dlm_model.packing import pack
@@ -63,6 +64,7 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
     with memory_errors():
         network = load_transformer(folder, config, device=target, dtype=dtype, precision=precision)
         pack(network)
+        stack_experts(network, target, dtype)
         companion = load_companion(folder, network, tokenizer, precision=precision)
     if target.type == "cuda":
         avoid_plans_by_shape()

@@ -20,6 +20,7 @@ from dlm_model.decode_options import SELF_GUIDE
 from dlm_model.device import memory_errors
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.families.dlm import DLM_SECTION
+from dlm_model.mixture import stack_experts
 from dlm_model.packing import pack
 from dlm_model.precision import Precision
 from dlm_model.tokenizer import Tokenizer
@@ -101,6 +102,7 @@ def load_companion(
     adapted = load_transformer(folder, network.config, device=device, dtype=dtype, precision=precision, adapter=guide)
     adapted.embed_tokens = network.embed_tokens
     pack(adapted, like=network)
+    stack_experts(adapted, device, dtype)
     return adapted
 
 

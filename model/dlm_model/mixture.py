@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dlm_model.experts import Experts, StackedExperts, has_grouped_products
 from dlm_model.mixture_config import MixtureConfig
 
 
@@ -53,25 +54,42 @@ class Mixture(nn.Module):
         shared: One more that all tokens pass; None for none.
     """
 
+    experts: Experts | StackedExperts
+
     def __init__(
         self, hidden_size: int, config: MixtureConfig, experts: Iterable[nn.Module], shared: nn.Module | None
     ) -> None:
         super().__init__()
-        self.experts = nn.ModuleList(experts)
+        self.experts = Experts(experts)
         self.gate = Router(hidden_size, config)
         self.shared_experts = shared
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., C] → [..., C]."""
         tokens = x.reshape(-1, x.shape[-1])
-        weights, picked = self.gate.route(tokens)
-        mixed = torch.zeros_like(tokens) if self.shared_experts is None else self.shared_experts(tokens)
-        # Sorted by expert, so that one look at the counts, for which a GPU has to be waited for, serves all experts.
-        order = picked.flatten().argsort(stable=True)
-        counts = picked.flatten().bincount(minlength=len(self.experts)).tolist()
-        for expert, routes in zip(self.experts, order.split_with_sizes(counts), strict=True):
-            if len(routes):
-                rows = routes // picked.shape[1]
-                weight = weights.flatten()[routes, None].to(x.dtype)
-                mixed.index_add_(0, rows, expert(tokens[rows]) * weight)
+        mixed: Tensor = self.experts(tokens, *self.gate.route(tokens))
+        if self.shared_experts is not None:
+            mixed = mixed + self.shared_experts(tokens)
         return mixed.view_as(x)
+
+    def stack(self, *, is_grouped: bool) -> None:
+        """Put the experts' weights together, where they lie, unless they have been or are rounded."""
+        if isinstance(self.experts, Experts) and self.experts.can_be_stacked:
+            self.experts = StackedExperts(self.experts, is_grouped=is_grouped)
+
+
+def stack_experts(network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    """Put the experts of a network together, in place and layer by layer: none but one layer's are held twice.
+
+    On a CPU nothing would be won, and weights that are mapped from their file would have to be copied.
+
+    Args:
+        network: May have no mixtures at all.
+        device: Where it lies.
+        dtype: What it computes in.
+    """
+    if device.type != "cuda":
+        return
+    for module in list(network.modules()):
+        if isinstance(module, Mixture):
+            module.stack(is_grouped=has_grouped_products(device, dtype))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -10,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlm_model import cuda_graphs
+from dlm_model import cuda_graphs, experts
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import MEMORY_BUCKET, GraphedTransformer
 from dlm_model.engine import Engine
-from dlm_model.mixture_config import MixtureConfig
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.weights import load_transformer
+from tests.model.families.published_checkpoints import PUBLISHED
 
 REQUEST = InfillRequest("def foo(self, value):\n    for it", "ms:\n        return value\n" * 4)
 
@@ -106,12 +105,29 @@ def test_without_memory_for_a_graph_the_others_give_way_and_then_it_does(engine:
     assert len(graphed._graphs) == (2 if num_failures == 1 else 0)
 
 
-def test_a_mixture_is_never_recorded(engine: Engine) -> None:
-    captures = Captures()
-    mixture = MixtureConfig(num_experts=2, num_active_experts=1, expert_size=8)
-    engine._network.config = replace(engine._network.config, mixture=mixture)
-    texts(Engine(GraphedTransformer(engine._network, captures), engine._tokenizer, "mixed"), DecodeOptions(num_steps=3))
-    assert captures.num_captures == 0
+@pytest.mark.parametrize(
+    ("way", "recorded"), [("one by one", [False, False]), ("by everybody", [True, False]), ("grouped", [True, True])]
+)
+def test_a_mixture_is_recorded_where_nobody_looks_up_how_many_tokens_an_expert_gets(
+    tmp_path: Path, way: str, recorded: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experts, "MAX_FOR_EVERYBODY", 64)
+    PUBLISHED["llada-moe"](tmp_path)
+    config = ModelConfig.from_checkpoint(tmp_path)
+    tokenizer = Tokenizer.from_checkpoint(tmp_path, config.vocab_size)
+    plain, network = (
+        load_transformer(tmp_path, config, device=torch.device("cpu"), dtype=torch.float32) for _ in range(2)
+    )
+    for layer in network.layers:
+        if way != "one by one":
+            layer.mlp.stack(is_grouped=way == "grouped")
+    found = []
+    for length in (8, 80):
+        captures, options = Captures(), DecodeOptions(num_steps=4, middle_length=length)
+        graphed = Engine(GraphedTransformer(network, captures), tokenizer, "graphed")
+        assert texts(graphed, options) == texts(Engine(plain, tokenizer, "eager"), options)
+        found.append(captures.num_captures > 0)
+    assert found == recorded
 
 
 def test_a_recording_that_fails_leaves_the_stream_as_it_was(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,17 @@
-"""Which experts a token passes and what for, by hand, and that sorting tokens by expert changes nothing."""
+"""Which experts a token passes and what for, by hand, in each of the ways in which they can be multiplied."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from dlm_model.device import send
+from dlm_model.experts import Experts
 from dlm_model.mixture import Mixture, Router
-from dlm_model.mixture_config import MixtureConfig
+from dlm_model.mixture_config import MAX_FOR_EVERYBODY, MixtureConfig
+from tests.model.pretended_cuda import CUDA, PretendedCuda, move
 
 GROUPED = MixtureConfig(
     num_experts=6,
@@ -60,14 +64,67 @@ def test_softmax_weights_are_shares_of_all_experts_unless_they_are_summed_to_one
     assert routed(replace(plain, normalizes_weights=True), torch.zeros(6))[0] == pytest.approx([0.9 / 1.5, 0.6 / 1.5])
 
 
-@pytest.mark.parametrize("has_shared", [False, True])
-def test_every_token_gets_what_its_experts_make_of_it(has_shared: bool) -> None:
+class _Weight(Tensor):
+    """A matrix in fewer bits is a tensor of a class of its own."""
+
+
+class _Rounded(nn.Module):
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(linear.weight.data.as_subclass(_Weight), requires_grad=False)
+
+
+class Expert(nn.Module):
+    """SwiGLU with the names that checkpoints have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate_proj, self.up_proj = nn.Linear(16, 8, bias=False), nn.Linear(16, 8, bias=False)
+        self.down_proj = nn.Linear(8, 16, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.down_proj(nn.functional.silu(self.gate_proj(x)) * self.up_proj(x))
+        return made
+
+
+def mixture_of(dtype: torch.dtype = torch.float32, *, has_shared: bool = False) -> Mixture:
     torch.manual_seed(0)
-    experts, shared = [nn.Linear(4, 4) for _ in range(6)], nn.Linear(4, 4) if has_shared else None
-    mixture = Mixture(4, GROUPED, experts, shared)
-    # The last two groups win nowhere, so that there are experts without a token.
+    mixture = Mixture(16, GROUPED, [Expert() for _ in range(6)], Expert() if has_shared else None)
+    # The last two experts win nowhere, so that there are some without a token.
     mixture.gate.expert_bias.data = torch.tensor([5.0, 5.0, 5.0, 5.0, 0.0, 0.0])
-    x = torch.randn(2, 5, 4)
+    return mixture.to(dtype)
+
+
+def one_by_one(_mixture: Mixture) -> None:
+    """As it is made."""
+
+
+def by_everybody(mixture: Mixture) -> None:
+    mixture.stack(is_grouped=False)
+
+
+def slice_by_slice(mixture: Mixture) -> None:
+    """As `by_everybody` does with more tokens than are for everybody."""
+    mixture.stack(is_grouped=False)
+    mixture.experts.max_tokens_unwatched = 0
+
+
+def grouped(mixture: Mixture) -> None:
+    mixture.stack(is_grouped=True)
+
+
+has_grouped_mm = pytest.mark.skipif(not hasattr(nn.functional, "grouped_mm"), reason="needs PyTorch 2.10")
+UNWATCHED = [by_everybody, pytest.param(grouped, marks=has_grouped_mm)]
+WAYS = [one_by_one, slice_by_slice, *UNWATCHED]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("has_shared", [False, True])
+def test_every_token_gets_what_its_experts_make_of_it(has_shared: bool, way: Callable[[Mixture], None]) -> None:
+    mixture = mixture_of(has_shared=has_shared)
+    experts, shared = list(mixture.experts), mixture.shared_experts
+    way(mixture)
+    x = torch.randn(2, 5, 16)
     actual = mixture(x)
     for row, column in ((row, column) for row in range(2) for column in range(5)):
         token = x[row, column]
@@ -76,6 +133,46 @@ def test_every_token_gets_what_its_experts_make_of_it(has_shared: bool) -> None:
         expected = sum(weight * experts[index](token) for weight, index in zip(weights, picked.tolist(), strict=True))
         expected = expected if shared is None else expected + shared(token)
         torch.testing.assert_close(actual[row, column], expected)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("num_tokens", [1, 200])
+def test_in_bf16_all_ways_are_within_its_rounding(num_tokens: int, way: Callable[[Mixture], None]) -> None:
+    x = torch.randn(num_tokens, 16, generator=torch.Generator().manual_seed(1)).bfloat16()
+    exact = mixture_of(torch.bfloat16).float()(x.float())
+    mixture = mixture_of(torch.bfloat16)
+    way(mixture)
+    found = mixture(x)
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - exact).norm() < 2**-7 * exact.norm()
+
+
+@pytest.mark.parametrize("way", UNWATCHED)
+def test_a_gpu_keeps_nobody_waiting(way: Callable[[Mixture], None]) -> None:
+    mixture = mixture_of()
+    way(mixture)
+    with PretendedCuda() as device:
+        tokens = send(torch.randn(9, 16), CUDA)
+        move(mixture)(tokens)
+    assert not device.waits
+
+
+def test_more_tokens_than_are_for_everybody_are_looked_up() -> None:
+    mixture = mixture_of()
+    mixture.stack(is_grouped=False)
+    x = torch.randn(MAX_FOR_EVERYBODY + 1, 16)
+    with PretendedCuda() as device:
+        move(mixture)(send(x, CUDA))
+    assert [line for line in device.waits if line.startswith("experts.py")]
+
+
+@pytest.mark.parametrize("change", [lambda _: nn.Linear(16, 8), lambda expert: _Rounded(expert.gate_proj)])
+def test_only_plain_matrices_are_put_together(change: Callable[[Expert], nn.Module]) -> None:
+    mixture = mixture_of()
+    for expert in mixture.experts:
+        expert.gate_proj = change(expert)
+    mixture.stack(is_grouped=True)
+    assert type(mixture.experts) is Experts
 
 
 def test_a_router_in_bf16_tells_experts_apart_whose_scores_bf16_does_not() -> None:

@@ -64,9 +64,19 @@ def test_active_experts_count_for_a_token_and_all_of_them_for_memory() -> None:
     load, narrow = Load(2, 3, 5), replace(mixture, num_dense_layers=0)
     found = footprint(shape, load, bytes_per_number=2)
     assert found.weights == 2 * num_parameters(shape)
-    assert found.workspace == 2 * 5 * 10 * 4 * 3 + 16 * (2 * 8 + 4 * 4) * 2
+    logits, routed = 2 * 5 * 10 * 4 * 3, 16 * 2 * 3 * (4 + 3) * 2
+    assert found.workspace == logits + 16 * (2 * 8 + 4 * 4) * 2 + routed
     without_dense = footprint(replace(shape, mixture=narrow), load, bytes_per_number=2)
-    assert without_dense.workspace == 2 * 5 * 10 * 4 * 3 + 16 * (2 * 5 + 4 * 4) * 2
+    assert without_dense.workspace == logits + 16 * (2 * 5 + 4 * 4) * 2 + routed
+    on_gpu = footprint(shape, load, bytes_per_number=2, is_gpu=True)
+    assert on_gpu.workspace == found.workspace + 16 * (6 - 2) * 3 * 3 * 2
+
+
+@pytest.mark.parametrize(("precision", "is_recorded"), [("bf16", True), ("int8", False), ("int4", False)])
+def test_passes_of_a_mixture_are_recorded_in_sixteen_bits(precision: Precision, is_recorded: bool) -> None:
+    shape = CATALOGUE["llada-moe-7b"].shape
+    found = footprint(shape, LOAD, bytes_per_number=2, precision=precision, is_gpu=True)
+    assert (found.graphs > 0) == is_recorded
 
 
 def test_memory_by_hand() -> None:

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM
 
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
+from dlm_model.mixture import Mixture
 from dlm_model.weights import load_transformer
 from tests.model.families.block_causal_checkpoints import LLADA2_EXPERTS
 from tests.model.families.checkpoint_parts import VOCAB_SIZE, edit_json, qwen_config
@@ -20,10 +21,13 @@ TOKENS = torch.randint(0, VOCAB_SIZE, (2, 23), generator=torch.Generator().manua
 TOLERANCE = 1e-4
 
 
-def logits_of(folder: Path, token_ids: Tensor) -> Tensor:
-    """[B, T] → [B, T, V], seen in blocks where the model writes in blocks."""
+def logits_of(folder: Path, token_ids: Tensor, *, stack: bool | None = None) -> Tensor:
+    """[B, T] → [B, T, V], seen in blocks where the model writes in blocks; `stack` puts experts together, in groups."""
     config = ModelConfig.from_checkpoint(folder)
     network = load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    for module in list(network.modules()):
+        if isinstance(module, Mixture) and stack is not None:
+            module.stack(is_grouped=stack)
     positions = torch.arange(token_ids.shape[1]).expand_as(token_ids)
     block = positions // (config.block_length or token_ids.shape[1])
     with torch.inference_mode():
@@ -36,6 +40,15 @@ def test_logits_equal_those_of_the_publishers_code(tmp_path: Path, family: str) 
     PUBLISHED[family](tmp_path)
     recorded = load_file(FIXTURES / f"{family}.safetensors")
     actual = logits_of(tmp_path, recorded["token_ids"][None])[0]
+    assert (actual - recorded["logits"]).abs().max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("is_grouped", [False, True])
+@pytest.mark.parametrize("family", ["llada-moe", "llada2"])
+def test_experts_put_together_answer_as_the_publishers_code(tmp_path: Path, family: str, is_grouped: bool) -> None:
+    PUBLISHED[family](tmp_path)
+    recorded = load_file(FIXTURES / f"{family}.safetensors")
+    actual = logits_of(tmp_path, recorded["token_ids"][None], stack=is_grouped)[0]
     assert (actual - recorded["logits"]).abs().max() <= TOLERANCE
 
 
