@@ -1,8 +1,8 @@
 """How much memory a model takes while it fills a hole, computed from its shape.
 
-    weights     parameters × bytes of a number, of which a precision takes fewer for most matrices; of a mixture, all
-                experts, since any may be next; on a CPU, an embedding that is the head counts twice, since a model of
-                up to 2 GiB holds it so
+    weights     parameters × bytes of a number, of which a precision takes fewer for most matrices, padded as it has
+                them; of a mixture, all experts, since any may be next; on a CPU, an embedding that is the head counts
+                twice, since a model of up to 2 GiB holds it so
     cache       keys and values of prompt and canvas in every layer, for every candidate
     workspace   logits of the canvas in fp32 with what is derived from them, and one layer's activations; of a mixture,
                 tokens once for each expert that they pass, or, few of them on a GPU, for all experts
@@ -11,13 +11,13 @@
 An estimate: allocators round up and CUDA itself wants some hundred MiB, for which `HEADROOM` stands.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 from dlm_model.config import ModelConfig
 from dlm_model.graph_budget import MAX_GRAPH_BYTES, MAX_GRAPHS
 from dlm_model.mixture_config import MAX_FOR_EVERYBODY, MixtureConfig
-from dlm_model.precision import BYTES_PER_WEIGHT, Precision
+from dlm_model.precision import BYTES_PER_WEIGHT, COLUMN_MULTIPLES, Precision
 
 HEADROOM = 1.1
 _LOGIT_COPIES = 3  # logits, probabilities, and one to sort or sample from
@@ -68,29 +68,34 @@ class Footprint(NamedTuple):
 
 def num_parameters(shape: Shape) -> int:
     """Weights in matrices; the vectors (norms, biases) are below a thousandth of them."""
-    return _count(shape, 0 if shape.mixture is None else shape.mixture.num_experts)
+    return _embeddings(shape) + _routers(shape) + _in_layers(shape)
 
 
 def num_active_parameters(shape: Shape) -> int:
     """Those that one token needs: of a mixture, its active experts and no others."""
-    return _count(shape, 0 if shape.mixture is None else shape.mixture.num_active_experts)
-
-
-def num_rounded(shape: Shape) -> int:
-    """Those that are held in fewer bits where a precision says so: neither embeddings nor routers."""
-    return num_parameters(shape) - _embeddings(shape) - _routers(shape)
-
-
-def _count(shape: Shape, num_experts: int) -> int:
-    """Weights in matrices, where so many of a mixture's experts count."""
-    attention = shape.hidden_size * shape.head_dim * 2 * (shape.num_heads + shape.num_kv_heads)
-    dense = 3 * shape.hidden_size * shape.intermediate_size
     if (mixture := shape.mixture) is None:
-        return _embeddings(shape) + shape.num_layers * (attention + dense)
-    mixed = 3 * shape.hidden_size * (num_experts * mixture.expert_size + mixture.shared_size)
+        return num_parameters(shape)
+    active = replace(mixture, num_experts=mixture.num_active_experts, num_groups=1, num_active_groups=1)
+    return _embeddings(shape) + _routers(shape) + _in_layers(replace(shape, mixture=active))
+
+
+def _in_layers(shape: Shape, column_multiple: int = 1) -> int:
+    """Weights in the matrices of the layers, routers aside, whose columns are padded to multiples of that."""
+
+    def held(num_rows: int, num_columns: int) -> int:
+        return num_rows * -(-num_columns // column_multiple) * column_multiple
+
+    def mlp(size: int) -> int:
+        return 2 * held(size, shape.hidden_size) + held(shape.hidden_size, size)
+
+    query_size, kv_size = shape.num_heads * shape.head_dim, shape.num_kv_heads * shape.head_dim
+    attention = held(query_size + 2 * kv_size, shape.hidden_size) + held(shape.hidden_size, query_size)
+    if (mixture := shape.mixture) is None:
+        return shape.num_layers * (attention + mlp(shape.intermediate_size))
+    mixed = mixture.num_experts * mlp(mixture.expert_size) + mlp(mixture.shared_size)
     num_mixed = shape.num_layers - mixture.num_dense_layers
-    layers = shape.num_layers * attention + mixture.num_dense_layers * dense + num_mixed * mixed
-    return _embeddings(shape) + _routers(shape) + layers
+    dense = mixture.num_dense_layers * mlp(shape.intermediate_size)
+    return shape.num_layers * attention + dense + num_mixed * mixed
 
 
 def _embeddings(shape: Shape) -> int:
@@ -107,17 +112,18 @@ def footprint(
     shape: Shape, load: Load, *, bytes_per_number: int, precision: Precision = "auto", is_gpu: bool = False
 ) -> Footprint:
     """Memory under a load, on a device that computes in numbers of that many bytes and holds weights in a precision."""
-    bytes_per_rounded = BYTES_PER_WEIGHT.get(precision, bytes_per_number)
     num_tokens = load.num_candidates * (load.num_prompt_tokens + load.num_middle_tokens)
     kv_size = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim
     logits = load.num_candidates * load.num_middle_tokens * shape.vocab_size * _LOGIT_BYTES * _LOGIT_COPIES
     prompts = load.num_candidates * load.num_prompt_tokens * kv_size * bytes_per_number
     activations = num_tokens * (2 * _widest(shape) + 4 * shape.hidden_size) + _routed(shape, num_tokens, is_gpu=is_gpu)
     is_recorded = is_gpu and (shape.mixture is None or precision not in BYTES_PER_WEIGHT)
+    in_layers = _in_layers(shape, COLUMN_MULTIPLES.get(precision, 1)) * BYTES_PER_WEIGHT.get(
+        precision, bytes_per_number
+    )
     num_twice = shape.vocab_size * shape.hidden_size if shape.ties_embeddings and not is_gpu else 0
     return Footprint(
-        weights=(num_parameters(shape) + num_twice) * bytes_per_number
-        - round(num_rounded(shape) * (bytes_per_number - bytes_per_rounded)),
+        weights=(_embeddings(shape) + _routers(shape) + num_twice) * bytes_per_number + round(in_layers),
         cache=num_tokens * kv_size * bytes_per_number,
         workspace=logits + activations * bytes_per_number,
         graphs=min(MAX_GRAPHS * prompts, MAX_GRAPH_BYTES) if is_recorded else 0,

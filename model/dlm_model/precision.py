@@ -27,6 +27,10 @@ GROUP_SIZE = 64
 BYTES_PER_WEIGHT: dict[Precision, float] = {"int8": 1.0, "int4": 0.5 + 4 / GROUP_SIZE}
 """Of a rounded matrix; the one scale per row of eight bits is left aside."""
 
+COLUMN_MULTIPLES: dict[Precision, int] = {"int4": 1024}
+"""What torchao pads the columns of a rounded matrix to, for the kernel that multiplies four bits: half of what it holds
+of an expert with 512 columns is padding."""
+
 _LIBRARY = "torchao"
 
 

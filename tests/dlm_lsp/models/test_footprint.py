@@ -122,8 +122,19 @@ def test_fewer_bits_are_for_the_matrices_of_the_layers_alone() -> None:
     in_layers = num_parameters(shape) - embeddings
     assert bf16 == footprint(shape, LOAD, bytes_per_number=2)
     assert int8.weights == 2 * embeddings + in_layers
-    assert int4.weights == pytest.approx(2 * embeddings + 0.5625 * in_layers, abs=1)
     assert int8[1:] == int4[1:] == bf16[1:]
+    # Four bits are multiplied in columns of 1024: 3584 are held as 4096, 18944 as 19456.
+    padded = 28 * ((3584 + 2 * 512 + 3584 + 2 * 18944) * 4096 + 3584 * 19456)
+    assert int4.weights == pytest.approx(2 * embeddings + 0.5625 * padded, abs=1)
+
+
+def test_four_bits_take_what_they_are_padded_to_in_every_expert() -> None:
+    mixture = MixtureConfig(num_experts=6, num_active_experts=2, expert_size=512, shared_size=512)
+    sizes = {"vocab_size": 10, "hidden_size": 1024, "num_heads": 8, "num_kv_heads": 8, "head_dim": 128}
+    shape = Shape(**sizes, intermediate_size=8, num_layers=1, mixture=mixture)
+    found = footprint(shape, Load(1, 1, 1), bytes_per_number=2, precision="int4", is_gpu=True).weights
+    expert = 2 * 512 * 1024 + 1024 * 1024
+    assert found == 2 * (2 * 10 * 1024 + 6 * 1024) + 0.5625 * (4 * 1024 * 1024 + 7 * expert)
 
 
 @pytest.mark.parametrize(("precision", "verdict"), [("bf16", "too large"), ("int8", "fits"), ("int4", "fits")])
