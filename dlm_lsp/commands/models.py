@@ -19,6 +19,7 @@ from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_paramete
 from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
 from dlm_lsp.models.store import ModelStore, Record, describe, differences
 from dlm_lsp.options import Settings
+from dlm_model.checkpoint_files import published_name
 from dlm_model.config import ModelConfig
 from dlm_model.precision import Precision, weight_format
 
@@ -99,7 +100,7 @@ def run_add(path: Path, name: str | None) -> None:
     folder = path.expanduser().resolve()
     if not folder.is_dir():
         raise UsageError(f"There is no model folder {folder}.")
-    store, short_name = ModelStore(), name or folder.name.lower()
+    store, short_name = ModelStore(), name or published_name(folder).lower()
     if short_name in CATALOGUE or store.find(short_name):
         raise UsageError(f"The name {short_name} is taken; --name gives the folder another.")
     store.folder_for(short_name)  # refuses what is no name, before gigabytes are read

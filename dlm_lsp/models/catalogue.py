@@ -41,6 +41,16 @@ _LLADA = Shape(
     num_kv_heads=32,
     head_dim=128,
 )
+_ILLADA = Shape(
+    vocab_size=155136,
+    hidden_size=4096,
+    intermediate_size=14336,
+    num_layers=32,
+    num_heads=32,
+    num_kv_heads=8,
+    head_dim=128,
+    ties_embeddings=True,
+)
 _LLADA_MOE = Shape(
     vocab_size=157184,
     hidden_size=2048,
@@ -171,6 +181,14 @@ _ENTRIES = (
         shape=_LLADA,
     ),
     CatalogueEntry(
+        name="illada-8b",
+        repository="GSAI-ML/iLLaDA-8B-Base",
+        revision="a1b5b5f8a31a3854a46205ee584178c04b45ec9a",
+        licence="Apache-2.0",
+        note="general, 8192 tokens; not tuned to instructions",
+        shape=_ILLADA,
+    ),
+    CatalogueEntry(
         name="dream-7b",
         repository="Dream-org/Dream-v0-Instruct-7B",
         revision="05334cb9faaf763692dcf9d8737c642be2b2a6ae",
@@ -202,7 +220,7 @@ _ENTRIES = (
         shape=_LLADA2_MINI,
     ),
     CatalogueEntry(
-        name="sdar-30b",
+        name="sdar-30b-b32",
         repository="JetLM/SDAR-30B-A3B-Chat-b32",
         revision="c351bbc37d240aa6871f167e8f92d694281b0c22",
         licence="MIT",

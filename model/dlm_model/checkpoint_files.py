@@ -41,7 +41,7 @@ class CheckpointFiles:
         Raises:
             CheckpointError: config.json is missing, unreadable or no JSON object.
         """
-        return cls(folder.name, read_config(folder), folder)
+        return cls(published_name(folder), read_config(folder), folder)
 
     @cached_property
     def generation_config(self) -> Mapping[str, Any]:
@@ -65,6 +65,9 @@ class CheckpointFiles:
             from_list = {str(token): int(token_id) for token, token_id in self._optional(ADDED_TOKENS_FILE).items()}
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{self.source}: the tokenizer's added tokens cannot be read: {error}.") from None
+        # The list is the older way to say it. SDAR's has another spelling of its mask than everything else.
+        listed_elsewhere = {*from_config.values(), *from_tokenizer.values()}
+        from_list = {token: token_id for token, token_id in from_list.items() if token_id not in listed_elsewhere}
         return from_list | from_config | from_tokenizer
 
     def special_token(self, role: str) -> str | None:
@@ -86,6 +89,10 @@ class CheckpointFiles:
         for stored in (self.config, self.generation_config):
             if stored.get(key) is not None:
                 return whole_number(key, stored[key])
+        return self.tokenizer_token_id(role)
+
+    def tokenizer_token_id(self, role: str) -> int | None:
+        """The id of a role as the tokenizer has it, whatever the configs say."""
         token = self.special_token(f"{role}_token")
         return None if token is None else self.added_tokens.get(token)
 
@@ -110,6 +117,17 @@ class CheckpointFiles:
         if self.folder is None or not (self.folder / name).is_file():
             return {}
         return read_json(self.folder / name)
+
+
+def published_name(folder: Path) -> str:
+    """What a checkpoint folder is called.
+
+    In the cache of the hub's own client folders are commits: models--OWNER--NAME/snapshots/COMMIT is NAME.
+    """
+    snapshots = folder.absolute().parent
+    if snapshots.name == "snapshots" and snapshots.parent.name.count("--") > 1:
+        return snapshots.parent.name.split("--", 2)[2]
+    return folder.absolute().name
 
 
 def read_config(folder: Path) -> dict[str, Any]:

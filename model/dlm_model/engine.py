@@ -15,6 +15,7 @@ import torch
 from dlm_model.autoregression import LeftToRight
 from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
+from dlm_model.checkpoint_files import published_name
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import GraphedTransformer
 from dlm_model.decode_options import SELF_GUIDE
@@ -69,7 +70,7 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
     if target.type == "cuda":
         avoid_plans_by_shape()
         network = GraphedTransformer(network)
-    name, order = folder.resolve().name, load_order(folder)
+    name, order = published_name(folder.resolve()), load_order(folder)
     return Engine(network, tokenizer, model_name=name, order=order, companion=companion)
 
 

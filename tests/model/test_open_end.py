@@ -179,8 +179,8 @@ def test_a_turn_of_a_chat_ends_a_text_too(tmp_path: Path, family: str) -> None:
 
 def test_several_ends_may_stand_in_one_file(tmp_path: Path) -> None:
     PUBLISHED["stable-diffcoder"](tmp_path)
-    edit_json(tmp_path / "config.json", eos_token_id=[2, 3])
-    assert ModelConfig.from_checkpoint(tmp_path).end_token_ids == (2, 3, NUM_TRAINED)
+    edit_json(tmp_path / "config.json", eos_token_id=[3, 4])
+    assert ModelConfig.from_checkpoint(tmp_path).end_token_ids == (3, 4, 2)
 
 
 @settings(deadline=None, max_examples=60)

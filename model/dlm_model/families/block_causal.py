@@ -5,35 +5,54 @@ either. They fill as well as they can from the prefix alone, and say so. LLaDA2,
 them with a module of its own.
 """
 
+import re
 from typing import Any
 
 from dlm_model.checkpoint_files import CheckpointFiles, count
-from dlm_model.families.family import Family, architecture, mask_token_id, model_type, required_token_id
+from dlm_model.families.family import (
+    Family,
+    architecture,
+    mask_token_id,
+    model_type,
+    required_token_id,
+    seed_mask_token_id,
+)
 from dlm_model.families.hugging_face import llama_fields, qwen2_fields, qwen3_fields, qwen3_moe_fields
 
 FAST_DLLM_MASK = "|<MASK>|"
 END_OF_TURN = "<|im_end|>"
 """How Qwen's chats end a turn. Fast-dLLM v2's own loop stops at it and its files name another; SDAR's name both."""
-STABLE_DIFFCODER_MASK_ID = 5
 STABLE_DIFFCODER_BLOCK_LENGTH = 4
-"""Neither stands in its files; both are constants of its generation code."""
+"""A constant of its generation code, as is its mask."""
 
+SDAR_BLOCK_LENGTH = 4
+"""Of those whose name says nothing else, in whose config it is missing."""
+
+_BLOCK_LENGTH_IN_NAME = re.compile(r"-b([1-9]\d*)\b")
 _SDAR = {"sdar": qwen3_fields, "sdar_moe": qwen3_moe_fields}
 
 
 def _read_sdar(files: CheckpointFiles) -> dict[str, Any]:
-    return {**_SDAR[files.config["model_type"]](files), **_blocks(files)}
+    return {**_SDAR[files.config["model_type"]](files), **_blocks(files, _sdar_block_length(files))}
+
+
+def _sdar_block_length(files: CheckpointFiles) -> int:
+    """From its config; of some revisions, only the name tells: SDAR-8B-Chat-b32."""
+    if files.config.get("block_size"):
+        return count(files.config, "block_size")
+    named = _BLOCK_LENGTH_IN_NAME.search(files.source.lower())
+    return int(named[1]) if named else SDAR_BLOCK_LENGTH
 
 
 def _read_dream_reasoner(files: CheckpointFiles) -> dict[str, Any]:
     # Dream in name: it began as a Qwen3, and its logits are not shifted.
-    return {**qwen3_fields(files), **_blocks(files)}
+    return {**qwen3_fields(files), **_blocks(files, count(files.config, "block_size"))}
 
 
-def _blocks(files: CheckpointFiles) -> dict[str, Any]:
+def _blocks(files: CheckpointFiles, block_length: int) -> dict[str, Any]:
     return {
         "mask_token_id": required_token_id(files, "mask"),
-        "block_length": count(files.config, "block_size"),
+        "block_length": block_length,
         "end_token_ids": files.end_token_ids(END_OF_TURN),
     }
 
@@ -51,10 +70,9 @@ def _read_fast_dllm(files: CheckpointFiles) -> dict[str, Any]:
 
 
 def _read_stable_diffcoder(files: CheckpointFiles) -> dict[str, Any]:
-    mask = files.token_id("mask")
     return {
         **llama_fields(files),
-        "mask_token_id": STABLE_DIFFCODER_MASK_ID if mask is None else mask,
+        "mask_token_id": seed_mask_token_id(files),
         "block_length": STABLE_DIFFCODER_BLOCK_LENGTH,
         "end_token_ids": files.end_token_ids(),
     }

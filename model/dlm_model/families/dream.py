@@ -33,8 +33,14 @@ def _read(files: CheckpointFiles) -> dict[str, Any]:
         **qwen2_fields(files),
         "shift_logits": True,
         "mask_token_id": required_token_id(files, "mask"),
-        "bos_token_id": required_token_id(files, "bos"),
+        "bos_token_id": _bos_token_id(files),
     }
+
+
+def _bos_token_id(files: CheckpointFiles) -> int:
+    """The tokenizer's, as their own evaluations begin prompts; Dream's configs name the end of text there."""
+    named = files.tokenizer_token_id("bos")
+    return required_token_id(files, "bos") if named is None else named
 
 
 def _read_dream_on(files: CheckpointFiles) -> dict[str, Any]:

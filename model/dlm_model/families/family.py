@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from dlm_model.config import ModelConfig
 
 
+SEED_MASK_ID = 5
+"""`<[MASK]>` in the vocabulary of ByteDance's Seed-Coder, which no file gives the role of a mask."""
+
+
 def hugging_face_name(stored: str) -> str:
     """The network's own name of a tensor with a standard Hugging Face name: the leading `model.` goes."""
     return stored.removeprefix("model.")
@@ -86,3 +90,9 @@ def mask_token_id(files: CheckpointFiles, token: str) -> int:
     """
     named = files.added_tokens.get(token)
     return required_token_id(files, "mask") if named is None else named
+
+
+def seed_mask_token_id(files: CheckpointFiles) -> int:
+    """The id of the mask in a vocabulary of Seed-Coder's."""
+    named = files.token_id("mask")
+    return SEED_MASK_ID if named is None else named

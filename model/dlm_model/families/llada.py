@@ -1,14 +1,22 @@
-"""LLaDA-8B, LLaDA-1.5 and iLLaDA (arXiv 2502.09992): OLMo's config keys and tensor names around a Llama.
+"""LLaDA-8B and LLaDA-1.5 (arXiv 2502.09992): OLMo's config keys and tensor names around a Llama; and iLLaDA.
 
-The mixture-of-experts LLaDA says `llada` too and is told apart by its architecture: `llada_moe`.
+iLLaDA (arXiv 2606.25331) is a Llama in names as well, with the vocabulary of Seed-Coder. The mixture-of-experts LLaDA
+says `llada` too and is told apart by its architecture: `llada_moe`.
 """
 
 import re
 from typing import Any
 
 from dlm_model.checkpoint_files import CheckpointFiles, count
-from dlm_model.families.family import Family, model_type, refuse_unless, required_token_id
-from dlm_model.families.hugging_face import rope_theta
+from dlm_model.families.family import (
+    Family,
+    architecture,
+    model_type,
+    refuse_unless,
+    required_token_id,
+    seed_mask_token_id,
+)
+from dlm_model.families.hugging_face import llama_fields, rope_theta
 
 # All of them variants of OLMo that no published LLaDA uses.
 _ONLY = {
@@ -88,6 +96,22 @@ def _parameter_name(stored: str) -> str:
     return _WHOLE.get(stored, stored)
 
 
+def _read_illada(files: CheckpointFiles) -> dict[str, Any]:
+    refuse_unless(files, {"layer_norm_eps": None})
+    return {
+        **llama_fields(files),
+        # transformers leaves out of a config what is so by default, which for this model it is.
+        "ties_embeddings": bool(files.config.get("tie_word_embeddings", True)),
+        "mask_token_id": seed_mask_token_id(files),
+        "bos_token_id": files.token_id("bos"),
+    }
+
+
 LLADA = Family(
     name="LLaDA", matches=lambda files: model_type(files) == "llada", read=_read, parameter_name=_parameter_name
+)
+ILLADA = Family(
+    name="iLLaDA",
+    matches=lambda files: model_type(files) == "illada" or architecture(files) == "ILLaDAForCausalLM",
+    read=_read_illada,
 )

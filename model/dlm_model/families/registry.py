@@ -7,12 +7,12 @@ from dlm_model.families.block_causal import DREAM_REASONER, FAST_DLLM, SDAR, STA
 from dlm_model.families.dlm import DLM
 from dlm_model.families.dream import DREAM, DREAM_ON
 from dlm_model.families.family import Family, model_type
-from dlm_model.families.llada import LLADA
+from dlm_model.families.llada import ILLADA, LLADA
 from dlm_model.families.llada2 import LLADA2
 from dlm_model.families.llada_moe import LLADA_MOE
 
 _BLOCK_CAUSAL = (SDAR, FAST_DLLM, STABLE_DIFFCODER, DREAM_REASONER, LLADA2)
-_IN_ORDER = (*_BLOCK_CAUSAL, LLADA_MOE, LLADA, DREAM_ON, DREAM, OPEN_DCODER, TINY_A2D, DLM)
+_IN_ORDER = (*_BLOCK_CAUSAL, LLADA_MOE, ILLADA, LLADA, DREAM_ON, DREAM, OPEN_DCODER, TINY_A2D, DLM)
 """The first that matches it is; a narrower one stands before the one it is a part of."""
 
 FAMILIES = {family.name: family for family in _IN_ORDER}

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_lsp.models.store import ModelStore, resolve_model
 from dlm_lsp.options import Settings
+from dlm_model.engine import load_engine as load_checkpoint
 from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.models.conftest import NAME
 
@@ -26,6 +28,14 @@ def test_an_added_folder_is_loaded_by_its_name(checkpoint: Path) -> None:
         load_engine(Settings(model="tiny-checkpoint", device="cpu"), Console(quiet=True)).model_name
         == "Tiny-Checkpoint"
     )
+
+
+def test_a_folder_of_the_hubs_own_cache_goes_by_its_repository(checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models--owner--Tiny-Model" / "snapshots" / "0a1b2c"
+    shutil.copytree(checkpoint, folder)
+    assert run(["models", "add", str(folder)]) == OK
+    assert ModelStore().get("tiny-model").folder == str(folder)
+    assert load_checkpoint(str(folder), "cpu").model_name == "Tiny-Model"
 
 
 def test_a_hole_is_filled_by_a_models_name(

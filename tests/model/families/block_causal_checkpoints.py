@@ -26,6 +26,7 @@ from tests.model.families.checkpoint_parts import (
     qwen_config,
     whole_shapes,
     write_json,
+    write_seed_tokenizer,
     write_tensors,
     write_tokenizer_json,
 )
@@ -87,8 +88,7 @@ def write_fast_dllm(folder: Path) -> None:
 
 def write_stable_diffcoder(folder: Path) -> None:
     """Stable-DiffCoder: a Llama in everything but its architecture; the mask is token 5 of its vocabulary."""
-    added = added_tokens(END)
-    write_tokenizer_json(folder, added, eos_token=END)
+    write_seed_tokenizer(folder)
     shapes = whole_shapes(is_tied=False)
     for layer in range(LAYERS):
         shapes |= layer_shapes(layer, num_kv_heads=2) | mlp_shapes(f"model.layers.{layer}.mlp")

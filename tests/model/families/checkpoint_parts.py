@@ -40,13 +40,15 @@ def edit_json(path: Path, **changes: object) -> None:
     write_json(path, json.loads(path.read_text(encoding="utf-8")) | changes)
 
 
-def trained_tokenizer() -> Tokenizer:
-    """Byte-level BPE of `NUM_TRAINED` tokens, none of them added."""
+def trained_tokenizer(*first: str) -> Tokenizer:
+    """Byte-level BPE of `NUM_TRAINED` tokens, none of them added but the first."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=NUM_TRAINED, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=NUM_TRAINED, initial_alphabet=alphabet, show_progress=False, special_tokens=list(first)
+    )
     tokenizer.train_from_iterator([SAMPLE] * 9, trainer)
     assert tokenizer.get_vocab_size() == NUM_TRAINED
     return tokenizer
@@ -68,6 +70,16 @@ def write_tokenizer_json(folder: Path, added: Mapping[int, Mapping[str, object]]
         tokenizer.add_tokens([AddedToken(entry["content"], special=entry["special"], normalized=False)])
     tokenizer.save(str(folder / "tokenizer.json"))
     write_json(folder / "tokenizer_config.json", {"added_tokens_decoder": added, **tokenizer_config})
+
+
+def write_seed_tokenizer(folder: Path) -> None:
+    """As Seed-Coder has it: what is added comes first, and its mask has no role."""
+    begin, pad, end, *_ = tokens = [f"<[{name}]>" for name in ("begin▁of▁sentence", "PAD▁TOKEN", "end▁of▁sentence")]
+    tokens += ["<[UNK▁TOKEN]>", "<[SEP▁TOKEN]>", "<[MASK]>"]
+    trained_tokenizer(*tokens).save(str(folder / "tokenizer.json"))
+    added = {index: {"content": token, "special": True, "normalized": False} for index, token in enumerate(tokens)}
+    roles = {"bos_token": begin, "pad_token": pad, "eos_token": end}
+    write_json(folder / "tokenizer_config.json", {"added_tokens_decoder": added, **roles})
 
 
 def write_vocabulary(folder: Path, added: Mapping[int, Mapping[str, object]], **tokenizer_config: object) -> None:

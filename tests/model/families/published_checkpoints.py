@@ -6,6 +6,8 @@ Written from what the publishers' own code saves and reads, and not with the cod
 from collections.abc import Callable
 from pathlib import Path
 
+from safetensors.torch import load_file, save_file
+
 from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL
 from tests.model.families.checkpoint_parts import (
     CONTEXT,
@@ -22,11 +24,15 @@ from tests.model.families.checkpoint_parts import (
     added_tokens,
     edit_json,
     id_of,
+    layer_shapes,
+    mlp_shapes,
     normed_mixture_shapes,
     qwen2_shapes,
     qwen3_shapes,
     qwen_config,
+    whole_shapes,
     write_json,
+    write_seed_tokenizer,
     write_tensors,
     write_tokenizer_json,
     write_vocabulary,
@@ -88,6 +94,27 @@ def write_llada(folder: Path) -> None:
             "weight_tying": False,
         },
     )
+
+
+def write_illada(folder: Path) -> None:
+    """iLLaDA-8B: a Llama's keys and names, the head stored though it is the embedding, and no word of the mask."""
+    write_seed_tokenizer(folder)
+    shapes = whole_shapes(is_tied=True)
+    for layer in range(LAYERS):
+        shapes |= layer_shapes(layer, num_kv_heads=2) | mlp_shapes(f"model.layers.{layer}.mlp")
+    write_tensors(folder, shapes)
+    tensors = load_file(folder / "model.safetensors")
+    head = tensors["model.embed_tokens.weight"].clone()
+    save_file(tensors | {"lm_head.weight": head}, folder / "model.safetensors")
+    config = qwen_config(architectures=["ILLaDAForCausalLM"], model_type="illada", attention_bias=False, mlp_bias=False)
+    ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    write_json(folder / "config.json", config | ids | {"layer_norm_eps": None, "tie_word_embeddings": True})
+
+
+def write_dream_v0(folder: Path) -> None:
+    """Dream-v0: its tokenizer begins texts otherwise than its configs say."""
+    write_dream(folder)
+    edit_json(folder / "tokenizer_config.json", bos_token="<|beginoftext|>")
 
 
 def write_dream(folder: Path, *special: str, bos: str = END, **changes: object) -> dict[int, dict[str, object]]:
@@ -182,7 +209,8 @@ def write_llada_moe(folder: Path) -> None:
 PUBLISHED: dict[str, Callable[[Path], object]] = {
     "llada": write_llada,
     "llada-moe": write_llada_moe,
-    "dream": write_dream,
+    "illada": write_illada,
+    "dream": write_dream_v0,
     "dream-coder": write_dream_coder,
     "dreamon": write_dream_on,
     "open-dcoder": write_open_dcoder,

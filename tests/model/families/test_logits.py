@@ -1,12 +1,13 @@
 """The network's logits for tiny published checkpoints, against transformers and against the publishers' own code."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM
+from transformers import LlamaForCausalLM, PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM
 
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
@@ -96,4 +97,15 @@ def test_what_was_a_qwen2_answers_as_a_non_causal_qwen2(tmp_path: Path, family: 
 def test_what_was_a_qwen3_answers_as_a_non_causal_qwen3(tmp_path: Path) -> None:
     PUBLISHED["a2d-qwen3"](tmp_path)
     expected = non_causal(Qwen3ForCausalLM, tmp_path, TOKENS, head_dim=8, tie_word_embeddings=True)
+    assert (logits_of(tmp_path, TOKENS) - expected).abs().max() <= TOLERANCE
+
+
+def test_illada_answers_as_a_non_causal_llama_whose_head_is_its_embedding(tmp_path: Path) -> None:
+    PUBLISHED["illada"](tmp_path)
+    expected = non_causal(LlamaForCausalLM, tmp_path, TOKENS, tie_word_embeddings=True)
+    assert (logits_of(tmp_path, TOKENS) - expected).abs().max() <= TOLERANCE
+    # transformers leaves the key out where its value is the default of the model's own class.
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["tie_word_embeddings"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
     assert (logits_of(tmp_path, TOKENS) - expected).abs().max() <= TOLERANCE
