@@ -2,10 +2,13 @@
 
 One program takes a block of one head's queries, turns it, and walks over both segments; each block of keys is turned
 when it is read and forgotten when it is done (FlashAttention-2, arXiv 2307.08691). Specified by
-`dlm_kernels.attention.reference.attend` on the concatenated keys, and tested against it in Triton's interpreter.
+`dlm_kernels.attention.reference.attend` on the concatenated keys, and tested against it in Triton's interpreter; that
+it fits the GPUs it is compiled for is tested without one.
 
 Not yet measured on a GPU, so that nothing calls it but the tests and the bench: `attend` still uses PyTorch's kernel.
 """
+
+from typing import NamedTuple
 
 import torch
 import triton
@@ -14,9 +17,28 @@ from torch import Tensor
 
 from dlm_kernels.attention.reference import Rotation, per_query
 
-BLOCK_QUERIES = 64
-BLOCK_KEYS = 64
 LOG2_E = 1.4426950408889634
+
+
+class Blocks(NamedTuple):
+    """What one program works on at a time, and how many blocks of keys are on their way at once."""
+
+    queries: int
+    keys: int
+    num_stages: int
+
+
+def blocks(head_dim: int, dtype: torch.dtype) -> Blocks:
+    """Blocks that fit the registers, and the shared memory of the smallest GPU that has bf16: 99 KB (8.6, 8.9).
+
+    64 x 64 with three stages took 147 KB for heads of 128 in bf16, which starts on data-centre GPUs alone. In fp32,
+    where products have no matrix unit, a block's operands are held in registers, and 64 x 64 spilled 54 KB a thread.
+    """
+    if dtype.itemsize > 2:
+        return Blocks(32 if head_dim <= 64 else 16, 32 if head_dim <= 32 else 16, 2)
+    if head_dim > 128:
+        return Blocks(32, 16, 2)
+    return Blocks(64, 32, 3 if head_dim <= 64 else 2)
 
 
 def attend_segments(
@@ -50,7 +72,8 @@ def attend_segments(
     cos, sin = (angles[..., : size // 2].contiguous() for angles in key_rotation)
     query_cos, query_sin = (angles[..., : size // 2].contiguous() for angles in query_rotation)
     mask = None if is_valid is None else per_query(is_valid).expand(num_rows, num_queries, -1)
-    grid = (triton.cdiv(num_queries, BLOCK_QUERIES), num_rows * num_heads)
+    block = blocks(size, query.dtype)
+    grid = (triton.cdiv(num_queries, block.queries), num_rows * num_heads)
     _attend_kernel[grid](
         *(query, mixed, query_cos, query_sin, cos, sin),
         *(own_key, own_value, memory_key, memory_value),
@@ -62,9 +85,10 @@ def attend_segments(
         *((0, 0, 0) if mask is None else mask.stride()),
         HALF=size // 2,
         HAS_MASK=mask is not None,
-        BLOCK_T=BLOCK_QUERIES,
-        BLOCK_S=BLOCK_KEYS,
+        BLOCK_T=block.queries,
+        BLOCK_S=block.keys,
         PRECISION="ieee" if query.dtype == torch.float32 else "tf32",
+        num_stages=block.num_stages,
     )
     return mixed
 
