@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from torch.nn import functional
 
 from dlm_kernels import attention
 from dlm_kernels.attention import reference, rotary_angles, rotate
 from dlm_kernels.confidence import token_statistics
+from tests.model.pretended_cuda import CUDA, PretendedCuda
 
 SHAPES = [(1, 1, 1, 1, 1, 2), (1, 7, 13, 4, 2, 8), (2, 33, 70, 9, 3, 64), (3, 5, 5, 6, 6, 16)]
 
@@ -27,6 +29,37 @@ def test_fused_attention_equals_the_reference(shape: tuple[int, ...], is_padded:
     arguments = (query, key, value, query_rotation, key_rotation)
     expected = reference.attend(*arguments, is_valid=is_valid)
     torch.testing.assert_close(attention.attend(*arguments, is_valid=is_valid), expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mask", ["whole", "padded", "per query"])
+def test_on_a_gpu_heads_that_share_keys_are_one_with_the_queries_of_all(
+    mask: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA has no fused kernel for a mask beside fewer key heads than query heads."""
+    torch.manual_seed(0)
+    query, key, value = torch.randn(2, 5, 6, 8), *torch.randn(2, 2, 9, 2, 8)
+    positions = torch.randint(0, 500, (2, 14))
+    rotations = [rotary_angles(each, 8, 1e4, torch.float32) for each in (positions[:, :5], positions[:, 5:])]
+    is_valid = {"whole": None, "padded": torch.rand(2, 9) < 0.7, "per query": torch.rand(2, 5, 9) < 0.7}[mask]
+    if is_valid is not None:
+        is_valid[..., 0] = True
+    arguments = (query, key, value, *rotations)
+    expected = reference.attend(*arguments, is_valid=is_valid)
+    num_heads = []
+    fused = functional.scaled_dot_product_attention
+
+    def spy(*given: torch.Tensor, **options: torch.Tensor | None) -> torch.Tensor:
+        num_heads.append([each.shape[1] for each in given])
+        return fused(*given, **options)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", spy)
+    with PretendedCuda():
+        there = [each.to(CUDA) for each in (query, key, value)]
+        rotations_there = [attention.Rotation(*(each.to(CUDA) for each in rotation)) for rotation in rotations]
+        valid_there = None if is_valid is None else is_valid.to(CUDA)
+        found = attention.attend(*there, *rotations_there, is_valid=valid_there)
+    assert num_heads == [[2, 2, 2]]
+    torch.testing.assert_close(found.as_subclass(torch.Tensor), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("num_keys", [70, 40_000], ids=["few", "many"])

@@ -48,17 +48,37 @@ def attend(
     # 12 ms for [8, 256, 9, 64] in bf16 on one core).
     if query.device.type == "cpu" and (query.requires_grad or _is_faster_unfused(query, key)):
         return reference.attend(query, key, value, query_rotation, key_rotation, is_valid=is_valid)
-    query = rotate(query, query_rotation).transpose(1, 2)
-    key = rotate(key, key_rotation).transpose(1, 2)
-    value = value.transpose(1, 2)
+    query, key = rotate(query, query_rotation), rotate(key, key_rotation)
     mask = None if is_valid is None else per_query(is_valid)[:, None]
-    if query.requires_grad and mask is not None:
-        # On CUDA, PyTorch's memory-efficient kernel takes a mask but no shared key heads; with both, the fallback would
-        # keep every score [B, H, T, S] for the backward pass.
-        num_sharing = query.shape[1] // key.shape[1]
-        key, value = key.repeat_interleave(num_sharing, dim=1), value.repeat_interleave(num_sharing, dim=1)
+    if query.device.type != "cpu" and query.shape[2] != key.shape[2]:
+        return _attend_by_group(query, key, value, mask)
+    query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
     mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=query.shape[1] != key.shape[1])
     return mixed.transpose(1, 2)
+
+
+def _attend_by_group(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """Heads that share keys, as one head with the queries of all.
+
+    On CUDA, PyTorch has no fused kernel for shared key heads and a mask, nor for them alone before compute capability
+    8: it would repeat the keys, and store all scores in fp32. A mask there is in every recorded pass.
+
+    Args:
+        query: [B, T, H, D]
+        key: [B, S, K, D]
+        value: [B, S, K, D]
+        mask: [B, 1, T or 1, S]
+    """
+    num_rows, num_queries, num_heads, size = query.shape
+    num_groups = key.shape[2]
+    num_sharing = num_heads // num_groups
+    split = query.reshape(num_rows, num_queries, num_groups, num_sharing, size)
+    by_group = split.permute(0, 2, 3, 1, 4).flatten(2, 3)
+    if mask is not None and mask.shape[2] > 1:
+        mask = mask.repeat(1, 1, num_sharing, 1)
+    mixed = F.scaled_dot_product_attention(by_group, key.transpose(1, 2), value.transpose(1, 2), attn_mask=mask)
+    joined = mixed.reshape(num_rows, num_groups, num_sharing, num_queries, size)
+    return joined.permute(0, 3, 1, 2, 4).flatten(2, 3)
 
 
 def _is_faster_unfused(query: Tensor, key: Tensor) -> bool:
