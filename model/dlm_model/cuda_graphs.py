@@ -12,8 +12,9 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +35,12 @@ Capture = Callable[[Callable[[], Tensor]], tuple[Tensor, Replay]]
 
 
 class _Shape(NamedTuple):
-    """Rows, canvas columns and remembered tokens, as padded."""
+    """Rows, canvas columns and remembered tokens, as padded; whether each column says itself what it may see."""
 
     num_rows: int
     num_queries: int
     num_memory: int
+    is_per_query: bool
 
 
 @dataclass(eq=False)
@@ -56,7 +58,7 @@ class _Graph:
 class GraphedTransformer(Transformer):
     """A `Transformer` that replays its passes over a canvas; all others run as ever.
 
-    A result is overwritten by the next pass of the same shape: read it before.
+    A result is overwritten by the next recorded pass on the same device: read it before.
     """
 
     def __init__(self, network: Transformer, capture: Capture | None = None) -> None:
@@ -70,7 +72,7 @@ class GraphedTransformer(Transformer):
         self.config = network.config
         self.embed_tokens, self.layers, self.norm = network.embed_tokens, network.layers, network.norm
         self.lm_head = network.lm_head
-        self._capture = capture or _capture_cuda_graph
+        self._capture = capture
         self._graphs: OrderedDict[_Shape, _Graph] = OrderedDict()
         self._max_bytes = MAX_GRAPH_BYTES
         self._can_record = True
@@ -87,12 +89,13 @@ class GraphedTransformer(Transformer):
         recorder: Recorder | None = None,
     ) -> Tensor:
         """As `Transformer.forward`."""
-        is_per_query = is_valid is not None and is_valid.dim() == 3
-        if not self._can_record or memory is None or recorder is not None or is_per_query:
+        if not self._can_record or memory is None or recorder is not None:
             return super().forward(token_ids, position_ids, is_valid, memory, recorder)
         num_memory = memory.position_ids.shape[1]
         num_rows, num_queries = token_ids.shape
-        shape = _Shape(num_rows, _padded(num_queries, CANVAS_BUCKET), _padded(num_memory, MEMORY_BUCKET))
+        is_per_query = is_valid is not None and is_valid.dim() == 3
+        sizes = _padded(num_queries, CANVAS_BUCKET), _padded(num_memory, MEMORY_BUCKET)
+        shape = _Shape(num_rows, *sizes, is_per_query)
         is_small = shape.num_rows * shape.num_queries <= self._max_tokens
         graph = self._graph(shape, token_ids.device) if is_small else None
         if graph is None:
@@ -102,17 +105,11 @@ class GraphedTransformer(Transformer):
     def _replayed(
         self, graph: _Graph, token_ids: Tensor, position_ids: Tensor, is_valid: Tensor | None, memory: Memory
     ) -> Tensor:
-        num_rows, num_queries = token_ids.shape
-        num_memory = memory.position_ids.shape[1]
+        num_queries = token_ids.shape[1]
         _load_memory(graph, memory)
         graph.token_ids[:, :num_queries] = token_ids
         graph.position_ids[:, :num_queries] = position_ids
-        validity = torch.ones(1, 1, dtype=torch.bool, device=token_ids.device) if is_valid is None else is_valid
-        validity = validity.expand(num_rows, num_queries + num_memory)
-        graph.is_valid.zero_()
-        graph.is_valid[:, :num_queries] = validity[:, :num_queries]
-        start = graph.token_ids.shape[1]
-        graph.is_valid[:, start : start + num_memory] = validity[:, num_queries:]
+        _load_validity(graph, is_valid, num_queries, memory.position_ids.shape[1])
         graph.replay()
         return graph.hidden[:, :num_queries]
 
@@ -139,7 +136,10 @@ class GraphedTransformer(Transformer):
         return self._graphs[shape]
 
     def _num_bytes(self, shapes: Iterable[_Shape]) -> int:
-        """What graphs of these shapes hold: keys and values of the prompt, which those of the same size share."""
+        """What graphs of these shapes hold: keys and values of the prompt, which those of the same size share.
+
+        What the passes need while they run is theirs together, and about as much as one takes that is not recorded.
+        """
         config, dtype = self.config, self.embed_tokens.weight.dtype
         per_token: int = 2 * config.num_layers * config.num_kv_heads * config.head_dim * dtype.itemsize
         sizes = {(shape.num_rows, shape.num_memory) for shape in shapes}
@@ -158,12 +158,13 @@ class GraphedTransformer(Transformer):
         return None
 
     def _record(self, shape: _Shape, device: torch.device) -> _Graph:
-        num_rows, num_queries, num_memory = shape
+        num_rows, num_queries, num_memory, is_per_query = shape
         token_ids, position_ids = torch.zeros(2, num_rows, num_queries, dtype=torch.long, device=device)
-        is_valid = torch.ones(num_rows, num_queries + num_memory, dtype=torch.bool, device=device)
+        sees = (num_queries,) if is_per_query else ()
+        is_valid = torch.ones(num_rows, *sees, num_queries + num_memory, dtype=torch.bool, device=device)
         memory = self._memory(num_rows, num_memory, device)
-        forward = super().forward
-        hidden, replay = self._capture(lambda: forward(token_ids, position_ids, is_valid, memory))
+        forward, capture = super().forward, self._capture or _captures(device)
+        hidden, replay = capture(lambda: forward(token_ids, position_ids, is_valid, memory))
         return _Graph(token_ids, position_ids, is_valid, memory, hidden, replay)
 
     def _memory(self, num_rows: int, num_memory: int, device: torch.device) -> Memory:
@@ -189,23 +190,67 @@ def _load_memory(graph: _Graph, memory: Memory) -> None:
     torch._foreach_copy_([static for static, _ in pairs], [given for _, given in pairs])
 
 
+def _load_validity(graph: _Graph, is_valid: Tensor | None, num_queries: int, num_memory: int) -> None:
+    """Nobody sees the padding, and padded queries see what the first one does: who saw nothing would become NaN."""
+    static, start = graph.is_valid, graph.token_ids.shape[1]
+    static.zero_()
+    columns = ((slice(num_queries), slice(num_queries)), (slice(start, start + num_memory), slice(num_queries, None)))
+    for there, given in columns:
+        if is_valid is None:
+            static[..., there] = True
+        elif is_valid.dim() == 2:
+            static[:, there] = is_valid[:, given]
+        else:
+            static[:, :num_queries, there] = is_valid[..., given]
+            static[:, num_queries:, there] = is_valid[:, :1, given]
+
+
+def recorded(network: Transformer) -> Transformer:
+    """The network, with its passes over a canvas recorded where that is possible: on CUDA GPUs."""
+    return GraphedTransformer(network) if network.device.type == "cuda" else network
+
+
 def _padded(length: int, bucket: int) -> int:
     return -(-length // bucket) * bucket
 
 
-def _capture_cuda_graph(work: Callable[[], Tensor]) -> tuple[Tensor, Replay]:
-    # What a first run allocates and chooses must not become a part of the graph.
-    stream, before = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(before)
-    with torch.cuda.stream(stream):
-        for _ in range(_WARM_UP_RUNS):
-            work()
-    before.wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.graph(graph):
-            result = work()
-    finally:
-        # A recording that fails to end leaves the thread on its own stream.
-        torch.cuda.set_stream(before)
-    return result, graph.replay
+class CudaCapture:
+    """Records on one device, always on the same stream.
+
+    A stream of its own costs each recording a workspace of cuBLAS, 32 MB on a data-centre GPU, that is never freed.
+    Recordings share what memory they need while they run: only one runs at a time.
+
+    Args:
+        device: Not necessarily the current one, on which a stream would be opened and a recording stay empty.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._graphs: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
+
+    def __call__(self, work: Callable[[], Tensor]) -> tuple[Tensor, Replay]:
+        """Run some work three times, and keep the last."""
+        stream, before = self._stream, torch.cuda.current_stream(self._stream.device)
+        with torch.cuda.device(stream.device):
+            # What a first run allocates and chooses must not become a part of the graph.
+            stream.wait_stream(before)
+            with torch.cuda.stream(stream):
+                for _ in range(_WARM_UP_RUNS):
+                    work()
+            before.wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            # A pool whose last graph is gone cannot be used again.
+            pool = next((other.pool() for other in self._graphs), None)
+            try:
+                # Other threads may do with the device what they like meanwhile.
+                with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+                    result = work()
+            finally:
+                # A recording that fails to end leaves the thread on its own stream.
+                torch.cuda.set_stream(before)
+        self._graphs.add(graph)
+        return result, graph.replay
+
+
+_captures = cache(CudaCapture)
+"""One per device, for all networks on it."""

@@ -17,7 +17,7 @@ from dlm_model.canvas import Canvas
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.checkpoint_files import published_name
 from dlm_model.config import ModelConfig
-from dlm_model.cuda_graphs import GraphedTransformer
+from dlm_model.cuda_graphs import recorded
 from dlm_model.decode_options import SELF_GUIDE
 from dlm_model.decoding import Decoder
 from dlm_model.denoise import denoise
@@ -69,9 +69,8 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
         companion = load_companion(folder, network, tokenizer, precision=precision)
     if target.type == "cuda":
         avoid_plans_by_shape()
-        network = GraphedTransformer(network)
     name, order = published_name(folder.resolve()), load_order(folder)
-    return Engine(network, tokenizer, model_name=name, order=order, companion=companion)
+    return Engine(recorded(network), tokenizer, model_name=name, order=order, companion=companion)
 
 
 class Engine:

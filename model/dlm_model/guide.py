@@ -16,6 +16,7 @@ from dlm_model.causal_reader import CausalReader
 from dlm_model.causal_texts import CausalTexts
 from dlm_model.checkpoint_files import read_config
 from dlm_model.config import ModelConfig
+from dlm_model.cuda_graphs import recorded
 from dlm_model.decode_options import SELF_GUIDE
 from dlm_model.device import memory_errors
 from dlm_model.errors import CheckpointError, RequestError
@@ -103,7 +104,7 @@ def load_companion(
     adapted.embed_tokens = network.embed_tokens
     pack(adapted, like=network)
     stack_experts(adapted, device, dtype)
-    return adapted
+    return recorded(adapted)
 
 
 def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtype: torch.dtype) -> Transformer:
@@ -125,4 +126,4 @@ def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtyp
     with memory_errors():
         guide = load_transformer(folder, config, device=device, dtype=dtype)
         pack(guide)
-    return guide
+    return recorded(guide)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlm_model import cuda_graphs, experts
 from dlm_model.config import ModelConfig
-from dlm_model.cuda_graphs import MEMORY_BUCKET, GraphedTransformer
+from dlm_model.cuda_graphs import MEMORY_BUCKET, CudaCapture, GraphedTransformer
 from dlm_model.engine import Engine
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.tokenizer import Tokenizer
@@ -61,6 +61,23 @@ def test_padding_and_replaying_change_no_draft(engine: Engine, num_candidates: i
     num_captures = captures.num_captures
     assert texts(graphed, options) == texts(engine, options)
     assert captures.num_captures == num_captures, "known shapes are not recorded again"
+
+
+@pytest.mark.parametrize("num_candidates", [1, 3])
+@pytest.mark.parametrize("kind", ["causal", "block"])
+def test_passes_in_which_not_all_see_the_same_are_recorded_too(
+    kind: str, num_candidates: int, request: pytest.FixtureRequest
+) -> None:
+    """Those of a guide, and of a model that writes block by block."""
+    folder: Path = request.getfixturevalue(f"{kind}_folder")
+    config = ModelConfig.from_checkpoint(folder)
+    network = load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    tokenizer = Tokenizer.from_checkpoint(folder, config.vocab_size)
+    graphed = GraphedTransformer(network, Captures())
+    options = DecodeOptions(num_steps=6, num_candidates=num_candidates, guide="self" if kind == "causal" else None)
+    eager = texts(Engine(network, tokenizer, "eager"), options)
+    assert texts(Engine(graphed, tokenizer, "graphed"), options) == eager
+    assert any(shape.is_per_query for shape in graphed._graphs)
 
 
 def test_the_number_of_graphs_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,22 +147,69 @@ def test_a_mixture_is_recorded_where_nobody_looks_up_how_many_tokens_an_expert_g
     assert found == recorded
 
 
-def test_a_recording_that_fails_leaves_the_stream_as_it_was(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    streams = [MagicMock(name="own")]
+class EmptyGraph:
+    """Holds nothing."""
+
+    def pool(self) -> int:
+        return id(self)
+
+    def replay(self) -> None:
+        """Do nothing."""
+
+
+class AbsentCuda:
+    """What a recording asks of `torch.cuda`, noted down.
+
+    Attributes:
+        streams: What the thread was on, the last is where it is.
+        recordings: The stream, the pool and the mode of each.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> None:
+        self.streams = [MagicMock(name="own")]
+        self.opened: list[torch.device] = []
+        self.recordings: list[tuple[object, object, str]] = []
+        self._fails = fails
+        names = {"Stream": self.open, "CUDAGraph": EmptyGraph, "stream": MagicMock(), "device": MagicMock()}
+        names |= {"current_stream": lambda _: self.streams[-1], "set_stream": self.streams.append, "graph": self.graph}
+        for name, fake in names.items():
+            monkeypatch.setattr(torch.cuda, name, fake)
+        monkeypatch.setattr(cuda_graphs, "_captures", CudaCapture)
+
+    def open(self, device: torch.device) -> MagicMock:
+        self.opened.append(device)
+        return MagicMock(device=device)
 
     @contextmanager
-    def graph(_graph: object) -> Iterator[None]:
-        streams.append(MagicMock(name="recording"))
+    def graph(self, _graph: object, *, pool: object, stream: MagicMock, capture_error_mode: str) -> Iterator[None]:
+        self.recordings.append((stream, pool, capture_error_mode))
+        self.streams.append(stream)
         yield
-        raise RuntimeError("the recording has become invalid")  # in its place, the stream would have been put back
+        if self._fails:  # in its place, the stream would have been put back
+            raise RuntimeError("the recording has become invalid")
 
-    names = {"Stream": MagicMock, "CUDAGraph": MagicMock, "stream": MagicMock(), "graph": graph}
-    names |= {"current_stream": lambda: streams[-1], "set_stream": streams.append}
-    for name, fake in names.items():
-        monkeypatch.setattr(torch.cuda, name, fake)
+
+def test_a_recording_that_fails_leaves_the_stream_as_it_was(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = AbsentCuda(monkeypatch, fails=True)
     texts(Engine(GraphedTransformer(engine._network), engine._tokenizer, "graphed"), DecodeOptions(num_steps=3))
-    assert len(streams) == 3
-    assert streams[-1] is streams[0]
+    assert len(cuda.streams) == 3
+    assert cuda.streams[-1] is cuda.streams[0]
+
+
+def test_recordings_share_the_stream_of_their_device_and_the_memory_of_those_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cuda = AbsentCuda(monkeypatch)
+    device = torch.device("cuda", 1)  # not the current one
+    capture = CudaCapture(device)
+    graphs = [capture(lambda: torch.zeros(1))[1] for _ in range(2)]
+    assert cuda.opened == [device]
+    assert [stream.device for stream, _, _ in cuda.recordings] == [device, device]
+    assert [pool for _, pool, _ in cuda.recordings] == [None, id(graphs[0].__self__)]
+    assert {mode for _, _, mode in cuda.recordings} == {"thread_local"}
+    graphs.clear()
+    capture(lambda: torch.zeros(1))
+    assert cuda.recordings[-1][1] is None
 
 
 def test_what_cannot_be_recorded_runs_as_ever(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
