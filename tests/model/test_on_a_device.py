@@ -1,21 +1,27 @@
 """Every way to decode on a GPU that is not there: no tensor is left behind on the CPU, and no step waits too often."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import GraphedTransformer
 from dlm_model.decode_options import CACHE_POLICIES, SELF_GUIDE
-from dlm_model.engine import Engine, load_engine
+from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.methods import METHODS, Method
 from dlm_model.order import load_order
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.transformer import LayerKV, Memory, Transformer
 from dlm_model.weights import load_transformer
 from tests.model.pretended_cuda import CUDA, PretendedCuda, move
 
@@ -89,6 +95,51 @@ def test_what_is_drawn_is_drawn_on_the_cpu(engines: dict[str, Engine], kind: str
     is_guided = kind == "causal"
     options = {"num_steps": 3, "temperature": 0.8, "num_candidates": 4, "guide": SELF_GUIDE if is_guided else None}
     assert all(number <= (4 if is_guided else 2) for number in waits(engines[kind], **options))
+
+
+class OnlyThere(TorchDispatchMode):
+    """Lets every operation leave its result on the device of the network: what is recorded cannot come back.
+
+    Reading a value off that device, or looking for places in it, raises by itself.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self._device = device
+        self.num_operations = 0
+
+    def __torch_dispatch__(
+        self, func: OpOverload, _types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:  # noqa: ANN401
+        result = func(*args, **(kwargs or {}))
+        self.num_operations += 1
+        for each in tree_leaves(result):
+            assert not isinstance(each, Tensor) or each.device == self._device, func
+        return result
+
+
+@pytest.mark.parametrize("mask", ["padded", "per query"])
+@pytest.mark.parametrize("shape", ["fixed", "qk_norm", "packaged"])
+def test_a_pass_that_is_recorded_stays_on_its_device(shape: str, mask: str, fixed_folder: Path) -> None:
+    """On torch's device without values, down to the operators that its own functions are made of."""
+    config = ModelConfig.from_checkpoint(DEFAULT_CHECKPOINT if shape == "packaged" else fixed_folder)
+    config = replace(config, has_qk_norm=shape == "qk_norm")
+    num_rows, num_queries, num_memory, meta = 2, 32, 256, torch.device("meta")
+    with meta:
+        network = GraphedTransformer(Transformer(config), recorded)
+        states = torch.zeros(num_rows, num_memory, config.num_kv_heads, config.head_dim)
+        memory = Memory([LayerKV(states, states)] * config.num_layers, torch.zeros(num_rows, num_memory).long())
+        token_ids = torch.zeros(num_rows, num_queries).long()
+        sees = (num_queries,) if mask == "per query" else ()
+        is_valid = torch.ones(num_rows, *sees, num_queries + num_memory, dtype=torch.bool)
+    with torch.inference_mode(), OnlyThere(meta) as device:
+        hidden = network(token_ids, token_ids, is_valid, memory)
+    assert hidden.shape == (num_rows, num_queries, config.hidden_size)
+    assert device.num_operations > 20 * config.num_layers
+    with OnlyThere(meta), pytest.raises(AssertionError):
+        torch.zeros(1)
+    with pytest.raises(RuntimeError, match="meta"):
+        bool(hidden.any())
 
 
 def test_attention_makes_no_plan_for_every_prompt(fixed_folder: Path) -> None:
