@@ -1,12 +1,15 @@
 """No test runs a bench; that each can still be started, and that it would measure the same again, is tested here."""
 
 import importlib
+import json
+import time
 from pathlib import Path
 
 import pytest
 
 from dlm_lsp.languages import language_for
 from tests.bench.cuts import cut_holes
+from tests.bench.gpu import Part, parts, run_all
 
 BENCHES = sorted(path.stem for path in (Path(__file__).parent / "bench").glob("*.py"))
 
@@ -29,3 +32,42 @@ def test_the_same_holes_are_cut_every_time(tmp_path: Path) -> None:
     for cut in cuts:
         text, hole = cut.snapshot.text, cut.hole
         assert text[: hole.start] + cut.truth + text[hole.end :] == "".join(functions)
+
+
+@pytest.mark.parametrize("part", parts(("--dream-code", "dream")), ids=lambda part: part.name)
+def test_a_gpu_is_asked_for_what_the_benches_and_checks_know(part: Part, repository_root: Path) -> None:
+    module, *arguments = part.command
+    if part.is_check:
+        files = [argument for argument in arguments if argument.endswith(".py")]
+        assert files
+        assert all((repository_root / file).is_file() for file in files)
+    elif arguments:
+        importlib.import_module(module).parser().parse_args(arguments)
+    assert part.needs in {None, *(other.name for other in parts() if other.is_check)}
+
+
+def test_what_fails_on_a_gpu_or_hangs_costs_its_own_figures_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {
+        "good": "print('a table')\nprint('{\"bench\": \"good\"}')",
+        "bad": "raise SystemExit('wrong')",
+        "slow": "import time\ntime.sleep(60)",
+    }.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    planned = [
+        Part("check", ("bad",), 20),
+        Part("unsafe", ("good",), 20, needs="check"),
+        Part("slow", ("slow",), 0.5),
+        Part("good", ("good",), 20, needs="other check"),
+    ]
+    started = time.monotonic()
+    outcome = run_all(planned, minutes=1, out=tmp_path / "gpu.json")
+    assert time.monotonic() - started < 30
+    assert outcome.results == [{"bench": "good"}]
+    assert list(outcome.left_out) == ["check", "unsafe", "slow"]
+    assert "has failed" in outcome.left_out["unsafe"]
+    assert json.loads((tmp_path / "gpu.json").read_text()) == json.loads(outcome.as_json())
+    late = run_all(planned, minutes=0)
+    assert set(late.left_out) == {part.name for part in planned}

@@ -1,143 +1,154 @@
 """For the day a GPU is there: all checks of what only a GPU runs, then all benches on it, and one JSON object.
 
-    python -m tests.bench.gpu > gpu.json
+    python -m tests.bench.gpu --out gpu.json
 
 Checks first, and no speed of anything that is wrong: the Triton kernels against their references, recorded passes
-against plain ones. Then each kernel beside PyTorch's own way, so that it is known which of them to use; then latency
-in three shapes with all peers, the keystroke replay, warm starts, and weights in fewer bits.
+against plain ones. Then the benches, what matters most first, until the minutes are over. Each part is a process of its
+own with a limit of its own: one that fails or hangs costs its own figures, and what is measured is written at once.
 """
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from dlm_kernels.attention import attend, rotary_angles
-from dlm_kernels.confidence import token_statistics
-from tests.bench import keystrokes, latency, precision, warm_start
-from tests.bench.report import GateError, print_report
-
-CHECKS = ("tests/kernels", "tests/kernels/triton_checks.py", "tests/model/test_cuda_graphs.py")
 PUBLISHED_FLAGS = ("--dream-code", "--dreamon-code", "--dream-python")
-NUM_RUNS = 50
+# Warnings are errors elsewhere, and Triton's compiler has some of its own.
+PYTEST = ("pytest", "-q", "-W", "default")
+LATENCY, CUDA = "tests.bench.latency", ("--device", "cuda")
+MIDDLE = ("--prompt", "1024", "--batch", "1")
 
 
 @dataclass(frozen=True, slots=True)
-class KernelRow:
-    """A kernel beside what PyTorch does in its place, milliseconds each."""
+class Part:
+    """A module to run.
 
-    kernel: str
-    sizes: str
-    pytorch_ms: float
-    triton_ms: float
+    Attributes:
+        name: Of the part.
+        command: The module and its arguments.
+        seconds: It may take at most.
+        needs: The check that it is worth nothing without.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    seconds: float
+    needs: str | None = None
+
+    @property
+    def is_check(self) -> bool:
+        """Whether it prints no result."""
+        return self.command[0] == "pytest"
 
 
-def check() -> None:
-    """The gate.
+def parts(published: tuple[str, ...] = ()) -> tuple[Part, ...]:
+    """Everything, what matters most first.
+
+    Args:
+        published: Flags of `tests.bench.latency` that name the published loops.
+    """
+    kernels, passes = "the kernels' check", "the recorded passes' check"
+
+    def latency(name: str, seconds: float, shape: str, *flags: str) -> Part:
+        return Part(f"latency, {name}", (LATENCY, "--shape", shape, *CUDA, *flags), seconds, passes)
+
+    return (
+        Part(passes, (*PYTEST, "tests/model/test_cuda_graphs.py"), 90),
+        latency("7b", 120, "7b", *MIDDLE, "--only", "own"),
+        Part("keystrokes", ("tests.bench.keystrokes", *CUDA), 120, passes),
+        latency("packaged", 60, "packaged", *MIDDLE, "--only", "own"),
+        Part(kernels, (*PYTEST, "tests/kernels/test_kernels.py", "tests/kernels/triton_checks.py"), 120),
+        Part("kernels", ("tests.bench.kernels",), 60, kernels),
+        Part("precision", ("tests.bench.precision", *CUDA), 90, passes),
+        Part("warm starts", ("tests.bench.warm_start", *CUDA), 60, passes),
+        latency("0.5b", 60, "0.5b", *MIDDLE, "--only", "own"),
+        latency("7b, peers", 150, "7b", *MIDDLE, "--only", "peers", *published),
+        latency("7b, all prompts", 240, "7b", "--batch", "1", "--only", "own"),
+        latency("packaged, all prompts", 240, "packaged", "--batch", "1"),
+        latency("7b, four candidates", 240, "7b", "--batch", "4", "--only", "own"),
+        latency("7b, eight candidates", 300, "7b", "--batch", "8", "--only", "own"),
+    )
+
+
+@dataclass
+class Outcome:
+    """What has been measured so far, and what has not, and why not."""
+
+    results: list[object] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> str:
+        """One object."""
+        return json.dumps({"bench": "gpu", "results": self.results, "left_out": self.left_out})
+
+
+class PartError(Exception):
+    """A part came to nothing; the message says why."""
+
+
+def run_all(planned: Iterable[Part], *, minutes: float, out: Path | None = None) -> Outcome:
+    """Run one part after the other, and write what there is after each."""
+    outcome, end = Outcome(), time.monotonic() + 60 * minutes
+    for part in planned:
+        left = end - time.monotonic()
+        try:
+            if part.needs in outcome.left_out:
+                raise PartError(f"{part.needs} has failed")
+            if left <= 0:
+                raise PartError("there was no time left")
+            print(f"gpu: {part.name}", file=sys.stderr, flush=True)
+            outcome.results += run(part, min(part.seconds, left))
+        except PartError as error:
+            outcome.left_out[part.name] = str(error)
+            print(f"gpu: {part.name}: {error}", file=sys.stderr, flush=True)
+        if out:
+            out.write_text(outcome.as_json() + "\n", encoding="utf-8")
+    return outcome
+
+
+def run(part: Part, seconds: float) -> list[object]:
+    """What a part prints last, if it is no check.
 
     Raises:
-        GateError: a check fails.
+        PartError: it fails, or takes too long.
     """
-    command = [sys.executable, "-m", "pytest", "-q", *CHECKS]
-    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
-        raise GateError("the kernels or the recorded passes are wrong on this GPU")
-
-
-def measure_kernels() -> list[KernelRow]:
-    """In the sizes of a 7B model's layer and head."""
-    return [
-        *(
-            attention_row(num_queries, num_memory)
-            for num_queries, num_memory in ((128, 1024), (400, 1024), (128, 8192))
-        ),
-        *(head_row(num_positions) for num_positions in (16, 128)),
-    ]
-
-
-def attention_row(num_queries: int, num_memory: int) -> KernelRow:
-    """28 heads of 128 over 4 of keys, and a mask, as recorded passes have it."""
-    from dlm_kernels.attention.segments import attend_segments
-
-    query, own_key, own_value = _random(1, num_queries, 28, 128), *_random(2, 1, num_queries, 4, 128)
-    memory_key, memory_value = _random(2, 1, num_memory, 4, 128)
-    positions = torch.arange(num_queries + num_memory, device="cuda")[None]
-    angles = rotary_angles(positions, 128, 1e6, torch.bfloat16)
-    of_queries = rotary_angles(positions[:, :num_queries], 128, 1e6, torch.bfloat16)
-    is_valid = torch.ones_like(positions, dtype=torch.bool)
-
-    def concatenated() -> Tensor:
-        key, value = torch.cat((own_key, memory_key), dim=1), torch.cat((own_value, memory_value), dim=1)
-        return attend(query, key, value, of_queries, angles, is_valid=is_valid)
-
-    def segmented() -> Tensor:
-        return attend_segments(
-            query, own_key, own_value, memory_key, memory_value, of_queries, angles, is_valid=is_valid
-        )
-
-    sizes = f"{num_queries} queries, {num_memory} remembered"
-    return KernelRow("attention over segments", sizes, _milliseconds(concatenated), _milliseconds(segmented))
-
-
-def head_row(num_positions: int) -> KernelRow:
-    """A vocabulary of 152,064 and 3,584 channels."""
-    from dlm_kernels.confidence.head import head_statistics
-
-    hidden, weight = _random(num_positions, 3584), _random(152_064, 3584)
-    is_banned = torch.zeros(len(weight), dtype=torch.bool, device="cuda")
-
-    def stored() -> object:
-        return token_statistics(F.linear(hidden, weight).masked_fill(is_banned, -torch.inf))
-
-    pytorch_ms, triton_ms = _milliseconds(stored), _milliseconds(lambda: head_statistics(hidden, weight, is_banned))
-    return KernelRow("statistics of the head", f"{num_positions} positions", pytorch_ms, triton_ms)
-
-
-def _random(*sizes: int) -> Tensor:
-    return torch.randn(sizes, device="cuda", dtype=torch.bfloat16)
-
-
-def _milliseconds(work: Callable[[], object]) -> float:
-    """Of one of many in a row, by the GPU's own clock."""
-    for _ in range(3):
-        work()
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
-    for _ in range(NUM_RUNS):
-        work()
-    end.record()
-    torch.cuda.synchronize()
-    return start.elapsed_time(end) / NUM_RUNS
+    command = [sys.executable, "-m", *part.command]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            printed, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # whatever it has started, too
+            raise PartError(f"not done after {seconds:.0f} s") from None
+    print(printed, file=sys.stderr, flush=True)
+    if process.returncode:
+        raise PartError(f"ended with exit code {process.returncode}")
+    return [] if part.is_check else [json.loads(printed.splitlines()[-1])]
 
 
 def main() -> None:
     """Command line."""
     flags = argparse.ArgumentParser(description="Check and measure everything on a CUDA GPU.")
+    flags.add_argument("--minutes", type=float, default=9.0, help="no part begins later, nor takes longer")
+    flags.add_argument("--out", type=Path, help="a file that holds what is measured so far; it is printed at the end")
     for flag in PUBLISHED_FLAGS:
         flags.add_argument(flag, help="as of tests.bench.latency")
     arguments = flags.parse_args()
     if not torch.cuda.is_available():
         sys.exit("gpu: there is no CUDA GPU here; nothing was measured.")
-    try:
-        check()
-        results = [print_report("kernels", {"hardware": torch.cuda.get_device_name()}, measure_kernels())]
-        for shape in ("0.5b", "7b", "packaged"):
-            given = ["--shape", shape, "--device", "cuda"]
-            named = {flag: getattr(arguments, flag[2:].replace("-", "_")) for flag in PUBLISHED_FLAGS}
-            if shape == "7b":
-                given += [text for flag, value in named.items() if value for text in (flag, value)]
-            results.append(latency.run(latency.parser().parse_args(given)))
-        results += [
-            bench.run(bench.parser().parse_args(["--device", "cuda"])) for bench in (keystrokes, warm_start, precision)
-        ]
-    except GateError as error:
-        sys.exit(f"gpu: {error}")
-    print(json.dumps({"bench": "gpu", "results": results}))
+    named = {flag: getattr(arguments, flag[2:].replace("-", "_")) for flag in PUBLISHED_FLAGS}
+    published = tuple(text for flag, value in named.items() if value for text in (flag, value))
+    outcome = run_all(parts(published), minutes=arguments.minutes, out=arguments.out)
+    print(outcome.as_json())
+    if outcome.left_out:
+        sys.exit("gpu: not measured: " + "; ".join(f"{name}: {why}" for name, why in outcome.left_out.items()))
 
 
 if __name__ == "__main__":

@@ -223,12 +223,15 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     others = [reading(engine, prompt) for prompt in PROMPTS if prompt != prompt_of(engine)]
     rows: list[Row] = []
     for kind in (engine, *others):
+        if arguments.only == "peers":
+            break
         if arguments.reading not in {None, prompt_of(kind)}:
             continue
         check(kind, requests(kind, 1, 128)[0])
         rows += measure(kind, machine, size if kind is engine else size.of_others)
     sizes = size.prompts[:1] if arguments.quick else size.prompts
-    rows += measure_peers(engine, sizes, arguments, size.num_steps)
+    if arguments.only != "own":
+        rows += measure_peers(engine, sizes, arguments, size.num_steps)
     facts = hardware(engine._network, machine) | {"model": engine.model_name, "num_steps": size.num_steps}
     return print_report("latency", facts, rows)
 
@@ -243,6 +246,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--prompt", type=int, help="of all sizes, those with so many prompt tokens")
     flags.add_argument("--batch", type=int, help="of all sizes, those with so many candidates")
     flags.add_argument("--reading", choices=PROMPTS, help="the one way to read the prompt, instead of all three")
+    flags.add_argument("--only", choices=["own", "peers"], help="our own rows alone, or those of the peers")
     flags.add_argument("--gguf", help="a GGUF file for llama.cpp, if llama-cpp-python is installed")
     flags.add_argument("--dream-code", help="a folder with modeling_dream.py, as Fast-dLLM's dream/model")
     flags.add_argument("--dreamon-code", help="besides, a folder with DreamOn's generator.py: its eval")

@@ -75,12 +75,11 @@ def _as_causal_model(network: Transformer) -> torch.nn.Module:
     )
     with torch.device("meta"):
         model = model_class(shape).to(network.embed_tokens.weight.dtype)
-    model = model.to_empty(device=network.device)
     ours = {name: weight.to_dense() if weight.is_mkldnn else weight for name, weight in network.state_dict().items()}
     head = ours.pop("lm_head.weight", network.embed_tokens.weight)
     weights = {f"model.{name}": weight for name, weight in ours.items()} | {"lm_head.weight": head}
     model.load_state_dict(weights, assign=True)
-    # What `to_empty` left without values, because it is no weight.
+    # What the weights leave without values, because it is none.
     model.model.rotary_emb = type(model.model.rotary_emb)(shape).to(network.device)
     return model.eval()
 

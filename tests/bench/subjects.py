@@ -10,8 +10,8 @@ from itertools import pairwise
 import torch
 
 from dlm_model.config import ModelConfig, PromptAttention
-from dlm_model.cuda_graphs import GraphedTransformer
-from dlm_model.device import default_dtype, resolve_device
+from dlm_model.cuda_graphs import recorded
+from dlm_model.device import avoid_plans_by_shape, default_dtype, resolve_device
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.request import InfillRequest
 from dlm_model.tokenizer import Tokenizer
@@ -62,8 +62,10 @@ def load_subject(shape: str, device: str, model: str | None = None) -> Engine:
     target = resolve_device(device)
     network = random_network(config, target, default_dtype(target))
     if target.type == "cuda":
-        network = GraphedTransformer(network)
-    return Engine(network, Tokenizer.from_checkpoint(DEFAULT_CHECKPOINT, config.vocab_size), f"random {shape}")
+        avoid_plans_by_shape()
+    return Engine(
+        recorded(network), Tokenizer.from_checkpoint(DEFAULT_CHECKPOINT, config.vocab_size), f"random {shape}"
+    )
 
 
 def random_network(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> Transformer:
