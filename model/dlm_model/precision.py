@@ -31,6 +31,9 @@ COLUMN_MULTIPLES: dict[Precision, int] = {"int4": 1024}
 """What torchao pads the columns of a rounded matrix to, for the kernel that multiplies four bits: half of what it holds
 of an expert with 512 columns is padding."""
 
+LEAST_INT4_CAPABILITY = (8, 0)
+"""Of a CUDA GPU: torchao's product of four-bit weights runs on no older one."""
+
 _LIBRARY = "torchao"
 
 
@@ -52,7 +55,16 @@ def weight_format(precision: Precision, device: "torch.device") -> str:
         raise DeviceError(f"{precision} weights need {_LIBRARY}: pip install 'dlm-lsp[quantize]'.")
     if precision == "int4" and device.type != "cuda":
         raise DeviceError(f"int4 weights need a CUDA GPU: {_LIBRARY} does not multiply them on {device.type}.")
+    if precision == "int4" and _capability(device) < LEAST_INT4_CAPABILITY:
+        raise DeviceError("int4 weights need a CUDA GPU of compute capability 8.0 or more, and this one has less.")
     return f"{precision} weights, {_LIBRARY} {version(_LIBRARY)}"
+
+
+def _capability(device: "torch.device") -> tuple[int, int]:
+    """Of a CUDA GPU; of one that is not there, enough."""
+    import torch  # noqa: PLC0415
+
+    return torch.cuda.get_device_capability(device) if torch.cuda.is_available() else LEAST_INT4_CAPABILITY
 
 
 def round_weights(network: "Transformer", precision: Precision, device: "torch.device") -> None:

@@ -62,6 +62,22 @@ def test_on_a_gpu_heads_that_share_keys_are_one_with_the_queries_of_all(
     torch.testing.assert_close(found.as_subclass(torch.Tensor), expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("mask", ["whole", "padded", "per query"])
+@pytest.mark.parametrize("num_kv_heads", [2, 6])
+def test_attention_on_a_gpu_is_what_its_rounding_allows(mask: str, num_kv_heads: int) -> None:
+    torch.manual_seed(0)
+    query, key, value = torch.randn(2, 33, 6, 64), *torch.randn(2, 2, 70, num_kv_heads, 64)
+    positions = torch.arange(70).expand(2, -1)
+    rotations = [rotary_angles(each, 64, 1e4, torch.float32) for each in (positions[:, :33], positions)]
+    is_valid = {"whole": None, "padded": torch.rand(2, 70) < 0.7, "per query": torch.rand(2, 33, 70) < 0.7}[mask]
+    expected = reference.attend(query, key, value, *rotations, is_valid=is_valid)
+    there = [each.to("cuda", torch.bfloat16) for each in (query, key, value)]
+    turned = (attention.Rotation(*(each.to("cuda", torch.bfloat16) for each in rotation)) for rotation in rotations)
+    found = attention.attend(*there, *turned, is_valid=None if is_valid is None else is_valid.to("cuda"))
+    torch.testing.assert_close(found.float().cpu(), expected, atol=0.05, rtol=0.05)
+
+
 @pytest.mark.parametrize("num_keys", [70, 40_000], ids=["few", "many"])
 def test_attention_in_bf16_is_what_its_rounding_allows(num_keys: int) -> None:
     """Whichever way this processor is faster, on both sides of where the way changes."""

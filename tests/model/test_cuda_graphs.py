@@ -226,5 +226,8 @@ def test_what_cannot_be_recorded_runs_as_ever(engine: Engine, caplog: pytest.Log
 def test_a_real_graph_on_a_gpu(engine: Engine) -> None:
     network = engine._network.to("cuda")
     graphed = Engine(GraphedTransformer(network), engine._tokenizer, "graphed")
-    options = DecodeOptions(num_steps=8)
-    assert texts(graphed, options) == texts(Engine(network, engine._tokenizer, "eager"), options)
+    guide = "self" if network.config.prompt_attention == "causal" else None
+    for num_candidates in (1, 2):
+        options = DecodeOptions(num_steps=8, num_candidates=num_candidates, guide=guide)
+        assert texts(graphed, options) == texts(Engine(network, engine._tokenizer, "eager"), options)
+    assert graphed._network._graphs

@@ -80,6 +80,14 @@ def test_four_bits_are_for_cuda(causal_folder: Path) -> None:
     assert weight_format("int4", CUDA).startswith("int4 weights, torchao ")
 
 
+def test_a_gpu_that_is_too_old_for_four_bits_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    with pytest.raises(DeviceError, match="compute capability"):
+        weight_format("int4", CUDA)
+    assert weight_format("int8", CUDA).startswith("int8 weights, torchao ")
+
+
 @pytest.mark.parametrize(
     ("width", "precision", "expected"), [(96, "int8", True), (96, "int4", False), (128, "int4", True)]
 )
