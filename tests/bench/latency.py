@@ -33,7 +33,9 @@ from tests.bench.peers import measure_peers
 from tests.bench.report import GateError, Row, print_report
 from tests.bench.subjects import PROMPTS, SHAPES, load_subject, prompt_of, reading, requests
 
-# Rounding alone turns near ties in bf16; a wrong cache agrees in far fewer places.
+# Rounding alone turns near ties in bf16, more of them where a GPU has other kernels for another shape: a token counts
+# as the same if its exact logit is this close to the best, in standard deviations of all. Of a wrong cache few are.
+NEAR_TIE = 0.25
 LEAST_AGREEMENT_OF_EXACT_CACHES = 0.9
 
 
@@ -132,8 +134,9 @@ def check(engine: Engine, request: InfillRequest) -> None:
     forget(engine)
     cached = engine._decoder.open_cache(options)
     cached(canvas)
-    is_equal = cached(canvas).argmax(-1) == exact_policy(engine._network, options)(canvas).argmax(-1)
-    agreement = float(is_equal.float().mean())
+    found, exact = cached(canvas).argmax(-1), exact_policy(engine._network, options)(canvas).float()
+    behind = exact.amax(-1) - exact.gather(1, found[:, None]).squeeze(1)
+    agreement = float((behind <= NEAR_TIE * exact.std(-1)).float().mean())
     if agreement < LEAST_AGREEMENT_OF_EXACT_CACHES:
         raise GateError(f"a cache that should be exact agrees in {agreement:.1%} of positions")
 

@@ -1,7 +1,12 @@
 """How far the cached prompt leads away from the exact one, with the packaged weights on holes in real code."""
 
-import pytest
+from collections.abc import Callable
 
+import pytest
+import torch
+from torch import Tensor
+
+from dlm_model.canvas import Canvas
 from dlm_model.decode_options import CACHE_POLICIES
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, DecodeOptions
@@ -9,6 +14,7 @@ from tests.bench.cases import Case, make_cases
 from tests.bench.fidelity import compared_with_exact
 from tests.bench.latency import Size, check, measure, policies
 from tests.bench.machine import Machine
+from tests.bench.report import GateError
 from tests.bench.subjects import PROMPTS, prompt_of, reading, requests
 
 
@@ -41,6 +47,29 @@ def test_a_row_says_how_fast_and_how_faithful_its_policy_is(causal_engine: Engin
         assert (row.argmax_agreement is None) == (row.policy == "none" or row.batch > 1)
         assert not is_exact_cache or row.identical_text == 1
         assert not is_exact_cache or row.argmax_agreement in {None, 1.0}
+
+
+def test_the_gate_lets_rounding_pass_and_a_wrong_cache_not(
+    causal_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = reading(causal_engine, "bidirectional")
+    request = requests(engine, 1, 64)[0]
+    open_cache = engine._decoder.open_cache
+
+    def turned(turn: Callable[[Tensor], Tensor]) -> Callable[[DecodeOptions], Callable[[Canvas], Tensor]]:
+        def open_turned(options: DecodeOptions) -> Callable[[Canvas], Tensor]:
+            cache = open_cache(options)
+            return lambda canvas: turn(cache(canvas))
+
+        return open_turned
+
+    generator = torch.Generator().manual_seed(0)
+    noise = turned(lambda logits: logits + 0.05 * logits.std() * torch.randn(logits.shape, generator=generator))
+    monkeypatch.setattr(engine._decoder, "open_cache", noise)
+    check(engine, request)
+    monkeypatch.setattr(engine._decoder, "open_cache", turned(lambda logits: logits.roll(1, dims=1)))
+    with pytest.raises(GateError, match="a cache that should be exact"):
+        check(engine, request)
 
 
 @pytest.mark.parametrize("prompt", ["causal", "blocks"])
