@@ -124,9 +124,11 @@ def run(part: Part, seconds: float) -> list[object]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             printed, _ = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # whatever it has started, too
-            raise PartError(f"not done after {seconds:.0f} s") from None
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)  # whatever it has started, too; of an interrupt it hears nothing
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise PartError(f"not done after {seconds:.0f} s") from None
+            raise
     print(printed, file=sys.stderr, flush=True)
     if process.returncode:
         raise PartError(f"ended with exit code {process.returncode}")
@@ -143,6 +145,7 @@ def main() -> None:
     arguments = flags.parse_args()
     if not torch.cuda.is_available():
         sys.exit("gpu: there is no CUDA GPU here; nothing was measured.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("gpu: told to end"))
     named = {flag: getattr(arguments, flag[2:].replace("-", "_")) for flag in PUBLISHED_FLAGS}
     published = tuple(text for flag, value in named.items() if value for text in (flag, value))
     outcome = run_all(parts(published), minutes=arguments.minutes, out=arguments.out)
