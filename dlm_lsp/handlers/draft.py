@@ -26,7 +26,8 @@ def draft_feed(server: DlmLanguageServer, run: FillRun) -> DraftFeed | None:
     def send(draft: Draft) -> None:
         site = run.site
         text = rest_of(draft.text, site.typed)
-        if text is None:  # the run is about to end
+        # The feed is closed one turn of the loop after a run was cancelled: a draft that is due may lie between them.
+        if text is None or run.future.cancelled():
             return
         params = DraftParams(
             uri=site.snapshot.uri,

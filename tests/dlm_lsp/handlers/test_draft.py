@@ -1,8 +1,20 @@
 """`dlmLsp/draft`: only for those who ask, in their units, and ending with a finish reason."""
 
+import asyncio
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 from lsprotocol import types
 
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.fill_run import FillOrder, FillRun
+from dlm_lsp.handlers.draft import draft_feed
+from dlm_lsp.holes import find_hole
+from dlm_lsp.languages import language_for
+from dlm_lsp.options import resolve
+from dlm_lsp.session import DlmLanguageServer
+from dlm_model.request import DecodeOptions, Draft, Piece
 from tests.dlm_lsp.handlers.conftest import Connect
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 from tests.editor_client import URI
@@ -87,3 +99,26 @@ async def test_what_is_not_in_the_document_has_no_drafts(connect: Connect) -> No
     where = types.Range(types.Position(0, 4), types.Position(0, 7))
     assert len(await editor.complete(0, 7, selected=types.SelectedCompletionInfo(where, "print"))) == 1
     assert editor.drafts == []
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+async def test_between_cancelling_a_run_and_its_end_no_draft_is_sent(*, is_last: bool) -> None:
+    """The edit that cancels a run, and a draft that is due, may come in one turn of the loop."""
+    sent: list[object] = []
+    server = SimpleNamespace(
+        settings=resolve({"drafts": True, "draft_interval_ms": 0}),
+        position_encoding="utf-16",
+        protocol=SimpleNamespace(notify=lambda _method, params: sent.append(params)),
+    )
+    snapshot = Snapshot.parse(URI, language_for(None, "python"), EMPTY_BODY, version=1)
+    run = FillRun(FillOrder("ghost text", snapshot, find_hole(snapshot, 17), DecodeOptions()), "mine")
+    run.future = asyncio.get_running_loop().create_future()
+    feed = draft_feed(cast("DlmLanguageServer", server), run)
+    assert feed
+    feed.offer(Draft((Piece("return 1", "committed", 1.0, 1),), 1, 2, 1, 0.0))
+    await asyncio.sleep(0.01)
+    assert len(sent) == 1
+    run.future.cancel()
+    feed.offer(Draft((Piece("return 1", "committed", 1.0, 1),), 2, 2, 2, 0.0, "stop" if is_last else None))
+    await asyncio.sleep(0.01)
+    assert len(sent) == 1
