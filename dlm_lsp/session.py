@@ -36,7 +36,10 @@ _PRECEDENCE: tuple[OptionSource, ...] = ("user", "initialization", "configuratio
 
 
 class _Protocol(LanguageServerProtocol):
-    """pygls drops a request that it cannot read or that comes after `shutdown`; here every request gets its answer."""
+    """pygls drops a request that it cannot read or that comes after `shutdown`; here every request gets its answer.
+
+    It fails where the client answers what nobody waits for any more; here such an answer is dropped.
+    """
 
     def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - pygls' own signature
         try:
@@ -52,6 +55,13 @@ class _Protocol(LanguageServerProtocol):
             self._send_response(message.id, error=error.to_response_error())
         else:
             super().handle_message(message)
+
+    def _handle_response(self, msg_id: int | str, result: Any | None = None, error: Any | None = None) -> None:  # noqa: ANN401 - pygls' own signature
+        future = self._request_futures.get(msg_id)
+        if future and future.cancelled():
+            del self._request_futures[msg_id]
+        else:
+            super()._handle_response(msg_id, result, error)
 
 
 class DlmLanguageServer(LanguageServer):

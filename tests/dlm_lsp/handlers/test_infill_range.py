@@ -191,6 +191,28 @@ async def test_cancelling_frees_the_worker_and_changes_nothing(connect: Connect,
     assert len(editor.edits) == 1
 
 
+async def test_an_edit_that_is_answered_after_its_request_was_cancelled_is_nobodys_fault(connect: Connect) -> None:
+    editor = await _editor(connect, ScriptedEngine("return r"))
+    is_asked, may_answer = asyncio.Event(), asyncio.Event()
+    del editor.protocol.fm.features[types.WORKSPACE_APPLY_EDIT]
+
+    @editor.feature(types.WORKSPACE_APPLY_EDIT)
+    async def apply_late(_params: types.ApplyWorkspaceEditParams) -> types.ApplyWorkspaceEditResult:
+        is_asked.set()
+        await may_answer.wait()
+        return types.ApplyWorkspaceEditResult(applied=True)
+
+    params = types.ExecuteCommandParams(INFILL_RANGE, [URI, AT_PLACEHOLDER])
+    request = editor.protocol.send_request(types.WORKSPACE_EXECUTE_COMMAND, params, msg_id="mine")
+    await is_asked.wait()
+    editor.cancel_request("mine")
+    with pytest.raises(JsonRpcRequestCancelled):
+        await asyncio.wrap_future(request)
+    may_answer.set()
+    assert (await editor.execute(URI, AT_PLACEHOLDER))["applied"]
+    assert all(status.state != "warning" for status in editor.statuses)
+
+
 async def test_ghost_text_does_not_supersede_an_edit_that_was_asked_for(connect: Connect) -> None:
     engine = ScriptedEngine("return r", is_gated=True)
     editor = await _editor(connect, engine)
