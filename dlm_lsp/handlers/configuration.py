@@ -37,6 +37,8 @@ def pull_configuration(server: DlmLanguageServer) -> None:
         return
 
     def take(answer: "Future[Any]") -> None:
+        if answer.cancelled():  # by the end of the conversation
+            return
         if error := answer.exception():
             logger.warning("the client did not give its settings: %s", error)
             _preload(server)
@@ -56,7 +58,7 @@ def listen_to_changes(server: DlmLanguageServer) -> None:
         return
 
     def check(answer: "Future[None]") -> None:
-        if error := answer.exception():
+        if not answer.cancelled() and (error := answer.exception()):
             logger.warning("the client refused to send changes of its settings: %s", error)
 
     options = types.DidChangeConfigurationRegistrationOptions(section=SECTION)

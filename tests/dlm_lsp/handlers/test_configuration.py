@@ -217,3 +217,23 @@ async def test_registration_is_for_clients_that_allow_it(
     await editor.complete(1, 4)
     methods = [registration.method for registration in editor.registrations]
     assert methods == [types.WORKSPACE_DID_CHANGE_CONFIGURATION] * expected
+
+
+async def test_settings_that_never_came_are_no_error_at_the_end(
+    connect: Connect, engine: ScriptedEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    editor = connect(lambda _settings: engine)
+    is_asked, is_over = asyncio.Event(), asyncio.Event()
+    del editor.protocol.fm.features[types.WORKSPACE_CONFIGURATION]
+
+    @editor.feature(types.WORKSPACE_CONFIGURATION)
+    async def configure(_params: types.ConfigurationParams) -> list[Payload]:
+        is_asked.set()
+        await is_over.wait()
+        return [None]
+
+    await editor.start(PULLS)
+    await is_asked.wait()
+    await editor.shutdown_async(None)
+    is_over.set()
+    assert "Traceback" not in caplog.text
