@@ -111,11 +111,29 @@ async def converse(server: DlmLanguageServer, reader: "AsyncReader", writer: "As
     with suppress(asyncio.IncompleteReadError, ConnectionError):
         await run_async(
             stop_event=threading.Event(),
-            reader=reader,
+            reader=_TurnTaking(reader),
             protocol=server.protocol,
             logger=logging.getLogger("pygls.io"),
             error_handler=server.report_server_error,
         )
+
+
+class _TurnTaking:
+    """Lets the handler of a request begin before the next message is read.
+
+    A handler is a task, which takes the document as it finds it. Messages that came in one packet would be handled
+    before it, and a position or a range would be looked up in a later text than the one that it was sent for.
+    """
+
+    def __init__(self, reader: "AsyncReader") -> None:
+        self._reader = reader
+
+    async def readline(self) -> bytes:
+        await asyncio.sleep(0)
+        return await self._reader.readline()
+
+    async def readexactly(self, n: int) -> bytes:
+        return await self._reader.readexactly(n)
 
 
 class _Resumed:

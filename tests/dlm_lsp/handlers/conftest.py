@@ -11,6 +11,7 @@ from pygls.io_ import run_async
 from dlm_lsp.engine_room import EngineRoom
 from dlm_lsp.options import Settings
 from dlm_lsp.server import create_server
+from dlm_lsp.serving import converse
 from dlm_lsp.session import DlmLanguageServer
 from dlm_model.request import InfillEngine
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
@@ -57,11 +58,9 @@ async def connect() -> AsyncIterator[Connect]:
     def connect(load_engine: Callable[[Settings], InfillEngine]) -> EditorClient:
         server, client = create_server(EngineRoom(load_engine), {}), EditorClient()
         to_server, to_client = _Pipe(), _Pipe()
-        server.protocol.set_writer(to_client)
         client.protocol.set_writer(to_server)
-        for pipe, end in ((to_server, server), (to_client, client)):
-            handle_error = end.report_server_error
-            conversation = run_async(stop, pipe.reader, end.protocol, error_handler=handle_error)
+        listening = run_async(stop, to_client.reader, client.protocol, error_handler=client.report_server_error)
+        for conversation in (converse(server, to_server.reader, to_client), listening):
             conversations.append(asyncio.create_task(conversation))
         pipes.extend((to_server, to_client))
         servers.append(server)

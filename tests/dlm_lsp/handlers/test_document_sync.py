@@ -6,9 +6,10 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
+from dlm_lsp.messages import INFILL_RANGE
 from tests.dlm_lsp.handlers.conftest import Connect
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
-from tests.editor_client import EditorClient
+from tests.editor_client import URI, EditorClient
 
 
 @pytest.fixture
@@ -60,6 +61,20 @@ async def test_a_version_that_does_not_grow_is_logged_and_applied(
     await editor.complete(0, 4)
     assert engine.requests[0].prefix == "a = "
     assert "version 5 came after 5" in caplog.text
+
+
+async def test_a_request_is_about_the_text_that_was_there_when_it_came(connect: Connect) -> None:
+    """Request and edit come in one packet: what the range names must not be looked up in the text after the edit."""
+    engine = ScriptedEngine("2", num_steps=2, is_gated=True)
+    editor = await _editor(connect, engine)
+    editor.open("a = 1\nbc = 3\n")
+    where = {"start": {"line": 1, "character": 5}, "end": {"line": 1, "character": 6}}
+    request = editor.workspace_execute_command(types.ExecuteCommandParams(INFILL_RANGE, [URI, where]))
+    editor.change(_insertion(0, 0, "\n"), version=2)
+    with pytest.raises(JsonRpcRequestCancelled):
+        await asyncio.wrap_future(request)
+    assert all(asked.prefix == "a = 1\nbc = " for asked in engine.requests)
+    engine.allow(2)
 
 
 async def test_changing_or_closing_what_is_not_open_is_no_error(connect: Connect, engine: ScriptedEngine) -> None:
