@@ -48,7 +48,7 @@ class DocumentStore:
         changes: Sequence[types.TextDocumentContentChangeEvent],
         encoding: PositionEncoding,
     ) -> None:
-        """Apply edits in order; positions past the end are clamped.
+        """Apply edits in order; positions past the end are clamped. A notification without any brings its version.
 
         A document that grows too large is refused from then on. Its text is gone, so that it is taken in again when the
         client sends the whole of it, by a change or by opening it.
@@ -64,6 +64,8 @@ class DocumentStore:
                 document = _changed(document, change, version, encoding)
             elif isinstance(document, _TooLargeError) and not isinstance(change, _Partial):
                 document = _taken_in(uri, document.language, change.text, version)
+        if not changes and isinstance(document, Document):
+            document.replace(0, 0, "", version)
         if document is not None:
             self._documents[uri] = document
 

@@ -77,6 +77,14 @@ async def test_a_request_is_about_the_text_that_was_there_when_it_came(connect: 
     engine.allow(2)
 
 
+async def test_a_version_without_edits_is_the_documents_all_the_same(connect: Connect, engine: ScriptedEngine) -> None:
+    editor = await _editor(connect, engine)
+    editor.open("a = \n")
+    editor.change(version=2)
+    where = {"start": {"line": 0, "character": 4}, "end": {"line": 0, "character": 4}}
+    assert (await editor.execute(URI, where))["version"] == 2
+
+
 async def test_changing_or_closing_what_is_not_open_is_no_error(connect: Connect, engine: ScriptedEngine) -> None:
     editor = await _editor(connect, engine)
     editor.change(_insertion(0, 0, "x"))
