@@ -6,6 +6,8 @@ lines at form feeds and U+2028, where LSP does not.
 
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 from lsprotocol import types
 from pygls.uris import to_fs_path
@@ -20,6 +22,9 @@ from dlm_lsp.positions import PositionEncoding, well_formed
 logger = logging.getLogger(__name__)
 
 _Partial = types.TextDocumentContentChangePartial
+
+# Each change makes a text of its own, with its lines and its tree: in a long document two thousand take seconds.
+MANY_CHANGES = 16
 
 
 class DocumentStore:
@@ -59,12 +64,14 @@ class DocumentStore:
             known = document.snapshot().version
             if known is not None and version <= known:
                 logger.warning("%s: version %s came after %s", uri, version, known)
+            if len(changes) >= MANY_CHANGES and (joined := _joined(document.snapshot(), changes, encoding)):
+                document, changes = _changed(document, joined, version), ()
         for change in changes:
             if isinstance(document, Document):
-                document = _changed(document, change, version, encoding)
+                document = _changed(document, _located(document.snapshot(), change, encoding), version)
             elif isinstance(document, _TooLargeError) and not isinstance(change, _Partial):
                 document = _taken_in(uri, document.language, change.text, version)
-        if not changes and isinstance(document, Document):
+        if isinstance(document, Document) and document.snapshot().version != version:
             document.replace(0, 0, "", version)
         if document is not None:
             self._documents[uri] = document
@@ -121,17 +128,47 @@ def _taken_in(uri: str, language: Language, text: str, version: int) -> Document
     return Document.open(uri, language, well_formed(text), version)
 
 
-def _changed(
-    document: Document, change: types.TextDocumentContentChangeEvent, version: int, encoding: PositionEncoding
-) -> Document | _TooLargeError:
-    snapshot = document.snapshot()
+class _Replacement(NamedTuple):
+    """A change in character offsets of one text."""
+
+    start: int
+    end: int
+    text: str
+
+
+def _located(
+    snapshot: Snapshot, change: types.TextDocumentContentChangeEvent, encoding: PositionEncoding
+) -> _Replacement:
     if isinstance(change, _Partial):
         ends = (change.range.start, change.range.end)
         start, end = sorted(snapshot.lines.offset(each.line, each.character, encoding) for each in ends)
     else:
         start, end = 0, len(snapshot.text)
-    num_chars = len(snapshot.text) - (end - start) + len(change.text)
+    return _Replacement(start, end, well_formed(change.text))
+
+
+def _joined(
+    snapshot: Snapshot, changes: Sequence[types.TextDocumentContentChangeEvent], encoding: PositionEncoding
+) -> _Replacement | None:
+    """The one change that comes to the same as many; None where one of them may move the place of another.
+
+    Editors send those of several places from the last place to the first. Then each range means the same in the text
+    before all of them, unless it touches the one that was changed before it.
+    """
+    located = [_located(snapshot, change, encoding) for change in changes]
+    if any(lower.start <= upper.end for lower, upper in pairwise(located)):
+        return None
+    parts, position = [], located[-1].start
+    for start, end, text in reversed(located):
+        parts += [snapshot.text[position:start], text]
+        position = end
+    return _Replacement(located[-1].start, position, "".join(parts))
+
+
+def _changed(document: Document, change: _Replacement, version: int) -> Document | _TooLargeError:
+    snapshot = document.snapshot()
+    num_chars = len(snapshot.text) - (change.end - change.start) + len(change.text)
     if num_chars > LARGEST_DOCUMENT_CHARS:
         return _TooLargeError(snapshot.language, num_chars)
-    document.replace(start, end, well_formed(change.text), version)
+    document.replace(*change, version)
     return document

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
+from dlm_lsp import document_store
 from dlm_lsp.document_store import DocumentStore, path_of
+from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import DocumentNotOpenError, UnreadableDocumentError, UnsupportedLanguageError
 from dlm_lsp.positions import LineIndex, PositionEncoding
 
@@ -43,6 +45,46 @@ def test_any_edit_in_any_encoding_is_a_slice_of_the_text(text: str, new_text: st
     snapshot = store.snapshot(URI)
     assert snapshot.text == text[:expected_start] + new_text + text[expected_end:]
     assert snapshot.version == 2
+
+
+POSITIONS = st.tuples(st.integers(0, 6), st.integers(0, 9))
+EDITS = st.tuples(POSITIONS, POSITIONS, TEXTS).map(lambda edit: (min(edit[:2]), max(edit[:2]), edit[2]))
+
+
+@given(TEXTS, st.lists(EDITS, min_size=2, max_size=5), st.booleans(), st.sampled_from(ENCODINGS))
+def test_many_edits_at_once_come_to_what_they_do_one_after_the_other(
+    text: str, edits: list[tuple[tuple[int, int], tuple[int, int], str]], is_upwards: bool, encoding: PositionEncoding
+) -> None:
+    if is_upwards:
+        edits.sort(reverse=True)
+    one_by_one, together = _store(text), _store(text)
+    for version, edit in enumerate(edits, 2):
+        one_by_one.change(types.VersionedTextDocumentIdentifier(version, URI), [_edit(*edit)], encoding)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document_store, "MANY_CHANGES", 2)
+        identifier = types.VersionedTextDocumentIdentifier(len(edits) + 1, URI)
+        together.change(identifier, [_edit(*edit) for edit in edits], encoding)
+    snapshot, expected = (store.snapshot(URI) for store in (together, one_by_one))
+    assert snapshot.text == expected.text
+    assert snapshot.version == expected.version
+    assert [snapshot.lines.line_start(line) for line in range(snapshot.lines.num_lines)] == [
+        expected.lines.line_start(line) for line in range(expected.lines.num_lines)
+    ]
+
+
+def test_many_edits_of_a_long_document_make_one_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    replaced = Snapshot.replaced
+
+    def count(snapshot: Snapshot, start: int, end: int, new_text: str, version: int | None) -> Snapshot:
+        made.append(new_text)
+        return replaced(snapshot, start, end, new_text, version)
+
+    monkeypatch.setattr(Snapshot, "replaced", count)
+    store = _store("x = 1\n" * 2000)
+    _change(store, *(_edit((line, 0), (line, 1), "yy") for line in reversed(range(2000))))
+    assert store.snapshot(URI).text == "yy = 1\n" * 2000
+    assert len(made) == 1
 
 
 def test_edits_of_one_change_build_on_each_other() -> None:
