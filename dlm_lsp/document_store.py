@@ -102,7 +102,7 @@ class DocumentStore:
         if document is None:
             raise DocumentNotOpenError(f"{uri} is not open")
         if isinstance(document, DlmLspError):
-            raise document
+            raise document.with_traceback(None)  # or it would remember everybody whom it was ever raised for
         return document.snapshot()
 
 

@@ -207,3 +207,13 @@ def test_a_closed_document_is_forgotten() -> None:
 )
 def test_only_file_uris_have_a_path(uri: str, path: str | None) -> None:
     assert path_of(uri) == path
+
+
+def test_a_refusal_remembers_none_of_those_who_asked() -> None:
+    store = _store("SECRET=1", uri="file:///project/.env")
+    depths = []
+    for _ in range(3):
+        with pytest.raises(UnreadableDocumentError) as refusal:
+            store.snapshot("file:///project/.env")
+        depths.append(len(refusal.traceback))
+    assert len(set(depths)) == 1
