@@ -127,7 +127,7 @@ class _Daemon:
         try:
             await converse(server, reader, writer)
         finally:
-            server.worker.close()
+            server.hang_up()
             writer.close()
             self._num_clients -= 1
             if not self._num_clients:

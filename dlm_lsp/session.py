@@ -38,8 +38,22 @@ _PRECEDENCE: tuple[OptionSource, ...] = ("user", "initialization", "configuratio
 class _Protocol(LanguageServerProtocol):
     """pygls drops a request that it cannot read or that comes after `shutdown`; here every request gets its answer.
 
-    It fails where the client answers what nobody waits for any more; here such an answer is dropped.
+    It fails where the client answers what nobody waits for any more; here such an answer is dropped. It keeps what it
+    looks up of a method by the protocol that asked, and so the documents of clients that have gone; here it does not.
     """
+
+    def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
+        message_type: type[Any] | None = types.METHOD_TO_TYPES.get(method, (None, None))[0]
+        return message_type
+
+    def get_result_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
+        result_type: type[Any] | None = types.METHOD_TO_TYPES.get(method, (None, None))[1]
+        return result_type
+
+    def stop_waiting(self) -> None:
+        """Cancel the requests that wait, of either side."""
+        for future in tuple(self._request_futures.values()):
+            future.cancel()
 
     def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - pygls' own signature
         try:
@@ -176,6 +190,13 @@ class DlmLanguageServer(LanguageServer):
         task = asyncio.create_task(coroutine)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    def hang_up(self) -> None:
+        """Stop what runs for a client that has gone, and wait for none of its answers."""
+        self.worker.close()
+        self.protocol.stop_waiting()
+        for task in tuple(self._background):
+            task.cancel()
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Log, and show a status: pygls would pop up a message box for every message it cannot handle."""

@@ -1,10 +1,13 @@
 """One daemon, several editors: sessions apart, the engine shared, an end when nobody is left."""
 
 import asyncio
+import gc
+import json
 import os
 import stat
 import subprocess
 import sys
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -13,7 +16,12 @@ import pytest_asyncio
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
-from tests.editor_client import EditorClient
+from dlm_lsp.engine_room import EngineRoom
+from dlm_lsp.messages import INFILL_RANGE
+from dlm_lsp.server import create_server
+from dlm_lsp.serving import converse
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+from tests.editor_client import URI, EditorClient
 
 StartDaemon = Callable[[float], Awaitable[asyncio.subprocess.Process]]
 Connect = Callable[[], Awaitable[EditorClient]]
@@ -157,3 +165,44 @@ def test_a_bridge_without_a_daemon_says_so(path: Path, child_environment: dict[s
     done = subprocess.run(command, env=child_environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"dlm-lsp: No daemon listens on {path}")
+
+
+class _Deaf:
+    """A client that reads nothing and answers nothing."""
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _message(method: str, params: object, **fields: int) -> bytes:
+    body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, **fields}).encode()
+    return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+async def test_nothing_is_kept_of_a_client_that_has_gone() -> None:
+    """Its documents least of all: a daemon outlives many editors, and some leave without a word."""
+    room = EngineRoom(lambda _settings: ScriptedEngine("return 1"))
+    server, reader = create_server(room, {}, ends_process=False), asyncio.StreamReader()
+    capabilities = {"workspace": {"configuration": True}, "window": {"workDoneProgress": True}}
+    document = {"uri": URI, "languageId": "python", "version": 1, "text": EMPTY_BODY}
+    where = {"start": {"line": 1, "character": 4}, "end": {"line": 1, "character": 4}}
+    command = {"command": INFILL_RANGE, "arguments": [URI, where]}
+    reader.feed_data(_message("initialize", {"capabilities": capabilities, "processId": None}, id=1))
+    reader.feed_data(_message("initialized", {}))
+    reader.feed_data(_message("textDocument/didOpen", {"textDocument": document}))
+    reader.feed_data(_message("workspace/executeCommand", command, id=2))
+    conversation = asyncio.create_task(converse(server, reader, _Deaf()))
+    await asyncio.sleep(0.2)
+    reader.feed_eof()
+    await conversation
+    server.hang_up()
+    gone = weakref.ref(server)
+    del server, conversation
+    async with asyncio.timeout(10):
+        while gone():  # until the worker is done with the step that it was in
+            gc.collect()
+            await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(room.join, 10)
