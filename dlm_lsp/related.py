@@ -151,4 +151,11 @@ def _modules(snapshot: Snapshot, node: Node) -> Iterator[tuple[int, list[str]]]:
 
 
 def _existing(module: Path) -> Iterator[Path]:
-    yield from (file for file in (module.with_suffix(".py"), module / "__init__.py") if file.is_file())
+    yield from filter(_is_file, (module.parent / f"{module.name}.py", module / "__init__.py"))
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # in a folder that is closed to us, or under a name that is too long for any file
+        return False

@@ -45,6 +45,29 @@ def test_what_is_imported_comes_by_its_signatures(root: Path, statement: str) ->
     assert lines[-2:] == ("# store.py:\n", "# Store: def find( self, key: str ) -> int\n")
 
 
+@pytest.mark.parametrize("statement", [f"import {'a' * 300}", "import pkg..store", "from . import (,)", "import a\0b"])
+def test_an_import_that_names_no_file_is_passed_over(root: Path, statement: str) -> None:
+    snapshot = _snapshot(root / "a.py", f"import pkg.store\n{statement}\nx = \n")
+    assert "# store.py:\n" in _files(root).comments(snapshot)
+
+
+def test_a_document_in_the_root_folder_imports_nothing_from_beside_it(root: Path) -> None:
+    assert _files(root).comments(_snapshot(Path("/a.py"), "from . import (,)\nx = \n")) == ()
+
+
+def test_a_folder_that_is_closed_to_us_is_passed_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_file = Path.is_file
+
+    def is_allowed_file(path: Path) -> bool:
+        if "closed" in path.parts:
+            raise PermissionError(13, "Permission denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", is_allowed_file)
+    snapshot = _snapshot(root / "a.py", "import closed.keys\nimport pkg.store\nx = \n")
+    assert "# store.py:\n" in _files(root).comments(snapshot)
+
+
 def test_imports_of_a_long_document_are_found_while_edits_wait_to_be_parsed(root: Path) -> None:
     path = root / "long.py"
     text = "import pkg.store\n\n\n" + "def f(a):\n    return a\n\n\n" * 3000
