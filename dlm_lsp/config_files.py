@@ -44,7 +44,11 @@ def read_user_config(path: Path | None = None) -> ParsedOptions:
 def project_config_path(root: Path) -> Path:
     """Where a project speaks of itself: `.dlm-lsp.toml`, or else its pyproject.toml, whether that exists or not."""
     own_file = root / PROJECT_FILE
-    return own_file if own_file.is_file() else root / "pyproject.toml"
+    try:
+        is_there = own_file.is_file()
+    except OSError:  # in a folder that is closed to us: reading it says why
+        is_there = True
+    return own_file if is_there else root / "pyproject.toml"
 
 
 def read_project_config(root: Path) -> ParsedOptions:

@@ -89,8 +89,15 @@ class IgnoreRules:
 
 def roots_above(file: Path, roots: Collection[Path]) -> list[Path]:
     """The workspace folders and the repository that a file lies in, the innermost first, or else its own folder."""
-    repository = next((folder for folder in file.parents if (folder / ".git").exists()), None)
+    repository = next(filter(_is_repository, file.parents), None)
     return [folder for folder in file.parents if folder in roots or folder == repository] or [file.parent]
+
+
+def _is_repository(folder: Path) -> bool:
+    try:
+        return (folder / ".git").exists()
+    except OSError:  # in a folder that is closed to us, whose ignore files cannot be read either
+        return False
 
 
 def _parse(ignore_file: Path, stamp: tuple[int, int]) -> _Parsed:

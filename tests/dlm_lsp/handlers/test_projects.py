@@ -1,5 +1,7 @@
 """Several projects in one session: each speaks for its own documents, whenever it comes, changes or goes."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,16 @@ async def test_no_model_is_preloaded_for_projects_that_are_off(connect: Connect,
     assert loads == []
     assert await _is_filled(editor, on)
     assert len(loads) == 1
+
+
+async def test_one_that_cannot_be_looked_into_is_told_and_silences_no_other(
+    connect: Connect, engine: ScriptedEngine, on: Path, tmp_path: Path
+) -> None:
+    """As a folder that is closed to us, which a test that runs as root cannot make."""
+    closed = tmp_path / ("long" * 100)
+    editor = connect(lambda _settings: engine)
+    await editor.start(workspace_folders=[_folder(on), _folder(closed)])
+    assert os.strerror(errno.ENAMETOOLONG) in (await editor.status("warning")).message
+    assert await _is_filled(editor, on)
+    assert not await _is_filled(editor, closed)
+    assert "internal error" not in editor.statuses[-1].message
