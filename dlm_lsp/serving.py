@@ -8,9 +8,9 @@ import logging
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async
+from pygls.io_ import StdinAsyncReader, run_async
 
 from dlm_lsp.engine_room import EngineRoom, LoadEngine
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
@@ -51,7 +51,7 @@ def serve_stdio(
         exit_with(client_process_id)
     server = create_server(EngineRoom(load_engine), flags, exits_with_client=True)
     reader = StdinAsyncReader(streams.stdin, server.thread_pool)
-    return _run(server, converse(server, reader, StdoutWriter(streams.stdout)))
+    return _run(server, converse(server, reader, _Output(streams.stdout)))
 
 
 def serve_tcp(
@@ -95,14 +95,37 @@ def _run(server: DlmLanguageServer, conversation: Coroutine[Any, Any, None]) -> 
     silence_pygls()
     try:
         with suppress(SystemExit):  # how pygls ends at `exit`
-            asyncio.run(conversation)
+            asyncio.run(_until_over(server, conversation))
     except KeyboardInterrupt:
         end_process(INTERRUPTED_EXIT_CODE)  # the thread that waits for input cannot be woken
     exit_code = 0 if server.is_shut_down else 1
-    server.worker.close()
     if not server.engines.join(SECONDS_TO_END_A_STEP):
         end_process(exit_code)  # torch must not run on into the interpreter's own end
     return exit_code
+
+
+async def _until_over(server: DlmLanguageServer, conversation: Coroutine[Any, Any, None]) -> None:
+    """Stop the worker while there is still a loop that can be told of it, however the conversation ends."""
+    try:
+        await conversation
+    finally:
+        server.worker.close()
+
+
+class _Output:
+    """Standard output, which nobody may read any more: the end of the input is near then, and `exit` is still heard."""
+
+    def __init__(self, stdout: BinaryIO) -> None:
+        self._stdout = stdout
+
+    def write(self, data: bytes) -> None:
+        with suppress(BrokenPipeError):
+            self._stdout.write(data)
+            self._stdout.flush()
+
+    def close(self) -> None:
+        with suppress(BrokenPipeError):
+            self._stdout.close()
 
 
 async def converse(server: DlmLanguageServer, reader: "AsyncReader", writer: "AsyncWriter | Writer") -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
 from dlm_lsp.process import watch_process
@@ -35,6 +36,17 @@ def load(settings):
     os.write(1, b"noise from native code\\n")
     subprocess.run(["echo", "noise from a child"], check=True)
     return ScriptedEngine("return 1")
+"""
+_SLOW = """
+import time
+
+class Slow(ScriptedEngine):
+    def infill(self, request, options, cancel):
+        for draft in super().infill(request, options, cancel):
+            time.sleep(0.05)
+            yield draft
+
+load = lambda settings: Slow("return 1", num_steps=40)
 """
 _STUCK_LOADING = "load = lambda settings: threading.Event().wait()"
 _STUCK_IN_A_STEP = "load = lambda settings: ScriptedEngine('return 1', num_steps=9, is_gated=True)"
@@ -96,6 +108,44 @@ async def test_the_end_of_input_without_shutdown_is_1(start_server: StartServer,
     editor.process.stdin.close()
     assert await _ends_with(editor) == 1
     await asyncio.gather(request, return_exceptions=True)
+
+
+async def test_exit_ends_a_run_that_goes_on_for_what_is_typed(start_server: StartServer) -> None:
+    """No request waits for it at that moment; nothing of it may be left to a loop that is closed."""
+    editor = await start_server(_SLOW)
+    await editor.start(options={"drafts": True, "draftIntervalMs": 0, "debounceMs": 0})
+    editor.open(EMPTY_BODY)
+    request = asyncio.ensure_future(editor.complete(1, 4))
+    await editor.until(lambda: any(draft.text.startswith("r") for draft in editor.drafts))
+    at = types.Position(1, 4)
+    editor.change(types.TextDocumentContentChangePartial(types.Range(at, at), "r"))
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    editor.exit(None)
+    assert await _ends_with(editor) == 1
+    assert editor.process.stderr
+    assert b"Traceback" not in await editor.process.stderr.read()
+
+
+async def test_exit_is_heard_where_nobody_reads_the_output_any_more(
+    child_environment: dict[str, str], repository_root: Path
+) -> None:
+    command = [sys.executable, "-c", _SERVE.format(load=_QUIET)]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=child_environment, cwd=repository_root, **pipes) as process:
+        process.stdout.close()
+        for body in (
+            b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{},"processId":null}}',
+            b'{"jsonrpc":"2.0","id":2,"method":"shutdown"}',
+            b'{"jsonrpc":"2.0","method":"exit"}',
+        ):
+            process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+            process.stdin.flush()
+        try:
+            assert await asyncio.to_thread(process.wait, 20) == 0
+            assert b"Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
 
 
 async def test_ctrl_c_ends_it_while_it_waits_for_input(start_server: StartServer) -> None:
