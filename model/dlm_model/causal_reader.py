@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.causal_texts import CausalTexts
 from dlm_model.device import send
 from dlm_model.layout import pick
+from dlm_model.prefix_cache import PrefixCache
 from dlm_model.transformer import Memory, Transformer
 
 # Of the suffix, what tells whether a middle leads to it; what follows is as likely after any middle.
@@ -23,20 +23,20 @@ class CausalReader:
 
     Attributes:
         network: The causal model.
-        texts: Keeps what it knows of prefixes.
+        prefix_cache: Its keys and values of prefixes.
         num_forwards: Network calls so far, those over the prefix left out.
     """
 
-    def __init__(self, network: Transformer, texts: CausalTexts, control_ids: Sequence[int] = ()) -> None:
+    def __init__(self, network: Transformer, prefix_cache: PrefixCache, control_ids: Sequence[int] = ()) -> None:
         """Wrap a network.
 
         Args:
             network: The causal model.
-            texts: What it knows of prefixes already.
+            prefix_cache: Its keys and values of prefixes.
             control_ids: Tokens of the diffusion model that are no text; the causal model neither reads nor expects any.
         """
         self.network = network
-        self.texts = texts
+        self.prefix_cache = prefix_cache
         self.num_forwards = 0
         self._control_ids = torch.tensor(control_ids, dtype=torch.long)
 
@@ -58,7 +58,7 @@ class CausalReader:
         device = self.network.device
         memory = None
         if num_before:
-            layers = [layer.for_rows(num_rows) for layer in self.texts.read(prefix_ids[:-1])]
+            layers = [layer.for_rows(num_rows) for layer in self.prefix_cache.read(prefix_ids[:-1])]
             memory = Memory(layers, torch.arange(num_before, device=device).expand(num_rows, -1))
         own = torch.ones(num_columns, num_columns, dtype=torch.bool, device=device).tril()
         sees = torch.cat((own, torch.ones(num_columns, num_before, dtype=torch.bool, device=device)), dim=1)

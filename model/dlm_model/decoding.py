@@ -14,7 +14,6 @@ from dlm_model.blend import Blend
 from dlm_model.block_causal import BlockCausalPrompt
 from dlm_model.canvas import Canvas
 from dlm_model.causal_reader import CausalReader
-from dlm_model.causal_texts import CausalTexts
 from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions
 from dlm_model.denoise import Judge, Predictor
 from dlm_model.ending import LineEnd
@@ -25,6 +24,7 @@ from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_ch
 from dlm_model.length import Row
 from dlm_model.memory import Credit, StabilityCount
 from dlm_model.order import CommitOrder
+from dlm_model.prefix_cache import PrefixCache
 from dlm_model.revision import Reviser, Supervisor, remaskers
 from dlm_model.similarity_cache import SimilarityCache
 from dlm_model.transformer import Transformer
@@ -67,22 +67,24 @@ class Decoder:
     """Makes a `Decoding` for every request.
 
     Attributes:
-        texts: What the network knows of prefixes and suffixes.
+        prefix_cache: The network's keys and values of prefixes and suffixes.
         order: Its learned commit order, if it has one.
     """
 
-    def __init__(self, network: Transformer, guides: Guides, texts: CausalTexts, order: CommitOrder | None) -> None:
+    def __init__(
+        self, network: Transformer, guides: Guides, prefix_cache: PrefixCache, order: CommitOrder | None
+    ) -> None:
         """Keep what outlives a request.
 
         Args:
             network: The diffusion model.
             guides: The causal models at hand.
-            texts: What the network knows of prefixes and suffixes already.
+            prefix_cache: The network's keys and values of prefixes and suffixes.
             order: A learned commit order.
         """
         self._network, self._config = network, network.config
         self._guides = guides
-        self.texts, self.order = texts, order
+        self.prefix_cache, self.order = prefix_cache, order
 
     def resolve(self, options: DecodeOptions, *, has_prefix: bool) -> DecodeOptions:
         """The options with what they leave to the model filled in by what it names and brings along.
@@ -98,8 +100,8 @@ class Decoder:
         return replace(options, schedule=schedule, selection=options.selection or self._config.selection)
 
     def forget(self) -> None:
-        """Forget what is known of texts."""
-        self.texts.clear()
+        """Forget every prompt."""
+        self.prefix_cache.clear()
         self._guides.forget()
 
     def open_cache(self, options: DecodeOptions) -> CachePolicy:
@@ -107,7 +109,7 @@ class Decoder:
         if self._config.block_length is not None:
             return BlockCausalPrompt(self._network, self._config.block_length)
         if self._config.prompt_attention == "causal":
-            return CausalPrompt(self._network, self.texts)
+            return CausalPrompt(self._network, self.prefix_cache)
         if options.cache_policy == "similarity":
             return SimilarityCache(self._network, options)
         return ColumnCache(self._network, options, column_choice(options))

@@ -14,7 +14,6 @@ import torch
 
 from dlm_model.autoregression import LeftToRight
 from dlm_model.canvas import Canvas
-from dlm_model.causal_texts import CausalTexts
 from dlm_model.checkpoint_files import published_name
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import recorded
@@ -31,6 +30,7 @@ from dlm_model.order import CommitOrder, load_order
 from dlm_model.pace import Pace
 from dlm_model.packing import pack
 from dlm_model.precision import Precision
+from dlm_model.prefix_cache import PrefixCache
 from dlm_model.preparation import Preparation
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import rechecks
@@ -86,9 +86,9 @@ class Engine:
     ) -> None:
         self._network, self._config = network, network.config
         self._tokenizer = tokenizer
-        texts = CausalTexts(network)
-        self._guides = Guides(network, texts, tokenizer, companion)
-        self._decoder = Decoder(network, self._guides, texts, order)
+        prefix_cache = PrefixCache(network)
+        self._guides = Guides(network, prefix_cache, tokenizer, companion)
+        self._decoder = Decoder(network, self._guides, prefix_cache, order)
         # Control tokens add no text, whatever the tokenizer says they spell.
         control = set(self._config.control_token_ids)
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])

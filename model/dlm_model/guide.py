@@ -13,7 +13,6 @@ import torch
 
 from dlm_model.adapter import is_adapter
 from dlm_model.causal_reader import CausalReader
-from dlm_model.causal_texts import CausalTexts
 from dlm_model.checkpoint_files import read_config
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import recorded
@@ -24,6 +23,7 @@ from dlm_model.families.dlm import DLM_SECTION
 from dlm_model.mixture import stack_experts
 from dlm_model.packing import pack
 from dlm_model.precision import Precision
+from dlm_model.prefix_cache import PrefixCache
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Transformer
 from dlm_model.weights import load_transformer
@@ -36,24 +36,24 @@ class Guides:
 
     Args:
         network: The diffusion model.
-        texts: What it knows of prefixes and suffixes.
+        prefix_cache: Its keys and values of prefixes and suffixes.
         tokenizer: Its tokenizer, which every guide must share.
         companion: The guide that came with it, if one did.
     """
 
     def __init__(
-        self, network: Transformer, texts: CausalTexts, tokenizer: Tokenizer, companion: Transformer | None
+        self, network: Transformer, prefix_cache: PrefixCache, tokenizer: Tokenizer, companion: Transformer | None
     ) -> None:
         self._network, self._tokenizer = network, tokenizer
         config = network.config
         self._control_ids = config.control_token_ids
         self._is_causal = config.prompt_attention == "causal" and config.shift_logits
-        self._known: dict[str, tuple[Transformer, CausalTexts]] = {}
+        self._known: dict[str, tuple[Transformer, PrefixCache]] = {}
         self.has_companion = companion is not None
         if companion is not None:
-            self._own = companion, CausalTexts(companion)
+            self._own = companion, PrefixCache(companion)
         else:
-            self._own = network, texts
+            self._own = network, prefix_cache
 
     def open(self, guide: str) -> CausalReader:
         """A reader of the model's own guide, which may be the model itself (`self`), or of the one in a folder.
@@ -70,13 +70,13 @@ class Guides:
         if guide not in self._known:
             device, dtype = self._network.device, self._network.embed_tokens.weight.dtype
             network = load_guide(Path(guide), self._tokenizer, device=device, dtype=dtype)
-            self._known = {guide: (network, CausalTexts(network))}
+            self._known = {guide: (network, PrefixCache(network))}
         return CausalReader(*self._known[guide], self._control_ids)
 
     def forget(self) -> None:
-        """Forget what they know of texts."""
-        for _, texts in (self._own, *self._known.values()):
-            texts.clear()
+        """Forget every prompt."""
+        for _, prefix_cache in (self._own, *self._known.values()):
+            prefix_cache.clear()
 
 
 def load_companion(

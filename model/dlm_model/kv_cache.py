@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.causal_texts import CausalTexts
 from dlm_model.device import send
 from dlm_model.layout import origin_columns, pick, whole_positions, whole_tokens, whole_validity, without
+from dlm_model.prefix_cache import PrefixCache
 from dlm_model.request import DecodeOptions
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
@@ -182,9 +182,9 @@ class CausalPrompt:
     prompt, which has not seen the canvas, and in front of the canvas, which it is a part of.
     """
 
-    def __init__(self, network: Transformer, texts: CausalTexts) -> None:
+    def __init__(self, network: Transformer, prefix_cache: PrefixCache) -> None:
         self._network = network
-        self._texts = texts
+        self._prefix_cache = prefix_cache
         self._memory: list[LayerKV] = []
         self.num_forwards = 0  # refine passes, and those over the part of the prompt that was not known yet
 
@@ -212,9 +212,9 @@ class CausalPrompt:
 
     def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
         """Prefix and suffix after one another, [B, P + S, K, D] per layer; the rows share their memory."""
-        num_before = self._texts.num_forwards
-        prefix, suffix = self._texts.read_all((canvas.prefix_ids, canvas.suffix_ids))
-        self.num_forwards += self._texts.num_forwards - num_before
+        num_before = self._prefix_cache.num_forwards
+        prefix, suffix = self._prefix_cache.read_all((canvas.prefix_ids, canvas.suffix_ids))
+        self.num_forwards += self._prefix_cache.num_forwards - num_before
         num_rows = len(canvas.lengths)
         return [left.followed_by(right).for_rows(num_rows) for left, right in zip(prefix, suffix, strict=True)]
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from dlm_model.block_causal import BlockCausalPrompt
 from dlm_model.canvas import Canvas
-from dlm_model.causal_texts import CausalTexts
 from dlm_model.decoding import Decoder
 from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, choose_window
+from dlm_model.prefix_cache import PrefixCache
 from dlm_model.request import DecodeOptions
 from dlm_model.transformer import Transformer
 
@@ -79,7 +79,7 @@ def exact_policy(network: Transformer, options: DecodeOptions) -> CachePolicy:
     if block_length is not None:
         return Recomputed(lambda: BlockCausalPrompt(network, block_length))
     if network.config.prompt_attention == "causal":
-        return Recomputed(lambda: CausalPrompt(network, CausalTexts(network)))
+        return Recomputed(lambda: CausalPrompt(network, PrefixCache(network)))
     return ColumnCache(network, replace(options, prompt_refresh_interval=1), choose_window)
 
 

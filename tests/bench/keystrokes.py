@@ -100,12 +100,12 @@ def fills_of(engine: Engine, trace: Trace, options: DecodeOptions, *, budget: in
 
 
 def _timed(engine: Engine, drafts: Iterator[Draft]) -> Filled:
-    num_computed, start = engine._decoder.texts.num_computed, time.perf_counter()
+    num_computed, start = engine._decoder.prefix_cache.num_computed, time.perf_counter()
     first = next(drafts)
     first_ms = (time.perf_counter() - start) * 1000
     *_, last = drafts
     total_ms = (time.perf_counter() - start) * 1000
-    num_recomputed = engine._decoder.texts.num_computed - num_computed
+    num_recomputed = engine._decoder.prefix_cache.num_computed - num_computed
     return Filled(last.text, first.num_tokens, first.num_forwards, first_ms, total_ms, last.step, num_recomputed)
 
 

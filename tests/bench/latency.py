@@ -120,7 +120,7 @@ def fill(engine: Engine, request: InfillRequest, options: DecodeOptions) -> Fill
 
 def forget(engine: Engine) -> None:
     """Make the next request a cold one."""
-    engine._decoder.texts.clear()
+    engine._decoder.prefix_cache.clear()
 
 
 def check(engine: Engine, request: InfillRequest) -> None:

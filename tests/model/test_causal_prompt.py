@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.causal_texts import CausalTexts
 from dlm_model.engine import load_engine
 from dlm_model.kv_cache import CausalPrompt
+from dlm_model.prefix_cache import PrefixCache
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.transformer import Transformer
 from tests.model.half_filled import PREFIX, SUFFIX, some_canvas
@@ -49,28 +49,28 @@ class WholeCausal:
 
 @pytest.mark.parametrize("lengths", [(9,), (9, 9), (4, 9, 6)], ids=["one", "equal", "ragged"])
 def test_a_causal_prompt_is_exact_in_every_step(causal_network: Transformer, lengths: tuple[int, ...]) -> None:
-    predictor = CausalPrompt(causal_network, CausalTexts(causal_network))
+    predictor = CausalPrompt(causal_network, PrefixCache(causal_network))
     for canvas in (some_canvas(*lengths), some_canvas(*(length + 2 for length in lengths))):
         torch.testing.assert_close(predictor(canvas), WholeCausal(causal_network)(canvas), atol=1e-4, rtol=1e-3)
 
 
 def test_a_causal_prompt_without_a_suffix_is_exact(causal_network: Transformer) -> None:
     canvas = Canvas.open(PREFIX, [], [5], int(DLM_SECTION["mask_token_id"]))
-    predictor = CausalPrompt(causal_network, CausalTexts(causal_network))
+    predictor = CausalPrompt(causal_network, PrefixCache(causal_network))
     torch.testing.assert_close(predictor(canvas), WholeCausal(causal_network)(canvas), atol=1e-4, rtol=1e-3)
 
 
 def test_a_keystroke_costs_one_forward_over_its_own_tokens(causal_network: Transformer) -> None:
-    texts = CausalTexts(causal_network)
+    prefix_cache = PrefixCache(causal_network)
     mask = int(DLM_SECTION["mask_token_id"])
     forwards = []
     for prefix in (PREFIX, PREFIX, [*PREFIX, 61], PREFIX):
-        predictor = CausalPrompt(causal_network, texts)
+        predictor = CausalPrompt(causal_network, prefix_cache)
         predictor(Canvas.open(prefix, SUFFIX, [5], mask))
         predictor(Canvas.open(prefix, SUFFIX, [5], mask))
         forwards.append(predictor.num_forwards)
     assert forwards == [4, 2, 3, 2]
-    assert texts.num_computed == len(PREFIX) + len(SUFFIX) + 1
+    assert prefix_cache.num_computed == len(PREFIX) + len(SUFFIX) + 1
 
 
 def test_an_engine_of_a_causal_prompt_fills_the_same_warm_and_cold(causal_folder: Path) -> None:

@@ -5,8 +5,8 @@ import torch
 
 from dlm_model.canvas import Canvas
 from dlm_model.causal_reader import CausalReader
-from dlm_model.causal_texts import CausalTexts
 from dlm_model.engine import Engine
+from dlm_model.prefix_cache import PrefixCache
 from tests.model.tiny_checkpoints import CAUSAL
 
 MASK = int(CAUSAL["mask_token_id"])
@@ -15,7 +15,7 @@ MASK = int(CAUSAL["mask_token_id"])
 @pytest.mark.parametrize("prefix", [(0,), (0, 40, 41)], ids=["one", "three"])
 def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engine: Engine, prefix: tuple[int]) -> None:
     network = causal_engine._network
-    reader = CausalReader(network, CausalTexts(network))
+    reader = CausalReader(network, PrefixCache(network))
     draft = torch.tensor([[60, 61, 62, 63]])
     found = reader.logits(torch.tensor(prefix), draft, torch.ones_like(draft, dtype=torch.bool))
     text = torch.tensor([[*prefix, 60, 61, 62, 63]])
@@ -30,7 +30,7 @@ def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engi
 
 def test_likelihood_is_that_of_the_draft_and_of_the_suffix_behind_it(causal_engine: Engine) -> None:
     network = causal_engine._network
-    reader = CausalReader(network, CausalTexts(network))
+    reader = CausalReader(network, PrefixCache(network))
     rows = Canvas.open((0, 40, 41), [50, 51], [3, 1], MASK).guess(
         torch.tensor([[60, 61, 62], [63, 0, 0]]), torch.ones(2, 3)
     )
@@ -39,7 +39,7 @@ def test_likelihood_is_that_of_the_draft_and_of_the_suffix_behind_it(causal_engi
         text = torch.tensor([0, 40, 41, *row_ids])
         asked = torch.ones(1, len(row_ids), dtype=torch.bool)
         alone = (
-            CausalReader(network, CausalTexts(network)).logits(text[:3], text[None, 3:], asked).float().log_softmax(-1)
+            CausalReader(network, PrefixCache(network)).logits(text[:3], text[None, 3:], asked).float().log_softmax(-1)
         )
         assert likelihood == pytest.approx(float(alone.gather(1, text[3:, None]).sum()), abs=0.2)
     assert reader.num_forwards == 1
@@ -47,7 +47,7 @@ def test_likelihood_is_that_of_the_draft_and_of_the_suffix_behind_it(causal_engi
 
 def test_what_spells_nothing_has_no_likelihood(causal_engine: Engine) -> None:
     network, delete = causal_engine._network, int(CAUSAL["delete_token_id"])
-    reader = CausalReader(network, CausalTexts(network), [MASK, delete])
+    reader = CausalReader(network, PrefixCache(network), [MASK, delete])
     ids = torch.tensor([[60, 61, delete, 0], [60, 61, 0, 0], [60, 0, 61, 0]])
     opened = Canvas.open((0, 40, 41), [50], [3, 2, 3], MASK)
     guessed = ids[:, :3].clone()
@@ -58,5 +58,5 @@ def test_what_spells_nothing_has_no_likelihood(causal_engine: Engine) -> None:
 
 
 def test_where_nothing_was_written_and_nothing_follows_nothing_is_likelier(causal_engine: Engine) -> None:
-    reader = CausalReader(causal_engine._network, CausalTexts(causal_engine._network))
+    reader = CausalReader(causal_engine._network, PrefixCache(causal_engine._network))
     assert reader.log_likelihoods(Canvas.open((0, 40, 41), [], [0, 0], MASK)).tolist() == [0.0, 0.0]

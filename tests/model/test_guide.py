@@ -12,10 +12,10 @@ from torch import Tensor
 from dlm_model.adapter import add_adapter
 from dlm_model.canvas import Canvas
 from dlm_model.causal_reader import CausalReader
-from dlm_model.causal_texts import CausalTexts
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.guide import GUIDE_FOLDER
+from dlm_model.prefix_cache import PrefixCache
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.training.companion import carry_guide, write_companion
 from dlm_model.transformer import Transformer
@@ -149,7 +149,7 @@ def test_a_guide_that_is_an_adapter_is_the_model_with_the_adapter_added(causal_f
     engine, causal = load_engine(str(tmp_path / "model"), "cpu"), load_engine(str(tmp_path / "before"), "cpu")
     text, asked = torch.tensor([[40, 41, 42, 43]]), torch.ones(1, 4, dtype=torch.bool)
     found = engine._guides.open("self").logits(torch.tensor([0]), text, asked)
-    wanted = CausalReader(causal._network, CausalTexts(causal._network)).logits(torch.tensor([0]), text, asked)
+    wanted = CausalReader(causal._network, PrefixCache(causal._network)).logits(torch.tensor([0]), text, asked)
     is_text = found.isfinite()
     torch.testing.assert_close(found[is_text].float(), wanted[is_text].float(), atol=0.1, rtol=0.05)
     assert (~is_text[0]).sum() == 3

@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.causal_texts import CausalTexts
 from dlm_model.kv_cache import CausalPrompt, ColumnCache, choose_window
 from dlm_model.order import ORDER_FILE, CommitOrder, features
+from dlm_model.prefix_cache import PrefixCache
 from dlm_model.request import DecodeOptions
 from dlm_model.selection import guess_tokens
 from dlm_model.tokenizer import Tokenizer
@@ -102,7 +102,7 @@ def write_order(order: CommitOrder, folder: Path) -> None:
 def _observe(network: Transformer, canvas: Canvas, truth: Tensor) -> Observation:
     is_causal = network.config.prompt_attention == "causal"
     cache = (
-        CausalPrompt(network, CausalTexts(network))
+        CausalPrompt(network, PrefixCache(network))
         if is_causal
         else ColumnCache(network, DecodeOptions(), choose_window)
     )

@@ -1,9 +1,10 @@
-"""A prefix cache: keys and values of texts that see only themselves, left to right, kept from request to request.
+"""The prefix cache: keys and values of causal texts, kept from request to request.
 
-What a causal text's first n tokens come to depends on nothing after them and, since keys are stored before RoPE, not
-on where the text stands. So a prefix that grew by a keystroke costs its new tokens, and a suffix that merely moved
-costs nothing; both are exact. One store serves prefixes and suffixes of all documents alike: it knows texts by their
-tokens, as prefix caches of causal serving engines do (RadixAttention, arXiv 2312.07104).
+A token of a causal text sees only the tokens before it, and keys are stored before RoPE: so the keys and values of the
+first n tokens depend neither on what follows nor on where the text stands. A prefix that grew by a keystroke costs its
+new tokens, a suffix that merely moved costs nothing, and both are exact. One cache serves prefixes and suffixes of all
+documents: it knows texts by their tokens, as the prefix caches of causal serving engines do (RadixAttention, arXiv
+2312.07104).
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from dlm_model.device import send
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 MAX_STORED_TOKENS = 6144
-# A shorter beginning saves nothing worth having, and a text that is read in two parts is rounded differently.
+# Sharing fewer saves nothing worth having, and a text that is computed in two parts is rounded differently.
 MIN_SHARED_TOKENS = 16
 
 
@@ -31,14 +32,14 @@ class _Text(NamedTuple):
         return _Text(self.token_ids[:length], [layer.first(length) for layer in self.layers])
 
 
-class CausalTexts:
-    """The cache. The least recently used texts give way once more than `MAX_STORED_TOKENS` tokens are stored.
+class PrefixCache:
+    """Evicts the least recently used texts once more than `MAX_STORED_TOKENS` tokens are stored.
 
-    Those that are read together never give way to each other, however long they are: the next request begins with them.
+    Texts that were read together never evict each other, however long they are: the next request begins with them.
 
     Attributes:
         num_forwards: Network calls so far.
-        num_computed: Tokens they ran over.
+        num_computed: Tokens that they computed.
     """
 
     def __init__(self, network: Transformer) -> None:
@@ -50,12 +51,12 @@ class CausalTexts:
 
     @torch.inference_mode()
     def read(self, token_ids: Tensor) -> list[LayerKV]:
-        """Keys and values of a text [N], [1, N, K, D] per layer; computes what no stored text begins with."""
+        """Keys and values of a text [N], [1, N, K, D] per layer; computes only what no stored text begins with."""
         return self.read_all([token_ids])[0]
 
     @torch.inference_mode()
     def read_all(self, texts: Sequence[Tensor]) -> list[list[LayerKV]]:
-        """The same of several texts that belong together."""
+        """As `read`, for several texts that belong together."""
         num_before = self.num_computed
         read = [self._read(token_ids) for token_ids in texts]
         if self.num_computed > num_before:
@@ -87,10 +88,10 @@ class CausalTexts:
         return sum(len(text.token_ids) for text in self._texts)
 
     def check_integrity(self) -> None:
-        """Assert what every stored text must be; for tests.
+        """Assert the invariants of what is stored; for tests.
 
         Raises:
-            AssertionError: naming what is broken.
+            AssertionError: naming the one that is broken.
         """
         for text in self._texts:
             lengths = {tensor.shape[1] for layer in text.layers for tensor in (layer.keys, layer.values)}
@@ -126,7 +127,7 @@ class CausalTexts:
         return _Text(token_ids, joined)
 
     def _remember(self, text: _Text) -> None:
-        """Make a text the most recent one; it replaces those that it begins with."""
+        """Make a text the most recently used; it replaces those that it begins with."""
         self._texts = [other for other in self._texts if not _begins_with(text, other)] + [text]
 
 
@@ -135,7 +136,7 @@ def _begins_with(text: _Text, other: _Text) -> bool:
 
 
 def _shared_length(left: Tensor, right: Tensor) -> int:
-    """Tokens that both begin with."""
+    """How many tokens two texts have in common from their start."""
     length = min(len(left), len(right))
     differs = (left[:length] != right[:length]).nonzero()
     return int(differs[0]) if len(differs) else length
