@@ -145,9 +145,11 @@ def placed(draft: Draft, before: str) -> Draft:
 
 
 def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ...]:
-    """Turn a finished draft into fills: without the empty ones and the doubles, parse-valid first, else in their order.
+    """Turn the candidates of a finished draft into fills.
 
-    An empty tuple means that there is nothing to show.
+    Returns:
+        The fills without empty ones and duplicates: first those that add no syntax error, otherwise in the order of
+        the candidates. None at all where there is nothing to show.
     """
     by_text: dict[str, RankedFill] = {}
     for candidate in draft.candidates:
@@ -158,18 +160,18 @@ def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ..
 
 
 def valid_only(fills: Sequence[RankedFill]) -> tuple[RankedFill, ...]:
-    """Those that add no syntax error to the document."""
+    """The fills that add no syntax error to the document."""
     return tuple(ranked for ranked in fills if ranked.fill.parse_valid)
 
 
 def anchored_only(request: HoleRequest, fills: Sequence[RankedFill]) -> tuple[RankedFill, ...]:
-    """Those that hold what the request asks for: whatever was cut from a text to make it fit may have been that."""
+    """The fills that hold the request's anchors: what `present` cut to make a text fit may have been one of them."""
     text = request.snapshot.text
     return tuple(ranked for ranked in fills if request.anchors.are_in(ranked.fill.text, text[ranked.fill.end :]))
 
 
 def nothing_reason(fills: Sequence[RankedFill]) -> str:
-    """What the model has, given the fills before those that are not valid were left out."""
+    """What the model has to show, as part of a sentence; `fills` are those before `valid_only`."""
     return "nothing but fills that add syntax errors" if fills else "nothing"
 
 
