@@ -10,10 +10,8 @@ future is the only handle: cancelling that future stops the job within one denoi
 
 import asyncio
 import contextlib
-import gc
 import logging
 import queue
-import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -188,12 +186,9 @@ class Worker:
         self._free()
 
     def _free(self) -> None:
-        """Give the engine's memory back, to the device too: torch keeps what it frees for itself."""
-        self._engine = None
-        gc.collect()
-        torch = sys.modules.get("torch")  # whoever loaded an engine imported it; this package does not
-        if torch and torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
     def _unload(self) -> None:
         if self._engine is not None:

@@ -1,5 +1,6 @@
 """Which device a model runs on, and in which number format; and how tensors get there."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -58,6 +59,12 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type != "cuda" or tensor.device == device:
         return tensor.to(device)
     return tensor.contiguous().pin_memory().to(device, non_blocking=True)
+
+
+def release_memory() -> None:
+    """Give the memory of dead tensors back to the device: torch keeps what it frees, to use it again itself."""
+    gc.collect()  # modules and recorded passes refer to each other
+    torch.cuda.empty_cache()  # does nothing where CUDA was never used
 
 
 @contextmanager

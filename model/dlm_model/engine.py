@@ -20,7 +20,7 @@ from dlm_model.cuda_graphs import recorded
 from dlm_model.decode_options import SELF_GUIDE
 from dlm_model.decoding import Decoder
 from dlm_model.denoise import denoise
-from dlm_model.device import avoid_plans_by_shape, default_dtype, memory_errors, resolve_device
+from dlm_model.device import avoid_plans_by_shape, default_dtype, memory_errors, release_memory, resolve_device
 from dlm_model.drafts import RowReader, finish_reasons
 from dlm_model.errors import CheckpointError
 from dlm_model.guide import Guides, load_companion
@@ -123,6 +123,11 @@ class Engine:
     def forget(self) -> None:
         """Forget every prompt, its guides' included: the next request reads its own anew."""
         self._decoder.forget()
+
+    def close(self) -> None:
+        """Give the memory of weights and prompts back, to the device too; the engine is of no use afterwards."""
+        del self._network, self._guides, self._decoder, self._preparation
+        release_memory()
 
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
         """Fill the hole, one draft per denoise step, and one more that says why it ended.

@@ -238,6 +238,9 @@ class InfillEngine(Protocol):
             RequestError: the request does not fit the model's context.
         """
 
+    def close(self) -> None:
+        """Give the model's memory back, to the device too; the engine is of no use afterwards."""
+
 
 class RacingEngine(InfillEngine, Protocol):
     """An engine that can also write from left to right, to be compared with itself."""

@@ -21,6 +21,7 @@ class ScriptedEngine:
         requests: What it was asked for.
         options: How it was asked.
         num_steps_done: Over all requests.
+        is_closed: Whether it was given up.
     """
 
     model_name = "scripted"
@@ -36,6 +37,7 @@ class ScriptedEngine:
         self.requests: list[InfillRequest] = []
         self.options: list[DecodeOptions] = []
         self.num_steps_done = 0
+        self.is_closed = False
         self._gate = threading.Semaphore(0) if is_gated else None
         self._begun: queue.SimpleQueue[int] = queue.SimpleQueue()
 
@@ -56,6 +58,9 @@ class ScriptedEngine:
                 raise ModelError("the test never allowed this step")
             self.num_steps_done += 1
             yield self._draft(step, options)
+
+    def close(self) -> None:
+        self.is_closed = True
 
     def allow(self, num_steps: int) -> None:
         """Let so many steps go on."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import weakref
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -206,13 +205,14 @@ async def test_a_job_cancelled_while_the_engine_loads_never_begins(make_worker: 
     assert engine.requests == []
 
 
-async def test_an_engine_that_nobody_uses_is_freed_and_comes_back(make_worker: MakeWorker, listener: _Listener) -> None:
-    engines: list[weakref.ref[ScriptedEngine]] = []
+async def test_an_engine_that_nobody_uses_is_closed_and_comes_back(
+    make_worker: MakeWorker, listener: _Listener
+) -> None:
+    engines: list[ScriptedEngine] = []
 
     def load() -> InfillEngine:
-        engine = ScriptedEngine("x = 1")
-        engines.append(weakref.ref(engine))
-        return engine
+        engines.append(ScriptedEngine("x = 1"))
+        return engines[-1]
 
     worker = make_worker(load)
     worker.unload_after(0.05)
@@ -220,14 +220,29 @@ async def test_an_engine_that_nobody_uses_is_freed_and_comes_back(make_worker: M
     async with asyncio.timeout(10):
         while "unloaded" not in listener.events:
             await asyncio.sleep(0.01)
-    assert engines[0]() is None
+    assert engines[0].is_closed
     worker.unload_after(None)
     assert await worker.submit("a", _denoise) == "x = 1"
     await asyncio.sleep(0.1)
+    assert not engines[1].is_closed
     assert listener.events == ["loading", "loaded scripted", "unloaded", "loading", "loaded scripted"]
 
 
-async def test_an_engine_in_use_is_not_freed(make_worker: MakeWorker, listener: _Listener) -> None:
+@pytest.mark.parametrize("how", ["stopped", "reloaded"])
+async def test_an_engine_that_is_given_up_is_closed(make_worker: MakeWorker, how: str) -> None:
+    first, second = ScriptedEngine("x = 1"), ScriptedEngine("x = 2")
+    worker = make_worker(lambda: first)
+    await worker.submit("a", _denoise)
+    if how == "stopped":
+        worker.stop()
+        assert await asyncio.to_thread(worker.join, 10)
+    else:
+        worker.reload(lambda: second)
+        assert await worker.submit("a", _denoise) == "x = 2"
+    assert (first.is_closed, second.is_closed) == (True, False)
+
+
+async def test_an_engine_in_use_is_not_closed(make_worker: MakeWorker, listener: _Listener) -> None:
     engine = ScriptedEngine("x = 1", num_steps=2, is_gated=True)
     worker = make_worker(lambda: engine)
     worker.unload_after(0.02)

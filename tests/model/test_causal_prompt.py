@@ -1,6 +1,7 @@
 """Prompts that see only themselves, kept between steps and requests: exact, and computed once."""
 
 from pathlib import Path
+from weakref import ref
 
 import pytest
 import torch
@@ -80,3 +81,11 @@ def test_an_engine_of_a_causal_prompt_fills_the_same_warm_and_cold(causal_folder
     assert cold[-1].num_forwards == warm[-1].num_forwards + 2
     engine.forget()
     assert list(engine.infill(REQUEST, options, CancelToken()))[-1].num_forwards == cold[-1].num_forwards
+
+
+def test_a_closed_engine_holds_neither_weights_nor_prompts(causal_folder: Path) -> None:
+    engine = load_engine(str(causal_folder), "cpu")
+    list(engine.infill(REQUEST, DecodeOptions(num_steps=2), CancelToken()))
+    held = ref(engine._network.embed_tokens.weight), ref(engine._decoder.prefix_cache)
+    engine.close()
+    assert [each() for each in held] == [None, None]
