@@ -26,7 +26,7 @@ from dlm_model.request import CancelToken, DecodeOptions
 from dlm_model.revision import Reviser, Step
 from dlm_model.schedule import choose
 from dlm_model.selection import Guess, guess_tokens
-from dlm_model.syntax import SyntaxGuide
+from dlm_model.syntax import SyntaxReviser
 
 Predictor = Callable[[Canvas], Tensor]
 """One forward pass: canvas → logits [N, V] of the N positions it asks about, row by row."""
@@ -46,7 +46,7 @@ def denoise(
     cancel: CancelToken,
     revisers: Sequence[Reviser] = (),
     judges: Sequence[Judge] = (),
-    syntax: SyntaxGuide | None = None,
+    syntax: SyntaxReviser | None = None,
 ) -> Iterator[Canvas]:
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 

@@ -34,7 +34,7 @@ from dlm_model.prefix_cache import PrefixCache
 from dlm_model.preparation import Preparation
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import rechecks
-from dlm_model.syntax import SyntaxGuide
+from dlm_model.syntax import SyntaxReviser
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Transformer
 from dlm_model.vocabulary import Vocabulary
@@ -144,7 +144,7 @@ class Engine:
             decoding = self._decoder.open(options, ready.rows, ready.constraint.line_end)
             pace.follow(decoding.cache.is_prefill)
         reader = RowReader(self._vocabulary, ready.boundaries, self._config.end_token_ids)
-        syntax = SyntaxGuide(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
+        syntax = SyntaxReviser(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
         # Commits stay unless a token may be taken back, or another of several candidates may turn out better.
         is_final = not (decoding.revisers or syntax) and len(ready.rows) == 1
 

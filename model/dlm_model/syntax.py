@@ -1,6 +1,6 @@
-"""Syntax as a guide: a finished draft that does not parse is reopened where it breaks, and filled again.
+"""Revision by syntax: a finished draft that does not parse is reopened where it breaks, and filled again.
 
-The engine knows no grammar: the request brings a `SyntaxChecker` along. Tries are bounded, and so are revisions.
+The engine knows no grammar: the request brings a `SyntaxChecker` along. Both tries and revisions are bounded.
 """
 
 import torch
@@ -11,13 +11,15 @@ from dlm_model.drafts import RowReader
 from dlm_model.request import DecodeOptions, SyntaxChecker
 
 
-class SyntaxGuide:
-    """Rejects what stands under the errors of a row that has no masks left.
+class SyntaxReviser:
+    """Rejects the tokens at the syntax errors of rows that have no masks left.
+
+    Unlike a `revision.Reviser` it runs after rows are resized, since only then does a row have its final text.
 
     Args:
         checker: Finds the errors.
         reader: Reads rows as text.
-        options: Say how often.
+        options: Limit the tries per row, and the revisions.
     """
 
     def __init__(self, checker: SyntaxChecker, reader: RowReader, options: DecodeOptions) -> None:
@@ -27,7 +29,7 @@ class SyntaxGuide:
         self._num_tries: dict[int, int] = {}
 
     def __call__(self, canvas: Canvas, is_fixed: Tensor) -> Canvas:
-        """Check every finished row that may still be tried again; what is fixed, [B, T], stays."""
+        """Check every finished row that has tries left; positions `is_fixed` [B, T] stay."""
         is_broken = torch.zeros_like(canvas.is_masked)
         for row in (~canvas.is_masked.any(dim=1)).nonzero().flatten().tolist():
             if self._num_tries.get(row, 0) < self._options.syntax_tries:
@@ -37,13 +39,13 @@ class SyntaxGuide:
 
     def _broken_columns(self, canvas: Canvas, row: int) -> list[int]:
         spellings = self._reader.spellings(canvas, row)
-        # Escaped, a byte that is no text is one character and back again, so that the places stay exact.
+        # Surrogates stand for bytes that are not UTF-8, so that character offsets still lead back to byte offsets.
         text = b"".join(spellings).decode("utf-8", "surrogateescape")
         ranges = [(len(_encoded(text[:start])), len(_encoded(text[:end]))) for start, end in self._checker.errors(text)]
         columns, offset = [], 0
         for column, spelling in enumerate(spellings):
             end = offset + len(spelling)
-            # What is missing has no width: the token that it should follow is under the error.
+            # An error about missing text is empty: it counts against the token at its place.
             if spelling and any(start < end and offset < max(stop, start + 1) for start, stop in ranges):
                 columns.append(column)
             offset = end

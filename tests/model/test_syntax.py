@@ -1,4 +1,4 @@
-"""The syntax guide: what a checker objects to is filled again, and never with the same tokens."""
+"""Revision by syntax: what a checker objects to is filled again, and never with the same tokens."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from dlm_model.drafts import RowReader
 from dlm_model.engine import Engine
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
-from dlm_model.syntax import SyntaxGuide
+from dlm_model.syntax import SyntaxReviser
 from tests.model.test_denoise import CONFIG, DELETE, EXPAND, TOKENIZER, VOCABULARY
 from tests.model.tiny_checkpoints import VOCAB_SIZE
 
@@ -84,7 +84,7 @@ def test_a_row_is_judged_at_its_final_length(control: int, expected: str) -> Non
         temperature=torch.zeros(1),
         pace=Pace(options),
         cancel=CancelToken(),
-        syntax=SyntaxGuide(checker, RowReader(VOCABULARY, boundaries), options),
+        syntax=SyntaxReviser(checker, RowReader(VOCABULARY, boundaries), options),
     )
     list(steps)
     assert checker.seen == [expected]
