@@ -5,7 +5,6 @@ positions. After it, `fixed` says what no reviser may touch, and `resize` carrie
 row's length. Here the parts meet that are each in a module of their own: `boundaries`, `ending`, `block_causal`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +16,7 @@ from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.device import send
 from dlm_model.ending import LineEnd, OpenEnd, TextEnd
-from dlm_model.request import Ending
+from dlm_model.request import InfillRequest
 from dlm_model.schedule import Eligibility
 from dlm_model.vocabulary import Vocabulary
 
@@ -57,10 +56,7 @@ class Constraint:
         config: Names the control tokens.
         vocabulary: What the tokens spell.
         boundaries: What the canvas must begin and end with.
-        single_line: No line break after the head.
-        is_line_begun: Whether the hole's line has something on it left of the hole.
-        ending: Where the middle may end, and where it does; None leaves it to the model.
-        first_words: The middle must begin with one of these words; empty for any beginning.
+        request: Says how the middle begins and ends, and whether it is one line.
         max_length: Rows of this length do not grow.
         is_resizing: Whether the model may change the rows' lengths.
         blocks: Which blocks are filled now, if the model writes block by block.
@@ -71,11 +67,8 @@ class Constraint:
         config: ModelConfig,
         vocabulary: Vocabulary,
         boundaries: Boundaries,
+        request: InfillRequest,
         *,
-        single_line: bool,
-        is_line_begun: bool = False,
-        ending: Ending | None = None,
-        first_words: Sequence[str] = (),
         max_length: int,
         is_resizing: bool,
         blocks: BlockPipeline | None = None,
@@ -86,18 +79,19 @@ class Constraint:
         # What says that nothing more stands there.
         self._enders = [*([] if self._delete is None else [self._delete]), *(ends if self._open_end else ())]
         self.line_end: LineEnd | None = None
-        if single_line and self._enders:
+        if request.single_line and self._enders:
+            is_line_begun = bool(request.prefix.rpartition("\n")[2].strip())
             self.line_end = LineEnd(vocabulary, self._enders[0], is_begun=is_line_begun)
-        self._text_end = TextEnd(vocabulary, ending, boundaries, max_length) if ending else None
+        self._text_end = TextEnd(vocabulary, request.ending, boundaries, max_length) if request.ending else None
         self.is_resizing = is_resizing
         self._boundaries = boundaries
         self._vocabulary = vocabulary
-        self._single_line = single_line
-        self._first_word_ids = vocabulary.starting_with(first_words)
+        self._single_line = request.single_line
+        self._first_word_ids = vocabulary.starting_with(request.first_words)
         self._blocks = blocks
         self._max_length = max_length
         is_banned = ~vocabulary.is_text
-        if single_line:
+        if request.single_line:
             is_banned |= vocabulary.has_line_break
         is_banned[[*self._enders, *([] if self._expand is None else [self._expand])]] = False
         self._is_banned = is_banned

@@ -18,6 +18,7 @@ from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint, Rules
+from dlm_model.request import InfillRequest
 from dlm_model.vocabulary import Vocabulary
 
 WHITESPACE = frozenset(b" \t\n\r")
@@ -181,7 +182,8 @@ class JsonConstraint(Constraint):
             config,
             vocabulary,
             Boundaries(vocabulary, b"", b""),
-            single_line=single_line,
+            # A value stands on its own: neither what is around it nor a statement's end is its concern.
+            InfillRequest("", "", single_line=single_line),
             max_length=0,
             is_resizing=is_resizing,
         )

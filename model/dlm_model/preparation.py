@@ -103,20 +103,19 @@ class Preparation:
         *,
         is_resizing: bool,
     ) -> Constraint:
-        single_line = request.single_line
         if options.grammar == "json":
-            return JsonConstraint(self._config, self._vocabulary, single_line=single_line, is_resizing=is_resizing)
+            is_one_line = request.single_line
+            return JsonConstraint(self._config, self._vocabulary, single_line=is_one_line, is_resizing=is_resizing)
+        length = self._config.block_length
+        blocks = BlockPipeline(length, options) if length else None
         return Constraint(
             self._config,
             self._vocabulary,
             boundaries,
-            single_line=single_line,
-            is_line_begun=bool(request.prefix.rpartition("\n")[2].strip()),
-            ending=request.ending,
-            first_words=request.first_words,
+            request,
             max_length=max_length,
             is_resizing=is_resizing,
-            blocks=BlockPipeline(length, options) if (length := self._config.block_length) else None,
+            blocks=blocks,
         )
 
 

@@ -235,7 +235,7 @@ def test_every_step_commits_within_its_blocks_and_every_run_ends(
         CONFIG,
         VOCABULARY,
         Boundaries(VOCABULARY, b"", b""),
-        single_line=False,
+        InfillRequest("", ""),
         max_length=48,
         is_resizing=False,
         blocks=blocks,

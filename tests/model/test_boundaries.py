@@ -11,6 +11,7 @@ from dlm_model.boundaries import MAX_FRAGMENT_BYTES, Boundaries, split_prefix, s
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
+from dlm_model.request import InfillRequest
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.vocabulary import Vocabulary
 from tests.model.tiny_checkpoints import RESIZING, SHAPE, VOCAB_SIZE, byte_level_tokenizer
@@ -83,7 +84,9 @@ def test_a_frontier_without_room_takes_no_token_that_leaves_too_much_to_spell() 
 
 def reaches(truth: list[int], boundaries: Boundaries) -> bool:
     """Whether committing these tokens, frontiers first, is never forbidden: by the rules and the logits they limit."""
-    constraint = Constraint(CONFIG, VOCABULARY, boundaries, single_line=False, max_length=len(truth), is_resizing=False)
+    constraint = Constraint(
+        CONFIG, VOCABULARY, boundaries, InfillRequest("", ""), max_length=len(truth), is_resizing=False
+    )
     canvas = Canvas.open([0], [], [len(truth)], MASK)
     predicted = torch.tensor([truth])
     while canvas.is_masked.any():
@@ -100,7 +103,7 @@ def reaches(truth: list[int], boundaries: Boundaries) -> bool:
 def test_nothing_is_committed_beside_a_boundary_that_is_not_respelled() -> None:
     """A token chosen in the same step has not seen the boundary: a stray sign far from anything, never taken back."""
     boundaries = Boundaries(VOCABULARY, b" ret", b"")
-    constraint = Constraint(CONFIG, VOCABULARY, boundaries, single_line=False, max_length=20, is_resizing=False)
+    constraint = Constraint(CONFIG, VOCABULARY, boundaries, InfillRequest("", ""), max_length=20, is_resizing=False)
     canvas = Canvas.open([0], [], [20], MASK)
     rules = constraint.rules(canvas, is_last=False)
     assert rules.is_urgent[0].nonzero()[:, 0].tolist() == [0]
@@ -123,7 +126,7 @@ def frontier_spellings(head: bytes, tail: bytes, *texts: str | None) -> dict[int
         CONFIG,
         VOCABULARY,
         Boundaries(VOCABULARY, head, tail),
-        single_line=False,
+        InfillRequest("", ""),
         max_length=len(texts),
         is_resizing=False,
     )
@@ -191,7 +194,7 @@ def test_the_true_middle_is_reachable_for_any_split_of_a_real_file(path: Path) -
 @pytest.mark.parametrize(("head", "tail"), [(b"abcd", b""), (b"", b"abcd"), (b"abc", b"cde")])
 def test_a_boundary_claims_no_position_that_is_committed(head: bytes, tail: bytes) -> None:
     constraint = Constraint(
-        CONFIG, VOCABULARY, Boundaries(VOCABULARY, head, tail), single_line=False, max_length=9, is_resizing=False
+        CONFIG, VOCABULARY, Boundaries(VOCABULARY, head, tail), InfillRequest("", ""), max_length=9, is_resizing=False
     )
     (other,) = TOKENIZER.encode("x").ids
     opened = Canvas.open([1], [2], [2], MASK)

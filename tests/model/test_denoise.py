@@ -18,7 +18,7 @@ from dlm_model.denoise import denoise
 from dlm_model.drafts import RowReader
 from dlm_model.ending import NUM_MORE
 from dlm_model.pace import Pace
-from dlm_model.request import CancelToken, DecodeOptions
+from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.vocabulary import Vocabulary
 from tests.model.endings import Between
@@ -55,11 +55,18 @@ class Oracle:
 
 
 def run(
-    canvas: Canvas, predict: object, options: DecodeOptions, boundaries: Boundaries | None = None, **overrides: object
+    canvas: Canvas,
+    predict: object,
+    options: DecodeOptions,
+    boundaries: Boundaries | None = None,
+    *,
+    is_resizing: bool = False,
+    max_length: int = 48,
+    **asked: object,
 ) -> Iterator[Canvas]:
     boundaries = boundaries or Boundaries(VOCABULARY, b"", b"")
-    keywords = {"single_line": False, "max_length": 48, "is_resizing": False} | overrides
-    constraint = Constraint(CONFIG, VOCABULARY, boundaries, **keywords)  # type: ignore[arg-type]
+    request = InfillRequest("", "", **asked)  # type: ignore[arg-type]
+    constraint = Constraint(CONFIG, VOCABULARY, boundaries, request, max_length=max_length, is_resizing=is_resizing)
     temperature = torch.full((canvas.is_masked.shape[0],), options.temperature)
     return denoise(
         canvas, predict, constraint, options, temperature=temperature, pace=Pace(options), cancel=CancelToken()
@@ -274,7 +281,7 @@ def test_a_reviewed_position_is_predicted_and_never_as_a_control_token() -> None
     first = torch.tensor([[True, False, False]])
     canvas = canvas.guess(torch.full(first.shape, 40), torch.ones(first.shape)).commit(first).review(first)
     constraint = Constraint(
-        CONFIG, VOCABULARY, Boundaries(VOCABULARY, b"", b""), single_line=False, max_length=9, is_resizing=True
+        CONFIG, VOCABULARY, Boundaries(VOCABULARY, b"", b""), InfillRequest("", ""), max_length=9, is_resizing=True
     )
     limited = constraint.limit(torch.zeros(3, VOCAB_SIZE), canvas, constraint.rules(canvas, is_last=False))
     allowed = limited.isfinite()

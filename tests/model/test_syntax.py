@@ -79,7 +79,7 @@ def test_a_row_is_judged_at_its_final_length(control: int, expected: str) -> Non
     steps = denoise(
         Canvas.open([1], [2], [2], CONFIG.mask_token_id),
         predict,
-        Constraint(CONFIG, VOCABULARY, boundaries, single_line=False, max_length=8, is_resizing=True),
+        Constraint(CONFIG, VOCABULARY, boundaries, InfillRequest("", ""), max_length=8, is_resizing=True),
         options,
         temperature=torch.zeros(1),
         pace=Pace(options),
