@@ -32,45 +32,47 @@ class Settings:
     enabled: bool = option(True, "`false` answers every request with nothing and loads no model")
     disabled_languages: tuple[str, ...] = option((), "language ids that get no completions")
     exclude: tuple[str, ...] = option(
-        (), "glob patterns of paths never read into a prompt, besides the built-in list of secrets"
+        (), "glob patterns of paths that are never read into a prompt, in addition to the built-in list of secrets"
     )
     model: str | None = option(
-        None, "a checkpoint folder or a name of `dlm-lsp models list`; `null` is the packaged weights"
+        None, "a checkpoint folder, or a name from `dlm-lsp models list`; `null` is the packaged weights"
     )
     device: str = option("auto", "where the model runs: `auto`, `cpu`, `cuda`, `cuda:1`")
     precision: Precision = option(
         "auto",
-        "in how many bits the model's matrices are held: `auto` and `bf16` as the device computes; `int8`, and on CUDA "
-        "GPUs `int4`, for small memory, by torchao",
+        "how the model's matrices are held in memory: `auto` and `bf16` in the format that the device computes in; "
+        "`int8`, and on CUDA GPUs `int4`, rounded by torchao to save memory",
     )
-    preload: bool = option(False, "load the model at start, not at the first request")
+    preload: bool = option(False, "load the model at start rather than at the first request")
     idle_unload_minutes: int = option(
         30,
-        "free the model after so long without a request; the next one loads it again; `0` keeps it",
+        "free the model after this long without a request; the next request loads it again; `0` keeps it loaded",
         within=Range(0, 7 * 24 * 60),
     )
-    stats: bool = option(True, "count what becomes of completions, in a file on this machine and without source text")
+    stats: bool = option(True, "count what becomes of completions, in a file on this machine that holds no source text")
     drafts: bool = option(False, "send `dlmLsp/draft` notifications while a draft sharpens")
-    draft_interval_ms: int = option(50, "at least this long between two drafts", within=Range(0, 10_000))
+    draft_interval_ms: int = option(50, "shortest time between two drafts", within=Range(0, 10_000))
     debounce_ms: int | None = option(
         None,
-        "how long after a keystroke an automatic completion waits; `null` follows typing speed and latency, `0` never "
-        "waits",
+        "how long an automatic completion waits after a keystroke; `null` adapts to typing speed and latency, `0` "
+        "never waits",
         within=Range(0, 10_000),
     )
     candidates: int = option(
         3,
-        "alternatives for a completion invoked in an editor; an automatic one gets 1, any other request what its `n` "
-        "says",
+        "alternatives for a completion invoked in an editor; an automatic one gets 1, any other request as many as "
+        "its `n` says",
         within=Range(1, 3),
     )
     context_files: bool = option(
-        True, "show the model signatures of imported and open files, for a quarter of the prompt at most"
+        True, "show the model signatures from imported and open files, in a quarter of the prompt at most"
     )
     max_prompt_tokens: int = option(1024, "upper bound on prefix and suffix together", within=Range(16, 1_000_000))
-    max_document_chars: int = option(1_000_000, "larger documents get nothing", within=Range(0, LARGEST_DOCUMENT_CHARS))
+    max_document_chars: int = option(
+        1_000_000, "larger documents get no completions and no fills", within=Range(0, LARGEST_DOCUMENT_CHARS)
+    )
     require_valid: bool | None = option(
-        None, "show no fill that adds syntax errors; `null` asks that of automatic completions alone"
+        None, "show no fill that adds syntax errors; `null` applies this to automatic completions only"
     )
     decode: DecodeOptions = field(default_factory=DecodeOptions)
 

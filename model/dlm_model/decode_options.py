@@ -37,7 +37,9 @@ class DecodeOptions:
     """
 
     # Whatever the schedule: the steps dial, which latency follows.
-    num_steps: int = option(64, "denoise steps at most: quality against latency", within=ANY_COUNT, aliases=("steps",))
+    num_steps: int = option(
+        64, "upper bound on denoise steps; trades latency for quality", within=ANY_COUNT, aliases=("steps",)
+    )
     # `linear` and `cosine` spread what is left over the steps left. The others add to that whatever is certain:
     # `threshold` all at or above `confidence_threshold`; `entropy_bound` the largest set whose summed entropies minus
     # the largest stay within `entropy_bound`; `factor` as many as keep (n + 1)(1 − confidence) below `factor`; `klass`
@@ -47,19 +49,19 @@ class DecodeOptions:
     schedule: Schedule | None = option(
         None,
         "how many positions a step commits: `linear`, `cosine`, `threshold`, `factor`, `entropy_bound`, `klass`, "
-        "`local_leap`, `agreement`; `null` is `agreement` where a guide blends and no other `selection` than "
-        "`leftmost` is asked for, else `threshold`",
+        "`local_leap`, `agreement`; `null` is `agreement` where a guide blends and `selection` is unset or "
+        "`leftmost`, otherwise `threshold`",
     )
     # Highest top-1 probability (`confidence`), largest gap between the two best (`margin`), lowest entropy
     # (`entropy`), the first one (`leftmost`), any (`random`), or what the checkpoint has learned to prefer (`learned`).
     selection: Selection | None = option(
         None,
-        "which positions first: `confidence`, `margin`, `entropy`, `leftmost`, `random`, `learned`; `null` is what the "
-        "model names, else `confidence`",
+        "which positions a step commits first: `confidence`, `margin`, `entropy`, `leftmost`, `random`, `learned`; "
+        "`null` is what the model's config names, otherwise `confidence`",
     )
     confidence_threshold: float = option(
         0.9,
-        "probability from which `threshold`, `klass` and `local_leap` commit",
+        "probability at which `threshold`, `klass` and `local_leap` commit a position",
         within=PROBABILITY,
         aliases=("threshold",),
     )
@@ -68,22 +70,26 @@ class DecodeOptions:
         1.0, "`factor` commits n positions while (n + 1)(1 − confidence) stays below it", within=ANY_AMOUNT
     )
     stability_bound: float = option(
-        0.01, "KL divergence from step to step, in nats, below which `klass` trusts a position", within=ANY_AMOUNT
+        0.01, "KL divergence between steps, in nats, below which `klass` trusts a position", within=ANY_AMOUNT
     )
     leap_threshold: float = option(
-        0.75, "probability from which `local_leap` commits next to a certain position", within=PROBABILITY
+        0.75, "probability at which `local_leap` commits a position near a certain one", within=PROBABILITY
     )
     # Below one half, all other tokens together are more probable. 0 is APD as published.
     agreement_threshold: float = option(
-        0.5, "probability below which `agreement` goes no further than it has to", within=SHARE
+        0.5,
+        "`agreement` stops before a token that is less probable than this, unless it has committed none yet",
+        within=SHARE,
     )
     # α of CreditDecoding; 0 forgets.
     credit: float = option(
-        0.0, "weight of what earlier steps predicted (CreditDecoding); the paper's is 0.7", within=ANY_AMOUNT
+        0.0, "weight of the predictions of earlier steps (CreditDecoding); the paper uses 0.7", within=ANY_AMOUNT
     )
     # The gap between the two best logits; two thirds of it after a third of the steps, one third after two.
     early_commit: float | None = option(
-        None, "mean logit gap at which all that is left is committed (Prophet); the paper's is 7.5", within=ABOVE_ZERO
+        None,
+        "mean logit gap at which all remaining positions are committed (Prophet); the paper uses 7.5",
+        within=ABOVE_ZERO,
     )
     # Reopen some at random (`remdm`), reopen those that became improbable (`token_to_mask`), or put what the model is
     # now sure of (`edit`).
@@ -91,59 +97,67 @@ class DecodeOptions:
         "none", "what happens to committed tokens that look wrong: `remdm`, `token_to_mask`, `edit`"
     )
     remask_rate: float = option(
-        0.02, "share of committed positions that `remdm` reopens per step, at most", within=SHARE
+        0.02, "largest share of committed positions that `remdm` reopens in a step", within=SHARE
     )
-    remask_threshold: float = option(0.3, "probability below which `token_to_mask` reopens", within=SHARE)
-    edit_threshold: float = option(0.9, "probability above which `edit` puts another token", within=PROBABILITY)
+    remask_threshold: float = option(0.3, "probability below which `token_to_mask` reopens a token", within=SHARE)
+    edit_threshold: float = option(
+        0.9, "probability at which `edit` puts another token in a committed one's place", within=PROBABILITY
+    )
     # Besides what is taken back of an earlier draft, at once and once: see `warm_start`.
     max_revisions: int = option(
-        32, "positions per candidate that may be reopened or replaced in all", within=ANY_AMOUNT
+        32, "how many positions of a candidate may be reopened or replaced, over all steps", within=ANY_AMOUNT
     )
     # 1 takes the model as it is, 0 ignores the suffix.
     suffix_guidance: float = option(
-        1.0, "weight of the suffix; above 1 exaggerates it, for a second forward a step", within=Range(0, 10)
+        1.0,
+        "weight of the suffix; above 1 exaggerates it, at the cost of a second forward per step",
+        within=Range(0, 10),
     )
     guide: str | None = option(
         None,
-        "folder of a causal model that reads the draft, `self` for the model's own, `none` for none; `null` takes the "
-        "one that came with the model, if one did",
+        "causal model that reads the draft: a checkpoint folder, `self` for the model's own, or `none`; `null` is the "
+        "one that came with the model, if any",
     )
     # Have a say in every prediction (APD), or have improbable tokens done again (FlashDLM).
     guide_role: GuideRole = option(
-        "blend", "what the guide does: `blend` its predictions with the model's, `check` what was committed"
+        "blend", "what the guide does: `blend` its predictions with the model's, or `check` what was committed"
     )
     # Of several candidates the second is decoded without it and the third by it alone, see `length.open_rows`.
-    guide_weight: float = option(0.5, "share of the guide in a blend", within=SHARE)
+    guide_weight: float = option(0.5, "the guide's share in a blend", within=SHARE)
     guide_agreement: float = option(
-        0.5, "the guide objects below this share of its own best token's probability", within=PROBABILITY
+        0.5, "a checking guide rejects a token below this share of its own best token's probability", within=PROBABILITY
     )
     syntax_tries: int = option(
         0, "how often a finished draft that does not parse is reopened where it breaks", within=ANY_AMOUNT
     )
-    grammar: Grammar = option("none", "`json`: the middle is one JSON value, whatever the model says")
+    grammar: Grammar = option("none", "`json` forces the middle to be one JSON value")
     # Rungs around the expected length (`ladder`), climbing to the one that the model is surest of (`search`), or the
     # best of many seen in one forward (`probe`).
     length_policy: LengthPolicy = option(
-        "ladder", "how a model that cannot resize finds the length: `ladder`, `search`, `probe`"
+        "ladder", "how the length is found for a model that cannot resize: `ladder`, `search`, `probe`"
     )
     # At 1 one block is filled after the other; below it they overlap, and what has begun early is committed where the
     # schedule is certain. Models that do not write block by block heed neither this nor the next.
     block_add_threshold: float = option(
         1.0,
-        "models that write block by block begin the next block at this share of the last one; D2F's is 0.1",
+        "in models that write block by block, the committed share of a block at which the next one begins; D2F uses "
+        "0.1",
         within=SHARE,
     )
     decoded_token_threshold: float = option(
-        0.95, "share of a block from which the next one has a quota to fill", within=SHARE
+        0.95,
+        "in models that write block by block, the committed share of a block at which the next one gets a quota of "
+        "its own",
+        within=SHARE,
     )
     # Nearer to 0, logits divided by it overflow.
     temperature: float = option(
-        0.0, "0 takes the most probable token, above it samples", within=Range(0.01, 100, includes_zero=True)
+        0.0, "0 takes the most probable token; above 0, tokens are sampled", within=Range(0.01, 100, includes_zero=True)
     )
-    top_p: float = option(0.95, "nucleus kept when sampling", within=PROBABILITY)
+    top_p: float = option(0.95, "probability mass of the nucleus that tokens are sampled from", within=PROBABILITY)
     # Unless a deadline cuts the text.
     seed: int = option(
-        0, "same seed, request and device: same text", within=Range(0, 2**63 - 1), aliases=("random_seed",)
+        0, "the same seed, request and device give the same text", within=Range(0, 2**63 - 1), aliases=("random_seed",)
     )
     # In one batch; for a request to say, and for no settings of all requests. Of a model that finds the length itself,
     # those after the first are decoded without the guide, by it alone, or sampled at a temperature of 0.7 or more; of
@@ -151,35 +165,37 @@ class DecodeOptions:
     num_candidates: int = option(1, "alternatives decoded together", within=Range(1, 8), aliases=("n",))
     max_middle_tokens: int = option(
         256,
-        "the canvas never grows beyond this",
+        "most tokens that the canvas may grow to",
         within=ANY_COUNT,
         aliases=("max_tokens", "max_completion_tokens"),
     )
     # Of `InfillRequest.prior`: the other tokens of it are guessed anew.
     warm_start: float | None = option(
         None,
-        "confidence from which an earlier draft's tokens are kept where what is typed says almost the same; `null` "
-        "begins anew",
+        "confidence at which an earlier draft's tokens are kept when the typed text almost follows it; `null` starts "
+        "from masks alone",
         within=SHARE,
     )
     # Wall-clock time from the start of the request.
-    deadline_ms: float | None = option(None, "take the best draft after this long", within=ABOVE_ZERO)
+    deadline_ms: float | None = option(
+        None, "time limit, after which the best draft so far is taken", within=ABOVE_ZERO
+    )
     # Of the prompt's keys and values. Models with a causal prompt, whose cache is exact, heed neither this nor the next
     # three.
     prompt_refresh_interval: int = option(
         8,
-        "steps between two recomputations of the prompt; 1 is exact, 0 never refreshes",
+        "steps between two recomputations of the prompt; 1 is exact, 0 never recomputes it",
         within=ANY_AMOUNT,
         aliases=("refresh_interval",),
     )
     cache_policy: CachePolicyName = option(
         "interval",
-        "what the steps in between recompute: `interval` the canvas, `vicinity` also the prompt next to it, `delayed` "
+        "what the steps in between recompute: `interval` the canvas, `vicinity` also the prompt beside it, `delayed` "
         "what is masked or newly committed, `similarity` what has drifted most",
     )
     vicinity: int = option(16, "prompt tokens on each side that `vicinity` recomputes", within=ANY_AMOUNT)
     refresh_share: float = option(
-        0.25, "share of prompt and of canvas that `similarity` recomputes in each layer", within=PROBABILITY
+        0.25, "share of the prompt and of the canvas that `similarity` recomputes in each layer", within=PROBABILITY
     )
     middle_length: int | None = None
     """Exact length in tokens, where a bench or a test knows it; no option that a user could know how to set."""
