@@ -1,7 +1,7 @@
-"""The command line: which flags each command takes, and what its end means to the shell.
+"""The command line: the flags of each command, and its exit code.
 
-What the commands do is in `dlm_lsp.commands`. Whatever goes wrong ends as one sentence on standard error, with exit
-code 1 for nothing to show, 2 for a usage error, 3 for the model or the device, and 130 for Ctrl-C.
+What the commands do is in `dlm_lsp.commands`. Every failure ends in one sentence on standard error, with exit code 1
+for nothing to show, 2 for a usage error, 3 for the model or the device, and 130 for Ctrl-C.
 """
 
 import os
@@ -23,7 +23,7 @@ from dlm_model.errors import ModelError
 
 PROGRAM = "dlm-lsp"
 DEBUG_VARIABLE = "DLM_LSP_DEBUG"
-"""Where it is set, an error that nobody foresaw comes with its traceback."""
+"""If it is set, an unforeseen error prints its traceback."""
 
 app = typer.Typer(
     cls=Group,
@@ -48,7 +48,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), standalone_mode=False, prog_name=PROGRAM)
     except typer.TyperException as error:
-        message = error.format_message().replace(": Value error, ", ": ")  # how pydantic begins, whom typer asks
+        message = error.format_message().replace(
+            ": Value error, ", ": "
+        )  # typer validates with pydantic, which begins so
         # A group without a command has printed its help already, and has nothing to add.
         return _complain(message, error.exit_code) if message else error.exit_code
     except DlmLspError as error:
@@ -60,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         discard(sys.stdout)
         return 1
-    except Exception as error:  # noqa: BLE001 - torch and CUDA raise what they like, and nobody is left above
+    except Exception as error:  # noqa: BLE001 - torch and CUDA raise anything, and this is the last place to catch it
         if os.environ.get(DEBUG_VARIABLE):
             traceback.print_exc()
         sentence = f"{type(error).__name__}: {error}".rstrip(": .")
@@ -73,7 +75,7 @@ def _complain(message: str, code: int) -> int:
     try:
         sys.stderr.write(f"{PROGRAM}: {sentence}{'' if sentence.endswith(('.', '?')) else '.'}\n")
         sys.stderr.flush()
-    except OSError:  # nobody reads it, and the code says it all the same
+    except OSError:  # nobody is reading; the exit code has to do
         discard(sys.stderr)
     return code
 
@@ -91,7 +93,7 @@ def root(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Options that go before any command."""
+    """Options that come before any command."""
 
 
 @app.command(cls=Command)
@@ -124,7 +126,7 @@ def infill(
     in_place: flags.InPlace = False,
     watch: flags.Watch = False,
 ) -> None:
-    """Fill one hole and print the text that goes into it."""
+    """Fill one hole, and print the text that goes into it."""
     from dlm_lsp.commands.infill import Output, run_infill  # noqa: PLC0415
     from dlm_lsp.commands.settings import (  # noqa: PLC0415
         assigned_options,
@@ -184,7 +186,7 @@ def race(
 
 @app.command(cls=Command)
 def methods(*, as_json: flags.AsJson = False) -> None:
-    """List every decoding method: what it does, where it is from, how to switch it on."""
+    """List every decoding method: what it does, where it comes from, how to switch it on."""
     from dlm_lsp.commands.methods import run_methods  # noqa: PLC0415
 
     run_methods(as_json=as_json)
@@ -208,13 +210,13 @@ def serve(
     device: flags.Device = None,
     precision: flags.PrecisionFlag = None,
 ) -> int:
-    """Run the language server, which editors start by themselves."""
+    """Run the language server; editors start it themselves."""
     with importing():
         from dlm_lsp.commands.log import start_log  # noqa: PLC0415
         from dlm_lsp.commands.serve import TcpAddress, run_connect, run_daemon, run_serve  # noqa: PLC0415
         from dlm_lsp.commands.settings import flag_options  # noqa: PLC0415
 
-    if socket and socket.isdigit():  # how some client libraries name a port of theirs
+    if socket and socket.isdigit():  # some client libraries name a port of their own like this
         context.args.append(f"--socket={socket}")
         socket = None
     if stdio and tcp:
@@ -249,7 +251,7 @@ def http(
     device: flags.Device = None,
     precision: flags.PrecisionFlag = None,
 ) -> int:
-    """Serve fill-in-the-middle completions over HTTP, as Mercury's and Mistral's APIs do."""
+    """Serve fill-in-the-middle completions over HTTP, in the format of Mercury's and Mistral's APIs."""
     from dlm_lsp.commands.http import run_http  # noqa: PLC0415
     from dlm_lsp.commands.log import start_log  # noqa: PLC0415
     from dlm_lsp.commands.settings import flag_options, load_settings  # noqa: PLC0415
@@ -264,7 +266,7 @@ def http(
     cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 )
 def train(context: typer.Context) -> int:
-    """Make a model of your own: corpus, training, distillation, export; `dlm-lsp train --help` lists the stages."""
+    """Train a model of your own: corpus, training, distillation, export; `dlm-lsp train --help` lists the stages."""
     from dlm_lsp.commands.train import run_train  # noqa: PLC0415
 
     return run_train(context.args, f"{PROGRAM} train")
@@ -272,7 +274,7 @@ def train(context: typer.Context) -> int:
 
 @app.command(cls=Command)
 def stats(*, as_json: flags.AsJson = False, reset: flags.Reset = False) -> None:
-    """Show what became of completions, counted on this machine alone."""
+    """Show what became of completions; they are counted on this machine only."""
     from dlm_lsp.commands.stats import run_stats  # noqa: PLC0415
 
     run_stats(as_json=as_json, reset=reset)
@@ -286,7 +288,7 @@ def doctor(
     precision: flags.PrecisionFlag = None,
     as_json: flags.AsJson = False,
 ) -> int:
-    """Check everything an infill needs, and time one."""
+    """Check everything that a fill needs, and time one."""
     from dlm_lsp.commands.doctor import run_doctor  # noqa: PLC0415
     from dlm_lsp.commands.settings import flag_options  # noqa: PLC0415
 

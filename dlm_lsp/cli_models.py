@@ -8,15 +8,15 @@ import typer
 from dlm_lsp.commands import flags
 from dlm_lsp.commands.help import Command, Group
 
-models_app = typer.Typer(cls=Group, help="Models on disk.", no_args_is_help=True)
+models_app = typer.Typer(cls=Group, help="Manage the models on this machine.", no_args_is_help=True)
 
-_Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A short name.", show_default=False)]
+_Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A short name of a model.", show_default=False)]
 
 
 @models_app.command("list", cls=Command)
 def list_models(*, as_json: flags.AsJson = False) -> None:
-    """Name the models on disk, and those that can be pulled."""
+    """List the models on this machine, and those that can be pulled."""
     from dlm_lsp.commands.models import run_list  # noqa: PLC0415
 
     run_list(as_json=as_json)
@@ -31,7 +31,7 @@ def pull(
     *,
     yes: _Yes = False,
 ) -> None:
-    """Fetch a published model, after showing its licence and size."""
+    """Download a published model, after showing its licence and size."""
     from dlm_lsp.commands.models import run_pull  # noqa: PLC0415
 
     run_pull(name, is_agreed=yes)
@@ -42,7 +42,7 @@ def add(
     path: Annotated[Path, typer.Argument(metavar="FOLDER", help="A checkpoint folder.", show_default=False)],
     *,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Its short name. Default: the folder's.")
+        str | None, typer.Option("--name", metavar="NAME", help="Its short name. Default: the name of the folder.")
     ] = None,
 ) -> None:
     """Give a checkpoint folder a short name; its files stay where they are."""
@@ -53,9 +53,11 @@ def add(
 
 @models_app.command(cls=Command)
 def verify(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Default: all.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A short name. Default: all models.", show_default=False)
+    ] = None,
 ) -> int:
-    """Compare every file on disk with its recorded SHA-256."""
+    """Compare every file with its recorded SHA-256."""
     from dlm_lsp.commands.models import run_verify  # noqa: PLC0415
 
     return run_verify(name)

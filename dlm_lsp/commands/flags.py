@@ -1,4 +1,4 @@
-"""The flags of `dlm-lsp`, as types for typer: name, help and panel of each. What an option means, it says itself."""
+"""The flags of `dlm-lsp`, as types for typer: name, help and panel of each. An option's help is its own meaning."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,9 +24,9 @@ def _option(spelling: str, panel: str, metavar: str | None) -> object:
     """The flag of an option, by one of its names; its help is the option's meaning."""
     option = find_option(spelling)
     assert option, f"{spelling} is not an option"
-    is_told = "`null`" in option.meaning
+    names_default = "`null`" in option.meaning
     meaning = option.meaning.replace("`null`", "the default").replace("`", "")
-    default = "" if is_told else f" Default: {'none' if option.default is None else option.default}."
+    default = "" if names_default else f" Default: {'none' if option.default is None else option.default}."
     text = f"{meaning[0].upper()}{meaning[1:]}.{default}"
     return typer.Option(flag_name(spelling), help=text, metavar=metavar, show_default=False, rich_help_panel=panel)
 
@@ -51,14 +51,18 @@ TargetArgument = Annotated[
     str,
     typer.Argument(
         metavar="FILE[:LINE:COL]",
-        help="A file and a cursor, both counted from 1 in characters; - is standard input with a <FILL> marker.",
+        help="A file and a cursor: line and column, both from 1, in characters. - is standard input with a <FILL> "
+        "marker.",
         show_default=False,
     ),
 ]
-Function = Annotated[str | None, _hole("--function", "Fill this function's body; Class.method picks a method.", "NAME")]
+Function = Annotated[
+    str | None, _hole("--function", "Fill the body of this function; Class.method names a method.", "NAME")
+]
 Range = Annotated[str | None, _hole("--range", "Replace this range; its end is exclusive.", "L1:C1-L2:C2")]
 StdinFilename = Annotated[
-    str | None, _hole("--stdin-filename", "Tells the language of standard input; required with -.", "NAME")
+    str | None,
+    _hole("--stdin-filename", "File name that tells the language of standard input; required with -.", "NAME"),
 ]
 
 Steps = Annotated[int | None, _decoder("steps")]
@@ -75,7 +79,7 @@ MethodNames = Annotated[
     list[str] | None,
     typer.Option(
         "--method",
-        help="A decoding method that dlm-lsp methods lists; give several to combine them.",
+        help="A method from dlm-lsp methods; repeat the flag to combine several.",
         metavar="NAME",
         show_default=False,
         rich_help_panel="Decoder",
@@ -85,7 +89,7 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="Any option of the decoder, by any of its names.",
+        help="Set any option of the decoder, by any of its names.",
         metavar="OPTION=VALUE",
         show_default=False,
         rich_help_panel="Decoder",
@@ -95,7 +99,7 @@ Keep = Annotated[
     list[str] | None,
     typer.Option(
         "--keep",
-        help="Text that the fill must hold; several in this order.",
+        help="Text that the fill must contain; repeat the flag for several, in their order.",
         metavar="TEXT",
         show_default=False,
         rich_help_panel="What the fill must be",
@@ -105,7 +109,7 @@ Closing = Annotated[
     str,
     typer.Option(
         "--closing",
-        help="Text that it must end with.",
+        help="Text that the fill must end with.",
         metavar="TEXT",
         show_default=False,
         rich_help_panel="What the fill must be",
@@ -115,7 +119,7 @@ RequireValid = Annotated[
     bool,
     typer.Option(
         "--require-valid",
-        help="Nothing rather than a fill that adds syntax errors.",
+        help="Print nothing rather than a fill that adds syntax errors.",
         rich_help_panel="What the fill must be",
     ),
 ]
@@ -124,8 +128,8 @@ Against = Annotated[
     str,
     typer.Option(
         "--against",
-        help="The causal model to race: a checkpoint folder with the same tokenizer. "
-        "Default: the model's own guide, or itself.",
+        help="The causal model to race against: a checkpoint folder with the same tokenizer. "
+        "Default: the model's own guide, or else the model itself.",
         metavar="FOLDER",
         show_default=False,
         rich_help_panel="Model",
@@ -138,29 +142,36 @@ PrecisionFlag = Annotated[Precision | None, _model("precision")]
 
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
 AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]
-Reset = Annotated[bool, typer.Option("--reset", help="Begin at 0 instead.")]
-InPlace = Annotated[bool, _output("--in-place", "Write the file, atomically, instead of printing the fill.")]
+Reset = Annotated[bool, typer.Option("--reset", help="Reset all counts to 0 instead of showing them.")]
+InPlace = Annotated[bool, _output("--in-place", "Write the fill to the file, atomically, instead of printing it.")]
 Watch = Annotated[bool, _output("--watch", "Show the canvas sharpening on standard error.")]
 
-Stdio = Annotated[bool, _server("--stdio", "Speak over standard input and output; the default.")]
-Tcp = Annotated[bool, _server("--tcp", "Wait for one client on a TCP port instead.")]
+Stdio = Annotated[bool, _server("--stdio", "Communicate over standard input and output; this is the default.")]
+Tcp = Annotated[bool, _server("--tcp", "Serve one client on a TCP port instead.")]
 Host = Annotated[str, _server("--host", "Address to listen on.", "ADDRESS")]
 Port = Annotated[
     int,
-    typer.Option("--port", help="0 takes a free one.", metavar="PORT", min=0, max=65535, rich_help_panel="Server"),
+    typer.Option(
+        "--port",
+        help="Port to listen on; 0 picks a free one.",
+        metavar="PORT",
+        min=0,
+        max=65535,
+        rich_help_panel="Server",
+    ),
 ]
 Socket = Annotated[
     str | None,
-    _server("--socket", "Serve every editor that connects to this Unix domain socket, with one model.", "PATH"),
+    _server("--socket", "Serve all editors that connect to this Unix domain socket, with one model.", "PATH"),
 ]
 Connect = Annotated[
-    str | None, _server("--connect", "Carry standard input and output to the daemon on this socket.", "PATH")
+    str | None, _server("--connect", "Relay standard input and output to the daemon on this socket.", "PATH")
 ]
 IdleExitMinutes = Annotated[
     float,
     typer.Option(
         "--idle-exit-minutes",
-        help="End after this without editors.",
+        help="End after this long without an editor.",
         metavar="MINUTES",
         min=0,
         rich_help_panel="Server",
@@ -168,12 +179,14 @@ IdleExitMinutes = Annotated[
 ]
 ApiKeyFile = Annotated[
     Path | None,
-    _server("--api-key-file", "Clients need the key in this file, or else the one in DLM_LSP_API_KEY, if any.", "FILE"),
+    _server("--api-key-file", "File with the key that clients must send; without it, DLM_LSP_API_KEY, if set.", "FILE"),
 ]
 AllowHost = Annotated[
-    list[str] | None, _server("--allow-host", "A name to answer under, besides localhost and bare addresses.", "NAME")
+    list[str] | None, _server("--allow-host", "A host name to accept, besides localhost and IP addresses.", "NAME")
 ]
-AllowOrigin = Annotated[list[str] | None, _server("--allow-origin", "Answer web pages of this origin.", "URL")]
+AllowOrigin = Annotated[
+    list[str] | None, _server("--allow-origin", "Accept requests from web pages of this origin.", "URL")
+]
 LogFile = Annotated[Path | None, _server("--log-file", "Append the log to this file.", "FILE")]
 Verbose = Annotated[int, typer.Option("-v", help="Log more; twice for everything.", count=True, show_default=False)]
 ClientProcessId = Annotated[int | None, _server("--clientProcessId", "End when this process ends.", "PID")]

@@ -56,7 +56,7 @@ class Output:
             UsageError: JSON and a diff at once.
         """
         if self.as_json and self.as_diff:
-            raise UsageError("--json and --diff both want standard output; give one of them.")
+            raise UsageError("--json and --diff both print to standard output; give one of them.")
 
 
 @dataclass(frozen=True, slots=True)

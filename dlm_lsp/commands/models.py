@@ -82,7 +82,7 @@ def run_pull(name: str, *, is_agreed: bool) -> None:
     store = ModelStore()
     short_name, repository, revision = _wanted(name)
     if store.find(short_name):
-        raise UsageError(f"{short_name} is on disk already; `dlm-lsp models verify {short_name}` checks it.")
+        raise UsageError(f"{short_name} is already on disk; `dlm-lsp models verify {short_name}` checks it.")
     folder = store.folder_for(short_name)
     model = look_up(repository, revision)
     check_space(model, folder)
@@ -102,7 +102,7 @@ def run_add(path: Path, name: str | None) -> None:
         raise UsageError(f"There is no model folder {folder}.")
     store, short_name = ModelStore(), name or published_name(folder).lower()
     if short_name in CATALOGUE or store.find(short_name):
-        raise UsageError(f"The name {short_name} is taken; --name gives the folder another.")
+        raise UsageError(f"The name {short_name} is taken; give the folder another with --name.")
     store.folder_for(short_name)  # refuses what is no name, before gigabytes are read
     ModelConfig.from_checkpoint(folder)
     weight_files(folder)  # raises where there are none that could be loaded
@@ -235,7 +235,7 @@ def _ask(question: str, *, is_agreed: bool) -> None:
     if is_agreed:
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"{question} Nobody is there to ask; --yes agrees.")
+        raise UsageError(f"{question} There is no terminal to ask on; --yes agrees.")
     if not typer.confirm(question, err=True):
         raise UsageError("Nothing was done.")
 

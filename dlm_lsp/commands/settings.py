@@ -73,7 +73,7 @@ def assigned_options(assignments: Sequence[str]) -> ClientOptions:
     for assignment in assignments:
         spelling, equals, text = assignment.partition("=")
         if not equals or not text.strip():
-            raise UsageError(f"--set wants OPTION=VALUE, got {assignment!r}.")
+            raise UsageError(f"--set takes OPTION=VALUE, got {assignment!r}.")
         spelling, value = spelling.strip(), _value(text.strip())
         option = find_option(spelling)
         if option is None:

@@ -133,7 +133,7 @@ def _complete(model: RemoteModel, file: RemoteFile, target: Path) -> StoredFile:
         target.unlink()
         raise ModelUnavailableError(
             f"{file.name} of {model.repository} arrived corrupt ({stored.size} bytes, sha256 {stored.sha256}); "
-            "it was deleted, and the same command fetches it anew."
+            "it was deleted; run the same command again to fetch it anew."
         )
     return stored
 
@@ -168,9 +168,9 @@ def _one_sentence(repository: str) -> Iterator[None]:
     try:
         yield
     except errors.OfflineModeIsEnabled as error:
-        raise ModelUnavailableError("HF_HUB_OFFLINE forbids asking the hub; unset it to pull models.") from error
+        raise ModelUnavailableError("HF_HUB_OFFLINE is set; unset it to pull models.") from error
     except errors.RepositoryNotFoundError as error:
-        raise ModelUnavailableError(f"{endpoint()} has no model {repository}, or wants a login for it.") from error
+        raise ModelUnavailableError(f"{endpoint()} has no model {repository}, or requires a login for it.") from error
     except errors.HfHubHTTPError as error:
         raise ModelUnavailableError(f"{endpoint()} refused {repository}: {error.response.status_code}.") from error
     except OSError as error:

@@ -110,7 +110,7 @@ class ModelStore:
         """
         record = self.find(name)
         if record is None:
-            raise UsageError(f"There is no model {name!r} on disk; `dlm-lsp models list` names those that are.")
+            raise UsageError(f"There is no model {name!r} on disk; `dlm-lsp models list` lists those that are.")
         return record
 
     def save(self, record: Record) -> None:
@@ -148,7 +148,7 @@ def resolve_model(model: str | None) -> str | None:
         return record.folder
     if model in CATALOGUE:
         raise CheckpointError(f"{model} is not on disk; `dlm-lsp models pull {model}` fetches it.")
-    raise CheckpointError(f"There is no model {model!r}: it is neither a folder nor a name of `dlm-lsp models list`.")
+    raise CheckpointError(f"There is no model {model!r}: it is neither a folder nor a name from `dlm-lsp models list`.")
 
 
 def describe(folder: Path, name: str) -> StoredFile:
@@ -170,7 +170,7 @@ def differences(record: Record) -> Iterator[tuple[StoredFile, str | None]]:
 
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise UsageError(f"A model's name is made of a-z, 0-9, dot, dash and underscore, not {name!r}.")
+        raise UsageError(f"A model's name consists of a-z, 0-9, dot, dash and underscore, got {name!r}.")
     return name
 
 

@@ -1,6 +1,6 @@
 """How to denoise: every option of the decoder, declared once. Plain values, no torch.
 
-Which published method an option belongs to, and who wrote it down first, is in `dlm_model.methods`.
+The published method that an option belongs to, and its source, are in `dlm_model.methods`.
 """
 
 from dataclasses import dataclass
@@ -24,28 +24,28 @@ LENGTH_POLICIES: tuple[str, ...] = get_args(LengthPolicy)
 CACHE_POLICIES: tuple[str, ...] = get_args(CachePolicyName)
 
 SELF_GUIDE = "self"
-"""Value of `guide` for the one that came with the model, or else the model itself if its prompt is causal."""
+"""Value of `guide` for the guide that came with the model, or else for the model itself if its prompt is causal."""
 NO_GUIDE = "none"
-"""Value of `guide` that leaves it to the diffusion model alone."""
+"""Value of `guide` for no guide at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeOptions:
-    """How to denoise one canvas: an option a field, with its default, its meaning, and what it accepts.
+    """How to denoise one canvas: one field per option, with its default, its meaning, and the values it accepts.
 
-    The comments are for those who read the decoder; users are told the meanings.
+    The meanings are shown to users; the comments are for readers of the decoder.
     """
 
-    # Whatever the schedule: the steps dial, which latency follows.
+    # Holds for every schedule: the steps dial, which sets the latency.
     num_steps: int = option(
         64, "upper bound on denoise steps; trades latency for quality", within=ANY_COUNT, aliases=("steps",)
     )
-    # `linear` and `cosine` spread what is left over the steps left. The others add to that whatever is certain:
-    # `threshold` all at or above `confidence_threshold`; `entropy_bound` the largest set whose summed entropies minus
-    # the largest stay within `entropy_bound`; `factor` as many as keep (n + 1)(1 − confidence) below `factor`; `klass`
-    # those at the threshold that have stopped changing; `local_leap` those at the threshold and, near them, those at
-    # `leap_threshold`; `agreement` the leftmost run on which the model and its guide agree, up to the first token that
-    # both together find improbable, or what `threshold` commits where there is no guide to agree with.
+    # `linear` and `cosine` spread the remaining masks over the remaining steps. The others add what is certain:
+    # `threshold` all positions at or above `confidence_threshold`; `entropy_bound` the largest set whose summed
+    # entropies minus the largest stay within `entropy_bound`; `factor` as many as keep (n + 1)(1 − confidence) below
+    # `factor`; `klass` those at the threshold that have stopped changing; `local_leap` those at the threshold and, near
+    # them, those at `leap_threshold`; `agreement` the leftmost run on which the model and its guide agree, up to the
+    # first token that both together find improbable, or what `threshold` commits where no guide has a say.
     schedule: Schedule | None = option(
         None,
         "how many positions a step commits: `linear`, `cosine`, `threshold`, `factor`, `entropy_bound`, `klass`, "
@@ -53,7 +53,7 @@ class DecodeOptions:
         "`leftmost`, otherwise `threshold`",
     )
     # Highest top-1 probability (`confidence`), largest gap between the two best (`margin`), lowest entropy
-    # (`entropy`), the first one (`leftmost`), any (`random`), or what the checkpoint has learned to prefer (`learned`).
+    # (`entropy`), the first (`leftmost`), any (`random`), or what the checkpoint has learned to prefer (`learned`).
     selection: Selection | None = option(
         None,
         "which positions a step commits first: `confidence`, `margin`, `entropy`, `leftmost`, `random`, `learned`; "
@@ -75,24 +75,25 @@ class DecodeOptions:
     leap_threshold: float = option(
         0.75, "probability at which `local_leap` commits a position near a certain one", within=PROBABILITY
     )
-    # Below one half, all other tokens together are more probable. 0 is APD as published.
+    # Below one half, the other tokens together are more probable. 0 is APD as published.
     agreement_threshold: float = option(
         0.5,
         "`agreement` stops before a token that is less probable than this, unless it has committed none yet",
         within=SHARE,
     )
-    # α of CreditDecoding; 0 forgets.
+    # α of CreditDecoding; 0 switches it off.
     credit: float = option(
         0.0, "weight of the predictions of earlier steps (CreditDecoding); the paper uses 0.7", within=ANY_AMOUNT
     )
-    # The gap between the two best logits; two thirds of it after a third of the steps, one third after two.
+    # The gap between the two best logits; two thirds of this value suffice after a third of the steps, one third of it
+    # after two thirds.
     early_commit: float | None = option(
         None,
         "mean logit gap at which all remaining positions are committed (Prophet); the paper uses 7.5",
         within=ABOVE_ZERO,
     )
-    # Reopen some at random (`remdm`), reopen those that became improbable (`token_to_mask`), or put what the model is
-    # now sure of (`edit`).
+    # Reopen some at random (`remdm`), reopen those that became improbable (`token_to_mask`), or replace them with what
+    # the model is now sure of (`edit`).
     remasking: Remasking = option(
         "none", "what happens to committed tokens that look wrong: `remdm`, `token_to_mask`, `edit`"
     )
@@ -103,7 +104,7 @@ class DecodeOptions:
     edit_threshold: float = option(
         0.9, "probability at which `edit` puts another token in a committed one's place", within=PROBABILITY
     )
-    # Besides what is taken back of an earlier draft, at once and once: see `warm_start`.
+    # Tokens of an earlier draft that are taken back after the first step do not count: see `warm_start`.
     max_revisions: int = option(
         32, "how many positions of a candidate may be reopened or replaced, over all steps", within=ANY_AMOUNT
     )
@@ -118,11 +119,11 @@ class DecodeOptions:
         "causal model that reads the draft: a checkpoint folder, `self` for the model's own, or `none`; `null` is the "
         "one that came with the model, if any",
     )
-    # Have a say in every prediction (APD), or have improbable tokens done again (FlashDLM).
+    # Have a say in every prediction (APD), or have improbable tokens replaced (FlashDLM).
     guide_role: GuideRole = option(
         "blend", "what the guide does: `blend` its predictions with the model's, or `check` what was committed"
     )
-    # Of several candidates the second is decoded without it and the third by it alone, see `length.open_rows`.
+    # Of several candidates, the second is decoded without the guide and the third by it alone: see `length.open_rows`.
     guide_weight: float = option(0.5, "the guide's share in a blend", within=SHARE)
     guide_agreement: float = option(
         0.5, "a checking guide rejects a token below this share of its own best token's probability", within=PROBABILITY
@@ -136,8 +137,8 @@ class DecodeOptions:
     length_policy: LengthPolicy = option(
         "ladder", "how the length is found for a model that cannot resize: `ladder`, `search`, `probe`"
     )
-    # At 1 one block is filled after the other; below it they overlap, and what has begun early is committed where the
-    # schedule is certain. Models that do not write block by block heed neither this nor the next.
+    # At 1, one block is filled after the other. Below 1 they overlap, and a block that has begun early commits only
+    # what the schedule is certain of. Models that do not write block by block ignore this option and the next.
     block_add_threshold: float = option(
         1.0,
         "in models that write block by block, the committed share of a block at which the next one begins; D2F uses "
@@ -150,18 +151,18 @@ class DecodeOptions:
         "its own",
         within=SHARE,
     )
-    # Nearer to 0, logits divided by it overflow.
+    # Logits divided by anything smaller overflow.
     temperature: float = option(
         0.0, "0 takes the most probable token; above 0, tokens are sampled", within=Range(0.01, 100, includes_zero=True)
     )
     top_p: float = option(0.95, "probability mass of the nucleus that tokens are sampled from", within=PROBABILITY)
-    # Unless a deadline cuts the text.
+    # Unless a deadline ends the run.
     seed: int = option(
         0, "the same seed, request and device give the same text", within=Range(0, 2**63 - 1), aliases=("random_seed",)
     )
-    # In one batch; for a request to say, and for no settings of all requests. Of a model that finds the length itself,
-    # those after the first are decoded without the guide, by it alone, or sampled at a temperature of 0.7 or more; of
-    # any other, they differ by length, and there may be fewer.
+    # In one batch. Set by a request, never by the settings of all requests. With a model that finds the length itself,
+    # those after the first are decoded without the guide, by the guide alone, or sampled at a temperature of 0.7 or
+    # more; with any other model they differ in length, and there may be fewer.
     num_candidates: int = option(1, "alternatives decoded together", within=Range(1, 8), aliases=("n",))
     max_middle_tokens: int = option(
         256,
@@ -169,7 +170,7 @@ class DecodeOptions:
         within=ANY_COUNT,
         aliases=("max_tokens", "max_completion_tokens"),
     )
-    # Of `InfillRequest.prior`: the other tokens of it are guessed anew.
+    # The earlier draft is `InfillRequest.prior`; its other tokens are guessed anew.
     warm_start: float | None = option(
         None,
         "confidence at which an earlier draft's tokens are kept when the typed text almost follows it; `null` starts "
@@ -180,8 +181,8 @@ class DecodeOptions:
     deadline_ms: float | None = option(
         None, "time limit, after which the best draft so far is taken", within=ABOVE_ZERO
     )
-    # Of the prompt's keys and values. Models with a causal prompt, whose cache is exact, heed neither this nor the next
-    # three.
+    # Concerns the prompt's keys and values. Models with a causal prompt, whose cache is exact, ignore this option and
+    # the next three.
     prompt_refresh_interval: int = option(
         8,
         "steps between two recomputations of the prompt; 1 is exact, 0 never recomputes it",
@@ -198,7 +199,7 @@ class DecodeOptions:
         0.25, "share of the prompt and of the canvas that `similarity` recomputes in each layer", within=PROBABILITY
     )
     middle_length: int | None = None
-    """Exact length in tokens, where a bench or a test knows it; no option that a user could know how to set."""
+    """Exact length in tokens, for benches and tests that know it; no option, since no user can know it."""
 
     @property
     def is_blended(self) -> bool:
@@ -206,7 +207,7 @@ class DecodeOptions:
         return self.guide not in {None, NO_GUIDE} and self.guide_role == "blend"
 
     def __post_init__(self) -> None:
-        """Refuse values no decoder can honour.
+        """Refuse values that no decoder can honour.
 
         Raises:
             ValueError: naming the option and what it accepts.

@@ -122,7 +122,7 @@ def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtyp
     spellings = Tokenizer.from_checkpoint(folder, config.vocab_size).token_bytes
     shared = min(len(spellings), len(tokenizer.token_bytes))
     if spellings[:shared] != tokenizer.token_bytes[:shared]:
-        raise CheckpointError(f"The guide {folder.name} has another tokenizer than the model that it should guide.")
+        raise CheckpointError(f"The guide {folder.name} does not have the tokenizer of the model that it should guide.")
     with memory_errors():
         guide = load_transformer(folder, config, device=device, dtype=dtype)
         pack(guide)

@@ -1,6 +1,6 @@
-"""Every decoding method there is: one table, which the command line lists, the benches run, and the tests go through.
+"""Every decoding method: one table, which the command line lists, the benches run, and the tests go through.
 
-A method is nothing but some options of `DecodeOptions`; those of different kinds combine. Plain values, no torch.
+A method is no more than some options of `DecodeOptions`; methods of different kinds combine. Plain values, no torch.
 """
 
 from collections.abc import Mapping
@@ -29,11 +29,11 @@ class Method:
     """One published way to decode.
 
     Attributes:
-        name: The field's own.
+        name: As the field calls it.
         kind: Methods of one kind exclude each other; those of different kinds combine.
-        line: What it does.
-        source: Paper, or repository whose code it follows.
-        options: What switches it on; everything else keeps its default.
+        line: What it does, in one line.
+        source: The paper, or the repository whose code it follows.
+        options: Switch it on; everything else keeps its default.
     """
 
     name: str
@@ -94,7 +94,7 @@ METHODS = (
     Method(
         "LocalLeap",
         "schedule",
-        "less certain positions too, if they are next to certain ones",
+        "less certain positions too, if they are near certain ones",
         "LocalLeap, as implemented in dlmserve",
         {"schedule": "local_leap"},
     ),
@@ -130,10 +130,10 @@ METHODS = (
         "leftmost",
         "selection",
         "prefers the first position, then by confidence",
-        "LLaDA's blocks, arXiv 2502.09992, of one",
+        "LLaDA's blocks, of length one, arXiv 2502.09992",
         {"selection": "leftmost"},
     ),
-    Method("random", "selection", "prefers none", "MDLM, arXiv 2406.07524", {"selection": "random"}),
+    Method("random", "selection", "picks positions at random", "MDLM, arXiv 2406.07524", {"selection": "random"}),
     Method(
         "learned order",
         "selection",
@@ -144,14 +144,14 @@ METHODS = (
     Method(
         "CreditDecoding",
         "credit",
-        "trusts a token more, the longer it has been the best one",
+        "trusts a token more the longer it has been the best one",
         "arXiv 2510.06133",
         {"credit": 0.7},
     ),
     Method(
         "Prophet",
         "early commit",
-        "commits all that is left once the best tokens are far ahead",
+        "commits all remaining positions once the best tokens are far ahead",
         "github.com/pixeli99/Prophet",
         {"early_commit": 7.5},
     ),
@@ -176,11 +176,11 @@ METHODS = (
         "LLaDA2.1, token-to-token editing",
         {"remasking": "edit"},
     ),
-    Method("no guide", "guide", "nobody but the diffusion model", "LLaDA, arXiv 2502.09992", {"guide": NO_GUIDE}),
+    Method("no guide", "guide", "the diffusion model alone", "LLaDA, arXiv 2502.09992", {"guide": NO_GUIDE}),
     Method(
         "guided diffusion",
         "guide",
-        "a causal model checks what was committed and has it done again",
+        "a causal model checks what was committed, and reopens what it finds improbable",
         "FlashDLM, github.com/ZhanqiuHu/flash-dlm-experimental",
         {"guide": SELF_GUIDE, "guide_role": "check"},
     ),
@@ -215,7 +215,7 @@ METHODS = (
     Method(
         "JSON",
         "syntax",
-        "the middle is one JSON value, whatever the model says",
+        "forces the middle to be one JSON value",
         "this project; cf. arXiv 2508.10111",
         {"grammar": "json"},
     ),

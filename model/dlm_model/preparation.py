@@ -71,7 +71,7 @@ class Preparation:
         opening = Opening.read(request, options, self._tokenizer, self._config)
         options = self._decoder.resolve(options, has_prefix=bool(opening.prefix_ids))
         if opening.anchors.num_tokens and options.grammar != "none":
-            raise RequestError("A grammar leaves no place for texts that the middle must keep.")
+            raise RequestError("A grammar leaves no room for texts that the middle must contain.")
         room = self._config.context_length - opening.num_prompt_tokens
         max_length = min(options.max_middle_tokens + opening.num_fixed, room)
         is_resizing = finds_length(self._config, request, options)

@@ -37,7 +37,7 @@ def dequantize_tensors(tensors: Mapping[str, Tensor], *, dtype: torch.dtype) -> 
     for name, tensor in tensors.items():
         if name.endswith(SCALE_SUFFIX):
             if name.removesuffix(SCALE_SUFFIX) + WEIGHT_SUFFIX not in tensors:
-                raise CheckpointError(f"There is a scale {name}, and no weight that it belongs to.")
+                raise CheckpointError(f"The scale {name} belongs to no weight.")
         elif tensor.dtype == torch.int8:
             plain[name] = _dequantize(name, tensor, tensors.get(name.removesuffix(WEIGHT_SUFFIX) + SCALE_SUFFIX), dtype)
         else:

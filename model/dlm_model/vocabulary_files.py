@@ -1,7 +1,7 @@
 """vocab.json and merges.txt → tokenizer, for checkpoints that ship no tokenizer.json.
 
-The Dream family does: its tokenizer is a Python class of its own which does what Qwen2's does. No code of a checkpoint
-is run, so that only Qwen2's way of cutting text into words is known here.
+The Dream family ships none: its tokenizer is a Python class of its own that does what Qwen2's does. As no code of a
+checkpoint is ever run, only Qwen2's way of cutting text into words is known here.
 """
 
 from pathlib import Path
@@ -26,14 +26,14 @@ def from_vocabulary(files: CheckpointFiles, folder: Path) -> Tokenizer:
     """Build the tokenizer of a checkpoint folder.
 
     Raises:
-        CheckpointError: its class is none that is known to cut like Qwen2, or a file is missing or broken.
+        CheckpointError: its class is not known to cut like Qwen2's, or a file is missing or broken.
     """
     named = read_json(folder / TOKENIZER_CONFIG_FILE).get("tokenizer_class")
     if named not in CUTS_LIKE_QWEN2:
         known = ", ".join(CUTS_LIKE_QWEN2)
         raise CheckpointError(
-            f"{files.source} has no tokenizer.json, and of its tokenizer class {named!r} only the code could tell how "
-            f"it cuts text, which is not run (known: {known})."
+            f"{files.source} has no tokenizer.json, and how its tokenizer class {named!r} cuts text is known only to "
+            f"the checkpoint's code, which is never run (known here: {known})."
         )
     vocabulary, merges = folder / VOCABULARY_FILE, folder / MERGES_FILE
     try:

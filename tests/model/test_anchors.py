@@ -79,7 +79,7 @@ def test_whatever_the_model_wants_the_middle_holds_what_is_kept(
 
 
 def test_a_grammar_leaves_no_place_for_anchors(fixed_engine: Engine) -> None:
-    with pytest.raises(RequestError, match="leaves no place"):
+    with pytest.raises(RequestError, match="leaves no room"):
         drafts(fixed_engine, InfillRequest("", "", keep=("x",)), grammar="json")
 
 

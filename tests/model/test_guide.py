@@ -80,7 +80,7 @@ def test_a_guide_with_another_tokenizer_is_refused(tmp_path: Path, fixed_engine:
     vocab = tokenizer["model"]["vocab"]
     vocab["!"], vocab["#"] = vocab["#"], vocab["!"]
     (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
-    with pytest.raises(CheckpointError, match="has another tokenizer than the model"):
+    with pytest.raises(CheckpointError, match="does not have the tokenizer of the model"):
         list(fixed_engine.infill(REQUEST, DecodeOptions(guide=str(tmp_path)), CancelToken()))
 
 

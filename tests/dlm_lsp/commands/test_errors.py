@@ -48,7 +48,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ),
         (["infill", "binary.py:1:1"], "binary.py is binary."),
         (["infill", "latin.py:1:1"], "latin.py is not UTF-8 (byte 0xe9 in line 1)."),
-        (["infill", "ok.py:1:1", "--json", "--diff"], "--json and --diff both want standard output; give one of them."),
+        (
+            ["infill", "ok.py:1:1", "--json", "--diff"],
+            "--json and --diff both print to standard output; give one of them.",
+        ),
         (["infill", "ok.py:1:1", "--steps", "0"], "--steps must be 1 or more, got 0."),
         (["infill", "ok.py:1:1", "--threshold", "2"], "--threshold must be in (0, 1], got 2.0."),
         (["infill", "ok.py:1:1", "--n", "9"], "--n must be from 1 to 8, got 9."),

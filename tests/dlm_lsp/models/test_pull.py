@@ -170,12 +170,12 @@ def test_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_a_machine_that_must_stay_offline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert pull() == MODEL
-    assert "HF_HUB_OFFLINE forbids asking the hub" in sentence(capsys)
+    assert "HF_HUB_OFFLINE is set" in sentence(capsys)
 
 
 def test_what_is_on_disk_is_not_pulled_twice(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     assert pull() == OK
     repository.requests.clear()
     assert pull() == USAGE
-    assert "on disk already" in sentence(capsys)
+    assert "already on disk" in sentence(capsys)
     assert repository.requests == []

@@ -60,15 +60,15 @@ def test_a_published_model_that_is_not_there_says_how_it_comes() -> None:
 
 def test_an_unheard_of_name_is_told_where_the_names_are() -> None:
     with pytest.raises(
-        CheckpointError, match="'unheard-of': it is neither a folder nor a name of `dlm-lsp models list`"
+        CheckpointError, match="'unheard-of': it is neither a folder nor a name from `dlm-lsp models list`"
     ):
         resolve_model("unheard-of")
 
 
 @pytest.mark.parametrize("name", ["../escape", "A", "", "a/b", ".hidden"])
-def test_a_name_that_is_none(checkpoint: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_name_is_refused(checkpoint: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models", "add", str(checkpoint), "--name", name or " "]) == USAGE
-    assert "A model's name is made of" in capsys.readouterr().err
+    assert "A model's name consists of" in capsys.readouterr().err
 
 
 def test_a_wrong_name_is_refused_before_gigabytes_are_read(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

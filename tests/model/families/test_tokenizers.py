@@ -29,7 +29,7 @@ def test_dreams_vocabulary_files_are_cut_as_qwen2s(tmp_path: Path, repository_ro
 def test_a_tokenizer_that_only_code_could_tell_of_is_refused(tmp_path: Path) -> None:
     write_dream(tmp_path)
     edit_json(tmp_path / "tokenizer_config.json", tokenizer_class="OddTokenizer")
-    with pytest.raises(CheckpointError, match="of its tokenizer class 'OddTokenizer' only the code could tell"):
+    with pytest.raises(CheckpointError, match="how its tokenizer class 'OddTokenizer' cuts text is known only to"):
         load_engine(str(tmp_path), "cpu")
 
 
