@@ -7,7 +7,7 @@ from tests.editors.vscode.workbench import Workbench
 
 STEPS = {
     "Install the server": "",
-    "Write a function, and let its body be filled": "ghost-text.png",
+    "Let a function's body be filled": "ghost-text.png",
     "Fill what is already there": "fill.png",
     "Quality against latency": "",
 }
