@@ -1,1 +1,1 @@
-"""Tensors in, tensors out: the operations worth a faster version, each beside the reference that specifies it."""
+"""Tensors in, tensors out: operations that are worth a fast version, each beside the reference that specifies it."""

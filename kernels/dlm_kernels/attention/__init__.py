@@ -1,7 +1,7 @@
 """Attention of canvas queries over keys that are stored before RoPE and rotated when read.
 
-Because nothing stored depends on where it stands, a suffix that moves by n positions is read with other angles and
-recomputed not at all.
+As nothing stored depends on its position, a suffix that moves by n positions is merely read with other angles, and
+nothing of it is recomputed.
 """
 
 from functools import cache
@@ -29,8 +29,8 @@ def attend(
 ) -> Tensor:
     """Rotate queries and keys, then attend to every key that is valid.
 
-    Specified by `dlm_kernels.attention.reference.attend`, and tested against it. PyTorch's fused kernel does it, except
-    on a CPU where the reference's matrix products are faster.
+    Specified by `dlm_kernels.attention.reference.attend`, and tested against it. Runs PyTorch's fused kernel, except on
+    a CPU where the reference's matrix products are faster.
 
     Args:
         query: [B, T, H, D], before RoPE.
@@ -38,8 +38,8 @@ def attend(
         value: [B, S, K, D].
         query_rotation: Angles of the query positions, [B, T, D] each.
         key_rotation: Angles of the key positions, [B, S, D] each.
-        is_valid: [B, S], False where nobody may look at a key, or [B, T, S], where that query may not; None where all
-            may look everywhere.
+        is_valid: [B, S], the keys that all queries may attend to, or [B, T, S], those that each query may; None for no
+            restriction.
 
     Returns:
         [B, T, H, D]
@@ -58,10 +58,10 @@ def attend(
 
 
 def _attend_by_group(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """Heads that share keys, as one head with the queries of all.
+    """Attend with heads that share keys, as one head that has the queries of them all.
 
-    On CUDA, PyTorch has no fused kernel for shared key heads and a mask, nor for them alone before compute capability
-    8: it would repeat the keys, and store all scores in fp32. A mask there is in every recorded pass.
+    On CUDA, PyTorch has no fused kernel for shared key heads with a mask, and before compute capability 8 none without
+    one: it would repeat the keys, and store all scores in fp32. Every recorded pass has a mask.
 
     Args:
         query: [B, T, H, D]
@@ -82,11 +82,11 @@ def _attend_by_group(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | N
 
 
 def _is_faster_unfused(query: Tensor, key: Tensor) -> bool:
-    """Whether scores are better stored between two matrix products.
+    """Whether two matrix products with the scores stored in between are faster than the fused kernel.
 
-    In bf16 on a processor that multiplies it without a matrix unit (AVX512), the fused kernel takes twice as long: 2.2
-    against 1.0 ms for 64 queries of 9 heads over 1,088 keys on one core of an AMD EPYC (family 26), and 14.7 against
-    6.4 ms for 512 over 1,024. Beyond `_MOST_SCORES` the scores leave the caches.
+    In bf16 on a processor without a matrix unit (AVX512), the fused kernel takes twice as long: 2.2 against 1.0 ms for
+    64 queries of 9 heads over 1,088 keys on one core of an AMD EPYC (family 26), and 14.7 against 6.4 ms for 512 over
+    1,024. Beyond `_MOST_SCORES` the scores no longer fit the caches.
     """
     num_scores = query.shape[1] * key.shape[1]
     return query.dtype == torch.bfloat16 and num_scores <= _MOST_SCORES and not _has_matrix_unit()

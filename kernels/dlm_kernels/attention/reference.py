@@ -1,7 +1,7 @@
-"""The specification: attention over keys stored before RoPE, written as the formula stands on paper.
+"""The specification: attention over keys stored before RoPE, written as the formula on paper.
 
-RoPE as in arXiv 2104.09864 with the half-rotation layout of the Hugging Face Llama and Qwen checkpoints: dimension i
-turns together with i + D/2.
+RoPE (arXiv 2104.09864) in the half-rotation layout of Hugging Face's Llama and Qwen checkpoints: dimension i is rotated
+together with i + D/2.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 class Rotation(NamedTuple):
-    """Cosine and sine of every position's angles, [B, S, D] each, in the dtype of the keys they turn."""
+    """Cosine and sine of every position's angles, [B, S, D] each, in the dtype of the keys that they rotate."""
 
     cos: Tensor
     sin: Tensor
@@ -23,8 +23,8 @@ def rotary_angles(
 ) -> Rotation:
     """Angles of positions [B, S], computed in fp32: bf16 cannot tell neighbouring positions apart beyond 256.
 
-    Of `rotary_dim` dimensions only, where it is given: the first half of them, and their partners; the others get the
-    angle 0, and stand still.
+    With `rotary_dim`, only so many dimensions are rotated: the first `rotary_dim` / 2, and their partners. All others
+    get the angle 0.
     """
     rotary_dim = head_dim if rotary_dim is None else rotary_dim
     exponents = torch.arange(0, rotary_dim, 2, dtype=torch.float32, device=position_ids.device) / rotary_dim
@@ -35,7 +35,7 @@ def rotary_angles(
 
 
 def rotate(heads: Tensor, rotation: Rotation) -> Tensor:
-    """Turn heads [B, S, H, D] by their positions' angles."""
+    """Rotate heads [B, S, H, D] by their positions' angles."""
     left, right = heads.chunk(2, dim=-1)
     turned = torch.cat((-right, left), dim=-1)
     return heads * rotation.cos[:, :, None] + turned * rotation.sin[:, :, None]

@@ -1,11 +1,11 @@
-"""`attend` in Triton, over keys in two segments: the canvas' own and the remembered ones, never put side by side.
+"""`attend` in Triton, over two segments of keys, the canvas' own and the remembered ones, without concatenating them.
 
-One program takes a block of one head's queries, turns it, and walks over both segments; each block of keys is turned
-when it is read and forgotten when it is done (FlashAttention-2, arXiv 2307.08691). Specified by
-`dlm_kernels.attention.reference.attend` on the concatenated keys, and tested against it in Triton's interpreter; that
-it fits the GPUs it is compiled for is tested without one.
+One program takes a block of one head's queries, rotates it, and walks over both segments; each block of keys is rotated
+when it is read, and discarded when it is done (FlashAttention-2, arXiv 2307.08691). Specified by
+`dlm_kernels.attention.reference.attend` on the concatenated keys, and tested against it in Triton's interpreter. A test
+that needs no GPU compiles it for those that it should run on, and checks that it fits them.
 
-Not yet measured on a GPU, so that nothing calls it but the tests and the bench: `attend` still uses PyTorch's kernel.
+Not yet measured on a GPU. So only the tests and the bench call it: `attend` still uses PyTorch's kernel.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ LOG2_E = 1.4426950408889634
 
 
 class Blocks(NamedTuple):
-    """What one program works on at a time, and how many blocks of keys are on their way at once."""
+    """How much one program works on at a time, and how many blocks of keys it loads ahead."""
 
     queries: int
     keys: int
@@ -29,10 +29,10 @@ class Blocks(NamedTuple):
 
 
 def blocks(head_dim: int, dtype: torch.dtype) -> Blocks:
-    """Blocks that fit the registers, and the shared memory of the smallest GPU that has bf16: 99 KB (8.6, 8.9).
+    """Blocks that fit the registers, and the shared memory of the smallest GPUs with bf16: 99 KB (8.6, 8.9).
 
-    64 x 64 with three stages took 147 KB for heads of 128 in bf16, which starts on data-centre GPUs alone. In fp32,
-    where products have no matrix unit, a block's operands are held in registers, and 64 x 64 spilled 54 KB a thread.
+    64 x 64 with three stages took 147 KB for heads of 128 in bf16, which only data-centre GPUs have. In fp32, which no
+    matrix unit multiplies, a block's operands are held in registers, and 64 x 64 spilled 54 KB a thread.
     """
     if dtype.itemsize > 2:
         return Blocks(32 if head_dim <= 64 else 16, 32 if head_dim <= 32 else 16, 2)
@@ -55,14 +55,14 @@ def attend_segments(
     """Attend to the own keys and to the remembered ones.
 
     Args:
-        query: [B, T, H, D], before RoPE; D is a power of 2, 32 at least.
+        query: [B, T, H, D], before RoPE; D is a power of 2, at least 32.
         own_key: [B, N, K, D], before RoPE; K divides H.
         own_value: [B, N, K, D].
         memory_key: [B, S, K, D], before RoPE; rows may share their memory.
         memory_value: [B, S, K, D].
         query_rotation: [B, T, D] each.
         key_rotation: [B, N + S, D] each, the own keys first.
-        is_valid: As in `dlm_kernels.attention.attend`, over N + S keys. Every query has a valid key.
+        is_valid: As in `dlm_kernels.attention.attend`, over N + S keys. Every query has at least one valid key.
 
     Returns:
         [B, T, H, D]
@@ -199,7 +199,7 @@ def _attend_kernel(
     BLOCK_S: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """One block of one head's queries of one row. The short names are strides: of tensor, then of its dimension."""
+    """One block of one head's queries in one row. The short names are strides: a tensor's, then its dimension's."""
     first = tl.program_id(0) * BLOCK_T
     row, head = tl.program_id(1) // num_heads, tl.program_id(1) % num_heads
     kv_head = head // heads_per_kv

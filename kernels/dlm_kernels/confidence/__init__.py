@@ -1,4 +1,4 @@
-"""Statistics of next-token distributions that the decoder chooses positions by."""
+"""Statistics of token distributions, by which the decoder chooses positions."""
 
 from dlm_kernels.confidence.reference import TokenStatistics, token_statistics
 

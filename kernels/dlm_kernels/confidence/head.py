@@ -1,10 +1,10 @@
-"""`reference.head_statistics` in Triton: what a step needs of the vocabulary, without logits ever being stored.
+"""`reference.head_statistics` in Triton: what a step needs to know of the logits, without ever storing them.
 
-A program takes a block of positions and a stretch of the vocabulary, and keeps of its logits five numbers a position:
-the two highest, the highest one's token, and the two sums from which entropy follows (online softmax, arXiv
-1805.02867). The stretches are put together by a few small tensor operations.
+A program takes a block of positions and a stretch of the vocabulary, and reduces its logits to five numbers per
+position: the two highest, the token of the highest, and the two sums from which entropy follows (online softmax, arXiv
+1805.02867). A few small tensor operations combine the stretches.
 
-Not yet measured on a GPU, so that nothing calls it but the tests and the bench: the decoder still reads logits.
+Not yet measured on a GPU. So only the tests and the bench call it: the decoder still reads logits.
 """
 
 import torch
@@ -21,7 +21,7 @@ NUM_STRETCHES = 64
 
 
 def head_statistics(hidden: Tensor, weight: Tensor, is_banned: Tensor) -> HeadStatistics:
-    """Specified by `dlm_kernels.confidence.reference.head_statistics`, which also says the shapes."""
+    """Specified by `dlm_kernels.confidence.reference.head_statistics`, which also documents the shapes."""
     num_positions, num_tokens = hidden.shape[0], weight.shape[0]
     length = triton.cdiv(triton.cdiv(num_tokens, NUM_STRETCHES), BLOCK_TOKENS) * BLOCK_TOKENS
     num_stretches = triton.cdiv(num_tokens, length)

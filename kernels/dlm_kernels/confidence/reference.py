@@ -1,4 +1,4 @@
-"""The specification: softmax statistics of a batch of logits, computed in fp32 from stored probabilities."""
+"""The specification: softmax statistics of logits, computed in fp32 from stored probabilities."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class TokenStatistics(NamedTuple):
-    """What one step knows about N masked positions; probabilities [N, V] in fp32, the rest [N].
+    """What one step knows of N masked positions; probabilities [N, V] in fp32, all others [N].
 
     Attributes:
         probabilities: The distribution itself.
@@ -31,14 +31,14 @@ def token_statistics(logits: Tensor) -> TokenStatistics:
     probabilities = log_probabilities.exp()
     highest = log_probabilities.topk(2, dim=-1).values
     best, second = highest.exp().unbind(dim=-1)
-    # Not from the probabilities: beside one that rounds to 1, the second may round to nothing.
+    # Not from the probabilities: where the best rounds to 1, the second may round to 0.
     gap = highest[:, 0] - highest[:, 1]
     entropy = -(probabilities * log_probabilities.clamp_min(-1e4)).sum(dim=-1)
     return TokenStatistics(probabilities, best, best - second, gap, entropy)
 
 
 class HeadStatistics(NamedTuple):
-    """What is left of N distributions when nobody samples, all [N]; as `TokenStatistics`, and the best token."""
+    """What is needed of N distributions when nothing is sampled, all [N]: as `TokenStatistics`, and the best token."""
 
     predicted_ids: Tensor
     confidence: Tensor
@@ -53,7 +53,7 @@ def head_statistics(hidden: Tensor, weight: Tensor, is_banned: Tensor) -> HeadSt
     Args:
         hidden: [N, C]
         weight: [V, C], the head.
-        is_banned: [V], tokens that are ruled out; two are allowed at least.
+        is_banned: [V], tokens that are ruled out; at least two are not.
     """
     logits = F.linear(hidden.float(), weight.float()).masked_fill(is_banned, -torch.inf)
     statistics = token_statistics(logits)
