@@ -20,13 +20,13 @@ FLUSH_AFTER_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Offer:
-    """One answer of the model, however often its rest is served again.
+    """One answer of the model, however often the rest of it is served again.
 
     Attributes:
         uri: Of the document.
         language_id: Of the document.
         texts: The alternatives.
-        counted: What was counted for it; each event counts once.
+        counted: The events counted for it; each counts once.
     """
 
     uri: str
@@ -36,7 +36,7 @@ class Offer:
 
 
 class AcceptanceLog:
-    """The last offers of a client, and the counts that are not written yet."""
+    """The latest offers to a client, and the counts that are not written yet."""
 
     def __init__(self, documents: DocumentStore) -> None:
         """Count nothing yet.
@@ -50,7 +50,7 @@ class AcceptanceLog:
         self._timer: asyncio.TimerHandle | None = None
 
     def offer(self, offer_id: str, offer: Offer) -> None:
-        """A client was answered with this; serving the rest of it again is the same offer."""
+        """Record an answer to the client; serving the rest of it again is the same offer."""
         if offer_id in self._offers:
             return
         self._offers[offer_id] = offer
@@ -59,7 +59,7 @@ class AcceptanceLog:
         self._count(offer, "offered")
 
     def record(self, offer_id: object, event: Literal["shown", "accepted", "partial"]) -> None:
-        """The client says what became of an offer; one that is forgotten or was never made counts nothing."""
+        """Count what became of an offer; nothing, if it was forgotten or never made."""
         offer = self._offers.get(offer_id) if isinstance(offer_id, str) else None
         if offer is None or event in offer.counted:
             return
@@ -68,7 +68,7 @@ class AcceptanceLog:
             asyncio.get_running_loop().call_later(KEPT_AFTER_SECONDS, self._check, offer)
 
     def flush(self) -> None:
-        """Write the counts down; where that fails, they wait for the next time."""
+        """Write the counts to disk; if that fails, they wait for the next time."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -95,6 +95,6 @@ class AcceptanceLog:
 
 
 def kept_share(document: str, text: str) -> float:
-    """The share of a text's lines, blank ones and indentation aside, that stand anywhere in a document."""
+    """The share of a text's lines that are anywhere in a document; blank lines and indentation do not count."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return sum(line in document for line in lines) / len(lines) if lines else 0.0

@@ -1,6 +1,6 @@
-"""Statements from the model, fitted into one hole: at the right depth, without what the document has already.
+"""Fits the model's statements into a hole: at the right depth, without what the document already has.
 
-Joins what `reindent` and `repairs` know about lines to what `placement` knows about the hole.
+Combines what `reindent` and `repairs` know about lines with what `placement` knows about the hole.
 """
 
 import re
@@ -26,7 +26,7 @@ from dlm_lsp.statements import begins_statement, first_word, leading_statement_l
 
 _MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")  # on the next line, by `else` or the like
 _ANY_LINE = "\0"
-MAX_SUFFIX_LINES = 30  # below the hole, searched for what the fill repeats of them
+MAX_SUFFIX_LINES = 30  # below the hole, searched for lines that the fill repeats
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +59,17 @@ class BlockFitter:
         return self.without_repeats(self._wanted(lines)) if lines else []
 
     def without_repeats(self, lines: list[str]) -> list[str]:
-        """Fitted lines, one at least, without loops, blank ends, and what the lines below say already."""
+        """Fitted lines, at least one, without loops, blank ends, and what the lines below already say."""
         full = [self.placement.indent + lines[0], *lines[1:]]
         full = without_blank_ends(without_suffix(self.snapshot.language, without_loops(full), self._lines_below()))
         return [full[0].removeprefix(self.placement.indent), *full[1:]] if full else []
 
     def is_over(self, text: str) -> bool:
-        """Whether nothing that follows the beginning of a model's text would be kept, however it goes on.
+        """Whether nothing that the model writes after this beginning of its text would be kept.
 
-        It has left the block, or ended the one statement that is asked for, or said `return` where all ends; it has
-        closed what it never opened, or gone on to what stands below, several lines of it. While a string or a comment
-        is open, none of that is known.
+        So it is when the text has left the block, has ended the one statement that is asked for, has returned where all
+        ends, has closed what it never opened, or repeats several of the lines below. While a string or a comment is
+        open, none of that is known.
         """
         language = self.snapshot.language
         if any(mark in masked(language, text) for mark in OPEN_LITERALS):
@@ -81,11 +81,11 @@ class BlockFitter:
             return True
         complete = self._at_depth(text.rpartition("\n")[0])
         whole = [self.placement.indent + line for line in complete[:1]] + complete[1:]
-        # What may follow is no line below, so that a repetition that merely ends here does not count.
+        # More text may follow, so that a repetition that ends here may be none.
         return len(without_suffix(language, [*whole, _ANY_LINE], self._lines_below())) <= len(whole)
 
     def is_sound(self, lines: list[str]) -> bool:
-        """Whether the depths of fitted lines make blocks, where it is depth that makes them."""
+        """Whether the depths of fitted lines form valid blocks, in a language where indentation makes them."""
         if not self.snapshot.language.is_indented:
             return True
         depth = self.style.columns(self.placement.indent)
@@ -101,7 +101,7 @@ class BlockFitter:
         return reindented(block, self.style, self.placement.indent, first_depth, self._floor)
 
     def _is_absolute(self, text: str) -> bool:
-        """Whether the model began on a line of its own, so that its first line's indentation means something."""
+        """Whether the model began on a line of its own, so that the indentation of its first line counts."""
         starts_line = self.placement.starts_line and not sides(self.snapshot, self.hole)[0]
         return starts_line or text.lstrip(" \t").startswith("\n")
 
@@ -139,7 +139,7 @@ class BlockFitter:
         return self._first_statements(lines) if self.hole.kind == "statement" else self._reached(lines)
 
     def _is_whole(self, text: str, lines: list[str]) -> bool:
-        """Whether what is asked for has ended within its block, for all that may still be written after it."""
+        """Whether what is asked for has ended within its block, whatever is still written after it."""
         language, is_line_whole = self.snapshot.language, "\n" in text[len(text.rstrip()) :]
         followed = [*lines, language.neutral_statement] if is_line_whole else lines
         block = Block.of(language, followed)
@@ -167,7 +167,7 @@ class BlockFitter:
         return bool(code) and not language.comment_start.match(code) and not opens_block(language, code)
 
     def _is_complete(self, lines: list[str]) -> bool:
-        """Whether some lines are statements by themselves, and no beginning or comment of what follows them."""
+        """Whether some lines are complete statements, rather than the beginning or a comment of what follows."""
         last = next(line for line in reversed(lines) if line.strip())
         if self.snapshot.language.comment_start.match(last.lstrip()) or not self.is_sound(lines):
             return False
@@ -226,7 +226,7 @@ class BlockFitter:
         return is_deeper and self.snapshot.language.is_indented
 
     def _within_block(self, lines: list[str]) -> list[str]:
-        """The lines before the first statement that leaves the block, where indentation tells."""
+        """The lines before the first statement that leaves the block, in a language where indentation makes blocks."""
         if not self.snapshot.language.is_indented:
             return lines
         for number in Block.of(self.snapshot.language, lines).statement_lines:

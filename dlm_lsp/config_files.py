@@ -42,7 +42,7 @@ def read_user_config(path: Path | None = None) -> ParsedOptions:
 
 
 def project_config_path(root: Path) -> Path:
-    """Where a project speaks of itself: `.dlm-lsp.toml`, or else its pyproject.toml, whether that exists or not."""
+    """Where a project's own options are: `.dlm-lsp.toml`, or else its pyproject.toml, whether that exists or not."""
     own_file = root / PROJECT_FILE
     try:
         is_there = own_file.is_file()
@@ -52,11 +52,11 @@ def project_config_path(root: Path) -> Path:
 
 
 def read_project_config(root: Path) -> ParsedOptions:
-    """What a project says of itself; in a pyproject.toml it is the table `[tool.dlm-lsp]`.
+    """A project's own options; in a pyproject.toml, the table `[tool.dlm-lsp]`.
 
-    A project comes from anybody, so that it may switch completions off and never on, and cannot name a model. What it
-    wants left alone is not known where it cannot be read, nor where it says so by a wrong value: then that is
-    everything. What is no option, or none of a project's, says nothing of that and is only reported.
+    A project may come from anybody, so it may switch completions off but never on, and cannot name a model. If its file
+    cannot be read, or an option has an invalid value, what it wants left alone is unknown, and everything is. An
+    unknown option, or one that a project may not set, is only reported.
     """
     path = project_config_path(root)
     table = () if path.name == PROJECT_FILE else _TOOL_TABLE
@@ -74,7 +74,7 @@ class _Source(NamedTuple):
 def _read(
     path: Path, *, table: tuple[str, ...], allowed: frozenset[str], unreadable: ClientOptions = MappingProxyType({})
 ) -> ParsedOptions:
-    """What a table of a file says, and `unreadable` where that cannot be told, if the file is ours or has the table."""
+    """The options in a table of a file; `unreadable` if the table cannot be read and the file is ours or has it."""
     source = _load(path)
     is_ours = not table or _TOOL_LINE.search(source.text) is not None
     if source.problem:
@@ -118,7 +118,7 @@ def _load(path: Path) -> _Source:
 
 
 def _syntax_problem(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
-    """`path:line: what`, taking the line out of tomllib's own sentence."""
+    """`path:line: what`, with the line taken from tomllib's own sentence."""
     found = re.search(
         r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)$", str(error), re.DOTALL
     )

@@ -1,4 +1,4 @@
-"""Document and hole → the request for the engine: which lines of both sides the model gets to see.
+"""Document and hole → the request for the engine: the lines on both sides that the model gets to see.
 
 Knows a budget in tokens and a function that counts them; knows nothing of tokenizers, models or LSP.
 
@@ -26,24 +26,25 @@ from dlm_lsp.placement import place
 from dlm_lsp.positions import LineIndex, with_line_feeds
 from dlm_model.request import InfillRequest
 
-# What is left of the hole says more about it than what is right of it; the other side inherits what one leaves over.
+# The text before the hole says more about it than the text after it; what one side leaves over, the other inherits.
 PREFIX_SHARE = 0.75
 NOTES_SHARE = 0.5  # of both sides: a docstring of three pages must not crowd out the code it is about
 IMPORTS_SHARE = 0.25  # of the prefix: names in reach matter, but less than the code beside the hole
 
-# A prompt that begins with other lines at every key has no keys and values in common with the last one, so a long
-# document's window moves rarely, and then by much: what the line of the hole costs is rounded up to a stride, and the
+# A prompt that begins with different lines at every key shares no keys and values with the one before. So the window
+# over a long document moves rarely, and then far: the cost of the hole's own line is rounded up to a stride, and the
 # lines above begin at a landmark, the outermost line of their topmost quarter.
 STRIDES = 16  # in the budget
 LANDMARK_SHARE = 0.25  # of the lines above
 
-# A canvas too short grows one position at a time, one too long is deleted from at once, so the estimates are generous.
-# Measured on Python's standard library, in the packaged model's tokens: what is right of a random place on a line is at
-# most 12 long in 9 of 10 cases, a statement at most 24 in 3 of 4, two of them 45, a body at most 45 in half of them
-# (and 122 in 3 of 4, which would double the cost of every short one). Rounded up to what a canvas of the training had.
+# A canvas that is too short grows one position at a time, one that is too long shrinks at once, so the estimates are
+# generous. Measured on Python's standard library, in tokens of the packaged model: the rest of a line after a random
+# place is at most 12 long in 9 of 10 cases, a statement at most 24 in 3 of 4, two of them 45, a body at most 45 in half
+# of the cases (and 122 in 3 of 4, which would double the cost of every short one). Rounded up to canvas lengths that
+# occurred in training.
 EXPECTED_TOKENS: dict[HoleKind, int | None] = {"line": 16, "statement": 24, "statements": 48, "body": 64, "range": None}
 
-_MARGIN = 1.25  # of what stood in the hole: the new text may be longer, and a canvas too long is cut at once
+_MARGIN = 1.25  # over what was in the hole: the new text may be longer, and a canvas that is too long shrinks at once
 
 _LONGEST_TOKEN = 16  # characters that a token of source code rarely exceeds: bounds what is counted of one huge line
 _WORD = re.compile(r"\w+")
@@ -84,7 +85,7 @@ def build_request(
 def build_plain_request(
     prefix: str, suffix: str, *, max_prompt_tokens: int, count_tokens: Callable[[str], int]
 ) -> InfillRequest:
-    """The same for text in no language that is known: of what does not fit, the nearest lines are kept.
+    """The same for text in an unknown language: if it does not fit, the nearest lines are kept.
 
     Args:
         prefix: All that stands before the hole.
@@ -102,7 +103,7 @@ def build_plain_request(
 
 
 def _expected_tokens(snapshot: Snapshot, hole: Hole, max_tokens: int, count_tokens: Callable[[str], int]) -> int | None:
-    """What such a hole usually takes, or what stood in it took, if that is more; counted up to some tokens at least."""
+    """Tokens that such a hole usually takes, or that its old text took, if those are more; counted up to a limit."""
     usual, replaced = EXPECTED_TOKENS[hole.kind], snapshot.text[hole.start : hole.end].strip()
     replaced = replaced[: max(max_tokens, 1) * _LONGEST_TOKEN]
     return max(usual or 0, round(_MARGIN * count_tokens(replaced))) if replaced else usual
@@ -119,7 +120,7 @@ class _Lined(Protocol):
 
 
 class _PlainText(NamedTuple):
-    """As much as a snapshot has of a text that is not parsed."""
+    """The part of a snapshot that a text without a parser can have."""
 
     text: str
     lines: LineIndex
@@ -253,7 +254,7 @@ class _KeptLines:
         return below
 
     def begin_at_landmark(self) -> None:
-        """Drop the lines above, kept only for being near, that stand before their landmark.
+        """Drop the lines that were kept only for being near, and that come before their landmark.
 
         Which line is the landmark depends on the lines' texts alone, as in winnowing (Schleimer et al., 2003): it stays
         the same while the window slides over it.
@@ -265,7 +266,7 @@ class _KeptLines:
                 del self._lines[line]
 
     def _landmark_rank(self, line: int) -> tuple[bool, int, int]:
-        """The lowest goes first: code, then little indentation, then whatever the text says."""
+        """The lowest rank makes the landmark: code before blank lines, little indentation first, then by a hash."""
         text = self._lines[line]
         return not text.strip(), len(indentation(text)), crc32(text.encode("utf-8", "surrogatepass"))
 

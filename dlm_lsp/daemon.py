@@ -25,12 +25,12 @@ _ONLY_US = 0o177  # umask: the socket is made with mode 0600
 
 
 def serve_socket(load_engine: LoadEngine, path: Path, flags: ClientOptions, *, idle_seconds: float) -> int:
-    """Serve every editor that connects, until a signal ends it or nobody was connected for long enough.
+    """Serve every editor that connects, until a signal, or until no editor was connected for long enough.
 
     Args:
         load_engine: See `EngineRoom`.
-        path: Of the socket; one that a dead daemon left behind is replaced.
-        flags: They overrule every session's other sources of options.
+        path: Of the socket; one left by a dead daemon is replaced.
+        flags: Overrule all other options of every session.
         idle_seconds: How long it waits without any client.
 
     Returns:
@@ -49,7 +49,7 @@ def serve_socket(load_engine: LoadEngine, path: Path, flags: ClientOptions, *, i
 
 
 def connect_stdio(path: Path) -> int:
-    """Carry an editor's standard input and output to a running daemon and back, until either side ends.
+    """Relay between an editor's standard streams and a running daemon, until either side ends.
 
     Raises:
         UsageError: no daemon listens there.
@@ -138,7 +138,7 @@ class _Daemon:
 
 
 def _clear(path: Path) -> None:
-    """Remove the socket of a daemon that is no more."""
+    """Remove the socket of a daemon that no longer runs."""
     if not path.is_socket():
         return
     with socket.socket(socket.AF_UNIX) as probe:

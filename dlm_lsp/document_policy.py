@@ -1,7 +1,7 @@
-"""Which documents of a session may be read into a prompt: by the settings, and by the project of each.
+"""Which documents of a session may be read into a prompt, by the settings and by each document's project.
 
-A project is the workspace folders and the repository that a document lies in. Its options and ignore files only take
-away: what it wants left alone stays so, whatever the settings say, and other projects are none of its business.
+A project is the workspace folders and the repository that contain a document. Its options and ignore files can only
+exclude: what it wants left alone is left alone whatever the settings say, and it has no say over other projects.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,12 +15,12 @@ from dlm_lsp.options import Settings, resolve
 
 
 class _ProjectOptions(NamedTuple):
-    """What a root says, as it was at some time.
+    """What a root's file said when it was last read.
 
     Attributes:
-        file: That says so.
-        stamp: Its modification time and size; None where there is none.
-        settings: The defaults but for what it wants left alone.
+        file: The file that was read.
+        stamp: Its modification time and size; None if there is no file.
+        settings: The defaults, but for what the file wants left alone.
     """
 
     file: Path
@@ -34,7 +34,7 @@ class DocumentPolicy:
     def __init__(
         self, roots: Iterable[Path] = (), report: Callable[[Iterable[str]], object] = lambda _problems: None
     ) -> None:
-        """Read what the workspace folders say of themselves, so that mistakes in it are told at once.
+        """Read the options of the workspace folders, so that mistakes in them are reported at once.
 
         Args:
             roots: Workspace folders. A file outside of all belongs to the repository around it, or to its own folder.
@@ -53,7 +53,7 @@ class DocumentPolicy:
         return bool(self._roots) and not any(self._options_of(root).settings.enabled for root in self._roots)
 
     def reason(self, path: str | None, language_id: str, num_chars: int, settings: Settings) -> str | None:
-        """Why this document is kept out of prompts; None where it is not.
+        """Why this document is kept out of prompts; None if it is not.
 
         Args:
             path: Of the file; None for a document that is none, which may be of any workspace folder.

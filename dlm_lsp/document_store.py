@@ -1,4 +1,4 @@
-"""The documents that the client has open, kept current edit by edit, and why some of them are not read.
+"""The documents that the client has open, kept current edit by edit, or the reason why one is not read.
 
 Bridges LSP's text synchronisation and `documents.Document`. pygls' own text documents are never consulted: they split
 lines at form feeds and U+2028, where LSP does not.
@@ -28,15 +28,15 @@ MANY_CHANGES = 16
 
 
 class DocumentStore:
-    """Open documents by URI. A document that may not or cannot be read is held as the error that says so."""
+    """Open documents by URI. In place of a document that may not or cannot be read, the error that says why is held."""
 
     def __init__(self) -> None:
         self._documents: dict[str, Document | DlmLspError] = {}
 
     def open(self, item: types.TextDocumentItem) -> None:
-        """Take a document in as the client sends it; one that is refused is remembered by its reason, not by its text.
+        """Take in a document as the client sends it; if it is refused, only the reason is kept, not the text.
 
-        What settings exclude is taken in all the same: settings change while the document is open.
+        Documents that the settings exclude are taken in too: settings may change while a document is open.
         """
         try:
             if reason := secret_reason(path_of(item.uri)):
@@ -55,7 +55,7 @@ class DocumentStore:
     ) -> None:
         """Apply edits in order; positions past the end are clamped. A notification without any brings its version.
 
-        A document that grows too large is refused from then on. Its text is gone, so that it is taken in again when the
+        A document that grows too large is refused from then on, and its text dropped. It is taken in again once the
         client sends the whole of it, by a change or by opening it.
         """
         uri, version = identifier.uri, identifier.version
@@ -86,7 +86,7 @@ class DocumentStore:
         return isinstance(document, Document) and document.snapshot().version == snapshot.version
 
     def snapshots(self) -> tuple[Snapshot, ...]:
-        """Every document that can be read, the last one opened first."""
+        """All documents that can be read, the most recently opened first."""
         documents = reversed(self._documents.values())
         return tuple(document.snapshot() for document in documents if isinstance(document, Document))
 
@@ -107,7 +107,7 @@ class DocumentStore:
 
 
 def path_of(uri: str) -> str | None:
-    """The path of a file URI; None for untitled documents, notebook cells and whatever else is no file."""
+    """The path of a file URI; None for untitled documents, notebook cells and anything else that is not a file."""
     return to_fs_path(uri) if uri.startswith("file:") else None
 
 

@@ -16,11 +16,11 @@ from dlm_lsp.languages import Language
 from dlm_lsp.positions import LineEnding, LineIndex, line_ending
 
 CHECKPOINT_INTERVAL = 4096  # characters
-MOST_GIVEN_UP = 256  # parses in a row: then one is done whatever it takes, which is too rare to be felt
-# In a long text the parser reads a thousand lines again for a letter typed into a statement that is not complete yet.
-# What is asked about a place is read off an excerpt that is parsed anew; its neighbours need not be that fresh.
+MOST_GIVEN_UP = 256  # parses in a row; the next is completed whatever it takes, too rarely to be noticed
+# In a long text, one letter typed into an incomplete statement makes the parser read a thousand lines again. Questions
+# about a place are answered from an excerpt that is parsed afresh; the tree around it may lag behind.
 LONG_BYTES = 65_536
-FOLLOWED_FROM_BYTES = 64  # put in or taken out since the last parse, or the last one that was given up
+FOLLOWED_FROM_BYTES = 64  # inserted or removed since the last parse, or since the last one that was given up
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 
@@ -85,11 +85,12 @@ class LazyTree:
         Args:
             language: The grammar.
             source: What the tree will be of.
-            outdated: A tree of an older text that was told every edit since; only what they touched is parsed again.
-            num_new_bytes: How much those edits put in.
-            num_waiting_bytes: How much they put in or took out since it was last tried to follow them.
+            outdated: A tree of an older text, with every edit since applied to its positions; only what these edits
+                touched is parsed again.
+            num_new_bytes: How much those edits inserted.
+            num_waiting_bytes: How much they inserted or removed since the last attempt to follow them.
             num_given_up: How often they were too small, or too costly, to follow.
-            num_tried: How often it was tried and given up.
+            num_tried: How often an attempt was given up.
         """
         self._language = language
         self._source = source
@@ -104,9 +105,10 @@ class LazyTree:
         """The tree of the source; parsed by the first call, remembered for the others.
 
         While the edits to a long text are small, or too costly to follow (`Language.parse_again`), it is the outdated
-        tree: its nodes stand where they belong, and one that was edited knows its new end, but not what is in it. What
-        was too costly is not tried again at the next key, since giving up may take as long as a parse: a short text
-        waits twice as long every time, a long one from the first on until as much was edited as is followed at all.
+        tree: its nodes are where they belong, and one that was edited knows its new end, but not its new content. An
+        attempt that was too costly is not repeated at the next key, since giving up may take as long as a parse: a
+        short text waits twice as long after every attempt; a long one, after each, until enough was edited to be
+        followed.
         """
         if self._current is None:
             is_due = self._outdated is None or self._num_given_up == MOST_GIVEN_UP
@@ -172,14 +174,14 @@ class Snapshot(SourceText):
 
     @classmethod
     def parse(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
-        """A snapshot of a text that was not parsed before; parsed at once."""
+        """A snapshot of a new text, parsed at once."""
         snapshot = cls.unparsed(uri, language, text, version)
         snapshot.lazy_tree.parse()
         return snapshot
 
     @classmethod
     def unparsed(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
-        """The same, parsed when somebody looks at its tree."""
+        """A snapshot of a new text, parsed when its tree is first asked for."""
         return cls(text, uri, language, version, LineIndex(text), LazyTree(language, SourceText(text)))
 
     @property
@@ -225,7 +227,7 @@ class Document:
 
     @classmethod
     def open(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
-        """Take in a text that was not seen before; nothing is parsed until somebody asks about it."""
+        """Take in a new text; nothing is parsed until its tree is asked for."""
         return cls(Snapshot.unparsed(uri, language, text, version))
 
     def replace(self, start: int, end: int, new_text: str, version: int | None = None) -> None:

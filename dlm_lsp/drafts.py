@@ -1,4 +1,4 @@
-"""Drafts on their way to the client: never more often than it can draw them, and never an old one after a new one.
+"""Sends drafts to the client: never more often than it can draw them, and never an old one after a new one.
 
 Lives on the event loop. Knows no protocol; it is handed a function that sends.
 """
@@ -10,7 +10,7 @@ from dlm_model.request import Draft
 
 
 class DraftFeed:
-    """Latest wins: between two sends at least `interval` seconds pass, and what is overtaken meanwhile is dropped."""
+    """Latest wins: at least `interval` seconds pass between two sends, and drafts overtaken in between are dropped."""
 
     def __init__(self, send: Callable[[Draft], None], *, interval: float) -> None:
         """Send nothing yet.

@@ -74,7 +74,11 @@ class EngineRoom:
         return engine.worker
 
     def move(self, worker: Worker, settings: Settings, listener: LoadListener) -> Worker:
-        """The worker for other settings; the one before goes, or takes the other model where nobody else needs it."""
+        """The worker for other settings.
+
+        The present worker takes the other model, if it has no other user and there is no worker for that model.
+        Otherwise the listener leaves it, and enters the other worker.
+        """
         key, engine = self._find(worker)
         if engine.audience.listeners != [listener] or _key(settings) in self._engines:
             self.leave(worker, listener)
@@ -121,7 +125,7 @@ class Desk:
         return len(self._live)
 
     def submit(self, key: object, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
-        """As `Worker.submit`; after `close` the future comes cancelled."""
+        """As `Worker.submit`; after `close` it returns a cancelled future."""
         if self._worker is None:
             future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
             future.cancel()
@@ -147,7 +151,7 @@ class Desk:
             self._worker.load()
 
     def unload_after(self, seconds: float | None) -> None:
-        """As `Worker.unload_after`; of several sessions the last one to say is heard."""
+        """As `Worker.unload_after`; of several sessions, the last call counts."""
         if self._worker:
             self._worker.unload_after(seconds)
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 INTERRUPTED_EXIT_CODE = 130
-"""What a shell expects of a process that Ctrl-C ended."""
+"""The exit code that a shell expects of a process ended by Ctrl-C."""
 
 
 class DlmLspError(Exception):

@@ -16,7 +16,7 @@ from tree_sitter import Node
 from dlm_lsp.documents import Snapshot, SourceText
 from dlm_lsp.languages import Language
 
-NEARBY_BYTES = 8192  # beyond, a definition beside the place costs more to parse than it can tell
+NEARBY_BYTES = 8192  # a larger definition beside the place costs more to parse than it is worth
 
 
 class Edit(NamedTuple):
@@ -149,7 +149,7 @@ class Excerpt:
         return ParsedExcerpt(self, source, root, sum(1 for _ in errors_in(root)), edit, self.start - len(header))
 
     def best(self, edits: Iterable[Edit]) -> ParsedExcerpt:
-        """The first edit that parses without errors, or else the one with the fewest; edits are tried in order.
+        """The first of some edits, tried in order, that parses without errors, or else the one with the fewest errors.
 
         Raises:
             ValueError: no edit was given.

@@ -1,8 +1,8 @@
 """Which documents never reach a prompt, and the sentence that says why.
 
-Covered: files that hold secrets by their name, the user's own patterns, languages switched off, and size. A file has
-the name that it is called by and the one that it has behind symbolic links. Not covered: secrets inside ordinary source
-files.
+Covered are files whose names suggest secrets, the user's own patterns, languages that are switched off, and large
+files. A file is judged by the name it is called by, and by the one it has once symbolic links are resolved. Secrets
+inside ordinary source files are not covered.
 """
 
 import os
@@ -23,13 +23,13 @@ SECRET_PATTERNS = (
 
 
 def secret_reason(path: str | None) -> str | None:
-    """Why this path is taken to hold secrets; None where it is not, or where the document has no path."""
+    """Why this path is taken to hold secrets; None if it is not, or if the document has no path."""
     pattern = _first_match(path, SECRET_PATTERNS)
     return f"files named like {pattern} may hold secrets and are never read into a prompt" if pattern else None
 
 
 def exclusion_reason(path: str | None, language_id: str, num_chars: int, settings: Settings) -> str | None:
-    """Why its name or the settings keep this document out of prompts; None where they do not.
+    """Why its name or the settings keep this document out of prompts; None if they do not.
 
     Args:
         path: Of the file, relative or absolute; None for a document that was never saved.
@@ -58,7 +58,7 @@ def _first_match(path: str | None, patterns: tuple[str, ...]) -> str | None:
 
 
 def _names(path: str) -> Iterator[PurePath]:
-    """What a file is called wherever one stands, and what it is called behind its symbolic links."""
+    """The absolute path of a file, and the one with symbolic links resolved."""
     yield Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute leaves `..` standing
     with suppress(OSError, RuntimeError, ValueError):  # a loop of links, or a name that no file can have
         yield Path(path).resolve()

@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 1.0
 
 
 class ContradictedError(Exception):
-    """A later draft says something else than what was typed meanwhile; never leaves the handlers."""
+    """A later draft contradicts what was typed in the meantime; never leaves the handlers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class FillOrder:
         snapshot: The document as it stands.
         hole: In the snapshot.
         options: How to denoise.
-        is_hypothetical: The snapshot holds what the document does not, so that no draft has a place in it.
+        is_hypothetical: The snapshot holds text that the document does not, so no draft has a place in it.
         earlier: A draft of almost the same hole, if there is one.
         require_valid: Rather nothing than what adds syntax errors.
     """
@@ -78,7 +78,7 @@ class FillRun:
     """One order on the worker, followed through the edits that agree with it. Lives on the event loop."""
 
     def __init__(self, order: FillOrder, request_id: int | str | None) -> None:
-        """Describe a run; `future` is set by whoever submits it."""
+        """Describe a run; its submitter sets `future`."""
         self.order = order
         self.site = DraftSite(order.snapshot, order.hole.start, order.hole.end, "")
         self.request_id = request_id
@@ -123,7 +123,7 @@ class FillRun:
         return len(snapshot.text) - (len(self.order.snapshot.text) - self.order.hole.end)
 
     def _move_site_behind(self, typed: str, snapshot: Snapshot) -> None:
-        """Let drafts replace what the hole holds on the line where they begin: any line below is there to stay."""
+        """Let drafts replace the hole's text on the line where they begin; the lines below stay."""
         start = self.order.hole.start + len(typed)
         line_end = snapshot.lines.line_end(snapshot.lines.line_of(start))
         end = max(start, min(self._hole_end(snapshot), line_end))
@@ -143,7 +143,7 @@ class FillRun:
         """The outcome, for the request that is being handled; an earlier one that waits must have been cancelled.
 
         Raises:
-            ContradictedError: typed text and draft have come apart; whoever asks last asks anew.
+            ContradictedError: typed text and draft have come apart; the latest request has to ask anew.
             asyncio.CancelledError: the request was cancelled, or the run was.
         """
         task = self._owner = asyncio.current_task()
@@ -159,7 +159,7 @@ class FillRun:
 
     @property
     def newest_draft(self) -> EarlierDraft | None:
-        """What it has said so far, finished or not; where it has not said anything, what was said before it."""
+        """The run's latest draft, finished or not; before its first, the earlier draft that it began with."""
         draft = self._draft
         return EarlierDraft(self.order.snapshot, self.order.hole, draft) if draft else self.order.earlier
 
@@ -173,7 +173,7 @@ class FillRun:
         self.future.cancel()
 
     def _release(self) -> None:
-        """The request has gone: the run goes too, unless the client is about to ask again for what it typed."""
+        """The request is gone, and so is the run, unless the client is about to ask again for what was typed."""
         self._owner = None
         if self.site.snapshot is self.order.snapshot:
             self.cancel()

@@ -1,8 +1,8 @@
 """What is left to type of a fill (the *goal*): whether a document is on its way there, and what it still lacks.
 
-It is not the user alone who types. Editors insert the closer of a bracket or a quote after the cursor as soon as its
-opener is typed, and move it to a line of its own when Enter is pressed between the two, perhaps indented otherwise than
-in the goal. Knows texts and nothing else.
+The user is not the only one who types. As soon as a bracket or a quote is opened, editors insert its closer after the
+cursor, and move it to a line of its own when Enter is pressed between the two, perhaps with another indentation than in
+the goal. Knows texts and nothing else.
 """
 
 import re
@@ -10,7 +10,7 @@ from itertools import accumulate, chain, takewhile
 from typing import NamedTuple
 
 _PUT_IN = re.compile(r"[\s)\]}\"'`]*")
-"""What an editor inserts after the cursor by itself, with the blanks that may be part of a hole."""
+"""What an editor inserts after the cursor by itself, and the blanks that may be part of a hole."""
 
 _LINE_BREAK = re.compile(r"\r\n?|\n")
 
@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
 
 def rest_of(goal: str, typed: str) -> str | None:
-    """What a goal says after what was typed; None where it says something else.
+    """The part of a goal that follows what was typed; None if the two disagree.
 
     Lines that a closer begins may be indented otherwise in the two.
 
@@ -47,7 +47,7 @@ def rest_of(goal: str, typed: str) -> str | None:
 
 
 def is_on_the_way(goal: str, typed: str, following: str) -> bool:
-    """Whether something may be left of the goal at the cursor: what follows may have been inserted by an editor.
+    """Whether part of the goal may still be missing at the cursor: the text after it may be an editor's insertion.
 
     Args:
         goal: As for `rest_of`.
@@ -58,7 +58,7 @@ def is_on_the_way(goal: str, typed: str, following: str) -> bool:
 
 
 def next_step(goal: str, typed: str, following: str) -> Step | None:
-    """The longest step that ghost text can make; None where the document has left the way, or lacks nothing here.
+    """The longest step that ghost text can make; None if the document has left the way, or lacks nothing here.
 
     It reaches the goal, unless closers stand on lines below the cursor and the goal goes on after them: ghost text
     replaces nothing beyond the cursor's line, and stops in front of them. A line that a closer begins keeps the
@@ -82,7 +82,7 @@ def next_step(goal: str, typed: str, following: str) -> Step | None:
 
 
 def _closing_like(text: str, goal: str) -> str:
-    """The goal, its closing lines indented as the text's are, or as far as blanks go that stand in their place."""
+    """The goal with its closing lines indented like those of the text, or like the blanks in their place."""
     lines = _LINE_BREAK.split(text)
 
     def indentation(of_goal: re.Match[str]) -> str:
@@ -129,7 +129,7 @@ def _is_left_at(rest: str, place: int) -> bool:
 
 
 def agreed_part(goal: str, content: str) -> str | None:
-    """What a hole says of its goal already, where an editor may have inserted all that follows.
+    """The part of its goal that a hole already holds, if an editor may have inserted everything after that part.
 
     Args:
         goal: As far as it is known.

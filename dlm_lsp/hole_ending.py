@@ -1,4 +1,4 @@
-"""How the text for a hole may begin and end: what the engine has to know of the document while it denoises."""
+"""How the text for a hole may begin and end: all that the engine needs to know of the document while it denoises."""
 
 from dataclasses import dataclass
 from functools import cached_property

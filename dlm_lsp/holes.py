@@ -1,8 +1,8 @@
 """Cursor → hole: which text a fill would replace.
 
-A function whose body is still to be written is one hole, docstring and leading comments left standing; a blank line
-among statements is a gap for the next one, or for all that are left where a block ends; anywhere else it is what is
-missing at the cursor. Knows syntax trees and nothing of models, budgets or LSP.
+The body of a function that is still to be written is one hole, without its docstring and leading comments. A blank line
+among statements is a hole for the next one, or for all remaining ones at the end of a block. Anywhere else, the hole is
+what is missing at the cursor. Knows syntax trees, and nothing of models, budgets or LSP.
 """
 
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ class Hole:
         start: Character offset; after the indentation that already stands on the line.
         end: Character offset.
         kind: What is asked for.
-        num_statements: How many statements at most, or items of a list, if the kind is `statement`.
+        num_statements: The largest number of statements, or items of a list, if the kind is `statement`.
     """
 
     start: int
@@ -58,7 +58,7 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class _Cursor:
-    """An offset and what is left and right of it on its line."""
+    """An offset, and the text left and right of it on its line."""
 
     offset: int
     line: int

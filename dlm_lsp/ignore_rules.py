@@ -1,7 +1,7 @@
 """Files that their project ignores: `.gitignore` and our own `.dlmignore`, nested and negated as git reads them.
 
-What git does not want to know about is often secret, generated or someone else's; none of it reaches a prompt. An
-ignore file that cannot be understood closes its whole folder: nobody can tell what it meant to keep out.
+Files that git ignores are often secret, generated or someone else's; none of them reaches a prompt. An ignore file that
+cannot be understood closes its whole folder, since what it meant to keep out is unknown.
 """
 
 from collections.abc import Collection, Iterable
@@ -22,7 +22,7 @@ class _Parsed(NamedTuple):
     Attributes:
         stamp: Modification time and size.
         spec: Its patterns; None where it has none.
-        problem: Why its patterns cannot be told.
+        problem: Why its patterns are unknown; None if they are known.
     """
 
     stamp: tuple[int, int]
@@ -43,7 +43,7 @@ class IgnoreRules:
         self._parsed: dict[Path, _Parsed] = {}
 
     def reason(self, path: str | None) -> str | None:
-        """Why this file is ignored; None where it is not, or where the document has no path."""
+        """Why this file is ignored; None if it is not, or if the document has no path."""
         if path is None:
             return None
         file = Path(path).absolute()

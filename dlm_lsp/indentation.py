@@ -12,7 +12,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.languages import Language
 
 STYLE_WINDOW = 100  # lines on each side that tell the style: files may mix, and nearby lines matter most
-STATEMENT_WINDOW = 60  # lines that one statement is believed to span at most
+STATEMENT_WINDOW = 60  # lines that one statement is taken to span at most
 DEFAULT_TAB_WIDTH = 4  # columns of a tab where a line mixes tabs and spaces, or the model writes one into spaces
 MIXED_TAB_WIDTH = 8  # columns of a tab where a document writes shallow lines with spaces and deep ones with tabs
 
@@ -64,7 +64,8 @@ def indentation(line: str) -> str:
 def indent_style(snapshot: Snapshot, line: int) -> IndentStyle:
     """The style around a line: tabs if most indented lines begin with one, else the commonest step into a block.
 
-    Where braces make blocks, lines that go on with a statement are deeper too, by as much as somebody likes.
+    Where braces make blocks, continuation lines are deeper as well, by any amount: there, only lines after an opening
+    brace count.
     """
     lines = snapshot.lines
     first, last = max(line - STYLE_WINDOW, 0), min(line + STYLE_WINDOW, lines.num_lines - 1)

@@ -29,7 +29,7 @@ class RankedFill:
 
     Attributes:
         fill: What to write where.
-        candidate: The engine's own text and certainty behind it.
+        candidate: The engine's text and certainty that it is made from.
     """
 
     fill: Fill
@@ -42,7 +42,7 @@ class Anchors:
 
     Attributes:
         keep: Texts that occur in it, in this order.
-        closing: What it ends with; of statements, their last line. Empty for anything.
+        closing: What it ends with; for statements, their last line. Empty for any ending.
     """
 
     keep: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class HoleRequest:
         max_prompt_tokens: Upper bound on prefix and suffix together; None for as much as the model's context holds.
         anchors: What the fill must hold.
         related: Lines about other files, the most important first; they get a quarter of the prompt at most.
-        earlier: A draft that may say already what belongs here; heeded with `DecodeOptions.warm_start`.
+        earlier: An earlier draft that may already have the text for this hole; used with `DecodeOptions.warm_start`.
     """
 
     snapshot: Snapshot
@@ -99,7 +99,7 @@ def infill(engine: InfillEngine, request: HoleRequest, options: DecodeOptions, c
     Nothing runs before the first `next()`, so the generator may be made on one thread and driven on another.
 
     Args:
-        engine: Whatever fills requests.
+        engine: Fills requests.
         request: The hole.
         options: How to denoise.
         cancel: Polled once per step.
@@ -192,7 +192,7 @@ def _on_its_line(closing: str, placement: Placement, hole: Hole) -> str:
 
 
 def _within(prior: Sequence[Piece], before: str, *, single_line: bool) -> tuple[Piece, ...]:
-    """What of it the engine is asked for: not what it takes for granted, and one line of it where no more may come."""
+    """The part of a draft that the engine may reuse: without what it takes for granted, and of one line if need be."""
     if before and "".join(piece.text for piece in prior).startswith(before):
         prior = behind(prior, len(before))
     if not single_line:

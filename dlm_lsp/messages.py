@@ -1,4 +1,4 @@
-"""Our own methods beside standard LSP, and what they carry: the contract that `editors/` is written against.
+"""Our own methods in addition to standard LSP, and their payloads: the contract that `editors/` is written against.
 
 Fields travel in camelCase. Character columns, and the offsets of `stableRanges`, count units of the negotiated position
 encoding: UTF-16 code units for VS Code, bytes for Neovim.
@@ -34,7 +34,7 @@ DID_PARTIALLY_ACCEPT_COMPLETION = "textDocument/didPartiallyAcceptCompletion"
 """Client → server notification `{item, acceptedLength}`, as Copilot's server has it; counted."""
 
 SECTION = "dlm-lsp"
-"""Of `workspace/configuration` and in the settings of `workspace/didChangeConfiguration`."""
+"""The section of `workspace/configuration`, and of the settings in `workspace/didChangeConfiguration`."""
 
 StatusState = Literal["normal", "busy", "warning", "error", "inactive"]
 
@@ -77,7 +77,7 @@ class StatusParams:
         state: `normal` ready; `busy` loading or denoising; `warning` an option or this request is at fault; `error`
             no request can be served; `inactive` this document or position gets nothing, by rule.
         message: One sentence for people; empty when there is nothing to add.
-        command: What would help, where something would.
+        command: A command that would help, if there is one.
     """
 
     state: StatusState

@@ -15,7 +15,7 @@ def find_function(snapshot: Snapshot, name: str) -> Hole:
 
     Args:
         snapshot: The document.
-        name: `name`, or as much of `Outer.Class.name` as tells it from others.
+        name: `name`, or as much of `Outer.Class.name` as makes it unambiguous.
 
     Raises:
         UsageError: no function has that name, or several do.
@@ -37,9 +37,9 @@ def find_function(snapshot: Snapshot, name: str) -> Hole:
 
 
 def range_hole(snapshot: Snapshot, start: int, end: int) -> Hole:
-    """A range somebody named, without the blanks at its ends: whole lines keep their indentation and their line break.
+    """A range that was named, without the blanks at its ends: whole lines keep their indentation and their line break.
 
-    What was named says what is wanted: the same number of statements at most, a function's body, a part of a line.
+    The range decides what is asked for: at most as many statements, a function's body, a part of a line.
 
     Raises:
         UsageError: the range is not inside the document.

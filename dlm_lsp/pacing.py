@@ -1,8 +1,8 @@
 """How long to wait after a keystroke before the model is asked.
 
-The formula is Tabby's (`clients/tabby-agent/src/codeCompletion/debouncer.ts`): the typist's own pace, times more where
-a completion is less likely to be wanted, less what the model itself takes. The wait counts from the keystroke, so that
-a client which waits by itself waits no longer for us.
+The formula is Tabby's (`clients/tabby-agent/src/codeCompletion/debouncer.ts`): the typist's pace, lengthened where a
+completion is less likely to be wanted, less the time that the model takes. The wait counts from the keystroke, so a
+client that waits by itself does not wait twice.
 """
 
 from collections import deque
@@ -24,13 +24,13 @@ class TypingPace:
         self._latencies: deque[float] = deque(maxlen=_WINDOW)
 
     def on_edit(self, now: float) -> None:
-        """A keystroke; a pause counts as the longest interval and no more."""
+        """Note a keystroke; a pause counts as the longest interval, and no more."""
         if self._last_edit is not None:
             self._intervals.append(min(max(now - self._last_edit, SHORTEST_INTERVAL), LONGEST_INTERVAL))
         self._last_edit = now
 
     def on_answer(self, latency: float) -> None:
-        """The model took this long."""
+        """Note how long the model took."""
         self._latencies.append(latency)
 
     def delay(self, left: str, right: str) -> float:
@@ -45,12 +45,12 @@ class TypingPace:
         return min(max(rate * fmean(self._intervals) - latency, SHORTEST_DELAY), LONGEST_DELAY)
 
     def time_left(self, delay: float, now: float) -> float:
-        """What is left of a delay that began with the last edit; 0 where nothing was edited yet."""
+        """The rest of a delay that began with the last edit; 0 if nothing was edited yet."""
         return 0.0 if self._last_edit is None else max(0.0, self._last_edit + delay - now)
 
 
 def _likelihood(left: str, right: str) -> float:
-    """How likely a completion is wanted, in [0, 1]: after punctuation, at the end of a line, of the document."""
+    """How likely a completion is wanted, in [0, 1]: more so after punctuation, and at the end of a line or document."""
     is_after_mark = bool(left.strip()) and not (left[-1].isalnum() or left[-1] == "_")
     is_line_end = not right or right[0] in "\r\n"
     return 0.5 * is_after_mark + 0.4 * is_line_end + 0.1 * (not right.strip())

@@ -1,4 +1,4 @@
-"""How statements are set into a hole: the indentation and line breaks that the text around it leaves to them.
+"""How statements are set into a hole: the indentation and line breaks that are still missing around it.
 
 Knows documents, holes and indentation; knows nothing about what the statements are.
 """

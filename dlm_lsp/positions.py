@@ -36,7 +36,7 @@ class LineIndex:
 
         Args:
             text: The text.
-            starts: Where its lines begin, if somebody knows.
+            starts: Where its lines begin, if that is known.
         """
         self._text = text
         self._starts = starts if starts is not None else [0, *_breaks(text, 0, len(text))]

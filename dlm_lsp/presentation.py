@@ -1,4 +1,4 @@
-"""Middle → fill: what the model wrote, made to fit the place where it will stand, and judged by the parser.
+"""Middle → fill: the model's text, fitted into its place in the document and judged by the parser.
 
 Knows snapshots and holes; knows nothing about models or LSP.
 """
@@ -41,10 +41,10 @@ class Fill:
 def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
     """Fit the model's text into a hole.
 
-    Indentation follows the document; what the suffix has already, closers of what was never opened, loops, and blank
-    ends are dropped. Where it takes the parser to tell whether a closer belongs, the version with fewer errors wins.
+    Indentation follows the document. What the suffix already has, closers of what was never opened, loops, and blank
+    ends are dropped. Where only the parser can tell whether a closer belongs, the version with fewer errors wins.
     Statements that do not parse are cut back to the lines that do: a canvas ends where it is full, often in the middle
-    of a line, and what stands before that can be accepted and gone on from.
+    of a line, and the lines before that are worth accepting.
     """
     middle = with_line_feeds(middle)
     neutral = parse_neutral(snapshot, hole)
@@ -108,7 +108,7 @@ def _leads_on(parsed: ParsedExcerpt, lines: list[str]) -> bool:
     """Whether lines end with what speaks of the line that was cut off: a comment, a decorator, a `case`."""
     language = parsed.excerpt.snapshot.language
     last_line = masked(language, "\n".join(lines)).rpartition("\n")[2]
-    # Where depth makes blocks, it has told already whether the lines below are what a header wants.
+    # Where indentation makes blocks, the depths have already shown whether the lines below belong to the header.
     is_header = not language.is_indented and opens_block(language, last_line)
     return not last_line.strip() or is_header or _ends_with_attribute(parsed)
 

@@ -20,7 +20,7 @@ _POLL_SECONDS = 1.0
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Import without looking for garbage meanwhile: modules make objects by the hundred thousand, and keep them all."""
+    """Import with garbage collection off: modules make objects by the hundred thousand, and keep them all."""
     gc.disable()
     try:
         yield
@@ -36,10 +36,10 @@ class StandardStreams(NamedTuple):
 
 
 def claim_standard_streams() -> StandardStreams:
-    """Take the protocol's pipes for ourselves: what anybody else prints goes to stderr, what they read is empty.
+    """Keep the protocol's pipes to ourselves: whatever else is printed goes to stderr, and reading finds nothing.
 
-    A single line that a library prints between two messages would end the session, hence file descriptors and not
-    `sys.stdout`: native code and child processes write to descriptor 1.
+    A single line that a library prints between two messages would end the session. It takes file descriptors rather
+    than `sys.stdout`, because native code and child processes write to descriptor 1.
     """
     sys.stdout.flush()
     streams = StandardStreams(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb"))
@@ -51,7 +51,7 @@ def claim_standard_streams() -> StandardStreams:
 
 
 def end_terminal_line() -> None:
-    """Have a shell's prompt begin on a line of its own after Ctrl-C, and not behind `^C` or a spinner.
+    """Make a shell's prompt begin on a new line after Ctrl-C, rather than after `^C` or a spinner.
 
     Safe in a signal handler: it waits for no lock and goes through no buffer.
     """
@@ -60,7 +60,7 @@ def end_terminal_line() -> None:
 
 
 def announce_address(address: str, port: int) -> None:
-    """Say on standard error where a server listens, and warn where that is more than this machine."""
+    """Say on standard error where a server listens, and warn if other machines can reach it."""
     sys.stderr.write(f"dlm-lsp: listening on {address}:{port}\n")
     if not ip_address(address.partition("%")[0]).is_loopback:
         sys.stderr.write("dlm-lsp: other machines can connect, and what an editor sends is not encrypted.\n")
@@ -70,7 +70,7 @@ def announce_address(address: str, port: int) -> None:
 def watch_process(pid: int, on_exit: Callable[[], None]) -> None:
     """Call back once, from a thread of its own, when a process has ended.
 
-    A process that cannot be seen is not watched: an editor outside of our container sends a number of its own world.
+    A process that cannot be seen is not watched: an editor outside our container sends a process id of its own world.
 
     Args:
         pid: The editor's, which may die without closing our stdin when a child of it holds the pipe.
@@ -87,7 +87,7 @@ def watch_process(pid: int, on_exit: Callable[[], None]) -> None:
 
 
 def exit_with(pid: int) -> None:
-    """End this process when another one ends, whatever it is doing: nobody is left to answer, and memory to free."""
+    """End this process, whatever it is doing, when another one ends: nobody is left to answer, and memory is freed."""
     watch_process(pid, lambda: end_process(1))
 
 

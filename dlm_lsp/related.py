@@ -82,7 +82,7 @@ class RelatedFiles:
                         yield from _existing(base.joinpath(*parts))
 
     def _read(self, file: Path, snapshot: Snapshot) -> Snapshot | None:
-        """A file of the workspace, if it may be read; closed to whatever cannot be told."""
+        """A file of the workspace, if it is certain that it may be read."""
         try:
             resolved = file.resolve(strict=True)
             is_inside = any(resolved.is_relative_to(root.resolve()) for root in self.roots)
@@ -102,7 +102,7 @@ class RelatedFiles:
 
 
 def fitting(lines: Sequence[str], budget: int, count_tokens: Callable[[str], int]) -> tuple[str, int]:
-    """As many lines from the first on as fit, and how many tokens they take."""
+    """The first lines, as many as fit, and the tokens that they take."""
     kept, spent = [], 0
     for line in lines:
         cost = count_tokens(line)

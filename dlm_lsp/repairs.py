@@ -11,10 +11,10 @@ from dlm_lsp.languages import Language
 MIN_WORD_OVERLAP = 3  # shorter words end one identifier and begin another by chance
 MAX_LOOP_LINES = 8
 MAX_CALLS = 4  # of one kind in a row: more of them at the end are a loop
-MIN_SUFFIX_RUN = 3  # lines: code often begins like the code after it and then goes its own way
+MIN_SUFFIX_RUN = 3  # lines: code often begins like the code after it, and then differs
 
 _WORD = re.compile(r"\w")
-# What is done again when it is said again, and what closes.
+# What has an effect each time that it is repeated, and what closes.
 _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&][^=(]*\(.*\)\s*;?\s*$)")
 _OPENERS = {")": "(", "]": "[", "}": "{"}
 OPEN_LITERALS = ("'", '"', "`", "/*")  # what is left, masked, of a literal that does not end
@@ -53,7 +53,7 @@ def without_overlap(text: str, right: str) -> str:
 
 
 def without_loops(lines: list[str]) -> list[str]:
-    """The lines without what is said again at once.
+    """The lines without immediate repetitions.
 
     One line is dropped wherever it repeats the line above. Several together are dropped only at the end, where a
     model that loops stops for want of space, in the middle of a line or not, and there a call that is made time and
@@ -100,10 +100,10 @@ def without_suffix(language: Language, lines: list[str], suffix: list[str]) -> l
 
 
 def _num_said(language: Language, lines: list[str]) -> int:
-    """How many lines say something that what follows them, another text than in the document, does not make another.
+    """How many lines keep their meaning whatever follows them, even if that is not what follows in the document.
 
-    Decorators, attributes and comments at the end speak of what follows. A call or a header that is still open goes on
-    to be another one; an assignment has named what it assigns to, and where braces make blocks, so has what opens one.
+    Decorators, attributes and comments at the end belong to what follows. A call or a header that is still open may
+    become another one; an assignment has named its target, and where braces make blocks, so has a line that opens one.
     """
     code = masked(language, "\n".join(lines)).split("\n")
     if any(mark in line for line in code for mark in OPEN_LITERALS):
@@ -133,7 +133,7 @@ def without_blank_ends(lines: list[str]) -> list[str]:
 
 
 def _completed(lines: list[str], period: int) -> list[str]:
-    """The lines with the whole of the last, if it is a beginning of the line a period above."""
+    """The lines with the last one completed, if it is the beginning of the line one period above."""
     above = lines[-1 - period]
     return [*lines[:-1], above] if above.startswith(lines[-1]) else lines
 

@@ -45,7 +45,7 @@ class Function:
 
     @cached_property
     def items(self) -> list[Node]:
-        """Comments and statements of the body in order, and what stands between the colon and the block."""
+        """Comments and statements of the body in order, and anything between the colon and the block."""
         between = [node for node in self.node.children if self.opened <= node.start_byte < self.body.start_byte]
         return [*between, *_flattened(self.language, self.body)]
 
@@ -120,7 +120,7 @@ def _text(source: bytes, node: Node) -> str:
 
 
 def _name(source: bytes, node: Node) -> list[str]:
-    """What a definition calls itself, or what it is assigned to; C++ may qualify it."""
+    """The name of a definition, or of what it is assigned to; C++ may qualify it."""
     if node.type == "impl_item":
         named = node.child_by_field_name("type")
         named = (named.child_by_field_name("type") or named) if named is not None else None

@@ -1,6 +1,6 @@
 """Running the server as a process: standard input and output or one TCP connection, and the exit code.
 
-Knows transports and endings; what is said over them is `server`'s.
+Knows transports and how processes end; the protocol is `server`'s concern.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from dlm_lsp.session import DlmLanguageServer
 if TYPE_CHECKING:
     from pygls.io_ import AsyncReader, AsyncWriter, Writer
 
-_LSP_HEADER = b"Content-"  # what a probe or a browser sends begins otherwise
+_LSP_HEADER = b"Content-"  # a probe or a browser sends something else
 
 
 def serve_stdio(
@@ -175,7 +175,7 @@ class _Resumed:
 
 
 async def _serve_first_client(server: DlmLanguageServer, host: str, port: int) -> None:
-    """Serve the first connection that speaks LSP, and listen no further: a second one would get the first's answers."""
+    """Serve the first connection that speaks LSP, and stop listening: a second one would get the first's answers."""
     client: asyncio.Future[tuple[_Resumed, asyncio.StreamWriter]] = asyncio.Future()
     silent: set[asyncio.StreamWriter] = set()
 

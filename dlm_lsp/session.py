@@ -1,6 +1,6 @@
-"""What every handler works on: one client's documents, settings, worker and status, behind pygls' server object.
+"""The state that every handler works on, as pygls' server object: a client's documents, settings, worker and status.
 
-Handlers decide; this module only holds state and speaks to the client. It runs on the event loop and nowhere else.
+Handlers decide; this module only holds state and talks to the client. It runs on the event loop and nowhere else.
 """
 
 import asyncio
@@ -93,7 +93,7 @@ class DlmLanguageServer(LanguageServer):
         runs_under_way: By document, the ghost text that is being filled.
         last_runs: By document, the newest of those runs, finished or not: the next fill may begin with its draft. Kept
             only while the option `warm_start` is on.
-        recent_answers: What was filled a moment ago, for whoever types it.
+        recent_answers: The latest fills, for a user who types what they say.
         typing_pace: How fast the user types, and how fast the model answers.
         acceptance: What becomes of the items that the client was offered.
         last_edits: By document, what its last change was, if that is known.
@@ -145,7 +145,7 @@ class DlmLanguageServer(LanguageServer):
         return encoding
 
     def configure(self, source: OptionSource, parsed: ParsedOptions) -> None:
-        """Take one source's options in place of what it said before; `report_problems` tells what was wrong."""
+        """Replace the options of one source; `report_problems` reports what was wrong."""
         self._options[source] = parsed.options
         self._problems.extend(parsed.problems)
         before = self.settings
@@ -159,7 +159,7 @@ class DlmLanguageServer(LanguageServer):
             self.worker.cancel_all()
 
     def take_roots(self, roots: Iterable[Path]) -> None:
-        """Work in these folders from now on; `report_problems` tells what is wrong with the options in them."""
+        """Work in these folders from now on; `report_problems` reports what is wrong with the options in them."""
         self.roots = tuple(dict.fromkeys(roots))
         self.policy = DocumentPolicy(self.roots, self._problems.extend)
         self.related_policy = DocumentPolicy(self.roots)
@@ -174,19 +174,19 @@ class DlmLanguageServer(LanguageServer):
         self.show_status("warning", message)
 
     def show_status(self, state: StatusState, message: str = "", command: types.Command | None = None) -> None:
-        """Tell the client how things stand, unless it knows."""
+        """Send the client a status, unless it is the one that it has."""
         status = StatusParams(state, message, command)
         if status != self._status:
             self._status = status
             self.protocol.notify(STATUS, to_wire(status))
 
     def show_idle(self) -> None:
-        """Take a `busy` back once nothing runs; any other status stands."""
+        """Replace the status `busy` once nothing runs; any other status stays."""
         if self._status.state == "busy" and self.worker.is_idle:
             self.show_status("normal")
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Let a conversation with the client go on beside the message loop."""
+        """Run a conversation with the client beside the message loop."""
         task = asyncio.create_task(coroutine)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -201,7 +201,7 @@ class DlmLanguageServer(LanguageServer):
     def report_server_error(self, error: Exception, source: object) -> None:
         """Log, and show a status: pygls would pop up a message box for every message it cannot handle."""
         logger.warning("%s: %s", getattr(source, "__name__", source), error)
-        # A request that fails is answered with its error. Nobody hears of a notification that fails, though an edit
-        # that was not applied makes our text another one than the client's.
+        # A failed request is answered with its error, but nobody hears of a failed notification, even though an edit
+        # that was not applied makes our text differ from the client's.
         if source is not FeatureRequestError:
             self.show_status("warning", f"a message of the editor could not be handled: {error}")

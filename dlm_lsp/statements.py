@@ -1,4 +1,4 @@
-"""Where statements begin and end, as the parser sees it: in a document, in a fill, in one that is still being written.
+"""Where statements begin and end, by the parser: in a document, in a fill, and in a fill that is still being written.
 
 Knows syntax trees and lines; knows nothing about holes or models.
 """
@@ -16,7 +16,7 @@ _CLAUSES = frozenset({"else", "elif", "except", "finally", "catch"})
 
 
 def leading_statement_lines(parsed: ParsedExcerpt, num_statements: int = 1) -> int | None:
-    """How many lines of an edit's text are its first statements and what speaks of them above.
+    """How many lines of an edit's text hold its first statements, and the comments above that belong to them.
 
     None where it has no others; where the parser makes nothing of one of them, that is not known either.
     """
@@ -62,7 +62,7 @@ def statements_between(language: Language, root: Node, source: bytes, start: int
 
 
 def begins_statement(line: str) -> bool:
-    """Whether a line, however it goes on, is a statement of its own, and no clause or operand of the one above."""
+    """Whether a line, however it continues, is a statement of its own, and no clause or operand of the line above."""
     first = _FIRST_WORD.match(line)
     return first is not None and first[1] not in _CLAUSES
 

@@ -22,7 +22,7 @@ Measure = Literal["latency", "first_draft"]
 
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 LOCK_SECONDS = 0.2
-"""How long another process may take to add its own counts; whoever waits for it answers nobody in the meantime."""
+"""How long to wait for another process to add its counts; a process that waits answers nobody in the meantime."""
 
 _GROWTH = 1.2
 
@@ -73,7 +73,7 @@ class Stats:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The counts in a file; none where it is missing or is not ours."""
+        """The counts in a file; none if it is missing or is not ours."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             events = {name: Counter(_counts(counts)) for name, counts in content["events"].items()}
@@ -86,10 +86,10 @@ class Stats:
         return cls(events, durations)
 
     def flush(self, path: Path) -> None:
-        """Add these counts to a file, atomically, and begin at 0.
+        """Add these counts to a file, atomically, and reset them to 0.
 
         Raises:
-            OSError: the file cannot be written, or another process does not let go of it; the counts stay.
+            OSError: the file cannot be written, or another process keeps it locked; the counts stay.
         """
         if not self.events and not self.durations:
             return

@@ -1,4 +1,4 @@
-"""Where a draft breaks the document that it stands in: what the engine's syntax guide asks.
+"""Where a draft breaks the syntax of its document: answers the engine's `SyntaxReviser`.
 
 Knows snapshots, holes and syntax trees; knows nothing of tokens or models.
 """

@@ -1,6 +1,6 @@
 """Where an automatic completion would only be in the way, judged by the last edit and by the text at the cursor.
 
-Asking by hand is always answered. Knows documents and LSP's changes; knows nothing about models.
+A completion that the user invokes is never refused. Knows documents and LSP's changes; knows nothing about models.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def edit_of(
 
 
 def silence_reason(snapshot: Snapshot, cursor: int, edit: LastEdit | None) -> str | None:
-    """Why nothing is asked of the model at this cursor by itself; None where it may be asked."""
+    """Why no automatic completion is wanted at this cursor; None if one may be."""
     right = snapshot.text[cursor : cursor + 1]
     if right.isalnum() or right == "_":
         return "in the middle of a word nothing is filled by itself"

@@ -1,7 +1,8 @@
-"""Recent fills, kept so that typing one, accepting part of one, or deleting back asks nothing of the model.
+"""Recent fills, kept so that typing one, accepting part of one, or deleting back needs no model.
 
-Knows documents and fills; knows nothing about LSP. The idea is Copilot's "typing as suggested" and Tabby's forwarding
-cache, with the suffix as exact as the prefix, but for closers that the editor inserted: a fill depends on both.
+Knows documents and fills; knows nothing about LSP. The idea is that of Copilot's "typing as suggested" and Tabby's
+forwarding cache. Here the suffix must match as exactly as the prefix, except for closers that the editor inserted,
+because a fill depends on both.
 """
 
 from collections import OrderedDict
@@ -68,7 +69,7 @@ class Answer:
         return sum(map(len, self.texts))
 
     def rest_at(self, snapshot: Snapshot, cursor: int) -> tuple[Fill, ...]:
-        """What is left of the texts at the cursor; empty where the document is not on the way to any of them."""
+        """What is left of the texts at the cursor; empty if the document is not on the way to any of them."""
         hole_end = len(snapshot.text) - self.after.num_chars
         if not self.before.num_chars <= cursor <= hole_end:
             return ()
@@ -93,7 +94,7 @@ class Served(NamedTuple):
 
 
 class TypeThroughCache:
-    """The last answers, least recently used first; bounded in number and in characters."""
+    """The latest answers, least recently used first; bounded in number and in characters."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[int, Answer] = OrderedDict()
@@ -116,12 +117,12 @@ class TypeThroughCache:
         return None
 
     def forget(self, uri: str) -> None:
-        """Drop what is known of a document."""
+        """Forget the answers for a document."""
         for key, _ in tuple(self._newest_first(uri)):
             del self._answers[key]
 
     def clear(self) -> None:
-        """Drop everything: other settings may answer otherwise."""
+        """Forget everything: other settings may lead to other answers."""
         self._answers.clear()
 
     def _newest_first(self, uri: str) -> Iterator[tuple[int, Answer]]:

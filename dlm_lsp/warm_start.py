@@ -1,7 +1,7 @@
-"""An earlier draft, reused although the document no longer says quite what it does.
+"""An earlier draft, reused although the document no longer quite agrees with it.
 
-Text that agrees with a draft to the letter is answered without the model. Here a word of it is another one, or an edit
-elsewhere has moved the hole: the rest of the draft is likely to stand, and goes to the engine as where to begin.
+Text that agrees with a draft to the letter is answered without the model. Here a word of it differs, or an edit
+elsewhere has moved the hole: the rest of the draft is likely to hold, and the engine starts from it.
 Knows documents and drafts; knows nothing about LSP.
 """
 
@@ -16,11 +16,11 @@ from dlm_lsp.positions import with_line_feeds
 from dlm_model.request import Draft, Piece
 
 MAX_DIVERGENCE = 2
-"""Edits of words: another word in place of one is a single edit, one more or one less as well."""
+"""How many words may be edited: replacing, inserting or deleting a word is one edit."""
 MIN_AGREEMENT = 2
 """Typed words that agree for every edit."""
 SEAM_TOKENS = 2
-"""Masks after a typed word that the draft does not have: it may go on."""
+"""Masks after a typed word that the draft does not have: the word may continue."""
 
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 _SEAM = Piece("", "masked", 0.0, SEAM_TOKENS)
@@ -34,7 +34,7 @@ class EarlierDraft(NamedTuple):
     draft: Draft
 
     def rest_at(self, snapshot: Snapshot, hole: Hole) -> tuple[Piece, ...]:
-        """What the draft leaves for a hole of the document as it is now; empty where it is of no use."""
+        """What is left of the draft for a hole of the present document; empty if it is of no use."""
         typed = self._typed(snapshot, hole)
         return () if typed is None else rest_of(self.draft.pieces, with_line_feeds(typed))
 
@@ -106,7 +106,7 @@ def behind(pieces: Sequence[Piece], num_chars: int) -> tuple[Piece, ...]:
 
 
 def _shared_length(left: str, right: str) -> int:
-    """Characters that both begin with, by halving: documents are long, and comparing slices is fast."""
+    """How many characters two texts have in common from their start; bisects, since comparing slices is fast."""
     low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high + 1) // 2

@@ -25,7 +25,7 @@ from dlm_model.request import CancelToken, InfillEngine
 logger = logging.getLogger(__name__)
 
 MAX_LIVE_JOBS = 4
-"""Running and waiting together; beyond it the oldest that may gives way, since its user has moved on."""
+"""Running and waiting together. Beyond that, the oldest job that may give way is cancelled: its user has moved on."""
 
 Result = TypeVar("Result")
 Task = Callable[[InfillEngine, CancelToken], Result]
@@ -49,7 +49,7 @@ class LoadListener(Protocol):
 
 
 class _JobFuture(asyncio.Future[Result]):
-    """Sets the job's token in the moment of being cancelled; a callback would do so one turn of the loop later."""
+    """Sets the job's token at the moment of its cancellation; a callback would do so one turn of the loop later."""
 
     def __init__(self, cancel_token: CancelToken) -> None:
         super().__init__(loop=asyncio.get_running_loop())
@@ -95,7 +95,7 @@ class Worker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing runs or waits, as far as anybody still wants a result."""
+        """Whether no job whose result is still wanted runs or waits."""
         return not self._live
 
     def submit(self, key: object, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
@@ -138,7 +138,7 @@ class Worker:
         self._watch_idleness()
 
     def unload_after(self, seconds: float | None) -> None:
-        """Free the engine whenever nothing ran for so long; None keeps it."""
+        """Free the engine whenever nothing has run for so long; None keeps it."""
         self._idle_seconds = seconds
         self._watch_idleness()
 
@@ -240,8 +240,8 @@ class Worker:
         self._load_failure = None
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
-        assert self._loop, "whoever ordered what this reports on was on the loop"
-        # The loop is closed when the client went away while a step was running: nobody is left to tell.
+        assert self._loop, "orders are given on the loop"
+        # The loop is closed if the client left while a step was running: there is nobody to report to.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)
 

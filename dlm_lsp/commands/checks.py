@@ -1,7 +1,6 @@
 """The checks of `dlm-lsp doctor`, each a function that yields findings.
 
-Reads and reports; changes nothing, and knows neither terminal nor exit codes. A check raises what keeps it from going
-on.
+Reads and reports; changes nothing, and knows neither terminal nor exit codes. A check that cannot go on raises why.
 """
 
 import hashlib
@@ -27,7 +26,7 @@ from dlm_model.request import CancelToken, InfillEngine
 
 PACKAGES = ("torch", "safetensors", "tokenizers", "pygls", "lsprotocol", "tree-sitter", "typer", "rich")
 CONFIG = "config"
-"""The finding that the user's own words, and not this machine, are to blame for."""
+"""The finding that is the fault of the user's own options, and not of this machine."""
 
 _DRY_RUN = "def add(left: int, right: int) -> int:\n    pass\n"
 
@@ -40,7 +39,7 @@ class Check:
 
     Attributes:
         name: What was looked at.
-        status: `ok`; `warning`, which is worth knowing; `failed`, which has to be put right.
+        status: `ok`; `warning`, which is worth knowing; `failed`, which has to be fixed.
         detail: What was found.
     """
 
@@ -160,7 +159,7 @@ def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:
 
 
 def check_peak_memory() -> Iterator[Check]:
-    """The most memory that this process has had; nothing where the system does not tell."""
+    """The peak memory of this process; nothing if the system does not report it."""
     if sys.platform != "win32":
         import resource  # noqa: PLC0415 - not on Windows
 

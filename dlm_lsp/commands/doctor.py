@@ -60,7 +60,7 @@ def find(flags: ClientOptions) -> Iterator[Check]:
 
 
 def _completed(name: str, findings: Iterator[Check]) -> Iterator[Check]:
-    """The findings of one check; whatever breaks it off is the last of them."""
+    """The findings of one check; if it breaks off, the last says why."""
     try:
         yield from findings
     except ModelError as error:

@@ -1,4 +1,4 @@
-"""Commands whose help shows no type for what takes no value: typer writes `--json <bool>`, as if a value came next."""
+"""Commands whose help shows no type for switches: typer writes `--json <bool>`, as if a value came next."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 
 class Command(TyperCommand):
-    """A command of ours."""
+    """One command."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - of a class that typer keeps to itself
         """As typer has them, switches without a type."""
@@ -14,7 +14,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A command with commands of its own."""
+    """A command with subcommands."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - of a class that typer keeps to itself
         """As typer has them, switches without a type."""

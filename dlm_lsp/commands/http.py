@@ -1,4 +1,4 @@
-"""`dlm-lsp http`: fill-in-the-middle completions for whatever speaks HTTP."""
+"""`dlm-lsp http`: fill-in-the-middle completions over HTTP."""
 
 import os
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ def run_http(
 
     Args:
         host: Address to listen on.
-        port: 0 takes a free one.
+        port: 0 picks a free one.
         settings: In force for every request.
-        api_key_file: Holds the key that clients need; it comes before the environment's.
-        allowed_hosts: Names that the server goes by.
-        allowed_origins: Web pages that may ask.
+        api_key_file: Holds the key that clients need; overrules the one in the environment.
+        allowed_hosts: Host names that are accepted.
+        allowed_origins: Origins of web pages that may send requests.
 
     Returns:
         The exit code.
@@ -38,7 +38,7 @@ def run_http(
     Raises:
         UsageError: a package is missing, the key or the address is not usable.
         ModelUnavailableError: the model cannot be loaded.
-        CheckpointError: there is no model of that name, which is known before anybody could connect.
+        CheckpointError: there is no model of that name; this is found out before clients can connect.
     """
     try:
         from dlm_lsp.http_api.access import AccessPolicy  # noqa: PLC0415
@@ -51,7 +51,7 @@ def run_http(
     hosts = frozenset(host.lower() for host in allowed_hosts)
     policy = AccessPolicy(hosts, frozenset(allowed_origins), read_key(api_key_file))
     resolve_model(settings.model)
-    # What switches automatic completions off does not bind somebody who starts a server for them.
+    # An option that switches automatic completions off is not meant for a user who starts this server.
     return serve_http(load_quietly, host, port, replace(settings, enabled=True), policy)
 
 

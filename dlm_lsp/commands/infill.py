@@ -1,4 +1,4 @@
-"""`dlm-lsp infill`: one hole of one file, from the words of the command line to text on standard output."""
+"""`dlm-lsp infill`: one hole of one file, from the arguments of the command line to text on standard output."""
 
 import signal
 import sys
@@ -166,7 +166,7 @@ def make_view(console: Console, work: Work, output: Output) -> DraftView:
 
 
 def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> None:
-    # What switches automatic completions off does not bind somebody who names the file.
+    # An option that switches automatic completions off is not meant for a user who names the file.
     asked = replace(settings, enabled=True, disabled_languages=())
     if reason := exclusion_reason(source.name, language_id, len(source.text), asked):
         raise UnreadableDocumentError(f"{source.name} is not filled: {reason}.")

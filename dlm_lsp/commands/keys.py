@@ -1,6 +1,6 @@
 """Single keys from the terminal, without waiting for a line: arrows by name, everything else as it is typed.
 
-Keys typed so fast that they come together count as the first of them.
+Of keys that arrive together, only the first counts.
 """
 
 import os
@@ -17,7 +17,7 @@ _LONGEST_KEY_BYTES = 8
 
 @contextmanager
 def unbuffered_keys() -> Iterator[None]:
-    """Have standard input deliver keys at once and unechoed; Ctrl-C still interrupts."""
+    """Make standard input deliver keys at once, without echo; Ctrl-C still interrupts."""
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:

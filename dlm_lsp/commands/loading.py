@@ -1,4 +1,4 @@
-"""The engine, loaded while standard error shows that something happens, or on a worker's thread."""
+"""Loads the engine: for a command with a spinner on standard error, for a server on a worker's thread."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def load_engine(settings: Settings, console: "Console") -> RacingEngine:
-    """Load weights onto a device; slow, because it imports torch. Ctrl-C ends the process meanwhile.
+    """Load weights onto a device; slow, because it imports torch. Ctrl-C ends the process while it loads.
 
     Args:
         settings: Name the model, the device and the precision.
@@ -51,7 +51,7 @@ def _load(settings: Settings) -> RacingEngine:
 
 @contextmanager
 def _ended_by_ctrl_c(console: "Console") -> Iterator[None]:
-    """End the process at once: interrupted while it is imported, torch raises whatever its half-made state makes it."""
+    """End the process at once at Ctrl-C: an interrupted import leaves torch half made, and it may raise any error."""
 
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
         console.show_cursor()

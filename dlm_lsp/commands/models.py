@@ -27,10 +27,10 @@ BYTES_PER_STORED_NUMBER = 2
 """Published weights are bf16."""
 
 _RECORDED = (".safetensors", ".json", ".txt")
-"""What a model is made of; a checkpoint's folder may hold anything besides."""
+"""The files of a model; a checkpoint's folder may hold anything else as well."""
 
 MAX_CPU_PARAMETERS = 1_000_000_000
-"""With more than that a CPU multiplies each token too slowly, whatever memory it has."""
+"""With more parameters per token than this, a CPU is too slow, whatever memory it has."""
 
 Verdict = Literal["fits", "too large", "too slow"]
 

@@ -1,6 +1,6 @@
 """`dlm-lsp race`: the same hole, filled by diffusion and from left to right, side by side in the terminal.
 
-The two take turns on one device. Each has a clock that counts its own work alone, and the one whose clock is behind
+The two take turns on one device. Each has a clock that counts only its own work, and the one whose clock shows less
 goes next, so that each looks as fast as it is. The left and right arrows turn the steps dial and start again.
 """
 
@@ -93,12 +93,12 @@ class Race:
     lanes: tuple[Lane, Lane] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Line up."""
+        """Prepare both lanes."""
         self.start()
 
     @property
     def num_steps(self) -> int:
-        """What the dial says."""
+        """The number of steps that the dial shows."""
         return self.settings.decode.num_steps
 
     def start(self) -> None:
@@ -117,11 +117,11 @@ class Race:
 
     @property
     def is_over(self) -> bool:
-        """Whether both have arrived."""
+        """Whether both have finished."""
         return all(lane.is_done for lane in self.lanes)
 
     def advance(self) -> None:
-        """Let the one that is behind on its own clock go on."""
+        """Advance the lane whose own clock shows less."""
         min((lane for lane in self.lanes if not lane.is_done), key=lambda lane: lane.elapsed).advance()
 
     def render(self, width: int, keys: str = "") -> RenderableType:
@@ -154,9 +154,9 @@ def play(race: Race, console: Console, read: ReadKey) -> None:
     """Show the race until a key ends it.
 
     Args:
-        race: Lined up.
-        console: Where to.
-        read: The next key within some seconds, if there is one.
+        race: Not begun yet.
+        console: Where to show it.
+        read: Returns the next key within some seconds, if there is one.
     """
     with Live(race.render(console.width, HELP), console=console, auto_refresh=False) as live:
         while True:

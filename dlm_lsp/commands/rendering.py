@@ -63,7 +63,7 @@ def render_diff(name: str, before: str, after: str) -> str:
     """A unified diff that `git apply` and `patch -p1` accept in the working folder; every line keeps its own ending.
 
     Args:
-        name: The file as it was written. One outside of the working folder, where no patch tool follows a relative
+        name: The file as it was given. One outside the working folder, where no patch tool follows a relative
             path, is named by its absolute path.
         before: Its text.
         after: Its text with the fill.

@@ -32,9 +32,9 @@ def run_serve(
 
     Args:
         address: None speaks over standard input and output.
-        flags: They overrule every other source of options.
+        flags: Overrule every other source of options.
         client_process_id: The server ends with this process.
-        ignored: Arguments that mean nothing to us. Editors add their own, and must not fail to start for it.
+        ignored: Arguments unknown to us. Editors add their own, and the server must start all the same.
 
     Returns:
         The exit code LSP asks for.
@@ -66,7 +66,7 @@ def run_daemon(path: str, flags: ClientOptions, *, idle_exit_minutes: float) -> 
 
 
 def run_connect(path: str) -> int:
-    """Be the way between an editor and the daemon on a socket.
+    """Relay between an editor and the daemon on a socket.
 
     Raises:
         UsageError: no daemon listens there.

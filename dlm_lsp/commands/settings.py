@@ -1,4 +1,4 @@
-"""The settings of one command: the user's config file, then what was typed. The first wrong option ends it."""
+"""The settings of one command: the user's config file, then its flags. The first invalid option ends the command."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from dlm_model.methods import METHODS, Method
 
 
 def load_settings(*typed: ClientOptions) -> Settings:
-    """Let what was typed overrule the user's config file, and later options earlier ones.
+    """Resolve options: those of the command line overrule the user's config file, and later ones earlier ones.
 
     Raises:
         UsageError: the file is unreadable, or has an option that is wrong; the message names file and line.
@@ -48,7 +48,7 @@ def flag_name(spelling: str) -> str:
 
 
 def method_options(names: Sequence[str]) -> ClientOptions:
-    """What switches methods of decoding on.
+    """The options that switch decoding methods on.
 
     Args:
         names: Out of `METHODS`, in any case.

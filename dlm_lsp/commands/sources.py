@@ -81,10 +81,10 @@ def read_stdin(stdin_filename: str, *, max_chars: int) -> Source:
 
 @contextmanager
 def writing_stdout() -> Iterator[TextIO]:
-    """Standard output, flushed at the end; only writing may be done in here, for every `OSError` is taken for its own.
+    """Standard output, flushed at the end. Only write to it in here: every `OSError` is taken for one of its own.
 
     Raises:
-        BrokenPipeError: nobody reads any more.
+        BrokenPipeError: the reader has gone.
         UsageError: it cannot be written.
     """
     try:
@@ -98,7 +98,7 @@ def writing_stdout() -> Iterator[TextIO]:
 
 
 def discard(stream: TextIO) -> None:
-    """Drop what is still buffered: it would be written, and fail once more, when Python exits."""
+    """Drop what is still buffered: Python would try to write it once more at its exit, and fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -140,7 +140,7 @@ def _replace(file: Path, data: bytes) -> None:
 
 
 def _give_to_owner(file: Path, status: os.stat_result) -> None:
-    """Let a file belong to whom another one does, as far as that may be: root may, and anybody to a group of theirs."""
+    """Give a file the owner and group of another, as far as permitted: root may, others within their own groups."""
     if hasattr(os, "chown"):  # not on Windows
         with suppress(PermissionError):
             os.chown(file, status.st_uid, status.st_gid)

@@ -12,7 +12,7 @@ from dlm_lsp.stats import MEASURES, Stats, stats_path
 
 
 def run_stats(*, as_json: bool, reset: bool) -> None:
-    """Print the counters, or begin at 0.
+    """Print the counters, or reset them.
 
     Raises:
         UsageError: the file cannot be removed.

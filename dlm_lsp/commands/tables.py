@@ -6,11 +6,11 @@ from rich.table import Table
 from dlm_lsp.commands.sources import writing_stdout
 
 _PIPE_WIDTH = 10_000
-"""A pipe has no width of its own; in one that no row fills, each stays a line that can be searched."""
+"""For a pipe, which has no width of its own: wider than any row, so that each row is one line, and searchable."""
 
 
 def bare_table(*headers: str) -> Table:
-    """A table without lines; what is too wide for its column goes on below, and nothing is cut off."""
+    """A table without rules; text that is too wide for its column wraps, and nothing is cut off."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for header in headers:
         table.add_column(header, overflow="fold")

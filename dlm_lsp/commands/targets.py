@@ -49,7 +49,7 @@ class Target:
     """Which file, and where in it. At most one of `point`, `function` and `span` is set; none means a marker.
 
     Attributes:
-        path: The file as it was written, or `-`.
+        path: The file as it was given, or `-`.
         point: The cursor.
         function: A function whose body is the hole; `Class.method` picks a method.
         span: Two points, the second exclusive.

@@ -1,4 +1,4 @@
-"""`dlm-lsp train`: the stages of training, which are a command line of their own below this one."""
+"""`dlm-lsp train`: the stages of training, which have a command line of their own."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ def run_train(arguments: Sequence[str], program: str) -> int:
     Returns:
         The exit code.
     """
-    # The one place outside training that imports it, and late: no other command wants torch's compiler and optimizers.
+    # The one place outside training that imports it, and late: no other command needs torch's compiler and optimizers.
     from dlm_model.training.__main__ import run_stage  # noqa: PLC0415
 
     return run_stage(arguments, program)

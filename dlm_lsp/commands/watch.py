@@ -1,7 +1,6 @@
 """What a person sees on standard error while a hole is filled: a spinner, or the canvas as it sharpens.
 
-Only drafts come in. Where standard error is no terminal, nothing moves: the canvas leaves one line about its last
-draft.
+It is fed with drafts. If standard error is no terminal, nothing moves: the canvas leaves one line about its last draft.
 """
 
 from types import TracebackType
@@ -19,7 +18,7 @@ _MASK = "░"
 
 
 class DraftView(Protocol):
-    """Something that shows drafts; a context manager, so that the terminal is always given back."""
+    """Shows drafts; a context manager, so that the terminal is always given back."""
 
     def __enter__(self) -> object:
         """Start showing."""

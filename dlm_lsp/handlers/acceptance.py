@@ -16,7 +16,7 @@ def did_partially_accept(server: DlmLanguageServer, params: object) -> None:
 
 
 def did_accept(server: DlmLanguageServer, params: types.ExecuteCommandParams) -> None:
-    """The command that every item carries; editors run it once the item was inserted."""
+    """The command that every item carries; editors run it once they have inserted the item."""
     server.acceptance.record((list(params.arguments or ()) or [None])[0], "accepted")
 
 

@@ -1,7 +1,7 @@
 """workspace/configuration and workspace/didChangeConfiguration: the client's settings, at the start and live.
 
-Answers of the client are taken by callbacks, not by coroutines: a coroutine would go on only after the messages that
-follow, and a request would be served by settings that were no longer the client's.
+The client's answers are taken by callbacks, not by coroutines: a coroutine would resume only after the messages that
+follow, and a request would be served with settings that are no longer the client's.
 """
 
 import logging
@@ -18,7 +18,7 @@ from dlm_lsp.session import DlmLanguageServer
 logger = logging.getLogger(__name__)
 
 _CLIENTS_OWN = "trace"
-"""`SECTION.trace.server` is what VS Code's client library goes by, and stands among our options."""
+"""`SECTION.trace.server` is read by VS Code's client library, and arrives among our options."""
 
 
 def did_change_configuration(server: DlmLanguageServer, params: types.DidChangeConfigurationParams) -> None:
@@ -51,7 +51,7 @@ def pull_configuration(server: DlmLanguageServer) -> None:
 
 
 def listen_to_changes(server: DlmLanguageServer) -> None:
-    """Register for changes of the settings, with a client that wants to be registered with."""
+    """Register for changes of the settings, if the client supports registration."""
     workspace = server.client_capabilities.workspace
     capability = workspace and workspace.did_change_configuration
     if not (capability and capability.dynamic_registration):

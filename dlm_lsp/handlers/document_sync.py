@@ -12,7 +12,7 @@ from dlm_lsp.triggers import edit_of
 
 
 def did_open(server: DlmLanguageServer, params: types.DidOpenTextDocumentParams) -> None:
-    """Take the document in, in place of whatever was open under its name."""
+    """Take the document in, in place of any that was open under its name."""
     stop_fills(server, params.text_document.uri)
     server.documents.open(params.text_document)
 

@@ -15,7 +15,7 @@ _BYTES_PER_UNIT = {"utf-8": 1, "utf-16": 2, "utf-32": 4}
 
 
 def draft_feed(server: DlmLanguageServer, run: FillRun) -> DraftFeed | None:
-    """Where the drafts of a run go, each at the place where its rest stands by then.
+    """The feed that sends a run's drafts to the client, each from the place where its rest begins by then.
 
     None for a client that did not ask for them, and for a document that is not there.
     """

@@ -1,6 +1,6 @@
 """From a hole in a snapshot to its fills by way of the worker, with drafts and status on the way.
 
-Shared by the handlers that fill holes. Knows nothing of what they make of the fills.
+Shared by the handlers that fill holes. Knows nothing of what they do with the fills.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ def open_snapshot(server: DlmLanguageServer, uri: str) -> Snapshot:
 
 
 async def fill(server: DlmLanguageServer, order: FillOrder) -> Filled:
-    """Have the worker fill a hole; what it was filling before for the same document and purpose is superseded.
+    """Let the worker fill a hole; an earlier fill for the same document and purpose is superseded.
 
     Raises:
         asyncio.CancelledError: superseded, or cancelled by the client; the worker is free within one step.
@@ -126,5 +126,5 @@ def state_of(error: Exception) -> StatusState:
 
 
 def summary(draft: Draft) -> str:
-    """What it took, for the status."""
+    """Tokens, steps and time of a draft, for the status."""
     return f"{draft.num_tokens} tokens in {draft.step} steps, {draft.elapsed_ms:.0f} ms"

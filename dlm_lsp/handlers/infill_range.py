@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 _APPLY = "apply"
-"""Beside the decoder's options: false brings the text for a preview, and leaves the document alone."""
+"""In addition to the decoder's options: false returns the text for a preview, and leaves the document alone."""
 
 
 class _Arguments(NamedTuple):
@@ -36,7 +36,7 @@ class _Arguments(NamedTuple):
 
 
 async def infill_range(server: DlmLanguageServer, arguments: Sequence[object]) -> dict[str, object]:
-    """Fill a hole, and have the client edit the document.
+    """Fill a hole, and let the client edit the document.
 
     Raises:
         UsageError: arguments that are not `[uri, range, options?]`.

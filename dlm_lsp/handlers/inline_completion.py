@@ -1,8 +1,8 @@
 """textDocument/inlineCompletion: ghost text at the cursor.
 
-Nothing to show is an empty list, never null (which Neovim takes for "keep the old text") and never an error; why is in
-the status. A superseded request ends cancelled, which editors keep quiet about. What was filled before and is typed
-along with costs nothing; what is being filled and agrees with what is typed goes on.
+Nothing to show is an empty list, never null (which Neovim takes for "keep the old text") and never an error; the status
+says why. A superseded request ends cancelled, which editors do not report. Typing what an earlier fill says costs
+nothing, and a fill under way goes on as long as it agrees with what is typed.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class _Spot(NamedTuple):
 async def inline_completion(
     server: DlmLanguageServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList:
-    """Fill the hole at the cursor, if it can be shown as ghost text; an older request for the document is over."""
+    """Fill the hole at the cursor, if it can be shown as ghost text; ends an older request for the document."""
     uri = params.text_document.uri
     with _superseding(server, uri):
         try:
@@ -109,7 +109,7 @@ async def _complete(
 
 
 def _typed_along(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) -> list[types.InlineCompletionItem]:
-    """What earlier fills still have to say here, if what was typed since agrees with them."""
+    """The rest of earlier fills here, if they agree with what was typed since."""
     served = None if spot.selected else server.recent_answers.find(spot.snapshot, spot.cursor, options)
     items = list(_items(server, spot, served.answer, served.fills)) if served else []
     if items:
@@ -118,7 +118,7 @@ def _typed_along(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions)
 
 
 async def _follow(server: DlmLanguageServer, spot: _Spot, run: FillRun) -> list[types.InlineCompletionItem]:
-    """What a run that began before the last keystrokes has to say here.
+    """The rest of a run that began before the last keystrokes.
 
     Raises:
         ContradictedError: nothing, after all.
@@ -233,7 +233,7 @@ def _items(
 
 
 def _decode_options(settings: Settings, is_invoked: bool) -> DecodeOptions:
-    """Alternatives are worth their time only to somebody who asked."""
+    """How many alternatives: they are worth their time only to a user who asked for a completion."""
     return replace(settings.decode, num_candidates=settings.candidates if is_invoked else 1)
 
 

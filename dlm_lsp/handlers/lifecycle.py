@@ -30,7 +30,7 @@ def initialized(server: DlmLanguageServer, _params: types.InitializedParams) -> 
 
 
 def did_change_workspace_folders(server: DlmLanguageServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
-    """Go by the projects in the folders that came, and no longer by those in the folders that went."""
+    """Respect the projects in the folders that were added, and no longer those in the folders that were removed."""
     added, removed = (_paths(folder.uri for folder in each) for each in (params.event.added, params.event.removed))
     server.take_roots([*(root for root in server.roots if root not in removed), *added])
     server.report_problems()

@@ -1,9 +1,9 @@
-"""Who may ask: any web page can send requests to a server on this machine, and so could other machines.
+"""Who may send requests: any web page can reach a server on this machine, and other machines could.
 
-- A page's own requests carry an `Origin`: refused unless the user allowed that one.
-- A page whose own name was made to lead here (DNS rebinding) asks without one, but by that name: a `Host` has to be
-  `localhost`, a bare address, which no name server can lead astray, or a name that the user allowed.
-- Where there is a key, whoever asks has to know it.
+- A web page's requests carry an `Origin`, which is refused unless the user allowed it.
+- A page whose own name was made to resolve to this machine (DNS rebinding) sends no `Origin`, but that name: so a
+  `Host` has to be `localhost`, an IP address, which no name server can redirect, or a name that the user allowed.
+- If there is a key, every request has to carry it.
 """
 
 import hmac
@@ -25,8 +25,8 @@ class AccessPolicy:
     """What the user allows.
 
     Attributes:
-        hosts: Names, in lower case, that the server goes by besides `localhost` and bare addresses.
-        origins: Web pages that may ask, as browsers spell them: `https://host:port`.
+        hosts: Host names, in lower case, that are accepted besides `localhost` and IP addresses.
+        origins: Web pages that may send requests, as browsers spell them: `https://host:port`.
         key: What every client has to send as a bearer token; None asks for none.
     """
 
@@ -41,7 +41,7 @@ class AccessPolicy:
         origin = headers.get("origin")
         if origin is not None and origin not in self.origins:
             return ApiError(403, "This Origin is not allowed; --allow-origin adds one.", code="origin_not_allowed")
-        # A browser asks by OPTIONS, without the key, whether it may send one.
+        # A browser's preflight (OPTIONS) comes without the key.
         is_open = self.key is None or path in _PUBLIC_PATHS or method == "OPTIONS"
         if not is_open and not self._is_key(headers.get("authorization", "")):
             return ApiError(401, "The API key is missing or wrong.", "authentication_error", code="invalid_api_key")
@@ -70,7 +70,7 @@ def is_address(host: str) -> bool:
 
 
 class AccessGuard:
-    """ASGI middleware: nothing behind it sees a request that the policy refuses."""
+    """ASGI middleware: the app that it wraps never sees a request that the policy refuses."""
 
     def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
         """Guard an app."""

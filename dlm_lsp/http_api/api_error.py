@@ -1,4 +1,4 @@
-"""What goes wrong, as clients of OpenAI's API read it: a status and `{"error": {message, type, param, code}}`."""
+"""Errors in the format of OpenAI's API: a status and `{"error": {message, type, param, code}}`."""
 
 import logging
 import traceback
@@ -32,7 +32,7 @@ class ApiError(Exception):
 
     @classmethod
     def of(cls, error: Exception) -> "ApiError":
-        """What any exception comes to; one that nobody foresaw is logged without its words, which may be source."""
+        """The error for any exception; an unforeseen one is logged without its message, which may hold source code."""
         if isinstance(error, ApiError):
             return error
         if isinstance(error, ModelUnavailableError):

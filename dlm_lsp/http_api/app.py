@@ -30,7 +30,7 @@ def create_app(service: FimService, policy: AccessPolicy) -> Starlette:
     """Build the application.
 
     Args:
-        service: Fills; whoever starts and closes it also serves this.
+        service: Fills the holes; the caller starts and closes it.
         policy: Who may ask.
     """
     complete = partial(_complete, service)
@@ -80,7 +80,7 @@ async def _respond(service: FimService, http_request: Request, request: FimReque
 
 
 async def _events(service: FimService, request: FimRequest, pending: PendingCompletion) -> AsyncGenerator[bytes, None]:
-    """A stream's events; what goes wrong after the first one is an event too, since the status was sent before it."""
+    """A stream's events; an error after the first one is an event too, since the status has been sent by then."""
     envelope: Envelope | None = None
     try:
         async for text in pending.texts():

@@ -1,7 +1,7 @@
-"""`FimRequest` → `Completion`, on the worker's thread: what a stream sends as it sharpens, and what they come to.
+"""`FimRequest` → `Completion`, on the worker's thread: what a stream sends while the draft sharpens, and the outcome.
 
-Without a language, the middle is the model's text as it stands. With one, the hole is found and the text is set in as
-for an editor: what the language server would insert between prompt and suffix.
+Without a language, the middle is the model's text as it is. With one, the hole is found and the text fitted in as for
+an editor: it is what the language server would insert between prompt and suffix.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ class Choice:
 
     Attributes:
         text: What goes between prompt and suffix.
-        finish_reason: `length` if `max_tokens`, or the time, was over before the model ended the text.
+        finish_reason: `length` if `max_tokens` or the time ran out before the model ended the text.
     """
 
     text: str
@@ -46,8 +46,8 @@ class Completion:
     """The answer to one request.
 
     Attributes:
-        choices: Best first, one at least.
-        unsent: What of the first choice a stream has not sent as final text before.
+        choices: At least one, best first.
+        unsent: The part of the first choice that a stream has not sent yet as final text.
         prompt_tokens: Tokens of both sides, as much of them as the model saw.
         completion_tokens: Tokens of all choices.
         num_steps: Denoise steps that it took.
@@ -107,11 +107,11 @@ def complete(
 
 
 class SettledText:
-    """The final text of a verbatim middle as it grows, less what may turn out to be the beginning of a stop.
+    """The final text of a verbatim middle as it grows, without an end that may turn out to be the beginning of a stop.
 
     Attributes:
         text: What is final so far.
-        stopped: The whole text, once a stop ends it and nothing behind matters.
+        stopped: The whole text, once a stop ends it and nothing after the stop matters.
     """
 
     def __init__(self, stops: tuple[str, ...]) -> None:
@@ -133,7 +133,7 @@ class SettledText:
 
 
 def cut(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:
-    """A text up to the stop that is complete first, which no later text can change, and whether there is one."""
+    """A text up to the first stop to be complete, which no later text can change, and whether there is one."""
     starts = {stop: text.find(stop) for stop in stops}
     found = min(((start + len(stop), start) for stop, start in starts.items() if start >= 0), default=None)
     return (text[: found[1]], True) if found else (text, False)

@@ -9,7 +9,7 @@
 | every other option of the decoder | ours | itself |
 | `language`, `filename` | ours | the parser's help |
 
-Any `model` is answered by the one that is loaded. What else a client sends is left alone and named in a warning.
+Whatever `model` a request names, the loaded one answers. Any other field is ignored, and named in a warning.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,8 +36,8 @@ class FimRequest:
     r"""One hole to be filled.
 
     Attributes:
-        prompt: What stands before it.
-        suffix: What stands behind it.
+        prompt: The text before it.
+        suffix: The text after it.
         line_ending: The line break that both use.
         options: How to denoise.
         stop: Texts before which the middle ends; line breaks are `\n`.

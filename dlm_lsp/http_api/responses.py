@@ -1,4 +1,4 @@
-"""Objects and events as HTTP responses, and the end of the work for a client that has gone."""
+"""Objects and events as HTTP responses, and work that ends when its client is gone."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping
@@ -57,7 +57,7 @@ class EventStream(Response):
 
 
 async def unless_disconnected(receive: Receive, work: Awaitable[Result]) -> Result:
-    """Do work for a client whose request was read; cancel it in the moment in which the connection ends.
+    """Do work for a client whose request was read; cancel it as soon as the connection ends.
 
     Raises:
         ClientDisconnect: it has.

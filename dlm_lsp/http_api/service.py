@@ -22,7 +22,7 @@ from dlm_model.request import CancelToken, InfillEngine
 logger = logging.getLogger(__name__)
 
 MAX_REQUESTS = 16
-"""Running and waiting together; minuet asks for three alternatives by three requests at once."""
+"""Running and waiting together; minuet asks for three alternatives with three requests at once."""
 
 RETRY_AFTER_SECONDS = 1
 

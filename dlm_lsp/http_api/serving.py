@@ -92,7 +92,7 @@ async def _serve(room: EngineRoom, listener: socket.socket, settings: Settings, 
 
 
 class _Server(uvicorn.Server):
-    """Ends at the first SIGINT or SIGTERM, and at once: what runs is cancelled, its clients are told."""
+    """Ends at the first SIGINT or SIGTERM, and at once: running requests are cancelled, and their clients informed."""
 
     def __init__(self, config: uvicorn.Config, close: Callable[[], None]) -> None:
         super().__init__(config)
@@ -100,7 +100,7 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as the base class has it
-        """In place of uvicorn's, which raises the signal once more after the end, and the exit code would be its."""
+        """Replace uvicorn's handler, which raises the signal again after the end, and so sets the exit code."""
         self.force_exit = self.should_exit
         self.should_exit = True
         self._loop.call_soon_threadsafe(self._close)

@@ -56,9 +56,9 @@ def usage(completion: Completion) -> dict[str, int]:
 
 
 def model_card(name: str, context_length: int) -> dict[str, object]:
-    """A model as lists of models have it: what OpenAI's clients read, and in the second half what Mistral's insist on.
+    """A model as an entry of a list of models: first what OpenAI's clients read, then what Mistral's require.
 
-    Nobody knows when a folder of weights was made: `created` is 0.
+    When a folder of weights was made is unknown: `created` is 0.
     """
     return {
         "id": name,
@@ -80,7 +80,7 @@ def model_card(name: str, context_length: int) -> dict[str, object]:
 
 
 def to_json(value: object) -> bytes:
-    """ASCII alone, so that even half a surrogate pair arrives."""
+    """Only ASCII, so that even half a surrogate pair arrives."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 

@@ -16,7 +16,7 @@ _BY_SUFFIX = {suffix: language for language in LANGUAGES for suffix in language.
 
 
 def language_for(path: str | None, language_id: str | None) -> Language:
-    """The language an editor names, or else the one the file's suffix tells.
+    """The language that an editor names, or else the one that the file's suffix stands for.
 
     Args:
         path: File name or path; only its suffix is read.

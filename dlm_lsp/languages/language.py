@@ -1,4 +1,4 @@
-"""What one language is to the hole finder: a grammar, the names of its node kinds, and a few habits of its writers."""
+"""A language as the hole finder knows it: its grammar, the names of its node kinds, and a few conventions."""
 
 import importlib
 import re
@@ -41,7 +41,7 @@ class Language:
         literal: Matches one comment or string; what is between is code.
         comment_start: Matches the beginning of a comment, or of the attribute lines above a definition.
         line_comment: Begins a comment that ends with its line.
-        headers: Words that begin a statement with a block, where indentation tells blocks.
+        headers: Words that begin a statement with a block, if indentation makes blocks.
         claused: Words that begin a statement which may go on with a clause.
         clauses: Words that begin a clause with a block, after another block of the same statement.
         neutral_statement: Parses wherever a statement may stand, and means nothing.
@@ -101,16 +101,16 @@ class Language:
         return tree_sitter.Parser(self.grammar).parse(source)
 
     def parse_again(self, source: bytes, old_tree: tree_sitter.Tree, num_new_bytes: int) -> tree_sitter.Tree | None:
-        """Parse what changed since an old tree that was told the edits; None if that would take too long.
+        """Parse what changed since an old tree that knows the edits; None if that would take too long.
 
         An edit costs little unless it opens a bracket or a string: then the parser reads on to the end of the text in
-        search of the least error, and of 10,000 lines that takes it 60 ms, at every key until the bracket is closed.
-        Such a parse is given up. It is counted in the parser's own steps, so that the same edits make the same trees.
+        search of the least error. With 10,000 lines that takes 60 ms, at every key until the bracket is closed. Such a
+        parse is given up, after a number of the parser's own steps, so that the same edits lead to the same trees.
 
         Args:
             source: UTF-8.
             old_tree: Of an older text.
-            num_new_bytes: How much was put in since: so much has to be read, whatever it takes.
+            num_new_bytes: How much was inserted since: so much has to be read in any case.
         """
         room = num_new_bytes / _NEW_BYTES_PER_STEP
         num_steps = num_error_steps = origin = 0

@@ -1,1 +1,1 @@
-"""Models on disk: which there are to have, where they lie, how they come, and what memory they take."""
+"""Models on disk: which can be had, where they are, how they are pulled, and how much memory they take."""

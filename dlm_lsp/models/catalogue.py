@@ -20,7 +20,7 @@ class CatalogueEntry:
         name: What `--model` and `models pull` call it.
         repository: owner/name on the hub.
         revision: Commit, branch or tag.
-        licence: What its publisher says; asked again at the hub before anything is pulled.
+        licence: As its publisher states it; the hub is asked again before anything is pulled.
         note: What it is, in a few words.
     """
 

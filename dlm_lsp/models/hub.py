@@ -1,8 +1,8 @@
 """Models from the Hugging Face hub, or from whatever `HF_ENDPOINT` names: what a repository has, and its files.
 
-`huggingface_hub` does the talking: it knows redirects, tokens, proxies and retries. What of a file has arrived lies
-beside it as `NAME.part`, since that library goes on with half a file within one call only. Weights in safetensors and
-the JSON and text files beside them are taken, never code and never pickles.
+`huggingface_hub` does the talking: it knows redirects, tokens, proxies and retries. The part of a file that has arrived
+is kept as `NAME.part`, since that library resumes half a file only within one call. Weights in safetensors and the JSON
+and text files beside them are taken, never code and never pickles.
 """
 
 import errno
@@ -55,7 +55,7 @@ class RemoteModel(NamedTuple):
 
 
 def endpoint() -> str:
-    """Whom to ask."""
+    """Address of the hub."""
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or DEFAULT_ENDPOINT
 
 
@@ -84,10 +84,10 @@ def look_up(repository: str, revision: str) -> RemoteModel:
 
 
 def check_space(model: RemoteModel, folder: Path) -> None:
-    """Whether the disk takes what has not arrived yet.
+    """Check that the disk has room for what has not arrived yet.
 
     Raises:
-        ModelUnavailableError: it does not.
+        ModelUnavailableError: it has not.
     """
     existing = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
     arrived = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -106,7 +106,7 @@ def download(model: RemoteModel, folder: Path) -> tuple[StoredFile, ...]:
 
     Raises:
         ModelUnavailableError: the connection broke, the disk is full, or a file arrived corrupt.
-        CheckpointError: the model is none that this engine loads, which is known before any weights are fetched.
+        CheckpointError: this engine cannot load the model; this is found out before any weights are fetched.
     """
     folder.mkdir(parents=True, exist_ok=True)
     in_order = sorted(model.files, key=lambda file: (file.name.endswith(".safetensors"), file.name))
@@ -124,7 +124,7 @@ def gib(num_bytes: int) -> str:
 
 
 def _complete(model: RemoteModel, file: RemoteFile, target: Path) -> StoredFile:
-    """A file that is whole, fetched unless it is here already."""
+    """A complete file, fetched unless it is here already."""
     if not target.is_file() or file.sha256 is None or describe(target.parent, target.name).sha256 != file.sha256:
         with _one_sentence(model.repository):
             _fetch(model, file, target)
@@ -144,7 +144,7 @@ def _fetch(model: RemoteModel, file: RemoteFile, target: Path) -> None:
 
     url = hf_hub_url(model.repository, file.name, revision=model.revision, endpoint=endpoint())
     location = get_hf_file_metadata(url, endpoint=endpoint()).location
-    # A token is for the hub and not for the store that it sends us to.
+    # The token is for the hub, not for the storage that it redirects to.
     is_hub, token = urlsplit(location).netloc == urlsplit(url).netloc, get_token()
     headers = {"authorization": f"Bearer {token}"} if is_hub and token else {}
     part = target.with_name(target.name + _PART)

@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file as it was when it came.
+    """One file, as it was when it was pulled or added.
 
     Attributes:
         name: Its path within the model's folder.
@@ -133,7 +133,7 @@ class ModelStore:
 
 
 def resolve_model(model: str | None) -> str | None:
-    """The folder behind what `--model` or the option says: a short name, or a folder already.
+    """The folder that `--model` or the option names, by a short name or by its path.
 
     Raises:
         CheckpointError: it is no folder, and no model of that name is on disk.
