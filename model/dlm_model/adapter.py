@@ -1,4 +1,4 @@
-"""Low-rank adapters on disk: what turns one checkpoint into another, added to its weights while they load.
+"""Low-rank adapters on disk, which turn one checkpoint into another: added to its weights while they load.
 
 LoRA (arXiv 2106.09685) in the format of the `peft` library. An adapter folder has `adapter_config.json` and
 `adapter_model.safetensors`; of each adapted layer `NAME`, `base_model.model.NAME.lora_A.weight` [rank, in] and
@@ -22,7 +22,7 @@ PREFIX = "base_model.model."
 DOWN_SUFFIX = ".lora_A.weight"
 UP_SUFFIX = ".lora_B.weight"
 
-# What would make the plain sum below wrong, and the values with which it is right.
+# Settings that would make the plain sum below wrong, and the values with which it is right.
 _PLAIN = {"use_dora": False, "use_rslora": False, "fan_in_fan_out": False, "rank_pattern": {}, "alpha_pattern": {}}
 
 

@@ -2,7 +2,7 @@
 
     masks | keep[0] | masks | keep[1] | masks | closing
 
-The masks are shared out evenly; a model that resizes finds how many each part needs, any other fills what it is given.
+The masks are shared out evenly. A model that resizes finds how many each part needs; any other fills what it is given.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Anchors(NamedTuple):
 
     @classmethod
     def of(cls, request: InfillRequest, tokenizer: Tokenizer) -> "Anchors":
-        """Each text is tokenised on its own."""
+        """Tokenise each text on its own."""
         return cls(tuple(tokenizer.encode(text).ids for text in request.keep), tokenizer.encode(request.closing).ids)
 
     @property

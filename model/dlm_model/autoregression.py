@@ -1,6 +1,6 @@
-"""The other way to write: from left to right, one token a forward, blind to the suffix. For comparison only.
+"""The other way to write: from left to right, one token per forward, blind to the suffix. For comparison only.
 
-A model whose prompt is causal has learned this too, so that the same weights can race themselves.
+A model with a causal prompt has learned this too, so the same weights can race themselves.
 """
 
 import math
@@ -20,7 +20,7 @@ class LeftToRight:
     """Writes the most probable token, then the one after that.
 
     Args:
-        reader: The causal model, and what it knows of prefixes already.
+        reader: The causal model, with its prefix cache.
         vocabulary: What the tokens spell.
         end_token_id: Begins every prompt, and ends a text; None if there is no such token.
     """
@@ -31,7 +31,7 @@ class LeftToRight:
         self._end = end_token_id
 
     def drafts(self, prefix_ids: list[int], limit: int, cancel: CancelToken, *, single_line: bool) -> Iterator[Draft]:
-        """One draft per token, until the text ends, or the line if one is enough, or `limit` tokens are written."""
+        """One draft per token, until the text (or the only line) ends, or `limit` tokens are written."""
         started = time.perf_counter()
         written: list[bytes] = []
         certainty = 0.0
@@ -68,7 +68,7 @@ class LeftToRight:
             position += 1
 
     def _banned(self) -> Tensor:
-        """Control tokens, [V] of the causal model; the one that ends a text is none."""
+        """[V] of the causal model, true for control tokens except the one that ends a text."""
         is_banned = ~self._vocabulary.is_text[: self._reader.network.config.vocab_size]
         if self._end is not None:
             is_banned[self._end] = False

@@ -3,9 +3,9 @@
 A diffusion model predicts its masks independently of each other; a causal model knows what goes together. Adaptive
 parallel decoding (APD, Israel et al., arXiv 2506.00413) multiplies the two, p ∝ p_diffusion^(1−w) · p_guide^w, and
 takes from the left as many of the diffusion model's tokens as the product would have put there too. Here the product
-makes its own choice at every mask, drawn or best. What the guide says of a mask holds if every mask left of it gets the
-token that the guide has read there: so the run of choices that agree with the draft is kept, and the first that does
-not. What it says of masks far to the right is therefore hardly ever used, and it is not asked.
+makes its own choice at every mask, drawn or best. The guide's prediction for a mask holds only if every mask left of it
+gets the token that the guide has read there. So the leftmost choices that agree with the draft are kept, and the first
+that does not. Predictions for masks far to the right would hardly ever be used, and are not asked for.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from dlm_model.length import Row
 from dlm_model.selection import Guess, sample
 
 REACH = 16
-"""Masks of a row that the guide is asked about, from the left: longer runs are settled in two steps."""
+"""Masks of a row that the guide is asked about, from the left: a longer run takes two steps."""
 
 _OTHER_SEED = 0x5EED
 
@@ -32,9 +32,9 @@ class Blend:
 
     Args:
         reader: The guide.
-        options: The nucleus and the seed of what is drawn; the threshold of rows that the guide has no share in.
+        options: Nucleus and seed for drawing; the threshold for rows that the guide has no share in.
         rows: The candidates: their temperatures, and w, the guide's share in each.
-        line_end: What a line break says in a hole of one line; None where it may stand.
+        line_end: What a line break means in a hole of one line; None if line breaks are allowed.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Blend:
         self._weight = torch.tensor([row.guide_weight for row in rows])
         self._temperature = torch.tensor([row.temperature for row in rows])
         self._line_end = line_end
-        # Not the seed of the draft: a choice must not follow from what it is compared with.
+        # Not the seed of the draft: a choice must not depend on what it is compared with.
         self._generator = torch.Generator().manual_seed(options.seed ^ _OTHER_SEED)
 
     def judge(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
-        """The guess with its leftmost run settled by both; after the run the diffusion model's own stands.
+        """The guess with its leftmost run settled by both; after the run, the diffusion model's own guess stays.
 
-        In rows that the guide has no share in, what reaches the threshold is settled.
+        In rows that the guide has no share in, positions that reach the threshold are settled.
 
         Args:
             canvas: Before the step; its prefix has one token at least.
@@ -115,12 +115,12 @@ def blend(own: Tensor, heard: Tensor, weight: Tensor | float) -> Tensor:
 
 
 def _is_in_reach(canvas: Canvas) -> Tensor:
-    """Positions [B, T] up to the last mask that a guide is asked about; all where something committed is reviewed."""
+    """Positions [B, T] up to the last mask that a guide is asked about; all, if committed positions are reviewed."""
     return (canvas.is_masked.cumsum(dim=1) <= REACH) | canvas.is_reviewed.any()
 
 
 def _leftmost_run(is_accepted: Tensor, canvas: Canvas) -> Tensor:
-    """Masks [N] with no mask left of them in their row that was not accepted."""
+    """Masks [N] that have only accepted masks left of them in their row."""
     is_refused = torch.zeros_like(canvas.is_asked).masked_scatter(canvas.is_asked, ~is_accepted) & canvas.is_masked
     is_behind = is_refused.cumsum(dim=1) - is_refused.long() > 0
     return (canvas.is_masked & ~is_behind)[canvas.is_asked]

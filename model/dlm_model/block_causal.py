@@ -1,12 +1,12 @@
-"""Models that attend block by block: the sequence is cut into blocks of one length, each sees itself and those before.
+"""Models that attend block by block: the sequence is cut into blocks of one length; each sees itself and those before.
 
     prefix blocks     computed once, exact for the whole request
     finished blocks   computed once more when their last mask is filled, and then as exact as the prefix
     all others        recomputed in every step
 
-As block diffusion (arXiv 2503.09573) has it, and SDAR, Fast-dLLM v2 and Stable-DiffCoder after it. Blocks count from
-the start of the sequence, prefix included. Nothing after the canvas could be seen, so that there is no suffix here.
-`BlockPipeline` says which blocks are being filled, `BlockCausalPrompt` what the network is asked.
+This is block diffusion (arXiv 2503.09573), as in SDAR, Fast-dLLM v2 and Stable-DiffCoder. Blocks are counted from the
+start of the sequence, prefix included. Nothing after the canvas could be seen, so there is no suffix here.
+`BlockPipeline` says which blocks are being filled, `BlockCausalPrompt` runs the network.
 """
 
 from typing import NamedTuple
@@ -24,11 +24,11 @@ _PADDING = -1
 
 
 class Waiting(NamedTuple):
-    """The masks of a canvas that are not simply free, [B, T] bool each.
+    """The masks of a canvas that may not be committed freely, [B, T] bool each.
 
     Attributes:
-        is_locked: Of blocks that have not begun.
-        is_early: Of blocks that have begun before their turn: committed only where the schedule is certain.
+        is_locked: Masks of blocks that have not begun.
+        is_early: Masks of blocks that have begun before their turn: committed only where the schedule is certain.
     """
 
     is_locked: Tensor
@@ -41,8 +41,8 @@ class BlockPipeline:
     D2F (Discrete Diffusion Forcing, arXiv 2508.09192; github.com/zhijie-group/Discrete-Diffusion-Forcing): a block
     begins once the share of committed positions of every block before it reaches `block_add_threshold`, and is on its
     own, with a quota to fill, once that of its predecessor reaches `decoded_token_threshold`. At a first threshold
-    of 1 a block waits until those before it are full. The prefix's part of a block counts for nothing. Where the
-    published loop owes a commit to every block that is on its own, this one owes the quota to them together.
+    of 1 a block waits until those before it are full. The prefix's part of a block does not count. Where the published
+    loop owes a commit to every block that is on its own, this one owes the quota to them together.
     """
 
     def __init__(self, block_length: int, options: DecodeOptions) -> None:
@@ -77,7 +77,7 @@ class BlockPipeline:
         """The block of every column, [B, T]; how long every block is and what share of it is committed, [B, N]."""
         columns = len(canvas.prefix_ids) + torch.arange(canvas.is_masked.shape[1])
         block = (columns // self._block_length - columns[0] // self._block_length).expand_as(canvas.is_masked)
-        # In double precision, so that one of ten reaches a threshold of 0.1.
+        # In double precision, so that one position of ten reaches a threshold of 0.1.
         zeros = torch.zeros(len(block), int(block[0, -1]) + 1, dtype=torch.float64)
         num_committed, num_valid = (
             zeros.scatter_add(1, block, positions.double()) for positions in (canvas.is_committed, canvas.is_valid)
@@ -86,7 +86,7 @@ class BlockPipeline:
 
 
 def _after(is_far: Tensor) -> Tensor:
-    """What holds for a block, said of the next one; the first waits for none. [B, N] bool."""
+    """[B, N] bool, shifted by one: whether a condition holds for the block before; true for the first block."""
     is_far = is_far.roll(1, dims=1)
     is_far[:, 0] = True
     return is_far
@@ -157,7 +157,7 @@ class BlockCausalPrompt:
             assert layer.keys.shape[:2] == layer.values.shape[:2] == (num_rows, num_known)
 
     def _prefill(self, token_ids: Tensor, num_rows: int) -> None:
-        """Know the prefix's whole blocks; the rows share their memory."""
+        """Compute the prefix's whole blocks; the rows share their memory."""
         self._known_ids = token_ids.expand(num_rows, -1)
         if len(token_ids):
             recorder = Recorder()

@@ -1,12 +1,12 @@
 """Where typed text and canvas meet inside a token: back up, and let the model respell the fragment in its own pieces.
 
-A cursor mostly stands mid-token, and a prompt whose last token is half a word is one the model has never seen. So the
+A cursor is mostly inside a token, and the model has never seen a prompt whose last token is half a word. So the
 unfinished word left of the hole (the *head*) and the begun word right of it (the *tail*) are taken out of the prompt
 and put into the canvas as masks, under one rule: the canvas spells text that begins with the head's bytes and ends
 with the tail's. Token healing, as autoregressive decoders know it, on both sides and for masks filled in any order.
 
-The rule never excludes the true text: whatever stood between, the fragments' own tokens are one allowed spelling. Each
-side keeps a position of its own, so a word that is split and whole again is spelled in two pieces, not in one.
+The rule never excludes the true text: whatever was between, the fragments' own tokens are one allowed spelling. Each
+side keeps a position of its own, so a word whose two halves join again is spelled in two pieces rather than one.
 """
 
 from collections.abc import Sequence

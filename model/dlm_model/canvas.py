@@ -1,8 +1,8 @@
 """The canvas: token ids being filled between a prefix and a suffix, several candidates side by side.
 
 Rows are candidates of the same hole and may differ in length; a row is left-aligned and padded to the longest. A
-canvas never changes: committing, reopening and resizing return the next one. It is bookkeeping and lives on the CPU;
-only what the network reads of it travels to the device.
+canvas never changes: committing, reopening and resizing return the next one. It is bookkeeping, and lives on the CPU;
+only what the network reads is sent to the device.
 
     columns   [0, L_b) the row's positions, masked or committed · [L_b, T) padding
     a row's text reads prefix_ids | its L_b positions | suffix_ids
@@ -31,7 +31,7 @@ class Canvas:
             became have its column.
         rejected_ids: [B, T, R], tokens that were taken back and must not come again; the mask token stands for none.
         is_kept: [B, T], committed by the request itself: never reopened, deleted or replaced.
-        is_reviewed: [B, T], committed positions whose prediction is asked for all the same.
+        is_reviewed: [B, T], committed positions that are predicted again.
         num_revised: [B], positions reopened or replaced so far.
         was_refused: [B], whether the model asked for more positions than the row may have.
         mask_token_id: Stands for "not yet known".

@@ -1,6 +1,6 @@
-"""How a causal model reads a diffusion model's draft, from left to right: what it expects, and how probable it all is.
+"""Reads a diffusion model's draft with a causal model, from left to right: what it expects, how probable the draft is.
 
-Which model reads is decided in `dlm_model.guide`; `dlm_model.blend` and `revision.Supervisor` use what it says.
+Which model reads is decided in `dlm_model.guide`; `dlm_model.blend` and `revision.Supervisor` use its predictions.
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from dlm_model.layout import pick
 from dlm_model.prefix_cache import PrefixCache
 from dlm_model.transformer import Memory, Transformer
 
-# Of the suffix, what tells whether a middle leads to it; what follows is as likely after any middle.
+# The beginning of the suffix shows whether a middle leads to it; what follows is equally likely after any middle.
 NUM_JUDGED_TOKENS = 48
 
 
 class CausalReader:
-    """A network read as an autoregressive language model: what it expects after a prefix, position by position.
+    """A network used as an autoregressive language model: what it expects after a prefix, position by position.
 
     Attributes:
         network: The causal model.
         prefix_cache: Its keys and values of prefixes.
-        num_forwards: Network calls so far, those over the prefix left out.
+        num_forwards: Network calls so far, without those over the prefix.
     """
 
     def __init__(self, network: Transformer, prefix_cache: PrefixCache, control_ids: Sequence[int] = ()) -> None:
@@ -42,7 +42,7 @@ class CausalReader:
 
     @torch.inference_mode()
     def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
-        """Predictions for positions after a prefix, each from what is left of it alone.
+        """Predictions for positions after a prefix, each from the tokens left of it.
 
         Args:
             prefix_ids: [P], one token at least.
@@ -64,7 +64,7 @@ class CausalReader:
         sees = torch.cat((own, torch.ones(num_columns, num_before, dtype=torch.bool, device=device)), dim=1)
         # One column further left: a causal model reads position i's prediction off position i-1.
         read_ids = torch.cat((prefix_ids[-1:].expand(num_rows, -1), token_ids[:, :-1]), dim=1)
-        # What it has no word for, a mask or a control token, is read as its first: the end of a text.
+        # Tokens that it does not know, masks and control tokens, are read as its first: the end of a text.
         is_unknown = (read_ids >= self.network.config.vocab_size) | torch.isin(read_ids, self._control_ids)
         hidden = self.network(
             send(read_ids.masked_fill(is_unknown, 0), device),
@@ -80,12 +80,12 @@ class CausalReader:
     def log_likelihoods(self, canvas: Canvas) -> Tensor:
         """How probable each row is between its prompts, in nats, [B]: log P(draft, beginning of the suffix | prefix).
 
-        What reading from both sides promises, a causal model can check: a middle that does not lead to the suffix
-        makes the suffix improbable (left-to-right reranking, InCoder, arXiv 2204.05999). One forward.
+        A causal model can check that a middle fits both sides: if it does not lead to the suffix, the suffix becomes
+        improbable (left-to-right reranking, InCoder, arXiv 2204.05999). One forward.
         """
         judged, draft = canvas.suffix_ids[:NUM_JUDGED_TOKENS], canvas.as_draft()
         rows = [torch.cat((row[:length], judged)) for row, length in zip(draft.token_ids, draft.lengths, strict=True)]
-        # What a deadline has left masked, or not carried out yet, spells nothing.
+        # Masks and control tokens that a deadline has left there spell nothing.
         texts = [row[~torch.isin(row, self._control_ids) & (row < self.network.config.vocab_size)] for row in rows]
         token_ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
         if not token_ids.numel():  # nothing was written, and nothing follows

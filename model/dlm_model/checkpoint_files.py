@@ -1,6 +1,6 @@
-"""The JSON files of a checkpoint folder, as published: config, generation config, and what its tokenizer names.
+"""The JSON files of a checkpoint folder, as published: config, generation config, and the tokenizer's.
 
-Reads and finds; what the values mean is each family's business.
+Reads and finds values; what they mean is each family's business.
 """
 
 import json
@@ -25,7 +25,7 @@ class CheckpointFiles:
     """What a checkpoint says about itself.
 
     Attributes:
-        source: The checkpoint's name for people, which begins every complaint.
+        source: The checkpoint's name for people, which begins every error message.
         config: config.json.
         folder: Where the other files are; None has none.
     """
@@ -65,13 +65,13 @@ class CheckpointFiles:
             from_list = {str(token): int(token_id) for token, token_id in self._optional(ADDED_TOKENS_FILE).items()}
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{self.source}: the tokenizer's added tokens cannot be read: {error}.") from None
-        # The list is the older way to say it. SDAR's has another spelling of its mask than everything else.
+        # The list is the older form. SDAR's list spells its mask differently from all other files.
         listed_elsewhere = {*from_config.values(), *from_tokenizer.values()}
         from_list = {token: token_id for token, token_id in from_list.items() if token_id not in listed_elsewhere}
         return from_list | from_config | from_tokenizer
 
     def special_token(self, role: str) -> str | None:
-        """The token that the tokenizer's files give a role, such as `mask_token`; None where no file does."""
+        """The token that the tokenizer's files name for a role, such as `mask_token`; None if no file does."""
         for name in (TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE):
             token = self._optional(name).get(role)
             content = token.get("content") if isinstance(token, Mapping) else token
@@ -97,7 +97,7 @@ class CheckpointFiles:
         return None if token is None else self.added_tokens.get(token)
 
     def end_token_ids(self, *tokens: str) -> tuple[int, ...]:
-        """Every token that any of the files says a text ends with; some name one, some several, and not the same.
+        """Every token that any of the files names as an end of text; some name one, some several, and they differ.
 
         Args:
             tokens: Others that end one, where the tokenizer has added them.
@@ -162,7 +162,7 @@ def whole_number(name: str, value: object) -> int:
     Raises:
         TypeError: it is something else.
     """
-    # A list is how some generation configs name several ends of text; what asks for one token cannot choose.
+    # Some generation configs list several ends of text; a caller that asks for one token cannot choose among them.
     if type(value) is not int:
         raise TypeError(f"{name} is {value!r}")
     return value

@@ -33,7 +33,7 @@ class ModelConfig:
         prompt_attention: What prompt tokens see. `bidirectional`: everything, the canvas included (all published
             infillers). `causal`: prefix and suffix each only themselves, left to right, while the canvas sees
             everything; the prompt then does not depend on the canvas, and its cached keys and values stay exact.
-        selection: Which positions the decoder prefers where the request does not say.
+        selection: Which positions the decoder prefers if the request does not say.
         block_length: Tokens of a block that sees itself and the blocks before it; None for models whose canvas sees
             everything.
         end_token_ids: Each ends a text that is written block by block; empty for models whose canvas sees everything.
@@ -70,7 +70,7 @@ class ModelConfig:
     end_token_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse shapes no network has.
+        """Refuse shapes that no network has.
 
         Raises:
             CheckpointError: naming the field.
@@ -98,12 +98,12 @@ class ModelConfig:
 
     @property
     def sees_suffix(self) -> bool:
-        """Whether what stands after a hole can tell the model anything."""
+        """Whether the model sees the text after a hole."""
         return self.block_length is None
 
     @property
     def control_token_ids(self) -> tuple[int, ...]:
-        """Tokens that the model writes and that are no text."""
+        """Tokens that the model writes, but that are no text."""
         single = (self.mask_token_id, self.expand_token_id, self.delete_token_id)
         return (*(token_id for token_id in single if token_id is not None), *self.end_token_ids)
 
@@ -123,7 +123,7 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any], *, source: str = "config") -> "ModelConfig":
-        """Adapt a config.json that stands alone.
+        """Adapt a config.json on its own.
 
         Raises:
             CheckpointError: a key is missing or has a value this network cannot honour.

@@ -1,8 +1,8 @@
 """The rules that a request's canvas is under: which tokens may stand where, which positions wait, which rows resize.
 
 Before a step, `Constraint.rules` looks at the canvas; `limit` applies these rules to the logits, the loop to the
-positions. After it, `fixed` says what no reviser may touch, and `resize` carries out what was committed about a
-row's length. Here the parts meet that are each in a module of their own: `boundaries`, `ending`, `block_causal`.
+positions. After it, `fixed` says what no reviser may touch, and `resize` carries out committed control tokens. The
+parts, each in a module of its own, meet here: `boundaries`, `ending`, `block_causal`.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Rules:
         is_early: [B, T], positions of a block that has begun before its turn.
         is_urgent: [B, T], frontiers: committed first, whatever their score.
         frontier_tokens: For each frontier (row, column), the tokens that may stand there.
-        may_grow: [B], whether a row may commit an expand token: not once it was refused one, nor in the last step.
+        may_grow: [B], whether a row may commit an expand token: not after one was refused, nor in the last step.
     """
 
     is_locked: Tensor
@@ -40,17 +40,17 @@ class Rules:
     may_grow: Tensor
 
     def eligibility(self, is_masked: Tensor) -> Eligibility:
-        """What a step may do about the masks [B, T]."""
+        """What a step may do with the masks [B, T]."""
         is_open = is_masked & ~self.is_locked
         return Eligibility(is_masked, is_open, is_open & ~self.is_early)
 
 
 class Constraint:
-    """The rules of one request; `Rules` are what they come to in one step.
+    """The rules of one request, and what follows from them about lengths; `Rules` are the rules of one step.
 
     Attributes:
         is_resizing: Whether the model may change the rows' lengths.
-        line_end: What a line break says, in a hole of one line.
+        line_end: What a line break means, in a hole of one line.
 
     Args:
         config: Names the control tokens.
@@ -76,7 +76,7 @@ class Constraint:
         self._expand, self._delete = (config.expand_token_id, config.delete_token_id) if is_resizing else (None, None)
         ends = config.end_token_ids if is_resizing else ()
         self._open_end = OpenEnd(ends, blocks, max_length) if ends and blocks else None
-        # What says that nothing more stands there.
+        # Tokens that say that nothing more comes.
         self._enders = [*([] if self._delete is None else [self._delete]), *(ends if self._open_end else ())]
         self.line_end: LineEnd | None = None
         if request.single_line and self._enders:
@@ -99,9 +99,9 @@ class Constraint:
     def rules(self, canvas: Canvas, *, is_last: bool) -> Rules:
         """Look at both frontiers of every row.
 
-        A row's other masks are locked until its boundaries are respelled, piece by piece: a token that was committed
-        beside a boundary would not have seen it. In the last step nothing can wait: what remains of a boundary is
-        pinned to its shortest spelling, and no row may grow.
+        A row's other masks are locked until its boundaries are respelled, piece by piece: a token committed beside an
+        unspelled boundary would not have seen it. In the last step nothing can wait: the rest of a boundary is pinned
+        to its shortest spelling, and no row may grow.
         """
         is_locked = is_early = torch.zeros_like(canvas.is_masked)
         is_urgent = torch.zeros_like(canvas.is_masked)
@@ -112,7 +112,7 @@ class Constraint:
             head, tail = self._frontiers(canvas, row)
             taken = canvas.is_committed[row].nonzero().flatten().tolist()
             tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, taken)
-            # A canvas that an earlier draft has opened may have no mask where a boundary is still to be spelled.
+            # A canvas opened with an earlier draft may have no mask where a boundary is still to be spelled.
             masked = _masked_columns(canvas, row)
             if self._first_word_ids and self._is_blank(canvas.token_ids[row, : head.position].tolist()):
                 num_left = self._vocabulary.beginnings.fewest_tokens(head.remaining)
@@ -165,23 +165,23 @@ class Constraint:
         return is_fixed
 
     def resize(self, canvas: Canvas, *, is_last: bool = False) -> Canvas:
-        """Carry out the expand and delete tokens that were committed, and cut off rows that have said all.
+        """Carry out committed expand and delete tokens, cut off rows that are over, and let unfinished ones grow.
 
-        Both spare what the boundaries need. What is full in the middle of a statement goes on, a text with an open end
-        by its next block; after the last step neither does.
+        All of it spares what the boundaries need. A row that is full in the middle of a statement gets more masks, and
+        a text with an open end its next block; after the last step neither does.
         """
         canvas = self._carry_out(canvas)
         if self._open_end:
             canvas = self._open_end.grow(self._open_end.cut(canvas))
         if self._text_end:
             canvas = self._text_end.cut(canvas, self._protected(canvas))
-            # Whoever writes block by block goes on of its own accord.
+            # Models that write block by block continue by themselves.
             if self.is_resizing and not self._open_end and not is_last:
                 canvas = self._text_end.grow(canvas)
         return self._open_end.refuse(canvas) if self._open_end and is_last else canvas
 
     def is_cut_short(self, canvas: Canvas) -> Tensor:
-        """Rows [B] that did not come to an end of their own before they had, or asked for, all that they may have."""
+        """Rows [B] that used up, or exceeded in what they asked for, their positions before they came to an end."""
         is_used_up = canvas.was_refused | (canvas.lengths >= self._max_length)
         if self._open_end:
             is_used_up &= ~self._open_end.is_end(canvas).any(dim=1)
@@ -201,7 +201,7 @@ class Constraint:
         )
 
     def _protected(self, canvas: Canvas) -> Tensor:
-        """Masks [B, T] that no deletion takes along: a boundary still has to be spelled there."""
+        """Masks [B, T] that no deletion may remove: a boundary still has to be spelled there."""
         is_unspelled = [
             not _masked_columns(canvas, row).isdisjoint(_frontier_columns(*self._frontiers(canvas, row)))
             for row in range(len(canvas.lengths))
@@ -216,7 +216,7 @@ class Constraint:
     def _frontier_tokens(self, head: Frontier, tail: Frontier, taken: list[int]) -> dict[int, list[int]]:
         """The next column of each boundary, and the tokens that may stand there; none needs a `taken` column.
 
-        Unless nothing else is left: what is committed may be revised, and a position without a token may not be.
+        An exception is made if no other token is left: what is committed may be revised, but every position needs one.
         """
         room = tail.position + 1 - head.position
         head_needs, tail_needs = map(self._vocabulary.beginnings.fewest_tokens, (head.remaining, tail.remaining))

@@ -1,8 +1,8 @@
 """The network on a GPU: passes over a canvas are recorded once per shape as a CUDA graph, and replayed.
 
 A pass over 64 tokens of a small model is a thousand kernels of a few microseconds each, and starting them one by one
-takes the CPU longer than they take the GPU. A graph is started as one. It runs on the same memory each time, in fixed
-shapes: canvas and prompt are padded to the next bucket, and nobody looks at the padding.
+takes the CPU longer than running them takes the GPU. A graph is started at once. It runs on the same memory each time,
+in fixed shapes: canvas and prompt are padded to the next bucket, and nothing attends to the padding.
 
 Not yet measured on a GPU; that padding changes no result is tested on a CPU.
 """
@@ -31,11 +31,11 @@ _WARM_UP_RUNS = 2
 
 Replay = Callable[[], None]
 Capture = Callable[[Callable[[], Tensor]], tuple[Tensor, Replay]]
-"""Run some work → its result, and what runs it again into the same memory."""
+"""Run some work → its result, and a function that runs it again into the same memory."""
 
 
 class _Shape(NamedTuple):
-    """Rows, canvas columns and remembered tokens, as padded; whether each column says itself what it may see."""
+    """Rows, canvas columns and remembered tokens, as padded; whether each column has a mask of its own."""
 
     num_rows: int
     num_queries: int
@@ -66,7 +66,7 @@ class GraphedTransformer(Transformer):
 
         Args:
             network: The weights and where they are.
-            capture: How to record; a CUDA graph unless told otherwise.
+            capture: How to record; by default, as a CUDA graph.
         """
         nn.Module.__init__(self)
         self.config = network.config
@@ -76,7 +76,7 @@ class GraphedTransformer(Transformer):
         self._graphs: OrderedDict[_Shape, _Graph] = OrderedDict()
         self._max_bytes = MAX_GRAPH_BYTES
         self._can_record = True
-        # With more tokens, the CPU looks up how many of them an expert gets, which no recording can.
+        # With more tokens, the CPU looks up how many of them each expert gets, which no recording can do.
         mixtures = [module for module in network.modules() if isinstance(module, Mixture)]
         self._max_tokens = min((mixture.experts.max_tokens_unwatched for mixture in mixtures), default=sys.maxsize)
 
@@ -191,7 +191,7 @@ def _load_memory(graph: _Graph, memory: Memory) -> None:
 
 
 def _load_validity(graph: _Graph, is_valid: Tensor | None, num_queries: int, num_memory: int) -> None:
-    """Nobody sees the padding, and padded queries see what the first one does: who saw nothing would become NaN."""
+    """No query sees the padding; padded queries see what the first one does, since with nothing to see they are NaN."""
     static, start = graph.is_valid, graph.token_ids.shape[1]
     static.zero_()
     columns = ((slice(num_queries), slice(num_queries)), (slice(start, start + num_memory), slice(num_queries, None)))
@@ -232,7 +232,7 @@ class CudaCapture:
         """Run some work three times, and keep the last."""
         stream, before = self._stream, torch.cuda.current_stream(self._stream.device)
         with torch.cuda.device(stream.device):
-            # What a first run allocates and chooses must not become a part of the graph.
+            # What a first run allocates and selects must not become part of the graph.
             stream.wait_stream(before)
             with torch.cuda.stream(stream):
                 for _ in range(_WARM_UP_RUNS):

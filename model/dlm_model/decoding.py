@@ -37,9 +37,9 @@ class Decoding:
     Attributes:
         cache: Keys and values between steps.
         predict: The cache itself, or what wraps it.
-        judges: What scores a step's guess anew, in this order.
-        revisers: What takes back or replaces what was committed, in this order.
-        guide: The causal model that has a say, if one has.
+        judges: Score a step's guess anew, in this order.
+        revisers: Take back or replace what was committed, in this order.
+        guide: The causal model that has a say, if there is one.
     """
 
     cache: CachePolicy
@@ -52,7 +52,7 @@ class Decoding:
     def num_forwards(self) -> int:
         """Network calls of this request so far: the cache's, prompt included, and the guide's over drafts.
 
-        A guide with weights of its own reads a prefix that it does not remember in one more, which is left out.
+        A guide with weights of its own needs one more for a prefix that it does not remember; that one is not counted.
         """
         return self.cache.num_forwards + (self.guide.num_forwards if self.guide else 0)
 
@@ -87,13 +87,13 @@ class Decoder:
         self.prefix_cache, self.order = prefix_cache, order
 
     def resolve(self, options: DecodeOptions, *, has_prefix: bool) -> DecodeOptions:
-        """The options with what they leave to the model filled in by what it names and brings along.
+        """The options, with what they leave to the model filled in by what it names and brings along.
 
-        Without a token in front of the canvas, nobody guides: a causal model needs one to read on from.
+        Without a token in front of the canvas there is no guide: a causal model needs one to read on from.
         """
         guide = options.guide or (SELF_GUIDE if self._guides.has_companion else NO_GUIDE)
         options = replace(options, guide=guide if has_prefix else NO_GUIDE)
-        # `agreement` commits from the left, which would leave a selection that somebody asked for without effect.
+        # `agreement` commits from the left, so that any other selection would have no effect.
         schedule = options.schedule or ("agreement" if options.selection in {None, "leftmost"} else "threshold")
         if not options.is_blended and schedule == "agreement":
             schedule = "threshold"

@@ -55,7 +55,7 @@ def denoise(
 
     Args:
         canvas: What to fill, one candidate per row.
-        predict: The forward pass, with whatever cache is behind it.
+        predict: The forward pass, with whatever cache it uses.
         constraint: What may stand where, and which rows have to grow or shrink.
         options: The schedule, the selection, the seed.
         temperature: [B], one per row.
@@ -63,7 +63,7 @@ def denoise(
         cancel: Polled once per step.
         revisers: Applied after each commit but the last, in this order.
         judges: Applied to each guess, in this order.
-        syntax: Reopens finished rows where they do not parse; None takes them as they are.
+        syntax: Reopens finished rows where they do not parse; None leaves them as they are.
     """
     generator = torch.Generator().manual_seed(options.seed)
     while canvas.is_masked.any() and not cancel.is_cancelled and not pace.is_over:

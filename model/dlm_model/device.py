@@ -1,4 +1,4 @@
-"""Which device a model runs on, and in which number format; and how tensors get there."""
+"""Which device a model runs on, in which number format, and how tensors get there."""
 
 import gc
 from collections.abc import Iterator
@@ -52,9 +52,9 @@ def avoid_plans_by_shape() -> None:
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """The same on a device; a GPU fetches it in its turn, and the CPU goes on.
+    """The same tensor on a device; a GPU fetches it in its turn, while the CPU goes on.
 
-    Only from pinned memory: from any other, `Tensor.to` waits until the GPU has done all that it was given before.
+    That takes pinned memory: from any other, `Tensor.to` waits until the GPU has done all that it was given before.
     """
     if device.type != "cuda" or tensor.device == device:
         return tensor.to(device)
@@ -69,7 +69,7 @@ def release_memory() -> None:
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Turn the running out of device memory into one sentence.
+    """Turn running out of device memory into one sentence.
 
     Raises:
         DeviceError: in its place.

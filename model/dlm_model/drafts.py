@@ -1,8 +1,8 @@
-"""Canvas → `Draft`: what stands in the hole after a step, as text.
+"""Canvas → `Draft`: the text in the hole after a step.
 
-A row's bytes are its tokens' spellings, guesses included; the boundaries' head and tail belong to the document and
-are taken off again. Byte-level tokens may end inside a character, so positions are decoded one after the other by an
-incremental decoder: the pieces always join to the decoding of the whole.
+A row's bytes are its tokens' spellings, guesses included; the boundaries' head and tail belong to the document and are
+taken off again. Byte-level tokens may end inside a character, so positions are decoded one after the other by an
+incremental decoder: joined, the pieces always are the decoding of the whole.
 """
 
 import codecs
@@ -37,7 +37,7 @@ class _Row(NamedTuple):
 
     @property
     def candidate(self) -> Candidate:
-        """Only what adds to the middle counts: deletions and respelled boundaries are certain and say nothing."""
+        """Only what adds to the middle counts: deletions and respelled boundaries are certain, and prove nothing."""
         added = [position.confidence for position in self.positions if position.spelling]
         return Candidate(self.text, geometric_mean(added), len(added))
 
@@ -84,7 +84,7 @@ class RowReader:
     def candidates(
         self, canvas: Canvas, order: Sequence[int], reasons: Sequence[FinishReason], limit: int
     ) -> tuple[Candidate, ...]:
-        """At most `limit` different texts of the rows, in an order of them; why each row ended is told."""
+        """At most `limit` different texts of the rows, in the given order, each with the reason why its row ended."""
         found: dict[str, Candidate] = {}
         for index in order:
             candidate = replace(self._row(canvas, index).candidate, finish_reason=reasons[index])
@@ -134,5 +134,5 @@ def _without_fragments(spellings: list[bytes], boundaries: Boundaries) -> list[b
 
 
 def _shared_length(left: bytes, right: bytes) -> int:
-    """Bytes that both begin with."""
+    """How many bytes two spellings have in common from their start."""
     return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))

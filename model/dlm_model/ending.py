@@ -1,4 +1,4 @@
-"""Where a middle ends. Which of three ends says so depends on the hole and on the model.
+"""Where a middle ends. Which of three classes decides it depends on the hole and on the model.
 
 LineEnd   In a hole of one line: a line break that may not stand there means that nothing more does. A model that
           expects the line to be over says so with its delete token or its end of text and, as every language model
@@ -26,17 +26,17 @@ from dlm_model.request import Ending
 from dlm_model.vocabulary import Vocabulary
 
 NUM_MORE = 8
-"""Masks that a row gets which is full in the middle of a statement."""
+"""Masks that a row gets when it is full in the middle of a statement."""
 
 MOST_TIMES_MORE = 4
-"""How often it does: what has no end by then is a loop."""
+"""How often it gets them: a text that has no end by then is a loop."""
 
 MAX_REMEMBERED = 32
-"""Texts that are not judged again: those of the rows, which seldom change all at once."""
+"""How many judgements are remembered: those of the rows' texts, which seldom all change at once."""
 
 
 class LineEnd:
-    """Adds the probability of all line breaks to that of the model's own end, wherever the line is not empty any more.
+    """Adds the probability of all line breaks to that of the model's own end, as soon as the line is not empty.
 
     Before that, a line break is only a blank line above the one that is asked for.
 
@@ -70,12 +70,12 @@ class LineEnd:
 
 
 class TextEnd:
-    """Gives up the masks after a middle that is over, and lets one go on that may not end where it does.
+    """Drops the masks after a middle that is over, and gives more to one that may not end where it does.
 
     Args:
         vocabulary: What the tokens spell.
         ending: Where the middle may end, and where it does.
-        boundaries: What every row begins and ends with, and the document has already.
+        boundaries: What every row begins and ends with, and the document already has.
         max_length: Rows of this length do not grow.
     """
 
@@ -90,7 +90,7 @@ class TextEnd:
     def cut(self, canvas: Canvas, protected: Tensor) -> Canvas:
         """The canvas with finished rows cut off at their first mask, if nothing is committed after it.
 
-        What is committed stays: a draft has shown it as something that no later step changes.
+        What is committed stays: a draft has shown it as final.
 
         Args:
             canvas: After a step.
@@ -102,14 +102,14 @@ class TextEnd:
         return canvas.remove(surplus) if surplus.any() else canvas
 
     def is_over(self, canvas: Canvas) -> Tensor:
-        """Rows [B] that have said all left of their first mask."""
+        """Rows [B] whose text left of their first mask is over."""
         return torch.tensor([self._reads_over(canvas, row) for row in range(len(canvas.lengths))])
 
     def grow(self, canvas: Canvas) -> Canvas:
         """The canvas with a few masks more in every row that is full and may not end so.
 
-        A row that ends with a boundary or with text that must be kept stays as it is; so does one that has not used
-        the masks that it was given, or was given many.
+        A row that ends with a boundary or with text that must be kept stays as it is. So does one that has not used all
+        masks that it was given, and one that was given more masks often enough.
         """
         missing = torch.tensor([NUM_MORE * self._is_cut_short(canvas, row) for row in range(len(canvas.lengths))])
         if not missing.any():
@@ -141,9 +141,9 @@ class TextEnd:
 
 
 class OpenEnd:
-    """Lets a text that is written block by block go on, a block at a time, until its end of text is committed.
+    """Extends a text that is written block by block, a block at a time, until its end of text is committed.
 
-    That token stays as a row's last, as what is remembered of the row; it spells nothing.
+    That token stays, as the last of its row, to mark that the row has ended; it spells nothing.
 
     Args:
         end_token_ids: Each ends the text.
@@ -159,7 +159,7 @@ class OpenEnd:
     def ban(self, logits: Tensor, canvas: Canvas) -> Tensor:
         """Logits [N, V] of the positions that the canvas asks about, with no end before a token that is committed.
 
-        A draft has shown that as something that no later step changes.
+        A draft has shown that token as final.
         """
         num_ahead = canvas.is_committed.flip(1).cumsum(dim=1).flip(1)
         rows = send((num_ahead > 0)[canvas.is_asked].nonzero(), logits.device)
@@ -182,7 +182,7 @@ class OpenEnd:
         return canvas.extend(granted) if granted.any() else canvas
 
     def refuse(self, canvas: Canvas) -> Canvas:
-        """The canvas after the last step without what `grow` would have had filled."""
+        """The canvas after the last step, without the masks that `grow` opened; rows that had some count as refused."""
         is_unfilled = canvas.is_masked.any(dim=1)
         return replace(canvas.remove(canvas.is_masked), was_refused=canvas.was_refused | is_unfilled)
 

@@ -1,7 +1,7 @@
-"""What recorded passes may hold of a GPU's memory; for those who record them, and for who foresees what a model needs.
+"""How much of a GPU's memory recorded passes may hold: for the code that records them, and for estimates of memory.
 
-They read a padded prompt: of a model with grouped queries (Dream 7B) 59 MB per row and 1,024 tokens, of one without
-(LLaDA 8B) 537 MB. Importing this module imports no torch.
+Each reads a padded prompt: 59 MB per row and 1,024 tokens in a model with grouped queries (Dream 7B), 537 MB in one
+without (LLaDA 8B). Importing this module imports no torch.
 """
 
 MAX_GRAPHS = 8

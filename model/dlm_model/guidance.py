@@ -2,8 +2,8 @@
 
     logits = without + weight · (with − without)
 
-Infillers are often trained to continue and only then to join up; where a model looks too little to the right, a weight
-above 1 makes it look more.
+Infillers are often trained to continue a text first, and to join up with the suffix only later. If a model attends too
+little to the right, a weight above 1 makes it attend more.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from dlm_model.kv_cache import CachePolicy
 
 
 class SuffixGuidance:
-    """A predictor that asks twice, with the suffix and without it.
+    """A predictor that runs two passes, with the suffix and without it.
 
     Args:
         open_cache: Makes the two predictors, which keep what they know of their prompts apart.
@@ -29,16 +29,16 @@ class SuffixGuidance:
 
     @property
     def num_forwards(self) -> int:
-        """Network calls of this request so far; over a causal prompt, which the two share, once."""
+        """Network calls of this request so far; a causal prompt, which the two share, counts once."""
         return self._with_suffix.num_forwards + self._without_suffix.num_forwards
 
     def is_prefill(self, num_ahead: int) -> bool:
-        """Both at the same time."""
+        """When either does; both do at the same time."""
         return self._with_suffix.is_prefill(num_ahead)
 
     def __call__(self, canvas: Canvas) -> Tensor:
         """Logits [N, V] of the positions asked about."""
-        # In fp32: in bf16 each of the three operations would round, and another token come out best.
+        # In fp32: in bf16 each of the three operations would round, and another token might come out best.
         guided = self._with_suffix(canvas).float()
         unguided = self._without_suffix(replace(canvas, suffix_ids=canvas.suffix_ids[:0])).float()
         return unguided + self._weight * (guided - unguided)

@@ -1,9 +1,9 @@
-"""Which causal model guides a diffusion model: the one that it came with, itself, or any in a folder.
+"""Which causal model guides a diffusion model: the one that came with it, the model itself, or any in a folder.
 
-A checkpoint may bring its guide along in a folder `guide`: a causal checkpoint, or an adapter that makes one of the
-weights themselves. A model whose prompt is causal has been trained as a causal model too
+A checkpoint may bring its guide along in a folder `guide`: a causal checkpoint, or an adapter that turns the weights
+themselves into one. A model whose prompt is causal has been trained as a causal model too
 (`training.sequence.Example.teach`) and can guide itself. A guide drafts nothing: it has a say in what is committed
-(`dlm_model.blend`) or checks it (`revision.Supervisor`), and tells which of several candidates leads best from prefix
+(`dlm_model.blend`) or checks it (`revision.Supervisor`), and judges which of several candidates leads best from prefix
 to suffix (`CausalReader.log_likelihoods`).
 """
 
@@ -108,7 +108,7 @@ def load_companion(
 
 
 def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtype: torch.dtype) -> Transformer:
-    """Load a causal checkpoint that spells as the diffusion model does.
+    """Load a causal checkpoint that has the diffusion model's tokenizer.
 
     Raises:
         CheckpointError: it is not there, broken, or has another tokenizer.

@@ -1,13 +1,13 @@
-"""A hard grammar: the middle is exactly one JSON value (RFC 8259), whatever the model says.
+"""A hard grammar: the middle is exactly one JSON value (RFC 8259), whatever the model predicts.
 
-The proof that a formal guarantee is possible with a bidirectional canvas. A pushdown machine over bytes knows after any
-text how it can go on, and the shortest way to end it. Positions are committed from the left, one a step, and a token is
-allowed if the machine accepts its bytes and can still end within the positions that are left; the last step ends it.
-Committing in any order would need the emptiness of a grammar's intersection with the whole partial canvas (arXiv
-2508.10111). Libraries such as xgrammar and llguidance mask the next token of a text that grows for as long as it likes;
-a canvas has an end, and what turns "valid so far" into "valid at the end" is to know how many positions are left.
-Strings are written in ASCII, where JSON can spell every other character as an escape. Only a run that ends by itself is
-guaranteed, not a deadline's draft.
+It shows that a formal guarantee is possible with a bidirectional canvas. After any text, a pushdown machine over bytes
+knows how the text can continue, and the shortest way to end it. Positions are committed from the left, one per step,
+and a token is allowed if the machine accepts its bytes and can still end within the remaining positions; the last step
+ends it. To commit in any order, one would have to decide whether a grammar's intersection with the whole partial canvas
+is empty (arXiv 2508.10111). Libraries such as xgrammar and llguidance mask the next token of a text that may grow for
+ever; a canvas has an end, and knowing how many positions are left is what turns "valid so far" into "valid at the end".
+Strings are written in ASCII, in which JSON can spell every other character as an escape. The guarantee holds for runs
+that end by themselves, not for drafts at a deadline.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ _DIGITS, _HEX = frozenset(b"0123456789"), frozenset(b"0123456789abcdefABCDEF")
 _ESCAPES = frozenset(b'"\\/bfnrt')
 _LITERALS = {b"true"[0]: b"rue", b"false"[0]: b"alse", b"null"[0]: b"ull"}
 
-# Where a number may end, and how each of its parts goes on: state → (bytes, next state), …
+# Where a number may end, and how each of its parts may continue: state → (bytes, next state), …
 _NUMBER_ENDS = frozenset({"zero", "digits", "fraction", "exponent"})
 _NUMBERS: dict[str, tuple[tuple[frozenset[int], str], ...]] = {
     "minus": ((frozenset(b"0"), "zero"), (_DIGITS, "digits")),
@@ -39,7 +39,7 @@ _NUMBERS: dict[str, tuple[tuple[frozenset[int], str], ...]] = {
     "exponent": ((_DIGITS, "exponent"),),
 }
 
-# The shortest way from each state to where its value has ended.
+# The shortest way from each state to the end of its value.
 _ENDINGS = {
     "value": b"0",
     "first item": b"",
@@ -85,7 +85,7 @@ class JsonState(NamedTuple):
         return own + after_key + bytes(_CLOSERS[bracket] for bracket in reversed(self.stack))
 
     def after(self, byte: int) -> "JsonState | None":
-        """The state after one more byte; None if no JSON goes on like this."""
+        """The state after one more byte; None if no JSON continues like this."""
         match self.mode:
             case "string":
                 return self._in_string(byte)
@@ -182,7 +182,7 @@ class JsonConstraint(Constraint):
             config,
             vocabulary,
             Boundaries(vocabulary, b"", b""),
-            # A value stands on its own: neither what is around it nor a statement's end is its concern.
+            # A value does not depend on the text around it, nor on where statements end.
             InfillRequest("", "", single_line=single_line),
             max_length=0,
             is_resizing=is_resizing,
@@ -209,7 +209,7 @@ class JsonConstraint(Constraint):
         return canvas.is_committed
 
     def is_cut_short(self, canvas: Canvas) -> torch.Tensor:
-        """No row: a value that the grammar has closed is whole."""
+        """No row is: a value that the grammar has closed is complete."""
         return torch.zeros_like(canvas.was_refused)
 
     def _protected(self, canvas: Canvas) -> torch.Tensor:

@@ -1,16 +1,16 @@
 """Keys and values kept between the steps of one request and, where they are exact, beyond it: the cache policies.
 
-A policy is called with the canvas before every step and returns the logits of its masked positions. In a model whose
-prompt sees the canvas every key changes with every commit, and a policy is a bet on which columns of
+A policy is called with the canvas before every step, and returns the logits of its masked positions. In a model whose
+prompt sees the canvas, every key changes with every commit, and a policy is a bet on which columns of
 prefix | canvas | suffix matter:
 
     interval     the canvas in every step, everything every few steps (dLLM-Cache's long interval, arXiv 2506.06295)
-    vicinity     besides, the prompt's columns next to the canvas
+    vicinity     the same, and the prompt's columns next to the canvas
     delayed      only what is masked or was committed one step ago (dKV-Cache, arXiv 2505.15781)
     similarity   the columns whose values have drifted, layer by layer: `similarity_cache`
 
-A causal prompt does not change: `CausalPrompt` is exact, bets nothing, and keeps it from request to request. Keys are
-kept before RoPE, so that what moves when the canvas changes length is read at its new place and not recomputed.
+A causal prompt does not change: `CausalPrompt` is exact, bets on nothing, and keeps the prompt from request to request.
+Keys are kept before RoPE, so what moves when the canvas changes length is read at its new place, and not recomputed.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,11 @@ from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 
 class CachePolicy(Protocol):
-    """canvas → logits [N, V] of the positions it asks about, by way of whatever the policy remembers."""
+    """canvas → logits [N, V] of the positions it asks about, with the help of what the policy remembers."""
 
     @property
     def num_forwards(self) -> int:
-        """Network calls of this request so far, those over a prompt that was not remembered among them."""
+        """Network calls of this request so far, including those over a prompt that was not remembered."""
 
     def is_prefill(self, num_ahead: int) -> bool:
         """Whether the call after `num_ahead` more computes the whole prompt, and so takes longer than most."""
@@ -64,7 +64,7 @@ def choose_window(_before: Canvas, canvas: Canvas, shift: int, *, margin: int = 
 
 
 def choose_delayed(before: Canvas, canvas: Canvas, shift: int) -> Tensor:
-    """What is asked about in any row, what the last step committed, and what all that is predicted from.
+    """What is asked about in any row, what the last step committed, and what their predictions are read from.
 
     A token's keys settle only once it is visible itself, which is why they are kept one step late.
     """
@@ -81,9 +81,9 @@ class _Kept(NamedTuple):
 
     Attributes:
         columns: bool [P + T + S].
-        fresh: Of the columns; none where every later step recomputes them anyway.
-        memory: Of the rest.
-        canvas: That the columns belong to.
+        fresh: Keys and values of the columns; none if every later step recomputes them anyway.
+        memory: Keys and values of the rest.
+        canvas: The canvas that the columns belong to.
     """
 
     columns: Tensor
@@ -101,7 +101,7 @@ class ColumnCache:
         Args:
             network: The transformer.
             options: Say in which steps everything is computed anew.
-            choose: Of all other steps.
+            choose: Picks the columns in all other steps.
         """
         self._network = network
         self._options = options
@@ -123,7 +123,7 @@ class ColumnCache:
         else:
             columns = self._choose(self._kept.canvas, canvas, self._shift)
             memory = _memory(self._kept, canvas, columns)
-        # What a window recomputes in every step nobody reads from the cache, and a pass without it can be recorded.
+        # Columns that are recomputed in every step are never read from the cache; without them a pass can be recorded.
         recorder = Recorder() if not memory or self._options.cache_policy == "delayed" else None
         hidden = self._run(canvas, columns, memory, recorder)
         self._kept = _Kept(columns, recorder.layers if recorder else [], memory, canvas)

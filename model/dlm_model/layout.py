@@ -1,6 +1,6 @@
-"""How a canvas lies between its prompt when the network reads it: prefix | canvas | suffix, row by row.
+"""How the network reads a canvas with its prompt: prefix | canvas | suffix, row by row.
 
-Every tensor is [B, P + T + S] and stays on the CPU, as the canvas does; what it has come to is picked from the device.
+Every tensor is [B, P + T + S] and stays on the CPU, as the canvas does; only `pick` works on the device.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """How long the middle will be: which canvas rows to open.
 
-A model that resizes begins at one length and finds the right one itself. For any other, a policy looks for it; each
-may ask how sure the model is of a first step at some lengths.
+A model that resizes begins at one length, and finds the right one itself. For any other, a policy looks for it, and may
+ask how sure the model is of a first step at some lengths.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +16,14 @@ from dlm_model.request import DecodeOptions, InfillRequest
 INITIAL_TOKENS = 64
 # For models that cannot resize: each rung is decoded beside the others, as parts of the expected length.
 LADDER = (0.25, 0.5, 1.0, 1.5)
-# Candidates after the first are there to differ; a greedy model would repeat itself.
+# Candidates after the first should differ; a greedy model would repeat itself.
 DIVERSE_TEMPERATURE = 0.7
-# Without the guide and by it alone: they differ more than samples do, and each is as good as greedy decoding can be.
+# Without the guide, and by it alone: these differ more than samples do, and each is as good as greedy decoding allows.
 RIVAL_WEIGHTS = (0.0, 1.0)
 # The search gives up in a direction after so many steps downhill, as CAL does, and goes no farther than this.
 PATIENCE = 4
 MAX_CLIMB = 16
-# The probe looks at powers of two, beside the expected length, and keeps so many.
+# The probe looks at powers of two besides the expected length, and keeps so many.
 PROBED_LENGTHS = (1, 2, 4, 8, 16, 32, 64, 128)
 KEPT_LENGTHS = 3
 
@@ -37,9 +37,9 @@ class Row:
     """One candidate.
 
     Attributes:
-        num_masks: To open it with, not counting the boundaries'.
-        temperature: It samples at.
-        guide_weight: Share that a guide has in its predictions, if there is one.
+        num_masks: Masks to open it with, not counting the boundaries'.
+        temperature: What it is sampled at.
+        guide_weight: The guide's share in its predictions, if there is a guide.
     """
 
     num_masks: int
@@ -48,9 +48,9 @@ class Row:
 
 
 def finds_length(config: ModelConfig, request: InfillRequest, options: DecodeOptions) -> bool:
-    """Whether it is left to the model how long the middle will be.
+    """Whether the model itself decides how long the middle will be.
 
-    An end of text has no say where something else ends the middle: a grammar, or a closing text at a place of its own.
+    A model that has only an end of text does not, if something else ends the middle: a grammar, or a closing text.
     """
     is_closed = bool(config.end_token_ids) and (options.grammar != "none" or bool(request.closing))
     return config.can_resize and options.middle_length is None and not is_closed
@@ -108,8 +108,8 @@ def climb(expected: int, longest: int, confidence_at: ConfidenceAt) -> list[int]
 def probe(expected: int, longest: int, confidence_at: ConfidenceAt) -> list[int]:
     """The `KEPT_LENGTHS` that the model is surest of among powers of two and the expected length, seen in one forward.
 
-    Exponential candidates after LR-DLLM (arXiv 2602.07546), calibrated as `climb` does, kept as slots to be decoded
-    side by side. Where it could not be asked, the expected length and those next to it.
+    Exponential candidates after LR-DLLM (arXiv 2602.07546), calibrated as in `climb`, to be decoded side by side. If
+    there was no time to ask, the expected length and those next to it.
     """
     lengths = sorted({length for length in (*PROBED_LENGTHS, expected) if length <= longest})
     tried = zip(lengths, confidence_at(lengths), strict=True)
@@ -118,7 +118,7 @@ def probe(expected: int, longest: int, confidence_at: ConfidenceAt) -> list[int]
 
 
 def calibrated(confidence: float, length: int) -> float:
-    """A mean confidence over what is usual there: 1.00 e^(−1.77 L) + .56 e^(−.06 L) + .24, CAL's fit on LLaDA."""
+    """Confidence over what is usual at a length: 1.00 e^(−1.77 L) + .56 e^(−.06 L) + .24, CAL's fit on LLaDA."""
     return confidence / (exp(-1.77 * length) + 0.56 * exp(-0.06 * length) + 0.24)
 
 

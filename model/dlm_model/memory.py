@@ -1,4 +1,4 @@
-"""Decoding methods that look back: what earlier steps predicted for a position, wherever resizing has moved it.
+"""Decoding methods that look back at what earlier steps predicted for a position, wherever resizing has moved it.
 
 Knows canvases and logits; decides nothing.
 """
@@ -30,13 +30,13 @@ class PositionMemory:
         self._values = values
 
     def recall(self, canvas: Canvas, fallback: Tensor) -> Tensor:
-        """The values of the positions that a canvas asks about, [N, ...]; `fallback` of that shape where none is.
+        """The values of the positions that a canvas asks about, [N, ...]; of `fallback`, where there is none.
 
         The canvas is the one that the next step begins with: its `origin` leads back to the one of `store`.
         """
         if self._values is None or not len(self._values):
             return fallback
-        # What an expand token became shares its column, but is not the position that was asked about.
+        # The masks that an expand token became share its column, but are not the position that was asked about.
         is_old = canvas.is_guessed | canvas.is_reviewed
         places = torch.where(is_old, self._places.gather(1, canvas.origin), -1)[canvas.is_asked]
         places = send(places, fallback.device)

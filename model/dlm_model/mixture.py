@@ -1,6 +1,6 @@
 """A mixture of experts (arXiv 2409.02060): each token passes the few MLPs that its router picks, and perhaps one more.
 
-How the router picks differs from family to family, and stands in `MixtureConfig`.
+How the router picks differs from family to family, and is in `MixtureConfig`.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from dlm_model.mixture_config import MixtureConfig
 
 
 class Router(nn.Linear):
-    """Finds each token's experts. In fp32 throughout: rounded, experts of nearly the same score would change places."""
+    """Finds each token's experts, in fp32 throughout: rounding would swap experts of nearly the same score."""
 
     def __init__(self, hidden_size: int, config: MixtureConfig) -> None:
         super().__init__(hidden_size, config.num_experts, bias=False)
@@ -51,7 +51,7 @@ class Mixture(nn.Module):
         hidden_size: Of the tokens.
         config: How they are routed.
         experts: Modules of one shape, [N, C] → [N, C].
-        shared: One more that all tokens pass; None for none.
+        shared: An MLP that all tokens pass in addition; None for none.
     """
 
     experts: Experts | StackedExperts
@@ -73,19 +73,19 @@ class Mixture(nn.Module):
         return mixed.view_as(x)
 
     def stack(self, *, is_grouped: bool) -> None:
-        """Put the experts' weights together, where they lie, unless they have been or are rounded."""
+        """Stack the experts' weights on their device, unless they are stacked already, or rounded."""
         if isinstance(self.experts, Experts) and self.experts.can_be_stacked:
             self.experts = StackedExperts(self.experts, is_grouped=is_grouped)
 
 
 def stack_experts(network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-    """Put the experts of a network together, in place and layer by layer: none but one layer's are held twice.
+    """Stack the experts of a network, in place and layer by layer, so that only one layer's are held twice at a time.
 
-    On a CPU nothing would be won, and weights that are mapped from their file would have to be copied.
+    On a CPU nothing would be gained, and weights that are mapped from their file would have to be copied.
 
     Args:
         network: May have no mixtures at all.
-        device: Where it lies.
+        device: Where it is.
         dtype: What it computes in.
     """
     if device.type != "cuda":

@@ -1,6 +1,6 @@
 """The shape of a mixture of experts, `MixtureConfig`: how many there are, and how a token finds its own.
 
-Apart from `mixture`, which runs it, so that configs can be read without torch.
+Separate from `mixture`, which runs it, so that configs can be read without torch.
 """
 
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ _SCORED_IN_GROUP = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixtureConfig:
-    """What stands in a layer for its one MLP.
+    """What a layer has in place of its one MLP.
 
     Attributes:
         num_experts: MLPs to choose from.
         num_active_experts: Those that each token passes.
         expert_size: Intermediate size of one of them.
-        shared_size: Intermediate size of the MLP that every token passes besides; 0 for none.
-        num_dense_layers: Layers from the first on that have one MLP all the same.
+        shared_size: Intermediate size of the MLP that every token passes in addition; 0 for none.
+        num_dense_layers: First layers that have one MLP nevertheless.
         score_function: Router logits → scores.
         normalizes_weights: The active experts' scores are divided by their sum; else they are weights as they are.
-        weight_scale: What the weights are multiplied by in the end (`routed_scaling_factor`).
+        weight_scale: Factor on the final weights (`routed_scaling_factor`).
         has_expert_bias: The choice, though not the weights, is made by scores plus a bias for each expert, which
             balances their load (arXiv 2408.15664).
         num_groups: Parts that the experts are cut into, in their order.
-        num_active_groups: Parts that a token's experts may come from, its best (arXiv 2412.19437).
+        num_active_groups: How many parts, the best for the token, its experts may come from (arXiv 2412.19437).
     """
 
     num_experts: int
@@ -50,7 +50,7 @@ class MixtureConfig:
     num_active_groups: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse routes no token can take.
+        """Refuse routes that no token can take.
 
         Raises:
             CheckpointError: naming what does not fit.

@@ -1,4 +1,4 @@
-"""A request becomes tokens: what stands on both sides of the canvas, and what stands in it from the beginning."""
+"""A request as tokens: what is on both sides of the canvas, and what is in it from the beginning."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,10 +40,10 @@ class Opening:
     def read(
         cls, request: InfillRequest, options: DecodeOptions, tokenizer: Tokenizer, config: ModelConfig
     ) -> "Opening":
-        """Tokenise both sides apart, what must be kept, and what an earlier draft says."""
+        """Tokenise both sides, separately, the text that must be kept, and the text of an earlier draft."""
         prefix_ids, head = tokenizer.encode(request.prefix).ids, _NOTHING
         suffix_ids, tail = tokenizer.encode(request.suffix).ids, _NOTHING
-        # A grammar rules the canvas alone, and a closing text ends it: there no word reaches beyond the hole.
+        # A grammar governs the canvas alone, and a closing text ends it: then no word reaches beyond the hole.
         if options.grammar == "none":
             prefix_ids, head = split_prefix(tokenizer, request.prefix)
             # A model that sees no suffix takes nothing over from it.
@@ -57,7 +57,7 @@ class Opening:
             suffix_ids = [*suffix_ids, config.eos_token_id]
         anchors = Anchors.of(request, tokenizer)
         is_ruled = options.grammar != "none" or options.middle_length is not None or anchors.num_tokens
-        # What is written block by block cannot hold a later block before an earlier one.
+        # A text that is written block by block cannot have a later block before an earlier one.
         is_alone = options.num_candidates == 1 and config.block_length is None
         is_heeded = options.warm_start is not None and is_alone and not is_ruled
         proposals = propose(request.prior, head, tail, tokenizer) if is_heeded else []
@@ -65,7 +65,7 @@ class Opening:
 
     @property
     def num_prompt_tokens(self) -> int:
-        """On both sides."""
+        """Tokens of the prompt, on both sides."""
         return len(self.prefix_ids) + len(self.suffix_ids)
 
     @property
@@ -83,8 +83,9 @@ class Opening:
         """Masks to open a row with: at least as many as what must stand between them takes.
 
         Args:
-            wanted: Of a length policy.
-            block_length: Fill up the last block: half of one would be written without the other half. None need not.
+            wanted: As many as a length policy asks for.
+            block_length: Fill up the last block of this length: half a block would be written without its other half.
+                None for models without blocks.
             longest: Positions that such a row may have.
         """
         masks = max(wanted, self.anchors.num_parts)
@@ -96,7 +97,7 @@ class Opening:
     def warm_canvas(self, mask_token_id: int, bound: float) -> Canvas:
         """One row with the proposals: those at least as sure as the bound are committed, to be reviewed at once.
 
-        The least sure one is a guess unless all are certain, since a canvas without masks would never be looked at.
+        The least sure one stays a guess unless all are certain, since a canvas without masks would never be checked.
         """
         token_ids = [mask_token_id if each.token_id is None else each.token_id for each in self.proposals]
         confidence = torch.tensor([[each.confidence for each in self.proposals]])

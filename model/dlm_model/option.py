@@ -1,7 +1,7 @@
-"""All there is to know of an option, declared once with its field: default, range, meaning, other names.
+"""Everything about an option, declared once with its field: default, range, meaning, other names.
 
-Whatever names options is made of these or tested against them: flags, config files, JSON, fields of HTTP requests, the
-tables of the documentation, the settings of editors. Plain values, no torch.
+Everything else that names options is made from these declarations or tested against them: flags, config files, JSON,
+fields of HTTP requests, the tables in the documentation, the settings of editors. Plain values, no torch.
 """
 
 import math
@@ -18,13 +18,13 @@ _METADATA_KEY = "option"
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Numbers that an option takes; its text is what a message calls them. Infinity and NaN are in none.
+    """Numbers that an option takes; `str` describes them for messages. Infinity and NaN are never among them.
 
     Attributes:
         low: The least.
         high: The greatest.
         excludes_low: The least itself is refused.
-        includes_zero: So is what lies between 0 and the least, but not 0.
+        includes_zero: 0 is accepted too, though nothing between it and the least.
     """
 
     low: float = 0
@@ -62,8 +62,8 @@ class Option:
         aliases: Other names, in snake_case.
         kind: `bool`, `int`, `float`, `str`, or `tuple` for a list of texts.
         choices: The only texts that it takes; empty for any.
-        is_optional: It takes None, too.
-        default: What holds where nobody says otherwise.
+        is_optional: It takes None as well.
+        default: Its value if nothing sets it.
         range: The numbers that it takes; None for any.
         meaning: A clause in Markdown.
     """

@@ -1,4 +1,4 @@
-"""How many steps are left: the steps dial, and how it bends to a deadline. Knows steps and seconds alone."""
+"""How many steps are left: the steps dial, and how it yields to a deadline. Knows only steps and seconds."""
 
 import math
 import time
@@ -11,9 +11,9 @@ from dlm_model.request import DecodeOptions
 class Pace:
     """Counts steps against `num_steps` and, if there is one, the clock.
 
-    With a deadline, no step is begun that would end after it, and the steps that are left are those that still fit, so
-    that the schedules speed up by themselves. Steps that compute the prompt take longer and are judged by each other. A
-    step of a kind that was not seen yet is expected to take no time: it is begun before the deadline and measured.
+    With a deadline, no step is begun that would end after it. Only the steps that still fit are left, so the schedules
+    speed up by themselves. Steps that compute the prompt take longer, and are timed separately. A step of a kind that
+    was not timed yet is expected to take no time: it is begun before the deadline, and timed.
     """
 
     def __init__(self, options: DecodeOptions, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -37,7 +37,7 @@ class Pace:
 
     @property
     def elapsed_ms(self) -> float:
-        """Since the pace was set."""
+        """Time since the pace was made."""
         return (self._clock() - self._started) * 1000
 
     @property
@@ -47,7 +47,7 @@ class Pace:
 
     @property
     def is_half_over(self) -> bool:
-        """Whether half of the time has passed; whatever comes before the first step has to leave the rest to steps."""
+        """Whether half of the time has passed; the work before the first step has to leave the rest to the steps."""
         return self._clock() > (self._started + self._deadline) / 2
 
     @property
@@ -60,7 +60,7 @@ class Pace:
         return max(1, num_left)
 
     def advance(self) -> None:
-        """One step is done."""
+        """Note that a step is done."""
         now = self._clock()
         duration = now - self._step_started
         self._fastest[self._is_in_prefill] = min(duration, self._fastest.get(self._is_in_prefill, duration))

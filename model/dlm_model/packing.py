@@ -1,8 +1,8 @@
 """Matrices in the order in which a processor multiplies them.
 
-oneDNN brings a matrix into blocks before each product with it, which for the few tokens of a canvas takes a third of
-the time. Blocks can be kept: `torch.compile` does so where it may freeze weights (`torch._inductor.fx_passes`). These
-are its operators, called without its compile time. In bf16 the results are the same to the last bit.
+oneDNN rearranges a matrix into blocks before each product with it, which for the few tokens of a canvas takes a third
+of the time. The blocks can be kept: `torch.compile` does so when it may freeze weights (`torch._inductor.fx_passes`).
+These are its operators, called without its compile time. In bf16 the results are the same to the last bit.
 """
 
 import torch
@@ -13,7 +13,7 @@ from dlm_model.transformer import Transformer
 _USUAL_ROWS = 32  # the blocks may depend on how many tokens there will be; any number can be multiplied
 
 MAX_PACKED_BYTES = 2 * 2**30
-"""Of all weights. Blocks are a copy in memory, which the system cannot drop and read again as it can a mapped file."""
+"""Largest size of all weights: blocks are a copy in memory, which the system cannot drop as it can a mapped file."""
 
 
 class PackedLinear(nn.Module):
@@ -37,12 +37,12 @@ class PackedLinear(nn.Module):
 
 
 def pack(network: Transformer, like: Transformer | None = None) -> None:
-    """Keep a network's matrices in blocks, in place, if it lies on a CPU, is not too large, and this torch can.
+    """Keep a network's matrices in blocks, in place, if it is on a CPU, not too large, and this torch can do it.
 
     A head that is the embedding is kept twice, since tokens are looked up in it row by row.
 
     Args:
-        network: What torchao has rounded of it stays so.
+        network: Matrices that torchao has rounded stay as they are.
         like: Packed already; if both have the same embedding for a head, they share the blocks. A head of its own may
             be another, even where the embedding is the same.
     """

@@ -1,7 +1,7 @@
-"""In how many bits a model's matrices are held: weight-only rounding by torchao, at load, on the device.
+"""How many bits a model's matrices are held in: weight-only rounding by torchao, at load, on the device.
 
-What is rounded are the linear layers of the stack; embeddings, head, norms and routers keep their sixteen bits, and so
-does every activation. Importing this module imports neither torch nor torchao.
+Only the linear layers of the stack are rounded; embeddings, head, norms and routers keep their sixteen bits, and so do
+all activations. Importing this module imports neither torch nor torchao.
 """
 
 import logging
@@ -25,20 +25,20 @@ GROUP_SIZE = 64
 """Columns that share a scale and a zero point in four bits."""
 
 BYTES_PER_WEIGHT: dict[Precision, float] = {"int8": 1.0, "int4": 0.5 + 4 / GROUP_SIZE}
-"""Of a rounded matrix; the one scale per row of eight bits is left aside."""
+"""Bytes per weight of a rounded matrix; the one scale per row of eight bits is not counted."""
 
 COLUMN_MULTIPLES: dict[Precision, int] = {"int4": 1024}
 """What torchao pads the columns of a rounded matrix to, for the kernel that multiplies four bits: half of what it holds
 of an expert with 512 columns is padding."""
 
 LEAST_INT4_CAPABILITY = (8, 0)
-"""Of a CUDA GPU: torchao's product of four-bit weights runs on no older one."""
+"""Compute capability that torchao's product of four-bit weights needs."""
 
 _LIBRARY = "torchao"
 
 
 def weight_format(precision: Precision, device: "torch.device") -> str:
-    """What `precision` comes to on a device, for people.
+    """The format that `precision` means on a device, in words.
 
     `auto` is the format that the device computes in: it never rounds. On the processors that were measured no eight-bit
     product is both faster and faithful, and on GPUs none was measured.
@@ -61,20 +61,20 @@ def weight_format(precision: Precision, device: "torch.device") -> str:
 
 
 def _capability(device: "torch.device") -> tuple[int, int]:
-    """Of a CUDA GPU; of one that is not there, enough."""
+    """Compute capability of a CUDA GPU; for one that is not there, enough."""
     import torch  # noqa: PLC0415
 
     return torch.cuda.get_device_capability(device) if torch.cuda.is_available() else LEAST_INT4_CAPABILITY
 
 
 def round_weights(network: "Transformer", precision: Precision, device: "torch.device") -> None:
-    """Round a network in place and move it to the device, layer by layer: it is never there as a whole in sixteen bits.
+    """Round a network in place and move it to the device, layer by layer, so that it never takes sixteen bits there.
 
     Raises:
         DeviceError: as `weight_format`.
     """
     weight_format(precision, device)
-    # Importing it warns of each kernel that this build of torch cannot load, and torch of how it registers its types.
+    # Its import warns about each kernel that this build of torch cannot load, and torch about how it registers types.
     for name in (_LIBRARY, "torch.utils._pytree"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig, quantize_  # noqa: PLC0415
@@ -90,7 +90,7 @@ def round_weights(network: "Transformer", precision: Precision, device: "torch.d
 
 
 def _is_rounded(module: "nn.Module", name: str, *, precision: Precision) -> bool:
-    """Not a router, whose few weights decide much, and in four bits nothing that does not come to whole groups."""
+    """Whether to round: no router, whose few weights decide much, nor, in four bits, a matrix without whole groups."""
     import torch  # noqa: PLC0415
 
     if not isinstance(module, torch.nn.Linear) or name.rpartition(".")[2] == "gate":

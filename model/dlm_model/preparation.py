@@ -1,8 +1,8 @@
-"""From a request to all that its first denoise step needs: tokens, the first canvas, and the rules that it is under.
+"""From a request to everything that its first denoise step needs: tokens, the first canvas, and its rules.
 
     InfillRequest + DecodeOptions → Opening (tokens) → Rows (a length for each candidate) → Canvas and Constraint
 
-Runs the network only where a length is looked for. Knows nothing of steps and drafts.
+Runs the network only to look for a length. Knows nothing of steps and drafts.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,12 +29,12 @@ class Prepared(NamedTuple):
     """A request, ready for its first step.
 
     Attributes:
-        options: With everything filled in that they left to the model.
+        options: The request's options, with what they left to the model filled in.
         canvas: Masks alone, or what an earlier draft proposes.
         rows: The candidates, one for each row of the canvas.
         boundaries: What each row must begin and end with.
         constraint: The rules that all steps are under.
-        num_forwards: Network calls that it took to find the rows' lengths.
+        num_forwards: Network calls spent on finding the rows' lengths.
     """
 
     options: DecodeOptions
@@ -63,7 +63,7 @@ class Preparation:
         Args:
             request: What to fill.
             options: As the caller sent them.
-            is_late: Whether no time is left for another forward that only looks for a length.
+            is_late: Whether there is no time left for another forward that only looks for a length.
 
         Raises:
             RequestError: prompt and canvas do not fit the model's context, or the request contradicts the options.

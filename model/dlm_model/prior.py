@@ -1,8 +1,8 @@
-"""An earlier draft of almost the same hole: what it leaves to be said, as tokens to open a canvas with.
+"""An earlier draft of almost the same hole: the rest of it, as tokens to open a canvas with.
 
-The text is tokenised anew, together with the words that the boundaries take over on both sides: a token that began in
-what has been typed since would not be there twice. Those tokens are certain; each other one is as sure as the least
-sure position of the earlier draft that it spells.
+The text is tokenised anew, together with the words that the boundaries take over on both sides, because a token of the
+draft may begin in text that has been typed since. The tokens of those words are certain; any other is as sure as the
+least sure position of the earlier draft that it spells.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from dlm_model.tokenizer import Tokenizer
 
 
 class Proposal(NamedTuple):
-    """One canvas position: its token, None for a mask, and how sure it is; 1 beside the text that is typed."""
+    """One canvas position: its token, None for a mask, and how sure it is; 1 for the text of a boundary."""
 
     token_id: int | None
     confidence: float
@@ -32,7 +32,7 @@ _MASK = Proposal(None, 0.0)
 
 
 def propose(pieces: Sequence[Piece], head: Fragment, tail: Fragment, tokenizer: Tokenizer) -> list[Proposal]:
-    """The positions of a canvas that says what the pieces say; empty where they say nothing.
+    """The positions of a canvas with the text of some pieces; empty if they have none.
 
     A boundary that meets a mask keeps its own positions as masks, so that it is respelled with what the model puts
     there.

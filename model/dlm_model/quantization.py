@@ -1,4 +1,4 @@
-"""Eight-bit weights: how a matrix is rounded for the disk and how it comes back. Knows no network and no file format.
+"""Eight-bit weights: how a matrix is rounded for the disk, and restored. Knows no network and no file format.
 
 The layout is that of the `compressed-tensors` project's `int-quantized` format, symmetric, one scale a row. A matrix
 `NAME.weight [out, in]` is stored as `NAME.weight`, int8 of the same shape, and `NAME.weight_scale`, fp32 [out, 1], and
@@ -28,7 +28,7 @@ def quantize(weight: Tensor) -> dict[str, Tensor]:
 
 
 def dequantize_tensors(tensors: Mapping[str, Tensor], *, dtype: torch.dtype) -> dict[str, Tensor]:
-    """A checkpoint's tensors with every rounded matrix multiplied out; the others are passed through.
+    """A checkpoint's tensors with every rounded matrix expanded; the others are passed through.
 
     Raises:
         CheckpointError: a matrix lacks its scale, a scale its matrix, or they do not fit.

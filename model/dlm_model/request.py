@@ -31,20 +31,20 @@ PieceState = Literal["committed", "guessed", "masked"]
 
 
 class SyntaxChecker(Protocol):
-    """How the engine asks about the grammar of the document; whoever makes the request provides one."""
+    """Answers the engine's questions about the grammar of the document; a request brings one."""
 
     def errors(self, middle: str) -> Sequence[tuple[int, int]]:
-        """Half-open character ranges of a middle that do not parse where it will stand; empty if it adds no error."""
+        """Half-open character ranges of a middle that do not parse in its document; empty if it adds no error."""
 
 
 class Ending(Protocol):
-    """How the engine asks where a middle ends; whoever knows the place it will stand in provides one."""
+    """Answers the engine's questions about where a middle ends; a request for a known document brings one."""
 
     def is_over(self, text: str) -> bool:
-        """Whether nothing that follows this beginning of a middle would be kept, however it goes on."""
+        """Whether nothing that follows this beginning of a middle would be kept."""
 
     def may_end(self, text: str) -> bool:
-        """Whether a middle could be this and no more; false in the middle of a statement."""
+        """Whether a middle may end after this text; false inside a statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Piece:
     """Canvas positions of a draft in one state; the engine's own pieces have one position each.
 
     Attributes:
-        text: What stands there now; the pieces of a draft join to its text (a masked piece has no text).
+        text: The text there now; the pieces of a draft join to its text (a masked piece has no text).
         state: `committed`, `guessed` by the last step, or still `masked`.
         confidence: Geometric mean of the positions' probabilities, 0 where masked.
         num_tokens: Canvas positions.
@@ -79,7 +79,7 @@ class InfillRequest:
         first_words: The middle must begin, after any blanks, with one of these words; empty for any beginning.
         syntax: Judges drafts while they are denoised; None judges nothing.
         ending: Where the middle may end, and where it does; None leaves it to the model.
-        prior: An earlier draft of almost this hole, as far as it still has to be said; empty for none. Used only with
+        prior: The rest of an earlier draft of almost this hole; empty for none. Used only with
             `DecodeOptions.warm_start`, for a single candidate, and where nothing else constrains the middle.
     """
 
@@ -135,7 +135,7 @@ class Draft:
         num_steps: Steps the decoder may take at most.
         num_forwards: Network calls so far: the model's, including those that looked for a length or read a prompt that
             was not cached, and the guide's over drafts. Not counted are the guide's over a prefix that it had not
-            cached, and the one over the prefix before text is continued from left to right.
+            cached, and the one over the prefix when text is continued from left to right.
         elapsed_ms: Since the request reached the engine.
         finish_reason: None while the draft still sharpens. `stop`: the model ended the text; `length`: it was
             refused positions or used all that the canvas may have before it did; `deadline` and `cancelled`: stopped
@@ -171,7 +171,7 @@ class Draft:
 
     @property
     def settled_text(self) -> str:
-        """What stands before the first position that is open: later steps add to it and change nothing of it."""
+        """The text before the first open position: later steps add to it, and change nothing of it."""
         settled = takewhile(lambda piece: piece.state == "committed", self.pieces) if self.is_final else ()
         return "".join(piece.text for piece in settled)
 
@@ -187,7 +187,7 @@ class Draft:
 
 
 def geometric_mean(probabilities: Sequence[float]) -> float:
-    """What a text's confidence is of its tokens' probabilities; 0 for none, or where one is 0."""
+    """The confidence of a text with these token probabilities; 0 if there are none, or one of them is 0."""
     if not probabilities or min(probabilities) <= 0:
         return 0.0
     return math.exp(sum(map(math.log, probabilities)) / len(probabilities))
@@ -205,7 +205,7 @@ class CancelToken:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether anybody asked."""
+        """Whether the engine was asked to stop."""
         return self._event.is_set()
 
 
@@ -248,7 +248,7 @@ class RacingEngine(InfillEngine, Protocol):
     def continue_text(
         self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str
     ) -> Iterator[Draft]:
-        """Write on after the prefix, blind to the suffix, one draft per token; the last one has a finish reason.
+        """Continue the prefix, blind to the suffix, one draft per token; the last one has a finish reason.
 
         Raises:
             RequestError: there is no causal model to write with.

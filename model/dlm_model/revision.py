@@ -1,9 +1,8 @@
-"""What is taken back: committed tokens that look wrong are reopened, or replaced.
+"""Revision: committed tokens that look wrong are reopened, or replaced.
 
-A reviser looks at a canvas after a commit and returns the next one. How often a row may be revised is bounded (but
-for the one `Recheck`), what the request itself put there and what spells a boundary is never touched, and the last step
-is never followed by a revision: so that every run ends with every mask filled. The best position of a step is never
-taken back in it.
+A reviser looks at a canvas after a commit, and returns the next one. So that every run ends with all masks filled, the
+revisions of a row are bounded (except for the one `Recheck`), and none follows the last step. Tokens that the request
+itself put there, or that spell a boundary, are never touched, nor is the best position that a step has committed.
 """
 
 from collections.abc import Callable
@@ -61,7 +60,7 @@ class RandomRemask:
 
     def __init__(self, options: DecodeOptions) -> None:
         self._options = options
-        # Not the seed of the draft: what is taken back must not follow from what was drawn there.
+        # Not the seed of the draft: what is taken back must not depend on what was drawn there.
         self._generator = torch.Generator().manual_seed(options.seed ^ _OTHER_SEED)
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
@@ -74,13 +73,13 @@ class RandomRemask:
 
 
 class TokenToMask:
-    """Reopens tokens that became improbable once more stood around them ("Remask, don't replace", arXiv 2604.18738)."""
+    """Reopens tokens that became improbable as text grew around them ("Remask, don't replace", arXiv 2604.18738)."""
 
     def __init__(self, options: DecodeOptions) -> None:
         self._options = options
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
-        """Compare what stands there with what the network, which sees it, thinks of it now."""
+        """Look up how probable the network, which sees each token, finds it now."""
         is_doubted = step.is_reviewed & (step.guess.current < self._options.remask_threshold) & ~step.is_fixed
         reopened = canvas.reopen(is_doubted, limit=self._options.max_revisions)
         return reopened.review(reopened.is_committed)
@@ -93,7 +92,7 @@ class Edit:
         self._options = options
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
-        """Another token is the best one, at the threshold for edits."""
+        """Replace tokens where another is the best one, and reaches the threshold."""
         guess = step.guess
         is_other = guess.predicted_ids != canvas.token_ids
         edited = is_other & (guess.confidence >= self._options.edit_threshold) & step.is_reviewed & ~step.is_fixed
@@ -134,8 +133,8 @@ class Supervisor:
 class Recheck:
     """Compares an earlier draft's tokens, once, with what the first step predicts at their positions.
 
-    A token that the model finds probable enough stays, or is committed if it was a guess; one that it does not is
-    reopened if it was committed. As this happens once, it is not bounded, and leaves the other revisers theirs.
+    A token that the model finds probable enough stays, or is committed if it was a guess. Any other is reopened if it
+    was committed. As this happens only once, it does not count against the bound of the other revisers.
     """
 
     def __init__(self, proposed_ids: Tensor) -> None:
@@ -177,6 +176,6 @@ def remaskers(options: DecodeOptions) -> list[Reviser]:
 
 
 def rechecks(canvas: Canvas) -> list[Reviser]:
-    """The recheck of a canvas that an earlier draft has opened; nothing for one of masks alone."""
+    """The recheck of a canvas that was opened with an earlier draft; none for a canvas of masks alone."""
     is_warm = bool((canvas.guessed_ids != canvas.mask_token_id).any())
     return [Recheck(canvas.guessed_ids)] if is_warm else []

@@ -1,7 +1,7 @@
 """How many positions a step commits. Pure functions of scores [B, T].
 
-Every schedule commits a quota, which bounds the steps; most add to it what is certain. Which publication a rule comes
-from is in its docstring; `dlm_model.methods` lists them all.
+Every schedule commits a quota, which bounds the steps; most add what is certain. The publication that a rule comes from
+is in its docstring; `dlm_model.methods` lists them all.
 """
 
 import math
@@ -21,10 +21,10 @@ STABLE_STEPS = 2
 
 
 class Eligibility(NamedTuple):
-    """What a step may do about each mask; all [B, T].
+    """What a step may do with each mask; all [B, T].
 
     Attributes:
-        is_masked: All masks: what the steps that are left are spread over.
+        is_masked: All masks, which are spread over the remaining steps.
         is_open: May be committed.
         is_due: Those of the open ones that the quota is taken from; the others are committed only where the schedule
             finds them certain.
@@ -38,7 +38,7 @@ class Eligibility(NamedTuple):
 def choose(guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodeOptions) -> Tensor:
     """Positions to commit now, [B, T]: the best-scored quota of each row, and what the schedule adds to it.
 
-    A row with a position that is due always commits at least one; with one step left it commits all that are. What does
+    A row with positions that are due always commits at least one; with one step left, it commits all of them. What does
     not divide evenly is committed late, when most is known.
 
     Args:
@@ -68,7 +68,7 @@ def choose(guess: Guess, eligibility: Eligibility, steps_left: int, options: Dec
 def leftmost_first(score: Tensor, is_eligible: Tensor) -> Tensor:
     """Scores [B, T] that prefer the first eligible position of each row, and leave the others in their order.
 
-    Only one: two neighbours committed together do not know of each other, and often say the same.
+    Only one: two neighbours committed together do not see each other, and often repeat the same text.
     """
     is_first = is_eligible & (is_eligible.cumsum(dim=1) == 1)
     return score.masked_fill(is_first, torch.inf)
@@ -117,9 +117,9 @@ def by_entropy_bound(guess: Guess, is_eligible: Tensor, options: DecodeOptions) 
 def by_agreement(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
     """The leftmost run that the model and its guide have settled together (APD, see `dlm_model.blend`), [B, T].
 
-    It stops at the first token that the two find improbable, which APD's does not: what they agree on may still be a
-    guess, and all that stands after it in the run was read as if it were right. In rows without a guide, what reaches
-    the threshold.
+    Unlike APD's, it stops at the first token that the two find improbable: what they agree on may still be a guess, and
+    everything after it in the run was read as if it were right. In rows without a guide, the positions that reach the
+    threshold.
     """
     is_doubtful = guess.is_agreed & (guess.confidence < options.agreement_threshold)
     return guess.is_agreed & (is_doubtful.cumsum(dim=1) == 0) & is_eligible
@@ -138,10 +138,10 @@ _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
 def are_decided(guess: Guess, is_eligible: Tensor, asked: float) -> Tensor:
     """Rows [B] whose gap between the two best logits, averaged over what is eligible, is larger than asked.
 
-    Prophet (github.com/pixeli99/Prophet): nothing will change there any more. It asks for a third less after each third
-    of the steps.
+    Prophet (github.com/pixeli99/Prophet): nothing will change there any more. After each third of the steps, the gap
+    asked for is a third smaller.
     """
-    # Where a boundary leaves one token alone, the gap is infinite and says nothing about the model.
+    # Where a boundary allows a single token, the gap is infinite, and says nothing about the model.
     is_counted = is_eligible & guess.gap.isfinite()
     mean = guess.gap.masked_fill(~is_counted, 0.0).sum(dim=1) / is_counted.sum(dim=1).clamp_min(1)
     return mean > asked
@@ -169,7 +169,7 @@ def _ranked_below(quota: Tensor, score: Tensor, is_eligible: Tensor) -> Tensor:
 def _cosine_quota(num_masked: Tensor, steps_left: int, num_steps: int) -> Tensor:
     """Positions that the cosine schedule of MaskGIT (arXiv 2202.04200) fills in this step, [B].
 
-    Masks stay masked in proportion cos(π/2 · t): few are committed early, when little is known.
+    The share that stays masked is cos(π/2 · t): few are committed early, when little is known.
     """
     done = max(0, num_steps - steps_left) / num_steps
     now, after = (math.cos(math.pi / 2 * min(1.0, t)) for t in (done, done + 1 / num_steps))

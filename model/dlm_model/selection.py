@@ -23,8 +23,8 @@ class Guess(NamedTuple):
         entropy: Of the whole distribution, in nats.
         score: What positions are ranked by; higher is committed first.
         gap: Of the two best logits.
-        current: Probability of the token that stands there now, or was guessed there last.
-        num_stable: Steps in a row in which the distribution hardly changed; 0 where nobody counts them.
+        current: Probability of the token that is there now, or was guessed there last.
+        num_stable: Steps in a row in which the distribution hardly changed; 0 if they are not counted.
         is_agreed: Settled by the diffusion model and its guide together; false where the schedule needs no guide.
     """
 
@@ -54,7 +54,7 @@ def guess_tokens(
     Args:
         logits: [N, V]; -inf rules a token out. A row that rules out everything is not allowed.
         temperature: [N]; 0 takes the most probable token.
-        current_ids: [N], what stands there now, or was guessed there last; the mask token where nothing was.
+        current_ids: [N], the token that is there now, or was guessed there last; the mask token if there is none.
         options: `top_p`, the probability mass of the smallest set that is sampled from; `selection`, how positions are
             ranked.
         generator: On the CPU; the only source of randomness.
@@ -86,7 +86,7 @@ def _score(
     are the next two, and the original masked-diffusion sampler (arXiv 2406.07524) is `random`.
     """
     match selection:
-        # The learned order judges the guess afterwards; what is leftmost, `choose` sees.
+        # The learned order judges the guess afterwards; `choose` knows what is leftmost.
         case None | "confidence" | "learned" | "leftmost":
             return confidence
         case "margin":

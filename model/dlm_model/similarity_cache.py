@@ -1,10 +1,10 @@
 """Similarity refresh: in every layer, recompute the columns whose values have drifted most, keep the rest's outputs.
 
-dLLM-Cache's adaptive partial update (arXiv 2506.06295, github.com/maomaocun/dLLM-cache). Between two steps most tokens
-hardly change. Projecting values is cheap, so that each layer projects those of all columns, compares them with the ones
-it keeps by cosine, and runs attention and MLP for the least similar share alone; the others add to the stream what they
-added when they were last computed. There the prompt is refreshed as a whole; here prompt and canvas each have their
-share, since a commit drifts both. The first layer, which all others build on, is always fresh.
+This is dLLM-Cache's adaptive partial update (arXiv 2506.06295, github.com/maomaocun/dLLM-cache). Between two steps most
+tokens hardly change. Projecting values is cheap, so each layer projects those of all columns, compares them by cosine
+with the ones it keeps, and runs attention and MLP only for the least similar share; the others add to the stream what
+they added when they were last computed. dLLM-Cache refreshes the prompt as a whole; here prompt and canvas have a share
+each, since a commit changes both. The first layer, on which all others build, is always computed afresh.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class _LayerState:
     transformed: Tensor
 
     def moved(self, origins: Tensor) -> "_LayerState":
-        """The same for another layout, whose columns stood at `origins` [B, M]."""
+        """The same for another layout, whose columns were at `origins` [B, M]."""
         return _LayerState(*(_pick(each, origins) for each in (self.keys, self.values, self.mixed, self.transformed)))
 
 
@@ -54,7 +54,7 @@ class _Step:
 
 
 class SimilarityCache:
-    """See the module. Works on prompt and canvas as a whole, for prompts that see the canvas."""
+    """The policy of this module. Works on prompt and canvas as a whole, for prompts that see the canvas."""
 
     def __init__(self, network: Transformer, options: DecodeOptions) -> None:
         self._network = network
@@ -69,7 +69,7 @@ class SimilarityCache:
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:
-        """One pass over whatever has drifted."""
+        """One pass over what has drifted."""
         device, config = self._network.device, self._network.config
         is_fresh = self._before is None or self.is_prefill(0)
         if self._before is not None and not is_fresh:
@@ -108,7 +108,7 @@ class SimilarityCache:
 
 
 def _update_attention(attention: Attention, normed: Tensor, state: _LayerState, chosen: Tensor, step: _Step) -> None:
-    """Compute what the chosen columns [B, n] add anew; the others keep what they have."""
+    """Recompute what the chosen columns [B, n] add; the others keep what they have."""
     query, key, value = attention.project(_pick(normed, chosen))
     state.keys, state.values = _put(state.keys, chosen, key), _put(state.values, chosen, value)
     rotation = Rotation(_pick(step.rotation.cos, chosen), _pick(step.rotation.sin, chosen))

@@ -1,4 +1,4 @@
-"""Text ↔ token ids, and what the decoder must know of single tokens: their bytes and which word they belong to.
+"""Text ↔ token ids, and what the decoder must know of single tokens: their bytes, and the words they belong to.
 
 Knows nothing of canvases. Only byte-level BPE is supported, which is what every open diffusion language model uses;
 a token is then a byte string, and any text can be spelled in many ways.
@@ -17,7 +17,7 @@ from dlm_model.errors import CheckpointError
 from dlm_model.vocabulary_files import VOCABULARY_FILE, from_vocabulary
 
 _REMEMBERED_LINES = 4096
-_LONGEST_LINE = 200  # characters; longer texts are rare, and would make what is remembered large
+_LONGEST_LINE = 200  # characters; longer texts are rare, and would take much memory
 
 
 class Encoding(NamedTuple):
@@ -72,7 +72,7 @@ class Tokenizer:
         return Encoding(encoding.ids, [-1 if word is None else word for word in encoding.word_ids])
 
     def count(self, text: str) -> int:
-        """Tokens of a text on its own; those of a line are remembered, since the next keystroke will ask again."""
+        """Tokens of a text on its own; counts for single lines are remembered, since the next keystroke asks again."""
         return self._count_line(text) if len(text) <= _LONGEST_LINE else self._count(text)
 
     def _count(self, text: str) -> int:
@@ -80,7 +80,7 @@ class Tokenizer:
 
     @cached_property
     def token_bytes(self) -> tuple[bytes, ...]:
-        """The bytes each of the network's token ids stands for; empty for control tokens and unused rows."""
+        """The bytes that each of the network's token ids stands for; empty for control tokens and unused rows."""
         byte_of = _byte_of_character()
         special = {token_id for token_id, added in self._inner.get_added_tokens_decoder().items() if added.special}
         table = [b""] * self._vocab_size

@@ -25,15 +25,15 @@ class LayerKV:
     values: Tensor
 
     def first(self, num_tokens: int) -> "LayerKV":
-        """Those of the first tokens; shares their memory."""
+        """The keys and values of the first tokens; shares their memory."""
         return LayerKV(self.keys[:, :num_tokens], self.values[:, :num_tokens])
 
     def followed_by(self, later: "LayerKV") -> "LayerKV":
-        """A copy with the later tokens' after them."""
+        """A copy, followed by those of later tokens."""
         return LayerKV(torch.cat((self.keys, later.keys), dim=1), torch.cat((self.values, later.values), dim=1))
 
     def for_rows(self, num_rows: int) -> "LayerKV":
-        """The only row's, for each of several; they share its memory."""
+        """The only row, repeated for several; they share its memory."""
         return LayerKV(self.keys.expand(num_rows, -1, -1, -1), self.values.expand(num_rows, -1, -1, -1))
 
 
@@ -43,7 +43,7 @@ class Memory:
 
     Attributes:
         layers: One entry per layer, S tokens each.
-        position_ids: [B, S], where those tokens stand now; may differ from where they stood when computed.
+        position_ids: [B, S], where those tokens are now; may differ from where they were when computed.
     """
 
     layers: list[LayerKV]
@@ -181,7 +181,7 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Token ids in, hidden states out; the head is a call of its own, so that logits exist only where asked for."""
+    """Token ids in, hidden states out; the head is called separately, so that logits exist only where asked for."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -209,13 +209,13 @@ class Transformer(nn.Module):
         memory: Memory | None = None,
         recorder: Recorder | None = None,
     ) -> Tensor:
-        """Run the stack over tokens that see each other, in both directions unless told otherwise, and the memory.
+        """Run the stack over tokens that see each other, by default in both directions, and the memory.
 
         Args:
             token_ids: [B, T]
             position_ids: [B, T]
-            is_valid: [B, T + S], tokens first, then memory, False where nobody may look; or [B, T, T + S], False where
-                that token may not. None: all see everything.
+            is_valid: [B, T + S], tokens first, then memory: what all tokens may attend to; or [B, T, T + S]: what each
+                token may. None: all see everything.
             memory: S tokens per layer that are read, not recomputed.
             recorder: Receives this pass's keys and values.
 
@@ -234,7 +234,7 @@ class Transformer(nn.Module):
         return normed
 
     def rotation(self, position_ids: Tensor, dtype: torch.dtype) -> Rotation:
-        """The angles that positions [B, S] turn every head by."""
+        """The angles by which positions [B, S] rotate every head."""
         config = self.config
         return rotary_angles(position_ids, config.head_dim, config.rope_theta, dtype, rotary_dim=config.rotary_dim)
 

@@ -1,4 +1,4 @@
-"""What the decoder must know of tokens as byte strings: looked up for every request, so computed once per model."""
+"""What the decoder must know of tokens as byte strings: needed for every request, so computed once per model."""
 
 import re
 from bisect import bisect_left
@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-# Look-ups are few and recur (a space, a bracket, an indentation), but one after a space finds most of the vocabulary.
+# Few different look-ups recur (a space, a bracket, an indentation), but that of a space finds most of the vocabulary.
 _MAX_REMEMBERED = 256
 _LONGEST_SPELLING = 64
 
@@ -53,7 +53,7 @@ def _first_word(text: bytes) -> bytes:
 
 
 class Spellings:
-    """Spellings in order, so that those with a common beginning lie side by side."""
+    """Spellings in order, so that those with a common beginning are side by side."""
 
     def __init__(self, token_bytes: Sequence[bytes]) -> None:
         self._token_ids = sorted((i for i, text in enumerate(token_bytes) if text), key=token_bytes.__getitem__)
@@ -93,7 +93,7 @@ class Spellings:
             for length, byte in enumerate(self._ordered[index], 1):
                 after = step(after, byte) if after is not None else None
                 if after is None:
-                    # All that begin with the same bytes fail with them.
+                    # All spellings that begin with the same bytes fail, too.
                     failed = self._ordered[index][:length]
                     index = max(index + 1, bisect_left(self._ordered, failed + b"\xff" * _LONGEST_SPELLING))
                     break

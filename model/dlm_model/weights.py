@@ -1,7 +1,7 @@
 """safetensors → `Transformer`. Files are memory-mapped; pickles are never read and no code of a checkpoint is run.
 
-Names become the network's own by the table of the checkpoint's family, which also cuts what it stores in one piece.
-Eight-bit weights are multiplied out here.
+The checkpoint's family renames tensors to the network's own names, and splits those that it stores in one piece.
+Eight-bit weights are expanded here.
 """
 
 import json

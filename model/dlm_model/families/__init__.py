@@ -1,4 +1,4 @@
-"""How published models are stored: per family a reader of its config, its weight names and a few flags.
+"""How published models are stored: for each family, a reader of its config, its weight names and a few flags.
 
 All of them run on one network. `registry` is the table; a family that this engine cannot run says why.
 """

@@ -1,6 +1,6 @@
 """Small Qwens adapted to diffusion: Open-dLLM's open-dcoder, and the Tiny-A2D models of `dllm`.
 
-Both keep the names and the config of the Qwen they began as, and name the mask in the tokenizer alone.
+Both keep the names and the config of the Qwen that they began as, and name the mask only in the tokenizer.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from dlm_model.families.hugging_face import llama_fields, qwen2_fields, qwen3_fi
 
 OPEN_DCODER_MASK = "<M>"
 BD3LM_BLOCK_LENGTH = 32
-"""Of the Tiny-A2D models that attend block by block. Nothing but their name tells them from the others."""
+"""In the names of the Tiny-A2D models that attend block by block; nothing else distinguishes them."""
 
 _ADAPTED = {"a2d-llama": llama_fields, "a2d-qwen2": qwen2_fields, "a2d-qwen3": qwen3_fields}
 

@@ -1,8 +1,8 @@
-"""Models that write block after block, each of which sees itself and what stands before it.
+"""Models that write block after block, where each block sees itself and what comes before it.
 
-None of them sees a suffix, which lies behind every block of the hole; what was published with them has no infilling
-either. They fill as well as they can from the prefix alone, and say so. LLaDA2, whose tensors lie otherwise, is one of
-them with a module of its own.
+None of them sees a suffix, since it comes after every block of the hole; the code published with them does not infill
+either. They fill as well as they can from the prefix alone, and say so. LLaDA2 is one of them, but as its tensors are
+laid out otherwise, it has a module of its own.
 """
 
 import re
@@ -21,12 +21,12 @@ from dlm_model.families.hugging_face import llama_fields, qwen2_fields, qwen3_fi
 
 FAST_DLLM_MASK = "|<MASK>|"
 END_OF_TURN = "<|im_end|>"
-"""How Qwen's chats end a turn. Fast-dLLM v2's own loop stops at it and its files name another; SDAR's name both."""
+"""Ends a turn of Qwen's chats. Fast-dLLM v2's own loop stops at it, though its files name another; SDAR's name both."""
 STABLE_DIFFCODER_BLOCK_LENGTH = 4
 """A constant of its generation code, as is its mask."""
 
 SDAR_BLOCK_LENGTH = 4
-"""Of those whose name says nothing else, in whose config it is missing."""
+"""The length of a block where neither the config nor the name gives one."""
 
 _BLOCK_LENGTH_IN_NAME = re.compile(r"-b([1-9]\d*)\b")
 _SDAR = {"sdar": qwen3_fields, "sdar_moe": qwen3_moe_fields}
@@ -37,7 +37,7 @@ def _read_sdar(files: CheckpointFiles) -> dict[str, Any]:
 
 
 def _sdar_block_length(files: CheckpointFiles) -> int:
-    """From its config; of some revisions, only the name tells: SDAR-8B-Chat-b32."""
+    """The length of a block, from the config, or in some revisions only from the name: SDAR-8B-Chat-b32."""
     if files.config.get("block_size"):
         return count(files.config, "block_size")
     named = _BLOCK_LENGTH_IN_NAME.search(files.source.lower())
@@ -45,7 +45,7 @@ def _sdar_block_length(files: CheckpointFiles) -> int:
 
 
 def _read_dream_reasoner(files: CheckpointFiles) -> dict[str, Any]:
-    # Dream in name: it began as a Qwen3, and its logits are not shifted.
+    # A Dream only by name: it began as a Qwen3, and its logits are not shifted.
     return {**qwen3_fields(files), **_blocks(files, count(files.config, "block_size"))}
 
 

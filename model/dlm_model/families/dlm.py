@@ -1,4 +1,4 @@
-"""Our own checkpoints: a Llama, Qwen2 or Qwen3 whose config.json has a `dlm` section for what the rest does not say."""
+"""Our own checkpoints: a Llama, Qwen2 or Qwen3 whose config.json has a `dlm` section for what the rest lacks."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, get_args

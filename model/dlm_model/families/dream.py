@@ -1,7 +1,7 @@
 """Dream, Dream-Coder, DiffuCoder, d3LLM-Coder (arXiv 2508.15487, 2506.20639): Qwen2 with shifted logits; and DreamOn.
 
-DreamOn (Dream-org/DreamOn-v0-7B) is a Dream that was taught to expand and delete. It is known by its expand token, and
-prompts it end with the end-of-text token as its own quick start has them.
+DreamOn (Dream-org/DreamOn-v0-7B) is a Dream that was taught to expand and delete. It is recognised by its expand token,
+and its prompts end with the end-of-text token, as in its own quick start.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from dlm_model.families.hugging_face import qwen2_fields
 
 EXPAND_TOKEN = "<|expand|>"
 DREAM_ON_CONTEXT_LENGTH = 2048
-"""What it was trained with; its config repeats the 131072 of the Qwen2.5 it began as."""
+"""The context it was trained with; its config repeats the 131072 of the Qwen2.5 that it began as."""
 
 
 def _matches(files: CheckpointFiles) -> bool:
@@ -38,7 +38,7 @@ def _read(files: CheckpointFiles) -> dict[str, Any]:
 
 
 def _bos_token_id(files: CheckpointFiles) -> int:
-    """The tokenizer's, as their own evaluations begin prompts; Dream's configs name the end of text there."""
+    """The tokenizer's, with which their own evaluations begin prompts; Dream's configs name the end of text instead."""
     named = files.tokenizer_token_id("bos")
     return required_token_id(files, "bos") if named is None else named
 

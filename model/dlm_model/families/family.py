@@ -23,7 +23,7 @@ def hugging_face_name(stored: str) -> str:
 
 
 def as_stored(tensors: Mapping[str, "Tensor"], _config: "ModelConfig") -> dict[str, "Tensor"]:
-    """What a family has to unpack whose tensors are those of the network."""
+    """For a family whose tensors are those of the network: there is nothing to unpack."""
     return dict(tensors)
 
 
@@ -71,7 +71,7 @@ def architecture(files: CheckpointFiles) -> object:
 
 
 def required_token_id(files: CheckpointFiles, role: str) -> int:
-    """The id of a role that the family cannot do without.
+    """The id of a token that the family cannot do without, by its role.
 
     Raises:
         KeyError: no file of the checkpoint has it.

@@ -1,4 +1,4 @@
-"""The config keys that Llama, Qwen2, Qwen3 and everything made of them have in common."""
+"""The config keys that Llama, Qwen2, Qwen3 and their descendants have in common."""
 
 from collections.abc import Mapping
 from typing import Any

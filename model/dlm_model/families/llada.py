@@ -1,7 +1,7 @@
 """LLaDA-8B and LLaDA-1.5 (arXiv 2502.09992): OLMo's config keys and tensor names around a Llama; and iLLaDA.
 
-iLLaDA (arXiv 2606.25331) is a Llama in names as well, with the vocabulary of Seed-Coder. The mixture-of-experts LLaDA
-says `llada` too and is told apart by its architecture: `llada_moe`.
+iLLaDA (arXiv 2606.25331) has a Llama's names as well, and the vocabulary of Seed-Coder. The mixture-of-experts LLaDA
+says `llada` too, and is distinguished by its architecture: see `llada_moe`.
 """
 
 import re
@@ -18,7 +18,7 @@ from dlm_model.families.family import (
 )
 from dlm_model.families.hugging_face import llama_fields, rope_theta
 
-# All of them variants of OLMo that no published LLaDA uses.
+# All of these are variants of OLMo that no published LLaDA uses.
 _ONLY = {
     "block_type": "llama",
     "layer_norm_type": "rms",
@@ -35,7 +35,7 @@ _ONLY = {
 _WHOLE = {
     "model.transformer.wte.weight": "embed_tokens.weight",
     "model.transformer.ln_f.weight": "norm.weight",
-    # The last part is also what every block calls its down projection.
+    # Every block calls its down projection by that last part, too.
     "model.transformer.ff_out.weight": "lm_head.weight",
 }
 _IN_BLOCK = {
@@ -100,7 +100,7 @@ def _read_illada(files: CheckpointFiles) -> dict[str, Any]:
     refuse_unless(files, {"layer_norm_eps": None})
     return {
         **llama_fields(files),
-        # transformers leaves out of a config what is so by default, which for this model it is.
+        # transformers omits from a config what has its default value, as it does in this model.
         "ties_embeddings": bool(files.config.get("tie_word_embeddings", True)),
         "mask_token_id": seed_mask_token_id(files),
         "bos_token_id": files.token_id("bos"),

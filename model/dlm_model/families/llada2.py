@@ -1,9 +1,9 @@
 """LLaDA2.0 and LLaDA2.1 (arXiv 2512.15745, 2602.08676), mini and flash: block diffusion on the mixtures of Ling 2.0.
 
-They keep Ling's names and its one tensor for queries, keys and values. Of each head only the first R dimensions turn
-with the position, i together with i + R/2. The network turns i together with i + D/2, whatever R is, and so the
+They keep Ling's names and its single tensor for queries, keys and values. In each head only the first R dimensions are
+rotated with the position, i together with i + R/2. The network rotates i together with i + D/2, whatever R is, so the
 dimensions of queries and keys are brought into that order once, when they are loaded: their products stay the same.
-dFactory, which trains them further, keeps all experts of a layer in one tensor; they are taken apart.
+dFactory, which trains them further, keeps all experts of a layer in one tensor, which is taken apart.
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ def _parameter_name(stored: str) -> str:
 
 
 def _unpack(tensors: Mapping[str, "Tensor"], config: "ModelConfig") -> dict[str, "Tensor"]:
-    """Queries, keys and values apart, the dimensions of their heads in the network's order; and experts apart."""
+    """Separate queries, keys and values, with the dimensions of heads in the network's order, and separate experts."""
     order = _dimension_order(config)
     unpacked: dict[str, Tensor] = {}
     for name, tensor in tensors.items():

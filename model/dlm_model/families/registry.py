@@ -13,7 +13,7 @@ from dlm_model.families.llada_moe import LLADA_MOE
 
 _BLOCK_CAUSAL = (SDAR, FAST_DLLM, STABLE_DIFFCODER, DREAM_REASONER, LLADA2)
 _IN_ORDER = (*_BLOCK_CAUSAL, LLADA_MOE, ILLADA, LLADA, DREAM_ON, DREAM, OPEN_DCODER, TINY_A2D, DLM)
-"""The first that matches it is; a narrower one stands before the one it is a part of."""
+"""The first family that matches counts; a special case comes before the family that includes it."""
 
 FAMILIES = {family.name: family for family in _IN_ORDER}
 
