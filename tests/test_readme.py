@@ -70,7 +70,7 @@ def test_the_settings_page_has_a_row_for_every_option_and_no_other(repository_ro
     assert option_tables(page) == [option_table(OPTIONS[name] for name in OPTIONS if name in names) for names in kinds]
 
 
-def test_the_everyday_dials_are_told_in_the_same_words(readme: str) -> None:
+def test_the_everyday_options_are_described_in_the_same_words(readme: str) -> None:
     [table] = option_tables(readme)
     named = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
     assert table == option_table(find_option(name) for name in named)

@@ -105,7 +105,7 @@ def test_a_project_may_switch_off_but_not_on(tmp_path: Path) -> None:
         ("pyproject.toml", b"[project]\nname = '\xff'\n", {}),
     ],
 )
-def test_where_it_cannot_be_told_what_a_project_says_all_of_it_is_left_alone(
+def test_a_project_whose_options_cannot_be_read_is_left_alone(
     tmp_path: Path, file_name: str, content: bytes, options: dict[str, object]
 ) -> None:
     (tmp_path / file_name).write_bytes(content)

@@ -138,7 +138,7 @@ async def test_only_its_user_can_open_the_socket(start_daemon: StartDaemon, path
     assert not path.exists()
 
 
-async def test_it_ends_when_nobody_is_left(start_daemon: StartDaemon, connect: Connect) -> None:
+async def test_it_ends_without_clients(start_daemon: StartDaemon, connect: Connect) -> None:
     daemon = await start_daemon(5)
     editor = await connect()
     await editor.shutdown_async(None)

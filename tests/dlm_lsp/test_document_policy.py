@@ -83,7 +83,7 @@ def test_changes_are_seen(roots: tuple[Path, Path]) -> None:
     assert _reason(policy, document) is not None
 
 
-def test_mistakes_are_told_once_whenever_they_are_read(roots: tuple[Path, Path]) -> None:
+def test_mistakes_are_reported_once_each_time_they_are_read(roots: tuple[Path, Path]) -> None:
     problems: list[str] = []
     file = roots[0] / ".dlm-lsp.toml"
     file.write_text("model = '/tmp/evil'\n")

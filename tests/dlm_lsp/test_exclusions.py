@@ -45,7 +45,7 @@ def test_a_relative_path_is_one_in_the_working_folder(tmp_path: Path, monkeypatc
     assert exclusion_reason("../generated/../a.py", "python", 1, settings) is None
 
 
-def test_a_symbolic_link_hides_neither_its_own_name_nor_the_one_behind_it(tmp_path: Path) -> None:
+def test_a_symbolic_link_hides_neither_its_own_name_nor_its_targets(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     inside, outside = tmp_path / "secrets" / "token.py", tmp_path / "outside.py"
     inside.touch()
@@ -74,7 +74,7 @@ def test_a_name_that_no_file_can_have_is_judged_as_it_stands(path: str) -> None:
         (Settings(max_document_chars=10), "max_document_chars"),
     ],
 )
-def test_the_reason_names_the_option_behind_it(settings: Settings, option: str) -> None:
+def test_the_reason_names_its_option(settings: Settings, option: str) -> None:
     reason = exclusion_reason("/p/gen/a.py", "python", 11, settings)
     assert reason is not None
     assert option in reason

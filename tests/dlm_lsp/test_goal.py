@@ -88,7 +88,7 @@ def test_where_the_document_left_the_way_nothing_is_changed_but_by_insertion(
         *("blanks beyond the closer", "blanks still to come", "opener in a string"),
     ],
 )
-def test_closers_behind_the_cursor_are_reckoned_with(
+def test_closers_after_the_cursor_are_allowed_for(
     goal: str, typed: str, behind: str, text: str, num_replaced: int
 ) -> None:
     assert next_step(goal, typed, behind) == (text, num_replaced)

@@ -156,7 +156,7 @@ EMPTY_BLOCKS = [
 
 
 @pytest.mark.parametrize(("language_id", "text", "expected"), NEXT_STATEMENTS)
-def test_a_blank_line_lacks_the_next_statement_where_the_block_goes_on(
+def test_a_blank_line_lacks_the_next_statement_if_the_block_continues(
     language_id: str, text: str, expected: str
 ) -> None:
     assert hole_at_cursor(language_id, text) == ("statement", expected)
@@ -168,7 +168,7 @@ def test_a_blank_line_lacks_all_that_is_left_where_the_block_ends(language_id: s
 
 
 @pytest.mark.parametrize(("language_id", "text", "expected"), EMPTY_BLOCKS)
-def test_behind_what_opens_an_empty_block_all_of_it_is_missing(language_id: str, text: str, expected: str) -> None:
+def test_after_the_opening_of_an_empty_block_all_of_it_is_missing(language_id: str, text: str, expected: str) -> None:
     assert hole_at_cursor(language_id, text) == ("statements", expected)
 
 

@@ -102,7 +102,7 @@ def test_a_closing_text_is_the_last_line_of_statements_and_the_end_of_a_line(sna
         (Anchors(), "", "", True),
     ],
 )
-def test_a_fill_holds_its_anchors_in_their_order_and_closes_with_what_stands_behind(
+def test_a_fill_holds_its_anchors_in_order_and_may_close_with_the_text_after_it(
     anchors: Anchors, text: str, behind: str, are_in: bool
 ) -> None:
     assert anchors.are_in(text, behind) is are_in

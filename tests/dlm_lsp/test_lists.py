@@ -105,7 +105,7 @@ def test_no_more_items_are_kept_than_were_named(language_id: str, text: str, mid
     assert fitter.is_over(middle.replace("|", "\n") + "\n")
 
 
-def test_an_item_that_goes_on_is_not_over() -> None:
+def test_an_unfinished_item_is_not_over() -> None:
     text = "x = [\n    1,\n    2,\n]\n"
     snapshot = Snapshot.parse("file:///code", language_for(None, "python"), text)
     hole = range_hole(snapshot, text.index("1"), text.index("1,") + 2)

@@ -102,7 +102,7 @@ def test_line_endings_are_the_documents(ending: str) -> None:
         ("rust", "fn f() {\n    let x = │;\n}\n", "a +"),
     ],
 )
-def test_a_broken_fill_is_said_to_be_broken(language_id: str, text: str, middle: str) -> None:
+def test_a_broken_fill_is_reported_as_broken(language_id: str, text: str, middle: str) -> None:
     assert not fill_at_cursor(language_id, text, middle)[1].parse_valid
 
 

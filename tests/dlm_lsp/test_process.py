@@ -71,7 +71,7 @@ def test_a_process_that_cannot_be_seen_is_not_watched(pid: int) -> None:
     assert not ended.is_set()
 
 
-def test_on_windows_where_asking_would_end_the_process_none_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_windows_no_process_is_watched_since_asking_would_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr("dlm_lsp.process.os.name", "nt")
     monkeypatch.setattr("dlm_lsp.process.os.kill", lambda pid, _signal: asked.append(pid))

@@ -129,7 +129,7 @@ def test_a_statement_comes_back(files: list[Snapshot], from_column_0: bool) -> N
     assert num_gaps > 100
 
 
-def test_whole_lines_that_somebody_names_come_back(files: list[Snapshot]) -> None:
+def test_whole_lines_that_were_named_come_back(files: list[Snapshot]) -> None:
     rng, num_ranges = random.Random(6), 0
     for file in files:
         for start, end in inner_statements(file, rng):

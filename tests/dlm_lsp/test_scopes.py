@@ -35,7 +35,7 @@ def test_qualified_names(language_id: str, text: str, names: list[str]) -> None:
     assert [".".join(function.qualified_name(text.encode())) for function in found] == names
 
 
-def test_docstring_comments_and_statements_are_told_apart() -> None:
+def test_docstring_comments_and_statements_are_distinguished() -> None:
     text = 'def f():  # why\n    # first\n    """Doc."""\n    # then\n    a = 1\n    "no docstring"\n'
     (function,) = functions_of("python", text)
     assert function.docstring is not None

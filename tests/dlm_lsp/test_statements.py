@@ -122,7 +122,7 @@ def test_only_a_header_is_kept_where_its_block_stands_below_already(middle: str)
     assert fitted.is_over("for i in x:\n")
 
 
-def test_the_last_statements_of_a_block_stay_in_it_where_the_function_goes_on() -> None:
+def test_the_last_statements_of_a_block_stay_in_it_if_the_function_continues() -> None:
     fitted = fitter("python", "def f(x):\n    if x:\n        ", "\n    return x\n", kind="statements")
     assert fitted.fit("a(x)\n        b(x)\n    c(x)") == ["a(x)", "        b(x)"]
 
@@ -138,7 +138,7 @@ def test_the_last_statements_of_a_block_stay_in_it_where_the_function_goes_on() 
     ],
     ids=["body", "in-a-block-of-it", "several-lines", "ends-two-blocks", "the-function-goes-on"],
 )
-def test_nothing_is_kept_behind_what_ends_the_block(before: str, after: str, middle: str, num_lines: int) -> None:
+def test_nothing_is_kept_after_the_end_of_the_block(before: str, after: str, middle: str, num_lines: int) -> None:
     fitted = fitter("python", before, after, kind="body" if before.count("\n") == 1 else "statements")
     lines = middle.split("\n")[:num_lines]
     assert fitted.fit(middle) == lines

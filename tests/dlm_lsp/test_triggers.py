@@ -16,7 +16,7 @@ def _change(start: tuple[int, int], end: tuple[int, int], text: str) -> types.Te
     return types.TextDocumentContentChangePartial(types.Range(types.Position(*start), types.Position(*end)), text)
 
 
-def test_typing_a_deletion_and_several_cursors_are_told_apart() -> None:
+def test_typing_deleting_and_several_cursors_are_distinguished() -> None:
     after = _snapshot("ab\n😀cd\n")
     typed = [_change((1, 2), (1, 2), "c")]
     assert edit_of(typed, after, "utf-16") == LastEdit("insertion", 5)

@@ -117,7 +117,7 @@ def test_alternatives_that_disagree_with_what_is_typed_drop_out() -> None:
     assert _found(cache, BEFORE + "r", options=ONE) == ["eturn 1"]
 
 
-def test_one_candidate_does_not_serve_whoever_asks_for_three(cache: TypeThroughCache) -> None:
+def test_one_candidate_does_not_serve_a_request_for_three(cache: TypeThroughCache) -> None:
     assert _found(cache, BEFORE, options=THREE) == []
 
 

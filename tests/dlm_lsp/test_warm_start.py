@@ -41,7 +41,7 @@ def rest(text: str, cursor: int) -> str:
         ("    return self.width * 2", ""),  # nothing is left
     ],
 )
-def test_the_rest_begins_behind_the_words_that_agree(typed: str, left: str) -> None:
+def test_the_rest_begins_after_the_words_that_agree(typed: str, left: str) -> None:
     assert "".join(piece.text for piece in rest_of(PIECES, typed)) == left
 
 
@@ -86,7 +86,7 @@ def test_a_cursor_that_has_only_moved_has_typed_nothing() -> None:
     assert EarlierDraft(before, find_hole(before, start), draft).rest_at(before, find_hole(before, end)) == ()
 
 
-def test_an_edit_behind_the_hole_changes_nothing() -> None:
+def test_an_edit_after_the_hole_changes_nothing() -> None:
     assert rest(TEXT.replace("return 1", "return 2"), CURSOR) == "return self.width * 2"
 
 

@@ -205,9 +205,7 @@ async def test_a_job_cancelled_while_the_engine_loads_never_begins(make_worker: 
     assert engine.requests == []
 
 
-async def test_an_engine_that_nobody_uses_is_closed_and_comes_back(
-    make_worker: MakeWorker, listener: _Listener
-) -> None:
+async def test_an_unused_engine_is_closed_and_loaded_again(make_worker: MakeWorker, listener: _Listener) -> None:
     engines: list[ScriptedEngine] = []
 
     def load() -> InfillEngine:

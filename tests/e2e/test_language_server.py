@@ -159,7 +159,7 @@ async def test_what_was_filled_and_is_typed_costs_no_step(editor: EditorClient) 
     assert [draft for draft in editor.drafts if draft.uri == uri] == []
 
 
-async def test_a_fill_goes_on_while_its_draft_is_typed(slow_editor: EditorClient) -> None:
+async def test_a_fill_survives_the_typing_of_its_draft(slow_editor: EditorClient) -> None:
     editor = slow_editor
     uri = _open(editor, ENDLESS)
     request = asyncio.ensure_future(editor.complete(3, 0, uri=uri))

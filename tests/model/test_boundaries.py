@@ -145,7 +145,7 @@ def test_a_head_has_only_the_masks_before_what_is_committed() -> None:
 
 
 @pytest.mark.parametrize(("head", "before"), [(b"", (None, "(")), (b"", ("(",)), (b"(", ("(", "x"))])
-def test_a_tail_has_only_the_masks_behind_what_is_committed(head: bytes, before: tuple[str | None, ...]) -> None:
+def test_a_tail_has_only_the_masks_after_the_last_commit(head: bytes, before: tuple[str | None, ...]) -> None:
     assert b"t" in frontier_spellings(b"", b"ret", None, None, None)[2]
     found = frontier_spellings(head, b"ret", *before, None)[len(before)]
     assert found

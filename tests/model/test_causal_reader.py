@@ -28,7 +28,7 @@ def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engi
     assert reader.num_forwards == 1
 
 
-def test_likelihood_is_that_of_the_draft_and_of_the_suffix_behind_it(causal_engine: Engine) -> None:
+def test_likelihood_is_that_of_the_draft_and_of_the_suffix_after_it(causal_engine: Engine) -> None:
     network = causal_engine._network
     reader = CausalReader(network, PrefixCache(network))
     rows = Canvas.open((0, 40, 41), [50, 51], [3, 1], MASK).guess(

@@ -125,7 +125,7 @@ def test_without_memory_for_a_graph_the_others_give_way_and_then_it_does(engine:
 @pytest.mark.parametrize(
     ("way", "recorded"), [("one by one", [False, False]), ("by everybody", [True, False]), ("grouped", [True, True])]
 )
-def test_a_mixture_is_recorded_where_nobody_looks_up_how_many_tokens_an_expert_gets(
+def test_a_mixture_is_recorded_if_its_experts_are_not_counted_on_the_cpu(
     tmp_path: Path, way: str, recorded: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(experts, "MAX_FOR_EVERYBODY", 64)

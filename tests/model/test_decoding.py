@@ -20,7 +20,7 @@ from tests.model.tiny_checkpoints import DLM_SECTION, write_checkpoint
         (None, "factor", "factor"),
     ],
 )
-def test_a_guide_commits_from_the_left_unless_somebody_asks_for_another_selection(
+def test_a_guide_commits_from_the_left_unless_another_selection_is_asked_for(
     causal_engine: Engine, selection: Selection | None, schedule: Schedule | None, resolved: Schedule
 ) -> None:
     options = DecodeOptions(guide="self", selection=selection, schedule=schedule)
@@ -29,7 +29,7 @@ def test_a_guide_commits_from_the_left_unless_somebody_asks_for_another_selectio
 
 @pytest.mark.parametrize("schedule", [None, "agreement"])
 @pytest.mark.parametrize("options", [{"guide": "none"}, {"guide": "self", "guide_role": "check"}])
-def test_with_nobody_to_agree_with_a_threshold_decides(
+def test_without_a_guide_to_agree_with_a_threshold_decides(
     causal_engine: Engine, schedule: Schedule | None, options: dict[str, str]
 ) -> None:
     resolved = causal_engine._decoder.resolve(DecodeOptions(schedule=schedule, **options), has_prefix=True)  # type: ignore[arg-type]
@@ -37,7 +37,7 @@ def test_with_nobody_to_agree_with_a_threshold_decides(
 
 
 @pytest.mark.parametrize("role", ["blend", "check"])
-def test_where_nothing_stands_in_front_of_the_canvas_nobody_guides(
+def test_with_nothing_in_front_of_the_canvas_there_is_no_guide(
     tmp_path: Path, causal_folder: Path, role: GuideRole
 ) -> None:
     write_checkpoint(tmp_path, "qwen3-qk-norm", DLM_SECTION | {"bos_token_id": None})

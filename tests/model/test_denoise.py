@@ -111,7 +111,7 @@ def test_the_rules_are_made_once_a_step_whatever_is_resized_and_cut(monkeypatch:
 @pytest.mark.parametrize(
     ("num_steps", "is_resizing", "num_columns"), [(99, True, 4 + 2 * NUM_MORE), (99, False, 4), (4, True, 4)]
 )
-def test_a_canvas_that_is_full_too_early_goes_on(num_steps: int, is_resizing: bool, num_columns: int) -> None:
+def test_a_canvas_that_is_full_too_early_grows(num_steps: int, is_resizing: bool, num_columns: int) -> None:
     letter = TOKENIZER.encode("a").ids[0]
     options, ending = DecodeOptions(num_steps=num_steps, schedule="linear"), Between(fewest=4 + NUM_MORE + 1)
     *_, last = run(open_canvas(4), Oracle([letter] * 48), options, is_resizing=is_resizing, ending=ending)

@@ -68,11 +68,11 @@ def cut(row: list[int], *, over: str, protected: list[int] = (), head: bytes = b
     return ids
 
 
-def test_what_is_masked_behind_the_end_is_given_up() -> None:
+def test_masks_after_the_end_are_dropped() -> None:
     assert cut([WORD, BREAK, MASK, MASK], over="x\n") == [WORD, BREAK]
 
 
-def test_a_middle_that_goes_on_keeps_its_masks() -> None:
+def test_an_unfinished_middle_keeps_its_masks() -> None:
     assert cut([WORD, BREAK, MASK], over="x") == [WORD, BREAK, MASK]
     assert cut([MASK, MASK], over="") == [MASK, MASK]
 
@@ -81,7 +81,7 @@ def test_the_head_is_the_documents_and_not_read() -> None:
     assert cut([BREAK, WORD, MASK], over="x", head=b"\n") == [BREAK, WORD]
 
 
-def test_a_row_with_something_committed_behind_its_first_mask_is_not_cut() -> None:
+def test_a_row_with_a_commit_after_its_first_mask_is_not_cut() -> None:
     assert cut([WORD, BREAK, MASK, WORD, MASK], over="x\n") == [WORD, BREAK, MASK, WORD, MASK]
 
 
@@ -95,7 +95,7 @@ def test_rows_end_on_their_own() -> None:
     assert after.lengths.tolist() == [1, 3]
 
 
-def test_a_row_that_is_full_and_may_not_end_goes_on() -> None:
+def test_a_full_row_that_may_not_end_grows() -> None:
     before = canvas([WORD, WORD], [WORD, MASK], [WORD, WORD, WORD])
     after = text_end(Between(fewest=3)).grow(before)
     after.check_integrity()
@@ -120,7 +120,7 @@ def test_a_row_that_ends_with_what_must_be_kept_stays() -> None:
     assert text_end(Between(fewest=9)).grow(before) is before
 
 
-def test_a_row_goes_on_no_further_than_it_may() -> None:
+def test_a_row_grows_no_further_than_it_may() -> None:
     ending = text_end(Between(fewest=9), max_length=5)
     after = ending.grow(canvas([WORD, WORD]))
     assert (after.lengths.tolist(), after.was_refused.tolist()) == ([5], [True])

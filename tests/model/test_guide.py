@@ -115,7 +115,7 @@ def test_of_several_candidates_the_one_that_the_guide_finds_likeliest_comes_firs
     assert last.text == last.candidates[0].text
 
 
-def test_a_checkpoint_brings_its_guide_and_uses_it_unless_told_not_to(
+def test_a_checkpoint_brings_its_guide_and_uses_it_by_default(
     causal_folder: Path, fixed_folder: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(causal_folder, tmp_path / "model")

@@ -148,7 +148,7 @@ def test_in_bf16_all_ways_are_within_its_rounding(num_tokens: int, way: Callable
 
 
 @pytest.mark.parametrize("way", UNWATCHED)
-def test_a_gpu_keeps_nobody_waiting(way: Callable[[Mixture], None]) -> None:
+def test_a_gpu_does_not_make_the_cpu_wait(way: Callable[[Mixture], None]) -> None:
     mixture = mixture_of()
     way(mixture)
     with PretendedCuda() as device:

@@ -91,7 +91,7 @@ def test_rows_end_each_at_its_own_place(block_engine: Engine, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("num_steps", [1, 3, 256])
-def test_what_goes_on_beyond_the_limit_or_the_last_step_is_said_to(
+def test_a_text_cut_by_the_limit_or_the_last_step_says_so(
     block_engine: Engine, monkeypatch: pytest.MonkeyPatch, num_steps: int
 ) -> None:
     options = DecodeOptions(num_steps=num_steps, max_middle_tokens=70)
@@ -113,7 +113,7 @@ def test_a_length_that_is_asked_for_leaves_no_end_to_find(
 
 
 @pytest.mark.parametrize("length", [2, 64, 71])
-def test_a_text_ends_where_whoever_asked_has_enough(
+def test_a_text_ends_where_the_caller_has_enough(
     block_engine: Engine, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
     enough = InfillRequest("x = 1\n", "", ending=Between(most=length))
@@ -144,7 +144,7 @@ def test_in_a_hole_of_one_line_a_line_break_ends_the_text(
     assert (last.text, last.finish_reason) == ("a" * 6, "stop")
 
 
-def test_a_guess_behind_a_guessed_end_is_not_shown(block_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guess_after_a_guessed_end_is_not_shown(block_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     script = Script([6], block_engine._tokenizer.encode("a").ids[0], block_engine._config.end_token_ids[0])
     write = script.__call__
 

@@ -80,7 +80,7 @@ def test_a_guide_with_the_same_head_shares_its_blocks() -> None:
     assert guide.lm_head is engine._network.lm_head
 
 
-def test_a_guide_keeps_a_head_of_its_own(fixed_folder: Path) -> None:
+def test_a_guide_keeps_its_own_head(fixed_folder: Path) -> None:
     network, guide = load(fixed_folder), load(fixed_folder)
     guide.embed_tokens = network.embed_tokens
     guide.lm_head.weight.data.neg_()

@@ -80,7 +80,7 @@ def test_four_bits_are_for_cuda(causal_folder: Path) -> None:
     assert weight_format("int4", CUDA).startswith("int4 weights, torchao ")
 
 
-def test_a_gpu_that_is_too_old_for_four_bits_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_too_old_for_four_bits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     with pytest.raises(DeviceError, match="compute capability"):

@@ -117,7 +117,9 @@ def test_clearing_forgets(causal_network: Transformer) -> None:
     assert cache.num_stored == 0
 
 
-def test_a_short_beginning_in_common_is_read_anew(causal_network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_common_beginning_is_computed_again(
+    causal_network: Transformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(prefix_cache, "MIN_SHARED_TOKENS", 3)
     cache = PrefixCache(causal_network)
     costs = []

@@ -43,7 +43,7 @@ def test_a_word_begun_by_the_typist_is_one_token_and_certain(tokenizer: Tokenize
     assert found[-1].confidence == 0.8
 
 
-def test_a_word_that_ends_behind_the_hole_is_certain_too(tokenizer: Tokenizer) -> None:
+def test_a_word_that_ends_after_the_hole_is_certain_too(tokenizer: Tokenizer) -> None:
     found = propose(committed("self.va"), NOTHING, Fragment(b"lue", 2), tokenizer)
     assert spelled(tokenizer, found) == b"self.value"
     assert found[-1].confidence == 1.0
@@ -168,7 +168,7 @@ def test_what_is_doubted_is_filled_anew(
 @pytest.mark.parametrize(
     "options", [{}, {"warm_start": 0.5, "num_candidates": 2}, {"warm_start": 0.5, "middle_length": 6}]
 )
-def test_a_prior_is_heeded_only_where_it_may_be(fixed_engine: Engine, options: dict[str, object]) -> None:
+def test_a_prior_is_used_only_where_allowed(fixed_engine: Engine, options: dict[str, object]) -> None:
     plain = InfillRequest("def foo(self):\n    ret", "\n")
     found = drafts(fixed_engine, InfillRequest("def foo(self):\n    ret", "\n", prior=committed("urn self")), **options)
     assert [draft.text for draft in found] == [draft.text for draft in drafts(fixed_engine, plain, **options)]

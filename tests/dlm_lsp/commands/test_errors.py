@@ -173,9 +173,7 @@ def test_a_config_file_that_cannot_be_opened(command_line: CommandLine, config_f
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), OSError(5, "CUDA out of memory")])
-def test_an_error_that_nobody_foresaw(
-    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+def test_an_unforeseen_error(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     command_line.engine.error = error
     code, stdout, stderr = command_line("infill", "ok.py:2:5")
     assert (code, stdout) == (MODEL, "")
@@ -198,7 +196,7 @@ def test_a_result_that_cannot_be_written(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a device that is always full")
-def test_the_code_is_told_even_where_the_sentence_cannot_be(child_environment: Mapping[str, str]) -> None:
+def test_the_exit_code_survives_a_standard_error_that_cannot_be_written(child_environment: Mapping[str, str]) -> None:
     with Path("/dev/full").open("w") as full:
         ending = subprocess.run([*COMMAND, "nonsense"], env=child_environment, stderr=full, timeout=60, check=False)
     assert ending.returncode == USAGE

@@ -42,7 +42,7 @@ __main__.main()
 
 
 @pytest.mark.parametrize("script", [SCRIPT, ELSEWHERE], ids=["loading", "elsewhere"])
-def test_in_a_terminal_the_prompt_begins_on_a_line_of_its_own_after_ctrl_c(
+def test_in_a_terminal_the_prompt_begins_on_a_new_line_after_ctrl_c(
     script: str, child_environment: Mapping[str, str]
 ) -> None:
     ours, theirs = pty.openpty()

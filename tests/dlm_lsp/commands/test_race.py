@@ -52,7 +52,7 @@ def draft(number: int) -> Draft:
     return Draft((Piece("x" * number, "committed", 0.5, number),), number, 9, number, 0.0)
 
 
-def test_the_lane_that_is_behind_goes_next(race: Race) -> None:
+def test_the_lane_with_less_time_on_its_clock_goes_next(race: Race) -> None:
     race.lanes = (
         Lane("a", iter(map(draft, range(3))), elapsed=2.0),
         Lane("b", iter(map(draft, range(3))), elapsed=1.0),

@@ -27,7 +27,7 @@ def test_the_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     assert read_source(str(tmp_path / "a.py"), max_chars=PLENTY).text == "a"
 
 
-def test_writing_keeps_the_mode_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_writing_keeps_the_mode_and_leaves_no_other_file(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_text("old")
     file.chmod(0o750)

@@ -75,7 +75,7 @@ def test_percentiles_are_right_to_a_fifth() -> None:
     ("document", "share"),
     [("def f():\n    x = 1\n    return x\n", 1.0), ("    x = 1\n", 0.5), ("y = 2\n", 0.0)],
 )
-def test_what_is_kept_is_told_by_lines(document: str, share: float) -> None:
+def test_kept_text_is_counted_by_lines(document: str, share: float) -> None:
     assert kept_share(document, "x = 1\n\n    return x") == share
 
 

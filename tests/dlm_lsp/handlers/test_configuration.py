@@ -52,7 +52,7 @@ async def test_each_source_overrules_the_one_before(
     assert (options.seed, options.top_p, options.temperature) == (5, 0.4, 2)
 
 
-async def test_a_model_that_nobody_uses_is_unloaded_and_loaded_at_the_next_request(
+async def test_an_unused_model_is_unloaded_and_loaded_at_the_next_request(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep = Worker.unload_after
@@ -145,7 +145,7 @@ async def test_whatever_a_client_sends_as_settings_is_survived(
     [{"numSteps": "many", "candidates": 9, "warp": True}, ["numSteps"], "fast"],
     ids=["values", "list", "text"],
 )
-async def test_mistakes_are_told_in_one_message_and_defaulted(
+async def test_mistakes_are_reported_in_one_message_and_defaulted(
     connect: Connect, engine: ScriptedEngine, garbage: Payload
 ) -> None:
     editor = connect(lambda _settings: engine)

@@ -28,7 +28,7 @@ def _insertion(line: int, character: int, text: str) -> types.TextDocumentConten
     return types.TextDocumentContentChangePartial(types.Range(at, at), text)
 
 
-async def test_typing_behind_an_emoji_in_a_crlf_file(connect: Connect, engine: ScriptedEngine) -> None:
+async def test_typing_after_an_emoji_in_a_crlf_file(connect: Connect, engine: ScriptedEngine) -> None:
     editor = await _editor(connect, engine)
     editor.open("a = '😀'\r\nb = '\u2028😀'; c\r\n")
     for version, typed in enumerate(" = ", start=2):

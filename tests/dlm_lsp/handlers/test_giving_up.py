@@ -82,7 +82,7 @@ async def test_a_cancelled_request_leaves_no_busy_status(connect: Connect, slow_
     slow_engine.allow(1)
 
 
-async def test_nothing_is_made_of_a_draft_that_nobody_waits_for(
+async def test_no_work_is_done_for_a_draft_whose_client_is_gone(
     connect: Connect, slow_engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished: list[object] = []

@@ -97,7 +97,7 @@ async def test_a_preview_brings_the_text_and_edits_nothing(connect: Connect) -> 
 
 
 @pytest.mark.parametrize("options", [{"apply": "no"}, [1]])
-async def test_options_that_are_none_are_refused(connect: Connect, options: Payload) -> None:
+async def test_invalid_options_are_refused(connect: Connect, options: Payload) -> None:
     editor = await _editor(connect, ScriptedEngine("return r"))
     with pytest.raises(JsonRpcException, match="must be"):
         await editor.execute(URI, AT_PLACEHOLDER, options)
@@ -137,7 +137,7 @@ async def test_wrong_arguments_are_one_sentence(connect: Connect, arguments: tup
     assert editor.popups == []
 
 
-async def test_a_document_that_is_not_open_is_at_nobodys_fault(connect: Connect) -> None:
+async def test_a_document_that_is_not_open_is_refused_and_the_status_says_so(connect: Connect) -> None:
     editor = await _editor(connect, ScriptedEngine("return r"))
     with pytest.raises(JsonRpcException, match="is not open"):
         await editor.execute("file:///never/opened.py", AT_PLACEHOLDER)

@@ -132,7 +132,7 @@ async def test_only_what_parses_is_shown_where_that_is_required(connect: Connect
 @pytest.mark.parametrize(
     ("required", "expected"), [(None, [False, True]), (False, [True, True]), (True, [False, False])]
 )
-async def test_by_itself_nothing_comes_that_does_not_parse_and_whoever_asks_may_have_it(
+async def test_require_valid_decides_which_completions_have_to_parse(
     connect: Connect, required: bool | None, expected: list[bool]
 ) -> None:
     editor = connect(lambda _settings: ScriptedEngine("return ("))

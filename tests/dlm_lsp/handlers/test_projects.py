@@ -69,7 +69,7 @@ async def test_folders_come_and_go(connect: Connect, engine: ScriptedEngine, on:
     assert editor.popups == []
 
 
-async def test_what_a_project_says_while_it_is_open_counts_and_its_mistakes_are_told(
+async def test_changes_to_an_open_projects_options_count_and_mistakes_are_reported(
     connect: Connect, engine: ScriptedEngine, on: Path
 ) -> None:
     editor = connect(lambda _settings: engine)

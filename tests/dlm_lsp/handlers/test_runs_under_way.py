@@ -24,7 +24,7 @@ async def running(
     return editor, engine, request
 
 
-async def test_a_run_goes_on_while_its_draft_is_typed(connect: Connect) -> None:
+async def test_a_run_survives_the_typing_of_its_draft(connect: Connect) -> None:
     editor, engine, request = await running(connect, num_steps_done=5)
     type_at(editor, 1, 4, "pi", 2)
     with pytest.raises(JsonRpcRequestCancelled):
@@ -45,7 +45,7 @@ async def test_a_run_goes_on_while_its_draft_is_typed(connect: Connect) -> None:
     assert editor.drafts[-1].requestId == "second"
 
 
-async def test_a_run_goes_on_while_the_editor_closes_what_its_draft_opens(connect: Connect) -> None:
+async def test_a_run_survives_closers_that_the_editor_inserts(connect: Connect) -> None:
     editor, engine, request = await running(connect, 10, num_steps=20, text="size(self)[0]  ")
     type_at(editor, 1, 4, "size()", 2)
     with pytest.raises(JsonRpcRequestCancelled):
@@ -63,7 +63,7 @@ async def test_a_run_goes_on_while_the_editor_closes_what_its_draft_opens(connec
 
 
 @pytest.mark.parametrize("closer", ["", ")"], ids=["to be typed", "typed"])
-async def test_a_run_goes_on_while_a_closing_line_is_typed_at_another_depth(connect: Connect, closer: str) -> None:
+async def test_a_run_survives_a_closing_line_at_another_depth(connect: Connect, closer: str) -> None:
     head, tail = "f(\n        1,\n", "    ) + 2  "
     known = len(f"{head}    )")
     editor, engine, request = await running(connect, known, num_steps=len(head + tail), text=head + tail)
@@ -140,7 +140,7 @@ async def test_a_draft_that_takes_back_what_was_typed_is_replaced_by_a_new_run(c
     assert len(engine.requests) == 2
 
 
-async def test_a_run_that_agrees_stops_when_nobody_asks_again(
+async def test_a_run_that_agrees_stops_without_another_request(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlm_lsp.fill_run.PATIENCE_SECONDS", 0.05)

@@ -85,7 +85,7 @@ async def test_a_block_that_the_editor_closes_below_is_served_up_to_there(connec
     assert len(engine.requests) == 1
 
 
-async def test_typing_something_else_asks_anew(connect: Connect) -> None:
+async def test_typing_something_else_asks_again(connect: Connect) -> None:
     engine = ScriptedEngine(BODY)
     editor = await opened(connect, engine)
     await editor.complete(1, 4)
@@ -190,7 +190,7 @@ async def test_a_draft_that_is_almost_typed_goes_along_with_the_next_request(con
     assert engine.options[1].warm_start == 0.5
 
 
-async def test_without_a_warm_start_every_request_begins_anew(connect: Connect) -> None:
+async def test_without_a_warm_start_every_request_begins_with_masks(connect: Connect) -> None:
     engine = await _typed_otherwise(connect, {})
     assert engine.requests[1].prior == ()
 

@@ -167,7 +167,7 @@ async def test_what_goes_wrong_later_is_an_event(start_api: StartApi, monkeypatc
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_the_end_of_the_server_is_told(start_api: StartApi, services: list[FimService], stream: bool) -> None:
+async def test_the_end_of_the_server_is_reported(start_api: StartApi, services: list[FimService], stream: bool) -> None:
     engine = ScriptedEngine("abcd", num_steps=4, is_gated=True)
     client = await start_api(engine)
     running = asyncio.ensure_future(client.post(FIM, json={**BODY, "stream": stream}))

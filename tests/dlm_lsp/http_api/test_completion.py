@@ -84,7 +84,7 @@ def test_each_alternative_has_its_own_reason(monkeypatch: pytest.MonkeyPatch, la
     assert texts(completion) == [("1", "length"), ("2", "stop"), ("3", "stop")]
 
 
-def test_alternatives_are_whole_and_told_at_the_end() -> None:
+def test_alternatives_are_complete_and_sent_at_the_end() -> None:
     completion, _ = filled(ScriptedEngine("x;1", "y", "x"), n=3, stop=";")
     assert texts(completion) == [("x", "stop"), ("y", "stop")]
 
@@ -116,14 +116,14 @@ def test_line_breaks_are_the_documents(ending: str, stream: bool) -> None:
     assert engine.requests == [InfillRequest("x\n", "y\n")]
 
 
-def test_whole_drafts_are_told_when_diffusing() -> None:
+def test_whole_drafts_are_sent_when_diffusing() -> None:
     completion, sent = filled(ScriptedEngine("abcd", num_steps=4), stream=True, diffusing=True)
     assert sent == ["a", "ab", "abc"]
     assert completion.unsent == "abcd"
 
 
 @pytest.mark.parametrize("diffusing", [False, True])
-def test_nothing_is_told_where_nobody_streams(diffusing: bool) -> None:
+def test_nothing_is_sent_early_without_a_stream(diffusing: bool) -> None:
     assert filled(ScriptedEngine("abcd", num_steps=4), diffusing=diffusing)[1] == []
 
 
@@ -176,7 +176,7 @@ def test_only_what_stands_before_the_first_open_position_is_final() -> None:
 
 
 @given(st.text("ab;", max_size=12), st.lists(st.text("ab;", min_size=1, max_size=3), max_size=3), st.data())
-def test_what_was_told_is_never_taken_back(text: str, stops: Sequence[str], data: st.DataObject) -> None:
+def test_what_was_sent_is_never_taken_back(text: str, stops: Sequence[str], data: st.DataObject) -> None:
     settled, expected = SettledText(tuple(stops)), cut(text, tuple(stops))[0]
     sent = ""
     for end in _ends(text, data):

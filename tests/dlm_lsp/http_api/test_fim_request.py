@@ -107,7 +107,7 @@ def test_what_cannot_be_honoured_is_named() -> None:
 @pytest.mark.parametrize(
     ("fields", "language_id"), [({"language": "go"}, "go"), ({"filename": "src/a.RS"}, "rust"), ({}, None)]
 )
-def test_the_language_is_named_or_told_by_the_file(fields: dict[str, object], language_id: str | None) -> None:
+def test_the_language_is_named_or_follows_from_the_file(fields: dict[str, object], language_id: str | None) -> None:
     expected = language_for(None, language_id) if language_id else None
     assert parse(**fields).language == expected
 
@@ -129,7 +129,7 @@ def test_a_long_document_is_not_filled() -> None:
         parse_request({"prompt": "abc", "suffix": "de"}, replace(SETTINGS, max_document_chars=4))
 
 
-def test_continues_word_for_no_suffix_is_none() -> None:
+def test_continues_word_for_no_suffix_means_an_empty_one() -> None:
     assert parse(suffix="<|endoftext|>").suffix == ""
 
 

@@ -118,6 +118,6 @@ def test_an_address_that_is_taken() -> None:
         listen("127.0.0.1", other.getsockname()[1], has_key=False)
 
 
-def test_an_address_that_is_none() -> None:
+def test_an_address_that_cannot_be_listened_on() -> None:
     with pytest.raises(UsageError, match=r"Cannot listen on no\.such\.host\.invalid:80"):
         listen("no.such.host.invalid", 80, has_key=False)

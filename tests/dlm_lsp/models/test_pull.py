@@ -89,7 +89,7 @@ def test_what_arrived_before_a_break_is_not_fetched_again(
     assert (data_folder / NAME / WEIGHTS).read_bytes() == repository.files[WEIGHTS]
 
 
-def test_a_corrupt_file_is_deleted_and_fetched_anew(
+def test_a_corrupt_file_is_deleted_and_fetched_again(
     repository: Repository, data_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository.corrupt.add(WEIGHTS)
@@ -156,7 +156,7 @@ def test_a_model_that_the_hub_has_not(capsys: pytest.CaptureFixture[str]) -> Non
     assert "has no model nobody/nothing" in sentence(capsys)
 
 
-def test_a_name_that_nobody_knows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert pull("llada", "--yes") == USAGE
     assert "There is no published model 'llada' here (there are: dreamon-7b," in sentence(capsys)
 

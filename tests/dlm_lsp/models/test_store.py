@@ -58,7 +58,7 @@ def test_a_published_model_that_is_not_there_says_how_it_comes() -> None:
         resolve_model(NAME)
 
 
-def test_an_unheard_of_name_is_told_where_the_names_are() -> None:
+def test_an_unknown_name_leads_to_the_list_of_names() -> None:
     with pytest.raises(
         CheckpointError, match="'unheard-of': it is neither a folder nor a name from `dlm-lsp models list`"
     ):

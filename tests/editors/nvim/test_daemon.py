@@ -80,7 +80,7 @@ def test_a_body_sharpens_is_filled_and_taken_back(daemon: Daemon) -> None:
     neovim.await_lines(BODY.splitlines())
 
 
-def test_a_selection_is_filled_anew_in_a_file_with_carriage_returns(daemon: Daemon) -> None:
+def test_a_selection_is_refilled_in_a_file_with_carriage_returns(daemon: Daemon) -> None:
     neovim = daemon(LINE.replace("\n", "\r\n").replace("total", "größe"))
     neovim.press("2GVjj")
     neovim.press(":DlmRefill<CR>")

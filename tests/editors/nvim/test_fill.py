@@ -60,7 +60,7 @@ def test_the_number_of_steps_can_be_said(scripted: Start, server: Server) -> Non
     ],
     ids=["a line", "characters", "two lines", "backwards", "a line's end", "up to an empty line", "exclusive"],
 )
-def test_a_selection_is_filled_anew(
+def test_a_selection_is_refilled(
     scripted: Start, server: Server, keys: str, first: tuple[int, int], last: tuple[int, int]
 ) -> None:
     server.says(fill=FILL)
@@ -73,7 +73,7 @@ def test_a_selection_is_filled_anew(
     assert (asked["end"]["line"], asked["end"]["character"]) == last
 
 
-def test_a_fill_goes_on_in_insert_mode(scripted: Start, server: Server) -> None:
+def test_a_fill_continues_in_insert_mode(scripted: Start, server: Server) -> None:
     server.says(fill=FILL, drafts=DRAFTS, seconds=1.5)
     neovim = scripted(TEXT)
     neovim.press("jjA<C-o>:DlmFill<CR>")
@@ -126,7 +126,7 @@ def test_a_fill_that_fails_says_why(scripted: Start, server: Server) -> None:
     assert "the hole is too deep" in warnings(neovim)[0]
 
 
-def test_a_number_of_steps_that_is_none_gets_a_sentence(scripted: Start, server: Server) -> None:
+def test_an_invalid_number_of_steps_gets_a_sentence(scripted: Start, server: Server) -> None:
     neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
     neovim.press(":DlmFill many<CR>")
     until(lambda: warnings(neovim))
@@ -161,7 +161,7 @@ def test_the_draft_of_ghost_text_sharpens_until_the_answer(scripted: Start, serv
     assert not [group for _, group in neovim.chunks() if group.startswith("DlmLspDraft")]
 
 
-def test_a_draft_that_comes_to_nothing_goes(scripted: Start, server: Server) -> None:
+def test_a_draft_that_leads_to_nothing_is_removed(scripted: Start, server: Server) -> None:
     server.says(drafts=[{"text": "total", "stableRanges": []}], seconds=1)
     neovim = scripted("\n")
     neovim.press("ix = ")

@@ -286,7 +286,7 @@ def test_a_storm_of_keys_leaves_one_request_and_its_answer(scripted: Start, serv
 
 
 @pytest.mark.surface("native")
-def test_the_plugin_draws_where_neovim_could_if_told_so(scripted: Start, server: Server) -> None:
+def test_the_plugin_draws_where_neovim_could_if_set_to(scripted: Start, server: Server) -> None:
     server.says(completions={"x = ": ["total + 1"]})
     neovim = scripted("\n", surface="own")
     neovim.press("ix = ")

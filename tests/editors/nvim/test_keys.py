@@ -16,9 +16,7 @@ MAPPED = {
 
 
 @pytest.mark.parametrize(("mapping", "keys", "line"), MAPPED.values(), ids=list(MAPPED))
-def test_a_mapping_does_all_it_did_before_the_keys_behind_it(
-    scripted: Start, mapping: str, keys: str, line: str
-) -> None:
+def test_a_mapping_finishes_before_the_keys_after_it(scripted: Start, mapping: str, keys: str, line: str) -> None:
     neovim = scripted("\n", before="function Put(text) vim.api.nvim_put({ text }, 'c', false, true) end")
     neovim.api.command("inoremap <Plug>(plug) plugged")
     neovim.api.command(mapping)

@@ -74,7 +74,7 @@ def test_a_buffer_without_a_name_has_ghost_text_and_stays_the_only_one(scripted:
     assert neovim.lua("return #vim.api.nvim_list_bufs()") == 2
 
 
-def test_a_draft_of_what_was_stopped_comes_too_late(scripted: Start, server: Server) -> None:
+def test_a_draft_of_a_stopped_request_is_dropped(scripted: Start, server: Server) -> None:
     server.says(seconds=60)
     neovim = scripted("\n")
     neovim.press("ix = ")

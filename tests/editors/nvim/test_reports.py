@@ -28,7 +28,7 @@ def test_the_status_line_says_why_nothing_is_shown(scripted: Start, server: Serv
     until(lambda: neovim.lua("return require('dlm_lsp').status().state") == "off")
 
 
-def test_a_reason_for_one_buffer_is_not_told_of_another(scripted: Start, server: Server, tmp_path: Path) -> None:
+def test_a_reason_for_one_buffer_is_not_shown_for_another(scripted: Start, server: Server, tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     server.says(status={"state": "inactive", "message": "example.py is excluded"})
     neovim = scripted("\n")

@@ -96,7 +96,7 @@ def test_another_fill_takes_the_place_of_the_first(workbench: Workbench) -> None
     workbench.discard_fill()
 
 
-def test_a_selection_is_written_anew(workbench: Workbench) -> None:
+def test_a_selection_is_rewritten(workbench: Workbench) -> None:
     file = workbench.open("selected.py", PLACEHOLDER)
     workbench.go_to_line_end(12)
     workbench.press("Shift+Home")

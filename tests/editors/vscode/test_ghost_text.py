@@ -47,7 +47,7 @@ def test_what_was_typed_is_completed_and_tab_takes_it(workbench: Workbench) -> N
     assert typed.startswith(f"        ret{ghost.splitlines()[0]}")
 
 
-def test_options_that_nobody_touched_leave_the_users_file_in_force(workbench: Workbench) -> None:
+def test_untouched_options_leave_the_users_file_in_force(workbench: Workbench) -> None:
     workbench.open_at_end("untouched.py", RECTANGLE)
     workbench.type("        return self.t")
     workbench.wait_for_ghost()

@@ -123,7 +123,7 @@ HUB_CACHE = "models--owner--{}/snapshots/0a1b2c"
         ("sdar-moe", "SDAR-30B-A3B-Chat-b16", 16),
     ],
 )
-def test_how_long_blocks_are_may_be_told_by_the_name_alone(
+def test_the_length_of_blocks_may_be_in_the_name_alone(
     tmp_path: Path, family: str, name: str, block_length: int | None, layout: str
 ) -> None:
     folder = tmp_path / layout.format(name)

@@ -78,7 +78,7 @@ def test_a_fill_from_the_left_shows_the_beginning(tiny_tokenizer: Tokenizer, tin
     assert TEXT.startswith(left_text)
 
 
-def test_a_word_healed_on_the_right_stays_behind_the_deletes(
+def test_a_word_healed_on_the_right_stays_after_the_deletes(
     tiny_tokenizer: Tokenizer, tiny_config: ModelConfig
 ) -> None:
     builder = ExampleBuilder(tiny_tokenizer, tiny_config)

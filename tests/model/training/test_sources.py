@@ -235,7 +235,7 @@ def test_a_build_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     assert list(TextShard(tmp_path / "corpus" / "held_out.safetensors")) == [MODULE]
 
 
-def test_other_problems_are_looked_for_anew(tmp_path: Path) -> None:
+def test_other_problems_are_looked_for_again(tmp_path: Path) -> None:
     write_wheel(tmp_path, "shapes", {"shapes/area.py": MODULE, "shapes/planted.py": MODULE + PROBLEM})
     packages = [Package("shapes", "1.0", "train")]
     before = build_corpus(packages, tmp_path, tmp_path / "corpus", NO_PROBLEMS)
