@@ -8,6 +8,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole
 from dlm_lsp.placement import is_inline, parse_neutral
 from dlm_lsp.presentation import is_whole
+from dlm_lsp.repairs import without_copies
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +24,11 @@ class HoleEnding:
     hole: Hole
 
     def is_over(self, text: str) -> bool:
-        """Whether nothing that follows would be kept: see `BlockFitter.is_over`. Within a line the model says so."""
-        return self._fitter is not None and self._fitter.is_over(text)
+        """Whether nothing that follows would be kept: the text loops, or see `BlockFitter.is_over`.
+
+        Else the model says so within a line.
+        """
+        return without_copies(text) != text or (self._fitter is not None and self._fitter.is_over(text))
 
     def may_end(self, text: str) -> bool:
         """Whether the text parses where it will stand, or nothing of it would be kept."""

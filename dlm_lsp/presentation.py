@@ -11,10 +11,10 @@ from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes import Hole
-from dlm_lsp.indentation import masked, opens_block
+from dlm_lsp.indentation import line_above, masked, opens_block
 from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
-from dlm_lsp.repairs import without_overlap, without_unmatched_closers
+from dlm_lsp.repairs import without_copies, without_overlap, without_unmatched_closers
 
 MAX_CUT_LINES = 8  # each costs a parse
 
@@ -46,7 +46,7 @@ def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
     Statements that do not parse are cut back to the lines that do: a canvas ends where it is full, often in the middle
     of a line, and the lines before that are worth accepting.
     """
-    middle = with_line_feeds(middle)
+    middle = without_copies(with_line_feeds(middle))
     neutral = parse_neutral(snapshot, hole)
     text, is_valid = _best_version(snapshot, hole, middle, neutral)
     if text and not is_valid and (beginning := _valid_beginning(snapshot, hole, middle, neutral)):
@@ -145,11 +145,23 @@ def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str) -> Iterator[_V
 
 
 def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
-    """Statements on lines of their own, the version that closes nothing it did not open first."""
+    """Statements on lines of their own, the version that closes nothing it did not open first.
+
+    The last is an item with the comma that separates it from the one below: models often leave that to what follows.
+    """
     right = sides(fitter.snapshot, fitter.hole)[1]
+    is_item = _is_among_items(fitter.snapshot, fitter.hole)
     for text in dict.fromkeys((without_unmatched_closers(fitter.snapshot.language, middle), middle)):
         lines = fitter.fit(text)
         if len(lines) == 1 and right.startswith("}") and not fitter.placement.starts_line:
             yield _Version(f" {lines[0]} ")
         elif lines:
             yield _Version(fitter.placement.set("\n".join(lines)), fitter.is_sound(lines))
+            if is_item:
+                yield _Version(fitter.placement.set("\n".join(lines) + ","), fitter.is_sound(lines))
+
+
+def _is_among_items(snapshot: Snapshot, hole: Hole) -> bool:
+    """Whether the line above ends as only a list of items goes on."""
+    above = line_above(snapshot, snapshot.lines.line_of(hole.start)) if hole.kind == "statement" else None
+    return above is not None and snapshot.lines.line_text(above).rstrip().endswith((",", "(", "[", "{"))

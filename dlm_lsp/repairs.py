@@ -11,9 +11,14 @@ from dlm_lsp.languages import Language
 MIN_WORD_OVERLAP = 3  # shorter words end one identifier and begin another by chance
 MAX_LOOP_LINES = 8
 MAX_CALLS = 4  # of one kind in a row: more of them at the end are a loop
+MIN_COPIES = 5  # in a row, of which only the first says anything
+MIN_COPIES_OF_LINES = 3  # of a unit of several lines
+MIN_COPIED_CHARS = 24  # in all, within a line: a unit as short as `_t` comes five times by chance
+MAX_COPIED_CHARS = 160  # of one unit
 MIN_SUFFIX_RUN = 3  # lines: code often begins like the code after it, and then differs
 
 _WORD = re.compile(r"\w")
+_OPENS = re.compile(r"[(\[{]")
 # What has an effect each time that it is repeated, and what closes.
 _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&][^=(]*\(.*\)\s*;?\s*$)")
 _OPENERS = {")": "(", "]": "[", "}": "{"}
@@ -32,6 +37,26 @@ def without_unmatched_closers(language: Language, text: str) -> str:
             opened.pop()
         else:
             return text[: match.start()]
+    return text
+
+
+def without_copies(text: str) -> str:
+    """The text up to the end of the first copy, where it repeats one unit up to its end: `x.a.a.a.a.a.a`, `f(g(g(g(g(g(`.
+
+    The last copy may be cut off. Lists of the same value, rulers (`0, 0, 0`, `----`) and blank lines are none of it.
+    """
+    for size in range(1, min(MAX_COPIED_CHARS, len(text) // MIN_COPIES_OF_LINES) + 1):
+        start = len(text) - size
+        while start > 0 and text[start - 1] == text[start - 1 + size]:
+            start -= 1
+        unit, num_chars = text[start : start + size], len(text) - start
+        num_copies = MIN_COPIES if unit.count("\n") < 2 else MIN_COPIES_OF_LINES
+        if num_chars < num_copies * size or ("\n" not in unit and num_chars < MIN_COPIED_CHARS):
+            continue
+        is_list = "," in unit and not re.search(r"[(\[{=]", unit)
+        is_ruler = not _WORD.search(unit) and not _OPENS.search(unit) and ("\n" not in unit or unit.isspace())
+        if not (is_list or is_ruler):
+            return text[: start + size]
     return text
 
 

@@ -45,3 +45,11 @@ def test_a_text_may_end_where_it_parses(language_id: str, document: str, text: s
 def test_within_a_line_the_model_says_where_it_ends() -> None:
     assert not ending_at("python", LINE).is_over("1)\ny = 2\nz = 3\n")
     assert ending_at("python", GAP).is_over("y = 2\n")
+
+
+@pytest.mark.parametrize("document", [BODY, GAP, LINE])
+def test_what_loops_is_over_wherever_it_stands(document: str) -> None:
+    ending, looping = ending_at("python", document), "a" + ".same_word" * 5
+    assert ending.is_over(looping)
+    assert not ending.is_over(looping[:-1])
+    assert not ending.is_over(f"{looping}()")

@@ -44,6 +44,7 @@ REPAIRS = [
         "a()\n    b()\n" + "    a()\n    b()\n" * 3,
         "    a()\n    b()\n",
     ),
+    ("loop within a line", "def f(x):\n    │\n", "a = x" + ".same_word" * 9 + ".sa", "    a = x.same_word\n"),
     (
         "rightful repetition",
         "def f(x):\n    │\n",
@@ -70,6 +71,23 @@ def test_lines_join_both_sides(language_id: str, text: str, middle: str, expecte
 @pytest.mark.parametrize(("text", "middle", "ending"), [row[1:] for row in REPAIRS], ids=[row[0] for row in REPAIRS])
 def test_repairs(text: str, middle: str, ending: str) -> None:
     assert fill_at_cursor("python", text, middle)[0].endswith(f":\n{ending}")
+
+
+ITEMS = [
+    ("python", "x = [\n    a(),\n    │\n    c(),\n]\n", "b()\n]", "b(),"),
+    ("python", "x = f({\n    │\n    'c': 1,\n})\n", "'b': 2\n})", "'b': 2,"),
+    ("python", "x = [\n    a(),\n    │\n    c(),\n]\n", "b(),", "b(),"),
+    ("python", "x = [\n    a(),\n    │\n]\n", "b()\n]", "b()"),
+    ("javascript", "x = {\n  a: 1,\n  │\n  c: 3,\n};\n", "b: 2\n}", "b: 2,"),
+    ("javascript", "f(() => {\n  │\n  c();\n});\n", "b();", "b();"),
+    ("go", "x := T{\n\ta: 1,\n\t│\n\tc: 3,\n}\n", "b: 2}", "b: 2,"),
+]
+
+
+@pytest.mark.parametrize(("language_id", "text", "middle", "item"), ITEMS)
+def test_an_item_is_separated_from_the_one_below(language_id: str, text: str, middle: str, item: str) -> None:
+    result, fill = fill_at_cursor(language_id, text, middle)
+    assert (result, fill.parse_valid) == (text.replace("│", item), True)
 
 
 @pytest.mark.parametrize("middle", ["", "   ", "\n\n", "\t\n  "])

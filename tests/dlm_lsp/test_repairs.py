@@ -5,6 +5,7 @@ import pytest
 from dlm_lsp.languages import language_for
 from dlm_lsp.repairs import (
     without_blank_ends,
+    without_copies,
     without_loops,
     without_overlap,
     without_suffix,
@@ -43,6 +44,31 @@ def test_unmatched_closers(language_id: str, text: str, expected: str) -> None:
 )
 def test_overlap_with_the_right(text: str, right: str, expected: str) -> None:
     assert without_overlap(text, right) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a = b.popup" + ".popup" * 7 + ".po", "a = b.popup"),
+        ("w" + "_t" * 12, "w_t"),
+        ("for a in (\n    " + "(\n    " * 5, "for a in (\n   "),
+        (("(\n" + " " * 30) * 6, "(\n" + " " * 30),
+        ("# the name of" + " the name of" * 4, "# the name of"),
+        ("f(a, b)\n" * 5 + "f(", "f(a, b)\n"),
+        ("f(\n  'a',\n" * 3, "f(\n  'a',\n"),
+        ("f(\n  'a',\n" * 2, "f(\n  'a',\n" * 2),
+        ("#\n" * 5, "#\n"),
+        ("a" + "\n" * 40, "a" + "\n" * 40),
+        ("f(a, b)\n" * 4, "f(a, b)\n" * 4),
+        ("f(a, b)\n" * 5 + "return a", "f(a, b)\n" * 5 + "return a"),
+        ("x" + "_t" * 11, "x" + "_t" * 11),
+        ("0, " * 20, "0, " * 20),
+        ("# " + "-" * 60, "# " + "-" * 60),
+        ("", ""),
+    ],
+)
+def test_copies(text: str, expected: str) -> None:
+    assert without_copies(text) == expected
 
 
 @pytest.mark.parametrize(
