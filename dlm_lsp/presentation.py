@@ -14,7 +14,7 @@ from dlm_lsp.holes import Hole
 from dlm_lsp.indentation import line_above, masked, opens_block
 from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
-from dlm_lsp.repairs import without_copies, without_overlap, without_unmatched_closers
+from dlm_lsp.repairs import with_closers, without_copies, without_overlap, without_unmatched_closers
 
 MAX_CUT_LINES = 8  # each costs a parse
 
@@ -87,17 +87,18 @@ def _versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerp
 
 
 def _valid_beginning(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
-    """As many of the first lines as add no error and want nothing after them.
+    """As many of the first lines as add no error and want nothing after them but the braces that they leave open.
 
     Empty where none do, or the hole is within a line.
     """
     if is_inline(snapshot, hole):
         return ""
     fitter = BlockFitter(snapshot, hole, neutral)
-    lines = fitter.fit(middle)
-    for num_lines in range(len(lines) - 1, max(0, len(lines) - 1 - MAX_CUT_LINES), -1):
+    language, lines = snapshot.language, fitter.fit(middle)
+    for num_lines in range(len(lines) - language.is_indented, max(0, len(lines) - 1 - MAX_CUT_LINES), -1):
         kept = fitter.without_repeats(lines[:num_lines])
-        text = fitter.placement.set("\n".join(kept))
+        closed = with_closers(language, kept, fitter.placement.indent)
+        text = fitter.placement.set("\n".join(closed))
         parsed = neutral.excerpt.parse(Edit(hole.start, hole.end, text))
         if kept and fitter.is_sound(kept) and parsed.num_errors <= neutral.num_errors and not _leads_on(parsed, kept):
             return text

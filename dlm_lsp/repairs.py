@@ -1,11 +1,13 @@
 """What models add that does not belong: text the suffix has already, closers of what they never opened, loops.
 
+And what is missing where that was cut off: closers of what they opened.
+
 Works on lines and strings alone; knows nothing about documents or syntax trees.
 """
 
 import re
 
-from dlm_lsp.indentation import masked
+from dlm_lsp.indentation import indentation, masked
 from dlm_lsp.languages import Language
 
 MIN_WORD_OVERLAP = 3  # shorter words end one identifier and begin another by chance
@@ -38,6 +40,23 @@ def without_unmatched_closers(language: Language, text: str) -> str:
         else:
             return text[: match.start()]
     return text
+
+
+def with_closers(language: Language, lines: list[str], indent: str) -> list[str]:
+    """The lines and a `}` for every brace that they leave open, as deep as the line that opens it.
+
+    Args:
+        language: What they are written in; where indentation makes the blocks, nothing is missing.
+        lines: The first without its indentation.
+        indent: That of the first.
+    """
+    open_since: list[str] = []
+    code = [] if language.is_indented else masked(language, "\n".join(lines)).split("\n")
+    for number, line in enumerate(code):
+        for brace in re.findall(r"[{}]", line):
+            depth = indentation(line) if number else indent
+            open_since = [*open_since, depth] if brace == "{" else open_since[:-1]
+    return [*lines, *(f"{depth}}}" for depth in reversed(open_since))]
 
 
 def without_copies(text: str) -> str:

@@ -116,7 +116,7 @@ def test_line_endings_are_the_documents(ending: str) -> None:
         ("python", "def f(x):\n    │\n", "for y in x:"),
         ("python", "def f(x):\n    a = 1\n    │\n    return a\n", "a = (x"),
         ("python", "def f(x):\n    a = 1│\n", " + ("),
-        ("javascript", "function f() {\n  │\n}\n", "if (a) {\n    b();"),
+        ("javascript", "function f() {\n  │\n}\n", "if (a) {\n    b("),
         ("rust", "fn f() {\n    let x = │;\n}\n", "a +"),
     ],
 )
@@ -157,6 +157,8 @@ def test_what_speaks_of_code_that_is_missing_is_no_fill(language_id: str, text: 
         ("go", "func f() {\n\t│\n}\n", "a()\n\t// why\n\tc(", "a()"),
         ("python", "def f():\n    │\n    z()\n", "for a in b:\n        z()\n        c(", "for a in b:\n        z()"),
         ("python", "class A:\n    │\n    def b(self): ...\n", "@property", "@property"),
+        ("javascript", "function f() {\n  │\n}\n", "if (a) {\n    b();\n    c(", "if (a) {\n    b();\n  }"),
+        ("go", "func f() {\n\t│\n}\n", "for {\n\t\tif a {\n\t\t\tb()", "for {\n\t\tif a {\n\t\t\tb()\n\t\t}\n\t}"),
     ],
 )
 def test_code_before_it_is_kept(language_id: str, text: str, middle: str, kept: str) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from dlm_lsp.languages import language_for
 from dlm_lsp.repairs import (
+    with_closers,
     without_blank_ends,
     without_copies,
     without_loops,
@@ -44,6 +45,19 @@ def test_unmatched_closers(language_id: str, text: str, expected: str) -> None:
 )
 def test_overlap_with_the_right(text: str, right: str, expected: str) -> None:
     assert without_overlap(text, right) == expected
+
+
+@pytest.mark.parametrize(
+    ("language_id", "lines", "closers"),
+    [
+        ("go", ["for {", "\t\tif a { // {", "\t\t\tb()"], ["\t\t}", "\t}"]),
+        ("go", ["if a {", "\t\tb()", "\t} else {", "\t\tc()"], ["\t}"]),
+        ("go", ["a()", "\t}"], []),
+        ("python", ["a = {", "\t\t1: 2,"], []),
+    ],
+)
+def test_closers_of_what_is_open(language_id: str, lines: list[str], closers: list[str]) -> None:
+    assert with_closers(language_for(None, language_id), lines, "\t") == [*lines, *closers]
 
 
 @pytest.mark.parametrize(
