@@ -60,9 +60,9 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
 
 
 def without_copies(text: str) -> str:
-    """The text up to the end of the first copy, where it repeats one unit up to its end: `x.a.a.a.a.a.a`, `f(g(g(g(g(g(`.
+    """The text without the copies that a loop ends it with: `x.a.a.a.a.a.a`, `f(g(g(g(g(g(`. One of them stays.
 
-    The last copy may be cut off. Lists of the same value, rulers (`0, 0, 0`, `----`) and blank lines are none of it.
+    The last may be cut off. Lists of the same value, rulers (`0, 0, 0`, `----`) and blank lines are none of it.
     """
     for size in range(1, min(MAX_COPIED_CHARS, len(text) // MIN_COPIES_OF_LINES) + 1):
         start = len(text) - size
