@@ -32,7 +32,12 @@ from dlm_model.errors import CheckpointError, ModelError
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.commit_order import compare, observe, train_order, write_order
 from dlm_model.training.companion import carry_guide, write_companion
-from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE, available_workers, build_corpus
+from dlm_model.training.corpus import (
+    MAX_CHARACTERS_PER_PACKAGE,
+    PackageReport,
+    available_workers,
+    build_corpus,
+)
 from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.distill import Method, accuracy_by_steps, build_objective, halvings, load_teacher
 from dlm_model.training.evaluate import choose_lines, measure_lines, measure_noises
@@ -68,8 +73,7 @@ def corpus(
     packages, workers = load_manifest(manifest), available_workers()
     reports = build_corpus(packages, downloads, folder, ngrams, max_characters=max_characters, num_workers=workers)
     for report in reports:
-        name = " ".join(filter(None, (report.name, report.version)))
-        console.print(f"{name}: {report.num_files} files, {report.licence}")
+        console.print(_summary(report), soft_wrap=True)
 
 
 @app.command()
@@ -220,6 +224,20 @@ def evaluate(
         table.add_row(name, "  ".join(f"{key} {value:.4g}" for key, value in values.items()))
     console.print(table)
     typer.echo(json.dumps(report))
+
+
+def _summary(report: PackageReport) -> str:
+    """One line of what a package gave, and of what was left out of it."""
+    name = " ".join(filter(None, (report.name, report.version)))
+    split = " held out" if report.split == "held_out" else ""
+    left_out = {
+        "duplicates": report.num_duplicates,
+        "with evaluation problems": report.num_contaminated,
+        "not UTF-8": report.num_undecodable,
+        "not worth learning from": report.num_unfit,
+    }
+    told = ", ".join(f"{number} {reason}" for reason, number in left_out.items() if number)
+    return f"{name}: {report.num_files} files{split}, {report.licence}" + (f"; left out: {told}" if told else "")
 
 
 def follow(trainer: Trainer) -> None:

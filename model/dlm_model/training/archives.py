@@ -29,6 +29,7 @@ def fetch(package: Package, folder: Path) -> Path:
     found = _find(package, folder)
     if found:
         return found
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         result = subprocess.run(_command(package), capture_output=True, text=True, check=False, cwd=folder)
         message = result.stderr.strip().splitlines()[-1:]

@@ -1,5 +1,7 @@
 """From a manifest to shards: fetch, check licences, filter, deduplicate, decontaminate, split by package.
 
+A manifest that holds no package out holds out one file in ten of each folder.
+
 The same manifest gives the same shards: packages, files and the sample of a large package are in a fixed order. What
 was read of a package is kept beside the downloads, so that a build that was stopped goes on where it was, and one with
 a package more reads that package alone.
@@ -11,7 +13,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,18 +22,23 @@ from rich.progress import track
 
 from dlm_model.training.atomic import replacing_file
 from dlm_model.training.decontamination import NgramFilter
-from dlm_model.training.manifest import SPLITS, Package
+from dlm_model.training.manifest import SPLITS, Package, Split
 from dlm_model.training.shards import SHARD_SUFFIX, write_shard
 from dlm_model.training.sources import SourceFile, read_package
 
 REPORT_FILE = "corpus.json"
+_HELD_OUT_FILES = 10  # Where no package is held out, one file of so many is.
+_LEFT_OUT = (
+    "left out are tests, vendored and hidden files, files of other languages, under 10 lines, over 200 kB, mostly data "
+    "or without a function, and files that do not parse"
+)
 PARTS_FOLDER = "parts"
 MAX_CHARACTERS_PER_PACKAGE = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class PackageReport:
-    """What one package gave to the corpus, for the model card."""
+    """What one package gave to one split of the corpus, for the model card."""
 
     name: str
     version: str
@@ -43,6 +50,7 @@ class PackageReport:
     num_contaminated: int
     num_duplicates: int
     num_undecodable: int
+    num_unfit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Part:
     num_contaminated: int
     num_undecodable: int
     files: list[SourceFile]
+    num_unfit: int = 0
 
 
 def build_corpus(
@@ -70,9 +79,9 @@ def build_corpus(
         LicenceError: a package's licence is not known to be permissive; no shard is written.
         ValueError: a package cannot be had or read, or no text is left for a split that has packages.
     """
-    downloads.mkdir(parents=True, exist_ok=True)
     files: dict[str, list[SourceFile]] = {split: [] for split in SPLITS}
     reports, seen = [], set[str]()
+    holds_out = any(package.split == "held_out" for package in packages)
     # Held-out packages come first, so that what they share with others is dropped from the training split.
     ordered = sorted(packages, key=lambda package: (package.split, package.name, package.registry))
     read = partial(_read_part, downloads=downloads, parts=downloads / PARTS_FOLDER, problems=problems)
@@ -81,8 +90,9 @@ def build_corpus(
         progress = track(zip(ordered, parts, strict=True), "Reading packages", total=len(ordered))
         for package, part in progress:
             sample, report = _select(package, part, seen, max_characters)
-            files[package.split] += sample
-            reports.append(report)
+            for split, kept in _split(package, sample, holds_out=holds_out).items():
+                files[split] += kept
+                reports.append(_of_split(report, split, kept))
     _write(folder, files, reports)
     return reports
 
@@ -99,7 +109,7 @@ def _read_part(package: Package, downloads: Path, parts: Path, problems: NgramFi
         return part
     content = read_package(package, downloads)
     clean = [file for file in content.files if not problems.is_contaminated(file.text)]
-    part = Part(content.licence, len(content.files) - len(clean), content.num_undecodable, clean)
+    part = Part(content.licence, len(content.files) - len(clean), content.num_undecodable, clean, content.num_unfit)
     if path is not None:
         with replacing_file(path) as written:
             written.write_text(json.dumps(asdict(part)), encoding="utf-8")
@@ -134,8 +144,27 @@ def _select(
         num_contaminated=part.num_contaminated,
         num_duplicates=len(part.files) - len(unique),
         num_undecodable=part.num_undecodable,
+        num_unfit=part.num_unfit,
     )
     return sample, report
+
+
+def _split(package: Package, files: list[SourceFile], *, holds_out: bool) -> dict[Split, list[SourceFile]]:
+    """The files by split; without held-out packages a folder gives some of its own, or nothing could be measured."""
+    num_held_out = 0 if holds_out or package.registry != "folder" else round(len(files) / _HELD_OUT_FILES)
+    if not num_held_out:
+        return {package.split: files}
+    return {"train": files[num_held_out:], "held_out": files[:num_held_out]}
+
+
+def _of_split(report: PackageReport, split: Split, files: Sequence[SourceFile]) -> PackageReport:
+    if report.num_files == len(files):
+        return report
+    part = replace(report, split=split, num_files=len(files), num_characters=sum(len(file.text) for file in files))
+    if split == report.split:
+        return part
+    # What was left out of a folder is told once.
+    return replace(part, num_contaminated=0, num_duplicates=0, num_undecodable=0, num_unfit=0)
 
 
 def drop_duplicates(sources: Iterable[SourceFile], seen: set[str]) -> list[SourceFile]:
@@ -167,9 +196,12 @@ def available_workers() -> int:
 def _write(folder: Path, files: dict[str, list[SourceFile]], reports: list[PackageReport]) -> None:
     empty = [split for split in _splits(reports) if not files[split]]
     if empty:
-        raise ValueError(f"the corpus is empty: no file of the {empty[0]} packages was kept")
+        raise ValueError(f"the corpus is empty: no file of the {empty[0]} packages was kept; {_LEFT_OUT}")
     for split in _splits(reports):
         write_shard(folder / f"{split}{SHARD_SUFFIX}", files[split])
+    for split in set(SPLITS) - set(_splits(reports)):
+        # What an earlier manifest held out may be what this one trains on.
+        (folder / f"{split}{SHARD_SUFFIX}").unlink(missing_ok=True)
     with replacing_file(folder / REPORT_FILE) as report:
         report.write_text(json.dumps([asdict(package) for package in reports], indent=2) + "\n", encoding="utf-8")
 

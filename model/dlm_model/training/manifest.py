@@ -14,10 +14,13 @@ app = { path = "../app", licence = "own" }
 
 [held_out]
 httpx = "0.28.1"
+
+Where nothing is named under `held_out`, one file in ten of each folder is held out.
 """
 
 import hashlib
 import importlib.metadata
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +34,9 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 Registry = Literal["pypi", "sdist", "npm", "folder", "environment"]
 _TABLES: tuple[Registry, ...] = ("sdist", "npm", "folder")
 _HELD_OUT_SHARE = 10  # One installed package of so many is held out.
+_FOLDER_KEYS = {"path", "licence"}
+# Anything else, a path above all, is not sent to a registry.
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +107,33 @@ def installed_packages() -> Iterator[Package]:
 
 
 def _packages(table: Mapping[str, Any], split: Split, path: Path) -> Iterator[Package]:
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{path}: {split} is no section")
     for name, value in sorted(table.items()):
-        if isinstance(value, Mapping):
-            if name not in _TABLES:
-                raise ValueError(f"{path}: unknown registry {name!r} in [{split}]; known are {', '.join(_TABLES)}")
-            yield from (_package(inner, value[inner], split, name, path) for inner in sorted(value))
+        if not isinstance(value, Mapping):
+            yield _versioned(name, value, split, "pypi", path)
+        elif name == "folder":
+            if value.keys() == _FOLDER_KEYS:
+                raise ValueError(f"{path}: a folder needs a name: {split}.folder.NAME = {{ path = … }}")
+            yield from (_folder(inner, value[inner], split, path) for inner in sorted(value))
+        elif name in _TABLES:
+            yield from (_versioned(inner, value[inner], split, name, path) for inner in sorted(value))
         else:
-            yield Package(name, str(value), split)
+            known = f"known are {', '.join(_TABLES)}; a folder is {split}.folder.{name}"
+            raise ValueError(f"{path}: unknown registry {name!r} in [{split}]; {known}")
 
 
-def _package(name: str, value: object, split: Split, registry: Registry, path: Path) -> Package:
-    if registry != "folder":
-        return Package(name, str(value), split, registry)
-    location, licence = (value.get("path"), value.get("licence", "")) if isinstance(value, Mapping) else (value, "")
-    if not isinstance(location, str) or licence not in ("", OWN):
+def _versioned(name: str, value: object, split: Split, registry: Registry, path: Path) -> Package:
+    version = str(value)
+    if not _VERSION.fullmatch(version):
+        place = f"{split}.folder.{name}"
+        raise ValueError(f"{path}: {name} is {version!r}, which is no version of a package; a folder is {place}")
+    return Package(name, version, split, registry)
+
+
+def _folder(name: str, value: object, split: Split, path: Path) -> Package:
+    table = value if isinstance(value, Mapping) else {"path": value}
+    location, licence = table.get("path"), table.get("licence", "")
+    if not isinstance(location, str) or licence not in ("", OWN) or table.keys() - _FOLDER_KEYS:
         raise ValueError(f"{path}: folder {name} is a path, or {{ path = …, licence = {OWN!r} }}")
-    return Package(name, "", split, registry, path.parent / location, licence)
+    return Package(name, "", split, "folder", path.parent / Path(location).expanduser(), licence)

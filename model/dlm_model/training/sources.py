@@ -40,11 +40,13 @@ class Content:
         licence: Permissive, or the trainer's own.
         files: Worth learning from, in the order of their paths.
         num_undecodable: Files that are not UTF-8, which are left out.
+        num_unfit: Files that are not worth learning from, which are left out, too.
     """
 
     licence: str
     files: list[SourceFile] = field(default_factory=list)
     num_undecodable: int = 0
+    num_unfit: int = 0
 
 
 def read_package(package: Package, downloads: Path) -> Content:
@@ -62,6 +64,8 @@ def read_package(package: Package, downloads: Path) -> Content:
             content.num_undecodable += 1
         elif is_worth_learning(text, language_of(path) or ""):
             content.files.append(SourceFile(package.name, path, text))
+        else:
+            content.num_unfit += 1
     return content
 
 

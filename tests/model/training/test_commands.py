@@ -106,8 +106,9 @@ def test_ones_own_folder_is_learned_from_and_every_line_says_something(
         Path(f"app/{index}.py").write_text(text)
     Path("corpus.toml").write_text('train.folder.app = { path = "app", licence = "own" }\n')
     Path("recipe.toml").write_text("[train]\nrank = 4\ncompile = false\n")
+    Path("app/tiny.py").write_text("tiny = 1\n")
     assert commands.run_stage(["corpus", "CORPUS", "--manifest", "corpus.toml"], "training") == 0
-    assert "app: 3 files, own\n" in capsys.readouterr().out
+    assert "app: 3 files, own; left out: 1 not worth learning from\n" in capsys.readouterr().out
     arguments = ["train", str(resizing_folder), "CORPUS", "RUN", "--recipe", "recipe.toml", "--max-steps", "2"]
     assert commands.run_stage(arguments, "training") == 0
     outlook, *records = capsys.readouterr().out.splitlines()

@@ -176,6 +176,11 @@ def test_ones_own_code_needs_no_licence_file(tmp_path: Path) -> None:
         ('train.cargo.serde = "1"\n', "unknown registry 'cargo'"),
         ("train.folder.app = 3\n", "folder app is a path"),
         ('train.folder.app = { path = "app", licence = "GPL-3.0" }\n', "folder app is a path"),
+        ('train.folder.app = { path = "app", license = "own" }\n', "folder app is a path"),
+        ('train.folder = { path = "app", licence = "own" }\n', "a folder needs a name: train.folder.NAME"),
+        ('train.app = { path = "app", licence = "own" }\n', "a folder is train.folder.app"),
+        ('train.app = "../app"\n', "no version of a package; a folder is train.folder.app"),
+        ('train = "../app"\n', "train is no section"),
         ("environment = 'yes'\n", "environment is true or false"),
     ],
 )
@@ -188,6 +193,46 @@ def test_a_bad_source_is_one_clear_error(tmp_path: Path, content: str, message: 
 def test_a_missing_folder_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no folder"):
         read_package(Package("app", "", "train", "folder", tmp_path / "app"), tmp_path)
+
+
+def test_a_folder_below_ones_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "packages.toml").write_text('train.folder.app = "~/app"\n')
+    (package,) = load_manifest(tmp_path / "packages.toml")
+    assert package.folder == tmp_path / "app"
+
+
+def test_a_lone_folder_holds_some_of_its_files_out(tmp_path: Path) -> None:
+    for index in range(20):
+        path = tmp_path / "my code" / "größe" / f"{index}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(MODULE.replace("area", f"area_{index}"))
+    (tmp_path / "my code" / "tiny.py").write_text("tiny = 1\n")
+    app = Package("app", "", "train", "folder", tmp_path / "my code", "own")
+    train, held_out = build_corpus([app], tmp_path / "downloads", tmp_path / "corpus", NO_PROBLEMS)
+    assert [(report.split, report.num_files, report.num_unfit) for report in (train, held_out)] == [
+        ("train", 18, 1),
+        ("held_out", 2, 0),
+    ]
+    texts = [set(TextShard(tmp_path / "corpus" / f"{split}.safetensors")) for split in ("train", "held_out")]
+    assert list(map(len, texts)) == [18, 2]
+    assert not texts[0] & texts[1]
+    assert not (tmp_path / "downloads").exists(), "nothing was downloaded"
+
+
+def test_a_folder_stays_whole_beside_a_held_out_one_and_nothing_stale_is_left(tmp_path: Path) -> None:
+    folders = {name: tmp_path / name for name in ("app", "other")}
+    for name, folder in folders.items():
+        folder.mkdir()
+        for index in range(10):
+            (folder / f"{index}.py").write_text(MODULE.replace("area", f"{name}_{index}"))
+    app = Package("app", "", "train", "folder", folders["app"], "own")
+    other = Package("other", "", "held_out", "folder", folders["other"], "own")
+    reports = build_corpus([app, other], tmp_path, tmp_path / "corpus", NO_PROBLEMS)
+    assert [(report.name, report.num_files) for report in reports] == [("other", 10), ("app", 10)]
+    few = Package("few", "", "train", "folder", write_folder(tmp_path / "few"), "own")
+    build_corpus([few], tmp_path, tmp_path / "corpus", NO_PROBLEMS)
+    assert not (tmp_path / "corpus" / "held_out.safetensors").exists()
 
 
 def test_what_is_installed_can_be_learned_from(tmp_path: Path) -> None:
