@@ -23,18 +23,17 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from dlm_model.config import ModelConfig
 from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.errors import CheckpointError, ModelError
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.atomic import require_empty
 from dlm_model.training.commit_order import compare, observe, train_order, write_order
 from dlm_model.training.companion import carry_guide, write_companion
 from dlm_model.training.corpus import (
     MAX_CHARACTERS_PER_PACKAGE,
-    PackageReport,
     available_workers,
     build_corpus,
 )
@@ -46,18 +45,19 @@ from dlm_model.training.launch import build_trainer
 from dlm_model.training.manifest import load_manifest
 from dlm_model.training.pieces import join_pieces
 from dlm_model.training.recipe import TrainSection, load_recipe
+from dlm_model.training.run_state import locked_run
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.start import write_start
-from dlm_model.training.stretch import Stretch
-from dlm_model.training.train import Trainer
+from dlm_model.training.stretch import DECAY_SHARE, Stretch
+from dlm_model.training.terminal import console, follow, summary
 from dlm_model.weights import load_transformer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-console = Console()
 
 PACKAGED = "packaged"
 PACKAGES_FILE = Path(__file__).with_name("packages.toml")
 _WHOLE_HOLES = "first_step"
+_INTERRUPTED = 130
 
 
 @app.command()
@@ -73,7 +73,7 @@ def corpus(
     packages, workers = load_manifest(manifest), available_workers()
     reports = build_corpus(packages, downloads, folder, ngrams, max_characters=max_characters, num_workers=workers)
     for report in reports:
-        console.print(_summary(report), soft_wrap=True)
+        console.print(summary(report), soft_wrap=True)
 
 
 @app.command()
@@ -100,12 +100,17 @@ def train(
     recipe: Annotated[Path | None, typer.Option(help="A TOML file with a section \\[train].")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Ends the run, decay included.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stops after so long; the next call goes on.")] = None,
+    final: Annotated[bool, typer.Option("--final", help="Of these minutes, the last half is the decay.")] = False,
 ) -> None:
-    """Train until `max_steps` or until a file `decay` appears in the run's folder."""
+    """Train until `max_steps`, for some minutes, or until a file `decay` appears in the run's folder."""
+    if final and not minutes:
+        raise typer.BadParameter("--final wants to know in how many --minutes")
     section = load_recipe(recipe).train if recipe else TrainSection()
-    options = section.options(60 * minutes if minutes else None)
+    seconds = 60 * minutes if minutes else None
+    options = section.options(seconds, seconds * DECAY_SHARE if final and seconds else None)
     options = replace(options, max_steps=max_steps or options.max_steps)
-    follow(build_trainer(checkpoint, corpus, run, section, options))
+    with locked_run(run):
+        follow(build_trainer(checkpoint, corpus, run, section, options))
 
 
 @app.command()
@@ -123,8 +128,9 @@ def distill(
     section = load_recipe(recipe).train if recipe else TrainSection()
     options = replace(section.options(), max_steps=max_steps or section.max_steps)
     objective = build_objective(method, checkpoint, teacher_steps, options.dtype)
-    trainer = build_trainer(checkpoint, corpus, run, section, options, objective=objective)
-    follow(trainer)
+    with locked_run(run):
+        trainer = build_trainer(checkpoint, corpus, run, section, options, objective=objective)
+        follow(trainer)
     batches, steps = trainer.held_out.get(_WHOLE_HOLES, []), halvings(teacher_steps)
     table = Table("accuracy after steps", *map(str, steps))
     for name, network in (("before", load_teacher(checkpoint, options.dtype)), ("after", trainer.network)):
@@ -161,6 +167,7 @@ def export(
     bf16: Annotated[bool, typer.Option("--bf16", help="Twice as large, and fit to be trained on.")] = False,
 ) -> None:
     """Merge what a run trained and write it as a checkpoint, eight bits a weight or bf16, with its start's guide."""
+    require_empty(folder)
     write = write_checkpoint if bf16 else write_rounded
     write(merge_run(checkpoint, run), checkpoint, folder)
     try:
@@ -193,7 +200,8 @@ def run(
 ) -> None:
     """Corpus, start, training and export in one resumable command, for a GPU that is at hand for minutes."""
     stretch = Stretch(load_recipe(recipe), folder, minutes, is_final=final)
-    follow(stretch.build_trainer())
+    with locked_run(stretch.run_folder):
+        follow(stretch.build_trainer())
     if pieces:
         console.print(f"{stretch.write_pieces()} pieces are in {stretch.pieces_folder}")
 
@@ -226,37 +234,6 @@ def evaluate(
     typer.echo(json.dumps(report))
 
 
-def _summary(report: PackageReport) -> str:
-    """One line of what a package gave, and of what was left out of it."""
-    name = " ".join(filter(None, (report.name, report.version)))
-    split = " held out" if report.split == "held_out" else ""
-    left_out = {
-        "duplicates": report.num_duplicates,
-        "with evaluation problems": report.num_contaminated,
-        "not UTF-8": report.num_undecodable,
-        "not worth learning from": report.num_unfit,
-    }
-    told = ", ".join(f"{number} {reason}" for reason, number in left_out.items() if number)
-    return f"{name}: {report.num_files} files{split}, {report.licence}" + (f"; left out: {told}" if told else "")
-
-
-def follow(trainer: Trainer) -> None:
-    """Run it: a line for where it goes on, because nothing else is seen for a while, and one for each record."""
-    if trainer.group.is_first:
-        console.print(_outlook(trainer))
-    for record in trainer.run():
-        values = {key: f"{value:,}" if isinstance(value, int) else f"{value:.4g}" for key, value in record.items()}
-        console.print("  ".join(f"{key} {value}" for key, value in values.items()))
-
-
-def _outlook(trainer: Trainer) -> str:
-    step = trainer.progress.step
-    if trainer.progress.is_finished:
-        return f"This run ended with its decay, at step {step}; train its export, or begin another run."
-    first = "; its first step compiles, which may take minutes" if trainer.is_compiled else ""
-    return f"Training on {trainer.group.device_name} from step {step}{first}"
-
-
 def run_stage(arguments: Sequence[str], program: str) -> int:
     """Run one stage; what goes wrong on purpose is one sentence on standard error.
 
@@ -264,7 +241,7 @@ def run_stage(arguments: Sequence[str], program: str) -> int:
         The exit code: 0, 2 for a usage error, 130 for Ctrl-C, 3 for anything else.
     """
     try:
-        app(list(arguments), standalone_mode=False, prog_name=program)
+        code = app(list(arguments), standalone_mode=False, prog_name=program)
     except typer.TyperException as error:
         # Without a stage, the help was printed already and nothing is left to say.
         return _complain(program, error.format_message(), error.exit_code)
@@ -273,11 +250,10 @@ def run_stage(arguments: Sequence[str], program: str) -> int:
         return _complain(program, f"{error.strerror or error}{place}", 3)
     except (torch.OutOfMemoryError, torch._dynamo.exc.TorchDynamoException) as error:
         return _complain(program, _remedy(error), 3)
-    except KeyboardInterrupt:
-        return _complain(program, "Interrupted; a run goes on from its last state.", 130)
     except (ModelError, ValueError) as error:
         return _complain(program, str(error), 3)
-    return 0
+    # Of Ctrl-C, typer makes the value that a command returns.
+    return _complain(program, "Interrupted; a run goes on from its last state.", code) if code == _INTERRUPTED else 0
 
 
 def _remedy(error: RuntimeError) -> str:

@@ -29,6 +29,17 @@ def replacing_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def require_empty(folder: Path) -> None:
+    """Find out before any work that a folder cannot be made.
+
+    Raises:
+        OSError: it is a file.
+        ValueError: it has something in it already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} has something in it already")
+
+
 @contextmanager
 def creating_folder(folder: Path) -> Iterator[Path]:
     """An empty folder to write to, which becomes `folder` if nothing goes wrong, and is removed if anything does.
@@ -37,8 +48,7 @@ def creating_folder(folder: Path) -> Iterator[Path]:
         OSError: as above.
         ValueError: `folder` has something in it already.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} has something in it already")
+    require_empty(folder)
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:

@@ -20,7 +20,7 @@ from dlm_model.quantization import quantize
 from dlm_model.training.adapters import trained_state
 from dlm_model.training.atomic import creating_folder
 from dlm_model.training.parameters import parameters_named
-from dlm_model.training.run_state import STATE_FILE, load_weights, read_progress
+from dlm_model.training.run_state import STATE_FILE, digest_weights, load_weights, read_progress
 from dlm_model.transformer import Transformer
 from dlm_model.weights import INDEX_FILE, load_transformer
 
@@ -37,7 +37,7 @@ def merge_run(checkpoint: Path, run: Path) -> Transformer:
     network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.float32)
     parameters = parameters_named(read_progress(run / STATE_FILE).fingerprint)
     parameters.prepare(network)
-    load_weights(run / STATE_FILE, trained_state(network), parameters.fingerprint)
+    load_weights(run / STATE_FILE, trained_state(network), parameters.fingerprint, digest_weights(checkpoint))
     parameters.merge(network)
     return network
 

@@ -15,6 +15,7 @@ from dlm_model.training.mixed_source import MixedSource
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parallelism import ProcessGroup
 from dlm_model.training.recipe import TrainSection
+from dlm_model.training.run_state import digest_weights
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.train import Objective, Trainer, masked_diffusion
 from dlm_model.training.windows import Batch
@@ -40,7 +41,8 @@ def build_trainer(
         ValueError: a shard is unreadable or empty.
     """
     started_at = time.monotonic()
-    torch.set_num_threads(section.threads)
+    if section.threads is not None:
+        torch.set_num_threads(section.threads)
     group = ProcessGroup()
     config = ModelConfig.from_checkpoint(checkpoint)
     tokenizer = Tokenizer.from_checkpoint(checkpoint, config.vocab_size)
@@ -50,7 +52,15 @@ def build_trainer(
     dtype = options.parameters.base_dtype(options.dtype)
     network = load_transformer(checkpoint, config, device=group.device, dtype=dtype)
     trainer = Trainer(
-        network, examples, run, options, held_out, objective=objective, group=group, started_at=started_at
+        network,
+        examples,
+        run,
+        options,
+        held_out,
+        objective=objective,
+        group=group,
+        started_at=started_at,
+        start=digest_weights(checkpoint),
     )
     if section.compile:
         trainer.compile()

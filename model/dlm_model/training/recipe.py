@@ -68,7 +68,7 @@ class TrainSection:
     sequences_per_step: int = 8
     tokens_per_batch: int = 2048
     num_workers: int = 0
-    threads: int = 2
+    threads: int | None = None
     compile: bool = True
     seed: int = 0
     log_interval: int = 20

@@ -1,21 +1,33 @@
 """The state of a training run on disk: one safetensors file, replaced atomically, so a kill never leaves half a one."""
 
+import fcntl
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlm_model.errors import CheckpointError
+from dlm_model.errors import CheckpointError, ModelError
 from dlm_model.training.atomic import replacing_file
 from dlm_model.training.optimizers import moment_names
 from dlm_model.training.parallelism import like, whole
+from dlm_model.weights import weight_files
 
 STATE_FILE = "state.safetensors"
+LOCK_FILE = "lock"
+_SAMPLE_BYTES = 1 << 20  # of either end of a file of weights: enough to tell trainings apart
+
+
+class BusyRunError(ModelError):
+    """Another process trains in the same folder."""
 
 
 @dataclass(slots=True)
@@ -28,6 +40,7 @@ class Progress:
         num_tokens: Tokens computed, padding aside.
         decay_start: The step at which the learning rate began to fall; None while it has not.
         decay_steps: Steps from there to nothing.
+        start: The digest of the weights that it started from; empty where nobody told.
     """
 
     fingerprint: str
@@ -35,6 +48,7 @@ class Progress:
     num_tokens: int = 0
     decay_start: int | None = None
     decay_steps: int = 1
+    start: str = ""
 
     @property
     def is_finished(self) -> bool:
@@ -68,15 +82,73 @@ def read_progress(path: Path) -> Progress:
     return _read(path)[1]
 
 
-def load_weights(path: Path, weights: Mapping[str, Tensor], fingerprint: str) -> Progress:
-    """Copy a state's trained weights into `weights` and tell how far that run was.
+def digest_weights(checkpoint: Path) -> str:
+    """Tells the weights of a checkpoint from others, wherever its folder is, without reading all of them.
 
     Raises:
-        CheckpointError: unreadable, of a run with other settings, or of another network.
+        CheckpointError: it has no weights.
+    """
+    digest = hashlib.sha256()
+    for path in weight_files(checkpoint):
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            for offset in (0, max(0, size - _SAMPLE_BYTES)):
+                file.seek(offset)
+                digest.update(file.read(_SAMPLE_BYTES))
+            digest.update(str(size).encode())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def locked_run(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a folder; the kernel lets go of it even if this process is killed.
+
+    Raises:
+        BusyRunError: another process trains there.
+        OSError: the folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # Of the processes that train together, the first writes, and it alone keeps others out.
+    is_first = os.environ.get("RANK", "0") == "0"
+    with (folder / LOCK_FILE).open("a") if is_first else nullcontext() as lock:
+        if lock is not None:
+            _lock(lock, folder)
+        try:
+            yield
+        finally:
+            if lock is not None:
+                Path(lock.name).unlink(missing_ok=True)
+                with suppress(OSError):
+                    folder.rmdir()  # of a run that never began, nothing is left
+
+
+def _lock(lock: IO[str], folder: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise BusyRunError(f"Another process trains in {folder}; two would undo each other's work.") from error
+    except OSError:
+        return  # A network disk without locks: nobody is kept out.
+
+
+def load_weights(path: Path, weights: Mapping[str, Tensor], fingerprint: str, start: str = "") -> Progress:
+    """Copy a state's trained weights into `weights` and tell how far that run was.
+
+    Args:
+        path: The state.
+        weights: What is trained.
+        fingerprint: Of the settings.
+        start: The digest of the checkpoint's weights; empty does not compare it.
+
+    Raises:
+        CheckpointError: unreadable, of a run with other settings or from another start, or of another network.
     """
     tensors, progress = _read(path)
     if progress.fingerprint != fingerprint:
-        raise CheckpointError(f"{path} is of another run ({progress.fingerprint}); this one is {fingerprint}")
+        message = f"{path} is of another run ({progress.fingerprint}); this one is {fingerprint}"
+        raise CheckpointError(f"{message}. Train with the same settings, or in another folder.")
+    if start and progress.start and progress.start != start:
+        raise CheckpointError(f"{path} is of a run that started from other weights, and means nothing without them")
     for name, weight in weights.items():
         if name not in tensors or tensors[name].shape != weight.shape:
             raise CheckpointError(f"{path} does not fit the network: {name} is missing or of another shape")

@@ -45,6 +45,8 @@ class TextShard(Sequence[str]):
         Raises:
             ValueError: missing or not a text shard.
         """
+        if not path.exists():
+            raise ValueError(f"{path.parent} has no {path.name}; the stage `corpus` writes one for each split")
         try:
             with safe_open(path, framework="numpy") as shard:
                 self._text, self._starts = shard.get_tensor("text"), shard.get_tensor("starts")

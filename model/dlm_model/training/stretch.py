@@ -19,7 +19,7 @@ from dlm_model.training.recipe import Recipe
 from dlm_model.training.start import write_start
 from dlm_model.training.train import Trainer
 
-_DECAY_SHARE = 0.5
+DECAY_SHARE = 0.5
 
 
 class Stretch:
@@ -42,6 +42,11 @@ class Stretch:
         """Where the pieces are."""
         return self._folder / "pieces"
 
+    @property
+    def run_folder(self) -> Path:
+        """Where the run's state is."""
+        return self._folder / "run"
+
     def build_trainer(self) -> Trainer:
         """Make what is missing; the trainer's run ends when the time is over.
 
@@ -56,8 +61,8 @@ class Stretch:
         if seconds <= 0:
             raise ValueError("corpus and start took all the time; the next call finds them made")
         section = self._recipe.train
-        options = section.options(seconds, seconds * _DECAY_SHARE if self._is_final else None)
-        return build_trainer(self._start, self._corpus, self._folder / "run", section, options)
+        options = section.options(seconds, seconds * DECAY_SHARE if self._is_final else None)
+        return build_trainer(self._start, self._corpus, self.run_folder, section, options)
 
     def write_pieces(self) -> int:
         """Export the run in bf16 and cut it into pieces; returns how many.
@@ -65,7 +70,7 @@ class Stretch:
         Raises:
             CheckpointError: there is no state to export.
         """
-        network = merge_run(self._start, self._folder / "run")
+        network = merge_run(self._start, self.run_folder)
         for folder in (self._folder / "export", self.pieces_folder):
             shutil.rmtree(folder, ignore_errors=True)
         write_checkpoint(network, self._start, self._folder / "export")

@@ -21,7 +21,8 @@ from torch.distributed.tensor import DTensor
 
 from dlm_model.errors import ModelError
 from dlm_model.training.adapters import trained_state
-from dlm_model.training.held_out import measure
+from dlm_model.training.held_out import Measurement, measure
+from dlm_model.training.learning_rate import learning_rate_factor
 from dlm_model.training.loader import Examples, StepBatches, StepDataset, StepPlan, iterate_steps
 from dlm_model.training.metrics import MetricsLog
 from dlm_model.training.objective import predict
@@ -73,6 +74,7 @@ class Trainer:
         objective: Objective = masked_diffusion,
         group: ProcessGroup | None = None,
         started_at: float | None = None,
+        start: str = "",
     ) -> None:
         """Prepare the network for training, and resume from the folder's state if it has one.
 
@@ -85,6 +87,7 @@ class Trainer:
             objective: What to minimise.
             group: The processes that train together; None finds out.
             started_at: On the monotonic clock, from when the time that the options grant has run; None is now.
+            start: The digest of the checkpoint's weights, which a state that is resumed must have started from.
 
         Raises:
             CheckpointError: the folder's state is unreadable, or of a run with other settings.
@@ -97,12 +100,12 @@ class Trainer:
                 f"{options.sequences_per_step} sequences a step are too few for {self.group.size} processes"
             )
         self.network, self.folder = network.to(self.group.device), folder
-        self.options, self.objective, self.is_compiled = options, objective, False
+        self.options, self.objective, self.is_compiled, self.is_stopped = options, objective, False, False
         options.parameters.prepare(network)
         options.placement.place(network, options.dtype)
         self.weights = trained_state(network)
         self.optimizers = build_optimizers(self.weights, options.optimizer, options.weight_decay)
-        self.progress = self._resume()
+        self.progress = self._resume(start)
         device = self.group.device
         self.held_out = {name: [batch.to(device) for batch in batches] for name, batches in (held_out or {}).items()}
         plan = StepPlan(options.seed, options.sequences_per_step, options.tokens_per_batch, options.curriculum)
@@ -127,6 +130,8 @@ class Trainer:
         steps = iterate_steps(self._dataset, self.progress.step, options.num_workers)
         self._clock.pause()
         first_step, logged_at = self.progress.step + 1, time.monotonic()
+        if not self.progress.step:
+            yield from self._measure()
         while not self._is_finished():
             began_at = time.monotonic()
             losses.append(self._step(next(steps)))
@@ -148,6 +153,10 @@ class Trainer:
         yield from self._measure()
         self.group.wait()
 
+    def stop(self) -> None:
+        """End the run, which can be resumed, after the step under way; nothing is measured."""
+        self.is_stopped = True
+
     def compile(self) -> None:
         """Compile the layers, which are alike, for any batch shape; it happens in the first step."""
         self.is_compiled = True
@@ -161,12 +170,12 @@ class Trainer:
         if self.group.is_first:
             save_state(self.state_path, self.progress, tensors)
 
-    def _resume(self) -> Progress:
+    def _resume(self, start: str) -> Progress:
         """Take over the folder's state if there is one; tells how far the run is."""
         fingerprint = self.options.parameters.fingerprint
         if not self.state_path.exists():
-            return Progress(fingerprint)
-        progress = load_weights(self.state_path, self.weights, fingerprint)
+            return Progress(fingerprint, start=start)
+        progress = load_weights(self.state_path, self.weights, fingerprint, start)
         load_moments(self.state_path, self.weights, self.optimizers)
         return progress
 
@@ -183,7 +192,7 @@ class Trainer:
             # Steps may turn out slower than they were when the decay began; it ends in time all the same.
             affordable = progress.step - progress.decay_start + self.group.largest(self._affordable_steps())
             progress.decay_steps = min(progress.decay_steps, affordable)
-        return progress.is_finished or self._agree(self._seconds_left <= 0)
+        return progress.is_finished or self._agree(self._seconds_left <= 0 or self.is_stopped)
 
     def _requested_decay(self) -> int:
         """Steps of a decay that shall begin now; `_NO_DECAY` for none."""
@@ -261,8 +270,12 @@ class Trainer:
 
         Nothing is compiled for it: that took as long as a hundred measurements (of a tiny network, on a CPU).
         """
+        measured: dict[str, Measurement] = {}
         with self._autocast(), torch.compiler.set_stance("force_eager"):
-            measured = {name: measure(self.network, batches) for name, batches in self.held_out.items()}
+            for name, batches in self.held_out.items():
+                if self._agree(self.is_stopped):
+                    return
+                measured[name] = measure(self.network, batches)
         if self.group.is_first and measured:
             yield self._write(
                 {f"{name}/{key}": value for name, m in measured.items() for key, value in asdict(m).items()}
@@ -280,11 +293,3 @@ class Trainer:
         record = {"step": self.progress.step, "tokens": self.progress.num_tokens, **metrics}
         self._log.write(record)
         return record
-
-
-def learning_rate_factor(progress: Progress, options: TrainingOptions) -> float:
-    """Linear warm-up, plateau, linear decay; in (0, 1]."""
-    factor = min(1.0, (progress.step + 1) / options.warmup_steps)
-    if progress.decay_start is not None:
-        factor *= 1.0 - (progress.step - progress.decay_start) / progress.decay_steps
-    return factor

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch._dynamo.exc import TorchDynamoException
 from typer.testing import CliRunner
 
@@ -15,6 +16,7 @@ from dlm_model.engine import load_engine
 from dlm_model.guide import GUIDE_FOLDER
 from dlm_model.training import __main__ as commands
 from dlm_model.training.loader import StepBatches
+from dlm_model.training.run_state import LOCK_FILE
 from dlm_model.training.train import Trainer
 from tests.model.training import tiny_run
 
@@ -116,3 +118,63 @@ def test_ones_own_folder_is_learned_from_and_every_line_says_something(
     assert re.match(r"step 2  tokens \d,\d{3}  loss \d\.\d+  tokens_per_second ", records[0])
     # There are no held-out texts to measure on.
     assert not [line for line in records if line.startswith("step") and "loss" not in line]
+
+
+def test_a_run_belongs_to_the_weights_that_it_started_from(
+    tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start, other, run, model = (str(tmp_path / name) for name in ("start", "other", "run", "model"))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[train]\nrank = 4\ncompile = false\n")
+    shutil.copytree(resizing_folder, start)
+    shutil.copytree(resizing_folder, other)
+    weights = load_file(f"{other}/model.safetensors")
+    save_file({name: tensor * 1.01 for name, tensor in weights.items()}, f"{other}/model.safetensors")
+    arguments = [str(shards), run, "--recipe", str(recipe), "--max-steps"]
+    assert commands.run_stage(["train", start, *arguments, "1"], "training") == 0
+    capsys.readouterr()
+    assert not (Path(run) / LOCK_FILE).exists()
+    for stage in (["train", other, *arguments, "2"], ["export", other, run, model]):
+        assert commands.run_stage(stage, "training") == 3
+        assert "started from other weights" in capsys.readouterr().err
+    shutil.move(start, tmp_path / "moved")
+    shutil.move(run, tmp_path / "moved run")
+    arguments[1] = str(tmp_path / "moved run")
+    assert commands.run_stage(["train", str(tmp_path / "moved"), *arguments, "2"], "training") == 0
+    assert commands.run_stage(["export", str(tmp_path / "moved"), arguments[1], model], "training") == 0
+
+
+def test_an_export_into_a_folder_that_is_taken_is_refused_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "notes.txt").touch()
+    stage = ["export", str(tmp_path / "start"), str(tmp_path / "run"), str(tmp_path / "model")]
+    assert commands.run_stage(stage, "training") == 3
+    assert "has something in it already" in capsys.readouterr().err
+
+
+def test_a_run_that_never_began_leaves_nothing(
+    tmp_path: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = ["train", str(resizing_folder), str(tmp_path / "corpus"), str(tmp_path / "run")]
+    assert commands.run_stage(stage, "training") == 3
+    assert "has no train.safetensors; the stage `corpus` writes one" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_tells_what_training_changed_on_held_out_text(
+    tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[train]\nrank = 4\ncompile = false\n")
+    arguments = ["train", str(resizing_folder), str(shards), str(tmp_path / "run"), "--recipe", str(recipe)]
+    assert commands.run_stage([*arguments, "--final"], "training") == 2
+    assert "--minutes" in capsys.readouterr().err
+    assert commands.run_stage([*arguments, "--final", "--minutes", "0.2"], "training") == 0
+    lines = capsys.readouterr().out.splitlines()
+    held_out = [line for line in lines if "held out, nats per token: first_step" in line]
+    assert held_out[0].startswith("step 0 ")
+    assert len(held_out) == 2
+    assert commands.run_stage([*arguments, "--minutes", "0.1"], "training") == 0
+    assert "ended with its decay" in capsys.readouterr().out

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from dlm_model.training.__main__ import run_stage
 from dlm_model.training.metrics import METRICS_FILE
-from dlm_model.training.run_state import STATE_FILE
+from dlm_model.training.run_state import STATE_FILE, locked_run, read_progress
 from tests.model.training import tiny_run
 
 
@@ -39,6 +40,38 @@ def test_a_killed_run_resumes_to_the_same_loss_curve(
     whole, killed = (load_file(tmp_path / name / STATE_FILE) for name in ("whole", "killed"))
     for name, weight in whole.items():
         assert (killed[name] - weight).abs().max() < 1e-5, name
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_stop_loses_no_step(
+    tmp_path: Path, resizing_folder: Path, shards: Path, child_environment: dict[str, str], number: signal.Signals
+) -> None:
+    run, recipe = tmp_path / "run", tmp_path / "recipe.toml"
+    recipe.write_text("[train]\nrank = 4\ncompile = false\nlog_interval = 1\nsave_seconds = 1000\nthreads = 1\n")
+    stage = [sys.executable, "-P", "-m", "dlm_model.training", "train", resizing_folder, shards, run]
+    program = [*stage, "--recipe", recipe]
+    with subprocess.Popen(program, env=child_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_for_records(run / METRICS_FILE, 4, process)
+        process.send_signal(number)
+        printed, complaint = (stream.decode() for stream in process.communicate(timeout=60))
+    assert process.returncode == 130
+    assert "Stopping after this step" in printed
+    assert "Interrupted; a run goes on from its last state." in complaint
+    assert read_progress(run / STATE_FILE).step == max(curve(run))
+
+
+def test_two_processes_do_not_train_in_one_folder(
+    tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[train]\nrank = 4\ncompile = false\n")
+    arguments = ["train", str(resizing_folder), str(shards), str(run), "--recipe", str(recipe), "--max-steps", "1"]
+    with locked_run(run):
+        assert run_stage(arguments, "training") == 3
+    assert "Another process trains in" in capsys.readouterr().err
+    assert not (run / STATE_FILE).exists()
+    assert run_stage(arguments, "training") == 0
 
 
 def wait_for_records(metrics: Path, num_records: int, process: subprocess.Popen[bytes]) -> None:

@@ -59,7 +59,7 @@ def test_two_stretches_train_one_model(recipe: Path, resizing_folder: Path, caps
     assert code == 0
     printed = capsys.readouterr().out
     assert "pieces are in" in printed
-    assert "Training on the CPU from step 0\n" in printed
+    assert "Training on the CPU from step 0; the held-out text is measured first\n" in printed
     assert f"from step {first[-1]['step']}\n" in printed
     records = [json.loads(line) for line in (folder / "run" / METRICS_FILE).read_text().splitlines()]
     assert records[: len(first)] == first

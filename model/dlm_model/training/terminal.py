@@ -1,0 +1,79 @@
+"""What a stage says on the terminal while it works: a line for each package, and for each record of a run."""
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from dlm_model.training.corpus import PackageReport
+from dlm_model.training.train import Trainer
+
+console = Console()
+_NLL = "/nll"
+
+
+def summary(report: PackageReport) -> str:
+    """One line of what a package gave, and of what was left out of it."""
+    name = " ".join(filter(None, (report.name, report.version)))
+    split = " held out" if report.split == "held_out" else ""
+    left_out = {
+        "duplicates": report.num_duplicates,
+        "with evaluation problems": report.num_contaminated,
+        "not UTF-8": report.num_undecodable,
+        "not worth learning from": report.num_unfit,
+    }
+    told = ", ".join(f"{number} {reason}" for reason, number in left_out.items() if number)
+    return f"{name}: {report.num_files} files{split}, {report.licence}" + (f"; left out: {told}" if told else "")
+
+
+def follow(trainer: Trainer) -> None:
+    """Run it: a line for where it goes on, because nothing else is seen for a while, and one for each record.
+
+    Raises:
+        KeyboardInterrupt: it was stopped; its state is written.
+    """
+    if trainer.group.is_first:
+        console.print(_outlook(trainer), soft_wrap=True)
+    with _stoppable(trainer):
+        for record in trainer.run():
+            console.print(_line(record), soft_wrap=True)
+    if trainer.is_stopped:
+        raise KeyboardInterrupt
+
+
+def _line(record: Mapping[str, float]) -> str:
+    """All values; of what was measured on held-out text, the likelihoods alone. The rest is in `metrics.jsonl`."""
+    measured = {name.removesuffix(_NLL): value for name, value in record.items() if name.endswith(_NLL)}
+    shown = {key: f"{value:,}" if isinstance(value, int) else f"{value:.4g}" for key, value in record.items()}
+    if measured:
+        told = "  ".join(f"{noise} {value:.3f}" for noise, value in measured.items())
+        return f"step {shown['step']}  held out, nats per token: {told}"
+    return "  ".join(f"{key} {value}" for key, value in shown.items())
+
+
+@contextmanager
+def _stoppable(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run after the step under way, so that nothing is lost; the second time, at once."""
+
+    def stop(number: int, _frame: object) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        trainer.stop()
+        if trainer.group.is_first:
+            console.print("Stopping after this step; once more loses what was learned since the last state.")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _outlook(trainer: Trainer) -> str:
+    step = trainer.progress.step
+    if trainer.progress.is_finished:
+        return f"This run ended with its decay, at step {step}; train its export, or begin another run."
+    first = "; its first step compiles, which may take minutes" if trainer.is_compiled else ""
+    before = "; the held-out text is measured first" if trainer.held_out and not step else ""
+    return f"Training on {trainer.group.device_name} from step {step}{before}{first}"
