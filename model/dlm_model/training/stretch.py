@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from dlm_model.checkpoint_files import CONFIG_FILE
-from dlm_model.training.corpus import REPORT_FILE, available_workers, build_corpus
+from dlm_model.training.corpus import REPORT_FILE, PackageReport, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.export import merge_run, write_checkpoint
 from dlm_model.training.launch import build_trainer
@@ -36,6 +36,8 @@ class Stretch:
         """
         self._recipe, self._folder, self._is_final = recipe, folder, is_final
         self._deadline = time.monotonic() + 60 * minutes
+        self.reports: list[PackageReport] = []
+        """What the packages gave to the corpus, if this stretch made it."""
 
     @property
     def pieces_folder(self) -> Path:
@@ -91,7 +93,7 @@ class Stretch:
         if section is None:
             raise ValueError("the recipe has no section [corpus], and no corpus is there")
         problems = NgramFilter(problem for path in section.problems for problem in read_problems(path))
-        build_corpus(
+        self.reports = build_corpus(
             load_manifest(section.manifest),
             self._folder / "downloads",
             self._corpus,

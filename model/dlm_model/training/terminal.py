@@ -1,7 +1,7 @@
 """What a stage says on the terminal while it works: a line for each package, and for each record of a run."""
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -13,8 +13,13 @@ console = Console()
 _NLL = "/nll"
 
 
-def summary(report: PackageReport) -> str:
-    """One line of what a package gave, and of what was left out of it."""
+def print_reports(reports: Sequence[PackageReport]) -> None:
+    """One line of what each package gave, and of what was left out of it."""
+    for report in reports:
+        console.print(_summary(report), soft_wrap=True)
+
+
+def _summary(report: PackageReport) -> str:
     name = " ".join(filter(None, (report.name, report.version)))
     split = " held out" if report.split == "held_out" else ""
     left_out = {
@@ -24,7 +29,8 @@ def summary(report: PackageReport) -> str:
         "not worth learning from": report.num_unfit,
     }
     told = ", ".join(f"{number} {reason}" for reason, number in left_out.items() if number)
-    return f"{name}: {report.num_files} files{split}, {report.licence}" + (f"; left out: {told}" if told else "")
+    files = "1 file" if report.num_files == 1 else f"{report.num_files} files"
+    return f"{name}: {files}{split}, {report.licence}{'; left out: ' if told else ''}{told}"
 
 
 def follow(trainer: Trainer) -> None:

@@ -163,6 +163,19 @@ def test_a_run_that_never_began_leaves_nothing(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_distillation_ends_in_its_minutes_and_compares_numbers_of_steps(
+    tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[train]\nrank = 4\ncompile = false\n")
+    stage = ["distill", str(resizing_folder), str(shards), str(tmp_path / "run"), "--recipe", str(recipe)]
+    dials = ["--teacher-steps", "4", "--minutes", "0.15", "--final"]
+    assert commands.run_stage([*stage, *dials], "training") == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"accuracy after steps\W+4\W+2\W+1\W", printed)
+    assert re.search(r"after\W+0\.\d{3}\W+0\.\d{3}\W+0\.\d{3}", printed)
+
+
 def test_a_run_tells_what_training_changed_on_held_out_text(
     tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ from dlm_model.training.distill import (
     CERTAINTY_WEIGHT,
     Method,
     TrajectoryDistillation,
-    accuracy_by_steps,
+    accuracy_after,
     build_objective,
     certainty_forcing,
     commit,
@@ -157,7 +157,7 @@ def test_a_step_commits_the_most_probable_masks_but_no_change_of_length(teacher:
 
 
 def test_accuracy_is_a_number_for_each_number_of_steps(teacher: Transformer, whole: Batch) -> None:
-    found = accuracy_by_steps(teacher, [whole, whole], (1, 4))
+    found = {count: accuracy_after(teacher, [whole, whole], count) for count in (1, 4)}
     assert found.keys() == {1, 4}
     assert found[4] == pytest.approx(float((fill(teacher, whole, 4) == whole.labels[whole.labels >= 0]).float().mean()))
 

@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
 from dlm_model.config import ModelConfig
+from dlm_model.training import recipe as recipe_module
 from dlm_model.training.__main__ import run_stage
 from dlm_model.training.metrics import METRICS_FILE
 from dlm_model.training.pieces import cut_pieces, join_pieces
@@ -76,6 +78,27 @@ def test_two_stretches_train_one_model(recipe: Path, resizing_folder: Path, caps
     name = "layers.0.mlp.up_proj.weight"
     assert (joined[f"model.{name}"].float() - trained[name]).norm() < 0.01 * trained[name].norm()
     assert (joined[f"model.{name}"].float() - read_tensors(resizing_folder)[f"model.{name}"]).norm() > 0.01
+
+
+def test_the_recipe_for_ones_own_code_says_what_it_reads_and_what_it_changed(
+    tmp_path: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file as it is, beside a manifest, with a tiny model as the packaged one."""
+    monkeypatch.setattr(recipe_module, "DEFAULT_CHECKPOINT", resizing_folder)
+    here, app = tmp_path / "my work", tmp_path / "größe"
+    here.mkdir()
+    app.mkdir()
+    for index in range(10):
+        (app / f"{index}.py").write_text(tiny_run.TEXTS[index % 3].replace("value", f"value_{index}"))
+    shutil.copy(Path(recipe_module.__file__).with_name("adapt.toml"), here)
+    (here / "corpus.toml").write_text('train.folder.app = { path = "../größe", licence = "own" }\n')
+    stage = ["run", str(here / "adapt.toml"), str(here / "WORK"), "--minutes", "0.2", "--final"]
+    assert run_stage(stage, "training") == 0
+    printed = capsys.readouterr().out
+    assert "app: 9 files, own\napp: 1 file held out, own\n" in printed
+    measured = re.findall(r"^step (\d+)  held out, nats per token: first_step ([\d.]+)", printed, re.MULTILINE)
+    assert [int(step) > 0 for step, _ in measured] == [False, True]
+    assert float(measured[1][1]) < float(measured[0][1])
 
 
 @pytest.mark.parametrize(
