@@ -232,12 +232,14 @@ def evaluate(
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
     num_sequences: Annotated[int, typer.Option(help="Sequences for each noise.")] = 200,
     num_lines: Annotated[int, typer.Option(help="Lines for the engine to fill; 0 skips that.")] = 100,
+    device: Annotated[str, typer.Option(help="`auto` takes the first CUDA GPU, and otherwise the CPU.")] = "auto",
 ) -> None:
     """Measure a checkpoint on the held-out packages; the last line is one JSON object."""
     texts = TextShard(corpus / f"held_out{SHARD_SUFFIX}")
-    report = {name: asdict(values) for name, values in measure_noises(checkpoint, texts, num_sequences).items()}
+    noises = measure_noises(checkpoint, texts, num_sequences, device=device)
+    report = {name: asdict(values) for name, values in noises.items()}
     if num_lines:
-        report["lines"] = asdict(measure_lines(checkpoint, texts, num_lines))
+        report["lines"] = asdict(measure_lines(checkpoint, texts, num_lines, device=device))
     table = Table("measurement", "values")
     for name, values in report.items():
         table.add_row(name, "  ".join(f"{key} {value:.4g}" for key, value in values.items()))

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from rich.progress import track
 
 from dlm_model.config import ModelConfig
+from dlm_model.device import default_dtype, resolve_device
 from dlm_model.engine import load_engine
 from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest
 from dlm_model.tokenizer import Tokenizer
@@ -47,18 +47,25 @@ class LineMeasurement:
     num_forwards: float
 
 
-def measure_noises(checkpoint: Path, texts: Sequence[str], num_sequences: int) -> dict[str, Measurement]:
-    """Measure every noise of `NOISES` on the same holes, in bf16 on the CPU.
+def measure_noises(
+    checkpoint: Path, texts: Sequence[str], num_sequences: int, *, device: str = "cpu"
+) -> dict[str, Measurement]:
+    """Measure every noise of `NOISES` on the same holes, in the number format that the device is fastest in.
 
     Raises:
         CheckpointError: unreadable, or without expand and delete tokens.
+        DeviceError: there is no such device.
         ValueError: the texts have too few holes.
     """
     config = ModelConfig.from_checkpoint(checkpoint)
     builder = ExampleBuilder(Tokenizer.from_checkpoint(checkpoint, config.vocab_size), config)
-    network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.bfloat16)
+    place = resolve_device(device)
+    network = load_transformer(checkpoint, config, device=place, dtype=default_dtype(place))
     batches = {name: held_out_batches(texts, builder, noise, num_sequences) for name, noise in NOISES.items()}
-    return {name: measure(network, batches[name]) for name in track(batches, "Measuring noises")}
+    return {
+        name: measure(network, [batch.to(place) for batch in batches[name]])
+        for name in track(batches, "Measuring noises")
+    }
 
 
 def measure_lines(checkpoint: Path, texts: Sequence[str], num_lines: int, *, device: str = "cpu") -> LineMeasurement:

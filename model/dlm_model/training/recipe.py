@@ -19,8 +19,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TypeVar, get_args, get_type_hints
+from typing import TypeVar, cast, get_args, get_type_hints
 
+import torch
+
+from dlm_model.device import default_dtype, resolve_device
 from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.training.context_weights import CONTEXT_WEIGHTINGS
 from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE
@@ -60,7 +63,7 @@ class TrainSection:
     rank: int = 32
     shard: bool = False
     optimizer: str = "adamw"
-    precision: str = "bf16"
+    precision: str = "auto"
     context_weights: str = "nearest"
     first_ceiling: float = 0.3
     curriculum_steps: int = 0
@@ -89,7 +92,8 @@ class TrainSection:
         """The options of a run that has so much time."""
         same = {item.name for item in fields(TrainingOptions)} & {item.name for item in fields(self)}
         return TrainingOptions(
-            **{name: getattr(self, name) for name in same},
+            **{name: getattr(self, name) for name in same - {"precision"}},
+            precision=_fastest() if self.precision == "auto" else cast("Precision", self.precision),
             parameters=trained_parameters(self.rank),
             placement=Sharded() if self.shard else Replicated(),
             curriculum=NoiseCurriculum(self.first_ceiling, self.curriculum_steps),
@@ -98,9 +102,14 @@ class TrainSection:
         )
 
 
+def _fastest() -> Precision:
+    """Of this machine: a CPU without instructions for bf16 is slower in it than in fp32."""
+    return "bf16" if default_dtype(resolve_device("auto")) == torch.bfloat16 else "fp32"
+
+
 _CHOICES = {
     "optimizer": get_args(OptimizerName),
-    "precision": get_args(Precision),
+    "precision": ("auto", *get_args(Precision)),
     "context_weights": tuple(CONTEXT_WEIGHTINGS),
 }
 

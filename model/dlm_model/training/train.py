@@ -128,10 +128,10 @@ class Trainer:
         """
         options, saved_at, losses = self.options, time.monotonic(), list[float]()
         steps = iterate_steps(self._dataset, self.progress.step, options.num_workers)
-        self._clock.pause()
-        first_step, logged_at = self.progress.step + 1, time.monotonic()
         if not self.progress.step:
             yield from self._measure()
+        self._clock.pause()
+        first_step, logged_at = self.progress.step + 1, time.monotonic()
         while not self._is_finished():
             began_at = time.monotonic()
             losses.append(self._step(next(steps)))

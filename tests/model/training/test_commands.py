@@ -16,6 +16,7 @@ from dlm_model.engine import load_engine
 from dlm_model.guide import GUIDE_FOLDER
 from dlm_model.training import __main__ as commands
 from dlm_model.training.loader import StepBatches
+from dlm_model.training.metrics import METRICS_FILE
 from dlm_model.training.run_state import LOCK_FILE
 from dlm_model.training.train import Trainer
 from tests.model.training import tiny_run
@@ -189,5 +190,7 @@ def test_a_run_tells_what_training_changed_on_held_out_text(
     held_out = [line for line in lines if "held out, nats per token: first_step" in line]
     assert held_out[0].startswith("step 0 ")
     assert len(held_out) == 2
+    records = [json.loads(line) for line in (tmp_path / "run" / METRICS_FILE).read_text().splitlines()]
+    assert next(record["step"] for record in records if "first_step/nll" in record) == 0
     assert commands.run_stage([*arguments, "--minutes", "0.1"], "training") == 0
     assert "ended with its decay" in capsys.readouterr().out

@@ -20,6 +20,7 @@ from dlm_model.training.metrics import TENSORBOARD_FOLDER
 from dlm_model.training.noise_schedule import NoiseCurriculum
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parameters import AllParameters
+from dlm_model.training.recipe import TrainSection
 from dlm_model.training.sequence import Example
 from dlm_model.training.throughput import Clock, FlopCounter, Work
 from dlm_model.training.train import Trainer
@@ -49,6 +50,16 @@ def make_trainer(resizing_folder: Path, tiny_config: ModelConfig, source: Exampl
 
 def losses(trainer: Trainer) -> list[float]:
     return [record["loss"] for record in trainer.run() if "loss" in record]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU computes in bf16, whatever the CPU can")
+@pytest.mark.parametrize(("has_bf16", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_a_cpu_computes_in_what_it_is_fast_in(
+    monkeypatch: pytest.MonkeyPatch, *, has_bf16: bool, precision: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_bf16})
+    assert TrainSection().options().precision == precision
+    assert TrainSection(precision="bf16").options().precision == "bf16"
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
