@@ -11,6 +11,7 @@ from dlm_model.training.train import Trainer
 
 console = Console()
 _NLL = "/nll"
+_MOST_ON_CPU = 64  # sequences a step: a minute or more
 
 
 def print_reports(reports: Sequence[PackageReport]) -> None:
@@ -82,4 +83,7 @@ def _outlook(trainer: Trainer) -> str:
         return f"This run ended with its decay, at step {step}; train its export, or begin another run."
     first = "; its first step compiles, which may take minutes" if trainer.is_compiled else ""
     before = "; the held-out text is measured first" if trainer.held_out and not step else ""
-    return f"Training on {trainer.group.device_name} from step {step}{before}{first}"
+    is_cpu = trainer.group.device.type == "cpu"
+    size = trainer.options.sequences_per_step
+    slow = f"; a step of {size:,} sequences is made for a GPU" if is_cpu and size > _MOST_ON_CPU else ""
+    return f"Training on {trainer.group.device_name} from step {step}{before}{first}{slow}"

@@ -155,6 +155,16 @@ def test_an_export_into_a_folder_that_is_taken_is_refused_before_any_work(
     assert "has something in it already" in capsys.readouterr().err
 
 
+def test_a_recipe_for_a_gpu_is_recognised_on_a_cpu(
+    tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[train]\nrank = 4\ncompile = false\nsequences_per_step = 1024\n")
+    stage = ["train", str(resizing_folder), str(shards), str(tmp_path / "run"), "--recipe", str(recipe)]
+    assert commands.run_stage([*stage, "--minutes", "0.01"], "training") == 0
+    assert "; a step of 1,024 sequences is made for a GPU\n" in capsys.readouterr().out
+
+
 def test_a_run_that_never_began_leaves_nothing(
     tmp_path: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
