@@ -10,6 +10,8 @@
     dlm-lsp train order CHECKPOINT CORPUS
     dlm-lsp train evaluate CHECKPOINT CORPUS
 
+For your own code, `dlm-lsp train run adapt.toml WORK --minutes 30 --final` makes the first three of them one.
+
 Several processes train together under `torchrun --nproc-per-node 2 -m dlm_model.training train …`. On a CPU whose cores
 are shared, set OMP_WAIT_POLICY=passive: spinning threads wait for one another.
 """
@@ -47,7 +49,7 @@ from dlm_model.training.manifest import load_manifest
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.pieces import join_pieces
 from dlm_model.training.recipe import PACKAGED, TrainSection, load_recipe
-from dlm_model.training.run_state import locked_run
+from dlm_model.training.run_state import STATE_FILE, locked_run, read_progress
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.start import write_start
 from dlm_model.training.stretch import DECAY_SHARE, Stretch
@@ -141,11 +143,11 @@ def _dials(
     recipe: Path | None, max_steps: int | None, minutes: float | None, *, final: bool
 ) -> tuple[TrainSection, TrainingOptions]:
     """What a recipe says, and what the command line says instead."""
-    if final and not minutes:
+    if final and minutes is None:
         raise typer.BadParameter("--final wants to know in how many --minutes")
     section = load_recipe(recipe).train if recipe else TrainSection()
-    seconds = 60 * minutes if minutes else None
-    options = section.options(seconds, seconds * DECAY_SHARE if final and seconds else None)
+    seconds = None if minutes is None else 60 * minutes
+    options = section.options(seconds, seconds * DECAY_SHARE if final and seconds is not None else None)
     return section, replace(options, max_steps=max_steps or options.max_steps)
 
 
@@ -179,6 +181,9 @@ def export(
     require_empty(folder)
     write = write_checkpoint if bf16 else write_rounded
     write(merge_run(checkpoint, run), checkpoint, folder)
+    progress = read_progress(run / STATE_FILE)
+    rough = "" if progress.is_finished else "; its learning rate has not fallen yet, which --final sees to"
+    console.print(f"{folder} is the model of step {progress.step}{rough}", soft_wrap=True)
     try:
         carry_guide(checkpoint, folder)
     except CheckpointError as error:

@@ -204,3 +204,17 @@ def test_a_run_tells_what_training_changed_on_held_out_text(
     assert next(record["step"] for record in records if "first_step/nll" in record) == 0
     assert commands.run_stage([*arguments, "--minutes", "0.1"], "training") == 0
     assert "ended with its decay" in capsys.readouterr().out
+    stage = ["export", str(resizing_folder), str(tmp_path / "run"), str(tmp_path / "model")]
+    assert commands.run_stage(stage, "training") == 0
+    assert re.fullmatch(r".*model is the model of step \d+\n", capsys.readouterr().out)
+
+
+def test_no_minutes_are_no_training_and_an_export_says_what_it_lacks(
+    tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, run = tmp_path / "recipe.toml", str(tmp_path / "run")
+    recipe.write_text("[train]\nrank = 4\ncompile = false\n")
+    arguments = [str(resizing_folder), str(shards), run, "--recipe", str(recipe), "--minutes", "0"]
+    assert commands.run_stage(["train", *arguments], "training") == 0
+    assert commands.run_stage(["export", str(resizing_folder), run, str(tmp_path / "model")], "training") == 0
+    assert "model of step 0; its learning rate has not fallen yet" in capsys.readouterr().out
