@@ -6,6 +6,7 @@ Intel Xeon that gives about 200 000 tokens a second, so a dozen workers feed a G
 
 import pickle
 import random
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import count
@@ -91,9 +92,16 @@ def iterate_steps(dataset: StepDataset, first_step: int, num_workers: int) -> It
         sampler=_StepsFrom(first_step),
         num_workers=num_workers,
         prefetch_factor=_STEPS_AHEAD if num_workers else None,
+        worker_init_fn=_leave_stopping_to_the_run,
     )
     for packed in loader:
         yield unpack_step(packed)
+
+
+def _leave_stopping_to_the_run(_worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; the run needs its workers until the step under way is done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which the loader ends them
 
 
 def pack_step(step: StepBatches) -> bytes:

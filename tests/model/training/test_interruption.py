@@ -1,6 +1,7 @@
 """A run that is killed at any moment: the last state is whole, and the loss curve goes on as if nothing had been."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -42,21 +43,30 @@ def test_a_killed_run_resumes_to_the_same_loss_curve(
         assert (killed[name] - weight).abs().max() < 1e-5, name
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "num_workers"), [(signal.SIGINT, 0), (signal.SIGINT, 2), (signal.SIGTERM, 0)])
 def test_a_run_that_is_told_to_stop_loses_no_step(
-    tmp_path: Path, resizing_folder: Path, shards: Path, child_environment: dict[str, str], number: signal.Signals
+    tmp_path: Path,
+    resizing_folder: Path,
+    shards: Path,
+    child_environment: dict[str, str],
+    *,
+    number: signal.Signals,
+    num_workers: int,
 ) -> None:
+    """Told as a terminal does it, which tells the workers, too."""
     run, recipe = tmp_path / "run", tmp_path / "recipe.toml"
-    recipe.write_text("[train]\nrank = 4\ncompile = false\nlog_interval = 1\nsave_seconds = 1000\nthreads = 1\n")
+    dials = f"log_interval = 1\nsave_seconds = 1000\nthreads = 1\nnum_workers = {num_workers}\n"
+    recipe.write_text(f"[train]\nrank = 4\ncompile = false\nsequences_per_step = 64\n{dials}")
     stage = [sys.executable, "-P", "-m", "dlm_model.training", "train", resizing_folder, shards, run]
     program = [*stage, "--recipe", recipe]
-    with subprocess.Popen(program, env=child_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(program, env=child_environment, start_new_session=True, **pipes) as process:
         wait_for_records(run / METRICS_FILE, 4, process)
-        process.send_signal(number)
+        os.killpg(process.pid, number)
         printed, complaint = (stream.decode() for stream in process.communicate(timeout=60))
     assert process.returncode == 130
-    assert "Stopping after this step" in printed
-    assert "Interrupted; a run goes on from its last state." in complaint
+    assert printed.count("Stopping after this step") == 1
+    assert complaint == "python -m dlm_model.training: Interrupted; a run goes on from its last state.\n"
     assert read_progress(run / STATE_FILE).step == max(curve(run))
 
 
