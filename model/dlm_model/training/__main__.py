@@ -163,8 +163,12 @@ def order(
     tokenizer = Tokenizer.from_checkpoint(checkpoint, config.vocab_size)
     network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.bfloat16)
     texts, held_out = (TextShard(corpus / f"{split}{SHARD_SUFFIX}") for split in ("train", "held_out"))
-    learned = train_order(list(observe(network, tokenizer, choose_lines(texts, lines))))
-    measured = compare(learned, list(observe(network, tokenizer, choose_lines(held_out, lines // 3))))
+    observed = [
+        list(track(observe(network, tokenizer, choose_lines(source, count)), f"Reading {count} lines", count))
+        for source, count in ((texts, lines), (held_out, lines // 3))
+    ]
+    learned = train_order(observed[0])
+    measured = compare(learned, observed[1])
     write_order(learned, checkpoint)
     console.print(f"first commit right: learned {measured.learned:.1%}, by confidence {measured.confidence:.1%}")
 

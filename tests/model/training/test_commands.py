@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from dlm_model.adapter import is_adapter
 from dlm_model.engine import load_engine
 from dlm_model.guide import GUIDE_FOLDER
+from dlm_model.order import ORDER_FILE
 from dlm_model.training import __main__ as commands
 from dlm_model.training.loader import StepBatches
 from dlm_model.training.metrics import METRICS_FILE
@@ -172,6 +173,18 @@ def test_a_run_that_never_began_leaves_nothing(
     assert commands.run_stage(stage, "training") == 3
     assert "has no train.safetensors; the stage `corpus` writes one" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_an_order_is_trained_and_says_what_it_reads(
+    tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(resizing_folder, model)
+    assert commands.run_stage(["order", str(model), str(shards), "--lines", "9"], "training") == 0
+    printed = capsys.readouterr().out
+    assert "Reading 9 lines" in printed
+    assert "first commit right: learned" in printed
+    assert (model / ORDER_FILE).exists()
 
 
 def test_a_distillation_ends_in_its_minutes_and_compares_numbers_of_steps(
