@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.languages import language_for
 from dlm_lsp.named_holes import find_function
 from dlm_lsp.options import DECODE_OPTION_NAMES, OPTIONS, SETTING_NAMES, find_option
+from dlm_model.training.__main__ import app
 from tests.option_tables import HEAD, option_table
 
 MODULE_FOLDERS = ("dlm_lsp", "model/dlm_model", "kernels/dlm_kernels")
@@ -58,6 +60,19 @@ def test_the_first_command_fills_a_body_that_is_empty(repository_root: Path, rea
     snapshot = Snapshot.parse(path.as_uri(), language_for(path.name, None), text)
     hole = find_function(snapshot, flags[flags.index("--function") + 1])
     assert (hole.kind, text[hole.start : hole.end]) == ("body", "")
+
+
+def test_the_commands_for_training_can_be_typed(repository_root: Path, readme: str) -> None:
+    group = typer.main.get_command(app)
+    page = (repository_root / "model/dlm_model/training/README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^dlm-lsp train (.+)$", f"{readme}\n{page}", re.MULTILINE)
+    typed = [shlex.split(line, comments=True) for line in lines if not line.lstrip().startswith("#")]
+    stages = [stage for stage, *_ in typed]
+    assert {"run", "corpus", "initialize", "train", "export", "order", "evaluate"} <= set(stages)
+    for stage, *arguments in typed:
+        # Parsed, and not run: an unknown flag or a missing argument is an error.
+        group.commands[stage].make_context(stage, arguments)
+    assert (repository_root / "model/dlm_model/training/adapt.toml").is_file()
 
 
 def option_tables(text: str) -> list[str]:
