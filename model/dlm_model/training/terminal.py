@@ -10,7 +10,7 @@ from dlm_model.training.corpus import PackageReport
 from dlm_model.training.train import Trainer
 
 console = Console()
-_NLL = "/nll"
+_NLL, _NEXT = "/nll", "/next_nll"
 _MOST_ON_CPU = 64  # sequences a step: a minute or more
 
 
@@ -51,12 +51,12 @@ def follow(trainer: Trainer) -> None:
 
 def _line(record: Mapping[str, float]) -> str:
     """All values; of what was measured on held-out text, the likelihoods alone. The rest is in `metrics.jsonl`."""
-    measured = {name.removesuffix(_NLL): value for name, value in record.items() if name.endswith(_NLL)}
-    shown = {key: f"{value:,}" if isinstance(value, int) else f"{value:.4g}" for key, value in record.items()}
-    if measured:
-        told = "  ".join(f"{noise} {value:.3f}" for noise, value in measured.items())
-        return f"step {shown['step']}  held out, nats per token: {told}"
-    return "  ".join(f"{key} {value}" for key, value in shown.items())
+    noises = [name.removesuffix(_NLL) for name in record if name.endswith(_NLL)]
+    if noises:
+        told = "  ".join(f"{noise} {record[noise + _NLL]:.3f} ({record[noise + _NEXT]:.3f})" for noise in noises)
+        return f"step {record['step']}  held out, nats per token (of the leftmost mask): {told}"
+    values = {key: f"{value:,}" if isinstance(value, int) else f"{value:.4g}" for key, value in record.items()}
+    return "  ".join(f"{key} {value}" for key, value in values.items())
 
 
 @contextmanager

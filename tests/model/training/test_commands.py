@@ -210,7 +210,7 @@ def test_a_run_tells_what_training_changed_on_held_out_text(
     assert "--minutes" in capsys.readouterr().err
     assert commands.run_stage([*arguments, "--final", "--minutes", "0.2"], "training") == 0
     lines = capsys.readouterr().out.splitlines()
-    held_out = [line for line in lines if "held out, nats per token: first_step" in line]
+    held_out = [line for line in lines if "held out, nats per token (of the leftmost mask): first_step" in line]
     assert held_out[0].startswith("step 0 ")
     assert len(held_out) == 2
     records = [json.loads(line) for line in (tmp_path / "run" / METRICS_FILE).read_text().splitlines()]

@@ -96,7 +96,9 @@ def test_the_recipe_for_ones_own_code_says_what_it_reads_and_what_it_changed(
     assert run_stage(stage, "training") == 0
     printed = capsys.readouterr().out
     assert "app: 9 files, own\napp: 1 file held out, own\n" in printed
-    measured = re.findall(r"^step (\d+)  held out, nats per token: first_step ([\d.]+)", printed, re.MULTILINE)
+    measured = re.findall(
+        r"^step (\d+)  held out, nats per token \(of the leftmost mask\): first_step ([\d.]+)", printed, re.MULTILINE
+    )
     assert [int(step) > 0 for step, _ in measured] == [False, True]
     assert float(measured[1][1]) < float(measured[0][1])
 
