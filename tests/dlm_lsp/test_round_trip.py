@@ -65,11 +65,15 @@ def refilled(file: Snapshot, start: int, end: int, kind: str, *, cursor_at: int 
 
 
 def own_lines(file: Snapshot, start: int, end: int) -> bool:
-    """Whether nothing else stands on the lines of a range, nor does it repeat itself, which repairs would undo."""
+    """Whether nothing else stands on the lines of a range, nor does it hold what presentation would undo.
+
+    That is: what repeats itself, and tabs, which become the spaces that the file is indented with.
+    """
     before = file.text[file.lines.line_start(file.lines.line_of(start)) : start]
     after = file.text[end : file.lines.line_end(file.lines.line_of(end))]
     lines = file.text[start:end].split("\n")
-    return not before.strip() and not after.strip() and without_loops(lines) == lines
+    is_kept = without_loops(lines) == lines and not any("\t" in line for line in lines)
+    return not before.strip() and not after.strip() and is_kept
 
 
 def functions(file: Snapshot, rng: random.Random, count: int) -> list[Function]:

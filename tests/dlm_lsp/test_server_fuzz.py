@@ -56,6 +56,9 @@ class AnyEngine:
         candidates = (Candidate(text, 0.9, 1),)
         yield Draft(last, num_steps, num_steps, num_steps, 1.0, "stop", candidates)
 
+    def close(self) -> None:
+        pass
+
 
 class Session:
     """One editor and its server; a stream that the server writes to, besides."""

@@ -99,9 +99,9 @@ def test_a_whole_body_stands_there_as_ghost_text(workbench: Workbench, picture: 
 
 
 def test_candidates_are_gone_through(workbench: Workbench) -> None:
-    # Nothing here says what to follow, so that candidates differ.
+    # Nothing here says what to follow, nor do other files, so that candidates differ.
     workbench.open_at_end("candidates.py", RECTANGLE + "        ")
-    with workbench.settings(NOTHING_CONFIGURED):
+    with workbench.settings(NOTHING_CONFIGURED | {"dlm-lsp.contextFiles": False}):
         first = workbench.ask_for_ghost()
         workbench.press("Alt+BracketRight")
         until(lambda: workbench.ghost not in ("", first), "another candidate")
