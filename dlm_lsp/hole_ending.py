@@ -24,9 +24,9 @@ class HoleEnding:
     hole: Hole
 
     def is_over(self, text: str) -> bool:
-        """Whether nothing that follows would be kept: the text loops, or see `BlockFitter.is_over`.
+        """Whether nothing that follows would be kept: the text repeats itself, or see `BlockFitter.is_over`.
 
-        Else the model says so within a line.
+        The rest of a line is otherwise over where the model ends it.
         """
         return without_copies(text) != text or (self._fitter is not None and self._fitter.is_over(text))
 
