@@ -95,7 +95,10 @@ def _valid_beginning(snapshot: Snapshot, hole: Hole, middle: str, neutral: Parse
         return ""
     fitter = BlockFitter(snapshot, hole, neutral)
     language, lines = snapshot.language, fitter.fit(middle)
-    for num_lines in range(len(lines) - language.is_indented, max(0, len(lines) - 1 - MAX_CUT_LINES), -1):
+    # All lines do not parse as they are, but may once their braces are closed.
+    most = len(lines) - 1 if language.is_indented else len(lines)
+    fewest = max(1, len(lines) - MAX_CUT_LINES)
+    for num_lines in range(most, fewest - 1, -1):
         kept = fitter.without_repeats(lines[:num_lines])
         closed = with_closers(language, kept, fitter.placement.indent)
         text = fitter.placement.set("\n".join(closed))
