@@ -141,7 +141,8 @@ def placed(draft: Draft, before: str) -> Draft:
     if not before or not draft.num_tokens:
         return draft
     # No token of the canvas, so that it counts neither as progress nor in the confidence.
-    return replace(draft, pieces=(Piece(before, "committed", 1.0, 0), *draft.pieces))
+    num_final = None if draft.num_final is None else draft.num_final + 1
+    return replace(draft, pieces=(Piece(before, "committed", 1.0, 0), *draft.pieces), num_final=num_final)
 
 
 def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ...]:

@@ -218,6 +218,25 @@ class Canvas:
             is_reviewed=longer.is_reviewed & ~is_new,
         )
 
+    def end(self, row: int, num_kept: int, token_ids: Sequence[int]) -> "Canvas":
+        """End a row early: its first `num_kept` positions stay, then come these tokens, and nothing else.
+
+        Together they are no more than the row has. It counts as ended by itself, whatever it was refused before.
+        """
+        length = num_kept + len(token_ids)
+        columns = torch.arange(self.is_valid.shape[1])
+        is_row = torch.arange(len(self.lengths))[:, None] == row
+        ended = self.remove(is_row & (columns >= length))
+        columns = columns[: ended.is_valid.shape[1]]
+        is_new = is_row & (columns >= num_kept) & (columns < length)
+        return replace(
+            ended,
+            token_ids=ended.token_ids.masked_scatter(is_new, torch.tensor(token_ids, dtype=torch.long)),
+            is_masked=ended.is_masked & ~is_new,
+            is_reviewed=ended.is_reviewed & ~is_new,
+            was_refused=ended.was_refused & ~is_row[:, 0],
+        )
+
     def _repeat(self, copies: Tensor) -> "Canvas":
         """Keep `copies` [B, T] of every position, close the gaps, and pad to the longest row."""
         lengths = copies.sum(dim=1)

@@ -26,6 +26,7 @@ from dlm_model.request import CancelToken, DecodeOptions
 from dlm_model.revision import Reviser, Step
 from dlm_model.schedule import choose
 from dlm_model.selection import Guess, guess_tokens
+from dlm_model.suffix_end import SuffixEnd
 from dlm_model.syntax import SyntaxReviser
 
 Predictor = Callable[[Canvas], Tensor]
@@ -46,6 +47,7 @@ def denoise(
     cancel: CancelToken,
     revisers: Sequence[Reviser] = (),
     judges: Sequence[Judge] = (),
+    suffix_end: SuffixEnd | None = None,
     syntax: SyntaxReviser | None = None,
 ) -> Iterator[Canvas]:
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
@@ -63,6 +65,7 @@ def denoise(
         cancel: Polled once per step.
         revisers: Applied after each commit but the last, in this order.
         judges: Applied to each guess, in this order.
+        suffix_end: Cuts rows back to where they meet the suffix; None leaves their ends to the constraint.
         syntax: Reopens finished rows where they do not parse; None leaves them as they are.
     """
     generator = torch.Generator().manual_seed(options.seed)
@@ -88,6 +91,8 @@ def denoise(
             for revise in revisers:
                 canvas = revise(canvas, step)
         canvas = constraint.resize(canvas, is_last=is_last)
+        if suffix_end:
+            canvas = suffix_end(canvas)
         if syntax and not is_last:
             canvas = syntax(canvas, constraint.fixed(canvas))
         pace.advance()

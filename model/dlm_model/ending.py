@@ -9,6 +9,8 @@ TextEnd   Where the document is known (`request.Ending`): once a block has been 
           more masks, where a model that finds the length by itself has asked for too few.
 OpenEnd   For a model that writes block by block and knows no length beforehand: it goes on until it writes its end
           of text.
+
+Where none of them does, a guide finds the end that leads best to the suffix: `suffix_end`.
 """
 
 from collections.abc import Sequence

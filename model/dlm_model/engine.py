@@ -18,7 +18,7 @@ from dlm_model.checkpoint_files import published_name
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import recorded
 from dlm_model.decode_options import SELF_GUIDE
-from dlm_model.decoding import Decoder
+from dlm_model.decoding import Decoder, Decoding
 from dlm_model.denoise import denoise
 from dlm_model.device import avoid_plans_by_shape, default_dtype, memory_errors, release_memory, resolve_device
 from dlm_model.drafts import RowReader, finish_reasons
@@ -31,9 +31,10 @@ from dlm_model.pace import Pace
 from dlm_model.packing import pack
 from dlm_model.precision import Precision
 from dlm_model.prefix_cache import PrefixCache
-from dlm_model.preparation import Preparation
+from dlm_model.preparation import Preparation, Prepared
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import rechecks
+from dlm_model.suffix_end import SuffixEnd, ends_at_suffix
 from dlm_model.syntax import SyntaxReviser
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Transformer
@@ -145,13 +146,15 @@ class Engine:
             pace.follow(decoding.cache.is_prefill)
         reader = RowReader(self._vocabulary, ready.boundaries, self._config.end_token_ids)
         syntax = SyntaxReviser(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
+        suffix_end = self._suffix_end(request, options, ready, decoding)
         # Commits stay unless a token may be taken back, or another of several candidates may turn out better.
-        is_final = not (decoding.revisers or syntax) and len(ready.rows) == 1
+        is_open = bool(decoding.revisers or syntax) or len(ready.rows) > 1
 
         def draft(canvas: Canvas, row: int) -> Draft:
             num_forwards = ready.num_forwards + decoding.num_forwards
+            num_final = 0 if is_open else suffix_end.num_settled(row) if suffix_end else None
             pieces = reader.pieces(canvas, row)
-            return Draft(pieces, pace.step, options.num_steps, num_forwards, pace.elapsed_ms, is_final=is_final)
+            return Draft(pieces, pace.step, options.num_steps, num_forwards, pace.elapsed_ms, num_final=num_final)
 
         steps = denoise(
             canvas,
@@ -163,6 +166,7 @@ class Engine:
             cancel=cancel,
             revisers=[*rechecks(canvas), *decoding.revisers],
             judges=decoding.judges,
+            suffix_end=suffix_end,
             syntax=syntax,
         )
         shown: int | None = None
@@ -176,10 +180,17 @@ class Engine:
         reasons = finish_reasons(canvas, ready.constraint.is_cut_short(canvas), is_cancelled=cancel.is_cancelled)
         yield replace(
             draft(canvas, order[0]),
-            is_final=True,
+            num_final=None,
             finish_reason=reasons[order[0]],
             candidates=reader.candidates(canvas, order, reasons, options.num_candidates),
         )
+
+    def _suffix_end(
+        self, request: InfillRequest, options: DecodeOptions, ready: Prepared, decoding: Decoding
+    ) -> SuffixEnd | None:
+        if decoding.guide is None or not (self.sees_suffix and ends_at_suffix(request, options)):
+            return None
+        return SuffixEnd(decoding.guide, self._vocabulary, ready.boundaries)
 
     def continue_text(
         self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str = SELF_GUIDE

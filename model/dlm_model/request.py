@@ -141,8 +141,8 @@ class Draft:
             refused positions or used all that the canvas may have before it did; `deadline` and `cancelled`: stopped
             early, guesses included.
         candidates: All alternatives, best first; empty until finished.
-        is_final: Whether what is committed stays; false where a later step may take it back, or put another candidate
-            in the place of this one.
+        num_final: How many positions from the left no later step takes back once they are committed, nor cuts off, nor
+            puts another candidate in the place of; None for all.
     """
 
     pieces: tuple[Piece, ...]
@@ -152,7 +152,7 @@ class Draft:
     elapsed_ms: float
     finish_reason: FinishReason | None = None
     candidates: tuple[Candidate, ...] = ()
-    is_final: bool = True
+    num_final: int | None = None
 
     @property
     def text(self) -> str:
@@ -172,16 +172,16 @@ class Draft:
     @property
     def settled_text(self) -> str:
         """The text before the first open position: later steps add to it, and change nothing of it."""
-        settled = takewhile(lambda piece: piece.state == "committed", self.pieces) if self.is_final else ()
+        settled = takewhile(lambda piece: piece.state == "committed", self.pieces[: self.num_final])
         return "".join(piece.text for piece in settled)
 
     @property
     def stable_ranges(self) -> tuple[tuple[int, int], ...]:
         """Half-open character ranges of `text` that no later step will change."""
         ranges, end = [], 0
-        for state, run in groupby(self.pieces, key=lambda piece: piece.state):
+        for state, run in groupby(self.pieces[: self.num_final], key=lambda piece: piece.state):
             start, end = end, end + sum(len(piece.text) for piece in run)
-            if state == "committed" and start < end and self.is_final:
+            if state == "committed" and start < end:
                 ranges.append((start, end))
         return tuple(ranges)
 

@@ -62,9 +62,17 @@ async def test_a_word_that_was_begun_is_finished(server: Server) -> None:
     assert (answer["model"], answer["warning"]) == ("smollm2-135m-infill", None)
 
 
-async def test_a_stream_adds_up_to_the_answer(server: Server) -> None:
-    whole = (await server.client.post(FIM, json=BODY)).json()["choices"][0]
-    streamed = (await server.client.post(FIM, json={**BODY, "stream": True})).text
+async def test_a_fill_ends_where_the_suffix_goes_on(server: Server) -> None:
+    begun = 'def strlen(string: str) -> int:\n    """Return length of given string"""\n    return '
+    answer = (await server.client.post(FIM, json={"prompt": begun, "suffix": "string)\n"})).json()
+    assert (answer["choices"][0]["text"], answer["choices"][0]["finish_reason"]) == ("len(", "stop")
+
+
+@pytest.mark.parametrize("suffix", [BODY["suffix"], " + right\n"])
+async def test_a_stream_adds_up_to_the_answer(server: Server, suffix: str) -> None:
+    body = {**BODY, "suffix": suffix}
+    whole = (await server.client.post(FIM, json=body)).json()["choices"][0]
+    streamed = (await server.client.post(FIM, json={**body, "stream": True})).text
     lines = [line.removeprefix("data: ") for line in streamed.split("\n") if line]
     assert lines.pop() == "[DONE]"
     choices = [json.loads(line)["choices"][0] for line in lines]

@@ -36,8 +36,8 @@ def texts(completion: Completion) -> list[tuple[str, str]]:
     return [(choice.text, choice.finish_reason) for choice in completion.choices]
 
 
-def draft(*pieces: tuple[str, PieceState], is_final: bool = True) -> Draft:
-    return Draft(tuple(Piece(text, state, 0.9, 1) for text, state in pieces), 1, 2, 1, 1.0, is_final=is_final)
+def draft(*pieces: tuple[str, PieceState], num_final: int | None = None) -> Draft:
+    return Draft(tuple(Piece(text, state, 0.9, 1) for text, state in pieces), 1, 2, 1, 1.0, num_final=num_final)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_only_what_stands_before_the_first_open_position_is_final() -> None:
     settled = SettledText(())
     assert settled.advance(draft(("a", "committed"), ("b", "guessed"), ("c", "committed"))) == "a"
     assert settled.advance(draft(("a", "committed"), ("", "masked"), ("c", "committed"))) == ""
-    assert settled.advance(draft(("abc", "committed"), is_final=False)) == ""
+    assert settled.advance(draft(("abc", "committed"), num_final=0)) == ""
     assert settled.advance(draft(("abc", "committed"))) == "bc"
 
 

@@ -1,0 +1,233 @@
+"""A text ends where the suffix follows best: at the likeliest middle of all that it begins with."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from dlm_model.boundaries import Boundaries
+from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.request import InfillRequest
+from dlm_model.suffix_end import PATIENCE, STRIDE, SuffixEnd, ends_at_suffix
+from dlm_model.vocabulary import Vocabulary
+from tests.model.endings import Between
+
+SPELLINGS = [b"", b"a", b"b", b"c", b" ", b")", b"]", b")]", b"a)", b"\n"]
+END, A, B, C, SPACE, PAREN, BRACKET, BOTH, A_PAREN, BREAK = range(len(SPELLINGS))
+MASK = 99
+VOCABULARY = Vocabulary([*SPELLINGS, *[b""] * 90])
+
+
+class Bigrams:
+    """A causal guide that looks at one token only: a table of what follows what.
+
+    Attributes:
+        table: Logits, [V, V].
+        num_forwards: Calls so far.
+    """
+
+    def __init__(self, table: Tensor) -> None:
+        self.table = table
+        self.num_forwards = 0
+
+    def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
+        """As `CausalReader.logits`."""
+        self.num_forwards += 1
+        before = torch.cat((prefix_ids[-1:].expand(len(token_ids), 1), token_ids[:, :-1]), dim=1)
+        return self.table[before[is_asked]]
+
+    def likelihood(self, token_ids: Sequence[int]) -> float:
+        """Of a text after its first token, in nats."""
+        expected = self.table.log_softmax(dim=-1)
+        return sum(float(expected[before, after]) for before, after in pairwise(token_ids))
+
+
+def drawn(seed: int) -> Bigrams:
+    return Bigrams(3 * torch.randn(len(SPELLINGS), len(SPELLINGS), generator=torch.Generator().manual_seed(seed)))
+
+
+def follows(*pairs: tuple[int, int]) -> Bigrams:
+    """What is likely to follow what; everything else is not."""
+    table = torch.zeros(len(SPELLINGS), len(SPELLINGS))
+    for before, after in pairs:
+        table[before, after] = 6.0
+    return Bigrams(table)
+
+
+def canvas(*rows: list[int], suffix: Sequence[int]) -> Canvas:
+    """Rows after a prefix `b`; what is not a mask is committed."""
+    opened = Canvas.open([B], suffix, [len(row) for row in rows], MASK)
+    ids = torch.full_like(opened.token_ids, MASK)
+    for row, own in enumerate(rows):
+        ids[row, : len(own)] = torch.tensor(own)
+    return opened.guess(ids, torch.ones(ids.shape)).commit(opened.is_valid & (ids != MASK))
+
+
+def suffix_end(guide: Bigrams, head: bytes = b"", tail: bytes = b"") -> SuffixEnd:
+    return SuffixEnd(guide, VOCABULARY, Boundaries(VOCABULARY, head, tail))  # type: ignore[arg-type]
+
+
+def row_of(canvas: Canvas, row: int = 0) -> list[int]:
+    canvas.check_integrity()
+    ids: list[int] = canvas.token_ids[row, : int(canvas.lengths[row])].tolist()
+    return ids
+
+
+def test_a_text_that_wrote_the_suffix_too_ends_before_it() -> None:
+    guide = follows((B, A), (A, C), (C, BREAK), (BREAK, B))
+    after = suffix_end(guide)(canvas([A, C, BREAK, B, A, C, BREAK, B, MASK, MASK], suffix=[C, BREAK]))
+    assert row_of(after) == [A]
+
+
+def test_a_token_that_holds_both_ends_is_cut_within() -> None:
+    guide = follows((B, A), (A, BOTH), (BOTH, BREAK), (BREAK, C))
+    written = [A, BOTH, BREAK, C, C, C, C, C]
+    assert row_of(suffix_end(guide)(canvas([*written, MASK], suffix=[BRACKET, BREAK]))) == [A, PAREN]
+    after = suffix_end(guide, tail=b"]")(canvas([*written, MASK, BRACKET], suffix=[BREAK]))
+    assert row_of(after) == [A, PAREN, BRACKET]
+
+
+def test_what_was_read_into_the_tail_is_dropped_where_another_end_is_better() -> None:
+    guide = follows((B, A), (A, BRACKET), (BRACKET, BREAK), (BREAK, C), (C, BOTH))
+    after = suffix_end(guide, tail=b"]")(canvas([A, BRACKET, BREAK, C, BOTH], suffix=[BREAK]))
+    assert row_of(after) == [A, BRACKET]
+    kept = canvas([A, BOTH], suffix=[BREAK])
+    assert suffix_end(follows((B, A), (A, BOTH), (BOTH, BREAK)), tail=b"]")(kept) is kept
+
+
+def test_a_text_goes_on_while_something_longer_may_be_likelier() -> None:
+    guide = follows((B, A), (A, A), (A, C))
+    going_on = canvas([A] * STRIDE + [MASK], suffix=[BREAK])
+    assert suffix_end(guide)(going_on) is going_on
+
+
+def test_nothing_but_white_space_is_no_middle() -> None:
+    guide = follows((B, BREAK), (BREAK, A), (A, BREAK))
+    assert row_of(suffix_end(guide)(canvas([BREAK, A, C], suffix=[BREAK]))) == [BREAK, A]
+    blank = canvas([BREAK, SPACE], suffix=[BREAK])
+    assert suffix_end(guide)(blank) is blank
+
+
+@pytest.mark.parametrize(
+    ("row", "head", "tail"),
+    [([A, C, MASK, C], b"", b""), ([MASK, C, A], b"a", b""), ([A, C, MASK], b"", b"]")],
+    ids=["committed-further-right", "head-unspelled", "tail-unspelled"],
+)
+def test_a_row_that_is_not_read_yet_stays(row: list[int], head: bytes, tail: bytes) -> None:
+    guide, before = follows((A, BREAK)), canvas(row, suffix=[BREAK])
+    assert suffix_end(guide, head, tail)(before) is before
+    assert guide.num_forwards == 0
+
+
+def test_head_and_kept_text_stay() -> None:
+    guide = follows((B, BREAK), (A, BREAK))
+    written = [A, *[C] * 2 * STRIDE, MASK]
+    assert row_of(suffix_end(guide, head=b"a")(canvas(written, suffix=[BREAK])))[:2] == [A, C]
+    kept = canvas(written, suffix=[BREAK]).anchor(0, [2], [A])
+    assert row_of(suffix_end(guide)(kept)) == [A, C, A]
+
+
+def test_rows_end_on_their_own() -> None:
+    guide = follows((B, A), (A, BREAK), (BREAK, C))
+    before = canvas([A, BREAK, *[C] * STRIDE, MASK], [A, MASK], [A, A], suffix=[BREAK])
+    after = suffix_end(guide)(before)
+    assert [row_of(after, row) for row in range(3)] == [[A], [A, MASK], [A]]
+
+
+def test_a_row_is_looked_at_every_few_tokens_and_when_it_is_full() -> None:
+    guide = follows(*((token, token) for token in range(len(SPELLINGS))))
+    end = suffix_end(guide)
+    looks = []
+    for written in range(2 * STRIDE + 1):
+        before = guide.num_forwards
+        end(canvas([C] * written + [MASK], suffix=[BREAK]))
+        looks.append(guide.num_forwards > before)
+    assert [written for written, is_look in enumerate(looks) if is_look] == [STRIDE, 2 * STRIDE]
+    before = guide.num_forwards
+    end(canvas([C] * (2 * STRIDE + 1), suffix=[BREAK]))
+    assert guide.num_forwards > before
+
+
+def test_a_better_end_is_not_waited_for_forever() -> None:
+    certain = follows((B, A), (A, C), (C, C))
+    certain.table[C, C] = 60.0  # so that the text stays as likely as it was
+    certain.table[:, BREAK] = -60.0
+    end = suffix_end(certain)
+    for written in range(STRIDE, 2 * PATIENCE, STRIDE):
+        before = canvas([A, *[C] * (written - 1), MASK], suffix=[BREAK])
+        if end(before) is not before:
+            break
+    assert PATIENCE <= written <= PATIENCE + 2 * STRIDE
+
+
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.sampled_from([A, B, C, SPACE, PAREN, BRACKET, BREAK]), min_size=1, max_size=7),
+    st.lists(st.sampled_from([A, C, PAREN, BREAK]), min_size=1, max_size=4),
+)
+def test_a_full_row_ends_where_prefix_middle_and_suffix_are_likeliest(
+    seed: int, written: list[int], suffix: list[int]
+) -> None:
+    guide = drawn(seed)
+    ends = [n for n in range(1, len(written) + 1) if b"".join(SPELLINGS[each] for each in written[:n]).strip()]
+    likelihoods = {n: guide.likelihood([B, *written[:n], *suffix]) for n in ends}
+    after = row_of(suffix_end(guide)(canvas(written, suffix=suffix)))
+    if ends:
+        assert after == written[: len(after)]
+        assert likelihoods[len(after)] == pytest.approx(max(likelihoods.values()), abs=1e-4)
+    else:
+        assert after == written
+
+
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.sampled_from([A, C, PAREN, BRACKET]), min_size=PATIENCE - STRIDE, max_size=PATIENCE - STRIDE),
+    st.lists(st.sampled_from([A, C, PAREN, BREAK]), min_size=1, max_size=2),
+)
+def test_a_text_that_is_ended_early_would_have_ended_no_better(
+    seed: int, written: list[int], suffix: list[int]
+) -> None:
+    guide = drawn(seed)
+    end = suffix_end(guide)
+    after = canvas(written, suffix=suffix)
+    for length in range(STRIDE, len(written), STRIDE):
+        going_on = canvas([*written[:length], MASK], suffix=suffix)
+        if (after := end(going_on)) is not going_on:
+            break
+    else:
+        return
+    best = guide.likelihood([B, *row_of(after), *suffix])
+    assert all(guide.likelihood([B, *written[:n], *suffix]) < best + 1e-3 for n in range(length, len(written) + 1))
+
+
+def test_ending_a_row_takes_back_that_it_was_refused_more() -> None:
+    before = canvas([A, C, MASK], [A, C, C], suffix=[BREAK])
+    before = replace(before, was_refused=torch.tensor([True, True]))
+    after = before.end(0, 1, [BREAK])
+    assert (row_of(after, 0), row_of(after, 1)) == ([A, BREAK], [A, C, C])
+    assert after.was_refused.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("request_", "options", "expected"),
+    [
+        (InfillRequest("a", ")"), DecodeOptions(), True),
+        (InfillRequest("a", ")\n", single_line=True), DecodeOptions(), True),
+        (InfillRequest("a", ")\n", ending=Between()), DecodeOptions(), True),
+        (InfillRequest("a", "\n"), DecodeOptions(), True),
+        (InfillRequest("a", ""), DecodeOptions(), False),
+        (InfillRequest("a", " \nb", single_line=True), DecodeOptions(), False),
+        (InfillRequest("a", "\nb", ending=Between()), DecodeOptions(), False),
+        (InfillRequest("a", ")", closing="b"), DecodeOptions(), False),
+        (InfillRequest("a", ")"), DecodeOptions(grammar="json"), False),
+        (InfillRequest("a", ")"), DecodeOptions(middle_length=3), False),
+    ],
+)
+def test_when_the_suffix_decides(request_: InfillRequest, options: DecodeOptions, expected: bool) -> None:
+    assert ends_at_suffix(request_, options) is expected
