@@ -46,11 +46,10 @@ def add_adapter(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
         try:
             if own is None:
                 raise ValueError("the checkpoint has no such tensor")
-            changed = (
-                update[name]
-                if layer == name
-                else own + scale * (update[layer + UP_SUFFIX] @ update[layer + DOWN_SUFFIX])
-            )
+            changed = update[name]
+            if layer != name:
+                up, down = update[layer + UP_SUFFIX], update[layer + DOWN_SUFFIX]
+                changed = torch.addmm(own.float(), up, down, alpha=scale)
             if changed.shape != own.shape:
                 raise ValueError(f"its shape is {tuple(changed.shape)}, the checkpoint's {tuple(own.shape)}")
         except (ValueError, KeyError, RuntimeError) as error:
