@@ -58,6 +58,18 @@ def test_what_is_settled_only_grows(request: pytest.FixtureRequest, name: str) -
     assert settled[-1]
 
 
+def test_what_is_settled_is_not_cut_off_where_the_suffix_follows(causal_engine: Engine) -> None:
+    request = InfillRequest("def foo(self):\n    return bar(", ", 3)\n")
+    settled: list[str] = []
+    for seed in range(4):
+        *found, last = drafts(causal_engine, request, guide="self", num_steps=40, temperature=1.0, seed=seed)
+        texts = [draft.settled_text for draft in found]
+        assert all(after.startswith(before) for before, after in pairwise([*texts, last.text]))
+        settled += texts
+    assert "" in settled
+    assert any(settled)
+
+
 def test_one_of_several_candidates_is_not_settled_before_the_end(resizing_engine: Engine) -> None:
     found = drafts(resizing_engine, num_steps=5, num_candidates=2)
     assert all(draft.settled_text == "" and draft.stable_ranges == () for draft in found[:-1])

@@ -193,7 +193,7 @@ def test_a_distillation_ends_in_its_minutes_and_compares_numbers_of_steps(
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[train]\nrank = 4\ncompile = false\n")
     stage = ["distill", str(resizing_folder), str(shards), str(tmp_path / "run"), "--recipe", str(recipe)]
-    dials = ["--teacher-steps", "4", "--minutes", "0.15", "--final"]
+    dials = ["--teacher-steps", "4", "--minutes", "0.08", "--final"]
     assert commands.run_stage([*stage, *dials], "training") == 0
     printed = capsys.readouterr().out
     assert re.search(r"accuracy after steps\W+4\W+2\W+1\W", printed)
@@ -208,7 +208,7 @@ def test_a_run_tells_what_training_changed_on_held_out_text(
     arguments = ["train", str(resizing_folder), str(shards), str(tmp_path / "run"), "--recipe", str(recipe)]
     assert commands.run_stage([*arguments, "--final"], "training") == 2
     assert "--minutes" in capsys.readouterr().err
-    assert commands.run_stage([*arguments, "--final", "--minutes", "0.2"], "training") == 0
+    assert commands.run_stage([*arguments, "--final", "--minutes", "0.08"], "training") == 0
     lines = capsys.readouterr().out.splitlines()
     held_out = [line for line in lines if "held out, nats per token (of the leftmost mask): first_step" in line]
     assert held_out[0].startswith("step 0 ")

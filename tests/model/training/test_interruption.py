@@ -43,7 +43,7 @@ def test_a_killed_run_resumes_to_the_same_loss_curve(
         assert (killed[name] - weight).abs().max() < 1e-5, name
 
 
-@pytest.mark.parametrize(("number", "num_workers"), [(signal.SIGINT, 0), (signal.SIGINT, 2), (signal.SIGTERM, 0)])
+@pytest.mark.parametrize(("number", "num_workers"), [(signal.SIGINT, 2), (signal.SIGTERM, 0)])
 def test_a_run_that_is_told_to_stop_loses_no_step(
     tmp_path: Path,
     resizing_folder: Path,
