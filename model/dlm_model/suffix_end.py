@@ -202,15 +202,15 @@ class SuffixEnd:
         middle = b"".join(spelling_of[each] for each in own_ids[: text.first_end])[len(self._boundaries.head) :]
         for column, token_id in enumerate(own_ids[text.first_end :], text.first_end):
             spelling, room = spelling_of[token_id], text.length - column - len(tail_ids)
-            if middle.strip() and room >= 0:
+            if _is_shown(middle) and room >= 0:
                 yield _End(column, tail_ids, own_ids[:column] + following, column)
             for size in range(1, len(spelling) if room > 0 else 0):
                 exact, shared = self._vocabulary.beginnings.exact(spelling[:size]), spelling[size:]
-                if exact and (middle + spelling[:size]).strip() and follows.startswith(shared):
+                if exact and _is_shown(middle + spelling[:size]) and follows.startswith(shared):
                     read_ids = own_ids[: column + 1] + self._without(following, len(shared))
                     yield _End(column, (exact[0], *tail_ids), read_ids, column + 1)
             middle += spelling
-        if middle.strip() and text.length >= len(own_ids) + len(tail_ids):
+        if _is_shown(middle) and text.length >= len(own_ids) + len(tail_ids):
             yield _End(len(own_ids), tail_ids, own_ids + following, len(own_ids))
         if text.rest_ids is not None and tuple(text.rest_ids) != tail_ids:
             rest_ids = tuple(text.rest_ids)
@@ -224,6 +224,14 @@ class SuffixEnd:
                 return (*_spelled_shortest(self._vocabulary, spelling[num_bytes:]), *token_ids[index + 1 :])
             num_bytes -= len(spelling)
         return ()
+
+
+def _is_shown(middle: bytes) -> bool:
+    """Whether a middle has something to see, and ends with a whole character: a token may end within one."""
+    try:
+        return bool(middle.decode().strip())
+    except UnicodeDecodeError as error:
+        return error.end < len(middle)
 
 
 def _picked(expected: Tensor, positions: Sequence[int], token_ids: Sequence[int]) -> list[float]:

@@ -18,8 +18,8 @@ from dlm_model.suffix_end import PATIENCE, STRIDE, SuffixEnd, ends_at_suffix
 from dlm_model.vocabulary import Vocabulary
 from tests.model.endings import Between
 
-SPELLINGS = [b"", b"a", b"b", b"c", b" ", b")", b"]", b")]", b"a)", b"\n"]
-END, A, B, C, SPACE, PAREN, BRACKET, BOTH, A_PAREN, BREAK = range(len(SPELLINGS))
+SPELLINGS = [b"", b"a", b"b", b"c", b" ", b")", b"]", b")]", "é".encode()[:1], "é".encode()[1:], b"\n"]
+END, A, B, C, SPACE, PAREN, BRACKET, BOTH, LEAD, TRAIL, BREAK = range(len(SPELLINGS))
 MASK = 99
 VOCABULARY = Vocabulary([*SPELLINGS, *[b""] * 90])
 
@@ -112,6 +112,12 @@ def test_nothing_but_white_space_is_no_middle() -> None:
     assert row_of(suffix_end(guide)(canvas([BREAK, A, C], suffix=[BREAK]))) == [BREAK, A]
     blank = canvas([BREAK, SPACE], suffix=[BREAK])
     assert suffix_end(guide)(blank) is blank
+
+
+def test_no_character_is_cut_within() -> None:
+    guide = follows((B, A), (A, LEAD), (LEAD, BREAK), (TRAIL, C))
+    assert row_of(suffix_end(guide)(canvas([A, LEAD, TRAIL, C], suffix=[BREAK]))) != [A, LEAD]
+    assert row_of(suffix_end(guide)(canvas([LEAD, TRAIL, C], suffix=[BREAK])))[:2] == [LEAD, TRAIL]
 
 
 @pytest.mark.parametrize(
