@@ -12,6 +12,7 @@ may, is read as it is and cut within.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, chain, islice
 from typing import NamedTuple
 
 import torch
@@ -163,13 +164,15 @@ class SuffixEnd:
     def _bounds(self, canvas: Canvas, text: _Text, ends: Sequence[_End]) -> tuple[list[float], dict[_End, float]]:
         """How likely the text is up to each of its tokens, and therefore each end at most, in nats."""
         expected = self._expected(canvas, [text.token_ids], starts=[0])
-        own = _picked(expected, range(len(text.token_ids)), text.token_ids)
-        so_far = [0.0, *torch.tensor(own).cumsum(0).tolist()]
+        length = len(text.token_ids)
         next_ids = [(*end.read_ids, 0)[end.num_before] for end in ends]
+        places = [*range(length), *(end.num_before for end in ends)]
+        found = _picked(expected, places, [*text.token_ids, *next_ids])
+        so_far = [0.0, *accumulate(found[:length])]
         bounds = {}
-        for end, found in zip(ends, _picked(expected, [end.num_before for end in ends], next_ids), strict=True):
+        for end, next_one in zip(ends, found[length:], strict=True):
             is_read_on = end.num_before < len(end.read_ids)
-            bounds[end] = so_far[end.num_before] + (found if is_read_on else 0.0)
+            bounds[end] = so_far[end.num_before] + (next_one if is_read_on else 0.0)
         return so_far, bounds
 
     def _rivals(self, bounds: Mapping[_End, float]) -> list[_End]:
@@ -181,10 +184,14 @@ class SuffixEnd:
     def _read(self, canvas: Canvas, ends: Sequence[_End], so_far: Sequence[float]) -> None:
         """Find out how likely some ends are; one forward."""
         expected = self._expected(canvas, [end.read_ids for end in ends], [end.num_before for end in ends])
-        for end in ends:
-            suffix_ids = end.read_ids[end.num_before :]
-            own, expected = expected[: len(suffix_ids)], expected[len(suffix_ids) + 1 :]
-            self._likelihoods[end] = so_far[end.num_before] + sum(_picked(own, range(len(suffix_ids)), suffix_ids))
+        suffixes = [end.read_ids[end.num_before :] for end in ends]
+        starts = accumulate((len(suffix) + 1 for suffix in suffixes), initial=0)
+        places = [
+            start + index for start, suffix in zip(starts, suffixes, strict=False) for index in range(len(suffix))
+        ]
+        found = iter(_picked(expected, places, list(chain.from_iterable(suffixes))))
+        for end, suffix in zip(ends, suffixes, strict=True):
+            self._likelihoods[end] = so_far[end.num_before] + sum(islice(found, len(suffix)))
 
     def _expected(self, canvas: Canvas, rows: Sequence[Sequence[int]], starts: Sequence[int]) -> Tensor:
         """What the guide expects from a start of each row up to the place after its end: log-probabilities [N, V]."""
@@ -235,7 +242,7 @@ def _is_shown(middle: bytes) -> bool:
 
 
 def _picked(expected: Tensor, positions: Sequence[int], token_ids: Sequence[int]) -> list[float]:
-    """One log-probability of each position; that of a token which the guide does not know is -inf."""
+    """One log-probability of each position, in one transfer; that of a token that the guide does not know is -inf."""
     columns = torch.tensor(list(token_ids), dtype=torch.long)
     is_known = columns < expected.shape[1]
     rows = torch.tensor(list(positions), dtype=torch.long)
