@@ -99,7 +99,7 @@ class SuffixEnd:
         self._vocabulary = vocabulary
         self._boundaries = boundaries
         self._tail_ids = _spelled_shortest(vocabulary, boundaries.tail)
-        self._num_looked_at: dict[int, int] = {}
+        self._looked_at: dict[int, _Text] = {}
         self._num_settled: dict[int, int] = {}
         self._likelihoods: dict[_End, float] = {}
 
@@ -134,10 +134,11 @@ class SuffixEnd:
         return _Text(ids[:written], first_end, ids[tail_start:] if written == tail_start else None, length)
 
     def _is_due(self, row: int, text: _Text) -> bool:
-        num_new = len(text.token_ids) - self._num_looked_at.get(row, text.first_end)
-        if text.rest_ids is None and 0 <= num_new < STRIDE:
+        before = self._looked_at.get(row)
+        num_new = len(text.token_ids) - (len(before.token_ids) if before else text.first_end)
+        if text == before or (text.rest_ids is None and 0 <= num_new < STRIDE):
             return False
-        self._num_looked_at[row] = len(text.token_ids)
+        self._looked_at[row] = text
         return True
 
     def _end(self, canvas: Canvas, row: int, text: _Text) -> _End | None:
@@ -203,8 +204,9 @@ class SuffixEnd:
     def _ends(self, canvas: Canvas, text: _Text) -> Iterator[_End]:
         """Every end that leaves something visible in the hole: between two tokens, within one, as the row stands."""
         spelling_of, tail_ids, own_ids = self._vocabulary.token_bytes, self._tail_ids, tuple(text.token_ids)
-        suffix_ids = tuple(each for each in canvas.suffix_ids[:NUM_READ_TOKENS].tolist() if spelling_of[each])
-        following = (*tail_ids, *suffix_ids)[:NUM_READ_TOKENS]
+        num_read = max(0, NUM_READ_TOKENS - len(tail_ids))
+        suffix_ids = tuple(each for each in canvas.suffix_ids[:num_read].tolist() if spelling_of[each])
+        following = (*tail_ids, *suffix_ids)
         follows = b"".join(spelling_of[token_id] for token_id in following)
         middle = b"".join(spelling_of[each] for each in own_ids[: text.first_end])[len(self._boundaries.head) :]
         for column, token_id in enumerate(own_ids[text.first_end :], text.first_end):

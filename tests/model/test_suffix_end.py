@@ -160,6 +160,22 @@ def test_a_row_is_looked_at_every_few_tokens_and_when_it_is_full() -> None:
     assert guide.num_forwards > before
 
 
+def test_a_row_that_has_ended_is_not_looked_at_again() -> None:
+    guide = follows((B, A), (A, BREAK))
+    end, before = suffix_end(guide), canvas([A, A], [A, MASK], suffix=[BREAK])
+    ended = end(before)
+    num_forwards = guide.num_forwards
+    end(end(ended))
+    assert guide.num_forwards <= num_forwards + 1  # for the row as it was cut
+
+
+def test_a_row_as_it_stands_is_read_no_further_than_its_rivals() -> None:
+    guide = follows((B, A), (A, BOTH), (BOTH, C))
+    guide.table[C] = -3.0
+    kept = canvas([A, BOTH], suffix=[C] * 12)
+    assert suffix_end(guide, tail=b"]")(kept) is kept
+
+
 def test_a_better_end_is_not_waited_for_forever() -> None:
     certain = follows((B, A), (A, C), (C, C))
     certain.table[C, C] = 60.0  # so that the text stays as likely as it was
