@@ -9,6 +9,7 @@ committed but under review.
     commit    their guesses become tokens of the canvas
     revise    tokens that look wrong by now are reopened or replaced
     resize    a row that turns out too long or too short for its text shrinks or grows
+    end       a row is cut back to where the suffix follows best
 
 A decoding method (`dlm_model.methods` lists them) is an object handed in, or an option of `guess_tokens` or `choose`;
 the loop is the same for all.
@@ -91,7 +92,7 @@ def denoise(
             for revise in revisers:
                 canvas = revise(canvas, step)
         canvas = constraint.resize(canvas, is_last=is_last)
-        if suffix_end:
+        if suffix_end and not cancel.is_cancelled:
             canvas = suffix_end(canvas)
         if syntax and not is_last:
             canvas = syntax(canvas, constraint.fixed(canvas))
