@@ -10,7 +10,8 @@ TextEnd   Where the document is known (`request.Ending`): once a block has been 
 OpenEnd   For a model that writes block by block and knows no length beforehand: it goes on until it writes its end
           of text.
 
-Where none of them does, a guide finds the end that leads best to the suffix: `suffix_end`.
+Beside them, where text follows on the line or nothing else decides, a guide finds the end that leads best to the
+suffix: `suffix_end`.
 """
 
 from collections.abc import Sequence

@@ -141,7 +141,7 @@ class Draft:
             refused positions or used all that the canvas may have before it did; `deadline` and `cancelled`: stopped
             early, guesses included.
         candidates: All alternatives, best first; empty until finished.
-        num_final: How many positions from the left no later step takes back once they are committed, nor cuts off, nor
+        num_final: How many pieces from the left no later step takes back once they are committed, nor cuts off, nor
             puts another candidate in the place of; None for all.
     """
 
@@ -171,7 +171,7 @@ class Draft:
 
     @property
     def settled_text(self) -> str:
-        """The text before the first open position: later steps add to it, and change nothing of it."""
+        """The text before the first open position, within `num_final`: later steps add to it, and change none of it."""
         settled = takewhile(lambda piece: piece.state == "committed", self.pieces[: self.num_final])
         return "".join(piece.text for piece in settled)
 

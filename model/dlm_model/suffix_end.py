@@ -6,9 +6,9 @@ one is sought that is likeliest between prefix and suffix: log P(middle, beginni
 reads it. InCoder (arXiv 2204.05999) ranks whole middles by that sum; here it ranks the places where one text may end.
 
 A text is never likelier than its beginning. Once the text alone is less likely than the best middle with the suffix,
-no longer middle can be likelier either, and the text is cut back to the best one: branch and bound, which decodes no
-more than is needed to be sure. A token that holds the end of the middle and the beginning of the suffix in one, as `)]`
-may, is read as it is and cut within.
+no longer middle can be likelier either, and the text is cut back to the best one that was read: branch and bound. It is
+cut without being sure after `PATIENCE` tokens, or where the canvas is full. A token that holds the end of the middle
+and the beginning of the suffix in one, as `)]` may, is read as it is and cut within.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ from dlm_model.request import InfillRequest
 from dlm_model.vocabulary import Vocabulary
 
 NUM_READ_TOKENS = 12
-"""Tokens of the suffix that are read: on short random spans, 4 chose the same ends as 48."""
+"""Tokens of the suffix that are read, its first word included."""
 
 STRIDE = 8
 """Tokens that a text grows by before its ends are looked at again."""
@@ -37,8 +37,10 @@ PATIENCE = 32
 """Tokens after the best end from which on no better one is waited for, where the bound takes longer to say so."""
 
 NUM_TOGETHER = 4
+"""Ends that are read in one forward, the most promising first."""
+
 MAX_FORWARDS = 2
-"""A look reads the most promising ends, so many in a forward, after one forward that tells which these are."""
+"""Of them in one look, besides the one that tells which ends are promising."""
 
 
 def ends_at_suffix(request: InfillRequest, options: DecodeOptions) -> bool:
