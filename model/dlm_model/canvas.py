@@ -218,10 +218,14 @@ class Canvas:
             is_reviewed=longer.is_reviewed & ~is_new,
         )
 
-    def end(self, row: int, num_kept: int, token_ids: Sequence[int]) -> "Canvas":
+    def end(self, row: int, num_kept: int, token_ids: Sequence[int], *, was_refused: bool) -> "Canvas":
         """End a row early: its first `num_kept` positions stay, then come these tokens, and nothing else.
 
-        Together they are no more than the row has. It counts as ended by itself, whatever it was refused before.
+        Args:
+            row: Which.
+            num_kept: Positions that stay.
+            token_ids: No more than the row has left; one keeps the confidence of what was committed in its place.
+            was_refused: Whether the row ends here for want of room.
         """
         length = num_kept + len(token_ids)
         columns = torch.arange(self.is_valid.shape[1])
@@ -233,8 +237,11 @@ class Canvas:
             ended,
             token_ids=ended.token_ids.masked_scatter(is_new, torch.tensor(token_ids, dtype=torch.long)),
             is_masked=ended.is_masked & ~is_new,
+            confidence=ended.confidence.masked_fill(is_new & ended.is_masked, 1.0),
+            guessed_ids=ended.guessed_ids.masked_fill(is_new, self.mask_token_id),
+            rejected_ids=ended.rejected_ids.masked_fill(is_new[..., None], self.mask_token_id),
             is_reviewed=ended.is_reviewed & ~is_new,
-            was_refused=ended.was_refused & ~is_row[:, 0],
+            was_refused=torch.where(is_row[:, 0], was_refused, ended.was_refused),
         )
 
     def _repeat(self, copies: Tensor) -> "Canvas":

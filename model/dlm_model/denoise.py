@@ -92,8 +92,8 @@ def denoise(
             for revise in revisers:
                 canvas = revise(canvas, step)
         canvas = constraint.resize(canvas, is_last=is_last)
-        if suffix_end and not cancel.is_cancelled:
-            canvas = suffix_end(canvas)
+        if suffix_end:
+            canvas = suffix_end(canvas, constraint.is_cut_short(canvas))
         if syntax and not is_last:
             canvas = syntax(canvas, constraint.fixed(canvas))
         pace.advance()

@@ -6,7 +6,7 @@ Start reading at `Engine.infill`; the loop that it drives is `dlm_model.denoise`
 happens below this module: callers see no token, and no tensor.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +139,10 @@ class Engine:
             DeviceError: the device runs out of memory.
         """
         pace = Pace(options)
+
+        def is_late() -> bool:
+            return cancel.is_cancelled or pace.is_late
+
         with memory_errors():
             ready = self._preparation.prepare(request, options, lambda: cancel.is_cancelled or pace.is_half_over)
             options, canvas = ready.options, ready.canvas
@@ -146,15 +150,21 @@ class Engine:
             pace.follow(decoding.cache.is_prefill)
         reader = RowReader(self._vocabulary, ready.boundaries, self._config.end_token_ids)
         syntax = SyntaxReviser(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
-        suffix_end = self._suffix_end(request, options, ready, decoding)
+        suffix_end = self._suffix_end(request, options, ready, decoding, is_late)
         # Commits stay unless a token may be taken back, or another of several candidates may turn out better.
         is_open = bool(decoding.revisers or syntax) or len(ready.rows) > 1
 
         def draft(canvas: Canvas, row: int) -> Draft:
             num_forwards = ready.num_forwards + decoding.num_forwards
-            num_final = 0 if is_open else suffix_end.num_settled(row) if suffix_end else None
-            pieces = reader.pieces(canvas, row)
-            return Draft(pieces, pace.step, options.num_steps, num_forwards, pace.elapsed_ms, num_final=num_final)
+            num_settled = suffix_end.num_settled(row) if suffix_end else None
+            return Draft(
+                pieces=reader.pieces(canvas, row),
+                step=pace.step,
+                num_steps=options.num_steps,
+                num_forwards=num_forwards,
+                elapsed_ms=pace.elapsed_ms,
+                num_final=0 if is_open else num_settled,
+            )
 
         steps = denoise(
             canvas,
@@ -175,8 +185,7 @@ class Engine:
                 # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
                 shown = reader.rank(canvas)[0] if shown is None else shown
                 yield draft(canvas, shown)
-            is_late = cancel.is_cancelled or pace.is_over
-            order = reader.rank(canvas, None if is_late else decoding.log_likelihoods(canvas))
+            order = reader.rank(canvas, None if is_late() else decoding.log_likelihoods(canvas))
         reasons = finish_reasons(canvas, ready.constraint.is_cut_short(canvas), is_cancelled=cancel.is_cancelled)
         yield replace(
             draft(canvas, order[0]),
@@ -186,11 +195,16 @@ class Engine:
         )
 
     def _suffix_end(
-        self, request: InfillRequest, options: DecodeOptions, ready: Prepared, decoding: Decoding
+        self,
+        request: InfillRequest,
+        options: DecodeOptions,
+        ready: Prepared,
+        decoding: Decoding,
+        is_late: Callable[[], bool],
     ) -> SuffixEnd | None:
         if decoding.guide is None or not (self.sees_suffix and ends_at_suffix(request, options)):
             return None
-        return SuffixEnd(decoding.guide, self._vocabulary, ready.boundaries)
+        return SuffixEnd(decoding.guide, self._vocabulary, ready.boundaries, is_late)
 
     def continue_text(
         self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str = SELF_GUIDE

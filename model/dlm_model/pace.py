@@ -41,9 +41,14 @@ class Pace:
         return (self._clock() - self._started) * 1000
 
     @property
+    def is_late(self) -> bool:
+        """Whether a step begun now would end after the deadline; so would a forward of the guide, which is shorter."""
+        return self._clock() + self._expected(0) > self._deadline
+
+    @property
     def is_over(self) -> bool:
-        """Whether another step would end after the deadline; the first is always taken, or there would be no draft."""
-        return self.step > 0 and self._clock() + self._expected(0) > self._deadline
+        """Whether there is no time for another step; the first is always taken, or there would be no draft."""
+        return self.step > 0 and self.is_late
 
     @property
     def is_half_over(self) -> bool:

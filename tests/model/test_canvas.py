@@ -70,3 +70,14 @@ def test_only_a_row_that_was_refused_a_position_says_so() -> None:
         expand_token_id=EXPAND, delete_token_id=DELETE, protected=torch.zeros(3, 3, dtype=torch.bool), max_length=3
     )
     assert after.was_refused.tolist() == [False, False, True]
+
+
+def test_a_row_that_ends_early_has_forgotten_what_stood_there() -> None:
+    before = canvas([5, 6, 7, MASK], [5, 6]).reject(torch.tensor([[False, True, False, False], [False] * 4]), limit=9)
+    after = before.end(0, 1, [8, 9], was_refused=True)
+    after.check_integrity()
+    assert after.token_ids[0].tolist() == [5, 8, 9]
+    assert after.confidence[0].tolist() == [0.5, 1.0, 0.5]
+    assert (after.guessed_ids[0, 1:] == MASK).all()
+    assert (after.rejected_ids[0, 1:] == MASK).all()
+    assert (after.lengths.tolist(), after.was_refused.tolist()) == ([3, 2], [True, False])

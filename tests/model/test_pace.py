@@ -55,6 +55,13 @@ def test_what_comes_before_the_first_step_is_not_a_part_of_it() -> None:
     assert pace.steps_left in {3, 4}  # 0.4 s at 0.1 s a step
 
 
+def test_work_that_can_wait_is_late_even_in_the_first_step() -> None:
+    clock = Clock()
+    pace = Pace(DecodeOptions(deadline_ms=1000), clock)
+    clock.now = 1.1
+    assert (pace.is_late, pace.is_over) == (True, False)
+
+
 def test_no_step_is_begun_that_would_end_after_the_deadline() -> None:
     clock = Clock()
     pace = Pace(DecodeOptions(deadline_ms=1000), clock)

@@ -1,7 +1,6 @@
 """A text ends where the suffix follows best: at the likeliest middle of all that it begins with."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -14,12 +13,12 @@ from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import InfillRequest
-from dlm_model.suffix_end import PATIENCE, STRIDE, SuffixEnd, ends_at_suffix
+from dlm_model.suffix_end import PATIENCE, STRIDE, TEXT_WEIGHT, SuffixEnd, ends_at_suffix
 from dlm_model.vocabulary import Vocabulary
 from tests.model.endings import Between
 
-SPELLINGS = [b"", b"a", b"b", b"c", b" ", b")", b"]", b")]", "é".encode()[:1], "é".encode()[1:], b"\n"]
-END, A, B, C, SPACE, PAREN, BRACKET, BOTH, LEAD, TRAIL, BREAK = range(len(SPELLINGS))
+SPELLINGS = [b"", b"a", b"b", b"c", b" ", b")", b"]", b")]", "é".encode()[:1], "é".encode()[1:], b"\n", b";"]
+END, A, B, C, SPACE, PAREN, BRACKET, BOTH, LEAD, TRAIL, BREAK, SEMICOLON = range(len(SPELLINGS))
 MASK = 99
 VOCABULARY = Vocabulary([*SPELLINGS, *[b""] * 90])
 
@@ -42,10 +41,11 @@ class Bigrams:
         before = torch.cat((prefix_ids[-1:].expand(len(token_ids), 1), token_ids[:, :-1]), dim=1)
         return self.table[before[is_asked]]
 
-    def likelihood(self, token_ids: Sequence[int]) -> float:
-        """Of a text after its first token, in nats."""
+    def fit(self, middle: Sequence[int], suffix: Sequence[int]) -> float:
+        """Of a middle between the prefix `b` and a suffix, in nats."""
         expected = self.table.log_softmax(dim=-1)
-        return sum(float(expected[before, after]) for before, after in pairwise(token_ids))
+        steps = [float(expected[before, after]) for before, after in pairwise([B, *middle, *suffix])]
+        return TEXT_WEIGHT * sum(steps[: len(middle)]) + sum(steps[len(middle) :])
 
 
 def drawn(seed: int) -> Bigrams:
@@ -69,8 +69,27 @@ def canvas(*rows: list[int], suffix: Sequence[int]) -> Canvas:
     return opened.guess(ids, torch.ones(ids.shape)).commit(opened.is_valid & (ids != MASK))
 
 
-def suffix_end(guide: Bigrams, head: bytes = b"", tail: bytes = b"") -> SuffixEnd:
-    return SuffixEnd(guide, VOCABULARY, Boundaries(VOCABULARY, head, tail))  # type: ignore[arg-type]
+class Looking:
+    """A `SuffixEnd` of rows that have room, unless told otherwise, and of a caller who is not late before it is said.
+
+    Attributes:
+        is_late: What it finds when it asks.
+    """
+
+    def __init__(self, guide: "Bigrams | Counting", head: bytes, tail: bytes) -> None:
+        boundaries = Boundaries(VOCABULARY, head, tail)
+        self.is_late: Callable[[], bool] = lambda: False
+        self._end = SuffixEnd(guide, VOCABULARY, boundaries, lambda: self.is_late())  # type: ignore[arg-type]  # noqa: PLW0108 - it changes
+
+    def __call__(self, canvas: Canvas, *, is_cut_short: bool = False) -> Canvas:
+        return self._end(canvas, torch.full((len(canvas.lengths),), is_cut_short))
+
+    def num_settled(self, row: int) -> int:
+        return self._end.num_settled(row)
+
+
+def suffix_end(guide: "Bigrams | Counting", head: bytes = b"", tail: bytes = b"") -> Looking:
+    return Looking(guide, head, tail)
 
 
 def row_of(canvas: Canvas, row: int = 0) -> list[int]:
@@ -108,16 +127,16 @@ def test_a_text_goes_on_while_something_longer_may_be_likelier() -> None:
 
 
 def test_nothing_but_white_space_is_no_middle() -> None:
-    guide = follows((B, BREAK), (BREAK, A), (A, BREAK))
-    assert row_of(suffix_end(guide)(canvas([BREAK, A, C], suffix=[BREAK]))) == [BREAK, A]
-    blank = canvas([BREAK, SPACE], suffix=[BREAK])
+    guide = follows((B, SEMICOLON), (SPACE, A), (A, SEMICOLON))
+    assert row_of(suffix_end(guide)(canvas([SPACE, A, C], suffix=[SEMICOLON]))) == [SPACE, A]
+    blank = canvas([BREAK, SPACE], suffix=[SEMICOLON])
     assert suffix_end(guide)(blank) is blank
 
 
 def test_no_character_is_cut_within() -> None:
-    guide = follows((B, A), (A, LEAD), (LEAD, BREAK), (TRAIL, C))
-    assert row_of(suffix_end(guide)(canvas([A, LEAD, TRAIL, C], suffix=[BREAK]))) != [A, LEAD]
-    assert row_of(suffix_end(guide)(canvas([LEAD, TRAIL, C], suffix=[BREAK])))[:2] == [LEAD, TRAIL]
+    guide = follows((B, A), (A, LEAD), (LEAD, SEMICOLON), (TRAIL, C))
+    assert row_of(suffix_end(guide)(canvas([A, LEAD, TRAIL, C], suffix=[SEMICOLON]))) != [A, LEAD]
+    assert row_of(suffix_end(guide)(canvas([LEAD, TRAIL, C], suffix=[SEMICOLON])))[:2] == [LEAD, TRAIL]
 
 
 @pytest.mark.parametrize(
@@ -132,16 +151,16 @@ def test_a_row_that_is_not_read_yet_stays(row: list[int], head: bytes, tail: byt
 
 
 def test_head_and_kept_text_stay() -> None:
-    guide = follows((B, BREAK), (A, BREAK))
+    guide = follows((B, SEMICOLON), (A, SEMICOLON))
     written = [A, *[C] * 2 * STRIDE, MASK]
-    assert row_of(suffix_end(guide, head=b"a")(canvas(written, suffix=[BREAK])))[:2] == [A, C]
-    kept = canvas(written, suffix=[BREAK]).anchor(0, [2], [A])
+    assert row_of(suffix_end(guide, head=b"a")(canvas(written, suffix=[SEMICOLON])))[:2] == [A, C]
+    kept = canvas(written, suffix=[SEMICOLON]).anchor(0, [2], [A])
     assert row_of(suffix_end(guide)(kept)) == [A, C, A]
 
 
 def test_rows_end_on_their_own() -> None:
-    guide = follows((B, A), (A, BREAK), (BREAK, C))
-    before = canvas([A, BREAK, *[C] * STRIDE, MASK], [A, MASK], [A, A], suffix=[BREAK])
+    guide = follows((B, A), (A, SEMICOLON), (SEMICOLON, C))
+    before = canvas([A, SEMICOLON, *[C] * STRIDE, MASK], [A, MASK], [A, A], suffix=[SEMICOLON])
     after = suffix_end(guide)(before)
     assert [row_of(after, row) for row in range(3)] == [[A], [A, MASK], [A]]
 
@@ -152,17 +171,17 @@ def test_a_row_is_looked_at_every_few_tokens_and_when_it_is_full() -> None:
     looks = []
     for written in range(2 * STRIDE + 1):
         before = guide.num_forwards
-        end(canvas([C] * written + [MASK], suffix=[BREAK]))
+        end(canvas([C] * written + [MASK], suffix=[SEMICOLON]))
         looks.append(guide.num_forwards > before)
     assert [written for written, is_look in enumerate(looks) if is_look] == [STRIDE, 2 * STRIDE]
     before = guide.num_forwards
-    end(canvas([C] * (2 * STRIDE + 1), suffix=[BREAK]))
+    end(canvas([C] * (2 * STRIDE + 1), suffix=[SEMICOLON]))
     assert guide.num_forwards > before
 
 
 def test_a_row_that_has_ended_is_not_looked_at_again() -> None:
-    guide = follows((B, A), (A, BREAK))
-    end, before = suffix_end(guide), canvas([A, A], [A, MASK], suffix=[BREAK])
+    guide = follows((B, A), (A, SEMICOLON))
+    end, before = suffix_end(guide), canvas([A, A], [A, MASK], suffix=[SEMICOLON])
     ended = end(before)
     num_forwards = guide.num_forwards
     end(end(ended))
@@ -179,10 +198,10 @@ def test_a_row_as_it_stands_is_read_no_further_than_its_rivals() -> None:
 def test_a_better_end_is_not_waited_for_forever() -> None:
     certain = follows((B, A), (A, C), (C, C))
     certain.table[C, C] = 60.0  # so that the text stays as likely as it was
-    certain.table[:, BREAK] = -60.0
+    certain.table[:, SEMICOLON] = -60.0
     end = suffix_end(certain)
     for written in range(STRIDE, 2 * PATIENCE, STRIDE):
-        before = canvas([A, *[C] * (written - 1), MASK], suffix=[BREAK])
+        before = canvas([A, *[C] * (written - 1), MASK], suffix=[SEMICOLON])
         if end(before) is not before:
             break
     assert PATIENCE <= written <= PATIENCE + 2 * STRIDE
@@ -190,19 +209,17 @@ def test_a_better_end_is_not_waited_for_forever() -> None:
 
 @given(
     st.integers(0, 2**32),
-    st.lists(st.sampled_from([A, B, C, SPACE, PAREN, BRACKET, BREAK]), min_size=1, max_size=7),
-    st.lists(st.sampled_from([A, C, PAREN, BREAK]), min_size=1, max_size=4),
+    st.lists(st.sampled_from([A, B, C, SPACE, PAREN, BRACKET, SEMICOLON]), min_size=1, max_size=7),
+    st.lists(st.sampled_from([A, C, PAREN, SEMICOLON]), min_size=1, max_size=4),
 )
-def test_a_full_row_ends_where_prefix_middle_and_suffix_are_likeliest(
-    seed: int, written: list[int], suffix: list[int]
-) -> None:
+def test_a_full_row_ends_where_its_middle_fits_best(seed: int, written: list[int], suffix: list[int]) -> None:
     guide = drawn(seed)
     ends = [n for n in range(1, len(written) + 1) if b"".join(SPELLINGS[each] for each in written[:n]).strip()]
-    likelihoods = {n: guide.likelihood([B, *written[:n], *suffix]) for n in ends}
+    fits = {n: guide.fit(written[:n], suffix) for n in ends}
     after = row_of(suffix_end(guide)(canvas(written, suffix=suffix)))
     if ends:
         assert after == written[: len(after)]
-        assert likelihoods[len(after)] == pytest.approx(max(likelihoods.values()), abs=1e-4)
+        assert fits[len(after)] == pytest.approx(max(fits.values()), abs=1e-4)
     else:
         assert after == written
 
@@ -210,7 +227,7 @@ def test_a_full_row_ends_where_prefix_middle_and_suffix_are_likeliest(
 @given(
     st.integers(0, 2**32),
     st.lists(st.sampled_from([A, C, PAREN, BRACKET]), min_size=PATIENCE - STRIDE, max_size=PATIENCE - STRIDE),
-    st.lists(st.sampled_from([A, C, PAREN, BREAK]), min_size=1, max_size=2),
+    st.lists(st.sampled_from([A, C, PAREN, SEMICOLON]), min_size=1, max_size=2),
 )
 def test_a_text_that_is_ended_early_would_have_ended_no_better(
     seed: int, written: list[int], suffix: list[int]
@@ -224,16 +241,63 @@ def test_a_text_that_is_ended_early_would_have_ended_no_better(
             break
     else:
         return
-    best = guide.likelihood([B, *row_of(after), *suffix])
-    assert all(guide.likelihood([B, *written[:n], *suffix]) < best + 1e-3 for n in range(length, len(written) + 1))
+    best = guide.fit(row_of(after), suffix)
+    assert all(guide.fit(written[:n], suffix) < best + 1e-3 for n in range(length, len(written) + 1))
 
 
-def test_ending_a_row_takes_back_that_it_was_refused_more() -> None:
-    before = canvas([A, C, MASK], [A, C, C], suffix=[BREAK])
-    before = replace(before, was_refused=torch.tensor([True, True]))
-    after = before.end(0, 1, [BREAK])
-    assert (row_of(after, 0), row_of(after, 1)) == ([A, BREAK], [A, C, C])
-    assert after.was_refused.tolist() == [False, True]
+class Counting:
+    """A causal guide that expects `)` to be followed by `;` after so many `a` alone, and is torn before every `)`."""
+
+    def __init__(self, num_letters: int) -> None:
+        self.num_letters = num_letters
+        self.num_forwards = 0
+
+    def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
+        """As `CausalReader.logits`."""
+        self.num_forwards += 1
+        asked = is_asked.nonzero().tolist()
+        return torch.stack(
+            [self._after([*prefix_ids.tolist(), *token_ids[row, :column].tolist()]) for row, column in asked]
+        )
+
+    def _after(self, read: list[int]) -> Tensor:
+        likely = {PAREN: SEMICOLON if read.count(A) == self.num_letters else C, SEMICOLON: C}.get(read[-1], A)
+        table = torch.full((len(SPELLINGS),), -12.0)
+        table[PAREN] = -1.0
+        table[likely] = 0.0
+        return table
+
+
+@pytest.mark.parametrize("num_letters", [1, 9, 16, 24])
+def test_no_end_is_taken_while_an_unread_one_may_be_better(num_letters: int) -> None:
+    guide = Counting(num_letters)
+    complete = canvas([A] * 24, suffix=[PAREN, SEMICOLON])
+    assert row_of(suffix_end(guide)(complete)) == [A] * num_letters
+
+
+def test_no_more_is_read_once_it_is_late() -> None:
+    guide = Counting(20)
+    end = suffix_end(guide)
+    end.is_late = lambda: guide.num_forwards == 2
+    complete = canvas([A] * 24, [A] * 24, suffix=[PAREN, SEMICOLON])
+    assert end(complete) is complete
+    assert guide.num_forwards == 2
+
+
+def test_a_text_without_room_is_cut_short_unless_it_is_known_to_be_too_long() -> None:
+    too_long = suffix_end(follows((B, A), (A, SEMICOLON)))(canvas([A, C], suffix=[SEMICOLON]), is_cut_short=True)
+    assert (row_of(too_long), too_long.was_refused.tolist()) == ([A], [False])
+    unfinished = suffix_end(follows((B, A), (A, A)))(canvas([A, A], suffix=[SEMICOLON]), is_cut_short=True)
+    assert (row_of(unfinished), unfinished.was_refused.tolist()) == ([A], [True])
+
+
+def test_before_a_line_break_a_text_ends_with_a_line() -> None:
+    guide = follows((B, A), (A, BREAK), (C, BREAK), (BREAK, SEMICOLON))
+    suffix = [BREAK, SEMICOLON]
+    assert row_of(suffix_end(guide)(canvas([A, BREAK, C, A, C, A, C], suffix=suffix))) == [A]
+    assert row_of(suffix_end(guide)(canvas([A, C, BREAK, C, A, C, A], suffix=suffix))) == [A, C]
+    going_on = canvas([A] * 2 * STRIDE + [MASK], suffix=suffix)
+    assert suffix_end(guide)(going_on) is going_on
 
 
 @pytest.mark.parametrize(
