@@ -10,12 +10,9 @@ from dlm_model.boundaries import Fragment
 from dlm_model.canvas import Canvas
 from dlm_model.engine import Engine
 from dlm_model.errors import RequestError
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import InfillRequest
 from tests.model.test_canvas import DELETE, EXPAND, MASK, canvas, resized
-
-
-def drafts(engine: Engine, request: InfillRequest, **options: object) -> list[Draft]:
-    return list(engine.infill(request, DecodeOptions(**options), CancelToken()))  # type: ignore[arg-type]
+from tests.model.tiny_fills import drafts
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""Deadlines: they are kept, and leave time for steps, whatever else of a fill takes long."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dlm_model.canvas import Canvas
+from dlm_model.engine import Engine, load_engine
+from dlm_model.kv_cache import ColumnCache
+from dlm_model.pace import Pace
+from dlm_model.request import InfillRequest
+from dlm_model.transformer import Transformer
+from tests.model.tiny_fills import drafts
+
+
+def test_a_deadline_is_kept_and_the_last_draft_stands(fixed_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(10_000))
+    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=lambda: next(ticks) * 0.001))
+    found = drafts(fixed_engine, num_steps=64, schedule="linear", middle_length=64, deadline_ms=200)
+    assert 1 < found[-1].num_forwards < 64
+    assert found[-1].text
+    assert found[-2].elapsed_ms <= 200
+
+
+def test_a_prompt_that_takes_most_of_a_deadline_leaves_the_rest_to_many_steps(
+    causal_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_tokens = 0
+    forward = Transformer.forward
+
+    def timed(self: Transformer, token_ids: torch.Tensor, *rest: Any, **named: Any) -> torch.Tensor:  # noqa: ANN401
+        nonlocal num_tokens
+        num_tokens += token_ids.numel()
+        return forward(self, token_ids, *rest, **named)
+
+    monkeypatch.setattr(Transformer, "forward", timed)
+    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=lambda: num_tokens * 0.001))
+    request = InfillRequest("x = 1\n" * 60, "\n")
+    options = {"schedule": "linear", "middle_length": 16, "deadline_ms": 600, "guide": "none"}
+    found = drafts(load_engine(str(causal_folder), "cpu"), request, **options)
+    assert found[0].elapsed_ms > 250  # the prompt, and 17 tokens a step
+    assert found[-1].step >= 10
+    committed = [sum(piece.num_tokens for piece in draft.pieces if piece.state == "committed") for draft in found]
+    assert committed[1] <= 3
+
+
+def test_half_of_a_deadline_is_left_to_steps_whatever_looks_for_a_length(
+    fixed_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_forwards = 0
+    original = ColumnCache.__call__
+
+    def counted(self: ColumnCache, canvas: Canvas) -> torch.Tensor:
+        nonlocal num_forwards
+        num_forwards += 1
+        return original(self, canvas)
+
+    monkeypatch.setattr(ColumnCache, "__call__", counted)
+    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=lambda: num_forwards * 0.1))
+    found = drafts(fixed_engine, schedule="linear", length_policy="search", deadline_ms=850)
+    assert found[0].num_forwards == 5 + 1
+    assert found[-1].step == 3
