@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,41 +13,7 @@ from dlm_model.training.licences import LicenceError
 from dlm_model.training.manifest import Package, load_manifest
 from dlm_model.training.shards import TextShard, write_shard
 from dlm_model.training.sources import SourceFile, is_worth_learning, read_package
-
-MODULE = '''"""A module."""
-
-
-def area(width: float, height: float) -> float:
-    """Area of a rectangle."""
-    if width < 0 or height < 0:
-        raise ValueError("a side cannot be negative")
-    product = width * height
-    return product
-
-
-def circumference(width, height):
-    return 2 * (width + height)
-'''
-PROBLEM = """def below_zero(operations):
-    balance = 0
-    for op in operations:
-        balance += op
-        if balance < 0:
-            return True
-    return False
-"""
-NO_PROBLEMS = NgramFilter([])
-
-
-def write_wheel(
-    folder: Path, name: str, files: dict[str, str | bytes], licence: str = "License-Expression: MIT"
-) -> Path:
-    path = folder / f"{name}-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.4\nName: {name}\n{licence}\n\ntext\n")
-        for file_name, content in files.items():
-            archive.writestr(file_name, content)
-    return path
+from tests.model.training.packages import MODULE, NO_PROBLEMS, PROBLEM, write_wheel
 
 
 @pytest.mark.parametrize(
