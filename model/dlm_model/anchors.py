@@ -14,14 +14,14 @@ from dlm_model.request import InfillRequest
 from dlm_model.tokenizer import Tokenizer
 
 
-class Anchors(NamedTuple):
+class AnchorTokens(NamedTuple):
     """Token ids of the kept texts, in order, and of the closing one."""
 
     keep: tuple[list[int], ...]
     closing: list[int]
 
     @classmethod
-    def of(cls, request: InfillRequest, tokenizer: Tokenizer) -> "Anchors":
+    def of(cls, request: InfillRequest, tokenizer: Tokenizer) -> "AnchorTokens":
         """Tokenise each text on its own."""
         return cls(tuple(tokenizer.encode(text).ids for text in request.keep), tokenizer.encode(request.closing).ids)
 

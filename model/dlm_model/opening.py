@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dlm_model.anchors import Anchors
+from dlm_model.anchors import AnchorTokens
 from dlm_model.boundaries import Fragment, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
@@ -33,7 +33,7 @@ class Opening:
     suffix_ids: list[int]
     head: Fragment
     tail: Fragment
-    anchors: Anchors
+    anchors: AnchorTokens
     proposals: list[Proposal]
 
     @classmethod
@@ -55,7 +55,7 @@ class Opening:
             suffix_ids = []
         if config.eos_token_id is not None:
             suffix_ids = [*suffix_ids, config.eos_token_id]
-        anchors = Anchors.of(request, tokenizer)
+        anchors = AnchorTokens.of(request, tokenizer)
         is_ruled = options.grammar != "none" or options.middle_length is not None or anchors.num_tokens
         # A text that is written block by block cannot have a later block before an earlier one.
         is_alone = options.num_candidates == 1 and config.block_length is None

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm_model.anchors import Anchors
+from dlm_model.anchors import AnchorTokens
 from dlm_model.boundaries import Fragment
 from dlm_model.canvas import Canvas
 from dlm_model.engine import Engine
@@ -18,14 +18,16 @@ from tests.model.tiny_fills import drafts
 @pytest.mark.parametrize(
     ("anchors", "head", "tail", "expected"),
     [
-        (Anchors(((7,),), []), 0, 0, [MASK, MASK, MASK, 7, MASK, MASK]),
-        (Anchors(((7, 8), (9,)), []), 0, 0, [MASK, MASK, 7, 8, MASK, MASK, 9, MASK]),
-        (Anchors((), [7, 8]), 0, 0, [MASK] * 5 + [7, 8]),
-        (Anchors(((7,),), [8]), 1, 2, [MASK] * 4 + [7, MASK, MASK, 8, MASK, MASK]),
+        (AnchorTokens(((7,),), []), 0, 0, [MASK, MASK, MASK, 7, MASK, MASK]),
+        (AnchorTokens(((7, 8), (9,)), []), 0, 0, [MASK, MASK, 7, 8, MASK, MASK, 9, MASK]),
+        (AnchorTokens((), [7, 8]), 0, 0, [MASK] * 5 + [7, 8]),
+        (AnchorTokens(((7,),), [8]), 1, 2, [MASK] * 4 + [7, MASK, MASK, 8, MASK, MASK]),
     ],
     ids=["one", "two", "closing", "between-fragments"],
 )
-def test_masks_are_shared_out_between_the_anchors(anchors: Anchors, head: int, tail: int, expected: list[int]) -> None:
+def test_masks_are_shared_out_between_the_anchors(
+    anchors: AnchorTokens, head: int, tail: int, expected: list[int]
+) -> None:
     num_masks = 5
     opened = Canvas.open([1], [2], [num_masks + anchors.num_tokens + head + tail], MASK)
     placed = anchors.place(opened, [num_masks], Fragment(b"", head), Fragment(b"", tail))
