@@ -17,7 +17,7 @@ from dlm_lsp.infilling import HoleRequest, infill
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from tests.bench.fidelity import compared_with_exact
-from tests.bench.latency import check, forget, policies
+from tests.bench.latency import check, policies
 from tests.bench.machine import hardware, this_machine
 from tests.bench.report import GateError, print_report
 from tests.bench.subjects import requests
@@ -77,7 +77,7 @@ class _Forgetful(Engine):
     """An engine that knows nothing of the request before."""
 
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
-        forget(self)
+        self.forget()
         return super().infill(request, options, cancel)
 
 

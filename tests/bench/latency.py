@@ -118,11 +118,6 @@ def fill(engine: Engine, request: InfillRequest, options: DecodeOptions) -> Fill
     return Fill(text, steps, (times[-1] - times[0]) * 1000)
 
 
-def forget(engine: Engine) -> None:
-    """Make the next request a cold one."""
-    engine._decoder.prefix_cache.clear()
-
-
 def check(engine: Engine, request: InfillRequest) -> None:
     """The gate: a cache that nothing has changed since predicts what the exact network does.
 
@@ -131,7 +126,7 @@ def check(engine: Engine, request: InfillRequest) -> None:
     """
     options = DecodeOptions(middle_length=32, prompt_refresh_interval=0)
     canvas = engine._preparation.prepare(request, options, lambda: False).canvas
-    forget(engine)
+    engine.forget()
     cached = engine._decoder.open_cache(options)
     cached(canvas)
     found, exact = cached(canvas).argmax(-1), exact_policy(engine._network, options)(canvas).float()
@@ -174,7 +169,7 @@ def _cold_fills(engine: Engine, places: list[InfillRequest], policy: Policy, opt
     with always_exact() if policy.is_exact else nullcontext():
         fill(engine, places[0], replace(options, num_steps=2))
         for place in places:
-            forget(engine)
+            engine.forget()
             yield fill(engine, place, options)
 
 
@@ -207,7 +202,7 @@ def _agreement(engine: Engine, places: list[InfillRequest], options: DecodeOptio
     """Go the way of the cold fills once more, with the exact prediction beside every step of it."""
     with compared_with_exact() as agreement:
         for place in places:
-            forget(engine)
+            engine.forget()
             fill(engine, place, options)
     return agreement.share
 
