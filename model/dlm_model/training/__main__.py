@@ -181,7 +181,7 @@ def export(
     *,
     bf16: Annotated[bool, typer.Option("--bf16", help="Twice as large, and fit to be trained on.")] = False,
 ) -> None:
-    """Merge what a run trained and write it as a checkpoint, eight bits a weight or bf16, with its start's guide."""
+    """Merge what a run trained into a checkpoint, eight bits a weight or bf16, with its start's guide and order."""
     require_empty(folder)
     write = write_checkpoint if bf16 else write_rounded
     write(merge_run(checkpoint, run), checkpoint, folder)

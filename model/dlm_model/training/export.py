@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dlm_model.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
 from dlm_model.config import ModelConfig
+from dlm_model.order import ORDER_FILE
 from dlm_model.quantization import quantize
 from dlm_model.training.adapters import trained_state
 from dlm_model.training.atomic import creating_folder
@@ -47,7 +48,7 @@ def write_rounded(network: Transformer, checkpoint: Path, folder: Path) -> None:
 
     Args:
         network: What to write.
-        checkpoint: The one it was trained from, for config and tokenizer.
+        checkpoint: The one it was trained from, for config, tokenizer and commit order.
         folder: Where to; it must be empty or not there.
     """
     tensors: dict[str, Tensor] = {}
@@ -65,7 +66,7 @@ def write_checkpoint(network: Transformer, checkpoint: Path, folder: Path) -> No
 
     Args:
         network: What to write.
-        checkpoint: The one it was trained from, for config and tokenizer.
+        checkpoint: The one it was trained from, for config, tokenizer and commit order.
         folder: Where to; it must be empty or not there.
     """
     tensors = {_hugging_face_name(name): weight.to(torch.bfloat16) for name, weight in network.state_dict().items()}
@@ -81,7 +82,7 @@ def _write_folder(tensors: Mapping[str, Tensor], checkpoint: Path, folder: Path,
     with creating_folder(folder) as partial:
         _write_shards(tensors, partial)
         (partial / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for name in (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE):
+        for name in (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, ORDER_FILE):
             if (checkpoint / name).exists():
                 shutil.copyfile(checkpoint / name, partial / name)
 

@@ -20,6 +20,7 @@ from dlm_model.training.loader import StepBatches
 from dlm_model.training.metrics import METRICS_FILE
 from dlm_model.training.run_state import LOCK_FILE
 from dlm_model.training.train import Trainer
+from tests.model.tiny_fills import drafts
 from tests.model.training import tiny_run
 
 RUNNER = CliRunner()
@@ -99,6 +100,19 @@ def test_a_model_whose_every_token_was_trained_is_exported_without_a_guide(
     assert "without the guide" in capsys.readouterr().err
     assert load_engine(model, "cpu").model_name == "model"
     assert not Path(model, GUIDE_FOLDER).exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["--bf16"]], ids=["rounded", "bf16"])
+def test_an_export_decodes_in_the_order_that_its_start_had_learned(
+    tmp_path: Path, causal_folder: Path, shards: Path, flags: list[str]
+) -> None:
+    recipe, run, model = tmp_path / "recipe.toml", str(tmp_path / "run"), tmp_path / "model"
+    recipe.write_text("[train]\nrank = 4\ncompile = false\n")
+    arguments = ["train", str(causal_folder), str(shards), run, "--recipe", str(recipe), "--minutes", "0"]
+    assert commands.run_stage(arguments, "training") == 0
+    assert commands.run_stage(["export", str(causal_folder), run, str(model), *flags], "training") == 0
+    assert (model / ORDER_FILE).read_bytes() == (causal_folder / ORDER_FILE).read_bytes()
+    assert drafts(load_engine(str(model), "cpu"), num_steps=2, selection="learned")[-1].finish_reason
 
 
 def test_ones_own_folder_is_learned_from_and_every_line_says_something(
