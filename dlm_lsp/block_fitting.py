@@ -18,7 +18,7 @@ from dlm_lsp.reindent import Block, ends_block, is_sound, reindented
 from dlm_lsp.repairs import (
     OPEN_LITERALS,
     without_blank_ends,
-    without_loops,
+    without_repeated_lines,
     without_suffix,
     without_unmatched_closers,
 )
@@ -60,8 +60,8 @@ class BlockFitter:
 
     def without_repeats(self, lines: list[str]) -> list[str]:
         """Fitted lines, at least one, without loops, blank ends, and what the lines below already say."""
-        full = [self.placement.indent + lines[0], *lines[1:]]
-        full = without_blank_ends(without_suffix(self.snapshot.language, without_loops(full), self._lines_below()))
+        full = without_repeated_lines([self.placement.indent + lines[0], *lines[1:]])
+        full = without_blank_ends(without_suffix(self.snapshot.language, full, self._lines_below()))
         return [full[0].removeprefix(self.placement.indent), *full[1:]] if full else []
 
     def is_over(self, text: str) -> bool:

@@ -8,7 +8,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole
 from dlm_lsp.placement import is_inline, parse_neutral
 from dlm_lsp.presentation import is_whole
-from dlm_lsp.repairs import without_copies
+from dlm_lsp.repairs import without_repeated_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class HoleEnding:
 
         The rest of a line is otherwise over where the model ends it.
         """
-        return without_copies(text) != text or (self._fitter is not None and self._fitter.is_over(text))
+        return without_repeated_text(text) != text or (self._fitter is not None and self._fitter.is_over(text))
 
     def may_end(self, text: str) -> bool:
         """Whether the text parses where it will stand, or nothing of it would be kept."""

@@ -14,7 +14,7 @@ from dlm_lsp.holes import Hole
 from dlm_lsp.indentation import line_above, masked, opens_block
 from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
-from dlm_lsp.repairs import with_closers, without_copies, without_overlap, without_unmatched_closers
+from dlm_lsp.repairs import with_closers, without_overlap, without_repeated_text, without_unmatched_closers
 
 MAX_CUT_LINES = 8  # each costs a parse
 
@@ -46,7 +46,7 @@ def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
     Statements that do not parse are cut back to the lines that do: a canvas ends where it is full, often in the middle
     of a line, and the lines before that are worth accepting.
     """
-    middle = without_copies(with_line_feeds(middle))
+    middle = without_repeated_text(with_line_feeds(middle))
     neutral = parse_neutral(snapshot, hole)
     text, is_valid = _best_version(snapshot, hole, middle, neutral)
     if text and not is_valid and (beginning := _valid_beginning(snapshot, hole, middle, neutral)):

@@ -59,10 +59,12 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
     return [*lines, *(f"{depth}}}" for depth in reversed(open_since))]
 
 
-def without_copies(text: str) -> str:
+def without_repeated_text(text: str) -> str:
     """The text without the copies that a loop ends it with: `x.a.a.a.a.a.a`, `f(g(g(g(g(g(`. One of them stays.
 
-    The last may be cut off. Lists of the same value, rulers (`0, 0, 0`, `----`) and blank lines are none of it.
+    Finds what `without_repeated_lines` cannot see: loops within a line, and loops in a text that is still being
+    written, whose last copy may be cut off. It wants more copies than that, because it cannot tell a call from an
+    assignment. Lists of the same value, rulers (`0, 0, 0`, `----`) and blank lines are no loops.
     """
     for size in range(1, min(MAX_COPIED_CHARS, len(text) // MIN_COPIES_OF_LINES) + 1):
         start = len(text) - size
@@ -77,6 +79,30 @@ def without_copies(text: str) -> str:
         if not (is_list or is_ruler):
             return text[: start + size]
     return text
+
+
+def without_repeated_lines(lines: list[str]) -> list[str]:
+    """The lines without immediate repetitions.
+
+    A line is dropped wherever it repeats the line above. Several lines together are dropped only at the end, where a
+    model that loops stops for want of space, in the middle of a line or not. There a call that is made time and again
+    is dropped as well; elsewhere calls may repeat (`next(it)`), and so may values of a list (`0,`) and lone brackets.
+    """
+    kept: list[str] = []
+    for line in lines:
+        may_repeat = _WORD.search(line) is None or line.endswith(",") or _REPEATABLE.match(line)
+        if not kept or line != kept[-1] or may_repeat:
+            kept.append(line)
+    num_calls = next((n for n, line in enumerate(reversed(kept)) if line != kept[-1]), len(kept))
+    if num_calls > MAX_CALLS and _REPEATABLE.match(kept[-1]):
+        kept = kept[: 1 - num_calls]
+    for period in range(2, MAX_LOOP_LINES + 1):
+        copies = 2 if period > 2 else 3
+        if len(kept) >= period * copies and _repeats(_completed(kept, period), period, copies):
+            kept = _completed(kept, period)
+            while len(kept) >= 2 * period and _repeats(kept, period, 2):
+                kept = kept[:-period]
+    return kept
 
 
 def without_overlap(text: str, right: str) -> str:
@@ -94,31 +120,6 @@ def without_overlap(text: str, right: str) -> str:
         if is_punctuation or (is_whole and length >= MIN_WORD_OVERLAP):
             return text[:-length]
     return text
-
-
-def without_loops(lines: list[str]) -> list[str]:
-    """The lines without immediate repetitions.
-
-    One line is dropped wherever it repeats the line above. Several together are dropped only at the end, where a
-    model that loops stops for want of space, in the middle of a line or not, and there a call that is made time and
-    again. Otherwise calls repeat
-    rightfully (`next(it)`), and so do lists (`0,`) and lone brackets.
-    """
-    kept: list[str] = []
-    for line in lines:
-        may_repeat = _WORD.search(line) is None or line.endswith(",") or _REPEATABLE.match(line)
-        if not kept or line != kept[-1] or may_repeat:
-            kept.append(line)
-    num_calls = next((n for n, line in enumerate(reversed(kept)) if line != kept[-1]), len(kept))
-    if num_calls > MAX_CALLS and _REPEATABLE.match(kept[-1]):
-        kept = kept[: 1 - num_calls]
-    for period in range(2, MAX_LOOP_LINES + 1):
-        copies = 2 if period > 2 else 3
-        if len(kept) >= period * copies and _repeats(_completed(kept, period), period, copies):
-            kept = _completed(kept, period)
-            while len(kept) >= 2 * period and _repeats(kept, period, 2):
-                kept = kept[:-period]
-    return kept
 
 
 def without_suffix(language: Language, lines: list[str], suffix: list[str]) -> list[str]:

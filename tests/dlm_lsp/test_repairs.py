@@ -6,9 +6,9 @@ from dlm_lsp.languages import language_for
 from dlm_lsp.repairs import (
     with_closers,
     without_blank_ends,
-    without_copies,
-    without_loops,
     without_overlap,
+    without_repeated_lines,
+    without_repeated_text,
     without_suffix,
     without_unmatched_closers,
 )
@@ -81,8 +81,8 @@ def test_closers_of_what_is_open(language_id: str, lines: list[str], closers: li
         ("", ""),
     ],
 )
-def test_copies(text: str, expected: str) -> None:
-    assert without_copies(text) == expected
+def test_repeated_text(text: str, expected: str) -> None:
+    assert without_repeated_text(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_copies(text: str, expected: str) -> None:
         ),
     ],
 )
-def test_loops(lines: list[str], expected: list[str]) -> None:
-    assert without_loops(lines) == expected
+def test_repeated_lines(lines: list[str], expected: list[str]) -> None:
+    assert without_repeated_lines(lines) == expected
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from dlm_lsp.languages import language_for
 from dlm_lsp.named_holes import range_hole
 from dlm_lsp.placement import parse_neutral
 from dlm_lsp.presentation import present
-from dlm_lsp.repairs import without_loops
+from dlm_lsp.repairs import without_repeated_lines
 from dlm_lsp.scopes import Function, functions_in
 
 PYTHON = language_for("a.py", None)
@@ -72,7 +72,7 @@ def own_lines(file: Snapshot, start: int, end: int) -> bool:
     before = file.text[file.lines.line_start(file.lines.line_of(start)) : start]
     after = file.text[end : file.lines.line_end(file.lines.line_of(end))]
     lines = file.text[start:end].split("\n")
-    is_kept = without_loops(lines) == lines and not any("\t" in line for line in lines)
+    is_kept = without_repeated_lines(lines) == lines and not any("\t" in line for line in lines)
     return not before.strip() and not after.strip() and is_kept
 
 
