@@ -3,11 +3,14 @@
 import hashlib
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 _FILE = re.compile(r"/([\w.-]+/[\w.-]+)/resolve/([\w.-]+)/(.+)")
@@ -52,57 +55,61 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, repository: Repository, request: socket.socket, address: object, server: BaseServer) -> None:
+        self.repository = repository  # first, because the base class answers the request in its own __init__
+        super().__init__(request, address, server)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+        pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path, repository = self.path.partition("?")[0], self.repository
+        repository.tokens.append(self.headers.get("Authorization"))
+        if (wanted := _MODEL.fullmatch(path)) and wanted[1] == repository.name:
+            self._answer(200, json.dumps(repository.listing()).encode(), {"Content-Type": "application/json"})
+        elif (wanted := _FILE.fullmatch(path)) and wanted[1] == repository.name and wanted[3] in repository.files:
+            self._send_file(wanted[3])
+        else:
+            self._answer(404, b"", {"X-Error-Code": "RepoNotFound"})
+
+    def _send_file(self, name: str) -> None:
+        content = self.repository.files[name]
+        start = int(re.match(r"bytes=(\d+)-", self.headers.get("Range", "bytes=0-"))[1])
+        if self.command == "GET":
+            self.repository.requests.append((name, start))
+        headers = {"ETag": f'"{sha256(content)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        sent = content[start:]
+        if name in self.repository.corrupt and start == 0:
+            sent = bytes([sent[0] ^ 1]) + sent[1:]
+        end = self.repository.ends_at.get(name, len(content))
+        self._answer(206 if start else 200, sent, headers, stop_after=max(0, end - start))
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str], *, stop_after: int | None = None) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body[:stop_after])
+            if stop_after is not None and stop_after < len(body):
+                self.wfile.flush()
+                self.connection.close()
+                self.close_connection = True
+
+
 @contextmanager
 def serving(repository: Repository) -> Iterator[str]:
     """The address of a hub that has this repository."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-            pass
-
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            repository.tokens.append(self.headers.get("Authorization"))
-            if (wanted := _MODEL.fullmatch(path)) and wanted[1] == repository.name:
-                self._answer(200, json.dumps(repository.listing()).encode(), {"Content-Type": "application/json"})
-            elif (wanted := _FILE.fullmatch(path)) and wanted[1] == repository.name and wanted[3] in repository.files:
-                self._send_file(wanted[3])
-            else:
-                self._answer(404, b"", {"X-Error-Code": "RepoNotFound"})
-
-        def _send_file(self, name: str) -> None:
-            content = repository.files[name]
-            start = int(re.match(r"bytes=(\d+)-", self.headers.get("Range", "bytes=0-"))[1])
-            if self.command == "GET":
-                repository.requests.append((name, start))
-            headers = {"ETag": f'"{sha256(content)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
-            if start:
-                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            sent = content[start:]
-            if name in repository.corrupt and start == 0:
-                sent = bytes([sent[0] ^ 1]) + sent[1:]
-            end = repository.ends_at.get(name, len(content))
-            self._answer(206 if start else 200, sent, headers, stop_after=max(0, end - start))
-
-        def _answer(self, status: int, body: bytes, headers: dict[str, str], *, stop_after: int | None = None) -> None:
-            self.send_response(status)
-            for key, value in headers.items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body[:stop_after])
-                if stop_after is not None and stop_after < len(body):
-                    self.wfile.flush()
-                    self.connection.close()
-                    self.close_connection = True
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, repository))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
