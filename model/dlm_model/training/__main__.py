@@ -10,7 +10,7 @@
     dlm-lsp train order CHECKPOINT CORPUS
     dlm-lsp train evaluate CHECKPOINT CORPUS
 
-For your own code, `dlm-lsp train run adapt.toml WORK --minutes 30 --final` makes the first three of them one.
+For your own code, `dlm-lsp train run adapt.toml WORK --minutes 30 --final` does the first three in one command.
 
 Several processes train together under `torchrun --nproc-per-node 2 -m dlm_model.training train …`. On a CPU whose cores
 are shared, set OMP_WAIT_POLICY=passive: spinning threads wait for one another.
@@ -142,7 +142,7 @@ def distill(
 def _dials(
     recipe: Path | None, max_steps: int | None, minutes: float | None, *, final: bool
 ) -> tuple[TrainSection, TrainingOptions]:
-    """What a recipe says, and what the command line says instead."""
+    """The dials of a recipe, with those of the command line in their place."""
     if final and minutes is None:
         raise typer.BadParameter("--final wants to know in how many --minutes")
     section = load_recipe(recipe).train if recipe else TrainSection()
@@ -257,7 +257,7 @@ def evaluate(
 
 
 def run_stage(arguments: Sequence[str], program: str) -> int:
-    """Run one stage; what goes wrong on purpose is one sentence on standard error.
+    """Run one stage; an expected failure is one sentence on standard error.
 
     Returns:
         The exit code: 0, 2 for a usage error, 130 for Ctrl-C, 3 for anything else.
@@ -274,15 +274,15 @@ def run_stage(arguments: Sequence[str], program: str) -> int:
         return _complain(program, _remedy(error), 3)
     except (ModelError, ValueError) as error:
         return _complain(program, str(error), 3)
-    # Of Ctrl-C, typer makes the value that a command returns.
+    # Typer turns Ctrl-C into the value that a command returns.
     return _complain(program, "Interrupted; a run goes on from its last state.", code) if code == _INTERRUPTED else 0
 
 
 def _remedy(error: RuntimeError) -> str:
-    """What helps a machine that cannot do what it is told."""
+    """What to change where the memory does not suffice, or the model cannot be compiled."""
     if isinstance(error, torch.OutOfMemoryError):
         return "The device has not enough memory; a smaller tokens_per_batch needs less."
-    # Mostly for want of a C++ compiler. What follows the first line is for those who work on torch.
+    # Mostly because there is no C++ compiler. The lines after the first are for developers of torch.
     reason = str(error).partition("\n")[0]
     return f"{reason} (compile = false in the recipe trains without compiling)"
 

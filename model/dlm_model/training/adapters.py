@@ -1,4 +1,4 @@
-"""What is trained of a frozen network: low-rank adapters (LoRA, arXiv 2106.09685), norms, and the added token rows.
+"""The trained parts of a frozen network: low-rank adapters (LoRA, arXiv 2106.09685), norms, and the added token rows.
 
 The base weights stay in bf16 and take no gradient; everything trained is kept in fp32 and cast where it is used.
 """

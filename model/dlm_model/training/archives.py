@@ -94,12 +94,12 @@ def _find(package: Package, folder: Path) -> Path | None:
 
 
 def _plain(name: str) -> str:
-    """File names spell the hyphens of a package's name in several ways."""
+    """The name with one spelling for its hyphens, which file names spell in several ways."""
     return name.lower().replace("-", "_")
 
 
 def _command(package: Package) -> list[str]:
-    """Run in the folder that the archive goes to."""
+    """What downloads the archive into the folder that it is run in."""
     if package.registry == "npm":
         return ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
     kind = "--only-binary=:all:" if package.registry == "pypi" else "--no-binary=:all:"

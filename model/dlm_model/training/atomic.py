@@ -14,7 +14,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
     """A path to write to, which takes the place of `path` if nothing goes wrong, and is removed if anything does.
 
     Raises:
-        OSError: the disk is full, or the like; safetensors' own error for that becomes one.
+        OSError: the disk is full, or the like; safetensors' own error for that is turned into one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")

@@ -29,7 +29,7 @@ from dlm_model.training.atomic import creating_folder
 from dlm_model.training.initialize import ADDED_TOKENS
 from dlm_model.weights import read_tensors
 
-# Of a guide that takes back two trainings, with adapters of rank 32 each.
+# Such a guide takes back two trainings, with adapters of rank 32 each.
 CARRIED_RANK = 64
 _TABLES = ("model.embed_tokens.weight", "lm_head.weight")
 _MOST_OF_ROUNDING = 0.05  # eight bits a weight leave 0.01
@@ -54,15 +54,15 @@ def write_companion(causal: Path, checkpoint: Path, rank: int) -> float:
     """Write the causal model as the guide of a checkpoint that was trained from it.
 
     Args:
-        causal: The folder of the causal checkpoint, or of an infilling one whose guide is an adapter: then it is that.
-        checkpoint: That of the infilling model; its folder `guide` is made.
+        causal: The folder of the causal checkpoint, or of an infilling one that has it as its guide (an adapter).
+        checkpoint: The folder of the infilling model; the guide is written into its subfolder `guide`.
         rank: Of the adapter's matrices.
 
     Returns:
-        What the adapter leaves of the difference, as a share of its Frobenius norm.
+        The part of the difference that the adapter misses, as a share of its Frobenius norm.
 
     Raises:
-        CheckpointError: a checkpoint is unreadable, or they are of two networks.
+        CheckpointError: a checkpoint is unreadable, or they belong to different networks.
     """
     wanted, own = (dequantize_tensors(read_tensors(folder), dtype=torch.float32) for folder in (causal, checkpoint))
     if is_adapter(causal / GUIDE_FOLDER):
@@ -89,7 +89,7 @@ def write_companion(causal: Path, checkpoint: Path, rank: int) -> float:
 
 
 def _refuse_trained(wanted: Tensor | None, own: Tensor, name: str, causal: Path) -> None:
-    """A guide shares the embedding; rows added after those of the causal model may be trained, no others."""
+    """Refuse a trained embedding: the guide shares it, so that only the rows added to it may have been trained."""
     if wanted is None:
         return
     num_rows = min(len(wanted), len(own) - len(ADDED_TOKENS))

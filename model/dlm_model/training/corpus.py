@@ -4,7 +4,7 @@ A manifest that holds no package out holds out one file in ten of each folder.
 
 The same manifest gives the same shards: packages, files and the sample of a large package are in a fixed order. What
 was read of a package is kept beside the downloads, so that a build that was stopped goes on where it was, and one with
-a package more reads that package alone.
+one more package reads that package alone.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from dlm_model.training.shards import SHARD_SUFFIX, write_shard
 from dlm_model.training.sources import SourceFile, read_package
 
 REPORT_FILE = "corpus.json"
-_HELD_OUT_FILES = 10  # Where no package is held out, one file of so many is.
+_HELD_OUT_FILES = 10  # Without held-out packages, one file in so many.
 _LEFT_OUT = (
     "left out are tests, vendored and hidden files, files of other languages, under 10 lines, over 200 kB, mostly data "
     "or without a function, and files that do not parse"
@@ -150,7 +150,7 @@ def _select(
 
 
 def _split(package: Package, files: list[SourceFile], *, holds_out: bool) -> dict[Split, list[SourceFile]]:
-    """The files by split; without held-out packages a folder gives some of its own, or nothing could be measured."""
+    """The files by split; without held-out packages, some files of a folder are held out for measurements."""
     num_held_out = 0 if holds_out or package.registry != "folder" else round(len(files) / _HELD_OUT_FILES)
     if not num_held_out:
         return {package.split: files}
@@ -163,7 +163,7 @@ def _of_split(report: PackageReport, split: Split, files: Sequence[SourceFile]) 
     part = replace(report, split=split, num_files=len(files), num_characters=sum(len(file.text) for file in files))
     if split == report.split:
         return part
-    # What was left out of a folder is told once.
+    # The files that were left out of a folder are counted once.
     return replace(part, num_contaminated=0, num_duplicates=0, num_undecodable=0, num_unfit=0)
 
 
@@ -200,7 +200,7 @@ def _write(folder: Path, files: dict[str, list[SourceFile]], reports: list[Packa
     for split in _splits(reports):
         write_shard(folder / f"{split}{SHARD_SUFFIX}", files[split])
     for split in set(SPLITS) - set(_splits(reports)):
-        # What an earlier manifest held out may be what this one trains on.
+        # An earlier manifest may have held out what this one trains on.
         (folder / f"{split}{SHARD_SUFFIX}").unlink(missing_ok=True)
     with replacing_file(folder / REPORT_FILE) as report:
         report.write_text(json.dumps([asdict(package) for package in reports], indent=2) + "\n", encoding="utf-8")

@@ -19,7 +19,8 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 class NgramFilter:
     """Recognises texts that contain `ngram_length` consecutive words (or signs) of any given problem.
 
-    N-grams are compared by 64-bit hashes, so that a mistake drops one file in many millions too much, and none too few.
+    N-grams are compared by 64-bit hashes, so that a collision may drop one file in many millions,
+    and never keeps a problem.
     """
 
     def __init__(self, problems: Iterable[str], ngram_length: int = NGRAM_LENGTH) -> None:

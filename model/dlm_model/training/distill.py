@@ -1,11 +1,11 @@
-"""Fewer steps for the same text: a student is taught what its teacher reaches in more of them.
+"""Fewer steps for the same text: a student learns to reach in few steps what a teacher reaches in more.
 
-*Trajectory*: the teacher takes two steps from a state, and the student learns to say in one forward pass what the
-teacher said of every position when it came to it, as in self-distillation through time (SDTT, arXiv 2410.21035). A
-student of N / 2 steps is the teacher of the next halving: N → N / 2 → N / 4.
+*Trajectory*: the teacher takes two steps from a state, and the student learns to predict both in one forward pass: the
+positions that the first step commits as in that step, all others as in the second. This is self-distillation through
+time (SDTT, arXiv 2410.21035). A student of N / 2 steps is the teacher of the next halving: N → N / 2 → N / 4.
 
-*Certainty*: no teacher; beside the cross entropy, the entropy of what is right already is pushed down, so that more
-positions pass the threshold of a parallel commit (certainty-forcing of dParallel, arXiv 2509.26488).
+*Certainty*: no teacher; beside the cross entropy, the entropy of predictions that are right already is minimised, so
+that more positions pass the threshold of a parallel commit (certainty-forcing of dParallel, arXiv 2509.26488).
 """
 
 from collections.abc import Sequence
@@ -105,12 +105,12 @@ class TrajectoryDistillation:
         return log_probs
 
     def _steps_left(self, batch: Batch) -> Tensor:
-        """[B], at least two. From the tokens, not from a generator, so that a resumed run draws the same."""
+        """[B], at least two; drawn by the tokens and not by a generator, so that a resumed run draws the same."""
         return 2 + batch.token_ids.sum(dim=1) % (self.teacher_steps - 1)
 
 
 def num_masks(network: Transformer, batch: Batch) -> Tensor:
-    """[B], supervised positions that show the mask."""
+    """How many supervised positions show the mask, [B]."""
     is_mask = batch.token_ids == network.config.mask_token_id
     return (is_mask & (batch.labels != IGNORED)).sum(dim=1)
 
@@ -139,9 +139,9 @@ def commit(batch: Batch, predictions: Predictions, is_committed: Tensor) -> Batc
 
 @torch.no_grad()
 def fill(network: Transformer, batch: Batch, num_steps: int) -> Tensor:
-    """What a network says at the N supervised positions after `num_steps` forward passes that commit in between.
+    """A network's predictions at the N supervised positions after `num_steps` forward passes, with commits in between.
 
-    The lengths are those of the batch; the engine's loop is the one that finds them out.
+    Lengths are given by the batch, and not found as in the engine's loop.
     """
     is_supervised, state = batch.labels != IGNORED, batch
     answers = batch.token_ids[is_supervised]
@@ -160,7 +160,7 @@ def halvings(num_steps: int) -> list[int]:
 
 
 def accuracy_after(network: Transformer, batches: Sequence[Batch], num_steps: int) -> float:
-    """The share of right answers after so many forward passes; what distillation is judged by."""
+    """The share of right predictions after so many forward passes, by which a distillation is judged."""
     labels = torch.cat([batch.labels[batch.labels != IGNORED] for batch in batches])
     answers = torch.cat([fill(network, batch, num_steps) for batch in batches])
     return float((answers == labels).float().mean())

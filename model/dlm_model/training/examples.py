@@ -75,7 +75,7 @@ class ExampleBuilder:
     """Builds examples for one tokenizer and model; all randomness comes from the generator it is given."""
 
     def __init__(self, tokenizer: Tokenizer, config: ModelConfig, weighting: ContextWeighting = nearest) -> None:
-        """Take what is needed from the model.
+        """Take the token ids and the layout from a model.
 
         Raises:
             CheckpointError: the model has no expand or delete token, or nothing to begin a sequence with.
@@ -89,7 +89,10 @@ class ExampleBuilder:
     def build(
         self, text: str, holes: list[Span], rng: random.Random, noise: HoleNoise | NoiseSource | None = None
     ) -> Example:
-        """The sequence of a window with these holes; a source of noise is asked for each hole, None is `draw_noise`."""
+        """The sequence of a window with these holes, all with the same noise, or each with its own from a source.
+
+        Without either, noise is from `draw_noise`.
+        """
         draw = (lambda _: noise) if isinstance(noise, HoleNoise) else noise or draw_noise
         cuts, shown_until = list[_Cut](), 0
         shown_ends = [hole.start for hole in holes[1:]] + [len(text)]
@@ -104,7 +107,7 @@ class ExampleBuilder:
         return example
 
     def teach_prompt(self, example: Example, rng: random.Random) -> None:
-        """Have some of a causal prompt's own tokens predicted too, which costs little and keeps its states useful."""
+        """Let some of a causal prompt's own tokens be predicted too, which costs little and keeps its states useful."""
         if self._config.prompt_attention == "causal" and self._config.shift_logits:
             for index in range(1, example.groups.count(PROMPT)):
                 if rng.random() < PROMPT_PROBABILITY:
@@ -140,14 +143,15 @@ class ExampleBuilder:
         return example
 
     def _add_canvas(self, example: Example, group: int, cut: _Cut, position: int, rng: random.Random) -> None:
-        # Its first mask is predicted from the last token left of the hole, which sees the canvas only as a part of it.
+        # The first mask is predicted from the last token left of the hole. In the prompt that token would not see the
+        # canvas, so it is repeated as a part of the canvas.
         shift = int(self._config.shift_logits)
         example.open(group, position - shift, num_prompt_seen=position)
         example.show(example.token_ids[position - shift : position])
         self._noise(example, cut.middle, cut.noise, rng)
 
     def _heal(self, text: str, hole: Span, shown: Span, rng: random.Random) -> tuple[int, int]:
-        """Where the middle starts and where the word that it swallows on the right ends, within `shown`."""
+        """Where the middle starts, and where the word that it takes over from the right ends; both within `shown`."""
         start, word_end = hole
         if rng.random() < HEAL_PROBABILITY:
             start -= self._word_length(text[max(shown.start, start - _MAX_WORD_LENGTH) : start], at_end=True)
@@ -207,7 +211,7 @@ class ExampleBuilder:
 
 
 def draw_noise(rng: random.Random) -> HoleNoise:
-    """Noise as training sees it."""
+    """The noise of one hole, drawn as training wants it distributed."""
     level = 1.0 if rng.random() < FULL_NOISE_PROBABILITY else rng.random()
     (length,) = rng.choices(tuple(_LENGTHS), weights=tuple(_LENGTHS.values()))
     return HoleNoise(level, length, "left_to_right" if rng.random() < LEFT_TO_RIGHT_PROBABILITY else "random")

@@ -1,6 +1,6 @@
 """From a training run to a checkpoint: adapters merged, matrices in bf16 or rounded to eight bits, files sharded.
 
-Rounded are the linear layers and the embedding; norms stay as they are. The config names the scheme the way the
+Linear layers and the embedding are rounded; norms stay as they are. The config names the scheme the way the
 compressed-tensors project does, so that other tools can tell what the tensors are.
 """
 

@@ -62,10 +62,10 @@ def read_texts(folder: Path) -> Sequence[str]:
 
 
 def draw_texts(texts: Sequence[str], num_wanted: int, rng: random.Random) -> Iterator[str]:
-    """Texts at random, for a caller that stops when it has as many pieces as it wanted.
+    """Texts at random, for a caller that stops once it has taken enough pieces from them.
 
     Raises:
-        ValueError: it did not stop: hardly any text has what it looks for.
+        ValueError: it did not stop, because hardly any text has such pieces.
     """
     for _ in range(num_wanted * _MAX_DRAWS):
         yield rng.choice(texts)

@@ -51,7 +51,7 @@ def _choose_hole(text: str, strip: Span, rng: random.Random, language: str | Non
 def _cut_node(text: str, strip: Span, rng: random.Random, language: str) -> Span | None:
     """A body, a statement or an expression within the strip; None where there is none of the kind that was drawn.
 
-    What is drawn is a place and a kind: the innermost node around the place is as likely as one that holds it.
+    A place and a kind are drawn: the innermost node around the place is as likely as one that holds it.
     """
     (kind,) = rng.choices(tuple(_KINDS), weights=tuple(_KINDS.values()))
     for _ in range(_SYNTAX_TRIES):
@@ -68,7 +68,7 @@ def _cut_node(text: str, strip: Span, rng: random.Random, language: str) -> Span
 
 
 def _without_braces(text: str, span: Span) -> Span:
-    """What stands inside the braces of a block, which an editor keeps, and any other range as it is."""
+    """The range between the braces of a block, which an editor keeps; any other range as it is."""
     if text[span.start] != "{" or text[span.end - 1] != "}":
         return span
     inner = text[span.start + 1 : span.end - 1]

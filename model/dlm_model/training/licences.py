@@ -35,7 +35,7 @@ _SPELLINGS = {
     "new bsd license": "BSD-3-Clause",
 }
 _LICENCE_FILE = re.compile(r"(LICEN[CS]E|COPYING)([.-].*)?", re.IGNORECASE)
-# A sentence that no other licence of the list has.
+# For each licence a sentence that no other of the list has.
 _SENTENCES = {
     "MIT": "permission is hereby granted, free of charge, to any person obtaining a copy",
     "Apache-2.0": "apache license version 2.0",

@@ -75,7 +75,7 @@ class StepDataset(Dataset[bytes]):
 
 
 class _StepsFrom(Iterable[int]):
-    """Step numbers without an end, as often as they are asked for."""
+    """Step numbers without an end; each iteration begins anew, which `count` itself does not."""
 
     def __init__(self, first: int) -> None:
         self._first = first
@@ -105,9 +105,9 @@ def _leave_stopping_to_the_run(_worker: int) -> None:
 
 
 def pack_step(step: StepBatches) -> bytes:
-    """A step as few bytes: while they are received and read, the device has nothing to do.
+    """Pack a step into few bytes, because the device waits while they are received and read.
 
-    A step of 608,000 tokens is 15 MB and read in 13 ms. Its tensors, pickled as they are, were 28 MB and took 48.
+    A step of 608,000 tokens is 15 MB and read in 13 ms. Its tensors, pickled as they are, were 28 MB and took 48 ms.
     """
     arrays = [{item.name: _narrow(getattr(batch, item.name)) for item in fields(batch)} for batch in step.batches]
     return pickle.dumps((arrays, step.work, step.weight), pickle.HIGHEST_PROTOCOL)
@@ -143,14 +143,14 @@ def make_step(examples: Sequence[Example], tokens_per_batch: int) -> StepBatches
 
 
 def group_by_length(examples: Sequence[Example], tokens_per_batch: int) -> list[list[Example]]:
-    """Longest first, so that a batch that is too large for the memory fails at once."""
+    """Groups of similar length, the longest first, so that a batch that is too large for the memory fails at once."""
     groups: list[list[Example]] = []
     for example in sorted(examples, key=lambda example: len(example.token_ids), reverse=True):
         if groups and (len(groups[-1]) + 1) * len(groups[-1][0].token_ids) <= tokens_per_batch:
             groups[-1].append(example)
         else:
             groups.append([example])
-    # What is compiled for batches is compiled once more for a batch of one, so the last one gets company.
+    # A batch of one would be compiled once more, so a lone last example gets one of the group before it.
     if len(groups) > 1 and len(groups[-1]) == 1 and len(groups[-2]) > 2:
         groups[-1].insert(0, groups[-2].pop())
     return groups

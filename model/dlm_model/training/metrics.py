@@ -15,7 +15,7 @@ TENSORBOARD_FOLDER = "tensorboard"
 
 
 class MetricsLog:
-    """Appends one record a line. What a killed run had logged beyond its last state is taken back."""
+    """Appends one record a line; removes those that a killed run had logged after its last state."""
 
     def __init__(self, folder: Path, step: int) -> None:
         """Open the log of a run that goes on at a step; without the `tensorboard` package no event files are made."""
@@ -52,4 +52,4 @@ class MetricsLog:
         try:
             return bool(json.loads(line)["step"] <= self._step)
         except (ValueError, KeyError, TypeError):
-            return False  # Half a line is what a kill leaves.
+            return False  # A kill may leave half a line.

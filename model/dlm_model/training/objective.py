@@ -13,7 +13,7 @@ from dlm_model.transformer import Transformer
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What the network says at the N supervised positions of a batch."""
+    """The network's predictions at the N supervised positions of a batch."""
 
     logits: Tensor
     labels: Tensor
@@ -37,7 +37,7 @@ class Predictions:
 
 def predict(network: Transformer, batch: Batch) -> Predictions:
     """Run the network over a batch; logits `[N, V]` in fp32 exist only where there is a label."""
-    # Where the labels are is looked up once, and before the pass: a GPU is waited for until it has said how many.
+    # The places of the labels are looked up once, before the pass: the CPU has to wait until a GPU has counted them.
     index = (batch.labels != IGNORED).flatten().nonzero()[:, 0]
     hidden = network(batch.token_ids, batch.position_ids, batch.visibility)
     source = index - 1 if network.config.shift_logits else index

@@ -48,14 +48,14 @@ def build_optimizers(weights: Mapping[str, Tensor], name: OptimizerName, weight_
 
 
 def set_learning_rate(optimizers: list[Optimizer], learning_rate: float) -> None:
-    """Of all their weights."""
+    """Set it for all weights of these optimizers."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
 
 
 def moment_names(optimizer: Optimizer) -> tuple[str, ...]:
-    """What an optimizer keeps for every weight, apart from a count of its steps."""
+    """Names of the tensors that an optimizer keeps for every weight, apart from a count of its steps."""
     return ("exp_avg", "exp_avg_sq") if isinstance(optimizer, AdamW) else ("momentum_buffer",)
 
 

@@ -41,7 +41,7 @@ class ProcessGroup:
         self.device = device
         if "RANK" in os.environ and not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-            # A process that leaves while its group stands takes the others down with it, now and then.
+            # Now and then, a process that ends without leaving its group takes the others down with it.
             atexit.register(dist.destroy_process_group)
         self.is_alone = not dist.is_initialized()
         self.rank = 0 if self.is_alone else dist.get_rank()
@@ -49,7 +49,7 @@ class ProcessGroup:
 
     @property
     def device_name(self) -> str:
-        """What people call the device."""
+        """The name of the device, for people."""
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "the CPU"
 
     @property
@@ -58,7 +58,7 @@ class ProcessGroup:
         return self.rank == 0
 
     def wait(self) -> None:
-        """Until all processes are here: one that left would take the threads that carry the sums down with it."""
+        """Wait for all processes: one that ended early would end the threads that carry the others' sums."""
         if not self.is_alone:
             dist.barrier()
 
@@ -104,7 +104,7 @@ class Sharded:
             fully_shard(module, mp_policy=policy)
 
     def reduce(self, weights: list[Tensor], divisor: float, group: ProcessGroup) -> None:
-        """The means over the processes were made on the way back; what is asked for is their sum, divided."""
+        """Replace every gradient, which is the mean over all processes by now, by their sum, divided."""
         for weight in weights:
             if weight.grad is not None:
                 weight.grad.mul_(group.size / divisor)

@@ -1,4 +1,4 @@
-"""A checkpoint cut into files small enough for a narrow way, and put together again, byte for byte.
+"""A checkpoint cut into files that are small enough to be transported, and put together again, byte for byte.
 
 The pieces are the files of the folder one after another; `pieces.json` names the files, their sizes, and a SHA-256.
 """

@@ -49,7 +49,7 @@ class StartSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusSection:
-    """What is learned from."""
+    """Where the text to learn from is taken from."""
 
     manifest: Path
     problems: list[Path] = field(default_factory=list)
@@ -89,7 +89,7 @@ class TrainSection:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; known are {', '.join(known)}")
 
     def options(self, max_seconds: float | None = None, decay_seconds: float | None = None) -> TrainingOptions:
-        """The options of a run that has so much time."""
+        """The options of a run that has this much time."""
         same = {item.name for item in fields(TrainingOptions)} & {item.name for item in fields(self)}
         return TrainingOptions(
             **{name: getattr(self, name) for name in same - {"precision"}},
@@ -103,7 +103,7 @@ class TrainSection:
 
 
 def _fastest() -> Precision:
-    """Of this machine: a CPU without instructions for bf16 is slower in it than in fp32."""
+    """The fastest precision of this machine: a CPU without instructions for bf16 is slower in it than in fp32."""
     return "bf16" if default_dtype(resolve_device("auto")) == torch.bfloat16 else "fp32"
 
 
@@ -116,7 +116,7 @@ _CHOICES = {
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All sections; a command that needs one that is not there says so."""
+    """All sections; None for those that are not there, which a command that needs one reports."""
 
     start: StartSection | None
     corpus: CorpusSection | None

@@ -40,7 +40,7 @@ class Progress:
         num_tokens: Tokens computed, padding aside.
         decay_start: The step at which the learning rate began to fall; None while it has not.
         decay_steps: Steps from there to nothing.
-        start: The digest of the weights that it started from; empty where nobody told.
+        start: The digest of the weights that it started from; empty if unknown.
     """
 
     fingerprint: str
@@ -83,7 +83,7 @@ def read_progress(path: Path) -> Progress:
 
 
 def digest_weights(checkpoint: Path) -> str:
-    """Tells the weights of a checkpoint from others, wherever its folder is, without reading all of them.
+    """A digest that tells the weights of a checkpoint from others, wherever its folder is, without reading them all.
 
     Raises:
         CheckpointError: it has no weights.
@@ -108,7 +108,7 @@ def locked_run(folder: Path) -> Iterator[None]:
         OSError: the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Of the processes that train together, the first writes, and it alone keeps others out.
+    # Of the processes that train together only the first writes, so that it alone has to keep others out.
     is_first = os.environ.get("RANK", "0") == "0"
     with (folder / LOCK_FILE).open("a") if is_first else nullcontext() as lock:
         if lock is not None:
@@ -119,7 +119,7 @@ def locked_run(folder: Path) -> Iterator[None]:
             if lock is not None:
                 Path(lock.name).unlink(missing_ok=True)
                 with suppress(OSError):
-                    folder.rmdir()  # of a run that never began, nothing is left
+                    folder.rmdir()  # a run that never began leaves nothing
 
 
 def _lock(lock: IO[str], folder: Path) -> None:

@@ -64,7 +64,7 @@ class Example:
         self._append(mask_token_id, label, weight)
 
     def reweight(self, weighting: ContextWeighting) -> None:
-        """Let masks count by what is visible around them."""
+        """Weight the masks by what is visible around them."""
         factors = weighting([label == IGNORED for label in self.labels])
         self.weights = [weight * factor for weight, factor in zip(self.weights, factors, strict=True)]
 

@@ -35,7 +35,7 @@ def write_start(source: Path, folder: Path, *, shift_logits: bool = True) -> Non
 
 def _import_gguf(path: Path, folder: Path) -> None:
     try:
-        # Imported late: its package is in the extra `train` alone, and a run that starts from safetensors needs it not.
+        # Imported late: its package is in the extra `train` alone, and a start from safetensors works without it.
         from dlm_model.training.gguf_import import import_gguf  # noqa: PLC0415
     except ImportError as error:
         raise CheckpointError(f"reading {path.name} needs a package: pip install 'dlm-lsp[train]' ({error})") from error

@@ -1,4 +1,4 @@
-"""One stretch of a run on a device that is at hand for minutes: every stage in order, none of them made twice.
+"""One stretch of a run on a device that is available for minutes: every stage in order, none of them made twice.
 
 A folder holds `corpus`, `start`, `run`, `export` and `pieces`. Stretches on one machine go on where the last stopped;
 a stretch elsewhere starts from the export of the one before, put together from its pieces, and warms up again.
@@ -56,7 +56,7 @@ class Stretch:
             ModelError: a checkpoint, a state or the device is not as it should be.
             ValueError: the recipe lacks a section, a source is unreadable, or no time is left for training.
         """
-        # A start that is not there is found out at once, which a corpus of many packages takes minutes before.
+        # First, so that a missing start is reported at once and not after minutes of reading a corpus.
         self._make_start()
         self._make_corpus()
         seconds = self._deadline - time.monotonic()

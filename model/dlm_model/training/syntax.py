@@ -87,7 +87,7 @@ def spans_around(text: str, language: str, offset: int) -> list[SyntaxSpan]:
     ]
 
 
-@lru_cache(maxsize=1)  # One window after the other gets all its holes.
+@lru_cache(maxsize=1)  # Holes are cut out of one window after the other.
 def _parse(encoded: bytes, language: str) -> Tree:
     return parser_of(language).parse(encoded)
 

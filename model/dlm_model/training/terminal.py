@@ -15,7 +15,7 @@ _MOST_ON_CPU = 64  # sequences a step: a minute or more
 
 
 def print_reports(reports: Sequence[PackageReport]) -> None:
-    """One line of what each package gave, and of what was left out of it."""
+    """One line for each package: what it gave, and what was left out of it."""
     for report in reports:
         console.print(_summary(report), soft_wrap=True)
 
@@ -35,7 +35,7 @@ def _summary(report: PackageReport) -> str:
 
 
 def follow(trainer: Trainer) -> None:
-    """Run it: a line for where it goes on, because nothing else is seen for a while, and one for each record.
+    """Run it, with a line for each record, after one for where it starts: the first record takes a while.
 
     Raises:
         KeyboardInterrupt: it was stopped; its state is written.
@@ -50,7 +50,7 @@ def follow(trainer: Trainer) -> None:
 
 
 def _line(record: Mapping[str, float]) -> str:
-    """All values; of what was measured on held-out text, the likelihoods alone. The rest is in `metrics.jsonl`."""
+    """All values of a record, but of a held-out measurement only the likelihoods; the rest is in `metrics.jsonl`."""
     noises = [name.removesuffix(_NLL) for name in record if name.endswith(_NLL)]
     if noises:
         told = "  ".join(f"{noise} {record[noise + _NLL]:.3f} ({record[noise + _NEXT]:.3f})" for noise in noises)

@@ -27,7 +27,7 @@ PEAK_TFLOPS = {
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a set of sequences asks for.
+    """How much work a set of sequences is.
 
     Attributes:
         num_tokens: Real tokens.

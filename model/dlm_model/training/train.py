@@ -86,7 +86,7 @@ class Trainer:
             held_out: Batches to measure on, by the name of what they measure.
             objective: What to minimise.
             group: The processes that train together; None finds out.
-            started_at: On the monotonic clock, from when the time that the options grant has run; None is now.
+            started_at: When the time that the options grant began, on the monotonic clock; None is now.
             start: The digest of the checkpoint's weights, which a state that is resumed must have started from.
 
         Raises:
@@ -135,7 +135,7 @@ class Trainer:
         while not self._is_finished():
             began_at = time.monotonic()
             losses.append(self._step(next(steps)))
-            # The first step compiles and waits for the workers, and tells nothing of those to come.
+            # The first step compiles and waits for the workers, and says nothing about the time of the others.
             if self.progress.step > first_step:
                 self._durations.append(time.monotonic() - began_at)
             if self.progress.step % options.log_interval == 0 or time.monotonic() - logged_at > _LONGEST_SILENCE:
@@ -211,9 +211,9 @@ class Trainer:
         return math.inf if limit is None else limit - (time.monotonic() - self._started_at)
 
     def _affordable_steps(self) -> int:
-        """Steps that the time is enough for, if most of them take as long as most have taken of late.
+        """Steps that the time suffices for, if they take as long as the median of the last ones.
 
-        Not the mean: a single step that compiles would shorten a decay that never grows again.
+        Not their mean: a single step that compiles would shorten the decay, which never grows again.
         """
         if not self._durations:
             return 1
@@ -252,7 +252,7 @@ class Trainer:
         return float(loss_sum / weight)
 
     def _with_everyone(self, batches: list[Batch]) -> Iterator[Batch]:
-        """As many batches as every other process has, because sharded layers are put together by all at once."""
+        """The batches, and some without weight until all processes have as many: they put sharded layers together."""
         yield from batches
         spare = replace(batches[-1], weights=torch.zeros_like(batches[-1].weights))
         yield from itertools.repeat(spare, self.group.largest(len(batches)) - len(batches))
@@ -282,7 +282,7 @@ class Trainer:
             )
 
     def _report(self, losses: list[float]) -> Iterator[dict[str, float]]:
-        """The mean of the losses since the last report, if there are any, which are forgotten."""
+        """Yield the mean of the losses since the last report, if there are any, and forget them."""
         if losses:
             record = {"loss": sum(losses) / len(losses), **self._clock.lap()}
             losses.clear()
