@@ -34,7 +34,7 @@ FUNCTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request, and what its author wrote there."""
+    """A request, and the text that its author wrote there."""
 
     name: str
     request: InfillRequest

@@ -1,7 +1,7 @@
 """Holes cut into real files of any language: one statement of up to three lines out of functions.
 
-Its lines are gone, but for a blank one at their depth, where the cursor is: as somebody types who is about to write it.
-The same folders, number and seed give the same holes.
+In place of its lines there is a blank one, indented as they were, with the cursor in it: the document of somebody who
+is about to write the statement. The same folders, number and seed give the same holes.
 """
 
 import random
@@ -21,7 +21,7 @@ MAX_LINES = 3
 INSTALLED = "site-packages"  # beside Python's own library, and partly trained on
 FILE_CHARS = range(400, 60_000)
 
-# Where sources of a language usually lie; what is not there is left out.
+# Where sources of a language usually lie; folders that do not exist are left out.
 USUAL_FOLDERS: dict[str, tuple[str, ...]] = {
     "python": (sysconfig.get_path("stdlib"),),
     "javascript": ("/usr/lib/node_modules", "/usr/local/lib/node_modules", "/usr/share/nodejs"),
@@ -34,7 +34,7 @@ USUAL_FOLDERS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A hole in what is left of a file, and what stood there."""
+    """A hole in a real file, and the text that was cut out there."""
 
     name: str
     snapshot: Snapshot
@@ -43,7 +43,7 @@ class Cut:
 
 
 def cut_holes(language: Language, folders: tuple[Path, ...], num_holes: int, seed: int = 0) -> list[Cut]:
-    """At most one hole a file, of files that parse; fewer than asked for where there are not enough of those."""
+    """At most one hole a file, in files that parse; fewer than asked for if there are too few of them."""
     draw = random.Random(seed)
     files = sorted(
         file
@@ -62,7 +62,7 @@ def cut_holes(language: Language, folders: tuple[Path, ...], num_holes: int, see
 
 
 def usual_folders(language: Language) -> tuple[Path, ...]:
-    """Folders that are there and may hold sources of a language."""
+    """Existing folders that may hold sources of a language."""
     return tuple(folder for name in USUAL_FOLDERS.get(language.id, ()) if (folder := Path(name)).is_dir())
 
 
@@ -93,7 +93,7 @@ def _cut(language: Language, file: Path, draw: random.Random) -> list[Cut]:
 
 
 def _statements(snapshot: Snapshot) -> Iterator[tree_sitter.Node]:
-    """Statements of functions that have their lines for themselves, and not too many of them."""
+    """Statements of functions that share their lines with nothing else, and have few of them."""
     for function in functions_in(snapshot.language, snapshot.tree.root_node):
         for node in function.statements:
             first, last = node.start_point.row, node.end_point.row

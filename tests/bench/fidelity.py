@@ -1,6 +1,6 @@
-"""How far a cache leads away from the exact prediction: both, on the same canvas.
+"""How much a cache changes the prediction: with it and exactly, on the same canvas.
 
-Only the steps that read the cache count; those that compute the prompt are exact by nature and would flatter it.
+Only steps that read the cache count; those that compute the prompt are exact by nature, and would flatter it.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from dlm_model.transformer import Transformer
 
 @dataclass
 class Agreement:
-    """Masked positions seen, and those where the cached argmax is the exact one."""
+    """Masked positions compared, and how many of them have the same argmax with the cache as without it."""
 
     num_positions: int = 0
     num_equal: int = 0
@@ -33,7 +33,7 @@ class Agreement:
 
 
 class Recomputed:
-    """What an exact cache is specified by: everything anew in every step."""
+    """The specification of an exact cache: everything is computed anew in every step."""
 
     def __init__(self, open_policy: Callable[[], CachePolicy]) -> None:
         self._open_policy = open_policy
@@ -50,7 +50,7 @@ class Recomputed:
 
 
 class Compared:
-    """A policy, and the exact one beside it; the trajectory stays the policy's own."""
+    """A policy, with the exact one computed beside it; what is returned, and decoded with, is the policy's own."""
 
     def __init__(self, policy: CachePolicy, exact: CachePolicy, options: DecodeOptions, agreement: Agreement) -> None:
         self._policy, self._exact, self._options, self._agreement = policy, exact, options, agreement
@@ -74,7 +74,7 @@ class Compared:
 
 
 def exact_policy(network: Transformer, options: DecodeOptions) -> CachePolicy:
-    """The one that remembers nothing."""
+    """The cache policy that remembers nothing from step to step."""
     block_length = network.config.block_length
     if block_length is not None:
         return Recomputed(lambda: BlockCausalPrompt(network, block_length))
@@ -85,14 +85,14 @@ def exact_policy(network: Transformer, options: DecodeOptions) -> CachePolicy:
 
 @contextmanager
 def always_exact() -> Iterator[None]:
-    """Within it, engines remember nothing from step to step."""
+    """Within this context, engines remember nothing from step to step."""
     with patch.object(Decoder, "open_cache", lambda self, options: exact_policy(self._network, options)):
         yield
 
 
 @contextmanager
 def compared_with_exact() -> Iterator[Agreement]:
-    """Within it, engines also compute every step exactly."""
+    """Within this context, engines also compute every step exactly, and count how often both agree."""
     agreement = Agreement()
     open_cache = Decoder.open_cache
 

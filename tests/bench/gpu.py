@@ -1,10 +1,10 @@
-"""For the day a GPU is there: all checks of what only a GPU runs, then all benches on it, and one JSON object.
+"""All checks of code that only a GPU runs, then all benches on a GPU, as one JSON object.
 
     python -m tests.bench.gpu --out gpu.json
 
-Checks first, and no speed of anything that is wrong: the Triton kernels against their references, recorded passes
-against plain ones. Then the benches, what matters most first, until the minutes are over. Each part is a process of its
-own with a limit of its own: one that fails or hangs costs its own figures, and what is measured is written at once.
+The checks compare Triton kernels with their references, and recorded passes with plain ones; code that fails its check
+is not timed. The benches run until the minutes are over, the most important ones first. Each part is a process of its
+own with a time limit of its own: one that fails or hangs costs its own figures only, and figures are written at once.
 """
 
 import argparse
@@ -32,10 +32,10 @@ class Part:
     """A module to run.
 
     Attributes:
-        name: Of the part.
+        name: How reports call it.
         command: The module and its arguments.
-        seconds: It may take at most.
-        needs: The check that it is worth nothing without.
+        seconds: Its time limit.
+        needs: The check without which it is not run.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Part:
 
     @property
     def is_check(self) -> bool:
-        """Whether it prints no result."""
+        """Whether it is a check, which prints no result."""
         return self.command[0] == "pytest"
 
 
 def parts(published: tuple[str, ...] = ()) -> tuple[Part, ...]:
-    """Everything, what matters most first.
+    """All parts, the most important ones first.
 
     Args:
         published: Flags of `tests.bench.latency` that name the published loops.
@@ -80,7 +80,7 @@ def parts(published: tuple[str, ...] = ()) -> tuple[Part, ...]:
 
 @dataclass
 class Outcome:
-    """What has been measured so far, and what has not, and why not."""
+    """The results so far, and why other parts have none."""
 
     results: list[object] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -91,11 +91,11 @@ class Outcome:
 
 
 class PartError(Exception):
-    """A part came to nothing; the message says why."""
+    """A part has no result; the message says why."""
 
 
 def run_all(planned: Iterable[Part], *, minutes: float, out: Path | None = None) -> Outcome:
-    """Run one part after the other, and write what there is after each."""
+    """Run one part after the other, and write the outcome so far after each."""
     outcome, end = Outcome(), time.monotonic() + 60 * minutes
     for part in planned:
         left = end - time.monotonic()
@@ -115,7 +115,7 @@ def run_all(planned: Iterable[Part], *, minutes: float, out: Path | None = None)
 
 
 def run(part: Part, seconds: float) -> list[object]:
-    """What a part prints last, if it is no check.
+    """Run a part; returns the last line that it prints as JSON, or nothing for a check.
 
     Raises:
         PartError: it fails, or takes too long.
@@ -125,7 +125,7 @@ def run(part: Part, seconds: float) -> list[object]:
         try:
             printed, _ = process.communicate(timeout=seconds)
         except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)  # whatever it has started, too; of an interrupt it hears nothing
+            os.killpg(process.pid, signal.SIGKILL)  # and its children, which get no Ctrl-C in their session
             if isinstance(error, subprocess.TimeoutExpired):
                 raise PartError(f"not done after {seconds:.0f} s") from None
             raise

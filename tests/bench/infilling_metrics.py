@@ -20,7 +20,7 @@ class Setting:
         system: `author` is the data set's own text; `autoregressive` sees the prefix alone (`-plain`: cut inside a
             token, where it ends there); `engine` and `daemon` see both sides.
         num_steps: Denoise steps at most; None where nothing is denoised.
-        threshold: Probability from which a step commits; None leaves that to the default schedule.
+        threshold: Probability from which on a step commits; None for the default schedule.
         length: `oracle` is told the length in tokens, for diagnosis only.
         method: A row of `dlm_model.methods`; None decodes by the defaults.
     """
@@ -55,7 +55,7 @@ class Outcome:
 
     @property
     def key(self) -> tuple[str, str, Setting]:
-        """Which problem, in which setting."""
+        """Identifies it: the problem and the setting."""
         return self.split, self.task_id, self.setting
 
 
@@ -85,12 +85,12 @@ class Row:
 
 
 def read_outcome(record: dict[str, Any]) -> Outcome:
-    """The outcome of which a JSON object was made."""
+    """The outcome that a JSON object was made from."""
     return Outcome(**(record | {"setting": Setting(**record["setting"])}))
 
 
 def summarize(outcomes: Sequence[Outcome]) -> Row:
-    """The row of outcomes that share split and setting; at least one."""
+    """The row of one or more outcomes, all with the same split and setting."""
     num_passed = sum(outcome.is_passed for outcome in outcomes)
     num_forwards = sum(outcome.num_forwards for outcome in outcomes)
     low, high = wilson_interval(num_passed, len(outcomes))

@@ -1,7 +1,7 @@
 """HumanEval-Infilling (Bavarian et al., arXiv 2207.14255) from its JSON lines, and how a program is graded.
 
-Only the base tests that come with the problems are asked; stricter ones (EvalPlus) fail many of the references. What
-the sandbox itself costs shows in the bench's rows of the author's own text, the ceiling.
+Only the base tests that come with the problems are run; stricter ones (EvalPlus) fail many of the references. Programs
+that the sandbox itself fails lower the bench's rows of the author's own text, which are the ceiling.
 """
 
 import ast
@@ -28,7 +28,7 @@ class Problem:
         split: A key of `FILES`.
         task_id: As in the data set.
         prefix: Text before the hole.
-        middle: What the author wrote there. Of a single line without its line break, which an editor has already.
+        middle: The text that the author wrote there; a single line has no line break, which an editor has already.
         suffix: Text after the hole.
         test: Python source that defines `check`.
         entry_point: The function that `check` takes.
@@ -44,7 +44,7 @@ class Problem:
 
     @property
     def program(self) -> str:
-        """The author's."""
+        """The author's program."""
         return self.prefix + self.middle + self.suffix
 
     @property
@@ -71,7 +71,7 @@ def load_problems(folder: Path, split: str) -> list[Problem]:
 
 
 def evenly_spread(problems: Sequence[Problem], limit: int | None) -> list[Problem]:
-    """At most `limit` of the problems, the same ones every time, from all over the list."""
+    """At most `limit` of the problems, the same ones every time, evenly spread over the list."""
     if limit is None or limit >= len(problems):
         return list(problems)
     return [problems[index * len(problems) // limit] for index in range(limit)]

@@ -1,7 +1,7 @@
-"""One untrusted program in a process of its own: limits itself, runs it, and reports the nonce only at its end.
+"""Runs one untrusted program: limits its own process, executes the program, and prints the nonce after its end.
 
 Started by `infilling_sandbox` as `python -I -S -B infilling_runner.py`, a JSON object on standard input. Imports the
-standard library alone. It keeps accidents of a language model off the machine; it is no wall against an attacker.
+standard library alone. It protects the machine from accidents of a language model, and not from an attacker.
 """
 
 import json
@@ -45,7 +45,7 @@ def refuse(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def limit(memory_bytes: int, cpu_seconds: int, file_bytes: int) -> None:
-    """Hard limits of this process and whatever it starts; no new process at all, where root is not exempt from that."""
+    """Set hard limits for this process and its children; it may start none, unless it runs as root."""
     limits = {
         resource.RLIMIT_AS: memory_bytes,
         resource.RLIMIT_CPU: cpu_seconds,
@@ -66,7 +66,7 @@ def main() -> None:
     sys.addaudithook(refuse)
     exec(compile(job["program"], "program.py", "exec"), {"__name__": "program"})
     os.write(report, job["nonce"].encode())
-    # Neither threads nor exit handlers of the program get another word.
+    # Skip exit handlers, and do not wait for threads of the program.
     os._exit(0)
 
 

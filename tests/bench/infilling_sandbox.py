@@ -1,4 +1,4 @@
-"""Does a program reach its end? Asked in a process without network, with little memory, little time and no input.
+"""Runs a program in a process without network and input, with little memory and time, to see if it reaches its end.
 
 What counts is a nonce that the runner writes after the last statement, never an exit code: a fill that leaves early by
 `sys.exit(0)` or `os._exit(0)` has not passed. Where the system permits it, `unshare` takes the network away and puts
@@ -72,7 +72,7 @@ def _answer(process: subprocess.Popen[bytes], job: bytes, wall_seconds: float) -
 
 
 def _kill_group(process_id: int) -> None:
-    # The leader may be gone already while something that it started is not.
+    # The process itself may have ended before something that it started.
     try:
         os.killpg(process_id, signal.SIGKILL)
     except ProcessLookupError:

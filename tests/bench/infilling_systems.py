@@ -1,4 +1,4 @@
-"""What is measured: each system turns a problem into a whole program, and says what it took.
+"""The systems that are measured: each turns a problem into a whole program, and counts tokens and network calls.
 
 `engine` is given the two sides of the hole as they stand, and what an editor knows about it: one line or anything.
 `daemon` opens the program in a document as an editor would, the cursor where the hole is: on a blank line in the column
@@ -54,14 +54,14 @@ def fill_as_author(problem: Problem, _setting: Setting) -> Filled:
 class DiffusionSystems:
     """The engine, and the daemon's path to text around it.
 
-    It forgets the prompt before each fill: else the first setting of a problem would read it for all others.
+    Prompts are forgotten before each fill; otherwise only the first setting of a problem would pay for reading them.
     """
 
     engine: Engine
     seed: int
 
     def fill_by_engine(self, problem: Problem, setting: Setting) -> Filled:
-        """Prefix and suffix to the engine, its text into the hole unchanged."""
+        """Give prefix and suffix to the engine, and put its text into the hole unchanged."""
         expected = EXPECTED_TOKENS["line" if problem.is_single_line else "range"]
         self.engine.forget()
         request = InfillRequest(problem.prefix, problem.suffix, problem.is_single_line, expected)
@@ -70,7 +70,7 @@ class DiffusionSystems:
         return Filled(best.text, problem.prefix + best.text + problem.suffix, best.num_tokens, draft.num_forwards)
 
     def fill_by_daemon(self, problem: Problem, setting: Setting) -> Filled:
-        """The document as an editor holds it; nothing to show leaves it as it is."""
+        """Fill the document as an editor holds it; it stays as it is where there is nothing to show."""
         indent = indentation(problem.middle) if problem.is_single_line else ""
         text, offset = problem.prefix + indent + problem.suffix, len(problem.prefix + indent)
         snapshot = Snapshot.parse("untitled:program.py", language_for("program.py", "python"), text)

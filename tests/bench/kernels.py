@@ -1,4 +1,4 @@
-"""Each Triton kernel beside PyTorch's own way on a CUDA GPU, so that it is known which of them to use.
+"""Each Triton kernel beside PyTorch's own way on a CUDA GPU, to decide which of them to use.
 
 python -m tests.bench.kernels
 """
@@ -21,7 +21,7 @@ NUM_RUNS = 50
 
 @dataclass(frozen=True, slots=True)
 class KernelRow:
-    """A kernel beside what PyTorch does in its place, milliseconds each."""
+    """Milliseconds of a kernel, and of PyTorch's own way to do the same."""
 
     kernel: str
     sizes: str
@@ -83,7 +83,7 @@ def _random(*sizes: int) -> Tensor:
 
 
 def _milliseconds(work: Callable[[], object]) -> float:
-    """Of one of many in a row, by the GPU's own clock."""
+    """Milliseconds of one call among many in a row, by the GPU's own clock."""
     for _ in range(3):
         work()
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)

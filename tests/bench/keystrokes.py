@@ -1,8 +1,8 @@
-"""Typing real files key by key: how long until the first draft, and is it the one that a cold start gives.
+"""Typing real files key by key: the time to the first draft, and whether fills are those of a cold start.
 
-Every key goes the way it goes in the daemon: edit, hole, prompt, engine, and, because the next key comes, no more than
-the first drafts. Warm is the engine as it is, which knows the keys before; cold forgets everything between two keys.
-Both fill the same holes in turn, so that a slow minute hits both alike.
+Every key takes the same way as in the daemon: edit, hole, prompt, engine, and only the first drafts, because the next
+key interrupts them. `warm` is the engine as it is, which remembers the keys before; `cold` forgets everything between
+two keys. Both fill the same holes in turn, so that a slow minute hits both alike.
 """
 
 import argparse
@@ -37,9 +37,9 @@ class KeyRow:
         middle_tokens: Median of what the first draft held.
         num_keys: How many holes were filled.
         forwards: Network calls until the first draft, median.
-        p50_ms: Until the first draft.
-        p95_ms: Likewise.
-        recomputed_tokens: Prompt tokens that a key made new, mean.
+        p50_ms: Until the first draft, median.
+        p95_ms: The same, 95th percentile.
+        recomputed_tokens: Prompt tokens that were computed anew for a key, mean.
         ms_per_step: Median of the steps after the first.
         ms_per_fill: Median of all `num_steps` steps.
         argmax_agreement: With the exact prediction on the same canvas; None where it is the exact one.
@@ -74,7 +74,7 @@ class Filled:
 
 
 class _Forgetful(Engine):
-    """An engine that knows nothing of the request before."""
+    """An engine that forgets the previous request."""
 
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
         self.forget()
@@ -84,8 +84,8 @@ class _Forgetful(Engine):
 def fills_of(engine: Engine, trace: Trace, options: DecodeOptions, *, budget: int, stride: int) -> Iterator[Filled]:
     """A fill after every `stride`-th key.
 
-    In the daemon every key is a request, and the next key ends it. So the keys in between are served up to their first
-    draft, untimed, unless nothing would be remembered of it.
+    In the daemon every key is a request, which the next key ends. So the keys in between are served up to their first
+    draft, untimed; a forgetful engine skips them.
     """
     document = trace.open()
     for number, key in enumerate(trace.keys):

@@ -5,11 +5,11 @@
 
 A step with the prompt computes prompt and canvas; one that reads it from the cache computes the canvas alone. Both
 read every weight once. Times are those of whole steps of the real loop, choosing and bookkeeping included. The weights
-are measured as they are meant to read their prompt, and then as models of the other kinds would: which cache there is
-to measure follows from that. How many steps a method saves is `methods`' business, and quality the model card's.
+are measured with the kind of prompt that they were trained for, and then with the other kinds, because each kind has
+caches of its own. How many steps a method saves is measured by `bench-methods`; quality is in the model card.
 
 Agreement is with a run that remembers nothing from step to step, and reads prefix and suffix in one pass each, as a
-cold fill does. In bf16 a prompt that was read in parts is rounded differently: that is told by `keystrokes`.
+cold fill does. In bf16 a prompt that was read in parts is rounded differently; `keystrokes` measures that.
 """
 
 import argparse
@@ -33,19 +33,20 @@ from tests.bench.peers import measure_peers
 from tests.bench.report import GateError, Row, print_report
 from tests.bench.subjects import PROMPTS, SHAPES, load_subject, prompt_of, reading, requests
 
-# Rounding alone turns near ties in bf16, more of them where a GPU has other kernels for another shape: a token counts
-# as the same if its exact logit is this close to the best, in standard deviations of all. Of a wrong cache few are.
+# In bf16 rounding alone decides near ties, more of them on a GPU that has other kernels for other shapes. So a token
+# counts as the same if its exact logit is this close to the best one, in standard deviations of all logits; few tokens
+# of a wrong cache are.
 NEAR_TIE = 0.25
 LEAST_AGREEMENT_OF_EXACT_CACHES = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What is measured: every prompt with its middle, at every batch, in so many steps, over so many places.
+    """How much is measured: every prompt with its middle, at every batch, with this many steps, at this many places.
 
     Attributes:
-        num_other_prompts: So many of the first prompts, one candidate each, for ways to read it that are not the
-            weights' own.
+        num_other_prompts: How many of the prompts are also read in the ways that the weights were not trained for,
+            with one candidate.
     """
 
     prompts: tuple[tuple[int, int], ...]
@@ -56,7 +57,7 @@ class Size:
 
     @property
     def of_others(self) -> "Size":
-        """What is measured of the other ways to read a prompt."""
+        """The smaller size for the other ways to read a prompt."""
         return replace(self, prompts=self.prompts[: self.num_other_prompts], batches=self.batches[:1])
 
 
@@ -83,7 +84,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One run: its text, the milliseconds of each step, and those of all."""
+    """One run: its text, the milliseconds of each step, and those of the whole run."""
 
     text: str
     step_ms: list[float]
@@ -91,7 +92,7 @@ class Fill:
 
 
 def policies(engine: Engine, num_steps: int) -> list[Policy]:
-    """Those that fit the engine's kind of prompt."""
+    """The policies that fit the engine's kind of prompt."""
     base = DecodeOptions(num_steps=num_steps, schedule="linear", guide="none", prompt_refresh_interval=0)
     exact = Policy("none", replace(base, prompt_refresh_interval=1), is_exact=True)
     match prompt_of(engine):
@@ -113,13 +114,13 @@ def fill(engine: Engine, request: InfillRequest, options: DecodeOptions) -> Fill
         synchronize(device)
         times.append(time.perf_counter())
         text = draft.text
-    # The last draft is that of the last step once more, with the reason why it ended.
+    # The last draft repeats that of the last step, with the reason why the fill ended.
     steps = [(after - before) * 1000 for before, after in pairwise(times[:-1])]
     return Fill(text, steps, (times[-1] - times[0]) * 1000)
 
 
 def check(engine: Engine, request: InfillRequest) -> None:
-    """The gate: a cache that nothing has changed since predicts what the exact network does.
+    """The gate: right after the prefill, a cache has to predict what the exact network does.
 
     Raises:
         GateError: it does not.
@@ -174,7 +175,7 @@ def _cold_fills(engine: Engine, places: list[InfillRequest], policy: Policy, opt
 
 
 def _row(engine: Engine, machine: Machine, policy: Policy, fills: list[Fill], prompt_tokens: int) -> Row:
-    """Of a cache, a step that computes the prompt counts for the fill and not for the step."""
+    """With a cache, a step that computes the prompt counts for the fill, and not for the median step."""
     options = policy.options
     steps = [
         milliseconds
@@ -199,7 +200,7 @@ def _row(engine: Engine, machine: Machine, policy: Policy, fills: list[Fill], pr
 
 
 def _agreement(engine: Engine, places: list[InfillRequest], options: DecodeOptions) -> float:
-    """Go the way of the cold fills once more, with the exact prediction beside every step of it."""
+    """Repeat the cold fills, with the exact prediction beside every step."""
     with compared_with_exact() as agreement:
         for place in places:
             engine.forget()

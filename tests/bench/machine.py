@@ -1,4 +1,4 @@
-"""What a step cannot be faster than on this machine, and what the machine is.
+"""The least time that a step takes on this machine, and what the machine is.
 
 A step reads every weight once and multiplies every token with every weight: its floor is the longer of the two.
 """
@@ -14,7 +14,7 @@ import torch
 
 from dlm_model.transformer import Transformer
 
-# Dense bf16 TFLOP/s and GB/s from the makers' data sheets; of a card that is not here, both are measured.
+# Dense bf16 TFLOP/s and GB/s from the makers' data sheets; for any other card both are measured.
 GPU_SPECS: dict[str, tuple[float, float]] = {
     "B200": (2250, 8000),
     "H200": (989, 4800),
@@ -39,7 +39,7 @@ MEASURED_ROWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Bytes and floating-point operations per second, and where they are from: `measured` or `data sheet`."""
+    """Bytes and floating-point operations per second, and their source: `measured` or `data sheet`."""
 
     name: str
     bandwidth: float
@@ -47,7 +47,7 @@ class Machine:
     source: str
 
     def floor_ms(self, network: Transformer, num_tokens: int) -> float:
-        """Milliseconds that a forward over so many tokens takes at least, their keys and values left aside."""
+        """Least milliseconds of a forward over so many tokens, without reading their keys and values."""
         weights = [parameter for name, parameter in network.named_parameters() if _is_multiplied(network, name)]
         num_bytes = sum(weight.numel() * weight.element_size() for weight in weights)
         num_flops = 2 * num_tokens * sum(weight.numel() for weight in weights)
@@ -79,33 +79,33 @@ def hardware(network: Transformer, machine: Machine) -> dict[str, object]:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for what the device was told to do."""
+    """Wait until the device has done all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Most memory that was in use so far: of a GPU's own, or else of this process."""
+    """Peak memory so far: that of the GPU, or else that of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource  # not on Windows, where nothing else here would fail
+    import resource  # late, because Windows has no such module, and all else here works there
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _is_multiplied(network: Transformer, name: str) -> bool:
-    """An embedding that is not also the head is looked up, row by row."""
+    """Whether a step reads all of it; of an embedding that is not also the head, only some rows are looked up."""
     return name != "embed_tokens.weight" or network.lm_head is None
 
 
 def _measured_bandwidth(device: torch.device) -> float:
-    """Bytes per second that a sum over more than the caches hold reads; the best of five."""
+    """Bytes per second that are read by a sum over more than the caches hold; the best of five."""
     block = torch.ones(MEASURED_MIB * 2**18, device=device)
     return MEASURED_MIB * 2**20 / _fastest(block.sum, device)
 
 
 def _measured_flops(device: torch.device, dtype: torch.dtype) -> float:
-    """Of a square matrix product; the best of five."""
+    """Operations per second of a square matrix product; the best of five."""
     matrix = torch.ones(MEASURED_ROWS, MEASURED_ROWS, device=device, dtype=dtype)
     return 2 * MEASURED_ROWS**3 / _fastest(lambda: matrix @ matrix, device)
 

@@ -1,4 +1,4 @@
-"""Others on the same machine in the same run: the same weights where they can take them, the same shape where not."""
+"""Other engines in the same run on the same machine, with the same weights, or else weights of the same shape."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ Sizes = tuple[tuple[int, int], ...]
 
 
 def measure_peers(engine: Engine, sizes: Sizes, arguments: argparse.Namespace, num_steps: int) -> Iterator[Row]:
-    """A row for each that is there, prompt and middle as in the rows of our own."""
+    """A row for each peer that is installed, with the prompts and middles of our own rows."""
     yield from _transformers(engine, sizes)
     if arguments.gguf:
         yield from _llama_cpp(arguments.gguf, sizes)
@@ -52,7 +52,7 @@ def _transformers(engine: Engine, sizes: Sizes) -> Iterator[Row]:
 
 
 def _as_causal_model(network: Transformer) -> torch.nn.Module:
-    """Our weights in the class that transformers has for their shape; both share the memory."""
+    """Our weights in transformers' class for their shape; both share the memory."""
     from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
     config = network.config
@@ -79,7 +79,7 @@ def _as_causal_model(network: Transformer) -> torch.nn.Module:
     head = ours.pop("lm_head.weight", network.embed_tokens.weight)
     weights = {f"model.{name}": weight for name, weight in ours.items()} | {"lm_head.weight": head}
     model.load_state_dict(weights, assign=True)
-    # What the weights leave without values, because it is none.
+    # Not among the weights, so that it would be left without values.
     model.model.rotary_emb = type(model.model.rotary_emb)(shape).to(network.device)
     return model.eval()
 
@@ -138,7 +138,7 @@ def _published(engine: Engine, sizes: Sizes, arguments: argparse.Namespace, num_
             "pad_token_id": config.mask_token_id,
         },
     }
-    # Without the folder of the script on the path: a module there has the name of one of Python's own.
+    # -P keeps the folder of the script off the path: it has a module named like one of Python's own.
     command = [arguments.dream_python, "-P", str(Path(__file__).with_name("published_loops.py"))]
     ending = subprocess.run(command, input=json.dumps(job), stdout=subprocess.PIPE, text=True, check=False)
     if ending.returncode:
@@ -149,7 +149,7 @@ def _published(engine: Engine, sizes: Sizes, arguments: argparse.Namespace, num_
 
 
 def _median_ms(work: Callable[[], None], device: torch.device) -> float:
-    """After one run that pays for starting."""
+    """Median of a few runs, after one that pays for starting."""
     times = []
     with torch.inference_mode():
         work()

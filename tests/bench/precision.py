@@ -1,7 +1,7 @@
-"""Weights in fewer bits: how fast, how small, and whether they say the same as those of sixteen.
+"""Weights in fewer bits: how fast, how small, and whether they predict the same as sixteen bits.
 
-The same holes of real code are filled by each precision in turn, so that a slow minute hits all alike. Beside every
-step of a rounded model the one of sixteen bits predicts the same canvas.
+The same holes of real code are filled by each precision in turn, so that a slow minute hits all alike. At every
+step of a rounded model, the model of sixteen bits predicts the same canvas too.
 """
 
 import argparse
@@ -36,7 +36,7 @@ class PrecisionRow:
     Attributes:
         precision: As the option has it; `bf16` is what the device computes in.
         weights_mib: Of the whole network, as held.
-        num_fills: Holes.
+        num_fills: Holes that were filled.
         ms_per_step: Median of the steps after the first.
         ms_per_fill: Median.
         argmax_agreement: With sixteen bits, at every masked position of every step.
@@ -54,7 +54,7 @@ class PrecisionRow:
 
 @dataclass
 class Subject:
-    """An engine and what it has filled."""
+    """An engine, and the fills that it has made."""
 
     precision: str
     engine: Engine
@@ -73,7 +73,7 @@ def measure(model: str | None, device: str, *, num_cases: int, num_steps: int) -
         for subject in subjects:
             list(
                 subject.engine.infill(case.request, DecodeOptions(num_steps=1, guide="none"), CancelToken())
-            )  # knows the prompt now
+            )  # so that the prompt is known
             drafts = list(subject.engine.infill(case.request, options, CancelToken()))
             subject.texts.append(drafts[-1].text)
             subject.fill_ms.append(drafts[-1].elapsed_ms)
@@ -103,7 +103,7 @@ def _rounded(model: str | None, device: str) -> Iterator[Subject]:
 
 @contextmanager
 def _beside(reference: Engine, agreement: Agreement) -> Iterator[None]:
-    """Within it, engines also ask the reference at every step."""
+    """Within this context, engines also ask the reference at every step, and count how often both agree."""
     open_cache = Decoder.open_cache
 
     def open_compared(decoder: Decoder, options: DecodeOptions) -> CachePolicy:
@@ -118,7 +118,7 @@ def _num_bytes(network: Transformer) -> int:
 
 
 def _held(tensor: Tensor) -> int:
-    """Bytes of a tensor, or of the tensors that a rounded one is made of."""
+    """Bytes of a tensor, or of the parts that a rounded one consists of."""
     if type(tensor) is torch.Tensor:
         return tensor.numel() * tensor.element_size()
     names, _ = tensor.__tensor_flatten__()

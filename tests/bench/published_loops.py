@@ -36,7 +36,7 @@ def random_model(package: str, job: dict[str, Any]) -> torch.nn.Module:
 
 
 def loops(job: dict[str, Any]) -> dict[str, Fill]:
-    """By name, those that are found in the folders of the job."""
+    """The loops found in the folders of the job, by name."""
     folder = Path(job["dream_code"])
     sys.path.insert(0, str(folder.parent))
     model, steps = random_model(folder.name, job), job["num_steps"]
@@ -57,12 +57,12 @@ def loops(job: dict[str, Any]) -> dict[str, Fill]:
 
 
 def plan(num_new: int, num_steps: int) -> dict[str, Any]:
-    """Arguments of Dream's loop: the most certain first, as many in every step."""
+    """Arguments of Dream's loop: the most certain tokens first, equally many in every step."""
     return {"max_new_tokens": num_new, "steps": num_steps, "temperature": 0.0, "alg": "entropy"}
 
 
 def dreamon(folder: Path, model: torch.nn.Module, job: dict[str, Any]) -> Fill:
-    """Without expansion, which random weights ask for at random; every token in a step of its own, as published."""
+    """Arguments of DreamOn's loop: one token a step, as published; no expansion, which is random with such weights."""
     sys.path.insert(0, str(folder))
     module = importlib.import_module("generator")
     mask, expand, end = job["shape"]["mask_token_id"], job["shape"]["vocab_size"] - 1, job["shape"]["pad_token_id"]
@@ -95,7 +95,7 @@ def milliseconds(fill: Fill, num_prompt: int, num_new: int, job: dict[str, Any])
 
 
 def synchronize(device: str) -> None:
-    """Wait for what the device was told to do."""
+    """Wait until the device has done all its work."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
 

@@ -1,4 +1,4 @@
-"""What every bench prints: a table for people, then one JSON object on the last line of standard output."""
+"""The output of every bench: a table for people, then one JSON object on the last line of standard output."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One measured combination; None is "not measured", and never a guess.
+    """One measured combination; None means "not measured".
 
     Attributes:
         policy: The cache, or the peer.
@@ -40,11 +40,11 @@ class Row:
 
 
 class GateError(Exception):
-    """The results are wrong, so that no speed of them is worth a line."""
+    """The results are wrong, so that their speed is not reported."""
 
 
 def print_report(bench: str, facts: dict[str, object], rows: Sequence[object]) -> dict[str, object]:
-    """Print dataclass rows of one kind, and return what the last line says."""
+    """Print dataclass rows of one kind; returns the object of the last line."""
     console = Console(width=200)
     console.print(f"{bench}: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
     if rows:

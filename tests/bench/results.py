@@ -14,13 +14,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Record(Protocol):
-    """A dataclass of plain values, and what it is the result of."""
+    """A dataclass of plain values, with a key for the measurement that it is the result of."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def key(self) -> Hashable:
-        """Which hole, filled in which way."""
+        """Identifies the hole and the way it was filled."""
 
 
 Kind = TypeVar("Kind", bound=Record)
@@ -31,15 +31,15 @@ class Results(Generic[Kind]):
 
     Args:
         path: The file; None keeps them in memory alone.
-        identity: What the numbers depend on beside the keys: a file of another model or revision is refused.
-        read: Makes a record of what its `asdict` was.
+        identity: All else that the numbers depend on; a file of another model or revision is refused.
+        read: Makes a record from its `asdict`.
     """
 
     def __init__(self, path: Path | None, identity: dict[str, object], read: Callable[[dict[str, Any]], Kind]) -> None:
-        """Read what is there already.
+        """Read the records that the file has already.
 
         Raises:
-            ValueError: the file is not a result file, or of another run.
+            ValueError: the file holds no results, or those of another run.
         """
         self._path = path
         self._records: dict[Hashable, Kind] = {}
@@ -55,7 +55,7 @@ class Results(Generic[Kind]):
         return self._records[key]
 
     def add(self, record: Kind) -> None:
-        """Remember a record, on disk too."""
+        """Keep a record, and append it to the file."""
         self._records[record.key] = record
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as file:
@@ -63,7 +63,7 @@ class Results(Generic[Kind]):
 
 
 def weights_digest(folder: Path) -> str:
-    """Which weights were measured: checkpoints of one training share a name. The start of a SHA-256."""
+    """The start of a SHA-256 of the measured weights, because checkpoints of one training share a name."""
     digest = hashlib.sha256()
     for path in weight_files(folder):
         digest.update(path.read_bytes())

@@ -1,4 +1,4 @@
-"""From the start of the process to the first draft, and what the server itself takes from a keystroke.
+"""The time from the start of the process to the first draft, and the server's own time for a keystroke.
 
 The first part speaks to `dlm-lsp serve` as an editor does. The second leaves the model out: one long file, typed into
 key by key, and for every key the synchronisation, the parse, the hole, the prompt, and a fill made to fit.
@@ -38,7 +38,7 @@ MIDDLE = "return self.value\n        rest = 3\n"
 class StartRow:
     """Milliseconds after the start of the process, medians: by the clock, and of the processor's own time.
 
-    Linux tells the latter, in hundredths of a second.
+    Linux alone reports the latter, in hundredths of a second.
     """
 
     event: str
@@ -50,7 +50,7 @@ class StartRow:
 class OverheadRow:
     """One part of what happens at a key, in milliseconds: by the clock, and of the processor's own time.
 
-    On a machine that does other work beside, the clock also measures how long the bench waited for its turn.
+    On a machine with other work, the clock also measures how long the bench waited for its turn.
     """
 
     part: str
@@ -61,14 +61,14 @@ class OverheadRow:
 
 
 class _Wire:
-    """A client that is as fast as it can be, so that what is timed is the server: it reads bytes, and no types."""
+    """A client that reads bytes and converts no types, so that its own time hardly counts."""
 
     def __init__(self, *command: str) -> None:
         self._start = time.perf_counter()
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def send(self, method: str, params: object, request_id: int | None = None) -> None:
-        """A request, or without an id a notification."""
+        """Send a request, or, without an id, a notification."""
         message = {"jsonrpc": "2.0", "method": method, "params": params}
         body = json.dumps(message | ({} if request_id is None else {"id": request_id})).encode()
         assert self._process.stdin
@@ -76,7 +76,7 @@ class _Wire:
         self._process.stdin.flush()
 
     def until(self, event: str, is_reached: Callable[[dict[str, Any]], bool]) -> StartRow:
-        """Read messages up to one of a kind, and tell what it took to get there."""
+        """Read messages up to the first of a kind; returns the time that it took."""
         assert self._process.stdout
         while True:
             length = 0
@@ -166,7 +166,7 @@ def measure_overhead(max_keys: int) -> list[OverheadRow]:
 
 
 class _StopWatch:
-    """Times parts that take turns, by two clocks."""
+    """Times the parts of a keystroke, which alternate, by two clocks."""
 
     def __init__(self) -> None:
         self._times: dict[str, list[tuple[float, float]]] = {}
@@ -179,7 +179,7 @@ class _StopWatch:
         self._times.setdefault(part, []).append(elapsed)
 
     def rows(self) -> list[OverheadRow]:
-        """One per part, and one for their sum."""
+        """One row for each part, and one for their sum."""
         turns = [tuple(map(sum, zip(*turn, strict=True))) for turn in zip(*self._times.values(), strict=True)]
         rows = []
         for part, times in (self._times | {"all": turns}).items():

@@ -1,6 +1,6 @@
 """The engines that are measured: the packaged weights, or random ones in the shape of larger models.
 
-What a random network writes is noise, and how long it takes is not: speed depends on the shape alone.
+A random network writes noise, but its speed is real: that depends on the shape alone.
 """
 
 from copy import copy
@@ -69,7 +69,7 @@ def load_subject(shape: str, device: str, model: str | None = None) -> Engine:
 
 
 def random_network(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> Transformer:
-    """A network with weights as an untrained one has them, made where it will run."""
+    """A network with untrained weights, made on the device where it will run."""
     with torch.device("meta"):
         network = Transformer(config)
     network = network.to(dtype).to_empty(device=device)
@@ -86,8 +86,8 @@ def random_network(config: ModelConfig, device: torch.device, dtype: torch.dtype
 def reading(engine: Engine, prompt: str) -> Engine:
     """The same weights, told to read their prompt differently: `causal`, `bidirectional`, or in `blocks`.
 
-    None were trained for all three. How fast each is does not depend on that, and how close a cache stays to the exact
-    prediction can be told of any network.
+    No weights were trained for all three. That changes neither the speed, nor whether a cache stays close to the exact
+    prediction.
     """
     network = copy(engine._network)
     attention: PromptAttention = "causal" if prompt == "causal" else "bidirectional"
@@ -103,7 +103,7 @@ def prompt_of(engine: Engine) -> str:
 
 
 def requests(engine: Engine, num_requests: int, prompt_tokens: int) -> list[InfillRequest]:
-    """Places in real code, with so many tokens of it around each: three quarters on the left, or all of them."""
+    """Places in real code with so many tokens around each, three quarters on the left; all if no suffix is seen."""
     left = 3 / 4 if engine.sees_suffix else 1.0
     lines = long_text(4000).splitlines(keepends=True)
     counts = [engine.count_tokens(line) for line in lines]

@@ -4,7 +4,7 @@
     guided          finished drafts that do not parse are reopened where they break
     ranked          three candidates, those that parse first
     guided, ranked  both
-    required        the last of these, but nothing rather than a fill that adds an error
+    required        guided, ranked; but no fill that adds an error
 
 Prints a table for people; the last line of standard output is one JSON object. A language without sources in the usual
 places is left out, unless --folder names some. With --out, a run that was stopped goes on where it was.
@@ -49,9 +49,9 @@ class Run:
     """One hole filled in one way.
 
     Attributes:
-        number: Of the hole, among those of its language.
-        text: What would be shown; empty for nothing.
-        is_valid: It is something, and adds no syntax error.
+        number: The number of the hole among those of its language.
+        text: The text that would be shown; empty for none.
+        is_valid: Whether there is a text, and it adds no syntax error.
     """
 
     language: str
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def key(self) -> tuple[str, int, str, str]:
-        """Which hole, in which way."""
+        """Identifies the hole and the way it was filled."""
         return self.language, self.number, self.file, self.variant
 
 
@@ -75,9 +75,9 @@ class Row:
 
     Attributes:
         valid: Share of the holes whose fill adds no syntax error; `valid_low` and `valid_high`: its 95 % interval.
-        broken: Share whose fill adds one; the rest has nothing to show.
-        exact: Share filled with what stood there.
-        forwards: Network calls per fill, in the mean.
+        broken: Share of the holes whose fill adds one; all others have no fill.
+        exact: Share filled with the original text.
+        forwards: Mean network calls of a fill.
     """
 
     language: str
@@ -92,21 +92,21 @@ class Row:
 
 
 class Witness:
-    """A `SyntaxChecker` that remembers whether it found anything: where it did not, the guide changed nothing."""
+    """A `SyntaxChecker` that remembers whether it found an error; if not, the guide has changed nothing."""
 
     def __init__(self, checker: SyntaxChecker) -> None:
         self._checker = checker
         self.has_objected = False
 
     def errors(self, middle: str) -> Sequence[tuple[int, int]]:
-        """Those of the checker."""
+        """The errors that the checker finds."""
         found = self._checker.errors(middle)
         self.has_objected |= bool(found)
         return found
 
 
 def fill_both(engine: Engine, language: str, number: int, cut: Cut, variant: str) -> Iterator[Run]:
-    """With the guide, and without it: the same fill, not made twice, where the guide had nothing to object to."""
+    """A run with the guide, and one without it, which is the same and not repeated if the guide found no error."""
     unguided, options = VARIANTS[variant]
     name = (language, number, cut.name)
     guided, has_objected = fill(engine, cut, replace(options, **GUIDE), (*name, variant))
@@ -115,10 +115,10 @@ def fill_both(engine: Engine, language: str, number: int, cut: Cut, variant: str
 
 
 def fill(engine: Engine, cut: Cut, options: DecodeOptions, key: tuple[str, int, str, str]) -> tuple[Run, bool]:
-    """One run, and whether a draft of it was objected to."""
+    """One run, and whether the checker found an error in one of its drafts."""
     request = infill_request(engine, HoleRequest(cut.snapshot, cut.hole, MAX_PROMPT_TOKENS), options)
     witness = Witness(request.syntax) if request.syntax else None
-    engine.forget()  # else only the first variant would read the prompt
+    engine.forget()  # otherwise only the first variant would read the prompt
     *_, draft = engine.infill(replace(request, syntax=witness), options, CancelToken())
     fills = finish(cut.snapshot, cut.hole, placed(draft, place(cut.snapshot, cut.hole).before))
     text, is_valid = (fills[0].fill.text, fills[0].fill.parse_valid) if fills else ("", False)
@@ -129,7 +129,7 @@ def fill(engine: Engine, cut: Cut, options: DecodeOptions, key: tuple[str, int, 
 def measure(
     engine: Engine, language: str, cuts: Sequence[Cut], guided_variants: Sequence[str], results: Results[Run]
 ) -> list[Row]:
-    """Fill what was not filled before; a row for each variant, with the guide and without."""
+    """Fill the holes that have no results yet; returns a row for each variant, with the guide and without."""
     runs: dict[str, list[Run]] = {}
     for number, cut in enumerate(track(cuts, language, console=Console(stderr=True))):
         for variant in guided_variants:
@@ -146,7 +146,7 @@ def measure(
 
 
 def make_row(language: str, variant: str, runs: Sequence[Run]) -> Row:
-    """All holes of a language in one variant."""
+    """The row of one language in one variant."""
     low, high = wilson_interval(sum(run.is_valid for run in runs), len(runs))
     return Row(
         language=language,
@@ -162,7 +162,7 @@ def make_row(language: str, variant: str, runs: Sequence[Run]) -> Row:
 
 
 def print_table(rows: Sequence[Row], identity: dict[str, object]) -> None:
-    """For people."""
+    """Print the rows as a table."""
     console = Console(width=110)
     console.print(", ".join(f"{name} {value}" for name, value in identity.items()))
     table = Table("language", "variant", "holes", "valid", "95 % interval", "broken", "exact", "forwards")

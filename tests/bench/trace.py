@@ -35,7 +35,7 @@ class Key(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """A document as it was, and what happened to it."""
+    """A document, and the keys that change it."""
 
     name: str
     text: str
@@ -47,7 +47,7 @@ class Trace(NamedTuple):
 
 
 def record(function: str, max_keys: int) -> Trace:
-    """The first keys of writing the end of a function, such as `textwrap.indent`, into the module around it."""
+    """The first keys that write the end of a function, such as `textwrap.indent`, into its module."""
     module_name, function_name = function.split(".")
     return _record(function, inspect.getsource(importlib.import_module(module_name)), function_name, max_keys)
 
@@ -58,7 +58,7 @@ def record_in_long_text(num_lines: int, function_name: str, max_keys: int) -> Tr
 
 
 def long_text(num_lines: int) -> str:
-    """So many lines of real code, one module after the other."""
+    """Real code of so many lines, one module after the other."""
     lines: list[str] = []
     while len(lines) < num_lines:
         for name in MODULES:

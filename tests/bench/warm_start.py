@@ -43,7 +43,7 @@ OTHER_WORD = "result"
 
 
 class Run(NamedTuple):
-    """One fill: what the user would see of it, and what it took."""
+    """One fill: the text that the user would see, and the work and time that it took."""
 
     shown: str
     num_tokens: int
@@ -53,7 +53,7 @@ class Run(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """A hole filled both ways, and what was left of the text that the user saw before."""
+    """A hole filled both ways, and the rest of the earlier draft as a fill."""
 
     cold: Run
     warm: Run
@@ -72,9 +72,9 @@ class WarmStartRow:
         forwards: Until it is finished, median.
         first_ms: Until the first draft, median.
         ms_per_fill: Median.
-        identical_text: Share of the cold run's text.
-        kept_text: Share of what was shown before.
-        identical_or_kept: Share of one of the two.
+        identical_text: Share of fills with the text of the cold run.
+        kept_text: Share of fills with the rest of the earlier draft.
+        identical_or_kept: Share of fills with either of the two.
     """
 
     policy: str
