@@ -1,4 +1,4 @@
-"""Tiny engines with random weights: real loop, real cache, real files; nothing they write makes sense."""
+"""Tiny engines with random weights: real loop, real cache, real files; the text that they write is nonsense."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.model.tiny_checkpoints import CAUSAL, DLM_SECTION, RESIZING, write_ch
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
-    """Tiny matrices gain nothing from a second thread, and much waiting when another process wants the core."""
+    """A second thread would not speed tiny matrices up, and would be waited for where processes share the cores."""
     torch.set_num_threads(1)
 
 
@@ -39,7 +39,7 @@ def resizing_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def causal_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint like `resizing_folder` whose prompt sees only itself, with a commit order that nobody trained."""
+    """A checkpoint like `resizing_folder` whose prompt sees only itself, with an untrained commit order."""
     folder = tmp_path_factory.mktemp("causal")
     write_checkpoint(folder, "llama-gqa-untied", CAUSAL)
     save_file(CommitOrder().state_dict(), folder / ORDER_FILE)

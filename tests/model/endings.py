@@ -1,15 +1,15 @@
-"""Where a middle ends, as somebody says who knows no document."""
+"""An ending that counts characters and knows no document."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Between:
-    """It may end from so many characters on, and is over at so many.
+    """The middle may end from one number of characters on, and is over at another.
 
     Attributes:
-        fewest: Characters that it has to have.
-        most: From which on nothing would be kept; None for any number.
+        fewest: Characters from which on it may end.
+        most: Characters at which it is over; None for never.
     """
 
     fewest: int = 0

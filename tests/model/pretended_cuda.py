@@ -1,7 +1,7 @@
 """A CUDA device that is not there: tensors that say `cuda:0`, lie on the CPU, and behave in two respects as on a GPU.
 
-They refuse to meet tensors of the CPU, and what makes the CPU wait for them is counted. What a device does with memory,
-streams and numbers is not played.
+They refuse to be combined with tensors of the CPU, and operations that make the CPU wait for them are counted. Memory,
+streams and rounding of a GPU are not imitated.
 """
 
 import sys
@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 CUDA = torch.device("cuda", 0)
-# They look at values, to return them or to know how many there are.
+# Operations that need values on the CPU, to return them or to know the size of their result.
 _LOOKING = {"cpu", "tolist", "item", "__bool__", "__int__", "__float__", "nonzero", "masked_select", "equal"}
 _INDEXING = {"__getitem__", "__setitem__"}
 
@@ -26,11 +26,11 @@ class OnDevice(Tensor):
 
 
 class _Pinned(Tensor):
-    """What the device may fetch while the CPU goes on."""
+    """A tensor that the device may fetch while the CPU goes on."""
 
 
 class PretendedCuda(TorchFunctionMode):
-    """Within it there is a device `cuda:0`; `waits` says how often each line of the project has made the CPU wait."""
+    """Within this context there is a device `cuda:0`; `waits` counts by line how often the CPU had to wait."""
 
     def __init__(self) -> None:
         super().__init__()

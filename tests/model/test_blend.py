@@ -1,4 +1,4 @@
-"""Two opinions: their product by hand, and the run that both settle."""
+"""Two predictions: their product by hand, and the run of tokens on which both agree."""
 
 from collections import Counter
 
@@ -23,7 +23,7 @@ def logs(*rows: list[float]) -> Tensor:
 
 
 class Guide:
-    """A causal model with a fixed opinion of every position asked about, which notes what it reads."""
+    """A causal model with a fixed prediction for every position, which records the texts that it reads."""
 
     num_forwards = 0
 

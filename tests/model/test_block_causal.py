@@ -175,7 +175,7 @@ def waits(canvas: Canvas, **options: float) -> list[list[int]]:
 
 def test_masks_of_later_blocks_wait() -> None:
     canvas = Canvas.open([1, 2, 3, 4, 5], [], [8, 2], 99)
-    # The prefix ends one token into a block of four, which leaves three of the canvas in it.
+    # The prefix ends one token into a block of four, so that the first block of the canvas has three.
     assert waits(canvas) == [[0, 0, 0, 2, 2, 2, 2, 2], [0, 0, 0, 0, 0, 0, 0, 0]]
     first_block = torch.arange(8).expand(2, -1) < torch.tensor([[3], [2]])
     assert waits(commit(canvas, first_block)) == [[0, 0, 0, 0, 0, 0, 0, 2], [0] * 8]

@@ -101,7 +101,7 @@ def reaches(truth: list[int], boundaries: Boundaries) -> bool:
 
 
 def test_nothing_is_committed_beside_a_boundary_that_is_not_respelled() -> None:
-    """A token chosen in the same step has not seen the boundary: a stray sign far from anything, never taken back."""
+    """A token chosen in the same step has not seen the boundary: nothing would take a stray sign back."""
     boundaries = Boundaries(VOCABULARY, b" ret", b"")
     constraint = Constraint(CONFIG, VOCABULARY, boundaries, InfillRequest("", ""), max_length=20, is_resizing=False)
     canvas = Canvas.open([0], [], [20], MASK)
@@ -115,13 +115,13 @@ def test_nothing_is_committed_beside_a_boundary_that_is_not_respelled() -> None:
 
 
 def spelled(text: str) -> int:
-    """The token that spells exactly this."""
+    """The token that spells exactly this text."""
     (token_id, *_) = VOCABULARY.beginnings.exact(text.encode())
     return token_id
 
 
 def frontier_spellings(head: bytes, tail: bytes, *texts: str | None) -> dict[int, list[bytes]]:
-    """What may stand at the frontiers of a row that is committed but for its masks, by column."""
+    """The tokens that may stand at the frontiers of a row, by column; all but its masks is committed."""
     constraint = Constraint(
         CONFIG,
         VOCABULARY,

@@ -20,7 +20,7 @@ REQUEST = InfillRequest("def foo(self, value):\n    for it", "ms:\n        retur
 
 
 class WholeCausal:
-    """The specification of a causal prompt: one pass a step over everything, the mask written out pair by pair."""
+    """The specification of a causal prompt: one pass over everything at every step, its mask written out by pairs."""
 
     def __init__(self, network: Transformer) -> None:
         self._network = network

@@ -1,4 +1,4 @@
-"""Passes that are padded to buckets and replayed, against the network itself. Recording is played by running again."""
+"""Passes padded to buckets and replayed, against the network itself; a replay is imitated by running again."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,7 +68,7 @@ def test_padding_and_replaying_change_no_draft(engine: Engine, num_candidates: i
 def test_passes_in_which_not_all_see_the_same_are_recorded_too(
     kind: str, num_candidates: int, request: pytest.FixtureRequest
 ) -> None:
-    """Those of a guide, and of a model that writes block by block."""
+    """Passes of a guide, and of a model that writes block by block."""
     folder: Path = request.getfixturevalue(f"{kind}_folder")
     config = ModelConfig.from_checkpoint(folder)
     network = load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
@@ -158,11 +158,11 @@ class EmptyGraph:
 
 
 class AbsentCuda:
-    """What a recording asks of `torch.cuda`, noted down.
+    """The calls of `torch.cuda` that a recording makes, written down.
 
     Attributes:
-        streams: What the thread was on, the last is where it is.
-        recordings: The stream, the pool and the mode of each.
+        streams: The streams that the thread was on; the last is its current one.
+        recordings: Stream, pool and mode of each recording.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> None:

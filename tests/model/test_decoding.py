@@ -1,4 +1,4 @@
-"""What options leave to the model, filled in."""
+"""Options that are left to the model, resolved."""
 
 from pathlib import Path
 

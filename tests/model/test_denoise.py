@@ -240,7 +240,7 @@ def test_a_single_line_hole_gets_no_line_break(head: bytes, tail: bytes, num_ste
 
 
 class LengthOracle:
-    """Knows the whole text: deletes what is too much from the right, expands what is too little."""
+    """Knows the whole text: deletes surplus positions from the right, expands where some are missing."""
 
     def __init__(self, truth: list[int]) -> None:
         self._truth = truth

@@ -16,7 +16,7 @@ VOCABULARY = Vocabulary([b" ", b"\n", b"x", b"\n    ", b"", b":\n", *[b""] * 94]
 
 
 def folded(*rows: list[int], is_begun: bool = False) -> torch.Tensor:
-    """Probability of the delete token at every mask, where each of the five tokens was as probable."""
+    """Probability of the delete token at every mask, if all five tokens were equally probable before."""
     before = canvas(*rows)
     logits = torch.full((int(before.is_asked.sum()), 100), -torch.inf)
     logits[:, [SPACE, BREAK, WORD, BREAK_INDENT, DELETE]] = 0.0
@@ -44,7 +44,7 @@ def test_what_the_prefix_has_on_the_line_counts() -> None:
 
 
 class Over(Between):
-    """Over where a text is this one."""
+    """An ending that is over once the text is this one."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

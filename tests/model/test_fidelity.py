@@ -1,4 +1,4 @@
-"""How far the cached prompt leads away from the exact one, with the packaged weights on holes in real code."""
+"""How much a cached prompt changes the predictions of the packaged weights on holes in real code."""
 
 from collections.abc import Callable
 

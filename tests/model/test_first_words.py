@@ -1,4 +1,4 @@
-"""Words that a middle must begin with, whatever a model without sense would write."""
+"""Words that a middle must begin with, whatever a random model prefers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Suffix guidance by hand, and that a weight of one would be the model as it is."""
+"""Suffix guidance by hand, and that a weight of one changes nothing."""
 
 from pathlib import Path
 

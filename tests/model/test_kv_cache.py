@@ -101,7 +101,7 @@ def test_recomputing_all_there_is_equals_no_cache(
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_policy_stays_near_the_exact_logits_and_keeps_everything_once(network: Transformer, policy: str) -> None:
-    """Over commits and resizes a cache drifts; one that mixed columns up would be as far off as another canvas."""
+    """A cache drifts over commits and resizes, but less than one that mixes columns up would."""
     predictor = cached(network, 0, policy)
     canvas = some_canvas(12)
     predictor(canvas)
@@ -173,7 +173,7 @@ def test_similarity_recomputes_the_columns_that_drifted() -> None:
 
 
 def test_a_suffix_that_moved_is_read_at_its_new_place(network: Transformer) -> None:
-    """What differs from a fresh prefill is only that the prompt has not seen the shorter canvas yet."""
+    """The only difference to a fresh prefill is that the prompt has not seen the shorter canvas yet."""
     predictor = cached(network, 0)
     predictor(some_canvas(9))
     shorter = some_canvas(6)

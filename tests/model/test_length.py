@@ -13,7 +13,7 @@ ANY = InfillRequest("", "")
 
 
 class SurestAt:
-    """A model that is surest at one length, and the less, the farther away; counts its forwards."""
+    """A model that is surest at one length, and less sure the farther from it; counts its forwards."""
 
     def __init__(self, length: int) -> None:
         self.length = length

@@ -1,4 +1,4 @@
-"""What is remembered of earlier steps, by hand, and that it finds its position again."""
+"""The memory of earlier steps by hand, and that it follows positions when a canvas is resized."""
 
 import math
 

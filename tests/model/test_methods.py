@@ -1,4 +1,4 @@
-"""What every method of the table has to keep, whatever it does: tests go through the table, so that none escapes."""
+"""Promises that every decoding method has to keep; the tests go through the table, so that none is left out."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ COMBINED = (
 
 
 class NeverContent:
-    """A checker that finds everything wrong, always."""
+    """A checker that finds an error in every text."""
 
     def errors(self, middle: str) -> Sequence[tuple[int, int]]:
         return [(0, len(middle))]

@@ -1,4 +1,4 @@
-"""Which experts a token passes and what for, by hand, in each of the ways in which they can be multiplied."""
+"""The experts of a token and their weights by hand, for each way to multiply tokens by experts."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -96,7 +96,7 @@ def mixture_of(dtype: torch.dtype = torch.float32, *, has_shared: bool = False) 
 
 
 def one_by_one(_mixture: Mixture) -> None:
-    """As it is made."""
+    """The mixture as it is made."""
 
 
 def by_everybody(mixture: Mixture) -> None:
@@ -104,7 +104,7 @@ def by_everybody(mixture: Mixture) -> None:
 
 
 def slice_by_slice(mixture: Mixture) -> None:
-    """As `by_everybody` does with more tokens than are for everybody."""
+    """`by_everybody` with more tokens than it multiplies by all experts."""
     mixture.stack(is_grouped=False)
     mixture.experts.max_tokens_unwatched = 0
 

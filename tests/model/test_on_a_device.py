@@ -1,4 +1,4 @@
-"""Every way to decode on a GPU that is not there: no tensor is left behind on the CPU, and no step waits too often."""
+"""Every way to decode on an imitated GPU: no tensor is left behind on the CPU, and no step waits too often."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,12 +26,12 @@ from dlm_model.transformer import LayerKV, Memory, Transformer
 from dlm_model.weights import load_transformer
 from tests.model.pretended_cuda import CUDA, PretendedCuda, move
 
-LOOK = 1 + MAX_FORWARDS  # what the guide says of the places where a text may end, when it is asked
+LOOK = 1 + MAX_FORWARDS  # for the guide's likelihoods of the places where a text may end, if it is asked
 KINDS = ("fixed", "resizing", "causal", "block")
 
 
 class AlwaysWrong:
-    """A checker that finds everything wrong."""
+    """A checker that finds an error in every text."""
 
     def errors(self, middle: str) -> Sequence[tuple[int, int]]:
         return [(0, len(middle))]
@@ -41,7 +41,7 @@ REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n", expecte
 
 
 def recorded(work: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
-    """Played by running again, as in `test_cuda_graphs`."""
+    """A recorded pass; replaying it is imitated by running it again, as in `test_cuda_graphs`."""
     result = work()
 
     def replay() -> None:
@@ -52,7 +52,7 @@ def recorded(work: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
 
 @pytest.fixture(scope="module")
 def engines(request: pytest.FixtureRequest) -> dict[str, Engine]:
-    """Of each kind, on the device."""
+    """Engines of each kind, on the device."""
     opened = {}
     for kind in KINDS:
         folder: Path = request.getfixturevalue(f"{kind}_folder")
@@ -79,7 +79,7 @@ def waits(engine: Engine, **options: object) -> list[int]:
 def test_a_method_waits_for_what_it_decides_by_and_nothing_else(engines: dict[str, Engine], method: Method) -> None:
     options = {"num_steps": 3, "schedule": "linear"} | method.options
     kind = "block" if "block_add_threshold" in options else "causal"
-    # For the statistics of its guess; what the guide says of it; how much the distributions have moved; what to draw.
+    # One for the statistics of the guess; one each for the guide, the change of the distributions, and the draw.
     is_guided = options.get("guide") == SELF_GUIDE
     allowed = 1 + sum((is_guided, options["schedule"] == "klass", "num_candidates" in options))
     allowed += LOOK if is_guided else 0
@@ -102,7 +102,7 @@ def test_what_is_drawn_is_drawn_on_the_cpu(engines: dict[str, Engine], kind: str
 
 
 class OnlyThere(TorchDispatchMode):
-    """Lets every operation leave its result on the device of the network: what is recorded cannot come back.
+    """Checks that every operation leaves its result on the device of the network, as a recording requires.
 
     Reading a value off that device, or looking for places in it, raises by itself.
     """
@@ -125,7 +125,7 @@ class OnlyThere(TorchDispatchMode):
 @pytest.mark.parametrize("mask", ["padded", "per query"])
 @pytest.mark.parametrize("shape", ["fixed", "qk_norm", "packaged"])
 def test_a_pass_that_is_recorded_stays_on_its_device(shape: str, mask: str, fixed_folder: Path) -> None:
-    """On torch's device without values, down to the operators that its own functions are made of."""
+    """On torch's device `meta`, down to the operators that torch's own functions are made of."""
     config = ModelConfig.from_checkpoint(DEFAULT_CHECKPOINT if shape == "packaged" else fixed_folder)
     config = replace(config, has_qk_norm=shape == "qk_norm")
     num_rows, num_queries, num_memory, meta = 2, 32, 256, torch.device("meta")

@@ -1,4 +1,4 @@
-"""Texts that are written block by block, as long as they go on: an end of text, a limit, or whoever asked ends them."""
+"""Texts written block by block until an end of text, a limit, or the caller ends them."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -29,7 +29,7 @@ NUM_HEAD = 1  # columns that spell the line break before the hole once more
 
 
 class Script:
-    """A network that knows what it writes: so many times `letter` in each row, and ends of text behind them."""
+    """A network with a fixed text: so many times `letter` in each row, and ends of text after them."""
 
     def __init__(self, lengths: Sequence[int], letter: int, end: int) -> None:
         self._lengths, self._letter, self._end = lengths, letter, end

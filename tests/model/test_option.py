@@ -1,4 +1,4 @@
-"""What an option is taken to be by the declaration of its field, and how it judges values."""
+"""Options as their fields declare them, and the values that they accept."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The prefix cache: whatever it holds, what it returns equals what is computed from nothing."""
+"""The prefix cache: whatever it holds, it returns what a computation from nothing does."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A canvas that begins with an earlier draft: how its text becomes tokens, and what the first step makes of it."""
+"""A canvas that begins with an earlier draft: the draft's text as tokens, and the first step's judgement of them."""
 
 import pytest
 import torch
@@ -73,7 +73,7 @@ def test_a_head_that_begins_inside_a_character_is_left_to_the_model(tokenizer: T
 
 
 def recheck(current: float) -> Canvas:
-    """Tokens 1 2 3, the first two committed and the third a guess, of which the model thinks that they should be 5."""
+    """Tokens 1 2 3, the first two committed and the third a guess; the model predicts 5 for each of them."""
     canvas = Canvas.open([0], [0], [3], MASK).guess(torch.tensor([[1, 2, 3]]), torch.full((1, 3), 0.5))
     proposed = canvas.guessed_ids
     is_sure = torch.tensor([[True, True, False]])

@@ -1,4 +1,4 @@
-"""Eight-bit rounding: what comes back, how it lies on disk, and what is refused."""
+"""Eight-bit rounding: its error, its format on disk, and what is refused."""
 
 import pytest
 import torch

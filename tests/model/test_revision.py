@@ -20,7 +20,7 @@ def committed(*token_ids: int) -> Canvas:
 
 
 def step(canvas: Canvas, *, new: tuple[int, ...] = (), fixed: tuple[int, ...] = (), **parts: list[float]) -> Step:
-    """A step that reviewed whatever is committed and not new."""
+    """A step that reviewed all tokens that were committed before it."""
     shape = canvas.is_masked.shape
     named = {name: torch.tensor([part]) for name, part in parts.items()}
     guess = Guess(**(dict.fromkeys(Guess._fields, torch.zeros(shape)) | named))
@@ -30,7 +30,7 @@ def step(canvas: Canvas, *, new: tuple[int, ...] = (), fixed: tuple[int, ...] = 
 
 
 class Guide:
-    """A causal model with a fixed opinion of every position, [T, V], which notes what it reads."""
+    """A causal model with fixed logits for every position, [T, V], which records the texts that it reads."""
 
     def __init__(self, probabilities: list[list[float]]) -> None:
         self.probabilities = torch.tensor([probabilities])

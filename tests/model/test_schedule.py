@@ -12,7 +12,7 @@ ALL = torch.ones(1, 4, dtype=torch.bool)
 
 
 def only(eligible: Tensor) -> Eligibility:
-    """A step in which these masks are all there is."""
+    """A step whose row has these masks and nothing else."""
     return Eligibility(eligible, eligible, eligible)
 
 

@@ -1,4 +1,4 @@
-"""Tiny random checkpoints of the models that write block by block, as `published_checkpoints` has the others."""
+"""Tiny random checkpoints of models that write block by block; `published_checkpoints` has all others."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What tiny random checkpoints are put together from: weights by name and shape, a tokenizer's files, Qwen's config."""
+"""The parts of tiny random checkpoints: weights by name and shape, a tokenizer's files, Qwen's config."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def write_tensors(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Random weights in which a forgotten norm, bias or scale shows."""
+    """Random weights that reveal a forgotten norm, bias or scale."""
     generator = torch.Generator().manual_seed(0)
     tensors = {}
     for name, shape in shapes.items():
@@ -73,7 +73,7 @@ def write_tokenizer_json(folder: Path, added: Mapping[int, Mapping[str, object]]
 
 
 def write_seed_tokenizer(folder: Path) -> None:
-    """As Seed-Coder has it: what is added comes first, and its mask has no role."""
+    """The files of Seed-Coder: added tokens come first, and the mask has no role."""
     begin, pad, end, *_ = tokens = [f"<[{name}]>" for name in ("begin▁of▁sentence", "PAD▁TOKEN", "end▁of▁sentence")]
     tokens += ["<[UNK▁TOKEN]>", "<[SEP▁TOKEN]>", "<[MASK]>"]
     trained_tokenizer(*tokens).save(str(folder / "tokenizer.json"))
@@ -94,7 +94,7 @@ def id_of(added: Mapping[int, Mapping[str, object]], token: str) -> int:
 
 
 def layer_shapes(layer: int, *, num_kv_heads: int) -> Shapes:
-    """What every Hugging Face layer has; the MLP and what stands beside the projections come on top."""
+    """The weights that every Hugging Face layer has; MLP, biases and norms of projections are added to them."""
     prefix, kv_size = f"model.layers.{layer}", num_kv_heads * HEAD_DIM
     return {
         f"{prefix}.input_layernorm.weight": (HIDDEN,),

@@ -1,6 +1,6 @@
 """Tiny random checkpoints in the on-disk format of the published ones: names, config keys, tokenizer files.
 
-Written from what the publishers' own code saves and reads, and not with the code under test.
+Written after the publishers' own code, and not by the code under test.
 """
 
 from collections.abc import Callable
@@ -97,7 +97,7 @@ def write_llada(folder: Path) -> None:
 
 
 def write_illada(folder: Path) -> None:
-    """iLLaDA-8B: a Llama's keys and names, the head stored though it is the embedding, and no word of the mask."""
+    """iLLaDA-8B: a Llama's keys and names, the head stored though it is the embedding, and no mention of the mask."""
     write_seed_tokenizer(folder)
     shapes = whole_shapes(is_tied=True)
     for layer in range(LAYERS):
@@ -112,7 +112,7 @@ def write_illada(folder: Path) -> None:
 
 
 def write_dream_v0(folder: Path) -> None:
-    """Dream-v0: its tokenizer begins texts otherwise than its configs say."""
+    """Dream-v0: its tokenizer begins texts with another token than its configs say."""
     write_dream(folder)
     edit_json(folder / "tokenizer_config.json", bos_token="<|beginoftext|>")
 

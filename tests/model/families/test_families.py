@@ -1,4 +1,4 @@
-"""What each family's files say, and that a hole is filled through the engine with each of them."""
+"""The files of each family: how they are read, and that the engine fills a hole with each of them."""
 
 import json
 from dataclasses import replace
@@ -134,7 +134,7 @@ def test_the_length_of_blocks_may_be_in_the_name_alone(
 
 
 class Watched:
-    """An engine whose network tells what it was given and what it answered, pass by pass."""
+    """An engine whose network records its inputs and outputs, pass by pass."""
 
     def __init__(self, folder: Path) -> None:
         self.engine: Engine = load_engine(str(folder), "cpu")

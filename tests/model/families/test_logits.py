@@ -37,7 +37,7 @@ def logits_of(folder: Path, token_ids: Tensor, *, stack: bool | None = None) -> 
 
 @pytest.mark.parametrize("family", ["llada", "llada-moe", "dream", "llada2"])
 def test_logits_equal_those_of_the_publishers_code(tmp_path: Path, family: str) -> None:
-    """The numbers come from `tests/data/families/make_logits.py`, which says from what code."""
+    """The numbers come from `tests/data/families/make_logits.py`, which names the code that computes them."""
     PUBLISHED[family](tmp_path)
     recorded = load_file(FIXTURES / f"{family}.safetensors")
     actual = logits_of(tmp_path, recorded["token_ids"][None])[0]
@@ -75,7 +75,7 @@ def test_heads_that_do_not_fit_llada2s_one_tensor_are_refused(tmp_path: Path) ->
 
 
 def non_causal(model_class: type[PreTrainedModel], folder: Path, token_ids: Tensor, **changes: object) -> Tensor:
-    """What transformers' causal model of the same shape answers when everybody sees everybody."""
+    """The logits of transformers' causal model of the same shape, with full attention."""
     model = model_class(model_class.config_class(**qwen_config(**changes))).eval()
     missing, unexpected = model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     assert set(missing) <= {"lm_head.weight"}

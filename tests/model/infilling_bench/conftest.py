@@ -1,4 +1,4 @@
-"""A small HumanEval-Infilling in the real format, of problems that everybody can check by eye."""
+"""A small HumanEval-Infilling in the real format, of problems that can be checked by eye."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""The reference model: its greedy text is transformers' own, and its holes end where the rule says."""
+"""The reference model: its greedy text is that of transformers, and its fills end where the rule says."""
 
 import zipfile
 from itertools import product

@@ -1,4 +1,4 @@
-"""Reading the data set, and what a program has to do to pass: its author's text does, cheats do not."""
+"""Reading the data set, and grading: the author's text passes, cheats do not."""
 
 import gzip
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Whatever a fill does, the machine goes on, and only a program that reaches its end has reached it."""
+"""Whatever a fill does, the machine stays unharmed, and only a program that reaches its end passes."""
 
 import time
 from pathlib import Path

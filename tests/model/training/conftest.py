@@ -1,4 +1,4 @@
-"""A tiny model to train, the checkpoint that cannot see ahead yet, with the three tokens it needs; and texts for it."""
+"""A tiny model to train, with the three tokens that infilling needs, and texts for it."""
 
 from pathlib import Path
 

@@ -81,7 +81,7 @@ def test_an_archive_is_found_by_its_name_and_its_whole_version(
 def test_an_archive_is_downloaded_to_a_folder_that_is_named_relative(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pip that does as it is told, in the folder that it is started in."""
+    """The pip of this test only makes the file, relative to the folder that it is started in."""
     pip = tmp_path / "pip"
     pip.write_text('#!/bin/sh\nwhile [ "$1" != --dest ]; do shift; done\ntouch "$2/my_shapes-1.0-py3-none-any.whl"\n')
     pip.chmod(0o755)

@@ -42,7 +42,7 @@ def of_group(example: Example, group: int) -> list[int]:
 def test_training_shows_a_hole_as_the_engine_does(
     builder: ExampleBuilder, config: ModelConfig, causal_folder: Path
 ) -> None:
-    """The second of two holes, in one training pass and as the only hole of a request: the same logits."""
+    """The second of two holes has the same logits in one training pass as in a request of its own."""
     network = load_transformer(causal_folder, config, device=torch.device("cpu"), dtype=torch.float32)
     example = builder.build(TEXT, HOLES, random.Random(1), NOISE)
     other = builder.build(TEXT[:40], HOLES[:1], random.Random(2), NOISE)

@@ -1,4 +1,4 @@
-"""Training a commit order: it learns what is right, and steps show what a fill would see."""
+"""Training a commit order: it learns which guesses are right, from steps like those of a fill."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ TASKS = [LineTask("def foo(self):\n    ", "return self.value", "\n"), LineTask("
 
 
 def observations(num_lines: int, seed: int) -> list[Observation]:
-    """Lines where the place says what is right, and confidence says the opposite."""
+    """Lines in which the place of a guess tells whether it is right, and confidence tells the opposite."""
     draw = torch.Generator().manual_seed(seed)
     found = []
     for _ in range(num_lines):

@@ -1,7 +1,7 @@
-"""A student that takes half the steps: what it is taught, and that it needs fewer forward passes for the same text.
+"""A student that takes half the steps: its targets, and that it needs fewer forward passes for the same text.
 
-The toy language: a prompt token, and four tokens that repeat one of two words, which of them nobody can know. One step
-has to guess each position by itself, so its words clash; a position a step cannot fail.
+The toy language: a prompt token, and four tokens that repeat one of two words, either of them at random. In a single
+step each position is guessed by itself, so that words clash; one position a step cannot go wrong.
 """
 
 import random
@@ -89,7 +89,7 @@ def train(network: Transformer, run: Path, objective: Objective, options: Traini
 
 
 def valid_share(network: Transformer, whole: Batch, num_steps: int) -> float:
-    """Of sequences that repeat one of the words their prompt allows."""
+    """Share of the sequences that repeat a word that their prompt allows."""
     answers = fill(network, whole, num_steps).view(-1, LENGTH)
     prompts = whole.token_ids[:, 1:2]
     return float(torch.stack([(answers == prompts + word).all(dim=1) for word in WORDS]).any(dim=0).float().mean())

@@ -1,4 +1,4 @@
-"""Training sequences: nothing of the text is lost, and every label says what stood there."""
+"""Training sequences: no part of the text is lost, and every label is the token that was hidden."""
 
 import random
 

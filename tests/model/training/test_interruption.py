@@ -1,4 +1,4 @@
-"""A run that is killed at any moment: the last state is whole, and the loss curve goes on as if nothing had been."""
+"""A run killed at any moment: the last state is whole, and the loss curve goes on as if nothing had happened."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def test_a_run_that_is_told_to_stop_loses_no_step(
     number: signal.Signals,
     num_workers: int,
 ) -> None:
-    """Told as a terminal does it, which tells the workers, too."""
+    """The signal goes to the workers too, as from a terminal."""
     run, recipe = tmp_path / "run", tmp_path / "recipe.toml"
     dials = f"log_interval = 1\nsave_seconds = 1000\nthreads = 1\nnum_workers = {num_workers}\n"
     recipe.write_text(f"[train]\nrank = 4\ncompile = false\nsequences_per_step = 64\n{dials}")

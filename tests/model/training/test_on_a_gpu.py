@@ -1,4 +1,4 @@
-"""What a run does on a GPU, seen on one that is not there."""
+"""A run on an imitated GPU."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.model.training import tiny_run
 
 @pytest.fixture(autouse=True)
 def _gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One that can be chosen, and no more; what it changes in torch is taken back."""
+    """Let a GPU be found, though nothing can run on it; undoes the change that choosing it makes in torch."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)

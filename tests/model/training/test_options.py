@@ -1,4 +1,4 @@
-"""What a run can be told: which parameters, which optimizer, how much noise, how many workers; and what it reports."""
+"""The options of a run: parameters, optimizer, noise, workers; and what it reports."""
 
 import itertools
 import random

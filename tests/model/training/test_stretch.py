@@ -1,4 +1,4 @@
-"""The one command of a GPU run, on a CPU with a tiny model: every stage, twice, and nothing made again."""
+"""The one command of a GPU run, on a CPU with a tiny model: every stage, run twice and made once."""
 
 import json
 import re

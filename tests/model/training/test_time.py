@@ -1,4 +1,4 @@
-"""How a run uses the time it is given, by a clock that its steps move on."""
+"""How a run uses the time it is given, by a clock that only its steps advance."""
 
 from collections.abc import Callable, Container
 from pathlib import Path
@@ -14,7 +14,7 @@ SECTION = TrainSection(rank=0, sequences_per_step=1, log_interval=1000, compile=
 
 
 class Clock:
-    """In place of the module `time`; each step takes as many seconds as it is told."""
+    """Stands in for the module `time`; a function decides how many seconds each step takes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float]) -> None:
         self.now = 0.0
@@ -52,7 +52,7 @@ def test_slow_steps_are_reported_all_the_same(
     Clock(monkeypatch, lambda _: 25.0)
     trainer = launch.build_trainer(resizing_folder, shards, tmp_path / "run", SECTION, SECTION.options(190.0))
     steps = [record["step"] for record in trainer.run() if "loss" in record]
-    # After a minute, and what the last one left over.
+    # Each after a minute, and the last at the end.
     assert steps == [3, 6, 8]
 
 

@@ -151,12 +151,12 @@ def test_held_out_measurements_are_logged(tmp_path: Path, make_trainer: MakeTrai
     assert json.loads((tmp_path / METRICS_FILE).read_text().splitlines()[-1]) == last
 
 
-# The compiler looks at gradients that nobody keeps.
+# The compiler reads gradients of tensors that keep none.
 @pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
 def test_layers_are_compiled_once_for_every_shape_and_not_for_measuring(
     tmp_path: Path, make_trainer: MakeTrainer, builder: ExampleBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The graphs of the compiler, and none of its machine code, which takes minutes.
+    # The compiler's graphs without its machine code, which would take minutes.
     monkeypatch.setattr(Layer, "compile", partialmethod(Layer.compile, backend="eager"))
     batches = {"first_step": held_out_batches(tiny_run.TEXTS, builder, HoleNoise(1.0, "exact"), 4)}
     options = replace(OPTIONS, max_steps=6, sequences_per_step=8, tokens_per_batch=400, measure_interval=3)
