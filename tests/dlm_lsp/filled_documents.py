@@ -1,4 +1,4 @@
-"""What a document is once the model's text is in it."""
+"""Documents with the model's text in them."""
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_hole
@@ -7,7 +7,7 @@ from dlm_lsp.presentation import Fill, present
 
 
 def fill_at_cursor(language_id: str, text: str, middle: str) -> tuple[str, Fill]:
-    """The document after the model's text was put where the cursor │ is, and the fill that did it."""
+    """The document after a fill by the model's text at the cursor │, and that fill."""
     before, after = text.split("│")
     snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
     fill = present(snapshot, find_hole(snapshot, len(before)), middle)

@@ -1,4 +1,4 @@
-"""A lock that somebody else holds on to."""
+"""A lock that another process holds."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""An engine that says what a test tells it to, one step at a time."""
+"""An engine that writes the texts of a test, one step at a time."""
 
 import queue
 import threading
@@ -18,10 +18,10 @@ class ScriptedEngine:
         middles: The candidates, best first.
         num_steps: Drafts per request.
         error: Raised in place of the first draft.
-        requests: What it was asked for.
-        options: How it was asked.
-        num_steps_done: Over all requests.
-        is_closed: Whether it was given up.
+        requests: The requests that it got.
+        options: Their options.
+        num_steps_done: Steps of all requests together.
+        is_closed: Whether it was closed.
     """
 
     model_name = "scripted"
@@ -30,7 +30,7 @@ class ScriptedEngine:
     sees_suffix = True
 
     def __init__(self, *middles: str, num_steps: int = 1, is_gated: bool = False) -> None:
-        """Gated, every step waits for the test's `allow`."""
+        """With a gate, every step waits for `allow`."""
         self.middles = middles
         self.num_steps = num_steps
         self.error: Exception | None = None
@@ -63,7 +63,7 @@ class ScriptedEngine:
         self.is_closed = True
 
     def allow(self, num_steps: int) -> None:
-        """Let so many steps go on."""
+        """Let this many steps go on."""
         assert self._gate
         self._gate.release(num_steps)
 

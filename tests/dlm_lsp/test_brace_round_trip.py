@@ -1,4 +1,4 @@
-"""Code as formatters leave it in languages of braces: take a body out, give the same back, and get the file again."""
+"""Formatted code in languages of braces: take a body out, give it back as the model's text, and get the file again."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""TOML files of users and projects, and the file and line of whatever is wrong in them."""
+"""TOML files of users and projects, and the file and line of each mistake in them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the model gets to see: a token is a character here, so that budgets can be read off the text."""
+"""The prompt of the model; a token is a character here, so that budgets can be read off the text."""
 
 import re
 from itertools import pairwise
@@ -232,7 +232,7 @@ def test_counting_is_linear_in_the_lines_kept() -> None:
         st.sampled_from(["import a", "def f(x):", "    y = x", "", "class A:", "    def m(self):", "é😀 = 1"]),
         max_size=30,
     ),
-    st.integers(32, 300),  # less would cut the line of the hole, or the indentation before it
+    st.integers(32, 300),  # a smaller budget would cut the line of the hole, or the indentation before it
     st.floats(0, 1),
 )
 def test_both_sides_fit_and_are_whole_lines_of_the_document(lines: list[str], budget: int, place: float) -> None:

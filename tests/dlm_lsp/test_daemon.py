@@ -1,4 +1,4 @@
-"""One daemon, several editors: sessions apart, the engine shared, an end when nobody is left."""
+"""One daemon with several editors: separate sessions, one engine, and an end when no editor is left."""
 
 import asyncio
 import gc
@@ -57,7 +57,7 @@ def path(tmp_path: Path) -> Path:
 async def start_daemon(
     path: Path, child_environment: dict[str, str], repository_root: Path
 ) -> AsyncIterator[StartDaemon]:
-    """Start a daemon that waits so many seconds for editors."""
+    """Start a daemon that ends after this many seconds without an editor."""
     daemons: list[asyncio.subprocess.Process] = []
 
     async def start(idle_seconds: float) -> asyncio.subprocess.Process:
@@ -183,7 +183,7 @@ def _message(method: str, params: object, **fields: int) -> bytes:
 
 
 async def test_nothing_is_kept_of_a_client_that_has_gone() -> None:
-    """Its documents least of all: a daemon outlives many editors, and some leave without a word."""
+    """Documents above all: a daemon outlives many editors, and some leave without closing anything."""
     room = EngineRoom(lambda _settings: ScriptedEngine("return 1"))
     server, reader = create_server(room, {}, ends_process=False), asyncio.StreamReader()
     capabilities = {"workspace": {"configuration": True}, "window": {"workDoneProgress": True}}

@@ -49,7 +49,7 @@ class Replacement(NamedTuple):
 
 
 class Editor:
-    """What the user types into; every method returns the changes that LSP sends for it."""
+    """The editor's text; every method returns the changes that LSP sends for it."""
 
     def __init__(self, text: str, encoding: PositionEncoding) -> None:
         self.text, self.encoding = text, encoding

@@ -1,4 +1,4 @@
-"""What the daemon and the command line make of a family: its context by whole lines, and what it does not see."""
+"""Daemon and command line with models of each family: context by whole lines, and a suffix that is not seen."""
 
 from collections.abc import Iterator
 from pathlib import Path

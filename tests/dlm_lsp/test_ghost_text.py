@@ -1,4 +1,4 @@
-"""Fills as items that an editor can draw, and fills that no editor could."""
+"""Fills as items that an editor can draw, and fills that none can."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""On the way to a goal: whatever an editor closes by itself, accepting leads there, and nothing stands there twice."""
+"""From typed text to a goal: accepting leads there whatever the editor closes by itself, and nothing is doubled."""
 
 import re
 
@@ -11,7 +11,7 @@ from tests.dlm_lsp.typist import CLOSED, CODE, SHIFTS, alike, type_along
 
 
 def _accepted(goal: str, typed: str, behind: str) -> str:
-    """What stands there after all that is shown was accepted, with the cursor moved below every line that was done."""
+    """The text after everything shown has been accepted, with the cursor moved below every finished line."""
     while (step := next_step(goal, typed, behind)) or behind.startswith("\n"):
         if step:
             typed, behind = typed + step.text, behind[step.num_replaced :]
@@ -35,7 +35,7 @@ def test_accepting_at_any_point_leads_to_the_goal(goal: str, closes: frozenset[s
         lacking = _solid(goal).removeprefix(_solid(typed))
         if not step and "\n" in behind:
             on_line, below = re.match(r"(.*)\n *(.*)", behind).groups()
-            # The goal may have something between two closers that stand together below.
+            # The goal may have text between two closers that stand side by side below the cursor.
             assert len(below) > 1 or lacking.startswith(_solid(on_line + below))
         elif not step:
             assert lacking in ("", behind)

@@ -1,4 +1,4 @@
-"""Ignore files as git reads them, our own beside them, and nothing let through when one cannot be understood."""
+"""Ignore files as git reads them, our own beside them; one that cannot be understood lets no file through."""
 
 import os
 from pathlib import Path

@@ -136,7 +136,7 @@ def test_no_candidates_is_nothing_to_show(snapshot: Snapshot, hole: Hole) -> Non
 
 
 def prior_for(text: str, marker: str, *said: str) -> tuple[Piece, ...]:
-    """What the engine is told of a draft that said this for the hole at the cursor."""
+    """The part of an earlier draft with this text that the engine gets for the hole at the cursor."""
     snapshot = Snapshot.parse("untitled:a.py", PYTHON, text)
     hole = find_hole(snapshot, text.index(marker) + len(marker))
     draft = Draft(tuple(Piece(each, "committed", 0.5, 1) for each in said), 1, 1, 1, 1.0)

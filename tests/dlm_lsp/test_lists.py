@@ -1,4 +1,4 @@
-"""What stands side by side and is no statement of a body, refilled: no more of it than was selected."""
+"""Refilled parts of lists, such as parameters, fields and cases: no more of them than were selected."""
 
 import re
 
@@ -11,7 +11,7 @@ from dlm_lsp.named_holes import range_hole
 from dlm_lsp.placement import parse_neutral
 from dlm_lsp.presentation import present
 
-# The language, what is selected, and what the model writes: as much of it as is kept, a bar, and what is too much.
+# Language, selection, and the model's text, in which a bar separates the part that is kept from the surplus.
 LISTS = [
     (
         "python",

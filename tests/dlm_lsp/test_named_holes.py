@@ -1,4 +1,4 @@
-"""What somebody names: functions, and ranges, written as ⟦…⟧."""
+"""Holes by the name of a function, and by a range, written as ⟦…⟧."""
 
 import re
 

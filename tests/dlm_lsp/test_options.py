@@ -1,4 +1,4 @@
-"""Options of every source, right and wrong, and the settings they come to."""
+"""Options of every source, right and wrong, and the settings that they result in."""
 
 from dataclasses import fields
 from itertools import chain

@@ -1,4 +1,4 @@
-"""How long the daemon waits after a keystroke: by the typist's pace, the place, and what the model takes."""
+"""How long the daemon waits after a keystroke: by the typist's pace, the place, and the model's latency."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What becomes of the model's text: rows of (document with the cursor at │, model's text, document after the fill)."""
+"""The model's text in its document: rows of (document with the cursor at │, model's text, document after the fill)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Signatures of other files: which, in what order, how much of the prompt, and none that is to be left alone."""
+"""Signatures of other files: their choice, order and share of the prompt; none of files that are excluded."""
 
 from itertools import count
 from pathlib import Path

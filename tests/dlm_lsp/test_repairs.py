@@ -1,4 +1,4 @@
-"""What is taken off a model's text, rule by rule."""
+"""The repairs of a model's text, rule by rule."""
 
 import pytest
 

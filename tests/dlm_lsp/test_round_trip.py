@@ -65,9 +65,9 @@ def refilled(file: Snapshot, start: int, end: int, kind: str, *, cursor_at: int 
 
 
 def own_lines(file: Snapshot, start: int, end: int) -> bool:
-    """Whether nothing else stands on the lines of a range, nor does it hold what presentation would undo.
+    """Whether a range has its lines for itself, and contains nothing that presentation changes.
 
-    That is: what repeats itself, and tabs, which become the spaces that the file is indented with.
+    Presentation drops repetitions, and turns tabs into the spaces that the file is indented with.
     """
     before = file.text[file.lines.line_start(file.lines.line_of(start)) : start]
     after = file.text[end : file.lines.line_end(file.lines.line_of(end))]
@@ -189,7 +189,7 @@ def test_the_rest_of_a_line_comes_back(files: list[Snapshot]) -> None:
             total += 1
             same += lines_with_text(text) == lines_with_text(file.text)
             valid += is_valid
-    # Random characters of prose and tables may repeat what is right of them, and half a quote opens a string.
+    # Random characters of prose and tables may repeat the text right of them, and half a quote opens a string.
     assert total > 300
     assert same >= 0.98 * total
     assert valid >= 0.98 * total

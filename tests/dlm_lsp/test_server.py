@@ -1,4 +1,4 @@
-"""The table of handlers, and what importing the server costs."""
+"""The table of handlers, and the modules that importing the server loads."""
 
 import inspect
 import subprocess

@@ -1,7 +1,7 @@
-"""An editor and the server in one loop, at random: whatever happens, what is said stays true, and nothing is left over.
+"""An editor and the server in one loop, at random: every message of the server is true, and nothing is left over.
 
 The editor is a model of its own, as in `test_document_fuzz`: texts as plain strings, messages as plain JSON, written in
-one packet or with pauses between. The engine says anything, in drafts that change their mind.
+one packet or with pauses between. The engine writes random texts, whose drafts change from step to step.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ CANCELLED, WRONG_ARGUMENTS, FAILED = -32800, -32602, -32803
 
 
 class AnyEngine:
-    """Says anything."""
+    """Writes random texts."""
 
     model_name, device, context_length, sees_suffix = "any", "cpu", 2048, True
 
@@ -61,7 +61,7 @@ class AnyEngine:
 
 
 class Session:
-    """One editor and its server; a stream that the server writes to, besides."""
+    """One editor and its server, and the stream that the server writes to."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -122,7 +122,7 @@ class Session:
         self._notify("initialized", {})
         for _ in range(NUM_STEPS):
             self.step()
-            if self.rng.random() < 0.7:  # or else the next message comes in the same packet
+            if self.rng.random() < 0.7:  # otherwise the next message comes in the same packet
                 await asyncio.sleep(self.rng.choice([0, 0, 0.001]))
         await self._until_answered()
         await self._until_read()
@@ -161,11 +161,11 @@ class Session:
         self.answers.append(message["id"])
         allowed = {CANCELLED} if method == "textDocument/inlineCompletion" else {CANCELLED, WRONG_ARGUMENTS, FAILED}
         self._claim("error" not in message or message["error"]["code"] in allowed, message)
-        # What a range names is looked up in the text that it was sent for.
+        # A range belongs to the text that it was sent for.
         self._claim(version is None or "error" in message or message["result"]["version"] == version, message)
 
     def _claim(self, holds: bool, message: object) -> None:
-        """Raised here, it would be the server's own error."""
+        """Collect failures, because the server would take an exception for an error of its own."""
         if not holds:
             self.untrue.append(message)
 
@@ -210,7 +210,7 @@ class Session:
         self._request("textDocument/inlineCompletion", params)
 
     def _place(self, uri: str) -> int:
-        """Any but between `\\r` and `\\n`, where no position is."""
+        """A random offset, but none between `\\r` and `\\n`, where LSP has no position."""
         text = self.texts[uri]
         return self.rng.choice([at for at in range(len(text) + 1) if text[at - 1 : at + 1] != "\r\n" or not at])
 

@@ -111,7 +111,7 @@ async def test_the_end_of_input_without_shutdown_is_1(start_server: StartServer,
 
 
 async def test_exit_ends_a_run_that_goes_on_for_what_is_typed(start_server: StartServer) -> None:
-    """No request waits for it at that moment; nothing of it may be left to a loop that is closed."""
+    """No request waits for the run at that moment, and no part of it may be left to an event loop that is closed."""
     editor = await start_server(_SLOW)
     await editor.start(options={"drafts": True, "draftIntervalMs": 0, "debounceMs": 0})
     editor.open(EMPTY_BODY)
@@ -221,7 +221,7 @@ async def test_the_first_connection_that_speaks_lsp_is_the_client(listen: StartL
     async with asyncio.timeout(20):
         assert await server.wait() == 0
     await editor.stop()
-    # pygls leaves the client's own connection to the garbage collector, which warns of it in whatever test comes next.
+    # pygls leaves the client's own connection to the garbage collector, which warns of it in the next test.
     for writer in (gone, to_browser, to_silent, editor.protocol.writer):
         writer.close()
         with suppress(ConnectionError):

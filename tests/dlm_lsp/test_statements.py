@@ -1,4 +1,4 @@
-"""One statement where one is asked for: which lines of a model's text it is, and when it is whole."""
+"""One statement where one is asked for: its lines within a model's text, and when it is complete."""
 
 import pytest
 

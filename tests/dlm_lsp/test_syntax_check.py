@@ -1,4 +1,4 @@
-"""Where drafts break a document, on trees small enough to see it."""
+"""The places where drafts break a document, on trees small enough to check by eye."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""When an automatic completion stays away, and what kind of edit a notification brings."""
+"""When there is no automatic completion, and which kind of edit a notification brings."""
 
 import pytest
 from lsprotocol import types

@@ -1,4 +1,4 @@
-"""The cache of fills: typed along, deleted back, accepted in parts; and whatever else the document says is a miss."""
+"""The cache of fills: fills typed in part, deleted again, accepted in parts; any other document is a miss."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What an earlier draft leaves: typed words read on a draft, and holes that an edit has moved."""
+"""The rest of an earlier draft after some of it was typed, and in holes that an edit has moved."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The thread that owns the engine: latest wins, cancelling within one step, loading once."""
+"""The thread that owns the engine: the latest request wins, cancelling takes one step, loading happens once."""
 
 import asyncio
 import threading

@@ -33,17 +33,17 @@ _CLOSING_LINE = re.compile(r"\n( *)([)\]}])")
 
 
 def alike(text: str) -> str:
-    """The text without the indentation of closing lines, to be compared."""
+    """The text without the indentation of closing lines, for comparisons."""
     return _CLOSING_LINE.sub(r"\n\2", text)
 
 
 def type_along(goal: str, closes: frozenset[str], shift: int = 0) -> Iterator[tuple[str, str]]:
-    """What stands left and right of the cursor after every key, in an editor that closes these openers.
+    """The text left and right of the cursor after every key, in an editor that closes these openers.
 
     Args:
-        goal: What is typed.
-        closes: The openers.
-        shift: Columns that lines which begin with a closer are indented deeper than in the goal, whoever types them.
+        goal: The text that is typed.
+        closes: The openers that the editor closes.
+        shift: Columns by which the editor indents lines that begin with a closer deeper than the goal does.
     """
     typed, behind, rest = "", "", goal
     while rest:

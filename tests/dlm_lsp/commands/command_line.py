@@ -21,8 +21,8 @@ class CommandLine:
     """`dlm-lsp …`, to be called with its arguments.
 
     Attributes:
-        engine: Fills every hole; a test may put another one in its place.
-        loaded: Model, device and precision of every engine that was asked for.
+        engine: Fills every hole; a test may replace it.
+        loaded: Model, device and precision of every engine that was loaded.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`dlm-lsp http`: what reaches the server, where the key comes from, and what is said where a package is missing."""
+"""`dlm-lsp http`: the arguments of the server, the sources of the key, and the message if a package is missing."""
 
 import sys
 from pathlib import Path

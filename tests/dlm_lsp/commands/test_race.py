@@ -1,4 +1,4 @@
-"""The race with tiny weights: whoever is behind goes next, the dial turns, keys end it, also in a real terminal."""
+"""The race with tiny weights: the side that is behind goes next, the dial turns, keys end it; in a terminal too."""
 
 import io
 import os
@@ -127,7 +127,7 @@ def test_a_model_that_cannot_write_from_left_to_right_says_so(
 
 
 def read_until(descriptor: int, pattern: bytes, seconds: float = 60.0) -> bytes:
-    """What a terminal shows until a pattern is among it."""
+    """Read the output of a terminal until it contains a pattern."""
     shown, deadline = b"", time.monotonic() + seconds
     while not re.search(pattern, shown):
         assert time.monotonic() < deadline, shown

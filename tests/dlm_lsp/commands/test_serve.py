@@ -1,4 +1,4 @@
-"""`dlm-lsp serve`: what reaches the server, and what its log says."""
+"""`dlm-lsp serve`: the arguments of the server, and its log."""
 
 import logging
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
 
 @contextmanager
 def bare_root_logger() -> Iterator[None]:
-    """As in a process of its own: `logging.basicConfig` does nothing where pytest has put its handlers."""
+    """Remove pytest's log handlers, beside which `logging.basicConfig` does nothing."""
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
     root.handlers.clear()

@@ -93,7 +93,7 @@ def test_a_failed_write_leaves_the_file_and_nothing_else(tmp_path: Path, monkeyp
 def test_a_write_protected_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.py"
     file.write_text("old")
-    # The superuser may write anything, so that the answer and not the mode is what has to be set.
+    # The superuser may write to any file, whatever its mode, so the test replaces the answer instead.
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
     with pytest.raises(UsageError, match="Permission denied"):
         write_in_place(read_source(str(file), max_chars=PLENTY), "new")

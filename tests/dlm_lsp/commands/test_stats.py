@@ -21,7 +21,7 @@ def _counted(seconds: float = 0.1) -> Stats:
 
 
 def _write(stats: Stats, path: Path) -> None:
-    """Try until nobody else holds the file."""
+    """Try to take the lock until no other process holds it."""
     while stats.events:
         with suppress(TimeoutError):
             stats.flush(path)

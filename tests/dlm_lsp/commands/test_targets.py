@@ -88,7 +88,7 @@ def test_a_position_outside_says_what_is_there(point: Point, message: str) -> No
     assert str(caught.value) == message
 
 
-# hypothesis also draws constants that it finds in the code, such as the marker itself.
+# Hypothesis also draws constants from the code, such as the marker itself.
 SIDES = st.text().filter(lambda text: MARKER not in text)
 
 

@@ -21,7 +21,7 @@ Connect = Callable[[Callable[[Settings], InfillEngine]], EditorClient]
 
 
 class _Pipe:
-    """What one side writes, the other one reads, until it is closed; it remembers which threads wrote."""
+    """A stream that one side writes and the other one reads until it is closed; remembers the threads that wrote."""
 
     def __init__(self) -> None:
         self.reader = asyncio.StreamReader()
@@ -48,7 +48,7 @@ def engine() -> ScriptedEngine:
 async def connect() -> AsyncIterator[Connect]:
     """Join a new server with this engine loader to a new editor; both end with the test.
 
-    Whatever a test makes the server say, the thread of the event loop alone may say it.
+    Whatever the server sends in a test, only the thread of the event loop may send it.
     """
     stop = threading.Event()
     pipes: list[_Pipe] = []

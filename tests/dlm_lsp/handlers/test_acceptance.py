@@ -1,4 +1,4 @@
-"""What becomes of an item is counted once, without its text, and not at all where that is switched off."""
+"""The fate of an item is counted once, without its text, and not at all if counting is switched off."""
 
 import time
 from pathlib import Path

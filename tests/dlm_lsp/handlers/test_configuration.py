@@ -1,4 +1,4 @@
-"""Where settings come from, which source wins, and how mistakes in them are told."""
+"""The sources of settings, their precedence, and how mistakes in them are reported."""
 
 import asyncio
 import weakref

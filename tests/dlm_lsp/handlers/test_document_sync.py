@@ -1,4 +1,4 @@
-"""Edits over the protocol: what the engine is asked is what the editor shows."""
+"""Edits over the protocol: the engine gets the text that the editor shows."""
 
 import asyncio
 
@@ -64,7 +64,7 @@ async def test_a_version_that_does_not_grow_is_logged_and_applied(
 
 
 async def test_a_request_is_about_the_text_that_was_there_when_it_came(connect: Connect) -> None:
-    """Request and edit come in one packet: what the range names must not be looked up in the text after the edit."""
+    """Request and edit come in one packet: the range must not be looked up in the text after the edit."""
     engine = ScriptedEngine("2", num_steps=2, is_gated=True)
     editor = await _editor(connect, engine)
     editor.open("a = 1\nbc = 3\n")

@@ -103,7 +103,7 @@ async def test_what_is_not_in_the_document_has_no_drafts(connect: Connect) -> No
 
 @pytest.mark.parametrize("is_last", [False, True])
 async def test_between_cancelling_a_run_and_its_end_no_draft_is_sent(*, is_last: bool) -> None:
-    """The edit that cancels a run, and a draft that is due, may come in one turn of the loop."""
+    """The edit that cancels a run may come in the same turn of the event loop as a draft that is due."""
     sent: list[object] = []
     server = SimpleNamespace(
         settings=resolve({"drafts": True, "draft_interval_ms": 0}),

@@ -1,4 +1,4 @@
-"""What nobody waits for any more is given up, and how soon the worker is free again."""
+"""Fills that nobody waits for any more are given up, and soon the worker is free again."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ async def begun(engine: ScriptedEngine) -> None:
 
 
 async def _worker_is_free(editor: EditorClient, engine: ScriptedEngine) -> int:
-    """Let the engine go on, wait for another document's fill, and tell how many steps the first one had taken."""
+    """Let the engine go on, and wait for another document's fill; returns the steps that the first one had taken."""
     num_steps = engine.num_steps
     engine.num_steps = 1
     engine.allow(100)

@@ -1,4 +1,4 @@
-"""`dlmLsp.infillRange`: one edit of the version that was asked about, or the text, or a sentence why not."""
+"""`dlmLsp.infillRange`: an edit of the requested version, or the text alone, or the reason why there is none."""
 
 import asyncio
 

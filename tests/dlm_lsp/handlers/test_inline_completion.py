@@ -1,4 +1,4 @@
-"""Ghost text over the protocol: what is answered, and to whom."""
+"""Ghost text over the protocol: the answers, by kinds of requests and clients."""
 
 import pytest
 from lsprotocol import types

@@ -139,7 +139,7 @@ async def test_require_valid_decides_which_completions_have_to_parse(
     await editor.start(options={"requireValid": required, "debounceMs": 0})
     editor.open(EMPTY_BODY)
     kinds = types.InlineCompletionTriggerKind
-    asked = (kinds.Automatic, kinds.Invoked, kinds.Automatic)  # what was remembered for one is not for the other
+    asked = (kinds.Automatic, kinds.Invoked, kinds.Automatic)  # a fill kept for one kind is not for the other
     shown = [bool(await editor.complete(1, 4, trigger=kind)) for kind in asked]
     assert shown == [*expected, expected[0]]
 

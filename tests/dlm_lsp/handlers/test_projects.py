@@ -1,4 +1,4 @@
-"""Several projects in one session: each speaks for its own documents, whenever it comes, changes or goes."""
+"""Several projects in one session: the file of each applies to its own documents, also when it changes or goes."""
 
 import errno
 import os
@@ -94,7 +94,7 @@ async def test_no_model_is_preloaded_for_projects_that_are_off(connect: Connect,
 async def test_one_that_cannot_be_looked_into_is_told_and_silences_no_other(
     connect: Connect, engine: ScriptedEngine, on: Path, tmp_path: Path
 ) -> None:
-    """As a folder that is closed to us, which a test that runs as root cannot make."""
+    """A name that is too long fails as an unreadable folder does, which a test that runs as root cannot make."""
     closed = tmp_path / ("long" * 100)
     editor = connect(lambda _settings: engine)
     await editor.start(workspace_folders=[_folder(on), _folder(closed)])

@@ -1,4 +1,4 @@
-"""What is known and is typed along with costs no forward; what would be in the way is not asked for."""
+"""A known fill that the user types costs no forward, and where ghost text would be in the way none is asked for."""
 
 import asyncio
 from time import perf_counter
@@ -172,7 +172,7 @@ async def test_the_wait_ends_with_a_newer_request_or_edit(connect: Connect, how:
 
 
 async def _typed_otherwise(connect: Connect, options: Payload) -> ScriptedEngine:
-    """A fill of `EMPTY_BODY`, and then another one, for a document that has another name in its place."""
+    """A fill of `EMPTY_BODY`, and then one for a document that has another name in the same place."""
     engine = ScriptedEngine(BODY)
     editor = await opened(connect, engine, options=IMMEDIATE | options)
     await editor.complete(1, 4)

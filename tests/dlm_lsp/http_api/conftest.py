@@ -23,7 +23,7 @@ OPEN = AccessPolicy()
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that other tasks bring about."""
+    """Wait for a condition that other tasks bring about."""
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.01)
@@ -31,13 +31,13 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def services() -> list[FimService]:
-    """What `start_api` started."""
+    """The server that `start_api` started."""
     return []
 
 
 @pytest_asyncio.fixture
 async def start_api(services: list[FimService]) -> AsyncIterator[StartApi]:
-    """Serve an engine; the client that comes back knows where."""
+    """Serve an engine; returns a client of the server."""
     running: list[tuple[uvicorn.Server, asyncio.Task[None], EngineRoom, httpx2.AsyncClient]] = []
 
     async def start(
@@ -48,7 +48,7 @@ async def start_api(services: list[FimService]) -> AsyncIterator[StartApi]:
         app = create_app(service, policy)
         config = uvicorn.Config(app, http="h11", ws="none", lifespan="off", log_config=None, proxy_headers=False)
         server, listener = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
-        # The test's event loop has handlers of its own, which would come back when it is gone.
+        # The server would put back the signal handlers of the test's event loop, after that loop is closed.
         server.capture_signals = nullcontext
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         service.start()

@@ -1,4 +1,4 @@
-"""Who is let in: neither other sites' pages nor names that somebody else's name server gave to this machine."""
+"""Access: refused to pages of other sites, and under host names that another name server gave to this machine."""
 
 import pytest
 from starlette.datastructures import Headers

@@ -1,4 +1,4 @@
-"""The application over a real socket: every status, every kind of answer, and what a client that leaves sets free."""
+"""The application over a real socket: every status, every kind of answer, and clients that leave."""
 
 import asyncio
 import json

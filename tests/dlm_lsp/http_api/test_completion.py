@@ -1,4 +1,4 @@
-"""From a request to its text: where it ends, what may be sent early, and what a known language changes."""
+"""From a request to its text: where it ends, how much may be sent early, and the effect of a known language."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ SETTINGS = Settings()
 
 
 def filled(engine: ScriptedEngine, settings: Settings = SETTINGS, **fields: object) -> tuple[Completion, list[str]]:
-    """The completion, and what was sent before it."""
+    """The completion, and the text that was sent before it."""
     sent: list[str] = []
     request = parse_request({"prompt": "", **fields}, settings)
     return complete(engine, request, settings, CancelToken(), sent.append), sent

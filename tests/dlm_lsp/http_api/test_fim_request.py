@@ -1,4 +1,4 @@
-"""What a body means, and which field is to blame where it means nothing."""
+"""The meaning of a body, and the field that is to blame if it has none."""
 
 import json
 import re

@@ -30,7 +30,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def repository(checkpoint: Path) -> Repository:
-    """What the hub has under the name of open-dcoder."""
+    """The repository that the hub has under the name of open-dcoder."""
     files = {file.name: file.read_bytes() for file in checkpoint.iterdir()}
     code = {"modeling_odd.py": b"raise SystemExit('run')\n", "extra/notes.json": b"{}"}
     return Repository(CATALOGUE[NAME].repository, {**files, **code})
@@ -38,7 +38,7 @@ def repository(checkpoint: Path) -> Repository:
 
 @pytest.fixture
 def hub(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The hub's address, which the environment names."""
+    """The hub's address, which is also in the environment."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1024)
     # Between two tries of huggingface_hub's own.

@@ -1,4 +1,4 @@
-"""A hub on this machine: one repository, served the way huggingface.co serves it, with every trouble it can have."""
+"""A hub on this machine: one repository, served as huggingface.co does, with every failure that it may have."""
 
 import hashlib
 import json
@@ -19,16 +19,16 @@ _MODEL = re.compile(r"/api/models/([\w.-]+/[\w.-]+)(?:/revision/([\w.-]+))?")
 
 @dataclass
 class Repository:
-    """What the hub has, and what goes wrong.
+    """The files of a repository, and the failures of the hub that serves it.
 
     Attributes:
         files: Content by name.
-        card: What the model's card says of it.
+        card: Fields of the model's card.
         claimed_sizes: Sizes that the listing names instead of the true ones.
         corrupt: Files whose first byte arrives changed.
-        ends_at: Files of which the connection breaks at that byte, however often they are asked for.
-        requests: Every file asked for, and from which byte on.
-        tokens: What every request showed as its authorization.
+        ends_at: The byte of a file at which the connection breaks, at every request.
+        requests: Every file asked for, and the byte from which on.
+        tokens: The authorization of every request.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The memory that a model is said to need, against its tensors, and what is recommended for it."""
+"""The memory that a model is estimated to need, against its tensors, and the recommendations that follow."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`dlm-lsp models pull` against a hub on this machine: what arrives, and every way in which it does not."""
+"""`dlm-lsp models pull` from a hub on this machine: downloads, and every way in which they fail."""
 
 import json
 import sys
