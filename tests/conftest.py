@@ -1,4 +1,4 @@
-"""What several test files need: where the repository is, and an environment in which a child Python finds it."""
+"""Fixtures of several test files: where the repository is, and an environment in which a child Python finds it."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ settings.load_profile("repeatable")
 # As the command line does for itself, and before anything imports torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-# A shell's background job ignores Ctrl-C, and so would every process that it starts; the tests end some by it.
+# A background job of a shell ignores Ctrl-C, and so do its children; some tests end processes by Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +27,7 @@ def repository_root() -> Path:
 
 @pytest.fixture(scope="session")
 def child_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """This checkout's packages come first, installed or not; statistics are not those of whoever runs the tests."""
+    """This checkout's packages come first, installed or not; statistics go to a folder of the tests."""
     data = str(tmp_path_factory.mktemp("data"))
     search_path = os.pathsep.join(str(ROOT / folder) for folder in (".", "model", "kernels"))
     return {**os.environ, "PYTHONPATH": search_path, "HF_HUB_OFFLINE": "1", "XDG_DATA_HOME": data}

@@ -1,4 +1,4 @@
-"""An editor as the tests play it: pygls' own client, which remembers what the server told it."""
+"""The editor of the tests: pygls' own client, which remembers the messages of the server."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ CAPABILITIES = types.ClientCapabilities(
 
 
 class EditorClient(LanguageClient):
-    """Speaks for an editor.
+    """A client that remembers what it gets, and answers as an editor would.
 
     Attributes:
         statuses: `dlmLsp/status` parameters, in order of arrival.
@@ -27,11 +27,11 @@ class EditorClient(LanguageClient):
         progress: Values of `$/progress`.
         log_messages: Texts of `window/logMessage`.
         popups: Texts of `window/showMessage`, which must stay empty.
-        registrations: What the server registered for.
-        edits: What the server asked to have applied.
-        configuration: What `workspace/configuration` is answered with.
+        registrations: Methods that the server registered for.
+        edits: Edits that the server asked to have applied.
+        configuration: The answer to `workspace/configuration`.
         num_configuration_requests: How often it was asked for.
-        applies_edits: What `workspace/applyEdit` is answered with.
+        applies_edits: The answer to `workspace/applyEdit`.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class EditorClient(LanguageClient):
         return self._server
 
     async def until(self, is_reached: Callable[[], bool]) -> None:
-        """Wait for messages until something holds."""
+        """Wait for messages until a condition holds."""
         async with asyncio.timeout(WAIT_SECONDS):
             while not is_reached():
                 self._news.clear()

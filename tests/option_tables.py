@@ -1,4 +1,4 @@
-"""Options as the documentation has to tell them: one row each, in the order in which they are declared."""
+"""The option tables of the documentation: one row each, in the order in which they are declared."""
 
 import json
 import re

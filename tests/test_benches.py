@@ -1,4 +1,4 @@
-"""No test runs a bench; that each can still be started, and that it would measure the same again, is tested here."""
+"""Benches, which no test runs: each can be started, and measures the same cases again."""
 
 import importlib
 import json

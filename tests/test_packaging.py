@@ -1,4 +1,4 @@
-"""What is built from this repository: a wheel that needs no download, the same from the sdist, all versions pinned."""
+"""The packages of this repository: a wheel that needs no download, the same from the sdist, all versions pinned."""
 
 import re
 import subprocess
@@ -69,7 +69,7 @@ def test_the_wheel_carries_a_whole_checkpoint(wheel: dict[str, int]) -> None:
 
 @pytest.fixture
 def unpacked_sdist(built: Path, tmp_path: Path) -> Path:
-    # The library's own, before Python 3.11.4, does not know the argument that later ones ask for.
+    # Before Python 3.11.4, tarfile does not know the argument that later versions want.
     subprocess.run(["tar", "-xzf", next(built.glob("*.tar.gz")), "-C", tmp_path], check=True)
     return tmp_path / f"dlm_lsp-{__version__}"
 

@@ -1,4 +1,4 @@
-"""The README says what is there: every module in its tree, options as they are declared, commands that can be typed."""
+"""The README is true: its tree has every module, its tables the declared options, and its commands can be typed."""
 
 import re
 import shlex

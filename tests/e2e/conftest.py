@@ -26,7 +26,7 @@ def serve_command() -> list[str]:
 
 @pytest.fixture(scope="module")
 def server_environment(child_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Options of these tests in place of the user's."""
+    """Options for these tests, in place of the user's."""
     folder = tmp_path_factory.mktemp("config")
     (folder / "dlm-lsp").mkdir()
     (folder / "dlm-lsp" / "config.toml").write_text(CONFIG)

@@ -71,7 +71,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.
 def endings(
     tmp_path_factory: pytest.TempPathFactory, child_environment: Mapping[str, str]
 ) -> Mapping[str, subprocess.CompletedProcess[str]]:
-    """How each hole's `infill --json` ended."""
+    """The ended process of `infill --json`, for each hole."""
     file = write_source(tmp_path_factory.mktemp("outside"))
     return {
         hole: run([*(part.format(file=file) for part in where), *FAST, "--json"], child_environment)
@@ -94,7 +94,7 @@ def test_holes_of_every_shape(hole: str, endings: Mapping[str, subprocess.Comple
 def test_the_packaged_weights_have_something_to_say(
     endings: Mapping[str, subprocess.CompletedProcess[str]],
 ) -> None:
-    # Not for every hole: what weak weights write is sometimes all taken away again.
+    # Not for every hole: sometimes nothing is left of what weak weights write.
     filled = [hole for hole, ending in endings.items() if ending.returncode == FILLED]
     assert len(filled) >= 2, filled
     assert LINE_HOLES & set(filled)
@@ -117,14 +117,14 @@ class Terminal(NamedTuple):
     descriptor: int
 
     def read_until(self, pattern: str) -> str:
-        """Everything up to a match; the test's time limit ends a wait that is in vain."""
+        """The output up to a match; the test's time limit ends a wait in vain."""
         seen = ""
         while not re.search(pattern, seen):
             seen += os.read(self.descriptor, 65536).decode(errors="replace")
         return seen
 
     def read_rest(self) -> str:
-        """What comes until the process ends; Linux reports the end of a terminal as an error."""
+        """The output until the process ends; Linux reports the end of a terminal as an error."""
         seen = b""
         try:
             while chunk := os.read(self.descriptor, 65536):

@@ -1,6 +1,6 @@
-"""The daemon end to end: a real process, the real weights, and the documents that break language servers.
+"""The daemon end to end: a real process, the real weights, and documents that have broken language servers.
 
-What small weights write is not asserted; that they write something, and that it stands in the right place, is.
+The tests do not depend on the text that small weights write, but on its being there, in the right place.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from tests.editor_client import CAPABILITIES, EditorClient
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 EMPTY_BODY = "def area(radius):\n    \n"
-ENDLESS = "import math\n\n\n"  # whatever is written below, more may follow: a fill of many steps
+ENDLESS = "import math\n\n\n"  # more may follow whatever is written below, so that a fill takes many steps
 SEEDS = range(3)
 INVOKED = types.InlineCompletionTriggerKind.Invoked
 _SERIAL = count()
@@ -39,7 +39,7 @@ async def editor(start_server: StartServer) -> AsyncIterator[EditorClient]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def slow_editor(editor: EditorClient) -> AsyncIterator[EditorClient]:
-    """The same server, taking many steps for a request; settings are live."""
+    """The same server, with many steps for a request; settings take effect at once."""
     _push(editor, {"numSteps": 500, "schedule": "linear", "maxMiddleTokens": 256, "confidenceThreshold": 1})
     editor.drafts.clear()
     yield editor
@@ -61,7 +61,7 @@ async def _has_begun(editor: EditorClient, uri: str) -> None:
 
 
 def _assert_ghost_text(item: types.InlineCompletionItem, line_text: str, line: int) -> None:
-    """The item replaces a part of this line from its beginning, and only adds to it."""
+    """Check that an item replaces a part of this line from its beginning, and only adds text to it."""
     assert item.range
     assert (item.range.start.line, item.range.end.line, item.range.start.character) == (line, line, 0)
     replaced = line_text.encode("utf-16-le")[: item.range.end.character * 2].decode("utf-16-le")
@@ -71,7 +71,7 @@ def _assert_ghost_text(item: types.InlineCompletionItem, line_text: str, line: i
 
 
 async def _ask(editor: EditorClient, uri: str, line: int, character: int) -> list[types.InlineCompletionItem]:
-    """The alternatives. Small weights have nothing to say now and then; of three seeds one makes them speak."""
+    """The alternatives, by the first of three seeds that gives any: small weights sometimes write nothing."""
     for seed in SEEDS:
         _push(editor, {"seed": seed})
         if items := await editor.complete(line, character, uri=uri, trigger=INVOKED):
@@ -181,7 +181,7 @@ async def test_a_fill_survives_the_typing_of_its_draft(slow_editor: EditorClient
 
 
 async def _steps_lost_to_a_cancelled_fill(editor: EditorClient) -> float:
-    """From cancelling a fill in its midst to the first draft of another document, in steps of the first."""
+    """The time from cancelling a fill to the first draft of another document, in steps of the cancelled fill."""
     first, second = _open(editor, ENDLESS), _open(editor, ENDLESS)
     requests = [asyncio.ensure_future(editor.complete(3, 0, uri=first))]
     await _has_begun(editor, first)

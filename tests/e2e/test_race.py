@@ -1,4 +1,4 @@
-"""The race with the packaged weights, and its picture: `DLM_LSP_IMAGES=1` writes what a terminal shows in the end."""
+"""The race with the packaged weights, and its picture: `DLM_LSP_IMAGES=1` writes the final screen of a terminal."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The real server as a process: how it is started, what it is told on its way, and what ends it."""
+"""The real server as a process: how it is started, the environment it gets, and how it ends."""
 
 import asyncio
 import shutil

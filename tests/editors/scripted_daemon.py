@@ -1,4 +1,4 @@
-"""The real server, with an engine that fills every hole as a test says; it reads that, and counts, in a folder."""
+"""The real server, with an engine that writes the text of a test; a folder holds that text, and counts of calls."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 
 class ScriptedDaemon:
-    """As a test sees it.
+    """The side of a test.
 
     Attributes:
         command: Starts it, whatever arguments an editor adds.
@@ -34,7 +34,7 @@ class ScriptedDaemon:
 
     @property
     def settings(self) -> dict[str, str | None]:
-        """What it was loaded with last: model, device and guide."""
+        """Model, device and guide that it was loaded with last."""
         loaded: dict[str, str | None] = json.loads((self._folder / "settings").read_text(encoding="utf-8"))
         return loaded
 

@@ -1,4 +1,4 @@
-"""The file of which the pictures of both editors show a whole body that the shipped weights wrote."""
+"""The file in the pictures of both editors, with a whole body that the shipped weights have written."""
 
 from pathlib import Path
 
@@ -7,6 +7,6 @@ _DOCSTRING = '"""Only the even ones."""\n'
 
 
 def unwritten_body() -> tuple[str, str]:
-    """What stands before and after the body that is still to be written, on a line of its own."""
+    """The text before and after the body that is still to be written, on a line of its own."""
     before, after = UNWRITTEN.read_text(encoding="utf-8").split(_DOCSTRING)
     return before + _DOCSTRING, after

@@ -1,4 +1,4 @@
-"""Every operation against the reference that specifies it."""
+"""Every operation against its reference, which specifies it."""
 
 import pytest
 import torch
@@ -80,7 +80,7 @@ def test_attention_on_a_gpu_is_what_its_rounding_allows(mask: str, num_kv_heads:
 
 @pytest.mark.parametrize("num_keys", [70, 40_000], ids=["few", "many"])
 def test_attention_in_bf16_is_what_its_rounding_allows(num_keys: int) -> None:
-    """Whichever way this processor is faster, on both sides of where the way changes."""
+    """The way that is faster on this processor, for sizes on both sides of the change from one way to the other."""
     torch.manual_seed(0)
     query, key, value = torch.randn(1, 33, 4, 32), *torch.randn(2, 1, num_keys, 2, 32)
     positions = torch.arange(num_keys)[None]

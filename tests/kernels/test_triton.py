@@ -1,4 +1,4 @@
-"""The Triton kernels without a GPU: interpreted, and compiled for one that is not there; in processes of their own."""
+"""The Triton kernels without a GPU: interpreted, and compiled for absent GPUs; each in a process of its own."""
 
 import json
 import os

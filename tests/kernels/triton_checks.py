@@ -12,7 +12,7 @@ from dlm_kernels.confidence.head import head_statistics
 
 IS_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cuda" if torch.cuda.is_available() and not IS_INTERPRETED else "cpu"
-# In the interpreter bf16 is not what it is on a GPU, and there it is what will be used.
+# On a GPU the kernels will run in bf16, which Triton's interpreter does not compute as a GPU does.
 DTYPES = [torch.float32, torch.bfloat16] if DEVICE == "cuda" else [torch.float32]
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 
@@ -32,7 +32,7 @@ def test_attention_over_segments(shape: tuple[int, ...], mask: str, dtype: torch
         return torch.randn(sizes, generator=generator).to(DEVICE, dtype)
 
     query, own_key, own_value = random(rows, num_queries, heads, size), *random(2, rows, num_own, kv_heads, size)
-    # As a causal prompt's: all rows read the same memory.
+    # As with a causal prompt, all rows read the same memory.
     memory_key, memory_value = (each.expand(rows, -1, -1, -1) for each in random(2, 1, num_memory, kv_heads, size))
     positions = torch.randint(0, 500, (rows, num_own + num_memory), generator=generator).to(DEVICE)
     query_rotation = rotary_angles(positions[:, :num_queries], size, 1e4, dtype)

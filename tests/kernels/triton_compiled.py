@@ -1,8 +1,8 @@
-"""Compile the Triton kernels for GPUs that are not there, as they would be started; a process of its own.
+"""Compile the Triton kernels for absent GPUs as they would be launched; runs as a process of its own.
 
     python -m tests.kernels.triton_compiled 80 86 90
 
-Prints one JSON object a line: what each kernel takes of the GPU that it is compiled for.
+Prints one JSON object a line: the resources that each kernel takes of its GPU.
 """
 
 import json
@@ -27,7 +27,7 @@ Start = Callable[[], object]
 
 
 class AbsentGpu:
-    """What the launcher asks the driver before it compiles."""
+    """The answers of a driver that the launcher asks for before it compiles."""
 
     def __init__(self, capability: int) -> None:
         self._capability = capability
@@ -67,7 +67,7 @@ STARTS: dict[str, Callable[[], Start]] = {
 
 
 def compiled(start: Start) -> Any:  # noqa: ANN401
-    """The kernel that it would start, in place of starting it."""
+    """The kernel that would be launched; it is compiled only."""
     kernels: list[Any] = []
     run = JITFunction.run
 

@@ -11,8 +11,8 @@
     modeling_llada2_moe.py,
         configuration_llada2_moe.py                  github.com/ZHZisZZ/dllm, dllm/pipelines/llada2/models
 
-They need transformers 4.46.3, LLaDA2 transformers 4.54.1; the numbers came from torch 2.13.0 on a CPU, in fp32. LLaDA2 is
-asked with the attention mask that its `generate` makes for blocks, about 44 tokens, which are two of them.
+They need transformers 4.46.3, LLaDA2 transformers 4.54.1; the numbers came from torch 2.13.0 on a CPU, in fp32. LLaDA2
+gets the attention mask that its `generate` makes for blocks, and 44 tokens, which are two blocks.
 """
 
 import importlib
@@ -39,7 +39,7 @@ BLOCK_LENGTHS = {"llada2": 32}
 
 
 def tokens(family: str) -> torch.Tensor:
-    """What the model is asked about, [1, T]; in blocks, it ends with masks."""
+    """The input of the model, [1, T]; for models that write in blocks, it ends with masks."""
     generator = torch.Generator().manual_seed(1)
     if family not in BLOCK_LENGTHS:
         return torch.randint(0, VOCAB_SIZE, (1, 8), generator=generator)
@@ -48,7 +48,7 @@ def tokens(family: str) -> torch.Tensor:
 
 
 def seen(family: str, length: int) -> dict[str, torch.Tensor]:
-    """The attention mask, where the model would be causal without one."""
+    """The attention mask of models that would be causal without one."""
     if family not in BLOCK_LENGTHS:
         return {}
     block = torch.arange(length) // BLOCK_LENGTHS[family]

@@ -1,7 +1,7 @@
 """Real Neovim, driven through its own API, with a scripted server or with the real daemon and the shipped weights.
 
 `DLM_LSP_TEST_NVIMS` names the executables, separated as in PATH; without it, `nvim` on the PATH is taken. Every test
-runs once per executable. What a test says it needs of Neovim (`native`) chooses among them.
+runs once per executable; a test that needs a feature of Neovim (`native`) runs with those that have it.
 """
 
 import json
@@ -39,7 +39,7 @@ def executables() -> tuple[str, ...]:
 
 
 def surfaces() -> list[tuple[str, str]]:
-    """Executable, and who draws ghost text in it if nobody says otherwise."""
+    """Each executable, and who draws ghost text in it by default."""
     return [(path, "native" if version_of(path) >= (0, 12) else "own") for path in executables()]
 
 
@@ -54,7 +54,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 class Server:
-    """The scripted server, as a test sees it: what it is to answer, and what it was told."""
+    """The scripted server: sets its answers, and reads the messages that it got."""
 
     def __init__(self, folder: Path) -> None:
         self._script, self._log = folder / "script.json", folder / "log.jsonl"
@@ -63,7 +63,7 @@ class Server:
         self.command = [sys.executable, str(HERE / "scripted_server.py"), str(self._script), str(self._log)]
 
     def says(self, **script: object) -> None:
-        """Answer like this from now on."""
+        """Let it give these answers from now on."""
         fresh = self._script.with_suffix(".new")
         fresh.write_text(json.dumps(script), encoding="utf-8")
         fresh.replace(self._script)
@@ -85,7 +85,7 @@ Start = Callable[..., Neovim]
 
 @pytest.fixture
 def start(neovim_setup: tuple[str, str], tmp_path: Path, child_environment: dict[str, str]) -> Iterator[Start]:
-    """Open a file in a Neovim that knows this plugin and nothing else."""
+    """Open a file in a Neovim that has this plugin and nothing else."""
     opened: list[Neovim] = []
 
     def open_file(

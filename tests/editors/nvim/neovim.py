@@ -1,4 +1,4 @@
-"""A headless Neovim with the plugin of this repository, and what a user would see and press in it."""
+"""A headless Neovim with the plugin of this repository: presses keys, and reads what a user would see."""
 
 import contextlib
 import socket
@@ -36,7 +36,7 @@ vim.notify = function(text) vim.g.notified = vim.list_extend(vim.g.notified, { t
 
 
 def until(look: Callable[[], T], seconds: float = WAIT_SECONDS) -> T:
-    """What `look` returns as soon as that is true."""
+    """The first true result of `look`, called until there is one."""
     end = time.monotonic() + seconds
     while not (seen := look()):
         assert time.monotonic() < end, "waited in vain"
@@ -50,7 +50,7 @@ def listens(address: Path) -> bool:
 
 
 class Neovim:
-    """One editor process; close it."""
+    """One editor process, which has to be closed."""
 
     def __init__(self, executable: str, folder: Path, environment: Mapping[str, str]) -> None:
         """Start it without anybody's configuration, and with its own folders below `folder`."""

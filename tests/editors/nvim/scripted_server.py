@@ -1,12 +1,12 @@
-"""A language server without a model: answers what a JSON file says, and writes down what it is told.
+"""A language server without a model: gives the answers of a JSON file, and logs the messages that it gets.
 
 `python scripted_server.py SCRIPT LOG`. The script is read anew for every request, so that a test can change its mind:
 
-    completions   line up to the cursor → texts that go on from there
+    completions   line up to the cursor → texts that continue it
     seconds       how long an inline completion or a fill takes
-    drafts        `{text, stableRanges}` sent meanwhile, the text without what is typed
+    drafts        `{text, stableRanges}` sent meanwhile; the text begins at the cursor
     fill          `{range, text}`, put in by `workspace/applyEdit`
-    failure       what a fill or an inline completion fails with, the latter after its drafts
+    failure       the error of a fill, or of an inline completion after its drafts
     status        `{state, message}` sent before the answer
 """
 
@@ -41,7 +41,7 @@ def left_of(uri: str, position: types.Position) -> str:
 
 
 async def sharpen(uri: str, where: types.Range, typed: str) -> None:
-    """Send the drafts, and take the time that an answer takes."""
+    """Send the drafts, and wait as long as an answer takes."""
     steps = script().get("drafts", [])
     num_typed = server.workspace.position_codec.client_num_units(typed)
     pause = script().get("seconds", 0) / (len(steps) + 1)

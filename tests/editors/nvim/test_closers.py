@@ -1,4 +1,4 @@
-"""Closers that Neovim puts in by itself, and the real server: typed along with, drawn around, never there twice."""
+"""Closers that Neovim inserts by itself, with the real server: ghost text fits around them and doubles none."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_the_rest_is_shown_around_them_and_taken_once(opened: Open, daemon: Scri
         neovim.press(key)
     until(lambda: neovim.cursor == (2, 4 + num_typed))
     assert neovim.lines[1].removeprefix(f"    {SUM[:num_typed]}") in (")", "])")
-    # Neovim's own ghost text begins behind closers that stand at the cursor.
+    # Neovim's own ghost text begins after closers at the cursor.
     until(lambda: (ghost := neovim.ghost()) and SUM[num_typed:].endswith(ghost))
     assert daemon.num_requests == 1
     neovim.press("<Tab>")

@@ -1,4 +1,4 @@
-"""The real daemon with the weights that ship, in real Neovim: every promise once, whatever the weights have to say."""
+"""The real daemon with the weights that ship, in real Neovim: every feature once, whatever text the weights write."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ def daemon(start: Start) -> Daemon:
 
 
 def answer(neovim: Neovim) -> str:
-    """Ghost text that is no draft any more."""
+    """Wait for ghost text that is not a draft any more."""
 
     def finished() -> str:
         is_draft = any(group.startswith("DlmLspDraft") for _, group in neovim.chunks())
@@ -55,7 +55,7 @@ def test_a_storm_of_keys_leaves_the_worker_idle_and_the_last_answer_on_the_scree
     for _ in range(15):
         neovim.press("(n")
         neovim.press("<BS><BS>")
-    neovim.press(" ")  # nobody who deletes is answered
+    neovim.press(" ")  # there is no answer while text is deleted
     ghost = answer(neovim)
     assert neovim.lines[3] == "        result += "
     assert neovim.lua("return vim.tbl_count(vim.lsp.get_clients({ name = 'dlm_lsp' })[1].requests)") == 0

@@ -1,4 +1,4 @@
-"""Line endings and characters of more than one unit: server and buffer mean the same places."""
+"""Line endings and characters of several units: server and buffer agree on positions."""
 
 from pathlib import Path
 

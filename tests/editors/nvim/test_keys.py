@@ -1,4 +1,4 @@
-"""The plugin's keys where they have nothing to do: whatever else is mapped to them goes on as if nobody had come."""
+"""The plugin's keys where they have nothing to do: other mappings of them work as without the plugin."""
 
 import pytest
 

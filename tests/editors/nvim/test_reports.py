@@ -1,4 +1,4 @@
-"""What the plugin tells about itself: status line, health, wrong options, help."""
+"""Reports of the plugin about itself: status line, health, wrong options, help."""
 
 import shlex
 from pathlib import Path

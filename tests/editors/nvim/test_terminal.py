@@ -1,6 +1,6 @@
-"""Neovim as somebody sees it: in a terminal, with colours, the real daemon and the weights that ship.
+"""Neovim as its users see it: in a terminal, with colours, the real daemon and the weights that ship.
 
-`DLM_LSP_IMAGES=1` writes what the terminal held to editors/nvim/images, for the README.
+`DLM_LSP_IMAGES=1` writes the screen to editors/nvim/images, for the README.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ class Terminal:
         return self._tmux("capture-pane", "-p", *options)
 
     def close(self) -> None:
-        """Its server ends with its window, if that has ended already."""
+        """End the server; it is gone already if its window has ended."""
         with contextlib.suppress(subprocess.CalledProcessError):
             self._tmux("kill-server")
 
@@ -80,7 +80,7 @@ def terminal(neovim_setup: tuple[str, str], tmp_path: Path, child_environment: d
 
 
 def colours(screen: str, text: str) -> set[str]:
-    """Foregrounds, as the terminal was told, of the places where a text stands."""
+    """The foreground colours in which a text is on the screen, as the terminal got them."""
     found, foreground = set(), ""
     for escape, plain in re.findall(r"\x1b\[([\d;]*)m|([^\x1b]+)", screen):
         if escape:
@@ -92,18 +92,18 @@ def colours(screen: str, text: str) -> set[str]:
 
 
 def picture(screen: str, file: Path) -> None:
-    """What `capture-pane -e` gave, as an SVG."""
+    """Write the output of `capture-pane -e` as an SVG."""
     theme = TerminalTheme(BACKGROUND, FOREGROUND, [FOREGROUND] * 8)
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi(screen), crop=False)
     file.parent.mkdir(exist_ok=True)
     svg = console.export_svg(title="dlm-lsp in Neovim", theme=theme)
-    # Without fonts from the network, which nobody is to load who looks at a picture.
+    # Without its fonts, which a viewer would load from the network.
     file.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")
 
 
 def body_rows(screen: str) -> list[str]:
-    """Of the body that is still to be written, down to the text that follows: ghost text pushes that away."""
+    """The rows of the body that is still to be written; they end at the text below, which ghost text pushes down."""
     before, after = unwritten_body()
     blank, following = re.fullmatch(r"(\n*)(.*)\n(?:.|\n)*", after).groups()
     rows = screen.splitlines()

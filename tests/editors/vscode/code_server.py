@@ -1,4 +1,4 @@
-"""The server of a real VS Code, with our extension in it and folders of its own."""
+"""The server of a real VS Code, with our extension and folders of its own."""
 
 import json
 import os
@@ -33,11 +33,11 @@ QUIET = {
     "editor.accessibilitySupport": "off",
     "files.autoSave": "off",
 }
-"""What keeps the workbench from talking about itself; machine settings are another file."""
+"""Settings that keep the workbench's own notices away; machine settings are another file."""
 
 
 def until(ask: Callable[[], Answer], what: str) -> Answer:
-    """Ask until the answer is true, and return it."""
+    """The first true answer, asked for until there is one."""
     end = time.monotonic() + WAIT_SECONDS
     while not (answer := ask()):
         assert time.monotonic() < end, f"waited in vain for {what}"
@@ -54,7 +54,7 @@ def free_port(address: str) -> int:
 
 
 def write_vsix(file: Path, manifest: Mapping[str, object], script: str) -> Path:
-    """Pack an extension that is one script, `extension.js`, and works beside ours."""
+    """Pack an extension of one script, `extension.js`, that works beside ours."""
     common = {
         "version": "1.0.0",
         "engines": {"vscode": "^1.91.0"},
@@ -71,20 +71,20 @@ class Host(Protocol):
     """Where commands run.
 
     Attributes:
-        address: Where a server listens there, on a port that is then this machine's as well.
+        address: Where a server of that machine listens; its port leads there from this machine as well.
     """
 
     address: str
 
     def calling(self, command: Sequence[str]) -> list[str]:
-        """What to start here, for a command to run there."""
+        """The command to start here, so that a command runs there."""
 
     def serving(self, command: Sequence[str], port: int) -> list[str]:
-        """The same, for one that listens there and that ends when standard input does, or with us."""
+        """The same for a server that listens there, and ends with its standard input or with this process."""
 
 
 class ThisMachine:
-    """Nothing in between."""
+    """Runs commands directly."""
 
     address = "127.0.0.1"
 
@@ -92,7 +92,7 @@ class ThisMachine:
         return [*command]
 
     def serving(self, command: Sequence[str], port: int) -> list[str]:
-        del port  # it is this machine's already
+        del port  # which leads here without a tunnel
         return [*command]
 
 
@@ -117,7 +117,7 @@ class CodeServer:
         self._trusts_workspaces = trusts_workspaces
         self.write_settings("User", {**QUIET, "security.workspace.trust.enabled": not trusts_workspaces})
         self.port = free_port("127.0.0.1")
-        # An empty gallery keeps it from asking one on the network.
+        # An empty gallery keeps it from asking the one on the network.
         self._command = ["env", "EXTENSIONS_GALLERY={}"]
         self._command += [str(installation / "bin/node"), str(installation / "vscode/out/server-main.js")]
         self._command += ["--accept-server-license-terms", "--telemetry-level", "off"]
@@ -150,11 +150,11 @@ class CodeServer:
         return settings
 
     def log(self) -> str:
-        """What the output channel of the extension says."""
+        """The text of the extension's output channel."""
         return "".join(file.read_text() for file in sorted((self.folder / "data/logs").rglob("*dlm-lsp*.log")))
 
     def sources(self) -> list[str]:
-        """Where each server that was started came from, the last one last; empty for one that was not found."""
+        """The origin of each server that was started, in order; empty for one that was not found."""
         return re.findall(r"server found by way of (.+?):|the dlm-lsp server was not found", self.log())
 
     @contextmanager
@@ -176,7 +176,7 @@ class CodeServer:
                 process.wait(20)
 
     def address(self, file: Path) -> str:
-        # The log gets every message between client and server.
+        # The log has every message between client and server.
         payload = [["logLevel", "dlm-lsp.dlm-lsp=trace"], ["openFile", f"vscode-remote://127.0.0.1:{self.port}{file}"]]
         query = urllib.parse.urlencode({"folder": str(self.workspace), "payload": json.dumps(payload)})
         return f"http://127.0.0.1:{self.port}/?{query}"

@@ -73,7 +73,7 @@ def sshd() -> Path:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> ScriptedDaemon:
-    """The server of tests that say what it fills in; nothing before they do."""
+    """The server for tests that set the text of its fills, which are empty until then."""
     daemon = ScriptedDaemon(tmp_path_factory.mktemp("daemon"))
     daemon.fills_in("")
     return daemon
@@ -89,7 +89,7 @@ def server_command() -> list[str]:
 
 @pytest.fixture(scope="module")
 def trusts_workspaces() -> bool:
-    """A module that tests trust overrides it."""
+    """Whether workspaces are trusted; modules that test trust override it."""
     return True
 
 
@@ -126,11 +126,11 @@ def workbench(code_server: CodeServer) -> Iterator[Workbench]:
 
 @pytest.fixture
 def picture(workbench: Workbench, extension: Path) -> Callable[[str], None]:
-    """Take a picture of the window, for the READMEs or for whoever looks into a test's folder."""
+    """Take a picture of the window, for the READMEs and to look at in a test's folder."""
     folder = extension / "images" if os.environ.get(PICTURES) else workbench.server.folder
 
     def take(name: str) -> None:
-        workbench.page.mouse.move(0, 0)  # or what it was left on would explain itself across the picture
+        workbench.page.mouse.move(0, 0)  # otherwise a tooltip at the mouse would be in the picture
         until(lambda: workbench.page.locator(".monaco-hover:visible").count() == 0, "the hover to go")
         workbench.page.screenshot(path=folder / name)
 
@@ -145,7 +145,7 @@ def _missing(reason: str) -> NoReturn:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A picture of the window beside the report of a test that failed in it."""
+    """Take a picture of the window when a test fails, beside its report."""
     report = yield
     workbench = getattr(item, "funcargs", {}).get("workbench")
     if report.failed and report.when != "teardown" and isinstance(workbench, Workbench):

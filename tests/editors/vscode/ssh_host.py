@@ -1,4 +1,4 @@
-"""Another machine, as far as SSH can make one of this: a home folder and an address of its own, behind a real sshd."""
+"""A stand-in for another machine: a home folder and an address of its own, reached through a real sshd."""
 
 import os
 import shlex
@@ -72,7 +72,7 @@ class SshHost:
 
     def serving(self, command: Sequence[str], port: int) -> list[str]:
         forward = f"127.0.0.1:{port}:{self.address}:{port}"
-        # Without a terminal nothing hangs up on what runs there, when the connection is gone.
+        # Without a terminal, commands there get no hangup when the connection ends.
         return [*self._ssh("-L", forward), f"{shlex.join(command)} & cat; kill $!"]
 
     def output(self, *command: str) -> str:

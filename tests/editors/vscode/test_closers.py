@@ -1,4 +1,4 @@
-"""Closers that VS Code puts in by itself, and the real server: typed along with, drawn around, never there twice."""
+"""Closers that VS Code inserts by itself, with the real server: ghost text fits around them and doubles none."""
 
 import pytest
 
@@ -23,10 +23,10 @@ def test_the_rest_is_shown_around_them_and_taken_once(
     file = workbench.open_at_end(f"sum{num_typed}.py", BEFORE)
     workbench.press("Alt+Backslash")
     until(lambda: workbench.ghost == SUM, "all of it")
-    # One may be of the file before, asked for by the acceptance there.
+    # One request may belong to the file before, caused by the acceptance there.
     num_requests = daemon.num_requests
     workbench.type(SUM[: num_typed - 1])
-    # What VS Code knows is gone: the rest comes from the server, which is asked again by the next key.
+    # VS Code has dropped its item: the rest comes from the server, which the next key asks again.
     workbench.press("Escape")
     until(lambda: not workbench.ghost, "the ghost text to go")
     workbench.type(SUM[num_typed - 1 : num_typed])

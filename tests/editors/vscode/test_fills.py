@@ -29,7 +29,7 @@ BEFORE, AFTER = PLACEHOLDER.split("        pass\n")
 
 
 def read(settings: Path) -> object:
-    """None while VS Code is at writing."""
+    """The settings; None while VS Code is writing them."""
     with suppress(FileNotFoundError, json.JSONDecodeError):
         return json.loads(settings.read_text())
     return None

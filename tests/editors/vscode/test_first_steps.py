@@ -1,4 +1,4 @@
-"""What somebody finds who has just installed it: the walkthrough, and an output channel that tells how it goes."""
+"""The extension right after its installation: the walkthrough, and the messages of its output channel."""
 
 import re
 
@@ -27,7 +27,7 @@ def test_the_walkthrough_is_shown_with_its_steps_and_pictures(workbench: Workben
         if name:
             steps.filter(has_text=title).click()
             picture = beside.locator(f'img[src*="{name}"]')
-            picture.wait_for()  # which it is not before it has a size
+            picture.wait_for()  # it is not before it has a size
             assert picture.evaluate("image => image.naturalWidth")
     workbench.page.locator('.tab[data-resource-name="greeting.py"]').click()
     workbench.page.locator(".monaco-editor.focused").first.wait_for()

@@ -85,7 +85,7 @@ def test_alt_backslash_asks_for_it(workbench: Workbench) -> None:
 
 def test_a_whole_body_stands_there_as_ghost_text(workbench: Workbench, picture: Callable[[str], None]) -> None:
     before, after = unwritten_body()
-    workbench.close_all()  # what is open beside it would be read as well
+    workbench.close_all()  # other open files would be read as well
     file = workbench.open(UNWRITTEN.name, before + after)
     workbench.go_to_line_end(before.count("\n"))
     with workbench.settings(NOTHING_CONFIGURED):
@@ -99,7 +99,7 @@ def test_a_whole_body_stands_there_as_ghost_text(workbench: Workbench, picture: 
 
 
 def test_candidates_are_gone_through(workbench: Workbench) -> None:
-    # Nothing here says what to follow, nor do other files, so that candidates differ.
+    # Neither this file nor another one suggests a text, so that candidates differ.
     workbench.open_at_end("candidates.py", RECTANGLE + "        ")
     with workbench.settings(NOTHING_CONFIGURED | {"dlm-lsp.contextFiles": False}):
         first = workbench.ask_for_ghost()
@@ -114,7 +114,7 @@ def test_drafts_sharpen_beside_the_cursor_without_a_gap_until_the_ghost_text_com
     with workbench.settings(MANY_STEPS), workbench.filmed() as film:
         workbench.press("Alt+Backslash")
         workbench.wait_for_ghost()
-        workbench.page.wait_for_timeout(500)  # for anything that would still change
+        workbench.page.wait_for_timeout(500)  # time for a change that must not come
     nothing, *drafting, answer = film
     assert nothing == ("", "")
     assert all(frame.draft and not frame.ghost for frame in drafting)

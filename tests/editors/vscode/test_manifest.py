@@ -1,4 +1,4 @@
-"""package.json says what the server says: every option, with its type, limits, default and meaning."""
+"""package.json agrees with the server on every option: type, limits, default and meaning."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def settings(manifest: dict[str, Any]) -> dict[str, Schema]:
 
 
 def schema_of(option: Option) -> Schema:
-    """What a setting says of its option, but its scope."""
+    """The schema of a setting without its scope."""
     kind = JSON_TYPES[option.kind]
     schema: Schema = {
         "type": [kind, "null"] if option.is_optional else kind,

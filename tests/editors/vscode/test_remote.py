@@ -1,7 +1,7 @@
-"""A remote window: the workbench is in the browser, the files are where VS Code's server is, and so are we.
+"""A remote window: the workbench is in the browser, files and our extension are where VS Code's server is.
 
 Remote-SSH, WSL and containers differ from this one in how the connection is made (`test_remote_ssh.py`). A second
-extension looks at ours from beside it, by VS Code's own API.
+extension inspects ours by VS Code's own API.
 """
 
 import json
@@ -40,7 +40,7 @@ def server_command(daemon: ScriptedDaemon) -> list[str]:
 
 @pytest.fixture(scope="module")
 def testimony(code_server: CodeServer) -> Path:
-    """Where the second extension writes what it sees; it is installed before the window opens."""
+    """The file that the second extension writes its findings to; it is installed before the window opens."""
     file = code_server.folder / "testimony.json"
     script = TESTIFY.replace("FILE", json.dumps(str(file)))
     code_server.install(write_vsix(code_server.folder / "witness.vsix", WITNESS, script))
@@ -48,7 +48,7 @@ def testimony(code_server: CodeServer) -> Path:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Empty while nothing, or not all of it, is written."""
+    """The findings; empty until all of them are written."""
     with suppress(FileNotFoundError, json.JSONDecodeError):
         testimony: dict[str, Any] = json.loads(file.read_text())
         return testimony

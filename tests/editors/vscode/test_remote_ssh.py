@@ -1,6 +1,6 @@
 """What Remote-SSH does, by hand: VS Code's server is installed and started through SSH, and reached through a tunnel.
 
-Microsoft's own extension, which does it with a window's buttons, is not to be had from a package index.
+Microsoft's own extension, which does that from a window, is in no package index.
 """
 
 import os
@@ -47,7 +47,7 @@ def daemon(daemon: ScriptedDaemon) -> ScriptedDaemon:
 
 @pytest.fixture(scope="module")
 def tool(host: SshHost, daemon: ScriptedDaemon, child_environment: dict[str, str]) -> Path:
-    """The server where `uv tool install` puts it; there is no profile that would put that folder on `PATH`."""
+    """The server where `uv tool install` puts it, without a profile that adds that folder to `PATH`."""
     file = host.home / ".local/bin/dlm-lsp"
     file.parent.mkdir(parents=True)
     start = ["env", f"PYTHONPATH={child_environment['PYTHONPATH']}", *daemon.command]

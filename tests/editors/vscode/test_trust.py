@@ -1,7 +1,7 @@
 """A workspace that names executables, a model and a device: none of them is taken, trusted or not.
 
-The Python extension is one that only has the part of its API that is asked, and a workspace's interpreter selected in
-it. The real one is not to be had from a package index.
+A stand-in for the Python extension has the part of its API that ours uses, and an interpreter of the workspace
+selected. The real one is in no package index.
 """
 
 import json
@@ -51,7 +51,7 @@ def server_command(daemon: ScriptedDaemon) -> list[str]:
 
 @pytest.fixture(scope="module")
 def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where an executable of the workspace leaves its name when it runs."""
+    """The folder in which an executable of the workspace leaves its name when it runs."""
     return tmp_path_factory.mktemp("traces")
 
 
@@ -64,7 +64,7 @@ def write_script(path: Path, *lines: str) -> Path:
 
 @pytest.fixture(scope="module")
 def untrusted(code_server: CodeServer, daemon: ScriptedDaemon, traces: Path) -> Iterator[Workbench]:
-    """A window in Restricted Mode on a workspace that would have its own programs started."""
+    """A window in Restricted Mode, on a workspace whose settings name its own programs."""
     workspace = code_server.workspace
     own = write_script(workspace / "own/dlm-lsp", f"touch {traces}/setting")
     beside = workspace / "environment/bin"
@@ -89,7 +89,7 @@ def untrusted(code_server: CodeServer, daemon: ScriptedDaemon, traces: Path) -> 
 
 
 def restart_with(workbench: Workbench, settings: dict[str, object]) -> str:
-    """Where the server comes from with these settings of the machine; empty if there is none."""
+    """The origin of the server with these settings of the machine; empty if there is none."""
     num_before = len(workbench.server.sources())
     workbench.server.write_settings("Machine", settings)
     return until(lambda: workbench.server.sources()[num_before:], "another start")[-1]

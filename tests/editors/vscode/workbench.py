@@ -20,14 +20,14 @@ CONFIGURED = "Sending response 'workspace/configuration"
 
 
 class Frame(NamedTuple):
-    """What stands at the cursor; a draft is `stable|guessed`, or what there is of the two."""
+    """The texts at the cursor; a draft is `stable|guessed`, or one of the two."""
 
     draft: str
     ghost: str
 
 
 class Workbench:
-    """What a person does and sees in a window of VS Code."""
+    """Does and sees what a person does and sees in a window of VS Code."""
 
     def __init__(self, page: Page, server: CodeServer) -> None:
         self.page = page
@@ -63,7 +63,7 @@ class Workbench:
         self.page.locator(".quick-input-list .monaco-list-row", has_text=label).first.click()
 
     def close_all(self) -> None:
-        """Close every editor, and give up what is not saved."""
+        """Close every editor, and discard unsaved changes."""
         tabs, give_up = self.page.locator(".tab"), self.page.get_by_role("button", name="Don't Save")
         self.run("Close All Editors", "View")
         until(lambda: tabs.count() == 0 or give_up.count(), "the editors to close, or a question")
@@ -96,7 +96,7 @@ class Workbench:
 
     @contextmanager
     def settings(self, settings: Mapping[str, object]) -> Iterator[None]:
-        """With these settings of the machine beside those that it has; VS Code does not watch the user's file."""
+        """Add these settings to the machine's for a while; VS Code does not watch the user's file."""
         before = self.server.read_settings("Machine")
         with self.reconfigured():
             self.server.write_settings("Machine", before | settings)
@@ -105,25 +105,25 @@ class Workbench:
 
     @contextmanager
     def reconfigured(self) -> Iterator[None]:
-        """What is done here changes settings; wait until they have reached the server."""
+        """Wait after this context until the settings that were changed in it have reached the server."""
         changes = self.server.log().count(CONFIGURED)
         yield
         until(lambda: self.server.log().count(CONFIGURED) > changes, "the settings to reach the server")
 
     @property
     def ghost(self) -> str:
-        """The ghost text that stands there now, line by line."""
+        """The ghost text that is shown now, line by line."""
         lines: list[str] = self.page.evaluate(GHOST_LINES)
         return "\n".join(lines).replace("\xa0", " ").rstrip()
 
     def wait_for_ghost(self) -> str:
-        """Wait for it and for the frame that lays its lines out, which are in the page before that."""
+        """Wait for ghost text and then for the next frame, which lays its lines out."""
         until(lambda: self.ghost, "ghost text")
         self.page.evaluate(A_FRAME)
         return until(lambda: self.ghost, "ghost text")
 
     def ask_for_ghost(self) -> str:
-        """Ask until it is there: a client that is just starting its server anew does not hear the first time."""
+        """Ask for ghost text until it is there: a client that is restarting its server ignores the first request."""
 
         def ask() -> str:
             self.press("Alt+Backslash")
@@ -137,7 +137,7 @@ class Workbench:
 
     @contextmanager
     def filmed(self) -> Iterator[list[Frame]]:
-        """Whatever the browser draws at the cursor meanwhile, looked at in each of its frames; equal ones are one."""
+        """The texts at the cursor in every frame that the browser draws meanwhile, without immediate repetitions."""
         film: list[Frame] = []
         self.page.evaluate(FILM)
         yield film
@@ -155,11 +155,11 @@ class Workbench:
         self._status_item("dlm-lsp.status").filter(has_text=text).wait_for()
 
     def wait_until_ready(self) -> None:
-        """The server runs, and says so in the label that screen readers read."""
+        """Wait until the server runs, by the label that screen readers read."""
         self.page.locator('[id$="dlm-lsp.status"] [aria-label^="dlm-lsp normal"]').wait_for()
 
     def wait_for_fill(self) -> None:
-        """The diff with the whole fill, and the buttons that go with it."""
+        """Wait for the diff with the whole fill, and its buttons."""
         self.page.get_by_role("button", name="Apply Fill").wait_for()
 
     def apply_fill(self) -> None:
@@ -177,7 +177,7 @@ class Workbench:
         return "\n".join(text for _, text in sorted(tops)).replace("\xa0", " ")
 
     def save(self, file: Path) -> str:
-        """The text of a file after it was saved, which is not empty: the editor empties a file before it writes it."""
+        """Save a file; returns its text once there is any, because the editor empties a file before it writes."""
         before = file.stat().st_mtime_ns
         self.press("Control+S")
         until(lambda: file.stat().st_mtime_ns != before and file.stat().st_size > 0, f"{file.name} on disk")
