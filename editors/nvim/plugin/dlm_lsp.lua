@@ -1,4 +1,4 @@
---- Commands, and what happens to every buffer that the server is attached to. Loads nothing until then.
+--- Commands, and autocommands for buffers that the server is attached to. Loads no module before they run.
 
 if vim.g.loaded_dlm_lsp then
   return

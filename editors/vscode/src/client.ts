@@ -39,7 +39,7 @@ import { chosenOptions, configuration } from './settings';
 
 const START_PATIENCE_MS = 10_000;
 
-/** The server then leaves it to us to apply a fill, so that a preview can come first. */
+/** Tells the server to leave applying a fill to this client, so that a preview can come first. */
 const FILLS_ARE_APPLIED_HERE: StaticFeature = {
     fillClientCapabilities: (capabilities) => {
         capabilities.workspace = { ...capabilities.workspace, applyEdit: false };
@@ -49,11 +49,11 @@ const FILLS_ARE_APPLIED_HERE: StaticFeature = {
     clear: () => undefined,
 };
 
-/** What a fill replaces, and by what. */
+/** The range that a fill replaces, and its text. */
 export interface Fill {
     readonly range: Range;
     readonly text: string;
-    /** Of the document that the range belongs to. */
+    /** The version of the document that the range belongs to. */
     readonly version: number;
 }
 
@@ -66,7 +66,7 @@ export class Daemon implements Disposable {
 
     readonly onStatus = this.statusChanged.event;
     readonly onDraft = this.draftArrived.event;
-    /** No place had a server. */
+    /** No server was found in any place. */
     readonly onMissing = this.serverMissed.event;
 
     constructor(
@@ -75,7 +75,7 @@ export class Daemon implements Disposable {
         private readonly middleware: Middleware,
     ) {}
 
-    /** Starts the server, in place of the one that runs. */
+    /** Starts the server; one that runs is stopped first. */
     restart(): Promise<void> {
         return this.inTurn(async () => {
             await this.stopClient();
@@ -88,7 +88,7 @@ export class Daemon implements Disposable {
     }
 
     /**
-     * Fills a range, or the hole at an empty one; the document is not touched.
+     * Gets the fill of a range, or of the hole at an empty range; the document is not touched.
      *
      * @throws An error whose message says why there is nothing, or a cancellation.
      */
@@ -158,13 +158,13 @@ export class Daemon implements Disposable {
         try {
             await client?.dispose();
         } catch (error) {
-            // A server that hangs does not answer in time, and is killed; whoever restarts it wants another all the more.
+            // A server that hangs does not answer in time, and is killed; another one has to start all the same.
             this.output.warn(`the server did not stop: ${String(error)}`);
         }
     }
 
     private createClient(server: ServerCommand): LanguageClient {
-        // Not the workspace: a server that looks for files beside itself must find none that came with a project.
+        // Not in the workspace: a server must not load files of a project from its working directory.
         const executable = { command: server.command, args: [...server.args], options: { cwd: homedir() } };
         const client = new LanguageClient('dlm-lsp', executable, this.clientOptions());
         client.registerFeature(FILLS_ARE_APPLIED_HERE);
@@ -176,21 +176,21 @@ export class Daemon implements Disposable {
 
     private clientOptions(): LanguageClientOptions {
         return {
-            // Every language: which ones can be filled, and the reason where one cannot, is for the server to say.
+            // Every language: the server decides which ones can be filled, and says why another one cannot.
             documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
             initializationOptions: { drafts: true },
             outputChannel: this.output,
-            // The status says what went wrong; nothing may pop up while somebody types.
+            // Errors are in the status; nothing may pop up while the user types.
             revealOutputChannelOn: RevealOutputChannelOn.Never,
             middleware: {
                 ...this.middleware,
                 workspace: {
                     configuration: () => [chosenOptions(this.context.extension)],
-                    // The server asks for its section when it is not pushed one.
+                    // Without settings in the notification, the server asks for its section.
                     didChangeConfiguration: async () => {
                         const changed = { settings: null };
                         const sent = this.client?.sendNotification(DidChangeConfigurationNotification.type, changed);
-                        // The setting that changed may be the one that has the server stopped at this moment.
+                        // The change may be what stops the server at this moment.
                         await sent?.catch(() => undefined);
                     },
                 },
@@ -211,13 +211,13 @@ export class Daemon implements Disposable {
         }
     }
 
-    /** For the walkthrough, which ticks off a step by it. */
+    /** The walkthrough ticks off a step when this is set. */
     private setRunning(isRunning: boolean): void {
         void commands.executeCommand('setContext', 'dlm-lsp.running', isRunning);
     }
 }
 
-/** For whoever wonders at it: the `PATH` that VS Code has is not the one of a terminal. */
+/** The places that were searched, because the `PATH` of VS Code is often not that of a terminal. */
 function whereItWasLookedFor({ configured, interpreter, searchPath, toolFolder }: Places): string {
     if (configured.length > 0) {
         return `looked for the setting dlm-lsp.server.command: ${configured.join(' ')}`;

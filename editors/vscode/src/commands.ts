@@ -1,5 +1,5 @@
 /**
- * The commands of the palette, the menu behind the status item, and what to say when there is no server.
+ * The commands of the palette, the menu behind the status item, and the message when there is no server.
  */
 
 import {
@@ -23,7 +23,7 @@ import type { StatusItem } from './status';
 
 const WALKTHROUGH = 'dlm-lsp.dlm-lsp#start';
 
-/** What commands act on. */
+/** The parts that commands act on. */
 export interface Parts {
     readonly daemon: Daemon;
     readonly dial: Dial;
@@ -55,14 +55,14 @@ export function registerCommands(parts: Parts): Disposable[] {
     return Object.entries(actions).map(([name, action]) => commands.registerCommand(`dlm-lsp.${name}`, action));
 }
 
-/** The server's command, run by a click on what a status offers: here it goes by way of the preview. */
+/** The server's command for a fill, which a status may offer; here its fill is previewed. */
 export async function runServerFill(fills: Fills, [uri, range]: readonly unknown[]): Promise<void> {
     const { start, end } = range as LspRange;
     const document = await workspace.openTextDocument(Uri.parse(uri as string, true));
     await fills.fill(document, new Range(start.line, start.character, end.line, end.character));
 }
 
-/** No place had a server: says so, once, and offers what helps. */
+/** Says that no server was found, and offers help. */
 export async function offerToInstall(): Promise<void> {
     const actions = { 'How to install': 'howToInstall', 'Show Output': 'showOutput' } as const;
     const message = 'The dlm-lsp server was not found on the machine where this window has its files.';

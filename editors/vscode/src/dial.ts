@@ -38,7 +38,7 @@ export class Dial implements Disposable {
         this.item.show();
     }
 
-    /** Asks for steps or a deadline, and keeps the answer. */
+    /** Asks for steps or a deadline, and stores the answer in the settings. */
     async turn(): Promise<void> {
         const chosen = await window.showQuickPick(choices(), {
             title: 'dlm-lsp: how long may a fill take?',

@@ -7,7 +7,7 @@ import type { DraftParams } from './protocol';
 const MAX_CHARS = 120;
 
 export interface DraftLine {
-    /** What no later step changes, from the beginning on without a gap. */
+    /** The beginning that no later step changes. */
     readonly stable: string;
     readonly guessed: string;
 }

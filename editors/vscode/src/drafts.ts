@@ -1,6 +1,6 @@
 /**
- * A draft beside the cursor while it sharpens: one decoration, replaced in place, on one line. What no later step
- * changes, from the beginning on, is brighter than the rest.
+ * A draft beside the cursor while it sharpens: one decoration, replaced in place, on one line. Its beginning,
+ * as far as no later step changes it, is brighter than the rest.
  *
  * VS Code's decorations cannot hold a line break, so that lines are joined by `↵`.
  */

@@ -1,5 +1,5 @@
 /**
- * Start reading here: the parts of the extension, and what each hears of the others.
+ * Start reading here: the parts of the extension, and the events that connect them.
  */
 
 import { type ExtensionContext, window, workspace } from 'vscode';

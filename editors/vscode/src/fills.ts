@@ -21,7 +21,7 @@ import type { FillPreview } from './preview';
 import type { DecodeOverrides, DraftParams } from './protocol';
 import { configuration } from './settings';
 
-/** Goes with another seed, which alone changes nothing where the most probable token is taken. */
+/** For another attempt: without a temperature the most probable tokens are taken, whatever the seed. */
 const ANOTHER_TEMPERATURE = 0.8;
 
 interface Run {
@@ -49,7 +49,7 @@ export class Fills implements Disposable {
         return this.run?.document === document && this.run.fill === undefined;
     }
 
-    /** The hole at the cursor: in a function that is still to be written, its whole body. */
+    /** Fills the hole at the cursor; in a function without a body, that is the whole body. */
     async fillAtCursor({ document, selection }: TextEditor): Promise<void> {
         await this.fill(document, new Range(selection.active, selection.active));
     }
@@ -62,7 +62,7 @@ export class Fills implements Disposable {
         }
     }
 
-    /** Fills a range, or the hole at an empty one, in place of a fill that waits. */
+    /** Fills a range, or the hole at an empty range; replaces a fill that has not been applied. */
     async fill(document: TextDocument, range: Range, attempt = 0): Promise<void> {
         await this.discard();
         const cancellation = new CancellationTokenSource();
@@ -86,7 +86,7 @@ export class Fills implements Disposable {
         }
     }
 
-    /** Another text for the same place. */
+    /** Gets another text for the same place. */
     async another(): Promise<void> {
         if (this.run) {
             await this.fill(this.run.document, this.run.range, this.run.attempt + 1);
@@ -125,7 +125,7 @@ export class Fills implements Disposable {
 
     showDraft(draft: DraftParams): void {
         const run = this.run;
-        // A fill that is finished stays as it is, whatever ghost text is sharpening in the same document.
+        // A finished fill must not be replaced by drafts of ghost text in the same document.
         if (run?.fill !== undefined) {
             return;
         }

@@ -18,14 +18,14 @@ type Provide = NonNullable<Middleware['provideInlineCompletionItems']>;
 type Items = InlineCompletionItem[] | InlineCompletionList | null | undefined;
 
 export class GhostText {
-    /** What is being asked for; a newer request takes its place. */
+    /** The request under way; a newer one takes its place. */
     private request: { readonly document: TextDocument } | undefined;
     private shown: { readonly document: TextDocument; readonly items: readonly InlineCompletionItem[] } | undefined;
 
     /**
      * @param drafts Where drafts are drawn.
-     * @param isFilling Whether a fill of the whole document's region is under way, which ghost text stays out of.
-     * @param onAnswered Told of every document that got its answer.
+     * @param isFilling Whether a fill of the document is under way, during which there is no ghost text.
+     * @param onAnswered Called with the document of every answer.
      */
     constructor(
         private readonly drafts: DraftDecoration,
@@ -55,7 +55,7 @@ export class GhostText {
         return items;
     };
 
-    /** Draws a draft, if it is for what is being asked and the text has not moved on. */
+    /** Draws a draft, if it belongs to the request under way and the text has not changed. */
     showDraft(draft: DraftParams): void {
         const editor = window.activeTextEditor;
         const document = this.request?.document;
@@ -67,7 +67,7 @@ export class GhostText {
         }
     }
 
-    /** Nobody waits for drafts any more: the cursor or the text moved. */
+    /** Drops the drafts, because the cursor or the text has changed. */
     forget(): void {
         this.request = undefined;
         this.drafts.clear();

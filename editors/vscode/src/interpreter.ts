@@ -4,7 +4,7 @@
 
 import { type Disposable, type Event, extensions, workspace } from 'vscode';
 
-/** The part of that extension's API that is asked here. */
+/** The part of that extension's API that is used here. */
 interface PythonApi {
     readonly environments?: {
         getActiveEnvironmentPath(): { readonly path: string };
@@ -15,7 +15,7 @@ interface PythonApi {
     };
 }
 
-/** Undefined without the Python extension, and in a workspace that nobody trusts: it could bring an interpreter. */
+/** Undefined without the Python extension, and in an untrusted workspace, which could bring its own interpreter. */
 export async function selectedInterpreter(): Promise<string | undefined> {
     if (!workspace.isTrusted) {
         return undefined;

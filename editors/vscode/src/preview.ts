@@ -1,5 +1,5 @@
 /**
- * A fill as a diff: the document on the left, on the right what it would become, sharpening draft by draft.
+ * A fill as a diff: the document on the left, and on the right the document with the fill, draft by draft.
  */
 
 import {
@@ -16,7 +16,7 @@ import {
     workspace,
 } from 'vscode';
 
-/** Of the documents on the right; package.json binds the buttons and keys to it. */
+/** The scheme of documents on the right, to which package.json binds buttons and keys. */
 const SCHEME = 'dlm-lsp-fill';
 
 export class FillPreview implements TextDocumentContentProvider, Disposable {
@@ -28,7 +28,7 @@ export class FillPreview implements TextDocumentContentProvider, Disposable {
     private serial = 0;
 
     readonly onDidChange = this.changed.event;
-    /** The user closed the diff. */
+    /** Fires when the user has closed the diff. */
     readonly onDidClose = this.closed.event;
 
     constructor() {
@@ -47,21 +47,21 @@ export class FillPreview implements TextDocumentContentProvider, Disposable {
         return this.text;
     }
 
-    /** Shows a document beside itself; `update` then brings the difference. */
+    /** Shows a document beside a copy of it, which `update` changes. */
     async open(document: TextDocument, around: Range): Promise<void> {
         await this.close();
         this.text = document.getText();
         this.serial += 1;
-        // The path tells the language; the serial keeps VS Code from showing an earlier fill that it still knows.
+        // VS Code takes the language from the path; the serial keeps it from showing an earlier fill of the same path.
         this.uri = Uri.from({ scheme: SCHEME, path: document.uri.path, query: this.serial.toString() });
         const name = document.uri.path.split('/').at(-1) ?? '';
         const title = `Fill ${name}:${(around.start.line + 1).toString()}`;
-        // A tab of its own: a preview takes the place of the document's tab, where that is a preview too.
+        // Not a preview tab, because it would replace the document's tab if that is one.
         const options = { selection: around, preview: false };
         await commands.executeCommand('vscode.diff', document.uri, this.uri, title, options);
     }
 
-    /** Shows what the document becomes when the range is replaced. */
+    /** Shows the document with the range replaced. */
     update(document: TextDocument, range: Range, replacement: string): void {
         if (this.uri) {
             const text = document.getText();

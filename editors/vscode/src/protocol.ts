@@ -1,6 +1,6 @@
 /**
- * What the daemon speaks beside LSP, as `dlm_lsp/messages.py` defines it. Columns, and the offsets of `stableRanges`,
- * count UTF-16 code units: what VS Code negotiates, and what its strings are made of.
+ * The daemon's messages beside LSP, as `dlm_lsp/messages.py` defines them. Columns, and the offsets of `stableRanges`,
+ * count UTF-16 code units, which VS Code negotiates and its strings consist of.
  */
 
 import { type Command, NotificationType, type Range } from 'vscode-languageclient/node';
@@ -13,11 +13,11 @@ export const INFILL_RANGE = 'dlmLsp.infillRange';
 
 export type StatusState = 'normal' | 'busy' | 'warning' | 'error' | 'inactive';
 
-/** How the daemon is, or why nothing is shown. */
+/** The state of the daemon, or why nothing is shown. */
 export interface StatusParams {
     readonly state: StatusState;
     readonly message: string;
-    /** What would help, where something would. */
+    /** A command that would help, if there is one. */
     readonly command?: Command | null;
 }
 
@@ -33,7 +33,7 @@ export interface DraftParams {
     readonly stableRanges: readonly (readonly [number, number])[];
 }
 
-/** What a fill comes to; this client is never asked to apply one, see `client.ts`. */
+/** The result of a fill; this client is never asked to apply one, see `client.ts`. */
 export interface InfillRangeResult {
     readonly uri: string;
     readonly version: number | null;
@@ -41,7 +41,7 @@ export interface InfillRangeResult {
     readonly text: string;
 }
 
-/** How to decode one fill, over what the settings say. */
+/** Options for one fill, which override the settings. */
 export interface DecodeOverrides {
     readonly seed?: number;
     readonly temperature?: number;

@@ -1,5 +1,5 @@
 /**
- * Which executable is the server, and in which order places are looked at. Knows nothing of VS Code.
+ * Finds the executable of the server in several places, in a fixed order. Knows nothing of VS Code.
  *
  * Always the installed command `dlm-lsp`, never `python -m`: Python would import modules out of the workspace.
  */
@@ -23,11 +23,11 @@ export interface ServerCommand {
 
 /** Where to look. */
 export interface Places {
-    /** The machine's own setting: a command with its arguments; empty where nobody set it. */
+    /** The machine's own setting: a command with its arguments; empty if it is not set. */
     readonly configured: readonly string[];
-    /** The selected Python interpreter; undefined where there is none or it is not to be trusted. */
+    /** The selected Python interpreter; undefined if there is none, or it is not trusted. */
     readonly interpreter: string | undefined;
-    /** As `PATH` spells it. */
+    /** In the format of `PATH`. */
     readonly searchPath: string;
     /**
      * Where `uv tool install` and pipx put commands. Often it is on no `PATH` that VS Code knows: over SSH that is a
@@ -37,7 +37,7 @@ export interface Places {
     readonly toolFolder: string;
 }
 
-/** `Places.toolFolder` of whoever runs this. */
+/** `Places.toolFolder` of the current user. */
 export function userToolFolder(): string {
     return join(homedir(), '.local/bin');
 }
@@ -75,7 +75,7 @@ async function installed(searchPath: string, source: string): Promise<ServerComm
     return command === undefined ? undefined : { command, args: ['serve'], source };
 }
 
-/** uv's own copy of the tool. Offline: this looks for what somebody installed, and installs nothing. */
+/** uv's own copy of the tool; offline, so that uv installs nothing. */
 async function byUv(places: Places): Promise<ServerCommand | undefined> {
     const uv = await anywhere('uv', places);
     if (uv === undefined) {

@@ -5,7 +5,7 @@
 import { ConfigurationTarget, type Extension, type WorkspaceConfiguration, workspace } from 'vscode';
 import { SECTION } from './protocol';
 
-/** The server's names for languages that VS Code calls otherwise. */
+/** The server's names of languages that have another name in VS Code. */
 const SERVER_LANGUAGES: Readonly<Record<string, string>> = { javascriptreact: 'javascript', typescriptreact: 'tsx' };
 
 interface Manifest {
@@ -16,7 +16,7 @@ export function configuration(): WorkspaceConfiguration {
     return workspace.getConfiguration(SECTION);
 }
 
-/** The server's options that somebody has set. Defaults are left out, or they would overrule the user's config.toml. */
+/** The server's options that are set. Defaults are left out, because they would override the user's config.toml. */
 export function chosenOptions(extension: Extension<unknown>): Record<string, unknown> {
     const manifest = extension.packageJSON as Manifest;
     const names = Object.keys(manifest.contributes.configuration.properties).map((key) => key.slice(SECTION.length + 1));
@@ -24,13 +24,13 @@ export function chosenOptions(extension: Extension<unknown>): Record<string, unk
     return Object.fromEntries(chosen.map((name) => [name, configuration().get(name)]));
 }
 
-/** Whether somebody has set it; if not, the server may go by its own configuration file. */
+/** Whether an option is set; if not, the server may take it from its own configuration file. */
 export function isChosen(name: string): boolean {
     const found = configuration().inspect(name);
     return [found?.globalValue, found?.workspaceValue, found?.workspaceFolderValue].some((value) => value !== undefined);
 }
 
-/** Sets an option where its value in force is from, or for the user: a value further down would change nothing. */
+/** Sets an option for the workspace if it is set there, because that overrides the user's; otherwise for the user. */
 export async function set(name: string, value: unknown): Promise<void> {
     const isOfWorkspace = configuration().inspect(name)?.workspaceValue !== undefined;
     const target = isOfWorkspace ? ConfigurationTarget.Workspace : ConfigurationTarget.Global;

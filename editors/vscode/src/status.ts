@@ -1,5 +1,5 @@
 /**
- * The status bar item: how the daemon is, and the reason when it shows nothing. The output channel has all of it.
+ * The status bar item: the state of the daemon, and the reason when it shows nothing. The output channel logs both.
  */
 
 import {
@@ -30,7 +30,7 @@ export class StatusItem implements Disposable {
     private readonly item = window.createStatusBarItem('dlm-lsp.status', StatusBarAlignment.Right, 100);
     private readonly listener: Disposable;
     private status: StatusParams = { state: 'busy', message: 'starting' };
-    /** The document that an `inactive` status speaks of. */
+    /** The document that an `inactive` status is about. */
     private subject: TextDocument | undefined;
     private progress = '';
 
@@ -42,7 +42,7 @@ export class StatusItem implements Disposable {
         this.item.show();
     }
 
-    /** What holds for the document in front of the user. */
+    /** The status for the active document. */
     get current(): StatusParams {
         const isElsewhere = this.subject !== undefined && this.subject !== window.activeTextEditor?.document;
         return this.status.state === 'inactive' && isElsewhere ? { state: 'normal', message: '' } : this.status;
@@ -58,7 +58,7 @@ export class StatusItem implements Disposable {
         this.render();
     }
 
-    /** The server says nothing when its status stands; it then holds for the document that got its answer last. */
+    /** The server does not repeat a status; the last one is then about the document that was answered last. */
     concerns(document: TextDocument): void {
         this.subject = document;
         this.render();

@@ -1,4 +1,4 @@
-/** What is drawn beside the cursor of a draft that has many lines and is stable in places. */
+/** Drafts of many lines, stable in places, as the one line that is drawn beside the cursor. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-/** The order in which places are asked for a server, with real files in real folders. */
+/** The order in which places are searched for a server, with real files in real folders. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

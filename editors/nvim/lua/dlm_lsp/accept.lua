@@ -1,4 +1,4 @@
---- Accepting: all of what is shown, or its next word or line, whoever shows it.
+--- Accepting a suggestion, or its next word or line, whether Neovim or this plugin shows it.
 
 local Session = require('dlm_lsp.session')
 local client_of = require('dlm_lsp.client')
@@ -32,7 +32,7 @@ end
 ---@param unit dlm_lsp.Unit
 local function insert(suggestion, unit)
   local length
-  -- What is typed from here on is an undo step of its own; the key that led here has begun this one.
+  -- Text typed after this is an undo step of its own; the key that accepts has begun the present one.
   vim.api.nvim_feedkeys(vim.keycode('<C-g>u'), 'ni', false)
   if unit == 'all' or not suggestion:remainder() then
     suggestion:insert()
@@ -54,7 +54,7 @@ function M.is_possible(buf)
   return session ~= nil and (session:is_showing() or (session.is_native and native.is_showing(buf)))
 end
 
---- Whether anything is drawn, be it a draft.
+--- Whether anything is drawn, drafts included.
 ---@param buf integer
 ---@return boolean
 function M.is_visible(buf)
@@ -74,7 +74,7 @@ function M.accept(unit)
   end
   native.take(buf, function(suggestion)
     if unit ~= 'all' and suggestion:remainder() then
-      -- Neovim forgets what it showed: from here on the rest is this plugin's.
+      -- Neovim forgets its suggestion, so that this plugin has to keep the rest.
       session:keep(suggestion)
     end
     insert(suggestion, unit)

@@ -1,4 +1,4 @@
---- The LSP client: how it is started, and requests as both 0.10 and later spell them.
+--- The LSP client: how it is started, and requests in the calls of Neovim 0.10 and of later versions.
 
 local config = require('dlm_lsp.config')
 local positions = require('dlm_lsp.positions')
@@ -12,7 +12,7 @@ M.CANCELLED = -32800
 ---@enum dlm_lsp.Trigger `InlineCompletionTriggerKind`
 M.trigger = { INVOKED = 1, AUTOMATIC = 2 }
 
---- Call a method of a client: they took no `self` before 0.11.
+--- Call a method of a client; before 0.11 methods took no `self`.
 ---@param client vim.lsp.Client
 ---@param method string
 local function call(client, method, ...)
@@ -22,7 +22,7 @@ local function call(client, method, ...)
   return client[method](...)
 end
 
---- The running client of a buffer; after a restart, the one that the other makes way for.
+--- The running client of a buffer; during a restart, the newer of the two.
 ---@param buf integer
 ---@return vim.lsp.Client?
 function M.of(buf)
@@ -31,8 +31,8 @@ function M.of(buf)
   end)
 end
 
---- The buffer that a server speaks of. `vim.uri_to_bufnr` would make one where there is none (any more), and another
---- one each time for a buffer without a name.
+--- The buffer of a URI, nil if there is none (any more). `vim.uri_to_bufnr` would make one then, and would make one
+--- each time for a buffer without a name.
 ---@param uri string
 ---@return integer?
 function M.buf_of(uri)
@@ -80,11 +80,11 @@ function M.cancel(client, id)
   end
 end
 
---- Stop the inline completions that a buffer waits for.
+--- Cancel the pending inline completions of a buffer.
 ---@param client vim.lsp.Client
 ---@param buf integer
----@param except? integer Id of the one that goes on.
----@return integer newest Id of the newest of them, or 0.
+---@param except? integer Id of one that is not cancelled.
+---@return integer newest Id of the newest cancelled one, or 0.
 function M.cancel_inline_completions(client, buf, except)
   local newest = 0
   for id, request in pairs(client.requests) do

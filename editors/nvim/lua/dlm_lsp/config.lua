@@ -1,4 +1,4 @@
---- What may be configured, every default, and one sentence for each option that is wrong.
+--- The options with their defaults, and one sentence for each wrong one.
 
 local M = {}
 
@@ -14,7 +14,7 @@ local M = {}
 ---@class dlm_lsp.Config
 ---@field cmd string[] How the server is started.
 ---@field filetypes string[] Where it is started.
----@field root_markers string[] What lies in the root folder of a project.
+---@field root_markers string[] Files and folders that mark the root of a project.
 ---@field surface 'auto'|'native'|'own' Who draws ghost text: `vim.lsp.inline_completion`, or this plugin.
 ---@field keymaps dlm_lsp.Keymaps|false
 ---@field settings table<string, any> The server's options, in camelCase.
@@ -51,7 +51,7 @@ M.defaults = {
 ---@type dlm_lsp.Config
 M.current = vim.deepcopy(M.defaults)
 
----@type string[] What was wrong with the options of `setup`.
+---@type string[] The mistakes in the options of `setup`.
 M.problems = {}
 
 ---@param value any

@@ -1,4 +1,4 @@
---- `dlmLsp/draft`: the text while it sharpens, painted where the result is going to stand.
+--- `dlmLsp/draft`: the text while it sharpens, drawn in the place of the result.
 
 local Session = require('dlm_lsp.session')
 local client_of = require('dlm_lsp.client')

@@ -1,4 +1,4 @@
---- Filling by an edit: the hole at the cursor, or a selected range, whatever ghost text could show of it.
+--- Filling by an edit: the hole at the cursor or a selected range, also where ghost text could not show it.
 
 local client_of = require('dlm_lsp.client')
 local ghost = require('dlm_lsp.ghost')
@@ -29,7 +29,7 @@ function M.is_busy(buf)
   return running(buf) ~= nil
 end
 
---- Whether a request is the newest fill, be it over.
+--- Whether a request is the newest fill, finished or not.
 ---@param buf integer
 ---@param id integer|string Servers may send the number of a request back as text.
 ---@return boolean
@@ -69,7 +69,7 @@ local function report(err, result)
   end
 end
 
---- Stop what runs for a buffer.
+--- Stop the fill of a buffer.
 ---@param buf integer
 function M.stop(buf)
   local fill = running(buf)
@@ -83,7 +83,7 @@ end
 ---@param buf integer
 local function stop_at_the_next_edit(buf)
   local tick = vim.api.nvim_buf_get_changedtick(buf)
-  -- Insert mode goes on after a command that CTRL-O let through; that is no beginning of an edit.
+  -- After a command by CTRL-O, Insert mode is entered again, which is not the beginning of an edit.
   local goes_on = vim.startswith(vim.api.nvim_get_mode().mode, 'ni')
   vim.api.nvim_create_autocmd({ 'TextChanged', 'TextChangedI', 'InsertEnter' }, {
     group = vim.api.nvim_create_augroup(('dlm_lsp_fill_%d'):format(buf), {}),
@@ -139,7 +139,7 @@ local function selected(buf, line1, line2)
   return line1 - 1, 0, line2 - 1, #last
 end
 
---- Start a fill of the current buffer, if a server is there and the number of steps is one.
+--- Start a fill of the current buffer, if it has a server and the number of steps is valid.
 ---@param steps string A number, or nothing.
 ---@param locate fun(buf: integer): integer, integer, integer, integer Row and column of the range's ends.
 local function fill(steps, locate)
@@ -164,7 +164,7 @@ local function fill(steps, locate)
 end
 
 --- Fill the hole at the cursor, such as the body of the function.
----@param steps string Denoise steps at most, in place of the configured number; empty for that.
+---@param steps string Denoise steps at most; empty for the configured number.
 function M.at_cursor(steps)
   fill(steps, function()
     local row, col = positions.cursor()
@@ -172,7 +172,7 @@ function M.at_cursor(steps)
   end)
 end
 
---- Fill what is selected anew.
+--- Replace the selected text by a fill.
 ---@param line1 integer
 ---@param line2 integer
 ---@param steps string

@@ -73,12 +73,12 @@ local function width(chunks)
   end)
 end
 
---- The text in front of what stands right of it; several lines push that down after the last of them.
+--- Text to draw. The text right of it moves on, below the last line if there are several.
 ---@class dlm_lsp.Ghost
 ---@field chunks dlm_lsp.Chunk[]
----@field right? string What stands right of the place.
+---@field right? string The buffer's text right of the place.
 ---@field tail? string The beginning of `right`, which the text replaces.
----@field hint? string Behind the text.
+---@field hint? string Drawn after the text.
 
 ---@param ghost dlm_lsp.Ghost
 ---@return dlm_lsp.Chunk[][] lines
@@ -101,7 +101,7 @@ local function arrange(ghost)
   return lines, (is_inserted or right == '') and 'inline' or 'overlay'
 end
 
---- Draw in place of what was drawn before.
+--- Draw, and clear everything drawn before.
 ---@param buf integer
 ---@param row integer
 ---@param col integer

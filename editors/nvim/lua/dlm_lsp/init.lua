@@ -1,4 +1,4 @@
---- The functions that a user calls. Everything else of this plugin hangs on `LspAttach`; see |dlm_lsp|.
+--- The functions that a user calls. All other code of this plugin starts at `LspAttach`; see |dlm_lsp|.
 
 local M = {}
 
@@ -50,7 +50,7 @@ function M.invoke()
   end
 end
 
---- Hide what is shown, and stop what runs.
+--- Hide the suggestion, and stop running requests.
 function M.dismiss()
   local current = session()
   if current then
@@ -85,7 +85,7 @@ function M.attach(client, buf)
   require('dlm_lsp.keymaps').set(buf)
 end
 
---- Leave Insert mode in a buffer, however that was done.
+--- Clean up after Insert mode was left in a buffer, by whatever key.
 ---@param buf integer
 function M.leave_insert(buf)
   local left = require('dlm_lsp.session').of(buf)

@@ -11,7 +11,7 @@ local OURS = 'dlm-lsp: '
 ---@class dlm_lsp.Action
 ---@field call string Of `require('dlm_lsp')`.
 ---@field description string
----@field is_possible? fun(buf: integer): boolean Where it is not, the key does what it did before.
+---@field is_possible? fun(buf: integer): boolean If not, the key does what it did before.
 
 ---@type table<string, dlm_lsp.Action>
 local actions = {
@@ -24,10 +24,10 @@ local actions = {
   invoke = { call = 'invoke()', description = 'Suggest now' },
 }
 
----@type table<integer, table<string, table>> Mappings of a buffer's own whose keys are ours now.
+---@type table<integer, table<string, table>> The buffer's own mappings of keys that this plugin has taken.
 local replaced = {}
 
----@type boolean A mapping of before is at work; its keys, and a plugin that comes back to ours, get the key itself.
+---@type boolean An earlier mapping is at work. If that leads back to a mapping of ours, the key itself is typed.
 local is_within = false
 
 ---@param maps table[] As `nvim_get_keymap` has them.
@@ -55,13 +55,13 @@ local function define(map, lhs)
   vim.fn.mapset('i', false, copy)
 end
 
---- The mapping of before has been typed.
+--- The earlier mapping has ended.
 function M.leave()
   is_within = false
 end
 
---- What a key does without this plugin. A mapping runs under another name, for Neovim knows best what its flags mean,
---- and in front of the keys that were typed after this one.
+--- The effect of a key without this plugin. An earlier mapping runs under another name, so that Neovim applies its
+--- flags, and before the keys that were typed after this one.
 ---@param buf integer
 ---@param lhs string
 ---@return string keys To be typed in its place.
@@ -81,7 +81,7 @@ local function before(buf, lhs)
   return ''
 end
 
---- Bind the configured keys in a buffer. Each begins a new undo step, for `u` to take a suggestion back by itself.
+--- Bind the configured keys in a buffer. Each begins a new undo step, so that `u` takes back a suggestion alone.
 ---@param buf integer
 function M.set(buf)
   local own = vim.api.nvim_buf_get_keymap(buf, 'i')
@@ -104,7 +104,7 @@ function M.set(buf)
   end
 end
 
---- Give the keys of a buffer back.
+--- Restore the mappings that a buffer had before.
 ---@param buf integer
 function M.unset(buf)
   local others = replaced[buf]

@@ -1,4 +1,4 @@
---- Neovim's own inline completion (0.12), and what it leaves to its users.
+--- Neovim's own inline completion (0.12), and workarounds for its gaps.
 ---
 --- It never stops a request when the user types on, draws a suggestion that no longer agrees with the text, draws it
 --- beside the popup menu (neovim#37288), and puts characters typed meanwhile in twice (neovim#36529). Everything here
@@ -10,7 +10,7 @@ local status = require('dlm_lsp.status')
 
 local M = {}
 
----@type table<integer, dlm_lsp.Suggestion[]> What the last answer to Neovim's own request holds, by buffer.
+---@type table<integer, dlm_lsp.Suggestion[]> The suggestions of the last answer to Neovim's own request, by buffer.
 local answered = {}
 
 local function namespace()
@@ -27,7 +27,7 @@ end
 --- See the items of an answer before Neovim does.
 ---@param buf integer
 ---@param items table[]
----@return boolean is_news Neovim is not to show what belongs to another text, or beside what this plugin shows.
+---@return boolean is_news Whether Neovim may show them: not for a text that has changed, nor beside this plugin's.
 function M.observe(buf, items)
   local session = require('dlm_lsp.session').of(buf)
   if not session then
@@ -83,7 +83,7 @@ local function suggestion_of(buf, item)
   return Suggestion.new(buf, { id = item.client_id, offset_encoding = 'utf-8' }, lsp_item)
 end
 
---- Take what Neovim shows away from it.
+--- Take over the suggestion that Neovim shows; Neovim forgets it.
 ---@param buf integer
 ---@param use fun(suggestion: dlm_lsp.Suggestion)
 function M.take(buf, use)
@@ -98,7 +98,7 @@ function M.take(buf, use)
   })
 end
 
---- Hide what Neovim shows, if it is there.
+--- Hide the suggestion that Neovim shows, if there is one.
 ---@param buf integer
 function M.dismiss(buf)
   if M.is_showing(buf) then
@@ -106,7 +106,7 @@ function M.dismiss(buf)
   end
 end
 
---- Hide a suggestion of ours that the text went away from; Neovim would draw the wrong half of it.
+--- Hide a suggestion of ours that does not fit the text any more; Neovim would draw the wrong half of it.
 ---@param buf integer
 function M.drop_what_disagrees(buf)
   local shown = answered[buf]

@@ -1,7 +1,7 @@
---- Ghost text of one buffer: what is shown, what was asked for, and how both follow the keys.
+--- Ghost text of one buffer: the suggestion, the request, and how both follow the keys.
 ---
---- With a `native` surface Neovim asks and draws by itself; this module then only draws what Neovim cannot: drafts, the
---- rest of a suggestion after its first word or line, and the candidates of an explicit request.
+--- With a `native` surface Neovim requests and draws by itself. Then this module only draws what Neovim cannot: drafts,
+--- the rest of a suggestion after its first word or line, and the candidates of an explicit request.
 
 local client_of = require('dlm_lsp.client')
 local fill = require('dlm_lsp.fill')
@@ -39,7 +39,7 @@ local function whereabouts()
   return ('%d:%d:%d'):format(vim.b.changedtick, row, col)
 end
 
---- What is shown and still fits.
+--- The suggestion, if it still fits the text.
 ---@return dlm_lsp.Suggestion?
 function Session:current()
   local candidate = self.candidates[self.index]
@@ -52,7 +52,7 @@ function Session:is_showing()
   return ghost.is_drawn(self.buf) and self:current() ~= nil
 end
 
---- Draw what fits, or nothing.
+--- Draw the suggestion or the draft, if it fits.
 ---@return boolean is_drawn
 function Session:paint()
   ghost.clear(self.buf)
@@ -78,13 +78,13 @@ function Session:draft_chunks(rest)
   return ghost.draft(rest, stable)
 end
 
---- Ask the server for what belongs at the cursor; a request that still runs is superseded.
+--- Ask the server for suggestions at the cursor; a request that still runs is superseded.
 ---@param kind dlm_lsp.Trigger
 ---@param is_again? boolean
 function Session:request(kind, is_again)
   local params = client_of.inline_completion_params(self.client, self.buf, kind)
   local asked_at = whereabouts()
-  -- A key that asks may run before the events of the keys typed just before it, which must not stop this again.
+  -- This may run before the events of keys that were typed earlier; those events must not stop the request.
   self.at = asked_at
   local id
   id = client_of.request(self.client, client_of.INLINE_COMPLETION, params, function(err, result)
@@ -95,7 +95,7 @@ function Session:request(kind, is_again)
     self.request_id = nil
     if err then
       self:drop_draft()
-      -- Neovim's own request, sent after a pause in typing, supersedes one that somebody asked for.
+      -- Neovim's own request, sent after a pause in typing, has superseded this explicit one.
       local is_overtaken = err.code == client_of.CANCELLED and kind == client_of.trigger.INVOKED
       return is_overtaken and not is_again and self:request(kind, true)
     end
@@ -140,7 +140,7 @@ function Session:sharpen(id, item, stable)
   end
 end
 
---- Take away a draft that nothing came of.
+--- Remove a draft that led to no result.
 function Session:drop_draft()
   if self.draft then
     self.draft = nil
@@ -148,14 +148,14 @@ function Session:drop_draft()
   end
 end
 
---- Have a suggestion of Neovim's own, which it shows no longer, in place of what is shown here.
+--- Show a suggestion that Neovim has shown before, in place of the present ones.
 ---@param suggestion dlm_lsp.Suggestion
 function Session:keep(suggestion)
   self.candidates, self.index = { suggestion }, 1
 end
 
---- Hide what is shown while the popup menu is open, for it to come back if it still fits then. Neovim itself would draw
---- beside the menu.
+--- Hide the suggestion while the popup menu is open; it comes back afterwards if it still fits. Neovim itself would
+--- draw it beside the menu.
 function Session:make_room()
   ghost.clear(self.buf)
   if self.is_native and native.is_showing(self.buf) then
@@ -165,7 +165,7 @@ function Session:make_room()
   end
 end
 
---- The popup menu has gone, with or without an entry in the text. No event need follow that Neovim would ask upon.
+--- The popup menu was closed, with or without inserting an entry. No event may follow that makes Neovim ask again.
 function Session:on_menu_closed()
   self.at = ''
   if not vim.api.nvim_get_mode().mode:match('^[iR]') then
@@ -177,13 +177,13 @@ function Session:on_menu_closed()
   end
 end
 
---- Forget what is shown.
+--- Forget suggestions and draft.
 function Session:clear()
   self.candidates, self.index, self.draft = {}, 1, nil
   ghost.clear(self.buf)
 end
 
---- Forget what is shown and stop what runs.
+--- Forget suggestions and draft, and stop running requests.
 function Session:stop()
   self:clear()
   self.request_id = nil
@@ -191,7 +191,7 @@ function Session:stop()
   self.stopped_id = math.max(self.stopped_id, newest)
 end
 
---- Forget what belongs to Insert mode.
+--- Forget everything that belongs to Insert mode.
 function Session:leave_insert()
   self:stop()
   native.dismiss(self.buf)
@@ -214,7 +214,7 @@ function Session:on_move()
   end
   if self.is_native then
     native.drop_what_disagrees(self.buf)
-    -- A draft that says what is being typed may go on; anything else is stopped, for Neovim would let it run.
+    -- A draft that agrees with the typed text may go on. Anything else is stopped here, because Neovim does not.
     if not is_drawn then
       self:stop()
     end

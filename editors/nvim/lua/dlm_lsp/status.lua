@@ -1,4 +1,4 @@
---- What the daemon does, and why nothing is shown: `dlmLsp/status`, kept for the status line.
+--- `dlmLsp/status`, kept for the status line: the state of the daemon, and why nothing is shown.
 
 local M = {}
 
@@ -9,7 +9,7 @@ local M = {}
 ---@type table<integer, dlm_lsp.Status> By client.
 local statuses = {}
 
----@type table<integer, integer> The buffer that an `inactive` status speaks of, by client.
+---@type table<integer, integer> The buffer that an `inactive` status is about, by client.
 local subjects = {}
 
 ---@type string[] Warnings about options, in order of arrival.
@@ -31,14 +31,14 @@ function M.on_status(_, params, context)
   vim.cmd.redrawstatus()
 end
 
---- The server says nothing when its status stands; it then holds for the buffer that got its answer last.
+--- The server does not repeat a status; the last one is then about the buffer that was answered last.
 ---@param client_id integer
 ---@param buf integer
 function M.concerns(client_id, buf)
   subjects[client_id] = buf
 end
 
---- How things stand for a buffer.
+--- The status for a buffer.
 ---@param buf? integer
 ---@return dlm_lsp.Status
 function M.of(buf)

@@ -1,4 +1,4 @@
---- One inline completion item at its place in a buffer: what is left of it to type, and how it is put in.
+--- One inline completion item at its place in a buffer: the rest that is not typed yet, and how it is inserted.
 
 local positions = require('dlm_lsp.positions')
 
@@ -6,16 +6,16 @@ local positions = require('dlm_lsp.positions')
 ---@field buf integer
 ---@field row integer Where the text that it repeats begins.
 ---@field col integer
----@field right string What stood right of the cursor; the suggestion is off once that changes.
+---@field right string The text right of the cursor; once that changes, the suggestion does not fit any more.
 ---@field tail string The part of `right` that it replaces.
----@field text string With what is typed already; lines end in `\n`.
+---@field text string All of it, the typed part included; lines end in `\n`.
 ---@field last_row integer Where its last line is going to stand.
 ---@field client_id integer
 ---@field item table As the server sent it.
 local Suggestion = {}
 Suggestion.__index = Suggestion
 
---- At the cursor, for the text that is there now.
+--- A suggestion at the cursor, for the present text of the buffer.
 ---@param buf integer
 ---@param client vim.lsp.Client
 ---@param item table An `lsp.InlineCompletionItem`.
@@ -42,7 +42,7 @@ function Suggestion.new(buf, client, item)
   }, Suggestion)
 end
 
---- What of the text is typed already, if the cursor stands where the suggestion may go on.
+--- The part of the text that is typed already; nil if the suggestion cannot continue at the cursor.
 ---@return string? typed
 function Suggestion:typed()
   local row, col = positions.cursor()
@@ -55,7 +55,7 @@ function Suggestion:typed()
   return table.concat(vim.api.nvim_buf_get_text(self.buf, self.row, self.col, row, col, {}), '\n')
 end
 
---- What is left to type; nil once the text of the buffer went another way, or nothing is left.
+--- The rest that is not typed yet; nil if the buffer's text differs, or nothing is left.
 ---@return string?
 function Suggestion:remainder()
   local typed = self:typed()
@@ -66,7 +66,7 @@ function Suggestion:remainder()
   return rest ~= self.tail and rest or nil
 end
 
---- Replace `[row, col)` up to `end_col` of the cursor's line, and go to the end of what was put in.
+--- Replace the text from `row, col` to `end_col` of the cursor's line, and go to the end of the new text.
 ---@param buf integer
 ---@param row integer
 ---@param col integer
@@ -79,7 +79,7 @@ local function put(buf, row, col, end_col, text)
   vim.api.nvim_win_set_cursor(0, { row + #lines, (#lines == 1 and col or 0) + #last })
 end
 
---- Put the whole text in, over whatever was typed since the server looked (neovim#36529).
+--- Insert the whole text, and replace characters typed since the request (neovim#36529).
 function Suggestion:insert()
   local _, col = positions.cursor()
   put(self.buf, self.row, self.col, col + #self.tail, self.text)
@@ -95,7 +95,7 @@ local next_part = {
   end,
 }
 
---- Put the next word or line in.
+--- Insert the next word or line.
 ---@param unit 'word'|'line'
 ---@return integer? accepted_length UTF-16 units from the start of the text; nil when nothing of it is left.
 function Suggestion:insert_part(unit)

@@ -1,7 +1,7 @@
---- Between Neovim's client and the server: sees every inline completion, whoever asked for it.
+--- Between Neovim's client and the server: sees the answers to Neovim's own requests for inline completions.
 ---
---- `vim.lsp.inline_completion` shows whatever answer arrives last, keeps carriage returns, and tells nobody what it
---- shows. An answer to a text that is gone is therefore turned into "no news" (null) here.
+--- `vim.lsp.inline_completion` shows the answer that arrives last, whatever the text is by then, keeps carriage
+--- returns, and does not report what it shows. So an answer to an earlier text is turned into "no news" (null) here.
 
 local client_of = require('dlm_lsp.client')
 local config = require('dlm_lsp.config')
@@ -25,7 +25,7 @@ local function filtered(params, callback)
   local buf = client_of.buf_of(params.textDocument.uri)
   return function(err, result)
     if err and err.code == client_of.CANCELLED then
-      -- Neovim would write every one of them to its log.
+      -- Neovim would log every cancelled request as an error.
       return callback(nil, nil)
     end
     local items = type(result) == 'table' and (result.items or result) or {}
@@ -49,7 +49,7 @@ function M.start(dispatchers)
     request = function(method, params, callback, ...)
       local is_native = method == client_of.INLINE_COMPLETION
         and params.context.triggerKind == client_of.trigger.AUTOMATIC
-      -- Neovim's timer runs on when Insert mode is left, and knows nothing of a fill.
+      -- Neovim's timer also fires after Insert mode was left, and during a fill.
       local is_wanted = vim.api.nvim_get_mode().mode:match('^[iR]') and not fill.is_busy(vim.api.nvim_get_current_buf())
       if is_native and not is_wanted then
         return false
