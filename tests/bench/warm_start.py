@@ -97,11 +97,11 @@ class Filler(NamedTuple):
     max_prompt_tokens: int
 
     def from_bound(self, bound: float) -> "Filler":
-        """The same, heeding earlier drafts."""
+        """The same filler, but with earlier drafts from this bound on."""
         return self._replace(options=replace(self.options, warm_start=bound))
 
     def drafts(self, snapshot: Snapshot, hole: Hole, earlier: EarlierDraft | None = None) -> Iterator[Draft]:
-        """What the daemon would be given."""
+        """The drafts that the daemon would get."""
         request = HoleRequest(snapshot, hole, self.max_prompt_tokens, earlier=earlier)
         return infill(self.engine, request, self.options, CancelToken())
 

@@ -1,4 +1,4 @@
-"""Documents as they are while somebody types: broken, mixed, cut anywhere. Nothing may raise, nothing may be lost."""
+"""Documents as they are while a user types: broken, mixed, cut anywhere. Nothing may raise, nothing may be lost."""
 
 import pytest
 from hypothesis import given, settings

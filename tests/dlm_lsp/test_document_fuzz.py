@@ -136,18 +136,18 @@ class Sequence:
         return self.editor.edit(self._random_replacement())
 
     def _at_several_cursors(self) -> list[types.TextDocumentContentChangeEvent]:
-        """From the bottom up, as editors send them."""
+        """Type at several cursors; editors send these changes from the bottom up."""
         cursors = sorted({self.rng.choice(self.editor.places()) for _ in range(3)}, reverse=True)
         typed = self._words(4)
         return self.editor.edit(*(Replacement(cursor, "", typed) for cursor in cursors))
 
     def _whole(self) -> list[types.TextDocumentContentChangeEvent]:
-        """As after a reload from the disk."""
+        """Replace the whole document, as after a reload from the disk."""
         self.editor.edit(Replacement(0, self.editor.text, self._words(12)))
         return [types.TextDocumentContentChangeWholeDocument(self.editor.text)]
 
     def _accept(self) -> list[types.TextDocumentContentChangeEvent]:
-        """What the server suggests at a random cursor, put where the server says."""
+        """Accept an item at a random cursor, as a client does."""
         snapshot, cursor = self.store.snapshot(URI), self.rng.choice(self.editor.places())
         line_end = snapshot.lines.line_end(snapshot.lines.line_of(cursor))
         end = self.rng.randint(cursor, line_end)

@@ -1,4 +1,4 @@
-"""What a project wants left alone: its own files and no others', from the next look on, and by whose word."""
+"""Files that a project excludes: its own and no others', as soon as its files say so, and with the right source."""
 
 import os
 from pathlib import Path

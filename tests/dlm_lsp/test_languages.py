@@ -1,4 +1,4 @@
-"""The language table: every node kind exists in its grammar, every placeholder is told from real code."""
+"""The language table: every node kind exists in its grammar, every placeholder is distinguished from real code."""
 
 import pytest
 

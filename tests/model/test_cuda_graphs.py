@@ -99,7 +99,7 @@ def test_what_graphs_hold_is_bounded_in_bytes(engine: Engine, monkeypatch: pytes
         options = DecodeOptions(num_steps=3, middle_length=length, num_candidates=num_rows)
         assert texts(Engine(graphed, engine._tokenizer, "graphed"), options) == texts(engine, options)
         held.append([shape.num_rows for shape in graphed._graphs])
-    # Of two lengths the prompt is held once; three rows would not fit even alone.
+    # Graphs of two lengths share one prompt; one of three rows would not fit even alone.
     assert held == [[1], [1, 1], [2], [2], [1]]
     assert captures.num_captures == 4
 

@@ -1,4 +1,4 @@
-"""Where a middle ends: a line break says so in a hole of one line, whoever made the request says so in any other."""
+"""Where a middle ends: in a hole of one line at a line break, in any other where the caller says so."""
 
 import pytest
 import torch

@@ -139,7 +139,7 @@ def test_a_guide_that_is_an_adapter_is_the_model_with_the_adapter_added(causal_f
     torch.manual_seed(1)
     for name, tensor in tensors.items():
         if "embed" not in name and "lm_head" not in name:
-            # Of rank 2, as adapters of that rank would have left it.
+            # A difference of rank 2, which an adapter of that rank can take back.
             low = (
                 torch.randn(len(tensor), 2) @ torch.randn(2, tensor.shape[-1])
                 if tensor.dim() == 2

@@ -1,1 +1,1 @@
-"""Adapting a causal checkpoint to masked-diffusion infilling. Beside the engine, imported by nobody else."""
+"""Adapting a causal checkpoint to masked-diffusion infilling. Only `dlm-lsp train` imports it."""

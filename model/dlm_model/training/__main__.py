@@ -216,7 +216,7 @@ def run(
     final: Annotated[bool, typer.Option(help="Let the learning rate decay in the second half of it.")] = False,
     pieces: Annotated[bool, typer.Option(help="Export, and cut the result into pieces for transport.")] = False,
 ) -> None:
-    """Corpus, start, training and export in one resumable command, for a GPU that is at hand for minutes."""
+    """Corpus, start, training and export in one resumable command, for a GPU that is available for minutes."""
     stretch = Stretch(load_recipe(recipe), folder, minutes, is_final=final)
     with locked_run(stretch.run_folder):
         trainer = stretch.build_trainer()

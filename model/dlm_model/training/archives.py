@@ -99,7 +99,7 @@ def _plain(name: str) -> str:
 
 
 def _command(package: Package) -> list[str]:
-    """What downloads the archive into the folder that it is run in."""
+    """The command that downloads the archive into the folder that it is run in."""
     if package.registry == "npm":
         return ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
     kind = "--only-binary=:all:" if package.registry == "pypi" else "--no-binary=:all:"

@@ -31,7 +31,7 @@ CERTAINTY_TEMPERATURE = 0.5
 
 
 class Method(StrEnum):
-    """What a student learns from."""
+    """How a student is taught."""
 
     TRAJECTORY = "trajectory"
     CERTAINTY = "certainty"

@@ -114,7 +114,7 @@ def measure(network: Transformer, batches: Sequence[Batch]) -> Measurement:
 
 
 def _is_leftmost(batch: Batch) -> Tensor:
-    """Of the N supervised positions, those that are the first of their canvas."""
+    """Which of the N supervised positions are the first of their canvas."""
     is_supervised = batch.labels != IGNORED
     rows = is_supervised.nonzero()[:, 0]
     canvases = torch.stack((rows, batch.groups[is_supervised]))

@@ -95,7 +95,7 @@ def load_manifest(path: Path) -> tuple[Package, ...]:
 
 
 def installed_packages() -> Iterator[Package]:
-    """What is installed beside this program and permissively licensed, by name; the name decides the split."""
+    """The installed packages with a permissive licence, by name; the name decides the split."""
     found = {str(d.metadata["Name"]).lower(): d for d in importlib.metadata.distributions() if d.metadata["Name"]}
     for name, distribution in sorted(found.items()):
         try:

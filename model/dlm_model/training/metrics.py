@@ -1,4 +1,4 @@
-"""What a run measured: `metrics.jsonl`, which is always written, and TensorBoard event files beside it."""
+"""The measurements of a run: `metrics.jsonl`, which is always written, and TensorBoard event files beside it."""
 
 import importlib.util
 import json

@@ -60,5 +60,5 @@ class TrainingOptions:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the computation."""
+        """The dtype of the computation."""
         return torch.bfloat16 if self.precision == "bf16" else torch.float32

@@ -101,7 +101,7 @@ def trained_parameters(rank: int) -> TrainedParameters:
 
 
 def parameters_named(fingerprint: str) -> TrainedParameters:
-    """What a run trained that has this fingerprint.
+    """The parameters that a run with this fingerprint trains.
 
     Raises:
         CheckpointError: no run has it.

@@ -12,7 +12,7 @@
     rank = 0
     sequences_per_step = 1024
 
-Paths are relative to the file. Every key has a default but the two paths that nobody can guess.
+Paths are relative to the file. Every key has a default, except the two paths `checkpoint` and `manifest`.
 """
 
 import tomllib

@@ -128,7 +128,7 @@ def _lock(lock: IO[str], folder: Path) -> None:
     except BlockingIOError as error:
         raise BusyRunError(f"Another process trains in {folder}; two would undo each other's work.") from error
     except OSError:
-        return  # A network disk without locks: nobody is kept out.
+        return  # A network disk without locks: no other run can be kept out.
 
 
 def load_weights(path: Path, weights: Mapping[str, Tensor], fingerprint: str, start: str = "") -> Progress:

@@ -34,7 +34,7 @@ class SourceFile:
 
 @dataclass(slots=True)
 class Content:
-    """What a package has to offer.
+    """The part of a package that training uses.
 
     Attributes:
         licence: Permissive, or the trainer's own.

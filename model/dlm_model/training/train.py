@@ -1,7 +1,7 @@
 """The training loop: warm-up, a plateau, and a decay that can begin at any time.
 
-A run folder holds `state.safetensors` (the last good state), `metrics.jsonl`, TensorBoard files, and, once somebody
-puts it there, a file `decay` that starts the decay of the learning rate; the run ends when it is over. What a step
+A run folder holds `state.safetensors` (the last good state), `metrics.jsonl`, TensorBoard files, and, if it is
+put there, a file `decay` that starts the decay of the learning rate; the run ends when it is over. What a step
 trains on depends on the seed and the step's number alone, so a resumed run sees what an uninterrupted one would have
 seen. What is trained, on how many devices, by which optimizer and towards which objective are objects of the options.
 """

@@ -138,7 +138,7 @@ def _occurrences(text: str, quotes: str) -> Iterator[int]:
 
 
 def collate(examples: Sequence[Example]) -> Batch:
-    """Pad examples to the longest; token id 0 stands where nobody looks."""
+    """Pad examples to the longest; padding has token id 0, which no token sees."""
     columns = (
         ([example.token_ids for example in examples], 0),
         ([example.labels for example in examples], IGNORED),

@@ -1,4 +1,4 @@
-"""An editor with a document of the server open, and somebody who types into it."""
+"""An editor with an open document, and keystrokes in it."""
 
 from lsprotocol import types
 

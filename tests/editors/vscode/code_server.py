@@ -46,7 +46,7 @@ def until(ask: Callable[[], Answer], what: str) -> Answer:
 
 
 def free_port(address: str) -> int:
-    """One that nobody listens on at an address of this machine."""
+    """A port of an address of this machine that no server listens on."""
     with socket.socket() as free:
         free.bind((address, 0))
         port: int = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What Remote-SSH does, by hand: VS Code's server is installed and started through SSH, and reached through a tunnel.
+"""Remote-SSH by hand: VS Code's server is installed and started through SSH, and reached through a tunnel.
 
 Microsoft's own extension, which does that from a window, is in no package index.
 """

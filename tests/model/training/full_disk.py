@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """No file of this process can grow beyond a kilobyte, which is what a full disk looks like to whoever writes.
+    """No file of this process can grow beyond a kilobyte, which looks like a full disk to its writes.
 
     Not longer than the block, because pytest's own output may be a file too.
     """

@@ -49,7 +49,7 @@ def test_text_without_code_is_refused_instead_of_searched_for_ever(
 
 
 def test_what_a_decoder_commits_next_is_the_first_mask_of_every_canvas() -> None:
-    """A network that is sure of one token, and labels of which some canvases begin with it."""
+    """A network that is sure of one token, and labels by which some canvases begin with it."""
     sure, other = 3, 4
     labels = [[IGNORED, IGNORED, sure, other, IGNORED, sure], [IGNORED, other, sure, IGNORED, IGNORED, IGNORED]]
     groups = [[0, 1, 1, 1, 3, 3], [1, 1, 1, 2, 2, PADDING]]

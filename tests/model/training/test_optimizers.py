@@ -1,4 +1,4 @@
-"""What decays, and that the moments of all that is trained outlive a run."""
+"""Which weights decay, and that the moments of all trained weights outlive a run."""
 
 from pathlib import Path
 
