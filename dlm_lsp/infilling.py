@@ -13,6 +13,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import UsageError
 from dlm_lsp.hole_ending import HoleEnding
 from dlm_lsp.holes import Hole
+from dlm_lsp.options import usual_prompt_tokens
 from dlm_lsp.placement import Placement, place
 from dlm_lsp.presentation import Fill, present
 from dlm_lsp.related import fitting
@@ -76,7 +77,7 @@ class HoleRequest:
     Attributes:
         snapshot: The document, which no later edit changes.
         hole: What to replace, in character offsets of the snapshot.
-        max_prompt_tokens: Upper bound on prefix and suffix together; None for as much as the model's context holds.
+        max_prompt_tokens: Upper bound on prefix and suffix together; None is as many as suit the engine's device.
         anchors: What the fill must hold.
         related: Lines about other files, the most important first; they get a quarter of the prompt at most.
         earlier: An earlier draft that may already have the text for this hole; used with `DecodeOptions.warm_start`.
@@ -131,9 +132,15 @@ def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOp
 
 
 def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_tokens: int | None) -> int:
-    """Tokens for prefix and suffix: half of the context at least, however long a middle the caller allows."""
+    """Tokens for prefix and suffix: half of the context at least, however long a middle the caller allows.
+
+    Args:
+        engine: What the prompt is for.
+        options: Its middle may be so long.
+        max_prompt_tokens: Upper bound; None is as many as suit the engine's device.
+    """
     room = engine.context_length - min(options.max_middle_tokens, engine.context_length // 2)
-    return room if max_prompt_tokens is None else min(room, max_prompt_tokens)
+    return min(room, max_prompt_tokens or usual_prompt_tokens(is_cpu=engine.device == "cpu"))
 
 
 def placed(draft: Draft, before: str) -> Draft:

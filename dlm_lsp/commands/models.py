@@ -18,7 +18,7 @@ from dlm_lsp.models.catalogue import CATALOGUE, LATEST, CatalogueEntry
 from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters, num_parameters
 from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
 from dlm_lsp.models.store import ModelStore, Record, describe, differences
-from dlm_lsp.options import Settings
+from dlm_lsp.options import Settings, usual_prompt_tokens
 from dlm_model.checkpoint_files import published_name
 from dlm_model.config import ModelConfig
 from dlm_model.precision import Precision, weight_format
@@ -180,7 +180,7 @@ def suggest(
     for record in records.values():
         shapes[record.name] = Shape.of(ModelConfig.from_checkpoint(Path(record.folder)))
     settings = Settings()
-    load = Load(settings.candidates + 1, settings.max_prompt_tokens, settings.decode.max_middle_tokens)
+    load = Load(settings.candidates + 1, usual_prompt_tokens(is_cpu=is_cpu), settings.decode.max_middle_tokens)
     suggestions = []
     for name, shape in shapes.items():
         needed = footprint(shape, load, bytes_per_number=bytes_per_number, precision=precision, is_gpu=not is_cpu).total

@@ -152,7 +152,7 @@ class _Middle(Protocol):
     is_verbatim: bool
     """Whether the text is what the model wrote, so that it may be sent before the end."""
 
-    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
+    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int | None) -> InfillRequest:
         """The question."""
 
     def shown(self, draft: Draft) -> str:
@@ -168,7 +168,7 @@ class _PlainMiddle:
     def __init__(self, request: FimRequest) -> None:
         self._request = request
 
-    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
+    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int | None) -> InfillRequest:
         budget = prompt_budget(engine, self._request.options, max_prompt_tokens)
         prompt, suffix = self._request.prompt, self._request.suffix
         return build_plain_request(prompt, suffix, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
@@ -189,7 +189,7 @@ class _ParsedMiddle:
         self._hole = _hole_between(self._snapshot, len(request.prompt))
         self._before = place(self._snapshot, self._hole).before
 
-    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int) -> InfillRequest:
+    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int | None) -> InfillRequest:
         return infill_request(engine, HoleRequest(self._snapshot, self._hole, max_prompt_tokens), self._options)
 
     def shown(self, draft: Draft) -> str:

@@ -26,7 +26,7 @@ class Remembering:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.context_length = engine.context_length
+        self.device, self.context_length = engine.device, engine.context_length
         self.count_tokens = engine.count_tokens
 
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:

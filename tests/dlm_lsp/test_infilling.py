@@ -7,6 +7,7 @@ from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.infilling import Anchors, HoleRequest, finish, infill, nothing_reason, valid_only
 from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.named_holes import find_function
+from dlm_lsp.options import CPU_PROMPT_TOKENS, GPU_PROMPT_TOKENS
 from dlm_lsp.warm_start import EarlierDraft
 from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, Piece
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
@@ -46,6 +47,15 @@ def test_the_prompt_gets_what_the_middle_leaves_and_never_less_than_half(
     engine.context_length = 400
     list(infill(engine, HoleRequest(snapshot, hole), DecodeOptions(max_middle_tokens=max_middle_tokens), CancelToken()))
     assert 0.5 * room < prompt_tokens(engine) <= room
+
+
+@pytest.mark.parametrize(("device", "most"), [("cpu", CPU_PROMPT_TOKENS), ("cuda:0", GPU_PROMPT_TOKENS)])
+def test_a_prompt_is_as_long_as_suits_the_device(device: str, most: int) -> None:
+    engine = ScriptedEngine("return sum(numbers)")
+    engine.device, engine.context_length = device, 10_000
+    long = Snapshot.parse("untitled:a.py", PYTHON, 6 * LINES_ABOVE + DOCUMENT)
+    list(infill(engine, HoleRequest(long, find_function(long, "total")), DecodeOptions(), CancelToken()))
+    assert 0.5 * most < prompt_tokens(engine) <= most
 
 
 def test_a_caller_may_ask_for_a_shorter_prompt(snapshot: Snapshot, hole: Hole) -> None:

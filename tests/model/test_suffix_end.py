@@ -1,72 +1,39 @@
 """A text ends where the suffix follows best: at the likeliest middle of all that it begins with."""
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import InfillRequest
-from dlm_model.suffix_end import PATIENCE, STRIDE, TEXT_WEIGHT, SuffixEnd, ends_at_suffix
-from dlm_model.vocabulary import Vocabulary
+from dlm_model.suffix_end import PATIENCE, STRIDE, SuffixEnd, ends_at_suffix
 from tests.model.endings import Between
-
-SPELLINGS = [b"", b"a", b"b", b"c", b" ", b")", b"]", b")]", "é".encode()[:1], "é".encode()[1:], b"\n", b";"]
-END, A, B, C, SPACE, PAREN, BRACKET, BOTH, LEAD, TRAIL, BREAK, SEMICOLON = range(len(SPELLINGS))
-MASK = 99
-VOCABULARY = Vocabulary([*SPELLINGS, *[b""] * 90])
-
-
-class Bigrams:
-    """A causal guide that looks at one token only: a table of what follows what.
-
-    Attributes:
-        table: Logits, [V, V].
-        num_forwards: Calls so far.
-    """
-
-    def __init__(self, table: Tensor) -> None:
-        self.table = table
-        self.num_forwards = 0
-
-    def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
-        """As `CausalReader.logits`."""
-        self.num_forwards += 1
-        before = torch.cat((prefix_ids[-1:].expand(len(token_ids), 1), token_ids[:, :-1]), dim=1)
-        return self.table[before[is_asked]]
-
-    def fit(self, middle: Sequence[int], suffix: Sequence[int]) -> float:
-        """Of a middle between the prefix `b` and a suffix, in nats."""
-        expected = self.table.log_softmax(dim=-1)
-        steps = [float(expected[before, after]) for before, after in pairwise([B, *middle, *suffix])]
-        return TEXT_WEIGHT * sum(steps[: len(middle)]) + sum(steps[len(middle) :])
-
-
-def drawn(seed: int) -> Bigrams:
-    return Bigrams(3 * torch.randn(len(SPELLINGS), len(SPELLINGS), generator=torch.Generator().manual_seed(seed)))
-
-
-def follows(*pairs: tuple[int, int]) -> Bigrams:
-    """What is likely to follow what; everything else is not."""
-    table = torch.zeros(len(SPELLINGS), len(SPELLINGS))
-    for before, after in pairs:
-        table[before, after] = 6.0
-    return Bigrams(table)
-
-
-def canvas(*rows: list[int], suffix: Sequence[int]) -> Canvas:
-    """Rows after a prefix `b`; what is not a mask is committed."""
-    opened = Canvas.open([B], suffix, [len(row) for row in rows], MASK)
-    ids = torch.full_like(opened.token_ids, MASK)
-    for row, own in enumerate(rows):
-        ids[row, : len(own)] = torch.tensor(own)
-    return opened.guess(ids, torch.ones(ids.shape)).commit(opened.is_valid & (ids != MASK))
+from tests.model.lettered_guides import (
+    BOTH,
+    BRACKET,
+    BREAK,
+    LEAD,
+    MASK,
+    PAREN,
+    SEMICOLON,
+    SPACE,
+    SPELLINGS,
+    TRAIL,
+    VOCABULARY,
+    A,
+    B,
+    Bigrams,
+    C,
+    Counting,
+    canvas,
+    drawn,
+    follows,
+)
 
 
 class Looking:
@@ -76,7 +43,7 @@ class Looking:
         is_late: What it finds when it asks.
     """
 
-    def __init__(self, guide: "Bigrams | Counting", head: bytes, tail: bytes) -> None:
+    def __init__(self, guide: Bigrams | Counting, head: bytes, tail: bytes) -> None:
         boundaries = Boundaries(VOCABULARY, head, tail)
         self.is_late: Callable[[], bool] = lambda: False
         self._end = SuffixEnd(guide, VOCABULARY, boundaries, lambda: self.is_late())  # type: ignore[arg-type]  # noqa: PLW0108 - it changes
@@ -88,7 +55,7 @@ class Looking:
         return self._end.num_settled(row)
 
 
-def suffix_end(guide: "Bigrams | Counting", head: bytes = b"", tail: bytes = b"") -> Looking:
+def suffix_end(guide: Bigrams | Counting, head: bytes = b"", tail: bytes = b"") -> Looking:
     return Looking(guide, head, tail)
 
 
@@ -243,29 +210,6 @@ def test_a_text_that_is_ended_early_would_have_ended_no_better(
         return
     best = guide.fit(row_of(after), suffix)
     assert all(guide.fit(written[:n], suffix) < best + 1e-3 for n in range(length, len(written) + 1))
-
-
-class Counting:
-    """A causal guide that expects `)` to be followed by `;` after so many `a` alone, and is torn before every `)`."""
-
-    def __init__(self, num_letters: int) -> None:
-        self.num_letters = num_letters
-        self.num_forwards = 0
-
-    def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
-        """As `CausalReader.logits`."""
-        self.num_forwards += 1
-        asked = is_asked.nonzero().tolist()
-        return torch.stack(
-            [self._after([*prefix_ids.tolist(), *token_ids[row, :column].tolist()]) for row, column in asked]
-        )
-
-    def _after(self, read: list[int]) -> Tensor:
-        likely = {PAREN: SEMICOLON if read.count(A) == self.num_letters else C, SEMICOLON: C}.get(read[-1], A)
-        table = torch.full((len(SPELLINGS),), -12.0)
-        table[PAREN] = -1.0
-        table[likely] = 0.0
-        return table
 
 
 @pytest.mark.parametrize("num_letters", [1, 9, 16, 24])
