@@ -67,6 +67,8 @@ class Decoder:
     """Makes a `Decoding` for every request.
 
     Attributes:
+        network: The diffusion model.
+        guides: The causal models at hand.
         prefix_cache: The network's keys and values of prefixes and suffixes.
         order: Its learned commit order, if it has one.
     """
@@ -74,16 +76,9 @@ class Decoder:
     def __init__(
         self, network: Transformer, guides: Guides, prefix_cache: PrefixCache, order: CommitOrder | None
     ) -> None:
-        """Keep what outlives a request.
-
-        Args:
-            network: The diffusion model.
-            guides: The causal models at hand.
-            prefix_cache: The network's keys and values of prefixes and suffixes.
-            order: A learned commit order.
-        """
-        self._network, self._config = network, network.config
-        self._guides = guides
+        """Keep what outlives a request; the arguments are the attributes."""
+        self.network, self.guides = network, guides
+        self._config = network.config
         self.prefix_cache, self.order = prefix_cache, order
 
     def resolve(self, options: DecodeOptions, *, has_prefix: bool) -> DecodeOptions:
@@ -91,7 +86,7 @@ class Decoder:
 
         Without a token in front of the canvas there is no guide: a causal model needs one to read on from.
         """
-        guide = options.guide or (SELF_GUIDE if self._guides.has_companion else NO_GUIDE)
+        guide = options.guide or (SELF_GUIDE if self.guides.has_companion else NO_GUIDE)
         options = replace(options, guide=guide if has_prefix else NO_GUIDE)
         # `agreement` commits from the left, so that any other selection would have no effect.
         schedule = options.schedule or ("agreement" if options.selection in {None, "leftmost"} else "threshold")
@@ -102,17 +97,17 @@ class Decoder:
     def forget(self) -> None:
         """Forget every prompt."""
         self.prefix_cache.clear()
-        self._guides.forget()
+        self.guides.forget()
 
     def open_cache(self, options: DecodeOptions) -> CachePolicy:
         """The cache policy alone."""
         if self._config.block_length is not None:
-            return BlockCausalPrompt(self._network, self._config.block_length)
+            return BlockCausalPrompt(self.network, self._config.block_length)
         if self._config.prompt_attention == "causal":
-            return CausalPrompt(self._network, self.prefix_cache)
+            return CausalPrompt(self.network, self.prefix_cache)
         if options.cache_policy == "similarity":
-            return SimilarityCache(self._network, options)
-        return ColumnCache(self._network, options, column_choice(options))
+            return SimilarityCache(self.network, options)
+        return ColumnCache(self.network, options, column_choice(options))
 
     def open(self, options: DecodeOptions, rows: Sequence[Row], line_end: LineEnd | None) -> Decoding:
         """Everything for one request.
@@ -132,7 +127,7 @@ class Decoder:
         predict = Credit(cache, options.credit) if options.credit else cache
         judges: list[Judge] = [StabilityCount(options.stability_bound).judge] if options.schedule == "klass" else []
         revisers = remaskers(options)
-        guide = self._guides.open(options.guide) if options.guide not in {None, NO_GUIDE} else None
+        guide = self.guides.open(options.guide) if options.guide not in {None, NO_GUIDE} else None
         if guide and options.is_blended:
             judges.append(Blend(guide, options, rows, line_end).judge)
         elif guide:

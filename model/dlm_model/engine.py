@@ -75,7 +75,15 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
 
 
 class Engine:
-    """One loaded model. Not thread-safe: one caller at a time owns it and its device."""
+    """One loaded model. Not thread-safe: one caller at a time owns it and its device.
+
+    Attributes:
+        model_name: Short name for people.
+        network: The diffusion model itself; this and the following are for those who measure an engine or take it
+            apart.
+        tokenizer: Text to token ids and back.
+        decoder: What it remembers from request to request.
+    """
 
     def __init__(
         self,
@@ -85,21 +93,20 @@ class Engine:
         order: CommitOrder | None = None,
         companion: Transformer | None = None,
     ) -> None:
-        self._network, self._config = network, network.config
-        self._tokenizer = tokenizer
+        self.model_name, self.network, self.tokenizer = model_name, network, tokenizer
+        self._config = network.config
         prefix_cache = PrefixCache(network)
-        self._guides = Guides(network, prefix_cache, tokenizer, companion)
-        self._decoder = Decoder(network, self._guides, prefix_cache, order)
+        guides = Guides(network, prefix_cache, tokenizer, companion)
+        self.decoder = Decoder(network, guides, prefix_cache, order)
         # Control tokens add no text, whatever the tokenizer says they spell.
         control = set(self._config.control_token_ids)
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
-        self.model_name = model_name
-        self._preparation = Preparation(self._config, tokenizer, self._vocabulary, self._decoder, model_name)
+        self._preparation = Preparation(self._config, tokenizer, self._vocabulary, self.decoder, model_name)
 
     @property
     def device(self) -> str:
         """Where the weights live, as torch spells it."""
-        return str(self._network.device)
+        return str(self.network.device)
 
     @property
     def context_length(self) -> int:
@@ -119,15 +126,15 @@ class Engine:
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text on its own."""
-        return self._tokenizer.count(text)
+        return self.tokenizer.count(text)
 
     def forget(self) -> None:
         """Forget every prompt, its guides' included: the next request reads its own anew."""
-        self._decoder.forget()
+        self.decoder.forget()
 
     def close(self) -> None:
         """Give the memory of weights and prompts back, to the device too; the engine is of no use afterwards."""
-        del self._network, self._guides, self._decoder, self._preparation
+        del self.network, self.decoder, self._preparation
         release_memory()
 
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
@@ -146,7 +153,7 @@ class Engine:
         with memory_errors():
             ready = self._preparation.prepare(request, options, lambda: cancel.is_cancelled or pace.is_half_over)
             options, canvas = ready.options, ready.canvas
-            decoding = self._decoder.open(options, ready.rows, ready.constraint.line_end)
+            decoding = self.decoder.open(options, ready.rows, ready.constraint.line_end)
             pace.follow(decoding.cache.is_prefill)
         reader = RowReader(self._vocabulary, ready.boundaries, self._config.end_token_ids)
         syntax = SyntaxReviser(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
@@ -222,7 +229,7 @@ class Engine:
             CheckpointError: the other model cannot be loaded.
         """
         limit = min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
-        writer = LeftToRight(self._guides.open(guide), self._vocabulary, self._config.bos_token_id)
-        prefix_ids = self._tokenizer.encode(request.prefix or "\n").ids
+        writer = LeftToRight(self.decoder.guides.open(guide), self._vocabulary, self._config.bos_token_id)
+        prefix_ids = self.tokenizer.encode(request.prefix or "\n").ids
         with memory_errors():
             yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)

@@ -86,7 +86,7 @@ def exact_policy(network: Transformer, options: DecodeOptions) -> CachePolicy:
 @contextmanager
 def always_exact() -> Iterator[None]:
     """Within this context, engines remember nothing from step to step."""
-    with patch.object(Decoder, "open_cache", lambda self, options: exact_policy(self._network, options)):
+    with patch.object(Decoder, "open_cache", lambda self, options: exact_policy(self.network, options)):
         yield
 
 
@@ -97,7 +97,7 @@ def compared_with_exact() -> Iterator[Agreement]:
     open_cache = Decoder.open_cache
 
     def open_compared(decoder: Decoder, options: DecodeOptions) -> CachePolicy:
-        exact = exact_policy(decoder._network, options)
+        exact = exact_policy(decoder.network, options)
         return Compared(open_cache(decoder, options), exact, options, agreement)
 
     with patch.object(Decoder, "open_cache", open_compared):

@@ -100,19 +100,19 @@ def fills_of(engine: Engine, trace: Trace, options: DecodeOptions, *, budget: in
 
 
 def _timed(engine: Engine, drafts: Iterator[Draft]) -> Filled:
-    num_computed, start = engine._decoder.prefix_cache.num_computed, time.perf_counter()
+    num_computed, start = engine.decoder.prefix_cache.num_computed, time.perf_counter()
     first = next(drafts)
     first_ms = (time.perf_counter() - start) * 1000
     *_, last = drafts
     total_ms = (time.perf_counter() - start) * 1000
-    num_recomputed = engine._decoder.prefix_cache.num_computed - num_computed
+    num_recomputed = engine.decoder.prefix_cache.num_computed - num_computed
     return Filled(last.text, first.num_tokens, first.num_forwards, first_ms, total_ms, last.step, num_recomputed)
 
 
 def measure(engine: Engine, traces: list[Trace], *, num_steps: int, budget: int, stride: int) -> Iterator[KeyRow]:
     """Rows for each policy: cold, and, where it remembers prompts, warm."""
-    cold_engine = _Forgetful(engine._network, engine._tokenizer, engine.model_name)
-    engines = [cold_engine, engine] if engine._network.config.prompt_attention == "causal" else [cold_engine]
+    cold_engine = _Forgetful(engine.network, engine.tokenizer, engine.model_name)
+    engines = [cold_engine, engine] if engine.network.config.prompt_attention == "causal" else [cold_engine]
     for policy in policies(engine, num_steps):
         if policy.is_exact:
             continue
@@ -157,7 +157,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     check(engine, requests(engine, 1, 128)[0])
     traces = [record(function, max_keys) for function in functions]
     rows = list(measure(engine, traces, num_steps=num_steps, budget=arguments.prompt_tokens, stride=stride))
-    facts = hardware(engine._network, this_machine(engine._network)) | {
+    facts = hardware(engine.network, this_machine(engine.network)) | {
         "model": engine.model_name,
         "functions": list(functions),
         "keys": sum(len(trace.keys) for trace in traces),

@@ -107,7 +107,7 @@ def policies(engine: Engine, num_steps: int) -> list[Policy]:
 
 def fill(engine: Engine, request: InfillRequest, options: DecodeOptions) -> Fill:
     """Time one fill, from the request to the last draft."""
-    device = engine._network.device
+    device = engine.network.device
     synchronize(device)
     times, text = [time.perf_counter()], ""
     for draft in engine.infill(request, options, CancelToken()):
@@ -128,9 +128,9 @@ def check(engine: Engine, request: InfillRequest) -> None:
     options = DecodeOptions(middle_length=32, prompt_refresh_interval=0)
     canvas = engine._preparation.prepare(request, options, lambda: False).canvas
     engine.forget()
-    cached = engine._decoder.open_cache(options)
+    cached = engine.decoder.open_cache(options)
     cached(canvas)
-    found, exact = cached(canvas).argmax(-1), exact_policy(engine._network, options)(canvas).float()
+    found, exact = cached(canvas).argmax(-1), exact_policy(engine.network, options)(canvas).float()
     behind = exact.amax(-1) - exact.gather(1, found[:, None]).squeeze(1)
     agreement = float((behind <= NEAR_TIE * exact.std(-1)).float().mean())
     if agreement < LEAST_AGREEMENT_OF_EXACT_CACHES:
@@ -183,7 +183,7 @@ def _row(engine: Engine, machine: Machine, policy: Policy, fills: list[Fill], pr
         for step, milliseconds in enumerate(each.step_ms)
         if policy.is_exact or not is_refresh(step, options)
     ]
-    block_length = engine._config.block_length or options.middle_length
+    block_length = engine.network.config.block_length or options.middle_length
     least = options.middle_length + prompt_tokens if policy.is_exact else min(options.middle_length, block_length)
     ms_per_step = median(steps)
     return Row(
@@ -194,8 +194,8 @@ def _row(engine: Engine, machine: Machine, policy: Policy, fills: list[Fill], pr
         batch=options.num_candidates,
         ms_per_step=ms_per_step,
         ms_per_fill=median(each.total_ms for each in fills),
-        floor_ratio=ms_per_step / machine.floor_ms(engine._network, options.num_candidates * least),
-        peak_memory_mib=peak_memory_mib(engine._network.device),
+        floor_ratio=ms_per_step / machine.floor_ms(engine.network, options.num_candidates * least),
+        peak_memory_mib=peak_memory_mib(engine.network.device),
     )
 
 
@@ -218,7 +218,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
         prompts=tuple(each for each in size.prompts if arguments.prompt in {None, each[0]}),
         batches=tuple(each for each in size.batches if arguments.batch in {None, each}),
     )
-    machine = this_machine(engine._network)
+    machine = this_machine(engine.network)
     others = [reading(engine, prompt) for prompt in PROMPTS if prompt != prompt_of(engine)]
     rows: list[Row] = []
     for kind in (engine, *others):
@@ -231,7 +231,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     sizes = size.prompts[:1] if arguments.quick else size.prompts
     if arguments.only != "own":
         rows += measure_peers(engine, sizes, arguments, size.num_steps)
-    facts = hardware(engine._network, machine) | {"model": engine.model_name, "num_steps": size.num_steps}
+    facts = hardware(engine.network, machine) | {"model": engine.model_name, "num_steps": size.num_steps}
     return print_report("latency", facts, rows)
 
 

@@ -33,9 +33,9 @@ def measure_peers(engine: Engine, sizes: Sizes, arguments: argparse.Namespace, n
 
 def _transformers(engine: Engine, sizes: Sizes) -> Iterator[Row]:
     """transformers' own generate: left to right, one token a forward, static cache, compiled on a GPU."""
-    model = _as_causal_model(engine._network)
+    model = _as_causal_model(engine.network)
     for prompt_tokens, middle_tokens in sizes:
-        ids = torch.randint(engine._network.config.vocab_size, (1, prompt_tokens), device=model.device)
+        ids = torch.randint(engine.network.config.vocab_size, (1, prompt_tokens), device=model.device)
 
         def generate(ids: torch.Tensor = ids, num_new: int = middle_tokens) -> None:
             model.generate(
@@ -115,7 +115,7 @@ def _published(engine: Engine, sizes: Sizes, arguments: argparse.Namespace, num_
     Raises:
         GateError: one of them does not run with the interpreter that was named.
     """
-    network = engine._network
+    network = engine.network
     config = network.config
     job = {
         "dream_code": str(Path(arguments.dream_code).resolve()),

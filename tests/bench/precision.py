@@ -83,7 +83,7 @@ def measure(model: str | None, device: str, *, num_cases: int, num_steps: int) -
     for subject in subjects:
         yield PrecisionRow(
             precision=subject.precision,
-            weights_mib=_num_bytes(subject.engine._network) / 2**20,
+            weights_mib=_num_bytes(subject.engine.network) / 2**20,
             num_fills=len(subject.texts),
             ms_per_step=median(subject.step_ms),
             ms_per_fill=median(subject.fill_ms),
@@ -107,7 +107,7 @@ def _beside(reference: Engine, agreement: Agreement) -> Iterator[None]:
     open_cache = Decoder.open_cache
 
     def open_compared(decoder: Decoder, options: DecodeOptions) -> CachePolicy:
-        return Compared(open_cache(decoder, options), open_cache(reference._decoder, options), options, agreement)
+        return Compared(open_cache(decoder, options), open_cache(reference.decoder, options), options, agreement)
 
     with patch.object(Decoder, "open_cache", open_compared):
         yield
@@ -129,7 +129,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     """Fill the holes."""
     num_cases, num_steps = (3, 4) if arguments.quick else (12, 8)
     rows = list(measure(arguments.model, arguments.device, num_cases=num_cases, num_steps=num_steps))
-    network = load_engine(arguments.model, arguments.device)._network
+    network = load_engine(arguments.model, arguments.device).network
     return print_report("precision", hardware(network, this_machine(network)) | {"num_steps": num_steps}, rows)
 
 

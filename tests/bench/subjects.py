@@ -89,16 +89,16 @@ def reading(engine: Engine, prompt: str) -> Engine:
     No weights were trained for all three. That changes neither the speed, nor whether a cache stays close to the exact
     prediction.
     """
-    network = copy(engine._network)
+    network = copy(engine.network)
     attention: PromptAttention = "causal" if prompt == "causal" else "bidirectional"
     block_length = BLOCK_LENGTH if prompt == "blocks" else None
     network.config = replace(network.config, prompt_attention=attention, block_length=block_length)
-    return Engine(network, engine._tokenizer, engine.model_name)
+    return Engine(network, engine.tokenizer, engine.model_name)
 
 
 def prompt_of(engine: Engine) -> str:
     """How an engine reads its prompt, as `reading` names it."""
-    config = engine._config
+    config = engine.network.config
     return "blocks" if config.block_length is not None else config.prompt_attention
 
 

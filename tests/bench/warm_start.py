@@ -186,7 +186,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     functions, num_steps = (FUNCTIONS[:2], 4) if arguments.quick else (FUNCTIONS, 8)
     rows = list(measure(Filler(engine, DecodeOptions(num_steps=num_steps), arguments.prompt_tokens), functions))
     facts = {"model": engine.model_name, "num_steps": num_steps, "prompt_tokens": arguments.prompt_tokens}
-    return print_report("warm_start", hardware(engine._network, this_machine(engine._network)) | facts, rows)
+    return print_report("warm_start", hardware(engine.network, this_machine(engine.network)) | facts, rows)
 
 
 def parser() -> argparse.ArgumentParser:

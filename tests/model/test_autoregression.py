@@ -17,7 +17,7 @@ def written(engine: Engine, request: InfillRequest = REQUEST, guide: str = "self
 
 
 def test_each_token_is_the_best_after_the_ones_before(causal_engine: Engine) -> None:
-    network, tokenizer = causal_engine._network, causal_engine._tokenizer
+    network, tokenizer = causal_engine.network, causal_engine.tokenizer
     ids = [network.config.bos_token_id, *tokenizer.encode(REQUEST.prefix).ids]
     expected = b""
     for _ in range(9):
@@ -25,7 +25,7 @@ def test_each_token_is_the_best_after_the_ones_before(causal_engine: Engine) -> 
         with torch.inference_mode():
             hidden = network(torch.tensor([ids]), torch.arange(len(ids))[None], is_valid=causal)
             logits = network.logits(hidden[0, -1]).float()
-        banned = ~causal_engine._vocabulary.is_text
+        banned = torch.tensor([not spelling for spelling in tokenizer.token_bytes])
         banned[network.config.bos_token_id] = False
         ids.append(int(logits.masked_fill(banned, -torch.inf).argmax()))
         if ids[-1] == network.config.bos_token_id:

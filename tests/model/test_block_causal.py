@@ -289,7 +289,7 @@ def test_blocks_are_filled_from_left_to_right_and_the_suffix_changes_nothing(tmp
     for suffix in ("\npass\n", "\nimport os\n\nraise SystemExit\n"):
         drafts = list(engine.infill(InfillRequest("def size(self):\n", suffix), options, CancelToken()))
         states = [[piece.state for piece in draft.pieces for _ in range(piece.num_tokens)] for draft in drafts]
-        block_length = engine._config.block_length
+        block_length = engine.network.config.block_length
         for row in states:
             committed = [state == "committed" for state in row]
             last = max((index for index, is_committed in enumerate(committed) if is_committed), default=0)

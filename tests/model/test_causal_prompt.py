@@ -86,6 +86,6 @@ def test_an_engine_of_a_causal_prompt_fills_the_same_warm_and_cold(causal_folder
 def test_a_closed_engine_holds_neither_weights_nor_prompts(causal_folder: Path) -> None:
     engine = load_engine(str(causal_folder), "cpu")
     list(engine.infill(REQUEST, DecodeOptions(num_steps=2), CancelToken()))
-    held = ref(engine._network.embed_tokens.weight), ref(engine._decoder.prefix_cache)
+    held = ref(engine.network.embed_tokens.weight), ref(engine.decoder.prefix_cache)
     engine.close()
     assert [each() for each in held] == [None, None]

@@ -14,7 +14,7 @@ MASK = int(CAUSAL["mask_token_id"])
 
 @pytest.mark.parametrize("prefix", [(0,), (0, 40, 41)], ids=["one", "three"])
 def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engine: Engine, prefix: tuple[int]) -> None:
-    network = causal_engine._network
+    network = causal_engine.network
     reader = CausalReader(network, PrefixCache(network))
     draft = torch.tensor([[60, 61, 62, 63]])
     found = reader.logits(torch.tensor(prefix), draft, torch.ones_like(draft, dtype=torch.bool))
@@ -29,7 +29,7 @@ def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engi
 
 
 def test_likelihood_is_that_of_the_draft_and_of_the_suffix_after_it(causal_engine: Engine) -> None:
-    network = causal_engine._network
+    network = causal_engine.network
     reader = CausalReader(network, PrefixCache(network))
     rows = Canvas.open((0, 40, 41), [50, 51], [3, 1], MASK).guess(
         torch.tensor([[60, 61, 62], [63, 0, 0]]), torch.ones(2, 3)
@@ -46,7 +46,7 @@ def test_likelihood_is_that_of_the_draft_and_of_the_suffix_after_it(causal_engin
 
 
 def test_what_spells_nothing_has_no_likelihood(causal_engine: Engine) -> None:
-    network, delete = causal_engine._network, int(CAUSAL["delete_token_id"])
+    network, delete = causal_engine.network, int(CAUSAL["delete_token_id"])
     reader = CausalReader(network, PrefixCache(network), [MASK, delete])
     ids = torch.tensor([[60, 61, delete, 0], [60, 61, 0, 0], [60, 0, 61, 0]])
     opened = Canvas.open((0, 40, 41), [50], [3, 2, 3], MASK)
@@ -58,5 +58,5 @@ def test_what_spells_nothing_has_no_likelihood(causal_engine: Engine) -> None:
 
 
 def test_where_nothing_was_written_and_nothing_follows_nothing_is_likelier(causal_engine: Engine) -> None:
-    reader = CausalReader(causal_engine._network, PrefixCache(causal_engine._network))
+    reader = CausalReader(causal_engine.network, PrefixCache(causal_engine.network))
     assert reader.log_likelihoods(Canvas.open((0, 40, 41), [], [0, 0], MASK)).tolist() == [0.0, 0.0]

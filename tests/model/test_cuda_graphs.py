@@ -54,7 +54,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 @pytest.mark.parametrize("num_candidates", [1, 3])
 def test_padding_and_replaying_change_no_draft(engine: Engine, num_candidates: int) -> None:
     captures = Captures()
-    graphed = Engine(GraphedTransformer(engine._network, captures), engine._tokenizer, "graphed")
+    graphed = Engine(GraphedTransformer(engine.network, captures), engine.tokenizer, "graphed")
     options = DecodeOptions(num_steps=12, prompt_refresh_interval=4, num_candidates=num_candidates)
     assert texts(graphed, options) == texts(engine, options)
     assert captures.num_replays > captures.num_captures > 0
@@ -82,22 +82,22 @@ def test_passes_in_which_not_all_see_the_same_are_recorded_too(
 
 def test_the_number_of_graphs_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "MAX_GRAPHS", 2)
-    graphed = GraphedTransformer(engine._network, Captures())
+    graphed = GraphedTransformer(engine.network, Captures())
     for length in (8, 40, 80, 120):
-        texts(Engine(graphed, engine._tokenizer, "graphed"), DecodeOptions(num_steps=3, middle_length=length))
+        texts(Engine(graphed, engine.tokenizer, "graphed"), DecodeOptions(num_steps=3, middle_length=length))
     assert len(graphed._graphs) == 2
 
 
 def test_what_graphs_hold_is_bounded_in_bytes(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = engine._network.config
+    config = engine.network.config
     of_one = MEMORY_BUCKET * 2 * config.num_layers * config.num_kv_heads * config.head_dim * 4
     monkeypatch.setattr(cuda_graphs, "MAX_GRAPH_BYTES", 2 * of_one + of_one // 2)
     captures = Captures()
-    graphed = GraphedTransformer(engine._network, captures)
+    graphed = GraphedTransformer(engine.network, captures)
     held = []
     for num_rows, length in ((1, 8), (1, 40), (2, 8), (3, 8), (1, 8)):
         options = DecodeOptions(num_steps=3, middle_length=length, num_candidates=num_rows)
-        assert texts(Engine(graphed, engine._tokenizer, "graphed"), options) == texts(engine, options)
+        assert texts(Engine(graphed, engine.tokenizer, "graphed"), options) == texts(engine, options)
         held.append([shape.num_rows for shape in graphed._graphs])
     # Graphs of two lengths share one prompt; one of three rows would not fit even alone.
     assert held == [[1], [1, 1], [2], [2], [1]]
@@ -114,10 +114,10 @@ def test_without_memory_for_a_graph_the_others_give_way_and_then_it_does(engine:
             raise torch.OutOfMemoryError
         return captures(work)
 
-    graphed = GraphedTransformer(engine._network, capture)
+    graphed = GraphedTransformer(engine.network, capture)
     for length in (8, 40, 40, 8):
         options = DecodeOptions(num_steps=3, middle_length=length)
-        assert texts(Engine(graphed, engine._tokenizer, "graphed"), options) == texts(engine, options)
+        assert texts(Engine(graphed, engine.tokenizer, "graphed"), options) == texts(engine, options)
     assert captures.num_captures == (4 if num_failures == 1 else 3)
     assert len(graphed._graphs) == (2 if num_failures == 1 else 0)
 
@@ -191,7 +191,7 @@ class AbsentCuda:
 
 def test_a_recording_that_fails_leaves_the_stream_as_it_was(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = AbsentCuda(monkeypatch, fails=True)
-    texts(Engine(GraphedTransformer(engine._network), engine._tokenizer, "graphed"), DecodeOptions(num_steps=3))
+    texts(Engine(GraphedTransformer(engine.network), engine.tokenizer, "graphed"), DecodeOptions(num_steps=3))
     assert len(cuda.streams) == 3
     assert cuda.streams[-1] is cuda.streams[0]
 
@@ -216,7 +216,7 @@ def test_what_cannot_be_recorded_runs_as_ever(engine: Engine, caplog: pytest.Log
     def fail(_work: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    graphed = Engine(GraphedTransformer(engine._network, fail), engine._tokenizer, "graphed")
+    graphed = Engine(GraphedTransformer(engine.network, fail), engine.tokenizer, "graphed")
     options = DecodeOptions(num_steps=12)
     assert texts(graphed, options) == texts(engine, options)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -224,10 +224,10 @@ def test_what_cannot_be_recorded_runs_as_ever(engine: Engine, caplog: pytest.Log
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 def test_a_real_graph_on_a_gpu(engine: Engine) -> None:
-    network = engine._network.to("cuda")
-    graphed = Engine(GraphedTransformer(network), engine._tokenizer, "graphed")
+    network = engine.network.to("cuda")
+    graphed = Engine(GraphedTransformer(network), engine.tokenizer, "graphed")
     guide = "self" if network.config.prompt_attention == "causal" else None
     for num_candidates in (1, 2):
         options = DecodeOptions(num_steps=8, num_candidates=num_candidates, guide=guide)
-        assert texts(graphed, options) == texts(Engine(network, engine._tokenizer, "eager"), options)
-    assert graphed._network._graphs
+        assert texts(graphed, options) == texts(Engine(network, engine.tokenizer, "eager"), options)
+    assert graphed.network._graphs

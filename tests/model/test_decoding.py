@@ -24,7 +24,7 @@ def test_a_guide_commits_from_the_left_unless_another_selection_is_asked_for(
     causal_engine: Engine, selection: Selection | None, schedule: Schedule | None, resolved: Schedule
 ) -> None:
     options = DecodeOptions(guide="self", selection=selection, schedule=schedule)
-    assert causal_engine._decoder.resolve(options, has_prefix=True).schedule == resolved
+    assert causal_engine.decoder.resolve(options, has_prefix=True).schedule == resolved
 
 
 @pytest.mark.parametrize("schedule", [None, "agreement"])
@@ -32,7 +32,7 @@ def test_a_guide_commits_from_the_left_unless_another_selection_is_asked_for(
 def test_without_a_guide_to_agree_with_a_threshold_decides(
     causal_engine: Engine, schedule: Schedule | None, options: dict[str, str]
 ) -> None:
-    resolved = causal_engine._decoder.resolve(DecodeOptions(schedule=schedule, **options), has_prefix=True)  # type: ignore[arg-type]
+    resolved = causal_engine.decoder.resolve(DecodeOptions(schedule=schedule, **options), has_prefix=True)  # type: ignore[arg-type]
     assert resolved.schedule == "threshold"
 
 

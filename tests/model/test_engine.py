@@ -53,7 +53,7 @@ def test_cancelled_before_the_first_step_no_forward_is_run(resizing_engine: Engi
 
 
 def test_an_empty_text_is_never_the_best(resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    delete = resizing_engine._network.config.delete_token_id
+    delete = resizing_engine.network.config.delete_token_id
     original = ColumnCache.__call__
 
     def first_row_deletes(self: ColumnCache, canvas: Canvas) -> torch.Tensor:

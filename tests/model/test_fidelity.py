@@ -54,7 +54,7 @@ def test_the_gate_lets_rounding_pass_and_a_wrong_cache_not(
 ) -> None:
     engine = reading(causal_engine, "bidirectional")
     request = requests(engine, 1, 64)[0]
-    open_cache = engine._decoder.open_cache
+    open_cache = engine.decoder.open_cache
 
     def turned(turn: Callable[[Tensor], Tensor]) -> Callable[[DecodeOptions], Callable[[Canvas], Tensor]]:
         def open_turned(options: DecodeOptions) -> Callable[[Canvas], Tensor]:
@@ -65,9 +65,9 @@ def test_the_gate_lets_rounding_pass_and_a_wrong_cache_not(
 
     generator = torch.Generator().manual_seed(0)
     noise = turned(lambda logits: logits + 0.05 * logits.std() * torch.randn(logits.shape, generator=generator))
-    monkeypatch.setattr(engine._decoder, "open_cache", noise)
+    monkeypatch.setattr(engine.decoder, "open_cache", noise)
     check(engine, request)
-    monkeypatch.setattr(engine._decoder, "open_cache", turned(lambda logits: logits.roll(1, dims=1)))
+    monkeypatch.setattr(engine.decoder, "open_cache", turned(lambda logits: logits.roll(1, dims=1)))
     with pytest.raises(GateError, match="a cache that should be exact"):
         check(engine, request)
 

@@ -47,7 +47,7 @@ def test_guided_logits_are_not_rounded_to_the_format_of_the_model() -> None:
 
 
 def test_a_weight_of_one_predicts_what_the_model_does(fixed_engine: Engine) -> None:
-    network = fixed_engine._network
+    network = fixed_engine.network
 
     def opened() -> ColumnCache:
         return ColumnCache(network, DecodeOptions(), choose_window)

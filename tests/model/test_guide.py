@@ -110,7 +110,7 @@ def test_of_several_candidates_the_one_that_the_guide_finds_likeliest_comes_firs
     options = DecodeOptions(num_steps=6, num_candidates=3, temperature=1.0, guide="self")
     last = list(causal_engine.infill(REQUEST, options, CancelToken()))[-1]
     (canvas,) = found
-    spelled = causal_engine._vocabulary.token_bytes
+    spelled = causal_engine.tokenizer.token_bytes
     row_text = b"".join(spelled[token_id] for token_id in canvas.token_ids[best, : canvas.lengths[best]].tolist())
     assert last.candidates[0].text
     assert last.candidates[0].text in row_text.decode(errors="replace")
@@ -150,8 +150,8 @@ def test_a_guide_that_is_an_adapter_is_the_model_with_the_adapter_added(causal_f
     assert write_companion(tmp_path / "before", tmp_path / "model", rank=2) < 1e-4
     engine, causal = load_engine(str(tmp_path / "model"), "cpu"), load_engine(str(tmp_path / "before"), "cpu")
     text, asked = torch.tensor([[40, 41, 42, 43]]), torch.ones(1, 4, dtype=torch.bool)
-    found = engine._guides.open("self").logits(torch.tensor([0]), text, asked)
-    wanted = CausalReader(causal._network, PrefixCache(causal._network)).logits(torch.tensor([0]), text, asked)
+    found = engine.decoder.guides.open("self").logits(torch.tensor([0]), text, asked)
+    wanted = CausalReader(causal.network, PrefixCache(causal.network)).logits(torch.tensor([0]), text, asked)
     is_text = found.isfinite()
     torch.testing.assert_close(found[is_text].float(), wanted[is_text].float(), atol=0.1, rtol=0.05)
     assert (~is_text[0]).sum() == 3

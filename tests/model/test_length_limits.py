@@ -18,7 +18,7 @@ from tests.model.tiny_fills import REQUEST, drafts
 def test_length_means_that_the_canvas_was_full(
     resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch, max_middle_tokens: int, reason: str
 ) -> None:
-    expand = resizing_engine._network.config.expand_token_id
+    expand = resizing_engine.network.config.expand_token_id
     original = ColumnCache.__call__
 
     def expand_once_each(self: ColumnCache, canvas: Canvas) -> torch.Tensor:
@@ -43,7 +43,7 @@ def test_length_means_that_the_model_did_not_end_a_text_within_its_budget(
     ending: Ending | None,
     reason: str,
 ) -> None:
-    config, original = resizing_engine._network.config, ColumnCache.__call__
+    config, original = resizing_engine.network.config, ColumnCache.__call__
 
     def never_resize(self: ColumnCache, canvas: Canvas) -> torch.Tensor:
         logits = original(self, canvas).clone()
@@ -57,7 +57,7 @@ def test_length_means_that_the_model_did_not_end_a_text_within_its_budget(
 
 
 def test_a_canvas_stays_within_the_context(resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    expand = resizing_engine._network.config.expand_token_id
+    expand = resizing_engine.network.config.expand_token_id
     seen: list[int] = []
     original = ColumnCache.__call__
 

@@ -57,8 +57,8 @@ def fill(
     options: DecodeOptions,
     request: InfillRequest = REQUEST,
 ) -> tuple[list[Draft], Script]:
-    script = Script(lengths, engine._tokenizer.encode("a").ids[0], engine._config.end_token_ids[0])
-    monkeypatch.setattr(engine._decoder, "open_cache", lambda _options: script)
+    script = Script(lengths, engine.tokenizer.encode("a").ids[0], engine.network.config.end_token_ids[0])
+    monkeypatch.setattr(engine.decoder, "open_cache", lambda _options: script)
     return list(engine.infill(request, options, CancelToken())), script
 
 
@@ -136,16 +136,16 @@ def test_what_must_be_kept_stands_before_the_end_and_a_closing_text_is_the_end(b
 def test_in_a_hole_of_one_line_a_line_break_ends_the_text(
     block_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line_break = block_engine._tokenizer.encode("\n").ids[0]
-    script = Script([6], block_engine._tokenizer.encode("a").ids[0], line_break)
-    monkeypatch.setattr(block_engine._decoder, "open_cache", lambda _options: script)
+    line_break = block_engine.tokenizer.encode("\n").ids[0]
+    script = Script([6], block_engine.tokenizer.encode("a").ids[0], line_break)
+    monkeypatch.setattr(block_engine.decoder, "open_cache", lambda _options: script)
     request = InfillRequest("x = 1\n", "", single_line=True)
     *_, last = block_engine.infill(request, DecodeOptions(), CancelToken())
     assert (last.text, last.finish_reason) == ("a" * 6, "stop")
 
 
 def test_a_guess_after_a_guessed_end_is_not_shown(block_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = Script([6], block_engine._tokenizer.encode("a").ids[0], block_engine._config.end_token_ids[0])
+    script = Script([6], block_engine.tokenizer.encode("a").ids[0], block_engine.network.config.end_token_ids[0])
     write = script.__call__
 
     def write_on(canvas: Canvas) -> Tensor:
@@ -154,7 +154,7 @@ def test_a_guess_after_a_guessed_end_is_not_shown(block_engine: Engine, monkeypa
         return logits
 
     monkeypatch.setattr(Script, "__call__", lambda _self, canvas: write_on(canvas))
-    monkeypatch.setattr(block_engine._decoder, "open_cache", lambda _options: script)
+    monkeypatch.setattr(block_engine.decoder, "open_cache", lambda _options: script)
     first, *_ = block_engine.infill(REQUEST, DecodeOptions(), CancelToken())
     assert first.text == "a" * 6
     assert first.num_tokens > 30

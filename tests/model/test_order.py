@@ -70,5 +70,5 @@ def test_a_broken_head_is_named(tmp_path: Path) -> None:
 
 
 def test_the_engine_reads_the_head_beside_the_weights(causal_engine: Engine, fixed_engine: Engine) -> None:
-    assert causal_engine._decoder.order is not None
-    assert fixed_engine._decoder.order is None
+    assert causal_engine.decoder.order is not None
+    assert fixed_engine.decoder.order is None

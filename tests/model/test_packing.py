@@ -66,7 +66,7 @@ def test_one_product(has_bias: bool) -> None:
 
 
 def test_every_matrix_of_an_engine_is_in_blocks_once(causal_folder: Path) -> None:
-    network = load_engine(str(causal_folder), "cpu")._network
+    network = load_engine(str(causal_folder), "cpu").network
     matrices = [module for module in network.modules() if isinstance(module, PackedLinear)]
     assert len(matrices) == 3 * 7 + 1
     assert not any(isinstance(module, nn.Linear) for module in network.modules())
@@ -74,10 +74,10 @@ def test_every_matrix_of_an_engine_is_in_blocks_once(causal_folder: Path) -> Non
 
 def test_a_guide_with_the_same_head_shares_its_blocks() -> None:
     engine = load_engine(None, "cpu")
-    guide = engine._guides._own[0]
-    assert guide is not engine._network
+    guide = engine.decoder.guides._own[0]
+    assert guide is not engine.network
     assert isinstance(guide.lm_head, PackedLinear)
-    assert guide.lm_head is engine._network.lm_head
+    assert guide.lm_head is engine.network.lm_head
 
 
 def test_a_guide_keeps_its_own_head(fixed_folder: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_loop_that_breaks_is_one_sentence(causal_engine: Engine, dream_code: P
 
 
 def test_the_model_of_transformers_holds_our_weights(causal_engine: Engine, tmp_path: Path) -> None:
-    model, oracle = _as_causal_model(causal_engine._network), write_checkpoint(tmp_path, "llama-gqa-untied", CAUSAL)
+    model, oracle = _as_causal_model(causal_engine.network), write_checkpoint(tmp_path, "llama-gqa-untied", CAUSAL)
     assert isinstance(model, LlamaForCausalLM)
     weights = oracle.state_dict()
     for name, weight in model.state_dict().items():

@@ -22,7 +22,7 @@ def committed(*texts: str, confidence: float = 0.8) -> tuple[Piece, ...]:
 
 @pytest.fixture
 def tokenizer(causal_engine: Engine) -> Tokenizer:
-    return causal_engine._tokenizer
+    return causal_engine.tokenizer
 
 
 def spelled(tokenizer: Tokenizer, found: list) -> bytes:

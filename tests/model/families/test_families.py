@@ -138,7 +138,7 @@ class Watched:
 
     def __init__(self, folder: Path) -> None:
         self.engine: Engine = load_engine(str(folder), "cpu")
-        self.network = self.engine._network
+        self.network = self.engine.network
         self.config = self.network.config
         self.seen: list[Tensor] = []
         self.answered: list[Tensor] = []
@@ -177,7 +177,7 @@ def test_the_prompt_begins_and_ends_as_the_family_was_trained(watched: Watched) 
     assert (row[0] == watched.config.bos_token_id) == has_bos
     assert (row[-1] == watched.config.eos_token_id) == (watched.config.eos_token_id is not None)
     num_ends = has_bos + (watched.config.eos_token_id is not None)
-    spellings = watched.engine._tokenizer.token_bytes
+    spellings = watched.engine.tokenizer.token_bytes
     assert sum(not spellings[token_id] for token_id in row) == num_ends + row.count(watched.config.mask_token_id)
 
 
@@ -213,9 +213,9 @@ def test_an_empty_prefix_still_has_something_to_predict_from(watched: Watched) -
 
 def test_markers_in_source_text_stay_text(watched: Watched) -> None:
     text = f"a = '{''.join(QWEN_MARKERS)}<|mask|><M><|mdm_mask|><|endoftext|><|beginoftext|>'\n"
-    encoding = watched.engine._tokenizer.encode(text)
+    encoding = watched.engine.tokenizer.encode(text)
     assert max(encoding.ids) < NUM_TRAINED
-    assert watched.engine._tokenizer.spell(encoding.ids) == text.encode()
+    assert watched.engine.tokenizer.spell(encoding.ids) == text.encode()
 
 
 def test_a_prompt_beyond_the_context_is_refused_and_not_cut(watched: Watched) -> None:

@@ -23,7 +23,7 @@ def test_dreams_vocabulary_files_are_cut_as_qwen2s(tmp_path: Path, repository_ro
     texts = [*(path.read_text(encoding="utf-8") for path in sources), "x = 'é€😀'  \r\n\t\tit's 1234\n\n\n", ""]
     # transformers would read our own comments on control tokens as those tokens.
     for text in (text.replace("<|", "< |") for text in texts):
-        assert engine._tokenizer.encode(text).ids == oracle(text, add_special_tokens=False)["input_ids"]
+        assert engine.tokenizer.encode(text).ids == oracle(text, add_special_tokens=False)["input_ids"]
 
 
 def test_a_tokenizer_that_only_code_could_tell_of_is_refused(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_list_that_spells_a_token_otherwise_is_not_believed(tmp_path: Path) ->
     listed["<MASK>"] = listed.pop("<|mask|>")
     (tmp_path / "added_tokens.json").write_text(json.dumps(listed))
     engine = load_engine(str(tmp_path), "cpu")
-    assert engine._tokenizer.token_bytes[listed["<MASK>"]] == b""
+    assert engine.tokenizer.token_bytes[listed["<MASK>"]] == b""
 
 
 def test_a_token_at_another_id_than_the_checkpoint_says_is_refused(tmp_path: Path) -> None:

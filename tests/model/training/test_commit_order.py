@@ -35,10 +35,10 @@ def test_a_step_is_observed_for_every_line_of_several_tokens(tmp_path: Path) -> 
     folder = tmp_path
     write_checkpoint(folder, "llama-gqa-untied", CAUSAL)
     engine: Engine = load_engine(str(folder), "cpu")
-    found = list(observe(engine._network, engine._tokenizer, TASKS * 4))
+    found = list(observe(engine.network, engine.tokenizer, TASKS * 4))
     assert len(found) == 4
     for each in found:
         assert each.features.shape == (len(each.confidence), NUM_FEATURES)
-        assert 2 <= len(each.is_right) <= len(engine._tokenizer.encode(TASKS[0].line).ids)
+        assert 2 <= len(each.is_right) <= len(engine.tokenizer.encode(TASKS[0].line).ids)
     write_order(train_order(found), folder)
-    assert load_engine(str(folder), "cpu")._decoder.order is not None
+    assert load_engine(str(folder), "cpu").decoder.order is not None
