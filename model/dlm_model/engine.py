@@ -6,7 +6,7 @@ Start reading at `Engine.infill`; the loop that it drives is `dlm_model.denoise`
 happens below this module: callers see no token, and no tensor.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from dlm_model.checkpoint_files import published_name
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import recorded
 from dlm_model.decode_options import SELF_GUIDE
-from dlm_model.decoding import Decoder, Decoding
+from dlm_model.decoding import Decoder
 from dlm_model.denoise import denoise
 from dlm_model.device import avoid_plans_by_shape, default_dtype, memory_errors, release_memory, resolve_device
 from dlm_model.drafts import RowReader, finish_reasons
@@ -31,7 +31,7 @@ from dlm_model.pace import Pace
 from dlm_model.packing import pack
 from dlm_model.precision import Precision
 from dlm_model.prefix_cache import PrefixCache
-from dlm_model.preparation import Preparation, Prepared
+from dlm_model.preparation import Preparation
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import rechecks
 from dlm_model.suffix_end import SuffixEnd, ends_at_suffix
@@ -146,10 +146,6 @@ class Engine:
             DeviceError: the device runs out of memory.
         """
         pace = Pace(options)
-
-        def is_late() -> bool:
-            return cancel.is_cancelled or pace.is_late
-
         with memory_errors():
             ready = self._preparation.prepare(request, options, lambda: cancel.is_cancelled or pace.is_half_over)
             options, canvas = ready.options, ready.canvas
@@ -157,7 +153,9 @@ class Engine:
             pace.follow(decoding.cache.is_prefill)
         reader = RowReader(self._vocabulary, ready.boundaries, self._config.end_token_ids)
         syntax = SyntaxReviser(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
-        suffix_end = self._suffix_end(request, options, ready, decoding, is_late)
+        suffix_end = None
+        if decoding.guide and self.sees_suffix and ends_at_suffix(request, options):
+            suffix_end = SuffixEnd(decoding.guide, self._vocabulary, ready.boundaries, pace, cancel)
         # Commits stay unless a token may be taken back, or another of several candidates may turn out better.
         is_open = bool(decoding.revisers or syntax) or len(ready.rows) > 1
 
@@ -192,7 +190,8 @@ class Engine:
                 # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
                 shown = reader.rank(canvas)[0] if shown is None else shown
                 yield draft(canvas, shown)
-            order = reader.rank(canvas, None if is_late() else decoding.log_likelihoods(canvas))
+            is_late = cancel.is_cancelled or pace.is_over
+            order = reader.rank(canvas, None if is_late else decoding.log_likelihoods(canvas))
         reasons = finish_reasons(canvas, ready.constraint.is_cut_short(canvas), is_cancelled=cancel.is_cancelled)
         yield replace(
             draft(canvas, order[0]),
@@ -200,18 +199,6 @@ class Engine:
             finish_reason=reasons[order[0]],
             candidates=reader.candidates(canvas, order, reasons, options.num_candidates),
         )
-
-    def _suffix_end(
-        self,
-        request: InfillRequest,
-        options: DecodeOptions,
-        ready: Prepared,
-        decoding: Decoding,
-        is_late: Callable[[], bool],
-    ) -> SuffixEnd | None:
-        if decoding.guide is None or not (self.sees_suffix and ends_at_suffix(request, options)):
-            return None
-        return SuffixEnd(decoding.guide, self._vocabulary, ready.boundaries, is_late)
 
     def continue_text(
         self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str = SELF_GUIDE

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import accumulate, islice
 
 from dlm_model.request import DecodeOptions
@@ -12,8 +13,9 @@ class Pace:
     """Counts steps against `num_steps` and, if there is one, the clock.
 
     With a deadline, no step is begun that would end after it. Only the steps that still fit are left, so the schedules
-    speed up by themselves. Steps that compute the prompt take longer, and are timed separately. A step of a kind that
-    was not timed yet is expected to take no time: it is begun before the deadline, and timed.
+    speed up by themselves. Steps that compute the prompt take longer, and are timed separately, as is what follows on a
+    step and will follow on the last. What was not timed yet is expected to take no time: it is begun before the
+    deadline, and timed.
     """
 
     def __init__(self, options: DecodeOptions, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -22,6 +24,7 @@ class Pace:
         self._started = self._step_started = clock()
         self._deadline = math.inf if options.deadline_ms is None else self._started + options.deadline_ms / 1000
         self._fastest: dict[bool, float] = {}
+        self._closing = 0.0
         self._is_prefill: Callable[[int], bool] = lambda _num_ahead: False
         self._is_in_prefill = False
         self.step = 0
@@ -42,8 +45,8 @@ class Pace:
 
     @property
     def is_late(self) -> bool:
-        """Whether a step begun now would end after the deadline; so would a forward of the guide, which is shorter."""
-        return self._clock() + self._expected(0) > self._deadline
+        """Whether a step begun now would end too late for the deadline."""
+        return self._clock() + self._expected(0) > self._deadline - self._closing
 
     @property
     def is_over(self) -> bool:
@@ -61,8 +64,17 @@ class Pace:
         num_left = self._options.num_steps - self.step
         if self._deadline < math.inf and self.step > 0:
             ends = accumulate(map(self._expected, range(num_left)), initial=self._clock())
-            num_left = sum(end <= self._deadline for end in islice(ends, 1, None))
+            num_left = sum(end <= self._deadline - self._closing for end in islice(ends, 1, None))
         return max(1, num_left)
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Time what follows on a step, and keep as much time free for it before the deadline."""
+        started = self._clock()
+        yield
+        duration = self._clock() - started
+        self._closing = max(self._closing, duration)
+        self._step_started += duration
 
     def advance(self) -> None:
         """Note that a step is done."""

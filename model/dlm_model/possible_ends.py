@@ -21,12 +21,14 @@ class Text(NamedTuple):
         num_fixed: Columns that every middle keeps: those that spell the head, or that must be kept.
         rest_ids: What stands after it if nothing is masked any more; None while something is.
         length: Of the whole row.
+        num_filled: Columns that are not masked: the text's own, and those that spell the tail.
     """
 
     token_ids: tuple[int, ...]
     num_fixed: int
     rest_ids: tuple[int, ...] | None
     length: int
+    num_filled: int
 
     @property
     def is_complete(self) -> bool:
@@ -48,6 +50,11 @@ class End(NamedTuple):
     added_ids: tuple[int, ...]
     read_ids: tuple[int, ...]
     num_before: int
+
+    @property
+    def following(self) -> tuple[int, ...]:
+        """What is read of the suffix; nothing where the text's last token holds it all."""
+        return self.read_ids[self.num_before :]
 
 
 class PossibleEnds:
@@ -77,10 +84,10 @@ class PossibleEnds:
         kept = canvas.is_kept[row, :written].nonzero()
         num_fixed = max(head.position, int(kept[-1]) + 1 if len(kept) else 0)
         rest_ids = tuple(ids[tail_start:]) if written == tail_start else None
-        return Text(tuple(ids[:written]), num_fixed, rest_ids, length)
+        return Text(tuple(ids[:written]), num_fixed, rest_ids, length, written + length - tail_start)
 
     def of(self, text: Text, suffix_ids: Sequence[int]) -> list[End]:
-        """Every end of a text that leaves something visible in the hole, and no character half.
+        """Every end of a text that leaves something visible in the hole, and no character half; and as its row stands.
 
         Before a suffix that begins with a line break, a text ends where one of its lines does.
         """
@@ -108,8 +115,10 @@ class PossibleEnds:
         """Ends within a token that holds the beginning of the suffix, too, as `)]` may."""
         follows = self._spelling(following)
         for column, middle in enumerate(self._middles(text)[text.num_fixed : -1], text.num_fixed):
+            if column + len(self._tail_ids) >= text.length:
+                return
             token = self._vocabulary.token_bytes[text.token_ids[column]]
-            for size in range(1, len(token) if column + len(self._tail_ids) < text.length else 0):
+            for size in range(1, len(token)):
                 part, shared = self._vocabulary.beginnings.exact(token[:size]), token[size:]
                 if part and follows.startswith(shared):
                     read_ids = text.token_ids[: column + 1] + self._without(following, len(shared))

@@ -1,13 +1,19 @@
-"""A vocabulary of a few letters, and causal guides whose opinion of every text can be said by hand."""
+"""A vocabulary of a few letters, and causal guides whose opinion of every text can be said by hand; and
+`SuffixEnd` with them.
+"""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 import torch
 from torch import Tensor
 
+from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
-from dlm_model.suffix_end import TEXT_WEIGHT
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.pace import Pace
+from dlm_model.request import CancelToken
+from dlm_model.suffix_end import TEXT_WEIGHT, SuffixEnd
 from dlm_model.vocabulary import Vocabulary
 
 SPELLINGS = [b"", b"a", b"b", b"c", b" ", b")", b"]", b")]", "é".encode()[:1], "é".encode()[1:], b"\n", b";"]
@@ -83,3 +89,36 @@ class Counting:
         table[PAREN] = -1.0
         table[likely] = 0.0
         return table
+
+
+class Looking:
+    """A `SuffixEnd` of rows that have room, unless told otherwise."""
+
+    def __init__(self, guide: Bigrams | Counting, head: bytes, tail: bytes, pace: Pace, cancel: CancelToken) -> None:
+        boundaries = Boundaries(VOCABULARY, head, tail)
+        self._end = SuffixEnd(guide, VOCABULARY, boundaries, pace, cancel)  # type: ignore[arg-type]
+
+    def __call__(self, canvas: Canvas, *, is_cut_short: bool = False) -> Canvas:
+        return self._end(canvas, torch.full((len(canvas.lengths),), is_cut_short))
+
+    def num_settled(self, row: int) -> int:
+        return self._end.num_settled(row)
+
+
+def suffix_end(
+    guide: Bigrams | Counting,
+    head: bytes = b"",
+    tail: bytes = b"",
+    *,
+    cancel: CancelToken | None = None,
+    is_late: bool = False,
+) -> Looking:
+    hours = iter([0.0]) if is_late else repeat(0.0)
+    pace = Pace(DecodeOptions(deadline_ms=1000), lambda: next(hours, 3600.0))
+    return Looking(guide, head, tail, pace, cancel or CancelToken())
+
+
+def row_of(canvas: Canvas, row: int = 0) -> list[int]:
+    canvas.check_integrity()
+    ids: list[int] = canvas.token_ids[row, : int(canvas.lengths[row])].tolist()
+    return ids

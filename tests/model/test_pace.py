@@ -62,6 +62,19 @@ def test_work_that_can_wait_is_late_even_in_the_first_step() -> None:
     assert (pace.is_late, pace.is_over) == (True, False)
 
 
+def test_what_follows_on_the_last_step_is_left_time() -> None:
+    clock = Clock()
+    pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000), clock)
+    pace.follow(lambda _num_ahead: False)
+    clock.now = 0.1
+    with pace.closing():
+        clock.now = 0.3
+    pace.advance()
+    assert pace.steps_left in {4, 5}  # 0.7 s without the 0.2 s that the last will take after its 0.1 s
+    clock.now = 0.75
+    assert pace.is_over
+
+
 def test_no_step_is_begun_that_would_end_after_the_deadline() -> None:
     clock = Clock()
     pace = Pace(DecodeOptions(deadline_ms=1000), clock)

@@ -1,17 +1,12 @@
 """A text ends where the suffix follows best: at the likeliest middle of all that it begins with."""
 
-from collections.abc import Callable
-
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_model.boundaries import Boundaries
-from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import InfillRequest
-from dlm_model.suffix_end import PATIENCE, STRIDE, SuffixEnd, ends_at_suffix
+from dlm_model.suffix_end import PATIENCE, STRIDE, ends_at_suffix
 from tests.model.endings import Between
 from tests.model.lettered_guides import (
     BOTH,
@@ -24,45 +19,16 @@ from tests.model.lettered_guides import (
     SPACE,
     SPELLINGS,
     TRAIL,
-    VOCABULARY,
     A,
     B,
-    Bigrams,
     C,
     Counting,
     canvas,
     drawn,
     follows,
+    row_of,
+    suffix_end,
 )
-
-
-class Looking:
-    """A `SuffixEnd` of rows that have room, unless told otherwise, and of a caller who is not late before it is said.
-
-    Attributes:
-        is_late: What it finds when it asks.
-    """
-
-    def __init__(self, guide: Bigrams | Counting, head: bytes, tail: bytes) -> None:
-        boundaries = Boundaries(VOCABULARY, head, tail)
-        self.is_late: Callable[[], bool] = lambda: False
-        self._end = SuffixEnd(guide, VOCABULARY, boundaries, lambda: self.is_late())  # type: ignore[arg-type]  # noqa: PLW0108 - it changes
-
-    def __call__(self, canvas: Canvas, *, is_cut_short: bool = False) -> Canvas:
-        return self._end(canvas, torch.full((len(canvas.lengths),), is_cut_short))
-
-    def num_settled(self, row: int) -> int:
-        return self._end.num_settled(row)
-
-
-def suffix_end(guide: Bigrams | Counting, head: bytes = b"", tail: bytes = b"") -> Looking:
-    return Looking(guide, head, tail)
-
-
-def row_of(canvas: Canvas, row: int = 0) -> list[int]:
-    canvas.check_integrity()
-    ids: list[int] = canvas.token_ids[row, : int(canvas.lengths[row])].tolist()
-    return ids
 
 
 def test_a_text_that_wrote_the_suffix_too_ends_before_it() -> None:
@@ -219,20 +185,10 @@ def test_no_end_is_taken_while_an_unread_one_may_be_better(num_letters: int) -> 
     assert row_of(suffix_end(guide)(complete)) == [A] * num_letters
 
 
-def test_no_more_is_read_once_it_is_late() -> None:
-    guide = Counting(20)
-    end = suffix_end(guide)
-    end.is_late = lambda: guide.num_forwards == 2
-    complete = canvas([A] * 24, [A] * 24, suffix=[PAREN, SEMICOLON])
-    assert end(complete) is complete
-    assert guide.num_forwards == 2
-
-
-def test_a_text_without_room_is_cut_short_unless_it_is_known_to_be_too_long() -> None:
-    too_long = suffix_end(follows((B, A), (A, SEMICOLON)))(canvas([A, C], suffix=[SEMICOLON]), is_cut_short=True)
-    assert (row_of(too_long), too_long.was_refused.tolist()) == ([A], [False])
-    unfinished = suffix_end(follows((B, A), (A, A)))(canvas([A, A], suffix=[SEMICOLON]), is_cut_short=True)
-    assert (row_of(unfinished), unfinished.was_refused.tolist()) == ([A], [True])
+def test_a_token_that_holds_all_of_the_suffix_needs_no_reading() -> None:
+    guide = follows((B, BOTH), (BOTH, BOTH))
+    after = suffix_end(guide)(canvas([BOTH, BOTH, BOTH, C], suffix=[BRACKET]))
+    assert row_of(after) in ([PAREN], [BOTH, PAREN], [BOTH, BOTH, PAREN])
 
 
 def test_before_a_line_break_a_text_ends_with_a_line() -> None:
