@@ -1,6 +1,7 @@
 """A checkpoint cut into files that are small enough to be transported, and put together again, byte for byte.
 
-The pieces are the files of the folder one after another; `pieces.json` names the files, their sizes, and a SHA-256.
+The pieces are the files of the folder one after another, its guide's included; `pieces.json` names the files, their
+sizes, and a SHA-256.
 """
 
 import hashlib
@@ -20,13 +21,13 @@ def cut_pieces(folder: Path, pieces: Path, max_bytes: int = MAX_PIECE_BYTES) -> 
     Raises:
         ValueError: the pieces' folder has something in it already.
     """
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     content = b"".join(path.read_bytes() for path in files)
     with creating_folder(pieces) as partial:
         for number, start in enumerate(range(0, len(content), max_bytes)):
             (partial / f"{number:05d}").write_bytes(content[start : start + max_bytes])
         index = {
-            "files": {path.name: path.stat().st_size for path in files},
+            "files": {path.relative_to(folder).as_posix(): path.stat().st_size for path in files},
             "sha256": hashlib.sha256(content).hexdigest(),
         }
         (partial / _INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
@@ -37,7 +38,7 @@ def join_pieces(pieces: Path, folder: Path) -> None:
     """Write the files that `cut_pieces` cut up into `folder`.
 
     Raises:
-        ValueError: a piece is missing or damaged, or `folder` has something in it already.
+        ValueError: a piece is missing or damaged, a file would be outside of `folder`, or that has something in it.
     """
     try:
         index = json.loads((pieces / _INDEX_FILE).read_text(encoding="utf-8"))
@@ -50,7 +51,11 @@ def join_pieces(pieces: Path, folder: Path) -> None:
         raise ValueError(f"{pieces}: a piece is missing or damaged")
     with creating_folder(folder) as partial:
         for name, part in _split(content, sizes):
-            (partial / Path(name).name).write_bytes(part)
+            path = partial / name
+            if not path.resolve().is_relative_to(partial.resolve()):
+                raise ValueError(f"{pieces} names a file outside of its folder: {name}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(part)
 
 
 def _split(content: bytes, sizes: dict[str, int]) -> Iterator[tuple[str, bytes]]:

@@ -159,16 +159,26 @@ def test_a_section_becomes_options() -> None:
 
 
 def test_pieces_are_small_and_make_the_same_files(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "a").write_bytes(bytes(range(200)))
-    (source / "b").write_bytes(b"")
-    (source / "c").write_bytes(b"xyz")
+    source, joined = tmp_path / "source", tmp_path / "joined"
+    (source / "guide").mkdir(parents=True)
+    content = {"a": bytes(range(200)), "b": b"", "guide/c": b"xyz"}
+    for name, data in content.items():
+        (source / name).write_bytes(data)
     assert cut_pieces(source, tmp_path / "pieces", max_bytes=64) == 4
-    join_pieces(tmp_path / "pieces", tmp_path / "joined")
-    assert {p.name: p.read_bytes() for p in (tmp_path / "joined").iterdir()} == {
-        p.name: p.read_bytes() for p in source.iterdir()
-    }
+    join_pieces(tmp_path / "pieces", joined)
+    assert {name: (joined / name).read_bytes() for name in content} == content
+    assert sorted(path.name for path in joined.rglob("*")) == ["a", "b", "c", "guide"]
+
+
+def test_pieces_name_no_file_outside_of_their_folder(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a").write_bytes(b"x")
+    cut_pieces(tmp_path / "source", tmp_path / "pieces")
+    index = tmp_path / "pieces" / "pieces.json"
+    index.write_text(index.read_text().replace('"a"', '"../a"'))
+    with pytest.raises(ValueError, match="outside of its folder"):
+        join_pieces(tmp_path / "pieces", tmp_path / "joined")
+    assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed"])
