@@ -44,9 +44,13 @@ class Pace:
         return (self._clock() - self._started) * 1000
 
     @property
+    def _end_of_steps(self) -> float:
+        return self._deadline - self._closing
+
+    @property
     def is_late(self) -> bool:
         """Whether a step begun now would end too late for the deadline."""
-        return self._clock() + self._expected(0) > self._deadline - self._closing
+        return self._clock() + self._expected(0) > self._end_of_steps
 
     @property
     def is_over(self) -> bool:
@@ -64,7 +68,7 @@ class Pace:
         num_left = self._options.num_steps - self.step
         if self._deadline < math.inf and self.step > 0:
             ends = accumulate(map(self._expected, range(num_left)), initial=self._clock())
-            num_left = sum(end <= self._deadline - self._closing for end in islice(ends, 1, None))
+            num_left = sum(end <= self._end_of_steps for end in islice(ends, 1, None))
         return max(1, num_left)
 
     @contextmanager

@@ -84,7 +84,8 @@ class PossibleEnds:
         kept = canvas.is_kept[row, :written].nonzero()
         num_fixed = max(head.position, int(kept[-1]) + 1 if len(kept) else 0)
         rest_ids = tuple(ids[tail_start:]) if written == tail_start else None
-        return Text(tuple(ids[:written]), num_fixed, rest_ids, length, written + length - tail_start)
+        num_filled = written + length - tail_start
+        return Text(tuple(ids[:written]), num_fixed, rest_ids, length=length, num_filled=num_filled)
 
     def of(self, text: Text, suffix_ids: Sequence[int]) -> list[End]:
         """Every end of a text that leaves something visible in the hole, and no character half; and as its row stands.
