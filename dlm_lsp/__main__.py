@@ -23,7 +23,10 @@ def main() -> None:
     _write_what_documents_hold()
     try:
         # Imported late: typer alone takes longer than the whole answer to --version.
-        from dlm_lsp.cli import run  # noqa: PLC0415
+        from dlm_lsp.process import importing  # noqa: PLC0415
+
+        with importing():
+            from dlm_lsp.cli import run  # noqa: PLC0415
 
         sys.exit(run(arguments))
     except KeyboardInterrupt:

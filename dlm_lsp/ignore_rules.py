@@ -6,9 +6,10 @@ cannot be understood closes its whole folder, since what it meant to keep out is
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pathspec import GitIgnoreSpec
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 IGNORE_FILES = (".gitignore", ".dlmignore")
 """Each by its own rules: what one of them ignores, the other cannot take back."""
@@ -26,7 +27,7 @@ class _Parsed(NamedTuple):
     """
 
     stamp: tuple[int, int]
-    spec: GitIgnoreSpec | None
+    spec: "GitIgnoreSpec | None"
     problem: str | None
 
 
@@ -101,6 +102,9 @@ def _is_repository(folder: Path) -> bool:
 
 
 def _parse(ignore_file: Path, stamp: tuple[int, int]) -> _Parsed:
+    # Imported late: no file is read before a document is open, and a server should answer early.
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415
+
     if stamp[1] > _MAX_FILE_BYTES:
         return _Parsed(stamp, None, f"is larger than {_MAX_FILE_BYTES} bytes")
     try:

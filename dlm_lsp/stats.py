@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import platformdirs
-from filelock import FileLock
 
 Event = Literal["offered", "shown", "accepted", "partial", "kept", "kept_checked"]
 Measure = Literal["latency", "first_draft"]
@@ -93,6 +92,9 @@ class Stats:
         """
         if not self.events and not self.durations:
             return
+        # Imported late: nothing has been counted while a server starts, and it should answer early.
+        from filelock import FileLock  # noqa: PLC0415
+
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):  # a `TimeoutError`, which is an `OSError`
             total = Stats.read(path)

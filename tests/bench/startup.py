@@ -64,8 +64,10 @@ class _Wire:
     """A client that reads bytes and converts no types, so that its own time hardly counts."""
 
     def __init__(self, *command: str) -> None:
+        # An installed package has its bytecode. Here the first start may write it, whatever this process may do.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self._start = time.perf_counter()
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
     def send(self, method: str, params: object, request_id: int | None = None) -> None:
         """Send a request, or, without an id, a notification."""
