@@ -155,7 +155,9 @@ class Engine:
         syntax = SyntaxReviser(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
         suffix_end = None
         if decoding.guide and self.sees_suffix and ends_at_suffix(request, options):
-            suffix_end = SuffixEnd(decoding.guide, self._vocabulary, ready.boundaries, pace, cancel)
+            suffix_end = SuffixEnd(
+                decoding.guide, self._vocabulary, ready.boundaries, pace=pace, cancel=cancel, syntax=request.syntax
+            )
         # Commits stay unless a token may be taken back, or another of several candidates may turn out better.
         is_open = bool(decoding.revisers or syntax) or len(ready.rows) > 1
 

@@ -44,12 +44,14 @@ class End(NamedTuple):
         added_ids: What stands after them up to the end of the row.
         read_ids: The text up to there and the suffix's tokens, as they are read.
         num_before: How many of these are the text's own.
+        middle: What the row adds to the document then.
     """
 
     num_kept: int
     added_ids: tuple[int, ...]
     read_ids: tuple[int, ...]
     num_before: int
+    middle: bytes
 
     @property
     def following(self) -> tuple[int, ...]:
@@ -97,22 +99,22 @@ class PossibleEnds:
         suffix_ids = tuple(each for each in suffix_ids[:num_read] if spelling_of[each])
         following = (*self._tail_ids, *suffix_ids)
         spelled = (self._between_tokens(text, following), self._within_tokens(text, following))
-        ends = [end for middle, end in chain(*spelled) if _is_shown(middle)]
+        ends = [end for end in chain(*spelled) if _is_shown(end.middle)]
         if text.rest_ids not in {None, self._tail_ids}:  # a token spells the tail and something before it
             read_ids = (*text.token_ids, *text.rest_ids, *suffix_ids)
-            ends.append(End(len(text.token_ids), text.rest_ids, read_ids, len(text.token_ids)))
+            middle = (self._middles(text)[-1] + self._spelling(text.rest_ids)).removesuffix(self._boundaries.tail)
+            ends.append(End(len(text.token_ids), text.rest_ids, read_ids, len(text.token_ids), middle))
         return ends
 
-    def _between_tokens(self, text: Text, following: tuple[int, ...]) -> Iterator[tuple[bytes, End]]:
-        """Ends of a text, each with the middle that it leaves."""
+    def _between_tokens(self, text: Text, following: tuple[int, ...]) -> Iterator[End]:
         spelled, is_line_over = self._middles(text)[-1], self._spelling(following).startswith(b"\n")
         for column, middle in enumerate(self._middles(text)[text.num_fixed :], text.num_fixed):
             goes_on = spelled[len(middle) :]
             may_end = not is_line_over or goes_on.startswith(b"\n") or (not goes_on and text.is_complete)
             if may_end and column + len(self._tail_ids) <= text.length:
-                yield middle, End(column, self._tail_ids, text.token_ids[:column] + following, column)
+                yield End(column, self._tail_ids, text.token_ids[:column] + following, column, middle)
 
-    def _within_tokens(self, text: Text, following: tuple[int, ...]) -> Iterator[tuple[bytes, End]]:
+    def _within_tokens(self, text: Text, following: tuple[int, ...]) -> Iterator[End]:
         """Ends within a token that holds the beginning of the suffix, too, as `)]` may."""
         follows = self._spelling(following)
         for column, middle in enumerate(self._middles(text)[text.num_fixed : -1], text.num_fixed):
@@ -123,7 +125,8 @@ class PossibleEnds:
                 part, shared = self._vocabulary.beginnings.exact(token[:size]), token[size:]
                 if part and follows.startswith(shared):
                     read_ids = text.token_ids[: column + 1] + self._without(following, len(shared))
-                    yield middle + token[:size], End(column, (part[0], *self._tail_ids), read_ids, column + 1)
+                    added_ids = (part[0], *self._tail_ids)
+                    yield End(column, added_ids, read_ids, column + 1, middle + token[:size])
 
     def _middles(self, text: Text) -> list[bytes]:
         """What the first columns of a text add to the document: of none, of one, …, of all."""

@@ -4,6 +4,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise, repeat
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.pace import Pace
-from dlm_model.request import CancelToken
+from dlm_model.request import CancelToken, SyntaxChecker
 from dlm_model.suffix_end import TEXT_WEIGHT, SuffixEnd
 from dlm_model.vocabulary import Vocabulary
 
@@ -94,9 +95,8 @@ class Counting:
 class Looking:
     """A `SuffixEnd` of rows that have room, unless told otherwise."""
 
-    def __init__(self, guide: Bigrams | Counting, head: bytes, tail: bytes, pace: Pace, cancel: CancelToken) -> None:
-        boundaries = Boundaries(VOCABULARY, head, tail)
-        self._end = SuffixEnd(guide, VOCABULARY, boundaries, pace, cancel)  # type: ignore[arg-type]
+    def __init__(self, end: SuffixEnd) -> None:
+        self._end = end
 
     def __call__(self, canvas: Canvas, *, is_cut_short: bool = False) -> Canvas:
         return self._end(canvas, torch.full((len(canvas.lengths),), is_cut_short))
@@ -112,10 +112,13 @@ def suffix_end(
     *,
     cancel: CancelToken | None = None,
     is_late: bool = False,
+    syntax: SyntaxChecker | None = None,
 ) -> Looking:
     hours = iter([0.0]) if is_late else repeat(0.0)
     pace = Pace(DecodeOptions(deadline_ms=1000), lambda: next(hours, 3600.0))
-    return Looking(guide, head, tail, pace, cancel or CancelToken())
+    boundaries, cancel = Boundaries(VOCABULARY, head, tail), cancel or CancelToken()
+    reader: Any = guide
+    return Looking(SuffixEnd(reader, VOCABULARY, boundaries, pace=pace, cancel=cancel, syntax=syntax))
 
 
 def row_of(canvas: Canvas, row: int = 0) -> list[int]:

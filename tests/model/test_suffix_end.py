@@ -217,3 +217,39 @@ def test_before_a_line_break_a_text_ends_with_a_line() -> None:
 )
 def test_when_the_suffix_decides(request_: InfillRequest, options: DecodeOptions, expected: bool) -> None:
     assert ends_at_suffix(request_, options) is expected
+
+
+class Balanced:
+    """A checker of brackets: more of one kind than of the other is an error at the end."""
+
+    def errors(self, middle: str) -> list[tuple[int, int]]:
+        is_balanced = middle.count(")") == middle.count("]")
+        return [] if is_balanced else [(len(middle) - 1, len(middle))]
+
+
+def test_an_end_that_adds_no_syntax_error_is_preferred() -> None:
+    guide = follows((B, A), (A, PAREN), (PAREN, BRACKET), (BRACKET, SEMICOLON))
+    guide.table[PAREN, SEMICOLON] = 9.0
+    written = canvas([A, PAREN, BRACKET, C], suffix=[SEMICOLON])
+    assert row_of(suffix_end(guide)(written)) == [A, PAREN]
+    assert row_of(suffix_end(guide, syntax=Balanced())(written)) == [A, PAREN, BRACKET]
+
+
+def test_where_every_end_adds_an_error_the_best_one_is_taken() -> None:
+    guide = follows((B, PAREN), (PAREN, A), (A, SEMICOLON), (SEMICOLON, C))
+    written = canvas([PAREN, A, SEMICOLON, C], suffix=[SEMICOLON])
+    assert row_of(suffix_end(guide, syntax=Balanced())(written)) == [PAREN, A]
+
+
+def test_the_checker_reads_what_the_document_gets() -> None:
+    read: list[str] = []
+
+    class Recorder:
+        def errors(self, middle: str) -> list[tuple[int, int]]:
+            read.append(middle)
+            return []
+
+    guide = follows((B, A), (A, BOTH), (BOTH, BREAK))
+    suffix_end(guide, head=b"a", tail=b"]", syntax=Recorder())(canvas([A, C, BOTH], suffix=[BREAK]))
+    assert set(read) <= {"c", "c)", "c)]"}
+    assert {"c", "c)"} <= set(read)

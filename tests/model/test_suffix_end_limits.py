@@ -1,5 +1,7 @@
 """What time, room and a cancel do to the search for a text's end, and what it promises meanwhile."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -62,9 +64,9 @@ def test_what_is_settled_needs_no_room_that_may_be_taken_away() -> None:
     # The tail's shortest spelling takes two positions, that of the row a single one.
     vocabulary, joint = Vocabulary([*SPELLINGS, b";bc", *[b""] * 90]), len(SPELLINGS)
     generator = torch.Generator().manual_seed(8692)  # of 13,000 rows the one that was cut where it was settled
-    guide = Bigrams(3 * torch.randn(joint + 1, joint + 1, generator=generator))
-    boundaries = Boundaries(vocabulary, b"", b"bc")
-    end = SuffixEnd(guide, vocabulary, boundaries, Pace(DecodeOptions()), CancelToken())  # type: ignore[arg-type]
+    reader: Any = Bigrams(3 * torch.randn(joint + 1, joint + 1, generator=generator))
+    boundaries, pace = Boundaries(vocabulary, b"", b"bc"), Pace(DecodeOptions())
+    end = SuffixEnd(reader, vocabulary, boundaries, pace=pace, cancel=CancelToken(), syntax=None)
     written, suffix, has_room = (
         [PAREN, BRACKET, B, A, BRACKET, C, B, SEMICOLON],
         [PAREN, BRACKET],
