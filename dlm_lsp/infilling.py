@@ -125,10 +125,8 @@ def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOp
     if request.earlier and options.warm_start is not None:
         prior = request.earlier.rest_at(snapshot, hole)
         asked = replace(asked, prior=_within(prior, placement.before, single_line=asked.single_line))
-    if options.syntax_tries:
-        asked = replace(asked, syntax=DraftChecker(snapshot, hole))
-    ending = HoleEnding(snapshot, hole)
-    return replace(asked, ending=ending, first_words=ending.first_words)
+    checker, ending = DraftChecker(snapshot, hole), HoleEnding(snapshot, hole)
+    return replace(asked, syntax=checker, ending=ending, first_words=ending.first_words)
 
 
 def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_tokens: int | None) -> int:

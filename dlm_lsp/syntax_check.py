@@ -1,21 +1,26 @@
-"""Where a draft breaks the syntax of its document: answers the engine's `SyntaxReviser`.
+"""Where a draft breaks the syntax of its document: answers the engine's questions.
 
 Knows snapshots, holes and syntax trees; knows nothing of tokens or models.
 """
 
+from functools import cached_property
+
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.excerpts import Edit, errors_in
+from dlm_lsp.excerpts import Edit, ParsedExcerpt, errors_in
 from dlm_lsp.holes import Hole
 from dlm_lsp.placement import parse_neutral, place
 
 
 class DraftChecker:
-    """The `SyntaxChecker` of one hole."""
+    """The `SyntaxChecker` of one hole. Parses nothing until it is asked: most fills need no answer."""
 
     def __init__(self, snapshot: Snapshot, hole: Hole) -> None:
-        self._hole = hole
-        self._neutral = parse_neutral(snapshot, hole)
+        self._snapshot, self._hole = snapshot, hole
         self._placement = place(snapshot, hole)
+
+    @cached_property
+    def _neutral(self) -> ParsedExcerpt:
+        return parse_neutral(self._snapshot, self._hole)
 
     def errors(self, middle: str) -> tuple[tuple[int, int], ...]:
         """Half-open character ranges of a middle under the innermost ERROR and MISSING nodes; empty if it adds none.

@@ -75,17 +75,13 @@ def test_what_stands_before_a_fill_counts_as_none_of_its_tokens() -> None:
     assert [draft.confidence for draft in drafts] == [draft.confidence for draft in own]
 
 
-@pytest.mark.parametrize(("tries", "is_judged"), [(0, False), (2, True)])
-def test_the_engine_gets_a_checker_where_syntax_is_a_guide(
-    snapshot: Snapshot, hole: Hole, tries: int, is_judged: bool
-) -> None:
+def test_the_engine_gets_a_checker_of_the_document(snapshot: Snapshot, hole: Hole) -> None:
     engine = ScriptedEngine("return 1")
-    list(infill(engine, HoleRequest(snapshot, hole), DecodeOptions(syntax_tries=tries), CancelToken()))
+    list(infill(engine, HoleRequest(snapshot, hole), DecodeOptions(), CancelToken()))
     checker = engine.requests[0].syntax
-    assert (checker is not None) is is_judged
-    if checker:
-        assert checker.errors("return 1") == ()
-        assert checker.errors("return 1 2")
+    assert checker
+    assert checker.errors("return 1") == ()
+    assert checker.errors("return 1 2")
 
 
 def test_a_closing_text_is_the_last_line_of_statements_and_the_end_of_a_line(snapshot: Snapshot, hole: Hole) -> None:
