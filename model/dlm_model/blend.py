@@ -61,7 +61,7 @@ class Blend:
         asked = canvas.is_asked
         guess = guess._replace(is_agreed=guess.confidence >= self._options.confidence_threshold)
         is_guided = asked & (self._weight > 0)[:, None]
-        is_heard = is_guided & _is_in_reach(canvas)
+        is_heard = is_guided & is_in_reach(canvas)
         if not is_heard.any():
             return guess
         heard = self._heard(canvas, guess, is_heard, logits.shape[1])
@@ -79,7 +79,7 @@ class Blend:
             chosen[is_warm], confidence[is_warm] = drawn.token_ids, drawn.probability
         is_settled = torch.zeros_like(is_guided)
         is_settled[is_heard] = chosen == guess.predicted_ids[is_heard]
-        is_settled = _leftmost_run(is_settled, canvas) & is_heard
+        is_settled = leftmost_run(is_settled, canvas) & is_heard
         in_run = is_settled[is_heard]
         return guess._replace(
             predicted_ids=guess.predicted_ids.masked_scatter(is_settled, chosen[in_run]),
@@ -90,14 +90,19 @@ class Blend:
 
     def _heard(self, canvas: Canvas, guess: Guess, is_heard: Tensor, vocab_size: int) -> Tensor:
         """The guide's logits [H, V] at the positions `is_heard` [B, T], row by row; -inf where it is silent."""
-        spread, width = guess.spread(canvas.is_asked), int(is_heard.any(dim=0).nonzero().max()) + 1
-        draft = canvas.guess(spread.predicted_ids, spread.confidence).as_draft().token_ids[:, :width]
-        rows = is_heard.any(dim=1)
-        told = self._reader.logits(canvas.prefix_ids, draft[rows], is_heard[rows, :width])
+        told = read_draft(self._reader, canvas, guess, is_heard)
         num_shared = min(told.shape[1], vocab_size)
         heard = torch.full((len(told), vocab_size), -torch.inf, device=told.device)
         heard[:, :num_shared] = told[:, :num_shared].float()
         return self._line_end.fold(heard, canvas, is_heard) if self._line_end else heard
+
+
+def read_draft(reader: CausalReader, canvas: Canvas, guess: Guess, is_heard: Tensor) -> Tensor:
+    """What a causal model expects at the positions `is_heard` [B, T] of a draft with this guess in it, [H, V]."""
+    spread, width = guess.spread(canvas.is_asked), int(is_heard.any(dim=0).nonzero().max()) + 1
+    draft = canvas.guess(spread.predicted_ids, spread.confidence).as_draft().token_ids[:, :width]
+    rows = is_heard.any(dim=1)
+    return reader.logits(canvas.prefix_ids, draft[rows], is_heard[rows, :width])
 
 
 def blend(own: Tensor, heard: Tensor, weight: Tensor | float) -> Tensor:
@@ -114,13 +119,13 @@ def blend(own: Tensor, heard: Tensor, weight: Tensor | float) -> Tensor:
     return torch.where(is_shared, product - product.logsumexp(dim=-1, keepdim=True) + mass, own)
 
 
-def _is_in_reach(canvas: Canvas) -> Tensor:
+def is_in_reach(canvas: Canvas) -> Tensor:
     """Positions [B, T] up to the last mask that a guide is asked about; all, if committed positions are reviewed."""
     return (canvas.is_masked.cumsum(dim=1) <= REACH) | canvas.is_reviewed.any()
 
 
-def _leftmost_run(is_accepted: Tensor, canvas: Canvas) -> Tensor:
-    """Masks [N] that have only accepted masks left of them in their row."""
+def leftmost_run(is_accepted: Tensor, canvas: Canvas) -> Tensor:
+    """Masks [N] that have only accepted masks left of them in their row: the run, and the first that is refused."""
     is_refused = torch.zeros_like(canvas.is_asked).masked_scatter(canvas.is_asked, ~is_accepted) & canvas.is_masked
     is_behind = is_refused.cumsum(dim=1) - is_refused.long() > 0
     return (canvas.is_masked & ~is_behind)[canvas.is_asked]

@@ -119,9 +119,9 @@ class DecodeOptions:
         "causal model that reads the draft: a checkpoint folder, `self` for the model's own, or `none`; `null` is the "
         "one that came with the model, if any",
     )
-    # Have a say in every prediction (APD), or have improbable tokens replaced (FlashDLM).
+    # Have a say in every prediction (APD), or keep improbable tokens from being committed (FlashDLM).
     guide_role: GuideRole = option(
-        "blend", "what the guide does: `blend` its predictions with the model's, or `check` what was committed"
+        "blend", "what the guide does: `blend` its predictions with the model's, or `check` what is to be committed"
     )
     # Of several candidates, the second is decoded without the guide and the third by it alone: see `length.open_rows`.
     guide_weight: float = option(0.5, "the guide's share in a blend", within=SHARE)

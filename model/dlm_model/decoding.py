@@ -25,8 +25,9 @@ from dlm_model.length import Row
 from dlm_model.memory import Credit, StabilityCount
 from dlm_model.order import CommitOrder
 from dlm_model.prefix_cache import PrefixCache
-from dlm_model.revision import Reviser, Supervisor, remaskers
+from dlm_model.revision import Reviser, remaskers
 from dlm_model.similarity_cache import SimilarityCache
+from dlm_model.supervisor import Supervisor
 from dlm_model.transformer import Transformer
 
 
@@ -90,7 +91,7 @@ class Decoder:
         options = replace(options, guide=guide if has_prefix else NO_GUIDE)
         # `agreement` commits from the left, so that any other selection would have no effect.
         schedule = options.schedule or ("agreement" if options.selection in {None, "leftmost"} else "threshold")
-        if not options.is_blended and schedule == "agreement":
+        if options.guide == NO_GUIDE and schedule == "agreement":
             schedule = "threshold"
         return replace(options, schedule=schedule, selection=options.selection or self._config.selection)
 
@@ -131,7 +132,7 @@ class Decoder:
         if guide and options.is_blended:
             judges.append(Blend(guide, options, rows, line_end).judge)
         elif guide:
-            revisers = [*revisers, Supervisor(guide, options)]
+            judges.append(Supervisor(guide, options).judge)
         if options.selection == "learned":
             if self.order is None:
                 raise RequestError("This model has no learned commit order.")

@@ -180,9 +180,9 @@ METHODS = (
     Method(
         "guided diffusion",
         "guide",
-        "a causal model checks what was committed, and reopens what it finds improbable",
+        "a causal model reads the draft and commits its beginning, up to what it finds improbable",
         "FlashDLM, github.com/ZhanqiuHu/flash-dlm-experimental",
-        {"guide": SELF_GUIDE, "guide_role": "check"},
+        {"guide": SELF_GUIDE, "guide_role": "check", "schedule": "agreement", "agreement_threshold": 0.0},
     ),
     Method(
         "blend",

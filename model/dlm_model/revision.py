@@ -12,9 +12,7 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.causal_reader import CausalReader
 from dlm_model.decode_options import Remasking
-from dlm_model.device import send
 from dlm_model.request import DecodeOptions
 from dlm_model.selection import Guess
 
@@ -99,35 +97,6 @@ class Edit:
         limit = self._options.max_revisions
         replaced = canvas.overwrite(edited, guess.predicted_ids, guess.confidence, limit=limit)
         return replaced.review(replaced.is_committed)
-
-
-class Supervisor:
-    """Reopens new tokens that a causal model objects to; the best new token of a step always stays.
-
-    Guided diffusion after FlashDLM (github.com/ZhanqiuHu/flash-dlm-experimental): the guide reads prefix and draft,
-    guesses included, once a step; a new token that it finds improbable is not committed there again.
-
-    Args:
-        reader: The causal model.
-        options: Say how improbable a token has to be, and how often a row may be revised.
-    """
-
-    def __init__(self, reader: CausalReader, options: DecodeOptions) -> None:
-        self._reader = reader
-        self._options = options
-
-    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
-        """One forward over prefix and draft, neither empty, if the step has committed anything that may be revised."""
-        is_checked = step.is_new & ~step.is_best & ~step.is_fixed & canvas.is_committed
-        if not is_checked.any():
-            return canvas
-        logits = self._reader.logits(canvas.prefix_ids, canvas.as_draft().token_ids, is_checked)
-        probabilities = logits.float().softmax(dim=-1)
-        own_ids = send(canvas.token_ids[is_checked].clamp_max(probabilities.shape[1] - 1), logits.device)
-        own = probabilities.gather(1, own_ids[:, None]).squeeze(1)
-        is_refused = (own < self._options.guide_agreement * probabilities.amax(dim=-1)).cpu()
-        refused = torch.zeros_like(is_checked).masked_scatter(is_checked, is_refused)
-        return canvas.reject(refused, limit=self._options.max_revisions)
 
 
 class Recheck:

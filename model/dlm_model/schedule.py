@@ -34,6 +34,12 @@ class Eligibility(NamedTuple):
     is_open: Tensor
     is_due: Tensor
 
+    def without(self, refused: Tensor) -> "Eligibility":
+        """The same without `refused` masks [B, T], as far as a row has others that are due."""
+        is_due = self.is_due & ~refused
+        is_due = torch.where(is_due.any(dim=1, keepdim=True), is_due, self.is_due)
+        return Eligibility(self.is_masked, (self.is_open & ~refused) | is_due, is_due)
+
 
 def choose(guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodeOptions) -> Tensor:
     """Positions to commit now, [B, T]: the best-scored quota of each row, and what the schedule adds to it.
@@ -47,6 +53,8 @@ def choose(guess: Guess, eligibility: Eligibility, steps_left: int, options: Dec
         steps_left: Steps to spread the masks over, this one included.
         options: The schedule and its bounds.
     """
+    if steps_left > 1:
+        eligibility = eligibility.without(guess.is_refused)
     num_masked = eligibility.is_masked.sum(dim=1)
     if options.schedule == "cosine":
         quota = _cosine_quota(num_masked, steps_left, options.num_steps)

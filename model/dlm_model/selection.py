@@ -26,6 +26,7 @@ class Guess(NamedTuple):
         current: Probability of the token that is there now, or was guessed there last.
         num_stable: Steps in a row in which the distribution hardly changed; 0 if they are not counted.
         is_agreed: Settled by the diffusion model and its guide together; false where the schedule needs no guide.
+        is_refused: A guide that checks objects to the token, or to one left of it.
     """
 
     predicted_ids: Tensor
@@ -36,6 +37,7 @@ class Guess(NamedTuple):
     current: Tensor
     num_stable: Tensor
     is_agreed: Tensor
+    is_refused: Tensor
 
     def spread(self, is_asked: Tensor) -> "Guess":
         """The same predictions at their places on a canvas, row by row; zeros elsewhere."""
@@ -73,8 +75,18 @@ def guess_tokens(
         drawn = sample(logits[rows], temperature[is_sampled], options.top_p, generator)
         predicted_ids[is_sampled], confidence[is_sampled] = drawn.token_ids, drawn.probability
     score = _score(options.selection, confidence, margin, entropy, generator)
-    num_stable, is_agreed = torch.zeros_like(predicted_ids), torch.zeros_like(is_sampled)
-    return Guess(predicted_ids, confidence, entropy, score, gap, current, num_stable, is_agreed)
+    nowhere = torch.zeros_like(is_sampled)
+    return Guess(
+        predicted_ids,
+        confidence,
+        entropy,
+        score,
+        gap,
+        current,
+        num_stable=torch.zeros_like(predicted_ids),
+        is_agreed=nowhere,
+        is_refused=nowhere,
+    )
 
 
 def _score(

@@ -28,12 +28,12 @@ def test_a_guide_commits_from_the_left_unless_another_selection_is_asked_for(
 
 
 @pytest.mark.parametrize("schedule", [None, "agreement"])
-@pytest.mark.parametrize("options", [{"guide": "none"}, {"guide": "self", "guide_role": "check"}])
+@pytest.mark.parametrize(("guide", "resolved"), [("none", "threshold"), ("self", "agreement")])
 def test_without_a_guide_to_agree_with_a_threshold_decides(
-    causal_engine: Engine, schedule: Schedule | None, options: dict[str, str]
+    causal_engine: Engine, schedule: Schedule | None, guide: str, resolved: Schedule
 ) -> None:
-    resolved = causal_engine.decoder.resolve(DecodeOptions(schedule=schedule, **options), has_prefix=True)  # type: ignore[arg-type]
-    assert resolved.schedule == "threshold"
+    options = DecodeOptions(schedule=schedule, guide=guide, guide_role="check")
+    assert causal_engine.decoder.resolve(options, has_prefix=True).schedule == resolved
 
 
 @pytest.mark.parametrize("role", ["blend", "check"])

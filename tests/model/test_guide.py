@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,16 +28,9 @@ REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n", expecte
 def test_an_agreeable_guide_changes_nothing(causal_engine: Engine) -> None:
     # A line that is empty on the right ends by itself, whatever the guide thinks of the suffix.
     request = InfillRequest(REQUEST.prefix, "\nvalue\n", single_line=True, expected_tokens=12)
-    options = DecodeOptions(num_steps=6, confidence_threshold=0.2)
-    alone, guided = (
-        list(causal_engine.infill(request, each, CancelToken()))[-1]
-        for each in (
-            options,
-            DecodeOptions(
-                num_steps=6, confidence_threshold=0.2, guide="self", guide_role="check", guide_agreement=1e-9
-            ),
-        )
-    )
+    alone = DecodeOptions(num_steps=6, schedule="threshold", confidence_threshold=0.2)
+    checked = replace(alone, guide="self", guide_role="check", guide_agreement=1e-9)
+    alone, guided = (list(causal_engine.infill(request, each, CancelToken()))[-1] for each in (alone, checked))
     assert guided.candidates == alone.candidates
 
 

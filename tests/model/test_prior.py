@@ -9,8 +9,8 @@ from dlm_model.engine import Engine
 from dlm_model.prior import propose
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest, Piece
 from dlm_model.revision import Recheck, Step
-from dlm_model.selection import Guess
 from dlm_model.tokenizer import Tokenizer
+from tests.model.guesses import made_up
 
 NOTHING = Fragment(b"", 0)
 MASK = 9
@@ -79,7 +79,8 @@ def recheck(current: float) -> Canvas:
     is_sure = torch.tensor([[True, True, False]])
     canvas = canvas.commit(is_sure).review(is_sure)
     zeros = torch.zeros(1, 3)
-    guess = Guess(torch.full((1, 3), 5), zeros + 0.5, zeros, zeros, zeros, zeros + current, zeros.long(), zeros.bool())
+    parts = {"predicted_ids": torch.full((1, 3), 5), "confidence": zeros + 0.5, "current": zeros + current}
+    guess = made_up((1, 3), **parts)
     canvas = canvas.guess(guess.predicted_ids, guess.confidence)
     is_fixed = torch.tensor([[True, False, False]])
     reviser = Recheck(proposed)
@@ -111,7 +112,7 @@ def after_first_step(*, predicted: tuple[int, ...], reviewed: int, current: list
     canvas = canvas.commit(is_reviewed).review(is_reviewed)
     zeros = torch.zeros(1, size)
     ids = torch.tensor([predicted])
-    guess = Guess(ids, zeros + 0.5, zeros, zeros, zeros, torch.tensor([current]), torch.zeros_like(ids), zeros.bool())
+    guess = made_up((1, size), predicted_ids=ids, confidence=zeros + 0.5, current=torch.tensor([current]))
     canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(~is_reviewed)
     step = Step(guess, is_reviewed, ~is_reviewed, torch.zeros_like(is_reviewed), steps_left=3)
     after = Recheck(proposed)(canvas, step)

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.request import DecodeOptions
-from dlm_model.revision import Edit, RandomRemask, Step, Supervisor, TokenToMask, remaskers
-from dlm_model.selection import Guess, guess_tokens
+from dlm_model.revision import Edit, RandomRemask, Step, TokenToMask, remaskers
+from dlm_model.selection import guess_tokens
+from tests.model.guesses import made_up
 
 MASK = 90
 
@@ -22,27 +22,10 @@ def committed(*token_ids: int) -> Canvas:
 def step(canvas: Canvas, *, new: tuple[int, ...] = (), fixed: tuple[int, ...] = (), **parts: list[float]) -> Step:
     """A step that reviewed all tokens that were committed before it."""
     shape = canvas.is_masked.shape
-    named = {name: torch.tensor([part]) for name, part in parts.items()}
-    guess = Guess(**(dict.fromkeys(Guess._fields, torch.zeros(shape)) | named))
+    guess = made_up(shape, **{name: torch.tensor([part]) for name, part in parts.items()})
     is_new, is_fixed = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
     is_new[0, list(new)], is_fixed[0, list(fixed)] = True, True
     return Step(guess, canvas.is_committed & ~is_new, is_new, is_fixed, steps_left=4)
-
-
-class Guide:
-    """A causal model with fixed logits for every position, [T, V], which records the texts that it reads."""
-
-    def __init__(self, probabilities: list[list[float]]) -> None:
-        self.probabilities = torch.tensor([probabilities])
-        self.read: list[list[int]] = []
-
-    def logits(self, _prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
-        self.read.append(token_ids[0].tolist())
-        return self.probabilities.log()[is_asked]
-
-
-def supervised(canvas: Canvas, guide: Guide, options: DecodeOptions, seen: Step) -> Canvas:
-    return Supervisor(guide, options)(canvas, seen)  # type: ignore[arg-type]
 
 
 def test_token_to_mask_reopens_what_became_improbable() -> None:
@@ -95,31 +78,6 @@ def test_remdm_reopens_less_as_the_end_comes_near() -> None:
         num_revised.append(int(RandomRemask(options)(canvas, late).num_revised))
     # (1 - alpha_s) / alpha_t = .4/.5, .2/.7, .1/.8 of 70.
     assert num_revised == pytest.approx([56, 20, 9], abs=9)
-
-
-def test_what_the_guide_finds_improbable_is_rejected_except_the_best() -> None:
-    canvas = committed(0, 1, 2, MASK)
-    # Half of the best: .3, .29, .25; the tokens' own: .2 (but best of the step), .32, .1.
-    guide = Guide([[0.2, 0.6, 0.2], [0.1, 0.32, 0.58], [0.5, 0.4, 0.1], [0.4, 0.3, 0.3]])
-    seen = step(canvas, new=(0, 1, 2), score=[1.0, 0.0, 0.0, 0.0])
-    after = supervised(canvas, guide, DecodeOptions(guide_agreement=0.5), seen)
-    assert after.token_ids.tolist() == [[0, 1, MASK, MASK]]
-    assert after.rejected_ids[0, 2] == 2
-
-
-def test_the_guide_reads_guesses_where_nothing_is_committed() -> None:
-    canvas = committed(0, MASK, 2)
-    canvas = canvas.guess(torch.tensor([[0, 1, 2]]), torch.ones(1, 3))
-    guide = Guide([[0.4, 0.3, 0.3]] * 3)
-    supervised(canvas, guide, DecodeOptions(), step(canvas, new=(0, 2), score=[1.0, 0.0, 0.0]))
-    assert guide.read == [[0, 1, 2]]
-
-
-def test_where_there_is_nothing_to_check_the_guide_is_not_run() -> None:
-    canvas = committed(0, MASK, MASK)
-    guide = Guide([])
-    assert supervised(canvas, guide, DecodeOptions(), step(canvas, new=(0,), score=[1.0, 0.0, 0.0])) is canvas
-    assert guide.read == []
 
 
 def test_a_row_is_revised_only_so_often() -> None:

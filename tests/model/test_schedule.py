@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from dlm_model.decode_options import Schedule
 from dlm_model.request import DecodeOptions
 from dlm_model.schedule import Eligibility, choose, within_entropy_bound
 from dlm_model.selection import Guess
+from tests.model.guesses import made_up
 
 ALL = torch.ones(1, 4, dtype=torch.bool)
 
@@ -18,13 +20,8 @@ def only(eligible: Tensor) -> Eligibility:
 
 def guess(confidence: list[float], **parts: list[float]) -> Guess:
     """A guess with these confidences, scored by them; other parts by name, zeros where not given."""
-    zeros = torch.zeros(1, len(confidence))
-    named = {
-        name: torch.tensor([part]) for name, part in ({"confidence": confidence, "score": confidence} | parts).items()
-    }
-    return Guess(
-        **(dict.fromkeys(Guess._fields, zeros) | {"predicted_ids": zeros.long(), "is_agreed": zeros.bool()} | named)
-    )
+    named = {"confidence": confidence, "score": confidence} | parts
+    return made_up((1, len(confidence)), **{name: torch.tensor([part]) for name, part in named.items()})
 
 
 def test_the_threshold_commits_all_that_pass_it() -> None:
@@ -160,3 +157,14 @@ def test_agreement_stops_at_the_first_improbable_token(threshold: float, num_cho
     step = guess([0.6, 0.5, 0.4, 0.99], is_agreed=[True, True, True, True])
     options = DecodeOptions(schedule="agreement", agreement_threshold=threshold)
     assert choose(step, only(ALL), 4, options).tolist() == [[index < num_chosen for index in range(4)]]
+
+
+@pytest.mark.parametrize("schedule", ["linear", "threshold", "entropy_bound", "agreement"])
+def test_what_a_guide_refuses_waits_as_long_as_there_is_anything_else(schedule: Schedule) -> None:
+    step = guess([0.99, 0.4, 0.97, 0.3], is_refused=[True, False, True, False])
+    chosen = choose(step, only(ALL), 4, DecodeOptions(schedule=schedule))
+    assert chosen[0, 1]
+    assert not chosen[0, [0, 2]].any()
+    nothing_else = step._replace(is_refused=ALL)
+    assert choose(nothing_else, only(ALL), 4, DecodeOptions(schedule=schedule)).any()
+    assert choose(nothing_else, only(ALL), 1, DecodeOptions(schedule=schedule)).all()
