@@ -53,7 +53,8 @@ def denoise(
 ) -> Iterator[Canvas]:
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 
-    Ends when nothing is masked, the deadline has passed or the token is cancelled; masks left then hold their guess.
+    Ends when nothing is masked and no reviser asks for more, the deadline has passed or the token is cancelled; masks
+    left then hold their guess.
     Each step commits at least one position of every unfinished row, and the last step commits them all.
 
     Args:
@@ -70,7 +71,7 @@ def denoise(
         syntax: Reopens finished rows where they do not parse; None leaves them as they are.
     """
     generator = torch.Generator().manual_seed(options.seed)
-    while canvas.is_masked.any() and not cancel.is_cancelled and not pace.is_over:
+    while _has_work(canvas, pace) and not cancel.is_cancelled and not pace.is_over:
         steps_left = pace.steps_left
         is_last = steps_left == 1
         rules = constraint.rules(canvas, is_last=is_last)
@@ -98,3 +99,8 @@ def denoise(
             canvas = syntax(canvas, constraint.fixed(canvas))
         pace.advance()
         yield canvas
+
+
+def _has_work(canvas: Canvas, pace: Pace) -> bool:
+    """Whether a step has anything to do: masks to fill, or tokens under review, which the last step does not revise."""
+    return bool(canvas.is_masked.any()) or (bool(canvas.is_reviewed.any()) and pace.steps_left > 1)

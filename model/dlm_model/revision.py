@@ -79,8 +79,7 @@ class TokenToMask:
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
         """Look up how probable the network, which sees each token, finds it now."""
         is_doubted = step.is_reviewed & (step.guess.current < self._options.remask_threshold) & ~step.is_fixed
-        reopened = canvas.reopen(is_doubted, limit=self._options.max_revisions)
-        return reopened.review(reopened.is_committed)
+        return _reviewed(canvas, canvas.reopen(is_doubted, limit=self._options.max_revisions), step)
 
 
 class Edit:
@@ -95,8 +94,16 @@ class Edit:
         is_other = guess.predicted_ids != canvas.token_ids
         edited = is_other & (guess.confidence >= self._options.edit_threshold) & step.is_reviewed & ~step.is_fixed
         limit = self._options.max_revisions
-        replaced = canvas.overwrite(edited, guess.predicted_ids, guess.confidence, limit=limit)
-        return replaced.review(replaced.is_committed)
+        return _reviewed(canvas, canvas.overwrite(edited, guess.predicted_ids, guess.confidence, limit=limit), step)
+
+
+def _reviewed(before: Canvas, after: Canvas, step: Step) -> Canvas:
+    """The canvas after a revision: all of it under review, or nothing once it is full and no longer changes.
+
+    As LLaDA2.1 does it: what the last masks were filled with is looked at once more, too.
+    """
+    is_settled = not after.is_masked.any() and not step.is_new.any() and torch.equal(before.token_ids, after.token_ids)
+    return after.review(after.is_committed & (not is_settled))
 
 
 class Recheck:
