@@ -99,14 +99,17 @@ export class Fills implements Disposable {
         if (!document || !fill) {
             return;
         }
-        if (document.version !== fill.version) {
+        if (document.version === fill.version) {
+            await this.discard();
+        }
+        const edit = new WorkspaceEdit();
+        edit.replace(document.uri, fill.range, fill.text);
+        // Asked again, because the document may have changed while the diff closed. What is typed from here on makes
+        // VS Code itself refuse the edit.
+        if (document.version !== fill.version || !(await workspace.applyEdit(edit))) {
             void window.showWarningMessage('The document has changed since it was filled. Fill it again.');
             return;
         }
-        await this.discard();
-        const edit = new WorkspaceEdit();
-        edit.replace(document.uri, fill.range, fill.text);
-        await workspace.applyEdit(edit);
         const end = document.positionAt(document.offsetAt(fill.range.start) + fill.text.length);
         await window.showTextDocument(document, { selection: new Selection(end, end) });
     }

@@ -15,14 +15,21 @@ interface PythonApi {
     };
 }
 
-/** Undefined without the Python extension, and in an untrusted workspace, which could bring its own interpreter. */
+/**
+ * Undefined without the Python extension, where that fails, and in an untrusted workspace, which could bring its own
+ * interpreter.
+ */
 export async function selectedInterpreter(): Promise<string | undefined> {
     if (!workspace.isTrusted) {
         return undefined;
     }
-    const environments = (await pythonApi())?.environments;
-    const selected = environments && (await environments.resolveEnvironment(environments.getActiveEnvironmentPath()));
-    return selected?.executable.uri?.fsPath;
+    try {
+        const environments = (await pythonApi())?.environments;
+        const selected = environments && (await environments.resolveEnvironment(environments.getActiveEnvironmentPath()));
+        return selected?.executable.uri?.fsPath;
+    } catch {
+        return undefined;
+    }
 }
 
 /** Calls back when another interpreter is selected. */

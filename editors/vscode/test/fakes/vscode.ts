@@ -1,0 +1,70 @@
+/**
+ * What the tests replace VS Code's own module with (`npm test`): as much of it as the tested modules call. Tests hand in
+ * objects of their own for the rest.
+ */
+
+import { EventEmitter } from 'node:events';
+
+export class Range {
+    constructor(
+        readonly start: unknown,
+        readonly end: unknown,
+    ) {}
+}
+
+export class Selection extends Range {}
+
+export class CancellationTokenSource {
+    readonly token = { isCancellationRequested: false };
+
+    cancel(): void {
+        this.token.isCancellationRequested = true;
+    }
+
+    dispose(): void {
+        this.cancel();
+    }
+}
+
+export class WorkspaceEdit {
+    readonly replacements: { uri: unknown; range: unknown; text: string }[] = [];
+
+    replace(uri: unknown, range: unknown, text: string): void {
+        this.replacements.push({ uri, range, text });
+    }
+}
+
+export const ProgressLocation = { Notification: 15 };
+export const ConfigurationTarget = { Global: 1, Workspace: 2 };
+
+/** Emits `warning` with what a message says, and `edit` with a `WorkspaceEdit`. */
+export const happened = new EventEmitter();
+
+export const commands = { executeCommand: (): Promise<undefined> => Promise.resolve(undefined) };
+
+export const window = {
+    showInformationMessage: (): undefined => undefined,
+    showWarningMessage: (message: string) => void happened.emit('warning', message),
+    showTextDocument: (): Promise<undefined> => Promise.resolve(undefined),
+    withProgress: (_options: unknown, task: (progress: unknown, token: unknown) => unknown) =>
+        task({ report: () => undefined }, { onCancellationRequested: () => undefined }),
+};
+
+export const workspace = {
+    isTrusted: true,
+    /** Whether VS Code takes edits. */
+    isEditable: true,
+    applyEdit: (edit: WorkspaceEdit): Promise<boolean> => {
+        happened.emit('edit', edit);
+        return Promise.resolve(workspace.isEditable);
+    },
+    /** Every setting has its default. */
+    getConfiguration: () => ({ get: (_name: string, byDefault: unknown) => byDefault }),
+};
+
+/** The API of the Python extension, if that is installed. */
+export const python: { api?: unknown } = {};
+
+export const extensions = {
+    getExtension: () => (python.api === undefined ? undefined : { activate: () => Promise.resolve(python.api) }),
+};

@@ -1,0 +1,68 @@
+/** A fill is applied to the text that it was made for, and to no other. */
+
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import type { Range, TextDocument } from 'vscode';
+import type { Daemon } from '../src/client';
+import { Fills } from '../src/fills';
+import type { FillPreview } from '../src/preview';
+import { happened, type WorkspaceEdit, workspace } from './fakes/vscode';
+
+const HERE = { start: 0, end: 0 } as unknown as Range;
+const TEXT = 'return left + right';
+const STALE = 'The document has changed since it was filled. Fill it again.';
+const warnings: string[] = [];
+const edits: string[] = [];
+
+happened.on('warning', (message: string) => warnings.push(message));
+happened.on('edit', ({ replacements }: WorkspaceEdit) => edits.push(...replacements.map(({ text }) => text)));
+
+beforeEach(() => {
+    warnings.length = edits.length = 0;
+    workspace.isEditable = true;
+});
+
+/** A fill that waits in its diff, and the document; `onClose` runs while the diff closes. */
+async function waiting(onClose: (document: { version: number }) => void): Promise<[Fills, { version: number }]> {
+    const document = { uri: 'file:///sum.py', version: 1, offsetAt: () => 0, positionAt: () => 0 };
+    const daemon = { infillRange: () => Promise.resolve({ range: HERE, text: TEXT, version: 1 }) };
+    const preview = {
+        onDidClose: () => ({ dispose: () => undefined }),
+        open: () => Promise.resolve(),
+        update: () => undefined,
+        close: async () => {
+            await Promise.resolve();
+            onClose(document);
+        },
+    };
+    const fills = new Fills(daemon as unknown as Daemon, preview as unknown as FillPreview);
+    await fills.fill(document as unknown as TextDocument, HERE);
+    return [fills, document];
+}
+
+test('a fill is applied once', async () => {
+    const [fills] = await waiting(() => undefined);
+    await Promise.all([fills.apply(), fills.apply()]);
+    assert.deepEqual([edits, warnings], [[TEXT], []]);
+});
+
+test('a fill of a text that has changed stays in its diff', async () => {
+    let hasClosed = false;
+    const [fills, document] = await waiting(() => (hasClosed = true));
+    document.version += 1;
+    await fills.apply();
+    assert.deepEqual([edits, warnings, hasClosed], [[], [STALE], false]);
+});
+
+test('a fill is not applied to what was typed while its diff closed', async () => {
+    const [fills] = await waiting((document) => (document.version += 1));
+    await fills.apply();
+    assert.deepEqual([edits, warnings], [[], [STALE]]);
+});
+
+test('an edit that VS Code refuses is told', async () => {
+    const [fills] = await waiting(() => undefined);
+    workspace.isEditable = false;
+    await fills.apply();
+    assert.deepEqual(warnings, [STALE]);
+});
