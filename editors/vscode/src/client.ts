@@ -35,7 +35,7 @@ import {
     type StatusParams,
 } from './protocol';
 import { findServer, type Places, type ServerCommand, userToolFolder } from './serverLookup';
-import { chosenOptions, configuration } from './settings';
+import { chosenOptions, configuredCommand } from './settings';
 
 const START_PATIENCE_MS = 10_000;
 
@@ -79,7 +79,11 @@ export class Daemon implements Disposable {
     restart(): Promise<void> {
         return this.inTurn(async () => {
             await this.stopClient();
-            await this.startClient();
+            try {
+                await this.startClient();
+            } catch (error) {
+                this.reportFailure(error);
+            }
         });
     }
 
@@ -127,7 +131,7 @@ export class Daemon implements Disposable {
     private async startClient(): Promise<void> {
         this.statusChanged.fire({ state: 'busy', message: 'starting the server' });
         const places: Places = {
-            configured: configuration().get<readonly string[]>('server.command', []),
+            configured: configuredCommand(),
             interpreter: await selectedInterpreter(),
             searchPath: process.env.PATH ?? '',
             toolFolder: userToolFolder(),
@@ -144,7 +148,7 @@ export class Daemon implements Disposable {
         this.client = client;
         const started = client.start().catch((error: unknown) => {
             if (client === this.client) {
-                this.statusChanged.fire({ state: 'error', message: `the server did not start: ${String(error)}` });
+                this.reportFailure(error);
             }
         });
         // A command that never answers must not keep another one from being started in its place.
@@ -161,6 +165,11 @@ export class Daemon implements Disposable {
             // A server that hangs does not answer in time, and is killed; another one has to start all the same.
             this.output.warn(`the server did not stop: ${String(error)}`);
         }
+    }
+
+    private reportFailure(error: unknown): void {
+        const reason = error instanceof Error ? error.message : String(error);
+        this.statusChanged.fire({ state: 'error', message: `the server did not start: ${reason}` });
     }
 
     private createClient(server: ServerCommand): LanguageClient {

@@ -16,6 +16,19 @@ export function configuration(): WorkspaceConfiguration {
     return workspace.getConfiguration(SECTION);
 }
 
+/**
+ * The server's command with its arguments; empty if it is not set.
+ *
+ * @throws An error if it is something else: VS Code marks a setting of the wrong type, and passes it on as it is.
+ */
+export function configuredCommand(): readonly string[] {
+    const command = configuration().get<unknown>('server.command') ?? [];
+    if (!Array.isArray(command) || !command.every((each) => typeof each === 'string')) {
+        throw new Error(`${SECTION}.server.command is not a list of strings`);
+    }
+    return command;
+}
+
 /** The server's options that are set. Defaults are left out, because they would override the user's config.toml. */
 export function chosenOptions(extension: Extension<unknown>): Record<string, unknown> {
     const manifest = extension.packageJSON as Manifest;

@@ -158,6 +158,15 @@ def test_a_server_that_is_not_there_is_explained(
     workbench.wait_until_ready()
 
 
+def test_a_command_of_the_wrong_type_is_explained(
+    workbench: Workbench, code_server: CodeServer, server_command: list[str]
+) -> None:
+    code_server.write_settings("Machine", {"dlm-lsp.server.command": server_command[0]})
+    workbench.wait_for_status("did not start: dlm-lsp.server.command")
+    code_server.write_settings("Machine", {"dlm-lsp.server.command": server_command})
+    workbench.wait_until_ready()
+
+
 def test_the_server_can_be_restarted(workbench: Workbench, code_server: CodeServer) -> None:
     starts = code_server.log().count("server found by way of")
     workbench.run("Restart Server")
