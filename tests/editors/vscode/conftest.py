@@ -72,15 +72,19 @@ def sshd() -> Path:
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> ScriptedDaemon:
-    """The server for tests that set the text of its fills, which are empty until then."""
+def daemon(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ScriptedDaemon:
+    """The server for modules that say what it fills in: the text `MIDDLE`."""
     daemon = ScriptedDaemon(tmp_path_factory.mktemp("daemon"))
-    daemon.fills_in("")
+    daemon.fills_in(request.module.MIDDLE)
     return daemon
 
 
-@pytest.fixture(scope="session")
-def server_command() -> list[str]:
+@pytest.fixture(scope="module")
+def server_command(request: pytest.FixtureRequest) -> list[str]:
+    """The scripted server for modules that have a `MIDDLE`, the real one for all others."""
+    if hasattr(request.module, "MIDDLE"):
+        daemon: ScriptedDaemon = request.getfixturevalue("daemon")
+        return daemon.command
     command = Path(sys.executable).with_name("dlm-lsp")
     if not command.exists():
         _missing("dlm-lsp is not installed beside this Python")

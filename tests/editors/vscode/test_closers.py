@@ -6,13 +6,9 @@ from tests.editors.scripted_daemon import ScriptedDaemon
 from tests.editors.vscode.code_server import until
 from tests.editors.vscode.workbench import Workbench
 
+MIDDLE = ""  # until a test says what
 BEFORE = "def last(stack):\n    "
 SUM = "return sum(stack.top[0]) + 1"
-
-
-@pytest.fixture(scope="module")
-def server_command(daemon: ScriptedDaemon) -> list[str]:
-    return daemon.command
 
 
 @pytest.mark.parametrize("num_typed", [SUM.index("(") + 1, SUM.index("[") + 1, SUM.index("]") + 1])

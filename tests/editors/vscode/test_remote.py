@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.editors.scripted_daemon import ScriptedDaemon
 from tests.editors.vscode.code_server import CodeServer, until, write_vsix
 from tests.editors.vscode.workbench import Workbench
 
+MIDDLE = "return name.upper()"
 WITNESS = {"name": "witness", "publisher": "tests", "extensionKind": ["workspace"]}
 TESTIFY = """
 const { env, extensions, ExtensionKind, UIKind } = require('vscode');
@@ -25,17 +25,6 @@ exports.activate = () => {
     require('fs').writeFileSync(FILE, JSON.stringify(testimony));
 };
 """
-
-
-@pytest.fixture(scope="module")
-def daemon(daemon: ScriptedDaemon) -> ScriptedDaemon:
-    daemon.fills_in("return name.upper()")
-    return daemon
-
-
-@pytest.fixture(scope="module")
-def server_command(daemon: ScriptedDaemon) -> list[str]:
-    return daemon.command
 
 
 @pytest.fixture(scope="module")
@@ -76,4 +65,4 @@ def test_extension_and_server_run_where_the_files_are(
     assert [line for line in children(seen["pid"]) if line.startswith(" ".join(server_command))]
     workbench.press("Control+1", "Control+End")
     workbench.type("    ")
-    assert workbench.ask_for_ghost() == "return name.upper()"
+    assert workbench.ask_for_ghost() == MIDDLE

@@ -40,12 +40,6 @@ def host(sshd: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHo
 
 
 @pytest.fixture(scope="module")
-def daemon(daemon: ScriptedDaemon) -> ScriptedDaemon:
-    daemon.fills_in(MIDDLE)
-    return daemon
-
-
-@pytest.fixture(scope="module")
 def tool(host: SshHost, daemon: ScriptedDaemon, child_environment: dict[str, str]) -> Path:
     """The server where `uv tool install` puts it, without a profile that adds that folder to `PATH`."""
     file = host.home / ".local/bin/dlm-lsp"

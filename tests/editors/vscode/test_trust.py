@@ -39,17 +39,6 @@ def trusts_workspaces() -> bool:
 
 
 @pytest.fixture(scope="module")
-def daemon(daemon: ScriptedDaemon) -> ScriptedDaemon:
-    daemon.fills_in(MIDDLE)
-    return daemon
-
-
-@pytest.fixture(scope="module")
-def server_command(daemon: ScriptedDaemon) -> list[str]:
-    return daemon.command
-
-
-@pytest.fixture(scope="module")
 def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which an executable of the workspace leaves its name when it runs."""
     return tmp_path_factory.mktemp("traces")
