@@ -1,4 +1,4 @@
-"""The README is true: its tree has every module, its tables the declared options, and its commands can be typed."""
+"""The READMEs are true: trees name every module, tables the declared options, and commands can be typed."""
 
 import re
 import shlex
@@ -15,8 +15,20 @@ from dlm_lsp.options import DECODE_OPTION_NAMES, OPTIONS, SETTING_NAMES, find_op
 from dlm_model.training.__main__ import app
 from tests.option_tables import HEAD, option_table
 
-MODULE_FOLDERS = ("dlm_lsp", "model/dlm_model", "kernels/dlm_kernels")
-NOT_NAMED = {"__init__.py", "py.typed"}
+TREES = (
+    "README.md",
+    "dlm_lsp/README.md",
+    "dlm_lsp/http_api/README.md",
+    "model/dlm_model/README.md",
+    "model/dlm_model/families/README.md",
+    "model/dlm_model/training/README.md",
+    "kernels/README.md",
+    "editors/README.md",
+    "tests/README.md",
+)
+"""Pages with a tree of the files in their own folder."""
+MODULES = ("dlm_lsp/**/*.py", "model/**/*.py", "kernels/**/*.py", "editors/vscode/src/*.ts", "editors/nvim/**/*.lua")
+NOT_NAMED = {"__init__.py"}
 
 
 @pytest.fixture(scope="module")
@@ -24,32 +36,37 @@ def readme(repository_root: Path) -> str:
     return (repository_root / "README.md").read_text(encoding="utf-8")
 
 
-def tree_paths(readme: str) -> Iterator[str]:
-    """Paths that the annotated tree names: two spaces of indentation a level, `a.py, b.py` for several in one line."""
-    block = re.search(r"^```text\n(pyproject\.toml.*?)^```", readme, re.DOTALL | re.MULTILINE)
-    assert block, "the README has no tree"
-    folders: list[str] = []
-    for line in block[1].splitlines():
-        indent, names = re.match(r"( *)([^\s,]+(?:, [^\s,]+)*)", line).groups()
-        depth = len(indent) // 2
-        del folders[depth:]
-        yield from ("".join([*folders, name]) for name in names.split(", "))
-        if names.endswith("/"):
-            folders.append(names)
+def tree_paths(repository_root: Path) -> Iterator[str]:
+    """Paths that the annotated trees name: two spaces of indentation a level, `a.py, b.py` for several in one line."""
+    for page in TREES:
+        _, _, files = (repository_root / page).read_text(encoding="utf-8").partition("\n## Files\n")
+        block = re.search(r"^```text\n(.*?)^```", files, re.DOTALL | re.MULTILINE)
+        assert block, f"{page} has no tree"
+        folders = [page.removesuffix("README.md")]
+        for line in block[1].splitlines():
+            indent, names = re.match(r"( *)([^\s,]+(?:, [^\s,]+)*)", line).groups()
+            del folders[1 + len(indent) // 2 :]
+            yield from ("".join([*folders, name]) for name in names.split(", "))
+            if names.endswith("/"):
+                folders.append(names)
 
 
-def test_the_tree_names_every_module(repository_root: Path, readme: str) -> None:
+def test_the_trees_name_every_module(repository_root: Path) -> None:
     modules = {
         file.relative_to(repository_root).as_posix()
-        for folder in MODULE_FOLDERS
-        for file in (repository_root / folder).rglob("*.py")
+        for pattern in MODULES
+        for file in repository_root.glob(pattern)
         if file.name not in NOT_NAMED
     }
-    assert modules - set(tree_paths(readme)) == set()
+    assert modules - set(tree_paths(repository_root)) == set()
 
 
-def test_what_the_tree_names_exists(repository_root: Path, readme: str) -> None:
-    assert [path for path in tree_paths(readme) if not (repository_root / path).exists()] == []
+def test_what_the_trees_name_exists(repository_root: Path) -> None:
+    assert [path for path in tree_paths(repository_root) if not (repository_root / path).exists()] == []
+
+
+def test_every_page_with_a_tree_is_found_from_the_first(repository_root: Path) -> None:
+    assert set(TREES[1:]) - set(tree_paths(repository_root)) == set()
 
 
 def test_the_first_command_fills_a_body_that_is_empty(repository_root: Path, readme: str) -> None:
@@ -89,3 +106,18 @@ def test_the_everyday_options_are_described_in_the_same_words(readme: str) -> No
     [table] = option_tables(readme)
     named = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
     assert table == option_table(find_option(name) for name in named)
+
+
+def anchors(page: str) -> set[str]:
+    """What a link may name after `#`, as GitHub derives it from the headings."""
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", [*TREES, "editors/vscode/README.md", "tests/bench/README.md"])
+def test_links_lead_somewhere(repository_root: Path, name: str) -> None:
+    page = repository_root / name
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)]*)\)", page.read_text(encoding="utf-8")):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), f"{path}#{anchor}"
