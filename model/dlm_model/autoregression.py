@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dlm_model.causal_reader import CausalReader
@@ -69,10 +70,11 @@ class LeftToRight:
 
     def _banned(self) -> Tensor:
         """[V] of the causal model, true for control tokens except the one that ends a text."""
-        is_banned = ~self._vocabulary.is_text[: self._reader.network.config.vocab_size]
+        is_allowed = self._vocabulary.is_text.clone()
         if self._end is not None:
-            is_banned[self._end] = False
-        return is_banned
+            is_allowed[self._end] = True
+        # Rows that the causal model has beyond the vocabulary spell nothing; where it has fewer, padding cuts.
+        return ~F.pad(is_allowed, (0, self._reader.network.config.vocab_size - len(is_allowed)))
 
     @staticmethod
     def _finish_reason(is_full: bool, cancel: CancelToken, *, is_over: bool) -> FinishReason | None:

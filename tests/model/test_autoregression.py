@@ -1,13 +1,17 @@
 """Left to right: the tokens are those that the network itself finds most probable after what is there."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from dlm_model.engine import Engine
 from dlm_model.errors import RequestError
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from tests.model.families.checkpoint_parts import edit_json
+from tests.model.tiny_checkpoints import VOCAB_SIZE
 
 REQUEST = InfillRequest("def foo(self, value):\n    ", "\n", expected_tokens=9)
 
@@ -59,6 +63,21 @@ def test_cancelling_stops_after_the_next_token(causal_engine: Engine) -> None:
 
 def test_another_checkpoint_can_write(fixed_engine: Engine, causal_folder: Path) -> None:
     assert written(fixed_engine, guide=str(causal_folder))[-1].finish_reason
+
+
+def test_a_checkpoint_padded_to_more_rows_writes_the_same(
+    tmp_path: Path, fixed_engine: Engine, causal_folder: Path
+) -> None:
+    """Networks of one tokenizer are padded differently; what the tokenizer lacks is never written."""
+    shutil.copytree(causal_folder, tmp_path, dirs_exist_ok=True)
+    weights = load_file(tmp_path / "model.safetensors")
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        loud = 9 * torch.randn(64, weights[name].shape[1], generator=torch.Generator().manual_seed(0))
+        weights[name] = torch.cat((weights[name], loud))
+    save_file(weights, tmp_path / "model.safetensors")
+    edit_json(tmp_path / "config.json", vocab_size=VOCAB_SIZE + 64)
+    padded, plain = (written(fixed_engine, guide=str(folder))[-1].text for folder in (tmp_path, causal_folder))
+    assert padded == plain
 
 
 def test_a_model_without_a_causal_prompt_cannot(fixed_engine: Engine) -> None:
