@@ -141,7 +141,7 @@ class Engine:
         """Fill the hole, one draft per denoise step, and one more that says why it ended.
 
         Raises:
-            RequestError: prompt and canvas do not fit the model's context, or an option needs what this model lacks.
+            RequestError: prompt and middle do not fit the model's context, or an option needs what this model lacks.
             CheckpointError: the guide cannot be loaded.
             DeviceError: the device runs out of memory.
         """

@@ -57,17 +57,24 @@ def finds_length(config: ModelConfig, request: InfillRequest, options: DecodeOpt
 
 
 def open_rows(
-    request: InfillRequest, options: DecodeOptions, *, can_resize: bool, confidence_at: ConfidenceAt
+    request: InfillRequest, options: DecodeOptions, longest: int, *, can_resize: bool, confidence_at: ConfidenceAt
 ) -> list[Row]:
     """The candidates to decode as one batch.
 
     A model that resizes finds the length itself, so its rows differ by the guide's share and by sampling; any other
     model is given the lengths that `options.length_policy` finds. `middle_length` overrules both.
+
+    Args:
+        request: May say which length it expects.
+        options: How to find the length, and how many candidates there are.
+        longest: Masks that there is room for, one at least.
+        can_resize: Whether the model finds the length itself.
+        confidence_at: How sure the model is of some lengths.
     """
-    expected = options.middle_length or min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
+    expected = options.middle_length or min(request.expected_tokens or INITIAL_TOKENS, longest)
     if can_resize or options.middle_length is not None:
         return list(_rivals(expected, options))
-    lengths = _POLICIES[options.length_policy](expected, options.max_middle_tokens, confidence_at)
+    lengths = _POLICIES[options.length_policy](expected, longest, confidence_at)
     return [Row(length, options.temperature, options.guide_weight) for length in sorted(set(lengths))]
 
 

@@ -66,14 +66,13 @@ class Preparation:
             is_late: Whether there is no time left for another forward that only looks for a length.
 
         Raises:
-            RequestError: prompt and canvas do not fit the model's context, or the request contradicts the options.
+            RequestError: prompt and middle do not fit the model's context, or the request contradicts the options.
         """
         opening = Opening.read(request, options, self._tokenizer, self._config)
         options = self._decoder.resolve(options, has_prefix=bool(opening.prefix_ids))
         if opening.anchors.num_tokens and options.grammar != "none":
             raise RequestError("A grammar leaves no room for texts that the middle must contain.")
-        room = self._config.context_length - opening.num_prompt_tokens
-        max_length = min(options.max_middle_tokens + opening.num_fixed, room)
+        max_length = self._longest_row(opening, options)
         is_resizing = finds_length(self._config, request, options)
         lengths = _LengthTrials(opening, self._decoder, options, self._config.mask_token_id, is_late)
         rows: Sequence[Row]
@@ -81,18 +80,29 @@ class Preparation:
             canvas = opening.warm_canvas(self._config.mask_token_id, options.warm_start)
             rows = [Row(len(opening.proposals), options.temperature, options.guide_weight)]
         else:
-            rows = open_rows(request, options, can_resize=is_resizing, confidence_at=lengths.confidence_at)
+            longest = max_length - opening.num_fixed
+            rows = open_rows(request, options, longest, can_resize=is_resizing, confidence_at=lengths.confidence_at)
             block_length = self._config.block_length if is_resizing else None
             num_masks = [opening.num_masks(row.num_masks, block_length, max_length) for row in rows]
             canvas = opening.canvas(num_masks, self._config.mask_token_id)
-        if canvas.is_valid.shape[1] > room:
-            raise RequestError(
-                f"The prompt and its hole take {opening.num_prompt_tokens + canvas.is_valid.shape[1]} tokens, "
-                f"{self._model_name} sees {self._config.context_length}."
-            )
         boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
         constraint = self._constrain(request, options, boundaries, max_length, is_resizing=is_resizing)
         return Prepared(options, canvas, rows, boundaries, constraint, lengths.num_forwards)
+
+    def _longest_row(self, opening: Opening, options: DecodeOptions) -> int:
+        """Positions that a row of the canvas may have, before any forward is spent on the request.
+
+        Raises:
+            RequestError: not even the shortest middle fits the context beside the prompt.
+        """
+        shortest = opening.num_fixed + max(options.middle_length or 1, opening.anchors.num_parts)
+        room = self._config.context_length - opening.num_prompt_tokens
+        if shortest > room:
+            raise RequestError(
+                f"The prompt and its hole take at least {opening.num_prompt_tokens + shortest} tokens, "
+                f"{self._model_name} sees {self._config.context_length}."
+            )
+        return min(options.max_middle_tokens + opening.num_fixed, room)
 
     def _constrain(
         self,

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from math import exp
+from typing import get_args
 
 import pytest
 
-from dlm_model.decode_options import LENGTH_POLICIES
+from dlm_model.decode_options import LengthPolicy
 from dlm_model.length import DIVERSE_TEMPERATURE, INITIAL_TOKENS, Row, calibrated, climb, open_rows, probe
 from dlm_model.request import DecodeOptions, InfillRequest
 
@@ -32,50 +33,50 @@ def never(_lengths: Sequence[int]) -> list[float]:
     raise AssertionError("nobody needs to ask the model")
 
 
+def opened(request: InfillRequest, longest: int = 256, *, can_resize: bool, **options: object) -> list[Row]:
+    """Rows that are opened without asking the model."""
+    decode = DecodeOptions(**options)  # type: ignore[arg-type]
+    return open_rows(request, decode, longest, can_resize=can_resize, confidence_at=never)
+
+
 def test_a_model_that_resizes_starts_every_candidate_at_the_expected_length() -> None:
-    request = InfillRequest("", "", expected_tokens=24)
-    rows = open_rows(request, DecodeOptions(num_candidates=3), can_resize=True, confidence_at=never)
+    rows = opened(InfillRequest("", "", expected_tokens=24), can_resize=True, num_candidates=3)
     assert rows == [Row(24, 0.0, 0.5), Row(24, DIVERSE_TEMPERATURE, 0.5), Row(24, DIVERSE_TEMPERATURE, 0.5)]
 
 
 def test_with_a_guide_candidates_differ_by_its_share_before_they_differ_by_sampling() -> None:
-    options = DecodeOptions(num_candidates=4, guide="self", guide_weight=0.7)
     request = InfillRequest("", "", expected_tokens=9)
-    rows = open_rows(request, options, can_resize=True, confidence_at=never)
+    rows = opened(request, can_resize=True, num_candidates=4, guide="self", guide_weight=0.7)
     assert rows == [Row(9, 0.0, 0.7), Row(9, 0.0, 0.0), Row(9, 0.0, 1.0), Row(9, DIVERSE_TEMPERATURE, 0.7)]
 
 
 def test_a_warmer_wish_is_respected() -> None:
-    rows = open_rows(ANY, DecodeOptions(num_candidates=2, temperature=1.2), can_resize=True, confidence_at=never)
+    rows = opened(ANY, can_resize=True, num_candidates=2, temperature=1.2)
     assert [row.temperature for row in rows] == [1.2, 1.2]
 
 
 def test_without_an_expectation_the_canvas_starts_where_expansion_is_rare() -> None:
-    assert open_rows(ANY, DecodeOptions(), can_resize=True, confidence_at=never) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
+    assert opened(ANY, can_resize=True) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
 
 
 def test_a_model_that_cannot_resize_climbs_a_ladder_of_lengths() -> None:
-    rows = open_rows(InfillRequest("", "", expected_tokens=16), DecodeOptions(), can_resize=False, confidence_at=never)
+    rows = opened(InfillRequest("", "", expected_tokens=16), can_resize=False)
     assert [row.num_masks for row in rows] == [4, 8, 16, 24]
 
 
 def test_no_row_is_longer_than_allowed() -> None:
-    options = DecodeOptions(max_middle_tokens=10)
     for can_resize in (True, False):
-        assert max(row.num_masks for row in open_rows(ANY, options, can_resize=can_resize, confidence_at=never)) == 10
+        assert max(row.num_masks for row in opened(ANY, 10, can_resize=can_resize)) == 10
 
 
 def test_a_known_length_overrules_both() -> None:
     for can_resize in (True, False):
-        assert open_rows(ANY, DecodeOptions(middle_length=7), can_resize=can_resize, confidence_at=never) == [
-            Row(7, 0.0, 0.5)
-        ]
+        assert opened(ANY, can_resize=can_resize, middle_length=7) == [Row(7, 0.0, 0.5)]
 
 
-@pytest.mark.parametrize("length", LENGTH_POLICIES)
+@pytest.mark.parametrize("length", get_args(LengthPolicy))
 def test_a_model_that_resizes_needs_no_policy(length: str) -> None:
-    options = DecodeOptions(length_policy=length)  # type: ignore[arg-type]
-    assert open_rows(ANY, options, can_resize=True, confidence_at=never) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
+    assert opened(ANY, can_resize=True, length_policy=length) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
 
 
 def test_calibration_divides_by_what_length_alone_makes_of_a_confidence() -> None:

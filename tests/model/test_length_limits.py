@@ -1,15 +1,18 @@
 """How long a middle may become: by the context, by the budget and by request; and when `length` is why it ended."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 
 from dlm_model.canvas import Canvas
+from dlm_model.decode_options import LengthPolicy
 from dlm_model.engine import Engine
 from dlm_model.errors import RequestError
 from dlm_model.kv_cache import ColumnCache
 from dlm_model.request import Ending, InfillRequest
+from dlm_model.transformer import Transformer
 from tests.model.endings import Between
 from tests.model.tiny_fills import REQUEST, drafts
 
@@ -81,9 +84,39 @@ def test_the_context_is_what_a_caller_may_use(resizing_engine: Engine) -> None:
     assert drafts(resizing_engine, request, num_steps=1)[-1].finish_reason
 
 
-def test_a_request_longer_than_the_context_is_refused(resizing_engine: Engine) -> None:
-    with pytest.raises(RequestError, match=r"take \d+ tokens, .* sees 512"):
-        drafts(resizing_engine, InfillRequest("x = 1\n" * 400, ""))
+@pytest.mark.parametrize("policy", get_args(LengthPolicy))
+def test_a_request_longer_than_the_context_is_refused_before_any_forward(
+    fixed_engine: Engine, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    def forward(*_: object, **__: object) -> torch.Tensor:
+        raise AssertionError("it was not refused")
+
+    monkeypatch.setattr(Transformer, "forward", forward)
+    with pytest.raises(RequestError, match=r"take at least \d+ tokens, .* sees 512"):
+        drafts(fixed_engine, InfillRequest("x = 1\n" * 400, ""), length_policy=policy)
+
+
+@pytest.mark.parametrize("policy", get_args(LengthPolicy))
+def test_a_policy_tries_no_length_that_the_context_has_no_room_for(
+    fixed_engine: Engine, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    seen: list[int] = []
+    original = ColumnCache.__call__
+
+    def watched(self: ColumnCache, canvas: Canvas) -> torch.Tensor:
+        seen.append(len(canvas.prefix_ids) + canvas.is_valid.shape[1] + len(canvas.suffix_ids))
+        return original(self, canvas)
+
+    monkeypatch.setattr(ColumnCache, "__call__", watched)
+    prompt = "x" * (fixed_engine.context_length - 20)
+    assert drafts(fixed_engine, InfillRequest(prompt, ""), num_steps=1, length_policy=policy)[-1].text
+    assert max(seen) == 512
+
+
+def test_a_known_length_beyond_the_context_is_refused(fixed_engine: Engine) -> None:
+    prompt = "x" * (fixed_engine.context_length - 20)
+    with pytest.raises(RequestError, match="at least 513 tokens"):
+        drafts(fixed_engine, InfillRequest(prompt, ""), middle_length=21)
 
 
 def test_a_known_length_is_kept(resizing_engine: Engine) -> None:
