@@ -3,13 +3,15 @@
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-# Few different look-ups recur (a space, a bracket, an indentation), but that of a space finds most of the vocabulary.
 _MAX_REMEMBERED = 256
+"""Look-ups that are remembered: few recur (a space, a bracket, an indentation), and a space finds most tokens."""
+
 _LONGEST_SPELLING = 64
 
 State = TypeVar("State")
@@ -58,7 +60,7 @@ class Spellings:
     def __init__(self, token_bytes: Sequence[bytes]) -> None:
         self._token_ids = sorted((i for i, text in enumerate(token_bytes) if text), key=token_bytes.__getitem__)
         self._ordered = [token_bytes[token_id] for token_id in self._token_ids]
-        self._compatible: dict[tuple[bytes, int], list[int]] = {}
+        self._remembered = lru_cache(maxsize=_MAX_REMEMBERED)(self._compatible)
         self._by_spelling: dict[bytes, list[int]] = {}
         for token_id in self._token_ids:
             self._by_spelling.setdefault(token_bytes[token_id], []).append(token_id)
@@ -106,8 +108,9 @@ class Spellings:
 
         A token is left out if the rest of the wanted bytes then needs more positions than `room`, its own included.
         """
-        if (wanted, room) in self._compatible:
-            return self._compatible[wanted, room]
+        return self._remembered(wanted, room)
+
+    def _compatible(self, wanted: bytes, room: int) -> list[int]:
         shorter = [
             token_id
             for end in range(1, len(wanted))
@@ -117,7 +120,4 @@ class Spellings:
         start = end = bisect_left(self._ordered, wanted)
         while end < len(self._ordered) and self._ordered[end].startswith(wanted):
             end += 1
-        found = shorter + self._token_ids[start:end]
-        if len(self._compatible) < _MAX_REMEMBERED:
-            self._compatible[wanted, room] = found
-        return found
+        return shorter + self._token_ids[start:end]
