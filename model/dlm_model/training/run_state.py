@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
@@ -107,28 +107,38 @@ def locked_run(folder: Path) -> Iterator[None]:
         BusyRunError: another process trains there.
         OSError: the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     # Of the processes that train together only the first writes, so that it alone has to keep others out.
     is_first = os.environ.get("RANK", "0") == "0"
-    with (folder / LOCK_FILE).open("a") if is_first else nullcontext() as lock:
-        if lock is not None:
-            _lock(lock, folder)
+    if not is_first:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+        return
+    with _lock(folder) as lock:
         try:
             yield
         finally:
-            if lock is not None:
-                Path(lock.name).unlink(missing_ok=True)
-                with suppress(OSError):
-                    folder.rmdir()  # a run that never began leaves nothing
+            Path(lock.name).unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()  # a run that never began leaves nothing
 
 
-def _lock(lock: IO[str], folder: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise BusyRunError(f"Another process trains in {folder}; two would undo each other's work.") from error
-    except OSError:
-        return  # A network disk without locks: no other run can be kept out.
+def _lock(folder: Path) -> IO[str]:
+    """Open and lock a run's file, which the process that holds it deletes in the end."""
+    path = folder / LOCK_FILE
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = path.open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.close()
+            raise BusyRunError(f"Another process trains in {folder}; two would undo each other's work.") from error
+        except OSError:
+            return lock  # A network disk without locks: no other run can be kept out.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(lock.fileno())):
+                return lock
+        lock.close()  # It was deleted before it was locked, and keeps nobody out.
 
 
 def load_weights(path: Path, weights: Mapping[str, Tensor], fingerprint: str, start: str = "") -> Progress:

@@ -1,19 +1,22 @@
 """A run killed at any moment: the last state is whole, and the loss curve goes on as if nothing had happened."""
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 import pytest
 from safetensors.torch import load_file
 
 from dlm_model.training.__main__ import run_stage
 from dlm_model.training.metrics import METRICS_FILE
-from dlm_model.training.run_state import STATE_FILE, locked_run, read_progress
+from dlm_model.training.run_state import STATE_FILE, BusyRunError, locked_run, read_progress
 from tests.model.training import tiny_run
 
 
@@ -82,6 +85,23 @@ def test_two_processes_do_not_train_in_one_folder(
     assert "Another process trains in" in capsys.readouterr().err
     assert not (run / STATE_FILE).exists()
     assert run_stage(arguments, "training") == 0
+
+
+def test_a_lock_that_is_deleted_before_it_is_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, flock, first = tmp_path / "run", fcntl.flock, ExitStack()
+
+    def flock_too_late(lock: IO[str], operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        first.close()
+        flock(lock, operation)
+
+    first.enter_context(locked_run(run))
+    monkeypatch.setattr(fcntl, "flock", flock_too_late)
+    with locked_run(run), pytest.raises(BusyRunError), locked_run(run):
+        pass
+    assert not run.exists()
 
 
 def wait_for_records(metrics: Path, num_records: int, process: subprocess.Popen[bytes]) -> None:
