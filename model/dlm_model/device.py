@@ -11,6 +11,9 @@ from dlm_model.errors import DeviceError
 
 KINDS = ("cpu", "cuda", "mps", "xpu")
 
+LEAST_BF16_CAPABILITY = (8, 0)
+"""Compute capability of the first CUDA GPUs with instructions for bf16, as in `torch.cuda.is_bf16_supported`."""
+
 
 def resolve_device(name: str) -> torch.device:
     """A device that exists: `auto` takes the first CUDA GPU and otherwise the CPU.
@@ -31,10 +34,14 @@ def resolve_device(name: str) -> torch.device:
 
 
 def default_dtype(device: torch.device) -> torch.dtype:
-    """bf16 where the hardware multiplies it faster than fp32: CUDA GPUs, and CPUs with bf16 instructions.
+    """bf16 where the hardware has instructions for it, else fp32: PyTorch emulates bf16 there, and is slower.
 
-    On a CPU without them PyTorch emulates bf16 and is slower than fp32.
+    A CUDA GPU that is not there is taken for one that has them. fp16 is no way out for those that have none: numbers
+    that were trained in bf16 may leave its range.
     """
+    if device.type == "cuda" and torch.cuda.is_available():
+        is_native = torch.cuda.get_device_capability(device) >= LEAST_BF16_CAPABILITY
+        return torch.bfloat16 if is_native else torch.float32
     if device.type != "cpu":
         return torch.bfloat16
     capabilities = torch.cpu.get_capabilities()

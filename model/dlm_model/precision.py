@@ -50,7 +50,7 @@ def weight_format(precision: Precision, device: "torch.device") -> str:
 
     if precision not in BYTES_PER_WEIGHT:
         name = str(default_dtype(device)).removeprefix("torch.")
-        return {"bfloat16": "bf16", "float32": "fp32, since this processor has no instructions for bf16"}[name]
+        return {"bfloat16": "bf16", "float32": "fp32, since this device has no instructions for bf16"}[name]
     if find_spec(_LIBRARY) is None:
         raise DeviceError(f"{precision} weights need {_LIBRARY}: pip install 'dlm-lsp[quantize]'.")
     if precision == "int4" and device.type != "cuda":

@@ -88,6 +88,15 @@ def test_a_gpu_too_old_for_four_bits_is_refused(monkeypatch: pytest.MonkeyPatch)
     assert weight_format("int8", CUDA).startswith("int8 weights, torchao ")
 
 
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")])
+def test_a_gpu_without_instructions_for_bf16_computes_in_fp32(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert weight_format("auto", CUDA).split(",")[0] == expected
+
+
 @pytest.mark.parametrize(
     ("width", "precision", "expected"), [(96, "int8", True), (96, "int4", False), (128, "int4", True)]
 )
