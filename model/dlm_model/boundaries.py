@@ -63,6 +63,11 @@ def split_suffix(tokenizer: Tokenizer, suffix: str) -> tuple[list[int], Fragment
     return encoding.ids[end:], Fragment(tokenizer.spell(encoding.ids[:end]), end)
 
 
+def split_nothing(tokenizer: Tokenizer, text: str) -> tuple[list[int], Fragment]:
+    """Token ids of a text of which the canvas takes nothing over."""
+    return tokenizer.encode(text).ids, Fragment(b"", 0)
+
+
 class Boundaries:
     """The rule of one hole: which tokens may stand at the two frontiers of a canvas row."""
 

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 import torch
 
 from dlm_model.anchors import AnchorTokens
-from dlm_model.boundaries import Fragment, split_prefix, split_suffix
+from dlm_model.boundaries import Fragment, split_nothing, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.prior import Proposal, propose
 from dlm_model.request import DecodeOptions, InfillRequest
 from dlm_model.tokenizer import Tokenizer
-
-_NOTHING = Fragment(b"", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +39,14 @@ class Opening:
         cls, request: InfillRequest, options: DecodeOptions, tokenizer: Tokenizer, config: ModelConfig
     ) -> "Opening":
         """Tokenise both sides, separately, the text that must be kept, and the text of an earlier draft."""
-        prefix_ids, head = tokenizer.encode(request.prefix).ids, _NOTHING
-        suffix_ids, tail = tokenizer.encode(request.suffix).ids, _NOTHING
         # A grammar governs the canvas alone, and a closing text ends it: then no word reaches beyond the hole.
-        if options.grammar == "none":
-            prefix_ids, head = split_prefix(tokenizer, request.prefix)
-            # A model that sees no suffix takes nothing over from it.
-            if not request.closing and config.sees_suffix:
-                suffix_ids, tail = split_suffix(tokenizer, request.suffix)
+        is_free = options.grammar == "none"
+        prefix_ids, head = (split_prefix if is_free else split_nothing)(tokenizer, request.prefix)
+        # A model that sees no suffix takes nothing over from it.
+        suffix = request.suffix if config.sees_suffix else ""
+        suffix_ids, tail = (split_suffix if is_free and not request.closing else split_nothing)(tokenizer, suffix)
         if config.bos_token_id is not None and (config.always_begins_with_bos or not prefix_ids):
             prefix_ids = [config.bos_token_id, *prefix_ids]
-        if not config.sees_suffix:
-            suffix_ids = []
         if config.eos_token_id is not None:
             suffix_ids = [*suffix_ids, config.eos_token_id]
         anchors = AnchorTokens.of(request, tokenizer)

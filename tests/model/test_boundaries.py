@@ -11,8 +11,10 @@ from dlm_model.boundaries import MAX_FRAGMENT_BYTES, Boundaries, split_prefix, s
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.opening import Opening
 from dlm_model.request import InfillRequest
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.tokenizer import Encoding, Tokenizer
 from dlm_model.vocabulary import Vocabulary
 from tests.model.tiny_checkpoints import RESIZING, SHAPE, VOCAB_SIZE, byte_level_tokenizer
 
@@ -202,3 +204,18 @@ def test_a_boundary_claims_no_position_that_is_committed(head: bytes, tail: byte
     full = opened.guess(torch.full_like(opened.token_ids, other), ones.float()).commit(ones)
     for is_last in (False, True):
         assert not constraint.rules(full, is_last=is_last).frontier_tokens
+
+
+@pytest.mark.parametrize(
+    ("options", "closing"), [(DecodeOptions(), ""), (DecodeOptions(), ")"), (DecodeOptions(grammar="json"), "")]
+)
+def test_each_side_is_tokenised_once(monkeypatch: pytest.MonkeyPatch, options: DecodeOptions, closing: str) -> None:
+    texts, encode = [], Tokenizer.encode
+
+    def counted(self: Tokenizer, text: str) -> Encoding:
+        texts.append(text)
+        return encode(self, text)
+
+    monkeypatch.setattr(Tokenizer, "encode", counted)
+    Opening.read(InfillRequest("x = val", "ue + 1", closing=closing), options, TOKENIZER, CONFIG)
+    assert (texts.count("x = val"), texts.count("ue + 1")) == (1, 1)
