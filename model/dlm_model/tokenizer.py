@@ -61,9 +61,11 @@ class Tokenizer:
         else:
             raise CheckpointError(f"{folder} has no {TOKENIZER_FILE}.")
         if "ByteLevel" not in repr(inner.decoder):
-            raise CheckpointError(f"{path}: only byte-level tokenizers are supported.")
+            raise CheckpointError(f"{folder}: only byte-level tokenizers are supported.")
         if (num_tokens := 1 + max(inner.get_vocab().values())) > vocab_size:
-            raise CheckpointError(f"{path} has {num_tokens} tokens, more than the network's {vocab_size}.")
+            raise CheckpointError(
+                f"The tokenizer of {folder} has {num_tokens} tokens, more than the network's {vocab_size}."
+            )
         return cls(inner, vocab_size)
 
     def encode(self, text: str) -> Encoding:
