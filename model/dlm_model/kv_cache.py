@@ -1,8 +1,8 @@
 """Keys and values kept between the steps of one request and, where they are exact, beyond it: the cache policies.
 
-A policy is called with the canvas before every step, and returns the logits of its masked positions. In a model whose
-prompt sees the canvas, every key changes with every commit, and a policy is a bet on which columns of
-prefix | canvas | suffix matter:
+A policy is called with the canvas before every step, and returns the logits of the positions that the canvas
+asks about. In a model whose prompt sees the canvas, every key changes with every commit, and a policy is a bet on which
+columns of prefix | canvas | suffix matter:
 
     interval     the canvas in every step, everything every few steps (dLLM-Cache's long interval, arXiv 2506.06295)
     vicinity     the same, and the prompt's columns next to the canvas
@@ -29,7 +29,7 @@ from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 
 class CachePolicy(Protocol):
-    """canvas → logits [N, V] of the positions it asks about, with the help of what the policy remembers."""
+    """canvas → logits [N, V] of the positions that it asks about, with the help of what the policy remembers."""
 
     @property
     def num_forwards(self) -> int:
