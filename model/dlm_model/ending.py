@@ -14,6 +14,7 @@ Beside them, where text follows on the line or nothing else decides, a guide fin
 suffix: `suffix_end`.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -88,7 +89,7 @@ class TextEnd:
         self._may_end = lru_cache(maxsize=MAX_REMEMBERED)(ending.may_end)
         self._boundaries = boundaries
         self._max_length = max_length
-        self._grown: dict[int, list[str]] = {}
+        self._grown_after: defaultdict[int, list[str]] = defaultdict(list)  # row → its texts then
 
     def cut(self, canvas: Canvas, protected: Tensor) -> Canvas:
         """The canvas with finished rows cut off at their first mask, if nothing is committed after it.
@@ -114,7 +115,14 @@ class TextEnd:
         A row that ends with a boundary or with text that must be kept stays as it is. So does one that has not used all
         masks that it was given, and one that was given more masks often enough.
         """
-        missing = torch.tensor([NUM_MORE * self._is_cut_short(canvas, row) for row in range(len(canvas.lengths))])
+        missing = torch.zeros_like(canvas.lengths)
+        for row in range(len(canvas.lengths)):
+            if not self._is_full(canvas, row):
+                continue
+            text = self._spelled(canvas, row, int(canvas.lengths[row]))
+            if self._takes_more(row, text):
+                self._grown_after[row].append(text)
+                missing[row] = NUM_MORE
         if not missing.any():
             return canvas
         granted = missing.minimum((self._max_length - canvas.lengths).clamp_min(0))
@@ -126,15 +134,19 @@ class TextEnd:
         text = self._spelled(canvas, row, int(masks[0]) if len(masks) else int(canvas.lengths[row]))
         return bool(text) and self._is_over(text)
 
-    def _is_cut_short(self, canvas: Canvas, row: int) -> bool:
-        length, grown = int(canvas.lengths[row]), self._grown.setdefault(row, [])
-        if not length or canvas.is_masked[row].any() or canvas.is_kept[row, length - 1] or self._boundaries.tail:
+    def _is_full(self, canvas: Canvas, row: int) -> bool:
+        """Whether a row has used all its masks, and nothing stands at its end that must stand there."""
+        length = int(canvas.lengths[row])
+        if not length or canvas.is_masked[row].any():
             return False
-        text = self._spelled(canvas, row, length)
-        if len(grown) == MOST_TIMES_MORE or text in grown or self._is_over(text) or self._may_end(text):
+        return not canvas.is_kept[row, length - 1] and not self._boundaries.tail
+
+    def _takes_more(self, row: int, text: str) -> bool:
+        """Whether a full row of this text may not end so, and more masks have not been tried in vain."""
+        tried = self._grown_after[row]
+        if len(tried) == MOST_TIMES_MORE or text in tried:
             return False
-        grown.append(text)
-        return True
+        return not self._is_over(text) and not self._may_end(text)
 
     def _spelled(self, canvas: Canvas, row: int, num_columns: int) -> str:
         """What the first columns of a row add to the document."""
