@@ -22,8 +22,8 @@ PREFIX = "base_model.model."
 DOWN_SUFFIX = ".lora_A.weight"
 UP_SUFFIX = ".lora_B.weight"
 
-# Settings that would make the plain sum below wrong, and the values with which it is right.
 _PLAIN = {"use_dora": False, "use_rslora": False, "fan_in_fan_out": False, "rank_pattern": {}, "alpha_pattern": {}}
+"""Settings that would make the plain sum below wrong, and the values with which it is right."""
 
 
 def is_adapter(folder: Path) -> bool:

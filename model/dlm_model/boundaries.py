@@ -15,9 +15,9 @@ from typing import NamedTuple
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.vocabulary import Vocabulary
 
-# A longer run (a ruler of dashes, deep indentation) is backed up over its last tokens only, one at least: every byte of
-# a fragment may hold back one canvas position until the fragment is respelled.
 MAX_FRAGMENT_BYTES = 32
+"""Of a longer run (a ruler of dashes, deep indentation) only the last tokens are backed up over, one at least: every
+byte of a fragment may hold back one canvas position until the fragment is respelled."""
 
 
 class Fragment(NamedTuple):

@@ -14,8 +14,9 @@ from dlm_model.layout import pick
 from dlm_model.prefix_cache import PrefixCache
 from dlm_model.transformer import Memory, Transformer
 
-# The beginning of the suffix shows whether a middle leads to it; what follows is equally likely after any middle.
 NUM_JUDGED_TOKENS = 48
+"""Tokens of the suffix that are read: its beginning shows whether a middle leads to it, and what follows is equally
+likely after any middle."""
 
 
 class CausalReader:

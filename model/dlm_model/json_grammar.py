@@ -26,8 +26,9 @@ _DIGITS, _HEX = frozenset(b"0123456789"), frozenset(b"0123456789abcdefABCDEF")
 _ESCAPES = frozenset(b'"\\/bfnrt')
 _LITERALS = {b"true"[0]: b"rue", b"false"[0]: b"alse", b"null"[0]: b"ull"}
 
-# Where a number may end, and how each of its parts may continue: state → (bytes, next state), …
 _NUMBER_ENDS = frozenset({"zero", "digits", "fraction", "exponent"})
+"""States in which a number may end."""
+
 _NUMBERS: dict[str, tuple[tuple[frozenset[int], str], ...]] = {
     "minus": ((frozenset(b"0"), "zero"), (_DIGITS, "digits")),
     "zero": ((frozenset(b"."), "point"), (frozenset(b"eE"), "e")),
@@ -38,8 +39,8 @@ _NUMBERS: dict[str, tuple[tuple[frozenset[int], str], ...]] = {
     "sign": ((_DIGITS, "exponent"),),
     "exponent": ((_DIGITS, "exponent"),),
 }
+"""How each part of a number may continue: state → (bytes, next state), …"""
 
-# The shortest way from each state to the end of its value.
 _ENDINGS = {
     "value": b"0",
     "first item": b"",
@@ -55,6 +56,7 @@ _ENDINGS = {
     "e": b"0",
     "sign": b"0",
 } | dict.fromkeys(_NUMBER_ENDS, b"")
+"""The shortest way from each state to the end of its value."""
 
 
 class JsonState(NamedTuple):

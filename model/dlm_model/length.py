@@ -12,20 +12,31 @@ from dlm_model.config import ModelConfig
 from dlm_model.decode_options import LengthPolicy
 from dlm_model.request import DecodeOptions, InfillRequest
 
-# DreamOn fills best, and with the fewest forwards, from 64 masks: deletion is broadcast, expansion goes one by one.
 INITIAL_TOKENS = 64
-# For models that cannot resize: each rung is decoded beside the others, as parts of the expected length.
+"""Masks to begin with where nothing is expected. DreamOn fills best, and with the fewest forwards, from 64: one delete
+token takes all masks behind it along, but each expand token adds only one."""
+
 LADDER = (0.25, 0.5, 1.0, 1.5)
-# Candidates after the first should differ; a greedy model would repeat itself.
+"""For models that cannot resize: lengths that are decoded side by side, as parts of the expected one."""
+
 DIVERSE_TEMPERATURE = 0.7
-# Without the guide, and by it alone: these differ more than samples do, and each is as good as greedy decoding allows.
+"""Of candidates that would otherwise repeat another one, token by token."""
+
 RIVAL_WEIGHTS = (0.0, 1.0)
-# The search gives up in a direction after so many steps downhill, as CAL does, and goes no farther than this.
-PATIENCE = 4
+"""The guide's shares in the second and third candidate: without it, and by it alone. These differ more than samples do,
+and each is as good as greedy decoding allows."""
+
+MAX_STEPS_DOWNHILL = 4
+"""Lengths in a row that may be worse than the best before the search gives up in a direction, as in CAL."""
+
 MAX_CLIMB = 16
-# The probe looks at powers of two besides the expected length, and keeps so many.
+"""How far from the expected length the search goes."""
+
 PROBED_LENGTHS = (1, 2, 4, 8, 16, 32, 64, 128)
+"""What the probe looks at besides the expected length."""
+
 KEPT_LENGTHS = 3
+"""How many of them it has decoded side by side."""
 
 ConfidenceAt = Callable[[Sequence[int]], list[float]]
 """Lengths → the model's mean confidence in a first step on canvases of these lengths; one forward, or all 0 where there
@@ -96,15 +107,15 @@ def ladder(expected: int, longest: int, _confidence_at: ConfidenceAt) -> list[in
 def climb(expected: int, longest: int, confidence_at: ConfidenceAt) -> list[int]:
     """The length that the model is surest of, found by climbing from the expected one in both directions.
 
-    Calibrated length search (CAL, arXiv 2602.00476): one forward a length, until it goes downhill `PATIENCE` times in a
-    row; the confidence is divided by what length alone makes of it.
+    Calibrated length search (CAL, arXiv 2602.00476): one forward a length, until it is worse `MAX_STEPS_DOWNHILL`
+    times in a row; the confidence is divided by what length alone makes of it.
     """
     found = {expected: calibrated(confidence_at([expected])[0], expected)}
     for direction in (1, -1):
         best, num_worse = found[expected], 0
         for distance in range(1, MAX_CLIMB + 1):
             length = expected + direction * distance
-            if num_worse == PATIENCE or not 1 <= length <= longest:
+            if num_worse == MAX_STEPS_DOWNHILL or not 1 <= length <= longest:
                 break
             found[length] = calibrated(confidence_at([length])[0], length)
             num_worse = 0 if found[length] > best else num_worse + 1

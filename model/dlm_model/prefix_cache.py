@@ -17,8 +17,10 @@ from dlm_model.device import send
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 MAX_STORED_TOKENS = 6144
-# Sharing fewer saves nothing worth having, and a text that is computed in two parts is rounded differently.
+
 MIN_SHARED_TOKENS = 16
+"""Tokens that a text must begin with in common with a stored one to be computed in two parts: with fewer that saves
+nothing worth having, and it is rounded differently."""
 
 
 class _Text(NamedTuple):

@@ -16,10 +16,10 @@ VOCABULARY_FILE = "vocab.json"
 MERGES_FILE = "merges.txt"
 CUTS_LIKE_QWEN2 = ("Qwen2Tokenizer", "Qwen2TokenizerFast", "DreamTokenizer")
 
-# The words of Qwen2, as its published tokenizer.json has them.
 _WORD = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+"""The words of Qwen2, as its published tokenizer.json has them."""
 
 
 def from_vocabulary(files: CheckpointFiles, folder: Path) -> Tokenizer:

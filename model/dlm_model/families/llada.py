@@ -18,7 +18,6 @@ from dlm_model.families.family import (
 )
 from dlm_model.families.hugging_face import llama_fields, rope_theta
 
-# All of these are variants of OLMo that no published LLaDA uses.
 _ONLY = {
     "block_type": "llama",
     "layer_norm_type": "rms",
@@ -31,6 +30,7 @@ _ONLY = {
     "include_bias": False,
     "block_group_size": 1,
 }
+"""What a config must say, if it says anything: all else is a variant of OLMo that no published LLaDA uses."""
 
 _WHOLE = {
     "model.transformer.wte.weight": "embed_tokens.weight",

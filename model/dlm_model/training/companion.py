@@ -29,8 +29,9 @@ from dlm_model.training.atomic import creating_folder
 from dlm_model.training.initialize import ADDED_TOKENS
 from dlm_model.weights import read_tensors
 
-# Such a guide takes back two trainings, with adapters of rank 32 each.
 CARRIED_RANK = 64
+"""Enough for a guide that takes back two trainings, with adapters of rank 32 each."""
+
 _TABLES = ("model.embed_tokens.weight", "lm_head.weight")
 _MOST_OF_ROUNDING = 0.05  # eight bits a weight leave 0.01
 _OVERSAMPLING = 16

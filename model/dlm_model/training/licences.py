@@ -35,13 +35,15 @@ _SPELLINGS = {
     "new bsd license": "BSD-3-Clause",
 }
 _LICENCE_FILE = re.compile(r"(LICEN[CS]E|COPYING)([.-].*)?", re.IGNORECASE)
-# For each licence a sentence that no other of the list has.
+
 _SENTENCES = {
     "MIT": "permission is hereby granted, free of charge, to any person obtaining a copy",
     "Apache-2.0": "apache license version 2.0",
     "BSD": "redistribution and use in source and binary forms, with or without modification",
     "ISC": "permission to use, copy, modify, and/or distribute this software for any purpose",
 }
+"""For each licence a sentence that no other of the list has."""
+
 _RESTRICTIONS = (
     "gnu general public license",
     "gnu lesser general public license",

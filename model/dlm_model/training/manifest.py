@@ -35,8 +35,9 @@ Registry = Literal["pypi", "sdist", "npm", "folder", "environment"]
 _TABLES: tuple[Registry, ...] = ("sdist", "npm", "folder")
 _HELD_OUT_SHARE = 10  # One installed package of so many is held out.
 _FOLDER_KEYS = {"path", "licence"}
-# Anything else, a path above all, is not sent to a registry.
+
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
+"""What a version looks like. Anything else, a path above all, is not sent to a registry."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dlm_model.training.optimizers import OptimizerName
 from dlm_model.training.parallelism import Placement, Replicated
 from dlm_model.training.parameters import LowRankAdapters, TrainedParameters
 
-Precision = Literal["fp32", "bf16"]
+ComputeFormat = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class TrainingOptions:
     parameters: TrainedParameters = field(default_factory=LowRankAdapters)
     placement: Placement = field(default_factory=Replicated)
     optimizer: OptimizerName = "adamw"
-    precision: Precision = "bf16"
+    precision: ComputeFormat = "bf16"
     learning_rate: float = 4e-4
     weight_decay: float = 0.0
     warmup_steps: int = 60

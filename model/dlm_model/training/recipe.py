@@ -29,7 +29,7 @@ from dlm_model.training.context_weights import CONTEXT_WEIGHTINGS
 from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE
 from dlm_model.training.noise_schedule import NoiseCurriculum
 from dlm_model.training.optimizers import OptimizerName
-from dlm_model.training.options import Precision, TrainingOptions
+from dlm_model.training.options import ComputeFormat, TrainingOptions
 from dlm_model.training.parallelism import Replicated, Sharded
 from dlm_model.training.parameters import trained_parameters
 
@@ -93,7 +93,7 @@ class TrainSection:
         same = {item.name for item in fields(TrainingOptions)} & {item.name for item in fields(self)}
         return TrainingOptions(
             **{name: getattr(self, name) for name in same - {"precision"}},
-            precision=_fastest() if self.precision == "auto" else cast("Precision", self.precision),
+            precision=_fastest() if self.precision == "auto" else cast("ComputeFormat", self.precision),
             parameters=trained_parameters(self.rank),
             placement=Sharded() if self.shard else Replicated(),
             curriculum=NoiseCurriculum(self.first_ceiling, self.curriculum_steps),
@@ -102,14 +102,14 @@ class TrainSection:
         )
 
 
-def _fastest() -> Precision:
+def _fastest() -> ComputeFormat:
     """The fastest precision of this machine: a CPU without instructions for bf16 is slower in it than in fp32."""
     return "bf16" if default_dtype(resolve_device("auto")) == torch.bfloat16 else "fp32"
 
 
 _CHOICES = {
     "optimizer": get_args(OptimizerName),
-    "precision": ("auto", *get_args(Precision)),
+    "precision": ("auto", *get_args(ComputeFormat)),
     "context_weights": tuple(CONTEXT_WEIGHTINGS),
 }
 

@@ -15,11 +15,14 @@ from dlm_model.training.syntax import SUFFIXES, language_of, parser_of
 _MIN_LINES = 10
 _MAX_LINE_LENGTH = 250
 _MAX_DIGIT_SHARE = 0.15
-# Vendored code has licences of its own, and tests are mostly repetition of the code they test.
+
 _SKIPPED_PARTS = frozenset(
     {"_vendor", "vendor", "_vendored", "vendored", "extern", "third_party", "node_modules", "tests", "test", "testing"}
     | {"dist", "build", "target", "__pycache__", "site-packages"}
 )
+"""Folders that are left out: vendored code has licences of its own, tests mostly repeat the code that they test, and
+what is built is written by nobody."""
+
 _SKIPPED_ENDINGS = (".min.js", ".d.ts", "_test.py", "_test.go", ".test.js", ".test.ts", ".spec.js", ".spec.ts")
 
 

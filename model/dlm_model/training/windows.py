@@ -17,8 +17,11 @@ from dlm_model.training.holes import Span, choose_holes
 from dlm_model.training.sequence import IGNORED, PADDING, PROMPT, Example
 
 _WINDOW_CHARACTERS = {500: 0.3, 900: 0.55, 1500: 0.15}
-# The window is read once for all of its holes: the more there are, the less a hole costs.
+
 _NUM_HOLES = {4: 0.2, 5: 0.2, 6: 0.2, 7: 0.2, 8: 0.2}
+"""Share of the windows by how many holes they have. A window is read once for all of them: the more there are, the less
+a hole costs."""
+
 _MAX_PROSE_SHARE = 0.5
 _PROSE_HOLE_PROBABILITY = 0.15
 _QUOTES = ('"""', "'''")
