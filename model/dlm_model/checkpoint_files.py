@@ -5,7 +5,7 @@ Reads and finds values; what they mean is each family's business.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class CheckpointFiles:
 
     source: str
     config: Mapping[str, Any]
-    folder: Path | None = field(default=None)
+    folder: Path | None = None
 
     @classmethod
     def read(cls, folder: Path) -> "CheckpointFiles":

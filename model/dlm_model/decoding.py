@@ -127,7 +127,6 @@ class Decoder:
             cache = SuffixGuidance(partial(self.open_cache, options), options.suffix_guidance)
         predict = Credit(cache, options.credit) if options.credit else cache
         judges: list[Judge] = [StabilityCount(options.stability_bound).judge] if options.schedule == "klass" else []
-        revisers = remaskers(options)
         guide = self.guides.open(options.guide) if options.guide not in {None, NO_GUIDE} else None
         if guide and options.is_blended:
             judges.append(Blend(guide, options, rows, line_end).judge)
@@ -137,4 +136,4 @@ class Decoder:
             if self.order is None:
                 raise RequestError("This model has no learned commit order.")
             judges.append(self.order.judge)
-        return Decoding(cache, predict, judges, list(revisers), guide)
+        return Decoding(cache, predict, judges, remaskers(options), guide)

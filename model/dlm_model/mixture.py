@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlm_model.experts import Experts, StackedExperts, has_grouped_products
-from dlm_model.mixture_config import MixtureConfig
+from dlm_model.mixture_config import SCORED_IN_GROUP, MixtureConfig
 
 
 class Router(nn.Linear):
@@ -39,7 +39,7 @@ class Router(nn.Linear):
     def _within_best_groups(self, preference: Tensor) -> Tensor:
         """[N, E], with -inf for experts of groups whose best two together are not among the best."""
         groups = preference.view(len(preference), self._config.num_groups, -1)
-        best = groups.topk(2).values.sum(dim=-1).topk(self._config.num_active_groups).indices
+        best = groups.topk(SCORED_IN_GROUP).values.sum(dim=-1).topk(self._config.num_active_groups).indices
         is_out = torch.ones(groups.shape[:2], dtype=torch.bool, device=groups.device).scatter(1, best, False)
         return groups.masked_fill(is_out[..., None], -torch.inf).flatten(1)
 

@@ -14,7 +14,7 @@ with every weight that is read, and such GPUs make between 76 (RTX 3090) and 164
 by their data sheets: dense FLOP/s in bf16 ÷ bytes/s.
 """
 
-_SCORED_IN_GROUP = 2
+SCORED_IN_GROUP = 2
 """A group of experts is as good as its best two together."""
 
 
@@ -55,7 +55,7 @@ class MixtureConfig:
         Raises:
             CheckpointError: naming what does not fit.
         """
-        if self.num_experts % self.num_groups or (self.num_groups > 1 and self.group_size < _SCORED_IN_GROUP):
+        if self.num_experts % self.num_groups or (self.num_groups > 1 and self.group_size < SCORED_IN_GROUP):
             raise CheckpointError(f"{self.num_experts} experts cannot be cut into {self.num_groups} groups.")
         if self.num_active_groups > self.num_groups:
             raise CheckpointError(f"{self.num_active_groups} of {self.num_groups} groups of experts cannot be active.")

@@ -20,6 +20,10 @@ def qwen3_fields(files: CheckpointFiles) -> dict[str, Any]:
     return {**llama_fields(files), "has_qk_norm": True}
 
 
+MIXED_LAYERS = "layers without experts between layers with experts are not supported."
+"""Said of a config by which layers in between have no experts: only the first ones can do without."""
+
+
 def qwen3_moe_fields(files: CheckpointFiles) -> dict[str, Any]:
     """Qwen3-MoE is Qwen3 with experts in every layer.
 
@@ -28,7 +32,7 @@ def qwen3_moe_fields(files: CheckpointFiles) -> dict[str, Any]:
     """
     raw = files.config
     if raw.get("mlp_only_layers") or raw.get("decoder_sparse_step", 1) != 1:
-        raise CheckpointError(f"{files.source}: layers without experts between layers with experts are not supported.")
+        raise CheckpointError(f"{files.source}: {MIXED_LAYERS}")
     mixture = MixtureConfig(
         num_experts=count(raw, "num_experts"),
         num_active_experts=count(raw, "num_experts_per_tok"),

@@ -5,7 +5,7 @@ from typing import Any
 from dlm_model.checkpoint_files import CheckpointFiles, count
 from dlm_model.errors import CheckpointError
 from dlm_model.families.family import Family, architecture, mask_token_id, model_type, refuse_unless
-from dlm_model.families.hugging_face import llama_fields
+from dlm_model.families.hugging_face import MIXED_LAYERS, llama_fields
 from dlm_model.mixture_config import MixtureConfig
 
 _ONLY = {
@@ -27,7 +27,7 @@ def _read(files: CheckpointFiles) -> dict[str, Any]:
     if raw.get("moe_router_enable_expert_bias") or raw.get("moe_router_score_function") not in _SOFTMAX:
         raise CheckpointError(f"{files.source}: only routing by a plain softmax is supported.")
     if not all(raw.get("moe_layer_freq") or ()):
-        raise CheckpointError(f"{files.source}: layers without experts between layers with experts are not supported.")
+        raise CheckpointError(f"{files.source}: {MIXED_LAYERS}")
     expert_size = count(raw, "expert_intermediate_size")
     shaped = CheckpointFiles(files.source, {**raw, "intermediate_size": expert_size})
     return {
