@@ -83,6 +83,7 @@ class Engine:
             apart.
         tokenizer: Text to token ids and back.
         decoder: What it remembers from request to request.
+        preparation: Turns a request into the canvas of its first step.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Engine:
         # Control tokens add no text, whatever the tokenizer says they spell.
         control = set(self._config.control_token_ids)
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
-        self._preparation = Preparation(self._config, tokenizer, self._vocabulary, self.decoder, model_name)
+        self.preparation = Preparation(self._config, tokenizer, self._vocabulary, self.decoder, model_name)
 
     @property
     def device(self) -> str:
@@ -134,7 +135,7 @@ class Engine:
 
     def close(self) -> None:
         """Give the memory of weights and prompts back, to the device too; the engine is of no use afterwards."""
-        del self.network, self.decoder, self._preparation
+        del self.network, self.decoder, self.preparation
         release_memory()
 
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
@@ -147,7 +148,7 @@ class Engine:
         """
         pace = Pace(options)
         with memory_errors():
-            ready = self._preparation.prepare(request, options, lambda: cancel.is_cancelled or pace.is_half_over)
+            ready = self.preparation.prepare(request, options, lambda: cancel.is_cancelled or pace.is_half_over)
             options, canvas = ready.options, ready.canvas
             decoding = self.decoder.open(options, ready.rows, ready.constraint.line_end)
             pace.follow(decoding.cache.is_prefill)

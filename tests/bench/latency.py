@@ -20,10 +20,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import mean, median
+from typing import get_args
 
 from rich.console import Console
 
-from dlm_model.decode_options import CACHE_POLICIES
+from dlm_model.decode_options import CachePolicyName
 from dlm_model.engine import Engine
 from dlm_model.kv_cache import is_refresh
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
@@ -101,7 +102,7 @@ def policies(engine: Engine, num_steps: int) -> list[Policy]:
         case "blocks":
             return [exact, Policy("finished blocks", base)]
     intervals = {f"refresh {n}": replace(base, prompt_refresh_interval=n) for n in INTERVALS if n < num_steps}
-    kept = {name: replace(base, cache_policy=name) for name in CACHE_POLICIES if name != "interval"}
+    kept = {name: replace(base, cache_policy=name) for name in get_args(CachePolicyName) if name != "interval"}
     return [exact, *(Policy(name, options) for name, options in (intervals | {"prefill once": base} | kept).items())]
 
 
@@ -126,7 +127,7 @@ def check(engine: Engine, request: InfillRequest) -> None:
         GateError: it does not.
     """
     options = DecodeOptions(middle_length=32, prompt_refresh_interval=0)
-    canvas = engine._preparation.prepare(request, options, lambda: False).canvas
+    canvas = engine.preparation.prepare(request, options, lambda: False).canvas
     engine.forget()
     cached = engine.decoder.open_cache(options)
     cached(canvas)
