@@ -6,13 +6,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dlm_model.config import ModelConfig
 from dlm_model.engine import Engine, load_engine
 from dlm_model.order import ORDER_FILE, CommitOrder
 from dlm_model.transformer import Transformer
-from dlm_model.weights import load_transformer
 from tests.model.families.block_causal_checkpoints import write_sdar
-from tests.model.tiny_checkpoints import CAUSAL, DLM_SECTION, RESIZING, write_checkpoint
+from tests.model.tiny_checkpoints import CAUSAL, DLM_SECTION, RESIZING, load_network, write_checkpoint
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -75,8 +73,7 @@ def causal_engine(causal_folder: Path) -> Engine:
 @pytest.fixture(scope="session")
 def causal_network(causal_folder: Path) -> Transformer:
     """The network of `causal_folder`, in fp32."""
-    config = ModelConfig.from_checkpoint(causal_folder)
-    return load_transformer(causal_folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    return load_network(causal_folder)
 
 
 @pytest.fixture(scope="session")

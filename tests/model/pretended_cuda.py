@@ -1,7 +1,7 @@
 """A CUDA device that is not there: tensors that say `cuda:0`, lie on the CPU, and behave in two respects as on a GPU.
 
 They refuse to be combined with tensors of the CPU, and operations that make the CPU wait for them are counted. Memory,
-streams and rounding of a GPU are not imitated.
+streams and rounding of a GPU are not imitated. A recorded pass is replayed by running it again.
 """
 
 import sys
@@ -73,6 +73,23 @@ def _waits(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_here:
 
 def _is_elsewhere(value: object) -> bool:
     return isinstance(value, Tensor) and not isinstance(value, OnDevice) and value.dim() > 0
+
+
+class Captures:
+    """Records passes, as `dlm_model.cuda_graphs` does, and counts them."""
+
+    def __init__(self) -> None:
+        self.num_captures = self.num_replays = 0
+
+    def __call__(self, work: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
+        self.num_captures += 1
+        result = work()
+
+        def replay() -> None:
+            self.num_replays += 1
+            result.copy_(work())
+
+        return result, replay
 
 
 def move(module: nn.Module) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
-from dlm_model.decode_options import SCHEDULES
+from dlm_model.decode_options import Schedule
 from dlm_model.denoise import denoise
 from dlm_model.engine import Engine, load_engine
 from dlm_model.pace import Pace
@@ -24,11 +25,10 @@ from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Recorder, Transformer
 from dlm_model.vocabulary import Vocabulary
-from dlm_model.weights import load_transformer
 from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL
 from tests.model.families.checkpoint_parts import MIDDLE, NUM_EXPERTS, NUM_TRAINED, qwen_config
 from tests.model.families.published_checkpoints import PUBLISHED
-from tests.model.tiny_checkpoints import DLM_SECTION, SHAPE, VOCAB_SIZE, byte_level_tokenizer
+from tests.model.tiny_checkpoints import DLM_SECTION, SHAPE, VOCAB_SIZE, byte_level_tokenizer, load_network
 
 FIXTURES = Path(__file__).parents[1] / "data" / "families"
 MODELS: dict[str, tuple[type[PreTrainedModel], dict[str, object]]] = {
@@ -70,7 +70,7 @@ def oracle_logits(family: str, folder: Path, token_ids: Tensor, block_length: in
 def test_every_step_equals_transformers_with_the_mask_written_out(tmp_path: Path, family: str, num_prefix: int) -> None:
     PUBLISHED[family](tmp_path)
     config = ModelConfig.from_checkpoint(tmp_path)
-    network = load_transformer(tmp_path, config, device=torch.device("cpu"), dtype=torch.float32)
+    network = load_network(tmp_path)
     predict = BlockCausalPrompt(network, config.block_length)
     canvas = Canvas.open(PREFIX[:num_prefix], [], [13, 6], config.mask_token_id)
     while canvas.is_masked.any():
@@ -92,7 +92,7 @@ def test_llada2_predicts_from_the_blocks_before_what_the_publishers_code_does(tm
     PUBLISHED["llada2"](tmp_path)
     recorded = load_file(FIXTURES / "llada2.safetensors")
     config = ModelConfig.from_checkpoint(tmp_path)
-    network = load_transformer(tmp_path, config, device=torch.device("cpu"), dtype=torch.float32)
+    network = load_network(tmp_path)
     is_mask = recorded["token_ids"] == config.mask_token_id
     canvas = Canvas.open(recorded["token_ids"][~is_mask].tolist(), [], [int(is_mask.sum())], config.mask_token_id)
     predict = BlockCausalPrompt(network, config.block_length)
@@ -111,7 +111,7 @@ def test_finished_blocks_are_kept_as_a_fresh_pass_has_them_and_are_not_computed_
 ) -> None:
     PUBLISHED[family](tmp_path)
     config = ModelConfig.from_checkpoint(tmp_path)
-    network = load_transformer(tmp_path, config, device=torch.device("cpu"), dtype=torch.float32)
+    network = load_network(tmp_path)
     num_read: list[int] = []
     forward = Transformer.forward
 
@@ -152,7 +152,7 @@ def test_finished_blocks_are_kept_as_a_fresh_pass_has_them_and_are_not_computed_
 def test_what_a_reviser_changes_in_a_finished_block_is_computed_again(tmp_path: Path, family: str) -> None:
     PUBLISHED[family](tmp_path)
     config = ModelConfig.from_checkpoint(tmp_path)
-    network = load_transformer(tmp_path, config, device=torch.device("cpu"), dtype=torch.float32)
+    network = load_network(tmp_path)
     predict = BlockCausalPrompt(network, config.block_length)
     canvas = Canvas.open(PREFIX[:10], [], [26, 26], config.mask_token_id)
     positions = torch.arange(26).expand(2, -1)
@@ -222,7 +222,7 @@ def test_without_overlap_the_first_block_with_a_mask_is_the_only_one(
     options=st.builds(
         DecodeOptions,
         num_steps=st.integers(1, 24),
-        schedule=st.sampled_from(SCHEDULES),
+        schedule=st.sampled_from(get_args(Schedule)),
         block_add_threshold=st.floats(0, 1),
         decoded_token_threshold=st.floats(0, 1),
     ),

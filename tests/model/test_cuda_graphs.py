@@ -1,4 +1,4 @@
-"""Passes padded to buckets and replayed, against the network itself; a replay is imitated by running again."""
+"""Passes padded to buckets and replayed, against the network itself."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,27 +15,11 @@ from dlm_model.cuda_graphs import MEMORY_BUCKET, CudaCapture, GraphedTransformer
 from dlm_model.engine import Engine
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.tokenizer import Tokenizer
-from dlm_model.weights import load_transformer
 from tests.model.families.published_checkpoints import PUBLISHED
+from tests.model.pretended_cuda import Captures
+from tests.model.tiny_checkpoints import load_network
 
 REQUEST = InfillRequest("def foo(self, value):\n    for it", "ms:\n        return value\n" * 4)
-
-
-class Captures:
-    """Counts what is recorded."""
-
-    def __init__(self) -> None:
-        self.num_captures = self.num_replays = 0
-
-    def __call__(self, work: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
-        self.num_captures += 1
-        result = work()
-
-        def replay() -> None:
-            self.num_replays += 1
-            result.copy_(work())
-
-        return result, replay
 
 
 def texts(engine: Engine, options: DecodeOptions) -> list[str]:
@@ -47,7 +31,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     """In fp32, where a sum over padding rounds to the same."""
     folder: Path = request.getfixturevalue(request.param)
     config = ModelConfig.from_checkpoint(folder)
-    network = load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    network = load_network(folder)
     return Engine(network, Tokenizer.from_checkpoint(folder, config.vocab_size), "eager")
 
 
@@ -71,7 +55,7 @@ def test_passes_in_which_not_all_see_the_same_are_recorded_too(
     """Passes of a guide, and of a model that writes block by block."""
     folder: Path = request.getfixturevalue(f"{kind}_folder")
     config = ModelConfig.from_checkpoint(folder)
-    network = load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    network = load_network(folder)
     tokenizer = Tokenizer.from_checkpoint(folder, config.vocab_size)
     graphed = GraphedTransformer(network, Captures())
     options = DecodeOptions(num_steps=6, num_candidates=num_candidates, guide="self" if kind == "causal" else None)
@@ -132,9 +116,7 @@ def test_a_mixture_is_recorded_if_its_experts_are_not_counted_on_the_cpu(
     PUBLISHED["llada-moe"](tmp_path)
     config = ModelConfig.from_checkpoint(tmp_path)
     tokenizer = Tokenizer.from_checkpoint(tmp_path, config.vocab_size)
-    plain, network = (
-        load_transformer(tmp_path, config, device=torch.device("cpu"), dtype=torch.float32) for _ in range(2)
-    )
+    plain, network = (load_network(tmp_path) for _ in range(2))
     for layer in network.layers:
         if way != "one by one":
             layer.mlp.stack(is_grouped=way == "grouped")

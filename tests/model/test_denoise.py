@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from dlm_model.boundaries import Boundaries, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint, Rules
-from dlm_model.decode_options import SCHEDULES, SELECTIONS, Remasking
+from dlm_model.decode_options import Remasking, Schedule, Selection
 from dlm_model.denoise import denoise
 from dlm_model.drafts import RowReader
 from dlm_model.ending import NUM_MORE
@@ -29,7 +30,7 @@ TOKENIZER = Tokenizer(byte_level_tokenizer(), VOCAB_SIZE)
 VOCABULARY = Vocabulary(TOKENIZER.token_bytes)
 CONFIG = ModelConfig.from_dict({"model_type": "llama", "rms_norm_eps": 1e-6, "dlm": RESIZING} | SHAPE)
 EXPAND, DELETE, MASK = (int(RESIZING[f"{name}_token_id"]) for name in ("expand", "delete", "mask"))
-SETTINGS = [(schedule, selection) for schedule in SCHEDULES for selection in SELECTIONS]
+SETTINGS = [(schedule, selection) for schedule in get_args(Schedule) for selection in get_args(Selection)]
 
 
 class RandomPredictor:

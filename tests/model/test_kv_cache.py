@@ -10,15 +10,13 @@ from torch import Tensor
 from dlm_kernels.attention import rotary_angles
 from dlm_model import similarity_cache
 from dlm_model.canvas import Canvas
-from dlm_model.config import ModelConfig
 from dlm_model.engine import Engine
 from dlm_model.kv_cache import CachePolicy, ColumnCache, choose_delayed, column_choice
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.similarity_cache import SimilarityCache
 from dlm_model.transformer import Transformer
-from dlm_model.weights import load_transformer
 from tests.model.half_filled import PREFIX, SUFFIX, some_canvas
-from tests.model.tiny_checkpoints import VOCAB_SIZE
+from tests.model.tiny_checkpoints import VOCAB_SIZE, load_network
 
 REQUEST = InfillRequest("def foo(self, value):\n    for it", "ms:\n        return value\n" * 4)
 
@@ -37,8 +35,7 @@ def uncached_logits(network: Transformer, canvas: Canvas, row: int) -> Tensor:
 @pytest.fixture(params=["fixed_folder", "resizing_folder"], ids=["unshifted", "shifted"])
 def network(request: pytest.FixtureRequest) -> Transformer:
     folder: Path = request.getfixturevalue(request.param)
-    config = ModelConfig.from_checkpoint(folder)
-    return load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    return load_network(folder)
 
 
 POLICIES = ("interval", "vicinity", "delayed", "similarity")

@@ -1,7 +1,8 @@
 """Promises that every decoding method has to keep; the tests go through the table, so that none is left out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -9,11 +10,12 @@ from torch import Tensor
 
 from dlm_model import engine as engine_module
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import GRAMMARS, LENGTH_POLICIES, REMASKINGS, SCHEDULES, SELECTIONS, SELF_GUIDE
+from dlm_model.decode_options import SELF_GUIDE, Grammar, LengthPolicy, Remasking, Schedule, Selection
 from dlm_model.engine import Engine
 from dlm_model.errors import RequestError
 from dlm_model.methods import METHODS, Method
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from tests.model.tiny_fills import AlwaysWrong
 
 ENGINES = ("fixed_engine", "resizing_engine", "causal_engine", "block_engine")
 COMBINED = (
@@ -24,14 +26,7 @@ COMBINED = (
 )
 
 
-class NeverContent:
-    """A checker that finds an error in every text."""
-
-    def errors(self, middle: str) -> Sequence[tuple[int, int]]:
-        return [(0, len(middle))]
-
-
-REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n", expected_tokens=14, syntax=NeverContent())
+REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n", expected_tokens=14, syntax=AlwaysWrong())
 
 
 class Watch:
@@ -102,11 +97,11 @@ def test_methods_of_different_kinds_combine(
 @pytest.mark.parametrize(
     ("option", "values"),
     [
-        ("schedule", SCHEDULES),
-        ("selection", SELECTIONS),
-        ("remasking", REMASKINGS),
-        ("grammar", GRAMMARS),
-        ("length_policy", LENGTH_POLICIES),
+        ("schedule", get_args(Schedule)),
+        ("selection", get_args(Selection)),
+        ("remasking", get_args(Remasking)),
+        ("grammar", get_args(Grammar)),
+        ("length_policy", get_args(LengthPolicy)),
     ],
 )
 def test_the_table_has_every_value_that_can_be_chosen(option: str, values: tuple[str, ...]) -> None:

@@ -1,10 +1,9 @@
 """Every way to decode on an imitated GPU: no tensor is left behind on the CPU, and no step waits too often."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import GraphedTransformer
-from dlm_model.decode_options import CACHE_POLICIES, SELF_GUIDE
+from dlm_model.decode_options import SELF_GUIDE, CachePolicyName
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.methods import METHODS, Method
 from dlm_model.order import load_order
@@ -23,31 +22,15 @@ from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.suffix_end import MAX_FORWARDS
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import LayerKV, Memory, Transformer
-from dlm_model.weights import load_transformer
-from tests.model.pretended_cuda import CUDA, PretendedCuda, move
+from tests.model.pretended_cuda import CUDA, Captures, PretendedCuda, move
+from tests.model.tiny_checkpoints import load_network
+from tests.model.tiny_fills import AlwaysWrong
 
 LOOK = 1 + MAX_FORWARDS  # for the guide's likelihoods of the places where a text may end, if it is asked
 KINDS = ("fixed", "resizing", "causal", "block")
 
 
-class AlwaysWrong:
-    """A checker that finds an error in every text."""
-
-    def errors(self, middle: str) -> Sequence[tuple[int, int]]:
-        return [(0, len(middle))]
-
-
 REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n", expected_tokens=9, syntax=AlwaysWrong())
-
-
-def recorded(work: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], None]]:
-    """A recorded pass; replaying it is imitated by running it again, as in `test_cuda_graphs`."""
-    result = work()
-
-    def replay() -> None:
-        result.copy_(work())
-
-    return result, replay
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +40,8 @@ def engines(request: pytest.FixtureRequest) -> dict[str, Engine]:
     for kind in KINDS:
         folder: Path = request.getfixturevalue(f"{kind}_folder")
         config = ModelConfig.from_checkpoint(folder)
-        network = load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
-        graphed = GraphedTransformer(move(network), recorded)
+        network = load_network(folder)
+        graphed = GraphedTransformer(move(network), Captures())
         opened[kind] = Engine(graphed, Tokenizer.from_checkpoint(folder, config.vocab_size), kind, load_order(folder))
     return opened
 
@@ -72,7 +55,9 @@ def waits(engine: Engine, **options: object) -> list[int]:
             texts.append(draft.text)
     there = engine.infill(REQUEST, DecodeOptions(**options), CancelToken())  # type: ignore[arg-type]
     assert [draft.text for draft in there] == texts
-    return [after - before for before, after in pairwise(counted[1:-1])]
+    number_per_step = [after - before for before, after in pairwise(counted[1:-1])]
+    assert number_per_step, "nothing was counted"
+    return number_per_step
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name.replace(" ", "-"))
@@ -86,7 +71,7 @@ def test_a_method_waits_for_what_it_decides_by_and_nothing_else(engines: dict[st
     assert all(number <= allowed for number in waits(engines[kind], **options))
 
 
-@pytest.mark.parametrize("policy", CACHE_POLICIES)
+@pytest.mark.parametrize("policy", get_args(CachePolicyName))
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cache_never_waits(engines: dict[str, Engine], kind: str, policy: str) -> None:
     options = {"cache_policy": policy, "prompt_refresh_interval": 3, "num_steps": 4, "schedule": "linear"}
@@ -130,7 +115,7 @@ def test_a_pass_that_is_recorded_stays_on_its_device(shape: str, mask: str, fixe
     config = replace(config, has_qk_norm=shape == "qk_norm")
     num_rows, num_queries, num_memory, meta = 2, 32, 256, torch.device("meta")
     with meta:
-        network = GraphedTransformer(Transformer(config), recorded)
+        network = GraphedTransformer(Transformer(config), Captures())
         states = torch.zeros(num_rows, num_memory, config.num_kv_heads, config.head_dim)
         memory = Memory([LayerKV(states, states)] * config.num_layers, torch.zeros(num_rows, num_memory).long())
         token_ids = torch.zeros(num_rows, num_queries).long()

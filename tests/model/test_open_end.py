@@ -16,11 +16,11 @@ from dlm_model.config import ModelConfig
 from dlm_model.ending import OpenEnd
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
-from dlm_model.weights import load_transformer
 from tests.model.endings import Between
 from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL
 from tests.model.families.checkpoint_parts import NUM_TRAINED, VOCAB_SIZE, edit_json
 from tests.model.families.published_checkpoints import PUBLISHED
+from tests.model.tiny_checkpoints import load_network
 
 REQUEST = InfillRequest("def size(self):\n", "\n\nprint(size)\n")
 PIPELINED = {"block_add_threshold": 0.1, "decoded_token_threshold": 0.75}
@@ -220,7 +220,7 @@ def test_blocks_that_are_appended_are_predicted_as_by_a_fresh_pass(tmp_path: Pat
     PUBLISHED[family](tmp_path)
     config = ModelConfig.from_checkpoint(tmp_path)
     assert config.block_length
-    network = load_transformer(tmp_path, config, device=torch.device("cpu"), dtype=torch.float32)
+    network = load_network(tmp_path)
     predict = BlockCausalPrompt(network, config.block_length)
     end = OpenEnd(config.end_token_ids, BlockPipeline(config.block_length, DecodeOptions()), max_length=40)
     canvas = Canvas.open(list(range(6, 16)), [], [6, 6], config.mask_token_id)

@@ -5,33 +5,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlm_model.config import ModelConfig
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
-from dlm_model.weights import load_transformer
-from tests.model.tiny_checkpoints import FAMILIES, VOCAB_SIZE, write_checkpoint
+from tests.model.tiny_checkpoints import FAMILIES, VOCAB_SIZE, load_network, write_checkpoint
 
 TOKENS = torch.randint(0, VOCAB_SIZE, (2, 23), generator=torch.Generator().manual_seed(1))
 POSITIONS = torch.arange(23).expand(2, -1)
-
-
-def load(folder: Path) -> Transformer:
-    return load_transformer(
-        folder, ModelConfig.from_checkpoint(folder), device=torch.device("cpu"), dtype=torch.float32
-    )
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Transformer:
     folder = tmp_path_factory.mktemp("checkpoint")
     write_checkpoint(folder, "qwen2-tied")
-    return load(folder)
+    return load_network(folder)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("shard_size", ["1GB", "20KB"], ids=["single", "sharded"])
 def test_logits_equal_transformers_with_full_attention(tmp_path: Path, family: str, shard_size: str) -> None:
     oracle = write_checkpoint(tmp_path, family, max_shard_size=shard_size)
-    network = load(tmp_path)
+    network = load_network(tmp_path)
     everybody_sees_everybody = torch.zeros(2, 1, 23, 23)
     with torch.inference_mode():
         expected = oracle(TOKENS, attention_mask=everybody_sees_everybody).logits

@@ -16,6 +16,10 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from dlm_model.config import ModelConfig
+from dlm_model.transformer import Transformer
+from dlm_model.weights import load_transformer
+
 VOCAB_SIZE = 320
 DLM_SECTION = {"mask_token_id": VOCAB_SIZE - 3, "bos_token_id": 0, "shift_logits": False}
 RESIZING = DLM_SECTION | {"expand_token_id": VOCAB_SIZE - 2, "delete_token_id": VOCAB_SIZE - 1, "shift_logits": True}
@@ -73,6 +77,12 @@ def write_checkpoint(
     (folder / "config.json").write_text(json.dumps(config | {"dlm": section}))
     byte_level_tokenizer().save(str(folder / "tokenizer.json"))
     return oracle
+
+
+def load_network(folder: Path) -> Transformer:
+    """The network of a checkpoint, on the CPU in fp32."""
+    config = ModelConfig.from_checkpoint(folder)
+    return load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
 
 
 def byte_level_tokenizer() -> Tokenizer:

@@ -1,7 +1,18 @@
-"""Fills by tiny engines, run to their end."""
+"""Fills by tiny engines, run to their end, and a checker that none of them satisfies."""
+
+from collections.abc import Sequence
 
 from dlm_model.engine import Engine
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+
+
+class AlwaysWrong:
+    """A checker that finds an error in every text."""
+
+    def errors(self, middle: str) -> Sequence[tuple[int, int]]:
+        """See `dlm_model.request.SyntaxChecker`."""
+        return [(0, len(middle))]
+
 
 REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n")
 

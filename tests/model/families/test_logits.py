@@ -12,10 +12,10 @@ from transformers import LlamaForCausalLM, PreTrainedModel, Qwen2ForCausalLM, Qw
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.mixture import Mixture
-from dlm_model.weights import load_transformer
 from tests.model.families.block_causal_checkpoints import LLADA2_EXPERTS
 from tests.model.families.checkpoint_parts import VOCAB_SIZE, edit_json, qwen_config
 from tests.model.families.published_checkpoints import PUBLISHED
+from tests.model.tiny_checkpoints import load_network
 
 FIXTURES = Path(__file__).parents[2] / "data" / "families"
 TOKENS = torch.randint(0, VOCAB_SIZE, (2, 23), generator=torch.Generator().manual_seed(1))
@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 def logits_of(folder: Path, token_ids: Tensor, *, stack: bool | None = None) -> Tensor:
     """[B, T] → [B, T, V], seen in blocks where the model writes in blocks; `stack` puts experts together, in groups."""
     config = ModelConfig.from_checkpoint(folder)
-    network = load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    network = load_network(folder)
     for module in list(network.modules()):
         if isinstance(module, Mixture) and stack is not None:
             module.stack(is_grouped=stack)

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlm_model.config import ModelConfig
 from dlm_model.training import adapters
 from dlm_model.training.adapters import add_adapters, merge_adapters, trained_state
 from dlm_model.transformer import Transformer
-from dlm_model.weights import load_transformer
+from tests.model.tiny_checkpoints import load_network
 
 TOKEN_IDS = torch.tensor([[5, 9, 317, 30], [0, 318, 7, 319]])
 POSITION_IDS = torch.arange(4).expand_as(TOKEN_IDS)
@@ -18,8 +17,7 @@ POSITION_IDS = torch.arange(4).expand_as(TOKEN_IDS)
 @pytest.fixture(params=["resizing_folder", "tied_folder"])
 def network(request: pytest.FixtureRequest) -> Transformer:
     folder: Path = request.getfixturevalue(request.param)
-    config = ModelConfig.from_checkpoint(folder)
-    return load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    return load_network(folder)
 
 
 def logits(network: Transformer) -> torch.Tensor:

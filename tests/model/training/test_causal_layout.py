@@ -17,7 +17,7 @@ from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.holes import Span
 from dlm_model.training.sequence import IGNORED, PROMPT, Example
 from dlm_model.training.windows import Batch, collate
-from dlm_model.weights import load_transformer
+from tests.model.tiny_checkpoints import load_network
 
 TEXT = "def foo(self, value):\n    for item in values:\n        return self.value + item\n    return None\n"
 HOLES = [Span(12, 30), Span(50, 72)]
@@ -43,7 +43,7 @@ def test_training_shows_a_hole_as_the_engine_does(
     builder: ExampleBuilder, config: ModelConfig, causal_folder: Path
 ) -> None:
     """The second of two holes has the same logits in one training pass as in a request of its own."""
-    network = load_transformer(causal_folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    network = load_network(causal_folder)
     example = builder.build(TEXT, HOLES, random.Random(1), NOISE)
     other = builder.build(TEXT[:40], HOLES[:1], random.Random(2), NOISE)
     batch = collate([other, example])

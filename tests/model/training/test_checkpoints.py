@@ -24,8 +24,8 @@ from dlm_model.training.gguf_import import hugging_face_name, import_gguf, unper
 from dlm_model.training.initialize import initialize
 from dlm_model.training.train import Trainer
 from dlm_model.training.windows import ExampleSource
-from dlm_model.weights import INDEX_FILE, load_transformer
-from tests.model.tiny_checkpoints import VOCAB_SIZE, byte_level_tokenizer
+from dlm_model.weights import INDEX_FILE
+from tests.model.tiny_checkpoints import VOCAB_SIZE, byte_level_tokenizer, load_network
 from tests.model.training import tiny_run
 
 CPU = torch.device("cpu")
@@ -124,7 +124,7 @@ def test_either_head_is_chosen_at_the_start_and_can_be_trained(
     config = ModelConfig.from_checkpoint(tmp_path / "start")
     assert config.shift_logits is is_shifted
     builder = ExampleBuilder(Tokenizer.from_checkpoint(tmp_path / "start", config.vocab_size), config)
-    network = load_transformer(tmp_path / "start", config, device=CPU, dtype=torch.float32)
+    network = load_network(tmp_path / "start")
     options = replace(tiny_run.VARIANTS["all"], max_steps=30, log_interval=10)
     records = Trainer(network, ExampleSource(tiny_run.TEXTS, builder), tmp_path / "run", options).run()
     first, *_, last = [record["loss"] for record in records if "loss" in record]
@@ -145,13 +145,10 @@ def test_a_network_is_exported_to_eight_bits_and_loads_again(
     monkeypatch.setattr("dlm_model.training.export.MAX_SHARD_BYTES", 12_000)
     import_gguf(gguf_file, tmp_path / "causal")
     initialize(tmp_path / "causal", tmp_path / "start")
-    config = ModelConfig.from_checkpoint(tmp_path / "start")
-    network = load_transformer(tmp_path / "start", config, device=CPU, dtype=torch.float32)
+    network = load_network(tmp_path / "start")
     write_rounded(network, tmp_path / "start", tmp_path / "packed")
     assert len(set(json.loads((tmp_path / "packed" / INDEX_FILE).read_text())["weight_map"].values())) > 1
-    packed = load_transformer(
-        tmp_path / "packed", ModelConfig.from_checkpoint(tmp_path / "packed"), device=CPU, dtype=torch.float32
-    )
+    packed = load_network(tmp_path / "packed")
     for name, weight in network.state_dict().items():
         assert (packed.state_dict()[name] - weight).norm() < 0.01 * weight.norm(), name
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlm_model.config import ModelConfig
 from dlm_model.training.distill import (
     CERTAINTY_WEIGHT,
     Method,
@@ -33,8 +32,7 @@ from dlm_model.training.sequence import Example
 from dlm_model.training.train import Objective, Trainer, masked_diffusion
 from dlm_model.training.windows import Batch, collate
 from dlm_model.transformer import Transformer
-from dlm_model.weights import load_transformer
-from tests.model.tiny_checkpoints import RESIZING
+from tests.model.tiny_checkpoints import RESIZING, load_network
 
 MASK, EXPAND, DELETE = (int(str(RESIZING[f"{name}_token_id"])) for name in ("mask", "expand", "delete"))
 WORDS = 40, 80
@@ -78,11 +76,6 @@ def whole() -> Batch:
     return collate([example(prompt, [prompt + WORDS[0]] * LENGTH, 0) for prompt in range(30)])
 
 
-def load(folder: Path) -> Transformer:
-    config = ModelConfig.from_checkpoint(folder)
-    return load_transformer(folder, config, device=torch.device("cpu"), dtype=torch.float32)
-
-
 def train(network: Transformer, run: Path, objective: Objective, options: TrainingOptions = OPTIONS) -> Transformer:
     list(Trainer(network, Repetitions(), run, options, objective=objective).run())
     return network
@@ -97,7 +90,7 @@ def valid_share(network: Transformer, whole: Batch, num_steps: int) -> float:
 
 @pytest.fixture(scope="module")
 def teacher(resizing_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Transformer:
-    network = train(load(resizing_folder), tmp_path_factory.mktemp("teacher"), masked_diffusion)
+    network = train(load_network(resizing_folder), tmp_path_factory.mktemp("teacher"), masked_diffusion)
     return network.requires_grad_(False)
 
 
@@ -108,7 +101,7 @@ def test_two_halvings_do_in_one_step_what_took_four(
     current = teacher
     for teacher_steps in (4, 2):
         objective = TrajectoryDistillation(current, teacher_steps)
-        student = load(resizing_folder)
+        student = load_network(resizing_folder)
         student.load_state_dict(current.state_dict())
         before = float(objective(student, whole).detach())
         train(student, tmp_path / str(teacher_steps), objective)
@@ -128,7 +121,7 @@ def test_certainty_is_forced_upon_what_is_right(
     def confidence(network: Transformer) -> float:
         return float(predict(network, whole).logits.softmax(dim=-1).amax(dim=-1).mean())
 
-    student = load(resizing_folder)
+    student = load_network(resizing_folder)
     student.load_state_dict(teacher.state_dict())
     train(student, tmp_path, certainty_forcing, replace(OPTIONS, max_steps=80))
     assert confidence(student) > confidence(teacher) + 0.05

@@ -14,8 +14,8 @@ from dlm_model.training.objective import predict
 from dlm_model.training.parallelism import ProcessGroup
 from dlm_model.training.sequence import Example
 from dlm_model.training.windows import collate
-from dlm_model.weights import load_transformer
 from tests.model.pretended_cuda import CUDA, PretendedCuda, move
+from tests.model.tiny_checkpoints import load_network
 from tests.model.training import tiny_run
 
 
@@ -38,7 +38,7 @@ def test_attention_makes_no_plan_for_every_shape() -> None:
 def test_a_pass_is_waited_for_once(causal_folder: Path) -> None:
     config = ModelConfig.from_checkpoint(causal_folder)
     builder = ExampleBuilder(Tokenizer.from_checkpoint(causal_folder, config.vocab_size), config)
-    network = load_transformer(causal_folder, config, device=torch.device("cpu"), dtype=torch.float32)
+    network = load_network(causal_folder)
     (batch,) = held_out_batches(tiny_run.TEXTS, builder, NOISES["half_masked"], 4)
     expected = predict(network, batch)
     with PretendedCuda() as device:

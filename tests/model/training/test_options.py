@@ -25,7 +25,7 @@ from dlm_model.training.sequence import Example
 from dlm_model.training.throughput import Clock, FlopCounter, Work
 from dlm_model.training.train import Trainer
 from dlm_model.training.windows import ExampleSource
-from dlm_model.weights import load_transformer
+from tests.model.tiny_checkpoints import load_network
 from tests.model.training import tiny_run
 
 ALL = replace(tiny_run.OPTIONS, parameters=AllParameters(), max_steps=30, log_interval=10, learning_rate=3e-3)
@@ -40,9 +40,9 @@ def source(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> ExampleSource
 
 
 @pytest.fixture
-def make_trainer(resizing_folder: Path, tiny_config: ModelConfig, source: ExampleSource) -> MakeTrainer:
+def make_trainer(resizing_folder: Path, source: ExampleSource) -> MakeTrainer:
     def make(run: Path, options: TrainingOptions) -> Trainer:
-        network = load_transformer(resizing_folder, tiny_config, device=torch.device("cpu"), dtype=torch.float32)
+        network = load_network(resizing_folder)
         return Trainer(network, source, run, options)
 
     return make
@@ -104,8 +104,7 @@ def test_a_run_of_all_parameters_is_exported_and_trained_on(
     trainer = make_trainer(tmp_path / "run", replace(ALL, max_steps=2))
     list(trainer.run())
     write_checkpoint(merge_run(resizing_folder, tmp_path / "run"), resizing_folder, tmp_path / "exported")
-    config = ModelConfig.from_checkpoint(tmp_path / "exported")
-    exported = load_transformer(tmp_path / "exported", config, device=torch.device("cpu"), dtype=torch.float32)
+    exported = load_network(tmp_path / "exported")
     for name, weight in trainer.weights.items():
         torch.testing.assert_close(exported.state_dict()[name], weight.detach(), rtol=1e-2, atol=1e-3, msg=name)
     with pytest.raises(ValueError, match="something in it already"):
@@ -197,7 +196,7 @@ def test_noise_rises_from_its_first_ceiling_to_everything() -> None:
 
 
 def test_flops_are_those_of_the_matrices(tiny_config: ModelConfig, resizing_folder: Path) -> None:
-    network = load_transformer(resizing_folder, tiny_config, device=torch.device("cpu"), dtype=torch.float32)
+    network = load_network(resizing_folder)
     matrices = sum(weight.numel() for weight in network.layers.parameters() if weight.dim() == 2)
     head = network.lm_head.weight.numel()
     counter = FlopCounter(tiny_config, num_backward_products=2)

@@ -28,7 +28,7 @@ from dlm_model.training.run_state import STATE_FILE, Progress
 from dlm_model.training.train import DECAY_FILE, Trainer, TrainingDivergedError, learning_rate_factor
 from dlm_model.training.windows import Batch, ExampleSource
 from dlm_model.transformer import Layer, Transformer
-from dlm_model.weights import load_transformer
+from tests.model.tiny_checkpoints import load_network
 from tests.model.training import tiny_run
 from tests.model.training.full_disk import full_disk
 
@@ -44,11 +44,11 @@ def builder(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> ExampleBuild
 
 
 @pytest.fixture
-def make_trainer(resizing_folder: Path, tiny_config: ModelConfig, builder: ExampleBuilder) -> MakeTrainer:
+def make_trainer(resizing_folder: Path, builder: ExampleBuilder) -> MakeTrainer:
     def make(
         run: Path, options: TrainingOptions = OPTIONS, held_out: Mapping[str, list[Batch]] | None = None
     ) -> Trainer:
-        network = load_transformer(resizing_folder, tiny_config, device=torch.device("cpu"), dtype=torch.float32)
+        network = load_network(resizing_folder)
         return Trainer(network, ExampleSource(tiny_run.TEXTS, builder), run, options, held_out)
 
     return make
