@@ -4,7 +4,7 @@ The published method that an option belongs to, and its source, are in `dlm_mode
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from dlm_model.option import ABOVE_ZERO, ANY_AMOUNT, ANY_COUNT, PROBABILITY, SHARE, Range, option, options_of
 
@@ -15,13 +15,6 @@ Remasking = Literal["none", "remdm", "token_to_mask", "edit"]
 Grammar = Literal["none", "json"]
 LengthPolicy = Literal["ladder", "search", "probe"]
 CachePolicyName = Literal["interval", "vicinity", "delayed", "similarity"]
-
-SELECTIONS: tuple[str, ...] = get_args(Selection)
-SCHEDULES: tuple[str, ...] = get_args(Schedule)
-REMASKINGS: tuple[str, ...] = get_args(Remasking)
-GRAMMARS: tuple[str, ...] = get_args(Grammar)
-LENGTH_POLICIES: tuple[str, ...] = get_args(LengthPolicy)
-CACHE_POLICIES: tuple[str, ...] = get_args(CachePolicyName)
 
 SELF_GUIDE = "self"
 """Value of `guide` for the guide that came with the model, or else for the model itself if its prompt is causal."""

@@ -8,7 +8,7 @@ import logging
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from dlm_model.errors import DeviceError
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from dlm_model.transformer import Transformer
 
 Precision = Literal["auto", "bf16", "int8", "int4"]
-PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 GROUP_SIZE = 64
 """Columns that share a scale and a zero point in four bits."""

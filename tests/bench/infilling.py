@@ -24,7 +24,7 @@ from dlm_model.errors import ModelError, RequestError
 from dlm_model.methods import METHODS, Method
 from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
 from dlm_model.training.evaluate import measure_lines, measure_noises
-from dlm_model.training.held_out import read_texts
+from tests.bench.held_out_texts import read_texts
 from tests.bench.infilling_autoregressive import Autoregressive, download_gguf
 from tests.bench.infilling_metrics import Outcome, Row, Setting, System, read_outcome, summarize
 from tests.bench.infilling_problems import FILES, Problem, evenly_spread, load_problems

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import mean, median
+from typing import get_args
 from unittest.mock import patch
 
 import torch
@@ -18,7 +19,7 @@ from dlm_model.decoding import Decoder
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import DeviceError
 from dlm_model.kv_cache import CachePolicy
-from dlm_model.precision import PRECISIONS
+from dlm_model.precision import Precision
 from dlm_model.request import CancelToken, DecodeOptions
 from dlm_model.transformer import Transformer
 from tests.bench.cases import make_cases
@@ -93,7 +94,7 @@ def measure(model: str | None, device: str, *, num_cases: int, num_steps: int) -
 
 
 def _rounded(model: str | None, device: str) -> Iterator[Subject]:
-    for precision in PRECISIONS:
+    for precision in get_args(Precision):
         if precision.startswith("int"):
             try:
                 yield Subject(precision, load_engine(model, device, precision))  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from dlm_model.checkpoint_files import CheckpointFiles, whole_number
-from dlm_model.decode_options import SELECTIONS
+from dlm_model.decode_options import Selection
 from dlm_model.families.family import Family, model_type
 from dlm_model.families.hugging_face import llama_fields, qwen2_fields, qwen3_fields
 
@@ -36,7 +36,7 @@ def _decoder_fields(raw: Mapping[str, Any]) -> dict[str, Any]:
     if prompt_attention not in PROMPT_ATTENTIONS:
         raise ValueError(f"prompt_attention is {prompt_attention!r}")
     selection = section.get("selection", "confidence")
-    if selection not in SELECTIONS:
+    if selection not in get_args(Selection):
         raise ValueError(f"selection is {selection!r}")
     is_shifted = bool(section.get("shift_logits", False))
     return {**token_ids, "shift_logits": is_shifted, "prompt_attention": prompt_attention, "selection": selection}

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,7 +11,6 @@ from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.holes import choose_holes
 from dlm_model.training.objective import predict
 from dlm_model.training.sequence import IGNORED, Example
-from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.windows import Batch, batches_by_length, cut_window
 from dlm_model.transformer import Transformer
 
@@ -42,23 +40,6 @@ class Measurement:
     accuracy: float
     delete_accuracy: float
     next_nll: float
-
-
-def read_texts(folder: Path) -> Sequence[str]:
-    """The held-out shard of a corpus folder, or else every Python file below the folder, in the order of their paths.
-
-    Files that are not UTF-8, or empty, are left out.
-
-    Raises:
-        ValueError: there is no text.
-    """
-    shard = folder / f"held_out{SHARD_SUFFIX}"
-    if shard.is_file():
-        return TextShard(shard)
-    texts = [text for path in sorted(folder.rglob("*.py")) if path.is_file() and (text := _read(path))]
-    if not texts:
-        raise ValueError(f"{folder} has neither {shard.name} nor Python files")
-    return texts
 
 
 def draw_texts(texts: Sequence[str], num_wanted: int, rng: random.Random) -> Iterator[str]:
@@ -120,10 +101,3 @@ def _is_leftmost(batch: Batch) -> Tensor:
     canvases = torch.stack((rows, batch.groups[is_supervised]))
     is_first: Tensor = (canvases != canvases.roll(1, dims=1)).any(dim=0)
     return is_first | (torch.arange(len(rows), device=rows.device) == 0)
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError:
-        return None
