@@ -7,7 +7,7 @@ happens below this module: callers see no token, and no tensor.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from dlm_model.checkpoint_files import published_name
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import recorded
 from dlm_model.decode_options import SELF_GUIDE
-from dlm_model.decoding import Decoder
+from dlm_model.decoding import Decoder, Decoding
 from dlm_model.denoise import denoise
 from dlm_model.device import avoid_plans_by_shape, default_dtype, memory_errors, release_memory, resolve_device
 from dlm_model.drafts import RowReader, finish_reasons
@@ -31,7 +31,7 @@ from dlm_model.pace import Pace
 from dlm_model.packing import pack
 from dlm_model.precision import Precision
 from dlm_model.prefix_cache import PrefixCache
-from dlm_model.preparation import Preparation
+from dlm_model.preparation import Preparation, Prepared
 from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
 from dlm_model.revision import rechecks
 from dlm_model.suffix_end import SuffixEnd, ends_at_suffix
@@ -149,7 +149,7 @@ class Engine:
         pace = Pace(options)
         with memory_errors():
             ready = self.preparation.prepare(request, options, lambda: cancel.is_cancelled or pace.is_half_over)
-            options, canvas = ready.options, ready.canvas
+            options = ready.options
             decoding = self.decoder.open(options, ready.rows, ready.constraint.line_end)
             pace.follow(decoding.cache.is_prefill)
         reader = RowReader(self._vocabulary, ready.boundaries, self._config.end_token_ids)
@@ -159,49 +159,22 @@ class Engine:
             suffix_end = SuffixEnd(
                 decoding.guide, self._vocabulary, ready.boundaries, pace=pace, cancel=cancel, syntax=request.syntax
             )
-        # Commits stay unless a token may be taken back, or another of several candidates may turn out better.
-        is_open = bool(decoding.revisers or syntax) or len(ready.rows) > 1
-
-        def draft(canvas: Canvas, row: int) -> Draft:
-            num_forwards = ready.num_forwards + decoding.num_forwards
-            num_settled = suffix_end.num_settled(row) if suffix_end else None
-            return Draft(
-                pieces=reader.pieces(canvas, row),
-                step=pace.step,
-                num_steps=options.num_steps,
-                num_forwards=num_forwards,
-                elapsed_ms=pace.elapsed_ms,
-                num_final=0 if is_open else num_settled,
-            )
-
         steps = denoise(
-            canvas,
+            ready.canvas,
             decoding.predict,
             ready.constraint,
             options,
             temperature=torch.tensor([row.temperature for row in ready.rows]),
             pace=pace,
             cancel=cancel,
-            revisers=[*rechecks(canvas), *decoding.revisers],
+            revisers=[*rechecks(ready.canvas), *decoding.revisers],
             judges=decoding.judges,
             suffix_end=suffix_end,
             syntax=syntax,
         )
-        shown: int | None = None
-        with memory_errors():
-            for canvas in steps:
-                # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
-                shown = reader.rank(canvas)[0] if shown is None else shown
-                yield draft(canvas, shown)
-            is_late = cancel.is_cancelled or pace.is_over
-            order = reader.rank(canvas, None if is_late else decoding.log_likelihoods(canvas))
-        reasons = finish_reasons(canvas, ready.constraint.is_cut_short(canvas), is_cancelled=cancel.is_cancelled)
-        yield replace(
-            draft(canvas, order[0]),
-            num_final=None,
-            finish_reason=reasons[order[0]],
-            candidates=reader.candidates(canvas, order, reasons, options.num_candidates),
-        )
+        # Commits stay unless a token may be taken back, or another of several candidates may turn out better.
+        may_change = bool(decoding.revisers or syntax) or len(ready.rows) > 1
+        yield from _Drafts(ready, decoding, reader, pace, cancel, suffix_end, may_change).of(steps)
 
     def continue_text(
         self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str = SELF_GUIDE
@@ -223,3 +196,59 @@ class Engine:
         prefix_ids = self.tokenizer.encode(request.prefix or "\n").ids
         with memory_errors():
             yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drafts:
+    """Makes the drafts of one request from its canvases.
+
+    Attributes:
+        ready: The request, prepared.
+        decoding: What decodes it.
+        reader: Reads its canvases as text.
+        pace: Counts its steps.
+        cancel: Whether nobody wants it any more.
+        suffix_end: What cuts its rows back, if anything does.
+        may_change: Whether a later step may take back any token that is committed, or another candidate be shown.
+    """
+
+    ready: Prepared
+    decoding: Decoding
+    reader: RowReader
+    pace: Pace
+    cancel: CancelToken
+    suffix_end: SuffixEnd | None
+    may_change: bool
+
+    def of(self, steps: Iterator[Canvas]) -> Iterator[Draft]:
+        """One draft of the canvas after each step, and one more of the last canvas, with all candidates."""
+        latest, shown = self.ready.canvas, None
+        with memory_errors():
+            for latest in steps:
+                # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
+                shown = self.reader.rank(latest)[0] if shown is None else shown
+                yield self._after_step(latest, shown)
+            is_late = self.cancel.is_cancelled or self.pace.is_over
+            order = self.reader.rank(latest, None if is_late else self.decoding.log_likelihoods(latest))
+        yield self._final(latest, order)
+
+    def _after_step(self, canvas: Canvas, row: int) -> Draft:
+        num_settled = self.suffix_end.num_settled(row) if self.suffix_end else None
+        return Draft(
+            pieces=self.reader.pieces(canvas, row),
+            step=self.pace.step,
+            num_steps=self.ready.options.num_steps,
+            num_forwards=self.ready.num_forwards + self.decoding.num_forwards,
+            elapsed_ms=self.pace.elapsed_ms,
+            num_final=0 if self.may_change else num_settled,
+        )
+
+    def _final(self, canvas: Canvas, order: list[int]) -> Draft:
+        is_cut_short = self.ready.constraint.is_cut_short(canvas)
+        reasons = finish_reasons(canvas, is_cut_short, is_cancelled=self.cancel.is_cancelled)
+        return replace(
+            self._after_step(canvas, order[0]),
+            num_final=None,
+            finish_reason=reasons[order[0]],
+            candidates=self.reader.candidates(canvas, order, reasons, self.ready.options.num_candidates),
+        )
