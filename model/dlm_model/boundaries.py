@@ -28,7 +28,7 @@ class Fragment(NamedTuple):
 
 
 class Frontier(NamedTuple):
-    """How far a fragment has been respelled: the next canvas position to commit and the bytes it must account for."""
+    """How far a fragment has been respelled: the canvas position that comes next, and the bytes still to be spelled."""
 
     position: int
     remaining: bytes
@@ -69,7 +69,7 @@ def split_nothing(tokenizer: Tokenizer, text: str) -> tuple[list[int], Fragment]
 
 
 class Boundaries:
-    """The rule of one hole: which tokens may stand at the two frontiers of a canvas row."""
+    """What every row of a canvas begins with (`head`) and ends with (`tail`), and the tokens that may spell it."""
 
     def __init__(self, vocabulary: Vocabulary, head: bytes, tail: bytes) -> None:
         self.head, self.tail = head, tail

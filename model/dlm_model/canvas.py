@@ -83,7 +83,7 @@ class Canvas:
 
     @property
     def is_committed(self) -> Tensor:
-        """[B, T], filled, for the time being."""
+        """[B, T], positions that hold a token, even if it may still be taken back."""
         return self.is_valid & ~self.is_masked
 
     @property
@@ -181,8 +181,10 @@ class Canvas:
         if not (is_deleted | is_expanded).any():
             return self
         num_deleted = is_deleted.cumsum(dim=1)
+        # Delete tokens left of the last kept position do not reach beyond it.
         num_before_kept = num_deleted.masked_fill(~self.is_kept, 0).cummax(dim=1).values
-        is_deleted |= (num_deleted > num_before_kept) & self.is_masked & ~protected
+        is_reached = num_deleted > num_before_kept
+        is_deleted |= is_reached & self.is_masked & ~protected
         room = (max_length - self.lengths + is_deleted.sum(dim=1)).clamp_min(0)
         is_granted = is_expanded & (is_expanded.cumsum(1) <= room[:, None])
         copies = self.is_valid.long() - is_deleted.long() + is_granted
@@ -198,7 +200,7 @@ class Canvas:
         return reopened._repeat(copies)
 
     def remove(self, positions: Tensor) -> "Canvas":
-        """Close up over `positions` [B, T]."""
+        """Drop `positions` [B, T]; what stands right of them moves left."""
         return self._repeat((self.is_valid & ~positions).long())
 
     def extend(self, num_masks: Tensor) -> "Canvas":
@@ -224,8 +226,9 @@ class Canvas:
         Args:
             row: Which.
             num_kept: Positions that stay.
-            token_ids: No more than the row has left; one keeps the confidence of what was committed in its place.
-            was_refused: Whether the row ends here for want of room.
+            token_ids: No more than the row has positions left. Each takes the confidence of what was committed in its
+                place, or 1 if nothing was.
+            was_refused: Whether the row ends here only because it had no room to go on.
         """
         length = num_kept + len(token_ids)
         columns = torch.arange(self.is_valid.shape[1])

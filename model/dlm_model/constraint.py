@@ -1,8 +1,9 @@
 """The rules that a request's canvas is under: which tokens may stand where, which positions wait, which rows resize.
 
-Before a step, `Constraint.rules` looks at the canvas; `limit` applies these rules to the logits, the loop to the
-positions. After it, `fixed` says what no reviser may touch, and `resize` carries out committed control tokens. The
-parts, each in a module of its own, meet here: `boundaries`, `ending`, `block_causal`.
+Before a step, `Constraint.rules` works out what the rules mean for the canvas as it is. `limit` applies that to the
+logits, and the denoise loop to the positions that it commits. After the step, `fixed` says what no reviser may touch,
+and `resize` lets rows shrink and grow. Three kinds of rules have a module of their own: `boundaries`, `ending` and
+`block_causal`.
 """
 
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ class Rules:
 
     Attributes:
         is_locked: [B, T], positions that must wait until their row's boundaries are respelled, or their block begins.
-        is_early: [B, T], positions of a block that has begun before its turn.
-        is_urgent: [B, T], frontiers: committed first, whatever their score.
+        is_early: [B, T], positions of a block that was begun while the block in front of it has few commits.
+        is_urgent: [B, T], frontiers: they are committed in this step, whatever their score.
         frontier_tokens: For each frontier (row, column), the tokens that may stand there.
         may_grow: [B], whether a row may commit an expand token: not after one was refused, nor in the last step.
     """
@@ -40,13 +41,14 @@ class Rules:
     may_grow: Tensor
 
     def eligibility(self, is_masked: Tensor) -> Eligibility:
-        """What a step may do with the masks [B, T]."""
+        """Which of the masks [B, T] this step may commit, and which of those count for its quota."""
         is_open = is_masked & ~self.is_locked
-        return Eligibility(is_masked, is_open, is_open & ~self.is_early)
+        is_due = is_open & ~self.is_early
+        return Eligibility(is_masked, is_open, is_due)
 
 
 class Constraint:
-    """The rules of one request, and what follows from them about lengths; `Rules` are the rules of one step.
+    """The rules of one request, and how its rows' lengths follow from them. `Rules` are what they mean in one step.
 
     Attributes:
         is_resizing: Whether the model may change the rows' lengths.
@@ -76,7 +78,7 @@ class Constraint:
         self._expand, self._delete = (config.expand_token_id, config.delete_token_id) if is_resizing else (None, None)
         ends = config.end_token_ids if is_resizing else ()
         self._open_end = OpenEnd(ends, blocks, max_length) if ends and blocks else None
-        # Tokens that say that nothing more comes.
+        # By each of these the model says that nothing more comes.
         self._enders = [*([] if self._delete is None else [self._delete]), *(ends if self._open_end else ())]
         self.line_end: LineEnd | None = None
         if request.single_line and self._enders:
@@ -144,6 +146,7 @@ class Constraint:
             limited[:, self._delete].masked_fill_(send(is_filled, logits.device), -torch.inf)
         if self._open_end:
             limited = self._open_end.ban(limited, canvas)
+        # A frontier takes its own tokens, whatever is banned elsewhere, and no others.
         if rules.frontier_tokens:
             rows, columns = torch.tensor(list(rules.frontier_tokens)).unbind(dim=1)
             order = canvas.is_asked.flatten().cumsum(0).view_as(canvas.is_asked) - 1
@@ -167,8 +170,9 @@ class Constraint:
     def resize(self, canvas: Canvas, *, is_last: bool = False) -> Canvas:
         """Carry out committed expand and delete tokens, cut off rows that are over, and let unfinished ones grow.
 
-        All of it spares what the boundaries need. A row that is full in the middle of a statement gets more masks, and
-        a text with an open end its next block; after the last step neither does.
+        Masks that a boundary is still to be spelled at are never removed. Two kinds of rows grow, though not after the
+        last step: one that is full in the middle of a statement gets a few masks, and a text that is written block by
+        block gets its next block.
         """
         canvas = self._carry_out(canvas)
         if self._open_end:
@@ -181,7 +185,7 @@ class Constraint:
         return self._open_end.refuse(canvas) if self._open_end and is_last else canvas
 
     def is_cut_short(self, canvas: Canvas) -> Tensor:
-        """Rows [B] that used up, or exceeded in what they asked for, their positions before they came to an end."""
+        """Rows [B] that fill all positions they may have, or asked for more, and whose text is not over."""
         is_used_up = canvas.was_refused | (canvas.lengths >= self._max_length)
         if self._open_end:
             is_used_up &= ~self._open_end.is_end(canvas).any(dim=1)
@@ -214,9 +218,11 @@ class Constraint:
         return self._boundaries.head_frontier(ids, masked), self._boundaries.tail_frontier(ids, masked)
 
     def _frontier_tokens(self, head: Frontier, tail: Frontier, taken: list[int]) -> dict[int, list[int]]:
-        """The next column of each boundary, and the tokens that may stand there; none needs a `taken` column.
+        """For the next column of each boundary, the tokens that may stand there.
 
-        An exception is made if no other token is left: what is committed may be revised, but every position needs one.
+        A token is left out if the rest of the boundary would then need a `taken` column, where something is committed,
+        or one that the other boundary needs. If no token is left, those are allowed that keep to the shortest spelling:
+        what is committed may still be revised, but a mask without an allowed token could never be filled.
         """
         room = tail.position + 1 - head.position
         head_needs, tail_needs = map(self._vocabulary.beginnings.fewest_tokens, (head.remaining, tail.remaining))
@@ -226,17 +232,18 @@ class Constraint:
         tokens = {}
         for column in _frontier_columns(head, tail):
             if column == head.position and head.remaining:
-                tokens[column] = self._head_tokens(head.remaining, head_room) or self._head_tokens(
-                    head.remaining, head_needs
-                )
+                fitting = self._head_tokens(head.remaining, head_room)
+                tokens[column] = fitting or self._head_tokens(head.remaining, head_needs)
             else:
-                tokens[column] = self._tail_tokens(tail.remaining, tail_room) or self._tail_tokens(
-                    tail.remaining, tail_needs
-                )
+                fitting = self._tail_tokens(tail.remaining, tail_room)
+                tokens[column] = fitting or self._tail_tokens(tail.remaining, tail_needs)
         return tokens
 
     def _pinned_tokens(self, head: Frontier, tail: Frontier) -> dict[int, list[int]]:
-        """Every column of what is left of the boundaries; only the innermost piece may spell more than its part."""
+        """For every column that the shortest spelling of the boundaries takes, the tokens that may stand there.
+
+        Each spells exactly its piece of the boundary. Only the piece next to the middle may go on beyond the boundary.
+        """
         spellings = self._vocabulary.beginnings
         head_pieces, tail_pieces = spellings.shortest(head.remaining), spellings.shortest(tail.remaining)
         tail_start = tail.position + 1 - len(tail_pieces)
@@ -260,7 +267,7 @@ class Constraint:
         return self._within_line(tokens, slice(None, -len(remaining)))
 
     def _is_blank(self, token_ids: list[int]) -> bool:
-        """Whether tokens spell nothing after the head but blanks."""
+        """Whether the first tokens of a row spell the head and nothing after it but blanks."""
         spelled = b"".join(self._vocabulary.token_bytes[token_id] for token_id in token_ids)
         return not spelled[len(self._boundaries.head) :].strip()
 

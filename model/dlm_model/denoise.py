@@ -1,11 +1,11 @@
 """The denoise loop: the heart of the product. It knows token ids and probabilities, and nothing of text.
 
-One step, on a canvas of B candidates with up to T positions each. It asks about N of them: all masks, and what is
-committed but under review.
+One step, on a canvas of B candidates with up to T positions each. It asks the network about N of them: all masks, and
+those committed positions that are to be predicted again.
 
     predict   one forward pass: logits [N, V], of which the constraint rules tokens out
     guess     a token for each position, and a score to rank it by; judges may change both
-    choose    what to commit: the best-scored, as many as the schedule owes, and those that it finds certain
+    choose    positions to commit: as many of the best-scored as it takes to be done in time, and all that are certain
     commit    their guesses become tokens of the canvas
     revise    tokens that look wrong by now are reopened or replaced
     resize    a row that turns out too long or too short for its text shrinks or grows
@@ -31,10 +31,11 @@ from dlm_model.suffix_end import SuffixEnd
 from dlm_model.syntax import SyntaxReviser
 
 Predictor = Callable[[Canvas], Tensor]
-"""One forward pass: canvas → logits [N, V] of the N positions it asks about, row by row."""
+"""One forward pass: canvas → logits [N, V] of the N positions that the canvas asks about, row by row."""
 
 Judge = Callable[[Canvas, Tensor, Guess], Guess]
-"""Canvas, logits and guess [N] → the guess, scored anew or with what earlier steps knew of its positions."""
+"""Canvas, logits and guess [N] → the guess with other tokens or scores, or with what only the judge can know: whether a
+guide agrees, and for how many steps a position has been stable."""
 
 
 def denoise(
@@ -85,7 +86,8 @@ def denoise(
             guess = judge(canvas, logits, guess)
         guess = guess.spread(is_asked)  # from [N] to [B, T]
 
-        chosen = choose(guess, rules.eligibility(canvas.is_masked), steps_left, options) | rules.is_urgent
+        eligibility = rules.eligibility(canvas.is_masked)
+        chosen = choose(guess, eligibility, steps_left, options) | rules.is_urgent
         canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
 
         if revisers and not is_last:

@@ -8,6 +8,7 @@ incremental decoder: joined, the pieces always are the decoding of the whole.
 import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import NamedTuple
 
 from torch import Tensor
@@ -37,7 +38,10 @@ class _Row(NamedTuple):
 
     @property
     def candidate(self) -> Candidate:
-        """Only what adds to the middle counts: deletions and respelled boundaries are certain, and prove nothing."""
+        """The row's text and confidence, by the positions that add to the middle alone.
+
+        The model is always sure of deletions and of boundaries that it spells again.
+        """
         added = [position.confidence for position in self.positions if position.spelling]
         return Candidate(self.text, geometric_mean(added), len(added))
 
@@ -48,7 +52,7 @@ class RowReader:
     Args:
         vocabulary: What the tokens spell.
         boundaries: What is taken off again at both ends.
-        end_token_ids: A guess at one of them makes what is guessed after it void.
+        end_token_ids: Each ends the text: guesses right of one that is guessed are not shown.
     """
 
     def __init__(self, vocabulary: Vocabulary, boundaries: Boundaries, end_token_ids: Sequence[int] = ()) -> None:
@@ -115,14 +119,27 @@ class RowReader:
 
 
 def finish_reasons(canvas: Canvas, is_cut_short: Tensor, *, is_cancelled: bool) -> list[FinishReason]:
-    """Why each row ended as it did, given which [B] could not be longer."""
-    early: FinishReason = "cancelled" if is_cancelled else "deadline"
-    ends = zip(canvas.is_masked.any(dim=1).tolist(), is_cut_short.tolist(), strict=True)
-    return [early if is_open else "length" if is_short else "stop" for is_open, is_short in ends]
+    """Why each row ended.
+
+    Args:
+        canvas: The last one. A row with masks was stopped early.
+        is_cut_short: Rows [B] that had no room to go on.
+        is_cancelled: Whether the caller stopped what was stopped early, and not the deadline.
+    """
+
+    def reason(has_masks: bool, is_short: bool) -> FinishReason:
+        if has_masks:
+            return "cancelled" if is_cancelled else "deadline"
+        return "length" if is_short else "stop"
+
+    return list(map(reason, canvas.is_masked.any(dim=1).tolist(), is_cut_short.tolist()))
 
 
 def _without_fragments(spellings: list[bytes], boundaries: Boundaries) -> list[bytes]:
-    """Take head and tail off a row; off a draft whose frontiers are not respelled yet, whatever agrees with them."""
+    """The spellings of a row without head and tail, which the document has already.
+
+    While a boundary is not fully respelled, a draft may spell only a part of it: then that part is taken off.
+    """
     whole = b"".join(spellings)
     start = _shared_length(whole, boundaries.head)
     end = len(whole) - _shared_length(whole[start:][::-1], boundaries.tail[::-1])
@@ -135,4 +152,5 @@ def _without_fragments(spellings: list[bytes], boundaries: Boundaries) -> list[b
 
 def _shared_length(left: bytes, right: bytes) -> int:
     """How many bytes two spellings have in common from their start."""
-    return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    pairs = zip(left, right, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

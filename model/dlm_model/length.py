@@ -108,7 +108,7 @@ def climb(expected: int, longest: int, confidence_at: ConfidenceAt) -> list[int]
     """The length that the model is surest of, found by climbing from the expected one in both directions.
 
     Calibrated length search (CAL, arXiv 2602.00476): one forward a length, until it is worse `MAX_STEPS_DOWNHILL`
-    times in a row; the confidence is divided by what length alone makes of it.
+    times in a row. Confidences are compared as `calibrated`, since a model is less sure of longer canvases.
     """
     found = {expected: calibrated(confidence_at([expected])[0], expected)}
     for direction in (1, -1):

@@ -1,8 +1,8 @@
 """Revision: committed tokens that look wrong are reopened, or replaced.
 
-A reviser looks at a canvas after a commit, and returns the next one. So that every run ends with all masks filled, the
-revisions of a row are bounded (except for the one `Recheck`), and none follows the last step. Tokens that the request
-itself put there, or that spell a boundary, are never touched, nor is the best position that a step has committed.
+A reviser looks at a canvas after a commit, and returns the next one. So that every run ends with all masks filled, a
+row is revised at most `max_revisions` times (the one `Recheck` aside), and never after the last step. No reviser
+touches what the request itself put there or what spells a boundary, nor the best position that a step has committed.
 """
 
 from collections.abc import Callable
@@ -43,8 +43,9 @@ class Step:
     @property
     def is_best(self) -> Tensor:
         """The best-scored new position of each row."""
-        score = self.guess.score.masked_fill(~self.is_new, -torch.inf)
-        return torch.zeros_like(self.is_new).scatter(1, score.argmax(dim=1, keepdim=True), value=True) & self.is_new
+        best = self.guess.score.masked_fill(~self.is_new, -torch.inf).argmax(dim=1, keepdim=True)
+        is_best = torch.zeros_like(self.is_new).scatter(1, best, value=True)
+        return is_best & self.is_new  # a row may have no new positions
 
 
 Reviser = Callable[[Canvas, Step], Canvas]
@@ -53,7 +54,8 @@ Reviser = Callable[[Canvas, Step], Canvas]
 class RandomRemask:
     """Reopens committed positions at random, so that early ones are not final (ReMDM, github.com/kuleshov-group/remdm).
 
-    With the capped schedule: with probability min(η, (1 − α_s) / α_t), α the share that is unmasked at a time.
+    By ReMDM's capped schedule: each with the probability min(η, (1 − α_s) / α_t), where η is `remask_rate`, and α_t and
+    α_s are the shares of the canvas that are filled before and after the step.
     """
 
     def __init__(self, options: DecodeOptions) -> None:
@@ -66,7 +68,8 @@ class RandomRemask:
         masked_after = step.steps_left / self._options.num_steps
         masked_before = masked_after + 1 / self._options.num_steps
         ceiling = masked_after / (1 - masked_before) if masked_before < 1 else 1.0
-        drawn = torch.rand(canvas.is_masked.shape, generator=self._generator) < min(self._options.remask_rate, ceiling)
+        probability = min(self._options.remask_rate, ceiling)
+        drawn = torch.rand(canvas.is_masked.shape, generator=self._generator) < probability
         return canvas.reopen(drawn & ~step.is_new & ~step.is_fixed, limit=self._options.max_revisions)
 
 
@@ -77,7 +80,7 @@ class TokenToMask:
         self._options = options
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
-        """Look up how probable the network, which sees each token, finds it now."""
+        """Reopen tokens that are less probable than the threshold now, and have all others predicted again."""
         is_doubted = step.is_reviewed & (step.guess.current < self._options.remask_threshold) & ~step.is_fixed
         return _reviewed(canvas, canvas.reopen(is_doubted, limit=self._options.max_revisions), step)
 
@@ -89,10 +92,11 @@ class Edit:
         self._options = options
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
-        """Replace tokens where another is the best one, and reaches the threshold."""
+        """Replace tokens where another one is the best and reaches the threshold, and have all predicted again."""
         guess = step.guess
         is_other = guess.predicted_ids != canvas.token_ids
-        edited = is_other & (guess.confidence >= self._options.edit_threshold) & step.is_reviewed & ~step.is_fixed
+        is_sure = guess.confidence >= self._options.edit_threshold
+        edited = is_other & is_sure & step.is_reviewed & ~step.is_fixed
         limit = self._options.max_revisions
         return _reviewed(canvas, canvas.overwrite(edited, guess.predicted_ids, guess.confidence, limit=limit), step)
 
@@ -123,14 +127,16 @@ class Recheck:
             return canvas
         proposed_ids, self._proposed_ids = self._proposed_ids, None
         guess = step.guess
-        is_agreed = (guess.current >= AGREED_SHARE * guess.confidence) & (proposed_ids != canvas.mask_token_id)
-        is_agreed &= ~step.is_fixed
+        is_proposed = (proposed_ids != canvas.mask_token_id) & ~step.is_fixed
+        is_agreed = is_proposed & (guess.current >= AGREED_SHARE * guess.confidence)
+        # What the earlier draft had committed is reopened unless agreed to. What is agreed to is committed where a mask
+        # was left, and restored where this step has committed another token.
         is_doubted = step.is_reviewed & ~is_agreed & ~step.is_fixed
         is_repeated = is_agreed & canvas.is_masked
-        is_replaced = is_agreed & step.is_new & (proposed_ids != guess.predicted_ids)
+        is_restored = is_agreed & step.is_new & (proposed_ids != guess.predicted_ids)
         num_revised, num_columns = canvas.num_revised, canvas.is_valid.shape[1]
         canvas = canvas.reopen(is_doubted, limit=num_columns)
-        canvas = canvas.overwrite(is_replaced, proposed_ids, guess.current, limit=num_columns)
+        canvas = canvas.overwrite(is_restored, proposed_ids, guess.current, limit=num_columns)
         canvas = canvas.guess(
             torch.where(is_repeated, proposed_ids, canvas.guessed_ids),
             torch.where(is_repeated, guess.current, canvas.confidence),

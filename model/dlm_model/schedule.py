@@ -1,7 +1,8 @@
-"""How many positions a step commits. Pure functions of scores [B, T].
+"""Which positions a step commits, and how many. Pure functions of a step's predictions [B, T].
 
-Every schedule commits a quota, which bounds the steps; most add what is certain. The publication that a rule comes from
-is in its docstring; `dlm_model.methods` lists them all.
+Every schedule commits a quota of the positions with the best scores, so that the steps suffice for all masks. Most add
+positions outside the quota whose token is certain enough, and differ in what that means. The publication that a rule
+comes from is in its docstring; `dlm_model.methods` lists them all.
 """
 
 import math
@@ -17,17 +18,20 @@ from dlm_model.request import DecodeOptions
 from dlm_model.selection import Guess
 
 LEAP_RADIUS = 4
+"""Positions on each side of a certain one where `local_leap` asks for less certainty."""
+
 STABLE_STEPS = 2
+"""Steps in a row through which a distribution must have hardly changed for `klass`."""
 
 
 class Eligibility(NamedTuple):
-    """What a step may do with each mask; all [B, T].
+    """Which positions a step may commit; all [B, T].
 
     Attributes:
-        is_masked: All masks, which are spread over the remaining steps.
-        is_open: May be committed.
-        is_due: Those of the open ones that the quota is taken from; the others are committed only where the schedule
-            finds them certain.
+        is_masked: All masks; the quota is their number divided by the steps left, or what the cosine schedule makes of
+            the two.
+        is_open: Masks that may be committed in this step.
+        is_due: Open masks that the quota is taken from. The other open ones are committed only if they are certain.
     """
 
     is_masked: Tensor
@@ -42,7 +46,7 @@ class Eligibility(NamedTuple):
 
 
 def choose(guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodeOptions) -> Tensor:
-    """Positions to commit now, [B, T]: the best-scored quota of each row, and what the schedule adds to it.
+    """Positions to commit now, [B, T]: each row's quota, best scores first, and what the schedule adds to it.
 
     A row with positions that are due always commits at least one; with one step left, it commits all of them. What does
     not divide evenly is committed late, when most is known.
@@ -67,8 +71,9 @@ def choose(guess: Guess, eligibility: Eligibility, steps_left: int, options: Dec
     if add := _CERTAIN.get(options.schedule or "threshold"):
         chosen |= add(guess, eligibility.is_open, options)
     if options.early_commit is not None:
-        num_thirds = 3 * (options.num_steps - steps_left) // options.num_steps
-        asked = options.early_commit * (1 - num_thirds / 3)
+        # As in Prophet, less is asked for in the second third of the steps, and still less in the last.
+        num_thirds_done = 3 * (options.num_steps - steps_left) // options.num_steps
+        asked = options.early_commit * (1 - num_thirds_done / 3)
         chosen |= are_decided(guess, eligibility.is_open, asked)[:, None]
     return chosen & eligibility.is_open
 
@@ -83,23 +88,24 @@ def leftmost_first(score: Tensor, is_eligible: Tensor) -> Tensor:
 
 
 def at_threshold(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
-    """All that are certain enough (Fast-dLLM's threshold, arXiv 2505.22618), [B, T]."""
+    """Positions whose confidence reaches the threshold (Fast-dLLM, arXiv 2505.22618), [B, T]."""
     return (guess.confidence >= options.confidence_threshold) & is_eligible
 
 
 def by_factor(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
-    """As many of the most certain as keep (n + 1)(1 − confidence of the n-th) below f, [B, T].
+    """The n most certain positions, for the largest n with (n + 1)(1 − confidence of the n-th) < f, [B, T].
 
     Fast-dLLM's factor rule (arXiv 2505.22618): the more are committed at once, the more certain each has to be.
     """
     ordered, order = guess.confidence.masked_fill(~is_eligible, 0.0).sort(dim=1, descending=True, stable=True)
     ranks = torch.arange(1, ordered.shape[1] + 1)
-    passes = ((ranks + 1) * (1 - ordered) < options.factor).long().cumprod(dim=1).bool()
-    return torch.zeros_like(is_eligible).scatter(1, order, passes) & is_eligible
+    passes = (ranks + 1) * (1 - ordered) < options.factor
+    passes_up_to_here = passes.long().cumprod(dim=1).bool()
+    return torch.zeros_like(is_eligible).scatter(1, order, passes_up_to_here) & is_eligible
 
 
 def by_stability(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
-    """Those at the threshold whose distribution has hardly changed in the last two steps, [B, T].
+    """Positions at the threshold whose distribution has hardly changed in the last two steps, [B, T].
 
     KLASS (github.com/shkim0116/KLASS): confidence alone is often a first impression.
     """
@@ -107,7 +113,7 @@ def by_stability(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> T
 
 
 def by_leaping(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
-    """Those at the threshold and, up to four positions from one of them, those at a lower one, [B, T].
+    """Positions at the threshold and, up to four positions from one of them, those at a lower threshold, [B, T].
 
     LocalLeap: next to what is certain, less certainty is enough.
     """
@@ -118,7 +124,7 @@ def by_leaping(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Ten
 
 
 def by_entropy_bound(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
-    """The largest certain set within γ, see `within_entropy_bound`, [B, T]."""
+    """As many of the most certain positions as `within_entropy_bound` admits for γ, [B, T]."""
     return within_entropy_bound(guess.entropy, is_eligible, options.entropy_bound)
 
 
@@ -144,10 +150,9 @@ _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
 
 
 def are_decided(guess: Guess, is_eligible: Tensor, asked: float) -> Tensor:
-    """Rows [B] whose gap between the two best logits, averaged over what is eligible, is larger than asked.
+    """Rows [B] to commit as a whole: their mean gap between the two best logits is larger than asked.
 
-    Prophet (github.com/pixeli99/Prophet): nothing will change there any more. After each third of the steps, the gap
-    asked for is a third smaller.
+    Prophet (github.com/pixeli99/Prophet): where the best token is so far ahead, no later step changes it.
     """
     # Where a boundary allows a single token, the gap is infinite, and says nothing about the model.
     is_counted = is_eligible & guess.gap.isfinite()

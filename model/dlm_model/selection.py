@@ -1,4 +1,4 @@
-"""A token for each position asked about, and a score to rank the positions by. Pure functions of one step's logits."""
+"""A guess for each position that the canvas asks about, and a score to rank it by. Pure functions of the logits."""
 
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ class Guess(NamedTuple):
         confidence: Probability of that token before any temperature.
         entropy: Of the whole distribution, in nats.
         score: What positions are ranked by; higher is committed first.
-        gap: Of the two best logits.
+        gap: How far the best logit is above the second.
         current: Probability of the token that is there now, or was guessed there last.
         num_stable: Steps in a row in which the distribution hardly changed; 0 if they are not counted.
         is_agreed: Settled by the diffusion model and its guide together; false where the schedule needs no guide.
