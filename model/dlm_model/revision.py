@@ -2,7 +2,7 @@
 
 A reviser looks at a canvas after a commit, and returns the next one. So that every run ends with all masks filled, a
 row is revised at most `max_revisions` times (the one `Recheck` aside), and never after the last step. No reviser
-touches what the request itself put there or what spells a boundary, nor the best position that a step has committed.
+touches what the request itself put there, or what spells a boundary.
 """
 
 from collections.abc import Callable
@@ -39,13 +39,6 @@ class Step:
     is_new: Tensor
     is_fixed: Tensor
     steps_left: int
-
-    @property
-    def is_best(self) -> Tensor:
-        """The best-scored new position of each row."""
-        best = self.guess.score.masked_fill(~self.is_new, -torch.inf).argmax(dim=1, keepdim=True)
-        is_best = torch.zeros_like(self.is_new).scatter(1, best, value=True)
-        return is_best & self.is_new  # a row may have no new positions
 
 
 Reviser = Callable[[Canvas, Step], Canvas]

@@ -108,11 +108,5 @@ def test_what_was_rejected_is_remembered() -> None:
     assert longer.rejected_ids.tolist() == [[[MASK, 5], [6, 7], [MASK, MASK], [MASK, MASK]]]
 
 
-def test_the_best_new_position_is_known() -> None:
-    canvas = committed(5, 6, 7)
-    assert step(canvas, new=(1, 2), score=[0.9, 0.4, 0.6]).is_best.tolist() == [[False, False, True]]
-    assert not step(canvas, score=[0.9, 0.4, 0.6]).is_best.any()
-
-
 def test_no_remasking_is_no_reviser() -> None:
     assert remaskers(DecodeOptions()) == []
