@@ -45,7 +45,14 @@ class LeftToRight:
             shown = text.partition("\n")[0] if single_line else text
             piece = Piece(shown, "committed", math.exp(certainty / len(written)), len(written))
             elapsed_ms = (time.perf_counter() - started) * 1000
-            yield Draft((piece,), len(written), limit, len(written), elapsed_ms, reason)
+            yield Draft(
+                pieces=(piece,),
+                step=len(written),
+                num_steps=limit,
+                num_forwards=len(written),
+                elapsed_ms=elapsed_ms,
+                finish_reason=reason,
+            )
             if reason:
                 return
 

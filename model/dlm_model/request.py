@@ -125,7 +125,7 @@ class Candidate:
     finish_reason: FinishReason = "stop"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """The middle after one step: usable at any time, final once `finish_reason` is set.
 

@@ -9,7 +9,7 @@ from dlm_model.request import Draft, FinishReason
 
 
 def _draft(step: int, finish_reason: FinishReason | None = None) -> Draft:
-    return Draft((), step, 100, step, 0.0, finish_reason)
+    return Draft(pieces=(), step=step, num_steps=100, num_forwards=step, elapsed_ms=0.0, finish_reason=finish_reason)
 
 
 async def _turns(count: int = 3) -> None:

@@ -123,7 +123,9 @@ def test_only_what_parses_is_valid_and_the_reason_says_what_there_was(snapshot: 
 
 def finished(*candidates: tuple[str, float]) -> Draft:
     found = tuple(Candidate(text, confidence, 3) for text, confidence in candidates)
-    return replace(Draft((), 1, 1, 1, 1.0), finish_reason="stop", candidates=found)
+    return replace(
+        Draft(pieces=(), step=1, num_steps=1, num_forwards=1, elapsed_ms=1.0), finish_reason="stop", candidates=found
+    )
 
 
 def test_what_parses_comes_first_and_else_what_the_engine_put_first(snapshot: Snapshot, hole: Hole) -> None:
@@ -145,7 +147,13 @@ def prior_for(text: str, marker: str, *said: str) -> tuple[Piece, ...]:
     """The part of an earlier draft with this text that the engine gets for the hole at the cursor."""
     snapshot = Snapshot.parse("untitled:a.py", PYTHON, text)
     hole = find_hole(snapshot, text.index(marker) + len(marker))
-    draft = Draft(tuple(Piece(each, "committed", 0.5, 1) for each in said), 1, 1, 1, 1.0)
+    draft = Draft(
+        pieces=tuple(Piece(each, "committed", 0.5, 1) for each in said),
+        step=1,
+        num_steps=1,
+        num_forwards=1,
+        elapsed_ms=1.0,
+    )
     engine = ScriptedEngine("x")
     earlier = EarlierDraft(snapshot, hole, draft)
     list(infill(engine, HoleRequest(snapshot, hole, earlier=earlier), DecodeOptions(warm_start=0.5), CancelToken()))

@@ -51,10 +51,24 @@ class AnyEngine:
                 return
             time.sleep(self._rng.choice([0, 0.002]))
             shown = text if self._rng.random() < 0.8 else self._rng.choice(WORDS)
-            yield Draft((Piece(shown, "guessed", 0.5, 1),), step, num_steps, step, 1.0)
+            yield Draft(
+                pieces=(Piece(shown, "guessed", 0.5, 1),),
+                step=step,
+                num_steps=num_steps,
+                num_forwards=step,
+                elapsed_ms=1.0,
+            )
         last = (Piece(text, "committed", 0.9, 1),)
         candidates = (Candidate(text, 0.9, 1),)
-        yield Draft(last, num_steps, num_steps, num_steps, 1.0, "stop", candidates)
+        yield Draft(
+            pieces=last,
+            step=num_steps,
+            num_steps=num_steps,
+            num_forwards=num_steps,
+            elapsed_ms=1.0,
+            finish_reason="stop",
+            candidates=candidates,
+        )
 
     def close(self) -> None:
         pass

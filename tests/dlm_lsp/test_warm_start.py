@@ -20,7 +20,11 @@ def snapshot(text: str) -> Snapshot:
 
 
 def earlier() -> EarlierDraft:
-    return EarlierDraft(snapshot(TEXT), find_hole(snapshot(TEXT), CURSOR), Draft(IN_BODY, 1, 4, 1, 1.0))
+    return EarlierDraft(
+        snapshot(TEXT),
+        find_hole(snapshot(TEXT), CURSOR),
+        Draft(pieces=IN_BODY, step=1, num_steps=4, num_forwards=1, elapsed_ms=1.0),
+    )
 
 
 def rest(text: str, cursor: int) -> str:
@@ -73,7 +77,9 @@ def test_an_edit_before_the_hole_moves_it(line: str) -> None:
 def test_typed_text_may_begin_like_what_follows_the_hole(end_of_line: str, typed: str, left: str) -> None:
     text, typed = "def f(a):" + end_of_line, typed.replace("\n", end_of_line)
     before, cursor = snapshot(text), len("def f(a):")
-    draft = Draft((Piece("\n    return a", "committed", 0.5, 4),), 1, 4, 1, 1.0)
+    draft = Draft(
+        pieces=(Piece("\n    return a", "committed", 0.5, 4),), step=1, num_steps=4, num_forwards=1, elapsed_ms=1.0
+    )
     now = snapshot(text[:cursor] + typed + text[cursor:])
     found = EarlierDraft(before, find_hole(before, cursor), draft).rest_at(now, find_hole(now, cursor + len(typed)))
     assert "".join(piece.text for piece in found) == left
@@ -82,7 +88,9 @@ def test_typed_text_may_begin_like_what_follows_the_hole(end_of_line: str, typed
 def test_a_cursor_that_has_only_moved_has_typed_nothing() -> None:
     text = "x = 1\ny = 1\n"
     before, start, end = snapshot(text), len("x = "), len("x = 1\ny = ")
-    draft = Draft((Piece("1\ny = 1 + 2", "committed", 0.5, 4),), 1, 4, 1, 1.0)
+    draft = Draft(
+        pieces=(Piece("1\ny = 1 + 2", "committed", 0.5, 4),), step=1, num_steps=4, num_forwards=1, elapsed_ms=1.0
+    )
     assert EarlierDraft(before, find_hole(before, start), draft).rest_at(before, find_hole(before, end)) == ()
 
 

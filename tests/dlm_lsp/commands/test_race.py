@@ -49,7 +49,13 @@ def file(tmp_path: Path) -> Path:
 
 
 def draft(number: int) -> Draft:
-    return Draft((Piece("x" * number, "committed", 0.5, number),), number, 9, number, 0.0)
+    return Draft(
+        pieces=(Piece("x" * number, "committed", 0.5, number),),
+        step=number,
+        num_steps=9,
+        num_forwards=number,
+        elapsed_ms=0.0,
+    )
 
 
 def test_the_lane_with_less_time_on_its_clock_goes_next(race: Race) -> None:

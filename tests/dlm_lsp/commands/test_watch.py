@@ -6,7 +6,7 @@ from dlm_lsp.commands.watch import Canvas
 from dlm_model.request import Draft, Piece
 
 DRAFT = Draft(
-    (Piece("return ", "committed", 0.9, 1), Piece("left", "guessed", 0.4, 1), Piece("", "masked", 0.0, 3)),
+    pieces=(Piece("return ", "committed", 0.9, 1), Piece("left", "guessed", 0.4, 1), Piece("", "masked", 0.0, 3)),
     step=2,
     num_steps=8,
     num_forwards=3,

@@ -115,10 +115,21 @@ async def test_between_cancelling_a_run_and_its_end_no_draft_is_sent(*, is_last:
     run.future = asyncio.get_running_loop().create_future()
     feed = draft_feed(cast("DlmLanguageServer", server), run)
     assert feed
-    feed.offer(Draft((Piece("return 1", "committed", 1.0, 1),), 1, 2, 1, 0.0))
+    feed.offer(
+        Draft(pieces=(Piece("return 1", "committed", 1.0, 1),), step=1, num_steps=2, num_forwards=1, elapsed_ms=0.0)
+    )
     await asyncio.sleep(0.01)
     assert len(sent) == 1
     run.future.cancel()
-    feed.offer(Draft((Piece("return 1", "committed", 1.0, 1),), 2, 2, 2, 0.0, "stop" if is_last else None))
+    feed.offer(
+        Draft(
+            pieces=(Piece("return 1", "committed", 1.0, 1),),
+            step=2,
+            num_steps=2,
+            num_forwards=2,
+            elapsed_ms=0.0,
+            finish_reason="stop" if is_last else None,
+        )
+    )
     await asyncio.sleep(0.01)
     assert len(sent) == 1

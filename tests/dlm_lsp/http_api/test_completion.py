@@ -37,7 +37,14 @@ def texts(completion: Completion) -> list[tuple[str, str]]:
 
 
 def draft(*pieces: tuple[str, PieceState], num_final: int | None = None) -> Draft:
-    return Draft(tuple(Piece(text, state, 0.9, 1) for text, state in pieces), 1, 2, 1, 1.0, num_final=num_final)
+    return Draft(
+        pieces=tuple(Piece(text, state, 0.9, 1) for text, state in pieces),
+        step=1,
+        num_steps=2,
+        num_forwards=1,
+        elapsed_ms=1.0,
+        num_final=num_final,
+    )
 
 
 @pytest.mark.parametrize(
