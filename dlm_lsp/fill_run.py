@@ -16,7 +16,8 @@ from dlm_lsp.holes import Hole
 from dlm_lsp.infilling import RankedFill
 from dlm_lsp.positions import with_line_feeds
 from dlm_lsp.warm_start import EarlierDraft
-from dlm_model.request import DecodeOptions, Draft
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.request import Draft
 
 Purpose = Literal["ghost text", "edit"]
 

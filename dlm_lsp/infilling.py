@@ -19,7 +19,8 @@ from dlm_lsp.presentation import Fill, present
 from dlm_lsp.related import fitting
 from dlm_lsp.syntax_check import DraftChecker
 from dlm_lsp.warm_start import EarlierDraft, behind
-from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillEngine, InfillRequest, Piece
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.request import CancelToken, Candidate, Draft, InfillEngine, InfillRequest, Piece
 
 RELATED_SHARE = 0.25  # of the prompt: other files matter less than the code beside the hole
 

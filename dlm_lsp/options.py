@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.option import Option, Range, option, options_of
 from dlm_model.precision import Precision
-from dlm_model.request import DecodeOptions
 
 ClientOptions: TypeAlias = Mapping[str, object]
 """What one source sets, by the names of the options and with values that they accept.

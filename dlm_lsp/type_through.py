@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.goal import next_step
 from dlm_lsp.presentation import Fill
-from dlm_model.request import DecodeOptions
+from dlm_model.decode_options import DecodeOptions
 
 MAX_ANSWERS = 64
 MAX_CHARS = 262_144

@@ -39,7 +39,8 @@ def test_a_fill_imports_no_compiler(tmp_path: Path, child_environment: Mapping[s
     script = f"""
 import sys
 from dlm_model.engine import load_engine
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.request import CancelToken, InfillRequest
 engine = load_engine({str(tmp_path)!r}, "cpu")
 list(engine.infill(InfillRequest("a = ", "\\n"), DecodeOptions(num_steps=1), CancelToken()))
 print({{"torch._dynamo", "transformers"}} & sys.modules.keys())

@@ -27,8 +27,8 @@ from dlm_lsp.presentation import Fill
 from dlm_lsp.session import DlmLanguageServer
 from dlm_lsp.triggers import silence_reason
 from dlm_lsp.type_through import Answer
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.errors import ModelError
-from dlm_model.request import DecodeOptions
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from dlm_lsp.http_api.api_error import ApiError
 from dlm_lsp.languages import Language, language_for
 from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, find_option, parse_options, with_options
 from dlm_lsp.positions import LineEnding, line_ending, well_formed, with_line_feeds
-from dlm_model.request import DecodeOptions
+from dlm_model.decode_options import DecodeOptions
 
 _SETTABLE = DECODE_OPTION_NAMES - {"guide"}  # a guide is a folder, and no client chooses what is loaded from this disk
 _FIELDS = frozenset(

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.device import send
 from dlm_model.layout import pick, whole_positions, whole_tokens, whole_validity
-from dlm_model.request import DecodeOptions
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 _PADDING = -1

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.constraint import Constraint
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.pace import Pace
-from dlm_model.request import CancelToken, DecodeOptions
+from dlm_model.request import CancelToken
 from dlm_model.revision import Reviser, Step
 from dlm_model.schedule import choose
 from dlm_model.selection import Guess, guess_tokens

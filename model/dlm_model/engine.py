@@ -17,7 +17,7 @@ from dlm_model.canvas import Canvas
 from dlm_model.checkpoint_files import published_name
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import recorded
-from dlm_model.decode_options import SELF_GUIDE
+from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
 from dlm_model.decoding import Decoder, Decoding
 from dlm_model.denoise import denoise
 from dlm_model.device import avoid_plans_by_shape, default_dtype, memory_errors, release_memory, resolve_device
@@ -32,7 +32,7 @@ from dlm_model.packing import pack
 from dlm_model.precision import Precision
 from dlm_model.prefix_cache import PrefixCache
 from dlm_model.preparation import Preparation, Prepared
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import CancelToken, Draft, InfillRequest
 from dlm_model.revision import rechecks
 from dlm_model.suffix_end import SuffixEnd, ends_at_suffix
 from dlm_model.syntax import SyntaxReviser

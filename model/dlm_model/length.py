@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from math import exp
 
 from dlm_model.config import ModelConfig
-from dlm_model.decode_options import LengthPolicy
-from dlm_model.request import DecodeOptions, InfillRequest
+from dlm_model.decode_options import DecodeOptions, LengthPolicy
+from dlm_model.request import InfillRequest
 
 INITIAL_TOKENS = 64
 """Masks to begin with where nothing is expected. DreamOn fills best, and with the fewest forwards, from 64: one delete

@@ -9,8 +9,9 @@ from dlm_model.anchors import AnchorTokens
 from dlm_model.boundaries import Fragment, split_nothing, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.prior import Proposal, propose
-from dlm_model.request import DecodeOptions, InfillRequest
+from dlm_model.request import InfillRequest
 from dlm_model.tokenizer import Tokenizer
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "Candidate",
     "DecodeOptions",
     "Draft",
+    "Ending",
     "FinishReason",
     "InfillEngine",
     "InfillRequest",
@@ -24,6 +25,7 @@ __all__ = [
     "PieceState",
     "RacingEngine",
     "SyntaxChecker",
+    "geometric_mean",
 ]
 
 FinishReason = Literal["stop", "length", "deadline", "cancelled"]

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import Remasking
-from dlm_model.request import DecodeOptions
+from dlm_model.decode_options import DecodeOptions, Remasking
 from dlm_model.selection import Guess
 
 AGREED_SHARE = 0.1

@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlm_model.decode_options import Schedule
-from dlm_model.request import DecodeOptions
+from dlm_model.decode_options import DecodeOptions, Schedule
 from dlm_model.selection import Guess
 
 LEAP_RADIUS = 4

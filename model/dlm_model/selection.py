@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from dlm_kernels.confidence import token_statistics
-from dlm_model.decode_options import Selection
+from dlm_model.decode_options import DecodeOptions, Selection
 from dlm_model.device import send
-from dlm_model.request import DecodeOptions
 
 NUCLEUS_TOKENS = 256
 """The most probable tokens, which a nucleus is first looked for in: it rarely holds more. To sort a whole vocabulary

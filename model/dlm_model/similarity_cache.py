@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from dlm_kernels.attention import Rotation, attend
 from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.device import send
 from dlm_model.kv_cache import is_refresh
 from dlm_model.layout import origin_columns, pick, whole_positions, whole_tokens, whole_validity, without
-from dlm_model.request import DecodeOptions
 from dlm_model.transformer import Attention, Layer, Pass, Recorder, Transformer
 
 

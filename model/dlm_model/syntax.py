@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.drafts import RowReader
-from dlm_model.request import DecodeOptions, SyntaxChecker
+from dlm_model.request import SyntaxChecker
 
 
 class SyntaxReviser:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from dlm_model.block_causal import BlockCausalPrompt
 from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.decoding import Decoder
 from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, choose_window
 from dlm_model.prefix_cache import PrefixCache
-from dlm_model.request import DecodeOptions
 from dlm_model.transformer import Transformer
 
 

@@ -19,10 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.errors import ModelError, RequestError
 from dlm_model.methods import METHODS, Method
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.training.evaluate import measure_lines, measure_noises
 from tests.bench.held_out_texts import read_texts
 from tests.bench.infilling_autoregressive import Autoregressive, download_gguf

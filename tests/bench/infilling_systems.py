@@ -18,9 +18,10 @@ from dlm_lsp.indentation import indentation
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
 from dlm_model.methods import METHODS
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CancelToken, InfillRequest
 from tests.bench.infilling_metrics import Outcome, Setting
 from tests.bench.infilling_problems import Problem, parses
 

@@ -14,8 +14,9 @@ from statistics import mean, median
 
 from dlm_lsp.holes import find_hole
 from dlm_lsp.infilling import HoleRequest, infill
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.bench.fidelity import compared_with_exact
 from tests.bench.latency import check, policies
 from tests.bench.machine import hardware, this_machine

@@ -27,9 +27,10 @@ from rich.table import Table
 from dlm_lsp.infilling import HoleRequest, finish, infill_request, placed
 from dlm_lsp.languages import LANGUAGES
 from dlm_lsp.placement import place
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.errors import ModelError
-from dlm_model.request import CancelToken, DecodeOptions, SyntaxChecker
+from dlm_model.request import CancelToken, SyntaxChecker
 from tests.bench.cuts import Cut, cut_holes, language_named, usual_folders
 from tests.bench.infilling_metrics import wilson_interval
 from tests.bench.machine import processor

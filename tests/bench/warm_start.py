@@ -19,8 +19,9 @@ from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.presentation import present
 from dlm_lsp.warm_start import EarlierDraft
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
-from dlm_model.request import CancelToken, DecodeOptions, Draft
+from dlm_model.request import CancelToken, Draft
 from tests.bench.machine import hardware, this_machine
 from tests.bench.report import print_report
 from tests.bench.trace import record

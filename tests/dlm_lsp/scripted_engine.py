@@ -5,8 +5,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.errors import ModelError
-from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillRequest, Piece
+from dlm_model.request import CancelToken, Candidate, Draft, InfillRequest, Piece
 
 WAIT_SECONDS = 10.0
 

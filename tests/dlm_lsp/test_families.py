@@ -11,8 +11,9 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.infilling import HoleRequest, infill
 from dlm_lsp.languages import language_for
 from dlm_lsp.named_holes import find_function
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.model.families.checkpoint_parts import edit_json
 from tests.model.families.published_checkpoints import PUBLISHED
 

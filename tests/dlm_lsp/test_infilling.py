@@ -9,7 +9,8 @@ from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.named_holes import find_function
 from dlm_lsp.options import CPU_PROMPT_TOKENS, GPU_PROMPT_TOKENS
 from dlm_lsp.warm_start import EarlierDraft
-from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, Piece
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.request import CancelToken, Candidate, Draft, Piece
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 LINES_ABOVE = "".join(f"value_{number} = {number}\n" for number in range(500))

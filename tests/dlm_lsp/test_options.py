@@ -15,7 +15,7 @@ from dlm_lsp.options import (
     parse_options,
     resolve,
 )
-from dlm_model.request import DecodeOptions
+from dlm_model.decode_options import DecodeOptions
 
 
 def test_nothing_said_gives_every_default() -> None:

@@ -12,7 +12,8 @@ from dlm_lsp.infilling import RELATED_SHARE, HoleRequest, infill
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
 from dlm_lsp.related import TIME_BOX_SECONDS, RelatedFiles
-from dlm_model.request import CancelToken, DecodeOptions
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.request import CancelToken
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 STORE = (

@@ -19,8 +19,9 @@ from dlm_lsp.engine_room import EngineRoom
 from dlm_lsp.messages import INFILL_RANGE
 from dlm_lsp.server import create_server
 from dlm_lsp.serving import converse, silence_pygls
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.errors import RequestError
-from dlm_model.request import CancelToken, Candidate, DecodeOptions, Draft, InfillRequest, Piece
+from dlm_model.request import CancelToken, Candidate, Draft, InfillRequest, Piece
 
 NUM_SESSIONS = 25
 NUM_STEPS = 120

@@ -12,7 +12,7 @@ from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.positions import PositionEncoding
 from dlm_lsp.presentation import Fill
 from dlm_lsp.type_through import MAX_ANSWERS, MAX_CHARS, Answer, TypeThroughCache
-from dlm_model.request import DecodeOptions
+from dlm_model.decode_options import DecodeOptions
 from tests.dlm_lsp.typist import CLOSED, CODE, SHIFTS, alike, type_along
 
 ONE, THREE = DecodeOptions(), DecodeOptions(num_candidates=3)

@@ -9,8 +9,9 @@ import pytest_asyncio
 
 from dlm_lsp.errors import ModelUnavailableError
 from dlm_lsp.worker import MAX_LIVE_JOBS, Worker
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.errors import CheckpointError
-from dlm_model.request import CancelToken, DecodeOptions, InfillEngine, InfillRequest
+from dlm_model.request import CancelToken, InfillEngine, InfillRequest
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 MakeWorker = Callable[[Callable[[], InfillEngine]], Worker]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dlm_lsp.options import Settings
 from dlm_lsp.serving import serve_stdio
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
 from dlm_model.errors import RequestError
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.model.families.checkpoint_parts import edit_json
 from tests.model.tiny_checkpoints import VOCAB_SIZE
 

@@ -17,11 +17,11 @@ from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint
-from dlm_model.decode_options import Schedule
+from dlm_model.decode_options import DecodeOptions, Schedule
 from dlm_model.denoise import denoise
 from dlm_model.engine import Engine, load_engine
 from dlm_model.pace import Pace
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Recorder, Transformer
 from dlm_model.vocabulary import Vocabulary

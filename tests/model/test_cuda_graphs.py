@@ -12,8 +12,9 @@ from torch import Tensor
 from dlm_model import cuda_graphs, experts
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import MEMORY_BUCKET, CudaCapture, GraphedTransformer
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.tokenizer import Tokenizer
 from tests.model.families.published_checkpoints import PUBLISHED
 from tests.model.pretended_cuda import Captures

@@ -14,12 +14,12 @@ from dlm_model.boundaries import Boundaries, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint, Rules
-from dlm_model.decode_options import Remasking, Schedule, Selection
+from dlm_model.decode_options import DecodeOptions, Remasking, Schedule, Selection
 from dlm_model.denoise import denoise
 from dlm_model.drafts import RowReader
 from dlm_model.ending import NUM_MORE
 from dlm_model.pace import Pace
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.revision import Reviser, remaskers
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.vocabulary import Vocabulary

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import CachePolicyName
+from dlm_model.decode_options import CachePolicyName, DecodeOptions
 from dlm_model.engine import Engine, load_engine
-from dlm_model.request import CancelToken, DecodeOptions
+from dlm_model.request import CancelToken
 from tests.bench.cases import Case, make_cases
 from tests.bench.fidelity import compared_with_exact
 from tests.bench.latency import Size, check, measure, policies

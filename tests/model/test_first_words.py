@@ -2,8 +2,9 @@
 
 import pytest
 
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.vocabulary import Vocabulary
 
 WORDS = ("for", "if", "while")

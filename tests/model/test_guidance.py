@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.guidance import SuffixGuidance
 from dlm_model.kv_cache import ColumnCache, choose_window
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CancelToken, InfillRequest
 
 
 class CountsSuffix:

@@ -13,11 +13,12 @@ from torch import Tensor
 from dlm_model.adapter import add_adapter
 from dlm_model.canvas import Canvas
 from dlm_model.causal_reader import CausalReader
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.guide import GUIDE_FOLDER
 from dlm_model.prefix_cache import PrefixCache
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import CancelToken, Draft, InfillRequest
 from dlm_model.training.companion import carry_guide, write_companion
 from dlm_model.transformer import Transformer
 from tests.model.tiny_checkpoints import CAUSAL, RESIZING, write_checkpoint

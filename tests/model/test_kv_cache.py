@@ -10,9 +10,10 @@ from torch import Tensor
 from dlm_kernels.attention import rotary_angles
 from dlm_model import similarity_cache
 from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
 from dlm_model.kv_cache import CachePolicy, ColumnCache, choose_delayed, column_choice
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import CancelToken, Draft, InfillRequest
 from dlm_model.similarity_cache import SimilarityCache
 from dlm_model.transformer import Transformer
 from tests.model.half_filled import PREFIX, SUFFIX, some_canvas

@@ -6,9 +6,9 @@ from typing import get_args
 
 import pytest
 
-from dlm_model.decode_options import LengthPolicy
+from dlm_model.decode_options import DecodeOptions, LengthPolicy
 from dlm_model.length import DIVERSE_TEMPERATURE, INITIAL_TOKENS, Row, calibrated, climb, open_rows, probe
-from dlm_model.request import DecodeOptions, InfillRequest
+from dlm_model.request import InfillRequest
 
 ANY = InfillRequest("", "")
 

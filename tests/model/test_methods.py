@@ -10,11 +10,11 @@ from torch import Tensor
 
 from dlm_model import engine as engine_module
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import SELF_GUIDE, Grammar, LengthPolicy, Remasking, Schedule, Selection
+from dlm_model.decode_options import SELF_GUIDE, DecodeOptions, Grammar, LengthPolicy, Remasking, Schedule, Selection
 from dlm_model.engine import Engine
 from dlm_model.errors import RequestError
 from dlm_model.methods import METHODS, Method
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.model.tiny_fills import AlwaysWrong
 
 ENGINES = ("fixed_engine", "resizing_engine", "causal_engine", "block_engine")

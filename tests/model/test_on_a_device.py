@@ -14,11 +14,11 @@ from torch.utils._pytree import tree_leaves
 
 from dlm_model.config import ModelConfig
 from dlm_model.cuda_graphs import GraphedTransformer
-from dlm_model.decode_options import SELF_GUIDE, CachePolicyName
+from dlm_model.decode_options import SELF_GUIDE, CachePolicyName, DecodeOptions
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.methods import METHODS, Method
 from dlm_model.order import load_order
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.suffix_end import MAX_FORWARDS
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import LayerKV, Memory, Transformer

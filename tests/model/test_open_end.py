@@ -13,9 +13,10 @@ from torch import Tensor
 from dlm_model.block_causal import BlockCausalPrompt, BlockPipeline
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.ending import OpenEnd
 from dlm_model.engine import Engine, load_engine
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.model.endings import Between
 from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL
 from tests.model.families.checkpoint_parts import NUM_TRAINED, VOCAB_SIZE, edit_json

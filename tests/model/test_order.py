@@ -7,10 +7,11 @@ import torch
 from safetensors.torch import save_file
 
 from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import CheckpointError
 from dlm_model.order import NUM_FEATURES, ORDER_FILE, CommitOrder, features, load_order
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.selection import Guess
 from tests.model.tiny_checkpoints import write_checkpoint
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.pace import Pace
-from dlm_model.request import DecodeOptions
 
 
 class Clock:

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from dlm_model.config import ModelConfig
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import DeviceError
 from dlm_model.precision import Precision, _is_rounded, weight_format
-from dlm_model.request import CancelToken, DecodeOptions, InfillRequest
+from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.transformer import Transformer
 from dlm_model.weights import load_transformer
 from tests.model.families.published_checkpoints import PUBLISHED

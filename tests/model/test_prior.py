@@ -5,9 +5,10 @@ import torch
 
 from dlm_model.boundaries import Fragment, split_prefix
 from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
 from dlm_model.prior import propose
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest, Piece
+from dlm_model.request import CancelToken, Draft, InfillRequest, Piece
 from dlm_model.revision import Recheck, Step
 from dlm_model.tokenizer import Tokenizer
 from tests.model.guesses import made_up

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dlm_model.canvas import Canvas
-from dlm_model.request import DecodeOptions
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.revision import Edit, RandomRemask, Step, TokenToMask, remaskers
 from dlm_model.selection import guess_tokens
 from tests.model.guesses import made_up

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlm_model.decode_options import Schedule
-from dlm_model.request import DecodeOptions
+from dlm_model.decode_options import DecodeOptions, Schedule
 from dlm_model.schedule import Eligibility, choose, within_entropy_bound
 from dlm_model.selection import Guess
 from tests.model.guesses import made_up

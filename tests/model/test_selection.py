@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from dlm_model.decode_options import Selection
-from dlm_model.request import DecodeOptions
+from dlm_model.decode_options import DecodeOptions, Selection
 from dlm_model.selection import Guess, guess_tokens
 
 # Rows: certain; two-way tie; a clear best over a flat rest.

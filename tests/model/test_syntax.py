@@ -8,11 +8,12 @@ import torch
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.constraint import Constraint
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.denoise import denoise
 from dlm_model.drafts import RowReader
 from dlm_model.engine import Engine
 from dlm_model.pace import Pace
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import CancelToken, Draft, InfillRequest
 from dlm_model.syntax import SyntaxReviser
 from tests.model.test_denoise import CONFIG, DELETE, EXPAND, TOKENIZER, VOCABULARY
 from tests.model.tiny_checkpoints import VOCAB_SIZE

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
-from dlm_model.request import CancelToken, DecodeOptions, Draft, InfillRequest
+from dlm_model.request import CancelToken, Draft, InfillRequest
 
 
 class AlwaysWrong:

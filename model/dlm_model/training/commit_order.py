@@ -15,10 +15,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.kv_cache import CausalPrompt, ColumnCache, choose_window
 from dlm_model.order import ORDER_FILE, CommitOrder, features
 from dlm_model.prefix_cache import PrefixCache
-from dlm_model.request import DecodeOptions
 from dlm_model.selection import guess_tokens
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.evaluate import LineTask

@@ -17,8 +17,9 @@ from rich.console import Console
 from dlm_lsp import cli
 from dlm_lsp.commands.race import HELP, STEPS, Lane, Race, dial, play
 from dlm_lsp.options import Settings
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import load_engine
-from dlm_model.request import DecodeOptions, Draft, InfillRequest, Piece
+from dlm_model.request import Draft, InfillRequest, Piece
 from tests.model.tiny_checkpoints import CAUSAL, RESIZING, write_checkpoint
 
 SOURCE = "def add(left, right):\n    pass\n"

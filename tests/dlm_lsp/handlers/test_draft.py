@@ -14,7 +14,8 @@ from dlm_lsp.holes import find_hole
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import resolve
 from dlm_lsp.session import DlmLanguageServer
-from dlm_model.request import DecodeOptions, Draft, Piece
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.request import Draft, Piece
 from tests.dlm_lsp.handlers.conftest import Connect
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 from tests.editor_client import URI

@@ -10,16 +10,8 @@ from hypothesis import strategies as st
 from dlm_lsp.http_api.completion import Completion, SettledText, complete, cut
 from dlm_lsp.http_api.fim_request import parse_request
 from dlm_lsp.options import Settings
-from dlm_model.request import (
-    CancelToken,
-    Candidate,
-    DecodeOptions,
-    Draft,
-    FinishReason,
-    InfillRequest,
-    Piece,
-    PieceState,
-)
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.request import CancelToken, Candidate, Draft, FinishReason, InfillRequest, Piece, PieceState
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 SETTINGS = Settings()

@@ -12,7 +12,7 @@ from dlm_lsp.http_api.api_error import ApiError
 from dlm_lsp.http_api.fim_request import FimRequest, parse_request
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
-from dlm_model.request import DecodeOptions
+from dlm_model.decode_options import DecodeOptions
 
 SETTINGS = Settings(decode=DecodeOptions(num_steps=7))
 

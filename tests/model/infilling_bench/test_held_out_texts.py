@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dlm_model.training.shards import SourceFile, write_shard
+from dlm_model.training.shards import write_shard
+from dlm_model.training.sources import SourceFile
 from tests.bench.held_out_texts import read_texts
 
 

@@ -20,12 +20,13 @@ from dlm_model.tokenizer import Tokenizer
 from dlm_model.training import train as train_module
 from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.held_out import held_out_batches
+from dlm_model.training.learning_rate import learning_rate_factor
 from dlm_model.training.metrics import METRICS_FILE
 from dlm_model.training.objective import Predictions
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parameters import LowRankAdapters
 from dlm_model.training.run_state import STATE_FILE, Progress
-from dlm_model.training.train import DECAY_FILE, Trainer, TrainingDivergedError, learning_rate_factor
+from dlm_model.training.train import DECAY_FILE, Trainer, TrainingDivergedError
 from dlm_model.training.windows import Batch, ExampleSource
 from dlm_model.transformer import Layer, Transformer
 from tests.model.tiny_checkpoints import load_network
