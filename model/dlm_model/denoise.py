@@ -105,5 +105,9 @@ def denoise(
 
 
 def _has_work(canvas: Canvas, pace: Pace) -> bool:
-    """Whether a step has anything to do: masks to fill, or tokens under review, which the last step does not revise."""
-    return bool(canvas.is_masked.any()) or (bool(canvas.is_reviewed.any()) and pace.steps_left > 1)
+    """Whether a step has anything to do: masks to fill, or a review to end that some step has begun.
+
+    The last step revises nothing. An earlier draft that is kept whole is not reviewed.
+    """
+    is_review_due = pace.step > 0 and pace.steps_left > 1 and bool(canvas.is_reviewed.any())
+    return bool(canvas.is_masked.any()) or is_review_due

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate, islice
 
-from dlm_model.request import DecodeOptions
+from dlm_model.decode_options import DecodeOptions
 
 
 class Pace:

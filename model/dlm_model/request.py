@@ -12,22 +12,6 @@ from typing import Literal, Protocol
 
 from dlm_model.decode_options import DecodeOptions, require
 
-__all__ = [
-    "CancelToken",
-    "Candidate",
-    "DecodeOptions",
-    "Draft",
-    "Ending",
-    "FinishReason",
-    "InfillEngine",
-    "InfillRequest",
-    "Piece",
-    "PieceState",
-    "RacingEngine",
-    "SyntaxChecker",
-    "geometric_mean",
-]
-
 FinishReason = Literal["stop", "length", "deadline", "cancelled"]
 PieceState = Literal["committed", "guessed", "masked"]
 
