@@ -1,10 +1,11 @@
 """Signatures from other files, for the prompt: of what a document imports, and of what is open beside it.
 
 Aider's repository map shows that signatures alone go a long way; here they are few, in a fixed order, and found within
-a time box. A file that is excluded, ignored or secret is never opened. Runs on the worker's thread.
+a time box. Of a file that is excluded, ignored or secret nothing is shown, open or not. Runs on the worker's thread.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -14,6 +15,7 @@ from tree_sitter import Node
 from dlm_lsp.document_policy import DocumentPolicy
 from dlm_lsp.document_store import path_of
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.languages import Language
 from dlm_lsp.options import Settings
 from dlm_lsp.scopes import Function, functions_in
 
@@ -62,11 +64,14 @@ class RelatedFiles:
         opened = {other.uri: other for other in self.open_snapshots}
         for file in self._imported_files(snapshot):
             uri = file.as_uri()
-            if uri not in seen and (other := opened.get(uri) or self._read(file, snapshot)):
-                seen.add(uri)
+            if uri in seen:
+                continue
+            seen.add(uri)
+            other = self._allowed(opened[uri]) if uri in opened else self._read(file, snapshot)
+            if other:
                 yield file.name, other
         for uri, other in opened.items():
-            if uri not in seen and other.language is snapshot.language and self._is_allowed(other):
+            if uri not in seen and other.language is snapshot.language and self._allowed(other):
                 yield Path(path_of(uri) or uri).name, other
 
     def _imported_files(self, snapshot: Snapshot) -> Iterator[Path]:
@@ -86,19 +91,22 @@ class RelatedFiles:
         try:
             resolved = file.resolve(strict=True)
             is_inside = any(resolved.is_relative_to(root.resolve()) for root in self.roots)
-            may_enter = all(self._may_enter(str(name), snapshot) for name in (file, resolved))
-            if not is_inside or not may_enter or resolved.stat().st_size > _MAX_FILE_BYTES:
+            is_small = resolved.stat().st_size <= _MAX_FILE_BYTES
+            if not (is_inside and is_small and self._may_enter(str(file), snapshot.language)):
                 return None
             text = resolved.read_text(encoding="utf-8")
         except (OSError, ValueError):
             return None
         return Snapshot.unparsed(file.as_uri(), snapshot.language, text)
 
-    def _is_allowed(self, other: Snapshot) -> bool:
-        return len(other.text) <= _MAX_FILE_BYTES and self._may_enter(path_of(other.uri), other)
+    def _allowed(self, opened: Snapshot) -> Snapshot | None:
+        """An open document, if it may be shown to the model beside another one."""
+        is_small = len(opened.text) <= _MAX_FILE_BYTES
+        return opened if is_small and self._may_enter(path_of(opened.uri), opened.language) else None
 
-    def _may_enter(self, path: str | None, snapshot: Snapshot) -> bool:
-        return not self.policy.reason(path, snapshot.language.id, 0, self.settings)
+    def _may_enter(self, path: str | None, language: Language) -> bool:
+        """Whether a file is left alone neither by its own name nor by the one that its symbolic links lead to."""
+        return not any(self.policy.reason(name, language.id, 0, self.settings) for name in _names(path))
 
 
 def fitting(lines: Sequence[str], budget: int, count_tokens: Callable[[str], int]) -> tuple[str, int]:
@@ -111,6 +119,14 @@ def fitting(lines: Sequence[str], budget: int, count_tokens: Callable[[str], int
         kept.append(line)
         spent += cost
     return "".join(kept), spent
+
+
+def _names(path: str | None) -> set[str | None]:
+    names = {path}
+    if path is not None:
+        with suppress(OSError, RuntimeError, ValueError):  # a loop of links, or a name that no file can have
+            names.add(str(Path(path).resolve()))
+    return names
 
 
 def _signatures(snapshot: Snapshot) -> Iterator[str]:

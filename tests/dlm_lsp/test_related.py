@@ -107,8 +107,11 @@ def test_an_open_file_counts_as_the_editor_has_it(root: Path) -> None:
     assert lines == ("# store.py:\n", "# def new()\n")
 
 
-@pytest.mark.parametrize("how", ["ignored", "broken ignore file", "excluded", "by its project", "outside", "not text"])
-def test_what_is_to_be_left_alone_is(root: Path, how: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("is_open", [False, True])
+@pytest.mark.parametrize(
+    "how", ["ignored", "broken ignore file", "excluded", "by its project", "a link to what is ignored", "too large"]
+)
+def test_what_is_to_be_left_alone_is(root: Path, how: str, is_open: bool) -> None:
     store, settings = root / "pkg" / "store.py", Settings()
     if how == "ignored":
         (root / ".gitignore").write_text("store.py\n")
@@ -118,14 +121,30 @@ def test_what_is_to_be_left_alone_is(root: Path, how: str, tmp_path_factory: pyt
         settings = Settings(exclude=("store.py",))
     elif how == "by its project":
         (root / ".dlm-lsp.toml").write_text("exclude = ['store.py']\n")
-    elif how == "outside":
+    elif how == "a link to what is ignored":
+        store.rename(root / "private.py")
+        store.symlink_to(root / "private.py")
+        (root / ".gitignore").write_text("private.py\n")
+    else:
+        store.write_text(STORE + "#" * 200_000)
+    opened = [_snapshot(store, store.read_text())] if is_open else []
+    lines = _files(root, *opened, settings=settings).comments(_snapshot(root / "a.py", "import pkg.store\n"))
+    assert lines == ()
+
+
+@pytest.mark.parametrize("how", ["outside", "not text"])
+def test_what_would_be_read_from_elsewhere_or_is_no_text_is_not(
+    root: Path, how: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = root / "pkg" / "store.py"
+    if how == "outside":
         elsewhere = tmp_path_factory.mktemp("elsewhere") / "secret.py"
         elsewhere.write_text(STORE)
         store.unlink()
         store.symlink_to(elsewhere)
     else:
         store.write_bytes(b"\xff\xfe")
-    assert _files(root, settings=settings).comments(_snapshot(root / "a.py", "import pkg.store\n")) == ()
+    assert _files(root).comments(_snapshot(root / "a.py", "import pkg.store\n")) == ()
 
 
 @pytest.mark.parametrize("name", [".env.py", "store.py"])
