@@ -58,15 +58,18 @@ class Function:
         is_string = first is not None and first.named_child_count == 1
         return first if is_string and first and first.named_children[0].type in self.language.strings else None
 
-    @property
+    @cached_property
     def notes(self) -> list[Node]:
         """The docstring and every comment directly in the body."""
-        return [node for node in self.items if node.type in self.language.comments or node == self.docstring]
+        return [node for node in self.items if self._is_note(node)]
 
-    @property
+    @cached_property
     def statements(self) -> list[Node]:
         """The body without docstring and comments."""
-        return [node for node in self.items if node not in self.notes]
+        return [node for node in self.items if not self._is_note(node)]
+
+    def _is_note(self, node: Node) -> bool:
+        return node.type in self.language.comments or node == self.docstring
 
     def qualified_name(self, source: bytes) -> tuple[str, ...]:
         """Names of the classes and functions around it, outermost first, then its own; empty if it has none.

@@ -1,5 +1,8 @@
 """Functions of a syntax tree: names, bodies, docstrings."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import pytest
 
 from dlm_lsp.languages import language_for
@@ -41,6 +44,27 @@ def test_docstring_comments_and_statements_are_distinguished() -> None:
     assert function.docstring is not None
     assert [(node.text or b"").decode() for node in function.notes] == ["# why", "# first", '"""Doc."""', "# then"]
     assert [(node.text or b"").decode() for node in function.statements] == ["a = 1", '"no docstring"']
+
+
+class _CountedKinds(frozenset[str]):
+    """Node kinds that count how often they are asked for one."""
+
+    def __init__(self, _kinds: Iterable[str]) -> None:
+        self.num_asked = 0
+
+    def __contains__(self, kind: object) -> bool:
+        self.num_asked += 1
+        return super().__contains__(kind)
+
+
+def test_a_body_is_gone_through_a_few_times_however_long_it_is() -> None:
+    language = language_for(None, "python")
+    kinds = _CountedKinds(language.comments)
+    root = language.parse(b"def f():\n" + b"    a = 1  # one\n" * 500).root_node
+    (function,) = functions_in(replace(language, comments=kinds), root)
+    for _ in range(10):
+        assert (len(function.statements), len(function.notes)) == (500, 500)
+    assert kinds.num_asked <= 3 * 1000
 
 
 @pytest.mark.parametrize(
