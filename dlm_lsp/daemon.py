@@ -103,7 +103,8 @@ class _Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._ended.set)
-        keeper = Desk(self._room, resolve(self._flags), _NobodyListens())
+        keeper = Desk(self._room, _NobodyListens())
+        keeper.take(resolve(self._flags))
         umask = os.umask(_ONLY_US)
         try:
             listener = await asyncio.start_unix_server(self._talk, path)

@@ -106,12 +106,12 @@ class EngineRoom:
 class Desk:
     """One session's way to the workers: its keys are its own, and it cancels nobody else's jobs."""
 
-    def __init__(self, room: EngineRoom, settings: Settings, listener: LoadListener) -> None:
-        """Take the worker for these settings."""
+    def __init__(self, room: EngineRoom, listener: LoadListener) -> None:
+        """Take no worker yet: the listener hears nothing before `take`."""
         self._room = room
         self._listener = listener
-        self._key = _key(settings)
-        self._worker: Worker | None = room.enter(settings, listener)
+        self._key: _Key | None = None
+        self._worker: Worker | None = None
         self._live: dict[object, asyncio.Future[Any]] = {}
 
     @property
@@ -125,7 +125,7 @@ class Desk:
         return len(self._live)
 
     def submit(self, key: object, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
-        """As `Worker.submit`; after `close` it returns a cancelled future."""
+        """As `Worker.submit`; without a worker, as after `close`, it returns a cancelled future."""
         if self._worker is None:
             future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
             future.cancel()
@@ -155,14 +155,16 @@ class Desk:
         if self._worker:
             self._worker.unload_after(seconds)
 
-    def move(self, settings: Settings) -> None:
-        """Take the worker for other settings, if these ask for another engine."""
+    def take(self, settings: Settings) -> None:
+        """Take the worker for these settings: the first, or another if they ask for another engine."""
         if _key(settings) == self._key:
             return
         self._key = _key(settings)
         self.cancel_all()
         if self._worker:
             self._worker = self._room.move(self._worker, settings, self._listener)
+        else:
+            self._worker = self._room.enter(settings, self._listener)
 
     def close(self) -> None:
         """Stop every job of this session, and its worker where nobody else uses it; closing twice is no error."""

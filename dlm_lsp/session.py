@@ -110,7 +110,7 @@ class DlmLanguageServer(LanguageServer):
         *,
         exits_with_client: bool,
     ) -> None:
-        """Load nothing yet.
+        """Load nothing yet, and take no worker before the first `configure`: until then nobody can be told of it.
 
         Args:
             engines: The workers of this process.
@@ -123,7 +123,7 @@ class DlmLanguageServer(LanguageServer):
         self.exits_with_client = exits_with_client
         self.is_shut_down = False
         self.engines = engines
-        self.worker = Desk(engines, self.settings, LoadReport(self))
+        self.worker = Desk(engines, LoadReport(self))
         self.roots: tuple[Path, ...] = ()
         self.policy, self.related_policy = DocumentPolicy(), DocumentPolicy()
         self.ghost_requests: dict[str, asyncio.Task[Any]] = {}
@@ -153,7 +153,7 @@ class DlmLanguageServer(LanguageServer):
         if before != self.settings:
             self.recent_answers.clear()
             self.last_runs.clear()
-        self.worker.move(self.settings)
+        self.worker.take(self.settings)
         self.worker.unload_after(self.settings.idle_unload_minutes * 60 or None)
         if not self.settings.enabled:
             self.worker.cancel_all()

@@ -90,7 +90,8 @@ class FimService:
         self.state: Literal["loading", "ok", "unloaded"] = "loading"
         self._on_failure = on_failure
         self._is_closed = False
-        self._desk = Desk(room, settings, self)
+        self._desk = Desk(room, self)
+        self._desk.take(settings)
 
     @property
     def num_requests(self) -> int:

@@ -130,6 +130,22 @@ async def test_editors_that_ask_at_once_for_the_same_file_are_all_answered(
     assert [len(items) for items in await asyncio.gather(*others)] == [1, 1]
 
 
+async def test_an_editor_that_has_only_connected_hears_nothing_and_keeps_nothing_from_others(
+    start_daemon: StartDaemon, connect: Connect, path: Path
+) -> None:
+    await start_daemon(30)
+    reader, writer = await asyncio.open_unix_connection(path)
+    editor = await connect()
+    editor.open(EMPTY_BODY)
+    assert len(await editor.complete(1, 4)) == 1
+    assert ("busy", "loading the model") in [(status.state, status.message) for status in editor.statuses]
+    writer.write(_message("initialize", {"capabilities": {}, "processId": None}, id=1))
+    headers = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+    first = json.loads(await reader.readexactly(int(headers.split()[1])))
+    assert first["id"] == 1
+    writer.close()
+
+
 async def test_only_its_user_can_open_the_socket(start_daemon: StartDaemon, path: Path) -> None:
     daemon = await start_daemon(30)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
