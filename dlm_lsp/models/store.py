@@ -126,9 +126,18 @@ class ModelStore:
         temporary.replace(path)
 
     def remove(self, record: Record) -> None:
-        """Forget a model, and delete its files if they were pulled."""
-        if record.is_pulled:
-            shutil.rmtree(self.folder_for(record.name), ignore_errors=True)
+        """Forget a model, and delete its files if they were pulled.
+
+        Raises:
+            UsageError: they cannot be deleted; the model stays known, so that this can be tried again.
+        """
+        folder = self.folder_for(record.name)
+        if record.is_pulled and folder.exists():
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                reason = error.strerror or error
+                raise UsageError(f"{error.filename or folder} cannot be deleted: {reason}.") from error
         (self._root / f"{record.name}.json").unlink(missing_ok=True)
 
 

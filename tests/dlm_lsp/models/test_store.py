@@ -146,6 +146,30 @@ def test_a_pulled_model_is_deleted_with_its_record(data_folder: Path, monkeypatc
 
 
 @pytest.mark.usefixtures("hub")
+def test_a_model_that_cannot_be_deleted_stays_known(
+    data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["models", "pull", NAME, "--yes"])
+    folder, elsewhere = data_folder / NAME, tmp_path / "larger disk"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    capsys.readouterr()
+    assert run(["models", "remove", NAME, "--yes"]) == USAGE
+    told = capsys.readouterr().err
+    assert f"{folder} cannot be deleted: Cannot call rmtree on a symbolic link." in told
+    assert "gone" not in told
+    assert ModelStore().find(NAME) is not None
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_model_whose_files_are_gone_already_is_forgotten(data_folder: Path) -> None:
+    run(["models", "pull", NAME, "--yes"])
+    shutil.rmtree(data_folder / NAME)
+    assert run(["models", "remove", NAME, "--yes"]) == OK
+    assert list(data_folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("hub")
 def test_ctrl_c_in_answer_to_a_question_ends_the_command(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted(io.StringIO):
         def isatty(self) -> bool:
