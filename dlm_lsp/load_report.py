@@ -28,7 +28,7 @@ class LoadReport:
         self._finished = asyncio.Event()
 
     def on_loading(self) -> None:
-        """Begin a progress; it ends with one of the other two."""
+        """Begin a progress; it ends when the model is loaded, or cannot be."""
         self._finished = asyncio.Event()
         self._server.show_status("busy", "loading the model")
         window = self._server.client_capabilities.window

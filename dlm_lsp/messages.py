@@ -53,7 +53,7 @@ class DraftParams:
         step: Denoise steps done.
         num_steps: Steps the decoder may take at most.
         stable_ranges: Half-open ranges of `text` that will not change any more.
-        confidence: Mean probability per position, in [0, 1].
+        confidence: Geometric mean of the positions' probabilities, in [0, 1]; 0 while one of them has no guess.
         finish_reason: None while the draft sharpens; never `cancelled`, which the request's error says.
     """
 

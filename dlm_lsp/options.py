@@ -22,6 +22,7 @@ Lists of several sources add up, so that no source can take back what another on
 """
 
 LARGEST_DOCUMENT_CHARS = 100_000_000
+"""What `max_document_chars` can be set to at most."""
 
 CPU_PROMPT_TOKENS = 512
 """On a CPU, where a prompt takes its time to be read.
@@ -32,7 +33,7 @@ to what stood there as 0.38, 0.40 and 0.37; the first draft took 4.0, 1.9 and 1.
 """
 
 GPU_PROMPT_TOKENS = 1024
-"""What `max_document_chars` can be set to at most."""
+"""On a GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ class LoadListener(Protocol):
     """Hears about loading, on the event loop."""
 
     def on_loading(self) -> None:
-        """The engine is being loaded; one of the other two follows."""
+        """The engine is being loaded; either `on_loaded` or `on_load_failed` follows."""
 
     def on_loaded(self, engine: InfillEngine) -> None:
         """The engine is ready."""
@@ -65,11 +65,11 @@ class _Job(Generic[Result]):
         self.key = key
         self.task = task
         self.gives_way = gives_way
-        self.cancel = CancelToken()
-        self.future: asyncio.Future[Result] = _JobFuture(self.cancel)
+        self.cancel_token = CancelToken()
+        self.future: asyncio.Future[Result] = _JobFuture(self.cancel_token)
 
     def is_wanted(self) -> bool:
-        return not self.cancel.is_cancelled
+        return not self.cancel_token.is_cancelled
 
 
 class Worker:
@@ -92,11 +92,6 @@ class Worker:
         self._load_failure: str | None = None
         self._idle_seconds: float | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no job whose result is still wanted runs or waits."""
-        return not self._live
 
     def submit(self, key: object, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
         """Queue a job; an unfinished one of the same key is cancelled at once.
@@ -202,7 +197,7 @@ class Worker:
             engine = self._ready_engine()
             if not job.is_wanted():
                 return
-            result = job.task(engine, job.cancel)
+            result = job.task(engine, job.cancel_token)
         except Exception as error:  # noqa: BLE001 - whatever it is, the job's future carries it to the event loop
             self._post(_settle, job.future, None, error)
         else:

@@ -82,12 +82,6 @@ class Language:
         return tree_sitter.Language(getattr(module, self.grammar_function)())
 
     @cached_property
-    def node_kinds(self) -> frozenset[str]:
-        """Every node kind this row names."""
-        groups = (self.functions, self.blocks, self.statement_lists, self.lists, self.containers, self.wrappers)
-        return frozenset().union(*groups, self.attributes, self.comments, self.strings, self.imports)
-
-    @cached_property
     def functions_query(self) -> tree_sitter.Query:
         """Captures every function as `function`."""
         kinds = " ".join(f"({kind})" for kind in sorted(self.functions))
