@@ -36,7 +36,7 @@ class EarlierDraft(NamedTuple):
     def rest_at(self, snapshot: Snapshot, hole: Hole) -> tuple[Piece, ...]:
         """What is left of the draft for a hole of the present document; empty if it is of no use."""
         typed = self._typed(snapshot, hole)
-        return () if typed is None else rest_of(self.draft.pieces, with_line_feeds(typed))
+        return () if typed is None else remaining_pieces(self.draft.pieces, with_line_feeds(typed))
 
     def _typed(self, snapshot: Snapshot, hole: Hole) -> str | None:
         """What stands between the beginning of the old hole and the new one, if nothing else is in the way."""
@@ -56,7 +56,7 @@ class EarlierDraft(NamedTuple):
         return "" if is_elsewhere and hole.start == self.hole.start + moved else None
 
 
-def rest_of(pieces: Sequence[Piece], typed: str) -> tuple[Piece, ...]:
+def remaining_pieces(pieces: Sequence[Piece], typed: str) -> tuple[Piece, ...]:
     """The pieces after what was typed of them; empty where it agrees too little or leaves nothing."""
     words, typed_words = (_WORD.findall(text) for text in ("".join(piece.text for piece in pieces), typed))
     num_edits, num_words = _nearest_beginning(typed_words, words)

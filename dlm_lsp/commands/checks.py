@@ -3,7 +3,6 @@
 Reads and reports; changes nothing, and knows neither terminal nor exit codes. A check that cannot go on raises why.
 """
 
-import hashlib
 import os
 import platform
 import sys
@@ -17,7 +16,8 @@ from dlm_lsp.config_files import user_config_path
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import LANGUAGES, language_for
-from dlm_lsp.models.store import resolve_model
+from dlm_lsp.models.hub import gib
+from dlm_lsp.models.store import describe, resolve_model
 from dlm_lsp.named_holes import find_function
 from dlm_lsp.options import Settings
 from dlm_model.config import ModelConfig
@@ -54,7 +54,7 @@ def check_system() -> Iterator[Check]:
     yield Check("system", "ok", platform.platform())
     if hasattr(os, "sysconf"):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        yield Check("memory", "ok", f"{_gib(memory)}, {os.cpu_count()} processors")
+        yield Check("memory", "ok", f"{gib(memory)}, {os.cpu_count()} processors")
 
 
 def check_packages() -> Iterator[Check]:
@@ -98,7 +98,7 @@ def check_devices() -> Iterator[Check]:
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
-        yield Check(f"cuda:{index}", "ok", f"{name}, {_gib(free)} of {_gib(total)} free")
+        yield Check(f"cuda:{index}", "ok", f"{name}, {gib(free)} of {gib(total)} free")
     yield Check("cpu", "ok", f"{torch.get_num_threads()} threads")
 
 
@@ -131,9 +131,11 @@ def check_model_files(model: str | None) -> Iterator[Check]:
     yield Check("model", "ok", str(folder))
     for file in sorted(folder.glob("*.safetensors")):
         try:
-            yield Check("weights", "ok", f"{file.name}, {file.stat().st_size:,} bytes, sha256 {_sha256(file)}")
+            found = describe(folder, file.name)
         except OSError as error:
             yield Check("weights", "failed", f"{file}: {error.strerror}")
+        else:
+            yield Check("weights", "ok", f"{found.name}, {found.size:,} bytes, sha256 {found.sha256}")
     caveat = "" if config.sees_suffix else ", sees no suffix"
     status: Status = "warning" if caveat else "ok"
     yield Check("family", status, f"{config.family}, {config.context_length} tokens{caveat}")
@@ -165,13 +167,4 @@ def check_peak_memory() -> Iterator[Check]:
 
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        yield Check("peak memory", "ok", f"{_gib(peak)} after the dry run")
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _gib(num_bytes: int) -> str:
-    return f"{num_bytes / (1 << 30):.1f} GiB"
+        yield Check("peak memory", "ok", f"{gib(peak)} after the dry run")

@@ -13,7 +13,7 @@ from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.commands.rendering import apply_fill, render_diff, render_json, summarize
 from dlm_lsp.commands.sources import Source, read_source, read_stdin, write_in_place, writing_stdout
 from dlm_lsp.commands.targets import Target, cut_marker, locate
-from dlm_lsp.commands.watch import Canvas, DraftView, StepCounter
+from dlm_lsp.commands.watch import CanvasView, DraftView, StepCounter
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.exclusions import exclusion_reason
@@ -162,7 +162,7 @@ def make_view(console: Console, work: Work, output: Output) -> DraftView:
     text, hole = work.text, work.request.hole
     # Where the result is printed on the same terminal, the canvas would only repeat it.
     stays = output.in_place or not sys.stdout.isatty()
-    return Canvas(console, prefix=text[: hole.start], suffix=text[hole.end :], stays=stays)
+    return CanvasView(console, prefix=text[: hole.start], suffix=text[hole.end :], stays=stays)
 
 
 def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> None:

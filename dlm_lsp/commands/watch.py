@@ -40,7 +40,7 @@ class StepCounter(Status):
         self.update(caption(draft))
 
 
-class Canvas:
+class CanvasView:
     """The text between its surroundings: committed, guessed and still masked places in different styles.
 
     Attributes:

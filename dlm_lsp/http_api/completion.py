@@ -41,7 +41,7 @@ class Choice:
     finish_reason: Literal["stop", "length"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """The answer to one request.
 
@@ -97,12 +97,12 @@ def complete(
     choices = tuple(replace(choice, text=request.in_document(choice.text)) for choice in found)
     is_sent = request.is_streamed and not request.is_diffusing
     return Completion(
-        choices,
-        request.in_document(found[0].text[len(settled.text) :]) if is_sent else choices[0].text,
-        sum(engine.count_tokens(side) for side in (asked.prefix, asked.suffix)),
-        sum(engine.count_tokens(choice.text) for choice in choices),
-        draft.step,
-        (*request.warnings, *_model_warnings(engine, request)),
+        choices=choices,
+        unsent=request.in_document(found[0].text[len(settled.text) :]) if is_sent else choices[0].text,
+        prompt_tokens=sum(engine.count_tokens(side) for side in (asked.prefix, asked.suffix)),
+        completion_tokens=sum(engine.count_tokens(choice.text) for choice in choices),
+        num_steps=draft.step,
+        warnings=(*request.warnings, *_model_warnings(engine, request)),
     )
 
 

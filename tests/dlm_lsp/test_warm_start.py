@@ -5,7 +5,7 @@ import pytest
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_hole
 from dlm_lsp.languages import language_for
-from dlm_lsp.warm_start import SEAM_TOKENS, EarlierDraft, rest_of
+from dlm_lsp.warm_start import SEAM_TOKENS, EarlierDraft, remaining_pieces
 from dlm_model.request import Draft, Piece
 
 PIECES = tuple(Piece(text, "committed", 0.5, 1) for text in ("    ", "return", " self", ".", "width", " *", " 2"))
@@ -46,21 +46,21 @@ def rest(text: str, cursor: int) -> str:
     ],
 )
 def test_the_rest_begins_after_the_words_that_agree(typed: str, left: str) -> None:
-    assert "".join(piece.text for piece in rest_of(PIECES, typed)) == left
+    assert "".join(piece.text for piece in remaining_pieces(PIECES, typed)) == left
 
 
 def test_a_new_word_may_go_on() -> None:
-    assert rest_of(PIECES, "    return self.he") == (SEAM, *PIECES[5:])
+    assert remaining_pieces(PIECES, "    return self.he") == (SEAM, *PIECES[5:])
 
 
 def test_each_piece_keeps_its_certainty() -> None:
     pieces = (Piece("return", "committed", 0.9, 1), Piece(" x", "guessed", 0.2, 1), Piece("", "masked", 0.0, 1))
-    assert rest_of(pieces, "ret") == (Piece("urn", "committed", 0.9, 1), *pieces[1:])
+    assert remaining_pieces(pieces, "ret") == (Piece("urn", "committed", 0.9, 1), *pieces[1:])
 
 
 def test_masks_that_were_typed_over_are_gone() -> None:
     pieces = (Piece("", "masked", 0.0, 1), Piece("a b", "committed", 0.9, 1), Piece("", "masked", 0.0, 1))
-    assert rest_of(pieces, "a") == (Piece(" b", "committed", 0.9, 1), pieces[2])
+    assert remaining_pieces(pieces, "a") == (Piece(" b", "committed", 0.9, 1), pieces[2])
 
 
 def test_typing_in_the_hole_leaves_the_rest() -> None:

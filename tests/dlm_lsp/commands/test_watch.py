@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from dlm_lsp.commands.watch import Canvas
+from dlm_lsp.commands.watch import CanvasView
 from dlm_model.request import Draft, Piece
 
 DRAFT = Draft(
@@ -17,7 +17,7 @@ DRAFT = Draft(
 def shown(*, is_terminal: bool, stays: bool = True) -> str:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=is_terminal, color_system="standard", width=80)
-    with Canvas(console, prefix="def f():\n    ", suffix="  # why\nafter\n", stays=stays) as canvas:
+    with CanvasView(console, prefix="def f():\n    ", suffix="  # why\nafter\n", stays=stays) as canvas:
         canvas.show(DRAFT)
     return stream.getvalue()
 
