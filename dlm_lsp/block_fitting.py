@@ -24,9 +24,13 @@ from dlm_lsp.repairs import (
 )
 from dlm_lsp.statements import begins_statement, first_word, leading_statement_lines, takes_what_follows
 
-_MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")  # on the next line, by `else` or the like
+MAX_SUFFIX_LINES = 30
+"""Below the hole, searched for lines that the fill repeats."""
+
+_MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")
+"""On the next line, by `else` or the like."""
+
 _ANY_LINE = "\0"
-MAX_SUFFIX_LINES = 30  # below the hole, searched for lines that the fill repeats
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +157,9 @@ class BlockFitter:
         beginnings = (each for each in starts[1:] if begins_statement(followed[each]) or ends_item[each - 1])
         beside = (start for start in beginnings if self._columns(followed[start]) <= depth)
         ends = [start for start in beside if self._is_complete(lines[:start])]
-        if is_line_whole and starts[-1] == len(lines) and starts[-2] in (0, *ends):
-            ends += [len(lines)] * (self._is_simple(lines[starts[-2] :]) and self._is_complete(lines))
+        ends_with_line = is_line_whole and starts[-1] == len(lines) and starts[-2] in (0, *ends)
+        if ends_with_line and self._is_simple(lines[starts[-2] :]) and self._is_complete(lines):
+            ends.append(len(lines))
         return len(ends) >= self.hole.num_statements
 
     def _is_simple(self, lines: list[str]) -> bool:

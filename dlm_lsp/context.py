@@ -26,27 +26,34 @@ from dlm_lsp.placement import place
 from dlm_lsp.positions import LineIndex, with_line_feeds
 from dlm_model.request import InfillRequest
 
-# The text before the hole says more about it than the text after it; what one side leaves over, the other inherits.
 PREFIX_SHARE = 0.75
-NOTES_SHARE = 0.5  # of both sides: a docstring of three pages must not crowd out the code it is about
-IMPORTS_SHARE = 0.25  # of the prefix: names in reach matter, but less than the code beside the hole
+"""The text before the hole says more about it than the text after it; what one side leaves over, the other inherits."""
+NOTES_SHARE = 0.5
+"""Of both sides: a docstring of three pages must not crowd out the code it is about."""
+IMPORTS_SHARE = 0.25
+"""Of the prefix: names in reach matter, but less than the code beside the hole."""
 
-# A prompt that begins with different lines at every key shares no keys and values with the one before. So the window
-# over a long document moves rarely, and then far: the cost of the hole's own line is rounded up to a stride, and the
-# lines above begin at a landmark, the outermost line of their topmost quarter.
-STRIDES = 16  # in the budget
-LANDMARK_SHARE = 0.25  # of the lines above
+STRIDES = 16
+"""In the budget: the cost of the hole's own line is rounded up to one.
 
-# A canvas that is too short grows one position at a time, one that is too long shrinks at once, so the estimates are
-# generous. Measured on Python's standard library, in tokens of the packaged model: the rest of a line after a random
-# place is at most 12 long in 9 of 10 cases, a statement at most 24 in 3 of 4, two of them 45, a body at most 45 in half
-# of the cases (and 122 in 3 of 4, which would double the cost of every short one). Rounded up to canvas lengths that
-# occurred in training.
+So the window over a long document moves rarely, and then far. A prompt that begins with different lines at every key
+shares no keys and values with the one before.
+"""
+LANDMARK_SHARE = 0.25
+"""Of the lines above, for the same end: they begin at a landmark, the outermost line of so many of the topmost."""
+
 EXPECTED_TOKENS: dict[HoleKind, int | None] = {"line": 16, "statement": 24, "statements": 48, "body": 64, "range": None}
+"""Generous, since a canvas that is too short grows one position at a time, and one that is too long shrinks at once.
 
-_MARGIN = 1.25  # over what was in the hole: the new text may be longer, and a canvas that is too long shrinks at once
+Measured on Python's standard library, in tokens of the packaged model: the rest of a line after a random place is at
+most 12 long in 9 of 10 cases, a statement at most 24 in 3 of 4, two of them 45, a body at most 45 in half of the cases
+(and 122 in 3 of 4, which would double the cost of every short one). Rounded up to canvas lengths from training.
+"""
 
-_LONGEST_TOKEN = 16  # characters that a token of source code rarely exceeds: bounds what is counted of one huge line
+_MARGIN = 1.25
+"""Over what was in the hole: the new text may be longer, and a canvas that is too long shrinks at once."""
+_LONGEST_TOKEN = 16
+"""Characters that a token of source code rarely exceeds: bounds what is counted of one huge line."""
 _WORD = re.compile(r"\w+")
 _LAST_WORD = re.compile(r"\w+$")
 
@@ -250,7 +257,8 @@ class _KeptLines:
             if not self.keep(below - 1, reserve=reserve):
                 break
             below -= 1
-            self._above += [below] * is_new
+            if is_new:
+                self._above.append(below)
         return below
 
     def begin_at_landmark(self) -> None:

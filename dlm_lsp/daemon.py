@@ -21,7 +21,9 @@ from dlm_lsp.serving import converse, silence_pygls
 from dlm_model.request import InfillEngine
 
 _CHUNK_BYTES = 65_536
-_ONLY_US = 0o177  # umask: the socket is made with mode 0600
+
+_ONLY_US = 0o177
+"""As the umask: the socket is made with mode 0600."""
 
 
 def serve_socket(load_engine: LoadEngine, path: Path, flags: ClientOptions, *, idle_seconds: float) -> int:

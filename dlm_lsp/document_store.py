@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 _Partial = types.TextDocumentContentChangePartial
 
-# Each change makes a text of its own, with its lines and its tree: in a long document two thousand take seconds.
 MANY_CHANGES = 16
+"""Each makes a text of its own, with its lines and its tree: in a long document two thousand take seconds."""
 
 
 class DocumentStore:

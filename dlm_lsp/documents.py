@@ -15,12 +15,20 @@ import tree_sitter
 from dlm_lsp.languages import Language
 from dlm_lsp.positions import LineEnding, LineIndex, line_ending
 
-CHECKPOINT_INTERVAL = 4096  # characters
-MOST_GIVEN_UP = 256  # parses in a row; the next is completed whatever it takes, too rarely to be noticed
-# In a long text, one letter typed into an incomplete statement makes the parser read a thousand lines again. Questions
-# about a place are answered from an excerpt that is parsed afresh; the tree around it may lag behind.
+CHECKPOINT_INTERVAL = 4096
+"""In characters."""
+
+MOST_GIVEN_UP = 256
+"""Parses in a row; the next is completed whatever it takes, too rarely to be noticed."""
+
 LONG_BYTES = 65_536
-FOLLOWED_FROM_BYTES = 64  # inserted or removed since the last parse, or since the last one that was given up
+"""In a longer text, one letter typed into an incomplete statement makes the parser read a thousand lines again.
+
+Questions about a place are answered from an excerpt that is parsed afresh; the tree around it may lag behind.
+"""
+
+FOLLOWED_FROM_BYTES = 64
+"""Inserted or removed since the last parse, or since the last one that was given up."""
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 
@@ -64,6 +72,17 @@ class SourceText:
     def point(self, byte: int) -> tuple[int, int]:
         r"""Tree-sitter's row and column of a byte offset: rows break at `\n` alone, columns are bytes."""
         return self.encoded.count(b"\n", 0, byte), byte - self.encoded.rfind(b"\n", 0, byte) - 1
+
+    def text_of(self, node: tree_sitter.Node) -> str:
+        """What a node of this text's tree says.
+
+        The node's own text is that of the last parse, which may lag behind. The parser may cut a lone surrogate.
+        """
+        return self.text_between(node.start_byte, node.end_byte)
+
+    def text_between(self, start_byte: int, end_byte: int) -> str:
+        """The same for any range of bytes."""
+        return self.encoded[start_byte:end_byte].decode("utf-8", "replace")
 
 
 class LazyTree:

@@ -11,7 +11,8 @@ from dlm_lsp.indentation import indentation
 from dlm_lsp.placement import parse_neutral
 from dlm_lsp.scopes import Function
 
-MAX_NOTE_LINES = 40  # of decorators, attributes and comments that count as part of the definition below them
+MAX_NOTE_LINES = 40
+"""Of decorators, attributes and comments that count as part of the definition below them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from tree_sitter import Node
 from dlm_lsp.documents import Snapshot, SourceText
 from dlm_lsp.languages import Language
 
-NEARBY_BYTES = 8192  # a larger definition beside the place costs more to parse than it is worth
+NEARBY_BYTES = 8192
+"""A larger definition beside the place costs more to parse than it is worth."""
 
 
 class Edit(NamedTuple):
@@ -100,10 +101,6 @@ class ParsedExcerpt:
             return offset
         is_after = offset >= self.edit.start + len(self.edit.text)
         return offset - self._growth if is_after else self.edit.start
-
-    def text_of(self, node: Node) -> str:
-        """The text of a node."""
-        return self.source.encoded[node.start_byte : node.end_byte].decode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True, eq=False)

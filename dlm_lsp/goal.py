@@ -9,6 +9,8 @@ import re
 from itertools import accumulate, chain, takewhile
 from typing import NamedTuple
 
+from dlm_lsp.languages import CLOSERS
+
 _PUT_IN = re.compile(r"[\s)\]}\"'`]*")
 """What an editor inserts after the cursor by itself, and the blanks that may be part of a hole."""
 
@@ -89,7 +91,7 @@ def _closing_like(text: str, goal: str) -> str:
         number = len(_LINE_BREAK.findall(goal, 0, of_goal.start()))
         line = lines[number] if number < len(lines) else ""
         blanks = line[: len(line) - len(line.lstrip(" \t"))]
-        closes = line.startswith((")", "]", "}"), len(blanks))
+        closes = line.startswith(CLOSERS, len(blanks))
         goes_too_far = line == blanks and not of_goal[0].startswith(blanks)
         return blanks if closes or goes_too_far else of_goal[0]
 

@@ -23,7 +23,7 @@ from dlm_lsp.indentation import (
     masked,
     opens_block,
 )
-from dlm_lsp.languages import Language
+from dlm_lsp.languages import CLOSERS, Language
 from dlm_lsp.scopes import Function, functions_around
 
 HoleKind = Literal["body", "statement", "statements", "line", "range"]
@@ -35,8 +35,6 @@ HoleKind = Literal["body", "statement", "statements", "line", "range"]
     line         what a line lacks at the cursor
     range        the text for a range that somebody named and that is none of these
 """
-
-_CLOSERS = ("}", ")", "]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ def _kind_at(snapshot: Snapshot, cursor: _Cursor) -> HoleKind:
 def gap_kind(snapshot: Snapshot, line: int, indent: str) -> HoleKind:
     """What is missing in place of statements that end with a line: `statement` where their block goes on below."""
     below = line_below(snapshot, line)
-    if below is None or snapshot.lines.line_text(below).lstrip().startswith(_CLOSERS):
+    if below is None or snapshot.lines.line_text(below).lstrip().startswith(CLOSERS):
         return "statements"
     style = indent_style(snapshot, line)
     goes_on = style.columns(indentation(snapshot.lines.line_text(below))) >= style.columns(indent)
@@ -193,7 +191,7 @@ def _body_at(snapshot: Snapshot, cursor: _Cursor, parsed: ParsedExcerpt) -> Hole
         return None
     function = functions[-1]
     statements = [node for node in function.statements if not (parsed.edit.text and node.start_byte == byte)]
-    is_written = not all(is_placeholder(snapshot, parsed.text_of(node)) for node in statements)
+    is_written = not all(is_placeholder(snapshot, parsed.source.text_of(node)) for node in statements)
     is_in_note = any(node.start_byte < byte < node.end_byte for node in function.notes)
     if is_written or is_in_note:
         return None

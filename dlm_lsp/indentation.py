@@ -9,19 +9,25 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.languages import Language
+from dlm_lsp.languages import CLOSERS, Language
 
-STYLE_WINDOW = 100  # lines on each side that tell the style: files may mix, and nearby lines matter most
-STATEMENT_WINDOW = 60  # lines that one statement is taken to span at most
-DEFAULT_TAB_WIDTH = 4  # columns of a tab where a line mixes tabs and spaces, or the model writes one into spaces
-MIXED_TAB_WIDTH = 8  # columns of a tab where a document writes shallow lines with spaces and deep ones with tabs
+STYLE_WINDOW = 100
+"""Lines on each side that tell the style: files may mix, and nearby lines matter most."""
+
+STATEMENT_WINDOW = 60
+"""Lines that one statement is taken to span at most."""
+
+DEFAULT_TAB_WIDTH = 4
+"""Columns of a tab where a line mixes tabs and spaces, or the model writes one into spaces."""
+
+MIXED_TAB_WIDTH = 8
+"""Columns of a tab where a document writes shallow lines with spaces and deep ones with tabs."""
 
 _BODY_FIELDS = ("body", "consequence")
 _NOT_LINE_BREAK = re.compile(r"[^\n]")
 _INDENTATIONS = re.compile(r"(?:^|(?<=[\r\n]))([ \t]+|(?=[^\r\n]))")
-_OPENED = re.compile(  # a brace at the end of a line, and the indentation of the next that is no label and not empty
-    r"\{[ \t]*(?://[^\r\n{]*)?[\r\n](?:[ \t]*(?:\w+:[ \t]*)?[\r\n])*([ \t]*)(?=\S)"
-)
+_OPENED = re.compile(r"\{[ \t]*(?://[^\r\n{]*)?[\r\n](?:[ \t]*(?:\w+:[ \t]*)?[\r\n])*([ \t]*)(?=\S)")
+"""A brace at the end of a line, and the indentation of the next that is no label and not empty."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,7 @@ def line_below(snapshot: Snapshot, line: int) -> int | None:
 def _indentation_below(snapshot: Snapshot, line: int, style: IndentStyle) -> str:
     below = line_below(snapshot, line)
     text = snapshot.lines.line_text(below) if below is not None else ""
-    is_closing = text.lstrip().startswith(("}", ")", "]"))
+    is_closing = text.lstrip().startswith(CLOSERS)
     return indentation(text) + (style.unit if is_closing else "")
 
 

@@ -22,7 +22,8 @@ from dlm_lsp.warm_start import EarlierDraft, behind
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import CancelToken, Candidate, Draft, InfillEngine, InfillRequest, Piece
 
-RELATED_SHARE = 0.25  # of the prompt: other files matter less than the code beside the hole
+RELATED_SHARE = 0.25
+"""Of the prompt: other files matter less than the code beside the hole."""
 
 
 @dataclass(frozen=True, slots=True)

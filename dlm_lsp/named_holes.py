@@ -22,7 +22,7 @@ def find_function(snapshot: Snapshot, name: str) -> Hole:
     """
     wanted = tuple(name.split("."))
     functions = functions_in(snapshot.language, snapshot.tree.root_node)
-    named = [(function, function.qualified_name(snapshot.encoded)) for function in functions]
+    named = [(function, function.qualified_name(snapshot)) for function in functions]
     exact = [function for function, names in named if names == wanted]
     found = exact if len(exact) == 1 else [function for function, names in named if names[-len(wanted) :] == wanted]
     if not found:
@@ -68,9 +68,7 @@ def _hole_in_place_of(snapshot: Snapshot, start: int, end: int) -> Hole:
     around = functions_around(snapshot.language, snapshot.tree.root_node, first_byte)
     if around and _is_all_of(around[-1], first_byte, end_byte):
         return Hole(start, end, "body")
-    # A tree that edits have not been read into yet knows where its nodes stand, not what they say.
-    texts = [source[node.start_byte : node.end_byte].decode("utf-8", "replace") for node in statements]
-    if all(is_placeholder(snapshot, text) for text in texts):
+    if all(is_placeholder(snapshot, snapshot.text_of(node)) for node in statements):
         return Hole(start, end, gap_kind(snapshot, last, left))
     return Hole(start, end, "statement", len(statements))
 

@@ -12,7 +12,9 @@ INITIAL_INTERVAL = 0.2
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.1, 0.4
 SHORTEST_DELAY, LONGEST_DELAY = 0.1, 1.0
 CALM_RATE, EAGER_RATE = 3.0, 1.5
-_WINDOW = 10  # keystrokes and answers that the means are over
+
+_WINDOW = 10
+"""Keystrokes and answers that the means are over."""
 
 
 class TypingPace:

@@ -10,8 +10,9 @@ from typing import Literal
 PositionEncoding = Literal["utf-8", "utf-16", "utf-32"]
 LineEnding = Literal["\n", "\r\n", "\r"]
 
-# str.splitlines() also breaks at \x0b, \x0c, \x1c-\x1e, \x85, \u2028 and \u2029: ordinary characters to LSP.
 _LINE_BREAK = re.compile(r"\r\n?|\n")
+r"""str.splitlines() also breaks at \x0b, \x0c, \x1c-\x1e, \x85, \u2028 and \u2029: ordinary characters to LSP."""
+
 _ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
 
 

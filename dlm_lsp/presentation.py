@@ -12,11 +12,13 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes import Hole
 from dlm_lsp.indentation import line_above, masked, opens_block
+from dlm_lsp.languages import CLOSERS
 from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
 from dlm_lsp.repairs import with_closers, without_overlap, without_repeated_text, without_unmatched_closers
 
-MAX_CUT_LINES = 8  # each costs a parse
+MAX_CUT_LINES = 8
+"""Each costs a parse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def _is_above_code(snapshot: Snapshot, hole: Hole) -> bool:
     next_line = snapshot.lines.line_of(hole.end) + 1
     below = snapshot.lines.line_text(next_line) if next_line < snapshot.lines.num_lines else ""
     code = sides(snapshot, hole)[1].strip() or below.strip()
-    return bool(code) and not code.startswith(("}", ")", "]"))
+    return bool(code) and not code.startswith(CLOSERS)
 
 
 def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str) -> Iterator[_Version]:

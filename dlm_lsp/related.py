@@ -131,9 +131,9 @@ def _names(path: str | None) -> set[str | None]:
 
 def _signatures(snapshot: Snapshot) -> Iterator[str]:
     for function in functions_in(snapshot.language, snapshot.tree.root_node):
-        names = function.qualified_name(snapshot.encoded)
+        names = function.qualified_name(snapshot)
         if names and not _is_nested(function):
-            signature = snapshot.encoded[function.node.start_byte : function.opened].decode("utf-8", "replace")
+            signature = snapshot.text_between(function.node.start_byte, function.opened)
             outer = ".".join(names[:-1])
             line = " ".join(signature.rstrip(" {:\r\n").split())
             yield (f"{outer}: {line}" if outer else line)[:_MAX_SIGNATURE_CHARS]
@@ -148,22 +148,17 @@ def _is_nested(function: Function) -> bool:
 
 def _modules(snapshot: Snapshot, node: Node) -> Iterator[tuple[int, list[str]]]:
     """What a Python import names: how many folders up (0 is absolute), and the parts of the dotted name."""
-
-    def text_of(part: Node) -> str:
-        # Not the node's own text, which it has none of while edits of a long document wait to be parsed.
-        return snapshot.encoded[part.start_byte : part.end_byte].decode("utf-8", "replace")
-
     names = [name.child_by_field_name("name") or name for name in node.children_by_field_name("name")]
     module = node.child_by_field_name("module_name")
     if module is None:
-        yield from ((0, text_of(name).split(".")) for name in names)
+        yield from ((0, snapshot.text_of(name).split(".")) for name in names)
         return
-    dotted = text_of(module)
+    dotted = snapshot.text_of(module)
     level = len(dotted) - len(dotted.lstrip("."))
     parts = [part for part in dotted[level:].split(".") if part]
     if parts:
         yield level, parts
-    yield from ((level, [*parts, *text_of(name).split(".")]) for name in names)
+    yield from ((level, [*parts, *snapshot.text_of(name).split(".")]) for name in names)
 
 
 def _existing(module: Path) -> Iterator[Path]:

@@ -10,21 +10,38 @@ import re
 from dlm_lsp.indentation import indentation, masked
 from dlm_lsp.languages import Language
 
-MIN_WORD_OVERLAP = 3  # shorter words end one identifier and begin another by chance
+MIN_WORD_OVERLAP = 3
+"""Shorter words end one identifier and begin another by chance."""
+
 MAX_LOOP_LINES = 8
-MAX_CALLS = 4  # of one kind in a row: more of them at the end are a loop
-MIN_COPIES = 5  # in a row, of which only the first says anything
-MIN_COPIES_OF_LINES = 3  # of a unit of several lines
-MIN_COPIED_CHARS = 24  # in all, within a line: a unit as short as `_t` comes five times by chance
-MAX_COPIED_CHARS = 160  # of one unit
-MIN_SUFFIX_RUN = 3  # lines: code often begins like the code after it, and then differs
+
+MAX_CALLS = 4
+"""Of one kind in a row: more of them at the end are a loop."""
+
+MIN_COPIES = 5
+"""In a row, of which only the first says anything."""
+
+MIN_COPIES_OF_LINES = 3
+"""The same for a unit of several lines."""
+
+MIN_COPIED_CHARS = 24
+"""In all, within a line: a unit as short as `_t` comes five times by chance."""
+
+MAX_COPIED_CHARS = 160
+"""Of one unit."""
+
+MIN_SUFFIX_RUN = 3
+"""Lines: code often begins like the code after it, and then differs."""
+
+OPEN_LITERALS = ("'", '"', "`", "/*")
+"""What is left, masked, of a literal that does not end."""
 
 _WORD = re.compile(r"\w")
 _OPENS = re.compile(r"[(\[{]")
-# What has an effect each time that it is repeated, and what closes.
 _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&][^=(]*\(.*\)\s*;?\s*$)")
+"""What has an effect each time that it is repeated, and what closes."""
+
 _OPENERS = {")": "(", "]": "[", "}": "{"}
-OPEN_LITERALS = ("'", '"', "`", "/*")  # what is left, masked, of a literal that does not end
 _ASSIGNED = re.compile(r"\s*(?:(?:const|let|var|static|final|pub|export)\s+)*[\w.]+(?:\s*:[^=]*)?\s*:?=(?!=)")
 
 

@@ -1,6 +1,6 @@
 """Functions in a syntax tree: where they open and close, what stands in them, and what they are called.
 
-Byte offsets throughout; knows nothing about cursors or documents.
+Byte offsets throughout; knows nothing about cursors.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from functools import cached_property
 
 from tree_sitter import Node, QueryCursor
 
+from dlm_lsp.documents import SourceText
 from dlm_lsp.excerpts import opened_at
 from dlm_lsp.languages import Language
 
@@ -71,11 +72,11 @@ class Function:
     def _is_note(self, node: Node) -> bool:
         return node.type in self.language.comments or node == self.docstring
 
-    def qualified_name(self, source: bytes) -> tuple[str, ...]:
+    def qualified_name(self, source: SourceText) -> tuple[str, ...]:
         """Names of the classes and functions around it, outermost first, then its own; empty if it has none.
 
         Args:
-            source: The text as it stands: nodes have none of their own while edits of it wait to be parsed.
+            source: The text as it stands.
         """
         own = _name(source, self.node)
         if not own:
@@ -118,11 +119,7 @@ def _flattened(language: Language, body: Node) -> Iterator[Node]:
             yield node
 
 
-def _text(source: bytes, node: Node) -> str:
-    return source[node.start_byte : node.end_byte].decode("utf-8", "replace")
-
-
-def _name(source: bytes, node: Node) -> list[str]:
+def _name(source: SourceText, node: Node) -> list[str]:
     """The name of a definition, or of what it is assigned to; C++ may qualify it."""
     if node.type == "impl_item":
         named = node.child_by_field_name("type")
@@ -132,7 +129,7 @@ def _name(source: bytes, node: Node) -> list[str]:
     if named is None and node.parent is not None and node.parent.type in _NAMING_PARENTS:
         fields = (node.parent.child_by_field_name(field) for field in _NAME_FIELDS)
         named = next((field for field in fields if field is not None), None)
-    return _text(source, named).replace("::", ".").split(".") if named is not None else []
+    return source.text_of(named).replace("::", ".").split(".") if named is not None else []
 
 
 def _declared(node: Node) -> Node | None:
@@ -143,10 +140,10 @@ def _declared(node: Node) -> Node | None:
     return declared if declared is not None and not declared.type.startswith("abstract_") else None
 
 
-def _receiver(source: bytes, node: Node) -> list[str]:
+def _receiver(source: SourceText, node: Node) -> list[str]:
     """The type a Go method belongs to."""
     receiver = node.child_by_field_name("receiver")
     while receiver is not None and receiver.type != "type_identifier":
         types = [receiver.child_by_field_name("type"), *receiver.named_children]
         receiver = next((child for child in types if child is not None and child.type != "comment"), None)
-    return [_text(source, receiver)] if receiver is not None else []
+    return [source.text_of(receiver)] if receiver is not None else []

@@ -28,7 +28,8 @@ from dlm_lsp.session import DlmLanguageServer
 if TYPE_CHECKING:
     from pygls.io_ import AsyncReader, AsyncWriter, Writer
 
-_LSP_HEADER = b"Content-"  # a probe or a browser sends something else
+_LSP_HEADER = b"Content-"
+"""A probe or a browser sends something else."""
 
 
 def serve_stdio(

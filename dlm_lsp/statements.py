@@ -25,7 +25,8 @@ def leading_statement_lines(parsed: ParsedExcerpt, num_statements: int = 1) -> i
     while statement is not None:
         if statement.has_error or _end(source, statement) >= end:
             return None
-        num_statements -= statement.type not in language.comments | language.attributes
+        if statement.type not in language.comments | language.attributes:
+            num_statements -= 1
         if not num_statements:
             return source.count(b"\n", parsed.edit_byte, _end(source, statement)) + 1
         statement = _next_statement(language, statement)

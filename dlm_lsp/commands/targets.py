@@ -17,9 +17,13 @@ STDIN = "-"
 MARKER = "<FILL>"
 
 _POINT = r"(\d+):(\d+)"
-# Greedy, so that only the last two numbers count: C:\code\a.py:3:7 and odd:name.py:3:7 keep their colons. Compilers
-# print a colon after the column, and people paste it.
+
 _FILE_AND_POINT = re.compile(rf"(.+):{_POINT}:?", re.DOTALL)
+r"""Greedy, so that only the last two numbers count: C:\code\a.py:3:7 and odd:name.py:3:7 keep their colons.
+
+Compilers print a colon after the column, and people paste it.
+"""
+
 _FILE_AND_LINE = re.compile(r".*\D:\d+:?", re.DOTALL)
 _RANGE = re.compile(rf"{_POINT}-{_POINT}")
 

@@ -19,11 +19,15 @@ from dlm_lsp.http_api.responses import EventStream, error_response, json_respons
 from dlm_lsp.http_api.service import RETRY_AFTER_SECONDS, FimService, ModelFacts, PendingCompletion
 from dlm_lsp.http_api.wire import DONE, Envelope, event, model_card
 
-_BYTES_PER_CHARACTER = 6  # of JSON that escapes whatever is not ASCII
+_BYTES_PER_CHARACTER = 6
+"""Of JSON that escapes whatever is not ASCII."""
+
 _BYTES_BESIDE_TEXT = 65_536
 _CLIENT_GONE = 499
 _NO_SUCH_PATH = "There is no such path here: holes are filled at /v1/fim/completions, or at /v1/completions."
-_METHODS, _HEADERS = ("GET", "POST"), ("Authorization", "Content-Type")  # of web pages that the user allowed
+
+_METHODS, _HEADERS = ("GET", "POST"), ("Authorization", "Content-Type")
+"""Of web pages that the user allowed."""
 
 
 def create_app(service: FimService, policy: AccessPolicy) -> Starlette:

@@ -23,10 +23,13 @@ from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, find_option, parse_op
 from dlm_lsp.positions import LineEnding, line_ending, well_formed, with_line_feeds
 from dlm_model.decode_options import DecodeOptions
 
-_SETTABLE = DECODE_OPTION_NAMES - {"guide"}  # a guide is a folder, and no client chooses what is loaded from this disk
+_SETTABLE = DECODE_OPTION_NAMES - {"guide"}
+"""A guide is a folder, and no client chooses what is loaded from this disk."""
+
 _FIELDS = frozenset(
     {"prompt", "suffix", "stop", "stream", "stream_options", "diffusing", "language", "filename", "model", "user"}
 )
+
 _NO_SUFFIX = "<|endoftext|>"
 """Continue's clients of Mercury send it in place of an empty suffix."""
 

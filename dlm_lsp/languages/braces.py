@@ -11,11 +11,11 @@ _DOUBLE_QUOTED = r'"(?:\\.|[^"\\\n])*"'
 _CHARACTER = r"'(?:\\[^\n']+|\\'|[^'\\\n])'"
 _COMMENT_START = re.compile(r"//|/\*|\*|@|#\[")
 
-# Where an operand may begin: elsewhere a slash divides. One that is still being written ends with the text.
 _REGULAR_EXPRESSION = (
     r"(?:(?<=[(,=:!&|?{};\[]) ?|(?<=\breturn) )/(?![*/ ])"
     r"(?:\\.|\[(?:\\.|[^\]\\\n])*(?:\]|\Z)|[^/\\\n\[])+(?:/[a-z]*|\Z)"
 )
+"""Where an operand may begin: elsewhere a slash divides. One that is still being written ends with the text."""
 
 JAVASCRIPT = Language(
     id="javascript",
@@ -99,7 +99,8 @@ GO = Language(
     indent="\t",
 )
 
-_RUST_ARGUMENTS = r'(?:"(?:\\.|[^"\\])*"|\([^()]*\)|[^"()\[\]{}])*'  # calls among them are not nested
+_RUST_ARGUMENTS = r'(?:"(?:\\.|[^"\\])*"|\([^()]*\)|[^"()\[\]{}])*'
+"""Calls among them are not nested."""
 
 RUST = Language(
     id="rust",

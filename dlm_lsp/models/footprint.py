@@ -20,7 +20,10 @@ from dlm_model.mixture_config import MAX_FOR_EVERYBODY, MixtureConfig
 from dlm_model.precision import BYTES_PER_WEIGHT, COLUMN_MULTIPLES, Precision
 
 HEADROOM = 1.1
-_LOGIT_COPIES = 3  # logits, probabilities, and one to sort or sample from
+
+_LOGIT_COPIES = 3
+"""Logits, probabilities, and one to sort or sample from."""
+
 _LOGIT_BYTES = 4
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from dlm_lsp.documents import SourceText
 from dlm_lsp.languages import language_for
 from dlm_lsp.scopes import Function, functions_around, functions_in
 
@@ -35,7 +36,7 @@ def functions_of(language_id: str, text: str) -> list[Function]:
 )
 def test_qualified_names(language_id: str, text: str, names: list[str]) -> None:
     found = functions_of(language_id, text)
-    assert [".".join(function.qualified_name(text.encode())) for function in found] == names
+    assert [".".join(function.qualified_name(SourceText(text))) for function in found] == names
 
 
 def test_docstring_comments_and_statements_are_distinguished() -> None:
@@ -84,8 +85,8 @@ def test_where_a_body_opens_and_closes(language_id: str, text: str, opened: int,
 def test_functions_around_are_outermost_first() -> None:
     text = "function f() { function g() { a } b }"
     language = language_for(None, "javascript")
-    source = text.encode()
-    root = language.parse(source).root_node
+    source = SourceText(text)
+    root = language.parse(source.encoded).root_node
     names = {
         place: [function.qualified_name(source)[-1] for function in functions_around(language, root, text.index(place))]
         for place in ("a }", "b }")
