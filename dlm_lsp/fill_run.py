@@ -6,6 +6,7 @@ whole draft is there from the first step on, and sharpens while the user types i
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal, NamedTuple
@@ -29,7 +30,7 @@ class ContradictedError(Exception):
     """A later draft contradicts what was typed in the meantime; never leaves the handlers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FillOrder:
     """One hole to be filled.
 
@@ -78,12 +79,18 @@ class DraftSite(NamedTuple):
 class FillRun:
     """One order on the worker, followed through the edits that agree with it. Lives on the event loop."""
 
-    def __init__(self, order: FillOrder, request_id: int | str | None) -> None:
-        """Describe a run; its submitter sets `future`."""
+    def __init__(self, order: FillOrder, future: "asyncio.Future[Filled]", request_id: int | str | None) -> None:
+        """Follow a job of the worker.
+
+        Args:
+            order: What it fills.
+            future: The job's; cancelling it stops the job.
+            request_id: Of the request that asked first.
+        """
         self.order = order
         self.site = DraftSite(order.snapshot, order.hole.start, order.hole.end, "")
         self.request_id = request_id
-        self.future: asyncio.Future[Filled]
+        self._future = future
         self.id = str(uuid.uuid4())
         self._begin = perf_counter()
         self.seconds_to_first_draft: float | None = None
@@ -95,7 +102,7 @@ class FillRun:
         """Whether the document as it stands is still the one that is being filled, in the way that is asked for."""
         is_stricter = self.order.require_valid and not require_valid
         is_same = self.site.snapshot is snapshot and self.order.options == options
-        return is_same and not is_stricter and not self.future.cancelled()
+        return is_same and not is_stricter and not self.is_cancelled
 
     def place(self, cursor: int) -> None:
         """Let drafts begin at the cursor that a request names; `follow` takes all to be typed that could be."""
@@ -150,7 +157,7 @@ class FillRun:
         task = self._owner = asyncio.current_task()
         self.request_id = request_id
         try:
-            return await asyncio.shield(self.future)
+            return await asyncio.shield(self._future)
         except asyncio.CancelledError:
             if self._is_contradicted and task and not task.cancelling():
                 raise ContradictedError from None
@@ -169,9 +176,22 @@ class FillRun:
         """Since it was ordered."""
         return perf_counter() - self._begin
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was stopped before it had an outcome."""
+        return self._future.cancelled()
+
     def cancel(self) -> None:
         """Stop within one step."""
-        self.future.cancel()
+        self._future.cancel()
+
+    def on_end(self, callback: Callable[[Filled | None], None]) -> None:
+        """Have the outcome, if there is one, as soon as the run is over; on the event loop."""
+
+        def end(future: "asyncio.Future[Filled]") -> None:
+            callback(None if future.cancelled() or future.exception() else future.result())
+
+        self._future.add_done_callback(end)
 
     def _release(self) -> None:
         """The request is gone, and so is the run, unless the client is about to ask again for what was typed."""

@@ -6,6 +6,7 @@ Handlers decide; this module only holds state and talks to the client. It runs o
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -78,25 +79,45 @@ class _Protocol(LanguageServerProtocol):
             super()._handle_response(msg_id, result, error)
 
 
+@dataclass(slots=True)
+class OpenDocument:
+    """What goes on in a document from its opening to its closing.
+
+    Attributes:
+        request: The newest request for ghost text while it waits for its answer.
+        run: The ghost text that is being filled.
+        last_run: The newest of those runs, finished or not: the next fill may begin with its draft. Kept only while the
+            option `warm_start` is on.
+        last_edit: What the last change was, if that is known.
+    """
+
+    request: asyncio.Task[Any] | None = None
+    run: FillRun | None = None
+    last_run: FillRun | None = None
+    last_edit: LastEdit | None = None
+
+    def drop_request(self) -> None:
+        """Cancel the request that waits, if one does."""
+        if self.request:
+            self.request.cancel()
+            self.request = None
+
+
 class DlmLanguageServer(LanguageServer):
     """One client's session.
 
     Attributes:
-        documents: What is open.
+        documents: The texts that are open.
+        opened: What goes on in each, by URI.
         settings: In force now.
         engines: The workers of this process.
         worker: This session's way to the one that owns its engine.
         roots: Workspace folders.
         policy: Which documents may be read.
         related_policy: The same, for the worker's thread.
-        ghost_requests: By document, the newest request for ghost text while it waits for its answer.
-        runs_under_way: By document, the ghost text that is being filled.
-        last_runs: By document, the newest of those runs, finished or not: the next fill may begin with its draft. Kept
-            only while the option `warm_start` is on.
         recent_answers: The latest fills, for a user who types what they say.
         typing_pace: How fast the user types, and how fast the model answers.
         acceptance: What becomes of the items that the client was offered.
-        last_edits: By document, what its last change was, if that is known.
         exits_with_client: Whether the process ends when the one that `initialize` names has ended.
         is_shut_down: Whether the client asked for the end.
     """
@@ -119,6 +140,7 @@ class DlmLanguageServer(LanguageServer):
         """
         super().__init__("dlm-lsp", __version__, protocol_cls=_Protocol, converter_factory=default_converter)
         self.documents = DocumentStore()
+        self.opened: dict[str, OpenDocument] = {}
         self.settings = resolve(flags)
         self.exits_with_client = exits_with_client
         self.is_shut_down = False
@@ -126,13 +148,9 @@ class DlmLanguageServer(LanguageServer):
         self.worker = Desk(engines, LoadReport(self))
         self.roots: tuple[Path, ...] = ()
         self.policy, self.related_policy = DocumentPolicy(), DocumentPolicy()
-        self.ghost_requests: dict[str, asyncio.Task[Any]] = {}
-        self.runs_under_way: dict[str, FillRun] = {}
         self.recent_answers = TypeThroughCache()
-        self.last_runs: dict[str, FillRun] = {}
         self.typing_pace = TypingPace()
         self.acceptance = AcceptanceLog(self.documents)
-        self.last_edits: dict[str, LastEdit | None] = {}
         self._options: dict[OptionSource, ClientOptions] = {"flags": flags}
         self._problems: list[str] = []
         self._status = StatusParams("normal")
@@ -152,7 +170,8 @@ class DlmLanguageServer(LanguageServer):
         self.settings = resolve(*(self._options.get(each, {}) for each in _PRECEDENCE))
         if before != self.settings:
             self.recent_answers.clear()
-            self.last_runs.clear()
+            for document in self.opened.values():
+                document.last_run = None
         self.worker.take(self.settings)
         self.worker.unload_after(self.settings.idle_unload_minutes * 60 or None)
         if not self.settings.enabled:

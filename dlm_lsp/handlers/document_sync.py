@@ -7,13 +7,14 @@ from lsprotocol import types
 
 from dlm_lsp.errors import DlmLspError
 from dlm_lsp.handlers.filling import stop_fills
-from dlm_lsp.session import DlmLanguageServer
+from dlm_lsp.session import DlmLanguageServer, OpenDocument
 from dlm_lsp.triggers import edit_of
 
 
 def did_open(server: DlmLanguageServer, params: types.DidOpenTextDocumentParams) -> None:
     """Take the document in, in place of any that was open under its name."""
     stop_fills(server, params.text_document.uri)
+    server.opened[params.text_document.uri] = OpenDocument()
     server.documents.open(params.text_document)
 
 
@@ -25,21 +26,22 @@ def did_change(server: DlmLanguageServer, params: types.DidChangeTextDocumentPar
     uri = params.text_document.uri
     server.documents.change(params.text_document, params.content_changes, server.position_encoding)
     server.worker.cancel(("edit", uri))
+    document = server.opened.get(uri)
+    if document is None:
+        return
     with suppress(DlmLspError):
         snapshot = server.documents.snapshot(uri)
         server.typing_pace.on_edit(asyncio.get_running_loop().time())
-        server.last_edits[uri] = edit_of(params.content_changes, snapshot, server.position_encoding)
-        if (run := server.runs_under_way.get(uri)) and not run.follow(snapshot):
-            run.cancel()
-    if task := server.ghost_requests.pop(uri, None):
-        task.cancel()
+        document.last_edit = edit_of(params.content_changes, snapshot, server.position_encoding)
+        if document.run and not document.run.follow(snapshot):
+            document.run.cancel()
+    document.drop_request()
 
 
 def did_close(server: DlmLanguageServer, params: types.DidCloseTextDocumentParams) -> None:
     """Forget the document."""
     uri = params.text_document.uri
     stop_fills(server, uri)
+    server.opened.pop(uri, None)
     server.documents.close(uri)
     server.recent_answers.forget(uri)
-    server.last_runs.pop(uri, None)
-    server.last_edits.pop(uri, None)

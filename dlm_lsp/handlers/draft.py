@@ -27,7 +27,7 @@ def draft_feed(server: DlmLanguageServer, run: FillRun) -> DraftFeed | None:
         site = run.site
         text = rest_of(draft.text, site.typed)
         # The feed is closed one turn of the loop after a run was cancelled: a draft that is due may lie between them.
-        if text is None or run.future.cancelled():
+        if text is None or run.is_cancelled:
             return
         params = DraftParams(
             uri=site.snapshot.uri,

@@ -50,22 +50,23 @@ async def fill(server: DlmLanguageServer, order: FillOrder) -> Filled:
 
 def begin(server: DlmLanguageServer, order: FillOrder) -> FillRun:
     """Submit an order to the worker."""
-    run = FillRun(order, server.protocol.msg_id)
-    loop, feed = asyncio.get_running_loop(), draft_feed(server, run)
+    loop = asyncio.get_running_loop()
 
-    def offer(draft: Draft) -> None:
+    def offer(draft: Draft) -> None:  # by the event loop, and so not before the run is there
         if run.take(draft) and feed:
             feed.offer(draft)
 
-    def end(_: "asyncio.Future[Filled]") -> None:
+    def end(_: Filled | None) -> None:
         if feed:
             feed.close()
         server.show_idle()
 
     task = _task(server, order, lambda draft: loop.call_soon_threadsafe(offer, draft))
     key = (order.purpose, order.snapshot.uri)
-    run.future = server.worker.submit(key, task, gives_way=order.purpose == "ghost text")
-    run.future.add_done_callback(end)
+    future = server.worker.submit(key, task, gives_way=order.purpose == "ghost text")
+    run = FillRun(order, future, server.protocol.msg_id)
+    feed = draft_feed(server, run)
+    run.on_end(end)
     server.show_status("busy", "denoising")
     return run
 
@@ -110,8 +111,8 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
 
 def stop_fills(server: DlmLanguageServer, uri: str) -> None:
     """Stop what runs or waits for a document, within one step."""
-    if task := server.ghost_requests.pop(uri, None):
-        task.cancel()
+    if document := server.opened.get(uri):
+        document.drop_request()
     for purpose in ("ghost text", "edit"):
         server.worker.cancel((purpose, uri))
 

@@ -65,7 +65,8 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
     hole = _hole(snapshot, arguments.range, encoding)
     options = with_options(server.settings.decode, parsed.options)
     require_valid = bool(server.settings.require_valid)
-    draft, fills = await fill(server, FillOrder("edit", snapshot, hole, options, require_valid=require_valid))
+    order = FillOrder(purpose="edit", snapshot=snapshot, hole=hole, options=options, require_valid=require_valid)
+    draft, fills = await fill(server, order)
     best = fills[0]
     replaced = range_of(snapshot, best.fill.start, best.fill.end, encoding)
     edit = types.TextEdit(replaced, best.fill.text)

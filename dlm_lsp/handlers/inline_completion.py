@@ -24,7 +24,7 @@ from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.messages import DID_ACCEPT, INFILL_RANGE
 from dlm_lsp.options import Settings
 from dlm_lsp.presentation import Fill
-from dlm_lsp.session import DlmLanguageServer
+from dlm_lsp.session import DlmLanguageServer, OpenDocument
 from dlm_lsp.triggers import silence_reason
 from dlm_lsp.type_through import Answer
 from dlm_model.decode_options import DecodeOptions
@@ -41,15 +41,19 @@ class _Spot(NamedTuple):
     """Where ghost text was asked for, and of what kind.
 
     Attributes:
-        snapshot: The document, with the entry selected in the client's completion list put in.
+        document: What goes on in the document.
+        snapshot: Its text, with the entry selected in the client's completion list put in.
         cursor: Offset in the snapshot, after that entry.
         selected: That entry, if one is selected.
+        is_invoked: The user asked for it.
         require_valid: Rather nothing than what adds syntax errors.
     """
 
+    document: OpenDocument
     snapshot: Snapshot
     cursor: int
     selected: types.SelectedCompletionInfo | None
+    is_invoked: bool
     require_valid: bool
 
 
@@ -58,9 +62,10 @@ async def inline_completion(
 ) -> types.InlineCompletionList:
     """Fill the hole at the cursor, if it can be shown as ghost text; ends an older request for the document."""
     uri = params.text_document.uri
-    with _superseding(server, uri):
+    document = server.opened.get(uri) or OpenDocument()  # nothing is remembered of one that is not open
+    with _superseding(document):
         try:
-            return types.InlineCompletionList(await _complete(server, params))
+            return types.InlineCompletionList(await _complete(server, document, params))
         except asyncio.CancelledError:
             server.show_idle()
             raise
@@ -76,34 +81,32 @@ async def inline_completion(
 
 
 @contextmanager
-def _superseding(server: DlmLanguageServer, uri: str) -> Iterator[None]:
+def _superseding(document: OpenDocument) -> Iterator[None]:
     """Cancel the document's older request, and be the one that the next request or edit cancels."""
     task = asyncio.current_task()
     assert task, "handlers run as tasks"
-    if older := server.ghost_requests.get(uri):
-        older.cancel()
-    server.ghost_requests[uri] = task
+    document.drop_request()
+    document.request = task
     try:
         yield
     finally:
-        if server.ghost_requests.get(uri) is task:
-            del server.ghost_requests[uri]
+        if document.request is task:
+            document.request = None
 
 
 async def _complete(
-    server: DlmLanguageServer, params: types.InlineCompletionParams
+    server: DlmLanguageServer, document: OpenDocument, params: types.InlineCompletionParams
 ) -> list[types.InlineCompletionItem]:
-    is_invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
-    options = _decode_options(server.settings, is_invoked)
-    spot = _locate(server, params)
-    run = server.runs_under_way.get(spot.snapshot.uri)
+    spot = _locate(server, document, params)
+    options = _decode_options(server.settings, spot.is_invoked)
+    run = document.run
     items = _typed_along(server, spot, options)
     if not items and run and not spot.selected and run.serves(spot.snapshot, options, require_valid=spot.require_valid):
         with suppress(ContradictedError):
             items = await _follow(server, spot, run)
     if items:
         return items
-    if not is_invoked:
+    if not spot.is_invoked:
         await _wait_for_pause(server, spot)
     return await _fill(server, spot, options)
 
@@ -139,7 +142,7 @@ async def _wait_for_pause(server: DlmLanguageServer, spot: _Spot) -> None:
         NothingToShowError: a completion by itself would be in the way here.
     """
     text, lines = spot.snapshot.text, spot.snapshot.lines
-    if reason := silence_reason(spot.snapshot, spot.cursor, server.last_edits.get(spot.snapshot.uri)):
+    if reason := silence_reason(spot.snapshot, spot.cursor, spot.document.last_edit):
         raise NothingToShowError(reason)
     left = text[lines.line_start(lines.line_of(spot.cursor)) : spot.cursor]
     fixed = server.settings.debounce_ms
@@ -152,13 +155,19 @@ async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) 
     """Ask the model."""
     hole = find_hole(spot.snapshot, spot.cursor)
     _require_ghost_text(spot.snapshot, spot.cursor, hole)
-    last = server.last_runs.get(spot.snapshot.uri)
-    earlier = last.newest_draft if last else None
-    is_hypothetical = spot.selected is not None
-    order = FillOrder("ghost text", spot.snapshot, hole, options, is_hypothetical, earlier, spot.require_valid)
+    last = spot.document.last_run
+    order = FillOrder(
+        purpose="ghost text",
+        snapshot=spot.snapshot,
+        hole=hole,
+        options=options,
+        is_hypothetical=spot.selected is not None,
+        earlier=last.newest_draft if last else None,
+        require_valid=spot.require_valid,
+    )
     run = begin(server, order)
     if not spot.selected:
-        _remember(server, run)
+        _remember(server, spot.document, run)
     filled = await outcome(server, run, spot.snapshot)
     server.typing_pace.on_answer(filled.draft.elapsed_ms / 1000)
     if server.settings.stats:
@@ -171,27 +180,26 @@ async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) 
     return items[: options.num_candidates]
 
 
-def _remember(server: DlmLanguageServer, run: FillRun) -> None:
+def _remember(server: DlmLanguageServer, document: OpenDocument, run: FillRun) -> None:
     """Let the document's edits find the run, and its later requests what came of it."""
-    snapshot = run.order.snapshot
-    server.runs_under_way[snapshot.uri] = run
+    document.run = run
     if run.order.options.warm_start is not None:
-        server.last_runs[snapshot.uri] = run
+        document.last_run = run
 
-    def end(_: object) -> None:
-        if server.runs_under_way.get(snapshot.uri) is run:
-            del server.runs_under_way[snapshot.uri]
-        if not run.future.cancelled() and not run.future.exception():
-            server.recent_answers.put(_answer(run, run.future.result()))
+    def end(filled: Filled | None) -> None:
+        if document.run is run:
+            document.run = None
+        if filled:
+            server.recent_answers.put(_answer(run, filled))
 
-    run.future.add_done_callback(end)
+    run.on_end(end)
 
 
 def _answer(run: FillRun, filled: Filled) -> Answer:
     return Answer.of(run.order.snapshot, tuple(ranked.fill for ranked in filled.fills), run.order.options, run.id)
 
 
-def _locate(server: DlmLanguageServer, params: types.InlineCompletionParams) -> _Spot:
+def _locate(server: DlmLanguageServer, document: OpenDocument, params: types.InlineCompletionParams) -> _Spot:
     snapshot = open_snapshot(server, params.text_document.uri)
     selected = params.context.selected_completion_info
     if selected:
@@ -204,7 +212,7 @@ def _locate(server: DlmLanguageServer, params: types.InlineCompletionParams) -> 
         cursor = _offset(server, snapshot, params.position)
     is_invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
     require_valid = not is_invoked if server.settings.require_valid is None else server.settings.require_valid
-    return _Spot(snapshot, cursor, selected, require_valid)
+    return _Spot(document, snapshot, cursor, selected, is_invoked, require_valid)
 
 
 def _require_ghost_text(snapshot: Snapshot, cursor: int, hole: Hole) -> None:

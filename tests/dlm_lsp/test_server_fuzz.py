@@ -147,9 +147,7 @@ class Session:
         for uri in list(self.texts):
             self._close(uri)
         await self._until_read()
-        server = self.server
-        held = (server.ghost_requests, server.runs_under_way, server.last_runs, server.last_edits)
-        assert not any(held), "a closed document leaves nothing behind"
+        assert not self.server.opened, "a closed document leaves nothing behind"
         self._request("shutdown", None)
         await self._until_answered()
         self.reader.feed_eof()

@@ -112,8 +112,9 @@ async def test_between_cancelling_a_run_and_its_end_no_draft_is_sent(*, is_last:
         protocol=SimpleNamespace(notify=lambda _method, params: sent.append(params)),
     )
     snapshot = Snapshot.parse(URI, language_for(None, "python"), EMPTY_BODY, version=1)
-    run = FillRun(FillOrder("ghost text", snapshot, find_hole(snapshot, 17), DecodeOptions()), "mine")
-    run.future = asyncio.get_running_loop().create_future()
+    hole, future = find_hole(snapshot, 17), asyncio.get_running_loop().create_future()
+    order = FillOrder(purpose="ghost text", snapshot=snapshot, hole=hole, options=DecodeOptions())
+    run = FillRun(order, future, "mine")
     feed = draft_feed(cast("DlmLanguageServer", server), run)
     assert feed
     feed.offer(
@@ -121,7 +122,7 @@ async def test_between_cancelling_a_run_and_its_end_no_draft_is_sent(*, is_last:
     )
     await asyncio.sleep(0.01)
     assert len(sent) == 1
-    run.future.cancel()
+    run.cancel()
     feed.offer(
         Draft(
             pieces=(Piece("return 1", "committed", 1.0, 1),),
