@@ -1,18 +1,19 @@
 """The documents that the client has open, kept current edit by edit, or the reason why one is not read.
 
-Bridges LSP's text synchronisation and `documents.Document`. pygls' own text documents are never consulted: they split
+Bridges LSP's text synchronisation and `documents.Snapshot`. pygls' own text documents are never consulted: they split
 lines at form feeds and U+2028, where LSP does not.
 """
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
-from dlm_lsp.documents import Document, Snapshot
+from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import DlmLspError, DocumentNotOpenError, UnreadableDocumentError
 from dlm_lsp.exclusions import secret_reason
 from dlm_lsp.languages import Language, language_for
@@ -31,7 +32,7 @@ class DocumentStore:
     """Open documents by URI. In place of a document that may not or cannot be read, the error that says why is held."""
 
     def __init__(self) -> None:
-        self._documents: dict[str, Document | DlmLspError] = {}
+        self._documents: dict[str, Snapshot | DlmLspError] = {}
 
     def open(self, item: types.TextDocumentItem) -> None:
         """Take in a document as the client sends it; if it is refused, only the reason is kept, not the text.
@@ -60,19 +61,19 @@ class DocumentStore:
         """
         uri, version = identifier.uri, identifier.version
         document = self._documents.get(uri)
-        if isinstance(document, Document):
-            known = document.snapshot().version
+        if isinstance(document, Snapshot):
+            known = document.version
             if known is not None and version <= known:
                 logger.warning("%s: version %s came after %s", uri, version, known)
-            if len(changes) >= MANY_CHANGES and (joined := _joined(document.snapshot(), changes, encoding)):
+            if len(changes) >= MANY_CHANGES and (joined := _joined(document, changes, encoding)):
                 document, changes = _changed(document, joined, version), ()
         for change in changes:
-            if isinstance(document, Document):
-                document = _changed(document, _located(document.snapshot(), change, encoding), version)
+            if isinstance(document, Snapshot):
+                document = _changed(document, _located(document, change, encoding), version)
             elif isinstance(document, _TooLargeError) and not isinstance(change, _Partial):
                 document = _taken_in(uri, document.language, change.text, version)
-        if isinstance(document, Document) and document.snapshot().version != version:
-            document.replace(0, 0, "", version)
+        if isinstance(document, Snapshot) and document.version != version:
+            document = replace(document, version=version)
         if document is not None:
             self._documents[uri] = document
 
@@ -83,12 +84,11 @@ class DocumentStore:
     def is_current(self, snapshot: Snapshot) -> bool:
         """Whether the document is still open and was not edited since."""
         document = self._documents.get(snapshot.uri)
-        return isinstance(document, Document) and document.snapshot().version == snapshot.version
+        return isinstance(document, Snapshot) and document.version == snapshot.version
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """All documents that can be read, the most recently opened first."""
-        documents = reversed(self._documents.values())
-        return tuple(document.snapshot() for document in documents if isinstance(document, Document))
+        return tuple(each for each in reversed(self._documents.values()) if isinstance(each, Snapshot))
 
     def snapshot(self, uri: str) -> Snapshot:
         """The document as it stands.
@@ -103,7 +103,7 @@ class DocumentStore:
             raise DocumentNotOpenError(f"{uri} is not open")
         if isinstance(document, DlmLspError):
             raise document.with_traceback(None)  # or it would remember everybody whom it was ever raised for
-        return document.snapshot()
+        return document
 
 
 def path_of(uri: str) -> str | None:
@@ -122,10 +122,10 @@ class _TooLargeError(UnreadableDocumentError):
         self.language = language
 
 
-def _taken_in(uri: str, language: Language, text: str, version: int) -> Document | _TooLargeError:
+def _taken_in(uri: str, language: Language, text: str, version: int) -> Snapshot | _TooLargeError:
     if len(text) > LARGEST_DOCUMENT_CHARS:
         return _TooLargeError(language, len(text))
-    return Document.open(uri, language, well_formed(text), version)
+    return Snapshot.unparsed(uri, language, well_formed(text), version)
 
 
 class _Replacement(NamedTuple):
@@ -165,10 +165,8 @@ def _joined(
     return _Replacement(located[-1].start, position, "".join(parts))
 
 
-def _changed(document: Document, change: _Replacement, version: int) -> Document | _TooLargeError:
-    snapshot = document.snapshot()
+def _changed(snapshot: Snapshot, change: _Replacement, version: int) -> Snapshot | _TooLargeError:
     num_chars = len(snapshot.text) - (change.end - change.start) + len(change.text)
     if num_chars > LARGEST_DOCUMENT_CHARS:
         return _TooLargeError(snapshot.language, num_chars)
-    document.replace(*change, version)
-    return document
+    return snapshot.replaced(*change, version)

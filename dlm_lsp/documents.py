@@ -218,7 +218,7 @@ class Snapshot(SourceText):
         """The definitions and statements of the file itself."""
         return self.tree.root_node.named_children
 
-    def replaced(self, start: int, end: int, new_text: str, version: int | None) -> Self:
+    def replaced(self, start: int, end: int, new_text: str, version: int | None = None) -> Self:
         """The snapshot after `[start, end)` became `new_text`; only what the edit touched is parsed again.
 
         Raises:
@@ -235,31 +235,6 @@ class Snapshot(SourceText):
         tree = self.lazy_tree.replaced(start_byte, old_end_byte, new_end_byte, after)
         lines = self.lines.replaced(start, end, new_text)
         return type(self)(after.text, self.uri, self.language, version, lines, tree)
-
-
-class Document:
-    """A live document; edits make a new snapshot and leave the old ones alone."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        """Begin with a snapshot."""
-        self._snapshot = snapshot
-
-    @classmethod
-    def open(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
-        """Take in a new text; nothing is parsed until its tree is asked for."""
-        return cls(Snapshot.unparsed(uri, language, text, version))
-
-    def replace(self, start: int, end: int, new_text: str, version: int | None = None) -> None:
-        """Edit `[start, end)`, in character offsets.
-
-        Raises:
-            ValueError: the range is not inside the text.
-        """
-        self._snapshot = self._snapshot.replaced(start, end, new_text, version)
-
-    def snapshot(self) -> Snapshot:
-        """The document as it stands."""
-        return self._snapshot
 
 
 def _encode(text: str) -> bytes:

@@ -88,10 +88,9 @@ def fills_of(engine: Engine, trace: Trace, options: DecodeOptions, *, budget: in
     In the daemon every key is a request, which the next key ends. So the keys in between are served up to their first
     draft, untimed; a forgetful engine skips them.
     """
-    document = trace.open()
+    snapshot = trace.open()
     for number, key in enumerate(trace.keys):
-        document.replace(*key)
-        snapshot = document.snapshot()
+        snapshot = snapshot.replaced(*key)
         hole = find_hole(snapshot, key.cursor)
         drafts = infill(engine, HoleRequest(snapshot, hole, budget), options, CancelToken())
         if number % stride == 0:

@@ -146,13 +146,12 @@ def measure_overhead(max_keys: int) -> list[OverheadRow]:
     config = ModelConfig.from_checkpoint(DEFAULT_CHECKPOINT)
     count_tokens = Tokenizer.from_checkpoint(DEFAULT_CHECKPOINT, config.vocab_size).count
     trace = record_in_long_text(NUM_LINES, FUNCTION, max_keys)
-    document, text = trace.open(), trace.text
-    assert document.snapshot().tree
+    snapshot, text = trace.open(), trace.text
+    assert snapshot.tree
     watch = _StopWatch()
     for key in trace.keys:
         with watch.timing("sync"):
-            document.replace(*key)
-        snapshot = document.snapshot()
+            snapshot = snapshot.replaced(*key)
         with watch.timing("parse"):
             snapshot.lazy_tree.parse()
         with watch.timing("hole"):
@@ -162,7 +161,7 @@ def measure_overhead(max_keys: int) -> list[OverheadRow]:
         with watch.timing("presentation"):
             present(snapshot, hole, MIDDLE)
         text = text[: key.start] + key.text + text[key.end :]
-    if document.snapshot().text != text:
+    if snapshot.text != text:
         raise GateError("the document is not what was typed")
     return watch.rows()
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from dlm_lsp.documents import Document
+from dlm_lsp.documents import Snapshot
 from dlm_lsp.languages import language_for
 from tests.bench.cases import span_of
 
@@ -41,9 +41,9 @@ class Trace(NamedTuple):
     text: str
     keys: list[Key]
 
-    def open(self) -> Document:
+    def open(self) -> Snapshot:
         """The document before the first key."""
-        return Document.open(f"untitled:{self.name}.py", language_for("a.py", "python"), self.text)
+        return Snapshot.unparsed(f"untitled:{self.name}.py", language_for("a.py", "python"), self.text)
 
 
 def record(function: str, max_keys: int) -> Trace:

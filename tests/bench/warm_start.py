@@ -142,7 +142,7 @@ def measure(filler: Filler, functions: tuple[str, ...]) -> Iterator[WarmStartRow
 def _earlier(filler: Filler, function: str, event: Event) -> EarlierDraft:
     """The last draft of the end of a function, or one that an interrupted run had come to."""
     trace = record(function, 1)
-    snapshot = trace.open().snapshot()
+    snapshot = trace.open()
     hole = find_hole(snapshot, trace.keys[0].start)
     drafts = filler.drafts(snapshot, hole)
     *_, last = islice(drafts, INTERRUPTED_STEPS) if event == "interrupted" else drafts

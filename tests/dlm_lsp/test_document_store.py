@@ -87,6 +87,16 @@ def test_many_edits_of_a_long_document_make_one_text(monkeypatch: pytest.MonkeyP
     assert len(made) == 1
 
 
+def test_a_change_without_edits_brings_its_version_and_costs_nothing() -> None:
+    store = _store("x = 1\n")
+    before = store.snapshot(URI)
+    _change(store)
+    after = store.snapshot(URI)
+    assert (before.version, after.version) == (1, 2)
+    assert (after.text, after.lazy_tree) == (before.text, before.lazy_tree)
+    assert store.is_current(after)
+
+
 def test_edits_of_one_change_build_on_each_other() -> None:
     store = _store("one\ntwo\n")
     _change(store, _edit((0, 0), (1, 0), ""), _edit((0, 3), (0, 3), "!"))

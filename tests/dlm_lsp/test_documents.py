@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm_lsp.documents import FOLLOWED_FROM_BYTES, Document, Snapshot, SourceText
+from dlm_lsp.documents import FOLLOWED_FROM_BYTES, Snapshot, SourceText
 from dlm_lsp.holes import find_hole
 from dlm_lsp.languages import LANGUAGES, Language
 from tests.bench.trace import long_text
@@ -32,15 +32,14 @@ def edits(draw: st.DrawFn) -> tuple[str, list[tuple[float, float, str]]]:
 def test_random_edits_equal_a_parse_from_scratch(case: tuple[str, list[tuple[float, float, str]]]) -> None:
     language_id, changes = case
     text = SOURCES[language_id]
-    document = Document.open("file:///a", BY_ID[language_id], text, version=0)
+    snapshot = Snapshot.unparsed("file:///a", BY_ID[language_id], text, version=0)
     for version, (a, b, new_text) in enumerate(changes, start=1):
         start, end = sorted((round(a * len(text)), round(b * len(text))))
         end = min(end, start + 20)
-        document.replace(start, end, new_text, version)
+        snapshot = snapshot.replaced(start, end, new_text, version)
         if version % 2:
-            assert document.snapshot().tree.root_node is not None
+            assert snapshot.tree.root_node is not None
         text = text[:start] + new_text + text[end:]
-    snapshot = document.snapshot()
     fresh = Snapshot.parse("file:///a", BY_ID[language_id], text)
     assert snapshot.text == text
     assert snapshot.version == len(changes)
@@ -49,30 +48,30 @@ def test_random_edits_equal_a_parse_from_scratch(case: tuple[str, list[tuple[flo
 
 
 def test_an_old_snapshot_outlives_edits() -> None:
-    document = Document.open("file:///a.py", BY_ID["python"], "x = 1\n")
-    before = document.snapshot()
-    document.replace(0, 1, "name")
+    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], "x = 1\n")
+    before = snapshot
+    snapshot = snapshot.replaced(0, 1, "name")
     assert before.text == "x = 1\n"
     assert before.tree.root_node.end_byte == 6
-    assert document.snapshot().text == "name = 1\n"
+    assert snapshot.text == "name = 1\n"
 
 
 def test_opening_and_many_edits_in_a_row_cost_one_parse(monkeypatch: pytest.MonkeyPatch) -> None:
     parses: list[bytes] = []
     parse = Language.parse
     monkeypatch.setattr(Language, "parse", lambda *args: parses.append(args[1]) or parse(*args))
-    document = Document.open("file:///a.py", BY_ID["python"], "x = 1\n" * 50)
+    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], "x = 1\n" * 50)
     for line in range(50):
-        document.replace(line * 7, line * 7, "y")
-    assert document.snapshot().tree.root_node.named_child_count == 50
-    assert document.snapshot().tree.root_node.end_byte == 350
+        snapshot = snapshot.replaced(line * 7, line * 7, "y")
+    assert snapshot.tree.root_node.named_child_count == 50
+    assert snapshot.tree.root_node.end_byte == 350
     assert len(parses) == 1
 
 
 def test_a_range_outside_the_text_is_refused() -> None:
-    document = Document.open("file:///a.py", BY_ID["python"], "x\n")
+    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], "x\n")
     with pytest.raises(ValueError, match="not inside"):
-        document.replace(0, 3, "")
+        snapshot = snapshot.replaced(0, 3, "")
 
 
 @given(st.text(alphabet="aé漢😀\n\ud800", max_size=30), st.sampled_from([1, 300]), st.data())
@@ -86,27 +85,26 @@ def test_bytes_and_characters_are_inverse(text: str, repeats: int, data: st.Data
 
 def test_an_edit_that_breaks_a_long_text_is_not_followed_to_its_end_and_mending_it_is() -> None:
     text = "def f(a):\n    return a\n\n\n" * 3000
-    document = Document.open("file:///a.py", BY_ID["python"], text)
-    whole = document.snapshot().tree
+    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], text)
+    whole = snapshot.tree
     at = len(text) // 2
-    document.replace(at, at, "x = f(\n")
-    broken = document.snapshot()
+    snapshot = snapshot.replaced(at, at, "x = f(\n")
+    broken = snapshot
     assert not broken.tree.root_node.has_error, "read to the end in search of the least error"
     assert broken.tree.root_node.end_byte == len(broken.encoded), "its nodes stand where the text now has them"
-    document.replace(at, at + len("x = f(\n"), "")
-    assert str(document.snapshot().tree.root_node) == str(whole.root_node)
+    snapshot = snapshot.replaced(at, at + len("x = f(\n"), "")
+    assert str(snapshot.tree.root_node) == str(whole.root_node)
 
 
 def test_small_edits_of_a_long_text_are_followed_together() -> None:
     text = long_text(2500)
-    document = Document.open("file:///a.py", BY_ID["python"], text)
-    num_before = len(document.snapshot().top_level)
+    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], text)
+    num_before = len(snapshot.top_level)
     at = text.index("\nclass", len(text) // 2) + 1
     typed = "def g(first, second):\n    return second, first, second\n\n\ny = 1\n\n\n"
     num_members = []
     for number, character in enumerate(typed, at):
-        document.replace(number, number, character)
-        snapshot = document.snapshot()
+        snapshot = snapshot.replaced(number, number, character)
         num_members.append(len(snapshot.top_level))
         assert snapshot.tree.root_node.descendant_for_byte_range(number + 1, number + 6).type == "class"  # type: ignore[union-attr]
         fresh = Snapshot.parse(snapshot.uri, snapshot.language, snapshot.text)
@@ -126,17 +124,17 @@ def test_what_was_too_costly_to_follow_is_tried_again_once_more_was_typed(monkey
     original = Language.parse_again
     monkeypatch.setattr(Language, "parse_again", parse_again)
     text = long_text(2500)
-    document = Document.open("file:///a.py", BY_ID["python"], text)
-    num_before = len(document.snapshot().top_level)
+    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], text)
+    num_before = len(snapshot.top_level)
     start = text.index("\nclass", len(text) // 2) + 1
-    document.replace(start, start, broken := "x = f(\n" + "    # nobody closes this bracket\n" * 2)
+    snapshot = snapshot.replaced(start, start, broken := "x = f(\n" + "    # nobody closes this bracket\n" * 2)
     end = start + len(broken)
     for _ in range(FOLLOWED_FROM_BYTES + 2):
-        assert len(document.snapshot().top_level) == num_before
-        document.replace(end, end, " ")
+        assert len(snapshot.top_level) == num_before
+        snapshot = snapshot.replaced(end, end, " ")
     assert attempts == [False, False], "at once, and after as many keys"
-    document.replace(end, end, ")\n" + "y = 1\n" * 12)
-    assert len(document.snapshot().top_level) == num_before + 13
+    snapshot = snapshot.replaced(end, end, ")\n" + "y = 1\n" * 12)
+    assert len(snapshot.top_level) == num_before + 13
     assert attempts == [False, False, True]
 
 
@@ -152,46 +150,46 @@ def test_what_was_too_costly_in_a_short_text_is_tried_again_more_and_more_seldom
     original = Language.parse_again
     monkeypatch.setattr(Language, "parse_again", parse_again)
     text = long_text(1200)
-    document = Document.open("file:///a.py", BY_ID["python"], text)
-    num_before = len(document.snapshot().top_level)
+    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], text)
+    num_before = len(snapshot.top_level)
     start = text.index("\nclass", len(text) // 2) + 1
-    document.replace(start, start, "x = f([\n")
+    snapshot = snapshot.replaced(start, start, "x = f([\n")
     for end in range(start + 8, start + 208):
-        assert len(document.snapshot().top_level) == num_before
-        document.replace(end, end, " ")
+        assert len(snapshot.top_level) == num_before
+        snapshot = snapshot.replaced(end, end, " ")
     assert [number - 8 for number in tried_at] == [0, 2, 6, 14, 30, 62, 126, 190]
     tried_at.clear()
-    document.replace(start + 8, start + 208, "])\n")
-    assert len(document.snapshot().top_level) == num_before + 1
-    document.replace(start, start, "y = 1\n")
-    assert len(document.snapshot().top_level) == num_before + 2
+    snapshot = snapshot.replaced(start + 8, start + 208, "])\n")
+    assert len(snapshot.top_level) == num_before + 1
+    snapshot = snapshot.replaced(start, start, "y = 1\n")
+    assert len(snapshot.top_level) == num_before + 2
     assert len(tried_at) == 2, "what can be followed is, at every key"
 
 
 def test_what_is_taken_out_of_a_long_text_counts_too() -> None:
     text = long_text(2500)
-    document = Document.open("file:///a.py", BY_ID["python"], text)
-    num_before, start = len(document.snapshot().top_level), text.index("\ndef") + 1
-    document.replace(start, text.index("\nclass", start) + 1, "")
-    fresh = Snapshot.parse("file:///a.py", BY_ID["python"], document.snapshot().text)
-    assert len(document.snapshot().top_level) == len(fresh.top_level) < num_before
+    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], text)
+    num_before, start = len(snapshot.top_level), text.index("\ndef") + 1
+    snapshot = snapshot.replaced(start, text.index("\nclass", start) + 1, "")
+    fresh = Snapshot.parse("file:///a.py", BY_ID["python"], snapshot.text)
+    assert len(snapshot.top_level) == len(fresh.top_level) < num_before
 
 
 def test_however_much_is_put_in_is_read() -> None:
-    document = Document.open("file:///a.py", BY_ID["python"], "x = 1\n")
-    assert document.snapshot().tree
-    document.replace(0, 0, "def f(a):\n    return a\n\n\n" * 3000)
-    assert len(document.snapshot().top_level) == 3001
+    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], "x = 1\n")
+    assert snapshot.tree
+    snapshot = snapshot.replaced(0, 0, "def f(a):\n    return a\n\n\n" * 3000)
+    assert len(snapshot.top_level) == 3001
 
 
 def test_a_text_that_stays_broken_is_read_to_its_end_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlm_lsp.documents.MOST_GIVEN_UP", 4)
     text = "def f(a):\n    return a\n\n\n" * 3000
-    document = Document.open("file:///a.py", BY_ID["python"], text)
-    assert document.snapshot().tree
-    document.replace(0, 0, "x = function(\n")
+    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], text)
+    assert snapshot.tree
+    snapshot = snapshot.replaced(0, 0, "x = function(\n")
     has_error = []
     for _ in range(6):
-        has_error.append(document.snapshot().tree.root_node.has_error)
-        document.replace(5, 6, "")
+        has_error.append(snapshot.tree.root_node.has_error)
+        snapshot = snapshot.replaced(5, 6, "")
     assert has_error == [False] * 4 + [True, True]

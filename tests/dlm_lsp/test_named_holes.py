@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from dlm_lsp.documents import Document
+from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import UsageError
 from dlm_lsp.holes import Hole
 from dlm_lsp.languages import language_for
@@ -134,10 +134,9 @@ def test_what_was_named_says_what_is_wanted(language_id: str, text: str, kind: s
 
 def test_what_was_named_is_read_from_the_text_while_edits_wait_to_be_parsed() -> None:
     text = "def f(a):\n    b(a)\n    c(a)\n    return a\n\n\n" * 2000
-    document = Document.open("file:///code", language_for(None, "python"), text)
-    assert document.snapshot().tree.root_node.child_count == 2000
-    document.replace(0, 0, "x = 1\n")
-    snapshot = document.snapshot()
+    snapshot = Snapshot.unparsed("file:///code", language_for(None, "python"), text)
+    assert snapshot.tree.root_node.child_count == 2000
+    snapshot = snapshot.replaced(0, 0, "x = 1\n")
     start, end = snapshot.text.index("b(a)"), snapshot.text.index("\n    return")
     assert range_hole(snapshot, start, end) == Hole(start, end, "statement", num_statements=2)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.document_policy import DocumentPolicy
-from dlm_lsp.documents import Document, Snapshot
+from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_hole
 from dlm_lsp.infilling import RELATED_SHARE, HoleRequest, infill
 from dlm_lsp.languages import language_for
@@ -72,18 +72,18 @@ def test_a_folder_that_is_closed_to_us_is_passed_over(root: Path, monkeypatch: p
 def test_imports_of_a_long_document_are_found_while_edits_wait_to_be_parsed(root: Path) -> None:
     path = root / "long.py"
     text = "import pkg.store\n\n\n" + "def f(a):\n    return a\n\n\n" * 3000
-    document = Document.open(path.as_uri(), language_for(path.name, None), text)
-    assert document.snapshot().tree.root_node.child_count == 3001
-    document.replace(len(text), len(text), "x = ")
-    assert _files(root).comments(document.snapshot())[0] == "# store.py:\n"
+    snapshot = Snapshot.unparsed(path.as_uri(), language_for(path.name, None), text)
+    assert snapshot.tree.root_node.child_count == 3001
+    snapshot = snapshot.replaced(len(text), len(text), "x = ")
+    assert _files(root).comments(snapshot)[0] == "# store.py:\n"
 
 
 def test_signatures_of_a_long_document_keep_their_class_while_edits_wait_to_be_parsed(root: Path) -> None:
     text = "class Store:\n    def find(self): pass\n" + "x = 1\n" * 12_000
-    document = Document.open((root / "long.py").as_uri(), language_for("long.py", None), text)
-    assert document.snapshot().tree.root_node.child_count == 12_001
-    document.replace(text.index("self"), text.index("self"), "a, ")
-    lines = _files(root, document.snapshot()).comments(_snapshot(root / "a.py", "x = \n"))
+    snapshot = Snapshot.unparsed((root / "long.py").as_uri(), language_for("long.py", None), text)
+    assert snapshot.tree.root_node.child_count == 12_001
+    snapshot = snapshot.replaced(text.index("self"), text.index("self"), "a, ")
+    lines = _files(root, snapshot).comments(_snapshot(root / "a.py", "x = \n"))
     assert lines == ("# long.py:\n", "# Store: def find(a, self)\n")
 
 

@@ -183,8 +183,7 @@ class Session:
             self.untrue.append(message)
 
     def _held(self, uri: str) -> Any:  # noqa: ANN401 - a snapshot, or the refusal
-        held = self.server.documents._documents[uri]
-        return held.snapshot() if hasattr(held, "snapshot") else held
+        return self.server.documents._documents[uri]
 
     def _options(self) -> dict[str, object]:
         return {
