@@ -2,14 +2,14 @@
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_hole
-from dlm_lsp.languages import language_for
 from dlm_lsp.presentation import Fill, present
+from tests.dlm_lsp.snapshots import snapshot_of
 
 
 def fill_at_cursor(language_id: str, text: str, middle: str) -> tuple[str, Fill]:
     """The document after a fill by the model's text at the cursor │, and that fill."""
     before, after = text.split("│")
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    snapshot = snapshot_of(language_id, before + after)
     fill = present(snapshot, find_hole(snapshot, len(before)), middle)
     return applied(snapshot, fill), fill
 

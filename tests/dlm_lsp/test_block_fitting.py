@@ -5,13 +5,12 @@ import re
 import pytest
 
 from dlm_lsp.block_fitting import BlockFitter
-from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import find_hole
-from dlm_lsp.languages import language_for
 from dlm_lsp.named_holes import range_hole
 from dlm_lsp.placement import parse_neutral
 from dlm_lsp.presentation import present
 from tests.dlm_lsp.filled_documents import fill_at_cursor
+from tests.dlm_lsp.snapshots import snapshot_of
 
 PYTHON_INDENTATION = [
     ("given, absolute below", "def f(x):\n    │\n", "a = x\n    return a", "def f(x):\n    a = x\n    return a\n"),
@@ -233,7 +232,7 @@ def test_a_middle_is_over_where_nothing_more_would_be_kept(
     language_id: str, text: str, middle: str, expected: bool
 ) -> None:
     before, after = text.split("│")
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    snapshot = snapshot_of(language_id, before + after)
     hole = find_hole(snapshot, len(before))
     assert BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over(middle) is expected
 
@@ -271,7 +270,7 @@ def test_statements_that_do_not_parse_are_cut_back_to_those_that_do(middle: str)
 )
 def test_as_many_statements_are_wanted_as_were_named(text: str, middle: str, is_over: bool) -> None:
     before, named, after = re.split("[⟦⟧]", text)
-    snapshot = Snapshot.parse("file:///code", language_for(None, "python"), before + named + after)
+    snapshot = snapshot_of("python", before + named + after)
     hole = range_hole(snapshot, len(before), len(before + named))
     assert BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over(middle) is is_over
 
@@ -292,7 +291,7 @@ def test_as_many_statements_are_wanted_as_were_named(text: str, middle: str, is_
 )
 def test_no_more_statements_are_kept_than_were_named(language_id: str, text: str, middle: str, expected: str) -> None:
     before, named, after = re.split("[⟦⟧]", text)
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + named + after)
+    snapshot = snapshot_of(language_id, before + named + after)
     fill = present(snapshot, range_hole(snapshot, len(before), len(before + named)), middle)
     assert before + named + after != expected
     assert snapshot.text[: fill.start] + fill.text + snapshot.text[fill.end :] == expected

@@ -8,6 +8,7 @@ from dlm_lsp.languages import language_for
 from dlm_lsp.presentation import present
 from dlm_lsp.scopes import functions_in
 from tests.dlm_lsp.filled_documents import applied
+from tests.dlm_lsp.snapshots import snapshot_of
 
 POINT = """\
 class Point {
@@ -153,7 +154,7 @@ def test_a_body_comes_back(language_id: str, text: str, from_column_0: bool) -> 
 def test_a_body_is_relative_to_where_its_header_begins(language_id: str, header: str, indent: str) -> None:
     closers = "\n".join([indent[: len(indent) // 2] + "}", "}"]) if header.count("{") == 2 else "}"
     text = f"{header}\n{indent}\n{closers}\n"
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), text)
+    snapshot = snapshot_of(language_id, text)
     hole = find_hole(snapshot, len(header) + 1 + len(indent))
     fill = present(snapshot, hole, "one();\ntwo();")
     assert applied(snapshot, fill) == f"{header}\n{indent}one();\n{indent}two();\n{closers}\n"
@@ -161,6 +162,6 @@ def test_a_body_is_relative_to_where_its_header_begins(language_id: str, header:
 
 def test_what_is_put_between_braces_is_closed_where_the_header_begins() -> None:
     before, after = "class A {\n  A(int b)\n      : b_(b) {", "}\n};\n"
-    snapshot = Snapshot.parse("file:///code", language_for(None, "cpp"), before + after)
+    snapshot = snapshot_of("cpp", before + after)
     fill = present(snapshot, find_hole(snapshot, len(before)), "one();\ntwo();")
     assert applied(snapshot, fill) == f"{before}\n    one();\n    two();\n  {after}"

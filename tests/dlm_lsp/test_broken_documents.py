@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole, find_hole
-from dlm_lsp.languages import LANGUAGES, language_for
+from dlm_lsp.languages import LANGUAGES
 from dlm_lsp.named_holes import range_hole
 from dlm_lsp.presentation import present
 from dlm_lsp.scopes import functions_in
 from dlm_lsp.syntax_check import DraftChecker
+from tests.dlm_lsp.snapshots import snapshot_of
 
 PIECES = [
     *(
@@ -105,7 +106,7 @@ def test_no_document_is_too_broken(case: tuple[Snapshot, Hole], middle: str, bud
 )
 def test_half_typed_code_is_completed(language_id: str, text: str, middle: str, expected: str) -> None:
     before, after = text.split("│")
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    snapshot = snapshot_of(language_id, before + after)
     fill = present(snapshot, find_hole(snapshot, len(before)), middle)
     assert snapshot.text[: fill.start] + fill.text + snapshot.text[fill.end :] == expected
     assert fill.parse_valid
@@ -133,7 +134,7 @@ ELSE_IF = "if a:\n    b\n" + "".join(f"elif a == {number}:\n    b\n" for number 
 @pytest.mark.parametrize("middle", ["x = 1;", "f(1 1)", f"y = g(1 1) + {TERMS};"], ids=["sound", "broken", "deep"])
 def test_no_document_is_too_deep(language_id: str, text: str, middle: str) -> None:
     before, after = text.split("│")
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    snapshot = snapshot_of(language_id, before + after)
     hole = find_hole(snapshot, len(before))
     build_request(snapshot, hole, max_prompt_tokens=500, count_tokens=len)
     assert present(snapshot, hole, middle).text

@@ -13,6 +13,7 @@ from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.languages import language_for
 from dlm_lsp.named_holes import range_hole
 from dlm_model.request import InfillRequest
+from tests.dlm_lsp.snapshots import snapshot_of
 
 PYTHON = language_for("a.py", None)
 
@@ -46,7 +47,7 @@ class Store:
 
 def request_at_cursor(text: str, max_prompt_tokens: int, language_id: str = "python") -> InfillRequest:
     before, after = text.split("│")
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    snapshot = snapshot_of(language_id, before + after)
     hole = find_hole(snapshot, len(before))
     return build_request(snapshot, hole, max_prompt_tokens=max_prompt_tokens, count_tokens=len)
 

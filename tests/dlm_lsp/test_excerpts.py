@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, Excerpt, errors_in
 from dlm_lsp.languages import language_for
+from tests.dlm_lsp.snapshots import snapshot_of
 
 SOURCES = {
     "python": "import a\n\n\nclass A:\n    x = 1\n\n    @d\n    def f(self):\n        é = '😀'\n        return é\n\n"
@@ -17,7 +17,7 @@ SOURCES = {
 
 
 def excerpt_at(language_id: str, text: str, needle: str) -> Excerpt:
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), text)
+    snapshot = snapshot_of(language_id, text)
     return Excerpt.around(snapshot, text.index(needle), text.index(needle) + len(needle))
 
 
@@ -46,7 +46,7 @@ def test_an_excerpt_is_the_definition_in_its_containers(language_id: str, needle
 @given(st.sampled_from(sorted(SOURCES)), st.data())
 def test_offsets_outside_the_edit_are_exact(language_id: str, data: st.DataObject) -> None:
     text = SOURCES[language_id]
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), text)
+    snapshot = snapshot_of(language_id, text)
     line = data.draw(st.integers(0, snapshot.lines.num_lines - 1))
     start, end = snapshot.lines.line_start(line), snapshot.lines.line_end(line)
     excerpt = Excerpt.around(snapshot, start, end)

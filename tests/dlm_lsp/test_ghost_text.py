@@ -5,16 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
-from dlm_lsp.documents import Snapshot
 from dlm_lsp.ghost_text import ghost_item, ghost_item_for_selection
-from dlm_lsp.languages import language_for
 from dlm_lsp.presentation import Fill
+from tests.dlm_lsp.snapshots import snapshot_of
 
 LINES = st.text(alphabet="ab (", max_size=8)
-
-
-def _snapshot(text: str) -> Snapshot:
-    return Snapshot.parse("file:///a.py", language_for("a.py", None), text)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +23,7 @@ def _snapshot(text: str) -> Snapshot:
     ids=["end of line", "closer kept", "indented block", "cursor before the hole"],
 )
 def test_the_item_repeats_the_line_around_the_fill(text: str, fill: Fill, cursor: int, insert_text: str) -> None:
-    item = ghost_item(_snapshot(text), cursor, fill, "utf-16")
+    item = ghost_item(snapshot_of("python", text), cursor, fill, "utf-16")
     assert item
     assert item.insert_text == insert_text
 
@@ -45,7 +40,7 @@ def test_the_item_repeats_the_line_around_the_fill(text: str, fill: Fill, cursor
     ids=["typed text changed", "text behind changed", "typed spaces moved", "several lines", "another line"],
 )
 def test_a_fill_that_takes_text_away_has_no_item(text: str, fill: Fill, cursor: int) -> None:
-    assert ghost_item(_snapshot(text), cursor, fill, "utf-16") is None
+    assert ghost_item(snapshot_of("python", text), cursor, fill, "utf-16") is None
 
 
 @given(LINES, LINES, LINES, st.data())
@@ -53,7 +48,10 @@ def test_an_item_is_always_an_insertion_on_one_line(before: str, after: str, fil
     line = before + after
     end = data.draw(st.integers(len(before), len(line)))
     item = ghost_item(
-        _snapshot(f"x\n{line}\ny"), 2 + len(before), Fill(fill, 2 + len(before), 2 + end, parse_valid=True), "utf-32"
+        snapshot_of("python", f"x\n{line}\ny"),
+        2 + len(before),
+        Fill(fill, 2 + len(before), 2 + end, parse_valid=True),
+        "utf-32",
     )
     if item is None:
         return

@@ -2,17 +2,16 @@
 
 import pytest
 
-from dlm_lsp.documents import Snapshot
 from dlm_lsp.hole_ending import HoleEnding
 from dlm_lsp.holes import find_hole
-from dlm_lsp.languages import language_for
+from tests.dlm_lsp.snapshots import snapshot_of
 
 BODY, GAP, LINE = "def f(x):\n    │\n", "def f(x):\n    │\n    return x\n", "x = f(│\ny = 2\n"
 
 
 def ending_at(language_id: str, text: str) -> HoleEnding:
     before, after = text.split("│")
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    snapshot = snapshot_of(language_id, before + after)
     return HoleEnding(snapshot, find_hole(snapshot, len(before)))
 
 

@@ -2,18 +2,8 @@
 
 import pytest
 
-from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole, find_hole
-from dlm_lsp.languages import language_for
-
-
-def snapshot_of(language_id: str, text: str) -> Snapshot:
-    return Snapshot.parse("file:///code", language_for(None, language_id), text)
-
-
-def marked(snapshot: Snapshot, hole: Hole) -> str:
-    text = snapshot.text
-    return f"{text[: hole.start]}⟦{text[hole.start : hole.end]}⟧{text[hole.end :]}"
+from tests.dlm_lsp.snapshots import marked, snapshot_of
 
 
 def hole_at_cursor(language_id: str, text: str) -> tuple[str, str]:

@@ -2,13 +2,9 @@
 
 import pytest
 
-from dlm_lsp.documents import Snapshot
 from dlm_lsp.indentation import IndentStyle, blank_line_indentation, indent_style, masked, opens_block
 from dlm_lsp.languages import language_for
-
-
-def snapshot_of(language_id: str, text: str) -> Snapshot:
-    return Snapshot.parse("file:///code", language_for(None, language_id), text)
+from tests.dlm_lsp.snapshots import snapshot_of
 
 
 @pytest.mark.parametrize(

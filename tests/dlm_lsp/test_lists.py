@@ -5,11 +5,10 @@ import re
 import pytest
 
 from dlm_lsp.block_fitting import BlockFitter
-from dlm_lsp.documents import Snapshot
-from dlm_lsp.languages import language_for
 from dlm_lsp.named_holes import range_hole
 from dlm_lsp.placement import parse_neutral
 from dlm_lsp.presentation import present
+from tests.dlm_lsp.snapshots import snapshot_of
 
 # Language, selection, and the model's text, in which a bar separates the part that is kept from the surplus.
 LISTS = [
@@ -94,7 +93,7 @@ LISTS = [
 @pytest.mark.parametrize(("language_id", "text", "middle"), LISTS)
 def test_no_more_items_are_kept_than_were_named(language_id: str, text: str, middle: str) -> None:
     before, named, after = re.split("[⟦⟧]", text)
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + named + after)
+    snapshot = snapshot_of(language_id, before + named + after)
     hole = range_hole(snapshot, len(before), len(before + named))
     assert (hole.kind, hole.start, hole.end) == ("statement", len(before), len(before + named))
     wanted = middle.partition("|")[0]
@@ -107,12 +106,12 @@ def test_no_more_items_are_kept_than_were_named(language_id: str, text: str, mid
 
 def test_an_unfinished_item_is_not_over() -> None:
     text = "x = [\n    1,\n    2,\n]\n"
-    snapshot = Snapshot.parse("file:///code", language_for(None, "python"), text)
+    snapshot = snapshot_of("python", text)
     hole = range_hole(snapshot, text.index("1"), text.index("1,") + 2)
     assert not BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over("a\n")
 
 
 def test_what_a_macro_takes_is_no_list_to_the_parser() -> None:
     text = "let x = vec![\n    1,\n    2,\n];\n"
-    snapshot = Snapshot.parse("file:///code", language_for(None, "rust"), text)
+    snapshot = snapshot_of("rust", text)
     assert range_hole(snapshot, text.index("1"), text.index("1,") + 2).kind == "range"

@@ -9,7 +9,7 @@ from dlm_lsp.errors import UsageError
 from dlm_lsp.holes import Hole
 from dlm_lsp.languages import language_for
 from dlm_lsp.named_holes import find_function, range_hole
-from tests.dlm_lsp.test_holes import marked, snapshot_of
+from tests.dlm_lsp.snapshots import marked, snapshot_of
 
 FUNCTIONS = [
     (

@@ -7,6 +7,7 @@ from dlm_lsp.languages import language_for
 from dlm_lsp.named_holes import find_function, range_hole
 from dlm_lsp.presentation import present
 from tests.dlm_lsp.filled_documents import applied, fill_at_cursor
+from tests.dlm_lsp.snapshots import snapshot_of
 
 LINES = [
     ("python", "for i in │:\n    print(i)\n", "range(3):\n    print(i)", "for i in range(3):\n    print(i)\n"),
@@ -198,7 +199,7 @@ def test_a_whole_function_is_rewritten() -> None:
     ],
 )
 def test_ranges(language_id: str, text: str, named: str, middle: str, expected: str) -> None:
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), text)
+    snapshot = snapshot_of(language_id, text)
     start = text.index(named)
     fill = present(snapshot, range_hole(snapshot, start, start + len(named)), middle)
     assert applied(snapshot, fill) == expected

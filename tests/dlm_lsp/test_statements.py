@@ -3,10 +3,9 @@
 import pytest
 
 from dlm_lsp.block_fitting import BlockFitter
-from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import HoleKind, find_hole
-from dlm_lsp.languages import language_for
 from dlm_lsp.placement import parse_neutral
+from tests.dlm_lsp.snapshots import snapshot_of
 
 FIRST = [
     ("python", "a = 1\n    b = 2", 1),
@@ -63,7 +62,7 @@ WHOLE = [
 
 def fitter(language_id: str, before: str, after: str, kind: HoleKind = "statement") -> BlockFitter:
     text = before + after
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), text)
+    snapshot = snapshot_of(language_id, text)
     hole = find_hole(snapshot, len(before))
     assert hole.kind == kind
     return BlockFitter(snapshot, hole, parse_neutral(snapshot, hole))

@@ -3,13 +3,8 @@
 import pytest
 from lsprotocol import types
 
-from dlm_lsp.documents import Snapshot
-from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.triggers import LastEdit, edit_of, silence_reason
-
-
-def _snapshot(text: str) -> Snapshot:
-    return Snapshot.parse("file:///a.py", PYTHON, text)
+from tests.dlm_lsp.snapshots import snapshot_of
 
 
 def _change(start: tuple[int, int], end: tuple[int, int], text: str) -> types.TextDocumentContentChangePartial:
@@ -17,7 +12,7 @@ def _change(start: tuple[int, int], end: tuple[int, int], text: str) -> types.Te
 
 
 def test_typing_deleting_and_several_cursors_are_distinguished() -> None:
-    after = _snapshot("ab\n😀cd\n")
+    after = snapshot_of("python", "ab\n😀cd\n")
     typed = [_change((1, 2), (1, 2), "c")]
     assert edit_of(typed, after, "utf-16") == LastEdit("insertion", 5)
     assert edit_of([_change((0, 1), (0, 9), "")], after, "utf-16") == LastEdit("deletion", 1)
@@ -29,14 +24,14 @@ def test_typing_deleting_and_several_cursors_are_distinguished() -> None:
 
 def test_fast_typing_in_one_message_is_no_second_cursor() -> None:
     twice = [_change((0, 0), (0, 0), "a"), _change((0, 1), (0, 1), "a")]
-    assert edit_of(twice, _snapshot("aa"), "utf-16") == LastEdit("insertion", 2)
+    assert edit_of(twice, snapshot_of("python", "aa"), "utf-16") == LastEdit("insertion", 2)
     keys = [_change((0, 1), (0, 1), "("), _change((0, 1), (0, 2), ""), _change((0, 1), (0, 1), "(")]
-    assert edit_of(keys, _snapshot("x("), "utf-16") == LastEdit("insertion", 2)
+    assert edit_of(keys, snapshot_of("python", "x("), "utf-16") == LastEdit("insertion", 2)
 
 
 def test_a_whole_document_says_nothing_of_the_edit() -> None:
-    assert edit_of([types.TextDocumentContentChangeWholeDocument("x")], _snapshot("x"), "utf-8") is None
-    assert edit_of([], _snapshot("x"), "utf-8") is None
+    assert edit_of([types.TextDocumentContentChangeWholeDocument("x")], snapshot_of("python", "x"), "utf-8") is None
+    assert edit_of([], snapshot_of("python", "x"), "utf-8") is None
 
 
 @pytest.mark.parametrize(
@@ -52,5 +47,5 @@ def test_a_whole_document_says_nothing_of_the_edit() -> None:
     ],
 )
 def test_silence_has_a_reason(text: str, cursor: int, edit: LastEdit | None, reason: str | None) -> None:
-    said = silence_reason(_snapshot(text), cursor, edit)
+    said = silence_reason(snapshot_of("python", text), cursor, edit)
     assert (said is None) if reason is None else (said is not None and said.startswith(reason))

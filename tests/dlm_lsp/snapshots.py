@@ -1,0 +1,16 @@
+"""Documents to test with, and where a hole is in one."""
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.holes import Hole
+from dlm_lsp.languages import language_for
+
+
+def snapshot_of(language_id: str, text: str) -> Snapshot:
+    """A document as an editor would open it, parsed."""
+    return Snapshot.parse("file:///code", language_for(None, language_id), text)
+
+
+def marked(snapshot: Snapshot, hole: Hole) -> str:
+    """Its text with the hole between ⟦ and ⟧."""
+    text = snapshot.text
+    return f"{text[: hole.start]}⟦{text[hole.start : hole.end]}⟧{text[hole.end :]}"
