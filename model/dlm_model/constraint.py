@@ -184,6 +184,16 @@ class Constraint:
                 canvas = self._text_end.grow(canvas)
         return self._open_end.refuse(canvas) if self._open_end and is_last else canvas
 
+    def cut_off(self, canvas: Canvas) -> Canvas:
+        """The canvas at a deadline, without the masks behind each row's text, if it may have any length.
+
+        Most of them would have been deleted, and their guesses have seen little of the text.
+        """
+        is_text = canvas.is_committed & ~self.fixed(canvas)
+        has_text_behind = is_text.flip(1).cumsum(dim=1).flip(1) > 0
+        surplus = canvas.is_masked & ~has_text_behind & ~self._protected(canvas)
+        return canvas.remove(surplus) if self.is_resizing else canvas
+
     def is_cut_short(self, canvas: Canvas) -> Tensor:
         """Rows [B] that fill all positions they may have, or asked for more, and whose text is not over."""
         is_used_up = canvas.was_refused | (canvas.lengths >= self._max_length)

@@ -32,7 +32,7 @@ from dlm_model.packing import pack
 from dlm_model.precision import Precision
 from dlm_model.prefix_cache import PrefixCache
 from dlm_model.preparation import Preparation, Prepared
-from dlm_model.request import CancelToken, Draft, InfillRequest
+from dlm_model.request import CancelToken, Draft, FinishReason, InfillRequest
 from dlm_model.revision import rechecks
 from dlm_model.suffix_end import SuffixEnd, ends_at_suffix
 from dlm_model.syntax import SyntaxReviser
@@ -151,7 +151,7 @@ class Engine:
             ready = self.preparation.prepare(request, options, lambda: cancel.is_cancelled or pace.is_half_over)
             options = ready.options
             decoding = self.decoder.open(options, ready.rows, ready.constraint.line_end)
-            pace.follow(decoding.cache.is_prefill)
+            pace.follow(decoding.cache.is_prefill, must_fill=not ready.constraint.is_resizing)
         reader = RowReader(self._vocabulary, ready.boundaries, self._config.end_token_ids)
         syntax = SyntaxReviser(request.syntax, reader, options) if request.syntax and options.syntax_tries else None
         suffix_end = None
@@ -230,7 +230,9 @@ class _Drafts:
                 yield self._after_step(latest, shown)
             is_late = self.cancel.is_cancelled or self.pace.is_over
             order = self.reader.rank(latest, None if is_late else self.decoding.log_likelihoods(latest))
-        yield self._final(latest, order)
+        is_cut_short = self.ready.constraint.is_cut_short(latest)
+        reasons = finish_reasons(latest, is_cut_short, is_cancelled=self.cancel.is_cancelled)
+        yield self._final(self.ready.constraint.cut_off(latest), order, reasons)
 
     def _after_step(self, canvas: Canvas, row: int) -> Draft:
         num_settled = self.suffix_end.num_settled(row) if self.suffix_end else None
@@ -243,9 +245,7 @@ class _Drafts:
             num_final=0 if self.may_change else num_settled,
         )
 
-    def _final(self, canvas: Canvas, order: list[int]) -> Draft:
-        is_cut_short = self.ready.constraint.is_cut_short(canvas)
-        reasons = finish_reasons(canvas, is_cut_short, is_cancelled=self.cancel.is_cancelled)
+    def _final(self, canvas: Canvas, order: list[int], reasons: list[FinishReason]) -> Draft:
         return replace(
             self._after_step(canvas, order[0]),
             num_final=None,

@@ -6,8 +6,8 @@ and a token is allowed if the machine accepts its bytes and can still end within
 ends it. To commit in any order, one would have to decide whether a grammar's intersection with the whole partial canvas
 is empty (arXiv 2508.10111). Libraries such as xgrammar and llguidance mask the next token of a text that may grow for
 ever; a canvas has an end, and knowing how many positions are left is what turns "valid so far" into "valid at the end".
-Strings are written in ASCII, in which JSON can spell every other character as an escape. The guarantee holds for runs
-that end by themselves, not for drafts at a deadline.
+Strings are written in ASCII, in which JSON can spell every other character as an escape. At a deadline, the value takes
+the shortest way to its end, too.
 """
 
 from typing import NamedTuple
@@ -209,6 +209,15 @@ class JsonConstraint(Constraint):
     def fixed(self, canvas: Canvas) -> torch.Tensor:
         """Nothing is revised: what follows depends on it."""
         return canvas.is_committed
+
+    def cut_off(self, canvas: Canvas) -> Canvas:
+        """The canvas at a deadline, each value ended by what it needs to end, and no longer."""
+        for row in canvas.is_masked.any(dim=1).nonzero().flatten().tolist():
+            written = int(canvas.is_masked[row].nonzero()[0])
+            state = self._state(canvas.token_ids[row, :written].tolist())
+            ending = [self._vocabulary.beginnings.exact(bytes([byte]))[0] for byte in state.shortest_end]
+            canvas = canvas.end(row, written, ending, was_refused=False)
+        return canvas
 
     def is_cut_short(self, canvas: Canvas) -> torch.Tensor:
         """No row is: a value that the grammar has closed is complete."""

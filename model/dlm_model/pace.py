@@ -12,10 +12,10 @@ from dlm_model.decode_options import DecodeOptions
 class Pace:
     """Counts steps against `num_steps` and, if there is one, the clock.
 
-    With a deadline, no step is begun that would end after it. Only the steps that still fit are left, so the schedules
-    speed up by themselves. Steps that compute the prompt take longer, and are timed separately, as is what follows on a
-    step and will follow on the last. What was not timed yet is expected to take no time: it is begun before the
-    deadline, and timed.
+    With a deadline, no step is begun that would end after it. Where every mask has to be filled by then, only the steps
+    that still fit are left, so the schedules speed up by themselves. Steps that compute the prompt take longer, and are
+    timed separately, as is what follows on a step and will follow on the last. What was not timed yet is expected to
+    take no time: it is begun before the deadline, and timed.
     """
 
     def __init__(self, options: DecodeOptions, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -27,15 +27,19 @@ class Pace:
         self._closing = 0.0
         self._is_prefill: Callable[[int], bool] = lambda _num_ahead: False
         self._is_in_prefill = False
+        self._must_fill = True
         self.step = 0
 
-    def follow(self, is_prefill: Callable[[int], bool]) -> None:
+    def follow(self, is_prefill: Callable[[int], bool], *, must_fill: bool = True) -> None:
         """Begin the first step.
 
         Args:
             is_prefill: Whether the step after so many more computes the prompt.
+            must_fill: Whether every mask has to be filled by the deadline. If not, steps take no more at once than
+                they would without one, and the text is as long as it has become.
         """
         self._is_prefill, self._is_in_prefill = is_prefill, is_prefill(0)
+        self._must_fill = must_fill
         self._step_started = self._clock()
 
     @property
@@ -66,7 +70,7 @@ class Pace:
     def steps_left(self) -> int:
         """Steps to spread the remaining masks over, at least 1."""
         num_left = self._options.num_steps - self.step
-        if self._deadline < math.inf and self.step > 0:
+        if self._must_fill and self._deadline < math.inf and self.step > 0:
             ends = accumulate(map(self._expected, range(num_left)), initial=self._clock())
             num_left = sum(end <= self._end_of_steps for end in islice(ends, 1, None))
         return max(1, num_left)

@@ -15,6 +15,8 @@ from dlm_model.request import InfillRequest
 from dlm_model.transformer import Transformer
 from tests.model.tiny_fills import drafts
 
+ASKED = InfillRequest("def foo(self, value):\n    ", "\n", expected_tokens=40)
+
 
 def test_a_deadline_is_kept_and_the_last_draft_stands(fixed_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter(range(10_000))
@@ -23,6 +25,22 @@ def test_a_deadline_is_kept_and_the_last_draft_stands(fixed_engine: Engine, monk
     assert 1 < found[-1].num_forwards < 64
     assert found[-1].text
     assert found[-2].elapsed_ms <= 200
+
+
+@pytest.mark.parametrize("name", ["resizing_engine", "causal_engine"])
+def test_a_text_of_any_length_is_what_was_committed_by_the_deadline(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    engine, ticks = request.getfixturevalue(name), iter(range(10_000))
+    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=lambda: next(ticks) * 0.001))
+    options = {"num_steps": 64, "schedule": "linear", "selection": "leftmost"}
+    last = drafts(engine, ASKED, deadline_ms=25, **options)[-1]
+    assert last.finish_reason == "deadline"
+    assert 1 < last.step < 40
+    assert {piece.state for piece in last.pieces} == {"committed"}
+    assert len(last.pieces) < 40
+    undisturbed = drafts(engine, ASKED, **options)[last.step - 1]
+    assert last.text == "".join(piece.text for piece in undisturbed.pieces if piece.state == "committed")
 
 
 def test_a_prompt_that_takes_most_of_a_deadline_leaves_the_rest_to_many_steps(

@@ -2,6 +2,7 @@
 
 import json
 import string
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
 from dlm_model.json_grammar import JsonState
+from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, InfillRequest
 
 VALUES = st.recursive(
@@ -79,3 +81,20 @@ def test_whatever_the_model_says_the_middle_is_one_json_value(
         last = list(engine.infill(asked, options, CancelToken()))[-1]
         for candidate in last.candidates:
             json.loads(candidate.text)
+
+
+@pytest.mark.parametrize("name", ["fixed_engine", "resizing_engine"])
+@pytest.mark.parametrize("deadline_ms", [1, 30, 60])
+def test_a_deadline_ends_the_value_too(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, name: str, deadline_ms: int
+) -> None:
+    ticks = iter(range(10_000))
+    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=lambda: next(ticks) * 0.001))
+    engine: Engine = request.getfixturevalue(name)
+    asked = InfillRequest("config = ", "\nprint(config)\n", expected_tokens=30)
+    for seed in range(4):
+        options = DecodeOptions(grammar="json", temperature=2.0, seed=seed, deadline_ms=deadline_ms)
+        last = list(engine.infill(asked, options, CancelToken()))[-1]
+        assert last.step < 30
+        json.loads(last.text)
+        json.loads(last.candidates[0].text)

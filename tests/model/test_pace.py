@@ -45,6 +45,16 @@ def test_what_the_prompt_took_is_not_expected_of_the_steps_after_it() -> None:
     assert pace.steps_left in {13, 14}  # 0.28 s at 0.02 s a step
 
 
+def test_where_masks_may_stay_a_deadline_makes_no_step_take_more() -> None:
+    clock = Clock()
+    pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000), clock)
+    pace.follow(lambda _num_ahead: False, must_fill=False)
+    for clock.now in (0.3, 0.6, 0.9):
+        pace.advance()
+    assert pace.steps_left == 47
+    assert pace.is_over
+
+
 def test_what_comes_before_the_first_step_is_not_a_part_of_it() -> None:
     clock = Clock()
     pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000), clock)
