@@ -191,8 +191,7 @@ class Constraint:
         """
         is_text = canvas.is_committed & ~self.fixed(canvas)
         has_text_behind = is_text.flip(1).cumsum(dim=1).flip(1) > 0
-        surplus = canvas.is_masked & ~has_text_behind & ~self._protected(canvas)
-        return canvas.remove(surplus) if self.is_resizing else canvas
+        return canvas.remove(canvas.is_masked & ~has_text_behind) if self.is_resizing else canvas
 
     def is_cut_short(self, canvas: Canvas) -> Tensor:
         """Rows [B] that fill all positions they may have, or asked for more, and whose text is not over."""

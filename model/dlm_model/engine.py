@@ -232,7 +232,8 @@ class _Drafts:
             order = self.reader.rank(latest, None if is_late else self.decoding.log_likelihoods(latest))
         is_cut_short = self.ready.constraint.is_cut_short(latest)
         reasons = finish_reasons(latest, is_cut_short, is_cancelled=self.cancel.is_cancelled)
-        yield self._final(self.ready.constraint.cut_off(latest), order, reasons)
+        finished = latest if self.cancel.is_cancelled else self.ready.constraint.cut_off(latest)
+        yield self._final(finished, order, reasons)
 
     def _after_step(self, canvas: Canvas, row: int) -> Draft:
         num_settled = self.suffix_end.num_settled(row) if self.suffix_end else None

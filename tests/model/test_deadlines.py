@@ -1,5 +1,6 @@
 """Deadlines: they are kept, and leave time for steps, whatever else of a fill takes long."""
 
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from dlm_model.kv_cache import ColumnCache
 from dlm_model.pace import Pace
 from dlm_model.request import InfillRequest
 from dlm_model.transformer import Transformer
-from tests.model.tiny_fills import drafts
+from tests.model.tiny_fills import REQUEST, drafts
 
 ASKED = InfillRequest("def foo(self, value):\n    ", "\n", expected_tokens=40)
 
@@ -41,6 +42,15 @@ def test_a_text_of_any_length_is_what_was_committed_by_the_deadline(
     assert len(last.pieces) < 40
     undisturbed = drafts(engine, ASKED, **options)[last.step - 1]
     assert last.text == "".join(piece.text for piece in undisturbed.pieces if piece.state == "committed")
+
+
+def test_a_deadline_before_a_boundary_is_spelled_leaves_nothing_behind_it(
+    causal_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=itertools.count().__next__))
+    last = drafts(causal_engine, REQUEST, deadline_ms=1)[-1]
+    assert (last.step, last.finish_reason) == (1, "deadline")
+    assert {piece.state for piece in last.pieces} <= {"committed"}
 
 
 def test_a_prompt_that_takes_most_of_a_deadline_leaves_the_rest_to_many_steps(
