@@ -54,9 +54,18 @@ def method_options(names: Sequence[str]) -> ClientOptions:
         names: Out of `METHODS`, in any case.
 
     Raises:
-        UsageError: there is no such method, or two are of one kind.
+        UsageError: there is no such method, two are of one kind, or two set one option to different values.
     """
-    return {name: value for method in _named(names) for name, value in method.options.items()}
+    set_by: dict[str, Method] = {}
+    for method in _named(names):
+        for option, value in method.options.items():
+            other = set_by.setdefault(option, method)
+            if other.options[option] != value:
+                raise UsageError(
+                    f"{other.name} sets {option} to {other.options[option]}, and {method.name} to {value}; "
+                    "give one of them."
+                )
+    return {option: method.options[option] for option, method in set_by.items()}
 
 
 def assigned_options(assignments: Sequence[str]) -> ClientOptions:

@@ -202,6 +202,18 @@ def test_an_option_may_be_spelled_as_anywhere_else(
             ["--method", "KLASS", "--method", "linear"],
             "KLASS and linear are both of the kind schedule; give one of them.",
         ),
+        (
+            ["--method", "factor", "--method", "blend"],
+            "factor sets schedule to factor, and blend to threshold; give one of them.",
+        ),
+        (
+            ["--method", "blend", "--method", "factor"],
+            "blend sets schedule to threshold, and factor to factor; give one of them.",
+        ),
+        (
+            ["--method", "no guide", "--method", "APD"],
+            "no guide sets guide to none, and APD to self; give one of them.",
+        ),
         (["--model", ""], "--model is empty."),
         (["--guide", ""], "--guide is empty."),
         (["--set", "factor="], "--set takes OPTION=VALUE, got 'factor='."),
@@ -218,6 +230,12 @@ def test_a_wrong_method_or_option_is_named(
     command_line: CommandLine, file: Path, arguments: list[str], complaint: str
 ) -> None:
     assert command_line("infill", f"{file}:2:5", *arguments) == (2, "", f"dlm-lsp: {complaint}\n")
+
+
+def test_methods_that_agree_on_an_option_combine(command_line: CommandLine, file: Path) -> None:
+    command_line("infill", f"{file}:2:5", "--method", "blend", "--method", "threshold", "--method", "Prophet")
+    options = command_line.engine.options[0]
+    assert (options.guide, options.schedule, options.early_commit) == ("self", "threshold", 7.5)
 
 
 def test_a_later_flag_overrules_a_method(command_line: CommandLine, file: Path) -> None:
