@@ -4,8 +4,9 @@ Reads and finds values; what they mean is each family's business.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 ADDED_TOKENS_FILE = "added_tokens.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class CheckpointFiles:
             CheckpointError: config.json is missing, unreadable or no JSON object.
         """
         return cls(published_name(folder), read_config(folder), folder)
+
+    @property
+    def names_code(self) -> bool:
+        """Whether config.json names Python code that others would run to load the checkpoint; here it is never run."""
+        return bool(self.config.get("auto_map"))
 
     @cached_property
     def generation_config(self) -> Mapping[str, Any]:
@@ -117,6 +125,11 @@ class CheckpointFiles:
         if self.folder is None or not (self.folder / name).is_file():
             return {}
         return read_json(self.folder / name)
+
+
+def pickles(names: Iterable[str]) -> list[str]:
+    """Those files, in order, that can run any code when they are read, and therefore never are."""
+    return sorted(name for name in names if any(fnmatch(name, pattern) for pattern in _PICKLES))
 
 
 def published_name(folder: Path) -> str:

@@ -5,6 +5,7 @@ Eight-bit weights are expanded here.
 """
 
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dlm_model.adapter import add_adapter
+from dlm_model.checkpoint_files import pickles
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.families.registry import FAMILIES
@@ -51,13 +53,7 @@ def load_transformer(
     tensors = dequantize_tensors(read_tensors(folder), dtype=dtype)
     if adapter is not None:
         tensors = add_adapter(adapter, tensors)
-    family = FAMILIES[config.family]
-    tensors = family.unpack({family.parameter_name(name): tensor for name, tensor in tensors.items()}, config)
-    if config.ties_embeddings:
-        tensors.pop("lm_head.weight", None)
-    with torch.device("meta"):
-        network = Transformer(config)
-    _check_tensors(network, tensors, folder)
+    network, tensors = _fitted(tensors, config, folder)
     place = torch.device("cpu") if is_rounded else device
     placed = {name: tensor.to(device=place, dtype=dtype) for name, tensor in tensors.items()}
     network.load_state_dict(placed, assign=True)
@@ -67,11 +63,36 @@ def load_transformer(
     return network
 
 
+def check_weights(folder: Path, config: ModelConfig) -> None:
+    """Compare the tensors of a checkpoint folder with what its network needs; only the files' headers are read.
+
+    Raises:
+        CheckpointError: a file is missing or truncated, or a tensor is missing, unexpected or of the wrong shape.
+    """
+    headers = {name: tensor.to("meta") for name, tensor in read_tensors(folder).items()}
+    _fitted(dequantize_tensors(headers, dtype=torch.float32), config, folder)
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a checkpoint folder, single or sharded, in name order.
 
     Raises:
         CheckpointError: there are none, or the index names files that are not there.
+    """
+    available = {path.name for path in folder.glob("*") if path.is_file()}
+    return [folder / name for name in weight_names(folder, available, source=str(folder))]
+
+
+def weight_names(folder: Path, available: Collection[str], *, source: str) -> list[str]:
+    """The names of a checkpoint's safetensors files, single or sharded, in order.
+
+    Args:
+        folder: Has the index, if the checkpoint is sharded.
+        available: The files of the checkpoint, not all of which need to have arrived in the folder.
+        source: The checkpoint's name for people.
+
+    Raises:
+        CheckpointError: there are none, or the index names files that the checkpoint has not.
     """
     index = folder / INDEX_FILE
     if not index.is_file():
@@ -81,11 +102,13 @@ def weight_files(folder: Path) -> list[Path]:
             names = {str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{index} is not a valid weight index.") from error
-    for name in names:
-        # A file name with a path in it could reach outside the checkpoint.
-        if Path(name).name != name or not (folder / name).is_file():
-            raise _missing(folder, name)
-    return [folder / name for name in sorted(names)]
+    for name in sorted(names):
+        # A file name with a path in it is never among them: it could reach outside the checkpoint.
+        if name not in available:
+            found = pickles(available)
+            why = f", and {found[0]} is a pickle, which can run any code when it is read" if found else ""
+            raise CheckpointError(f"{source} has no {name}; weights are read from safetensors files only{why}.")
+    return sorted(names)
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
@@ -104,10 +127,16 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _missing(folder: Path, name: str) -> CheckpointError:
-    pickles = sorted(path.name for path in folder.glob("*.bin"))
-    why = f", and {pickles[0]} is a pickle, which can run any code when it is read" if pickles else ""
-    return CheckpointError(f"{folder} has no {name}; weights are read from safetensors files only{why}.")
+def _fitted(tensors: Mapping[str, Tensor], config: ModelConfig, folder: Path) -> tuple[Transformer, dict[str, Tensor]]:
+    """The network, still without weights, and the stored tensors as its own."""
+    family = FAMILIES[config.family]
+    fitted = family.unpack({family.parameter_name(name): tensor for name, tensor in tensors.items()}, config)
+    if config.ties_embeddings:
+        fitted.pop("lm_head.weight", None)
+    with torch.device("meta"):
+        network = Transformer(config)
+    _check_tensors(network, fitted, folder)
+    return network, fitted
 
 
 def _check_tensors(network: Transformer, tensors: dict[str, Tensor], folder: Path) -> None:

@@ -27,7 +27,8 @@ def family_of(files: CheckpointFiles) -> Family:
     for family in _IN_ORDER:
         if family.matches(files):
             return family
+    code = ", and the code that the checkpoint brings along for it is never run" if files.names_code else ""
     raise CheckpointError(
         f"{files.source}: model type {model_type(files)!r} is not supported (supported: {', '.join(FAMILIES)}; "
-        "dlm is llama, qwen2 or qwen3 with a dlm section)."
+        f"dlm is llama, qwen2 or qwen3 with a dlm section){code}."
     )
