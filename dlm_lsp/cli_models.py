@@ -29,12 +29,16 @@ def pull(
         typer.Argument(metavar="NAME", help="A short name, or owner/name\\[@revision] on the hub.", show_default=False),
     ],
     *,
+    short_name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Its short name. Default: the name of the repository."),
+    ] = None,
     yes: _Yes = False,
 ) -> None:
     """Download a published model, after showing its licence and size."""
     from dlm_lsp.commands.models import run_pull  # noqa: PLC0415
 
-    run_pull(name, is_agreed=yes)
+    run_pull(name, short_name, is_agreed=yes)
 
 
 @models_app.command(cls=Command)
@@ -65,7 +69,7 @@ def verify(
 
 @models_app.command(cls=Command)
 def remove(name: _Name, *, yes: _Yes = False) -> None:
-    """Forget a model, and delete its files if they were pulled."""
+    """Forget a model, and delete its files if they were pulled, be it in part."""
     from dlm_lsp.commands.models import run_remove  # noqa: PLC0415
 
     run_remove(name, is_agreed=yes)

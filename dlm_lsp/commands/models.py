@@ -1,12 +1,10 @@
 """`dlm-lsp models`: what each of its commands does."""
 
 import json
-import os
+import re
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import typer
 from rich.console import Console
@@ -15,12 +13,12 @@ from dlm_lsp.commands.sources import writing_stdout
 from dlm_lsp.commands.tables import bare_table, print_table
 from dlm_lsp.errors import ModelUnavailableError, UsageError
 from dlm_lsp.models.catalogue import CATALOGUE, LATEST, CatalogueEntry
-from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters, num_parameters
+from dlm_lsp.models.footprint import num_parameters
 from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
+from dlm_lsp.models.inspection import check_checkpoint, names_code, names_in, never_used
+from dlm_lsp.models.recommendation import Suggestion, available_memory, suggest
 from dlm_lsp.models.store import ModelStore, Record, describe, differences
-from dlm_lsp.options import Settings, usual_prompt_tokens
 from dlm_model.checkpoint_files import published_name
-from dlm_model.config import ModelConfig
 from dlm_model.precision import Precision, weight_format
 
 BYTES_PER_STORED_NUMBER = 2
@@ -29,88 +27,84 @@ BYTES_PER_STORED_NUMBER = 2
 _RECORDED = (".safetensors", ".json", ".txt")
 """The files of a model; a checkpoint's folder may hold anything else as well."""
 
-MAX_CPU_PARAMETERS = 1_000_000_000
-"""With more parameters per token than this, a CPU is too slow, whatever memory it has."""
-
-Verdict = Literal["fits", "too large", "too slow"]
-
-
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """One published model against one device.
-
-    Attributes:
-        name: Its short name.
-        needed: Bytes while filling.
-        verdict: Whether the device has as much, and could use it.
-        is_on_disk: Whether it has been pulled.
-    """
-
-    name: str
-    needed: int
-    verdict: Verdict
-    is_on_disk: bool
-
 
 def run_list(*, as_json: bool) -> None:
-    """Print the models on disk, and those that can be pulled."""
-    records = {record.name: record for record in ModelStore().records()}
+    """Print the models on disk, those that can be pulled, and what else is in their place."""
+    store = ModelStore()
+    records, leftovers = {record.name: record for record in store.records()}, list(store.leftovers())
     others = [entry for entry in CATALOGUE.values() if entry.name not in records]
     if as_json:
         _print_json(
             {
                 "on_disk": [asdict(record) for record in records.values()],
                 "to_pull": [asdict(entry) for entry in others],
+                "leftovers": [asdict(leftover) for leftover in leftovers],
             }
         )
         return
-    table = bare_table("name", "on disk", "licence", "from")
+    partial = {each.name: f"partial, {gib(each.size)}" for each in leftovers if each.problem is None}
+    table = bare_table("name", "on disk", "revision", "licence", "from")
     for record in records.values():
-        table.add_row(record.name, gib(record.size), record.licence or "", record.repository or record.folder)
+        source = record.repository or record.folder
+        table.add_row(record.name, gib(record.size), _short(record.revision or ""), record.licence or "", source)
+    for name in sorted(partial.keys() - CATALOGUE.keys()):
+        table.add_row(name, partial[name])
     for entry in others:
-        table.add_row(entry.name, f"– ({_weights_size(entry)})", entry.licence, entry.repository)
+        here = partial.get(entry.name, f"– ({_weights_size(entry)})")
+        table.add_row(entry.name, here, _short(entry.revision), entry.licence, entry.repository)
     print_table(table)
+    for leftover in leftovers:
+        _say(leftover.problem or _how_to_go_on(leftover.name))
 
 
-def run_pull(name: str, *, is_agreed: bool) -> None:
+def run_pull(name: str, short_name: str | None, *, is_agreed: bool) -> None:
     """Fetch a model, after showing its licence and size.
 
     Args:
         name: A short name, or owner/name[@revision] on the hub.
+        short_name: What it will be called; None leaves that to its name.
         is_agreed: Do not ask.
     """
     store = ModelStore()
-    short_name, repository, revision = _wanted(name)
-    if store.find(short_name):
-        raise UsageError(f"{short_name} is already on disk; `dlm-lsp models verify {short_name}` checks it.")
+    usual_name, repository, revision = _wanted(name)
+    short_name = short_name or usual_name
+    _check_catalogue(short_name, repository)
     folder = store.folder_for(short_name)
-    model = look_up(repository, revision)
-    check_space(model, folder)
-    _ask_to_pull(model, folder, is_agreed=is_agreed)
-    files = download(model, folder)
-    store.save(Record(short_name, str(folder), repository, model.revision, model.licence, files))
+    with store.locked(short_name):
+        if store.find(short_name):
+            raise UsageError(f"{short_name} is already on disk; `dlm-lsp models verify {short_name}` checks it.")
+        model = look_up(repository, revision)
+        check_space(model, folder)
+        _ask_to_pull(model, folder, is_agreed=is_agreed)
+        files = download(model, folder)
+        store.save(Record(short_name, str(folder), repository, model.revision, model.licence, files))
     _say(f"{short_name} is on disk: {folder}")
 
 
 def run_add(path: Path, name: str | None) -> None:
     """Give a folder on this machine a short name; its files stay where they are."""
     from dlm_model.guide import GUIDE_FOLDER  # noqa: PLC0415 - imports torch
-    from dlm_model.weights import weight_files  # noqa: PLC0415
 
     folder = path.expanduser().resolve()
     if not folder.is_dir():
         raise UsageError(f"There is no model folder {folder}.")
     store, short_name = ModelStore(), name or published_name(folder).lower()
-    if short_name in CATALOGUE or store.find(short_name):
+    # Refuses what is no name, before gigabytes are read.
+    is_taken = store.folder_for(short_name).exists() or store.find(short_name) is not None
+    if short_name in CATALOGUE or is_taken:
         raise UsageError(f"The name {short_name} is taken; give the folder another with --name.")
-    store.folder_for(short_name)  # refuses what is no name, before gigabytes are read
-    ModelConfig.from_checkpoint(folder)
-    weight_files(folder)  # raises where there are none that could be loaded
+    check_checkpoint(folder)
     found = (file for part in (folder, folder / GUIDE_FOLDER) for file in part.glob("*") if file.suffix in _RECORDED)
-    with Console(stderr=True).status("reading the files"):
-        files = tuple(describe(folder, file.relative_to(folder).as_posix()) for file in sorted(found))
+    names = [file.relative_to(folder).as_posix() for file in sorted(found) if file.is_file()]
+    try:
+        with Console(stderr=True).status("reading the files"):
+            files = tuple(describe(folder, each) for each in names)
+    except OSError as error:
+        raise ModelUnavailableError(f"{error.filename or folder} cannot be read: {error.strerror or error}.") from error
     store.save(Record(short_name, str(folder), None, None, None, files))
     _say(f"{short_name} is {folder}, {gib(sum(file.size for file in files))}.")
+    for words in never_used(names_in(folder), has_code=names_code(folder)):
+        _say(f"It brings {words}.")
 
 
 def run_verify(name: str | None) -> int:
@@ -121,24 +115,35 @@ def run_verify(name: str | None) -> int:
     """
     store = ModelStore()
     records = [store.get(name)] if name else list(store.records())
-    if not records:
+    problems = [] if name else [leftover.problem for leftover in store.leftovers() if leftover.problem]
+    if not records and not problems:
         _say("No model was added or pulled, so there is nothing to verify.")
-    broken = False
+    for problem in problems:
+        _say(problem)
+    broken = bool(problems)
     with writing_stdout() as stdout:
         for record in records:
-            for file, problem in differences(record):
-                broken |= problem is not None
-                stdout.write(f"{record.name}/{file.name}: {problem or 'ok'}\n")
+            for file, difference in differences(record):
+                broken |= difference is not None
+                stdout.write(f"{record.name}/{file.name}: {difference or 'ok'}\n")
     return ModelUnavailableError.exit_code if broken else 0
 
 
 def run_remove(name: str, *, is_agreed: bool) -> None:
-    """Forget a model, and delete its files if they were pulled."""
+    """Forget a model, and delete its files if they were pulled; or delete what an interrupted pull has left."""
     store = ModelStore()
+    leftover = next((each for each in store.leftovers() if each.name == name), None)
+    if leftover is not None:
+        _ask(f"Delete what there is of {name} ({gib(leftover.size)})?", is_agreed=is_agreed)
+        with store.locked(name):
+            store.discard(leftover)
+        _say(f"{name} is gone.")
+        return
     record = store.get(name)
     if record.is_pulled:
         _ask(f"Delete {record.folder} ({gib(record.size)})?", is_agreed=is_agreed)
-    store.remove(record)
+    with store.locked(name):
+        store.remove(record)
     _say(f"{name} is gone." if record.is_pulled else f"{name} is forgotten; {record.folder} stays.")
 
 
@@ -147,10 +152,10 @@ def run_recommend(device: str, precision: Precision, *, as_json: bool) -> None:
     from dlm_model.device import default_dtype, resolve_device  # noqa: PLC0415 - imports torch
 
     target = resolve_device(device)
-    available = _available_memory(target.index if target.type == "cuda" else None)
+    available = available_memory(target.index if target.type == "cuda" else None)
     weight_format(precision, target)
     size = default_dtype(target).itemsize
-    suggestions = suggest(available, bytes_per_number=size, is_cpu=target.type == "cpu", precision=precision)
+    suggestions = list(suggest(available, bytes_per_number=size, is_cpu=target.type == "cpu", precision=precision))
     best = next((each for each in suggestions if each.verdict == "fits"), None)
     if as_json:
         found = {"device": str(target), "available": available, "best": best.name if best else None}
@@ -159,36 +164,9 @@ def run_recommend(device: str, precision: Precision, *, as_json: bool) -> None:
     table = bare_table("name", "needs", "", "")
     for each in suggestions:
         note = CATALOGUE[each.name].note if each.name in CATALOGUE else ""
-        table.add_row(each.name, gib(each.needed), each.verdict, note)
+        table.add_row(each.name, "" if each.problem else gib(each.needed), each.verdict, each.problem or note)
     print_table(table)
     _say(f"{target} has {gib(available)} free: {_advice(best)}.")
-
-
-def suggest(
-    available: int, *, bytes_per_number: int, is_cpu: bool, precision: Precision = "auto"
-) -> Sequence[Suggestion]:
-    """Every published model in the order of preference, then those that were added.
-
-    Args:
-        available: Bytes that the device has for a model.
-        bytes_per_number: Of the format that the device computes in.
-        precision: In how many bits it would hold the matrices.
-        is_cpu: Large models are too slow for it, whatever memory it has.
-    """
-    records = {record.name: record for record in ModelStore().records()}
-    shapes = {entry.name: entry.shape for entry in CATALOGUE.values()}
-    for record in records.values():
-        shapes[record.name] = Shape.of(ModelConfig.from_checkpoint(Path(record.folder)))
-    settings = Settings()
-    load = Load(settings.candidates + 1, usual_prompt_tokens(is_cpu=is_cpu), settings.decode.max_middle_tokens)
-    suggestions = []
-    for name, shape in shapes.items():
-        needed = footprint(shape, load, bytes_per_number=bytes_per_number, precision=precision, is_gpu=not is_cpu).total
-        verdict: Verdict = "fits" if needed <= available else "too large"
-        if is_cpu and num_active_parameters(shape) > MAX_CPU_PARAMETERS:
-            verdict = "too slow"
-        suggestions.append(Suggestion(name, needed, verdict, name in records))
-    return suggestions
 
 
 def _advice(best: Suggestion | None) -> str:
@@ -201,19 +179,6 @@ def _weights_size(entry: CatalogueEntry) -> str:
     return f"about {gib(num_parameters(entry.shape) * BYTES_PER_STORED_NUMBER)}"
 
 
-def _available_memory(cuda_index: int | None) -> int:
-    """Bytes free on a GPU, or available to a process on this machine."""
-    if cuda_index is not None:
-        import torch  # noqa: PLC0415
-
-        return int(torch.cuda.mem_get_info(cuda_index)[0])
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        fields = dict(line.split(":", 1) for line in meminfo.read_text(encoding="ascii").splitlines())
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def _wanted(name: str) -> tuple[str, str, str]:
     """Short name, repository and revision."""
     if name in CATALOGUE:
@@ -224,10 +189,31 @@ def _wanted(name: str) -> tuple[str, str, str]:
     return repository.split("/")[1].lower(), repository, revision or LATEST
 
 
+def _check_catalogue(short_name: str, repository: str) -> None:
+    """Keep the catalogue's names for the repositories that it means, since `--model` finds a model by its name."""
+    entry = CATALOGUE.get(short_name)
+    if entry is not None and entry.repository.lower() != repository.lower():
+        raise UsageError(f"The name {short_name} stands for {entry.repository}; give {repository} another with --name.")
+
+
+def _short(revision: str) -> str:
+    """A commit by its first digits; branches and tags as they are."""
+    return revision[:8] if re.fullmatch(r"[0-9a-f]{40}", revision) else revision
+
+
+def _how_to_go_on(name: str) -> str:
+    return (
+        f"{name} has not been pulled to its end; the same pull goes on from there, and "
+        f"`dlm-lsp models remove {name}` deletes what there is."
+    )
+
+
 def _ask_to_pull(model: RemoteModel, folder: Path, *, is_agreed: bool) -> None:
     _say(f"{model.repository} at {model.revision}")
     _say(f"licence  {model.licence or 'its card names none'}")
     _say(f"size     {gib(model.size)} in {len(model.files)} files, to {folder}")
+    for words in never_used(model.others):
+        _say(f"brings   {words}")
     _ask("Pull it under this licence?", is_agreed=is_agreed)
 
 

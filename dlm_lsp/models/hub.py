@@ -8,6 +8,8 @@ and text files beside them are taken, never code and never pickles.
 import errno
 import os
 import shutil
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -16,13 +18,14 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from dlm_lsp.errors import ModelUnavailableError
+from dlm_lsp.models.inspection import check_checkpoint, check_descriptions
 from dlm_lsp.models.store import StoredFile, describe
-from dlm_model.config import ModelConfig
+from dlm_model.checkpoint_files import pickles
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 WANTED = ("*.safetensors", "*.json", "merges.txt", "LICENSE*", "README.md")
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _PART = ".part"
+_OF_THE_NETWORK = (ConnectionError, TimeoutError, socket.gaierror, socket.herror, ssl.SSLError)
 
 
 class RemoteFile(NamedTuple):
@@ -41,12 +44,14 @@ class RemoteModel(NamedTuple):
         revision: The commit that the wanted revision stands for today.
         licence: As its card says; None if it does not.
         files: Those that will be taken.
+        others: The names of those that will not.
     """
 
     repository: str
     revision: str
     licence: str | None
     files: tuple[RemoteFile, ...]
+    others: tuple[str, ...]
 
     @property
     def size(self) -> int:
@@ -69,29 +74,30 @@ def look_up(repository: str, revision: str) -> RemoteModel:
         from huggingface_hub import HfApi  # noqa: PLC0415 - only these commands need it
 
         info = HfApi(endpoint=endpoint()).model_info(repository, revision=revision, files_metadata=True)
-    siblings = info.siblings or []
-    files = tuple(
-        RemoteFile(each.rfilename, each.size or 0, each.lfs.sha256 if each.lfs else None)
-        for each in siblings
-        if "/" not in each.rfilename and any(fnmatch(each.rfilename, pattern) for pattern in WANTED)
-    )
-    if not any(file.name.endswith(".safetensors") for file in files):
-        raise ModelUnavailableError(_no_weights(repository, [each.rfilename for each in siblings]))
+    files, others = [], []
+    for each in info.siblings or []:
+        if "/" not in each.rfilename and any(fnmatch(each.rfilename, pattern) for pattern in WANTED):
+            files.append(RemoteFile(each.rfilename, each.size or 0, each.lfs.sha256 if each.lfs else None))
+        else:
+            others.append(each.rfilename)
+    if not any(_is_weights(file) for file in files):
+        raise ModelUnavailableError(_no_weights(repository, others))
     # Licences that the hub has no word for are `other`, with a name of their own.
     card = info.card_data
     licence = card and (card.get("license_name") or card.get("license"))
-    return RemoteModel(repository, info.sha or revision, str(licence) if licence else None, files)
+    return RemoteModel(repository, info.sha or revision, str(licence) if licence else None, tuple(files), tuple(others))
 
 
 def check_space(model: RemoteModel, folder: Path) -> None:
     """Check that the disk has room for what has not arrived yet.
 
     Raises:
-        ModelUnavailableError: it has not.
+        ModelUnavailableError: it has not, or cannot be asked.
     """
-    existing = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
-    arrived = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    missing, free = model.size - arrived, shutil.disk_usage(existing).free
+    with _one_sentence(model.repository):
+        existing = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+        arrived = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        missing, free = model.size - arrived, shutil.disk_usage(existing).free
     if missing > free:
         raise ModelUnavailableError(
             f"{model.repository} needs {gib(missing)} more on the disk of {existing}, which has {gib(free)} free."
@@ -105,16 +111,18 @@ def download(model: RemoteModel, folder: Path) -> tuple[StoredFile, ...]:
         The files as they lie on disk.
 
     Raises:
-        ModelUnavailableError: the connection broke, the disk is full, or a file arrived corrupt.
-        CheckpointError: this engine cannot load the model; this is found out before any weights are fetched.
+        ModelUnavailableError: the connection broke, the disk is full, a file cannot be written or arrived corrupt.
+        CheckpointError: this engine cannot load the model; as far as its config, tokenizer and index tell, this is
+            found out before any weights are fetched.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    in_order = sorted(model.files, key=lambda file: (file.name.endswith(".safetensors"), file.name))
-    stored = []
-    for file in in_order:
-        if file.name.endswith(".safetensors"):
-            ModelConfig.from_checkpoint(folder)
-        stored.append(_complete(model, file, folder / file.name))
+    with _one_sentence(model.repository):
+        folder.mkdir(parents=True, exist_ok=True)
+    in_order = sorted(model.files)
+    weights = [file for file in in_order if _is_weights(file)]
+    stored = [_complete(model, file, folder / file.name) for file in in_order if file not in weights]
+    check_descriptions(folder, {file.name for file in model.files}, source=model.repository)
+    stored += [_complete(model, file, folder / file.name) for file in weights]
+    check_checkpoint(folder)
     return tuple(stored)
 
 
@@ -123,14 +131,20 @@ def gib(num_bytes: int) -> str:
     return f"{num_bytes / (1 << 30):.1f} GiB" if num_bytes >= 1 << 28 else f"{num_bytes / (1 << 20):.1f} MiB"
 
 
+def _is_weights(file: RemoteFile) -> bool:
+    return file.name.endswith(".safetensors")
+
+
 def _complete(model: RemoteModel, file: RemoteFile, target: Path) -> StoredFile:
     """A complete file, fetched unless it is here already."""
-    if not target.is_file() or file.sha256 is None or describe(target.parent, target.name).sha256 != file.sha256:
-        with _one_sentence(model.repository):
+    with _one_sentence(model.repository):
+        if not target.is_file() or file.sha256 is None or describe(target.parent, target.name).sha256 != file.sha256:
             _fetch(model, file, target)
-    stored = describe(target.parent, target.name)
-    if file.sha256 not in (None, stored.sha256) or stored.size != file.size:
-        target.unlink()
+        stored = describe(target.parent, target.name)
+        is_whole = file.sha256 in (None, stored.sha256) and stored.size == file.size
+        if not is_whole:
+            target.unlink()
+    if not is_whole:
         raise ModelUnavailableError(
             f"{file.name} of {model.repository} arrived corrupt ({stored.size} bytes, sha256 {stored.sha256}); "
             "it was deleted; run the same command again to fetch it anew."
@@ -148,6 +162,9 @@ def _fetch(model: RemoteModel, file: RemoteFile, target: Path) -> None:
     is_hub, token = urlsplit(location).netloc == urlsplit(url).netloc, get_token()
     headers = {"authorization": f"Bearer {token}"} if is_hub and token else {}
     part = target.with_name(target.name + _PART)
+    # More than the whole file is the beginning of another one.
+    if part.is_file() and part.stat().st_size > file.size:
+        part.unlink()
     # Without a hash nobody could tell whether the other half belongs to the same file.
     with part.open("ab" if file.sha256 else "wb") as stream:
         http_get(
@@ -182,22 +199,27 @@ def _one_sentence(repository: str) -> Iterator[None]:
 def _io_sentence(repository: str, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"The disk is full; what has arrived of {repository} is kept, and the same command goes on from there."
+    if error.errno is not None and not isinstance(error, _OF_THE_NETWORK):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{repository} cannot be kept on this disk ({where}{error.strerror}); what has arrived stays."
+    if type(error) is OSError:  # huggingface_hub's own, for a file that has another size than it was listed with
+        return f"{endpoint()} did not send {repository} as it lists it ({_reason(error)}); run the same command again."
     return _unreachable(error)
 
 
 def _unreachable(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    reason = lines[0].rstrip(".") if lines else type(error).__name__
     return (
-        f"{endpoint()} cannot be reached ({reason}); what has arrived is kept, and without a network "
+        f"{endpoint()} cannot be reached ({_reason(error)}); what has arrived is kept, and without a network "
         "`dlm-lsp models add` takes a folder."
     )
 
 
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
 def _no_weights(repository: str, names: list[str]) -> str:
-    pickles = sorted(name for name in names if any(fnmatch(name, pattern) for pattern in PICKLES))
-    if pickles:
-        return (
-            f"{repository} has its weights as pickles alone ({pickles[0]}), which can run any code when they are read."
-        )
+    if found := pickles(names):
+        return f"{repository} has its weights as pickles alone ({found[0]}), which can run any code when they are read."
     return f"{repository} has no safetensors file in its top folder, so no weights that could be loaded."

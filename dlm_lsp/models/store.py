@@ -2,6 +2,9 @@
 
 DATA/models/NAME.json    one record: where the files are, where they came from, their sizes and SHA-256
 DATA/models/NAME/        the files, if they were pulled; an added folder stays where it is
+DATA/models/NAME.lock    there while a command writes either
+
+A folder without a record is what an interrupted pull has left.
 """
 
 import hashlib
@@ -9,12 +12,13 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import platformdirs
 
-from dlm_lsp.errors import UsageError
+from dlm_lsp.errors import ModelUnavailableError, UsageError
 from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_model.errors import CheckpointError
 
@@ -67,6 +71,21 @@ class Record:
         return sum(file.size for file in self.files)
 
 
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What goes by a name on disk, and is no model.
+
+    Attributes:
+        name: That name.
+        size: Bytes of its folder; 0 if it has none.
+        problem: What is wrong with its record, in a sentence; None if it has no record, as when a pull was interrupted.
+    """
+
+    name: str
+    size: int
+    problem: str | None
+
+
 class ModelStore:
     """Reads and writes the records.
 
@@ -86,12 +105,24 @@ class ModelStore:
         return self._root / _checked(name)
 
     def records(self) -> Iterator[Record]:
-        """All models, in the order of their names.
+        """All models whose records can be read, in the order of their names; `leftovers` has the others."""
+        for path in self._record_files():
+            with suppress(CheckpointError):
+                yield _read(path)
 
-        Raises:
-            CheckpointError: a record is broken.
-        """
-        yield from (_read(path) for path in sorted(self._root.glob("*.json")))
+    def leftovers(self) -> Iterator[Leftover]:
+        """Broken records and interrupted pulls, in the order of their names."""
+        recorded = {path.stem: path for path in self._record_files()}
+        folders = {path.name for path in self._root.glob("*") if _NAME.fullmatch(path.name) and path.is_dir()}
+        for name in sorted(folders | recorded.keys()):
+            problem = None
+            if name in recorded:
+                try:
+                    _read(recorded[name])
+                except CheckpointError as error:
+                    problem = str(error)
+            if problem or name not in recorded:
+                yield Leftover(name, _size(self._root / name) if name in folders else 0, problem)
 
     def find(self, name: str) -> Record | None:
         """The model of that name, if there is one.
@@ -100,7 +131,10 @@ class ModelStore:
             CheckpointError: its record is broken.
         """
         path = self._root / f"{name}.json"
-        return _read(path) if _NAME.fullmatch(name) and path.is_file() else None
+        return _read(path) if _NAME.fullmatch(name) and path in self._record_files() else None
+
+    def _record_files(self) -> list[Path]:
+        return sorted(self._root.glob("*.json"))
 
     def get(self, name: str) -> Record:
         """The model of that name.
@@ -113,17 +147,50 @@ class ModelStore:
             raise UsageError(f"There is no model {name!r} on disk; `dlm-lsp models list` lists those that are.")
         return record
 
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Keep other commands from writing a model's folder and its record meanwhile.
+
+        Raises:
+            ModelUnavailableError: another command does so now, or the data folder cannot be written.
+        """
+        # Imported late: whoever only looks a model up needs no lock.
+        from filelock import FileLock, Timeout  # noqa: PLC0415
+
+        path = self._root / f"{name}.lock"
+        lock = FileLock(path, blocking=False)
+        with _writing(self._root):
+            self._root.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire()
+            except Timeout as error:
+                raise ModelUnavailableError(f"Another command pulls or removes {name} at this moment.") from error
+        try:
+            yield
+        finally:
+            # Before it is let go, so that nobody can hold a lock on a file that has lost its name; where an open file
+            # cannot be deleted, it stays, and is the lock of the next command.
+            with suppress(OSError):
+                path.unlink()
+            lock.release()
+
     def save(self, record: Record) -> None:
         """Write a record, atomically.
 
         Raises:
             UsageError: its name is none.
+            ModelUnavailableError: the disk is full, or the data folder cannot be written.
         """
         path = self._root / f"{_checked(record.name)}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                temporary.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+                temporary.replace(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
 
     def remove(self, record: Record) -> None:
         """Forget a model, and delete its files if they were pulled.
@@ -139,6 +206,20 @@ class ModelStore:
                 reason = error.strerror or error
                 raise UsageError(f"{error.filename or folder} cannot be deleted: {reason}.") from error
         (self._root / f"{record.name}.json").unlink(missing_ok=True)
+
+    def discard(self, leftover: Leftover) -> None:
+        """Delete an interrupted pull, or a broken record with the folder of its name.
+
+        Raises:
+            UsageError: it cannot be deleted.
+        """
+        folder = self._root / leftover.name
+        try:
+            if folder.is_dir():
+                shutil.rmtree(folder)
+            (self._root / f"{leftover.name}.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"{error.filename or folder} cannot be deleted: {error.strerror or error}.") from error
 
 
 def resolve_model(model: str | None) -> str | None:
@@ -186,6 +267,24 @@ def _checked(name: str) -> str:
 def _read(path: Path) -> Record:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        return Record(**{**raw, "files": tuple(StoredFile(**file) for file in raw["files"])})
+        record = Record(**{**raw, "files": tuple(StoredFile(**file) for file in raw["files"])})
+        if (record.name, type(record.folder)) != (path.stem, str) or any(type(f.size) is not int for f in record.files):
+            raise ValueError("it is of another model, or has a value of the wrong kind")
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"The record {path} cannot be read: {error}.") from error
+        raise CheckpointError(
+            f"The record {path} cannot be read: {error}; `dlm-lsp models remove {path.stem}` deletes it."
+        ) from error
+    return record
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise ModelUnavailableError(f"{error.filename or path} cannot be written: {reason}.") from error

@@ -9,9 +9,9 @@ import pytest
 from safetensors.torch import load_file
 
 from dlm_lsp.cli import run
-from dlm_lsp.commands.models import suggest
 from dlm_lsp.models.catalogue import CATALOGUE, CatalogueEntry
 from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters, num_parameters
+from dlm_lsp.models.recommendation import suggest
 from dlm_model.config import ModelConfig
 from dlm_model.mixture_config import MixtureConfig
 from dlm_model.precision import Precision

@@ -1,0 +1,76 @@
+"""Whether a checkpoint on disk could be loaded, found out without reading its gigabytes; and what of it is never used.
+
+The checks are the loader's own, so that the sentences are the same. They import torch.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from dlm_model.checkpoint_files import CheckpointFiles, pickles
+from dlm_model.config import ModelConfig
+from dlm_model.tokenizer import Tokenizer
+
+
+def check_descriptions(folder: Path, available: Collection[str], *, source: str) -> None:
+    """Check what a checkpoint needs beside its weights, which may be still to come.
+
+    Args:
+        folder: Has the JSON files already.
+        available: All files of the checkpoint.
+        source: The checkpoint's name for people.
+
+    Raises:
+        CheckpointError: config or tokenizer is missing, broken or not supported, or the index names weights that the
+            checkpoint has not.
+    """
+    from dlm_model.weights import weight_names  # noqa: PLC0415 - imports torch
+
+    config = ModelConfig.from_checkpoint(folder)
+    Tokenizer.from_checkpoint(folder, config.vocab_size)
+    weight_names(folder, available, source=source)
+
+
+def check_checkpoint(folder: Path) -> None:
+    """Check a whole checkpoint.
+
+    Raises:
+        CheckpointError: it could not be loaded.
+    """
+    from dlm_model.weights import check_weights  # noqa: PLC0415 - imports torch
+
+    check_descriptions(folder, names_in(folder), source=str(folder))
+    check_weights(folder, ModelConfig.from_checkpoint(folder))
+
+
+def names_in(folder: Path) -> set[str]:
+    """The files of a folder."""
+    return {path.name for path in folder.glob("*") if path.is_file()}
+
+
+def names_code(folder: Path) -> bool:
+    """Whether a checkpoint's config names Python code.
+
+    Raises:
+        CheckpointError: it has no config.
+    """
+    return CheckpointFiles.read(folder).names_code
+
+
+def never_used(names: Iterable[str], *, has_code: bool = False) -> Iterator[str]:
+    """What a checkpoint brings along that is never read or run, in some words for each kind.
+
+    Args:
+        names: Its files.
+        has_code: Its config names code, be it in these files or elsewhere.
+    """
+    names = list(names)
+    code, pickled = sorted(name for name in names if name.endswith(".py")), pickles(names)
+    if code or has_code:
+        yield f"code of its own, which is never run: {_listed(code) or 'named by config.json'}"
+    if pickled:
+        yield f"pickles, which are never read: {_listed(pickled)}"
+
+
+def _listed(names: list[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
