@@ -198,14 +198,7 @@ class ModelStore:
         Raises:
             UsageError: they cannot be deleted; the model stays known, so that this can be tried again.
         """
-        folder = self.folder_for(record.name)
-        if record.is_pulled and folder.exists():
-            try:
-                shutil.rmtree(folder)
-            except OSError as error:
-                reason = error.strerror or error
-                raise UsageError(f"{error.filename or folder} cannot be deleted: {reason}.") from error
-        (self._root / f"{record.name}.json").unlink(missing_ok=True)
+        self._delete(record.name, is_ours=record.is_pulled)
 
     def discard(self, leftover: Leftover) -> None:
         """Delete an interrupted pull, or a broken record with the folder of its name.
@@ -213,13 +206,17 @@ class ModelStore:
         Raises:
             UsageError: it cannot be deleted.
         """
-        folder = self._root / leftover.name
+        self._delete(leftover.name, is_ours=True)
+
+    def _delete(self, name: str, *, is_ours: bool) -> None:
+        folder = self._root / name
         try:
-            if folder.is_dir():
+            if is_ours and folder.exists():
                 shutil.rmtree(folder)
-            (self._root / f"{leftover.name}.json").unlink(missing_ok=True)
+            (self._root / f"{name}.json").unlink(missing_ok=True)
         except OSError as error:
-            raise UsageError(f"{error.filename or folder} cannot be deleted: {error.strerror or error}.") from error
+            reason = error.strerror or error
+            raise UsageError(f"{error.filename or folder} cannot be deleted: {reason}.") from error
 
 
 def resolve_model(model: str | None) -> str | None:
@@ -268,8 +265,10 @@ def _read(path: Path) -> Record:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         record = Record(**{**raw, "files": tuple(StoredFile(**file) for file in raw["files"])})
-        if (record.name, type(record.folder)) != (path.stem, str) or any(type(f.size) is not int for f in record.files):
-            raise ValueError("it is of another model, or has a value of the wrong kind")
+        if record.name != path.stem or not _NAME.fullmatch(path.stem):
+            raise ValueError("its file's name is not the model's")
+        if not isinstance(record.folder, str) or not all(isinstance(file.size, int) for file in record.files):
+            raise TypeError("it has a value of the wrong kind")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"The record {path} cannot be read: {error}; `dlm-lsp models remove {path.stem}` deletes it."
