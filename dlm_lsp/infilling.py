@@ -178,9 +178,22 @@ def anchored_only(request: HoleRequest, fills: Sequence[RankedFill]) -> tuple[Ra
     return tuple(ranked for ranked in fills if request.anchors.are_in(ranked.fill.text, text[ranked.fill.end :]))
 
 
-def nothing_reason(fills: Sequence[RankedFill]) -> str:
-    """What the model has to show, as part of a sentence; `fills` are those before `valid_only`."""
-    return "nothing but fills that add syntax errors" if fills else "nothing"
+def nothing_reason(snapshot: Snapshot, hole: Hole, candidates: Sequence[Candidate], fills: Sequence[RankedFill]) -> str:
+    """Why there is nothing to show: a sentence without its capital and its full stop, so that a name may follow.
+
+    Args:
+        snapshot: The document.
+        hole: In the document.
+        candidates: Of the finished draft.
+        fills: Made from them, those that `valid_only` leaves out among them.
+    """
+    if fills:
+        return "the model has nothing but fills that add syntax errors for this hole"
+    if not snapshot.text[hole.start : hole.end].strip():
+        presented = (present(snapshot, hole, candidate.text) for candidate in candidates)
+        if any(fill.parse_valid and not fill.text for fill in presented):
+            return "nothing is missing: the model only repeats what follows this hole"
+    return "the model has nothing for this hole"
 
 
 def _words(text: str) -> str:

@@ -3,6 +3,7 @@
 Knows snapshots and holes; knows nothing about models or LSP.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,14 +12,28 @@ from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes import Hole
-from dlm_lsp.indentation import line_above, masked, opens_block
+from dlm_lsp.indentation import indent_style, indentation, line_above, masked, opens_block
 from dlm_lsp.languages import CLOSERS
 from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
-from dlm_lsp.repairs import with_closers, without_overlap, without_repeated_text, without_unmatched_closers
+from dlm_lsp.repairs import (
+    splits_word,
+    with_closers,
+    without_overlap,
+    without_repeated_text,
+    without_unmatched_closers,
+)
 
 MAX_CUT_LINES = 8
 """Each costs a parse."""
+
+_ENDS_OF_LINES = (";", ",", "{", "}")
+"""Nobody goes on behind them without a line break."""
+
+_LONE_WORD = re.compile(r"\s*\w+\s*")
+"""Says nothing as a statement."""
+
+_LAST_WORD, _FIRST_WORD = re.compile(r"\w+\Z"), re.compile(r"\A\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +45,8 @@ class Fill:
         start: Character offset.
         end: Character offset.
         parse_valid: The document has no more ERROR or MISSING nodes with the fill than with a neutral statement in
-            its place, and no definition below gets a decorator that was meant for another; false when there is
-            nothing to show.
+            its place, and no definition below gets a decorator that was meant for another. When there is nothing to
+            show, true says that nothing is missing: all that the model has follows in the document already.
     """
 
     text: str
@@ -64,10 +79,9 @@ def is_whole(snapshot: Snapshot, hole: Hole, middle: str) -> bool:
 
 def _best_version(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> tuple[str, bool]:
     """The reading of the model's text with the fewest errors, and whether it adds none; empty where nothing is left."""
-    versions = [version for version in _versions(snapshot, hole, middle, neutral) if version.text.strip()]
-    if not versions:
+    is_sound = {version.text: version.is_sound for version in _versions(snapshot, hole, middle, neutral)}
+    if not is_sound:
         return "", False
-    is_sound = {version.text: version.is_sound for version in versions}
     best = neutral.excerpt.best(Edit(hole.start, hole.end, text) for text in is_sound)
     is_valid = best.num_errors <= neutral.num_errors and is_sound[best.edit.text]
     return best.edit.text, is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
@@ -81,9 +95,9 @@ class _Version(NamedTuple):
 
 
 def _versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
-    """The ways to read the model's text, the most likely first."""
+    """The ways to read the model's text, the most likely first; one is empty where the document has all of it."""
     if is_inline(snapshot, hole):
-        yield from _inline_versions(snapshot, hole, middle)
+        yield from _inline_versions(snapshot, hole, middle, neutral)
     else:
         yield from _block_versions(BlockFitter(snapshot, hole, neutral), middle)
 
@@ -137,17 +151,62 @@ def _is_above_code(snapshot: Snapshot, hole: Hole) -> bool:
     return bool(code) and not code.startswith(CLOSERS)
 
 
-def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str) -> Iterator[_Version]:
-    """Text that continues a line, the version that repeats nothing of its rest first."""
+def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
+    """Text that continues a line, the version that repeats nothing of its rest first.
+
+    No version runs into the word right of it, unless the left side has begun that word, or the document has the word
+    that comes of it: models take what follows for a word of its own rather than for the end of one that they begin.
+    """
     left, right = sides(snapshot, hole)
     text = middle.split("\n", 1)[0] if hole.kind == "line" else middle.rstrip("\n")
     if not left.strip() or left[-1].isspace():
         text = text.lstrip(" \t")
+    own_line = _on_own_line(snapshot, hole, text)
+    text = _without_comment(hole, text, right, neutral)
     is_spaced = not right.strip() or right[0].isspace()
     text = text.rstrip() if is_spaced else text
-    unrepeated = without_overlap(text, right)
-    yield _Version(unrepeated.rstrip() if is_spaced else unrepeated)
-    yield _Version(text)
+    unrepeated = without_overlap(text, right, left)
+    own_lines = [_Version(own_line)] if own_line and unrepeated == text else []
+    if text.rstrip().endswith(_ENDS_OF_LINES) or right.lstrip().startswith(CLOSERS):
+        yield from own_lines
+    if unrepeated != text:
+        yield _Version(unrepeated.rstrip() if is_spaced or not unrepeated.strip() else unrepeated)
+    is_within_word = splits_word(left + snapshot.text[hole.start : hole.end], right)
+    if text.strip() and (is_within_word or not splits_word(text, right) or _is_known(snapshot, text, right)):
+        yield _Version(text)
+    yield from own_lines
+
+
+def _is_known(snapshot: Snapshot, text: str, right: str) -> bool:
+    """Whether a document has the word that a text and what is right of it make together."""
+    joint = "".join((*_LAST_WORD.findall(text), *_FIRST_WORD.findall(right)))
+    return re.search(rf"\b{re.escape(joint)}\b", snapshot.text) is not None
+
+
+def _on_own_line(snapshot: Snapshot, hole: Hole, text: str) -> str:
+    """A statement, an item or a comment as a line above the code that the hole is in front of; or else empty."""
+    left, right = sides(snapshot, hole)
+    if left.strip() or not right.strip() or not text.strip() or _LONE_WORD.fullmatch(text):
+        return ""
+    line, depth = snapshot.lines.line_of(hole.start), indentation(right)
+    is_closing = right.lstrip().startswith(CLOSERS)
+    unit = indent_style(snapshot, line).unit if is_closing else ""
+    return f"{depth}{unit}{text.rstrip()}\n{left}"
+
+
+def _without_comment(hole: Hole, text: str, right: str, neutral: ParsedExcerpt) -> str:
+    """The text up to the comment that it opens and that would take in the code right of it."""
+    language = neutral.excerpt.snapshot.language
+    code = masked(language, right)
+    if not code.strip() or not any(mark in text for mark in (language.line_comment, "/*")):
+        return text
+    parsed = neutral.excerpt.parse(Edit(hole.start, hole.end, text))
+    byte = parsed.source.to_byte(hole.start + len(text) + len(indentation(code)) - parsed.shift)
+    node = parsed.root.descendant_for_byte_range(byte, byte + 1)
+    while node is not None and node.type not in language.comments:
+        node = node.parent
+    start = parsed.source.to_offset(node.start_byte) + parsed.shift - hole.start if node is not None else -1
+    return text[:start].rstrip() if start >= 0 else text
 
 
 def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:

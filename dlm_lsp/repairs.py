@@ -11,7 +11,7 @@ from dlm_lsp.indentation import indentation, masked
 from dlm_lsp.languages import Language
 
 MIN_WORD_OVERLAP = 3
-"""Shorter words end one identifier and begin another by chance."""
+"""Shorter parts of words end one identifier and begin another by chance."""
 
 MAX_LOOP_LINES = 8
 
@@ -122,21 +122,33 @@ def without_repeated_lines(lines: list[str]) -> list[str]:
     return kept
 
 
-def without_overlap(text: str, right: str) -> str:
+def without_overlap(text: str, right: str, left: str = "") -> str:
     """The text without an end that repeats the beginning of what is right of it.
 
-    Punctuation repeats at any length; words only when whole, so that no identifier is cut by chance.
+    Punctuation repeats at any length, and so do whole words; parts of words only where they are long, so that no
+    identifier is cut by chance. Blanks at the end of the text and around what is right of it do not count.
+
+    Args:
+        text: The model's.
+        right: What follows it on its line.
+        left: What precedes it on its line: tells whether its first word is whole.
     """
-    right = right.strip()
-    for length in range(min(len(text), len(right)), 0, -1):
+    right, written = right.strip(), text.rstrip()
+    for length in range(min(len(written), len(right)), 0, -1):
         overlap, rest = right[:length], right[length:]
-        if not text.endswith(overlap):
+        if not written.endswith(overlap):
             continue
-        is_whole = not rest or not (_WORD.match(rest) and _WORD.match(overlap[-1]))
-        is_punctuation = not _WORD.search(overlap)
-        if is_punctuation or (is_whole and length >= MIN_WORD_OVERLAP):
-            return text[:-length]
+        kept = written[:-length]
+        is_punctuation, ends_whole = not _WORD.search(overlap), not splits_word(overlap, rest)
+        is_whole = ends_whole and not splits_word(kept or left, overlap)
+        if is_punctuation or is_whole or (ends_whole and length >= MIN_WORD_OVERLAP):
+            return kept
     return text
+
+
+def splits_word(left: str, right: str) -> bool:
+    """Whether a word goes on from one text into the other."""
+    return bool(_WORD.match(left[-1:]) and _WORD.match(right))
 
 
 def without_suffix(language: Language, lines: list[str], suffix: list[str]) -> list[str]:

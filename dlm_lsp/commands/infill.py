@@ -150,9 +150,7 @@ def report(engine: InfillEngine, work: Work, draft: Draft, output: Output, setti
         write_in_place(work.source, apply_fill(work.text, fills[0].fill))
     _print(engine, work, draft, fills, output, with_candidates=settings.decode.num_candidates > 1)
     if not fills:
-        is_lost = found and not anchored
-        reason = "nothing but fills without the text of --keep or --closing" if is_lost else nothing_reason(anchored)
-        raise NothingToShowError(f"The model has {reason} to show for this hole in {work.source.name}.")
+        raise NothingToShowError(_nothing_message(work, draft, found, anchored))
 
 
 def make_view(console: Console, work: Work, output: Output) -> DraftView:
@@ -163,6 +161,14 @@ def make_view(console: Console, work: Work, output: Output) -> DraftView:
     # Where the result is printed on the same terminal, the canvas would only repeat it.
     stays = output.in_place or not sys.stdout.isatty()
     return CanvasView(console, prefix=text[: hole.start], suffix=text[hole.end :], stays=stays)
+
+
+def _nothing_message(work: Work, draft: Draft, found: tuple[RankedFill, ...], anchored: tuple[RankedFill, ...]) -> str:
+    if found and not anchored:
+        reason = "the model has nothing but fills without the text of --keep or --closing for this hole"
+    else:
+        reason = nothing_reason(work.request.snapshot, work.request.hole, draft.candidates, anchored)
+    return f"{reason[0].upper()}{reason[1:]} in {work.source.name}."
 
 
 def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> None:

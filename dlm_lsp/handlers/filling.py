@@ -103,7 +103,8 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
         found = finish(order.snapshot, order.hole, draft) if draft and not cancel.is_cancelled else ()
         fills = valid_only(found) if order.require_valid else found
         if not draft or not fills:
-            raise NothingToShowError(f"the model has {nothing_reason(found)} for this hole")
+            candidates = draft.candidates if draft else ()
+            raise NothingToShowError(nothing_reason(order.snapshot, order.hole, candidates, found))
         return Filled(draft, fills)
 
     return task

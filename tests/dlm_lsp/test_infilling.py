@@ -115,11 +115,35 @@ def test_a_fill_holds_its_anchors_in_order_and_may_close_with_the_text_after_it(
     assert anchors.are_in(text, behind) is are_in
 
 
-def test_only_what_parses_is_valid_and_the_reason_says_what_there_was(snapshot: Snapshot, hole: Hole) -> None:
+def test_only_what_parses_is_valid(snapshot: Snapshot, hole: Hole) -> None:
     fills = finish(snapshot, hole, finished(("return (", 0.9), ("return 1", 0.2)))
     assert [ranked.fill.text for ranked in valid_only(fills)] == ["return 1"]
-    assert nothing_reason(fills) == "nothing but fills that add syntax errors"
-    assert nothing_reason(()) == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("text", "marker", "middles", "reason"),
+    [
+        ("f(1, 2)\n", "2", (")",), "nothing is missing: the model only repeats what follows this hole"),
+        ("f(1, 2)\n", "2", ("", ")"), "nothing is missing: the model only repeats what follows this hole"),
+        ("f(1, 2)\n", "2", ("", "  "), "the model has nothing for this hole"),
+        ("f(1, 2)\n", "2", (), "the model has nothing for this hole"),
+        ("import os\n", "import ", ("pandas",), "the model has nothing for this hole"),
+        ("x = 1\n", "x = 1", (" +",), "the model has nothing but fills that add syntax errors for this hole"),
+    ],
+)
+def test_the_reason_says_what_there_was(text: str, marker: str, middles: tuple[str, ...], reason: str) -> None:
+    document = Snapshot.parse("untitled:a.py", PYTHON, text)
+    hole = find_hole(document, text.index(marker) + len(marker))
+    draft = finished(*((middle, 0.5) for middle in middles))
+    fills = finish(document, hole, draft)
+    assert valid_only(fills) == ()
+    assert nothing_reason(document, hole, draft.candidates, fills) == reason
+
+
+def test_a_range_that_the_model_would_take_away_is_not_said_to_lack_nothing() -> None:
+    document = Snapshot.parse("untitled:a.py", PYTHON, "f(1, 2)\n")
+    candidates = finished((")", 0.5)).candidates
+    assert nothing_reason(document, Hole(5, 6, "range"), candidates, ()) == "the model has nothing for this hole"
 
 
 def finished(*candidates: tuple[str, float]) -> Draft:

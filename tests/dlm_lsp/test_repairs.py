@@ -41,10 +41,23 @@ def test_unmatched_closers(language_id: str, text: str, expected: str) -> None:
         ("value", "", "value"),
         ("ends", "endsville", "ends"),
         ("", ")", ""),
+        ("0", "0", ""),
+        ("x", "x > 0", ""),
+        ("y, x", "x)", "y, "),
+        ("1", "10", "1"),
+        ("self.", "self.value", ""),
+        ("return y ", "return y", ""),
+        ("a + b; ", "a + b;", ""),
+        ("a ", "b", "a "),
     ],
 )
 def test_overlap_with_the_right(text: str, right: str, expected: str) -> None:
     assert without_overlap(text, right) == expected
+
+
+@pytest.mark.parametrize(("left", "expected"), [("f(", ""), ("ban", "a"), ("", "")])
+def test_a_short_word_repeats_the_right_only_if_nothing_before_it_belongs_to_it(left: str, expected: str) -> None:
+    assert without_overlap("a", "a + 1", left) == expected
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_nothing_to_show_exits_with_1_and_leaves_the_file(command_line: CommandL
     command_line.engine.middles = ("",)
     code, stdout, stderr = command_line("infill", f"{file}:2:5", "--in-place")
     assert (code, stdout) == (1, "")
-    assert stderr.startswith("dlm-lsp: The model has nothing to show")
+    assert stderr.startswith("dlm-lsp: The model has nothing for this hole in")
     assert file.read_text() == SOURCE
     assert json.loads(command_line("infill", f"{file}:2:5", "--json").stdout)["text"] == ""
 
@@ -258,8 +258,7 @@ def test_nothing_rather_than_a_fill_without_what_must_be_kept(command_line: Comm
     assert command_line("infill", f"{file}:2:5", *anchors, "--in-place") == (
         1,
         "",
-        "dlm-lsp: The model has nothing but fills without the text of --keep or --closing to show for this hole in "
-        f"{file}.\n",
+        f"dlm-lsp: The model has nothing but fills without the text of --keep or --closing for this hole in {file}.\n",
     )
     assert file.read_bytes() == before
 
@@ -272,9 +271,7 @@ def test_nothing_rather_than_a_fill_that_adds_errors(command_line: CommandLine, 
     before = file.read_bytes()
     code, stdout, stderr = command_line("infill", f"{file}:2:5", "--require-valid", "--in-place")
     assert (code, stdout) == (1, "")
-    assert stderr == (
-        f"dlm-lsp: The model has nothing but fills that add syntax errors to show for this hole in {file}.\n"
-    )
+    assert stderr == (f"dlm-lsp: The model has nothing but fills that add syntax errors for this hole in {file}.\n")
     assert file.read_bytes() == before
 
 
