@@ -116,10 +116,11 @@ Closing = Annotated[
     ),
 ]
 RequireValid = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--require-valid",
-        help="Print nothing rather than a fill that adds syntax errors.",
+        "--require-valid/--no-require-valid",
+        help="Print nothing rather than a fill that adds syntax errors; the default with --in-place.",
+        show_default=False,
         rich_help_panel="What the fill must be",
     ),
 ]
@@ -143,7 +144,14 @@ PrecisionFlag = Annotated[Precision | None, _model("precision")]
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
 AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]
 Reset = Annotated[bool, typer.Option("--reset", help="Reset all counts to 0 instead of showing them.")]
-InPlace = Annotated[bool, _output("--in-place", "Write the fill to the file, atomically, instead of printing it.")]
+InPlace = Annotated[
+    bool,
+    _output(
+        "--in-place",
+        "Write the fill to the file, atomically, instead of printing it. One that adds syntax errors is only written "
+        "with --no-require-valid.",
+    ),
+]
 Watch = Annotated[bool, _output("--watch", "Show the canvas sharpening on standard error.")]
 
 Stdio = Annotated[bool, _server("--stdio", "Communicate over standard input and output; this is the default.")]

@@ -145,7 +145,8 @@ def report(engine: InfillEngine, work: Work, draft: Draft, output: Output, setti
     """
     found = finish(work.request.snapshot, work.request.hole, draft)
     anchored = anchored_only(work.request, found)
-    fills = valid_only(anchored) if settings.require_valid else anchored
+    is_strict = output.in_place if settings.require_valid is None else settings.require_valid
+    fills = valid_only(anchored) if is_strict else anchored
     if fills and output.in_place:
         write_in_place(work.source, apply_fill(work.text, fills[0].fill))
     _print(engine, work, draft, fills, output, with_candidates=settings.decode.num_candidates > 1)
@@ -200,6 +201,8 @@ def _print(
         sys.stderr.write(f"dlm-lsp: {summarize(engine, draft, fills[0])}\n")
     elif fills and not fills[0].fill.parse_valid and not output.as_json:
         sys.stderr.write(f"dlm-lsp: The fill adds syntax errors to {work.source.name}.\n")
+    if fills and (output.as_diff or output.in_place) and apply_fill(work.text, fills[0].fill) == work.text:
+        sys.stderr.write(f"dlm-lsp: The fill is what stands there already; nothing changes in {work.source.name}.\n")
 
 
 @contextmanager

@@ -128,10 +128,40 @@ def test_writing_in_place_can_also_print_what_changed(command_line: CommandLine,
     assert file.read_text() == FILLED
 
 
-def test_a_fill_that_does_not_parse_is_not_written_without_a_word(command_line: CommandLine, file: Path) -> None:
+def test_a_fill_that_does_not_parse_is_written_only_on_demand(
+    command_line: CommandLine, file: Path, config_file: Path
+) -> None:
     command_line.engine.middles = ("return left +",)
-    code, stdout, stderr = command_line("infill", f"{file}:2:5", "--in-place")
-    assert (code, stdout, stderr) == (0, "", f"dlm-lsp: The fill adds syntax errors to {file}.\n")
+    in_place = ("infill", f"{file}:2:5", "--in-place")
+    refusal = f"dlm-lsp: The model has nothing but fills that add syntax errors for this hole in {file}.\n"
+    assert command_line(*in_place) == (1, "", refusal)
+    assert file.read_text() == SOURCE
+    config_file.write_text("require_valid = false\n")
+    assert command_line(*in_place, "--require-valid") == (1, "", refusal)
+    warning = f"dlm-lsp: The fill adds syntax errors to {file}.\n"
+    assert command_line(*in_place) == (0, "", warning)
+    assert file.read_text() == SOURCE.replace("pass", "return left +")
+    file.write_text(SOURCE)
+    config_file.write_text("require_valid = true\n")
+    assert command_line(*in_place, "--no-require-valid") == (0, "", warning)
+    assert file.read_text() == SOURCE.replace("pass", "return left +")
+
+
+@pytest.mark.parametrize("output", ["--diff", "--in-place"])
+def test_a_fill_that_changes_nothing_says_so(command_line: CommandLine, file: Path, output: str) -> None:
+    command_line.engine.middles = ("add(value, value)",)
+    message = f"dlm-lsp: The fill is what stands there already; nothing changes in {file}.\n"
+    assert command_line("infill", str(file), "--range", "6:12-6:29", output) == (0, "", message)
+    printed = command_line("infill", str(file), "--range", "6:12-6:29")
+    assert printed == (0, "add(value, value)\n", "")
+
+
+def test_a_place_where_nothing_is_missing_says_so(command_line: CommandLine, file: Path) -> None:
+    command_line.engine.middles = (")",)
+    code, stdout, stderr = command_line("infill", f"{file}:6:28", "--in-place")
+    reason = "Nothing is missing: the model only repeats what follows this hole"
+    assert (code, stdout, stderr) == (1, "", f"dlm-lsp: {reason} in {file}.\n")
+    assert file.read_text() == SOURCE
 
 
 def test_nothing_to_show_exits_with_1_and_leaves_the_file(command_line: CommandLine, file: Path) -> None:
