@@ -4,10 +4,14 @@ The item replaces the line from column 0 and repeats what is typed there, so tha
 client's filter can disagree. Editors can only draw insertions: a fill that takes typed text away has no item.
 """
 
+from dataclasses import replace
+
 from lsprotocol import types
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.goal import is_woven_into
+from dlm_lsp.holes import Hole
+from dlm_lsp.placement import sides
 from dlm_lsp.positions import PositionEncoding
 from dlm_lsp.presentation import Fill
 
@@ -16,6 +20,19 @@ def is_on_cursor_line(snapshot: Snapshot, cursor: int, start: int, end: int) -> 
     """Whether [start, end) lies within the line of the cursor, its line break excluded."""
     line = snapshot.lines.line_of(cursor)
     return snapshot.lines.line_start(line) <= start <= end <= snapshot.lines.line_end(line)
+
+
+def drawable_hole(snapshot: Snapshot, cursor: int, hole: Hole) -> Hole:
+    """The hole that ghost text at the cursor can fill, where blanks that are typed already would be taken away.
+
+    So it is with `{ | }` and `def f(): |`: what goes below a header begins with a line break, right after the header.
+    The blanks stay; and where something closes the block on the same line, its statements stay on that line, too.
+    """
+    left, right = sides(snapshot, hole)
+    is_empty = hole.start < cursor <= hole.end and not snapshot.text[hole.start : hole.end].strip()
+    if not is_empty or not left.strip() or hole.kind == "line":
+        return hole
+    return Hole(cursor, cursor, "line") if right.strip() else replace(hole, start=cursor)
 
 
 def ghost_item(
@@ -29,22 +46,27 @@ def ghost_item(
     text = snapshot.text
     insert_text = text[start : fill.start] + fill.text + text[fill.end : end]
     before = text[start:cursor]
-    if not insert_text.startswith(before) or not is_woven_into(text[cursor:end], insert_text[len(before) :]):
+    if not insert_text.startswith(before):
         return None
+    if not is_woven_into(text[cursor:end], insert_text[len(before) :]):
+        if text[cursor:end].strip() or not fill.start <= cursor <= fill.end:
+            return None
+        end = cursor  # blanks that the fill would take away stay behind it
     return _item(insert_text, range_of(snapshot, start, end, encoding))
 
 
 def ghost_item_for_selection(
-    fill: Fill, selected: types.SelectedCompletionInfo, selected_end: int
+    snapshot: Snapshot, fill: Fill, selected: types.SelectedCompletionInfo, selected_end: int
 ) -> types.InlineCompletionItem | None:
     """The item that extends the entry selected in the client's completion list.
 
     Args:
-        fill: Of the document with the entry put in.
+        snapshot: The document with the entry put in.
+        fill: Of that document.
         selected: As the client sends it; the item must have its range and extend its text.
-        selected_end: Offset where the entry ends in that document.
+        selected_end: Offset where the entry ends in that document. Blanks that the fill would take away stay behind it.
     """
-    if not fill.start == fill.end == selected_end:
+    if fill.start != selected_end or snapshot.text[fill.start : fill.end].strip():
         return None
     return _item(selected.text + fill.text, selected.range)
 

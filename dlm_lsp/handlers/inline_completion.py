@@ -18,7 +18,7 @@ from dlm_lsp.acceptance import Offer
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import DlmLspError, NothingToShowError
 from dlm_lsp.fill_run import ContradictedError, Filled, FillOrder, FillRun
-from dlm_lsp.ghost_text import ghost_item, ghost_item_for_selection, is_on_cursor_line
+from dlm_lsp.ghost_text import drawable_hole, ghost_item, ghost_item_for_selection, is_on_cursor_line
 from dlm_lsp.handlers.filling import begin, open_snapshot, outcome, state_of, summary
 from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.messages import DID_ACCEPT, INFILL_RANGE
@@ -153,7 +153,7 @@ async def _wait_for_pause(server: DlmLanguageServer, spot: _Spot) -> None:
 
 async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) -> list[types.InlineCompletionItem]:
     """Ask the model."""
-    hole = find_hole(spot.snapshot, spot.cursor)
+    hole = drawable_hole(spot.snapshot, spot.cursor, find_hole(spot.snapshot, spot.cursor))
     _require_ghost_text(spot.snapshot, spot.cursor, hole)
     last = spot.document.last_run
     order = FillOrder(
@@ -230,7 +230,7 @@ def _items(
         if spot.require_valid and not fill.parse_valid:
             continue
         if spot.selected:
-            item = ghost_item_for_selection(fill, spot.selected, spot.cursor)
+            item = ghost_item_for_selection(spot.snapshot, fill, spot.selected, spot.cursor)
         else:
             item = ghost_item(spot.snapshot, spot.cursor, fill, server.position_encoding)
         if item:

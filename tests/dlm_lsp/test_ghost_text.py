@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
-from dlm_lsp.ghost_text import ghost_item, ghost_item_for_selection
+from dlm_lsp.ghost_text import drawable_hole, ghost_item, ghost_item_for_selection
+from dlm_lsp.holes import Hole
 from dlm_lsp.presentation import Fill
 from tests.dlm_lsp.snapshots import snapshot_of
 
@@ -57,7 +58,8 @@ def test_an_item_is_always_an_insertion_on_one_line(before: str, after: str, fil
         return
     assert item.range
     assert (item.range.start.line, item.range.start.character) == (1, 0)
-    assert (item.range.end.line, item.range.end.character) == (1, end)
+    is_woven = item.range.end.character == end
+    assert is_woven or (item.range.end.character == len(before) and not line[len(before) : end].strip())
     assert item.insert_text == before + fill
     assert item.filter_text == item.insert_text
 
@@ -65,6 +67,32 @@ def test_an_item_is_always_an_insertion_on_one_line(before: str, after: str, fil
 def test_a_selected_entry_is_repeated_before_the_fill() -> None:
     where = types.Range(types.Position(0, 4), types.Position(0, 7))
     selected = types.SelectedCompletionInfo(where, "print")
-    item = ghost_item_for_selection(Fill("(x)", 9, 9, parse_valid=True), selected, 9)
-    assert item == types.InlineCompletionItem(insert_text="print(x)", filter_text="print(x)", range=where)
-    assert ghost_item_for_selection(Fill("(x)", 9, 11, parse_valid=True), selected, 9) is None
+    expected = types.InlineCompletionItem(insert_text="print(x)", filter_text="print(x)", range=where)
+    for text, end in (("    print", 9), ("    print  ", 11)):
+        fill = Fill("(x)", 9, end, parse_valid=True)
+        assert ghost_item_for_selection(snapshot_of("python", text), fill, selected, 9) == expected
+    for fill in (Fill("(x)", 9, 11, parse_valid=True), Fill("(x)", 8, 9, parse_valid=True)):
+        assert ghost_item_for_selection(snapshot_of("python", "    print()"), fill, selected, 9) is None
+
+
+@pytest.mark.parametrize(("text", "end"), [("1", 4), ("1 + 2 + 3", 7)])
+def test_blanks_that_a_fill_would_take_away_stay_behind_it(text: str, end: int) -> None:
+    item = ghost_item(snapshot_of("python", "x =    \n"), 4, Fill(text, 4, 7, parse_valid=True), "utf-16")
+    assert item
+    assert item.insert_text == f"x = {text}"
+    assert item.range == types.Range(types.Position(0, 0), types.Position(0, end))
+
+
+@pytest.mark.parametrize(
+    ("text", "cursor", "hole", "drawable"),
+    [
+        ("void f() { }\n", 11, Hole(10, 11, "body"), Hole(11, 11, "line")),
+        ("void f() { \n}\n", 11, Hole(10, 11, "body"), Hole(11, 11, "body")),
+        ("void f() {}\n", 10, Hole(10, 10, "body"), Hole(10, 10, "body")),
+        ("void f() { ; }\n", 11, Hole(10, 13, "body"), Hole(10, 13, "body")),
+        ("    \n", 4, Hole(0, 4, "statement"), Hole(0, 4, "statement")),
+        ("x =  \n", 5, Hole(3, 5, "line"), Hole(3, 5, "line")),
+    ],
+)
+def test_a_hole_leaves_alone_the_blanks_before_the_cursor(text: str, cursor: int, hole: Hole, drawable: Hole) -> None:
+    assert drawable_hole(snapshot_of("python", text), cursor, hole) == drawable

@@ -45,6 +45,7 @@ def test_lines_join_both_sides(language_id: str, text: str, middle: str, expecte
         ("python", "def f(y):\n    │return y\n", "return y "),
         ("c", "int f() {\n    x = │a + b;\n}\n", "a + b; "),
         ("python", "x = foo(a│  )\n", "  )"),
+        ("python", "x = foo(a│)\n", " )"),
     ],
 )
 def test_what_follows_already_is_not_missing(language_id: str, text: str, middle: str) -> None:

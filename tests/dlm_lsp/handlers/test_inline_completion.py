@@ -28,6 +28,33 @@ async def test_the_rest_of_a_line_is_filled_between_what_stands_there(connect: C
     assert item.range == types.Range(types.Position(0, 0), types.Position(0, 11))
 
 
+@pytest.mark.parametrize(
+    ("language_id", "text", "middle", "insert_text"),
+    [
+        ("python", "def f(x):\n    return │   \n", "x", "    return x"),
+        ("python", "def f(x):\n    return │   \n", "x + 1 + x + 2", "    return x + 1 + x + 2"),
+        ("python", "def f(x): │\n", "a = x\n    return a", "def f(x): \n    a = x\n    return a"),
+        ("cpp", "int pop() { │ }\n", "a(); return b();\n", "int pop() { a(); return b();"),
+        ("cpp", "int pop() { │}\n", "return b(); }", "int pop() { return b(); "),
+        ("cpp", "int pop() { │\n}\n", "a();\n    return b();\n", "int pop() { \n    a();\n    return b();"),
+        ("cpp", "int pop() {│}\n", "a();\n    return b();\n", "int pop() {\n    a();\n    return b();\n"),
+    ],
+)
+async def test_blanks_beside_the_cursor_are_in_nobodys_way(
+    connect: Connect, language_id: str, text: str, middle: str, insert_text: str
+) -> None:
+    engine = ScriptedEngine(middle)
+    editor = await editing(connect, engine)
+    editor.open(text.replace("│", ""), uri="untitled:a", language_id=language_id)
+    before = text.partition("│")[0]
+    line, column = before.count("\n"), len(before.rpartition("\n")[2])
+    [item] = await editor.complete(line, column, uri="untitled:a")
+    assert item.insert_text == insert_text
+    assert item.range
+    rest = text.replace("│", "").split("\n")[line][item.range.end.character :]
+    assert rest in {"   ", "", " }", "}"}
+
+
 @pytest.mark.parametrize(("encoding", "character"), [("utf-8", 14), ("utf-16", 12), ("utf-32", 11)])
 async def test_columns_count_in_the_negotiated_encoding(connect: Connect, encoding: str, character: int) -> None:
     capabilities = types.ClientCapabilities(
