@@ -88,7 +88,8 @@ class Settings:
         1_000_000, "larger documents get no completions and no fills", within=Range(0, LARGEST_DOCUMENT_CHARS)
     )
     require_valid: bool | None = option(
-        None, "show no fill that adds syntax errors; `null` applies this to automatic completions only"
+        None,
+        "show no fill that adds syntax errors; `null` applies this to automatic completions and to `--in-place` only",
     )
     decode: DecodeOptions = field(default_factory=DecodeOptions)
 
