@@ -17,6 +17,7 @@ from dlm_lsp.indentation import (
     indentation_after,
     statement_indentation,
 )
+from dlm_lsp.isolation import Isolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,19 @@ def place(snapshot: Snapshot, hole: Hole) -> Placement:
 
 @lru_cache(maxsize=2)  # one fill asks several times: for its request, and for every candidate
 def parse_neutral(snapshot: Snapshot, hole: Hole) -> ParsedExcerpt:
-    """The surroundings of a hole with something harmless in it: what a fill is compared with."""
-    line = snapshot.lines.line_of(hole.start)
-    end = snapshot.lines.line_end(snapshot.lines.line_of(hole.end))
-    excerpt = Excerpt.around(snapshot, snapshot.lines.line_start(line), end)
-    return excerpt.best(_neutral_edits(snapshot, hole))
+    """The surroundings of a hole with something harmless in it: what a fill is compared with.
+
+    Where there is broken code beside the hole, they are what is sound of them, if anything is.
+    """
+    first, last = snapshot.lines.line_of(hole.start), snapshot.lines.line_of(hole.end)
+    excerpt = Excerpt.around(snapshot, snapshot.lines.line_start(first), snapshot.lines.line_end(last))
+    neutral = excerpt.best(_neutral_edits(snapshot, hole))
+    if not neutral.num_errors:
+        return neutral
+    indent, is_within_line = place(snapshot, hole).indent, is_inline(snapshot, hole)
+    isolation = Isolation(snapshot, first, last, indent, is_within_line)
+    sound = (isolated.best(_neutral_edits(snapshot, hole)) for isolated in isolation.excerpts())
+    return next((parsed for parsed in sound if not parsed.num_errors), neutral)
 
 
 def _neutral_edits(snapshot: Snapshot, hole: Hole) -> Iterator[Edit]:

@@ -1,0 +1,131 @@
+"""A hole's surroundings without the broken code beside them: the headers it stands under, and its own block.
+
+The parser reads on from a bracket that is not closed yet, and takes apart what follows in search of the least error.
+What a fill adds to that says nothing of the fill. Here the depth of a line tells what belongs to the hole, as it does
+for a reader.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.excerpts import Container, Excerpt
+from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_above, masked
+from dlm_lsp.statements import first_word
+
+MAX_LINES = 400  # above and below the hole, searched for what it stands in
+
+_CLOSERS = re.compile(r"[ \t]*[)\]}]+[;,]*")
+_GOES_ON = re.compile(r"[,\\+*/=.&|(\[]\s*$|\b(?:and|or|not|in)\s*$")
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """The lines of one hole, and of what is around them by depth.
+
+    Attributes:
+        snapshot: The document.
+        first: The hole's first line.
+        last: Its last.
+        indent: How deep the hole is.
+        is_within_line: Whether text stands beside the hole, and a statement that it is in may go on below.
+    """
+
+    snapshot: Snapshot
+    first: int
+    last: int
+    indent: str
+    is_within_line: bool
+
+    def excerpts(self) -> Iterator[Excerpt]:
+        """The block that the hole stands in, under its headers; then the hole's own lines, without that block."""
+        headers = self._headers
+        if headers:
+            opener, footer = headers[-1], self._closing_lines[-1]
+            yield self._excerpt(headers[:-1], opener.start, max(footer, self.last))
+        if not self._continues:
+            yield self._excerpt(headers, self.first, self._own_end)
+
+    @cached_property
+    def _style(self) -> IndentStyle:
+        return indent_style(self.snapshot, self.first)
+
+    @cached_property
+    def _headers(self) -> list[range]:
+        """The lines of each header that the hole stands under, outermost first."""
+        headers: list[range] = []
+        depth, number = self._style.columns(self.indent), self.first - 1
+        while depth and number >= max(self.first - MAX_LINES, 0):
+            if self._is_text(number) and self._depth(number) < depth:
+                depth, end = self._depth(number), number + 1
+                while number > 0 and not self._begins(number, depth):
+                    number -= 1
+                headers.insert(0, range(number, end))
+            number -= 1
+        return headers
+
+    @cached_property
+    def _closing_lines(self) -> list[int]:
+        """For each header, the line that closes it, or else the last that is deeper."""
+        return [self._end_of(self._depth(header.start)) for header in self._headers]
+
+    def _end_of(self, depth: int) -> int:
+        """The line below the hole up to which all belongs to what begins at a depth."""
+        end = self.last
+        for number in range(self.last + 1, min(self.last + MAX_LINES, self.snapshot.lines.num_lines)):
+            if not self._is_text(number):
+                continue
+            if self._depth(number) <= depth:
+                return number if self._depth(number) == depth and _CLOSERS.match(self._line(number)) else end
+            end = number
+        return end
+
+    @property
+    def _own_end(self) -> int:
+        """The last line of what the hole is part of."""
+        return self._end_of(self._style.columns(self.indent)) if self.is_within_line else self.last
+
+    @property
+    def _continues(self) -> bool:
+        """Whether the line above the hole wants to be continued, so that the hole means nothing without it."""
+        above = line_above(self.snapshot, self.first)
+        if above is None or (self._headers and above == self._headers[-1][-1]):
+            return False
+        code = masked(self.snapshot.language, self._line(above))
+        return bool(_GOES_ON.search(code)) or sum(map(code.count, "([")) > sum(map(code.count, ")]"))
+
+    def _excerpt(self, headers: list[range], first: int, last: int) -> Excerpt:
+        lines = self.snapshot.lines
+        closing = self._closing_lines[: len(headers)]
+        containers = tuple(self._container(*pair) for pair in zip(headers, closing, strict=True))
+        end = lines.line_end(last)
+        if last > self.last and (closers := _CLOSERS.match(self._line(last))):
+            end = lines.line_start(last) + closers.end()
+        return Excerpt(self.snapshot, containers, lines.line_start(first), end)
+
+    def _container(self, header: range, closing: int) -> Container:
+        lines, to_byte = self.snapshot.lines, self.snapshot.to_byte
+        start, opened = lines.line_start(header.start), lines.line_end(header[-1])
+        closers = _CLOSERS.match(self._line(closing)) if closing > self.last else None
+        is_closed = closers is not None and self._depth(closing) == self._depth(header.start)
+        closed = lines.line_start(closing) if is_closed else lines.line_end(closing)
+        end = closed + closers.end() if closers and is_closed else closed
+        return Container(to_byte(start), to_byte(opened), to_byte(closed), to_byte(end), [])
+
+    def _begins(self, number: int, depth: int) -> bool:
+        """Whether a line is the beginning of a statement at a depth, and no clause or end of one."""
+        line = self._line(number)
+        is_beside = self._is_text(number) and self._depth(number) == depth
+        is_clause = first_word(line) in self.snapshot.language.clauses or line.lstrip().startswith((")", "]", "}"))
+        return is_beside and not is_clause
+
+    def _is_text(self, number: int) -> bool:
+        return bool(self._line(number).strip())
+
+    def _depth(self, number: int) -> int:
+        return self._style.columns(indentation(self._line(number)))
+
+    def _line(self, number: int) -> str:
+        return self.snapshot.lines.line_text(number)

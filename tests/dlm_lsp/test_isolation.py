@@ -1,0 +1,79 @@
+"""Fills beside code that is broken elsewhere: rows of (document with the cursor at │, sound text, broken text)."""
+
+import pytest
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.hole_ending import HoleEnding
+from dlm_lsp.holes import find_hole
+from dlm_lsp.languages import language_for
+from tests.dlm_lsp.filled_documents import fill_at_cursor
+
+SUB = "def sub(left, right):\n    │\n\n\nprint(sub(1, 2))\n"
+ADD = "def add(left, right):\n    return left + right\n\n\n"
+POP = "    def pop(self):\n        │\n\n    def size(self):\n        return len(self.items)\n"
+SOUND, BROKEN = "return left - right", "return left - (right"
+JS_SUB = "function sub(left, right) {\n  │\n}\n\nsub(1, 2);\n"
+
+CASES = [
+    ("python", f"total = max(1,\n\n{ADD}{SUB}", SOUND, BROKEN),
+    ("python", f"{ADD.replace('right)', 'right')}{SUB}", SOUND, BROKEN),
+    ("python", f"{ADD.replace('right)', 'right')}{SUB}\nclass (\n", SOUND, BROKEN),
+    (
+        "python",
+        f"total = max(1,\n\n{SUB}",
+        "if left:\n        return right\n    return 0",
+        "if left:\n        return (",
+    ),
+    (
+        "python",
+        f"class A:\n    def push(self, item):\n        self.items.append(item\n\n{POP}",
+        "return self.items.pop()",
+        "x (",
+    ),
+    ("python", "x = max(1,\n\nz = 3\n│\n\nif x:\n    print(x)\n", "y = 2", "y = ("),
+    ("python", f"total = max(1,\n\n{ADD}def sub(left, right):\n    x = left - │\n    return x\n", "right", "(right"),
+    (
+        "javascript",
+        f"const total = max(1,\n\nfunction add(a) {{\n  return a;\n}}\n\n{JS_SUB}",
+        "return left - right;",
+        "return (left;",
+    ),
+    ("javascript", f"class (\n\n{JS_SUB}", "return left - right;", "return left -;"),
+    (
+        "javascript",
+        "class A {\n  a( {\n  }\n\n  b() {\n    if (x) {\n      y();\n    } else {\n      │\n    }\n  }\n}\n",
+        "z();",
+        "z(;",
+    ),
+    ("go", "var x = f(\n\nfunc a() {\n\tb()\n\t│\n}\n", "c()", "c(("),
+    (
+        "java",
+        "class A {\n  int a( {\n  }\n\n  int b(int x) {\n    int y = x;\n    │\n  }\n}\n",
+        "return y;",
+        "return (y;",
+    ),
+]
+
+
+@pytest.mark.parametrize(("language_id", "text", "sound", "broken"), CASES)
+def test_what_is_broken_elsewhere_says_nothing_of_a_fill(language_id: str, text: str, sound: str, broken: str) -> None:
+    result, fill = fill_at_cursor(language_id, text, sound)
+    assert (result, fill.parse_valid) == (text.replace("│", sound), True)
+    assert not fill_at_cursor(language_id, text, broken)[1].parse_valid
+    before, after = text.split("│")
+    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    ending = HoleEnding(snapshot, find_hole(snapshot, len(before)))
+    assert (ending.may_end(sound), ending.may_end(broken)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "middle"),
+    [
+        ("python", "def f(a):\n    x = g(\n        a,\n        │\n\ny = 1\n", "b,\n    )"),
+        ("python", "x = [\n    1,\n    │\n\ny = (\n", "2,\n]"),
+        ("javascript", "class A {\n  b() {\n    │\n\n  c() {\n    d();\n  }\n}\n", "d();\n  }"),
+    ],
+)
+def test_what_is_broken_above_a_hole_may_be_mended_in_it(language_id: str, text: str, middle: str) -> None:
+    result, fill = fill_at_cursor(language_id, text, middle)
+    assert (result, fill.parse_valid) == (text.replace("│", middle), True)
