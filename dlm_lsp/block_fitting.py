@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
+from tree_sitter import Node
+
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.enclosing import header_indentation
 from dlm_lsp.excerpts import Edit, ParsedExcerpt
@@ -22,7 +24,7 @@ from dlm_lsp.repairs import (
     without_suffix,
     without_unmatched_closers,
 )
-from dlm_lsp.statements import begins_statement, first_word, leading_statement_lines, takes_what_follows
+from dlm_lsp.statements import begins_statement, first_word, leading_statement_lines, methods_beside, takes_what_follows
 
 MAX_SUFFIX_LINES = 30
 """Below the hole, searched for lines that the fill repeats."""
@@ -30,6 +32,8 @@ MAX_SUFFIX_LINES = 30
 _MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")
 """On the next line, by `else` or the like."""
 
+_METHOD_WORDS = ("async", "def")
+_BEGINS_MEMBER = re.compile(r"[@#]|(?:async|class|def)\b|(?:pass|\.\.\.)\s*$|[\"']|\w+\s*(?::|=(?!=))")
 _ANY_LINE = "\0"
 
 
@@ -60,7 +64,9 @@ class BlockFitter:
     def fit(self, text: str) -> list[str]:
         """The lines to set into the hole, the first without its indentation; none if nothing is left of the text."""
         lines = self._at_depth(text)
-        return self.without_repeats(self._wanted(lines)) if lines else []
+        if not lines or (self._methods_beside and not _BEGINS_MEMBER.match(lines[0])):
+            return []
+        return self.without_repeats(self._wanted(lines))
 
     def without_repeats(self, lines: list[str]) -> list[str]:
         """Fitted lines, at least one, without loops, blank ends, and what the lines below already say."""
@@ -212,7 +218,13 @@ class BlockFitter:
 
     @property
     def first_words(self) -> tuple[str, ...]:
-        """The text must begin with one of these words, where only a header fits the hole; empty for any beginning."""
+        """The text must begin with one of these words, where only a header fits the hole; empty for any beginning.
+
+        Between methods, such a header is a method's, unless it may be decorated: decorators begin with no word.
+        """
+        if self._methods_beside:
+            is_plain = all(node.type in self.snapshot.language.functions for node in self._methods_beside)
+            return _METHOD_WORDS if is_plain else ()
         if self.hole.kind != "statement" or not self._wants_header:
             return ()
         language, depth = self.snapshot.language, self.style.columns(self.placement.indent)
@@ -220,6 +232,11 @@ class BlockFitter:
         beside = next((line for line in above if line.strip() and self._columns(line) <= depth), "")
         may_go_on = self._columns(beside) == depth and first_word(beside) in language.claused | language.clauses
         return tuple(sorted(language.headers | (language.clauses if may_go_on else frozenset())))
+
+    @cached_property
+    def _methods_beside(self) -> list[Node]:
+        """The methods that the hole is between, where indentation makes a class; in braces none is ever taken apart."""
+        return methods_beside(self.neutral) if self.snapshot.language.is_indented and self.hole.kind != "range" else []
 
     def _columns(self, line: str) -> int:
         """How deep a line stands."""

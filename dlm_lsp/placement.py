@@ -3,6 +3,7 @@
 Knows documents, holes and indentation; knows nothing about what the statements are.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,8 @@ from dlm_lsp.indentation import (
 )
 from dlm_lsp.isolation import Isolation
 
+_BEGINS_DEFINITION = re.compile(r"@|(?:async\s+)?def\b|class\b")
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -27,7 +30,7 @@ class Placement:
     Attributes:
         indent: Indentation of the statements.
         before: What the first statement needs: the indentation that is not typed yet, or a line break and all of it.
-        after: What separates the last statement from text right of the hole.
+        after: What separates the last statement from text right of the hole, or from a definition on the next line.
     """
 
     indent: str
@@ -36,7 +39,7 @@ class Placement:
 
     @property
     def starts_line(self) -> bool:
-        """Whether the hole begins where a line may begin, rather than after other text on it."""
+        """Whether the first statement stands on the hole's first line, rather than below it."""
         return not self.before.startswith("\n")
 
     def set(self, statements: str) -> str:
@@ -76,8 +79,20 @@ def place(snapshot: Snapshot, hole: Hole) -> Placement:
         indent = blank_line_indentation(snapshot, line, left)
     if not indent.startswith(left):
         indent = left
+    if hole.kind == "statement" and not right and _is_only_separator(snapshot, line, indent):
+        return Placement(indent, indent[len(left) :] if left else f"\n{indent}", "\n")
     is_before_text = bool(right.strip()) and hole.kind != "range"
     return Placement(indent, indent[len(left) :], f"\n{left}" if is_before_text else "")
+
+
+def _is_only_separator(snapshot: Snapshot, line: int, indent: str) -> bool:
+    """Whether a blank line alone keeps two definitions of some depth apart, where indentation makes blocks."""
+    lines = snapshot.lines
+    if not snapshot.language.is_indented or not 0 < line < lines.num_lines - 1:
+        return False
+    above, below = lines.line_text(line - 1), lines.line_text(line + 1)
+    is_definition = _BEGINS_DEFINITION.match(below.removeprefix(indent)) is not None
+    return is_definition and below.startswith(indent) and len(indentation(above)) > len(indent) and bool(above.strip())
 
 
 @lru_cache(maxsize=2)  # one fill asks several times: for its request, and for every candidate

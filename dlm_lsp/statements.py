@@ -7,7 +7,7 @@ import re
 
 from tree_sitter import Node
 
-from dlm_lsp.excerpts import ParsedExcerpt
+from dlm_lsp.excerpts import ParsedExcerpt, unwrapped
 from dlm_lsp.languages import Language
 
 _FIRST_WORD = re.compile(r"\s*[@#]?(\w+)\W")
@@ -42,6 +42,32 @@ def takes_what_follows(parsed: ParsedExcerpt) -> bool:
             return True
         node = node.parent
     return False
+
+
+def methods_beside(parsed: ParsedExcerpt) -> list[Node]:
+    """The methods directly above and below an edit's text in a class, decorators included.
+
+    Empty where something else is on either side, or no method is above: fields and methods may both follow there.
+    """
+    language = parsed.excerpt.snapshot.language
+    node = parsed.root.descendant_for_byte_range(parsed.edit_byte, parsed.edit_byte + 1)
+    while node is not None and node.parent is not None and node.parent.type not in language.blocks:
+        node = node.parent
+    owner = node.parent.parent if node is not None and node.parent is not None else None
+    if node is None or owner is None or owner.type not in language.containers:
+        return []
+    above, below = _nearest(language, node, is_above=True), _nearest(language, node, is_above=False)
+    beside = [each for each in (above, below) if each is not None]
+    are_methods = above is not None and all(unwrapped(language, each).type in language.functions for each in beside)
+    return beside if are_methods else []
+
+
+def _nearest(language: Language, node: Node, *, is_above: bool) -> Node | None:
+    """The node beside another that is no comment."""
+    beside = node.prev_named_sibling if is_above else node.next_named_sibling
+    while beside is not None and beside.type in language.comments:
+        beside = beside.prev_named_sibling if is_above else beside.next_named_sibling
+    return beside
 
 
 def statements_between(language: Language, root: Node, source: bytes, start: int, end: int) -> list[Node]:
