@@ -19,6 +19,7 @@ from dlm_lsp.placement import Placement, place, sides
 from dlm_lsp.reindent import Block, ends_block, is_sound, reindented
 from dlm_lsp.repairs import (
     OPEN_LITERALS,
+    with_brackets_closed,
     without_blank_ends,
     without_repeated_lines,
     without_suffix,
@@ -34,6 +35,8 @@ _MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")
 
 _METHOD_WORDS = ("async", "def")
 _BEGINS_MEMBER = re.compile(r"[@#]|(?:async|class|def)\b|(?:pass|\.\.\.)\s*$|[\"']|\w+\s*(?::|=(?!=))")
+_LABEL = re.compile(r"\s*(?:case\b|default\s*(?::|->))")
+_DEFINES = re.compile(r"\s*(?:(?:async\s+)?def|class)\s+\w")
 _ANY_LINE = "\0"
 
 
@@ -66,7 +69,8 @@ class BlockFitter:
         lines = self._at_depth(text)
         if not lines or (self._methods_beside and not _BEGINS_MEMBER.match(lines[0])):
             return []
-        return self.without_repeats(self._wanted(lines))
+        wanted = self._wanted(lines)
+        return self.without_repeats(wanted) if wanted else []
 
     def without_repeats(self, lines: list[str]) -> list[str]:
         """Fitted lines, at least one, without loops, blank ends, and what the lines below already say."""
@@ -78,13 +82,15 @@ class BlockFitter:
         """Whether nothing that the model writes after this beginning of its text would be kept.
 
         So it is when the text has left the block, has ended the one statement that is asked for, has returned where all
-        ends, has closed what it never opened, or repeats several of the lines below. While a string or a comment is
-        open, none of that is known.
+        ends, has closed what it never opened, has come to the next `case`, or repeats several of the lines below. While
+        a string or a comment is open, none of that is known.
         """
         language = self.snapshot.language
         if any(mark in masked(language, text) for mark in OPEN_LITERALS):
             return False
         if without_unmatched_closers(language, text) != text and not self.neutral.num_errors:
+            return True
+        if self._within_case(text) != text:
             return True
         lines = self._at_depth(text)
         if lines and (len(self._within_block(lines)) < len(lines) or self._is_whole(text, lines)):
@@ -103,7 +109,7 @@ class BlockFitter:
 
     def _at_depth(self, text: str) -> list[str]:
         """The lines between the blank ends, the first at the hole's depth and the others relative to it."""
-        lines = without_blank_ends(text.split("\n"))
+        lines = without_blank_ends(self._within_case(text).split("\n"))
         if not lines:
             return []
         block = self._without_trailing_whitespace(lines)
@@ -248,13 +254,39 @@ class BlockFitter:
         return is_deeper and self.snapshot.language.is_indented
 
     def _within_block(self, lines: list[str]) -> list[str]:
-        """The lines before the first statement that leaves the block, in a language where indentation makes blocks."""
+        """The lines before the first statement that leaves the block, in a language where indentation makes blocks.
+
+        No bracket is open where a definition begins: one that the text left open above is closed.
+        """
         if not self.snapshot.language.is_indented:
             return lines
-        for number in Block.of(self.snapshot.language, lines).statement_lines:
-            if self._columns(lines[number]) < self._floor:
-                return lines[:number]
+        block = Block.of(self.snapshot.language, lines)
+        for number in range(1, len(lines)):
+            if number in block.statement_lines:
+                if self._columns(lines[number]) < self._floor:
+                    return lines[:number]
+            elif number not in block.literal_lines and _DEFINES.match(block.code[number]):
+                return with_brackets_closed(self.snapshot.language, without_blank_ends(lines[:number]))
         return lines
+
+    def _within_case(self, text: str) -> str:
+        """The text before the label of another `case`, if the hole is what one does; its depth would mislead."""
+        if not self._is_in_case:
+            return text
+        lines = text.split("\n")
+        block = Block.of(self.snapshot.language, lines)
+        labels = (number for number in (0, *block.statement_lines) if _LABEL.match(block.code[number]))
+        return "\n".join(lines[: next(labels, None)])
+
+    @cached_property
+    def _is_in_case(self) -> bool:
+        """Whether the hole is deeper than a `case` that it belongs to, where braces make the blocks."""
+        depth = self.style.columns(self.placement.indent)
+        first = self.snapshot.lines.line_of(self.hole.start)
+        numbers = range(first if self.placement.starts_line else first + 1)
+        above = map(self.snapshot.lines.line_text, reversed(numbers))
+        opener = next((line for line in above if line.strip() and self._columns(line) < depth), "")
+        return _LABEL.match(opener) is not None and not self.snapshot.language.is_indented
 
     def _lines_below(self) -> list[str]:
         """The first lines after the hole's last line."""

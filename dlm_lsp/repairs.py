@@ -42,6 +42,7 @@ _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for
 """What has an effect each time that it is repeated, and what closes."""
 
 _OPENERS = {")": "(", "]": "[", "}": "{"}
+_CLOSERS = {opener: closer for closer, opener in _OPENERS.items()}
 _ASSIGNED = re.compile(r"\s*(?:(?:const|let|var|static|final|pub|export)\s+)*[\w.]+(?:\s*:[^=]*)?\s*:?=(?!=)")
 
 
@@ -74,6 +75,17 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
             depth = indentation(line) if number else indent
             open_since = [*open_since, depth] if brace == "{" else open_since[:-1]
     return [*lines, *(f"{depth}}}" for depth in reversed(open_since))]
+
+
+def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:
+    """The lines with all that they leave open closed at the end of the last, before its comment."""
+    code = masked(language, "\n".join(lines))
+    opened: list[str] = []
+    for bracket in re.findall(r"[()\[\]{}]", code):
+        opened = [*opened, bracket] if bracket in _CLOSERS else opened[:-1]
+    closers = "".join(_CLOSERS[bracket] for bracket in reversed(opened))
+    end = len(code.rpartition("\n")[2].rstrip())
+    return [*lines[:-1], lines[-1][:end] + closers + lines[-1][end:]]
 
 
 def without_repeated_text(text: str) -> str:

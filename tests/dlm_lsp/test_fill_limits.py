@@ -1,0 +1,97 @@
+"""Where a text has left what it is to fill: rows of (document with the cursor at │, model's text, what is kept)."""
+
+import pytest
+
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.hole_ending import HoleEnding
+from dlm_lsp.holes import find_hole
+from dlm_lsp.languages import language_for
+from tests.dlm_lsp.filled_documents import fill_at_cursor
+
+SWITCH = """\
+function f(code) {
+  switch (code) {
+    case 200:
+      return "ok";
+    case 404:
+      │
+    default:
+      return "?";
+  }
+}
+"""
+BETWEEN_CASES = SWITCH.replace("    case 404:\n      │", "    │")
+SELECT = "func f(a int) {\n\tswitch a {\n\tcase 1:\n\t\t│\n\tdefault:\n\t\tc()\n\t}\n}\n"
+JAVA = """\
+class A {
+  int f(int x) {
+    switch (x) {
+      case 1:
+        │
+      default:
+        return 0;
+    }
+  }
+}
+"""
+INNER = "switch (a) {\n        case 1:\n          b();\n      }\n      return 1;"
+BODY = "def f(x):\n    │\n"
+
+CASES = [
+    ("javascript", SWITCH, 'return "a";\n      case 500:\n        return "b";\n      default:', 'return "a";'),
+    ("javascript", SWITCH, 'return "a";\n    default:\n', 'return "a";'),
+    ("javascript", SWITCH, "case 500:\n        return 1;", ""),
+    ("go", SELECT, "b()\n\tcase 3:\n\t\td()\n", "b()"),
+    ("java", JAVA, "y();\n        return 1;\n      case 2:\n        return 2;", "y();\n        return 1;"),
+]
+NO_LABELS = [
+    ("javascript", SWITCH, INNER, INNER),
+    ("javascript", SWITCH, 'f({ default: 1 });\n      g("case 1");', 'f({ default: 1 });\n      g("case 1");'),
+    ("javascript", BETWEEN_CASES, "case 404:\n      return 1;", "case 404:\n      return 1;"),
+]
+BRACKETS = [
+    ("return [a for a in g(x)\n\n\ndef h(x):\n    return [a", "return [a for a in g(x)]"),
+    ("return g(x  # all of it\n\nclass A:", "return g(x)  # all of it"),
+    ("y = g(x,\n\n    async def h(", "y = g(x,)"),
+    ("y = 1\n    return g(x +\n\nclass A:", "y = 1"),
+    (
+        "return [\n        'class A',\n        x.define,\n    ]",
+        "return [\n        'class A',\n        x.define,\n    ]",
+    ),
+    ("return '''\nclass A\n'''", "return '''\nclass A\n'''"),
+]
+
+
+def is_over(language_id: str, text: str, middle: str) -> bool:
+    before, after = text.split("│")
+    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    return HoleEnding(snapshot, find_hole(snapshot, len(before))).is_over(middle)
+
+
+@pytest.mark.parametrize(("language_id", "text", "middle", "kept"), CASES)
+def test_the_next_case_ends_what_one_does(language_id: str, text: str, middle: str, kept: str) -> None:
+    result, fill = fill_at_cursor(language_id, text, middle)
+    assert (result, fill.parse_valid) == (text.replace("│", kept), bool(kept))
+    assert is_over(language_id, text, middle)
+
+
+@pytest.mark.parametrize(("language_id", "text", "middle", "kept"), NO_LABELS)
+def test_a_label_elsewhere_ends_nothing(language_id: str, text: str, middle: str, kept: str) -> None:
+    result, fill = fill_at_cursor(language_id, text, middle)
+    assert (result, fill.parse_valid) == (text.replace("│", kept), True)
+    assert not is_over(language_id, text, middle)
+
+
+@pytest.mark.parametrize(("middle", "kept"), BRACKETS)
+def test_no_bracket_is_open_where_a_definition_begins(middle: str, kept: str) -> None:
+    result, fill = fill_at_cursor("python", BODY, middle)
+    assert (result, fill.parse_valid) == (BODY.replace("│", kept), True)
+
+
+@pytest.mark.parametrize(("middle", "expected"), [("return g(x\n\ndef ", False), ("return g(x\n\ndef h", True)])
+def test_a_text_is_over_where_one_does(middle: str, expected: bool) -> None:
+    assert is_over("python", BODY, middle) is expected
+
+
+def test_a_bracket_that_ends_the_text_may_be_cut_off() -> None:
+    assert not fill_at_cursor("python", BODY, "return g(x")[1].parse_valid
