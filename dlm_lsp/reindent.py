@@ -65,12 +65,13 @@ def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int |
         floor: Columns below which no statement may lie.
     """
     shift = _shift(block, style, style.columns(indent), first_depth, floor)
+    excess = _excess(block, style, style.columns(indent) - shift)
     lines = [block.lines[0].lstrip(" \t")]
     for number, line in enumerate(block.lines[1:], start=1):
         if number in block.literal_lines or not line.strip():
             lines.append(line)
         else:
-            depth = style.columns(indentation(line)) + shift
+            depth = style.columns(indentation(line)) + shift - excess[number]
             lines.append(style.whitespace(max(depth, 0)) + line.lstrip(" \t"))
     return lines
 
@@ -103,6 +104,25 @@ def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
     lowest = min(block.depths(style))
     is_continued = not block.code[0].rstrip().endswith(_COMPLETE_OR_OPENING)
     return 0 if lowest > target and is_continued else target - lowest
+
+
+def _excess(block: Block, style: IndentStyle, first_depth: int) -> list[int]:
+    """For each line, the columns that it is too deep in braces, where each brace leads by several levels at once."""
+    lines, code = block.lines, block.code
+    none, num_open, nesting, steps = [0] * len(lines), 0, [], set()
+    if block.language.is_indented:
+        return none
+    depths = [first_depth, *(style.columns(indentation(line)) for line in lines[1:])]
+    for number, line in enumerate(code):
+        closers = _LEADING_CLOSERS.match(line)
+        nesting.append(num_open - (closers.group().count("}") if closers else 0))
+        num_open += line.count("{") - line.count("}")
+        below = next((each for each in range(number + 1, len(code)) if code[each].strip()), None)
+        if line.rstrip().endswith("{") and below is not None and not code[below].lstrip().startswith("}"):
+            steps.add(depths[below] - depths[number])
+    step = steps.pop() if len(steps) == 1 else style.width
+    is_multiple = step > style.width and step % style.width == 0
+    return [max(level, 0) * (step - style.width) for level in nesting] if is_multiple else none
 
 
 def _leaves_block(block: Block, first_statement: str, depth_below: int) -> bool:

@@ -53,3 +53,27 @@ def test_a_dedent_to_an_open_block_is_left_alone() -> None:
 )
 def test_soundness(text: str, depth_below: int, expected: bool) -> None:
     assert is_sound(Block.of(PYTHON, text.split("\n")), SPACES, 4, depth_below) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("if (a) {\n      b();\n  }\n  c();", "if (a) {\n    b();\n  }\n  c();"),
+        (
+            "if (a) {\n      b(() => {\n          c();\n      });\n  } else {\n      d();\n  }",
+            "if (a) {\n    b(() => {\n      c();\n    });\n  } else {\n    d();\n  }",
+        ),
+        ("if (a) {\n        b(\n            c,\n        );\n    }", "if (a) {\n    b(\n        c,\n    );\n  }"),
+        ("if (a) {\n      b();", "if (a) {\n    b();"),
+        ("if (a) {\n    b();\n  }", "if (a) {\n    b();\n  }"),
+        ("if (a) {\n     b();\n  }", "if (a) {\n     b();\n  }"),
+        (
+            "if (a) {\n      b();\n  }\n  if (c) {\n    d();\n  }",
+            "if (a) {\n      b();\n  }\n  if (c) {\n    d();\n  }",
+        ),
+    ],
+    ids=["one", "nested", "moved", "open", "as-wanted", "no-multiple", "mixed"],
+)
+def test_braces_lead_by_one_level_where_the_document_wants_one(text: str, expected: str) -> None:
+    block = Block.of(language_for(None, "javascript"), text.split("\n"))
+    assert "\n".join(reindented(block, IndentStyle("  "), "  ", None, 0)) == expected
