@@ -19,6 +19,7 @@ from dlm_lsp.placement import Placement, place, sides
 from dlm_lsp.reindent import Block, ends_block, is_sound, reindented
 from dlm_lsp.repairs import (
     OPEN_LITERALS,
+    breaks_off,
     with_brackets_closed,
     without_blank_ends,
     without_repeated_lines,
@@ -101,9 +102,12 @@ class BlockFitter:
         return len(without_suffix(language, [*whole, _ANY_LINE], self._lines_below())) <= len(whole)
 
     def is_sound(self, lines: list[str]) -> bool:
-        """Whether the depths of fitted lines form valid blocks, in a language where indentation makes them."""
+        """Whether fitted lines are what the parser takes them for.
+
+        Their depths must form valid blocks where indentation makes them, and the last line must not seem cut off.
+        """
         if not self.snapshot.language.is_indented:
-            return True
+            return not breaks_off(self.snapshot.language, lines, self.placement.indent)
         depth = self.style.columns(self.placement.indent)
         return is_sound(Block.of(self.snapshot.language, lines), self.style, depth, self._depth_below)
 

@@ -6,6 +6,7 @@ Works on lines and strings alone; knows nothing about documents or syntax trees.
 """
 
 import re
+from itertools import takewhile
 
 from dlm_lsp.indentation import indentation, masked
 from dlm_lsp.languages import Language
@@ -33,10 +34,14 @@ MAX_COPIED_CHARS = 160
 MIN_SUFFIX_RUN = 3
 """Lines: code often begins like the code after it, and then differs."""
 
+MIN_SEMICOLONS = 2
+"""At the ends of lines: so many show a habit."""
+
 OPEN_LITERALS = ("'", '"', "`", "/*")
 """What is left, masked, of a literal that does not end."""
 
 _WORD = re.compile(r"\w")
+_ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>)+\s*$")
 _OPENS = re.compile(r"[(\[{]")
 _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&][^=(]*\(.*\)\s*;?\s*$)")
 """What has an effect each time that it is repeated, and what closes."""
@@ -47,17 +52,28 @@ _ASSIGNED = re.compile(r"\s*(?:(?:const|let|var|static|final|pub|export)\s+)*[\w
 
 
 def without_unmatched_closers(language: Language, text: str) -> str:
-    """The text up to the first bracket that closes what the text did not open."""
+    """The text up to the first bracket, or tag of JSX, that closes what the text did not open."""
     opened: list[str] = []
-    for match in re.finditer(r"[()\[\]{}]", masked(language, text)):
+    code = masked(language, text)
+    for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
         bracket = match.group()
-        if bracket not in _OPENERS:
+        if bracket.startswith("<"):
+            if not _is_tag_open(match[1], code[: match.start()]):
+                return text[: match.start()]
+        elif bracket not in _OPENERS:
             opened.append(bracket)
         elif opened and opened[-1] == _OPENERS[bracket]:
             opened.pop()
         else:
             return text[: match.start()]
     return text
+
+
+def _is_tag_open(name: str, code: str) -> bool:
+    """Whether more tags of a name open than close; what is not certain to close itself counts as open."""
+    tag = re.escape(name)
+    num_opened = len(re.findall(rf"<{tag}(?=[\s>/])", code)) - len(re.findall(rf"<{tag}(?:\s[^<>]*)?/>", code))
+    return num_opened > code.count(f"</{name}>")
 
 
 def with_closers(language: Language, lines: list[str], indent: str) -> list[str]:
@@ -166,15 +182,21 @@ def splits_word(left: str, right: str) -> bool:
 def without_suffix(language: Language, lines: list[str], suffix: list[str]) -> list[str]:
     """The lines up to where they begin to repeat the lines that follow the hole, indentation included.
 
+    A line that only closes what none of the lines opened belongs to those below, however deep it is written.
     Repeating means all the way to the end of the fill, or for several lines at least. Blank lines do not count, nor
     does what only leads to a difference (`_num_said`): a sibling may begin as the definition below does.
     """
     below = [line for line in suffix if line.strip()]
     numbers = [number for number, line in enumerate(lines) if line.strip()]
+    text = "\n".join(lines)
+    opened = without_unmatched_closers(language, text)
+    first_closing = len(lines) if opened == text else opened.count("\n")
     for position, number in enumerate(numbers):
         rest = [lines[other].rstrip() for other in numbers[position:]]
+        pairs = enumerate(zip(numbers[position:], rest, below, strict=False))
         same = next(
-            (i for i, (a, b) in enumerate(zip(rest, below, strict=False)) if a != b), min(len(rest), len(below))
+            (i for i, (at, a, b) in pairs if a != b and not (at >= first_closing and _is_closing_alike(a, b))),
+            min(len(rest), len(below)),
         )
         is_run = same >= MIN_SUFFIX_RUN and any(_WORD.search(line) for line in rest[:same])
         # The last line may be the beginning of the one below, where the canvas was full.
@@ -183,6 +205,30 @@ def without_suffix(language: Language, lines: list[str], suffix: list[str]) -> l
         if same and (same == len(rest) or says_it):
             return lines[:number]
     return lines
+
+
+def _is_closing_alike(line: str, below: str) -> bool:
+    """Whether two lines only close, and the same, at whatever depths."""
+    return line.strip() == below.strip() and _ONLY_CLOSES.match(line) is not None
+
+
+def breaks_off(language: Language, lines: list[str], indent: str) -> bool:
+    """Whether the last line ends with a word where all beside it end with the semicolon that the language can spare.
+
+    Args:
+        language: What they are written in.
+        lines: The first without its indentation.
+        indent: That of the first.
+    """
+    if not language.has_optional_semicolons:
+        return False
+    whole = [indent + lines[0], *lines[1:]]
+    code = [line.rstrip() for line in masked(language, "\n".join(whole)).split("\n")]
+    depth = len(indentation(code[-1]))
+    above = list(takewhile(lambda line: not line or len(indentation(line)) >= depth, reversed(code[:-1])))
+    ends = [line[-1] for line in above if line and len(indentation(line)) == depth]
+    is_word = bool(code[-1]) and _WORD.match(whole[-1][len(code[-1]) - 1]) is not None
+    return is_word and ends.count(";") >= MIN_SEMICOLONS and not any(map(_WORD.match, ends))
 
 
 def _num_said(language: Language, lines: list[str]) -> int:

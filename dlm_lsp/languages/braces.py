@@ -51,6 +51,7 @@ JAVASCRIPT = Language(
     ),
     comment_start=_COMMENT_START,
     neutral_statement=";",
+    has_optional_semicolons=True,
     indent="  ",
 )
 

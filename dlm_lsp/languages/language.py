@@ -48,6 +48,7 @@ class Language:
         claused: Words that begin a statement which may go on with a clause.
         clauses: Words that begin a clause with a block, after another block of the same statement.
         neutral_statement: Parses wherever a statement may stand, and means nothing.
+        has_optional_semicolons: A statement may end with its line, without the semicolon that it may have.
         is_indented: Indentation makes the blocks, not braces.
         indent: What one level of indentation is when the document does not tell.
     """
@@ -75,6 +76,7 @@ class Language:
     headers: frozenset[str] = frozenset()
     claused: frozenset[str] = frozenset()
     clauses: frozenset[str] = frozenset()
+    has_optional_semicolons: bool = False
     is_indented: bool = False
     indent: str = "    "
 

@@ -95,3 +95,65 @@ def test_a_text_is_over_where_one_does(middle: str, expected: bool) -> None:
 
 def test_a_bracket_that_ends_the_text_may_be_cut_off() -> None:
     assert not fill_at_cursor("python", BODY, "return g(x")[1].parse_valid
+
+
+JSX = """\
+function A({ name }) {
+  return (
+    <div>
+      <h1>Hello, {name}</h1>
+      │
+    </div>
+  );
+}
+"""
+CLOSERS = [
+    ("tsx", JSX, "</div>", ""),
+    ("tsx", JSX, "</div>\n    );\n  }", ""),
+    ("tsx", JSX, "<p>a</p>\n      </div>", "<p>a</p>"),
+    ("tsx", JSX, "<div>\n        <br/>\n      </div>", "<div>\n        <br/>\n      </div>"),
+    ("tsx", JSX, '<img src="/>" />\n      <Ul.Li />', '<img src="/>" />\n      <Ul.Li />'),
+    ("tsx", JSX.replace("div", ""), "<b/>\n      </>", "<b/>"),
+    ("javascript", "function f() {\n  │\n}\n", "if (a) {\n    b();\n  }", "if (a) {\n    b();\n  }"),
+]
+
+
+@pytest.mark.parametrize(("language_id", "text", "middle", "kept"), CLOSERS)
+def test_what_closes_more_than_was_opened_stands_below_already(
+    language_id: str, text: str, middle: str, kept: str
+) -> None:
+    result, fill = fill_at_cursor(language_id, text, middle)
+    assert (result, fill.parse_valid) == (text.replace("│", kept), bool(kept))
+
+
+FIELDS = "name: string;\n  gender_id: number;\n"
+CALLBACK = "function f() {\n  │\n}\n"
+CUT_OFF = [
+    ("typescript", "interface User {\n  id: number;\n  │\n}\n", f"{FIELDS}  gender_id_id", FIELDS.rstrip()),
+    ("javascript", CALLBACK, "a();\n  b();\n  retur", "a();\n  b();"),
+    ("javascript", CALLBACK, "if (c) {\n    a();\n    b();\n    retur", "if (c) {\n    a();\n    b();\n  }"),
+]
+WHOLE = [
+    ("typescript", "interface User {\n  id: number;\n  │\n}\n", f"{FIELDS}  born: Date[]"),
+    ("javascript", CALLBACK, "a();\n  b();\n  return 'x'"),
+    ("javascript", CALLBACK, "a();\n  b()\n  return x"),
+    ("javascript", CALLBACK, "const a = b\n  const c = d\n  return x"),
+    ("javascript", CALLBACK, "a();\n  b();\n  c(); // the end"),
+    ("rust", "fn f() -> i32 {\n    │\n}\n", "a();\n    b();\n    x"),
+]
+
+
+@pytest.mark.parametrize(("language_id", "text", "middle", "kept"), CUT_OFF)
+def test_a_line_without_the_semicolon_of_those_above_was_cut_off(
+    language_id: str, text: str, middle: str, kept: str
+) -> None:
+    result, fill = fill_at_cursor(language_id, text, middle)
+    assert (result, fill.parse_valid) == (text.replace("│", kept), True)
+    before, after = text.split("│")
+    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    assert not HoleEnding(snapshot, find_hole(snapshot, len(before))).may_end(middle)
+
+
+@pytest.mark.parametrize(("language_id", "text", "middle"), WHOLE)
+def test_a_line_may_do_without_one(language_id: str, text: str, middle: str) -> None:
+    assert fill_at_cursor(language_id, text, middle)[0] == text.replace("│", middle)
