@@ -6,7 +6,7 @@ Works on lines and strings alone; knows nothing about documents or syntax trees.
 """
 
 import re
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from dlm_lsp.indentation import indentation, masked
 from dlm_lsp.languages import Language
@@ -41,6 +41,7 @@ OPEN_LITERALS = ("'", '"', "`", "/*")
 """What is left, masked, of a literal that does not end."""
 
 _WORD = re.compile(r"\w")
+_CONDITION = re.compile(r"[\s}]*(?:else\s+)?(?:if|for|while|switch|match|catch)\b")
 _ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>)+\s*$")
 _OPENS = re.compile(r"[(\[{]")
 _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&][^=(]*\(.*\)\s*;?\s*$)")
@@ -79,18 +80,28 @@ def _is_tag_open(name: str, code: str) -> bool:
 def with_closers(language: Language, lines: list[str], indent: str) -> list[str]:
     """The lines and a `}` for every brace that they leave open, as deep as the line that opens it.
 
+    What is open around a brace is closed right after it, with a semicolon if the lines have any. Unchanged where a
+    bracket is open that is in no brace, or a condition: nobody knows what was still to come there.
+
     Args:
         language: What they are written in; where indentation makes the blocks, nothing is missing.
         lines: The first without its indentation.
         indent: That of the first.
     """
-    open_since: list[str] = []
-    code = [] if language.is_indented else masked(language, "\n".join(lines)).split("\n")
-    for number, line in enumerate(code):
-        for brace in re.findall(r"[{}]", line):
-            depth = indentation(line) if number else indent
-            open_since = [*open_since, depth] if brace == "{" else open_since[:-1]
-    return [*lines, *(f"{depth}}}" for depth in reversed(open_since))]
+    opened: list[tuple[str, str]] = []
+    code = [] if language.is_indented else masked(language, indent + "\n".join(lines)).split("\n")
+    for line in code:
+        for bracket in re.findall(r"[()\[\]{}]", line):
+            opened = [*opened, (bracket, line)] if bracket in _CLOSERS else opened[:-1]
+    if opened and (opened[-1][0] != "{" or any(each != "{" and _CONDITION.match(line) for each, line in opened)):
+        return lines
+    semicolon = ";" * any(line.rstrip().endswith(";") for line in code)
+    closing: list[str] = []
+    for (bracket, line), (around, _) in pairwise([*reversed(opened), ("{", "")]):
+        end = semicolon if bracket != "{" and around == "{" else ""
+        start = [*closing, indentation(line)] if bracket == "{" else closing
+        closing = [*start[:-1], f"{start[-1]}{_CLOSERS[bracket]}{end}"]
+    return [*lines, *closing]
 
 
 def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:

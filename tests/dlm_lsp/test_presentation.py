@@ -138,6 +138,7 @@ def test_what_speaks_of_code_that_is_missing_is_no_fill(language_id: str, text: 
         ("python", "def f():\n    │\n    z()\n", "for a in b:\n        z()\n        c(", "for a in b:\n        z()"),
         ("python", "class A:\n    │\n    def b(self): ...\n", "@property", "@property"),
         ("javascript", "function f() {\n  │\n}\n", "if (a) {\n    b();\n    c(", "if (a) {\n    b();\n  }"),
+        ("javascript", "function f() {\n  │\n}\n", "a((b) => {\n    c();\n    d(", "a((b) => {\n    c();\n  });"),
         ("go", "func f() {\n\t│\n}\n", "for {\n\t\tif a {\n\t\t\tb()", "for {\n\t\tif a {\n\t\t\tb()\n\t\t}\n\t}"),
     ],
 )

@@ -67,6 +67,12 @@ def test_a_short_word_repeats_the_right_only_if_nothing_before_it_belongs_to_it(
         ("go", ["if a {", "\t\tb()", "\t} else {", "\t\tc()"], ["\t}"]),
         ("go", ["a()", "\t}"], []),
         ("python", ["a = {", "\t\t1: 2,"], []),
+        ("javascript", ["a(b, (c) => {", "\t\td();"], ["\t});"]),
+        ("javascript", ["a(b, (c) => {", "\t\td()"], ["\t})"]),
+        ("javascript", ["a(() => {", "\t\tb([{", "\t\t\tc: 1,"], ["\t\t}])", "\t})"]),
+        ("javascript", ["for (a of b) {", "\t\tc(() => {", "\t\t\td();"], ["\t\t});", "\t}"]),
+        ("javascript", ["a(() => {", "\t\tb("], []),
+        ("javascript", ["if (a((b) => {", "\t\tc();"], []),
     ],
 )
 def test_closers_of_what_is_open(language_id: str, lines: list[str], closers: list[str]) -> None:
