@@ -15,7 +15,8 @@ from dlm_lsp.excerpts import Container, Excerpt
 from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_above, masked
 from dlm_lsp.statements import first_word
 
-MAX_LINES = 400  # above and below the hole, searched for what it stands in
+MAX_LINES = 400
+"""Above and below the hole, searched for what it stands in."""
 
 _CLOSERS = re.compile(r"[ \t]*[)\]}]+[;,]*")
 _GOES_ON = re.compile(r"[,\\+*/=.&|(\[]\s*$|\b(?:and|or|not|in)\s*$")

@@ -95,7 +95,7 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
             opened = [*opened, (bracket, line)] if bracket in _CLOSERS else opened[:-1]
     if opened and (opened[-1][0] != "{" or any(each != "{" and _CONDITION.match(line) for each, line in opened)):
         return lines
-    semicolon = ";" * any(line.rstrip().endswith(";") for line in code)
+    semicolon = ";" if any(line.rstrip().endswith(";") for line in code) else ""
     closing: list[str] = []
     for (bracket, line), (around, _) in pairwise([*reversed(opened), ("{", "")]):
         end = semicolon if bracket != "{" and around == "{" else ""
@@ -113,6 +113,25 @@ def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:
     closers = "".join(_CLOSERS[bracket] for bracket in reversed(opened))
     end = len(code.rpartition("\n")[2].rstrip())
     return [*lines[:-1], lines[-1][:end] + closers + lines[-1][end:]]
+
+
+def breaks_off(language: Language, lines: list[str], indent: str) -> bool:
+    """Whether the last line ends with a word where all beside it end with the semicolon that the language can spare.
+
+    Args:
+        language: What they are written in.
+        lines: The first without its indentation.
+        indent: That of the first.
+    """
+    if not language.has_optional_semicolons:
+        return False
+    whole = [indent + lines[0], *lines[1:]]
+    code = [line.rstrip() for line in masked(language, "\n".join(whole)).split("\n")]
+    depth = len(indentation(code[-1]))
+    above = list(takewhile(lambda line: not line or len(indentation(line)) >= depth, reversed(code[:-1])))
+    ends = [line[-1] for line in above if line and len(indentation(line)) == depth]
+    is_word = bool(code[-1]) and _WORD.match(whole[-1][len(code[-1]) - 1]) is not None
+    return is_word and ends.count(";") >= MIN_SEMICOLONS and not any(map(_WORD.match, ends))
 
 
 def without_repeated_text(text: str) -> str:
@@ -221,25 +240,6 @@ def without_suffix(language: Language, lines: list[str], suffix: list[str]) -> l
 def _is_closing_alike(line: str, below: str) -> bool:
     """Whether two lines only close, and the same, at whatever depths."""
     return line.strip() == below.strip() and _ONLY_CLOSES.match(line) is not None
-
-
-def breaks_off(language: Language, lines: list[str], indent: str) -> bool:
-    """Whether the last line ends with a word where all beside it end with the semicolon that the language can spare.
-
-    Args:
-        language: What they are written in.
-        lines: The first without its indentation.
-        indent: That of the first.
-    """
-    if not language.has_optional_semicolons:
-        return False
-    whole = [indent + lines[0], *lines[1:]]
-    code = [line.rstrip() for line in masked(language, "\n".join(whole)).split("\n")]
-    depth = len(indentation(code[-1]))
-    above = list(takewhile(lambda line: not line or len(indentation(line)) >= depth, reversed(code[:-1])))
-    ends = [line[-1] for line in above if line and len(indentation(line)) == depth]
-    is_word = bool(code[-1]) and _WORD.match(whole[-1][len(code[-1]) - 1]) is not None
-    return is_word and ends.count(";") >= MIN_SEMICOLONS and not any(map(_WORD.match, ends))
 
 
 def _num_said(language: Language, lines: list[str]) -> int:

@@ -2,11 +2,10 @@
 
 import pytest
 
-from dlm_lsp.documents import Snapshot
 from dlm_lsp.hole_ending import HoleEnding
 from dlm_lsp.holes import find_hole
-from dlm_lsp.languages import language_for
 from tests.dlm_lsp.filled_documents import fill_at_cursor
+from tests.dlm_lsp.snapshots import snapshot_of
 
 SWITCH = """\
 function f(code) {
@@ -64,7 +63,7 @@ BRACKETS = [
 
 def is_over(language_id: str, text: str, middle: str) -> bool:
     before, after = text.split("│")
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    snapshot = snapshot_of(language_id, before + after)
     return HoleEnding(snapshot, find_hole(snapshot, len(before))).is_over(middle)
 
 
@@ -150,7 +149,7 @@ def test_a_line_without_the_semicolon_of_those_above_was_cut_off(
     result, fill = fill_at_cursor(language_id, text, middle)
     assert (result, fill.parse_valid) == (text.replace("│", kept), True)
     before, after = text.split("│")
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    snapshot = snapshot_of(language_id, before + after)
     assert not HoleEnding(snapshot, find_hole(snapshot, len(before))).may_end(middle)
 
 

@@ -2,11 +2,10 @@
 
 import pytest
 
-from dlm_lsp.documents import Snapshot
 from dlm_lsp.hole_ending import HoleEnding
 from dlm_lsp.holes import find_hole
-from dlm_lsp.languages import language_for
 from tests.dlm_lsp.filled_documents import fill_at_cursor
+from tests.dlm_lsp.snapshots import snapshot_of
 
 SUB = "def sub(left, right):\n    │\n\n\nprint(sub(1, 2))\n"
 ADD = "def add(left, right):\n    return left + right\n\n\n"
@@ -61,7 +60,7 @@ def test_what_is_broken_elsewhere_says_nothing_of_a_fill(language_id: str, text:
     assert (result, fill.parse_valid) == (text.replace("│", sound), True)
     assert not fill_at_cursor(language_id, text, broken)[1].parse_valid
     before, after = text.split("│")
-    snapshot = Snapshot.parse("file:///code", language_for(None, language_id), before + after)
+    snapshot = snapshot_of(language_id, before + after)
     ending = HoleEnding(snapshot, find_hole(snapshot, len(before)))
     assert (ending.may_end(sound), ending.may_end(broken)) == (True, False)
 

@@ -2,11 +2,10 @@
 
 import pytest
 
-from dlm_lsp.documents import Snapshot
 from dlm_lsp.hole_ending import HoleEnding
 from dlm_lsp.holes import find_hole
-from dlm_lsp.languages import language_for
 from tests.dlm_lsp.filled_documents import fill_at_cursor
+from tests.dlm_lsp.snapshots import snapshot_of
 
 PUSH = "class Stack:\n    def push(self, item):\n        self.items.append(item)\n"
 SIZE = "    def size(self):\n        return len(self.items)\n"
@@ -16,7 +15,7 @@ GAPS = ["│\n", "    │\n", "\n│\n\n", "\n    │\n\n"]
 
 def first_words(text: str) -> tuple[str, ...]:
     before, after = text.split("│")
-    snapshot = Snapshot.parse("file:///code", language_for(None, "python"), before + after)
+    snapshot = snapshot_of("python", before + after)
     return HoleEnding(snapshot, find_hole(snapshot, len(before))).first_words
 
 
