@@ -182,7 +182,13 @@ METHODS = (
         "guide",
         "a causal model reads the draft and commits its beginning, up to what it finds improbable",
         "FlashDLM, github.com/ZhanqiuHu/flash-dlm-experimental",
-        {"guide": SELF_GUIDE, "guide_role": "check", "schedule": "agreement", "agreement_threshold": 0.0},
+        {
+            "guide": SELF_GUIDE,
+            "guide_role": "check",
+            "guide_agreement": 1.0,
+            "schedule": "agreement",
+            "agreement_threshold": 0.0,
+        },
     ),
     Method(
         "blend",
