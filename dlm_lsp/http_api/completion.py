@@ -1,11 +1,13 @@
 """`FimRequest` → `Completion`, on the worker's thread: what a stream sends while the draft sharpens, and the outcome.
 
-Without a language, the middle is the model's text as it is. With one, the hole is found and the text fitted in as for
-an editor: it is what the language server would insert between prompt and suffix.
+Without a language, the middle is the model's text as it is, less what would only repeat its surroundings. With one, the
+hole is found and the text fitted in as for an editor: it is what the language server would insert between prompt and
+suffix.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from typing import Literal, Protocol
 
 from dlm_lsp.context import build_plain_request
@@ -13,6 +15,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.http_api.fim_request import FimRequest
+from dlm_lsp.http_api.settled_text import SettledText
 from dlm_lsp.infilling import HoleRequest, finish, infill_request, placed, prompt_budget, valid_only
 from dlm_lsp.languages import Language
 from dlm_lsp.options import Settings
@@ -26,6 +29,8 @@ FINISH_REASONS: dict[FinishReason, Literal["stop", "length"]] = {
     "deadline": "length",  # cut short all the same, and clients know no third reason
     "cancelled": "length",
 }
+
+NOTHING_TO_GO_BY = "prompt and suffix are blank, so there is nothing to go by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class Completion:
     """The answer to one request.
 
     Attributes:
-        choices: At least one, best first.
+        choices: As many as were asked for, best first. Where fewer texts were found, they are repeated, as they are in
+            other APIs, whose clients count on the number.
         unsent: The part of the first choice that a stream has not sent yet as final text.
         prompt_tokens: Tokens of both sides, as much of them as the model saw.
         completion_tokens: Tokens of all choices.
@@ -78,9 +84,11 @@ def complete(
         NothingToShowError: nobody waits any more.
         ModelError: the model cannot serve this request.
     """
+    if not (request.prompt.strip() or request.suffix.strip()):
+        return _blank_completion(request)
     middle = _PlainMiddle(request) if request.language is None else _ParsedMiddle(request, request.language, settings)
     asked = middle.infill_request(engine, settings.max_prompt_tokens)
-    settled = SettledText(request.stop)
+    settled = SettledText(request.seam)
     for draft in engine.infill(asked, request.options, cancel):
         if cancel.is_cancelled:
             raise NothingToShowError("nobody waits for it")
@@ -90,60 +98,35 @@ def complete(
         if settled.stopped is not None:
             break
         if request.is_diffusing:
-            added = cut(middle.shown(draft), request.stop)[0]
+            added = middle.shown(draft)
         if added and request.is_streamed:
             send(request.in_document(added))
-    found = _choices(middle, draft, settled, request.stop)
+    found = _choices(middle, draft, settled, request.options.num_candidates)
     choices = tuple(replace(choice, text=request.in_document(choice.text)) for choice in found)
     is_sent = request.is_streamed and not request.is_diffusing
     return Completion(
         choices=choices,
         unsent=request.in_document(found[0].text[len(settled.text) :]) if is_sent else choices[0].text,
         prompt_tokens=sum(engine.count_tokens(side) for side in (asked.prefix, asked.suffix)),
-        completion_tokens=sum(engine.count_tokens(choice.text) for choice in choices),
+        # A text on its own may be cut into more tokens than it was written in.
+        completion_tokens=sum(
+            min(engine.count_tokens(choice.text), request.options.max_middle_tokens) for choice in choices
+        ),
         num_steps=draft.step,
         warnings=(*request.warnings, *_model_warnings(engine, request)),
     )
 
 
-class SettledText:
-    """The final text of a verbatim middle as it grows, without an end that may turn out to be the beginning of a stop.
-
-    Attributes:
-        text: What is final so far.
-        stopped: The whole text, once a stop ends it and nothing after the stop matters.
-    """
-
-    def __init__(self, stops: tuple[str, ...]) -> None:
-        """Nothing is final yet."""
-        self._stops = stops
-        self.text = ""
-        self.stopped: str | None = None
-
-    def advance(self, draft: Draft) -> str:
-        """What has become final with this draft."""
-        text, is_cut = cut(draft.settled_text, self._stops)
-        if is_cut:
-            self.stopped = text
-            return ""
-        known = text[: len(text) - _held_back(text, self._stops)]
-        added = known[len(self.text) :]
-        self.text += added
-        return added
-
-
-def cut(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:
-    """A text up to the first stop to be complete, which no later text can change, and whether there is one."""
-    starts = {stop: text.find(stop) for stop in stops}
-    found = min(((start + len(stop), start) for stop, start in starts.items() if start >= 0), default=None)
-    return (text[: found[1]], True) if found else (text, False)
-
-
-def _held_back(text: str, stops: tuple[str, ...]) -> int:
-    """Characters at the end of a text that a stop may begin with."""
-    longest = len(text) + 1
-    lengths = (n for stop in stops for n in range(1, min(len(stop), longest)) if text.endswith(stop[:n]))
-    return max(lengths, default=0)
+def _blank_completion(request: FimRequest) -> Completion:
+    choices = (Choice("", "stop"),) * request.options.num_candidates
+    return Completion(
+        choices=choices,
+        unsent="",
+        prompt_tokens=0,
+        completion_tokens=0,
+        num_steps=0,
+        warnings=(*request.warnings, NOTHING_TO_GO_BY),
+    )
 
 
 class _Middle(Protocol):
@@ -158,15 +141,15 @@ class _Middle(Protocol):
     def shown(self, draft: Draft) -> str:
         """A draft as it would stand between prompt and suffix."""
 
-    def texts(self, draft: Draft) -> Iterator[tuple[str, FinishReason]]:
-        """What a finished draft comes to, best first, and why each ended."""
+    def choices(self, draft: Draft, settled: SettledText) -> Iterator[Choice]:
+        """What a finished draft comes to, best first."""
 
 
 class _PlainMiddle:
     is_verbatim = True
 
     def __init__(self, request: FimRequest) -> None:
-        self._request = request
+        self._request, self._seam = request, request.seam
 
     def infill_request(self, engine: InfillEngine, max_prompt_tokens: int | None) -> InfillRequest:
         budget = prompt_budget(engine, self._request.options, max_prompt_tokens)
@@ -174,17 +157,20 @@ class _PlainMiddle:
         return build_plain_request(prompt, suffix, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
 
     def shown(self, draft: Draft) -> str:
-        return draft.text
+        return self._seam.fitted(self._seam.until_stop(draft.text)[0])
 
-    def texts(self, draft: Draft) -> Iterator[tuple[str, FinishReason]]:
-        yield from ((candidate.text, candidate.finish_reason) for candidate in draft.candidates)
+    def choices(self, draft: Draft, settled: SettledText) -> Iterator[Choice]:
+        for candidate in draft.candidates:
+            text, is_cut = self._seam.until_stop(candidate.text)
+            is_stopped = is_cut or settled.ends_at_stop(text)
+            yield Choice(self._seam.fitted(text), "stop" if is_stopped else FINISH_REASONS[candidate.finish_reason])
 
 
 class _ParsedMiddle:
     is_verbatim = False
 
     def __init__(self, request: FimRequest, language: Language, settings: Settings) -> None:
-        self._options, self._require_valid = request.options, settings.require_valid
+        self._seam, self._options, self._require_valid = request.seam, request.options, settings.require_valid
         self._snapshot = Snapshot.parse("untitled:fim", language, request.prompt + request.suffix)
         self._hole = _hole_between(self._snapshot, len(request.prompt))
         self._before = place(self._snapshot, self._hole).before
@@ -193,12 +179,13 @@ class _ParsedMiddle:
         return infill_request(engine, HoleRequest(self._snapshot, self._hole, max_prompt_tokens), self._options)
 
     def shown(self, draft: Draft) -> str:
-        return placed(draft, self._before).text
+        return self._seam.until_stop(placed(draft, self._before).text)[0]
 
-    def texts(self, draft: Draft) -> Iterator[tuple[str, FinishReason]]:
+    def choices(self, draft: Draft, settled: SettledText) -> Iterator[Choice]:  # noqa: ARG002 - nothing is sent early
         fills = finish(self._snapshot, self._hole, draft)
-        fills = valid_only(fills) if self._require_valid else fills
-        yield from ((with_line_feeds(ranked.fill.text), ranked.candidate.finish_reason) for ranked in fills)
+        for ranked in valid_only(fills) if self._require_valid else fills:
+            text, is_cut = self._seam.until_stop(with_line_feeds(ranked.fill.text))
+            yield Choice(text, "stop" if is_cut else FINISH_REASONS[ranked.candidate.finish_reason])
 
 
 def _hole_between(snapshot: Snapshot, offset: int) -> Hole:
@@ -210,14 +197,15 @@ def _hole_between(snapshot: Snapshot, offset: int) -> Hole:
     return between if is_inline(snapshot, between) else Hole(offset, offset, "statements")
 
 
-def _choices(middle: _Middle, draft: Draft, settled: SettledText, stops: tuple[str, ...]) -> tuple[Choice, ...]:
+def _choices(middle: _Middle, draft: Draft, settled: SettledText, num_choices: int) -> tuple[Choice, ...]:
     if settled.stopped is not None:
-        return (Choice(settled.stopped, "stop"),)
-    cuts = [(*cut(text, stops), reason) for text, reason in middle.texts(draft)]
-    found: dict[str, Choice] = {}
-    for text, is_cut, reason in cuts:
-        found.setdefault(text, Choice(text, "stop" if is_cut else FINISH_REASONS[reason]))
-    return tuple(found.values()) or (Choice("", FINISH_REASONS[draft.finish_reason or "stop"]),)
+        found = [Choice(settled.stopped, "stop")]
+    else:
+        by_text: dict[str, Choice] = {}
+        for choice in middle.choices(draft, settled):
+            by_text.setdefault(choice.text, choice)
+        found = [*by_text.values()] or [Choice("", FINISH_REASONS[draft.finish_reason or "stop"])]
+    return tuple(islice(cycle(found), num_choices))
 
 
 def _model_warnings(engine: InfillEngine, request: FimRequest) -> Iterator[str]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from dlm_lsp.errors import UnreadableDocumentError, UnsupportedLanguageError
 from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.http_api.api_error import ApiError
+from dlm_lsp.http_api.settled_text import Seam
 from dlm_lsp.languages import Language, language_for
 from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, find_option, parse_options, with_options
 from dlm_lsp.positions import LineEnding, line_ending, well_formed, with_line_feeds
@@ -61,6 +62,11 @@ class FimRequest:
     with_usage: bool
     language: Language | None
     warnings: tuple[str, ...]
+
+    @property
+    def seam(self) -> Seam:
+        """What the middle has to fit between."""
+        return Seam(with_line_feeds(self.prompt), with_line_feeds(self.suffix), self.stop)
 
     def in_document(self, text: str) -> str:
         r"""A text whose line breaks are `\n`, with those of the document."""

@@ -1,17 +1,14 @@
 """From a request to its text: where it ends, how much may be sent early, and the effect of a known language."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dlm_lsp.http_api.completion import Completion, SettledText, complete, cut
+from dlm_lsp.http_api.completion import NOTHING_TO_GO_BY, Completion, complete
 from dlm_lsp.http_api.fim_request import parse_request
 from dlm_lsp.options import Settings
 from dlm_model.decode_options import DecodeOptions
-from dlm_model.request import CancelToken, Candidate, Draft, FinishReason, InfillRequest, Piece, PieceState
+from dlm_model.request import CancelToken, Candidate, FinishReason, InfillRequest
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 SETTINGS = Settings()
@@ -20,23 +17,12 @@ SETTINGS = Settings()
 def filled(engine: ScriptedEngine, settings: Settings = SETTINGS, **fields: object) -> tuple[Completion, list[str]]:
     """The completion, and the text that was sent before it."""
     sent: list[str] = []
-    request = parse_request({"prompt": "", **fields}, settings)
+    request = parse_request({"prompt": "# ", **fields}, settings)
     return complete(engine, request, settings, CancelToken(), sent.append), sent
 
 
 def texts(completion: Completion) -> list[tuple[str, str]]:
     return [(choice.text, choice.finish_reason) for choice in completion.choices]
-
-
-def draft(*pieces: tuple[str, PieceState], num_final: int | None = None) -> Draft:
-    return Draft(
-        pieces=tuple(Piece(text, state, 0.9, 1) for text, state in pieces),
-        step=1,
-        num_steps=2,
-        num_forwards=1,
-        elapsed_ms=1.0,
-        num_final=num_final,
-    )
 
 
 @pytest.mark.parametrize(
@@ -84,8 +70,16 @@ def test_each_alternative_has_its_own_reason(monkeypatch: pytest.MonkeyPatch, la
 
 
 def test_alternatives_are_complete_and_sent_at_the_end() -> None:
-    completion, _ = filled(ScriptedEngine("x;1", "y", "x"), n=3, stop=";")
-    assert texts(completion) == [("x", "stop"), ("y", "stop")]
+    completion, _ = filled(ScriptedEngine("x;1", "y", "z"), n=3, stop=";")
+    assert texts(completion) == [("x", "stop"), ("y", "stop"), ("z", "stop")]
+
+
+@pytest.mark.parametrize("language", [None, "python"])
+def test_there_are_as_many_alternatives_as_were_asked_for(language: str | None) -> None:
+    completion, _ = filled(ScriptedEngine("1", "2", "1"), prompt="x = ", suffix="\n", n=3, language=language)
+    assert texts(completion) == [("1", "stop"), ("2", "stop"), ("1", "stop")]
+    assert completion.completion_tokens == 3
+    assert texts(filled(ScriptedEngine(), n=2)[0]) == [("", "stop")] * 2
 
 
 def test_nothing_is_an_empty_text() -> None:
@@ -96,6 +90,12 @@ def test_nothing_is_an_empty_text() -> None:
 def test_tokens_are_counted_of_what_was_read_and_written() -> None:
     completion, _ = filled(ScriptedEngine("a b c"), prompt="x y ", suffix=" z")
     assert (completion.prompt_tokens, completion.completion_tokens) == (3, 3)
+
+
+def test_no_text_counts_for_more_tokens_than_it_may_have() -> None:
+    """A text on its own may be cut into more tokens than it was written in."""
+    completion, _ = filled(ScriptedEngine("a b c"), max_tokens=2)
+    assert completion.completion_tokens == 2
 
 
 def test_what_the_model_cannot_see_is_not_counted() -> None:
@@ -124,6 +124,40 @@ def test_whole_drafts_are_sent_when_diffusing() -> None:
 @pytest.mark.parametrize("diffusing", [False, True])
 def test_nothing_is_sent_early_without_a_stream(diffusing: bool) -> None:
     assert filled(ScriptedEngine("abcd", num_steps=4), diffusing=diffusing)[1] == []
+
+
+@pytest.mark.parametrize(("prompt", "suffix"), [("", ""), ("\n", " \n")])
+@pytest.mark.parametrize("language", [None, "python"])
+def test_between_blank_sides_there_is_nothing_to_go_by(prompt: str, suffix: str, language: str | None) -> None:
+    engine = ScriptedEngine("a")
+    completion, sent = filled(engine, prompt=prompt, suffix=suffix, language=language, n=2, stream=True)
+    assert texts(completion) == [("", "stop")] * 2
+    assert (completion.unsent, sent, completion.completion_tokens) == ("", [], 0)
+    assert completion.warnings == (NOTHING_TO_GO_BY,)
+    assert not engine.requests
+
+
+@pytest.mark.parametrize("language", [None, "python"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_document_begins_with_no_blank_lines(language: str | None, stream: bool) -> None:
+    engine = ScriptedEngine("\n  \nx = 1\n", num_steps=4)
+    completion, sent = filled(engine, prompt="", suffix="\nprint(x)\n", language=language, stream=stream, stop="\n\n")
+    assert completion.choices[0].text == "x = 1"
+    assert not stream or "".join([*sent, completion.unsent]) == "x = 1"
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("diffusing", [False, True])
+def test_line_breaks_that_the_suffix_has_are_left_out(ending: str, diffusing: bool) -> None:
+    engine = ScriptedEngine("a  \n\n", num_steps=6)
+    completion, sent = filled(engine, prompt=f"x{ending}", suffix=ending, stream=True, diffusing=diffusing)
+    assert completion.choices[0].text == "a  "
+    assert "".join([*sent, completion.unsent]) == "a  " if not diffusing else sent[-1] == "a  "
+
+
+def test_what_only_repeats_the_suffix_is_nothing() -> None:
+    completion, sent = filled(ScriptedEngine("):", num_steps=2), prompt="f(", suffix="):\n", stream=True)
+    assert (texts(completion), sent, completion.unsent) == ([("", "stop")], [], "")
 
 
 def test_a_known_language_sets_the_text_in_as_for_an_editor() -> None:
@@ -164,28 +198,3 @@ def test_a_model_that_sees_no_suffix_says_so() -> None:
     engine.sees_suffix = False
     assert filled(engine, suffix="b")[0].warnings == ("scripted sees no suffix",)
     assert filled(engine)[0].warnings == ()
-
-
-def test_only_what_stands_before_the_first_open_position_is_final() -> None:
-    settled = SettledText(())
-    assert settled.advance(draft(("a", "committed"), ("b", "guessed"), ("c", "committed"))) == "a"
-    assert settled.advance(draft(("a", "committed"), ("", "masked"), ("c", "committed"))) == ""
-    assert settled.advance(draft(("abc", "committed"), num_final=0)) == ""
-    assert settled.advance(draft(("abc", "committed"))) == "bc"
-
-
-@given(st.text("ab;", max_size=12), st.lists(st.text("ab;", min_size=1, max_size=3), max_size=3), st.data())
-def test_what_was_sent_is_never_taken_back(text: str, stops: Sequence[str], data: st.DataObject) -> None:
-    settled, expected = SettledText(tuple(stops)), cut(text, tuple(stops))[0]
-    sent = ""
-    for end in _ends(text, data):
-        sent += settled.advance(draft((text[:end], "committed")))
-        assert expected.startswith(sent)
-        if settled.stopped is not None:
-            assert settled.stopped == expected
-            break
-    assert settled.text == sent
-
-
-def _ends(text: str, data: st.DataObject) -> Iterator[int]:
-    yield from sorted(data.draw(st.sets(st.integers(0, len(text)))))

@@ -1,0 +1,138 @@
+"""A middle of plain text on its way to the answer: what it comes to between its sides, what of it may be sent early.
+
+What is sent is never taken back, so that everything that may still turn out to be superfluous is held back: the
+beginning of a stop, line breaks that the suffix has already, a text that so far only repeats the suffix.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate, takewhile
+
+from dlm_model.request import Draft
+
+_BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*")
+_BRACKETS = ("()", "[]", "{}")
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    r"""What a middle of plain text has to fit between. Line breaks are `\n`.
+
+    Attributes:
+        prompt: All that stands before it.
+        suffix: All that stands after it.
+        stops: Texts before which it ends.
+    """
+
+    prompt: str
+    suffix: str
+    stops: tuple[str, ...] = ()
+
+    def until_stop(self, text: str) -> tuple[str, bool]:
+        """A text up to the first stop in it, and whether there is one; at the start of a document, no blank lines."""
+        return cut(text if self.prompt.strip() else text[_blank_lines(text) :], self.stops)
+
+    def fitted(self, text: str) -> str:
+        """What a whole text adds to both sides: nothing where it only repeats what the suffix begins with."""
+        if self.suffix.startswith("\n"):
+            text = text[: _end_of_last_line(text)]
+        return "" if self._repeats(text) and not self._closes(text) else text
+
+    def num_certain(self, text: str) -> int:
+        """How many characters of a text that goes on, and has no stop so far, will be in what it is fitted to."""
+        is_blank_start = not self.prompt.strip() and not text.strip()
+        if is_blank_start or self._repeats(text):
+            return 0
+        end = len(text) - _held_back(text, self.stops)
+        return min(end, _end_of_last_line(text)) if self.suffix.startswith("\n") else end
+
+    def _repeats(self, text: str) -> bool:
+        """Whether a text is nothing but a beginning of the suffix; blanks after it do not count."""
+        return self.suffix.startswith(text) or (bool(text.strip()) and self.suffix.startswith(text.rstrip()))
+
+    def _closes(self, text: str) -> bool:
+        """Whether a text closes brackets that the prompt leaves open and the suffix does not close."""
+        closed = (pair for pair in _BRACKETS if _num_closed(text, pair))
+        return any(_num_opened(self.prompt, pair) > _num_closed(self.suffix, pair) for pair in closed)
+
+
+class SettledText:
+    """The final text of a verbatim middle as it grows.
+
+    Attributes:
+        text: What is final so far, and may be sent.
+        stopped: The whole text, once a stop ends it and nothing after the stop matters.
+    """
+
+    def __init__(self, seam: Seam) -> None:
+        """Nothing is final yet."""
+        self._seam = seam
+        self._before_stop: str | None = None
+        self.text = ""
+        self.stopped: str | None = None
+
+    def advance(self, draft: Draft) -> str:
+        """What has become final with this draft."""
+        settled, is_cut = self._seam.until_stop(draft.settled_text)
+        committed, has_stop = self._seam.until_stop(_committed(draft))
+        if has_stop:
+            self._before_stop = committed
+        # A text that may still end at the stop or behind it is the same either way. Without any settled text, nothing
+        # is known of where it may end.
+        if is_cut or (has_stop and 0 < len(committed) <= len(settled)):
+            self.stopped = self._seam.fitted(committed)
+            return ""
+        added = settled[len(self.text) : self._seam.num_certain(settled)]
+        self.text += added
+        return added
+
+    def ends_at_stop(self, text: str) -> bool:
+        """Whether the model had written a stop by the time that it was asked to end with this text, or earlier."""
+        return self._before_stop is not None and self._before_stop.startswith(text)
+
+
+def cut(text: str, stops: Iterable[str]) -> tuple[str, bool]:
+    """A text up to the first stop to be complete, which no later text can change, and whether there is one."""
+    starts = {stop: text.find(stop) for stop in stops}
+    found = min(((start + len(stop), start) for stop, start in starts.items() if start >= 0), default=None)
+    return (text[: found[1]], True) if found else (text, False)
+
+
+def _committed(draft: Draft) -> str:
+    """The text before the first open position, some of which may still be cut off."""
+    return "".join(piece.text for piece in takewhile(lambda piece: piece.state == "committed", draft.pieces))
+
+
+def _held_back(text: str, stops: Iterable[str]) -> int:
+    """Characters at the end of a text that a stop may begin with."""
+    longest = len(text) + 1
+    lengths = (n for stop in stops for n in range(1, min(len(stop), longest)) if text.endswith(stop[:n]))
+    return max(lengths, default=0)
+
+
+def _blank_lines(text: str) -> int:
+    """Characters of the blank lines that a text begins with."""
+    found = _BLANK_LINES.match(text)
+    return found.end() if found else 0
+
+
+def _end_of_last_line(text: str) -> int:
+    """Where the last line of a text ends that is not blank; its own blanks stay."""
+    num_visible = len(text.rstrip())
+    line_break = text.find("\n", num_visible)
+    return len(text) if line_break < 0 else line_break
+
+
+def _num_closed(text: str, pair: str) -> int:
+    """Closing brackets of one kind whose opening one stands before a text."""
+    return max(accumulate(_steps(text, pair, up=pair[1]), initial=0))
+
+
+def _num_opened(text: str, pair: str) -> int:
+    """Opening brackets of one kind whose closing one stands after a text."""
+    return max(accumulate(_steps(reversed(text), pair, up=pair[0]), initial=0))
+
+
+def _steps(text: Iterable[str], pair: str, *, up: str) -> Iterable[int]:
+    return (1 if character == up else -1 for character in text if character in pair)
