@@ -97,7 +97,7 @@ class _Daemon:
         self._room = room
         self._flags = flags
         self._idle_seconds = idle_seconds
-        self._num_clients = 0
+        self._conversations: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -120,20 +120,27 @@ class _Daemon:
         await self._ended.wait()
         listener.close()
         path.unlink(missing_ok=True)
+        for conversation in self._conversations:
+            conversation.cancel()
+        await asyncio.gather(*self._conversations)
         keeper.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._num_clients += 1
+        conversation = asyncio.current_task()
+        assert conversation, "asyncio talks to every client in a task"
+        self._conversations.add(conversation)
         if self._timer:
             self._timer.cancel()
         server = create_server(self._room, self._flags, ends_process=False)
         try:
-            await converse(server, reader, writer)
+            # Cancelled by `serve` alone; a task of asyncio's streams that ends cancelled is reported as an error.
+            with suppress(asyncio.CancelledError):
+                await converse(server, reader, writer)
         finally:
             server.hang_up()
             writer.close()
-            self._num_clients -= 1
-            if not self._num_clients:
+            self._conversations.remove(conversation)
+            if not self._conversations:
                 self._wait_for_clients()
 
     def _wait_for_clients(self) -> None:

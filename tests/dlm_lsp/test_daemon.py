@@ -154,6 +154,21 @@ async def test_only_its_user_can_open_the_socket(start_daemon: StartDaemon, path
     assert not path.exists()
 
 
+async def test_a_signal_ends_it_quietly_with_editors_connected(start_daemon: StartDaemon, connect: Connect) -> None:
+    daemon = await start_daemon(30)
+    editors = [await connect() for _ in range(2)]
+    editors[0].open(EMPTY_BODY)
+    filling = asyncio.ensure_future(editors[0].complete(1, 4))
+    await editors[0].status("busy")
+    daemon.terminate()
+    assert await asyncio.wait_for(daemon.wait(), 20) == 0
+    assert daemon.stderr
+    assert (await daemon.stderr.read()).replace(b"loaded\n", b"") == b""
+    for editor in editors:  # their bridges end with it
+        await asyncio.wait_for(editor.process.wait(), 20)
+    await asyncio.gather(filling, return_exceptions=True)
+
+
 async def test_it_ends_without_clients(start_daemon: StartDaemon, connect: Connect) -> None:
     daemon = await start_daemon(5)
     editor = await connect()
