@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.errors import UsageError
+from dlm_lsp.errors import NothingToShowError, UsageError
 from dlm_lsp.hole_ending import HoleEnding
 from dlm_lsp.holes import Hole
 from dlm_lsp.options import usual_prompt_tokens
@@ -108,16 +108,29 @@ def infill(engine: InfillEngine, request: HoleRequest, options: DecodeOptions, c
         cancel: Polled once per step.
 
     Raises:
+        NothingToShowError: the document holds nothing else.
         RequestError: the request does not fit the model's context.
         UsageError: an anchor cannot stand in this hole.
     """
+    if is_all_there_is(request.snapshot, request.hole):
+        raise NothingToShowError("the document is blank around the hole, so there is nothing to go by")
     before = place(request.snapshot, request.hole).before
     for draft in engine.infill(infill_request(engine, request, options), options, cancel):
         yield placed(draft, before)
 
 
+def is_all_there_is(snapshot: Snapshot, hole: Hole) -> bool:
+    """Whether a document is blank but for the hole: a model would be asked to write about nothing."""
+    return not (snapshot.text[: hole.start].strip() or snapshot.text[hole.end :].strip())
+
+
 def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOptions) -> InfillRequest:
-    """What `infill` asks the engine; arguments and errors are the same."""
+    """What `infill` asks the engine; the arguments are the same.
+
+    Raises:
+        RequestError: as `infill`.
+        UsageError: as `infill`.
+    """
     snapshot, hole = request.snapshot, request.hole
     budget = prompt_budget(engine, options, request.max_prompt_tokens)
     before_prefix, spent = fitting(request.related, round(budget * RELATED_SHARE), engine.count_tokens)

@@ -25,6 +25,7 @@ from dlm_lsp.infilling import (
     anchored_only,
     finish,
     infill,
+    is_all_there_is,
     nothing_reason,
     valid_only,
 )
@@ -100,6 +101,7 @@ def open_work(target: Target, stdin_filename: str | None, settings: Settings, an
         UsageError: the file, the position, the function or the marker is not there.
         UnsupportedLanguageError: no grammar for the file.
         UnreadableDocumentError: binary, not UTF-8, too large, or kept out of prompts.
+        NothingToShowError: nothing stands around the hole.
     """
     if target.is_stdin and stdin_filename is None:
         raise UsageError("Reading standard input needs --stdin-filename NAME, whose suffix tells the language.")
@@ -115,6 +117,8 @@ def open_work(target: Target, stdin_filename: str | None, settings: Settings, an
     text, marker = cut_marker(source.text) if target.needs_marker else (source.text, None)
     snapshot = Snapshot.parse(source.uri, language, text)
     hole = locate(target, snapshot, source.name, marker)
+    if is_all_there_is(snapshot, hole):
+        raise NothingToShowError(f"{source.name} is blank around the hole, so there is nothing to go by.")
     return Work(source, HoleRequest(snapshot, hole, settings.max_prompt_tokens, anchors))
 
 

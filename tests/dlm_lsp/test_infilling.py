@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.infilling import Anchors, HoleRequest, finish, infill, nothing_reason, valid_only
 from dlm_lsp.languages.python import PYTHON
@@ -38,6 +39,17 @@ def test_nothing_runs_before_the_first_draft_is_asked_for(snapshot: Snapshot, ho
     assert engine.requests == []
     *_, last = drafts
     assert last.finish_reason == "stop"
+
+
+@pytest.mark.parametrize(("text", "start", "end"), [("", 0, 0), (" \n\n", 1, 1), ("\nx = 1\n", 1, 6)])
+def test_where_nothing_else_stands_there_is_nothing_to_go_by(text: str, start: int, end: int) -> None:
+    engine = ScriptedEngine("return 1")
+    request = HoleRequest(
+        Snapshot.parse("untitled:a.py", PYTHON, text), Hole(start, end, "range"), related=["# def f()"]
+    )
+    with pytest.raises(NothingToShowError, match="nothing to go by"):
+        next(infill(engine, request, DecodeOptions(), CancelToken()))
+    assert engine.requests == []
 
 
 @pytest.mark.parametrize(("max_middle_tokens", "room"), [(100, 300), (10_000, 200)])

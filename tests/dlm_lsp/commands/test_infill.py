@@ -46,6 +46,17 @@ def test_standard_input_is_filled_at_its_marker(command_line: CommandLine) -> No
     assert "<FILL>" not in command_line.engine.requests[0].prefix + command_line.engine.requests[0].suffix
 
 
+@pytest.mark.parametrize("arguments", [["{file}:1:1"], ["{file}", "--range", "1:1-2:1"], ["{file}:1:1", "--json"]])
+def test_between_blank_lines_there_is_nothing_to_go_by(
+    command_line: CommandLine, tmp_path: Path, arguments: list[str]
+) -> None:
+    file = tmp_path / "new.py"
+    file.write_text("" if "--range" not in arguments else "x = 1\n")
+    outcome = command_line("infill", *(each.format(file=file) for each in arguments))
+    assert outcome == (1, "", f"dlm-lsp: {file} is blank around the hole, so there is nothing to go by.\n")
+    assert command_line.loaded == []
+
+
 def test_json_has_exactly_these_fields(command_line: CommandLine, file: Path) -> None:
     outcome = command_line("infill", f"{file}:2:5", "--json")
     assert json.loads(outcome.stdout) == {

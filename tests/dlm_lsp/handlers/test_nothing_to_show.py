@@ -29,6 +29,13 @@ async def test_a_hole_that_ghost_text_cannot_replace_is_offered_as_an_edit(
     assert engine.requests == [], "the model ran for nothing"
 
 
+async def test_an_empty_document_gets_nothing(connect: Connect, engine: ScriptedEngine) -> None:
+    editor = await editing(connect, engine, "\n")
+    assert await editor.complete(0, 0) == []
+    await editor.until(lambda: editor.statuses[-1].message.endswith("nothing to go by"))
+    assert engine.requests == []
+
+
 async def test_an_entry_that_cannot_be_extended_gets_nothing(connect: Connect, engine: ScriptedEngine) -> None:
     editor = await editing(connect, engine, "def f():\n    pas\n")
     where = types.Range(types.Position(1, 4), types.Position(1, 7))
