@@ -118,21 +118,31 @@ def _load(path: Path) -> _Source:
 
 
 def _syntax_problem(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
-    """`path:line: what`, with the line taken from tomllib's own sentence."""
+    """`path:line: what`, with line and column taken from tomllib's own sentence."""
     found = re.search(
-        r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)$", str(error), re.DOTALL
+        r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", str(error), re.DOTALL
     )
     if not found:
-        return f"{path}: {error}"
-    return f"{path}:{found['line'] or len(text.splitlines())}: {found['what']}"
+        return f"{path}: this is not TOML: {error}"
+    line = found["line"] or len(text.splitlines())
+    place = f"at column {found['column']}" if found["column"] else "at the end"
+    return f"{path}:{line}: this is not TOML: {found['what'][:1].lower()}{found['what'][1:]} {place}"
 
 
 def _line_of(key: str, text: str, table: tuple[str, ...]) -> int:
-    """The 1-based line that sets an option, or the first line where the option cannot be found."""
-    lines = text.split("\n")
-    header = f"[{'.'.join(table)}]"
-    first = next((number for number, line in enumerate(lines) if line.strip() == header), 0) if table else 0
-    for number, line in enumerate(lines[first:], start=first + 1):
-        if line.partition("=")[0].strip().strip("'\"") == key:
+    """The 1-based line that sets an option, or opens a table of that name; the table's own where there is none."""
+    within, first = "", 0
+    if table:
+        within = rf"(?:\[?\s*(?:tool\s*\.\s*)?{_key(table[-1], 'outer')}\s*\.\s*)?"
+        header = _TOOL_LINE.search(text)
+        first = text.count("\n", 0, header.end()) if header else 0
+    sets_key = re.compile(rf"\s*{within}\[*\s*{_key(key, 'inner')}\s*[].=]")
+    for number, line in enumerate(text.split("\n")[first:], start=first + 1):
+        if sets_key.match(line):
             return number
     return first + 1
+
+
+def _key(name: str, group: str) -> str:
+    """A regular expression for a TOML key, with or without quotes."""
+    return rf"""(?P<{group}>["']?){re.escape(name)}(?P={group})"""

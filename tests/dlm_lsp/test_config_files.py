@@ -34,6 +34,56 @@ def test_a_wrong_option_is_named_with_file_and_line(config: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[foo]",
+        " [ foo ]",
+        "[[foo]]",
+        "[foo.bar]",
+        "['foo'.bar]",
+        "foo.bar = 1",
+        '"foo" = 1',
+        "foo=1",
+    ],
+)
+def test_a_table_is_named_with_its_line(config: Path, line: str) -> None:
+    config.write_text(f'num_steps = "foo"\ntemprature = 0.2\nexclude = [\n  "foo",\n]\n{line}\n')
+    assert read_user_config().problems == (
+        f"{config}:1: num_steps must be a whole number, got 'foo'",
+        f"{config}:2: temprature is not an option",
+        f"{config}:6: foo is not an option",
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[tool.ruff]\nspeed = 1\n[tool.dlm-lsp]\nexclude = []\nspeed = 1\n",
+        "[tool.ruff]\nspeed = 1\n[ tool . 'dlm-lsp' ]\nexclude = []\nspeed = 1\n",
+        "[tool.ruff]\nspeed = 1\n\n[tool.dlm-lsp]\n[tool.dlm-lsp.speed]\n",
+        "[tool.ruff]\nspeed = 1\n[tool]\ndlm-lsp.exclude = []\ndlm-lsp.speed = 1\n",
+        "[tool.ruff]\nspeed = 1\n[tool]\n\ndlm-lsp = { exclude = [], speed = 1 }\n",
+    ],
+)
+def test_a_line_of_a_pyproject_is_one_of_our_own_table(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(content)
+    assert read_project_config(tmp_path).problems == (f"{path}:5: speed is not an option",)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("steps = = 3\n", "1: this is not TOML: invalid value at column 9"),
+        ("seed = 1\nexclude = [\n", "2: this is not TOML: invalid value at the end"),
+    ],
+)
+def test_a_syntax_error_says_what_is_wrong(config: Path, content: str, problem: str) -> None:
+    config.write_text(content)
+    assert read_user_config().problems == (f"{config}:{problem}",)
+
+
 @pytest.mark.parametrize("content", ["seed = 3\nnum_steps = = 4\n", "seed = 3\nexclude = [\n"], ids=["middle", "end"])
 def test_a_syntax_error_is_named_with_file_and_line(config: Path, content: str) -> None:
     config.write_text(content)

@@ -152,7 +152,7 @@ def test_two_markers(command_line: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"num_steps = \n", ":1: Invalid value"),
+        (b"num_steps = \n", ":1: this is not TOML: invalid value at column 13"),
         (b"seed = 1\nnum_steps = 0\n", ":2: num_steps must be 1 or more, got 0"),
         (b"speed = 1\n", ":1: speed is not an option"),
         (b"\xff", ": not UTF-8 text"),
