@@ -40,8 +40,15 @@ GPU_PROMPT_TOKENS = 1024
 class Settings:
     """Everything the daemon goes by: an option a field, and the decoder's in `decode`."""
 
-    enabled: bool = option(True, "`false` answers every request with nothing and loads no model")
-    disabled_languages: tuple[str, ...] = option((), "language ids that get no completions")
+    enabled: bool = option(
+        True,
+        "`false` answers every request of an editor with nothing and loads no model; `dlm-lsp infill` and "
+        "`dlm-lsp http`, which somebody started for it, fill all the same",
+    )
+    disabled_languages: tuple[str, ...] = option(
+        (),
+        "language ids that get no completions, in editors and over HTTP; `dlm-lsp infill` fills what it is given",
+    )
     exclude: tuple[str, ...] = option(
         (), "glob patterns of paths that are never read into a prompt, in addition to the built-in list of secrets"
     )

@@ -46,6 +46,17 @@ def test_standard_input_is_filled_at_its_marker(command_line: CommandLine) -> No
     assert "<FILL>" not in command_line.engine.requests[0].prefix + command_line.engine.requests[0].suffix
 
 
+@pytest.mark.parametrize(
+    ("config", "code"),
+    [("enabled = false\n", 0), ('disabledLanguages = ["python"]\n', 0), ('exclude = ["sums.*"]\n', 2)],
+)
+def test_what_switches_completions_off_leaves_a_command_alone_and_what_guards_files_does_not(
+    command_line: CommandLine, file: Path, config_file: Path, config: str, code: int
+) -> None:
+    config_file.write_text(config)
+    assert command_line("infill", f"{file}:2:5").code == code
+
+
 @pytest.mark.parametrize("arguments", [["{file}:1:1"], ["{file}", "--range", "1:1-2:1"], ["{file}:1:1", "--json"]])
 def test_between_blank_lines_there_is_nothing_to_go_by(
     command_line: CommandLine, tmp_path: Path, arguments: list[str]

@@ -124,6 +124,11 @@ def test_files_kept_out_of_prompts_are_not_filled(filename: str) -> None:
         parse_request({"prompt": "a", "filename": filename}, settings)
 
 
+def test_a_language_that_is_switched_off_is_not_filled() -> None:
+    with pytest.raises(UnreadableDocumentError, match="switched off for go"):
+        parse_request({"prompt": "a", "language": "go"}, replace(SETTINGS, disabled_languages=("go",)))
+
+
 def test_a_long_document_is_not_filled() -> None:
     with pytest.raises(UnreadableDocumentError, match="5 characters"):
         parse_request({"prompt": "abc", "suffix": "de"}, replace(SETTINGS, max_document_chars=4))
