@@ -16,10 +16,10 @@ import typer
 from dlm_lsp import __version__
 from dlm_lsp.cli_models import models_app
 from dlm_lsp.commands import flags
-from dlm_lsp.commands.help import Command, Group
 from dlm_lsp.commands.sources import discard, writing_stdout
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
 from dlm_lsp.process import importing
+from dlm_model.command_help import Command, Group
 from dlm_model.errors import ModelError
 
 PROGRAM = "dlm-lsp"

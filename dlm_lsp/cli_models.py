@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dlm_lsp.commands import flags
-from dlm_lsp.commands.help import Command, Group
+from dlm_model.command_help import Command, Group
 
 models_app = typer.Typer(cls=Group, help="Manage the models on this machine.", no_args_is_help=True)
 

@@ -115,12 +115,13 @@ def check_precision(settings: Settings) -> Iterator[Check]:
 
 
 def check_model_files(model: str | None) -> Iterator[Check]:
-    """The checkpoint's folder, size and SHA-256 of its weights, and its family; `check_dry_run` is what loads it.
+    """The checkpoint's folder, size and SHA-256 of weights, its guide's too, and its family; `check_dry_run` loads it.
 
     Raises:
         CheckpointError: the folder's config is none that can be loaded, or the model is a name and not on disk.
     """
     from dlm_model.engine import DEFAULT_CHECKPOINT  # noqa: PLC0415
+    from dlm_model.guide import GUIDE_FOLDER  # noqa: PLC0415
 
     resolved = resolve_model(model)
     folder = DEFAULT_CHECKPOINT if resolved is None else Path(resolved)
@@ -129,16 +130,25 @@ def check_model_files(model: str | None) -> Iterator[Check]:
         return
     config = ModelConfig.from_checkpoint(folder)
     yield Check("model", "ok", str(folder))
-    for file in sorted(folder.glob("*.safetensors")):
-        try:
-            found = describe(folder, file.name)
-        except OSError as error:
-            yield Check("weights", "failed", f"{file}: {error.strerror}")
-        else:
-            yield Check("weights", "ok", f"{found.name}, {found.size:,} bytes, sha256 {found.sha256}")
+    yield from _check_weights("weights", folder, folder)
+    if (folder / GUIDE_FOLDER).is_dir():
+        yield from _check_weights("guide", folder / GUIDE_FOLDER, folder)
+    else:
+        yield Check("guide", "ok", "none came with this model")
     caveat = "" if config.sees_suffix else ", sees no suffix"
     status: Status = "warning" if caveat else "ok"
     yield Check("family", status, f"{config.family}, {config.context_length} tokens{caveat}")
+
+
+def _check_weights(name: str, folder: Path, model: Path) -> Iterator[Check]:
+    """Size and SHA-256 of each file of weights in one folder of a model."""
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            found = describe(model, file.relative_to(model).as_posix())
+        except OSError as error:
+            yield Check(name, "failed", f"{file}: {error.strerror}")
+        else:
+            yield Check(name, "ok", f"{found.name}, {found.size:,} bytes, sha256 {found.sha256}")
 
 
 def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:

@@ -20,19 +20,20 @@ def _hole(flag: str, text: str, metavar: str) -> object:
     return typer.Option(flag, help=text, metavar=metavar, show_default=False, rich_help_panel="Where the hole is")
 
 
-def _option(spelling: str, panel: str, metavar: str | None) -> object:
-    """The flag of an option, by one of its names; its help is the option's meaning."""
+def _option(spelling: str, panel: str, metavar: str | None, short: str | None = None) -> object:
+    """The flag of an option, by one of its names, and in short; its help is the option's meaning."""
     option = find_option(spelling)
     assert option, f"{spelling} is not an option"
     names_default = "`null`" in option.meaning
     meaning = option.meaning.replace("`null`", "the default").replace("`", "")
     default = "" if names_default else f" Default: {'none' if option.default is None else option.default}."
     text = f"{meaning[0].upper()}{meaning[1:]}.{default}"
-    return typer.Option(flag_name(spelling), help=text, metavar=metavar, show_default=False, rich_help_panel=panel)
+    names = (flag_name(spelling), *([short] if short else []))
+    return typer.Option(*names, help=text, metavar=metavar, show_default=False, rich_help_panel=panel)
 
 
-def _decoder(spelling: str, metavar: str | None = None) -> object:
-    return _option(spelling, "Decoder", metavar)
+def _decoder(spelling: str, metavar: str | None = None, short: str | None = None) -> object:
+    return _option(spelling, "Decoder", metavar, short)
 
 
 def _model(spelling: str, metavar: str | None = None) -> object:
@@ -70,7 +71,7 @@ ScheduleFlag = Annotated[Schedule | None, _decoder("schedule", "NAME")]
 SelectionFlag = Annotated[Selection | None, _decoder("selection", "NAME")]
 Threshold = Annotated[float | None, _decoder("threshold")]
 DeadlineMs = Annotated[float | None, _decoder("deadline_ms")]
-NumCandidates = Annotated[int | None, _decoder("n")]
+NumCandidates = Annotated[int | None, _decoder("n", short="-n")]
 Seed = Annotated[int | None, _decoder("seed")]
 Temperature = Annotated[float | None, _decoder("temperature")]
 RefreshInterval = Annotated[int | None, _decoder("refresh_interval")]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 
 from dlm_lsp.config_files import read_user_config
 from dlm_lsp.errors import UsageError
@@ -86,11 +87,20 @@ def assigned_options(assignments: Sequence[str]) -> ClientOptions:
         spelling, value = spelling.strip(), _value(text.strip())
         option = find_option(spelling)
         if option is None:
-            raise UsageError(f"{spelling} is not an option (there are: {', '.join(sorted(DECODE_OPTION_NAMES))}).")
+            raise UsageError(_no_such_option(spelling))
         chosen |= _all_right(parse_options({spelling: value}, allowed=DECODE_OPTION_NAMES))
         if value is None:
             chosen[option.name] = option.default
     return chosen
+
+
+def _no_such_option(spelling: str) -> str:
+    """A sentence with the option that is spelled most alike: all of them would fill the terminal."""
+    names = {name: option.name for option in OPTIONS.values() for name in (option.name, *option.aliases)}
+    settable = [name for name, of in names.items() if of in DECODE_OPTION_NAMES]
+    alike = get_close_matches(spelling.lower().replace("-", "_"), settable, n=1)
+    proposal = f"did you mean {alike[0]}?" if alike else "dlm_lsp/README.md has a table of them."
+    return f"{spelling} is not an option of the decoder; {proposal}"
 
 
 def _all_right(parsed: ParsedOptions) -> ClientOptions:

@@ -143,7 +143,9 @@ def offset_of(lines: LineIndex, point: Point, name: str) -> int:
         UsageError: outside the text.
     """
     if point.line > lines.num_lines:
-        raise UsageError(f"{name} has {lines.num_lines} lines, so {point} is outside.")
+        # As people count: the empty line that a final line break opens is a place, but no line of the file.
+        num_lines = lines.num_lines - (not lines.line_text(lines.num_lines - 1))
+        raise UsageError(f"{name} has {num_lines} line{'s' * (num_lines != 1)}, so {point} is outside.")
     start = lines.line_start(point.line - 1)
     length = lines.line_end(point.line - 1) - start
     if point.column > length + 1:

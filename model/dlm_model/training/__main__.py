@@ -10,10 +10,10 @@
     dlm-lsp train order CHECKPOINT CORPUS
     dlm-lsp train evaluate CHECKPOINT CORPUS
 
-For your own code, `dlm-lsp train run adapt.toml WORK --minutes 30 --final` does the first three in one command.
+For your own code, `dlm-lsp train run adapt.toml WORK --minutes 30 --final` makes corpus, start and training of it.
 
-Several processes train together under `torchrun --nproc-per-node 2 -m dlm_model.training train …`. On a CPU whose cores
-are shared, set OMP_WAIT_POLICY=passive: spinning threads wait for one another.
+Several processes train together under `torchrun --nproc-per-node 2 -m dlm_model.training train …`.
+On a CPU whose cores are shared, set OMP_WAIT_POLICY=passive: spinning threads wait for one another.
 """
 
 import json
@@ -28,6 +28,7 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
+from dlm_model.command_help import Command, Group
 from dlm_model.config import ModelConfig
 from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.errors import CheckpointError, ModelError
@@ -35,11 +36,7 @@ from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.atomic import require_empty
 from dlm_model.training.commit_order import compare, observe, train_order, write_order
 from dlm_model.training.companion import carry_guide, write_companion
-from dlm_model.training.corpus import (
-    MAX_CHARACTERS_PER_PACKAGE,
-    available_workers,
-    build_corpus,
-)
+from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.distill import Method, accuracy_after, build_objective, halvings, load_teacher
 from dlm_model.training.evaluate import choose_lines, measure_lines, measure_noises
@@ -56,14 +53,20 @@ from dlm_model.training.stretch import DECAY_SHARE, Stretch
 from dlm_model.training.terminal import console, follow, print_reports
 from dlm_model.weights import load_transformer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    add_completion=False,
+    help=__doc__,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 PACKAGES_FILE = Path(__file__).with_name("packages.toml")
 _WHOLE_HOLES = "first_step"
 _INTERRUPTED = 130
 
 
-@app.command()
+@app.command(cls=Command)
 def corpus(
     folder: Annotated[Path, typer.Argument(help="Where the shards go.")],
     problems: Annotated[list[Path] | None, typer.Option(help="Evaluation problems to keep out of the corpus.")] = None,
@@ -78,7 +81,7 @@ def corpus(
     print_reports(reports)
 
 
-@app.command()
+@app.command(cls=Command)
 def initialize(
     source: Annotated[
         Path, typer.Argument(help=f"A GGUF file, a Hugging Face checkpoint folder, or {PACKAGED}, the packaged model.")
@@ -93,7 +96,7 @@ def initialize(
     write_start(DEFAULT_CHECKPOINT if str(source) == PACKAGED else source, folder, shift_logits=shifted)
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     checkpoint: Annotated[Path, typer.Argument(help="The initialised checkpoint folder.")],
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
@@ -110,7 +113,7 @@ def train(
         follow(build_trainer(checkpoint, corpus, run, section, options))
 
 
-@app.command()
+@app.command(cls=Command)
 def distill(
     checkpoint: Annotated[Path, typer.Argument(help="The teacher, which a student starts as a copy of.")],
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
@@ -151,7 +154,7 @@ def _dials(
     return section, replace(options, max_steps=max_steps or options.max_steps)
 
 
-@app.command()
+@app.command(cls=Command)
 def order(
     checkpoint: Annotated[Path, typer.Argument(help="A finished checkpoint; the head is put beside its weights.")],
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
@@ -173,7 +176,7 @@ def order(
     console.print(f"first commit right: learned {measured.learned:.1%}, by confidence {measured.confidence:.1%}")
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="The checkpoint the run started from.")],
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
@@ -195,7 +198,7 @@ def export(
         typer.echo(f"{folder} is written without the guide of {checkpoint}: {error}", err=True)
 
 
-@app.command()
+@app.command(cls=Command)
 def guide(
     causal: Annotated[Path, typer.Argument(help="The causal checkpoint that the model was trained from.")],
     checkpoint: Annotated[Path, typer.Argument(help="The model; the guide is put into its folder.")],
@@ -207,7 +210,7 @@ def guide(
     console.print(f"the adapter leaves {missed:.1%} of the difference")
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
     recipe: Annotated[Path, typer.Argument(help="A TOML file with all sections.")],
     folder: Annotated[Path, typer.Argument(help="Where everything goes; what is there already is not made again.")],
@@ -216,7 +219,7 @@ def run(
     final: Annotated[bool, typer.Option(help="Let the learning rate decay in the second half of it.")] = False,
     pieces: Annotated[bool, typer.Option(help="Export, and cut the result into pieces for transport.")] = False,
 ) -> None:
-    """Corpus, start, training and export in one resumable command, for a GPU that is available for minutes."""
+    """Corpus, start and training in one resumable command, and with --pieces the export, minutes at a time."""
     stretch = Stretch(load_recipe(recipe), folder, minutes, is_final=final)
     with locked_run(stretch.run_folder):
         trainer = stretch.build_trainer()
@@ -226,7 +229,7 @@ def run(
         console.print(f"{stretch.write_pieces()} pieces are in {stretch.pieces_folder}")
 
 
-@app.command()
+@app.command(cls=Command)
 def join(
     pieces: Annotated[Path, typer.Argument(help="The folder with the pieces.")],
     folder: Annotated[Path, typer.Argument(help="Where the checkpoint goes.")],
@@ -235,7 +238,7 @@ def join(
     join_pieces(pieces, folder)
 
 
-@app.command()
+@app.command(cls=Command)
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="The checkpoint folder to measure.")],
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],

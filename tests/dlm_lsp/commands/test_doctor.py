@@ -49,6 +49,14 @@ def test_everything_in_order_exits_with_0(doctor: Doctor, tmp_path: Path) -> Non
     assert found["dry run"] == ("ok", "scripted on cpu: first draft after 1 ms, 1 steps in 1 ms, text to show")
 
 
+def test_a_guide_is_checked_like_the_model(doctor: Doctor, tmp_path: Path) -> None:
+    assert findings(doctor("--json"))["guide"] == ("ok", "none came with this model")
+    (tmp_path / "guide").mkdir()
+    (tmp_path / "guide" / "adapter_model.safetensors").write_bytes(b"12345")
+    status, detail = findings(doctor("--json"))["guide"]
+    assert (status, detail.startswith("guide/adapter_model.safetensors, 5 bytes, sha256 5994471a")) == ("ok", True)
+
+
 def test_people_get_one_line_a_check(doctor: Doctor) -> None:
     lines = doctor().stdout.splitlines()
     assert all(line.startswith(("ok ", "warning ", "failed ")) for line in lines)

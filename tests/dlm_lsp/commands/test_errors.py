@@ -22,6 +22,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     Path("ok.py").write_text("def add(left, right):\n    pass\n")
+    Path("open.py").write_text("\n\nadd")
+    Path("line.py").write_text("add\n")
     Path("binary.py").write_bytes(b"\x7fELF\0\0")
     Path("latin.py").write_bytes(b"# caf\xe9\n")
     Path("notes.xyz").write_text("notes\n")
@@ -37,10 +39,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["infill", "folder:1:1"], "folder is a directory, not a file."),
         (["infill", "ok.py/x.py:1:1"], "Cannot read ok.py/x.py: Not a directory."),
         (["infill", "a\0b.py:1:1"], "Cannot read a\0b.py: embedded null byte."),
-        (["infill", "ok.py:9:1"], "ok.py has 3 lines, so 9:1 is outside."),
+        (["infill", "ok.py:9:1"], "ok.py has 2 lines, so 9:1 is outside."),
+        (["infill", "open.py:4:1"], "open.py has 3 lines, so 4:1 is outside."),
+        (["infill", "line.py:4:1"], "line.py has 1 line, so 4:1 is outside."),
         (["infill", "ok.py:2:99"], "Line 2 of ok.py has 8 characters, so 2:99 is outside."),
         (["infill", "ok.py:0:1"], "0:1 is not a position: lines and columns count from 1."),
-        (["infill", "ok.py", "--range", "1:1-9:9"], "ok.py has 3 lines, so 9:9 is outside."),
+        (["infill", "ok.py", "--range", "1:1-9:9"], "ok.py has 2 lines, so 9:9 is outside."),
         (["infill", "ok.py", "--range", "nonsense"], "--range takes L1:C1-L2:C2, got 'nonsense'."),
         (
             ["infill", "ok.py"],
@@ -82,12 +86,26 @@ def test_without_a_command_the_help_is_the_answer(arguments: list[str], capsys: 
     assert complaint == ""
 
 
-def test_help_by_its_short_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["infill", "-h"]) == 0
-    assert "Usage: dlm-lsp infill" in capsys.readouterr().out
+@pytest.mark.parametrize("arguments", [["infill"], ["train"], ["train", "run"]])
+def test_help_by_its_short_name(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*arguments, "-h"]) == 0
+    assert f"Usage: {' '.join(['dlm-lsp', *arguments])}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["infill"], ["http"], ["serve"], ["models"], ["models", "pull"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["infill"],
+        ["http"],
+        ["serve"],
+        ["models"],
+        ["models", "pull"],
+        ["train"],
+        ["train", "run"],
+        ["train", "export"],
+    ],
+)
 def test_help_names_a_value_only_where_one_is_taken(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
-from dlm_lsp.options import DECODE_OPTION_NAMES
 from tests.dlm_lsp.commands.command_line import CommandLine
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
@@ -38,6 +37,12 @@ def test_a_range_is_replaced(command_line: CommandLine, file: Path) -> None:
     outcome = command_line("infill", str(file), "--range", "6:12-6:29", "--in-place")
     assert outcome == (0, "", "")
     assert file.read_text() == SOURCE.replace("add(value, value)", "left - right")
+
+
+@pytest.mark.parametrize("flag", ["--n", "-n"])
+def test_alternatives_are_asked_for_in_long_and_in_short(command_line: CommandLine, file: Path, flag: str) -> None:
+    assert command_line("infill", f"{file}:2:5", flag, "3").code == 0
+    assert command_line.engine.options[0].num_candidates == 3
 
 
 def test_standard_input_is_filled_at_its_marker(command_line: CommandLine) -> None:
@@ -275,7 +280,12 @@ def test_an_option_may_be_spelled_as_anywhere_else(
         (["--set", "threshold=2"], "threshold must be in (0, 1], got 2."),
         (["--set", "numSteps=0"], "numSteps must be 1 or more, got 0."),
         (["--set", "model=x"], "model cannot be set here."),
-        (["--set", "stepz=3"], f"stepz is not an option (there are: {', '.join(sorted(DECODE_OPTION_NAMES))})."),
+        (["--set", "stepz=3"], "stepz is not an option of the decoder; did you mean steps?"),
+        (
+            ["--set", "Confidence-Treshold=1"],
+            "Confidence-Treshold is not an option of the decoder; did you mean confidence_threshold?",
+        ),
+        (["--set", "wxyz=3"], "wxyz is not an option of the decoder; dlm_lsp/README.md has a table of them."),
     ],
 )
 def test_a_wrong_method_or_option_is_named(
