@@ -17,7 +17,7 @@ from dlm_lsp.models.footprint import num_parameters
 from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
 from dlm_lsp.models.inspection import check_checkpoint, names_code, names_in, never_used
 from dlm_lsp.models.recommendation import Suggestion, available_memory, suggest
-from dlm_lsp.models.store import ModelStore, Record, describe, differences
+from dlm_lsp.models.store import PACKAGED, ModelStore, Record, describe, differences
 from dlm_model.checkpoint_files import published_name
 from dlm_model.precision import Precision, weight_format
 
@@ -36,6 +36,7 @@ def run_list(*, as_json: bool) -> None:
     if as_json:
         _print_json(
             {
+                "packaged": PACKAGED,
                 "on_disk": [asdict(record) for record in records.values()],
                 "to_pull": [asdict(entry) for entry in others],
                 "leftovers": [asdict(leftover) for leftover in leftovers],
@@ -44,6 +45,7 @@ def run_list(*, as_json: bool) -> None:
         return
     partial = {each.name: f"partial, {gib(each.size)}" for each in leftovers if each.problem is None}
     table = bare_table("name", "on disk", "revision", "licence", "from")
+    table.add_row(PACKAGED, "packaged", "", "apache-2.0", "this package; the default")
     for record in records.values():
         source = record.repository or record.folder
         table.add_row(record.name, gib(record.size), _short(record.revision or ""), record.licence or "", source)
@@ -91,7 +93,7 @@ def run_add(path: Path, name: str | None) -> None:
     store, short_name = ModelStore(), name or published_name(folder).lower()
     # Refuses what is no name, before gigabytes are read.
     is_taken = store.folder_for(short_name).exists() or store.find(short_name) is not None
-    if short_name in CATALOGUE or is_taken:
+    if short_name == PACKAGED or short_name in CATALOGUE or is_taken:
         raise UsageError(f"The name {short_name} is taken; give the folder another with --name.")
     check_checkpoint(folder)
     found = (file for part in (folder, folder / GUIDE_FOLDER) for file in part.glob("*") if file.suffix in _RECORDED)

@@ -22,6 +22,9 @@ from dlm_lsp.errors import ModelUnavailableError, UsageError
 from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_model.errors import CheckpointError
 
+PACKAGED = "smollm2-135m-infill"
+"""The model that is part of this package; it has no record."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -140,9 +143,11 @@ class ModelStore:
         """The model of that name.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is none that was pulled or added.
         """
         record = self.find(name)
+        if record is None and name == PACKAGED:
+            raise UsageError(f"{name} is part of this package; only what was pulled or added is verified or removed.")
         if record is None:
             raise UsageError(f"There is no model {name!r} on disk; `dlm-lsp models list` lists those that are.")
         return record
@@ -220,7 +225,7 @@ class ModelStore:
 
 
 def resolve_model(model: str | None) -> str | None:
-    """The folder that `--model` or the option names, by a short name or by its path.
+    """The folder that `--model` or the option names, by a short name or by its path; None for the packaged model.
 
     Raises:
         CheckpointError: it is no folder, and no model of that name is on disk.
@@ -233,6 +238,8 @@ def resolve_model(model: str | None) -> str | None:
     record = ModelStore().find(model)
     if record is not None:
         return record.folder
+    if model == PACKAGED:
+        return None
     if model in CATALOGUE:
         raise CheckpointError(f"{model} is not on disk; `dlm-lsp models pull {model}` fetches it.")
     raise CheckpointError(f"There is no model {model!r}: it is neither a folder nor a name from `dlm-lsp models list`.")

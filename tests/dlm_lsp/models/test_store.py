@@ -10,8 +10,9 @@ import pytest
 from dlm_lsp.cli import run
 from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.models.catalogue import CATALOGUE
-from dlm_lsp.models.store import ModelStore, resolve_model
+from dlm_lsp.models.store import PACKAGED, ModelStore, resolve_model
 from dlm_lsp.options import Settings
+from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.engine import load_engine as load_checkpoint
 from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.models.conftest import NAME
@@ -54,6 +55,18 @@ def test_what_is_no_name_is_left_as_it_is(model: str | None) -> None:
     assert resolve_model(model) == model
 
 
+def test_the_packaged_model_goes_by_the_name_that_answers_give_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert DEFAULT_CHECKPOINT.name == PACKAGED
+    assert resolve_model(PACKAGED) is None
+    assert run(["models", "list"]) == OK
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == [PACKAGED, "packaged"]
+    assert run(["models", "list", "--json"]) == OK
+    assert json.loads(capsys.readouterr().out)["packaged"] == PACKAGED
+    for command in ("verify", "remove"):
+        assert run(["models", command, PACKAGED]) == USAGE
+        assert f"{PACKAGED} is part of this package" in capsys.readouterr().err
+
+
 def test_a_published_model_that_is_not_there_says_how_it_comes() -> None:
     with pytest.raises(CheckpointError, match=f"`dlm-lsp models pull {NAME}` fetches it"):
         resolve_model(NAME)
@@ -79,7 +92,7 @@ def test_a_wrong_name_is_refused_before_gigabytes_are_read(checkpoint: Path, mon
     assert read == []
 
 
-@pytest.mark.parametrize("name", ["mine", NAME])
+@pytest.mark.parametrize("name", ["mine", NAME, PACKAGED])
 def test_a_name_is_given_once(checkpoint: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(["models", "add", str(checkpoint), "--name", "mine"])
     assert run(["models", "add", str(checkpoint), "--name", name]) == USAGE
