@@ -123,7 +123,7 @@ class Decoder:
             CheckpointError: the guide cannot be loaded.
         """
         cache: CachePolicy = self.open_cache(options)
-        if options.suffix_guidance != 1:
+        if options.suffix_guidance != 1 and self._config.sees_suffix:
             cache = SuffixGuidance(partial(self.open_cache, options), options.suffix_guidance)
         predict = Credit(cache, options.credit) if options.credit else cache
         judges: list[Judge] = [StabilityCount(options.stability_bound).judge] if options.schedule == "klass" else []

@@ -69,3 +69,12 @@ def test_a_prompt_that_both_share_counts_once(causal_folder: Path) -> None:
     request, options = InfillRequest("x = ", "\ny = value\n"), DecodeOptions(num_steps=1, suffix_guidance=2.0)
     last = list(load_engine(str(causal_folder), "cpu").infill(request, options, CancelToken()))[-1]
     assert last.num_forwards == 2 + 2  # prefix and suffix; with the suffix and without it
+
+
+def test_a_model_that_sees_no_suffix_is_asked_once_a_step(block_engine: Engine) -> None:
+    request = InfillRequest("x = ", "\ny = value\n", expected_tokens=8)
+    plain, guided = (
+        list(block_engine.infill(request, DecodeOptions(num_steps=4, suffix_guidance=weight), CancelToken()))[-1]
+        for weight in (1.0, 2.0)
+    )
+    assert (guided.text, guided.num_forwards) == (plain.text, plain.num_forwards)
