@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.goal import agreed_part, is_on_the_way, rest_of
 from dlm_lsp.holes import Hole
-from dlm_lsp.infilling import RankedFill
+from dlm_lsp.infilling import NO_ANCHORS, Anchors, RankedFill
 from dlm_lsp.positions import with_line_feeds
 from dlm_lsp.warm_start import EarlierDraft
 from dlm_model.decode_options import DecodeOptions
@@ -42,6 +42,7 @@ class FillOrder:
         is_hypothetical: The snapshot holds text that the document does not, so no draft has a place in it.
         earlier: A draft of almost the same hole, if there is one.
         require_valid: Rather nothing than what adds syntax errors.
+        anchors: Rather nothing than what does not hold them.
     """
 
     purpose: Purpose
@@ -51,6 +52,7 @@ class FillOrder:
     is_hypothetical: bool = False
     earlier: EarlierDraft | None = None
     require_valid: bool = False
+    anchors: Anchors = NO_ANCHORS
 
 
 class Filled(NamedTuple):

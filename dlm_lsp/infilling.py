@@ -136,12 +136,25 @@ def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOp
     before_prefix, spent = fitting(request.related, round(budget * RELATED_SHARE), engine.count_tokens)
     asked = build_request(snapshot, hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens)
     placement = place(snapshot, hole)
-    asked = _anchored(replace(asked, prefix=before_prefix + asked.prefix), request.anchors, placement, hole)
+    closing = _on_its_line(request.anchors.closing, placement, hole)
+    asked = with_anchors(replace(asked, prefix=before_prefix + asked.prefix), request.anchors, closing)
     if request.earlier and options.warm_start is not None:
         prior = request.earlier.rest_at(snapshot, hole)
         asked = replace(asked, prior=_within(prior, placement.before, single_line=asked.single_line))
     checker, ending = DraftChecker(snapshot, hole), HoleEnding(snapshot, hole)
     return replace(asked, syntax=checker, ending=ending, first_words=ending.first_words)
+
+
+def with_anchors(request: InfillRequest, anchors: Anchors, closing: str) -> InfillRequest:
+    """A request whose middle must hold the anchors, and end with their closing text as it stands in the hole.
+
+    Raises:
+        UsageError: an anchor cannot stand in this hole.
+    """
+    try:
+        return replace(request, keep=anchors.keep, closing=closing)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from error
 
 
 def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_tokens: int | None) -> int:
@@ -211,13 +224,6 @@ def nothing_reason(snapshot: Snapshot, hole: Hole, candidates: Sequence[Candidat
 
 def _words(text: str) -> str:
     return " ".join(text.split())
-
-
-def _anchored(request: InfillRequest, anchors: Anchors, placement: Placement, hole: Hole) -> InfillRequest:
-    try:
-        return replace(request, keep=anchors.keep, closing=_on_its_line(anchors.closing, placement, hole))
-    except ValueError as error:
-        raise UsageError(f"{error}.") from error
 
 
 def _on_its_line(closing: str, placement: Placement, hole: Hole) -> str:

@@ -116,6 +116,8 @@ def _named(names: Sequence[str]) -> Iterator[Method]:
         method = known.get(name.lower())
         if method is None:
             raise UsageError(f"There is no method {name!r}; dlm-lsp methods lists them.")
+        if not method.options:
+            raise UsageError(f"--method does not switch on {method.name}: {method.line}.")
         other = taken.setdefault(method.kind, method.name)
         if other != method.name:
             raise UsageError(f"{other} and {method.name} are both of the kind {method.kind}; give one of them.")

@@ -11,7 +11,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.fill_run import Filled, FillOrder, FillRun
 from dlm_lsp.handlers.draft import draft_feed
-from dlm_lsp.infilling import HoleRequest, finish, infill, nothing_reason, valid_only
+from dlm_lsp.infilling import HoleRequest, anchored_only, finish, infill, nothing_reason, valid_only
 from dlm_lsp.messages import StatusState
 from dlm_lsp.related import RelatedFiles
 from dlm_lsp.session import DlmLanguageServer
@@ -94,14 +94,22 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
         draft = None
         related = files.comments(order.snapshot) if settings.context_files else ()
         request = HoleRequest(
-            order.snapshot, order.hole, settings.max_prompt_tokens, related=related, earlier=order.earlier
+            order.snapshot,
+            order.hole,
+            settings.max_prompt_tokens,
+            anchors=order.anchors,
+            related=related,
+            earlier=order.earlier,
         )
         for draft in infill(engine, request, order.options, cancel):
             if cancel.is_cancelled:
                 break
             offer(draft)
         found = finish(order.snapshot, order.hole, draft) if draft and not cancel.is_cancelled else ()
-        fills = valid_only(found) if order.require_valid else found
+        anchored = anchored_only(request, found)
+        fills = valid_only(anchored) if order.require_valid else anchored
+        if found and not anchored:
+            raise NothingToShowError("the model has nothing that holds keep and closing for this hole")
         if not draft or not fills:
             candidates = draft.candidates if draft else ()
             raise NothingToShowError(nothing_reason(order.snapshot, order.hole, candidates, found))

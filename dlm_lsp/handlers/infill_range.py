@@ -14,10 +14,11 @@ from dlm_lsp.fill_run import FillOrder
 from dlm_lsp.ghost_text import range_of
 from dlm_lsp.handlers.filling import fill, open_snapshot, state_of, summary
 from dlm_lsp.holes import Hole, find_hole
+from dlm_lsp.infilling import Anchors
 from dlm_lsp.messages import INFILL_RANGE, InfillRangeResult, to_wire
 from dlm_lsp.named_holes import range_hole
 from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options, with_options
-from dlm_lsp.positions import PositionEncoding
+from dlm_lsp.positions import PositionEncoding, with_line_feeds
 from dlm_lsp.session import DlmLanguageServer
 from dlm_model.errors import ModelError
 
@@ -27,12 +28,16 @@ logger = logging.getLogger(__name__)
 _APPLY = "apply"
 """In addition to the decoder's options: false returns the text for a preview, and leaves the document alone."""
 
+_KEEP, _CLOSING = "keep", "closing"
+"""Likewise: texts that the fill must hold, and the one that it must end with."""
+
 
 class _Arguments(NamedTuple):
     uri: str
     range: types.Range
     options: Mapping[str, object]
     applies: bool
+    anchors: Anchors
 
 
 async def infill_range(server: DlmLanguageServer, arguments: Sequence[object]) -> dict[str, object]:
@@ -65,7 +70,14 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
     hole = _hole(snapshot, arguments.range, encoding)
     options = with_options(server.settings.decode, parsed.options)
     require_valid = bool(server.settings.require_valid)
-    order = FillOrder(purpose="edit", snapshot=snapshot, hole=hole, options=options, require_valid=require_valid)
+    order = FillOrder(
+        purpose="edit",
+        snapshot=snapshot,
+        hole=hole,
+        options=options,
+        require_valid=require_valid,
+        anchors=arguments.anchors,
+    )
     draft, fills = await fill(server, order)
     best = fills[0]
     replaced = range_of(snapshot, best.fill.start, best.fill.end, encoding)
@@ -120,7 +132,17 @@ def _parse_arguments(arguments: Sequence[object]) -> _Arguments:
     applies = options.pop(_APPLY, True)
     if not isinstance(applies, bool):
         raise UsageError(f"{INFILL_RANGE}: {_APPLY} must be true or false, got {applies!r}")
-    return _Arguments(arguments[0], types.Range(*ends), options, applies)
+    anchors = _pop_anchors(options)
+    return _Arguments(arguments[0], types.Range(*ends), options, applies, anchors)
+
+
+def _pop_anchors(options: dict[str, object]) -> Anchors:
+    keep, closing = options.pop(_KEEP, ()), options.pop(_CLOSING, "")
+    if not isinstance(keep, (list, tuple)) or not all(isinstance(text, str) and text for text in keep):
+        raise UsageError(f"{INFILL_RANGE}: {_KEEP} must be a list of texts, got {keep!r}")
+    if not isinstance(closing, str):
+        raise UsageError(f"{INFILL_RANGE}: {_CLOSING} must be a text, got {closing!r}")
+    return Anchors(tuple(map(with_line_feeds, keep)), with_line_feeds(closing))
 
 
 def _parse_position(value: object, name: str) -> types.Position:

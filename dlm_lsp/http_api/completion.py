@@ -16,7 +16,16 @@ from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.http_api.fim_request import FimRequest
 from dlm_lsp.http_api.settled_text import SettledText
-from dlm_lsp.infilling import HoleRequest, finish, infill_request, placed, prompt_budget, valid_only
+from dlm_lsp.infilling import (
+    HoleRequest,
+    anchored_only,
+    finish,
+    infill_request,
+    placed,
+    prompt_budget,
+    valid_only,
+    with_anchors,
+)
 from dlm_lsp.languages import Language
 from dlm_lsp.options import Settings
 from dlm_lsp.placement import is_inline, place
@@ -154,7 +163,8 @@ class _PlainMiddle:
     def infill_request(self, engine: InfillEngine, max_prompt_tokens: int | None) -> InfillRequest:
         budget = prompt_budget(engine, self._request.options, max_prompt_tokens)
         prompt, suffix = self._request.prompt, self._request.suffix
-        return build_plain_request(prompt, suffix, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
+        asked = build_plain_request(prompt, suffix, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
+        return with_anchors(asked, self._request.anchors, self._request.anchors.closing)
 
     def shown(self, draft: Draft) -> str:
         return self._seam.fitted(self._seam.until_stop(draft.text)[0])
@@ -171,18 +181,22 @@ class _ParsedMiddle:
 
     def __init__(self, request: FimRequest, language: Language, settings: Settings) -> None:
         self._seam, self._options, self._require_valid = request.seam, request.options, settings.require_valid
+        self._anchors = request.anchors
         self._snapshot = Snapshot.parse("untitled:fim", language, request.prompt + request.suffix)
         self._hole = _hole_between(self._snapshot, len(request.prompt))
         self._before = place(self._snapshot, self._hole).before
 
     def infill_request(self, engine: InfillEngine, max_prompt_tokens: int | None) -> InfillRequest:
-        return infill_request(engine, HoleRequest(self._snapshot, self._hole, max_prompt_tokens), self._options)
+        return infill_request(engine, self._hole_request(max_prompt_tokens), self._options)
+
+    def _hole_request(self, max_prompt_tokens: int | None) -> HoleRequest:
+        return HoleRequest(self._snapshot, self._hole, max_prompt_tokens, self._anchors)
 
     def shown(self, draft: Draft) -> str:
         return self._seam.until_stop(placed(draft, self._before).text)[0]
 
     def choices(self, draft: Draft, settled: SettledText) -> Iterator[Choice]:  # noqa: ARG002 - nothing is sent early
-        fills = finish(self._snapshot, self._hole, draft)
+        fills = anchored_only(self._hole_request(None), finish(self._snapshot, self._hole, draft))
         for ranked in valid_only(fills) if self._require_valid else fills:
             text, is_cut = self._seam.until_stop(with_line_feeds(ranked.fill.text))
             yield Choice(text, "stop" if is_cut else FINISH_REASONS[ranked.candidate.finish_reason])

@@ -7,6 +7,7 @@
 | `diffusing` | Mercury | chunks with the whole draft |
 | `max_tokens`, `temperature`, `top_p`, `seed`, `random_seed`, `n` | all | options of the decoder, by these names too |
 | every other option of the decoder | ours | itself |
+| `keep`, `closing` | ours | what the fill must hold, and end with |
 | `language`, `filename` | ours | the parser's help |
 
 Whatever `model` a request names, the loaded one answers. Any other field is ignored, and named in a warning.
@@ -19,6 +20,7 @@ from dlm_lsp.errors import UnreadableDocumentError, UnsupportedLanguageError
 from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.http_api.api_error import ApiError
 from dlm_lsp.http_api.settled_text import Seam
+from dlm_lsp.infilling import Anchors
 from dlm_lsp.languages import Language, language_for
 from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, find_option, parse_options, with_options
 from dlm_lsp.positions import LineEnding, line_ending, well_formed, with_line_feeds
@@ -28,7 +30,20 @@ _SETTABLE = DECODE_OPTION_NAMES - {"guide"}
 """A guide is a folder, and no client chooses what is loaded from this disk."""
 
 _FIELDS = frozenset(
-    {"prompt", "suffix", "stop", "stream", "stream_options", "diffusing", "language", "filename", "model", "user"}
+    {
+        "prompt",
+        "suffix",
+        "stop",
+        "stream",
+        "stream_options",
+        "diffusing",
+        "language",
+        "filename",
+        "keep",
+        "closing",
+        "model",
+        "user",
+    }
 )
 
 _NO_SUFFIX = "<|endoftext|>"
@@ -45,6 +60,7 @@ class FimRequest:
         line_ending: The line break that both use.
         options: How to denoise.
         stop: Texts before which the middle ends; line breaks are `\n`.
+        anchors: What the fill must hold.
         is_streamed: Send what is final as it becomes final.
         is_diffusing: Send whole drafts instead.
         with_usage: Count tokens in a last chunk.
@@ -57,6 +73,7 @@ class FimRequest:
     line_ending: LineEnding
     options: DecodeOptions
     stop: tuple[str, ...]
+    anchors: Anchors
     is_streamed: bool
     is_diffusing: bool
     with_usage: bool
@@ -98,7 +115,8 @@ def parse_request(raw: object, settings: Settings) -> FimRequest:
         suffix=suffix,
         line_ending=line_ending(prompt + suffix),
         options=_options(given, settings.decode),
-        stop=tuple(_stops(given)),
+        stop=tuple(_texts(given, "stop")),
+        anchors=Anchors(tuple(_texts(given, "keep")), with_line_feeds(_text(given, "closing"))),
         is_streamed=_flag(given, "stream"),
         is_diffusing=_flag(given, "diffusing"),
         with_usage=_with_usage(given),
@@ -128,13 +146,13 @@ def _with_usage(given: Mapping[str, object]) -> bool:
     return _flag(options, "include_usage")
 
 
-def _stops(given: Mapping[str, object]) -> Iterator[str]:
-    stops = given.get("stop", ())
-    for stop in (stops,) if isinstance(stops, str) else stops if isinstance(stops, (list, tuple)) else (None,):
-        if not isinstance(stop, str):
-            raise ApiError(400, "stop must be a text or a list of texts.", param="stop")
-        if stop:
-            yield with_line_feeds(stop)
+def _texts(given: Mapping[str, object], name: str) -> Iterator[str]:
+    texts = given.get(name, ())
+    for text in (texts,) if isinstance(texts, str) else texts if isinstance(texts, (list, tuple)) else (None,):
+        if not isinstance(text, str):
+            raise ApiError(400, f"{name} must be a text or a list of texts.", param=name)
+        if text:
+            yield well_formed(with_line_feeds(text))
 
 
 def _options(given: Mapping[str, object], defaults: DecodeOptions) -> DecodeOptions:

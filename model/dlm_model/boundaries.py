@@ -98,3 +98,11 @@ class Boundaries:
     def tail_tokens(self, remaining: bytes, room: int) -> list[int]:
         """Tokens that spell the end of `remaining`, or all of it and more before it."""
         return self._vocabulary.endings.compatible(remaining[::-1], room)
+
+
+def frontier_columns(head: Frontier, tail: Frontier) -> list[int]:
+    """Where the next piece of each boundary that is not spelled yet may stand."""
+    # With less room than a position for every byte, the two could take it from each other: the tail waits.
+    is_tight = tail.position + 1 - head.position < len(head.remaining) + len(tail.remaining)
+    columns = [head.position] if head.remaining else []
+    return columns + ([tail.position] if tail.remaining and not (head.remaining and is_tight) else [])

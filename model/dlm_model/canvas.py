@@ -284,6 +284,11 @@ class Canvas:
         assert (committed != self.mask_token_id).all(), "the mask token is never committed"
 
 
+def masked_columns(canvas: Canvas, row: int) -> set[int]:
+    """Where a row is masked."""
+    return set(canvas.is_masked[row].nonzero().flatten().tolist())
+
+
 def _identity(columns: Tensor) -> Tensor:
     """Every column's own number, [B, T]."""
     return torch.arange(columns.shape[1]).expand_as(columns)

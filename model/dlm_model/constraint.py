@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dlm_model.anchors import without_glue
 from dlm_model.block_causal import BlockPipeline
-from dlm_model.boundaries import Boundaries, Frontier
-from dlm_model.canvas import Canvas
+from dlm_model.boundaries import Boundaries, Frontier, frontier_columns
+from dlm_model.canvas import Canvas, masked_columns
 from dlm_model.config import ModelConfig
 from dlm_model.device import send
 from dlm_model.ending import LineEnd, OpenEnd, TextEnd
@@ -61,6 +62,7 @@ class Constraint:
         request: Says how the middle begins and ends, and whether it is one line.
         max_length: Rows of this length do not grow.
         is_resizing: Whether the model may change the rows' lengths.
+        max_revisions: How many positions of a row may be taken back.
         blocks: Which blocks are filled now, if the model writes block by block.
     """
 
@@ -73,6 +75,7 @@ class Constraint:
         *,
         max_length: int,
         is_resizing: bool,
+        max_revisions: int = 0,
         blocks: BlockPipeline | None = None,
     ) -> None:
         self._expand, self._delete = (config.expand_token_id, config.delete_token_id) if is_resizing else (None, None)
@@ -92,6 +95,7 @@ class Constraint:
         self._first_word_ids = vocabulary.starting_with(request.first_words)
         self._blocks = blocks
         self._max_length = max_length
+        self._max_revisions = max_revisions
         is_banned = ~vocabulary.is_text
         if request.single_line:
             is_banned |= vocabulary.has_line_break
@@ -115,7 +119,7 @@ class Constraint:
             taken = canvas.is_committed[row].nonzero().flatten().tolist()
             tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, taken)
             # A canvas opened with an earlier draft may have no mask where a boundary is still to be spelled.
-            masked = _masked_columns(canvas, row)
+            masked = masked_columns(canvas, row)
             if self._first_word_ids and self._is_blank(canvas.token_ids[row, : head.position].tolist()):
                 num_left = self._vocabulary.beginnings.fewest_tokens(head.remaining)
                 if is_last or not num_left:
@@ -142,6 +146,7 @@ class Constraint:
             rows = canvas.is_asked.nonzero()[:, 0]
             is_refused = is_filled | ~rules.may_grow[rows]
             limited[:, self._expand].masked_fill_(send(is_refused, logits.device), -torch.inf)
+        limited = without_glue(limited, canvas, self._vocabulary)
         if self._delete is not None and is_filled.any():
             limited[:, self._delete].masked_fill_(send(is_filled, logits.device), -torch.inf)
         if self._open_end:
@@ -154,7 +159,10 @@ class Constraint:
             is_out = torch.ones(len(rows), logits.shape[1], dtype=torch.bool)
             for tokens, is_out_here in zip(rules.frontier_tokens.values(), is_out, strict=True):
                 is_out_here[tokens] = False
-            limited[places] = logits[places].masked_fill(send(is_out, logits.device), -torch.inf)
+            allowed = logits[places].masked_fill(send(is_out, logits.device), -torch.inf)
+            # A boundary needs a token, if need be one that was rejected.
+            best = allowed.masked_fill(~limited[places].isfinite(), -torch.inf)
+            limited[places] = torch.where(best.isfinite().any(dim=1, keepdim=True), best, allowed)
         return limited
 
     def fixed(self, canvas: Canvas) -> Tensor:
@@ -179,6 +187,7 @@ class Constraint:
             canvas = self._open_end.grow(self._open_end.cut(canvas))
         if self._text_end:
             canvas = self._text_end.cut(canvas, self._protected(canvas))
+            canvas = self._text_end.lead_to_kept(canvas, limit=0 if is_last else self._max_revisions)
             # Models that write block by block continue by themselves.
             if self.is_resizing and not self._open_end and not is_last:
                 canvas = self._text_end.grow(canvas)
@@ -192,6 +201,10 @@ class Constraint:
         is_text = canvas.is_committed & ~self.fixed(canvas)
         has_text_behind = is_text.flip(1).cumsum(dim=1).flip(1) > 0
         return canvas.remove(canvas.is_masked & ~has_text_behind) if self.is_resizing else canvas
+
+    def flaws(self, canvas: Canvas) -> list[int] | None:
+        """See `TextEnd.flaws`; None where nothing must be kept."""
+        return self._text_end.flaws(canvas) if self._text_end and canvas.is_kept.any() else None
 
     def is_cut_short(self, canvas: Canvas) -> Tensor:
         """Rows [B] that fill all positions they may have, or asked for more, and whose text is not over."""
@@ -216,7 +229,7 @@ class Constraint:
     def _protected(self, canvas: Canvas) -> Tensor:
         """Masks [B, T] that no deletion may remove: a boundary still has to be spelled there."""
         is_unspelled = [
-            not _masked_columns(canvas, row).isdisjoint(_frontier_columns(*self._frontiers(canvas, row)))
+            not masked_columns(canvas, row).isdisjoint(frontier_columns(*self._frontiers(canvas, row)))
             for row in range(len(canvas.lengths))
         ]
         return canvas.is_masked & torch.tensor(is_unspelled)[:, None]
@@ -239,7 +252,7 @@ class Constraint:
         head_room = min([room - tail_needs, *(column - head.position for column in between)])
         tail_room = min([room - head_needs, *(tail.position - column for column in between)])
         tokens = {}
-        for column in _frontier_columns(head, tail):
+        for column in frontier_columns(head, tail):
             if column == head.position and head.remaining:
                 fitting = self._head_tokens(head.remaining, head_room)
                 tokens[column] = fitting or self._head_tokens(head.remaining, head_needs)
@@ -285,15 +298,3 @@ class Constraint:
         if not self._single_line:
             return tokens
         return [token for token in tokens if b"\n" not in self._vocabulary.token_bytes[token][added]]
-
-
-def _masked_columns(canvas: Canvas, row: int) -> set[int]:
-    return set(canvas.is_masked[row].nonzero().flatten().tolist())
-
-
-def _frontier_columns(head: Frontier, tail: Frontier) -> list[int]:
-    """Where the next piece of each boundary that is not spelled yet may stand."""
-    # With less room than a position for every byte, the two could take it from each other: the tail waits.
-    is_tight = tail.position + 1 - head.position < len(head.remaining) + len(tail.remaining)
-    columns = [head.position] if head.remaining else []
-    return columns + ([tail.position] if tail.remaining and not (head.remaining and is_tight) else [])

@@ -25,6 +25,7 @@ class _Position(NamedTuple):
     state: PieceState
     spelling: bytes
     confidence: float
+    is_kept: bool
 
 
 class _Row(NamedTuple):
@@ -44,6 +45,11 @@ class _Row(NamedTuple):
         """
         added = [position.confidence for position in self.positions if position.spelling]
         return Candidate(self.text, geometric_mean(added), len(added))
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the model has written anything to see: otherwise nothing says how sure it is."""
+        return any(position.spelling.strip() and not position.is_kept for position in self.positions)
 
 
 class RowReader:
@@ -74,16 +80,19 @@ class RowReader:
             pieces.append(Piece(text, position.state, position.confidence, 1))
         return tuple(pieces)
 
-    def rank(self, canvas: Canvas, likelihoods: Tensor | None = None) -> list[int]:
-        """Row indices, best first, empty texts last.
+    def rank(self, canvas: Canvas, likelihoods: Tensor | None = None, flaws: Sequence[int] | None = None) -> list[int]:
+        """Row indices, best first, empty texts last, and before them those with the worst `flaws` [B].
 
-        By `likelihoods` [B], if there are any; else by confidence, so that lengths compare. Ties go to the
-        shorter.
+        By `likelihoods` [B], if there are any; else by confidence, so that lengths compare; that of nothing but what
+        must be kept is 0. Ties go to the shorter.
         """
-        found = [self._row(canvas, index).candidate for index in range(len(canvas.lengths))]
-        scores = [each.confidence for each in found] if likelihoods is None else likelihoods.tolist()
-        keys = [(not each.text, -score, each.num_tokens) for each, score in zip(found, scores, strict=True)]
-        return sorted(range(len(found)), key=keys.__getitem__)
+        rows = [self._row(canvas, index) for index in range(len(canvas.lengths))]
+        found = [row.candidate for row in rows]
+        sure = [each.confidence * row.is_written for row, each in zip(rows, found, strict=True)]
+        scores = sure if likelihoods is None else likelihoods.tolist()
+        judged = zip(found, flaws or [0] * len(rows), scores, strict=True)
+        keys = [(not each.text, flaw, -score, each.num_tokens) for each, flaw, score in judged]
+        return sorted(range(len(rows)), key=keys.__getitem__)
 
     def candidates(
         self, canvas: Canvas, order: Sequence[int], reasons: Sequence[FinishReason], limit: int
@@ -103,19 +112,19 @@ class RowReader:
 
     def _positions(self, canvas: Canvas, row: int) -> Iterator[_Position]:
         length = int(canvas.lengths[row])
-        columns = (canvas.token_ids, canvas.guessed_ids, canvas.is_masked, canvas.confidence)
+        columns = (canvas.token_ids, canvas.guessed_ids, canvas.is_masked, canvas.confidence, canvas.is_kept)
         spelling_of = self._vocabulary.token_bytes
         is_over = False
-        for token_id, guessed_id, is_masked, confidence in zip(
+        for token_id, guessed_id, is_masked, confidence, is_kept in zip(
             *(column[row, :length].tolist() for column in columns), strict=True
         ):
             if not is_masked:
-                yield _Position("committed", spelling_of[token_id], confidence)
+                yield _Position("committed", spelling_of[token_id], confidence, is_kept)
             elif guessed_id != canvas.mask_token_id and not is_over:
                 is_over = guessed_id in self._end_token_ids
-                yield _Position("guessed", spelling_of[guessed_id], confidence)
+                yield _Position("guessed", spelling_of[guessed_id], confidence, is_kept)
             else:
-                yield _Position("masked", b"", 0.0)
+                yield _Position("masked", b"", 0.0, is_kept)
 
 
 def finish_reasons(canvas: Canvas, is_cut_short: Tensor, *, is_cancelled: bool) -> list[FinishReason]:

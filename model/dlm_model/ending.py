@@ -35,7 +35,7 @@ NUM_MORE = 8
 MOST_TIMES_MORE = 4
 """How often it gets them: a text that has no end by then is a loop."""
 
-MAX_REMEMBERED = 32
+MAX_REMEMBERED = 64
 """How many judgements are remembered: those of the rows' texts, which seldom all change at once."""
 
 
@@ -105,16 +105,48 @@ class TextEnd:
         surplus = is_behind & (self.is_over(canvas) & ~is_needed.any(dim=1))[:, None]
         return canvas.remove(surplus) if surplus.any() else canvas
 
+    def lead_to_kept(self, canvas: Canvas, *, limit: int) -> Canvas:
+        """The canvas with every row's text so that what must be kept can follow it.
+
+        The token that ends a text before something that must be kept is taken back, and does not come again; what was
+        written after it is masked again, too. Where a full row breaks off before a kept line, its last lines are left
+        out.
+
+        Args:
+            canvas: After a step.
+            limit: How many positions of a row may be taken back at most.
+        """
+        if not canvas.is_kept.any():
+            return canvas
+        ending, behind, unfinished = (torch.zeros_like(canvas.is_masked) for _ in range(3))
+        for row in range(len(canvas.lengths)):
+            if (found := self._passed_by(canvas, row)) is not None:
+                column, next_kept = found
+                ending[row, column] = True
+                behind[row, column + 1 : next_kept] = True
+            else:
+                unfinished[row, self._unfinished(canvas, row)] = True
+        canvas = canvas.reject(ending, limit=limit).reopen(behind, limit=limit)
+        return canvas.remove(unfinished) if unfinished.any() else canvas
+
     def is_over(self, canvas: Canvas) -> Tensor:
         """Rows [B] whose text left of their first mask is over."""
         return torch.tensor([self._reads_over(canvas, row) for row in range(len(canvas.lengths))])
+
+    def flaws(self, canvas: Canvas) -> list[int]:
+        """0 for rows [B] that are whole, 1 for those that may not end so, 2 where what must be kept is passed by."""
+        is_passed = (self._passed_by(canvas, row) is not None for row in range(len(canvas.lengths)))
+        return [2 if passed else int(not self._is_whole(canvas, row)) for row, passed in enumerate(is_passed)]
 
     def grow(self, canvas: Canvas) -> Canvas:
         """The canvas with a few masks more in every row that is full and may not end so.
 
         A row that ends with a boundary or with text that must be kept stays as it is. So does one that has not used all
-        masks that it was given, and one that was given more masks often enough.
+        masks that it was given, and one that was given more masks often enough. Of rows that are arranged around what
+        must be kept, none grows once one is whole.
         """
+        if canvas.is_kept.any() and any(self._is_whole(canvas, row) for row in range(len(canvas.lengths))):
+            return canvas
         missing = torch.zeros_like(canvas.lengths)
         for row in range(len(canvas.lengths)):
             if not self._is_full(canvas, row):
@@ -133,6 +165,47 @@ class TextEnd:
         masks = canvas.is_masked[row].nonzero()
         text = self._spelled(canvas, row, int(masks[0]) if len(masks) else int(canvas.lengths[row]))
         return bool(text) and self._is_over(text)
+
+    def _passed_by(self, canvas: Canvas, row: int) -> tuple[int, int] | None:
+        """The column of a row that ends its text before something that must be kept, and where that begins."""
+        masks, kept = canvas.is_masked[row].tolist(), canvas.is_kept[row].tolist()
+        starts = [column for column, is_kept in enumerate(kept) if is_kept and not (column and kept[column - 1])]
+        written = masks.index(True) if True in masks else len(masks)
+        start = next((start for start in starts if start > written), starts[-1] if starts else 0)
+        end = next((column for column in range(start, len(kept)) if not kept[column]), len(kept))
+        # Not the last character: whatever is kept may itself end the text.
+        keep = self._spelled(canvas, row, end)[len(self._spelled(canvas, row, start)) : -1]
+        written = min(written, start)
+        if not keep or not self._is_over(self._spelled(canvas, row, written) + keep):
+            return None
+        for column in range(written):
+            if self._is_over(self._spelled(canvas, row, column + 1) + keep):
+                return None if kept[column] else (column, start)
+        return None
+
+    def _unfinished(self, canvas: Canvas, row: int) -> slice:
+        """The columns before a kept line, the last thing that is kept, without which a full row may end as it does."""
+        kept = canvas.is_kept[row].tolist()
+        if canvas.is_masked[row].any() or True not in kept:
+            return slice(0)
+        end = len(kept) - kept[::-1].index(True)
+        start = end - next((size for size, is_kept in enumerate(kept[:end][::-1]) if not is_kept), end)
+        text, before = (self._spelled(canvas, row, size) for size in (int(canvas.lengths[row]), start))
+        behind = text[len(before) :]
+        if not behind.startswith("\n") or self._may_end(text):
+            return slice(0)
+        for column in range(start - 1, 0, -1):
+            if kept[column]:
+                break
+            shorter = self._spelled(canvas, row, column)
+            if before[len(shorter) :].startswith("\n") and shorter.strip() and self._may_end(shorter + behind):
+                return slice(column, start)
+        return slice(0)
+
+    def _is_whole(self, canvas: Canvas, row: int) -> bool:
+        if canvas.is_masked[row].any() or self._passed_by(canvas, row) is not None:
+            return False
+        return self._may_end(self._spelled(canvas, row, int(canvas.lengths[row])))
 
     def _is_full(self, canvas: Canvas, row: int) -> bool:
         """Whether a row has used all its masks, and nothing stands at its end that must stand there."""

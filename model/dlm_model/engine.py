@@ -229,7 +229,8 @@ class _Drafts:
                 shown = self.reader.rank(latest)[0] if shown is None else shown
                 yield self._after_step(latest, shown)
             is_late = self.cancel.is_cancelled or self.pace.is_over
-            order = self.reader.rank(latest, None if is_late else self.decoding.log_likelihoods(latest))
+            likelihoods = None if is_late else self.decoding.log_likelihoods(latest)
+            order = self.reader.rank(latest, likelihoods, self.ready.constraint.flaws(latest))
         is_cut_short = self.ready.constraint.is_cut_short(latest)
         reasons = finish_reasons(latest, is_cut_short, is_cancelled=self.cancel.is_cancelled)
         finished = latest if self.cancel.is_cancelled else self.ready.constraint.cut_off(latest)

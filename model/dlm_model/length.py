@@ -5,9 +5,10 @@ ask how sure the model is of a first step at some lengths.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 
+from dlm_model.anchors import NUM_MASKS, Arrangement
 from dlm_model.config import ModelConfig
 from dlm_model.decode_options import DecodeOptions, LengthPolicy
 from dlm_model.request import InfillRequest
@@ -51,11 +52,13 @@ class Row:
         num_masks: Masks to open it with, not counting the boundaries'.
         temperature: What it is sampled at.
         guide_weight: The guide's share in its predictions, if there is a guide.
+        arrangement: How to open it around what must be kept; None shares the masks out evenly.
     """
 
     num_masks: int
     temperature: float
     guide_weight: float
+    arrangement: Arrangement | None = None
 
 
 def finds_length(config: ModelConfig, request: InfillRequest, options: DecodeOptions) -> bool:
@@ -68,12 +71,19 @@ def finds_length(config: ModelConfig, request: InfillRequest, options: DecodeOpt
 
 
 def open_rows(
-    request: InfillRequest, options: DecodeOptions, longest: int, *, can_resize: bool, confidence_at: ConfidenceAt
+    request: InfillRequest,
+    options: DecodeOptions,
+    longest: int,
+    *,
+    can_resize: bool,
+    confidence_at: ConfidenceAt,
+    arrangements: Sequence[Arrangement] = (),
 ) -> list[Row]:
     """The candidates to decode as one batch.
 
     A model that resizes finds the length itself, so its rows differ by the guide's share and by sampling; any other
-    model is given the lengths that `options.length_policy` finds. `middle_length` overrules both.
+    model is given the lengths that `options.length_policy` finds. `middle_length` overrules both. Where something must
+    be kept, a model that resizes gets a row of each arrangement.
 
     Args:
         request: May say which length it expects.
@@ -81,18 +91,22 @@ def open_rows(
         longest: Masks that there is room for, one at least.
         can_resize: Whether the model finds the length itself.
         confidence_at: How sure the model is of some lengths.
+        arrangements: Ways to open a row around what must be kept; none where nothing must be.
     """
     expected = options.middle_length or min(request.expected_tokens or INITIAL_TOKENS, longest)
+    if can_resize and options.middle_length is None and arrangements:
+        rivals = list(_rivals(min(expected, NUM_MASKS), options, -(-options.num_candidates // len(arrangements))))
+        return [replace(rival, arrangement=each) for rival in rivals for each in arrangements]
     if can_resize or options.middle_length is not None:
-        return list(_rivals(expected, options))
+        return list(_rivals(expected, options, options.num_candidates))
     lengths = _POLICIES[options.length_policy](expected, longest, confidence_at)
     return [Row(length, options.temperature, options.guide_weight) for length in sorted(set(lengths))]
 
 
-def _rivals(num_masks: int, options: DecodeOptions) -> Iterator[Row]:
+def _rivals(num_masks: int, options: DecodeOptions, num_candidates: int) -> Iterator[Row]:
     """Candidates of one length: as the options say, then without the guide, by it alone, and by sampling."""
     weights = [options.guide_weight, *(RIVAL_WEIGHTS if options.is_blended else ())]
-    for index in range(options.num_candidates):
+    for index in range(num_candidates):
         if index < len(weights):
             yield Row(num_masks, options.temperature, weights[index])
         else:

@@ -20,6 +20,7 @@ Kind = Literal[
     "candidates",
     "syntax",
     "length",
+    "anchors",
     "blocks",
 ]
 
@@ -33,7 +34,8 @@ class Method:
         kind: Methods of one kind exclude each other; those of different kinds combine.
         line: What it does, in one line.
         source: The paper, or the repository whose code it follows.
-        options: Switch it on; everything else keeps its default.
+        options: Switch it on; everything else keeps its default. None at all where
+            something else does, as the line says.
     """
 
     name: str
@@ -245,6 +247,20 @@ METHODS = (
         "looks at many lengths in one forward and decodes the best, if the model cannot resize",
         "after LR-DLLM, arXiv 2602.07546",
         {"length_policy": "probe"},
+    ),
+    Method(
+        "expand and delete",
+        "length",
+        "the model makes masks more or fewer itself; on where the checkpoint has tokens for it",
+        "DreamOn, github.com/DreamLM/DreamOn",
+        {},
+    ),
+    Method(
+        "in-place anchors",
+        "anchors",
+        "fills around text that is there from the first step; by --keep and --closing",
+        "ICE, arXiv 2508.10736",
+        {},
     ),
     Method(
         "D2F",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from dlm_model.anchors import AnchorTokens
+from dlm_model.anchors import AnchorTokens, Arrangement, arrangements
 from dlm_model.boundaries import Fragment, split_nothing, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
@@ -25,6 +25,7 @@ class Opening:
         head: The word that it takes over from the prefix.
         tail: The word that it takes over from the suffix.
         anchors: Texts that the request has put into it.
+        arrangements: Ways to open a row around them.
         proposals: What an earlier draft puts into it, position by position; empty for nothing.
     """
 
@@ -33,6 +34,7 @@ class Opening:
     head: Fragment
     tail: Fragment
     anchors: AnchorTokens
+    arrangements: tuple[Arrangement, ...]
     proposals: list[Proposal]
 
     @classmethod
@@ -50,13 +52,13 @@ class Opening:
             prefix_ids = [config.bos_token_id, *prefix_ids]
         if config.eos_token_id is not None:
             suffix_ids = [*suffix_ids, config.eos_token_id]
-        anchors = AnchorTokens.of(request, tokenizer)
+        anchors = AnchorTokens.of(request.keep, request.closing, tokenizer)
         is_ruled = options.grammar != "none" or options.middle_length is not None or anchors.num_tokens
         # A text that is written block by block cannot have a later block before an earlier one.
         is_alone = options.num_candidates == 1 and config.block_length is None
         is_heeded = options.warm_start is not None and is_alone and not is_ruled
         proposals = propose(request.prior, head, tail, tokenizer) if is_heeded else []
-        return cls(prefix_ids, suffix_ids, head, tail, anchors, proposals)
+        return cls(prefix_ids, suffix_ids, head, tail, anchors, arrangements(request, tokenizer), proposals)
 
     @property
     def num_prompt_tokens(self) -> int:
@@ -66,13 +68,23 @@ class Opening:
     @property
     def num_fixed(self) -> int:
         """Canvas positions besides the masks that a length policy asks for."""
-        return self.head.num_tokens + self.tail.num_tokens + self.anchors.num_tokens
+        num_kept = max(each.num_tokens for each in (self.anchors, *(each.anchors for each in self.arrangements)))
+        return self.head.num_tokens + self.tail.num_tokens + num_kept
 
-    def canvas(self, num_masks: Sequence[int], mask_token_id: int) -> Canvas:
-        """One row for each number of masks [B]."""
-        lengths = [masks + self.num_fixed for masks in num_masks]
+    def canvas(
+        self, num_masks: Sequence[int], mask_token_id: int, ways: Sequence[Arrangement | None] | None = None
+    ) -> Canvas:
+        """One row for each number of masks [B], in an arrangement [B] or with evenly shared masks."""
+        rows = [
+            (way.anchors, way.parts(masks)) if way else (self.anchors, self.anchors.evenly(masks))
+            for masks, way in zip(num_masks, ways or [None] * len(num_masks), strict=True)
+        ]
+        num_around = self.head.num_tokens + self.tail.num_tokens
+        lengths = [num_around + sum(parts) + anchors.num_tokens for anchors, parts in rows]
         canvas = Canvas.open(self.prefix_ids, self.suffix_ids, lengths, mask_token_id)
-        return self.anchors.place(canvas, num_masks, self.head, self.tail)
+        for row, (anchors, parts) in enumerate(rows):
+            canvas = anchors.place(canvas, row, parts, self.head.num_tokens)
+        return canvas
 
     def num_masks(self, wanted: int, block_length: int | None, longest: int) -> int:
         """Masks to open a row with: at least as many as what must stand between them takes.

@@ -82,10 +82,17 @@ class Preparation:
             rows = [Row(len(opening.proposals), options.temperature, options.guide_weight)]
         else:
             longest = max_length - opening.num_fixed
-            rows = open_rows(request, options, longest, can_resize=is_resizing, confidence_at=lengths.confidence_at)
+            rows = open_rows(
+                request,
+                options,
+                longest,
+                can_resize=is_resizing,
+                confidence_at=lengths.confidence_at,
+                arrangements=opening.arrangements,
+            )
             block_length = self._config.block_length if is_resizing else None
             num_masks = [opening.num_masks(row.num_masks, block_length, max_length) for row in rows]
-            canvas = opening.canvas(num_masks, self._config.mask_token_id)
+            canvas = opening.canvas(num_masks, self._config.mask_token_id, [row.arrangement for row in rows])
         boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
         constraint = self._constrain(request, options, boundaries, max_length, is_resizing=is_resizing)
         return Prepared(options, canvas, rows, boundaries, constraint, lengths.num_forwards)
@@ -126,6 +133,7 @@ class Preparation:
             request,
             max_length=max_length,
             is_resizing=is_resizing,
+            max_revisions=options.max_revisions,
             blocks=blocks,
         )
 

@@ -13,6 +13,7 @@ _MAX_REMEMBERED = 256
 """Look-ups that are remembered: few recur (a space, a bracket, an indentation), and a space finds most tokens."""
 
 _LONGEST_SPELLING = 64
+_WORD = re.compile(rb"[\w\x80-\xff]")  # a byte of a letter beyond ASCII, too
 
 State = TypeVar("State")
 
@@ -25,6 +26,8 @@ class Vocabulary:
         is_text: [V] bool, whether a token spells anything.
         has_line_break: [V] bool.
         is_visible: [V] bool, whether a token leaves more than white space on the line that it ends on.
+        begins_word: [V] bool, whether the first character of a token may be a part of a name.
+        ends_word: [V] bool, whether the last one may.
         beginnings: Look-up by the spelling's beginning.
         endings: Look-up by the spelling read backwards.
     """
@@ -36,6 +39,8 @@ class Vocabulary:
         self.is_visible: Tensor = torch.tensor(
             [bool(spelling.rpartition(b"\n")[2].strip()) for spelling in token_bytes]
         )
+        self.begins_word: Tensor = torch.tensor([bool(_WORD.match(spelling)) for spelling in token_bytes])
+        self.ends_word: Tensor = torch.tensor([bool(_WORD.match(spelling[-1:])) for spelling in token_bytes])
         self._first_word_ids: dict[frozenset[bytes], frozenset[int]] = {}
         self.beginnings = Spellings(token_bytes)
         self.endings = Spellings([spelling[::-1] for spelling in token_bytes])

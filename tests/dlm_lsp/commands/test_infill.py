@@ -254,6 +254,11 @@ def test_an_option_may_be_spelled_as_anywhere_else(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (
+            ["--method", "in-place anchors"],
+            "--method does not switch on in-place anchors: fills around text that is there from the first step; "
+            "by --keep and --closing.",
+        ),
         (["--method", "magic"], "There is no method 'magic'; dlm-lsp methods lists them."),
         (
             ["--method", "KLASS", "--method", "linear"],

@@ -96,7 +96,18 @@ async def test_a_preview_brings_the_text_and_edits_nothing(connect: Connect) -> 
     assert (result["text"], result["applied"], editor.edits) == ("return r", False, [])
 
 
-@pytest.mark.parametrize("options", [{"apply": "no"}, [1]])
+async def test_a_fill_holds_what_one_call_wants_kept(connect: Connect) -> None:
+    engine = ScriptedEngine("return r")
+    editor = await _editor(connect, engine)
+    anchors = {"keep": ["r"], "closing": "return r", "apply": False}
+    assert (await editor.execute(URI, AT_PLACEHOLDER, anchors))["text"] == "return r"
+    assert (engine.requests[0].keep, engine.requests[0].closing) == (("r",), "\n    return r")
+    with pytest.raises(JsonRpcException, match="nothing that holds keep and closing"):
+        await editor.execute(URI, AT_PLACEHOLDER, {"keep": ["area"]})
+    assert editor.edits == []
+
+
+@pytest.mark.parametrize("options", [{"apply": "no"}, [1], {"keep": "r"}, {"keep": [""]}, {"closing": ["r"]}])
 async def test_invalid_options_are_refused(connect: Connect, options: Payload) -> None:
     editor = await _editor(connect, ScriptedEngine("return r"))
     with pytest.raises(JsonRpcException, match="must be"):

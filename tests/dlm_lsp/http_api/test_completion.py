@@ -82,6 +82,20 @@ def test_there_are_as_many_alternatives_as_were_asked_for(language: str | None) 
     assert texts(filled(ScriptedEngine(), n=2)[0]) == [("", "stop")] * 2
 
 
+@pytest.mark.parametrize(("language", "closing"), [(None, "return b"), ("python", "\n    return b")])
+def test_a_fill_holds_what_the_request_wants_kept(language: str | None, closing: str) -> None:
+    engine = ScriptedEngine("b = a\n    return b")
+    fields = {"prompt": "def f(a):\n    ", "keep": ["b"], "closing": "return b", "language": language}
+    assert texts(filled(engine, **fields)[0]) == [("b = a\n    return b", "stop")]
+    assert (engine.requests[0].keep, engine.requests[0].closing) == (("b",), closing)
+
+
+def test_what_lost_it_while_it_was_fitted_in_is_not_shown() -> None:
+    engine = ScriptedEngine("return a\n    return b")
+    fields = {"prompt": "def f(a):\n    ", "closing": "return b", "language": "python"}
+    assert texts(filled(engine, **fields)[0]) == [("", "stop")]
+
+
 def test_nothing_is_an_empty_text() -> None:
     assert texts(filled(ScriptedEngine())[0]) == [("", "stop")]
     assert texts(filled(ScriptedEngine(""), language="python")[0]) == [("", "stop")]

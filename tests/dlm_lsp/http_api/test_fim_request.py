@@ -10,6 +10,7 @@ import pytest
 from dlm_lsp.errors import UnreadableDocumentError
 from dlm_lsp.http_api.api_error import ApiError
 from dlm_lsp.http_api.fim_request import FimRequest, parse_request
+from dlm_lsp.infilling import Anchors
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
 from dlm_model.decode_options import DecodeOptions
@@ -28,6 +29,7 @@ def test_a_prompt_is_enough() -> None:
         line_ending="\n",
         options=SETTINGS.decode,
         stop=(),
+        anchors=Anchors(),
         is_streamed=False,
         is_diffusing=False,
         with_usage=False,
@@ -65,6 +67,8 @@ def test_fields_steer_the_decoder(fields: dict[str, object], options: dict[str, 
         ({"suffix": 3}, "suffix", "a text"),
         ({"stop": 3}, "stop", "a list of texts"),
         ({"stop": ["a", 3]}, "stop", "a list of texts"),
+        ({"keep": 3}, "keep", "a list of texts"),
+        ({"closing": ["a"]}, "closing", "a text"),
         ({"stream": "yes"}, "stream", "true or false"),
         ({"stream_options": True}, "stream_options", "an object"),
         ({"steps": 0}, "steps", "steps must be 1 or more, got 0"),
