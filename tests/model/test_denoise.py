@@ -1,6 +1,5 @@
 """The loop with a predictor that knows the truth: what it commits, in which order, and that it always ends."""
 
-from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import get_args
 
@@ -12,78 +11,27 @@ from torch import Tensor
 
 from dlm_model.boundaries import Boundaries, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
-from dlm_model.config import ModelConfig
 from dlm_model.constraint import Constraint, Rules
-from dlm_model.decode_options import DecodeOptions, Remasking, Schedule, Selection
-from dlm_model.denoise import denoise
+from dlm_model.decode_options import DecodeOptions, Schedule, Selection
 from dlm_model.drafts import RowReader
 from dlm_model.ending import NUM_MORE
-from dlm_model.pace import Pace
-from dlm_model.request import CancelToken, InfillRequest
-from dlm_model.revision import Reviser, remaskers
-from dlm_model.tokenizer import Tokenizer
-from dlm_model.vocabulary import Vocabulary
+from dlm_model.request import InfillRequest
 from tests.model.endings import Between
-from tests.model.tiny_checkpoints import RESIZING, SHAPE, VOCAB_SIZE, byte_level_tokenizer
+from tests.model.loops import (
+    CONFIG,
+    DELETE,
+    EXPAND,
+    MASK,
+    TOKENIZER,
+    VOCABULARY,
+    Oracle,
+    RandomPredictor,
+    open_canvas,
+    run,
+)
+from tests.model.tiny_checkpoints import VOCAB_SIZE
 
-TOKENIZER = Tokenizer(byte_level_tokenizer(), VOCAB_SIZE)
-VOCABULARY = Vocabulary(TOKENIZER.token_bytes)
-CONFIG = ModelConfig.from_dict({"model_type": "llama", "rms_norm_eps": 1e-6, "dlm": RESIZING} | SHAPE)
-EXPAND, DELETE, MASK = (int(RESIZING[f"{name}_token_id"]) for name in ("expand", "delete", "mask"))
 SETTINGS = [(schedule, selection) for schedule in get_args(Schedule) for selection in get_args(Selection)]
-
-
-class RandomPredictor:
-    """Logits without meaning, from its own seed; prefers ordinary tokens, resizing ones included."""
-
-    def __init__(self, seed: int = 0) -> None:
-        self._generator = torch.Generator().manual_seed(seed)
-
-    def __call__(self, canvas: Canvas) -> Tensor:
-        return 4 * torch.randn(int(canvas.is_masked.sum()), VOCAB_SIZE, generator=self._generator)
-
-
-class Oracle:
-    """Logits that know which token stands at which position of each row, as long as nothing resizes."""
-
-    def __init__(self, truth: list[int]) -> None:
-        self._truth = torch.tensor(truth)
-
-    def __call__(self, canvas: Canvas) -> Tensor:
-        columns = canvas.is_masked.nonzero()[:, 1]
-        logits = torch.zeros(len(columns), VOCAB_SIZE)
-        logits[torch.arange(len(columns)), self._truth[columns]] = 20.0
-        return logits
-
-
-def run(
-    canvas: Canvas,
-    predict: object,
-    options: DecodeOptions,
-    boundaries: Boundaries | None = None,
-    *,
-    is_resizing: bool = False,
-    max_length: int = 48,
-    revisers: Sequence[Reviser] = (),
-    **asked: object,
-) -> Iterator[Canvas]:
-    boundaries = boundaries or Boundaries(VOCABULARY, b"", b"")
-    request = InfillRequest("", "", **asked)  # type: ignore[arg-type]
-    constraint = Constraint(CONFIG, VOCABULARY, boundaries, request, max_length=max_length, is_resizing=is_resizing)
-    return denoise(
-        canvas,
-        predict,  # type: ignore[arg-type]
-        constraint,
-        options,
-        temperature=torch.full((canvas.is_masked.shape[0],), options.temperature),
-        pace=Pace(options),
-        cancel=CancelToken(),
-        revisers=revisers,
-    )
-
-
-def open_canvas(*lengths: int) -> Canvas:
-    return Canvas.open([0], [], lengths, MASK)
 
 
 @pytest.mark.parametrize(("schedule", "selection"), SETTINGS)
@@ -296,26 +244,3 @@ def test_a_reviewed_position_is_predicted_and_never_as_a_control_token() -> None
     allowed = limited.isfinite()
     assert allowed[:, [EXPAND, DELETE]].tolist() == [[False, False], [True, True], [True, True]]
     assert allowed[0, 40]
-
-
-class SecondThoughts:
-    """Sure of token 5 at every mask, and of token 7 wherever 5 is committed."""
-
-    def __call__(self, canvas: Canvas) -> Tensor:
-        logits = torch.zeros(int(canvas.is_asked.sum()), VOCAB_SIZE)
-        best = torch.where(canvas.is_masked, 5, 7)[canvas.is_asked]
-        logits[torch.arange(len(logits)), best] = 20.0
-        return logits
-
-
-@pytest.mark.parametrize("remasking", ["edit", "token_to_mask"])
-@pytest.mark.parametrize("num_steps", [1, 2, 3, 9])
-def test_what_the_last_commit_got_wrong_is_revised_too(remasking: Remasking, num_steps: int) -> None:
-    options = DecodeOptions(num_steps=num_steps, confidence_threshold=0.5, remasking=remasking, max_revisions=8)
-    drafts = list(run(open_canvas(3), SecondThoughts(), options, revisers=remaskers(options)))
-    assert len(drafts) <= num_steps
-    assert not drafts[-1].is_masked.any()
-    if remasking == "edit":
-        # One step to commit, one to edit, one to see that nothing is to be edited; the last step revises nothing.
-        assert len(drafts) == min(3, max(1, num_steps - 1))
-        assert drafts[-1].token_ids.tolist() == [[7 if num_steps > 2 else 5] * 3]
