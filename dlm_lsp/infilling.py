@@ -5,7 +5,7 @@
 Knows no protocol, no terminal and no thread: the caller decides where the generator runs and what a draft is shown on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dlm_lsp.context import build_request
@@ -198,7 +198,7 @@ def valid_only(fills: Sequence[RankedFill]) -> tuple[RankedFill, ...]:
     return tuple(ranked for ranked in fills if ranked.fill.parse_valid)
 
 
-def anchored_only(request: HoleRequest, fills: Sequence[RankedFill]) -> tuple[RankedFill, ...]:
+def anchored_only(request: HoleRequest, fills: Iterable[RankedFill]) -> tuple[RankedFill, ...]:
     """The fills that hold the request's anchors: what `present` cut to make a text fit may have been one of them."""
     text = request.snapshot.text
     return tuple(ranked for ranked in fills if request.anchors.are_in(ranked.fill.text, text[ranked.fill.end :]))

@@ -13,11 +13,13 @@ from typing import Literal, Protocol
 from dlm_lsp.context import build_plain_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError
+from dlm_lsp.excerpts import Edit
 from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.http_api.fim_request import FimRequest
 from dlm_lsp.http_api.settled_text import SettledText
 from dlm_lsp.infilling import (
     HoleRequest,
+    RankedFill,
     anchored_only,
     finish,
     infill_request,
@@ -28,7 +30,7 @@ from dlm_lsp.infilling import (
 )
 from dlm_lsp.languages import Language
 from dlm_lsp.options import Settings
-from dlm_lsp.placement import is_inline, place
+from dlm_lsp.placement import is_inline, parse_neutral, place
 from dlm_lsp.positions import with_line_feeds
 from dlm_model.request import CancelToken, Draft, FinishReason, InfillEngine, InfillRequest
 
@@ -196,10 +198,21 @@ class _ParsedMiddle:
         return self._seam.until_stop(placed(draft, self._before).text)[0]
 
     def choices(self, draft: Draft, settled: SettledText) -> Iterator[Choice]:  # noqa: ARG002 - nothing is sent early
-        fills = anchored_only(self._hole_request(None), finish(self._snapshot, self._hole, draft))
+        fills = anchored_only(
+            self._hole_request(None), map(self._until_stop, finish(self._snapshot, self._hole, draft))
+        )
         for ranked in valid_only(fills) if self._require_valid else fills:
-            text, is_cut = self._seam.until_stop(with_line_feeds(ranked.fill.text))
-            yield Choice(text, "stop" if is_cut else FINISH_REASONS[ranked.candidate.finish_reason])
+            yield Choice(ranked.fill.text, FINISH_REASONS[ranked.candidate.finish_reason])
+
+    def _until_stop(self, ranked: RankedFill) -> RankedFill:
+        """A fill up to the first stop in it, and whether that parses."""
+        text, is_cut = self._seam.until_stop(with_line_feeds(ranked.fill.text))
+        if not is_cut:
+            return replace(ranked, fill=replace(ranked.fill, text=text))
+        neutral = parse_neutral(self._snapshot, self._hole)
+        parsed = neutral.excerpt.parse(Edit(self._hole.start, self._hole.end, text))
+        fill = replace(ranked.fill, text=text, parse_valid=parsed.num_errors <= neutral.num_errors)
+        return RankedFill(fill, replace(ranked.candidate, finish_reason="stop"))
 
 
 def _hole_between(snapshot: Snapshot, offset: int) -> Hole:

@@ -41,11 +41,13 @@ class Seam:
 
     def num_certain(self, text: str) -> int:
         """How many characters of a text that goes on, and has no stop so far, will be in what it is fitted to."""
-        is_blank_start = not self.prompt.strip() and not text.strip()
-        if is_blank_start or self._repeats(text):
+        if not self.prompt.strip() and not text.strip():
             return 0
         end = len(text) - _held_back(text, self.stops)
-        return min(end, _end_of_last_line(text)) if self.suffix.startswith("\n") else end
+        if self.suffix.startswith("\n"):
+            end = min(end, _end_of_last_line(text), _end_of_last_line(text[:end]))
+        # What is held back may be cut off by its stop, and what is left is then the whole text.
+        return 0 if self._repeats(text[:end]) else end
 
     def _repeats(self, text: str) -> bool:
         """Whether a text is nothing but a beginning of the suffix; blanks after it do not count."""
@@ -89,7 +91,7 @@ class SettledText:
 
     def ends_at_stop(self, text: str) -> bool:
         """Whether the model had written a stop by the time that it was asked to end with this text, or earlier."""
-        return self._before_stop is not None and self._before_stop.startswith(text)
+        return bool(text) and self._before_stop is not None and self._before_stop.startswith(text)
 
 
 def cut(text: str, stops: Iterable[str]) -> tuple[str, bool]:

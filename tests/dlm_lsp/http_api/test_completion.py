@@ -212,3 +212,18 @@ def test_a_model_that_sees_no_suffix_says_so() -> None:
     engine.sees_suffix = False
     assert filled(engine, suffix="b")[0].warnings == ("scripted sees no suffix",)
     assert filled(engine)[0].warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "settings"),
+    [
+        ("x = 1\nreturn b", {"keep": ["return b"], "stop": ["return"]}, SETTINGS),
+        ("x = (1,\n        2)", {"stop": ["2"]}, replace(SETTINGS, require_valid=True)),
+    ],
+    ids=["without-what-must-be-kept", "broken"],
+)
+def test_a_fill_that_its_stop_spoils_is_not_sent(text: str, fields: dict[str, object], settings: Settings) -> None:
+    asked = {"prompt": "def f(a):\n    ", "suffix": "\n", "language": "python"}
+    whole = texts(filled(ScriptedEngine(text), settings, **asked)[0])
+    assert whole == [(text.replace("\nr", "\n    r"), "stop")]
+    assert texts(filled(ScriptedEngine(text), settings, **asked, **fields)[0]) == [("", "stop")]

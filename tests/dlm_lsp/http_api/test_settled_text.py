@@ -128,6 +128,18 @@ def test_what_was_sent_is_never_taken_back(
     assert settled.text == sent
 
 
+@pytest.mark.parametrize(
+    ("suffix", "stop", "text"),
+    [("foo()\nbar()\n", "\ndef ", "foo()\ndef g"), ("\nbar()\n", "```", "y = 1\n```\n")],
+    ids=["a-repetition", "line-breaks"],
+)
+def test_what_a_stop_may_leave_alone_is_not_sent(suffix: str, stop: str, text: str) -> None:
+    seam = Seam("x = 1\n", suffix, (stop,))
+    settled, expected = SettledText(seam), seam.fitted(seam.until_stop(text)[0])
+    sent = "".join(settled.advance(written(*text[:end], num_final=end)) for end in range(len(text) + 1))
+    assert expected.startswith(sent)
+
+
 @given(st.text("ab;", max_size=12), st.lists(st.text("ab;", min_size=1, max_size=3), max_size=3))
 def test_a_text_is_cut_where_writing_it_would_have_stopped(text: str, stops: Sequence[str]) -> None:
     lengths = (n for n in range(len(text) + 1) if any(text[:n].endswith(stop) for stop in stops))
