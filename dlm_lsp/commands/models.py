@@ -91,19 +91,24 @@ def run_add(path: Path, name: str | None) -> None:
     if not folder.is_dir():
         raise UsageError(f"There is no model folder {folder}.")
     store, short_name = ModelStore(), name or published_name(folder).lower()
-    # Refuses what is no name, before gigabytes are read.
-    is_taken = store.folder_for(short_name).exists() or store.find(short_name) is not None
-    if short_name == PACKAGED or short_name in CATALOGUE or is_taken:
-        raise UsageError(f"The name {short_name} is taken; give the folder another with --name.")
-    check_checkpoint(folder)
-    found = (file for part in (folder, folder / GUIDE_FOLDER) for file in part.glob("*") if file.suffix in _RECORDED)
-    names = [file.relative_to(folder).as_posix() for file in sorted(found) if file.is_file()]
-    try:
-        with Console(stderr=True).status("reading the files"):
-            files = tuple(describe(folder, each) for each in names)
-    except OSError as error:
-        raise ModelUnavailableError(f"{error.filename or folder} cannot be read: {error.strerror or error}.") from error
-    store.save(Record(short_name, str(folder), None, None, None, files))
+    pulled_folder = store.folder_for(short_name)  # refuses what is no name
+    with store.locked(short_name):
+        is_taken = pulled_folder.exists() or store.find(short_name) is not None
+        if short_name == PACKAGED or short_name in CATALOGUE or is_taken:
+            raise UsageError(f"The name {short_name} is taken; give the folder another with --name.")
+        check_checkpoint(folder)
+        found = (
+            file for part in (folder, folder / GUIDE_FOLDER) for file in part.glob("*") if file.suffix in _RECORDED
+        )
+        names = [file.relative_to(folder).as_posix() for file in sorted(found) if file.is_file()]
+        try:
+            with Console(stderr=True).status("reading the files"):
+                files = tuple(describe(folder, each) for each in names)
+        except OSError as error:
+            raise ModelUnavailableError(
+                f"{error.filename or folder} cannot be read: {error.strerror or error}."
+            ) from error
+        store.save(Record(short_name, str(folder), None, None, None, files))
     _say(f"{short_name} is {folder}, {gib(sum(file.size for file in files))}.")
     for words in never_used(names_in(folder), has_code=names_code(folder)):
         _say(f"It brings {words}.")

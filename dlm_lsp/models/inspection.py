@@ -31,7 +31,7 @@ def check_descriptions(folder: Path, available: Collection[str], *, source: str)
 
 
 def check_checkpoint(folder: Path) -> None:
-    """Check a whole checkpoint.
+    """Check a whole checkpoint, but for a guide and a commit order that it may bring along.
 
     Raises:
         CheckpointError: it could not be loaded.

@@ -196,9 +196,9 @@ class Constraint:
     def cut_off(self, canvas: Canvas) -> Canvas:
         """The canvas at a deadline, without the masks behind each row's text, if it may have any length.
 
-        Most of them would have been deleted, and their guesses have seen little of the text.
+        Most of them would have been deleted. A row that was revised keeps its guesses: they may be what was taken back.
         """
-        is_text = canvas.is_committed & ~self.fixed(canvas)
+        is_text = (canvas.is_committed & ~self.fixed(canvas)) | (canvas.num_revised > 0)[:, None]
         has_text_behind = is_text.flip(1).cumsum(dim=1).flip(1) > 0
         return canvas.remove(canvas.is_masked & ~has_text_behind) if self.is_resizing else canvas
 

@@ -172,8 +172,9 @@ class Engine:
             suffix_end=suffix_end,
             syntax=syntax,
         )
-        # Commits stay unless a token may be taken back, or another of several candidates may turn out better.
-        may_change = bool(decoding.revisers or syntax) or len(ready.rows) > 1
+        # Commits stay unless a token may be taken back, as in the way of what must be kept, or another of several
+        # candidates may turn out better.
+        may_change = bool(decoding.revisers or syntax or ready.canvas.is_kept.any()) or len(ready.rows) > 1
         yield from _Drafts(ready, decoding, reader, pace, cancel, suffix_end, may_change).of(steps)
 
     def continue_text(
@@ -228,13 +229,12 @@ class _Drafts:
                 # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
                 shown = self.reader.rank(latest)[0] if shown is None else shown
                 yield self._after_step(latest, shown)
+            finished = latest if self.cancel.is_cancelled else self.ready.constraint.cut_off(latest)
             is_late = self.cancel.is_cancelled or self.pace.is_over
-            likelihoods = None if is_late else self.decoding.log_likelihoods(latest)
-            order = self.reader.rank(latest, likelihoods, self.ready.constraint.flaws(latest))
+            likelihoods = None if is_late else self.decoding.log_likelihoods(finished)
+            order = self.reader.rank(finished, likelihoods, self.ready.constraint.flaws(finished))
         is_cut_short = self.ready.constraint.is_cut_short(latest)
-        reasons = finish_reasons(latest, is_cut_short, is_cancelled=self.cancel.is_cancelled)
-        finished = latest if self.cancel.is_cancelled else self.ready.constraint.cut_off(latest)
-        yield self._final(finished, order, reasons)
+        yield self._final(finished, order, finish_reasons(latest, is_cut_short, is_cancelled=self.cancel.is_cancelled))
 
     def _after_step(self, canvas: Canvas, row: int) -> Draft:
         num_settled = self.suffix_end.num_settled(row) if self.suffix_end else None

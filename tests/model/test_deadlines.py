@@ -1,6 +1,7 @@
 """Deadlines: they are kept, and leave time for steps, whatever else of a fill takes long."""
 
 import itertools
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from dlm_model.kv_cache import ColumnCache
 from dlm_model.pace import Pace
 from dlm_model.request import InfillRequest
 from dlm_model.transformer import Transformer
-from tests.model.tiny_fills import REQUEST, drafts
+from tests.model.tiny_fills import REQUEST, AlwaysWrong, drafts
 
 ASKED = InfillRequest("def foo(self, value):\n    ", "\n", expected_tokens=40)
 
@@ -42,6 +43,31 @@ def test_a_text_of_any_length_is_what_was_committed_by_the_deadline(
     assert len(last.pieces) < 40
     undisturbed = drafts(engine, ASKED, **options)[last.step - 1]
     assert last.text == "".join(piece.text for piece in undisturbed.pieces if piece.state == "committed")
+
+
+def test_a_finished_text_under_revision_is_not_cut_off(
+    resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = replace(ASKED, syntax=AlwaysWrong(), expected_tokens=20)
+    options = {"num_steps": 64, "schedule": "linear", "selection": "leftmost", "syntax_tries": 1}
+    whole = drafts(resizing_engine, request, **(options | {"syntax_tries": 0}))[-1]
+    for deadline_ms in range(20, 120, 8):
+        monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=itertools.count(0, 0.001).__next__))
+        found = drafts(resizing_engine, request, deadline_ms=deadline_ms, **options)
+        if found[-1].finish_reason == "deadline" and any(draft.text == whole.text for draft in found[:-1]):
+            assert len(found[-1].pieces) == len(whole.pieces)
+            break
+    else:
+        pytest.fail("no deadline came between the last commit and the end of the revision")
+
+
+def test_candidates_are_ranked_as_they_are_shown(causal_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=itertools.count().__next__))
+    options = {"selection": "leftmost", "num_candidates": 4, "guide": "none"}
+    for deadline_ms in (2000, 5000, 9000):
+        found = drafts(causal_engine, ASKED, deadline_ms=deadline_ms, **options)[-1].candidates
+        sure = [candidate.confidence for candidate in found if candidate.text]
+        assert sure == sorted(sure, reverse=True)
 
 
 def test_a_deadline_before_a_boundary_is_spelled_leaves_nothing_behind_it(

@@ -24,6 +24,13 @@ def test_what_may_be_taken_back_is_not_stable(fixed_engine: Engine) -> None:
     assert found[-1].stable_ranges == ((0, len(found[-1].text)),)
 
 
+def test_what_may_stand_in_the_way_of_kept_text_is_not_stable(fixed_engine: Engine) -> None:
+    request = InfillRequest("x = ", "\n", keep=("value",), expected_tokens=12)
+    found = drafts(fixed_engine, request, num_steps=9, length_policy="search")
+    assert all(draft.stable_ranges == () and draft.settled_text == "" for draft in found[:-1])
+    assert found[-1].stable_ranges == ((0, len(found[-1].text)),)
+
+
 @pytest.mark.parametrize("name", ["fixed_engine", "resizing_engine"])
 def test_what_is_settled_only_grows(request: pytest.FixtureRequest, name: str) -> None:
     settled = [draft.settled_text for draft in drafts(request.getfixturevalue(name), num_steps=12, schedule="linear")]
