@@ -99,17 +99,31 @@ def _is_only_separator(snapshot: Snapshot, line: int, indent: str) -> bool:
 def parse_neutral(snapshot: Snapshot, hole: Hole) -> ParsedExcerpt:
     """The surroundings of a hole with something harmless in it: what a fill is compared with.
 
-    Where there is broken code beside the hole, they are what is sound of them, if anything is.
+    Where there is broken code beside the hole, they are what is sound of them, if anything is; but a line of a
+    string or a comment means nothing without those that open and close it.
     """
     first, last = snapshot.lines.line_of(hole.start), snapshot.lines.line_of(hole.end)
     excerpt = Excerpt.around(snapshot, snapshot.lines.line_start(first), snapshot.lines.line_end(last))
     neutral = excerpt.best(_neutral_edits(snapshot, hole))
-    if not neutral.num_errors:
+    if not neutral.num_errors or _is_in_literal(snapshot, hole):
         return neutral
     indent, is_within_line = place(snapshot, hole).indent, is_inline(snapshot, hole)
     isolation = Isolation(snapshot, first, last, indent, is_within_line)
     sound = (isolated.best(_neutral_edits(snapshot, hole)) for isolated in isolation.excerpts())
     return next((parsed for parsed in sound if not parsed.num_errors), neutral)
+
+
+def _is_in_literal(snapshot: Snapshot, hole: Hole) -> bool:
+    """Whether a hole lies in a whole string or comment of which a part is on other lines."""
+    start, end = snapshot.to_byte(hole.start), snapshot.to_byte(hole.end)
+    node = snapshot.tree.root_node.descendant_for_byte_range(start, end)
+    while node is not None and node.type not in snapshot.language.strings | snapshot.language.comments:
+        node = node.parent
+    if node is None or node.has_error or not node.start_byte < start <= end < node.end_byte:
+        return False
+    line_of, to_offset = snapshot.lines.line_of, snapshot.to_offset
+    outer, inner = (node.start_byte, node.end_byte), (start, end)
+    return [line_of(to_offset(byte)) for byte in outer] != [line_of(to_offset(byte)) for byte in inner]
 
 
 def _neutral_edits(snapshot: Snapshot, hole: Hole) -> Iterator[Edit]:

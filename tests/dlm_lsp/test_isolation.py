@@ -13,6 +13,8 @@ POP = "    def pop(self):\n        │\n\n    def size(self):\n        return le
 SOUND, BROKEN = "return left - right", "return left - (right"
 JS_SUB = "function sub(left, right) {\n  │\n}\n\nsub(1, 2);\n"
 
+OPEN_LOOP = "    x = (1,\n    for v in a\n        print(v)\n"
+
 CASES = [
     ("python", f"total = max(1,\n\n{ADD}{SUB}", SOUND, BROKEN),
     ("python", f"{ADD.replace('right)', 'right')}{SUB}", SOUND, BROKEN),
@@ -74,5 +76,20 @@ def test_what_is_broken_elsewhere_says_nothing_of_a_fill(language_id: str, text:
     ],
 )
 def test_what_is_broken_above_a_hole_may_be_mended_in_it(language_id: str, text: str, middle: str) -> None:
+    result, fill = fill_at_cursor(language_id, text, middle)
+    assert (result, fill.parse_valid) == (text.replace("│", middle), True)
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "middle"),
+    [
+        ("python", f'def f(a):\n    """\n    Compute │\n    """\n{OPEN_LOOP}', "the sum of all values"),
+        ("python", f'def f(a):\n    """Compute │\n\n    Twice.\n    """\n{OPEN_LOOP}', "the sum of all values"),
+        ("python", 'SQL = """\nSELECT │\n"""\ndef g(:\n', "* FROM a"),
+        ("python", 'SQL = """\nSELECT a\n│\n"""\ndef g(:\n', "FROM the table"),
+        ("javascript", "const x = `\n  the │\n`;\nfunction g(( {\n}\n", "sum of all"),
+    ],
+)
+def test_what_a_string_says_is_no_code(language_id: str, text: str, middle: str) -> None:
     result, fill = fill_at_cursor(language_id, text, middle)
     assert (result, fill.parse_valid) == (text.replace("│", middle), True)
