@@ -2,7 +2,8 @@
 
 The parser reads on from a bracket that is not closed yet, and takes apart what follows in search of the least error.
 What a fill adds to that says nothing of the fill. Here the depth of a line tells what belongs to the hole, as it does
-for a reader.
+for a reader. A hole's own lines stand alone, or together with the statement above if they may be a clause of that. They
+do not where the line above is an expression that goes on in them, nor within a string or a comment.
 """
 
 import re
@@ -13,12 +14,17 @@ from functools import cached_property
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Container, Excerpt
 from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_above, masked
+from dlm_lsp.languages import CLOSERS
 from dlm_lsp.statements import first_word
 
 MAX_LINES = 400
-"""Above and below the hole, searched for what it stands in."""
+"""Above and below the hole, searched for what it stands in. All of them take 1 ms, ten times as many 8 ms."""
 
 _CLOSERS = re.compile(r"[ \t]*[)\]}]+[;,]*")
+_CLAUSED = re.compile(r"[ \t]*(?:if|try|do)\b")
+_CLAUSE = re.compile(r"[ \t]*(?:else|catch|finally)\b")
+"""What `Language.claused` and `Language.clauses` are where braces make blocks."""
+
 _GOES_ON = re.compile(r"[,\\+*/=.&|(\[]\s*$|\b(?:and|or|not|in)\s*$")
 
 
@@ -41,27 +47,38 @@ class Isolation:
     is_within_line: bool
 
     def excerpts(self) -> Iterator[Excerpt]:
-        """The block that the hole stands in, under its headers; then the hole's own lines, without that block."""
+        """The block that the hole stands in, under its headers; then the hole's own lines, without that block.
+
+        Those come with the statement above first, if it may go on in the hole with a clause.
+        """
         headers = self._headers
         if headers:
             opener, footer = headers[-1], self._closing_lines[-1]
             yield self._excerpt(headers[:-1], opener.start, max(footer, self.last))
-        if not self._continues:
-            yield self._excerpt(headers, self.first, self._own_end)
+        if self._continues:
+            return
+        if (claused := self._claused_above) is not None:
+            yield self._excerpt(headers, claused, self._own_end)
+        yield self._excerpt(headers, self.first, self._own_end)
 
     @cached_property
     def _style(self) -> IndentStyle:
         return indent_style(self.snapshot, self.first)
+
+    @property
+    def _highest(self) -> int:
+        """The first line that is searched."""
+        return max(self.first - MAX_LINES, 0)
 
     @cached_property
     def _headers(self) -> list[range]:
         """The lines of each header that the hole stands under, outermost first."""
         headers: list[range] = []
         depth, number = self._style.columns(self.indent), self.first - 1
-        while depth and number >= max(self.first - MAX_LINES, 0):
+        while depth and number >= self._highest:
             if self._is_text(number) and self._depth(number) < depth:
                 depth, end = self._depth(number), number + 1
-                while number > 0 and not self._begins(number, depth):
+                while number > self._highest and not self._begins(number, depth):
                     number -= 1
                 headers.insert(0, range(number, end))
             number -= 1
@@ -89,8 +106,20 @@ class Isolation:
         return self._end_of(self._style.columns(self.indent)) if self.is_within_line else self.last
 
     @property
+    def _claused_above(self) -> int | None:
+        """The first line of the statement above at the hole's depth, if it is one that may go on with a clause."""
+        depth, highest = self._style.columns(self.indent), self._headers[-1].stop if self._headers else self._highest
+        above = (number for number in range(self.first - 1, highest - 1, -1) if self._begins(number, depth))
+        number = next(above, None)
+        if number is None:
+            return None
+        line, language = self._line(number), self.snapshot.language
+        is_claused = first_word(line) in language.claused if language.is_indented else _CLAUSED.match(line)
+        return number if is_claused else None
+
+    @property
     def _continues(self) -> bool:
-        """Whether the line above the hole wants to be continued, so that the hole means nothing without it."""
+        """Whether the line above is an expression that goes on in the hole, which means nothing without all of it."""
         above = line_above(self.snapshot, self.first)
         if above is None or (self._headers and above == self._headers[-1][-1]):
             return False
@@ -119,8 +148,9 @@ class Isolation:
         """Whether a line is the beginning of a statement at a depth, and no clause or end of one."""
         line = self._line(number)
         is_beside = self._is_text(number) and self._depth(number) == depth
-        is_clause = first_word(line) in self.snapshot.language.clauses or line.lstrip().startswith((")", "]", "}"))
-        return is_beside and not is_clause
+        language = self.snapshot.language
+        is_clause = first_word(line) in language.clauses if language.is_indented else _CLAUSE.match(line)
+        return is_beside and not is_clause and not line.lstrip().startswith(CLOSERS)
 
     def _is_text(self, number: int) -> bool:
         return bool(self._line(number).strip())

@@ -4,6 +4,7 @@ import pytest
 
 from dlm_lsp.hole_ending import HoleEnding
 from dlm_lsp.holes import find_hole
+from dlm_lsp.isolation import MAX_LINES, Isolation
 from tests.dlm_lsp.filled_documents import fill_at_cursor
 from tests.dlm_lsp.snapshots import snapshot_of
 
@@ -53,6 +54,20 @@ CASES = [
         "return y;",
         "return (y;",
     ),
+    ("python", f"def f(a):\n    if a:\n        b()\n    │\n{OPEN_LOOP}", "else:\n        c()", "else:\n        c("),
+    (
+        "python",
+        f"def f(a):\n    if a:\n        b()\n    elif a.c:\n        d()\n    │\n{OPEN_LOOP}",
+        "elif a.b:\n        c()",
+        "elif a.:\n        c()",
+    ),
+    ("python", f"if a(:\n    b()\n│\n\ndef f(a):\n{OPEN_LOOP}", "c()", "c("),
+    (
+        "typescript",
+        "function f(a) {\n  if (a) {\n    b();\n  }\n  │\n  const x = (1,\n  for (const v of a {\n    g(v);\n  }\n}\n",
+        "else {\n    c();\n  }",
+        "else {\n    c(;\n  }",
+    ),
 ]
 
 
@@ -93,3 +108,18 @@ def test_what_is_broken_above_a_hole_may_be_mended_in_it(language_id: str, text:
 def test_what_a_string_says_is_no_code(language_id: str, text: str, middle: str) -> None:
     result, fill = fill_at_cursor(language_id, text, middle)
     assert (result, fill.parse_valid) == (text.replace("│", middle), True)
+
+
+def test_a_clause_needs_a_statement_above() -> None:
+    text = f"def f(a):\n    b()\n    │\n{OPEN_LOOP}"
+    assert not fill_at_cursor("python", text, "else:\n        c()")[1].parse_valid
+
+
+def test_only_so_many_lines_above_are_searched() -> None:
+    snapshot = snapshot_of("python", "def f(\n" + "    a,\n" * 2 * MAX_LINES + "):\n    x\n")
+    hole_line = snapshot.lines.num_lines - 2
+    excerpts = Isolation(snapshot, hole_line, hole_line, "    ", is_within_line=False).excerpts()
+    highest = snapshot.to_byte(snapshot.lines.line_start(hole_line - MAX_LINES))
+    starts = [container.start for excerpt in excerpts for container in excerpt.containers]
+    assert starts
+    assert min(starts) >= highest
