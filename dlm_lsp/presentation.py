@@ -82,9 +82,25 @@ def _best_version(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedEx
     is_sound = {version.text: version.is_sound for version in _versions(snapshot, hole, middle, neutral)}
     if not is_sound:
         return "", False
-    best = neutral.excerpt.best(Edit(hole.start, hole.end, text) for text in is_sound)
-    is_valid = best.num_errors <= neutral.num_errors and is_sound[best.edit.text]
-    return best.edit.text, is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
+    decorated = _decorated(snapshot, hole)
+    edits = [Edit(hole.start, hole.end, text) for text in is_sound]
+    if decorated:
+        end_of_line = hole.end + len(sides(snapshot, hole)[1])
+        edits += [Edit(hole.start, end_of_line, text + decorated) for text in is_sound]
+    best = neutral.excerpt.best(edits)
+    text = best.edit.text.removesuffix(decorated)
+    is_valid = best.num_errors <= neutral.num_errors and is_sound[text]
+    return text, is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
+
+
+def _decorated(snapshot: Snapshot, hole: Hole) -> str:
+    """The rest of a decorator's line and something to decorate, where the hole may be within one; empty elsewhere.
+
+    Without a definition below, a decorator is an error in Python: users write it first.
+    """
+    left, right = sides(snapshot, hole)
+    is_within = hole.kind == "line" and left.lstrip().startswith("@") and snapshot.language.is_indented
+    return f"{right}\n{indentation(left)}def _(): {snapshot.language.neutral_statement}" if is_within else ""
 
 
 class _Version(NamedTuple):

@@ -66,3 +66,20 @@ def test_a_method_begins_with_its_word(gap: str) -> None:
 )
 def test_elsewhere_a_member_begins_as_it_likes(text: str) -> None:
     assert first_words(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (f"{PUSH}\n    @│\n", "property"),
+        (f"{PUSH}\n    @│\n\n    x = 1\n", "staticmethod"),
+        ("@│\n\n", "dataclass(frozen=True)"),
+        ("@dataclass(│)\n", "frozen=True"),
+        (f"{PUSH}\n    @│\n{SIZE}", "property"),
+        ("x = (a\n    @ │)\n", "b"),
+    ],
+)
+def test_a_decorator_may_be_written_before_what_it_decorates(text: str, name: str) -> None:
+    result, fill = fill_at_cursor("python", text, name)
+    assert (result, fill.parse_valid) == (text.replace("│", name), True)
+    assert not fill_at_cursor("python", text, f"{name}(")[1].parse_valid
