@@ -41,6 +41,7 @@ OPEN_LITERALS = ("'", '"', "`", "/*")
 """What is left, masked, of a literal that does not end."""
 
 _WORD = re.compile(r"\w")
+_NAME = re.compile(r"\s*(?!(?:break|continue)$)[\w$.?#]*\w")
 _CONDITION = re.compile(r"[\s}]*(?:else\s+)?(?:if|for|while|switch|match|catch)\b")
 _ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>)+\s*$")
 _OPENS = re.compile(r"[(\[{]")
@@ -116,7 +117,9 @@ def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:
 
 
 def breaks_off(language: Language, lines: list[str], indent: str) -> bool:
-    """Whether the last line ends with a word where all beside it end with the semicolon that the language can spare.
+    """Whether the last line is only a name where all beside it end with the semicolon that the language can spare.
+
+    A line that says more may be whole and lack nothing but its semicolon.
 
     Args:
         language: What they are written in.
@@ -130,8 +133,8 @@ def breaks_off(language: Language, lines: list[str], indent: str) -> bool:
     depth = len(indentation(code[-1]))
     above = list(takewhile(lambda line: not line or len(indentation(line)) >= depth, reversed(code[:-1])))
     ends = [line[-1] for line in above if line and len(indentation(line)) == depth]
-    is_word = bool(code[-1]) and _WORD.match(whole[-1][len(code[-1]) - 1]) is not None
-    return is_word and ends.count(";") >= MIN_SEMICOLONS and not any(map(_WORD.match, ends))
+    is_name = _NAME.fullmatch(whole[-1][: len(code[-1])]) is not None
+    return is_name and ends.count(";") >= MIN_SEMICOLONS and not any(map(_WORD.match, ends))
 
 
 def without_repeated_text(text: str) -> str:

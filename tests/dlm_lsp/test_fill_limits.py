@@ -130,12 +130,17 @@ CALLBACK = "function f() {\n  │\n}\n"
 CUT_OFF = [
     ("typescript", "interface User {\n  id: number;\n  │\n}\n", f"{FIELDS}  gender_id_id", FIELDS.rstrip()),
     ("javascript", CALLBACK, "a();\n  b();\n  retur", "a();\n  b();"),
+    ("javascript", CALLBACK, "a();\n  b();\n  this.items.le", "a();\n  b();"),
     ("javascript", CALLBACK, "if (c) {\n    a();\n    b();\n    retur", "if (c) {\n    a();\n    b();\n  }"),
 ]
 WHOLE = [
     ("typescript", "interface User {\n  id: number;\n  │\n}\n", f"{FIELDS}  born: Date[]"),
     ("javascript", CALLBACK, "a();\n  b();\n  return 'x'"),
     ("javascript", CALLBACK, "a();\n  b()\n  return x"),
+    ("javascript", CALLBACK, "const a = 1;\n  const b = 2;\n  return b"),
+    ("javascript", CALLBACK, "a();\n  b();\n  c = d"),
+    ("javascript", "for (;;) {\n  │\n}\n", "a();\n  b();\n  break"),
+    ("typescript", "interface A {\n  │\n}\n", "a: string;\n  b: number;\n  c: boolean"),
     ("javascript", CALLBACK, "const a = b\n  const c = d\n  return x"),
     ("javascript", CALLBACK, "a();\n  b();\n  c(); // the end"),
     ("rust", "fn f() -> i32 {\n    │\n}\n", "a();\n    b();\n    x"),
