@@ -43,6 +43,7 @@ OPEN_LITERALS = ("'", '"', "`", "/*")
 _WORD = re.compile(r"\w")
 _NAME = re.compile(r"\s*(?!(?:break|continue)$)[\w$.?#]*\w")
 _CONDITION = re.compile(r"[\s}]*(?:else\s+)?(?:if|for|while|switch|match|catch)\b")
+_CALLED = re.compile(r"\s*(?:go|defer)\s+func\b")
 _ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>)+\s*$")
 _OPENS = re.compile(r"[(\[{]")
 _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&][^=(]*\(.*\)\s*;?\s*$)")
@@ -82,7 +83,8 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
     """The lines and a `}` for every brace that they leave open, as deep as the line that opens it.
 
     What is open around a brace is closed right after it, with a semicolon if the lines have any. Unchanged where a
-    bracket is open that is in no brace, or a condition: nobody knows what was still to come there.
+    bracket is open that is in no brace, a condition, or a function of Go that has to be called behind its brace: nobody
+    knows what was still to come there.
 
     Args:
         language: What they are written in; where indentation makes the blocks, nothing is missing.
@@ -94,7 +96,8 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
     for line in code:
         for bracket in re.findall(r"[()\[\]{}]", line):
             opened = [*opened, (bracket, line)] if bracket in _CLOSERS else opened[:-1]
-    if opened and (opened[-1][0] != "{" or any(each != "{" and _CONDITION.match(line) for each, line in opened)):
+    is_unknown = any((_CALLED if each == "{" else _CONDITION).match(line) for each, line in opened)
+    if opened and (opened[-1][0] != "{" or is_unknown):
         return lines
     semicolon = ";" if any(line.rstrip().endswith(";") for line in code) else ""
     closing: list[str] = []

@@ -158,6 +158,13 @@ def test_a_line_without_the_semicolon_of_those_above_was_cut_off(
     assert not HoleEnding(snapshot, find_hole(snapshot, len(before))).may_end(middle)
 
 
+def test_a_function_that_is_not_called_yet_is_cut_back() -> None:
+    text = "func f() {\n\t│\n}\n"
+    result, fill = fill_at_cursor("go", text, "a()\n\tgo func() {\n\t\tb()")
+    assert (result, fill.parse_valid) == (text.replace("│", "a()"), True)
+    assert not fill_at_cursor("go", text, "defer func() {\n\t\tb()")[1].parse_valid
+
+
 @pytest.mark.parametrize(("language_id", "text", "middle"), WHOLE)
 def test_a_line_may_do_without_one(language_id: str, text: str, middle: str) -> None:
     assert fill_at_cursor(language_id, text, middle)[0] == text.replace("│", middle)
