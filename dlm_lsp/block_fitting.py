@@ -245,8 +245,9 @@ class BlockFitter:
 
     @cached_property
     def _methods_beside(self) -> list[Node]:
-        """The methods that the hole is between, where indentation makes a class; in braces none is ever taken apart."""
-        return methods_beside(self.neutral) if self.snapshot.language.is_indented and self.hole.kind != "range" else []
+        """The two methods that the hole is between, where indentation makes a class; in braces none is taken apart."""
+        beside = methods_beside(self.neutral) if self.snapshot.language.is_indented else []
+        return beside if len(beside) == 2 and self.hole.kind != "range" else []
 
     def _columns(self, line: str) -> int:
         """How deep a line stands."""

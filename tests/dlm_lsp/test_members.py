@@ -35,6 +35,14 @@ def test_a_member_is(gap: str, member: str) -> None:
     assert fill.parse_valid
 
 
+@pytest.mark.parametrize(
+    "member", ["a, b = 1, 2", "push.short = 1", "register(push)", "for a in b:\n        pass", POP]
+)
+def test_anything_may_follow_the_last_method(member: str) -> None:
+    result, fill = fill_at_cursor("python", f"{PUSH}\n    │\n", member)
+    assert (result, fill.parse_valid) == (f"{PUSH}\n    {member}\n", True)
+
+
 @pytest.mark.parametrize("gap", ["│\n", "\n│\n\n", "\n    │\n\n"])
 def test_blank_lines_stay_between_definitions(gap: str) -> None:
     expected = f"{PUSH}\n    {POP}\n\n{SIZE}"
@@ -58,11 +66,12 @@ def test_a_method_begins_with_its_word(gap: str) -> None:
         "class A:\n    │\n\n    def b(self): ...\n",
         "class A:\n    x = 1\n    │\n\n    def b(self): ...\n",
         "class A:\n    def b(self): ...\n\n    │\n\n    x = 1\n",
-        f"{PUSH}\n    @property\n{SIZE}\n    │\n",
+        f"{PUSH}\n    │\n",
+        f"{PUSH}\n    @property\n{SIZE}\n    │\n\n{SIZE}",
         "def a():\n    b()\n\n\n│\n\n\ndef c():\n    d()\n",
         "def a():\n    def b(): ...\n\n    │\n\n    def c(): ...\n",
     ],
-    ids=["first", "below-a-field", "above-a-field", "decorated", "top-level", "in-a-function"],
+    ids=["first", "below-a-field", "above-a-field", "last", "decorated", "top-level", "in-a-function"],
 )
 def test_elsewhere_a_member_begins_as_it_likes(text: str) -> None:
     assert first_words(text) == ()
