@@ -8,7 +8,7 @@ namespaces they stand in. Nothing else of the document takes part.
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import NamedTuple, Self
 
 from tree_sitter import Node
@@ -244,8 +244,19 @@ def _neighbourhood(language: Language, members: list[Node], start: int, end: int
     below = list(takewhile(lambda node: node.start_byte < end + NEARBY_BYTES, members[after:]))
     above = above[: _num_involved(language, above) + any(node.has_error for node in above)]
     below = [node for node in below[: _num_involved(language, below)] if node.end_byte <= end + NEARBY_BYTES]
-    involved = [*above, *members[before:after], *below]
+    pieces = (_pieces(node, start - NEARBY_BYTES, end + NEARBY_BYTES) for node in above)
+    involved = [*chain.from_iterable(pieces), *members[before:after], *below]
     return min([start, *(node.start_byte for node in involved)]), max([end, *(node.end_byte for node in involved)])
+
+
+def _pieces(node: Node, start: int, end: int) -> list[Node]:
+    """What of a node is involved: all of it, unless the parser made nothing of a text that reaches far beyond a range.
+
+    So it does of a whole file, where something in its midst is half typed.
+    """
+    if not node.is_error or node.end_byte - node.start_byte <= end - start:
+        return [node]
+    return [child for child in node.children if start <= child.start_byte and child.end_byte <= end]
 
 
 def _num_involved(language: Language, nodes: list[Node]) -> int:

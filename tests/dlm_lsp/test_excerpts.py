@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_lsp.excerpts import Edit, Excerpt, errors_in
+from dlm_lsp.excerpts import NEARBY_BYTES, Edit, Excerpt, errors_in
 from dlm_lsp.languages import language_for
 from tests.dlm_lsp.snapshots import snapshot_of
 
@@ -85,3 +85,15 @@ def test_what_is_broken_beside_the_place_takes_part() -> None:
 def test_errors_are_found_before_those_within_them(text: str, found: list[str]) -> None:
     root = language_for(None, "javascript").parse(text.encode()).root_node
     assert [f"{node.type} {(node.text or b'').decode()}".strip() for node in errors_in(root)] == found
+
+
+def test_a_file_that_is_one_error_takes_part_with_what_is_near() -> None:
+    function = "def f(a):\n    if a:\n        return a\n    return 0\n\n\n"
+    functions = function * (NEARBY_BYTES // 20)
+    before, after = f"{functions}def h(a):\n    x = (1,\n    ", f"\n    for v in a\n        print(v)\n\n\n{functions}"
+    snapshot = snapshot_of("python", before + after)
+    assert [node.type for node in snapshot.top_level] == ["ERROR"]
+    excerpt = Excerpt.around(snapshot, len(before), len(before))
+    assert excerpt.end - excerpt.start < 3 * NEARBY_BYTES
+    assert snapshot.text[excerpt.start : len(before)].endswith(f"{function}def h(a):\n    x = (1,\n    ")
+    assert snapshot.text[len(before) : excerpt.end].startswith(f"\n    for v in a\n        print(v)\n\n\n{function}")
