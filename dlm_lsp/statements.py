@@ -47,7 +47,8 @@ def takes_what_follows(parsed: ParsedExcerpt) -> bool:
 def methods_beside(parsed: ParsedExcerpt) -> list[Node]:
     """The methods directly above and below an edit's text in a class, decorators included.
 
-    Empty where something else is on either side, or no method is above: fields and methods may both follow there.
+    The one above alone where nothing stands below. Empty where something else is on either side, or no method is above:
+    fields and methods may both follow there.
     """
     language = parsed.excerpt.snapshot.language
     node = parsed.root.descendant_for_byte_range(parsed.edit_byte, parsed.edit_byte + 1)
