@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,16 @@ def daemon(start: Start) -> Daemon:
         return start(text, COMMAND, settings=QUICK, **options)
 
     return open_file
+
+
+@contextmanager
+def running(*command: str, **options: Any) -> Iterator[None]:  # noqa: ANN401 - those of `Popen`
+    """A process that is ended however the test ends; waiting for it would hide why the test failed."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def answer(neovim: Neovim) -> str:
@@ -102,7 +114,7 @@ def test_why_nothing_is_shown(daemon: Daemon) -> None:
 def test_two_editors_at_once_share_one_daemon(start: Start, tmp_path: Path, child_environment: dict[str, str]) -> None:
     address, log = tmp_path / "daemon.sock", tmp_path / "daemon.log"
     command = [*COMMAND, "--socket", str(address)]
-    with log.open("w") as stderr, subprocess.Popen(command, env=child_environment, stderr=stderr) as shared:
+    with log.open("w") as stderr, running(*command, env=child_environment, stderr=stderr):
         until(lambda: listens(address), MODEL_SECONDS)
         bridge = [*COMMAND, "--connect", str(address)]
         editors = [start(LINE, bridge, settings=QUICK, name=f"{name}.py") for name in ("first", "second")]
@@ -112,4 +124,3 @@ def test_two_editors_at_once_share_one_daemon(start: Start, tmp_path: Path, chil
             ghost = answer(neovim)
             neovim.press("<Tab>")
             neovim.await_lines(LINE.replace("result +=", f"result += {ghost}").splitlines())
-        shared.terminate()
