@@ -10,6 +10,8 @@ from dlm_lsp import cli
 from dlm_lsp.options import Settings
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
+SOURCE = "def add(left, right):\n    pass\n\n\ndef twice(value):\n    return add(value, value)\n"
+
 
 class Outcome(NamedTuple):
     code: int

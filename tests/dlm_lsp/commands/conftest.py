@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dlm_lsp.commands.command_line import CommandLine
+from tests.dlm_lsp.commands.command_line import SOURCE, CommandLine
 
 
 @pytest.fixture
@@ -17,3 +17,11 @@ def config_file(user_config_folder: Path) -> Path:
 @pytest.fixture
 def command_line(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> CommandLine:
     return CommandLine(monkeypatch, capfd)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file with an empty function, and one that is not."""
+    path = tmp_path / "sums.py"
+    path.write_bytes(SOURCE.encode())
+    return path

@@ -10,18 +10,10 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
-from tests.dlm_lsp.commands.command_line import CommandLine
+from tests.dlm_lsp.commands.command_line import SOURCE, CommandLine
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
-SOURCE = "def add(left, right):\n    pass\n\n\ndef twice(value):\n    return add(value, value)\n"
 FILLED = SOURCE.replace("pass", "return left + right")
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "sums.py"
-    path.write_bytes(SOURCE.encode())
-    return path
 
 
 def test_the_filled_text_alone_goes_to_stdout(command_line: CommandLine, file: Path) -> None:

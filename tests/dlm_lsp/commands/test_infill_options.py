@@ -4,17 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.dlm_lsp.commands.command_line import CommandLine
+from tests.dlm_lsp.commands.command_line import SOURCE, CommandLine
 
-SOURCE = "def add(left, right):\n    pass\n\n\ndef twice(value):\n    return add(value, value)\n"
 FILLED = SOURCE.replace("pass", "return left + right")
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "sums.py"
-    path.write_bytes(SOURCE.encode())
-    return path
 
 
 def test_flags_overrule_the_config_file(command_line: CommandLine, file: Path, config_file: Path) -> None:
