@@ -44,8 +44,9 @@ def answer(neovim: Neovim) -> str:
     """Wait for ghost text that is not a draft any more."""
 
     def finished() -> str:
-        is_draft = any(group.startswith("DlmLspDraft") for _, group in neovim.chunks())
-        return "" if is_draft else neovim.ghost()
+        chunks = neovim.chunks()  # read once: a draft may come between two looks
+        is_draft = any(group.startswith("DlmLspDraft") for _, group in chunks)
+        return "" if is_draft else "".join(text for text, _ in chunks)
 
     return until(finished, MODEL_SECONDS)
 
