@@ -61,7 +61,11 @@ def test_parsing_says_whether_it_is_python(text: str, is_python: bool) -> None:
     assert parses(text) is is_python
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"[1]\n"), gzip.compress(b"{}\n"), None])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(b"[1]\n"), gzip.compress(b"{}\n"), None],
+    ids=["no gzip", "a list", "no problem", "missing"],
+)
 def test_a_broken_data_set_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / FILES["single-line"]
     if content is not None:
