@@ -19,7 +19,6 @@ from dlm_lsp.commands import flags
 from dlm_lsp.commands.sources import discard, writing_stdout
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
 from dlm_lsp.process import importing
-from dlm_model.command_help import Command, Group
 from dlm_model.errors import ModelError
 
 PROGRAM = "dlm-lsp"
@@ -27,7 +26,6 @@ DEBUG_VARIABLE = "DLM_LSP_DEBUG"
 """If it is set, an unforeseen error prints its traceback."""
 
 app = typer.Typer(
-    cls=Group,
     help="Fill the hole at your cursor with a diffusion language model that runs on your own machine.",
     add_completion=False,
     no_args_is_help=True,
@@ -49,9 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), standalone_mode=False, prog_name=PROGRAM)
     except typer.TyperException as error:
-        message = error.format_message().replace(
-            ": Value error, ", ": "
-        )  # typer validates with pydantic, which begins so
+        message = error.format_message()
         # A group without a command has printed its help already, and has nothing to add.
         return _complain(message, error.exit_code) if message else error.exit_code
     except DlmLspError as error:
@@ -97,7 +93,7 @@ def root(
     """Options that come before any command."""
 
 
-@app.command(cls=Command)
+@app.command()
 def infill(
     target: flags.TargetArgument,
     *,
@@ -162,7 +158,7 @@ def infill(
     run_infill(parse_target(target, function=function, span=span), stdin_filename, settings, output, anchors)
 
 
-@app.command(cls=Command)
+@app.command()
 def race(
     target: flags.TargetArgument,
     *,
@@ -185,7 +181,7 @@ def race(
     run_race(parse_target(target, function=function, span=span), stdin_filename, settings, against)
 
 
-@app.command(cls=Command)
+@app.command()
 def methods(*, as_json: flags.AsJson = False) -> None:
     """List every decoding method: what it does, where it comes from, how to switch it on."""
     from dlm_lsp.commands.methods import run_methods  # noqa: PLC0415
@@ -193,7 +189,7 @@ def methods(*, as_json: flags.AsJson = False) -> None:
     run_methods(as_json=as_json)
 
 
-@app.command(cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def serve(
     context: typer.Context,
     *,
@@ -239,7 +235,7 @@ def serve(
     )
 
 
-@app.command(cls=Command)
+@app.command()
 def http(
     *,
     host: flags.Host = flags.DEFAULT_HOST,
@@ -264,9 +260,7 @@ def http(
     return run_http(host, port, settings, api_key_file=api_key_file, allowed_hosts=hosts, allowed_origins=origins)
 
 
-@app.command(
-    cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-)
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def train(context: typer.Context) -> int:
     """Train a model of your own: corpus, training, distillation, export; `dlm-lsp train --help` lists the stages."""
     from dlm_lsp.commands.train import run_train  # noqa: PLC0415
@@ -274,7 +268,7 @@ def train(context: typer.Context) -> int:
     return run_train(context.args, f"{PROGRAM} train")
 
 
-@app.command(cls=Command)
+@app.command()
 def stats(*, as_json: flags.AsJson = False, reset: flags.Reset = False) -> None:
     """Show what became of completions; they are counted on this machine only."""
     from dlm_lsp.commands.stats import run_stats  # noqa: PLC0415
@@ -282,7 +276,7 @@ def stats(*, as_json: flags.AsJson = False, reset: flags.Reset = False) -> None:
     run_stats(as_json=as_json, reset=reset)
 
 
-@app.command(cls=Command)
+@app.command()
 def doctor(
     *,
     model: flags.Model = None,

@@ -6,15 +6,14 @@ from typing import Annotated
 import typer
 
 from dlm_lsp.commands import flags
-from dlm_model.command_help import Command, Group
 
-models_app = typer.Typer(cls=Group, help="Manage the models on this machine.", no_args_is_help=True)
+models_app = typer.Typer(help="Manage the models on this machine.", no_args_is_help=True)
 
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A short name of a model.", show_default=False)]
 
 
-@models_app.command("list", cls=Command)
+@models_app.command("list")
 def list_models(*, as_json: flags.AsJson = False) -> None:
     """List the models on this machine, and those that can be pulled."""
     from dlm_lsp.commands.models import run_list  # noqa: PLC0415
@@ -22,7 +21,7 @@ def list_models(*, as_json: flags.AsJson = False) -> None:
     run_list(as_json=as_json)
 
 
-@models_app.command(cls=Command)
+@models_app.command()
 def pull(
     name: Annotated[
         str,
@@ -41,7 +40,7 @@ def pull(
     run_pull(name, short_name, is_agreed=yes)
 
 
-@models_app.command(cls=Command)
+@models_app.command()
 def add(
     path: Annotated[Path, typer.Argument(metavar="FOLDER", help="A checkpoint folder.", show_default=False)],
     *,
@@ -55,7 +54,7 @@ def add(
     run_add(path, name)
 
 
-@models_app.command(cls=Command)
+@models_app.command()
 def verify(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="A short name. Default: all models.", show_default=False)
@@ -67,7 +66,7 @@ def verify(
     return run_verify(name)
 
 
-@models_app.command(cls=Command)
+@models_app.command()
 def remove(name: _Name, *, yes: _Yes = False) -> None:
     """Forget a model, and delete its files if they were pulled, be it in part."""
     from dlm_lsp.commands.models import run_remove  # noqa: PLC0415
@@ -75,7 +74,7 @@ def remove(name: _Name, *, yes: _Yes = False) -> None:
     run_remove(name, is_agreed=yes)
 
 
-@models_app.command(cls=Command)
+@models_app.command()
 def recommend(
     *, device: flags.Device = None, precision: flags.PrecisionFlag = None, as_json: flags.AsJson = False
 ) -> None:

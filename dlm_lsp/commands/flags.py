@@ -197,5 +197,9 @@ AllowOrigin = Annotated[
     list[str] | None, _server("--allow-origin", "Accept requests from web pages of this origin.", "URL")
 ]
 LogFile = Annotated[Path | None, _server("--log-file", "Append the log to this file.", "FILE")]
-Verbose = Annotated[int, typer.Option("-v", help="Log more; twice for everything.", count=True, show_default=False)]
+Verbose = Annotated[
+    int,
+    # Without `metavar`, the help would show `-v <int>`, as if a value came next.
+    typer.Option("-v", help="Log more; twice for everything.", count=True, metavar="", show_default=False),
+]
 ClientProcessId = Annotated[int | None, _server("--clientProcessId", "End when this process ends.", "PID")]

@@ -28,7 +28,6 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
-from dlm_model.command_help import Command, Group
 from dlm_model.config import ModelConfig
 from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.errors import CheckpointError, ModelError
@@ -54,7 +53,6 @@ from dlm_model.training.terminal import console, follow, print_reports
 from dlm_model.weights import load_transformer
 
 app = typer.Typer(
-    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     help=__doc__,
@@ -66,7 +64,7 @@ _WHOLE_HOLES = "first_step"
 _INTERRUPTED = 130
 
 
-@app.command(cls=Command)
+@app.command()
 def corpus(
     folder: Annotated[Path, typer.Argument(help="Where the shards go.")],
     problems: Annotated[list[Path] | None, typer.Option(help="Evaluation problems to keep out of the corpus.")] = None,
@@ -81,7 +79,7 @@ def corpus(
     print_reports(reports)
 
 
-@app.command(cls=Command)
+@app.command()
 def initialize(
     source: Annotated[
         Path, typer.Argument(help=f"A GGUF file, a Hugging Face checkpoint folder, or {PACKAGED}, the packaged model.")
@@ -96,7 +94,7 @@ def initialize(
     write_start(DEFAULT_CHECKPOINT if str(source) == PACKAGED else source, folder, shift_logits=shifted)
 
 
-@app.command(cls=Command)
+@app.command()
 def train(
     checkpoint: Annotated[Path, typer.Argument(help="The initialised checkpoint folder.")],
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
@@ -113,7 +111,7 @@ def train(
         follow(build_trainer(checkpoint, corpus, run, section, options))
 
 
-@app.command(cls=Command)
+@app.command()
 def distill(
     checkpoint: Annotated[Path, typer.Argument(help="The teacher, which a student starts as a copy of.")],
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
@@ -154,7 +152,7 @@ def _dials(
     return section, replace(options, max_steps=max_steps or options.max_steps)
 
 
-@app.command(cls=Command)
+@app.command()
 def order(
     checkpoint: Annotated[Path, typer.Argument(help="A finished checkpoint; the head is put beside its weights.")],
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
@@ -176,7 +174,7 @@ def order(
     console.print(f"first commit right: learned {measured.learned:.1%}, by confidence {measured.confidence:.1%}")
 
 
-@app.command(cls=Command)
+@app.command()
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="The checkpoint the run started from.")],
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
@@ -198,7 +196,7 @@ def export(
         typer.echo(f"{folder} is written without the guide of {checkpoint}: {error}", err=True)
 
 
-@app.command(cls=Command)
+@app.command()
 def guide(
     causal: Annotated[Path, typer.Argument(help="The causal checkpoint that the model was trained from.")],
     checkpoint: Annotated[Path, typer.Argument(help="The model; the guide is put into its folder.")],
@@ -210,7 +208,7 @@ def guide(
     console.print(f"the adapter leaves {missed:.1%} of the difference")
 
 
-@app.command(cls=Command)
+@app.command()
 def run(
     recipe: Annotated[Path, typer.Argument(help="A TOML file with all sections.")],
     folder: Annotated[Path, typer.Argument(help="Where everything goes; what is there already is not made again.")],
@@ -229,7 +227,7 @@ def run(
         console.print(f"{stretch.write_pieces()} pieces are in {stretch.pieces_folder}")
 
 
-@app.command(cls=Command)
+@app.command()
 def join(
     pieces: Annotated[Path, typer.Argument(help="The folder with the pieces.")],
     folder: Annotated[Path, typer.Argument(help="Where the checkpoint goes.")],
@@ -238,7 +236,7 @@ def join(
     join_pieces(pieces, folder)
 
 
-@app.command(cls=Command)
+@app.command()
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help="The checkpoint folder to measure.")],
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],

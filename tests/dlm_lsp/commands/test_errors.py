@@ -140,7 +140,7 @@ def test_help_keeps_its_brackets(
         (["infill", "notes.xyz:1:1"], "No grammar for .xyz"),
         (["infill", "secrets/tokens.py:1:1"], "secrets/tokens.py is not filled: files named like secrets/*"),
         (["infill", "ok.py", "--function", "absent"], ""),
-        (["infill", "ok.py:1:1", "--steps", "many"], "Invalid value for '--steps'"),
+        (["infill", "ok.py:1:1", "--steps", "many"], "Invalid value for '--steps': 'many' is not a valid int."),
         (["infill", "ok.py:1:1", "--schedule", "slow"], "Invalid value for '--schedule': 'slow' is not one of "),
     ],
 )
