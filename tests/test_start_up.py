@@ -17,7 +17,7 @@ from tests.model.tiny_checkpoints import write_checkpoint
 HEAVY_FOR_VERSION = {"torch", "numpy", "pygls", "lsprotocol", "typer", "rich", "tree_sitter", "dlm_model"}
 HEAVY_FOR_INITIALIZE = {
     *("torch", "numpy", "rich", "tokenizers", "safetensors", "transformers", "jinja2", "starlette", "uvicorn"),
-    *("filelock", "pathspec", "pydantic"),
+    *("filelock", "pathspec", "pydantic", "importlib.metadata", "statistics"),
     *("tree_sitter_python", "dlm_model.engine", "dlm_lsp.models.store", "dlm_lsp.models.hub", "dlm_lsp.http_api"),
 }
 

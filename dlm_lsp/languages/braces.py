@@ -1,6 +1,5 @@
 """The rows of the language table whose blocks stand in braces."""
 
-import re
 from dataclasses import replace
 
 from dlm_lsp.languages.language import Language
@@ -9,7 +8,7 @@ _UNFINISHED = r"(?i:[^\"'`]*(?:todo|fixme|unimplemented|not (?:yet )?implemented
 _COMMENT = r"//[^\n]*|/\*.*?\*/"
 _DOUBLE_QUOTED = r'"(?:\\.|[^"\\\n])*"'
 _CHARACTER = r"'(?:\\[^\n']+|\\'|[^'\\\n])'"
-_COMMENT_START = re.compile(r"//|/\*|\*|@|#\[")
+_COMMENT_START = r"//|/\*|\*|@|#\["
 
 _REGULAR_EXPRESSION = (
     r"(?:(?<=[(,=:!&|?{};\[]) ?|(?<=\breturn) )/(?![*/ ])"
@@ -45,11 +44,9 @@ JAVASCRIPT = Language(
     comments=frozenset({"comment"}),
     strings=frozenset({"string", "template_string"}),
     imports=frozenset({"import_statement"}),
-    placeholder=re.compile(rf"throw\s+new\s+\w*Error\(\s*([\"'`]){_UNFINISHED}\1\s*\)\s*;?"),
-    literal=re.compile(
-        rf"{_COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|{_REGULAR_EXPRESSION}", re.DOTALL
-    ),
-    comment_start=_COMMENT_START,
+    placeholder_pattern=rf"throw\s+new\s+\w*Error\(\s*([\"'`]){_UNFINISHED}\1\s*\)\s*;?",
+    literal_pattern=rf"{_COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|{_REGULAR_EXPRESSION}",
+    comment_start_pattern=_COMMENT_START,
     neutral_statement=";",
     has_optional_semicolons=True,
     indent="  ",
@@ -93,9 +90,9 @@ GO = Language(
     comments=frozenset({"comment"}),
     strings=frozenset({"interpreted_string_literal", "raw_string_literal"}),
     imports=frozenset({"package_clause", "import_declaration"}),
-    placeholder=re.compile(rf"panic\(\s*([\"`]){_UNFINISHED}\1\s*\)\s*;?"),
-    literal=re.compile(rf"{_COMMENT}|{_DOUBLE_QUOTED}|`[^`]*`|{_CHARACTER}", re.DOTALL),
-    comment_start=_COMMENT_START,
+    placeholder_pattern=rf"panic\(\s*([\"`]){_UNFINISHED}\1\s*\)\s*;?",
+    literal_pattern=rf"{_COMMENT}|{_DOUBLE_QUOTED}|`[^`]*`|{_CHARACTER}",
+    comment_start_pattern=_COMMENT_START,
     neutral_statement=";",
     indent="\t",
 )
@@ -121,9 +118,9 @@ RUST = Language(
     comments=frozenset({"line_comment", "block_comment"}),
     strings=frozenset({"string_literal", "raw_string_literal"}),
     imports=frozenset({"use_declaration", "extern_crate_declaration"}),
-    placeholder=re.compile(rf"(?:todo|unimplemented)!\s*[(\[{{]{_RUST_ARGUMENTS}[)\]}}]\s*;?", re.DOTALL),
-    literal=re.compile(rf'{_COMMENT}|r"[^"]*"|r#+".*?"#+|"(?:\\.|[^"\\])*"|{_CHARACTER}', re.DOTALL),
-    comment_start=_COMMENT_START,
+    placeholder_pattern=rf"(?:todo|unimplemented)!\s*[(\[{{]{_RUST_ARGUMENTS}[)\]}}]\s*;?",
+    literal_pattern=rf'{_COMMENT}|r"[^"]*"|r#+".*?"#+|"(?:\\.|[^"\\])*"|{_CHARACTER}',
+    comment_start_pattern=_COMMENT_START,
     neutral_statement=";",
 )
 
@@ -153,12 +150,11 @@ JAVA = Language(
     comments=frozenset({"line_comment", "block_comment"}),
     strings=frozenset({"string_literal"}),
     imports=frozenset({"package_declaration", "import_declaration"}),
-    placeholder=re.compile(
-        rf"throw\s+new\s+(?:UnsupportedOperationException\(.*\)|\w+(?:Exception|Error)\(\s*\"{_UNFINISHED}\"\s*\))\s*;",
-        re.DOTALL,
+    placeholder_pattern=(
+        rf"throw\s+new\s+(?:UnsupportedOperationException\(.*\)|\w+(?:Exception|Error)\(\s*\"{_UNFINISHED}\"\s*\))\s*;"
     ),
-    literal=re.compile(rf'{_COMMENT}|"""(?:\\.|[^\\])*?"""|{_DOUBLE_QUOTED}|{_CHARACTER}', re.DOTALL),
-    comment_start=_COMMENT_START,
+    literal_pattern=rf'{_COMMENT}|"""(?:\\.|[^\\])*?"""|{_DOUBLE_QUOTED}|{_CHARACTER}',
+    comment_start_pattern=_COMMENT_START,
     neutral_statement=";",
 )
 
@@ -169,8 +165,8 @@ _C_LISTS = frozenset(
         "parameter_list",
     }
 )
-_C_PLACEHOLDER = re.compile(r"(?:(?:std::)?abort|__builtin_unreachable|std::unreachable)\(\s*\)\s*;")
-_C_LITERAL = re.compile(rf"{_COMMENT}|{_DOUBLE_QUOTED}|{_CHARACTER}", re.DOTALL)
+_C_PLACEHOLDER = r"(?:(?:std::)?abort|__builtin_unreachable|std::unreachable)\(\s*\)\s*;"
+_C_LITERAL = rf"{_COMMENT}|{_DOUBLE_QUOTED}|{_CHARACTER}"
 
 C = Language(
     id="c",
@@ -185,9 +181,9 @@ C = Language(
     comments=frozenset({"comment"}),
     strings=frozenset({"string_literal"}),
     imports=frozenset({"preproc_include"}),
-    placeholder=_C_PLACEHOLDER,
-    literal=_C_LITERAL,
-    comment_start=_COMMENT_START,
+    placeholder_pattern=_C_PLACEHOLDER,
+    literal_pattern=_C_LITERAL,
+    comment_start_pattern=_COMMENT_START,
     neutral_statement=";",
 )
 
@@ -206,8 +202,8 @@ CPP = Language(
     comments=frozenset({"comment"}),
     strings=frozenset({"string_literal", "raw_string_literal"}),
     imports=frozenset({"preproc_include", "using_declaration"}),
-    placeholder=re.compile(rf"{_C_PLACEHOLDER.pattern}|throw\s+[\w:]+[({{]\s*\"{_UNFINISHED}\"\s*[)}}]\s*;"),
-    literal=_C_LITERAL,
-    comment_start=_COMMENT_START,
+    placeholder_pattern=rf"{_C_PLACEHOLDER}|throw\s+[\w:]+[({{]\s*\"{_UNFINISHED}\"\s*[)}}]\s*;",
+    literal_pattern=_C_LITERAL,
+    comment_start_pattern=_COMMENT_START,
     neutral_statement=";",
 )

@@ -21,7 +21,9 @@ _MOST_STEPS_PER_KIB = 2.5
 
 @dataclass(frozen=True, kw_only=True)
 class Language:
-    """A row of the language table; the grammar loads when it is first used.
+    """A row of the language table; the grammar loads, and patterns are compiled, when they are first used.
+
+    In patterns, a dot also matches a line break.
 
     Attributes:
         id: Our name for it.
@@ -40,9 +42,9 @@ class Language:
         comments: Node kinds of comments.
         strings: Node kinds of literals that may span lines.
         imports: Node kinds at the top of a file that say where names come from.
-        placeholder: Matches a whole statement that only stands in for missing code.
-        literal: Matches one comment or string; what is between is code.
-        comment_start: Matches the beginning of a comment, or of the attribute lines above a definition.
+        placeholder_pattern: Matches a whole statement that only stands in for missing code.
+        literal_pattern: Matches one comment or string; what is between is code.
+        comment_start_pattern: Matches the beginning of a comment, or of the attribute lines above a definition.
         line_comment: Begins a comment that ends with its line.
         headers: Words that begin a statement with a block, if indentation makes blocks.
         claused: Words that begin a statement which may go on with a clause.
@@ -68,9 +70,9 @@ class Language:
     comments: frozenset[str]
     strings: frozenset[str]
     imports: frozenset[str]
-    placeholder: re.Pattern[str]
-    literal: re.Pattern[str]
-    comment_start: re.Pattern[str]
+    placeholder_pattern: str
+    literal_pattern: str
+    comment_start_pattern: str
     neutral_statement: str
     line_comment: str = "//"
     headers: frozenset[str] = frozenset()
@@ -79,6 +81,21 @@ class Language:
     has_optional_semicolons: bool = False
     is_indented: bool = False
     indent: str = "    "
+
+    @cached_property
+    def placeholder(self) -> re.Pattern[str]:
+        """`placeholder_pattern`, compiled."""
+        return re.compile(self.placeholder_pattern, re.DOTALL)
+
+    @cached_property
+    def literal(self) -> re.Pattern[str]:
+        """`literal_pattern`, compiled."""
+        return re.compile(self.literal_pattern, re.DOTALL)
+
+    @cached_property
+    def comment_start(self) -> re.Pattern[str]:
+        """`comment_start_pattern`, compiled."""
+        return re.compile(self.comment_start_pattern, re.DOTALL)
 
     @cached_property
     def grammar(self) -> tree_sitter.Language:

@@ -1,7 +1,5 @@
 """Python's row of the language table: the one language here in which indentation makes the blocks."""
 
-import re
-
 from dlm_lsp.languages.language import Language
 
 PYTHON = Language(
@@ -20,12 +18,11 @@ PYTHON = Language(
     comments=frozenset({"comment"}),
     strings=frozenset({"string"}),
     imports=frozenset({"import_statement", "import_from_statement", "future_import_statement"}),
-    placeholder=re.compile(r"pass|\.\.\.|raise\s+NotImplementedError(\s*\(.*\))?", re.DOTALL),
-    literal=re.compile(
-        r'''#[^\n]*|"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*\'''',
-        re.DOTALL,
+    placeholder_pattern=r"pass|\.\.\.|raise\s+NotImplementedError(\s*\(.*\))?",
+    literal_pattern=(
+        r'''#[^\n]*|"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*\''''
     ),
-    comment_start=re.compile(r"[#@]"),
+    comment_start_pattern=r"[#@]",
     headers=frozenset({"async", "class", "def", "for", "if", "while", "with"}),
     claused=frozenset({"for", "if", "try", "while"}),
     clauses=frozenset({"elif", "else", "except", "finally"}),

@@ -6,7 +6,6 @@ all activations. Importing this module imports neither torch nor torchao.
 
 import logging
 from functools import partial
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
@@ -56,6 +55,8 @@ def weight_format(precision: Precision, device: "torch.device") -> str:
         raise DeviceError(f"int4 weights need a CUDA GPU: {_LIBRARY} does not multiply them on {device.type}.")
     if precision == "int4" and _capability(device) < LEAST_INT4_CAPABILITY:
         raise DeviceError("int4 weights need a CUDA GPU of compute capability 8.0 or more, and this one has less.")
+    from importlib.metadata import version  # noqa: PLC0415 - imports the reader of e-mail, too
+
     return f"{precision} weights, {_LIBRARY} {version(_LIBRARY)}"
 
 
