@@ -132,7 +132,7 @@ def infill(
         method_options,
     )
     from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
-    from dlm_lsp.infilling import Anchors  # noqa: PLC0415
+    from dlm_lsp.fills import Anchors  # noqa: PLC0415
 
     output = Output(as_json=as_json, as_diff=as_diff, in_place=in_place, watch=watch)
     given = flag_options(

@@ -12,9 +12,9 @@ from time import perf_counter
 from typing import Literal, NamedTuple
 
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
 from dlm_lsp.goal import agreed_part, is_on_the_way, rest_of
 from dlm_lsp.holes import Hole
-from dlm_lsp.infilling import NO_ANCHORS, Anchors, RankedFill
 from dlm_lsp.positions import with_line_feeds
 from dlm_lsp.warm_start import EarlierDraft
 from dlm_model.decode_options import DecodeOptions

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from dlm_lsp.context import build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError, UsageError
+from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
 from dlm_lsp.hole_ending import HoleEnding
 from dlm_lsp.holes import Hole
 from dlm_lsp.options import usual_prompt_tokens
 from dlm_lsp.placement import Placement, place
-from dlm_lsp.presentation import Fill, present
+from dlm_lsp.presentation import present
 from dlm_lsp.related import fitting
 from dlm_lsp.syntax_check import DraftChecker
 from dlm_lsp.warm_start import EarlierDraft, behind
@@ -24,52 +25,6 @@ from dlm_model.request import CancelToken, Candidate, Draft, InfillEngine, Infil
 
 RELATED_SHARE = 0.25
 """Of the prompt: other files matter less than the code beside the hole."""
-
-
-@dataclass(frozen=True, slots=True)
-class RankedFill:
-    """One alternative as the document would take it.
-
-    Attributes:
-        fill: What to write where.
-        candidate: The engine's text and certainty that it is made from.
-    """
-
-    fill: Fill
-    candidate: Candidate
-
-
-@dataclass(frozen=True, slots=True)
-class Anchors:
-    """Text that a fill must hold.
-
-    Attributes:
-        keep: Texts that occur in it, in this order.
-        closing: What it ends with; for statements, their last line. Empty for any ending.
-    """
-
-    keep: tuple[str, ...] = ()
-    closing: str = ""
-
-    def are_in(self, text: str, following: str) -> bool:
-        """Whether a fill still holds them; line breaks and indentation are those of its place, and do not count.
-
-        Args:
-            text: The fill's.
-            following: What comes next in the document; it has the end of the closing text where both would repeat it.
-        """
-        words, position = _words(text), 0
-        for kept in map(_words, self.keep):
-            found = words.find(kept, position)
-            if found < 0:
-                return False
-            position = found + len(kept)
-        closing, following = _words(self.closing), following.lstrip()
-        splits = range(len(closing), 0, -1)
-        return not closing or any(words.endswith(closing[:n]) and following.startswith(closing[n:]) for n in splits)
-
-
-NO_ANCHORS = Anchors()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +175,6 @@ def nothing_reason(snapshot: Snapshot, hole: Hole, candidates: Sequence[Candidat
         if any(fill.parse_valid and not fill.text for fill in presented):
             return "nothing is missing: the model only repeats what follows this hole"
     return "the model has nothing for this hole"
-
-
-def _words(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _on_its_line(closing: str, placement: Placement, hole: Hole) -> str:

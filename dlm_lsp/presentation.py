@@ -5,12 +5,12 @@ Knows snapshots and holes; knows nothing about models or LSP.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from dlm_lsp.block_fitting import BlockFitter
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, ParsedExcerpt
+from dlm_lsp.fills import Fill
 from dlm_lsp.holes import Hole
 from dlm_lsp.indentation import indent_style, indentation, line_above, masked, opens_block
 from dlm_lsp.languages import CLOSERS
@@ -34,25 +34,6 @@ _LONE_WORD = re.compile(r"\s*\w+\s*")
 """Says nothing as a statement."""
 
 _LAST_WORD, _FIRST_WORD = re.compile(r"\w+\Z"), re.compile(r"\A\w+")
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """A replacement of the document's characters `[start, end)`.
-
-    Attributes:
-        text: With the document's line endings; empty when there is nothing to show.
-        start: Character offset.
-        end: Character offset.
-        parse_valid: The document has no more ERROR or MISSING nodes with the fill than with a neutral statement in
-            its place, and no definition below gets a decorator that was meant for another. When there is nothing to
-            show, true says that nothing is missing: all that the model has follows in the document already.
-    """
-
-    text: str
-    start: int
-    end: int
-    parse_valid: bool
 
 
 def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:

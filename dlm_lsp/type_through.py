@@ -12,8 +12,8 @@ from hashlib import blake2b
 from typing import NamedTuple, Self
 
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.fills import Fill
 from dlm_lsp.goal import next_step
-from dlm_lsp.presentation import Fill
 from dlm_model.decode_options import DecodeOptions
 
 MAX_ANSWERS = 64

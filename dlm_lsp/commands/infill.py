@@ -17,11 +17,9 @@ from dlm_lsp.commands.watch import CanvasView, DraftView, StepCounter
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.exclusions import exclusion_reason
+from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
 from dlm_lsp.infilling import (
-    NO_ANCHORS,
-    Anchors,
     HoleRequest,
-    RankedFill,
     anchored_only,
     finish,
     infill,

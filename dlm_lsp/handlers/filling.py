@@ -11,7 +11,6 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.fill_run import Filled, FillOrder, FillRun
 from dlm_lsp.handlers.draft import draft_feed
-from dlm_lsp.infilling import HoleRequest, anchored_only, finish, infill, nothing_reason, valid_only
 from dlm_lsp.messages import StatusState
 from dlm_lsp.related import RelatedFiles
 from dlm_lsp.session import DlmLanguageServer
@@ -91,6 +90,16 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
     files = RelatedFiles(server.roots, server.documents.snapshots(), settings, server.related_policy)
 
     def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
+        # Imported late: a server answers `initialize` before it can fill.
+        from dlm_lsp.infilling import (  # noqa: PLC0415
+            HoleRequest,
+            anchored_only,
+            finish,
+            infill,
+            nothing_reason,
+            valid_only,
+        )
+
         draft = None
         related = files.comments(order.snapshot) if settings.context_files else ()
         request = HoleRequest(

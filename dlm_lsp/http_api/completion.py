@@ -14,12 +14,12 @@ from dlm_lsp.context import build_plain_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.excerpts import Edit
+from dlm_lsp.fills import RankedFill
 from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.http_api.fim_request import FimRequest
 from dlm_lsp.http_api.settled_text import SettledText
 from dlm_lsp.infilling import (
     HoleRequest,
-    RankedFill,
     anchored_only,
     finish,
     infill_request,

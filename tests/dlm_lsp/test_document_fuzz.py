@@ -13,9 +13,9 @@ import pytest
 from lsprotocol import types
 
 from dlm_lsp.document_store import DocumentStore
+from dlm_lsp.fills import Fill
 from dlm_lsp.ghost_text import ghost_item
 from dlm_lsp.positions import PositionEncoding
-from dlm_lsp.presentation import Fill
 
 URI = "file:///project/example.py"
 ENCODINGS: tuple[PositionEncoding, ...] = get_args(PositionEncoding)

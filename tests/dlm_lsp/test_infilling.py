@@ -4,8 +4,9 @@ import pytest
 
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import NothingToShowError
+from dlm_lsp.fills import Anchors
 from dlm_lsp.holes import Hole, find_hole
-from dlm_lsp.infilling import Anchors, HoleRequest, finish, infill, nothing_reason, valid_only
+from dlm_lsp.infilling import HoleRequest, finish, infill, nothing_reason, valid_only
 from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.named_holes import find_function
 from dlm_lsp.options import CPU_PROMPT_TOKENS, GPU_PROMPT_TOKENS

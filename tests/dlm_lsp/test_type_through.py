@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.fills import Fill
 from dlm_lsp.ghost_text import ghost_item
 from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.positions import PositionEncoding
-from dlm_lsp.presentation import Fill
 from dlm_lsp.type_through import MAX_ANSWERS, MAX_CHARS, Answer, TypeThroughCache
 from dlm_model.decode_options import DecodeOptions
 from tests.dlm_lsp.typist import CLOSED, CODE, SHIFTS, alike, type_along

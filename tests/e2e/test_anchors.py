@@ -3,8 +3,9 @@
 import pytest
 
 from dlm_lsp.documents import Snapshot
+from dlm_lsp.fills import Anchors
 from dlm_lsp.holes import find_hole
-from dlm_lsp.infilling import Anchors, HoleRequest, anchored_only, finish, infill
+from dlm_lsp.infilling import HoleRequest, anchored_only, finish, infill
 from dlm_lsp.languages import language_for
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, DecodeOptions

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.errors import UnreadableDocumentError
+from dlm_lsp.fills import Anchors
 from dlm_lsp.http_api.api_error import ApiError
 from dlm_lsp.http_api.fim_request import FimRequest, parse_request
-from dlm_lsp.infilling import Anchors
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
 from dlm_model.decode_options import DecodeOptions
