@@ -4,7 +4,6 @@ What the commands do is in `dlm_lsp.commands`. Every failure ends in one sentenc
 for nothing to show, 2 for a usage error, 3 for the model or the device, and 130 for Ctrl-C.
 """
 
-import gc
 import os
 import sys
 import traceback
@@ -212,7 +211,6 @@ def serve(
         from dlm_lsp.commands.log import start_log  # noqa: PLC0415
         from dlm_lsp.commands.serve import TcpAddress, run_connect, run_daemon, run_serve  # noqa: PLC0415
         from dlm_lsp.commands.settings import flag_options  # noqa: PLC0415
-    gc.freeze()  # modules stay: to look at them in every collection takes a tenth of the time until a server answers
 
     if socket and socket.isdigit():  # some client libraries name a port of their own like this
         context.args.append(f"--socket={socket}")

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -56,30 +57,72 @@ def test_the_version_imports_nothing_heavy(child_environment: Mapping[str, str])
     assert not imported & HEAVY_FOR_VERSION
 
 
-def test_initialize_is_answered_before_anything_is_imported_that_it_does_not_need(
-    child_environment: Mapping[str, str],
-) -> None:
+SERVE = """
+import atexit, gc, sys
+from dlm_lsp.__main__ import main
+
+def note(phase, info):
+    if phase == "start":
+        sizes.append(sum(len(gc.get_objects(each)) for each in range(info["generation"] + 1)))
+
+sizes = []
+gc.callbacks.append(note)
+atexit.register(lambda: print("collected", max(sizes), "spared", gc.get_freeze_count(), file=sys.stderr))
+main()
+"""
+
+
+class Start(NamedTuple):
+    """A server that answered one request.
+
+    Attributes:
+        answer: What it wrote.
+        imported: Modules, by their full names.
+        collected: How many objects its largest garbage collection looked at.
+        spared: How many no collection looks at.
+    """
+
+    answer: bytes
+    imported: set[str]
+    collected: int
+    spared: int
+
+
+@pytest.fixture(scope="module")
+def start(child_environment: Mapping[str, str]) -> Start:
     body = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"processId":null,"capabilities":{}}}'
     ending = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "dlm_lsp", "serve"],
+        [sys.executable, "-X", "importtime", "-c", SERVE, "serve"],
         input=b"Content-Length: %d\r\n\r\n%s" % (len(body), body),
         env=child_environment,
         capture_output=True,
         check=False,
         timeout=60,
     )
-    imported = set(re.findall(r"\| +([A-Za-z_0-9.]+)", ending.stderr.decode()))
-    assert b'"capabilities"' in ending.stdout
-    assert {"pygls.server", "dlm_lsp.server"} <= imported
-    assert not imported & HEAVY_FOR_INITIALIZE
+    report = ending.stderr.decode()
+    imported = set(re.findall(r"\| +([A-Za-z_0-9.]+)", report))
+    collected, spared = re.search(r"^collected (\d+) spared (\d+)$", report, re.MULTILINE).groups()
+    return Start(ending.stdout, imported, int(collected), int(spared))
+
+
+def test_initialize_is_answered_before_anything_is_imported_that_it_does_not_need(start: Start) -> None:
+    assert b'"capabilities"' in start.answer
+    assert {"pygls.server", "dlm_lsp.server"} <= start.imported
+    assert not start.imported & HEAVY_FOR_INITIALIZE
+
+
+def test_no_garbage_collection_looks_at_what_was_imported(start: Start) -> None:
+    assert start.collected < 0.1 * start.spared
 
 
 def test_garbage_is_collected_again_after_imports_that_fail() -> None:
     with pytest.raises(ImportError), importing():
         importlib.import_module("dlm_lsp.no_such_module")
     assert gc.isenabled()
+    num_spared = gc.get_freeze_count()
     with importing():
         assert not gc.isenabled()
+    assert gc.get_freeze_count() <= num_spared, "nothing was imported, and yet garbage would stay for good"
 
 
 def test_the_version_is_fast(child_environment: Mapping[str, str]) -> None:
