@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm_lsp.context import build_plain_request, build_request
+from dlm_lsp.context import EXPECTED_TOKENS, build_plain_request, build_request
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole, find_hole
 from dlm_lsp.languages import language_for
 from dlm_lsp.named_holes import range_hole
+from dlm_model.length import INITIAL_TOKENS
 from dlm_model.request import InfillRequest
+from dlm_model.training.examples import CANVAS_LENGTHS
 from tests.dlm_lsp.snapshots import snapshot_of
 
 PYTHON = language_for("a.py", None)
@@ -269,3 +271,7 @@ def test_plain_text_always_fits(prefix: str, suffix: str, budget: int) -> None:
     assert len(request.prefix) + len(request.suffix) <= budget
     assert prefix.replace("\r\n", "\n").replace("\r", "\n").endswith(request.prefix)
     assert suffix.replace("\r\n", "\n").replace("\r", "\n").startswith(request.suffix)
+
+
+def test_every_canvas_is_of_a_length_that_training_shows() -> None:
+    assert {length or INITIAL_TOKENS for length in EXPECTED_TOKENS.values()} == set(CANVAS_LENGTHS)

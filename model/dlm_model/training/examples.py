@@ -3,7 +3,8 @@
 The recipe is DreamOn's (github.com/DreamLM/DreamOn), changed for an editor: several holes a sequence, each side of a
 hole tokenised apart because a cursor stands anywhere, and in most holes the words that touch it are moved into the
 hole, as the engine does when it heals a token boundary. A healed word on the right stays after the deletes,
-because the engine pins it to the end of the canvas.
+because the engine pins it to the end of the canvas, and a fill from the left shows it, because the engine spells both
+boundaries before anything else.
 
 The loss has no 1/t of the likelihood bound: at low noise 1/t blows up the weight of a few easy tokens, and the first
 steps of a fill (t near 1) are the ones that decide it. The deletes of a hole weigh `DELETE_WEIGHT` tokens together,
@@ -16,6 +17,7 @@ import random
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from dlm_model.boundaries import split_prefix, split_suffix
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import Tokenizer
@@ -32,7 +34,9 @@ FULL_NOISE_PROBABILITY = 0.25
 LEFT_TO_RIGHT_PROBABILITY = 0.75
 MERGE_PROBABILITY = 0.5
 _LENGTHS: dict[Length, float] = {"exact": 0.25, "merged": 0.12, "few_deletes": 0.35, "padded": 0.28}
-_CANVAS_LENGTHS = {16: 0.35, 32: 0.3, 48: 0.1, 64: 0.25}
+CANVAS_LENGTHS = {16: 0.3, 24: 0.3, 48: 0.15, 64: 0.25}
+"""Masks that the engine opens a canvas with, by kind of hole, besides those of the healed words."""
+
 _MAX_FEW_DELETES = 8
 _MAX_WORD_LENGTH = 80
 _SUFFIX_CHARACTERS = {60: 0.3, 200: 0.5, 600: 0.2}
@@ -62,13 +66,30 @@ class Middle(NamedTuple):
     tail: list[int]
 
 
-class _Cut(NamedTuple):
-    """A hole after healing: characters [start, end) of the window, its tokens, and how they are shown."""
+class _Healed(NamedTuple):
+    """Characters [start, end) of a hole with the words that it takes over, and how many tokens those were."""
 
     start: int
     end: int
+    num_taken: int
+
+
+class _Cut(NamedTuple):
+    """A hole after healing, its tokens, and how they are shown."""
+
+    healed: _Healed
     middle: Middle
     noise: HoleNoise
+
+    @property
+    def start(self) -> int:
+        """The first character."""
+        return self.healed.start
+
+    @property
+    def end(self) -> int:
+        """The character after the last."""
+        return self.healed.end
 
 
 class ExampleBuilder:
@@ -97,10 +118,10 @@ class ExampleBuilder:
         cuts, shown_until = list[_Cut](), 0
         shown_ends = [hole.start for hole in holes[1:]] + [len(text)]
         for hole, shown_end in zip(holes, shown_ends, strict=True):
-            start, word_end = self._heal(text, hole, Span(shown_until, shown_end), rng)
-            middle = self._split_middle(text, Span(start, hole.end), word_end)
-            cuts.append(_Cut(start, word_end, middle, draw(rng)))
-            shown_until = word_end
+            healed = self._heal(text, hole, Span(shown_until, shown_end), rng)
+            middle = self._split_middle(text, Span(healed.start, hole.end), healed.end)
+            cuts.append(_Cut(healed, middle, draw(rng)))
+            shown_until = healed.end
         lay_out = self._lay_out_apart if self._config.prompt_attention == "causal" else self._lay_out_whole
         example = lay_out(text, cuts, rng)
         example.reweight(self._weighting)
@@ -120,7 +141,7 @@ class ExampleBuilder:
         shown_until = 0
         for cut in cuts:
             example.show(self._tokenizer.encode(text[shown_until : cut.start]).ids)
-            self._noise(example, cut.middle, cut.noise, rng)
+            self._noise(example, cut, rng)
             shown_until = cut.end
         example.show(self._tokenizer.encode(text[shown_until:]).ids)
         return example
@@ -148,17 +169,18 @@ class ExampleBuilder:
         shift = int(self._config.shift_logits)
         example.open(group, position - shift, num_prompt_seen=position)
         example.show(example.token_ids[position - shift : position])
-        self._noise(example, cut.middle, cut.noise, rng)
+        self._noise(example, cut, rng)
 
-    def _heal(self, text: str, hole: Span, shown: Span, rng: random.Random) -> tuple[int, int]:
-        """Where the middle starts, and where the word that it takes over from the right ends; both within `shown`."""
-        start, word_end = hole
+    def _heal(self, text: str, hole: Span, shown: Span, rng: random.Random) -> _Healed:
+        """The hole with the words that the engine would take over, both within `shown`."""
+        start, end, num_taken = *hole, 0
         if rng.random() < HEAL_PROBABILITY:
-            start -= self._word_length(text[max(shown.start, start - _MAX_WORD_LENGTH) : start], at_end=True)
-        # A line break begins a word of its own; the engine leaves it where it is.
-        if text[word_end : word_end + 1] != "\n" and rng.random() < HEAL_PROBABILITY:
-            word_end += self._word_length(text[word_end : min(shown.end, word_end + _MAX_WORD_LENGTH)], at_end=False)
-        return start, word_end
+            _, word = split_prefix(self._tokenizer, text[max(shown.start, start - _MAX_WORD_LENGTH) : start])
+            start, num_taken = start - _num_characters(word.spelling), word.num_tokens
+        if rng.random() < HEAL_PROBABILITY:
+            _, word = split_suffix(self._tokenizer, text[end : min(shown.end, end + _MAX_WORD_LENGTH)])
+            end, num_taken = end + _num_characters(word.spelling), num_taken + word.num_tokens
+        return _Healed(start, end, num_taken)
 
     def _split_middle(self, text: str, middle: Span, word_end: int) -> Middle:
         token_ids = self._tokenizer.encode(text[middle.start : word_end]).ids
@@ -170,18 +192,23 @@ class ExampleBuilder:
                 return Middle(token_ids[:index], token_ids[index:])
         return Middle(token_ids, [])
 
-    def _noise(self, example: Example, middle: Middle, noise: HoleNoise, rng: random.Random) -> None:
-        num_shown = round((1 - noise.level) * len(middle.head)) if noise.order == "left_to_right" else 0
-        level = 1.0 if noise.order == "left_to_right" else noise.level
-        is_masked = [index >= num_shown and rng.random() < level for index in range(len(middle.head))]
-        if noise.length == "merged":
-            self._hide_merged(example, middle.head, is_masked, rng)
+    def _noise(self, example: Example, cut: _Cut, rng: random.Random) -> None:
+        (head, tail), noise = cut.middle, cut.noise
+        if noise.order == "left_to_right":
+            # Each step commits a piece at either end until both boundaries are spelled.
+            num_shown = round((1 - noise.level) * max(1, len(head)))
+            is_masked = [index >= num_shown for index in range(len(head))]
+            is_tail_masked = [index < len(tail) - num_shown for index in range(len(tail))]
         else:
-            self._hide(example, middle.head, is_masked)
-        num_deletes = _choose_num_deletes(noise.length, len(middle.head) + len(middle.tail), rng)
+            is_masked, is_tail_masked = ([rng.random() < noise.level for _ in part] for part in (head, tail))
+        if noise.length == "merged":
+            self._hide_merged(example, head, is_masked, rng)
+        else:
+            self._hide(example, head, is_masked)
+        num_deletes = _choose_num_deletes(noise.length, len(head) + len(tail) - cut.healed.num_taken, rng)
         for _ in range(num_deletes):
             example.hide(self._mask, self._delete, DELETE_WEIGHT / num_deletes)
-        self._hide(example, middle.tail, [rng.random() < level for _ in middle.tail])
+        self._hide(example, tail, is_tail_masked)
 
     def _hide(self, example: Example, token_ids: list[int], is_masked: list[bool]) -> None:
         for token_id, hidden in zip(token_ids, is_masked, strict=True):
@@ -202,13 +229,6 @@ class ExampleBuilder:
                 self._hide(example, token_ids[index : index + 1], is_masked[index : index + 1])
             index += 2 if merges else 1
 
-    def _word_length(self, text: str, *, at_end: bool) -> int:
-        """Characters of the last (or first) word of a text; 0 if it is empty."""
-        token_ids, word_ids = self._tokenizer.encode(text)
-        word = word_ids[-1 if at_end else 0] if word_ids else None
-        spelling = self._tokenizer.spell([i for i, j in zip(token_ids, word_ids, strict=True) if j == word])
-        return len(spelling.decode("utf-8"))
-
 
 def draw_noise(rng: random.Random) -> HoleNoise:
     """The noise of one hole, drawn as training wants it distributed."""
@@ -218,9 +238,15 @@ def draw_noise(rng: random.Random) -> HoleNoise:
 
 
 def _choose_num_deletes(length: Length, num_tokens: int, rng: random.Random) -> int:
+    """How many positions too long a canvas is, whose text has so many tokens besides those of the healed words."""
     if length == "few_deletes":
         return rng.randint(1, _MAX_FEW_DELETES)
     if length == "padded":
-        (canvas_length,) = rng.choices(tuple(_CANVAS_LENGTHS), weights=tuple(_CANVAS_LENGTHS.values()))
+        (canvas_length,) = rng.choices(tuple(CANVAS_LENGTHS), weights=tuple(CANVAS_LENGTHS.values()))
         return max(0, canvas_length - num_tokens)
     return 0
+
+
+def _num_characters(spelling: bytes) -> int:
+    """Whole characters of a word; a long one may be cut within a character."""
+    return len(spelling.decode("utf-8", errors="ignore"))

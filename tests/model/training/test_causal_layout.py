@@ -5,19 +5,23 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.kv_cache import CausalPrompt
+from dlm_model.opening import Opening
 from dlm_model.prefix_cache import PrefixCache
+from dlm_model.request import InfillRequest
 from dlm_model.tokenizer import Tokenizer
-from dlm_model.training.examples import ExampleBuilder, HoleNoise
+from dlm_model.training.examples import CANVAS_LENGTHS, ExampleBuilder, HoleNoise
 from dlm_model.training.holes import Span
 from dlm_model.training.sequence import IGNORED, PROMPT, Example
 from dlm_model.training.windows import Batch, collate
 from tests.model.tiny_checkpoints import load_network
+from tests.model.training.healing import Healing
 
 TEXT = "def foo(self, value):\n    for item in values:\n        return self.value + item\n    return None\n"
 HOLES = [Span(12, 30), Span(50, 72)]
@@ -77,6 +81,36 @@ def test_every_hole_comes_between_what_stands_left_and_right_of_it(
         of_hole = zip(example.groups, example.position_ids, strict=True)
         positions = [position for group, position in of_hole if group in (canvas_group, canvas_group + 1)]
         assert positions == list(range(num_seen - 1, num_seen + len(middle) + len(suffix)))
+
+
+RULER = f"    # {'-' * 70}\n{' ' * 44}total = first + second\n"
+
+
+@settings(max_examples=20)
+@given(st.sampled_from([TEXT, RULER]), st.builds(Span, st.integers(1, 60), st.integers(61, 90)), st.integers())
+def test_a_hole_is_cut_out_of_its_text_as_the_engine_cuts_it_out(
+    tiny_tokenizer: Tokenizer, config: ModelConfig, text: str, hole: Span, seed: int
+) -> None:
+    builder = ExampleBuilder(tiny_tokenizer, config)
+    example = builder.build(text, [hole], Healing(seed, heals=True), HoleNoise(1.0, "padded"))
+    request = InfillRequest(text[: hole.start], text[hole.end :])
+    opening = Opening.read(request, DecodeOptions(), tiny_tokenizer, config)
+    (num_seen,) = {number for number, group in zip(example.num_prompt_seen, example.groups, strict=True) if group == 1}
+    assert of_group(example, PROMPT)[:num_seen] == opening.prefix_ids
+    whole = of_group(example, 2)[:-4]  # a suffix ends within a word
+    assert whole == opening.suffix_ids[: len(whole)]
+    num_masks = len(of_group(example, 1)) - 1 - opening.num_fixed
+    assert num_masks in CANVAS_LENGTHS or config.delete_token_id not in example.labels
+
+
+@pytest.mark.parametrize(("level", "num_hidden"), [(1.0, 2), (0.5, 0)])
+def test_a_fill_from_the_left_shows_the_end_that_is_spelled_first(
+    builder: ExampleBuilder, level: float, num_hidden: int
+) -> None:
+    hole = Span(TEXT.index("values") + 2, TEXT.index("None") + 1)  # what is left of the word takes two tokens
+    example = builder.build(TEXT, [hole], Healing(0, heals=True), HoleNoise(level, "few_deletes", "left_to_right"))
+    labels = [label for label, group in zip(example.labels, example.groups, strict=True) if group == 1]
+    assert sum(label != IGNORED for label in labels[-2:]) == num_hidden
 
 
 def visible(batch: Batch, query: int) -> list[int]:

@@ -12,6 +12,7 @@ from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.examples import DELETE_WEIGHT, ExampleBuilder, HoleNoise
 from dlm_model.training.holes import Span
 from dlm_model.training.sequence import IGNORED, Example
+from tests.model.training.healing import Healing
 
 TEXT = "def foo(self, value):\n    for item in values:\n        return self.value + item\n    return None\n"
 SPANS = st.tuples(st.integers(0, 40), st.integers(41, 60), st.integers(62, 80), st.integers(81, len(TEXT)))
@@ -44,7 +45,8 @@ def test_merged_masks_shorten_the_sequence_by_one_each(
 ) -> None:
     builder = ExampleBuilder(tiny_tokenizer, tiny_config)
     merged, exact = (
-        builder.build(TEXT, [Span(30, 70)], _no_healing(seed), HoleNoise(1.0, length)) for length in ("merged", "exact")
+        builder.build(TEXT, [Span(30, 70)], Healing(seed, heals=False), HoleNoise(1.0, length))
+        for length in ("merged", "exact")
     )
     num_expands = merged.labels.count(tiny_config.expand_token_id)
     assert len(merged.token_ids) + num_expands == len(exact.token_ids)
@@ -69,7 +71,7 @@ def test_the_deletes_of_a_hole_weigh_no_more_however_many(tiny_tokenizer: Tokeni
 def test_a_fill_from_the_left_shows_the_beginning(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> None:
     builder = ExampleBuilder(tiny_tokenizer, tiny_config)
     noise = HoleNoise(0.5, "exact", "left_to_right")
-    example = builder.build(TEXT, [Span(30, 70)], _no_healing(0), noise)
+    example = builder.build(TEXT, [Span(30, 70)], Healing(0, heals=False), noise)
     is_masked = [label != IGNORED for label in example.labels]
     first, last = is_masked.index(True), len(is_masked) - is_masked[::-1].index(True)
     assert all(is_masked[first:last])
@@ -83,7 +85,7 @@ def test_a_word_healed_on_the_right_stays_after_the_deletes(
 ) -> None:
     builder = ExampleBuilder(tiny_tokenizer, tiny_config)
     hole = Span(TEXT.index("values") + 2, TEXT.index("values") + 4)
-    example = builder.build(TEXT, [hole], _always_healing(), HoleNoise(1.0, "few_deletes"))
+    example = builder.build(TEXT, [hole], Healing(0, heals=True), HoleNoise(1.0, "few_deletes"))
     supervised = [label for label in example.labels if label != IGNORED]
     assert supervised[-1] != tiny_config.delete_token_id
     assert tiny_config.delete_token_id in supervised
@@ -92,22 +94,3 @@ def test_a_word_healed_on_the_right_stays_after_the_deletes(
 def test_a_model_that_cannot_resize_is_refused(tiny_tokenizer: Tokenizer, fixed_config: ModelConfig) -> None:
     with pytest.raises(CheckpointError, match="expand and delete"):
         ExampleBuilder(tiny_tokenizer, fixed_config)
-
-
-class _Healing(random.Random):
-    """Draws that decide every healing the same way."""
-
-    def __init__(self, seed: int, healing_draw: float) -> None:
-        super().__init__(seed)
-        self._healing_draws = [healing_draw, healing_draw]
-
-    def random(self) -> float:
-        return self._healing_draws.pop() if self._healing_draws else super().random()
-
-
-def _no_healing(seed: int) -> random.Random:
-    return _Healing(seed, 1.0)
-
-
-def _always_healing() -> random.Random:
-    return _Healing(0, 0.0)
