@@ -2,23 +2,28 @@
 
 A window is cut into as many strips of lines as it gets holes, and each strip holds one hole, so that much is learned
 from one sequence while every hole keeps visible text on both sides. Holes are lines, rests of lines, any characters,
-and, where the language is known, nodes of the syntax tree: whole bodies, statements and expressions.
+and, where the language is known, nodes of the syntax tree: whole bodies, statements and expressions. A strip is too
+short for most bodies: some windows have a single long hole, a block, instead.
 """
 
 import itertools
+import math
 import random
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from dlm_model.training.syntax import Kind, spans_around
+from dlm_model.training.syntax import Kind, SyntaxSpan, spans_around
 
-MAX_CHARACTERS = 800
-"""Of any hole; at three to four characters a token, up to 256 tokens."""
+MAX_CHARACTERS = 700
+"""Of any hole: about 256 tokens, at not quite three characters a token."""
+MIN_BLOCK_CHARACTERS = 200
 MAX_SPAN_CHARACTERS = 60
 MAX_LINES = 3
 _KINDS: Mapping[Kind, float] = {"body": 0.4, "statement": 0.3, "expression": 0.3}
 _SYNTAX_TRIES = 4
+_NODE_PROBABILITY = 0.7
+"""Of a block, where the language is known; the others are lines."""
 
 
 class Span(NamedTuple):
@@ -41,6 +46,13 @@ def choose_holes(text: str, num_holes: int, rng: random.Random, language: str | 
     return [hole for hole in holes if text[hole.start : hole.end].strip()]
 
 
+def choose_block(text: str, rng: random.Random, language: str | None = None) -> list[Span]:
+    """One long range of `text`: a body or statement where there is one, otherwise lines; none if it is too short."""
+    strips = _cut_strips(text, 1)
+    holes = [_cut_long_node(text, strip, rng, language) or _cut_block(text, strip, rng) for strip in strips]
+    return [hole for hole in holes if text[hole.start : hole.end].strip()]
+
+
 def _choose_hole(text: str, strip: Span, rng: random.Random, language: str | None) -> Span:
     if language is not None and rng.random() < _SYNTAX_PROBABILITY:
         return _cut_node(text, strip, rng, language) or _cut_lines(text, strip, rng)
@@ -54,12 +66,24 @@ def _cut_node(text: str, strip: Span, rng: random.Random, language: str) -> Span
     A place and a kind are drawn: the innermost node around the place is as likely as one that holds it.
     """
     (kind,) = rng.choices(tuple(_KINDS), weights=tuple(_KINDS.values()))
+    return _draw_node(text, strip, rng, language, lambda node: node.kind == kind)
+
+
+def _cut_long_node(text: str, strip: Span, rng: random.Random, language: str | None) -> Span | None:
+    if language is None or rng.random() >= _NODE_PROBABILITY:
+        return None
+    return _draw_node(text, strip, rng, language, lambda node: node.end - node.start >= MIN_BLOCK_CHARACTERS)
+
+
+def _draw_node(
+    text: str, strip: Span, rng: random.Random, language: str, is_wanted: Callable[[SyntaxSpan], bool]
+) -> Span | None:
     for _ in range(_SYNTAX_TRIES):
         nodes = spans_around(text, language, rng.randrange(strip.start, strip.end))
         fitting = [
             Span(node.start, node.end)
             for node in nodes
-            if node.kind == kind and strip.start <= node.start and node.end <= strip.end
+            if is_wanted(node) and strip.start <= node.start and node.end <= strip.end
         ]
         fitting = [_without_braces(text, span) for span in fitting if span.end - span.start <= MAX_CHARACTERS]
         if fitting:
@@ -86,10 +110,24 @@ def _cut_strips(text: str, num_strips: int) -> list[Span]:
 
 
 def _cut_lines(text: str, strip: Span, rng: random.Random) -> Span:
-    """One to three whole lines; half of the time the first line keeps its indentation, and the last its end."""
+    """One to three whole lines."""
+    first = rng.randrange(len(_line_starts(text, strip)))
+    return _cut_run(text, strip, rng, first, rng.choices((1, 2, 3), weights=(4, 3, 3))[0])
+
+
+def _cut_block(text: str, strip: Span, rng: random.Random) -> Span:
+    """Four whole lines or more, as many as fit; twice as many are half as likely."""
     starts = _line_starts(text, strip)
-    first = rng.randrange(len(starts))
-    last = min(first + rng.choices((1, 2, 3), weights=(4, 3, 3))[0], len(starts))
+    first = rng.randrange(max(1, len(starts) - MAX_LINES))
+    num_fitting = sum(start <= starts[first] + MAX_CHARACTERS for start in starts[first + 1 :])
+    longest = max(MAX_LINES + 1, num_fitting)
+    return _cut_run(text, strip, rng, first, round(math.exp(rng.uniform(math.log(MAX_LINES + 1), math.log(longest)))))
+
+
+def _cut_run(text: str, strip: Span, rng: random.Random, first: int, num_lines: int) -> Span:
+    """Whole lines from one on; half of the time the first line keeps its indentation, and the last its end."""
+    starts = _line_starts(text, strip)
+    last = min(first + num_lines, len(starts))
     start = starts[first] + (_indentation(text, starts[first]) if rng.random() < 0.5 else 0)
     end = starts[last] if last < len(starts) else strip.end
     keeps_line_end = rng.random() < 0.5 and text[end - 1] == "\n"

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from dlm_model.device import send
 from dlm_model.training.examples import ExampleBuilder, NoiseSource
-from dlm_model.training.holes import Span, choose_holes
+from dlm_model.training.holes import Span, choose_block, choose_holes
 from dlm_model.training.sequence import IGNORED, PADDING, PROMPT, Example
 
 _WINDOW_CHARACTERS = {500: 0.3, 900: 0.55, 1500: 0.15}
@@ -22,8 +22,12 @@ _NUM_HOLES = {4: 0.2, 5: 0.2, 6: 0.2, 7: 0.2, 8: 0.2}
 """Share of the windows by how many holes they have. A window is read once for all of them: the more there are, the less
 a hole costs."""
 
+_BLOCK_PROBABILITY = 0.15
+"""Share of the windows, of the longest kind, that have one long hole instead."""
+
 _MAX_PROSE_SHARE = 0.5
 _PROSE_HOLE_PROBABILITY = 0.15
+_MAX_DRAWS = 1000
 _QUOTES = ('"""', "'''")
 _LINE_START = re.compile(r"[ \t]*[rRuU]?")
 
@@ -93,23 +97,31 @@ class ExampleSource:
             raise ValueError("the corpus is empty: there is nothing to train on")
 
     def draw(self, rng: random.Random, noise: NoiseSource | None = None) -> Example:
-        """One example, with everything about it decided by `rng`; noise None is `examples.draw_noise`."""
-        while True:
-            window = self._draw_window(rng)
-            (num_holes,) = rng.choices(tuple(_NUM_HOLES), weights=tuple(_NUM_HOLES.values()))
-            holes = choose_holes(window.text, num_holes, rng, self._language)
+        """One example, with everything about it decided by `rng`; noise None is `examples.draw_noise`.
+
+        Raises:
+            ValueError: the texts hold hardly anything but docstrings and blanks.
+        """
+        for _ in range(_MAX_DRAWS):
+            is_block = rng.random() < _BLOCK_PROBABILITY
+            window = self._draw_window(rng, is_long=is_block)
+            if window.prose_share > _MAX_PROSE_SHARE:
+                continue
+            if is_block:
+                holes = choose_block(window.text, rng, self._language)
+            else:
+                (num_holes,) = rng.choices(tuple(_NUM_HOLES), weights=tuple(_NUM_HOLES.values()))
+                holes = choose_holes(window.text, num_holes, rng, self._language)
             if holes := [hole for hole in holes if _is_kept(hole, window, rng)]:
                 example = self._builder.build(window.text, holes, rng, noise)
                 self._builder.teach_prompt(example, rng)
                 return example
+        raise ValueError("the corpus has hardly any code that a hole could be cut into")
 
-    def _draw_window(self, rng: random.Random) -> Window:
-        while True:
-            (text,) = rng.choices(self._texts, cum_weights=self._ends)
-            (length,) = rng.choices(tuple(_WINDOW_CHARACTERS), weights=tuple(_WINDOW_CHARACTERS.values()))
-            window = cut_window(text, rng.randrange(len(text)), length)
-            if window.text and window.prose_share <= _MAX_PROSE_SHARE:
-                return window
+    def _draw_window(self, rng: random.Random, *, is_long: bool) -> Window:
+        (text,) = rng.choices(self._texts, cum_weights=self._ends)
+        (length,) = rng.choices(tuple(_WINDOW_CHARACTERS), weights=tuple(_WINDOW_CHARACTERS.values()))
+        return cut_window(text, rng.randrange(len(text)), max(_WINDOW_CHARACTERS) if is_long else length)
 
 
 def cut_window(text: str, offset: int, max_characters: int) -> Window:

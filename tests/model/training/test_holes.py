@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_model.training.holes import MAX_CHARACTERS, choose_holes
+from dlm_model.training.holes import MAX_CHARACTERS, choose_block, choose_holes
 from dlm_model.training.syntax import GRAMMARS
 
 LINES = st.lists(
@@ -36,6 +36,20 @@ def test_whole_bodies_are_among_the_holes() -> None:
     holes = {hole for seed in range(200) for hole in choose_holes(text, 1, random.Random(seed), "python")}
     assert body in {text[hole.start : hole.end] for hole in holes}
     assert all(hole.end - hole.start <= MAX_CHARACTERS for hole in holes)
+
+
+@pytest.mark.parametrize("language", ["python", None])
+def test_blocks_are_long_and_leave_the_first_line(language: str | None) -> None:
+    body = "\n".join(f"    total_{index} = first + {index}" for index in range(24))
+    text = f"import os\ndef f(first):\n{body}\n    return total_3\n"
+    holes = [hole for seed in range(100) for hole in choose_block(text, random.Random(seed), language)]
+    assert len(holes) == 100
+    lengths = [hole.end - hole.start for hole in holes]
+    assert max(lengths) > MAX_CHARACTERS / 2
+    assert all(3 * 25 < length <= MAX_CHARACTERS for length in lengths)
+    assert all(hole.start >= len("import os\n") for hole in holes)
+    whole = {text[hole.start : hole.end] for hole in holes if language}
+    assert not language or f"{body.strip()}\n    return total_3" in whole
 
 
 def test_holes_inside_a_word_are_cut() -> None:

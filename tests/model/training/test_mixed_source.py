@@ -1,6 +1,7 @@
 """Several languages in one shard: each is drawn by its size, and cut along its own syntax."""
 
 import random
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ import pytest
 from dlm_model.config import ModelConfig
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training import windows
-from dlm_model.training.examples import ExampleBuilder
+from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.mixed_source import MixedSource
+from dlm_model.training.sequence import IGNORED
 from dlm_model.training.shards import TextShard, write_shard
 from dlm_model.training.sources import SourceFile
+from dlm_model.training.windows import ExampleSource
 from tests.model.training import tiny_run
 from tests.model.training.test_holes import JAVASCRIPT
 
@@ -33,3 +36,27 @@ def test_every_language_is_drawn_with_its_own_grammar(
     drawn = [source.draw(random.Random(seed)) for seed in range(40)]
     assert set(asked) == {(False, "python"), (True, "javascript")}
     assert source.draw(random.Random(3)) == drawn[3]
+
+
+def test_some_holes_are_as_long_as_a_body(tiny_tokenizer: Tokenizer, tiny_config: ModelConfig) -> None:
+    body = "".join(f"    total_{index} = first + {index}\n" for index in range(24))
+    text = "".join(f"def f{index}(first):\n{body}\n\n" for index in range(4))
+    source = ExampleSource([text], ExampleBuilder(tiny_tokenizer, tiny_config), "python")
+    examples = [source.draw(random.Random(index), lambda _: HoleNoise(1.0, "exact")) for index in range(40)]
+    lengths = [
+        len(list(run))
+        for example in examples
+        for is_shown, run in groupby(label == IGNORED for label in example.labels)
+        if not is_shown
+    ]
+    assert min(lengths) < 16
+    assert max(lengths) > 256
+
+
+def test_a_corpus_without_code_is_refused_instead_of_searched_for_ever(
+    tiny_tokenizer: Tokenizer, tiny_config: ModelConfig
+) -> None:
+    prose = '"""\n' + "Nothing but words.\n" * 40 + '"""\n'
+    source = ExampleSource([prose], ExampleBuilder(tiny_tokenizer, tiny_config))
+    with pytest.raises(ValueError, match="hardly any code"):
+        source.draw(random.Random(0))
