@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from dlm_model.training.annealing import FULL_REACH, AttentionAnnealing
 from dlm_model.training.examples import NoiseSource
 from dlm_model.training.noise_schedule import NoiseCurriculum
 from dlm_model.training.sequence import IGNORED, Example
@@ -52,12 +53,14 @@ class StepPlan:
         sequences_per_step: Over all processes and batches.
         tokens_per_batch: Padding included; a longer sequence is a batch of its own.
         curriculum: How noise rises over the steps.
+        annealing: How attention widens over the steps.
     """
 
     seed: int
     sequences_per_step: int
     tokens_per_batch: int
     curriculum: NoiseCurriculum
+    annealing: AttentionAnnealing
 
 
 class StepDataset(Dataset[bytes]):
@@ -71,7 +74,7 @@ class StepDataset(Dataset[bytes]):
         noise = plan.curriculum.at(step)
         indices = range(self._rank, plan.sequences_per_step, self._num_ranks)
         examples = [self._examples.draw(random.Random(f"{plan.seed}/{step}/{index}"), noise) for index in indices]
-        return pack_step(make_step(examples, plan.tokens_per_batch))
+        return pack_step(make_step(examples, plan.tokens_per_batch, plan.annealing.reach(step)))
 
 
 class _StepsFrom(Iterable[int]):
@@ -129,9 +132,9 @@ def _widen(tensor: Tensor) -> Tensor:
     return tensor if tensor.is_floating_point() else tensor.long()
 
 
-def make_step(examples: Sequence[Example], tokens_per_batch: int) -> StepBatches:
+def make_step(examples: Sequence[Example], tokens_per_batch: int, reach: int = FULL_REACH) -> StepBatches:
     """Batches of examples of similar length, each of at most `tokens_per_batch` tokens with its padding."""
-    batches = [collate(group) for group in group_by_length(examples, tokens_per_batch)]
+    batches = [collate(group, reach) for group in group_by_length(examples, tokens_per_batch)]
     lengths = [len(example.token_ids) for example in examples]
     work = Work(
         num_tokens=sum(lengths),

@@ -5,6 +5,8 @@ from typing import Literal
 
 import torch
 
+from dlm_model.training.annealing import AttentionAnnealing
+from dlm_model.training.loader import StepPlan
 from dlm_model.training.noise_schedule import NoiseCurriculum
 from dlm_model.training.optimizers import OptimizerName
 from dlm_model.training.parallelism import Placement, Replicated
@@ -32,6 +34,7 @@ class TrainingOptions:
         sequences_per_step: Over all processes and batches.
         tokens_per_batch: Of one process, padding included; more of them accumulate gradients.
         curriculum: How noise rises.
+        annealing: How attention widens.
         num_workers: Processes that make examples for this one; 0 makes them in between.
         peak_tflops: Of one device, to measure against; None looks it up.
     """
@@ -50,6 +53,7 @@ class TrainingOptions:
     sequences_per_step: int = 8
     tokens_per_batch: int = 2048
     curriculum: NoiseCurriculum = field(default_factory=NoiseCurriculum)
+    annealing: AttentionAnnealing = field(default_factory=AttentionAnnealing)
     num_workers: int = 0
     max_gradient_norm: float = 1.0
     seed: int = 0
@@ -57,6 +61,13 @@ class TrainingOptions:
     measure_interval: int = 300
     save_seconds: float = 180.0
     peak_tflops: float | None = None
+
+    @property
+    def step_plan(self) -> StepPlan:
+        """What the steps consist of."""
+        return StepPlan(
+            self.seed, self.sequences_per_step, self.tokens_per_batch, self.curriculum, annealing=self.annealing
+        )
 
     @property
     def dtype(self) -> torch.dtype:

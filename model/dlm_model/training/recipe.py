@@ -25,6 +25,7 @@ import torch
 
 from dlm_model.device import default_dtype, resolve_device
 from dlm_model.engine import DEFAULT_CHECKPOINT
+from dlm_model.training.annealing import AttentionAnnealing
 from dlm_model.training.context_weights import CONTEXT_WEIGHTINGS
 from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE
 from dlm_model.training.noise_schedule import NoiseCurriculum
@@ -67,6 +68,7 @@ class TrainSection:
     context_weights: str = "nearest"
     first_ceiling: float = 0.3
     curriculum_steps: int = 0
+    annealing_steps: int = 0
     learning_rate: float = 4e-4
     weight_decay: float = 0.0
     warmup_steps: int = 60
@@ -97,6 +99,7 @@ class TrainSection:
             parameters=trained_parameters(self.rank),
             placement=Sharded() if self.shard else Replicated(),
             curriculum=NoiseCurriculum(self.first_ceiling, self.curriculum_steps),
+            annealing=AttentionAnnealing(self.annealing_steps),
             max_seconds=max_seconds,
             decay_seconds=decay_seconds,
         )

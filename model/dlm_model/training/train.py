@@ -23,7 +23,7 @@ from dlm_model.errors import ModelError
 from dlm_model.training.adapters import trained_state
 from dlm_model.training.held_out import Measurement, measure
 from dlm_model.training.learning_rate import learning_rate_factor
-from dlm_model.training.loader import Examples, StepBatches, StepDataset, StepPlan, iterate_steps
+from dlm_model.training.loader import Examples, StepBatches, StepDataset, iterate_steps
 from dlm_model.training.metrics import MetricsLog
 from dlm_model.training.objective import predict
 from dlm_model.training.optimizers import build_optimizers, set_learning_rate
@@ -108,8 +108,7 @@ class Trainer:
         self.progress = self._resume(start)
         device = self.group.device
         self.held_out = {name: [batch.to(device) for batch in batches] for name, batches in (held_out or {}).items()}
-        plan = StepPlan(options.seed, options.sequences_per_step, options.tokens_per_batch, options.curriculum)
-        self._dataset = StepDataset(examples, plan, self.group.rank, self.group.size)
+        self._dataset = StepDataset(examples, options.step_plan, self.group.rank, self.group.size)
         self._log = MetricsLog(folder, self.progress.step)
         self._clock = self._make_clock()
         self._started_at = time.monotonic() if started_at is None else started_at

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from dlm_model.device import send
+from dlm_model.training.annealing import FULL_REACH
 from dlm_model.training.examples import ExampleBuilder, NoiseSource
 from dlm_model.training.holes import Span, choose_block, choose_holes
 from dlm_model.training.sequence import IGNORED, PADDING, PROMPT, Example
@@ -34,7 +35,11 @@ _LINE_START = re.compile(r"[ \t]*[rRuU]?")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Sequences padded on the right to one length; every tensor is [B, T]."""
+    """Sequences padded on the right to one length; every tensor is [B, T], but for `reach`.
+
+    Attributes:
+        reach: [B, 1], tokens to the right that a canvas token sees.
+    """
 
     token_ids: Tensor
     labels: Tensor
@@ -42,6 +47,7 @@ class Batch:
     position_ids: Tensor
     groups: Tensor
     num_prompt_seen: Tensor
+    reach: Tensor
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device; a GPU fetches it in its turn, after the batch before, and the CPU goes on."""
@@ -58,9 +64,9 @@ class Batch:
         column = torch.arange(self.groups.shape[1], device=self.groups.device)
         group, other = self.groups[:, :, None], self.groups[:, None, :]
         is_canvas = (group > PROMPT) & (group % 2 == 1)
-        sees_own = (group == other) & (is_canvas | (column <= column[:, None]))
-        sees_suffix = is_canvas & (other == group + 1)
-        return sees_own | sees_suffix | (other == PROMPT) & (column < self.num_prompt_seen[:, :, None])
+        is_reached = column <= column[:, None] + is_canvas * self.reach[:, :, None]
+        sees_own_or_suffix = (group == other) | is_canvas & (other == group + 1)
+        return sees_own_or_suffix & is_reached | (other == PROMPT) & (column < self.num_prompt_seen[:, :, None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +158,7 @@ def _occurrences(text: str, quotes: str) -> Iterator[int]:
         start = text.find(quotes, start + len(quotes))
 
 
-def collate(examples: Sequence[Example]) -> Batch:
+def collate(examples: Sequence[Example], reach: int = FULL_REACH) -> Batch:
     """Pad examples to the longest; padding has token id 0, which no token sees."""
     columns = (
         ([example.token_ids for example in examples], 0),
@@ -162,7 +168,7 @@ def collate(examples: Sequence[Example]) -> Batch:
         ([example.groups for example in examples], PADDING),
         ([example.num_prompt_seen for example in examples], 0),
     )
-    return Batch(*(_pad(rows, filler) for rows, filler in columns))
+    return Batch(*(_pad(rows, filler) for rows, filler in columns), torch.full((len(examples), 1), reach))
 
 
 def _pad(rows: Sequence[Sequence[float]], filler: float) -> Tensor:

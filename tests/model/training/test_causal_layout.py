@@ -140,6 +140,23 @@ def test_no_token_sees_what_it_must_not() -> None:
     assert batch.visibility[1].all(), "a model whose prompt sees the canvas sees everything"
 
 
+def test_a_canvas_sees_as_far_to_the_right_as_its_reach() -> None:
+    example = Example()
+    example.open(PROMPT, 0)
+    example.show([1, 2])
+    example.open(1, 1, num_prompt_seen=2)
+    example.show([2])
+    example.hide(9, 5)
+    example.open(2, 3)
+    example.show([6, 7])
+    seen = {
+        reach: [batch.visibility[0, query].nonzero()[:, 0].tolist() for query in range(6)]
+        for reach, batch in ((reach, collate([example], reach)) for reach in (0, 2))
+    }
+    assert seen[0] == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [4], [4, 5]], "a causal model's attention"
+    assert seen[2] == [[0], [0, 1], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5], [4], [4, 5]]
+
+
 def test_prompt_tokens_are_predicted_by_what_stands_before_them(builder: ExampleBuilder) -> None:
     example = builder.build(TEXT, HOLES, random.Random(1), NOISE)
     num_labels = sum(label != IGNORED for label in example.labels)

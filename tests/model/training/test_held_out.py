@@ -31,7 +31,8 @@ def test_what_a_decoder_commits_next_is_the_first_mask_of_every_canvas() -> None
     labels = [[IGNORED, IGNORED, sure, other, IGNORED, sure], [IGNORED, other, sure, IGNORED, IGNORED, IGNORED]]
     groups = [[0, 1, 1, 1, 3, 3], [1, 1, 1, 2, 2, PADDING]]
     zeros = torch.zeros(2, 6, dtype=torch.long)
-    batch = Batch(zeros, torch.tensor(labels), torch.ones(2, 6), zeros, torch.tensor(groups), zeros)
+    reach = torch.ones(2, 1, dtype=torch.long)
+    batch = Batch(zeros, torch.tensor(labels), torch.ones(2, 6), zeros, torch.tensor(groups), zeros, reach)
     network = Mock(
         config=SimpleNamespace(shift_logits=False, ties_embeddings=True, delete_token_id=9),
         return_value=torch.zeros(2, 6, 1),

@@ -13,9 +13,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.tokenizer import Tokenizer
+from dlm_model.training.annealing import FULL_REACH
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import merge_run, write_checkpoint
-from dlm_model.training.loader import StepDataset, StepPlan, group_by_length, iterate_steps, make_step, unpack_step
+from dlm_model.training.loader import StepDataset, group_by_length, iterate_steps, make_step, unpack_step
 from dlm_model.training.metrics import TENSORBOARD_FOLDER
 from dlm_model.training.noise_schedule import NoiseCurriculum
 from dlm_model.training.options import TrainingOptions
@@ -29,7 +30,7 @@ from tests.model.tiny_checkpoints import load_network
 from tests.model.training import tiny_run
 
 ALL = replace(tiny_run.OPTIONS, parameters=AllParameters(), max_steps=30, log_interval=10, learning_rate=3e-3)
-PLAN = StepPlan(seed=0, sequences_per_step=64, tokens_per_batch=2048, curriculum=NoiseCurriculum())
+PLAN = TrainingOptions(sequences_per_step=64).step_plan
 
 MakeTrainer = Callable[[Path, TrainingOptions], Trainer]
 
@@ -193,6 +194,16 @@ def test_noise_rises_from_its_first_ceiling_to_everything() -> None:
     levels = [curriculum.at(0)(random.Random(seed)).level for seed in range(200)]
     assert 0.15 < max(levels) <= 0.2
     assert max(curriculum.at(100)(random.Random(seed)).level for seed in range(200)) == 1.0
+
+
+def test_attention_widens_until_a_canvas_sees_everything(source: ExampleSource) -> None:
+    options = TrainSection(annealing_steps=9).options()
+    reaches = [options.annealing.reach(step) for step in range(10)]
+    assert reaches == [0, 1, 3, 7, 15, 31, 63, 127, 255, FULL_REACH]
+    dataset = StepDataset(source, options.step_plan, 0, 1)
+    for step, batches in zip((0, 8, 9), (unpack_step(dataset[step]).batches for step in (0, 8, 9)), strict=True):
+        assert all(torch.equal(batch.reach, torch.full_like(batch.reach, reaches[step])) for batch in batches)
+    assert all(batch.visibility[0][0].all() for batch in batches)
 
 
 def test_flops_are_those_of_the_matrices(tiny_config: ModelConfig, resizing_folder: Path) -> None:
