@@ -5,8 +5,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dlm_model.checkpoint_files import read_config
+from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.families.dlm import DLM_SECTION
+from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.atomic import creating_folder
 from dlm_model.training.initialize import initialize
 
@@ -31,6 +33,8 @@ def write_start(source: Path, folder: Path, *, shift_logits: bool = True) -> Non
             shutil.copytree(source, partial, dirs_exist_ok=True)
             return
         initialize(source, partial, shift_logits=shift_logits)
+        # A layout or a tokenizer that cannot be run is reported now, and not by the training.
+        Tokenizer.from_checkpoint(partial, ModelConfig.from_checkpoint(partial).vocab_size)
 
 
 def _import_gguf(path: Path, folder: Path) -> None:

@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
 from dlm_model.config import ModelConfig
@@ -22,6 +22,7 @@ from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import merge_run, split_shards, write_rounded
 from dlm_model.training.gguf_import import hugging_face_name, import_gguf, unpermute_rotary_rows
 from dlm_model.training.initialize import initialize
+from dlm_model.training.start import write_start
 from dlm_model.training.train import Trainer
 from dlm_model.training.windows import ExampleSource
 from dlm_model.weights import INDEX_FILE
@@ -113,6 +114,33 @@ def test_three_tokens_are_added_at_the_mean_of_the_others(gguf_file: Path, tmp_p
     rows = load_file(tmp_path / "start" / "model.safetensors")["model.embed_tokens.weight"].float()
     torch.testing.assert_close(rows[-3:].mean(0), rows[:-3].mean(0), rtol=0, atol=0.05)
     assert len(rows.unique(dim=0)) == VOCAB_SIZE
+
+
+def test_rows_that_pad_a_table_are_left_out_and_the_config_names_the_first_token(
+    gguf_file: Path, tmp_path: Path
+) -> None:
+    """Qwen's tables are padded to a round number; Llama's tokenizers call their first token otherwise."""
+    import_gguf(gguf_file, tmp_path)
+    tensors, config = load_file(tmp_path / "model.safetensors"), json.loads((tmp_path / "config.json").read_text())
+    table = tensors["model.embed_tokens.weight"]
+    save_file(tensors | {"model.embed_tokens.weight": torch.cat((table, table[:19]))}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(config | {"vocab_size": len(table) + 19, "bos_token_id": 0}))
+    tokenizer = (tmp_path / "tokenizer.json").read_text()
+    (tmp_path / "tokenizer.json").write_text(tokenizer.replace("<|endoftext|>", "<|begin_of_text|>"))
+    write_start(tmp_path, tmp_path / "start")
+    started = ModelConfig.from_checkpoint(tmp_path / "start")
+    assert (started.vocab_size, started.mask_token_id, started.bos_token_id) == (VOCAB_SIZE, NUM_TEXT_TOKENS, 0)
+    rows = load_network(tmp_path / "start").embed_tokens.weight
+    assert torch.equal(rows[:NUM_TEXT_TOKENS], table.float())
+
+
+def test_a_start_that_cannot_be_run_is_refused_at_once(gguf_file: Path, tmp_path: Path) -> None:
+    import_gguf(gguf_file, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"rope_scaling": {"rope_type": "llama3"}}))
+    with pytest.raises(CheckpointError, match="'llama3' is not supported"):
+        write_start(tmp_path, tmp_path / "start")
+    assert not (tmp_path / "start").exists()
 
 
 @pytest.mark.parametrize("is_shifted", [True, False])
