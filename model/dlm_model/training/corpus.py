@@ -4,22 +4,27 @@ A manifest that holds no package out holds out one file in ten of each folder.
 
 The same manifest gives the same shards: packages, files and the sample of a large package are in a fixed order. What
 was read of a package is kept beside the downloads, so that a build that was stopped goes on where it was, and one with
-one more package reads that package alone.
+one more package reads that package alone. The code that reads is part of its name: other rules read it anew.
+
+All shards of a corpus take the place of the last one's together: a new training split beside an old held-out one might
+share files with it.
 """
 
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
 from rich.progress import track
 
+from dlm_model.training import archives, decontamination, licences, sources, syntax
 from dlm_model.training.atomic import replacing_file
 from dlm_model.training.decontamination import NgramFilter
 from dlm_model.training.manifest import SPLITS, Package, Split
@@ -119,13 +124,23 @@ def _read_part(package: Package, downloads: Path, parts: Path, problems: NgramFi
 def _load_part(path: Path) -> Part | None:
     if not path.exists():
         return None
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    return Part(**stored | {"files": [SourceFile(**file) for file in stored["files"]]})
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return Part(**stored | {"files": [SourceFile(**file) for file in stored["files"]]})
+    except (ValueError, LookupError, TypeError):
+        return None  # It is damaged, and is made again.
 
 
 def _part_name(package: Package, problems: NgramFilter) -> str:
-    source = f"{package.registry}/{package.name}/{package.version}/{problems.fingerprint}"
+    source = f"{package.registry}/{package.name}/{package.version}/{problems.fingerprint}/{_rules()}"
     return hashlib.sha256(source.encode()).hexdigest()[:24]
+
+
+@cache
+def _rules() -> str:
+    """Names the code by which packages are read."""
+    modules = (archives, decontamination, licences, sources, syntax)
+    return hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()
 
 
 def _select(
@@ -167,24 +182,24 @@ def _of_split(report: PackageReport, split: Split, files: Sequence[SourceFile]) 
     return replace(part, num_contaminated=0, num_duplicates=0, num_undecodable=0, num_unfit=0)
 
 
-def drop_duplicates(sources: Iterable[SourceFile], seen: set[str]) -> list[SourceFile]:
-    """The sources whose text, white space aside, is not in `seen`, which grows by them."""
+def drop_duplicates(files: Iterable[SourceFile], seen: set[str]) -> list[SourceFile]:
+    """The files whose text, white space aside, is not in `seen`, which grows by them."""
     unique = []
-    for source in sources:
-        fingerprint = hashlib.sha256("".join(source.text.split()).encode()).hexdigest()
+    for file in files:
+        fingerprint = hashlib.sha256("".join(file.text.split()).encode()).hexdigest()
         if fingerprint not in seen:
             seen.add(fingerprint)
-            unique.append(source)
+            unique.append(file)
     return unique
 
 
-def sample_package(sources: Collection[SourceFile], max_characters: int) -> list[SourceFile]:
+def sample_package(files: Collection[SourceFile], max_characters: int) -> list[SourceFile]:
     """A fixed pseudo-random sample of a package's files, so that no large package drowns the others."""
     sample, num_characters = [], 0
-    for source in sorted(sources, key=lambda source: hashlib.sha256(source.path.encode()).digest()):
-        if num_characters + len(source.text) <= max_characters:
-            sample.append(source)
-            num_characters += len(source.text)
+    for file in sorted(files, key=lambda file: hashlib.sha256(file.path.encode()).digest()):
+        if num_characters + len(file.text) <= max_characters:
+            sample.append(file)
+            num_characters += len(file.text)
     return sample
 
 
@@ -197,13 +212,16 @@ def _write(folder: Path, files: dict[str, list[SourceFile]], reports: list[Packa
     empty = [split for split in _splits(reports) if not files[split]]
     if empty:
         raise ValueError(f"the corpus is empty: no file of the {empty[0]} packages was kept; {_LEFT_OUT}")
-    for split in _splits(reports):
-        write_shard(folder / f"{split}{SHARD_SUFFIX}", files[split])
-    for split in set(SPLITS) - set(_splits(reports)):
-        # An earlier manifest may have held out what this one trains on.
-        (folder / f"{split}{SHARD_SUFFIX}").unlink(missing_ok=True)
-    with replacing_file(folder / REPORT_FILE) as report:
+    with ExitStack() as replacing:
+        # The stack is undone from its top: the report, by which a corpus is known to be whole, comes last.
+        report = replacing.enter_context(replacing_file(folder / REPORT_FILE))
         report.write_text(json.dumps([asdict(package) for package in reports], indent=2) + "\n", encoding="utf-8")
+        for split in _splits(reports):
+            write_shard(replacing.enter_context(replacing_file(folder / f"{split}{SHARD_SUFFIX}")), files[split])
+        (folder / REPORT_FILE).unlink(missing_ok=True)
+        for split in set(SPLITS) - set(_splits(reports)):
+            # An earlier manifest may have held out what this one trains on.
+            (folder / f"{split}{SHARD_SUFFIX}").unlink(missing_ok=True)
 
 
 def _splits(reports: list[PackageReport]) -> Iterator[str]:

@@ -85,14 +85,20 @@ def load_manifest(path: Path) -> tuple[Package, ...]:
     if unknown:
         raise ValueError(f"{path}: unknown split {unknown[0]!r}; a package is in {' or '.join(SPLITS)}")
     packages = tuple(package for split in SPLITS for package in _packages(tables.get(split, {}), split, path))
-    names = [(package.registry == "npm", package.name) for package in packages]
+    names = [_plain(package) for package in packages]
     if len(set(names)) < len(names):
         raise ValueError(f"{path}: named more than once: {sorted({n[1] for n in names if names.count(n) > 1})}")
     if takes_environment:
-        packages += tuple(p for p in installed_packages() if (False, p.name) not in names)
+        packages += tuple(package for package in installed_packages() if _plain(package) not in names)
     if not packages:
         raise ValueError(f"{path} names no package")
     return packages
+
+
+def _plain(package: Package) -> tuple[bool, str]:
+    """Whether it is JavaScript, and its name in the one spelling that PyPI takes all others for (PEP 503)."""
+    is_npm = package.registry == "npm"
+    return is_npm, package.name if is_npm else re.sub(r"[-_.]+", "-", package.name).lower()
 
 
 def installed_packages() -> Iterator[Package]:

@@ -1,16 +1,18 @@
 """From wheels to shards: licences, filters, duplicates, evaluation problems, and the same result every time."""
 
+import errno
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dlm_model.training.archives import read_licence
-from dlm_model.training.corpus import REPORT_FILE, build_corpus, drop_duplicates, sample_package
+from dlm_model.training.corpus import PARTS_FOLDER, REPORT_FILE, build_corpus, drop_duplicates, sample_package
 from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.licences import LicenceError
-from dlm_model.training.manifest import Package, load_manifest
+from dlm_model.training.manifest import Package, Split, load_manifest
 from dlm_model.training.shards import TextShard, write_shard
 from dlm_model.training.sources import SourceFile, is_worth_learning, read_package
 from tests.model.training.packages import MODULE, NO_PROBLEMS, PROBLEM, write_wheel
@@ -83,6 +85,22 @@ def test_a_planted_problem_is_found_whatever_its_layout() -> None:
     assert not problems.is_contaminated(MODULE)
 
 
+@pytest.mark.parametrize(
+    ("planted", "is_found"),
+    [
+        ("def truncate(number: float) -> float:\n    return number % 1.0\n", True),
+        ("def truncate(number):\n    whole, rest = divmod(number, 1)\n    return rest\n", True),
+        ("def truncate(text):\n    return text[:10]\n", False),
+        ("def rest(number):\n    return number % 1.0\n", False),
+    ],
+    ids=["without-docstring", "name", "other-function", "common-body"],
+)
+def test_a_short_solution_is_found_without_its_docstring_and_by_its_name(planted: str, *, is_found: bool) -> None:
+    docstring = '"""The decimal part of a number, which is smaller than 1.\n    >>> truncate(3.5)\n    0.5\n    """'
+    problem = f"def truncate(number: float) -> float:\n    {docstring}\n    return number % 1.0\n"
+    assert NgramFilter([problem]).is_contaminated(MODULE + planted) == is_found
+
+
 def test_problems_are_read_whole_and_once(tmp_path: Path) -> None:
     head, middle, tail = PROBLEM[:40], PROBLEM[40:60], PROBLEM[60:]
     records = [
@@ -127,6 +145,43 @@ def test_the_same_manifest_gives_the_same_shards_split_by_package(tmp_path: Path
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
 
 
+def test_a_corpus_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_wheel(tmp_path, "shapes", {"shapes/area.py": MODULE})
+    write_wheel(tmp_path, "solids", {"solids/surface.py": MODULE.replace("area", "surface")})
+    splits: list[Split] = ["held_out", "train"]
+    packages = [Package(name, "1.0", split) for name, split in zip(("shapes", "solids"), splits, strict=True)]
+    folder = tmp_path / "corpus"
+    build_corpus(packages, tmp_path, folder, NO_PROBLEMS)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    swapped = [replace(package, split=split) for package, split in zip(packages, splits[::-1], strict=True)]
+
+    def fill_the_disk(path: Path, files: list[SourceFile]) -> None:
+        if path.name.startswith("train"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_shard(path, files)
+
+    monkeypatch.setattr("dlm_model.training.corpus.write_shard", fill_the_disk)
+    with pytest.raises(OSError, match="No space left"):
+        build_corpus(swapped, tmp_path, folder, NO_PROBLEMS)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_what_was_read_of_a_package_is_read_anew_if_it_is_damaged_or_the_rules_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_wheel(tmp_path, "shapes", {"shapes/area.py": MODULE})
+    packages = [Package("shapes", "1.0", "train")]
+    build_corpus(packages, tmp_path, tmp_path / "corpus", NO_PROBLEMS)
+    (part,) = (tmp_path / PARTS_FOLDER).iterdir()
+    for content in (b"{", b"[]", b'{"files": [{}]}'):
+        part.write_bytes(content)
+        (report,) = build_corpus(packages, tmp_path, tmp_path / "corpus", NO_PROBLEMS)
+        assert report.num_files == 1
+    monkeypatch.setattr("dlm_model.training.corpus._rules", lambda: "others")
+    build_corpus(packages, tmp_path, tmp_path / "corpus", NO_PROBLEMS)
+    assert len(list((tmp_path / PARTS_FOLDER).iterdir())) == 2
+
+
 def test_an_empty_corpus_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     write_wheel(tmp_path, "shapes", {"shapes/tiny.py": "x = 1\n"})
     with pytest.raises(ValueError, match="corpus is empty"):
@@ -147,6 +202,7 @@ def test_a_manifest_is_packages_by_split(tmp_path: Path) -> None:
         ("[test]\na = '1'\n", "unknown split 'test'"),
         ("", "names no package"),
         ("[train]\na = '1'\n[held_out]\na = '1'\n", "named more than once"),
+        ("[train]\nScikit_learn = '1'\n[held_out]\nscikit-learn = '1'\n", "named more than once"),
     ],
 )
 def test_a_bad_manifest_is_one_clear_error(tmp_path: Path, content: str, message: str) -> None:

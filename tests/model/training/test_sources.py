@@ -198,7 +198,7 @@ def test_a_full_disk_leaves_no_half_shard(tmp_path: Path, capsys: pytest.Capture
     with full_disk():
         assert run_stage([*map(str, arguments)], "training") == 3
     error = capsys.readouterr().err
-    assert "train.safetensors cannot be written" in error
+    assert "train.safetensors.partial cannot be written" in error
     assert error.count("\n") == 1
     assert list((tmp_path / "corpus").iterdir()) == []
 
