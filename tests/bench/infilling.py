@@ -56,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--data", type=Path, default=DATA, help="the folder with the HumanEval-Infilling files")
     add("--splits", nargs="+", choices=FILES, default=list(FILES))
-    add("--limit", type=positive, help="problems of each split, evenly spread; all without it")
+    add("--limit", type=positive, help="problems of each split, evenly spread, and held-out holes; all without")
     add("--steps", nargs="+", type=positive, default=[4, 8, 16, 32], help="denoise steps at most")
     add("--thresholds", nargs="+", type=float, default=[], help="also rows that commit from these probabilities")
     add(
@@ -111,8 +111,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     held_out: dict[str, dict[str, float]] = {}
     if held_out_texts is not None:
         folder = model_folder(arguments)
-        noises = measure_noises(folder, held_out_texts, NUM_HELD_OUT_SEQUENCES)
-        lines = measure_lines(folder, held_out_texts, NUM_HELD_OUT_LINES, device=engine.device)
+        limit = arguments.limit or max(NUM_HELD_OUT_SEQUENCES, NUM_HELD_OUT_LINES)
+        num_sequences, num_lines = min(limit, NUM_HELD_OUT_SEQUENCES), min(limit, NUM_HELD_OUT_LINES)
+        noises = measure_noises(folder, held_out_texts, num_sequences, device=engine.device)
+        lines = measure_lines(folder, held_out_texts, num_lines, device=engine.device)
         held_out = {name: asdict(values) for name, values in (noises | {"lines": lines}).items()}
     print_tables(rows, held_out, identity)
     return identity | {"rows": [asdict(row) for row in rows], "held_out": held_out}

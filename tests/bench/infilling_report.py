@@ -1,6 +1,9 @@
 """The tables of the model card from a run of the infilling bench, so that no number is typed by hand.
 
 python -m tests.bench.infilling > run.txt && python -m tests.bench.infilling_report run.txt
+
+With the run of a second model, such as a distilled one, it ends with what becomes of pass@1 at each number of steps:
+python -m tests.bench.infilling --model STUDENT > after.txt && python -m tests.bench.infilling_report run.txt after.txt
 """
 
 import argparse
@@ -73,6 +76,27 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def steps_before_and_after(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Of the rows that two runs have in common and that a number of steps sets apart: pass@1 in both."""
+    runs = [{_identity(row): row for row in report["rows"] if _is_dial(row)} for report in (before, after)]
+    shared = [key for key in runs[0] if key in runs[1]]
+    rows = [[*map(str, key), *(f"{run[key]['pass_at_1']:.1%}" for run in runs)] for key in shared]
+    return "\n".join(["", "pass@1 by steps, before and after:", "", *_table(_DIAL_HEADINGS, rows)])
+
+
+_DIAL_HEADINGS = ("split", "problems", "system", "length", "steps", "before", "after")
+
+
+def _is_dial(row: dict[str, Any]) -> bool:
+    setting = row["setting"]
+    return setting["num_steps"] is not None and setting["threshold"] is None and setting["method"] is None
+
+
+def _identity(row: dict[str, Any]) -> tuple[object, ...]:
+    setting = row["setting"]
+    return row["split"], row["num_problems"], setting["system"], setting["length"], setting["num_steps"]
+
+
 def held_out_cells(held_out: dict[str, dict[str, float]]) -> list[list[str]]:
     """Name and value of each held-out measurement."""
     return [
@@ -93,12 +117,17 @@ def _number(value: float | None, form: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Markdown tables from what the infilling bench printed.")
     parser.add_argument("output", type=Path, help="the bench's standard output, or its last line alone")
-    path = parser.parse_args().output
-    try:
-        report = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
-        print(markdown(report))
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        sys.exit(f"error: {path} is not the output of the infilling bench: {error}")
+    parser.add_argument("after", type=Path, nargs="?", help="the same of a second model, to compare with")
+    arguments = parser.parse_args()
+    paths, reports = [path for path in (arguments.output, arguments.after) if path], list[dict[str, Any]]()
+    for path in paths:
+        try:
+            reports.append(json.loads(path.read_text(encoding="utf-8").splitlines()[-1]))
+            print(markdown(reports[-1]))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            sys.exit(f"error: {path} is not the output of the infilling bench: {error}")
+    if arguments.after:
+        print(steps_before_and_after(*reports))
 
 
 if __name__ == "__main__":

@@ -97,8 +97,7 @@ class TrajectoryDistillation:
     def _two_steps(self, batch: Batch) -> Tensor:
         """Log probabilities [N, V] of the masks: of the first step for what it commits, of the second for the rest."""
         first = predict(self.teacher, batch)
-        num_commits = -(-num_masks(self.teacher, batch) // self._steps_left(batch))
-        is_committed = most_confident(self.teacher, batch, first, num_commits)
+        is_committed = chosen(self.teacher, batch, first, self._steps_left(batch))
         second = predict(self.teacher, commit(batch, first, is_committed))
         log_probs = F.log_softmax(first.logits, dim=-1)
         log_probs[~is_committed] = F.log_softmax(second.logits, dim=-1)[~is_committed]
@@ -109,25 +108,44 @@ class TrajectoryDistillation:
         return 2 + batch.token_ids.sum(dim=1) % (self.teacher_steps - 1)
 
 
-def num_masks(network: Transformer, batch: Batch) -> Tensor:
-    """How many supervised positions show the mask, [B]."""
-    is_mask = batch.token_ids == network.config.mask_token_id
-    return (is_mask & (batch.labels != IGNORED)).sum(dim=1)
+def chosen(network: Transformer, batch: Batch, predictions: Predictions, steps_left: Tensor) -> Tensor:
+    """Which of the N predictions a step commits: a share of each canvas' masks, as `dlm_model.schedule` chooses them.
 
+    Every hole of a sequence is a canvas of its own, as in a request. The most probable masks are chosen and, if that is
+    the order the model is decoded in, the leftmost one. Expand and delete change the length of a canvas and are no
+    text, so they are never among them.
 
-def most_confident(network: Transformer, batch: Batch, predictions: Predictions, num_commits: Tensor) -> Tensor:
-    """Which of the N predictions a step commits: in each row the `num_commits` [B] most probable masks.
-
-    Expand and delete change the length of a canvas and are no text, so they are never among them.
+    Args:
+        network: Says which tokens are no text, and what its order is.
+        batch: The state before the step.
+        predictions: The network's.
+        steps_left: [B], this step included.
     """
     config, is_supervised = network.config, batch.labels != IGNORED
     probability, token_ids = F.log_softmax(predictions.logits, dim=-1).max(dim=-1)
     is_open = batch.token_ids[is_supervised] == config.mask_token_id
     is_text = (token_ids != config.expand_token_id) & (token_ids != config.delete_token_id)
-    confidence = torch.full(batch.labels.shape, -torch.inf, device=batch.labels.device)
-    confidence[is_supervised] = probability.masked_fill(~(is_open & is_text), -torch.inf)
-    rank = confidence.argsort(dim=1, descending=True).argsort(dim=1)
-    return ((rank < num_commits[:, None]) & confidence.isfinite())[is_supervised]
+    rows = is_supervised.nonzero()[:, 0]
+    num_groups = 2 * batch.groups.shape[1] + 1  # at most: a group in two may be empty
+    canvases = rows * num_groups + batch.groups[is_supervised]
+    num_canvases = len(batch.groups) * num_groups
+    score = probability.masked_fill(~(is_open & is_text), -torch.inf)
+    if config.selection == "leftmost":
+        is_first = _rank_within(canvases, num_canvases, score.isfinite().float()) == 0
+        score = score.masked_fill(is_first & score.isfinite(), torch.inf)
+    num_open = is_open.new_zeros(num_canvases, dtype=torch.long).index_add(0, canvases, is_open.long())[canvases]
+    quota = (num_open // steps_left[rows]).clamp_min(1)
+    return (_rank_within(canvases, num_canvases, score) < quota) & is_open & is_text
+
+
+def _rank_within(canvases: Tensor, num_canvases: int, score: Tensor) -> Tensor:
+    """How many of the same canvas have a better score, or the same and stand further left; all [N]."""
+    order = score.argsort(descending=True, stable=True)
+    order = order[canvases[order].argsort(stable=True)]
+    sizes = canvases.bincount(minlength=num_canvases)
+    starts = sizes.cumsum(0) - sizes
+    places = torch.arange(len(order), device=order.device) - starts[canvases[order]]
+    return torch.empty_like(order).index_copy(0, order, places)
 
 
 def commit(batch: Batch, predictions: Predictions, is_committed: Tensor) -> Batch:
@@ -149,8 +167,8 @@ def fill(network: Transformer, batch: Batch, num_steps: int) -> Tensor:
         predictions = predict(network, state)
         is_open = state.token_ids[is_supervised] == network.config.mask_token_id
         answers = torch.where(is_open, predictions.logits.argmax(dim=-1), answers)
-        num_commits = -(-num_masks(network, state) // steps_left)
-        state = commit(state, predictions, most_confident(network, state, predictions, num_commits))
+        left = torch.full((len(state.token_ids),), steps_left, device=answers.device)
+        state = commit(state, predictions, chosen(network, state, predictions, left))
     return answers
 
 

@@ -168,7 +168,7 @@ def collate(examples: Sequence[Example], reach: int = FULL_REACH) -> Batch:
         ([example.groups for example in examples], PADDING),
         ([example.num_prompt_seen for example in examples], 0),
     )
-    return Batch(*(_pad(rows, filler) for rows, filler in columns), torch.full((len(examples), 1), reach))
+    return Batch(*(*(_pad(rows, filler) for rows, filler in columns), torch.full((len(examples), 1), reach)))
 
 
 def _pad(rows: Sequence[Sequence[float]], filler: float) -> Tensor:

@@ -59,6 +59,23 @@ def test_a_run_ends_with_one_object_and_its_tables_are_markdown(
     assert tables.count("| engine, both sides | – | oracle | 3 | – |") == 2
 
 
+def test_two_models_are_compared_at_every_number_of_steps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], start: Callable[..., None], tmp_path: Path
+) -> None:
+    start("--splits", "single-line")
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    outputs = [tmp_path / name for name in ("before.txt", "after.txt")]
+    for output, share in zip(outputs, (0.25, 0.5), strict=True):
+        for row in report["rows"]:
+            row["pass_at_1"] = share
+        output.write_text(json.dumps(report), encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["report", *map(str, outputs)])
+    infilling_report.main()
+    *_, first, second = capsys.readouterr().out.splitlines()
+    assert first == "| single-line | 1 | engine | unknown | 2 | 25.0% | 50.0% |"
+    assert second == "| single-line | 1 | engine | unknown | 3 | 25.0% | 50.0% |"
+
+
 def test_methods_have_rows_of_their_own_where_the_model_can_do_them(
     capsys: pytest.CaptureFixture[str], start: Callable[..., None]
 ) -> None:
@@ -127,11 +144,9 @@ def test_bad_input_is_one_sentence(
     assert complaint in line
 
 
-def test_held_out_code_is_measured_from_any_folder(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], start: Callable[..., None], tmp_path: Path
+def test_held_out_code_is_measured_from_any_folder_as_much_as_the_limit_says(
+    capsys: pytest.CaptureFixture[str], start: Callable[..., None], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(infilling, "NUM_HELD_OUT_SEQUENCES", 2)
-    monkeypatch.setattr(infilling, "NUM_HELD_OUT_LINES", 1)
     (tmp_path / "module.py").write_text("def area(self):\n    side = self.side\n    return side * side\n" * 20)
     (tmp_path / "latin.py").write_bytes(b"name = '\xe9'\n")
     start("--held-out", str(tmp_path))

@@ -7,6 +7,7 @@ step each position is guessed by itself, so that words clash; one position a ste
 import random
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,11 +19,10 @@ from dlm_model.training.distill import (
     accuracy_after,
     build_objective,
     certainty_forcing,
+    chosen,
     commit,
     fill,
     halvings,
-    most_confident,
-    num_masks,
 )
 from dlm_model.training.examples import NoiseSource
 from dlm_model.training.objective import Predictions, predict
@@ -141,12 +141,31 @@ def test_a_step_commits_the_most_probable_masks_but_no_change_of_length(teacher:
     logits = torch.zeros(4, 320)
     logits[0, 50], logits[1, DELETE], logits[2, 51], logits[3, EXPAND] = 3, 9, 4, 9
     predictions = Predictions(logits, batch.labels[batch.labels >= 0], torch.ones(4))
-    one, all_text = (most_confident(teacher, batch, predictions, torch.tensor([count])) for count in (1, 4))
+    one, all_text = (chosen(teacher, batch, predictions, torch.tensor([count])) for count in (4, 1))
     assert one.tolist() == [False, False, True, False]
     assert all_text.tolist() == [True, False, True, False]
     committed = commit(batch, predictions, all_text)
     assert committed.token_ids[0].tolist() == [0, 1, 50, MASK, 51, MASK]
-    assert num_masks(teacher, committed).tolist() == [2]
+    two = chosen(teacher, committed, replace(predictions, logits=logits.roll(-4, dims=1)), torch.tensor([1]))
+    assert two.tolist() == [False, True, False, True], "what is committed is not committed again"
+
+
+def test_every_hole_is_a_canvas_of_its_own_and_begins_where_the_model_begins(teacher: Transformer) -> None:
+    shown = Example()
+    for group, labels in ((1, [5, 6, 7]), (3, [8, 9])):
+        shown.open(group, 1)
+        shown.show([1])
+        for label in labels:
+            shown.hide(MASK, label)
+    batch = collate([shown])
+    logits = torch.zeros(5, 320)
+    logits[range(5), [50, 51, 52, 53, 54]] = torch.tensor([6.0, 9.0, 8.0, 3.0, 4.0])
+    predictions = Predictions(logits, batch.labels[batch.labels >= 0], torch.ones(5))
+    by_confidence = chosen(teacher, batch, predictions, torch.tensor([3]))
+    assert by_confidence.tolist() == [False, True, False, False, True]
+    leftmost = SimpleNamespace(config=replace(teacher.config, selection="leftmost"))
+    assert chosen(leftmost, batch, predictions, torch.tensor([3])).tolist() == [True, False, False, True, False]
+    assert chosen(leftmost, batch, predictions, torch.tensor([1])).all()
 
 
 def test_accuracy_is_a_number_for_each_number_of_steps(teacher: Transformer, whole: Batch) -> None:
