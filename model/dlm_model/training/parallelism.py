@@ -98,7 +98,13 @@ class Sharded:
     """Every process holds a share of every weight, its gradient and its moments (FSDP2, arXiv 2304.11277)."""
 
     def place(self, network: Transformer, dtype: torch.dtype) -> None:
-        """Shard the network in place; a layer is whole only while it computes, in `dtype`."""
+        """Shard the network in place; a layer is whole only while it computes, in `dtype`.
+
+        Raises:
+            ValueError: this process is alone.
+        """
+        if not dist.is_initialized():
+            raise ValueError("a single process has nobody to share with: start several by torchrun, or none with shard")
         policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
         for module in (*network.layers, network):
             fully_shard(module, mp_policy=policy)

@@ -89,6 +89,11 @@ class TrainSection:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; known are {', '.join(known)}")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}, and has to be {least} or more")
+        if not (self.learning_rate > 0 and 0 < self.first_ceiling <= 1):
+            raise ValueError("learning_rate has to be above 0, and first_ceiling above 0 and no more than 1")
 
     def options(self, max_seconds: float | None = None, decay_seconds: float | None = None) -> TrainingOptions:
         """The options of a run that has this much time."""
@@ -114,6 +119,12 @@ _CHOICES = {
     "optimizer": get_args(OptimizerName),
     "precision": ("auto", *get_args(ComputeFormat)),
     "context_weights": tuple(CONTEXT_WEIGHTINGS),
+}
+
+
+_LEAST = {
+    **dict.fromkeys(("sequences_per_step", "tokens_per_batch", "log_interval", "measure_interval"), 1),
+    **dict.fromkeys(("rank", "curriculum_steps", "annealing_steps", "warmup_steps", "decay_steps", "num_workers"), 0),
 }
 
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -41,6 +41,7 @@ class Progress:
         decay_start: The step at which the learning rate began to fall; None while it has not.
         decay_steps: Steps from there to nothing.
         start: The digest of the weights that it started from; empty if unknown.
+        losses: Of the steps that no record tells of yet, so that a resumed run writes the records of a whole one.
     """
 
     fingerprint: str
@@ -49,6 +50,7 @@ class Progress:
     decay_start: int | None = None
     decay_steps: int = 1
     start: str = ""
+    losses: list[float] = field(default_factory=list)
 
     @property
     def is_finished(self) -> bool:

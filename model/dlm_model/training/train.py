@@ -125,7 +125,7 @@ class Trainer:
         Raises:
             TrainingDivergedError: the loss is not finite; nothing of that step is kept.
         """
-        options, saved_at, losses = self.options, time.monotonic(), list[float]()
+        options, saved_at, losses = self.options, time.monotonic(), self.progress.losses
         steps = iterate_steps(self._dataset, self.progress.step, options.num_workers)
         if not self.progress.step:
             yield from self._measure()
@@ -245,6 +245,9 @@ class Trainer:
         counts = torch.tensor([0.0, step.weight, *astuple(step.work)], dtype=torch.float64, device=loss.device)
         counts[0] = loss
         loss_sum, weight, *work = self.group.sum(counts).tolist()
+        weight = (
+            weight or 1.0
+        )  # Small texts with little noise may leave nothing to predict, once in a great many steps.
         self.options.placement.reduce(list(self.weights.values()), weight, self.group)
         self._clock.add(Work(*map(int, work)))
         self.progress.num_tokens += int(work[0])

@@ -111,6 +111,8 @@ def test_the_recipe_for_ones_own_code_says_what_it_reads_and_what_it_changed(
         ("[train]\nrnak = 3\n", "unknown key 'rnak'"),
         ("[train]\nrank = 'big'\n", "rank is 'big'"),
         ("[train]\noptimizer = 'sgd'\n", "known are adamw, muon"),
+        ("[train]\nlog_interval = 0\n", "log_interval is 0, and has to be 1 or more"),
+        ("[train]\nlearning_rate = 0\n", "has to be above 0"),
         ("[start]\nshifted = true\n", "checkpoint"),
         ("train = 3\n", "train is no section"),
     ],

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ from dlm_model.training.objective import Predictions
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parameters import LowRankAdapters
 from dlm_model.training.run_state import STATE_FILE, Progress
+from dlm_model.training.sequence import IGNORED, WHOLE, Example
 from dlm_model.training.train import DECAY_FILE, Trainer, TrainingDivergedError
 from dlm_model.training.windows import Batch, ExampleSource
 from dlm_model.transformer import Layer, Transformer
@@ -74,6 +76,35 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path, make
     assert resumed.progress == whole.progress
     for name, weight in whole.weights.items():
         torch.testing.assert_close(resumed.weights[name], weight, msg=name)
+
+
+def test_a_killed_run_writes_the_records_of_a_whole_one(tmp_path: Path, make_trainer: MakeTrainer) -> None:
+    options = replace(OPTIONS, max_steps=6, log_interval=3, save_seconds=0.0)
+    list(make_trainer(tmp_path / "whole", options).run())
+    next(make_trainer(tmp_path / "killed", options).run())
+    resumed = make_trainer(tmp_path / "killed", options)
+    assert resumed.progress.step == 2, "the third step was not saved yet"
+    list(resumed.run())
+    curves = [
+        [(record["step"], record["loss"]) for record in map(json.loads, log.read_text().splitlines())]
+        for log in (tmp_path / name / METRICS_FILE for name in ("whole", "killed"))
+    ]
+    assert curves[0] == curves[1]
+
+
+def test_a_step_without_anything_to_predict_is_no_end(tmp_path: Path, resizing_folder: Path) -> None:
+    class Nothing:
+        def draw(self, _rng: random.Random, _noise: object = None) -> Example:
+            return Example([1, 2], [IGNORED] * 2, [0.0] * 2, [0, 1], [WHOLE] * 2, [0, 0])
+
+    options = replace(OPTIONS, max_steps=2, warmup_steps=0)
+    (record,) = Trainer(load_network(resizing_folder), Nothing(), tmp_path, options).run()
+    assert (record["step"], record["loss"]) == (2, 0)
+
+
+def test_a_single_process_cannot_shard(tmp_path: Path, make_trainer: MakeTrainer) -> None:
+    with pytest.raises(ValueError, match="torchrun"):
+        make_trainer(tmp_path, tiny_run.VARIANTS["sharded"])
 
 
 @pytest.mark.parametrize(("alone", "together"), [("adapters", "adapters"), ("all", "sharded")])
