@@ -1,7 +1,8 @@
 """Trains the head of a learned commit order on what a finished checkpoint gets right, and compares it with confidence.
 
-A line of real code is cut out and a random part of it put back; where the model's best token is the true one, the
-position was ready to be committed. The network itself is not trained.
+A line of real code is cut out as the engine would, with the words that it takes over from both sides. They and a random
+part of the rest are put back; where the model's best token is the true one, the position was ready to be committed. The
+network itself is not trained.
 """
 
 import random
@@ -17,8 +18,10 @@ from torch import Tensor
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.kv_cache import CausalPrompt, ColumnCache, choose_window
+from dlm_model.opening import Opening
 from dlm_model.order import ORDER_FILE, CommitOrder, features
 from dlm_model.prefix_cache import PrefixCache
+from dlm_model.request import InfillRequest
 from dlm_model.selection import guess_tokens
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.training.evaluate import LineTask
@@ -61,13 +64,18 @@ def observe(
 ) -> Iterator[Observation]:
     """One step for each line, with a random share of it masked; a line of one token teaches nothing about order."""
     draw = random.Random(seed)
-    bos = [] if network.config.bos_token_id is None else [network.config.bos_token_id]
     for task in tasks:
-        prefix, truth, suffix = (tokenizer.encode(text).ids for text in (task.prefix, task.line, task.suffix))
-        if len(truth) > 1:
-            canvas = Canvas.open([*bos, *prefix], suffix, [len(truth)], network.config.mask_token_id)
-            shown = torch.tensor([draw.sample(range(len(truth)), draw.randrange(len(truth) - 1))], dtype=torch.long)
-            is_shown = torch.zeros_like(canvas.is_masked).scatter(1, shown, value=True)
+        request = InfillRequest(task.prefix, task.suffix, single_line=True)
+        opening = Opening.read(request, DecodeOptions(), tokenizer, network.config)
+        head, tail = opening.head.spelling, opening.tail.spelling
+        truth = tokenizer.encode((head + task.line.encode() + tail).decode("utf-8", errors="ignore")).ids
+        first = _num_spelling(tokenizer, truth, len(head))
+        last = len(truth) - _num_spelling(tokenizer, truth[::-1], len(tail))
+        if last - first > 1:
+            canvas = Canvas.open(opening.prefix_ids, opening.suffix_ids, [len(truth)], network.config.mask_token_id)
+            shown = torch.tensor([draw.sample(range(first, last), draw.randrange(last - first - 1))], dtype=torch.long)
+            columns = torch.arange(len(truth))[None]
+            is_shown = ((columns < first) | (columns >= last)).scatter(1, shown, value=True)
             canvas = canvas.guess(torch.tensor([truth]), torch.ones(1, len(truth))).commit(is_shown)
             yield _observe(network, canvas, torch.tensor([truth]))
 
@@ -97,6 +105,15 @@ def compare(order: CommitOrder, observations: Sequence[Observation]) -> OrderMea
 def write_order(order: CommitOrder, folder: Path) -> None:
     """Put the head beside the weights of a checkpoint."""
     save_file(order.state_dict(), folder / ORDER_FILE)
+
+
+def _num_spelling(tokenizer: Tokenizer, token_ids: Sequence[int], num_bytes: int) -> int:
+    """How many tokens, in this order, spell so many bytes."""
+    num_tokens = 0
+    while num_bytes > 0 and num_tokens < len(token_ids):
+        num_bytes -= len(tokenizer.token_bytes[token_ids[num_tokens]])
+        num_tokens += 1
+    return num_tokens
 
 
 def _observe(network: Transformer, canvas: Canvas, truth: Tensor) -> Observation:
