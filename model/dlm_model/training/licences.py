@@ -34,6 +34,7 @@ _SPELLINGS = {
     "bsd 3-clause license": "BSD-3-Clause",
     "new bsd license": "BSD-3-Clause",
 }
+_RESTRICTED_CLASSIFIER = re.compile("GNU|GPL|Mozilla|Proprietary|Eclipse|European Union|CeCILL")
 _LICENCE_FILE = re.compile(r"(LICEN[CS]E|COPYING)([.-].*)?", re.IGNORECASE)
 
 _SENTENCES = {
@@ -79,6 +80,8 @@ def licence_of_metadata(metadata: Message | PackageMetadata, source: str) -> str
     expression, declared = (next(iter(metadata.get_all(key) or ()), "") for key in ("License-Expression", "License"))
     classifiers = [c for c in metadata.get_all("Classifier") or () if c.startswith("License ::")]
     named = [_PERMISSIVE_CLASSIFIERS.get(classifier) for classifier in classifiers]
+    if restricted := [classifier for classifier in classifiers if _RESTRICTED_CLASSIFIER.search(classifier)]:
+        raise LicenceError(f"{source}: {restricted[0]!r} is not known to be permissive, whatever else it declares")
     if not expression.strip() and named and all(named):
         expression = " AND ".join(sorted(name for name in named if name))
     return check_expression(expression.strip() or declared, source)

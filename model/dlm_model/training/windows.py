@@ -17,14 +17,15 @@ from dlm_model.training.examples import ExampleBuilder, NoiseSource
 from dlm_model.training.holes import Span, choose_block, choose_holes
 from dlm_model.training.sequence import IGNORED, PADDING, PROMPT, Example
 
-_WINDOW_CHARACTERS = {500: 0.3, 900: 0.55, 1500: 0.15}
+_WINDOW_CHARACTERS = {500: 0.3, 900: 0.5, 1500: 0.15, 3000: 0.05}
+_BLOCK_WINDOW_CHARACTERS = 1500
 
 _NUM_HOLES = {4: 0.2, 5: 0.2, 6: 0.2, 7: 0.2, 8: 0.2}
 """Share of the windows by how many holes they have. A window is read once for all of them: the more there are, the less
 a hole costs."""
 
 _BLOCK_PROBABILITY = 0.15
-"""Share of the windows, of the longest kind, that have one long hole instead."""
+"""Share of the windows that have one long hole instead."""
 
 _MAX_PROSE_SHARE = 0.5
 _PROSE_HOLE_PROBABILITY = 0.15
@@ -127,7 +128,7 @@ class ExampleSource:
     def _draw_window(self, rng: random.Random, *, is_long: bool) -> Window:
         (text,) = rng.choices(self._texts, cum_weights=self._ends)
         (length,) = rng.choices(tuple(_WINDOW_CHARACTERS), weights=tuple(_WINDOW_CHARACTERS.values()))
-        return cut_window(text, rng.randrange(len(text)), max(_WINDOW_CHARACTERS) if is_long else length)
+        return cut_window(text, rng.randrange(len(text)), _BLOCK_WINDOW_CHARACTERS if is_long else length)
 
 
 def cut_window(text: str, offset: int, max_characters: int) -> Window:

@@ -113,6 +113,15 @@ def test_a_fill_from_the_left_shows_the_end_that_is_spelled_first(
     assert sum(label != IGNORED for label in labels[-2:]) == num_hidden
 
 
+def test_suffixes_are_short_and_as_long_as_an_editor_sends_them(
+    tiny_tokenizer: Tokenizer, builder: ExampleBuilder
+) -> None:
+    examples = [builder.build(TEXT * 20, [Span(12, 30)], random.Random(seed)) for seed in range(40)]
+    lengths = {len(tiny_tokenizer.spell(of_group(example, 2))) for example in examples}
+    assert min(lengths) <= 60
+    assert max(lengths) >= 1000
+
+
 def visible(batch: Batch, query: int) -> list[int]:
     return batch.visibility[0, query].nonzero()[:, 0].tolist()
 

@@ -39,6 +39,7 @@ def test_permissive_licences_are_read(tmp_path: Path, metadata: str, licence: st
         "License-Expression: GPL-3.0-or-later",
         "License-Expression: MIT AND LGPL-2.1-only",
         "License: Proprietary",
+        "License: MIT\nClassifier: License :: OSI Approved :: GNU Affero General Public License v3",
         "Classifier: License :: OSI Approved :: GNU General Public License v3 (GPLv3)",
         "Summary: no licence at all",
     ],
