@@ -74,7 +74,7 @@ def _definitions_around(parsed: ParsedExcerpt) -> list[Node]:
 
 def _function_lines(snapshot: Snapshot, parsed: ParsedExcerpt, definition: Node) -> tuple[range, range]:
     """Lines of a definition's header, and of its docstring."""
-    body = definition.child_by_field_name("body")
+    body = snapshot.language.body_of(definition)
     if body is None:
         start = parsed.to_offset(definition.start_byte)
         return line_range(snapshot, start, start), range(0)

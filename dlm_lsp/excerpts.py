@@ -5,9 +5,11 @@ the definition around the place and its neighbours, between the opening and the 
 namespaces they stand in. Nothing else of the document takes part.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, takewhile
 from typing import NamedTuple, Self
 
@@ -18,6 +20,8 @@ from dlm_lsp.languages import Language
 
 NEARBY_BYTES = 8192
 """A larger definition beside the place costs more to parse than it is worth."""
+
+_CODE = re.compile(rb"\S")
 
 
 class Edit(NamedTuple):
@@ -132,13 +136,14 @@ class Excerpt:
         ceiling = next((c.closing for c in reversed(containers) if c.closing < c.end), len(snapshot.encoded))
         first, last = _neighbourhood(snapshot.language, members, start_byte, end_byte)
         taken_start = max(floor, _line_start(snapshot.encoded, min(first, start_byte)))
-        taken_end = min(ceiling, _line_end(snapshot.encoded, max(last, end_byte)))
+        last = max(_without_blank_end(snapshot.encoded, last), end_byte)
+        taken_end = min(ceiling, _line_end(snapshot.encoded, last))
         return cls(snapshot, tuple(containers), snapshot.to_offset(taken_start), snapshot.to_offset(taken_end))
 
     def parse(self, edit: Edit) -> ParsedExcerpt:
         """Parse the excerpt as it would be after an edit inside `[start, end)`."""
         text = self.snapshot.text
-        header = "".join(f"{self._slice(c.start, c.opened)}\n" for c in self.containers)
+        header = self._code_tag + "".join(f"{self._slice(c.start, c.opened)}\n" for c in self.containers)
         footer = "".join(f"\n{self._slice(c.closing, c.end)}" for c in reversed(self.containers))
         middle = text[self.start : edit.start] + edit.text + text[edit.end : self.end]
         source = SourceText(header + middle + footer)
@@ -157,6 +162,18 @@ class Excerpt:
             if parses[-1].num_errors == 0:
                 return parses[-1]
         return min(parses, key=lambda parsed: parsed.num_errors)
+
+    @cached_property
+    def _code_tag(self) -> str:
+        """The line that makes code of the excerpt, if the language wants one and there is none in the excerpt."""
+        snapshot, language = self.snapshot, self.snapshot.language
+        start = self.containers[0].start if self.containers else snapshot.to_byte(self.start)
+        if not language.code_tag or not start:
+            return ""
+        code = _CODE.search(snapshot.encoded, start)
+        start = code.start() if code else start
+        node = snapshot.tree.root_node.descendant_for_byte_range(start, start + 1)
+        return "" if node is not None and node.type in language.outside_code else f"{language.code_tag}\n"
 
     def _slice(self, start_byte: int, end_byte: int) -> str:
         return self.snapshot.encoded[start_byte:end_byte].decode("utf-8", "surrogatepass")
@@ -185,8 +202,9 @@ def unwrapped(language: Language, node: Node) -> Node:
 
 def opened_at(definition: Node, body: Node) -> int:
     """The byte just after what opens a body: its brace, or the colon before it."""
-    if body.child_count and body.children[0].type == "{":
-        return body.children[0].end_byte
+    brace = next((child for child in body.children if child.type == "{"), None)
+    if brace is not None:
+        return brace.end_byte
     colons = [
         child.end_byte for child in definition.children if child.type == ":" and child.end_byte <= body.start_byte
     ]
@@ -216,7 +234,7 @@ def _container_at(snapshot: Snapshot, members: list[Node], start: int, end: int)
 
 
 def _opened(snapshot: Snapshot, outer: Node, definition: Node) -> Container:
-    body = definition.child_by_field_name("body")
+    body = snapshot.language.body_of(definition)
     if body is None:  # conditional compilation: the members follow its first line
         opened = min(_line_end(snapshot.encoded, definition.start_byte), definition.end_byte)
         last = definition.children[-1]
@@ -263,6 +281,13 @@ def _num_involved(language: Language, nodes: list[Node]) -> int:
     """How many of the nodes beside a place, nearest first: up to the first that is code, and all that are broken."""
     code = next((number for number, node in enumerate(nodes, 1) if node.type not in language.comments), len(nodes))
     return max([code, *(number for number, node in enumerate(nodes, 1) if node.has_error)])
+
+
+def _without_blank_end(source: bytes, byte: int) -> int:
+    """The end of the text before a byte: some nodes reach to the beginning of the next, lines below."""
+    while source[byte - 1 : byte].isspace():
+        byte -= 1
+    return byte
 
 
 def _line_start(source: bytes, byte: int) -> int:

@@ -22,6 +22,7 @@ from dlm_lsp.indentation import (
     line_below,
     masked,
     opens_block,
+    opens_lambda,
 )
 from dlm_lsp.languages import CLOSERS, Language
 from dlm_lsp.scopes import Function, functions_around
@@ -35,6 +36,10 @@ HoleKind = Literal["body", "statement", "statements", "line", "range"]
     line         what a line lacks at the cursor
     range        the text for a range that somebody named and that is none of these
 """
+
+
+_OPENERS = ("{", "->", "in")
+"""A block, and the block of a lambda with parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +100,10 @@ def _cursor(snapshot: Snapshot, offset: int) -> _Cursor:
 
 def _kind_at(snapshot: Snapshot, cursor: _Cursor) -> HoleKind:
     """What a hole is at a cursor that is in no body to be written."""
-    if not cursor.is_blank and _opens_empty_block(snapshot, cursor):
-        return "statements"
-    if not cursor.is_blank or _is_inside_literal(snapshot, cursor.offset):
+    if _is_inside_literal(snapshot, cursor.offset):
         return "line"
+    if not cursor.is_blank:
+        return "statements" if _opens_empty_block(snapshot, cursor) else "line"
     return gap_kind(snapshot, cursor.line, blank_line_indentation(snapshot, cursor.line, cursor.left))
 
 
@@ -116,7 +121,7 @@ def _opens_empty_block(snapshot: Snapshot, cursor: _Cursor) -> bool:
     """Whether a block begins just left of a cursor, and nothing stands in it yet."""
     if snapshot.language.is_indented:
         return _is_indented_block_missing(snapshot, cursor)
-    if not cursor.left.rstrip().endswith("{"):
+    if not cursor.left.rstrip().endswith("{") and not opens_lambda(snapshot.language, cursor.left):
         return False
     excerpt = Excerpt.around(snapshot, cursor.line_start, cursor.line_end)
     parsed = excerpt.parse(Edit(cursor.offset, cursor.offset, ""))
@@ -149,9 +154,10 @@ def _block_at(language: Language, parsed: ParsedExcerpt, byte: int) -> Node | No
 
 def _is_written(block: Node, byte: int) -> bool:
     """Whether braces hold anything, or a place is not between them."""
-    inner = block.children
-    is_between = bool(inner) and inner[0].end_byte <= byte <= inner[-1].start_byte
-    return not is_between or len(inner) != 2 or inner[-1].is_missing
+    before = [node for node in block.children if node.end_byte <= byte]
+    after = block.children[len(before) :]
+    is_between = bool(before and after) and before[-1].type in _OPENERS and after[0].type == "}"
+    return not is_between or after[0].start_byte < byte or after[0].is_missing
 
 
 def _probes(snapshot: Snapshot, cursor: _Cursor) -> Iterator[ParsedExcerpt]:

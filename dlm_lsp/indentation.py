@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 
+from tree_sitter import Node
+
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.languages import CLOSERS, Language
 
@@ -24,6 +26,7 @@ MIXED_TAB_WIDTH = 8
 """Columns of a tab where a document writes shallow lines with spaces and deep ones with tabs."""
 
 _BODY_FIELDS = ("body", "consequence")
+_LAMBDA_HEAD = re.compile(r"\{[^{}]*(?:->|\bin)\Z")
 _NOT_LINE_BREAK = re.compile(r"[^\n]")
 _INDENTATIONS = re.compile(r"(?:^|(?<=[\r\n]))([ \t]+|(?=[^\r\n]))")
 _OPENED = re.compile(r"\{[ \t]*(?://[^\r\n{]*)?[\r\n](?:[ \t]*(?:\w+:[ \t]*)?[\r\n])*([ \t]*)(?=\S)")
@@ -107,7 +110,12 @@ def masked(language: Language, text: str) -> str:
 
 def opens_block(language: Language, line: str) -> bool:
     """Whether the next line should be deeper than this one."""
-    return masked(language, line).rstrip().endswith((":", "(", "[", "{", "=>"))
+    return masked(language, line).rstrip().endswith((":", "(", "[", "{", "=>")) or opens_lambda(language, line)
+
+
+def opens_lambda(language: Language, line: str) -> bool:
+    """Whether a line ends with the parameters that stand behind the brace of a lambda: `{ x ->`, `{ x in`."""
+    return not language.is_indented and _LAMBDA_HEAD.search(masked(language, line).rstrip()) is not None
 
 
 def statement_indentation(snapshot: Snapshot, line: int, code: str) -> str:
@@ -174,11 +182,19 @@ def _header_line(snapshot: Snapshot, line: int, code: str) -> int:
         return line
     byte = snapshot.to_byte(snapshot.lines.line_start(line) + len(code) - 1)
     brace = snapshot.tree.root_node.descendant_for_byte_range(byte, byte + 1)
-    body = brace.parent if brace is not None else None
-    owner = body.parent if body is not None else None
-    if owner is None or body not in [owner.child_by_field_name(name) for name in _BODY_FIELDS]:
-        return line
-    return min(line, snapshot.lines.line_of(snapshot.to_offset(owner.start_byte)))
+    owner = _owner(snapshot.language, brace.parent) if brace is not None and brace.parent is not None else None
+    return line if owner is None else min(line, snapshot.lines.line_of(snapshot.to_offset(owner.start_byte)))
+
+
+def _owner(language: Language, body: Node) -> Node | None:
+    """The definition or statement that some braces are the body of, if they are one."""
+    if body.type in language.blocks and body.children[0].type != "{":
+        return body
+    owner = body.parent
+    if owner is None or body.type not in language.bodies:
+        is_body = owner is not None and body in [owner.child_by_field_name(name) for name in _BODY_FIELDS]
+        return owner if is_body else None
+    return owner.parent if owner.type in language.bodies else owner
 
 
 def _statement_line(snapshot: Snapshot, line: int) -> int:

@@ -22,7 +22,7 @@ MAX_LINES = 400
 
 _CLOSERS = re.compile(r"[ \t]*[)\]}]+[;,]*")
 _CLAUSED = re.compile(r"[ \t]*(?:if|try|do)\b")
-_CLAUSE = re.compile(r"[ \t]*(?:else|catch|finally)\b")
+_CLAUSE = re.compile(r"[ \t]*(?:else|elseif|catch|finally)\b")
 """What `Language.claused` and `Language.clauses` are where braces make blocks."""
 
 _GOES_ON = re.compile(r"[,\\+*/=.&|(\[]\s*$|\b(?:and|or|not|in)\s*$")

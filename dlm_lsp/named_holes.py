@@ -7,7 +7,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.errors import UsageError
 from dlm_lsp.holes import Hole, body_hole, gap_kind, is_placeholder
 from dlm_lsp.scopes import Function, functions_around, functions_in
-from dlm_lsp.statements import statements_between
+from dlm_lsp.statements import end_of, statements_between
 
 
 def find_function(snapshot: Snapshot, name: str) -> Hole:
@@ -84,7 +84,8 @@ def _whole_body(snapshot: Snapshot, function: Function) -> Hole:
     opened, closing = snapshot.to_offset(function.opened), snapshot.to_offset(function.closing)
     if function.statements:
         start = snapshot.to_offset(function.statements[0].start_byte)
-        return body_hole(snapshot, start, snapshot.to_offset(function.items[-1].end_byte), opened, closing)
+        end = snapshot.to_offset(end_of(snapshot.encoded, function.items[-1]))
+        return body_hole(snapshot, start, end, opened, closing)
     start = snapshot.to_offset(function.notes[-1].end_byte) if function.notes else opened
     return body_hole(snapshot, start, start, opened, closing)
 

@@ -135,7 +135,7 @@ def _signatures(snapshot: Snapshot) -> Iterator[str]:
         if names and not _is_nested(function):
             signature = snapshot.text_between(function.node.start_byte, function.opened)
             outer = ".".join(names[:-1])
-            line = " ".join(signature.rstrip(" {:\r\n").split())
+            line = " ".join(signature.rstrip(" {:=\r\n").split())
             yield (f"{outer}: {line}" if outer else line)[:_MAX_SIGNATURE_CHARS]
 
 

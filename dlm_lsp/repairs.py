@@ -42,16 +42,18 @@ OPEN_LITERALS = ("'", '"', "`", "/*")
 
 _WORD = re.compile(r"\w")
 _NAME = re.compile(r"\s*(?!(?:break|continue)$)[\w$.?#]*\w")
-_CONDITION = re.compile(r"[\s}]*(?:else\s+)?(?:if|for|while|switch|match|catch)\b")
+_CONDITION = re.compile(r"[\s}]*(?:else\s+)?(?:if|elseif|for|foreach|while|guard|switch|match|when|catch|using|lock)\b")
 _CALLED = re.compile(r"\s*(?:go|defer)\s+func\b")
 _ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>)+\s*$")
 _OPENS = re.compile(r"[(\[{]")
-_REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&][^=(]*\(.*\)\s*;?\s*$)")
+_REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&$][^=(]*\(.*\)\s*;?\s*$)")
 """What has an effect each time that it is repeated, and what closes."""
 
 _OPENERS = {")": "(", "]": "[", "}": "{"}
 _CLOSERS = {opener: closer for closer, opener in _OPENERS.items()}
-_ASSIGNED = re.compile(r"\s*(?:(?:const|let|var|static|final|pub|export)\s+)*[\w.]+(?:\s*:[^=]*)?\s*:?=(?!=)")
+_ASSIGNED = re.compile(
+    r"\s*(?:(?:const|let|var|val|lazy|static|final|pub|export)\s+)*\$?[\w.]+(?:->\w+)*(?:\s*:[^=]*)?\s*:?=(?!=)"
+)
 
 
 def without_unmatched_closers(language: Language, text: str) -> str:

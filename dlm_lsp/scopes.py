@@ -15,7 +15,10 @@ from dlm_lsp.languages import Language
 
 _NAME_FIELDS = ("name", "key", "left", "property")
 _NAMING_PARENTS = frozenset(
-    {"variable_declarator", "pair", "assignment_expression", "field_definition", "public_field_definition"}
+    {
+        *("assignment_expression", "field_definition", "pair", "property_declaration", "public_field_definition"),
+        "variable_declarator",
+    }
 )
 
 
@@ -48,7 +51,8 @@ class Function:
     def items(self) -> list[Node]:
         """Comments and statements of the body in order, and anything between the colon and the block."""
         between = [node for node in self.node.children if self.opened <= node.start_byte < self.body.start_byte]
-        return [*between, *_flattened(self.language, self.body)]
+        inside = (node for node in _flattened(self.language, self.body) if node.start_byte >= self.opened)
+        return [*between, *(node for node in inside if node.start_byte >= self.body.start_byte)]
 
     @cached_property
     def docstring(self) -> Node | None:
@@ -78,14 +82,14 @@ class Function:
         Args:
             source: The text as it stands.
         """
-        own = _name(source, self.node)
+        own = _name(self.language, source, self.node)
         if not own:
             return ()
         parts = [*_receiver(source, self.node), *own]
         parent = self.node.parent
         while parent is not None:
             if parent.type in self.language.containers or parent.type in self.language.functions:
-                parts = [*_name(source, parent), *parts]
+                parts = [*_name(self.language, source, parent), *parts]
             parent = parent.parent
         return tuple(parts)
 
@@ -106,7 +110,7 @@ def functions_around(language: Language, root: Node, byte: int) -> list[Function
 def _functions(language: Language, cursor: QueryCursor, root: Node) -> Iterator[Function]:
     nodes = cursor.captures(root).get("function", [])
     for node in sorted(nodes, key=lambda node: (node.start_byte, -node.end_byte)):
-        body = node.child_by_field_name("body")
+        body = language.body_of(node)
         if body is not None and body.type in language.blocks:
             yield Function(language, node, body)
 
@@ -119,8 +123,11 @@ def _flattened(language: Language, body: Node) -> Iterator[Node]:
             yield node
 
 
-def _name(source: SourceText, node: Node) -> list[str]:
+def _name(language: Language, source: SourceText, node: Node) -> list[str]:
     """The name of a definition, or of what it is assigned to; C++ may qualify it."""
+    if node.type in language.called_by_keyword:
+        keyword = next(child for child in node.children if child.type != "modifiers")
+        return source.text_of(keyword).split()[:1]
     if node.type == "impl_item":
         named = node.child_by_field_name("type")
         named = (named.child_by_field_name("type") or named) if named is not None else None

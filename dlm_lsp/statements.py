@@ -12,7 +12,7 @@ from dlm_lsp.languages import Language
 
 _FIRST_WORD = re.compile(r"\s*[@#]?(\w+)\W")
 _WORD = re.compile(r"\s*(\w+)")
-_CLAUSES = frozenset({"else", "elif", "except", "finally", "catch"})
+_CLAUSES = frozenset({"else", "elif", "elseif", "except", "finally", "catch"})
 
 
 def leading_statement_lines(parsed: ParsedExcerpt, num_statements: int = 1) -> int | None:
@@ -23,12 +23,12 @@ def leading_statement_lines(parsed: ParsedExcerpt, num_statements: int = 1) -> i
     language, end, source = parsed.excerpt.snapshot.language, parsed.edit_end_byte, parsed.source.encoded
     statement = _statement_at(parsed, parsed.edit_byte)
     while statement is not None:
-        if statement.has_error or _end(source, statement) >= end:
+        if statement.has_error or end_of(source, statement) >= end:
             return None
         if statement.type not in language.comments | language.attributes:
             num_statements -= 1
         if not num_statements:
-            return source.count(b"\n", parsed.edit_byte, _end(source, statement)) + 1
+            return source.count(b"\n", parsed.edit_byte, end_of(source, statement)) + 1
         statement = _next_statement(language, statement)
     return None
 
@@ -38,7 +38,7 @@ def takes_what_follows(parsed: ParsedExcerpt) -> bool:
     language, end = parsed.excerpt.snapshot.language, parsed.edit_end_byte
     node = parsed.root.descendant_for_byte_range(parsed.edit_last_byte, parsed.edit_last_byte + 1)
     while node is not None and node.parent is not None and node.start_byte >= parsed.edit_byte:
-        if not _is_bare_list(language, node) and _end(parsed.source.encoded, node) > end:
+        if not _is_bare_list(language, node) and end_of(parsed.source.encoded, node) > end:
             return True
         node = node.parent
     return False
@@ -85,7 +85,7 @@ def statements_between(language: Language, root: Node, source: bytes, start: int
         beside.append(node)
         node = _beside(language, node)
     speaks_of_another = language.comments | language.attributes
-    is_exact = bool(beside) and beside[0].start_byte == start and _end(source, beside[-1]) == end
+    is_exact = bool(beside) and beside[0].start_byte == start and end_of(source, beside[-1]) == end
     return [each for each in beside if each.is_named and each.type not in speaks_of_another] if is_exact else []
 
 
@@ -161,11 +161,11 @@ def _lists_statements(language: Language, node: Node) -> bool:
     """Whether what stands in a node are statements or definitions: a block, a file, a class, what is compiled if."""
     if node.parent is None or node.type in language.blocks | language.statement_lists:
         return True
-    if node.type in language.containers and node.child_by_field_name("body") is None:
+    if node.type in language.containers and language.body_of(node) is None:
         return True
-    return node.parent.type in language.containers and node.parent.child_by_field_name("body") == node
+    return node.parent.type in language.containers and language.body_of(node.parent) == node
 
 
-def _end(source: bytes, node: Node) -> int:
+def end_of(source: bytes, node: Node) -> int:
     """The byte after a node's last that is not blank: nodes of the preprocessor's lines have their line break."""
     return node.start_byte + len(source[node.start_byte : node.end_byte].rstrip())

@@ -5,11 +5,15 @@ from pathlib import PurePath
 from dlm_lsp.errors import UnsupportedLanguageError
 from dlm_lsp.languages.braces import CPP, GO, JAVA, JAVASCRIPT, RUST, TSX, TYPESCRIPT, C
 from dlm_lsp.languages.language import CLOSERS, Language
+from dlm_lsp.languages.more_braces import CSHARP, KOTLIN, PHP, SCALA, SWIFT
 from dlm_lsp.languages.python import PYTHON
 
 __all__ = ["CLOSERS", "LANGUAGES", "Language", "language_for"]
 
-LANGUAGES: tuple[Language, ...] = (PYTHON, JAVASCRIPT, TYPESCRIPT, TSX, GO, RUST, JAVA, C, CPP)
+LANGUAGES: tuple[Language, ...] = (
+    *(PYTHON, JAVASCRIPT, TYPESCRIPT, TSX, GO, RUST, JAVA, C, CPP),
+    *(CSHARP, KOTLIN, PHP, SCALA, SWIFT),
+)
 
 _BY_ID = {lsp_id: language for language in LANGUAGES for lsp_id in language.lsp_ids}
 _BY_SUFFIX = {suffix: language for language in LANGUAGES for suffix in language.suffixes}

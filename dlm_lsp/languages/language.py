@@ -32,11 +32,14 @@ class Language:
         grammar_module: Package of the tree-sitter grammar.
         grammar_function: Its function that returns the grammar.
         functions: Node kinds that have a `body` field to fill.
-        blocks: Node kinds of function bodies that hold statements.
+        blocks: Node kinds of function bodies that hold statements; of the whole definition or statement, where that has
+            the braces among its own children.
+        bodies: Node kinds of what is a body, where the grammar has no field of that name; one may wrap another.
         statement_lists: Node kinds between a block and its statements.
         lists: Node kinds whose children stand side by side and are no statements of a body: cases and what is in one,
             fields, members of an enum, items of a literal, imported names, parameters, arguments.
         containers: Node kinds whose members stand side by side: classes, namespaces, conditional compilation.
+        called_by_keyword: Node kinds of definitions that have a keyword in place of a name: `init`, `get`.
         wrappers: Node kinds around a definition that belong to it: decorators, exports, templates.
         attributes: Node kinds of decorators, annotations and the like, which say something of the definition below.
         comments: Node kinds of comments.
@@ -46,6 +49,8 @@ class Language:
         literal_pattern: Matches one comment or string; what is between is code.
         comment_start_pattern: Matches the beginning of a comment, or of the attribute lines above a definition.
         line_comment: Begins a comment that ends with its line.
+        code_tag: What begins the code of a document that may hold a text as well; a part of it means nothing without.
+        outside_code: Node kinds of such a text, and of the tags behind which code begins.
         headers: Words that begin a statement with a block, if indentation makes blocks.
         claused: Words that begin a statement which may go on with a clause.
         clauses: Words that begin a clause with a block, after another block of the same statement.
@@ -62,9 +67,11 @@ class Language:
     grammar_function: str = "language"
     functions: frozenset[str]
     blocks: frozenset[str]
+    bodies: frozenset[str] = frozenset()
     statement_lists: frozenset[str] = frozenset()
     lists: frozenset[str]
     containers: frozenset[str]
+    called_by_keyword: frozenset[str] = frozenset()
     wrappers: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
     comments: frozenset[str]
@@ -75,6 +82,8 @@ class Language:
     comment_start_pattern: str
     neutral_statement: str
     line_comment: str = "//"
+    code_tag: str = ""
+    outside_code: frozenset[str] = frozenset()
     headers: frozenset[str] = frozenset()
     claused: frozenset[str] = frozenset()
     clauses: frozenset[str] = frozenset()
@@ -108,6 +117,17 @@ class Language:
         """Captures every function as `function`."""
         kinds = " ".join(f"({kind})" for kind in sorted(self.functions))
         return tree_sitter.Query(self.grammar, f"[{kinds}] @function")
+
+    def body_of(self, definition: tree_sitter.Node) -> tree_sitter.Node | None:
+        """The body of a definition: its field of that name, itself if it has the braces, or the last of `bodies`."""
+        body = definition.child_by_field_name("body")
+        if body is None and definition.type in self.blocks:
+            return definition
+        if body is None and self.bodies:
+            body = next((child for child in reversed(definition.children) if child.type in self.bodies), None)
+            if body is not None and body.type not in self.blocks:
+                body = self.body_of(body) or body
+        return body
 
     def parse(self, source: bytes) -> tree_sitter.Tree:
         """Parse UTF-8.

@@ -29,6 +29,7 @@ USUAL_FOLDERS: dict[str, tuple[str, ...]] = {
     "go": ("/usr/lib/go/src", "/usr/local/go/src"),
     "c": ("/usr/src", "/usr/include"),
     "cpp": ("/usr/include/c++",),
+    "php": ("/usr/share/php",),
 }
 
 

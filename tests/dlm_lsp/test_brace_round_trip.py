@@ -117,7 +117,134 @@ size (void)
   return 0;
 }
 """
-SOURCES = [("cpp", POINT), ("java", READER), ("rust", QUEUE), ("go", SERVER), ("typescript", VIEW), ("c", GNU)]
+CACHE = """\
+namespace App
+{
+    public sealed class Cache<T> : IDisposable
+        where T : class
+    {
+        private T value = new()
+        {
+            Name = $"{1}",
+        };
+
+        public T Value
+        {
+            get
+            {
+                return value;
+            }
+        }
+
+        public async Task<T> Load(
+            string path)
+        {
+            #region Reading
+            var text = await Read(path);
+            #endregion
+            foreach (var line in text)
+            {
+                Add(line);
+            }
+        }
+    }
+}
+"""
+STORE = """\
+<?php
+
+namespace App;
+
+final class Store implements Countable
+{
+    public function __construct(
+        private array $items = [],
+    ) {
+        $this->size = count($items);
+    }
+
+    public function all(): array
+    {
+        $text = <<<EOT
+  kept {$this->size}
+  EOT;
+        return array_map(function ($item) {
+            return $item->name;
+        }, $this->items);
+    }
+}
+"""
+MODEL = """\
+class Model(name: String) :
+    Base(name) {
+    private val cache by lazy {
+        Cache()
+    }
+
+    constructor() : this("") {
+        start()
+    }
+
+    override fun load(
+        id: Int,
+    ): Item? {
+        val found = items.firstOrNull { item ->
+            item.id == id
+        }
+        return when (found) {
+            null -> fetch(id)
+            else -> found
+        }
+    }
+}
+"""
+TREE = """\
+object Tree extends App {
+  def sum(tree: Tree): Int = {
+    tree match {
+      case Leaf(value) =>
+        log(s"leaf ${value}")
+        value
+      case Node(left, right) => sum(left) + sum(right)
+    }
+  }
+
+  def all(trees: List[Tree])(implicit order: Ordering[Tree]): Unit = {
+    trees.sorted.foreach { tree =>
+      print(tree)
+    }
+  }
+}
+"""
+PLAYER = """\
+final class Player: Base {
+  var title: String {
+    get {
+      return item.title
+    }
+    set {
+      item.title = newValue
+    }
+  }
+
+  override init(item: Item) {
+    super.init(item: item)
+  }
+
+  func play(at time: Double, then done: @escaping () -> Void) {
+    guard let item = item else {
+      return
+    }
+    item.seek(to: time) { finished in
+      done()
+    }
+  }
+}
+"""
+SOURCES = [
+    *(("cpp", POINT), ("java", READER), ("rust", QUEUE), ("go", SERVER), ("typescript", VIEW), ("c", GNU)),
+    *(("csharp", CACHE), ("php", STORE), ("kotlin", MODEL), ("scala", TREE), ("swift", PLAYER)),
+]
 
 
 @pytest.mark.parametrize("from_column_0", [False, True], ids=["indented", "from column 0"])

@@ -12,6 +12,8 @@ SOURCES = {
     "python": "import a\n\n\nclass A:\n    x = 1\n\n    @d\n    def f(self):\n        é = '😀'\n        return é\n\n"
     "    def g(self):\n        return 2\n\n\ndef h():\n    return 3\n",
     "javascript": "import a from 'a';\nexport class A {\n  f() {\n    return 'é😀';\n  }\n\n  g() { return 2; }\n}\n",
+    "php": "<p>é</p>\n<?php\nf();\n\nfunction g() {\n  return 1; // 😀\n}\n\n"
+    "class A {\n  function h() { return 2; }\n}\n?>\n<b>\n<?= $x ?>\n</b>\n",
     "cpp": "#ifndef A\n#define A\nnamespace n {\nclass A {\n  int f() { return 1; }\n};\n}\nint g();\n#endif\n",
 }
 
@@ -32,6 +34,9 @@ def excerpt_at(language_id: str, text: str, needle: str) -> Excerpt:
         ),
         ("python", "return 3", "def h():\n    return 3"),
         ("javascript", "return 2", "export class A {\n  g() { return 2; }\n}"),
+        ("php", "return 1", "<?php\nfunction g() {\n  return 1; // 😀\n}\nclass A {\n  function h() { return 2; }\n}"),
+        ("php", "return 2", "<?php\nclass A {\n  function h() { return 2; }\n}"),
+        ("php", "f();", "<?php\nf();\nfunction g() {\n  return 1; // 😀\n}"),
         ("cpp", "return 1", "#ifndef A\nnamespace n {\nclass A {\n  int f() { return 1; }\n};\n}\n#endif"),
     ],
 )

@@ -54,6 +54,30 @@ CASES = [
         "return y;",
         "return (y;",
     ),
+    (
+        "php",
+        "<?php\nclass A {\n  function a( {\n  }\n\n  function b($x) {\n    $y = $x;\n    │\n  }\n}\n",
+        "return $y;",
+        "return ($y;",
+    ),
+    (
+        "php",
+        "<p></p>\n<?php\n\nfunction b($x) {\n  if ($x) {\n    y();\n  }\n  │\n  $z = (1;\n}\n",
+        "elseif ($y) {\n    z();\n  }",
+        "elseif ($y) {\n    z(;\n  }",
+    ),
+    (
+        "kotlin",
+        "class A {\n  fun a( {\n  }\n\n  fun b(x: Int): Int {\n    val y = x\n    │\n  }\n}\n",
+        "return y",
+        "return (y",
+    ),
+    (
+        "swift",
+        "class A {\n  func a( {\n  }\n\n  func b(x: Int) -> Int {\n    let y = x\n    │\n  }\n}\n",
+        "return y",
+        "return (y",
+    ),
     ("python", f"def f(a):\n    if a:\n        b()\n    │\n{OPEN_LOOP}", "else:\n        c()", "else:\n        c("),
     (
         "python",

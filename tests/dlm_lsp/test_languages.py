@@ -23,7 +23,7 @@ def test_node_kinds_exist_in_the_grammar(language: Language) -> None:
 
 @each_language
 def test_the_neutral_statement_parses(language: Language) -> None:
-    host = "package p\nfunc f() {{ {} }}" if language.id == "go" else "{}"
+    host = {"go": "package p\nfunc f() {{ {} }}", "php": "<?php {}"}.get(language.id, "{}")
     root = language.parse(host.format(language.neutral_statement).encode()).root_node
     assert not root.has_error
 
@@ -40,6 +40,12 @@ def test_the_neutral_statement_parses(language: Language) -> None:
         ("a.h", None, "c"),
         ("a.h", "cpp", "cpp"),
         ("a.py", "an-id-nobody-knows", "python"),
+        ("a.cs", None, "csharp"),
+        (None, "cs", "csharp"),
+        ("build.gradle.kts", None, "kotlin"),
+        ("A.PHP", None, "php"),
+        ("a.sc", None, "scala"),
+        ("Package.swift", None, "swift"),
     ],
 )
 def test_language_for(path: str | None, language_id: str | None, expected: str) -> None:
@@ -73,6 +79,15 @@ def test_an_unknown_language_is_named(path: str | None, language_id: str | None,
         ("java", 'throw new RuntimeException("Not implemented yet");'),
         ("c", "abort();"),
         ("cpp", 'throw std::logic_error("TODO");'),
+        ("csharp", "throw new System.NotImplementedException();"),
+        ("csharp", 'throw new InvalidOperationException("todo: later");'),
+        ("php", "throw new \\LogicException('Not implemented');"),
+        ("kotlin", "TODO()"),
+        ("kotlin", 'TODO("later")'),
+        ("kotlin", 'throw IllegalStateException("Not yet implemented")'),
+        ("scala", "???"),
+        ("scala", "throw new NotImplementedError"),
+        ("swift", 'fatalError("not implemented")'),
     ],
 )
 def test_placeholders(language_id: str, statement: str) -> None:
@@ -91,6 +106,11 @@ def test_placeholders(language_id: str, statement: str) -> None:
         ("rust", 'todo!("a") + f(b)'),
         ("java", 'throw new RuntimeException("bad input");'),
         ("cpp", 'throw std::logic_error("bad input");'),
+        ("csharp", 'throw new ArgumentException("bad input");'),
+        ("php", "throw new LogicException('bad input');"),
+        ("kotlin", 'TODO("a").b("c")'),
+        ("scala", "??? : Int"),
+        ("swift", 'fatalError("init(coder:) has not been implemented")'),
     ],
 )
 def test_real_code_is_no_placeholder(language_id: str, statement: str) -> None:
@@ -104,6 +124,13 @@ def test_real_code_is_no_placeholder(language_id: str, statement: str) -> None:
         ("rust", "fn f<'a>(x: &'a str) { '\\'' ; \"{\" }", ["'\\''", '"{"']),
         ("javascript", "`a\n{`; // }", ["`a\n{`", "// }"]),
         ("go", "'{' `}` /* { */", ["'{'", "`}`", "/* { */"]),
+        ("csharp", """@"\\" $"{f("a")} {{" '"' """, ['@"\\"', '$"{f("a")} {{"', "'\"'"]),
+        ("csharp", '"""a "b" c""" // }', ['"""a "b" c"""', "// }"]),
+        ("php", "# a\n#[B('c')] // d ?>'", ["# a", "'c'", "// d "]),
+        ("php", "<<<'EOT'\nit's {\n  EOT; 'a\nb'", ["<<<'EOT'\nit's {\n  EOT", "'a\nb'"]),
+        ("kotlin", '"${f("}")} $a" + """b"c"""', ['"${f("}")} $a"', '"""b"c"""']),
+        ("scala", """s"${f("a")}" + '"' + 'b""", ['"${f("a")}"', "'\"'"]),
+        ("swift", '"\\(f("a")) b" #"c"d"#', ['"\\(f("a")) b"', '#"c"d"#']),
     ],
 )
 def test_literals(language_id: str, text: str, literals: list[str]) -> None:

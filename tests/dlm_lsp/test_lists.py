@@ -85,6 +85,23 @@ LISTS = [
     ("c", "struct S {\n  ⟦int a;\n  int b;⟧\n  int c;\n};\n", "int d;\n  int e;|  int f;"),
     ("c", "int x[] = {\n  ⟦1,\n  2,⟧\n  3,\n};\n", "4,\n  5,|  6,"),
     ("c", "void f(void) {\n  switch (x) {\n  case 1:\n    ⟦a();⟧\n    break;\n  }\n}\n", "b();|    c();"),
+    (
+        "csharp",
+        "class A { void F() {\n  switch (x) {\n    ⟦case 1:\n      a();⟧\n    default:\n      b();\n  }\n} }\n",
+        "case 2:\n      b();|    case 3:",
+    ),
+    ("csharp", "enum E {\n  ⟦A,\n  B = 1,⟧\n  C\n}\n", "D,\n  F = 2,|  G,"),
+    ("php", "<?php\n$x = [\n  ⟦1,\n  2,⟧\n  3,\n];\n", "4,\n  5,|  6,"),
+    ("php", "<?php\nf(match ($x) {\n  ⟦1 => a(),⟧\n  default => b(),\n});\n", "2 => c(),|  3 => d(),"),
+    ("kotlin", "fun f() {\n  when (x) {\n    ⟦1 -> a()⟧\n    else -> b()\n  }\n}\n", "2 -> c()|    3 -> d()"),
+    ("kotlin", "enum class E {\n  ⟦A,\n  B,⟧\n  C,\n}\n", "D,\n  F,|  G,"),
+    (
+        "scala",
+        "object A {\n  x match {\n    ⟦case 1 =>\n      a()⟧\n    case _ =>\n  }\n}\n",
+        "case 2 =>\n      b()|    case 3 =>",
+    ),
+    ("swift", "switch x {\n⟦case 1:\n  a()⟧\ndefault:\n  b()\n}\n", "case 2:\n  c()|case 3:\n  d()"),
+    ("swift", "enum E {\n  ⟦case a\n  case b(Int)⟧\n  case c\n}\n", "case d\n  case e|  case f"),
     ("cpp", "enum class E {\n  ⟦A,\n  B,⟧\n  C\n};\n", "D,\n  F,|  G,"),
     ("cpp", "union U {\n  ⟦int a;⟧\n  int b;\n};\n", "int c;|  int d;"),
 ]

@@ -28,6 +28,24 @@ def functions_of(language_id: str, text: str) -> list[Function]:
         ("java", "class A { A() {} int m() { return 0; } record R(int a) { R {} } }", ["A.A", "A.m", "A.R.R"]),
         ("c", "static int *f(int x) { return 0; }", ["f"]),
         (
+            "csharp",
+            "namespace N.M { class A { A() {} void F() { int G() { return 1; } } int P { get { return 1; } } } }",
+            ["N.M.A.A", "N.M.A.F", "N.M.A.F.G", "N.M.A.P.get"],
+        ),
+        ("php", "<?php class A { function f() { $g = function () {}; } }\nfunction h() {}", ["A.f", "A.f.$g", "h"]),
+        (
+            "kotlin",
+            "class A {\n  private constructor(x: Int) : this() {}\n  init {}\n  companion object { fun f() {} }\n}\n"
+            "fun A.g() {}",
+            ["A.constructor", "A.init", "A.f", "g"],
+        ),
+        ("scala", "object A { class B { def f() = {} } }\ntrait C { def this(x: Int) = {} }", ["A.B.f", "C.this"]),
+        (
+            "swift",
+            "extension A.B { convenience init() {}\n deinit {}\n var x: Int { get { return 1 } }\n func f() {} }",
+            ["A.B.init", "A.B.deinit", "A.B.x", "A.B.x.get", "A.B.f"],
+        ),
+        (
             "cpp",
             "namespace n { class A { ~A() {} bool operator==(A o) {} }; int B::f() { [] (int x) {}; } }",
             ["n.A.~A", "n.A.operator==", "n.B.f", ""],
