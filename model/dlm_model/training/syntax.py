@@ -1,8 +1,9 @@
 """Syntax trees of training text, for holes that are whole bodies, statements or expressions.
 
-The kinds are read off the tree's shape, so that one rule serves all grammars: a body is what a node calls its `body`, a
-statement is a child of a body or of the file, and every other named node with something inside is an expression. A
-window rarely parses as a whole; tree-sitter goes on after an error, and nodes that hold one are never cut.
+The kinds are read off the tree's shape, so that one rule serves all grammars: a body is what a node calls its `body`
+(where a grammar has no such name, its kinds are listed), a statement is a child of a body or of the file, and every
+other named node with something inside is an expression. A window rarely parses as a whole; tree-sitter goes on after an
+error, and nodes that hold one are never cut.
 """
 
 import importlib
@@ -25,8 +26,16 @@ GRAMMARS: dict[str, tuple[str, str]] = {
     "java": ("tree_sitter_java", "language"),
     "c": ("tree_sitter_c", "language"),
     "cpp": ("tree_sitter_cpp", "language"),
+    "csharp": ("tree_sitter_c_sharp", "language"),
+    "kotlin": ("tree_sitter_kotlin", "language"),
+    "php": ("tree_sitter_php", "language_php_only"),  # a window begins behind the tag without which no code is seen
+    "scala": ("tree_sitter_scala", "language"),
+    "swift": ("tree_sitter_swift", "language"),
 }
 """Languages that are learned: the module and the function that give the grammar."""
+
+_BODIES = {"kotlin": frozenset({"block", "class_body", "enum_class_body"}), "swift": frozenset({"statements"})}
+"""Node kinds that are bodies, where a grammar has no field of that name for them."""
 
 SUFFIXES = {
     ".py": "python",
@@ -45,6 +54,12 @@ SUFFIXES = {
     ".cpp": "cpp",
     ".cxx": "cpp",
     ".hpp": "cpp",
+    ".cs": "csharp",
+    ".kt": "kotlin",
+    ".kts": "kotlin",
+    ".php": "php",
+    ".scala": "scala",
+    ".swift": "swift",
 }
 
 
@@ -83,7 +98,7 @@ def spans_around(text: str, language: str, offset: int) -> list[SyntaxSpan]:
     node = _parse(encoded, language).root_node.descendant_for_byte_range(point, point)
     return [
         SyntaxSpan(kind, len(encoded[: node.start_byte].decode("utf-8")), len(encoded[: node.end_byte].decode("utf-8")))
-        for node, kind in _climb(node)
+        for node, kind in _climb(node, language)
     ]
 
 
@@ -92,17 +107,21 @@ def _parse(encoded: bytes, language: str) -> Tree:
     return parser_of(language).parse(encoded)
 
 
-def _climb(node: Node | None) -> Iterator[tuple[Node, Kind]]:
+def _climb(node: Node | None, language: str) -> Iterator[tuple[Node, Kind]]:
     while node is not None and node.parent is not None:
         parent = node.parent
         if node.is_named and node.child_count and not node.has_error:
-            yield node, _kind(node, parent)
+            yield node, _kind(node, parent, language)
         node = parent
 
 
-def _kind(node: Node, parent: Node) -> Kind:
-    if parent.child_by_field_name("body") == node:
+def _kind(node: Node, parent: Node, language: str) -> Kind:
+    if _is_body(node, parent, language):
         return "body"
     grandparent = parent.parent
-    is_in_body = grandparent is None or grandparent.child_by_field_name("body") == parent
+    is_in_body = grandparent is None or _is_body(parent, grandparent, language)
     return "statement" if is_in_body else "expression"
+
+
+def _is_body(node: Node, parent: Node, language: str) -> bool:
+    return node.type in _BODIES.get(language, ()) or parent.child_by_field_name("body") == node

@@ -82,6 +82,22 @@ def test_bodies_statements_and_expressions_of_any_grammar_are_cut() -> None:
     assert not {"side * factor", "factor <= 0"} & cut(JAVASCRIPT, None)
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("csharp", "class A { int F(int a) { G();\n  return a + 1; } }\n"),
+        ("kotlin", "fun f(a: Int): Int { G();\n  return a + 1 }\n"),
+        ("php", "function f($a) { G();\n  return a + 1; }\n"),  # as in the midst of a file: no tag above
+        ("scala", "def f(a: Int) = { G();\n  return a + 1 }\n"),
+        ("swift", "func f(a: Int) -> Int { G();\n  return a + 1 }\n"),
+    ],
+)
+def test_grammars_that_differ_give_bodies_as_well(language: str, text: str) -> None:
+    found = cut("x = 1\n" + text, language)
+    assert any(hole.rstrip(";") == "G();\n  return a + 1" for hole in found)
+    assert "a + 1" in found
+
+
 @pytest.mark.parametrize("language", sorted(GRAMMARS))
 def test_every_grammar_is_there_and_survives_any_text(language: str) -> None:
     text = "(é {\n" + "x = f(a, [1, 2]);\n" * 9 + "}}\n"
