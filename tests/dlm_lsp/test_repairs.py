@@ -76,6 +76,9 @@ def test_a_short_word_repeats_the_right_only_if_nothing_before_it_belongs_to_it(
         ("javascript", ["for (a of b) {", "\t\tc(() => {", "\t\t\td();"], ["\t\t});", "\t}"]),
         ("javascript", ["a(() => {", "\t\tb("], []),
         ("javascript", ["if (a((b) => {", "\t\tc();"], []),
+        ("php", ["} elseif (a(function ($b) {", "\t\tc();"], []),
+        ("kotlin", ["when (a { b ->", "\t\tc()"], []),
+        ("kotlin", ["a { b ->", "\t\tc(b) {", "\t\t\td()"], ["\t\t}", "\t}"]),
     ],
 )
 def test_closers_of_what_is_open(language_id: str, lines: list[str], closers: list[str]) -> None:
@@ -116,6 +119,7 @@ def test_repeated_text(text: str, expected: str) -> None:
         (["# f()", "# f()", "a"], ["# f()", "a"]),
         (["a", "  next(it)", "  next(it)"], ["a", "  next(it)", "  next(it)"]),
         (["c.Next()"] * 3, ["c.Next()"] * 3),
+        (["$a->next();"] * 3, ["$a->next();"] * 3),
         (["out.push('=');"] * 5 + ["b"], ["out.push('=');"] * 5 + ["b"]),
         (["a", *["c.Next()"] * 5], ["a", "c.Next()"]),
         (["c.Next()"] * 9, ["c.Next()"]),
@@ -165,6 +169,8 @@ SIBLINGS = [
     ("rust", "impl A {\n    #[inline]\n    #[must_use]", "    fn a() {}\n}", "    fn b() {}\n}"),
     ("go", "// A does\n// what A\n// does.", "func (s *S) A() {\n}", "func (s *S) B() {\n}"),
     ("java", '@Test\n@Tag("a")\n@Timeout(1)', "void a() {\n}", "void b() {\n}"),
+    ("csharp", '[Test]\n[Category("a")]\n[Timeout(1), Explicit]', "void A() {\n}", "void B() {\n}"),
+    ("php", "#[Test]\n#[Group('a')]\n# why", "function a() {\n}", "function b() {\n}"),
 ]
 
 
@@ -183,6 +189,8 @@ REPETITIONS = [
     ("rust", "impl A for B {\n    type C = D;\n    const E: u8 = 1;", "    fn f() {}\n}", "    fn g() {}\n}"),
     ("go", "func (s *S) A() {\n\tb()\n\tc()", "\td()\n}", "\te()\n}"),
     ("java", "@Override\nvoid a() {\n  b();", "  c();\n}", "  d();\n}"),
+    ("php", "$this->sizes = [\n  'a' => 1,\n  'b' => 2,", "  'c' => 3,\n];", "  'd' => 4,\n];"),
+    ("kotlin", "val sizes = mapOf(\n  a to 1,\n  b to 2,", "  c to 3,\n)", "  d to 4,\n)"),
 ]
 
 
