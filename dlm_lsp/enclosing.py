@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.excerpts import ParsedExcerpt, opened_at
+from dlm_lsp.excerpts import ParsedExcerpt, is_worded, opened_at
 from dlm_lsp.holes import Hole
 from dlm_lsp.indentation import indentation
 from dlm_lsp.placement import parse_neutral
@@ -75,7 +75,7 @@ def _definitions_around(parsed: ParsedExcerpt) -> list[Node]:
 def _function_lines(snapshot: Snapshot, parsed: ParsedExcerpt, definition: Node) -> tuple[range, range]:
     """Lines of a definition's header, and of its docstring."""
     body = snapshot.language.body_of(definition)
-    if body is None:
+    if body is None and not is_worded(definition):
         start = parsed.to_offset(definition.start_byte)
         return line_range(snapshot, start, start), range(0)
     opened = opened_at(definition, body)

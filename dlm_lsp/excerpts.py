@@ -18,6 +18,9 @@ from tree_sitter import Node
 from dlm_lsp.documents import Snapshot, SourceText
 from dlm_lsp.languages import Language
 
+_HEADER_FIELDS = ("name", "parameters", "superclass", "value")
+"""What stands between the first word of a definition and its body."""
+
 NEARBY_BYTES = 8192
 """A larger definition beside the place costs more to parse than it is worth."""
 
@@ -200,15 +203,25 @@ def unwrapped(language: Language, node: Node) -> Node:
     return node
 
 
-def opened_at(definition: Node, body: Node) -> int:
-    """The byte just after what opens a body: its brace, or the colon before it."""
-    brace = next((child for child in body.children if child.type == "{"), None)
-    if brace is not None:
+def opened_at(definition: Node, body: Node | None) -> int:
+    """The byte just after what opens a body: its brace, the colon before it, or the header where a word closes it."""
+    brace = next((child for child in body.children if child.type == "{"), None) if body is not None else None
+    if brace is not None and not is_worded(definition):
         return brace.end_byte
+    if is_worded(definition):
+        named = (definition.child_by_field_name(field) for field in _HEADER_FIELDS)
+        return max([definition.children[0].end_byte, *(node.end_byte for node in named if node is not None)])
+    assert body is not None, "only a word closes what has no body"
     colons = [
         child.end_byte for child in definition.children if child.type == ":" and child.end_byte <= body.start_byte
     ]
     return colons[-1] if colons else body.start_byte
+
+
+def is_worded(definition: Node) -> bool:
+    """Whether a word closes a definition; its body is no node while there is nothing in it."""
+    last = definition.children[-1] if definition.child_count else None
+    return last is not None and last.type == "end"
 
 
 def _container_at(snapshot: Snapshot, members: list[Node], start: int, end: int) -> Container | None:
@@ -240,7 +253,8 @@ def _opened(snapshot: Snapshot, outer: Node, definition: Node) -> Container:
         last = definition.children[-1]
     else:
         opened = opened_at(definition, body)
-        last = body.children[-1] if body.child_count else body
+        closed = definition if is_worded(definition) else body
+        last = closed.children[-1] if closed.child_count else closed
     is_closed = not last.is_named and not last.is_missing and not snapshot.language.is_indented
     members = [node for node in (body or definition).named_children if node.start_byte >= opened]
     start = _line_start(snapshot.encoded, outer.start_byte)

@@ -5,6 +5,7 @@ among statements is a hole for the next one, or for all remaining ones at the en
 what is missing at the cursor. Knows syntax trees, and nothing of models, budgets or LSP.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -24,8 +25,11 @@ from dlm_lsp.indentation import (
     opens_block,
     opens_lambda,
 )
-from dlm_lsp.languages import CLOSERS, Language
+from dlm_lsp.languages import Language
 from dlm_lsp.scopes import Function, functions_around
+
+_ENDS_HEADER = re.compile(r"(?:[|)]|\b(?:begin|do|else|ensure|in|repeat|then))\s*\Z")
+"""Nothing more of a header is missing after it, where words make the blocks."""
 
 HoleKind = Literal["body", "statement", "statements", "line", "range"]
 """What is asked for:
@@ -83,7 +87,7 @@ class _Cursor:
 def find_hole(snapshot: Snapshot, offset: int) -> Hole:
     """The hole at a cursor; an offset outside the text is moved to its nearest end."""
     cursor = _cursor(snapshot, offset)
-    for parsed in _probes(snapshot, cursor):
+    for parsed in _probes(snapshot, cursor) if snapshot.language.functions else ():
         hole = _body_at(snapshot, cursor, parsed)
         if hole is not None:
             return hole
@@ -110,7 +114,7 @@ def _kind_at(snapshot: Snapshot, cursor: _Cursor) -> HoleKind:
 def gap_kind(snapshot: Snapshot, line: int, indent: str) -> HoleKind:
     """What is missing in place of statements that end with a line: `statement` where their block goes on below."""
     below = line_below(snapshot, line)
-    if below is None or snapshot.lines.line_text(below).lstrip().startswith(CLOSERS):
+    if below is None or snapshot.language.closes(snapshot.lines.line_text(below)):
         return "statements"
     style = indent_style(snapshot, line)
     goes_on = style.columns(indentation(snapshot.lines.line_text(below))) >= style.columns(indent)
@@ -121,12 +125,24 @@ def _opens_empty_block(snapshot: Snapshot, cursor: _Cursor) -> bool:
     """Whether a block begins just left of a cursor, and nothing stands in it yet."""
     if snapshot.language.is_indented:
         return _is_indented_block_missing(snapshot, cursor)
+    if snapshot.language.words and not cursor.left.rstrip().endswith("{"):
+        return _is_worded_block_missing(snapshot, cursor)
     if not cursor.left.rstrip().endswith("{") and not opens_lambda(snapshot.language, cursor.left):
         return False
     excerpt = Excerpt.around(snapshot, cursor.line_start, cursor.line_end)
     parsed = excerpt.parse(Edit(cursor.offset, cursor.offset, ""))
     block = _block_at(snapshot.language, parsed, parsed.edit_byte - 1)
     return block is not None and not _is_written(block, parsed.edit_byte)
+
+
+def _is_worded_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
+    """Whether a line ends at the cursor that begins a block, and the line below is not in it."""
+    code = masked(snapshot.language, cursor.left)
+    if cursor.right.strip() or not (_ENDS_HEADER.search(code) and opens_block(snapshot.language, code)):
+        return False
+    below, columns = line_below(snapshot, cursor.line), indent_style(snapshot, cursor.line).columns
+    text_below = snapshot.lines.line_text(below) if below is not None else ""
+    return columns(indentation(text_below)) <= columns(indentation(cursor.left))
 
 
 def _is_indented_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
@@ -242,7 +258,7 @@ def is_placeholder(snapshot: Snapshot, statement: str) -> bool:
 
 
 def _is_before_closing(parsed: ParsedExcerpt, function: Function, byte: int) -> bool:
-    return not parsed.source.encoded[byte : function.closing].strip() and function.closing < function.body.end_byte
+    return not parsed.source.encoded[byte : function.closing].strip() and function.is_closed
 
 
 def _is_inside_literal(snapshot: Snapshot, offset: int) -> bool:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from tree_sitter import Node
 
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.languages import CLOSERS, Language
+from dlm_lsp.languages import Language
 
 STYLE_WINDOW = 100
 """Lines on each side that tell the style: files may mix, and nearby lines matter most."""
@@ -110,7 +110,7 @@ def masked(language: Language, text: str) -> str:
 
 def opens_block(language: Language, line: str) -> bool:
     """Whether the next line should be deeper than this one."""
-    return masked(language, line).rstrip().endswith((":", "(", "[", "{", "=>")) or opens_lambda(language, line)
+    return language.opening.search(masked(language, line)) is not None or opens_lambda(language, line)
 
 
 def opens_lambda(language: Language, line: str) -> bool:
@@ -149,8 +149,16 @@ def blank_line_indentation(snapshot: Snapshot, line: int, typed: str) -> str:
     text_above = snapshot.lines.line_text(above) if above is not None else ""
     if above is not None and opens_block(snapshot.language, text_above):
         opener = statement_indentation(snapshot, above, text_above)
+        if snapshot.language.nests_freely and (typed or _lists_below(snapshot, line, opener)):
+            return typed or opener
         return typed if style.columns(typed) > style.columns(opener) else deepest
     return typed or min(deepest, _indentation_below(snapshot, line, style), key=style.columns)
+
+
+def _lists_below(snapshot: Snapshot, line: int, indent: str) -> bool:
+    """Whether the items of a list that is no deeper than its key go on below a line."""
+    below = line_below(snapshot, line)
+    return below is not None and snapshot.lines.line_text(below).startswith(f"{indent}- ")
 
 
 def line_above(snapshot: Snapshot, line: int) -> int | None:
@@ -168,7 +176,7 @@ def line_below(snapshot: Snapshot, line: int) -> int | None:
 def _indentation_below(snapshot: Snapshot, line: int, style: IndentStyle) -> str:
     below = line_below(snapshot, line)
     text = snapshot.lines.line_text(below) if below is not None else ""
-    is_closing = text.lstrip().startswith(CLOSERS)
+    is_closing = snapshot.language.closes(text)
     return indentation(text) + (style.unit if is_closing else "")
 
 

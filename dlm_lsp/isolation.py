@@ -14,7 +14,6 @@ from functools import cached_property
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Container, Excerpt
 from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_above, masked
-from dlm_lsp.languages import CLOSERS
 from dlm_lsp.statements import first_word
 
 MAX_LINES = 400
@@ -96,7 +95,7 @@ class Isolation:
             if not self._is_text(number):
                 continue
             if self._depth(number) <= depth:
-                return number if self._depth(number) == depth and _CLOSERS.match(self._line(number)) else end
+                return number if self._depth(number) == depth and self._num_closing(number) else end
             end = number
         return end
 
@@ -114,7 +113,7 @@ class Isolation:
         if number is None:
             return None
         line, language = self._line(number), self.snapshot.language
-        is_claused = first_word(line) in language.claused if language.is_indented else _CLAUSED.match(line)
+        is_claused = first_word(line) in language.claused if self._has_clauses else _CLAUSED.match(line)
         return number if is_claused else None
 
     @property
@@ -131,17 +130,17 @@ class Isolation:
         closing = self._closing_lines[: len(headers)]
         containers = tuple(self._container(*pair) for pair in zip(headers, closing, strict=True))
         end = lines.line_end(last)
-        if last > self.last and (closers := _CLOSERS.match(self._line(last))):
-            end = lines.line_start(last) + closers.end()
+        if last > self.last and (num_closing := self._num_closing(last)):
+            end = lines.line_start(last) + num_closing
         return Excerpt(self.snapshot, containers, lines.line_start(first), end)
 
     def _container(self, header: range, closing: int) -> Container:
         lines, to_byte = self.snapshot.lines, self.snapshot.to_byte
         start, opened = lines.line_start(header.start), lines.line_end(header[-1])
-        closers = _CLOSERS.match(self._line(closing)) if closing > self.last else None
-        is_closed = closers is not None and self._depth(closing) == self._depth(header.start)
+        num_closing = self._num_closing(closing) if closing > self.last else 0
+        is_closed = bool(num_closing) and self._depth(closing) == self._depth(header.start)
         closed = lines.line_start(closing) if is_closed else lines.line_end(closing)
-        end = closed + closers.end() if closers and is_closed else closed
+        end = closed + num_closing if is_closed else closed
         return Container(to_byte(start), to_byte(opened), to_byte(closed), to_byte(end), [])
 
     def _begins(self, number: int, depth: int) -> bool:
@@ -149,8 +148,19 @@ class Isolation:
         line = self._line(number)
         is_beside = self._is_text(number) and self._depth(number) == depth
         language = self.snapshot.language
-        is_clause = first_word(line) in language.clauses if language.is_indented else _CLAUSE.match(line)
-        return is_beside and not is_clause and not line.lstrip().startswith(CLOSERS)
+        is_clause = first_word(line) in language.clauses if self._has_clauses else _CLAUSE.match(line)
+        return is_beside and not is_clause and not language.closes(line)
+
+    @property
+    def _has_clauses(self) -> bool:
+        """Whether the language itself says which words begin clauses."""
+        return self.snapshot.language.is_indented or bool(self.snapshot.language.clauses)
+
+    def _num_closing(self, number: int) -> int:
+        """Characters at the beginning of a line that close blocks."""
+        closers = _CLOSERS.match(self._line(number))
+        words = self.snapshot.language.words
+        return closers.end() if closers else words.num_closing(self._line(number)) if words else 0
 
     def _is_text(self, number: int) -> bool:
         return bool(self._line(number).strip())

@@ -18,8 +18,10 @@ def find_function(snapshot: Snapshot, name: str) -> Hole:
         name: `name`, or as much of `Outer.Class.name` as makes it unambiguous.
 
     Raises:
-        UsageError: no function has that name, or several do.
+        UsageError: no function has that name, or several do, or the language has none.
     """
+    if not snapshot.language.functions:
+        raise UsageError(f"There are no functions in {snapshot.language.id}; give a position or a range.")
     wanted = tuple(name.split("."))
     functions = functions_in(snapshot.language, snapshot.tree.root_node)
     named = [(function, function.qualified_name(snapshot)) for function in functions]

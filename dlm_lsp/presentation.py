@@ -13,7 +13,6 @@ from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.fills import Fill
 from dlm_lsp.holes import Hole
 from dlm_lsp.indentation import indent_style, indentation, line_above, masked, opens_block
-from dlm_lsp.languages import CLOSERS
 from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
 from dlm_lsp.repairs import (
@@ -63,13 +62,12 @@ def _best_version(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedEx
     is_sound = {version.text: version.is_sound for version in _versions(snapshot, hole, middle, neutral)}
     if not is_sound:
         return "", False
-    decorated = _decorated(snapshot, hole)
-    edits = [Edit(hole.start, hole.end, text) for text in is_sound]
-    if decorated:
-        end_of_line = hole.end + len(sides(snapshot, hole)[1])
-        edits += [Edit(hole.start, end_of_line, text + decorated) for text in is_sound]
+    edits = {Edit(hole.start, hole.end, text): text for text in is_sound}
+    end_of_line = hole.end + len(sides(snapshot, hole)[1])
+    rests = ((text, _decorated(snapshot, hole) or _ended(snapshot, hole, text)) for text in is_sound)
+    edits |= {Edit(hole.start, end_of_line, text + rest): text for text, rest in rests if rest}
     best = neutral.excerpt.best(edits)
-    text = best.edit.text.removesuffix(decorated)
+    text = edits[best.edit]
     is_valid = best.num_errors <= neutral.num_errors and is_sound[text]
     return text, is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
 
@@ -82,6 +80,17 @@ def _decorated(snapshot: Snapshot, hole: Hole) -> str:
     left, right = sides(snapshot, hole)
     is_within = hole.kind == "line" and left.lstrip().startswith("@") and snapshot.language.is_indented
     return f"{right}\n{indentation(left)}def _(): {snapshot.language.neutral_statement}" if is_within else ""
+
+
+def _ended(snapshot: Snapshot, hole: Hole, text: str) -> str:
+    """The rest of a line and the words that end what begins on it, if a text makes a header of it; or else empty.
+
+    Without them a header is an error: users write it first.
+    """
+    left, right = sides(snapshot, hole)
+    words = snapshot.language.words if hole.kind == "line" else None
+    ends = words.ends_missing(masked(snapshot.language, left + text + right)) if words else None
+    return "\n".join([right, *ends]) if ends else ""
 
 
 class _Version(NamedTuple):
@@ -145,7 +154,7 @@ def _is_above_code(snapshot: Snapshot, hole: Hole) -> bool:
     next_line = snapshot.lines.line_of(hole.end) + 1
     below = snapshot.lines.line_text(next_line) if next_line < snapshot.lines.num_lines else ""
     code = sides(snapshot, hole)[1].strip() or below.strip()
-    return bool(code) and not code.startswith(CLOSERS)
+    return bool(code) and not snapshot.language.closes(code)
 
 
 def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
@@ -164,7 +173,7 @@ def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: Parse
     text = text.rstrip() if is_spaced else text
     unrepeated = without_overlap(text, right, left)
     own_lines = [_Version(own_line)] if own_line and unrepeated == text else []
-    if text.rstrip().endswith(_ENDS_OF_LINES) or right.lstrip().startswith(CLOSERS):
+    if text.rstrip().endswith(_ENDS_OF_LINES) or snapshot.language.closes(right):
         yield from own_lines
     if unrepeated != text:
         yield _Version(unrepeated.rstrip() if is_spaced or not unrepeated.strip() else unrepeated)
@@ -186,7 +195,7 @@ def _on_own_line(snapshot: Snapshot, hole: Hole, text: str) -> str:
     if left.strip() or not right.strip() or not text.strip() or _LONE_WORD.fullmatch(text):
         return ""
     line, depth = snapshot.lines.line_of(hole.start), indentation(right)
-    is_closing = right.lstrip().startswith(CLOSERS)
+    is_closing = snapshot.language.closes(right)
     unit = indent_style(snapshot, line).unit if is_closing else ""
     return f"{depth}{unit}{text.rstrip()}\n{left}"
 
@@ -209,18 +218,22 @@ def _without_comment(hole: Hole, text: str, right: str, neutral: ParsedExcerpt) 
 def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
     """Statements on lines of their own, the version that closes nothing it did not open first.
 
-    The last is an item with the comma that separates it from the one below: models often leave that to what follows.
+    The last are an item with the comma that separates it from the one below, which models often leave to what follows,
+    and one without the comma that not every language allows where none follows.
     """
-    right = sides(fitter.snapshot, fitter.hole)[1]
+    right, words = sides(fitter.snapshot, fitter.hole)[1], fitter.snapshot.language.words
+    is_closed = right.startswith("}") or (words is not None and words.closes(right))
     is_item = _is_among_items(fitter.snapshot, fitter.hole)
     for text in dict.fromkeys((without_unmatched_closers(fitter.snapshot.language, middle), middle)):
         lines = fitter.fit(text)
-        if len(lines) == 1 and right.startswith("}") and not fitter.placement.starts_line:
+        if len(lines) == 1 and is_closed and not fitter.placement.starts_line:
             yield _Version(f" {lines[0]} ")
         elif lines:
             yield _Version(fitter.placement.set("\n".join(lines)), fitter.is_sound(lines))
             if is_item:
                 yield _Version(fitter.placement.set("\n".join(lines) + ","), fitter.is_sound(lines))
+            if lines[-1].endswith(","):
+                yield _Version(fitter.placement.set("\n".join(lines)[:-1]), fitter.is_sound(lines))
 
 
 def _is_among_items(snapshot: Snapshot, hole: Hole) -> bool:

@@ -49,9 +49,15 @@ class Block:
         statement_lines = [number for number in outside if number and number not in literal_lines]
         return cls(language, tuple(lines), tuple(code), literal_lines, tuple(statement_lines))
 
-    def depths(self, style: IndentStyle) -> list[int]:
-        """Columns of the statement lines."""
-        return [style.columns(indentation(self.lines[number])) for number in self.statement_lines]
+    @property
+    def own_lines(self) -> tuple[int, ...]:
+        """The statement lines without those that divide the block that all are in."""
+        dividing = self.language.words.dividing_lines(self.code) if self.language.words else ()
+        return tuple(number for number in self.statement_lines if number not in dividing) or self.statement_lines
+
+    def depths(self, style: IndentStyle, numbers: tuple[int, ...]) -> list[int]:
+        """Columns of some lines."""
+        return [style.columns(indentation(self.lines[number])) for number in numbers]
 
 
 def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int | None, floor: int) -> list[str]:
@@ -78,13 +84,13 @@ def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int |
 
 def _shift(block: Block, style: IndentStyle, target: int, first_depth: int | None, floor: int) -> int:
     """Columns to add to every line but the first, which is at `target`."""
-    if first_depth:
-        return target - first_depth
+    if first_depth or block.language.nests_freely:
+        return target - first_depth if first_depth else 0
     if not block.language.is_indented:
         return _shift_in_braces(block, style, target)
     if not block.statement_lines:
         return 0
-    depths = block.depths(style)
+    depths = block.depths(style, block.statement_lines)
     below, lowest = depths[0], min(depths)
     first_statement = "\n".join(block.lines[: block.statement_lines[0]])
     if opens_block(block.language, first_statement):
@@ -101,7 +107,7 @@ def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
         inner = [style.columns(indentation(line)) for line in block.lines[1:] if line.strip()]
         is_open = block.code[0].rstrip().endswith(("{", "(", "["))
         return target + style.width - inner[0] if is_open and inner and inner[0] <= target else 0
-    lowest = min(block.depths(style))
+    lowest = min(block.depths(style, block.own_lines))
     is_continued = not block.code[0].rstrip().endswith(_COMPLETE_OR_OPENING)
     return 0 if lowest > target and is_continued else target - lowest
 
@@ -137,7 +143,7 @@ def ends_block(line: str) -> bool:
 
 
 def is_sound(block: Block, style: IndentStyle, depth: int, depth_below: int) -> bool:
-    """Whether Python would accept the depths of the lines; its grammar for editors accepts more.
+    """Whether Python would accept the depths of the lines; its grammar for editors accepts more. YAML's tells itself.
 
     Args:
         block: The lines.
@@ -145,6 +151,8 @@ def is_sound(block: Block, style: IndentStyle, depth: int, depth_below: int) -> 
         depth: Columns of the first line.
         depth_below: Columns of the first line with text below the block.
     """
+    if block.language.nests_freely:
+        return True
     levels, starts = [depth], [0, *block.statement_lines, len(block.lines)]
     for start, end in pairwise(starts):
         is_last = end == len(block.lines)

@@ -60,6 +60,7 @@ def without_unmatched_closers(language: Language, text: str) -> str:
     """The text up to the first bracket, or tag of JSX, that closes what the text did not open."""
     opened: list[str] = []
     code = masked(language, text)
+    code = code[: language.words.end_of_own(code)] if language.words else code
     for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
         bracket = match.group()
         if bracket.startswith("<"):
@@ -71,7 +72,7 @@ def without_unmatched_closers(language: Language, text: str) -> str:
             opened.pop()
         else:
             return text[: match.start()]
-    return text
+    return text[: len(code)]
 
 
 def _is_tag_open(name: str, code: str) -> bool:
@@ -95,6 +96,8 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
     """
     opened: list[tuple[str, str]] = []
     code = [] if language.is_indented else masked(language, indent + "\n".join(lines)).split("\n")
+    if language.words:
+        return [*lines, *(language.words.ends_missing("\n".join(code)) or ())]
     for line in code:
         for bracket in re.findall(r"[()\[\]{}]", line):
             opened = [*opened, (bracket, line)] if bracket in _CLOSERS else opened[:-1]

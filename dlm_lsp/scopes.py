@@ -10,13 +10,20 @@ from functools import cached_property
 from tree_sitter import Node, QueryCursor
 
 from dlm_lsp.documents import SourceText
-from dlm_lsp.excerpts import opened_at
+from dlm_lsp.excerpts import is_worded, opened_at
 from dlm_lsp.languages import Language
 
 _NAME_FIELDS = ("name", "key", "left", "property")
 _NAMING_PARENTS = frozenset(
     {
-        *("assignment_expression", "field_definition", "pair", "property_declaration", "public_field_definition"),
+        *(
+            "assignment_expression",
+            "field",
+            "field_definition",
+            "pair",
+            "property_declaration",
+            "public_field_definition",
+        ),
         "variable_declarator",
     }
 )
@@ -29,30 +36,44 @@ class Function:
     Attributes:
         language: The language it is written in.
         node: The definition, without decorators.
-        body: Its body.
+        body: Its body; None for an empty one that a word closes.
     """
 
     language: Language
     node: Node
-    body: Node
+    body: Node | None
 
     @cached_property
     def opened(self) -> int:
-        """Just after the brace or colon that opens the body."""
+        """Just after the brace, the colon or the header that opens the body."""
         return opened_at(self.node, self.body)
 
     @cached_property
     def closing(self) -> int:
-        """Where the closing brace begins; the end of the body where there is none."""
-        last = self.body.children[-1] if self.body.child_count else None
-        return last.start_byte if last is not None and last.type == "}" else max(self.body.end_byte, self.opened)
+        """Where the closing brace or word begins; the end of the body where there is none."""
+        if self._closer is not None:
+            return self._closer.start_byte
+        return max(self.body.end_byte, self.opened) if self.body is not None else self.opened
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether a brace or a word closes the body."""
+        return self._closer is not None and not self._closer.is_missing
+
+    @cached_property
+    def _closer(self) -> Node | None:
+        if is_worded(self.node):
+            return self.node.children[-1]
+        last = self.body.children[-1] if self.body is not None and self.body.child_count else None
+        return last if last is not None and last.type == "}" else None
 
     @cached_property
     def items(self) -> list[Node]:
-        """Comments and statements of the body in order, and anything between the colon and the block."""
-        between = [node for node in self.node.children if self.opened <= node.start_byte < self.body.start_byte]
-        inside = (node for node in _flattened(self.language, self.body) if node.start_byte >= self.opened)
-        return [*between, *(node for node in inside if node.start_byte >= self.body.start_byte)]
+        """Comments and statements of the body in order, and comments around the block between what opens and closes."""
+        inner = [] if self.body is None else [*_flattened(self.language, self.body)]
+        around = (node for node in self.node.named_children if node != self.body)
+        found = {node.id: node for node in (*around, *inner) if self.opened <= node.start_byte < self.closing}
+        return sorted(found.values(), key=lambda node: node.start_byte)
 
     @cached_property
     def docstring(self) -> Node | None:
@@ -96,11 +117,14 @@ class Function:
 
 def functions_in(language: Language, root: Node) -> Iterator[Function]:
     """Every function below a node, in the order in which they begin."""
-    yield from _functions(language, QueryCursor(language.functions_query), root)
+    if language.functions:
+        yield from _functions(language, QueryCursor(language.functions_query), root)
 
 
 def functions_around(language: Language, root: Node, byte: int) -> list[Function]:
     """The functions whose bodies a place lies in, outermost first; both ends of a body belong to it."""
+    if not language.functions:
+        return []
     cursor = QueryCursor(language.functions_query)
     cursor.set_byte_range(max(byte - 1, 0), byte + 1)
     functions = _functions(language, cursor, root)
@@ -111,7 +135,7 @@ def _functions(language: Language, cursor: QueryCursor, root: Node) -> Iterator[
     nodes = cursor.captures(root).get("function", [])
     for node in sorted(nodes, key=lambda node: (node.start_byte, -node.end_byte)):
         body = language.body_of(node)
-        if body is not None and body.type in language.blocks:
+        if (body is None and is_worded(node)) or (body is not None and body.type in language.blocks):
             yield Function(language, node, body)
 
 
@@ -136,7 +160,15 @@ def _name(language: Language, source: SourceText, node: Node) -> list[str]:
     if named is None and node.parent is not None and node.parent.type in _NAMING_PARENTS:
         fields = (node.parent.child_by_field_name(field) for field in _NAME_FIELDS)
         named = next((field for field in fields if field is not None), None)
-    return source.text_of(named).replace("::", ".").split(".") if named is not None else []
+    named = _assigned(node) if named is None and is_worded(node) else named
+    return source.text_of(named).replace("::", ".").replace(":", ".").split(".") if named is not None else []
+
+
+def _assigned(node: Node) -> Node | None:
+    """What Lua assigns a function to, if that is all that is assigned."""
+    values = node.parent
+    assignment = values.parent if values is not None and values.named_child_count == 1 else None
+    return assignment.named_child(0) if assignment is not None and assignment.type == "assignment_statement" else None
 
 
 def _declared(node: Node) -> Node | None:

@@ -6,32 +6,35 @@ from dlm_lsp.errors import UnsupportedLanguageError
 from dlm_lsp.languages.braces import CPP, GO, JAVA, JAVASCRIPT, RUST, TSX, TYPESCRIPT, C
 from dlm_lsp.languages.language import CLOSERS, Language
 from dlm_lsp.languages.more_braces import CSHARP, KOTLIN, PHP, SCALA, SWIFT
+from dlm_lsp.languages.others import OTHERS
 from dlm_lsp.languages.python import PYTHON
 
 __all__ = ["CLOSERS", "LANGUAGES", "Language", "language_for"]
 
 LANGUAGES: tuple[Language, ...] = (
     *(PYTHON, JAVASCRIPT, TYPESCRIPT, TSX, GO, RUST, JAVA, C, CPP),
-    *(CSHARP, KOTLIN, PHP, SCALA, SWIFT),
+    *(CSHARP, KOTLIN, PHP, SCALA, SWIFT, *OTHERS),
 )
 
 _BY_ID = {lsp_id: language for language in LANGUAGES for lsp_id in language.lsp_ids}
 _BY_SUFFIX = {suffix: language for language in LANGUAGES for suffix in language.suffixes}
+_BY_NAME = {name: language for language in LANGUAGES for name in language.file_names}
 
 
 def language_for(path: str | None, language_id: str | None) -> Language:
-    """The language that an editor names, or else the one that the file's suffix stands for.
+    """The language that an editor names, or else the one that the file's name or suffix stands for.
 
     Args:
-        path: File name or path; only its suffix is read.
+        path: File name or path; the folder means nothing.
         language_id: What LSP calls `languageId`.
 
     Raises:
         UnsupportedLanguageError: neither is known.
     """
-    language = _BY_ID.get(language_id or "") or _BY_SUFFIX.get(PurePath(path or "").suffix.lower())
+    file = PurePath(path or "")
+    language = _BY_ID.get(language_id or "") or _BY_NAME.get(file.name) or _BY_SUFFIX.get(file.suffix.lower())
     if language is None:
-        name = language_id or PurePath(path or "").suffix or PurePath(path or "").name or "this kind of file"
+        name = language_id or file.suffix or file.name or "this kind of file"
         known = ", ".join(language.id for language in LANGUAGES)
         raise UnsupportedLanguageError(f"No grammar for {name}; dlm-lsp fills {known}.")
     return language

@@ -7,8 +7,12 @@ from functools import cached_property
 
 import tree_sitter
 
-CLOSERS = ("}", ")", "]")
-"""Brackets that close, in every language."""
+from dlm_lsp.languages.block_words import BlockWords
+
+CLOSERS = ("}", ")", "]", "</")
+"""Brackets that close, in every language, and what a closing tag begins with."""
+
+_NOTHING: frozenset[str] = frozenset()
 
 _CHUNK_BYTES = 16384
 _STEPS_TO_THE_EDIT = 4
@@ -29,9 +33,10 @@ class Language:
         id: Our name for it.
         lsp_ids: What editors send as `languageId`.
         suffixes: File suffixes, lower case.
+        file_names: Names of files that have no such suffix.
         grammar_module: Package of the tree-sitter grammar.
         grammar_function: Its function that returns the grammar.
-        functions: Node kinds that have a `body` field to fill.
+        functions: Node kinds that have a `body` field to fill, or a closing word; none where nothing is called.
         blocks: Node kinds of function bodies that hold statements; of the whole definition or statement, where that has
             the braces among its own children.
         bodies: Node kinds of what is a body, where the grammar has no field of that name; one may wrap another.
@@ -48,47 +53,56 @@ class Language:
         placeholder_pattern: Matches a whole statement that only stands in for missing code.
         literal_pattern: Matches one comment or string; what is between is code.
         comment_start_pattern: Matches the beginning of a comment, or of the attribute lines above a definition.
-        line_comment: Begins a comment that ends with its line.
+        line_comment: Begins a comment that ends with its line, if the language has any of that kind.
         code_tag: What begins the code of a document that may hold a text as well; a part of it means nothing without.
         outside_code: Node kinds of such a text, and of the tags behind which code begins.
+        opening_pattern: Matches where a line of code ends after which the next one should be deeper.
+        words: The words that open and close blocks where braces do not.
         headers: Words that begin a statement with a block, if indentation makes blocks.
         claused: Words that begin a statement which may go on with a clause.
         clauses: Words that begin a clause with a block, after another block of the same statement.
         neutral_statement: Parses wherever a statement may stand, and means nothing.
         has_optional_semicolons: A statement may end with its line, without the semicolon that it may have.
         is_indented: Indentation makes the blocks, not braces.
+        nests_freely: A line may be deeper than the one above although that opens no block: only the parser can tell.
+        is_data: Holds values rather than code.
         indent: What one level of indentation is when the document does not tell.
     """
 
     id: str
     lsp_ids: tuple[str, ...]
     suffixes: tuple[str, ...]
+    file_names: tuple[str, ...] = ()
     grammar_module: str
     grammar_function: str = "language"
-    functions: frozenset[str]
-    blocks: frozenset[str]
-    bodies: frozenset[str] = frozenset()
-    statement_lists: frozenset[str] = frozenset()
-    lists: frozenset[str]
-    containers: frozenset[str]
-    called_by_keyword: frozenset[str] = frozenset()
-    wrappers: frozenset[str] = frozenset()
-    attributes: frozenset[str] = frozenset()
+    functions: frozenset[str] = _NOTHING
+    blocks: frozenset[str] = _NOTHING
+    bodies: frozenset[str] = _NOTHING
+    statement_lists: frozenset[str] = _NOTHING
+    lists: frozenset[str] = _NOTHING
+    containers: frozenset[str] = _NOTHING
+    called_by_keyword: frozenset[str] = _NOTHING
+    wrappers: frozenset[str] = _NOTHING
+    attributes: frozenset[str] = _NOTHING
     comments: frozenset[str]
-    strings: frozenset[str]
-    imports: frozenset[str]
-    placeholder_pattern: str
+    strings: frozenset[str] = _NOTHING
+    imports: frozenset[str] = _NOTHING
+    placeholder_pattern: str = r"(?!)"
     literal_pattern: str
     comment_start_pattern: str
     neutral_statement: str
     line_comment: str = "//"
     code_tag: str = ""
-    outside_code: frozenset[str] = frozenset()
-    headers: frozenset[str] = frozenset()
-    claused: frozenset[str] = frozenset()
-    clauses: frozenset[str] = frozenset()
+    outside_code: frozenset[str] = _NOTHING
+    opening_pattern: str = r"(?:[:(\[{]|=>)\s*\Z"
+    words: BlockWords | None = None
+    headers: frozenset[str] = _NOTHING
+    claused: frozenset[str] = _NOTHING
+    clauses: frozenset[str] = _NOTHING
     has_optional_semicolons: bool = False
     is_indented: bool = False
+    nests_freely: bool = False
+    is_data: bool = False
     indent: str = "    "
 
     @cached_property
@@ -107,10 +121,20 @@ class Language:
         return re.compile(self.comment_start_pattern, re.DOTALL)
 
     @cached_property
+    def opening(self) -> re.Pattern[str]:
+        """`opening_pattern`, compiled."""
+        return re.compile(self.opening_pattern, re.DOTALL)
+
+    @cached_property
     def grammar(self) -> tree_sitter.Language:
         """The compiled grammar."""
         module = importlib.import_module(self.grammar_module)
         return tree_sitter.Language(getattr(module, self.grammar_function)())
+
+    def closes(self, line: str) -> bool:
+        """Whether a line begins with what closes a block, or a part of one, that lines above it opened."""
+        text = line.lstrip()
+        return text.startswith(CLOSERS) or (self.words is not None and self.words.closes(text))
 
     @cached_property
     def functions_query(self) -> tree_sitter.Query:

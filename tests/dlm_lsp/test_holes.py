@@ -79,6 +79,22 @@ BRACE_BODIES = [
     ),
 ]
 
+WORDED_BODIES = [
+    ("lua", "local function f(a)\n  │\nend\n", "local function f(a)\n  ⟦⟧\nend\n"),
+    ("lua", "function M:f()│\nend\n", "function M:f()⟦⟧\nend\n"),
+    ("lua", "f(function(a) │end)\n", "f(function(a)⟦ ⟧end)\n"),
+    (
+        "lua",
+        "function f()\n  -- why\n  error('TODO')│\n  -- so\nend\n",
+        "function f()\n  -- why\n  ⟦error('TODO')⟧\n  -- so\nend\n",
+    ),
+    ("ruby", "class A\n  def f(b)\n    │\n  end\nend\n", "class A\n  def f(b)\n    ⟦⟧\n  end\nend\n"),
+    ("ruby", "def f│\nend\n", "def f⟦⟧\nend\n"),
+    ("ruby", "def self.f(a)\n  # why\n  │\nend\n", "def self.f(a)\n  # why\n  ⟦⟧\nend\n"),
+    ("bash", "f() {\n  │\n}\n", "f() {\n  ⟦⟧\n}\n"),
+    ("bash", "function f {\n  :│\n}\n", "function f {\n  ⟦:⟧\n}\n"),
+]
+
 NEXT_STATEMENTS = [
     ("python", "def f():\n    a = 1\n    │\n    return a\n", "def f():\n    a = 1\n    ⟦⟧\n    return a\n"),
     ("python", "def f():\n    a = 1\n│\n    return a\n", "def f():\n    a = 1\n⟦⟧\n    return a\n"),
@@ -86,6 +102,8 @@ NEXT_STATEMENTS = [
     ("python", 'def f():\n    """Doc."""\n\n\n│\n\nx = 1\n', 'def f():\n    """Doc."""\n\n\n⟦⟧\n\nx = 1\n'),
     ("python", "a = {\n    1: 2,\n    │\n    3: 4,\n}\n", "a = {\n    1: 2,\n    ⟦⟧\n    3: 4,\n}\n"),
     ("go", "func f() {\n\ta := 1\n\t│\n\treturn\n}\n", "func f() {\n\ta := 1\n\t⟦⟧\n\treturn\n}\n"),
+    ("yaml", "a:\n  b: 1\n  │\n  c: 2\n", "a:\n  b: 1\n  ⟦⟧\n  c: 2\n"),
+    ("json", '{\n  "a": 1,\n  │\n  "b": 2\n}\n', '{\n  "a": 1,\n  ⟦⟧\n  "b": 2\n}\n'),
 ]
 
 LAST_STATEMENTS = [
@@ -95,6 +113,10 @@ LAST_STATEMENTS = [
     ("python", "│", "⟦⟧"),
     ("go", "func f() {\n\ta := 1\n\t│\n}\n", "func f() {\n\ta := 1\n\t⟦⟧\n}\n"),
     ("c", "void f() {\n  a();\n│\n}\n", "void f() {\n  a();\n⟦⟧\n}\n"),
+    ("bash", "if a; then\n  b\n  │\nfi\n", "if a; then\n  b\n  ⟦⟧\nfi\n"),
+    ("lua", "if a then\n  b()\n  │\nelse\n  c()\nend\n", "if a then\n  b()\n  ⟦⟧\nelse\n  c()\nend\n"),
+    ("yaml", "a:\n  b: 1\n  │\nc: 2\n", "a:\n  b: 1\n  ⟦⟧\nc: 2\n"),
+    ("html", "<ul>\n  <li>a</li>\n  │\n</ul>\n", "<ul>\n  <li>a</li>\n  ⟦⟧\n</ul>\n"),
 ]
 
 LINES = [
@@ -119,6 +141,11 @@ LINES = [
     ("javascript", "if (a) {│ b() }\n", "if (a) {⟦⟧ b() }\n"),
     ("javascript", "const a = {│}\n", "const a = {⟦⟧}\n"),
     ("rust", "fn f() {\n    let x = a.│;\n}\n", "fn f() {\n    let x = a.⟦⟧;\n}\n"),
+    ("ruby", "if a│\n  b\nend\n", "if a⟦⟧\n  b\nend\n"),
+    ("bash", "cat <<E\na\n│\nE\n", "cat <<E\na\n⟦⟧\nE\n"),
+    ("yaml", "a:│\nb: 1\n", "a:⟦⟧\nb: 1\n"),
+    ("toml", "a = │\nb = 1\n", "a = ⟦⟧\nb = 1\n"),
+    ("css", "a {\n  color: │;\n}\n", "a {\n  color: ⟦⟧;\n}\n"),
 ]
 
 
@@ -127,8 +154,8 @@ def test_python_bodies(text: str, expected: str) -> None:
     assert hole_at_cursor("python", text) == ("body", expected)
 
 
-@pytest.mark.parametrize(("language_id", "text", "expected"), BRACE_BODIES)
-def test_bodies_in_braces(language_id: str, text: str, expected: str) -> None:
+@pytest.mark.parametrize(("language_id", "text", "expected"), [*BRACE_BODIES, *WORDED_BODIES])
+def test_bodies_in_braces_or_words(language_id: str, text: str, expected: str) -> None:
     assert hole_at_cursor(language_id, text) == ("body", expected)
 
 
@@ -142,6 +169,9 @@ EMPTY_BLOCKS = [
     ("go", "func f() {\n\tif a {│}\n}\n", "func f() {\n\tif a {⟦⟧}\n}\n"),
     ("rust", "fn f() {\n    loop {│\n    }\n}\n", "fn f() {\n    loop {⟦⟧\n    }\n}\n"),
     ("c", "void f() {\n  while (a) {│}\n}\n", "void f() {\n  while (a) {⟦⟧}\n}\n"),
+    ("bash", "for a in b; do│\ndone\n", "for a in b; do⟦⟧\ndone\n"),
+    ("lua", "if a then│\nend\n", "if a then⟦⟧\nend\n"),
+    ("ruby", "a.each do |b|│\nend\n", "a.each do |b|⟦⟧\nend\n"),
 ]
 
 

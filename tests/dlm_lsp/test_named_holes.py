@@ -37,6 +37,11 @@ FUNCTIONS = [
     ("scala", "A.f", "class A {\n  def f() = {\n    a()\n  }\n}\n", "{\n    ⟦a()⟧\n  }"),
     ("php", "A.f", "<?php\nclass A {\n  function f() {\n    a();\n  }\n}\n", "{\n    ⟦a();⟧\n  }"),
     ("swift", "A.init", "class A {\n  init() {\n    a()\n  }\n}\n", "{\n    ⟦a()⟧\n  }"),
+    ("bash", "f", "f() {\n  a\n  b\n}\n", "f() {\n  ⟦a\n  b⟧\n}\n"),
+    ("lua", "M.f", "function M.f(a)\n  -- why\n  return a\nend\n", "-- why\n  ⟦return a⟧\nend\n"),
+    ("lua", "f", "local f = function()\nend\n", "local f = function()⟦⟧\nend\n"),
+    ("ruby", "A.f", "class A\n  def f\n    a\n  end\nend\n", "  def f\n    ⟦a⟧\n  end\n"),
+    ("ruby", "f", "def self.f(a) = a\ndef f\nend\n", "def f⟦⟧\nend\n"),
     ("cpp", "A.m", "int A::m() const { return 0; }\n", "int A::m() const {⟦ return 0; ⟧}\n"),
     ("cpp", "n.A.m", "namespace n { struct A { int m() {} }; }\n", "namespace n { struct A { int m() {⟦⟧} }; }\n"),
 ]
@@ -53,6 +58,11 @@ def test_find_function(language_id: str, name: str, text: str, expected: str) ->
 def test_an_absent_function_is_named() -> None:
     with pytest.raises(UsageError, match="no function nope in code"):
         find_function(snapshot_of("python", "def f(): pass\n"), "nope")
+
+
+def test_a_format_without_functions_says_so() -> None:
+    with pytest.raises(UsageError, match="no functions in json"):
+        find_function(snapshot_of("json", "{}\n"), "nope")
 
 
 def test_an_ambiguous_function_says_where() -> None:
@@ -135,6 +145,16 @@ def test_a_range_leaves_the_blanks_around_it(text: str, named: str, expected: st
         ("c", "int f(void)\n⟦{\n  a();\n  b();\n}⟧\n", "range", 1),
         ("c", "int f(void) {\n⟦{\n  a();\n  b();\n}⟧\nc();\n}\n", "statement", 1),
         ("cpp", "⟦struct A {};\nint a;⟧\nint b;\n", "statement", 2),
+        ("bash", "if a; then\n  ⟦b\n  c⟧\n  d\nfi\n", "statement", 2),
+        ("lua", "function f()\n  ⟦a()\n  b()⟧\n  c()\nend\n", "statement", 2),
+        ("lua", "function f()\n  ⟦a()\n  b()⟧\nend\n", "body", 1),
+        ("ruby", "class A\n  ⟦def f\n    a\n  end⟧\n  attr :b\nend\n", "statement", 1),
+        ("json", '{\n  ⟦"a": 1,\n  "b": 2,⟧\n  "c": 3\n}\n', "statement", 2),
+        ("yaml", "a:\n  ⟦- b\n  - c⟧\n  - d\n", "statement", 2),
+        ("yaml", "⟦a: 1\nb: 2⟧\nc: 3\n", "statement", 2),
+        ("toml", "[a]\n⟦b = 1\nc = 2⟧\nd = 3\n", "statement", 2),
+        ("html", "<p>\n  ⟦<b>a</b>\n  <i>b</i>⟧\n  c\n</p>\n", "statement", 2),
+        ("css", "a {\n  ⟦b: c;\n  d: e;⟧\n  f: g;\n}\n", "statement", 2),
     ],
 )
 def test_what_was_named_says_what_is_wanted(language_id: str, text: str, kind: str, num_statements: int) -> None:

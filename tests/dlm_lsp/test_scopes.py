@@ -26,6 +26,9 @@ def functions_of(language_id: str, text: str) -> list[Function]:
         ("go", "package p\nfunc (s *S[T]) M() {}\nfunc f() {}", ["S.M", "f"]),
         ("rust", "mod m { impl<T> A for B<T> { fn f() {} } }\nfn g() {}", ["m.B.f", "g"]),
         ("java", "class A { A() {} int m() { return 0; } record R(int a) { R {} } }", ["A.A", "A.m", "A.R.R"]),
+        ("bash", "f() { :; }\nfunction g { :; }", ["f", "g"]),
+        ("lua", "function M.f() end\nfunction M:g() end\nlocal h = function() end", ["M.f", "M.g", "h"]),
+        ("ruby", "module M\nclass A < B\ndef f; end\ndef self.g; end\nend\nend", ["M.A.f", "M.A.g"]),
         ("c", "static int *f(int x) { return 0; }", ["f"]),
         (
             "csharp",
@@ -93,6 +96,8 @@ def test_a_body_is_gone_through_a_few_times_however_long_it_is() -> None:
         ("python", "def f():", 8, 8),
         ("rust", "fn f() { a }", 8, 11),
         ("go", "func f() {}", 10, 10),
+        ("lua", "function f(a) end", 13, 14),
+        ("ruby", "def f; a end", 5, 9),
     ],
 )
 def test_where_a_body_opens_and_closes(language_id: str, text: str, opened: int, closing: int) -> None:

@@ -18,12 +18,34 @@ LINES = [
     ("javascript", "  foo(│);\n", "a);", "  foo(a);\n"),
     ("javascript", "a = b │;\n", "? c : d ;", "a = b ? c : d ;\n"),
     ("rust", "fn f() {\n    let x = a.│;\n}\n", "len();", "fn f() {\n    let x = a.len();\n}\n"),
+    ("bash", 'if [ -f "│" ]; then\n  a\nfi\n', '$1" ]; then', 'if [ -f "$1" ]; then\n  a\nfi\n'),
+    ("lua", "local a = f(│)\n", "b, c) -- d", "local a = f(b, c)\n"),
+    ("ruby", "a = b.map { |c| │ }\n", "c + 1 }", "a = b.map { |c| c + 1 }\n"),
+    ("json", '{"a": │, "b": 1}\n', '[1, 2], "b"', '{"a": [1, 2], "b": 1}\n'),
+    ("yaml", "a:\n  b: │\n  c: 1\n", " don't\n  c: 1", "a:\n  b: don't\n  c: 1\n"),
+    ("toml", "a = [│]\n", '"b", 1]', 'a = ["b", 1]\n'),
+    ("html", '<a href="│">b</a>\n', '#c">b', '<a href="#c">b</a>\n'),
+    ("html", "<p>│</p>\n", "one <b>two</b></p>", "<p>one <b>two</b></p>\n"),
+    ("css", "a { color: │; }\n", "red; }", "a { color: red; }\n"),
 ]
 
 
 @pytest.mark.parametrize(("language_id", "text", "middle", "expected"), LINES)
 def test_lines_join_both_sides(language_id: str, text: str, middle: str, expected: str) -> None:
     assert fill_at_cursor(language_id, text, middle)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "middle"),
+    [
+        ("bash", "if a; │\nb\n", "then"),
+        ("lua", "for i = 1, 2│\nb()\n", " do"),
+        ("ruby", "class A\n  a.each│\nend\n", " do |b|"),
+    ],
+)
+def test_a_header_may_come_before_the_word_that_ends_it(language_id: str, text: str, middle: str) -> None:
+    result, fill = fill_at_cursor(language_id, text, middle)
+    assert (result, fill.parse_valid) == (text.replace("│", middle), True)
 
 
 @pytest.mark.parametrize(

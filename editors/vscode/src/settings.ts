@@ -6,7 +6,14 @@ import { ConfigurationTarget, type Extension, type WorkspaceConfiguration, works
 import { SECTION } from './protocol';
 
 /** The server's names of languages that have another name in VS Code. */
-const SERVER_LANGUAGES: Readonly<Record<string, string>> = { javascriptreact: 'javascript', typescriptreact: 'tsx' };
+const SERVER_LANGUAGES: Readonly<Record<string, string>> = {
+    dockercompose: 'yaml',
+    'github-actions-workflow': 'yaml',
+    javascriptreact: 'javascript',
+    jsonc: 'json',
+    shellscript: 'bash',
+    typescriptreact: 'tsx',
+};
 
 interface Manifest {
     readonly contributes: { readonly configuration: { readonly properties: Readonly<Record<string, unknown>> } };

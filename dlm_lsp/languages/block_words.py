@@ -1,0 +1,97 @@
+"""Words that open and close blocks, in languages where braces do not: `do … end`, `if … fi`.
+
+Works on text whose comments and strings are masked; knows nothing about documents or syntax trees.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+_WORD = re.compile(r"\w+")
+_FIRST_WORD = re.compile(r"[ \t]*(?P<word>\w+)")
+_CLOSERS = {"(": ")", "[": "]", "{": "}"}
+_BRACKETS = re.compile(r"[()\[\]{}]")
+
+
+@dataclass(frozen=True, eq=False)
+class BlockWords:
+    """The block words of a language.
+
+    Attributes:
+        closers: Each word that opens a block, with the one that closes it; empty where more than a word is needed.
+        clauses: Words between two blocks of one statement.
+        keyword_pattern: Matches one of these words where it opens, closes or divides a block; the word is the one group
+            that matches.
+    """
+
+    closers: Mapping[str, str]
+    clauses: frozenset[str]
+    keyword_pattern: str
+
+    @cached_property
+    def keyword(self) -> re.Pattern[str]:
+        """`keyword_pattern`, compiled."""
+        return re.compile(self.keyword_pattern)
+
+    def closes(self, text: str) -> bool:
+        """Whether a text begins with a word that closes a block or divides two."""
+        first = _WORD.match(text)
+        return first is not None and (first.group() in self.clauses or first.group() in self.closers.values())
+
+    def num_closing(self, line: str) -> int:
+        """Characters of the indentation of a line and the word that closes a block there; 0 if there is none."""
+        first = _FIRST_WORD.match(line)
+        return first.end() if first is not None and first["word"] in self.closers.values() else 0
+
+    def dividing_lines(self, lines: Sequence[str]) -> frozenset[int]:
+        """Numbers of the lines of some code that divide a block which it did not open."""
+        found, depth = set(), 0
+        for number, line in enumerate(lines):
+            first = _FIRST_WORD.match(line)
+            if not depth and first is not None and first["word"] in self.clauses:
+                found.add(number)
+            words = [match[match.lastgroup or 0] for match in self.keyword.finditer(line)]
+            depth += sum(word in self.closers for word in words)
+            depth -= sum(word not in self.closers and word not in self.clauses for word in words)
+        return frozenset(found)
+
+    def end_of_own(self, code: str) -> int:
+        """Where the first word stands that closes or divides what the code did not open; else the code's length."""
+        depth = 0
+        for match in self.keyword.finditer(code):
+            word = match[match.lastgroup or 0]
+            depth += 1 if word in self.closers else -1 if word not in self.clauses else 0
+            if depth < 0 or (not depth and word in self.clauses):
+                return match.start(match.lastgroup or 0)
+        return len(code)
+
+    def ends_missing(self, code: str) -> list[str] | None:
+        """The lines that close all blocks that some code leaves open, as deep as the lines that open them.
+
+        What is open around a block is closed right after it. None where something else is open, which nobody can know
+        the rest of.
+        """
+        opened: list[tuple[str, str]] = []
+        for line in code.split("\n"):
+            indent = line[: len(line) - len(line.lstrip(" \t"))]
+            tokens = [
+                (match.start(match.lastgroup or 0), match[match.lastgroup or 0])
+                for match in self.keyword.finditer(line)
+            ]
+            tokens += [(match.start(), match.group()) for match in _BRACKETS.finditer(line)]
+            for _, token in sorted(tokens):
+                closer = self.closers.get(token, _CLOSERS.get(token))
+                if closer is not None:
+                    opened.append((closer, indent))
+                elif opened and token not in self.clauses:
+                    opened.pop()
+        lines: list[str] = []
+        for closer, indent in reversed(opened):
+            if _WORD.match(closer) or closer == "}":
+                lines.append(indent + closer)
+            elif closer and lines:
+                lines[-1] += closer
+            else:
+                return None
+        return lines

@@ -1,0 +1,43 @@
+"""The model's text in blocks that words close, in data, pages and style sheets: rows as in `test_within_a_line`."""
+
+import pytest
+
+from tests.dlm_lsp.filled_documents import fill_at_cursor
+
+ROWS = [
+    ("lua", "function f()\n  │\nend\n", "return 1\nend\n\nfunction g()\n", "function f()\n  return 1\nend\n"),
+    ("lua", "f(function() │end)\n", "a()", "f(function() a() end)\n"),
+    ("lua", "if a then│\nend\n", "\n  b()\n", "if a then\n  b()\nend\n"),
+    (
+        "lua",
+        "function f()\n  │\nend\n",
+        "a()\nif b then\n  c()\n  d(",
+        "function f()\n  a()\n  if b then\n    c()\n  end\nend\n",
+    ),
+    (
+        "ruby",
+        "class A\n  def f│\n  end\nend\n",
+        "\n    @a ||= 1\n  end\nend",
+        "class A\n  def f\n    @a ||= 1\n  end\nend\n",
+    ),
+    ("ruby", "def f\n  │\nend\n", "a\nrescue B\n  c\nend", "def f\n  a\nrescue B\n  c\nend\n"),
+    ("bash", "f() {\n  │\n}\n", "if a; then\n  b\nfi\n}\nf", "f() {\n  if a; then\n    b\n  fi\n}\n"),
+    ("bash", "for a in b; do│\ndone\n", " c\ndone", "for a in b; do\n  c\ndone\n"),
+    ("yaml", "a:\n  b: 1\n  │\nd: 2\n", "c: 3\ne: 4\n", "a:\n  b: 1\n  c: 3\nd: 2\n"),
+    ("yaml", "a:\n  │\nb: 1\n", "- c: 2\n    d: 3\n  - c: 4\nb: 1", "a:\n  - c: 2\n    d: 3\n  - c: 4\nb: 1\n"),
+    ("yaml", "a:\n- b\n│\n- c\n", "- d: 1\n  e: 2\n- f", "a:\n- b\n- d: 1\n  e: 2\n- c\n"),
+    ("yaml", "a:\n  b: 1\n  │\n", "c: |\n    d\n      e\n  f: 'g", "a:\n  b: 1\n  c: |\n    d\n      e\n"),
+    ("json", '{\n  "a": 1,\n  │\n  "c": 3\n}\n', '"b": 2', '{\n  "a": 1,\n  "b": 2,\n  "c": 3\n}\n'),
+    ("json", '{\n  "a": 1,\n  │\n}\n', '"b": [\n    2\n  ]\n}\n', '{\n  "a": 1,\n  "b": [\n    2\n  ]\n}\n'),
+    ("json", '{\n  "a": 1,\n  │\n}\n', '"b": 2,', '{\n  "a": 1,\n  "b": 2\n}\n'),
+    ("toml", "[a]\nb = 1\n│\n\n[d]\n", "c = [\n  1,\n]\n\n[d]", "[a]\nb = 1\nc = [\n  1,\n]\n\n[d]\n"),
+    ("html", "<ul>\n  │\n</ul>\n", "<li>a</li>\n</ul>\n<p>", "<ul>\n  <li>a</li>\n</ul>\n"),
+    ("css", "a {\n  b: c;\n  │\n}\n", "d: e;\n}\n\nf {", "a {\n  b: c;\n  d: e;\n}\n"),
+]
+
+
+@pytest.mark.parametrize(("language_id", "text", "middle", "expected"), ROWS)
+def test_words_and_data(language_id: str, text: str, middle: str, expected: str) -> None:
+    result, fill = fill_at_cursor(language_id, text, middle)
+    assert result == expected
+    assert fill.parse_valid
