@@ -16,10 +16,13 @@ from dlm_lsp.options import Settings
 SECRET_PATTERNS = (
     *(".env", ".env.*", "*.env", ".envrc", ".netrc", "_netrc", ".npmrc", ".pypirc", ".htpasswd", ".git-credentials"),
     *("*.key", "*.pem", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.gpg", "*.asc"),
-    *("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".ssh/*", ".gnupg/*", ".aws/*"),
-    *("credentials", "credentials.json", "*.credentials", "secrets.json", "secrets.toml", "secrets.y*ml", "secrets/*"),
+    *("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".ssh/*", ".gnupg/*", ".aws/*", ".kube/*", ".docker/config.json"),
+    *("credentials", "*.credentials", "*credential*.json", "*credential*.toml", "*credential*.y*ml", "secrets/*"),
+    *("*secret*.json", "*secret*.toml", "*secret*.y*ml", "*service[-_]account*.json", "kubeconfig*", "gh/hosts.y*ml"),
 )
-"""Names are matched at any depth and in any case; a pattern with a slash also asks for the folder."""
+"""Code about secrets is code; data that is named so holds them.
+
+Names are matched at any depth and in any case; a pattern with a slash also asks for the folder."""
 
 
 def secret_reason(path: str | None) -> str | None:

@@ -20,6 +20,12 @@ from dlm_lsp.options import Settings
         "/home/me/.ssh/id_ed25519",
         "/home/me/.aws/credentials",
         "/p/secrets.yaml",
+        "/p/db-secret.prod.yml",
+        "/p/client_secret_1.json",
+        "/p/my-service-account.json",
+        "/home/me/.cargo/credentials.toml",
+        "/home/me/.docker/config.json",
+        "/home/me/.kube/config.yaml",
         "/p/secrets/token.py",
         "/home/me/.netrc",
     ],
@@ -30,7 +36,18 @@ def test_secrets_are_known_by_their_names(path: str) -> None:
     assert "may hold secrets" in reason
 
 
-@pytest.mark.parametrize("path", ["/p/environment.py", "/p/keys.py", "/p/id_rsa_parser.py", "/p/credentials.py", None])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/p/environment.py",
+        "/p/keys.py",
+        "/p/id_rsa_parser.py",
+        "/p/credentials.py",
+        "/p/secret.lua",
+        "/p/config.json",
+        None,
+    ],
+)
 def test_code_about_secrets_is_code(path: str | None) -> None:
     assert secret_reason(path) is None
 
