@@ -70,6 +70,11 @@ class Settings:
     stats: bool = option(True, "count what becomes of completions, in a file on this machine that holds no source text")
     drafts: bool = option(False, "send `dlmLsp/draft` notifications while a draft sharpens")
     draft_interval_ms: int = option(50, "shortest time between two drafts", within=Range(0, 10_000))
+    automatic: bool | None = option(
+        None,
+        "offer completions that nobody asked for: `true` in every language, `false` in none, `null` in all but JSON, "
+        "YAML and TOML",
+    )
     debounce_ms: int | None = option(
         None,
         "how long an automatic completion waits after a keystroke; `null` adapts to typing speed and latency, `0` "

@@ -51,8 +51,20 @@ def edit_of(
     return LastEdit("several cursors" if is_everywhere else "insertion", offset)
 
 
-def silence_reason(snapshot: Snapshot, cursor: int, edit: LastEdit | None) -> str | None:
-    """Why no automatic completion is wanted at this cursor; None if one may be."""
+def silence_reason(
+    snapshot: Snapshot, cursor: int, edit: LastEdit | None, *, automatic: bool | None = None
+) -> str | None:
+    """Why no automatic completion is wanted at this cursor; None if one may be.
+
+    Args:
+        snapshot: The document.
+        cursor: In the document.
+        edit: The last one.
+        automatic: The option. Without it, values that nobody asked for are not made up.
+    """
+    if automatic is False or (automatic is None and snapshot.language.is_data):
+        where = "" if automatic is False else f"in {snapshot.language.id} "
+        return f"{where}nothing is filled by itself (automatic)"
     right = snapshot.text[cursor : cursor + 1]
     if right.isalnum() or right == "_":
         return "in the middle of a word nothing is filled by itself"

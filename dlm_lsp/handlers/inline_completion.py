@@ -142,7 +142,8 @@ async def _wait_for_pause(server: DlmLanguageServer, spot: _Spot) -> None:
         NothingToShowError: a completion by itself would be in the way here.
     """
     text, lines = spot.snapshot.text, spot.snapshot.lines
-    if reason := silence_reason(spot.snapshot, spot.cursor, spot.document.last_edit):
+    automatic = server.settings.automatic
+    if reason := silence_reason(spot.snapshot, spot.cursor, spot.document.last_edit, automatic=automatic):
         raise NothingToShowError(reason)
     left = text[lines.line_start(lines.line_of(spot.cursor)) : spot.cursor]
     fixed = server.settings.debounce_ms

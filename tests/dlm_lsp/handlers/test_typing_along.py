@@ -116,13 +116,18 @@ async def test_asking_by_hand_after_an_automatic_answer_brings_alternatives(conn
 
 @pytest.mark.parametrize(
     ("text", "position", "reason"),
-    [("x = foobar\n", (0, 7), "middle of a word"), ("x = foo \n", (0, 8), "after a deletion")],
+    [
+        ("x = foobar\n", (0, 7), "middle of a word"),
+        ("x = foo \n", (0, 8), "after a deletion"),
+        ("x = \n", (0, 4), "(automatic)"),
+    ],
 )
 async def test_an_automatic_request_that_would_be_in_the_way_says_why(
     connect: Connect, text: str, position: tuple[int, int], reason: str
 ) -> None:
     engine = ScriptedEngine("(1)")
-    editor = await opened(connect, engine, text)
+    options = {**IMMEDIATE, "automatic": False} if "automatic" in reason else IMMEDIATE
+    editor = await opened(connect, engine, text, options=options)
     if "deletion" in reason:
         delete_at(editor, 0, 8, 9, 2)
     assert await editor.complete(*position) == []
