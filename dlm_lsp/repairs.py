@@ -49,6 +49,7 @@ _OPENS = re.compile(r"[(\[{]")
 _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&$][^=(]*\(.*\)\s*;?\s*$)")
 """What has an effect each time that it is repeated, and what closes."""
 
+_SAYS_NOTHING = ("", "#", "--", "//")
 _OPENERS = {")": "(", "]": "[", "}": "{"}
 _CLOSERS = {opener: closer for closer, opener in _OPENERS.items()}
 _ASSIGNED = re.compile(
@@ -281,8 +282,9 @@ def _num_said(language: Language, lines: list[str]) -> int:
 
 
 def without_blank_ends(lines: list[str]) -> list[str]:
-    """The lines between the first and the last with text."""
-    numbers = [number for number, line in enumerate(lines) if line.strip()]
+    """The lines between the first and the last with text; a comment at the end that holds none is as good as blank."""
+    end = next((number for number in range(len(lines), 0, -1) if lines[number - 1].strip() not in _SAYS_NOTHING), 0)
+    numbers = [number for number, line in enumerate(lines[:end]) if line.strip()]
     return lines[numbers[0] : numbers[-1] + 1] if numbers else []
 
 

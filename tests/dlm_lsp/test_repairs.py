@@ -201,7 +201,14 @@ def test_what_has_the_name_of_what_follows_repeats_it(language_id: str, same: st
 
 
 @pytest.mark.parametrize(
-    ("lines", "expected"), [(["", "a", " ", "b", "", ""], ["a", " ", "b"]), (["", " "], []), ([], [])]
+    ("lines", "expected"),
+    [
+        (["", "a", " ", "b", "", ""], ["a", " ", "b"]),
+        (["a", "#", "b", "  #", "", "#"], ["a", "#", "b"]),
+        (["#", "# a"], ["#", "# a"]),
+        (["", " "], []),
+        ([], []),
+    ],
 )
 def test_blank_ends(lines: list[str], expected: list[str]) -> None:
     assert without_blank_ends(lines) == expected
