@@ -110,7 +110,7 @@ def open_work(target: Target, stdin_filename: str | None, settings: Settings, an
         source = read_source(target.path, max_chars=max_chars)
     else:
         source = read_stdin(stdin_filename, max_chars=max_chars)
-    language = language_for(source.name, None)
+    language = language_for(source.name, None, source.text)
     _refuse_excluded(source, language.id, settings)
     text, marker = cut_marker(source.text) if target.needs_marker else (source.text, None)
     snapshot = Snapshot.parse(source.uri, language, text)

@@ -20,6 +20,7 @@ JAVASCRIPT = Language(
     id="javascript",
     lsp_ids=("javascript", "javascriptreact"),
     suffixes=(".js", ".jsx", ".mjs", ".cjs"),
+    interpreters=("node",),
     grammar_module="tree_sitter_javascript",
     functions=frozenset(
         {
@@ -57,6 +58,7 @@ TYPESCRIPT = replace(
     id="typescript",
     lsp_ids=("typescript",),
     suffixes=(".ts", ".mts", ".cts"),
+    interpreters=("deno",),
     grammar_module="tree_sitter_typescript",
     grammar_function="language_typescript",
     lists=JAVASCRIPT.lists | {"enum_body", "interface_body", "object_type"},
@@ -68,6 +70,7 @@ TSX = replace(
     id="tsx",
     lsp_ids=("typescriptreact", "tsx"),
     suffixes=(".tsx",),
+    interpreters=(),
     grammar_function="language_tsx",
 )
 

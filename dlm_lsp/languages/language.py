@@ -34,6 +34,7 @@ class Language:
         lsp_ids: What editors send as `languageId`.
         suffixes: File suffixes, lower case.
         file_names: Names of files that have no such suffix.
+        interpreters: Programs that run scripts in it, without their versions.
         grammar_module: Package of the tree-sitter grammar.
         grammar_function: Its function that returns the grammar.
         functions: Node kinds that have a `body` field to fill, or a closing word; none where nothing is called.
@@ -73,6 +74,7 @@ class Language:
     lsp_ids: tuple[str, ...]
     suffixes: tuple[str, ...]
     file_names: tuple[str, ...] = ()
+    interpreters: tuple[str, ...] = ()
     grammar_module: str
     grammar_function: str = "language"
     functions: frozenset[str] = _NOTHING

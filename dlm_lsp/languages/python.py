@@ -6,6 +6,7 @@ PYTHON = Language(
     id="python",
     lsp_ids=("python",),
     suffixes=(".py", ".pyi", ".pyw"),
+    interpreters=("python", "pypy"),
     grammar_module="tree_sitter_python",
     functions=frozenset({"function_definition"}),
     blocks=frozenset({"block"}),

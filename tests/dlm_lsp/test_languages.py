@@ -57,6 +57,27 @@ def test_language_for(path: str | None, language_id: str | None, expected: str) 
 
 
 @pytest.mark.parametrize(
+    ("path", "line", "expected"),
+    [
+        ("bin/deploy", "#!/bin/sh -e", "bash"),
+        ("bin/deploy", "#! /usr/bin/env bash", "bash"),
+        ("bin/deploy", "#!/usr/bin/env node", "javascript"),
+        ("bin/deploy", "#!/usr/bin/env -S python3.11 -u", "python"),
+        ("bin/deploy", "#!/opt/lua-5.4/bin/lua5.4", "lua"),
+        ("deploy.rb", "#!/bin/sh", "ruby"),
+    ],
+)
+def test_a_script_names_its_interpreter(path: str, line: str, expected: str) -> None:
+    assert language_for(path, None, f"{line}\nx\n").id == expected
+
+
+@pytest.mark.parametrize("line", ["#!/usr/bin/perl", "#!/usr/bin/env fish", "# bash", ""])
+def test_other_scripts_have_no_language(line: str) -> None:
+    with pytest.raises(UnsupportedLanguageError, match="No grammar for deploy"):
+        language_for("bin/deploy", None, f"{line}\n")
+
+
+@pytest.mark.parametrize(
     ("path", "language_id", "named"), [("a.zig", None, ".zig"), (None, "zig", "zig"), (None, None, "this kind")]
 )
 def test_an_unknown_language_is_named(path: str | None, language_id: str | None, named: str) -> None:
