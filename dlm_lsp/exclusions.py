@@ -22,7 +22,8 @@ SECRET_PATTERNS = (
 )
 """Code about secrets is code; data that is named so holds them.
 
-Names are matched at any depth and in any case; a pattern with a slash also asks for the folder."""
+Names are matched at any depth and in any case; a pattern with a slash also asks for the folder.
+"""
 
 
 def secret_reason(path: str | None) -> str | None:

@@ -28,7 +28,8 @@ class Block:
         code: The same lines with comments and strings masked.
         literal_lines: Lines whose indentation is content: those that begin inside a string, and the preprocessor's.
         statement_lines: Lines after the first that stand at a statement's own depth. Where indentation makes blocks,
-            every line that begins a statement; elsewhere the lines outside all brackets, closing ones included.
+            every line that begins a statement; elsewhere the lines outside all brackets and block words, closing ones
+            included.
     """
 
     language: Language
@@ -45,18 +46,14 @@ class Block:
         literal_lines = _literal_lines(language, text)
         if not language.is_indented:
             literal_lines |= {number for number, line in enumerate(code) if _PREPROCESSOR.match(line.lstrip())}
-        outside = _lines_outside_brackets(code, ignores_leading_closers=not language.is_indented)
+        outside = _lines_outside_brackets(language, code)
         statement_lines = [number for number in outside if number and number not in literal_lines]
         return cls(language, tuple(lines), tuple(code), literal_lines, tuple(statement_lines))
 
-    @property
-    def own_lines(self) -> tuple[int, ...]:
-        """The statement lines without those that divide the block that all are in."""
-        dividing = self.language.words.dividing_lines(self.code) if self.language.words else ()
-        return tuple(number for number in self.statement_lines if number not in dividing) or self.statement_lines
-
-    def depths(self, style: IndentStyle, numbers: tuple[int, ...]) -> list[int]:
-        """Columns of some lines."""
+    def depths(self, style: IndentStyle) -> list[int]:
+        """Columns of the statement lines, without those that divide the block that all are in."""
+        words = self.language.words
+        numbers = (each for each in self.statement_lines if not (words and words.divides(self.code[each])))
         return [style.columns(indentation(self.lines[number])) for number in numbers]
 
 
@@ -90,7 +87,7 @@ def _shift(block: Block, style: IndentStyle, target: int, first_depth: int | Non
         return _shift_in_braces(block, style, target)
     if not block.statement_lines:
         return 0
-    depths = block.depths(style, block.statement_lines)
+    depths = block.depths(style)
     below, lowest = depths[0], min(depths)
     first_statement = "\n".join(block.lines[: block.statement_lines[0]])
     if opens_block(block.language, first_statement):
@@ -105,9 +102,10 @@ def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
     """Likewise, where depth is only for the eye: what the model did stays unless it cannot be meant."""
     if not block.statement_lines:
         inner = [style.columns(indentation(line)) for line in block.lines[1:] if line.strip()]
-        is_open = block.code[0].rstrip().endswith(("{", "(", "["))
+        opens = block.language.words is not None and opens_block(block.language, block.lines[0])
+        is_open = opens or block.code[0].rstrip().endswith(("{", "(", "["))
         return target + style.width - inner[0] if is_open and inner and inner[0] <= target else 0
-    lowest = min(block.depths(style, block.own_lines))
+    lowest = min(block.depths(style), default=target)
     is_continued = not block.code[0].rstrip().endswith(_COMPLETE_OR_OPENING)
     return 0 if lowest > target and is_continued else target - lowest
 
@@ -168,14 +166,17 @@ def is_sound(block: Block, style: IndentStyle, depth: int, depth_below: int) -> 
     return True
 
 
-def _lines_outside_brackets(code: list[str], *, ignores_leading_closers: bool) -> list[int]:
-    """Lines with code that no bracket holds open, up to a bracket that closes more than was opened."""
-    outside, depth = [], 0
+def _lines_outside_brackets(language: Language, code: list[str]) -> list[int]:
+    """Lines with code that no bracket or word holds open, up to one that closes more than was opened."""
+    outside, depth, words = [], 0, language.words
     for number, line in enumerate(code):
-        closers = _LEADING_CLOSERS.match(line) if ignores_leading_closers else None
-        is_inside = depth - (len(re.sub(r"\s", "", closers.group())) if closers else 0) > 0
+        closers = None if language.is_indented else _LEADING_CLOSERS.match(line)
+        num_closed = len(re.sub(r"\s", "", closers.group())) if closers else 0
+        num_closed = num_closed or bool(words and words.num_closing(line))
         is_continued = number > 0 and code[number - 1].rstrip().endswith("\\")
+        is_inside = depth - num_closed > 0
         depth += sum(line.count(opener) for opener in "([{") - sum(line.count(closer) for closer in ")]}")
+        depth += words.growth(line) if words else 0
         if depth < 0:
             break
         if line.strip() and not is_inside and not is_continued:

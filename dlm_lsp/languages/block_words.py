@@ -4,12 +4,11 @@ Works on text whose comments and strings are masked; knows nothing about documen
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 _WORD = re.compile(r"\w+")
-_FIRST_WORD = re.compile(r"[ \t]*(?P<word>\w+)")
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _BRACKETS = re.compile(r"[()\[\]{}]")
 
@@ -34,27 +33,27 @@ class BlockWords:
         """`keyword_pattern`, compiled."""
         return re.compile(self.keyword_pattern)
 
-    def closes(self, text: str) -> bool:
-        """Whether a text begins with a word that closes a block or divides two."""
-        first = _WORD.match(text)
-        return first is not None and (first.group() in self.clauses or first.group() in self.closers.values())
+    def closes(self, line: str) -> bool:
+        """Whether a line begins with a word that closes a block or divides two."""
+        return self.divides(line) or self.num_closing(line) > 0
+
+    def divides(self, line: str) -> bool:
+        """Whether a line begins with a word between two blocks of one statement."""
+        first = _WORD.match(line.lstrip())
+        return first is not None and first.group() in self.clauses
 
     def num_closing(self, line: str) -> int:
         """Characters of the indentation of a line and the word that closes a block there; 0 if there is none."""
-        first = _FIRST_WORD.match(line)
-        return first.end() if first is not None and first["word"] in self.closers.values() else 0
+        match = self.keyword.match(line.lstrip())
+        word = match[match.lastgroup or 0] if match is not None else ""
+        is_closing = bool(word) and word not in self.closers and word not in self.clauses
+        return len(line) - len(line.lstrip()) + len(word) if is_closing else 0
 
-    def dividing_lines(self, lines: Sequence[str]) -> frozenset[int]:
-        """Numbers of the lines of some code that divide a block which it did not open."""
-        found, depth = set(), 0
-        for number, line in enumerate(lines):
-            first = _FIRST_WORD.match(line)
-            if not depth and first is not None and first["word"] in self.clauses:
-                found.add(number)
-            words = [match[match.lastgroup or 0] for match in self.keyword.finditer(line)]
-            depth += sum(word in self.closers for word in words)
-            depth -= sum(word not in self.closers and word not in self.clauses for word in words)
-        return frozenset(found)
+    def growth(self, line: str) -> int:
+        """How many more blocks a line opens than it closes."""
+        words = [match[match.lastgroup or 0] for match in self.keyword.finditer(line)]
+        num_opened = sum(word in self.closers for word in words)
+        return num_opened - sum(word not in self.closers and word not in self.clauses for word in words)
 
     def end_of_own(self, code: str) -> int:
         """Where the first word stands that closes or divides what the code did not open; else the code's length."""

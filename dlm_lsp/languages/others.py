@@ -10,14 +10,12 @@ _APOSTROPHE = r"(?<=\w)'(?=\w)"
 """In the middle of a word it quotes nothing."""
 
 _HASH_COMMENT = r"(?:(?<=\s)|(?<![^\n]))#[^\n]*"
-_HEREDOC = (
-    r"(?<!<)<<[-~]?[ \t]*(?P<quote>['\"]?)(?P<tag>[A-Za-z_]\w*)(?P=quote)[^\n]*\n(?:.*?\n)??[ \t]*(?P=tag)(?=\n|\Z)"
-)
+_HEREDOC = r"(?P<quote>['\"]?)(?P<tag>{tag})(?P=quote)[^\n]*\n(?:.*?\n)??[ \t]*(?P=tag)(?=\n|\Z)"
+_BASH_HEREDOC = r"(?<!<)<<-?[ \t]*" + _HEREDOC.format(tag=r"[A-Za-z_]\w*")
+_RUBY_HEREDOC = r"<<[-~]?" + _HEREDOC.format(tag=r"[A-Z_]+")
 
-_BASH_LABEL = (
-    r"(?<![^\n])[ \t]*(?![(#])(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s()\"'`$;&<>=])+"
-    r"(?:[ \t]*\|[ \t]*(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s()\"'`$;&<>=])+)*[ \t]*\)(?=\s|\Z)"
-)
+_BASH_PATTERN = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s()|\"'`$;&<>=])+"
+_BASH_LABEL = rf"(?<![^\n])[ \t]*(?![(#]){_BASH_PATTERN}(?:[ \t]*\|[ \t]*{_BASH_PATTERN})*[ \t]*\)(?=\s|\Z)"
 """Of a `case`: its bracket closes nothing."""
 
 BASH = Language(
@@ -33,7 +31,7 @@ BASH = Language(
     comments=frozenset({"comment"}),
     strings=frozenset({"ansi_c_string", "heredoc_body", "raw_string", "string"}),
     placeholder_pattern=r":|true",
-    literal_pattern=rf"{_HEREDOC}|{_HASH_COMMENT}|\\.|{_BASH_LABEL}|{_DOUBLE_QUOTED}|'[^']*'",
+    literal_pattern=rf"{_BASH_HEREDOC}|{_HASH_COMMENT}|\\.|{_BASH_LABEL}|{_DOUBLE_QUOTED}|'[^']*'",
     comment_start_pattern=r"#",
     neutral_statement=":",
     line_comment="#",
@@ -98,7 +96,7 @@ RUBY = Language(
     strings=frozenset({"heredoc_body", "string", "string_array", "symbol_array"}),
     placeholder_pattern=r"raise\s*\(?\s*NotImplementedError\b[^\n]*",
     literal_pattern=(
-        rf"(?<![^\n])=begin\b.*?\n=end\b[^\n]*|{_HEREDOC}|{_HASH_COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\])*'"
+        rf"(?<![^\n])=begin\b.*?\n=end\b[^\n]*|{_RUBY_HEREDOC}|{_HASH_COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\])*'"
         r"|(?:(?<=[(,=!&|{;\[])|(?<=[(,=!&|{;\[~] )|(?<=\bwhen ))/(?![ /])(?:\\.|[^/\\\n])+/[a-z]*"
     ),
     comment_start_pattern=r"#|=begin",

@@ -115,6 +115,7 @@ LAST_STATEMENTS = [
     ("c", "void f() {\n  a();\n│\n}\n", "void f() {\n  a();\n⟦⟧\n}\n"),
     ("bash", "if a; then\n  b\n  │\nfi\n", "if a; then\n  b\n  ⟦⟧\nfi\n"),
     ("lua", "if a then\n  b()\n  │\nelse\n  c()\nend\n", "if a then\n  b()\n  ⟦⟧\nelse\n  c()\nend\n"),
+    ("lua", "repeat\n  a()\n│\nuntil b\n", "repeat\n  a()\n⟦⟧\nuntil b\n"),
     ("yaml", "a:\n  b: 1\n  │\nc: 2\n", "a:\n  b: 1\n  ⟦⟧\nc: 2\n"),
     ("html", "<ul>\n  <li>a</li>\n  │\n</ul>\n", "<ul>\n  <li>a</li>\n  ⟦⟧\n</ul>\n"),
 ]

@@ -165,6 +165,7 @@ def test_real_code_is_no_placeholder(language_id: str, statement: str) -> None:
         ("bash", '  -h|--help) f "a\nb" ;;\n  *) g ;;', ["  -h|--help)", '"a\nb"', "  *)"]),
         ("lua", "a = [==[ ]] ]==] -- b", ["[==[ ]] ]==]", "-- b"]),
         ("ruby", "a =~ /(/ # b\n=begin\nend\n=end\n", ["/(/", "# b", "=begin\nend\n=end"]),
+        ("ruby", "a << b\nb\nc <<~E\n  d\n  E\n", ["<<~E\n  d\n  E"]),
         ("yaml", "a: don't # b's", ["'", "# b's"]),
         ("html", "<a b='{'> it's 'so", ["'{'", "'"]),
     ],

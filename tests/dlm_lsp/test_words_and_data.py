@@ -14,6 +14,14 @@ ROWS = [
         "a()\nif b then\n  c()\n  d(",
         "function f()\n  a()\n  if b then\n    c()\n  end\nend\n",
     ),
+    ("lua", "function f()\n  │\n\ng()\n", "return 1\nend\n", "function f()\n  return 1\nend\n\ng()\n"),
+    ("ruby", "a do\n  │\n  d\nend\n", "if b\n    c\n  else\n    raise E(", "a do\n  if b\n    c\n  end\n  d\nend\n"),
+    (
+        "bash",
+        "f() {\n  │\n  c\n}\n",
+        "while a; do\n    b\n  done\n  c\n",
+        "f() {\n  while a; do\n    b\n  done\n  c\n}\n",
+    ),
     (
         "ruby",
         "class A\n  def f│\n  end\nend\n",
@@ -41,3 +49,11 @@ def test_words_and_data(language_id: str, text: str, middle: str, expected: str)
     result, fill = fill_at_cursor(language_id, text, middle)
     assert result == expected
     assert fill.parse_valid
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "middle"),
+    [("lua", "if a then\n  b()\n  │\nend\n", "end"), ("bash", "if a; then\n  b\n  │\nfi\n", "fi")],
+)
+def test_a_lone_end_is_the_one_that_follows(language_id: str, text: str, middle: str) -> None:
+    assert fill_at_cursor(language_id, text, middle)[1].text == ""
