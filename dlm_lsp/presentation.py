@@ -17,6 +17,7 @@ from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
 from dlm_lsp.repairs import (
     splits_word,
+    with_brackets_closed,
     with_closers,
     without_overlap,
     without_repeated_text,
@@ -160,6 +161,8 @@ def _is_above_code(snapshot: Snapshot, hole: Hole) -> bool:
 def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
     """Text that continues a line, the version that repeats nothing of its rest first.
 
+    The last are a value with the comma that separates it from the item below, and with what it leaves open closed.
+
     No version runs into the word right of it, unless the left side has begun that word, or the document has the word
     that comes of it: models take what follows for a word of its own rather than for the end of one that they begin.
     """
@@ -181,6 +184,9 @@ def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: Parse
     if text.strip() and (is_within_word or not splits_word(text, right) or _is_known(snapshot, text, right)):
         yield _Version(text)
     yield from own_lines
+    if snapshot.language.is_data and text.strip() and not right.strip():
+        (closed,) = with_brackets_closed(snapshot.language, [text])
+        yield from (_Version(f"{text},"), _Version(closed), _Version(f"{closed},"))
 
 
 def _is_known(snapshot: Snapshot, text: str, right: str) -> bool:

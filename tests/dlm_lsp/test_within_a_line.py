@@ -22,6 +22,8 @@ LINES = [
     ("lua", "local a = f(│)\n", "b, c) -- d", "local a = f(b, c)\n"),
     ("ruby", "a = b.map { |c| │ }\n", "c + 1 }", "a = b.map { |c| c + 1 }\n"),
     ("json", '{"a": │, "b": 1}\n', '[1, 2], "b"', '{"a": [1, 2], "b": 1}\n'),
+    ("json", '{\n  "a": │\n  "b": 1\n}\n', "null", '{\n  "a": null,\n  "b": 1\n}\n'),
+    ("json", '{\n  "a": │\n}\n', "{", '{\n  "a": {}\n}\n'),
     ("yaml", "a:\n  b: │\n  c: 1\n", " don't\n  c: 1", "a:\n  b: don't\n  c: 1\n"),
     ("toml", "a = [│]\n", '"b", 1]', 'a = ["b", 1]\n'),
     ("html", '<a href="│">b</a>\n', '#c">b', '<a href="#c">b</a>\n'),
