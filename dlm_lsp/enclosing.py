@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
+from dlm_lsp.definitions import is_worded, opened_at
 from dlm_lsp.documents import Snapshot
-from dlm_lsp.excerpts import ParsedExcerpt, is_worded, opened_at
+from dlm_lsp.excerpts import ParsedExcerpt
 from dlm_lsp.holes import Hole
 from dlm_lsp.indentation import indentation
 from dlm_lsp.placement import parse_neutral

@@ -15,11 +15,9 @@ from typing import NamedTuple, Self
 
 from tree_sitter import Node
 
+from dlm_lsp.definitions import is_worded, opened_at, unwrapped
 from dlm_lsp.documents import Snapshot, SourceText
 from dlm_lsp.languages import Language
-
-_HEADER_FIELDS = ("name", "parameters", "superclass", "value")
-"""What stands between the first word of a definition and its body."""
 
 NEARBY_BYTES = 8192
 """A larger definition beside the place costs more to parse than it is worth."""
@@ -194,34 +192,6 @@ def errors_in(root: Node) -> Iterator[Node]:
             if node.is_error or node.is_missing:
                 yield node
             waiting += reversed(node.children)
-
-
-def unwrapped(language: Language, node: Node) -> Node:
-    """The definition inside decorators, an export, or a template head."""
-    while node.type in language.wrappers and node.named_children:
-        node = node.named_children[-1]
-    return node
-
-
-def opened_at(definition: Node, body: Node | None) -> int:
-    """The byte just after what opens a body: its brace, the colon before it, or the header where a word closes it."""
-    brace = next((child for child in body.children if child.type == "{"), None) if body is not None else None
-    if brace is not None and not is_worded(definition):
-        return brace.end_byte
-    if is_worded(definition):
-        named = (definition.child_by_field_name(field) for field in _HEADER_FIELDS)
-        return max([definition.children[0].end_byte, *(node.end_byte for node in named if node is not None)])
-    assert body is not None, "only a word closes what has no body"
-    colons = [
-        child.end_byte for child in definition.children if child.type == ":" and child.end_byte <= body.start_byte
-    ]
-    return colons[-1] if colons else body.start_byte
-
-
-def is_worded(definition: Node) -> bool:
-    """Whether a word closes a definition; its body is no node while there is nothing in it."""
-    last = definition.children[-1] if definition.child_count else None
-    return last is not None and last.type == "end"
 
 
 def _container_at(snapshot: Snapshot, members: list[Node], start: int, end: int) -> Container | None:

@@ -108,6 +108,12 @@ def masked(language: Language, text: str) -> str:
     return language.literal.sub(mask, text)
 
 
+def own_code(language: Language, text: str) -> str:
+    """The masked text up to the first word that closes or divides a block which the text did not open."""
+    code = masked(language, text)
+    return code[: language.words.end_of_own(code)] if language.words else code
+
+
 def opens_block(language: Language, line: str) -> bool:
     """Whether the next line should be deeper than this one."""
     return language.opening.search(masked(language, line)) is not None or opens_lambda(language, line)

@@ -8,7 +8,7 @@ Works on lines and strings alone; knows nothing about documents or syntax trees.
 import re
 from itertools import pairwise, takewhile
 
-from dlm_lsp.indentation import indentation, masked
+from dlm_lsp.indentation import indentation, masked, own_code
 from dlm_lsp.languages import Language
 
 MIN_WORD_OVERLAP = 3
@@ -60,8 +60,7 @@ _ASSIGNED = re.compile(
 def without_unmatched_closers(language: Language, text: str) -> str:
     """The text up to the first bracket, or tag of JSX, that closes what the text did not open."""
     opened: list[str] = []
-    code = masked(language, text)
-    code = code[: language.words.end_of_own(code)] if language.words else code
+    code = own_code(language, text)
     for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
         bracket = match.group()
         if bracket.startswith("<"):
@@ -283,9 +282,9 @@ def _num_said(language: Language, lines: list[str]) -> int:
 
 def without_blank_ends(lines: list[str]) -> list[str]:
     """The lines between the first and the last with text; a comment at the end that holds none is as good as blank."""
-    end = next((number for number in range(len(lines), 0, -1) if lines[number - 1].strip() not in _SAYS_NOTHING), 0)
-    numbers = [number for number, line in enumerate(lines[:end]) if line.strip()]
-    return lines[numbers[0] : numbers[-1] + 1] if numbers else []
+    says = [number for number, line in enumerate(lines) if line.strip() not in _SAYS_NOTHING]
+    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    return lines[first : says[-1] + 1] if says else []
 
 
 def _completed(lines: list[str], period: int) -> list[str]:

@@ -9,8 +9,8 @@ from functools import cached_property
 
 from tree_sitter import Node, QueryCursor
 
+from dlm_lsp.definitions import is_worded, opened_at
 from dlm_lsp.documents import SourceText
-from dlm_lsp.excerpts import is_worded, opened_at
 from dlm_lsp.languages import Language
 
 _NAME_FIELDS = ("name", "key", "left", "property")

@@ -7,7 +7,8 @@ import re
 
 from tree_sitter import Node
 
-from dlm_lsp.excerpts import ParsedExcerpt, unwrapped
+from dlm_lsp.definitions import unwrapped
+from dlm_lsp.excerpts import ParsedExcerpt
 from dlm_lsp.languages import Language
 
 _FIRST_WORD = re.compile(r"\s*[@#]?(\w+)\W")
