@@ -1,4 +1,4 @@
-"""Python's row of the language table: the one language here in which indentation makes the blocks."""
+"""Python's row of the language table: the one programming language here in which indentation makes the blocks."""
 
 from dlm_lsp.languages.language import Language
 

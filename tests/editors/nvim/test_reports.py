@@ -94,7 +94,7 @@ def test_every_language_of_the_server_starts_it(scripted: Start) -> None:
     neovim = scripted("\n")
     filetypes = set(neovim.lua("return require('dlm_lsp.config').defaults.filetypes"))
     known = {lsp_id for language in LANGUAGES for lsp_id in language.lsp_ids}
-    elsewhere = {"tsx", "c++", "shellscript", "dockercompose", "github-actions-workflow"}
+    elsewhere = {"tsx", "c++", "csharp", "shellscript", "dockercompose", "github-actions-workflow"}
     assert known - filetypes == elsewhere, "names that Neovim has no file type of"
     assert filetypes <= known
 
