@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dlm_lsp.block_fitting import BlockFitter
+from dlm_lsp.brackets import with_closers, without_unmatched_closers
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.fills import Fill
@@ -16,13 +17,8 @@ from dlm_lsp.indentation import indent_style, indentation, line_above, masked, o
 from dlm_lsp.languages import CLOSERS
 from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
-from dlm_lsp.repairs import (
-    splits_word,
-    with_closers,
-    without_overlap,
-    without_repeated_text,
-    without_unmatched_closers,
-)
+from dlm_lsp.repairs import splits_word, without_overlap, without_repeated_text
+from dlm_lsp.scopes import functions_around
 
 MAX_CUT_LINES = 8
 """Each costs a parse."""
@@ -32,6 +28,15 @@ _ENDS_OF_LINES = (";", ",", "{", "}")
 
 _LONE_WORD = re.compile(r"\s*\w+\s*")
 """Says nothing as a statement."""
+
+_HEADER = re.compile(
+    r"[\s}]*(?:(?:pub(?:\(\w+\))?|export|default|public|private|protected|internal|open|override|static|final|abstract|"
+    r"async|suspend|const|data|case)\s+)*"
+    r"(?:if|else|elseif|for|foreach|while|do|loop|guard|switch|match|when|try|catch|finally|using|lock|function|fn|func|"
+    r"fun|def|init|unsafe|extern|class|interface|struct|union|enum|record|trait|impl|mod|namespace|object|protocol|"
+    r"extension|actor)\b"
+)
+_ENDS_HEADER = re.compile(r"(?:[\w)\]]|(?<!=)>)\Z")
 
 _LAST_WORD, _FIRST_WORD = re.compile(r"\w+\Z"), re.compile(r"\A\w+")
 
@@ -63,25 +68,37 @@ def _best_version(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedEx
     is_sound = {version.text: version.is_sound for version in _versions(snapshot, hole, middle, neutral)}
     if not is_sound:
         return "", False
-    decorated = _decorated(snapshot, hole)
-    edits = [Edit(hole.start, hole.end, text) for text in is_sound]
-    if decorated:
-        end_of_line = hole.end + len(sides(snapshot, hole)[1])
-        edits += [Edit(hole.start, end_of_line, text + decorated) for text in is_sound]
-    best = neutral.excerpt.best(edits)
-    text = best.edit.text.removesuffix(decorated)
+    version_of = {Edit(hole.start, hole.end, text): text for text in is_sound}
+    end_of_line = hole.end + len(sides(snapshot, hole)[1])
+    for text in is_sound if hole.kind == "line" else ():
+        if assumed := _assumed(snapshot, hole, text, neutral):
+            version_of[Edit(hole.start, end_of_line, text + assumed)] = text
+    best = neutral.excerpt.best(version_of)
+    text = version_of[best.edit]
     is_valid = best.num_errors <= neutral.num_errors and is_sound[text]
     return text, is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
 
 
-def _decorated(snapshot: Snapshot, hole: Hole) -> str:
-    """The rest of a decorator's line and something to decorate, where the hole may be within one; empty elsewhere.
+def _assumed(snapshot: Snapshot, hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
+    """The rest of a text's line, and what whoever writes such a line writes next; empty where it stands for itself.
 
-    Without a definition below, a decorator is an error in Python: users write it first.
+    A decorator has something to decorate, and the header of a block a block: without them, either is an error.
     """
     left, right = sides(snapshot, hole)
-    is_within = hole.kind == "line" and left.lstrip().startswith("@") and snapshot.language.is_indented
-    return f"{right}\n{indentation(left)}def _(): {snapshot.language.neutral_statement}" if is_within else ""
+    if snapshot.language.is_indented:
+        is_decorator = left.lstrip().startswith("@")
+        return f"{right}\n{indentation(left)}def _(): {snapshot.language.neutral_statement}" if is_decorator else ""
+    code = masked(snapshot.language, left + text + right).rstrip()
+    if "\n" in text or not (code.endswith("{") or _is_header(code, neutral)):
+        return ""
+    return right + ("}" if code.endswith("{") else " {}")
+
+
+def _is_header(code: str, neutral: ParsedExcerpt) -> bool:
+    """Whether a line may be whole but for its block; in a function, no other function begins without a word for it."""
+    is_whole_line = _ENDS_HEADER.search(code) is not None
+    is_in_function = bool(functions_around(neutral.excerpt.snapshot.language, neutral.root, neutral.edit_byte))
+    return is_whole_line and (_HEADER.match(code) is not None or (")" in code and not is_in_function))
 
 
 class _Version(NamedTuple):
@@ -172,6 +189,9 @@ def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: Parse
     if text.strip() and (is_within_word or not splits_word(text, right) or _is_known(snapshot, text, right)):
         yield _Version(text)
     yield from own_lines
+    opened = without_unmatched_closers(neutral.excerpt.snapshot.language, text)
+    if opened.strip() and right.lstrip().startswith(tuple(text[len(opened) :][:1])):
+        yield _Version(opened)  # what the editor has closed, and the model has gone on from
 
 
 def _is_known(snapshot: Snapshot, text: str, right: str) -> bool:
@@ -213,7 +233,8 @@ def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
     """
     right = sides(fitter.snapshot, fitter.hole)[1]
     is_item = _is_among_items(fitter.snapshot, fitter.hole)
-    for text in dict.fromkeys((without_unmatched_closers(fitter.snapshot.language, middle), middle)):
+    within, no_more = fitter.within_braces(middle), without_unmatched_closers(fitter.snapshot.language, middle)
+    for text in dict.fromkeys((within, no_more, middle)):
         lines = fitter.fit(text)
         if len(lines) == 1 and right.startswith("}") and not fitter.placement.starts_line:
             yield _Version(f" {lines[0]} ")

@@ -5,7 +5,7 @@ what is typed already, carries no depth of its own. Knows lines and columns; kno
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from dlm_lsp.indentation import IndentStyle, indentation, masked, opens_block
@@ -48,6 +48,11 @@ class Block:
         outside = _lines_outside_brackets(code, ignores_leading_closers=not language.is_indented)
         statement_lines = [number for number in outside if number and number not in literal_lines]
         return cls(language, tuple(lines), tuple(code), literal_lines, tuple(statement_lines))
+
+    def trimmed(self) -> "Block":
+        """The lines without blanks at their ends, except where a string goes on."""
+        trimmed = (line if n + 1 in self.literal_lines else line.rstrip() for n, line in enumerate(self.lines))
+        return replace(self, lines=tuple(trimmed))
 
     def depths(self, style: IndentStyle) -> list[int]:
         """Columns of the statement lines."""

@@ -1,13 +1,12 @@
-"""What models add that does not belong: text the suffix has already, closers of what they never opened, loops.
-
-And what is missing where that was cut off: closers of what they opened.
+"""What models add that does not belong: text the suffix has already, loops, and blank ends.
 
 Works on lines and strings alone; knows nothing about documents or syntax trees.
 """
 
 import re
-from itertools import pairwise, takewhile
+from itertools import takewhile
 
+from dlm_lsp.brackets import NOTHING_UNCLOSED, OPENERS, Unclosed, without_unmatched_closers
 from dlm_lsp.indentation import indentation, masked
 from dlm_lsp.languages import Language
 
@@ -42,83 +41,13 @@ OPEN_LITERALS = ("'", '"', "`", "/*")
 
 _WORD = re.compile(r"\w")
 _NAME = re.compile(r"\s*(?!(?:break|continue)$)[\w$.?#]*\w")
-_CONDITION = re.compile(r"[\s}]*(?:else\s+)?(?:if|elseif|for|foreach|while|guard|switch|match|when|catch|using|lock)\b")
-_CALLED = re.compile(r"\s*(?:go|defer)\s+func\b")
 _ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>)+\s*$")
 _OPENS = re.compile(r"[(\[{]")
 _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&$][^=(]*\(.*\)\s*;?\s*$)")
 """What has an effect each time that it is repeated, and what closes."""
-
-_OPENERS = {")": "(", "]": "[", "}": "{"}
-_CLOSERS = {opener: closer for closer, opener in _OPENERS.items()}
 _ASSIGNED = re.compile(
     r"\s*(?:(?:const|let|var|val|lazy|static|final|pub|export)\s+)*\$?[\w.]+(?:->\w+)*(?:\s*:[^=]*)?\s*:?=(?!=)"
 )
-
-
-def without_unmatched_closers(language: Language, text: str) -> str:
-    """The text up to the first bracket, or tag of JSX, that closes what the text did not open."""
-    opened: list[str] = []
-    code = masked(language, text)
-    for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
-        bracket = match.group()
-        if bracket.startswith("<"):
-            if not _is_tag_open(match[1], code[: match.start()]):
-                return text[: match.start()]
-        elif bracket not in _OPENERS:
-            opened.append(bracket)
-        elif opened and opened[-1] == _OPENERS[bracket]:
-            opened.pop()
-        else:
-            return text[: match.start()]
-    return text
-
-
-def _is_tag_open(name: str, code: str) -> bool:
-    """Whether more tags of a name open than close; what is not certain to close itself counts as open."""
-    tag = re.escape(name)
-    num_opened = len(re.findall(rf"<{tag}(?=[\s>/])", code)) - len(re.findall(rf"<{tag}(?:\s[^<>]*)?/>", code))
-    return num_opened > code.count(f"</{name}>")
-
-
-def with_closers(language: Language, lines: list[str], indent: str) -> list[str]:
-    """The lines and a `}` for every brace that they leave open, as deep as the line that opens it.
-
-    What is open around a brace is closed right after it, with a semicolon if the lines have any. Unchanged where a
-    bracket is open that is in no brace, a condition, or a function of Go that has to be called behind its brace: nobody
-    knows what was still to come there.
-
-    Args:
-        language: What they are written in; where indentation makes the blocks, nothing is missing.
-        lines: The first without its indentation.
-        indent: That of the first.
-    """
-    opened: list[tuple[str, str]] = []
-    code = [] if language.is_indented else masked(language, indent + "\n".join(lines)).split("\n")
-    for line in code:
-        for bracket in re.findall(r"[()\[\]{}]", line):
-            opened = [*opened, (bracket, line)] if bracket in _CLOSERS else opened[:-1]
-    is_unknown = any((_CALLED if each == "{" else _CONDITION).match(line) for each, line in opened)
-    if opened and (opened[-1][0] != "{" or is_unknown):
-        return lines
-    semicolon = ";" if any(line.rstrip().endswith(";") for line in code) else ""
-    closing: list[str] = []
-    for (bracket, line), (around, _) in pairwise([*reversed(opened), ("{", "")]):
-        end = semicolon if bracket != "{" and around == "{" else ""
-        start = [*closing, indentation(line)] if bracket == "{" else closing
-        closing = [*start[:-1], f"{start[-1]}{_CLOSERS[bracket]}{end}"]
-    return [*lines, *closing]
-
-
-def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:
-    """The lines with all that they leave open closed at the end of the last, before its comment."""
-    code = masked(language, "\n".join(lines))
-    opened: list[str] = []
-    for bracket in re.findall(r"[()\[\]{}]", code):
-        opened = [*opened, bracket] if bracket in _CLOSERS else opened[:-1]
-    closers = "".join(_CLOSERS[bracket] for bracket in reversed(opened))
-    end = len(code.rpartition("\n")[2].rstrip())
-    return [*lines[:-1], lines[-1][:end] + closers + lines[-1][end:]]
 
 
 def breaks_off(language: Language, lines: list[str], indent: str) -> bool:
@@ -217,17 +146,20 @@ def splits_word(left: str, right: str) -> bool:
     return bool(_WORD.match(left[-1:]) and _WORD.match(right))
 
 
-def without_suffix(language: Language, lines: list[str], suffix: list[str]) -> list[str]:
+def without_suffix(
+    language: Language, lines: list[str], suffix: list[str], unclosed: Unclosed = NOTHING_UNCLOSED
+) -> list[str]:
     """The lines up to where they begin to repeat the lines that follow the hole, indentation included.
 
-    A line that only closes what none of the lines opened belongs to those below, however deep it is written.
+    A line that only closes what none of the lines opened, and what is not left open, belongs to those below, however
+    deep it is written.
     Repeating means all the way to the end of the fill, or for several lines at least. Blank lines do not count, nor
     does what only leads to a difference (`_num_said`): a sibling may begin as the definition below does.
     """
     below = [line for line in suffix if line.strip()]
     numbers = [number for number, line in enumerate(lines) if line.strip()]
     text = "\n".join(lines)
-    opened = without_unmatched_closers(language, text)
+    opened = without_unmatched_closers(language, text, unclosed)
     first_closing = len(lines) if opened == text else opened.count("\n")
     for position, number in enumerate(numbers):
         rest = [lines[other].rstrip() for other in numbers[position:]]
@@ -265,7 +197,7 @@ def _num_said(language: Language, lines: list[str]) -> int:
         if not open_since:
             starts.append(number)
         for bracket in re.findall(r"[()\[\]{}]", line):
-            open_since = [*open_since, starts[-1]] if bracket in _OPENERS.values() else open_since[:-1]
+            open_since = [*open_since, starts[-1]] if bracket in OPENERS.values() else open_since[:-1]
         if _ASSIGNED.match(lines[starts[-1]]) or (line.rstrip().endswith("{") and not language.is_indented):
             open_since = []
     num_said = open_since[0] if open_since else len(lines)

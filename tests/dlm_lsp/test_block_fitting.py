@@ -202,7 +202,8 @@ def test_braces(language_id: str, text: str, middle: str, expected: str) -> None
         ("rust", "fn f() {\n    │\n}\n", 'let a = r"\\"; let b = ")"', False),
         ("javascript", "function f(x) {\n  │\n}\n", "if (x) {\n    g()\n  }\n", False),
         ("javascript", "function f(x) {\n  │\n}\n", "return x\n}\n", True),
-        ("javascript", "function f(x) {\n  │\n", "return x\n}\n", False),
+        ("javascript", "function f(x) {\n  │\n", "return x\n}", False),
+        ("javascript", "function f(x) {\n  │\n", "return x\n}\n", True),
         ("python", "def f(x):\n    │\n", "", False),
     ],
     ids=[
@@ -225,6 +226,7 @@ def test_braces(language_id: str, text: str, middle: str, expected: str) -> None
         "braces",
         "closing-brace",
         "brace-that-is-missing",
+        "after-the-last-one-that-is-missing",
         "nothing",
     ],
 )
