@@ -17,7 +17,7 @@ from dlm_lsp.indentation import indent_style, indentation, line_above, masked, o
 from dlm_lsp.languages import CLOSERS
 from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
-from dlm_lsp.repairs import splits_word, without_overlap, without_repeated_text
+from dlm_lsp.repairs import splits_word, without_other_files, without_overlap, without_repeated_text
 from dlm_lsp.scopes import functions_around
 
 MAX_CUT_LINES = 8
@@ -49,7 +49,7 @@ def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
     Statements that do not parse are cut back to the lines that do: a canvas ends where it is full, often in the middle
     of a line, and the lines before that are worth accepting.
     """
-    middle = without_repeated_text(with_line_feeds(middle))
+    middle = without_repeated_text(without_other_files(snapshot.language, with_line_feeds(middle)))
     neutral = parse_neutral(snapshot, hole)
     text, is_valid = _best_version(snapshot, hole, middle, neutral)
     if text and not is_valid and (beginning := _valid_beginning(snapshot, hole, middle, neutral)):

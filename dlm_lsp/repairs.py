@@ -39,6 +39,7 @@ MIN_SEMICOLONS = 2
 OPEN_LITERALS = ("'", '"', "`", "/*")
 """What is left, masked, of a literal that does not end."""
 
+_FILE_NAME = r"\S+\.\w+"
 _WORD = re.compile(r"\w")
 _NAME = re.compile(r"\s*(?!(?:break|continue)$)[\w$.?#]*\w")
 _ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>)+\s*$")
@@ -48,6 +49,18 @@ _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for
 _ASSIGNED = re.compile(
     r"\s*(?:(?:const|let|var|val|lazy|static|final|pub|export)\s+)*\$?[\w.]+(?:->\w+)*(?:\s*:[^=]*)?\s*:?=(?!=)"
 )
+
+
+def without_other_files(language: Language, text: str) -> str:
+    """The text before a comment that names a file, as the signatures of other files begin in a prompt.
+
+    At the end of a document, models take such a list for what a document begins with, and write another.
+    """
+    for named in re.finditer(rf"^[ \t]*{re.escape(language.line_comment)} {_FILE_NAME}:$", text, re.MULTILINE):
+        before = text[: named.start()]
+        if not any(mark in masked(language, before) for mark in OPEN_LITERALS):
+            return before
+    return text
 
 
 def breaks_off(language: Language, lines: list[str], indent: str) -> bool:

@@ -44,6 +44,8 @@ REPAIRS = [
         "return x\n\ndef h():\n    pass",
         "    return x\n\ndef g(): ...\n",
     ),
+    ("ran into another file", "try:\n    f()\n│\n", "except E:\n    g()\n\n# g.py:\n# def g(y)\n#", "    g()\n"),
+    ("file in a string", "def f(x):\n    │\n", 'x("""\n# g.py:\n""")', '    x("""\n# g.py:\n""")\n'),
     ("blank line inside", "def f(x):\n    │\n", "a = x\n\n    return a", "    a = x\n\n    return a\n"),
 ]
 
