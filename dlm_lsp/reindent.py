@@ -15,6 +15,7 @@ _ENDS_BLOCK = re.compile(r"(?:return|raise|break|continue)\b")
 _BEGINS_DEFINITION = re.compile(r"@|(?:async\s+)?def\b|class\b|if __name__\b")
 _COMPLETE_OR_OPENING = (";", "}", "{", "(", "[")
 _PREPROCESSOR = re.compile(r"#\s*(?:if|ifdef|ifndef|elif|else|endif|define|undef|include|pragma|error)\b")
+_LABEL = re.compile(r"\s*(?:case\b|default\b|\w+\s*:\s*$)")
 _LEADING_CLOSERS = re.compile(r"[)\]}\s]*")
 
 
@@ -69,6 +70,7 @@ def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int |
         first_depth: Columns the model gave the first line; None when it only continued the text to its left.
         floor: Columns below which no statement may lie.
     """
+    block = _with_closers_outside(block, style)
     shift = _shift(block, style, style.columns(indent), first_depth, floor)
     excess = _excess(block, style, style.columns(indent) - shift)
     lines = [block.lines[0].lstrip(" \t")]
@@ -79,6 +81,31 @@ def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int |
             depth = style.columns(indentation(line)) + shift - excess[number]
             lines.append(style.whitespace(max(depth, 0)) + line.lstrip(" \t"))
     return lines
+
+
+def _with_closers_outside(block: Block, style: IndentStyle) -> Block:
+    """The lines, those that close in braces as deep as what they close a level outside of it; labels stand there."""
+    lines, opened = [*block.lines], list[int]()
+    for number, code in enumerate(() if block.language.is_indented else block.code):
+        for bracket in re.finditer(r"[()\[\]{}]", code):
+            if bracket.group() in "([{":
+                opened.append(number)
+            elif opened and not code[: bracket.start()].strip():
+                opener = opened.pop()
+                inner = next((line for line in range(opener + 1, number) if block.code[line].strip()), number)
+                ends_line = block.code[opener].rstrip().endswith(("(", "[", "{"))
+                if ends_line and not block.literal_lines & {inner, number} and not _LABEL.match(block.code[inner]):
+                    lines[number] = _less_deep(lines[number], lines[inner], style)
+            else:
+                opened = opened[:-1]
+    return replace(block, lines=tuple(lines))
+
+
+def _less_deep(line: str, inner: str, style: IndentStyle) -> str:
+    """A line, a level outside of another if it is as deep or deeper."""
+    depth, inner_depth = (style.columns(indentation(each)) for each in (line, inner))
+    is_too_deep = 0 < inner_depth <= depth and line != inner
+    return style.whitespace(inner_depth - style.width) + line.lstrip(" \t") if is_too_deep else line
 
 
 def _shift(block: Block, style: IndentStyle, target: int, first_depth: int | None, floor: int) -> int:
