@@ -17,7 +17,13 @@ from dlm_lsp.indentation import indent_style, indentation, line_above, masked, o
 from dlm_lsp.languages import CLOSERS
 from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
-from dlm_lsp.repairs import splits_word, without_other_files, without_overlap, without_repeated_text
+from dlm_lsp.repairs import (
+    splits_word,
+    without_idle_end,
+    without_other_files,
+    without_overlap,
+    without_repeated_text,
+)
 from dlm_lsp.scopes import functions_around
 
 MAX_CUT_LINES = 8
@@ -235,13 +241,22 @@ def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
     is_item = _is_among_items(fitter.snapshot, fitter.hole)
     within, no_more = fitter.within_braces(middle), without_unmatched_closers(fitter.snapshot.language, middle)
     for text in dict.fromkeys((within, no_more, middle)):
-        lines = fitter.fit(text)
+        lines = _without_idle_end(fitter, fitter.fit(text))
         if len(lines) == 1 and right.startswith("}") and not fitter.placement.starts_line:
             yield _Version(f" {lines[0]} ")
         elif lines:
             yield _Version(fitter.placement.set("\n".join(lines)), fitter.is_sound(lines))
             if is_item:
                 yield _Version(fitter.placement.set("\n".join(lines) + ","), fitter.is_sound(lines))
+
+
+def _without_idle_end(fitter: BlockFitter, lines: list[str]) -> list[str]:
+    """Fitted lines without what leads to nothing, where nothing follows in their block."""
+    if not lines or fitter.hole.kind not in ("body", "statements"):
+        return lines
+    indent = fitter.placement.indent
+    first, *others = without_idle_end(fitter.snapshot.language, [indent + lines[0], *lines[1:]])
+    return [first.removeprefix(indent), *others]
 
 
 def _is_among_items(snapshot: Snapshot, hole: Hole) -> bool:

@@ -41,6 +41,9 @@ OPEN_LITERALS = ("'", '"', "`", "/*")
 
 _FILE_NAME = r"\S+\.\w+"
 _WORD = re.compile(r"\w")
+_LONE_NAME = re.compile(r"\s+(?!(?:break|continue|pass|raise|return|yield|_+)\s*$)[^\W\d]\w*\s*")
+"""No literal: masked, those are underscores."""
+
 _NAME = re.compile(r"\s*(?!(?:break|continue)$)[\w$.?#]*\w")
 _ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>)+\s*$")
 _OPENS = re.compile(r"[(\[{]")
@@ -220,6 +223,22 @@ def _num_said(language: Language, lines: list[str]) -> int:
             break
         num_said = start
     return num_said
+
+
+def without_idle_end(language: Language, lines: list[str]) -> list[str]:
+    """The lines without comments below the last that is none, and without a name alone in a block as the last.
+
+    Comments there speak of what does not follow, and a name is what a statement was to begin with.
+
+    Args:
+        language: What they are written in.
+        lines: All with their indentation; unchanged where they are nothing else.
+    """
+    code = masked(language, "\n".join(lines)).split("\n")
+    last = next((number for number in reversed(range(len(lines))) if code[number].strip()), 0)
+    if language.is_indented and last and _LONE_NAME.fullmatch(code[last]):
+        return without_idle_end(language, lines[:last])
+    return lines[: last + 1] if code[last].strip() else lines
 
 
 def without_blank_ends(lines: list[str]) -> list[str]:
