@@ -73,12 +73,15 @@ def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int |
     block = _with_closers_outside(block, style)
     shift = _shift(block, style, style.columns(indent), first_depth, floor)
     excess = _excess(block, style, style.columns(indent) - shift)
+    num_left = _blocks_left(block)
     lines = [block.lines[0].lstrip(" \t")]
     for number, line in enumerate(block.lines[1:], start=1):
         if number in block.literal_lines or not line.strip():
             lines.append(line)
         else:
             depth = style.columns(indentation(line)) + shift - excess[number]
+            if number in num_left:
+                depth = style.columns(indent) - num_left[number] * style.width
             lines.append(style.whitespace(max(depth, 0)) + line.lstrip(" \t"))
     return lines
 
@@ -129,13 +132,33 @@ def _shift(block: Block, style: IndentStyle, target: int, first_depth: int | Non
 
 def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
     """Likewise, where depth is only for the eye: what the model did stays unless it cannot be meant."""
-    if not block.statement_lines:
+    num_left = _blocks_left(block)
+    outside = {*block.statement_lines, *num_left}
+    if not outside:
         inner = [style.columns(indentation(line)) for line in block.lines[1:] if line.strip()]
         is_open = block.code[0].rstrip().endswith(("{", "(", "["))
         return target + style.width - inner[0] if is_open and inner and inner[0] <= target else 0
-    lowest = min(block.depths(style))
+    depths = {number: style.columns(indentation(block.lines[number])) for number in outside}
+    lowest = min(depth + num_left.get(number, 0) * style.width for number, depth in depths.items())
     is_continued = not block.code[0].rstrip().endswith(_COMPLETE_OR_OPENING)
     return 0 if lowest > target and is_continued else target - lowest
+
+
+def _blocks_left(block: Block) -> dict[int, int]:
+    """For each line that begins with a closer of what the lines did not open, how many of those there were by then."""
+    found: dict[int, int] = {}
+    num_open = num_left = 0
+    for number, code in enumerate(() if block.language.is_indented else block.code):
+        for bracket in re.finditer(r"[()\[\]{}]", code):
+            if bracket.group() in "([{":
+                num_open += 1
+            elif num_open:
+                num_open -= 1
+            else:
+                num_left += 1
+                if not code[: bracket.start()].strip():
+                    found[number] = num_left
+    return found
 
 
 def _excess(block: Block, style: IndentStyle, first_depth: int) -> list[int]:

@@ -28,6 +28,21 @@ def test_as_many_are_closed_as_the_document_leaves_open(
     assert (result, fill.parse_valid) == (document.replace("│", kept), True)
 
 
+@pytest.mark.parametrize(
+    "middle",
+    [
+        "g(() => {\n    h();\n  }, 0);\n  return x;\n}\n",
+        "g(() => {\n  h();\n}, 0);\nreturn x;\n}\n",
+        "g(() => {\n      h();\n    }, 0);\n    return x;\n  }\n",
+        "g(() => {\n    h();\n    }, 0);\n  return x;\n  }\n",
+    ],
+)
+def test_what_they_close_tells_how_deep_they_stand(middle: str) -> None:
+    language_id, document = FUNCTION
+    kept = "g(() => {\n    h();\n  }, 0);\n  return x;\n}"
+    assert fill_at_cursor(language_id, document, middle)[0] == document.replace("│", kept)
+
+
 @pytest.mark.parametrize(("language_id", "document", "middle", "kept"), CASES)
 def test_nothing_is_written_after_them(language_id: str, document: str, middle: str, kept: str) -> None:
     before, after = document.split("│")
