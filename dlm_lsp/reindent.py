@@ -83,7 +83,7 @@ def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int |
             if number in num_left:
                 depth = style.columns(indent) - num_left[number] * style.width
             lines.append(style.whitespace(max(depth, 0)) + line.lstrip(" \t"))
-    return lines
+    return [*_with_closers_outside(replace(block, lines=tuple(lines)), style).lines]
 
 
 def _with_closers_outside(block: Block, style: IndentStyle) -> Block:

@@ -33,6 +33,7 @@ def test_as_many_are_closed_as_the_document_leaves_open(
     [
         "g(() => {\n    h();\n  }, 0);\n  return x;\n}\n",
         "g(() => {\n  h();\n}, 0);\nreturn x;\n}\n",
+        "g(() => {\n        h();\n    }, 0);\n  return x;\n}\n",
         "g(() => {\n      h();\n    }, 0);\n    return x;\n  }\n",
         "g(() => {\n    h();\n    }, 0);\n  return x;\n  }\n",
     ],
