@@ -103,7 +103,7 @@ class Decoder:
     def open_cache(self, options: DecodeOptions) -> CachePolicy:
         """The cache policy alone."""
         if self._config.block_length is not None:
-            return BlockCausalPrompt(self.network, self._config.block_length)
+            return BlockCausalPrompt(self.network, self.prefix_cache)
         if self._config.prompt_attention == "causal":
             return CausalPrompt(self.network, self.prefix_cache)
         if options.cache_policy == "similarity":

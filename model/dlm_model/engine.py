@@ -96,7 +96,7 @@ class Engine:
     ) -> None:
         self.model_name, self.network, self.tokenizer = model_name, network, tokenizer
         self._config = network.config
-        prefix_cache = PrefixCache(network)
+        prefix_cache = PrefixCache(network, network.config.block_length or 1)
         guides = Guides(network, prefix_cache, tokenizer, companion)
         self.decoder = Decoder(network, guides, prefix_cache, order)
         # Control tokens add no text, whatever the tokenizer says they spell.

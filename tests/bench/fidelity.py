@@ -77,7 +77,7 @@ def exact_policy(network: Transformer, options: DecodeOptions) -> CachePolicy:
     """The cache policy that remembers nothing from step to step."""
     block_length = network.config.block_length
     if block_length is not None:
-        return Recomputed(lambda: BlockCausalPrompt(network, block_length))
+        return Recomputed(lambda: BlockCausalPrompt(network, PrefixCache(network, block_length)))
     if network.config.prompt_attention == "causal":
         return Recomputed(lambda: CausalPrompt(network, PrefixCache(network)))
     return ColumnCache(network, replace(options, prompt_refresh_interval=1), choose_window)
