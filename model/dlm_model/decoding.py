@@ -95,10 +95,15 @@ class Decoder:
             schedule = "threshold"
         return replace(options, schedule=schedule, selection=options.selection or self._config.selection)
 
-    def forget(self) -> None:
-        """Forget every prompt."""
-        self.prefix_cache.clear()
-        self.guides.forget()
+    def read_for(self, document: str) -> None:
+        """Note which document the next request's prompts are of."""
+        self.prefix_cache.document = document
+        self.guides.read_for(document)
+
+    def forget(self, document: str | None = None) -> None:
+        """Forget the prompts of a document, or all."""
+        self.prefix_cache.clear() if document is None else self.prefix_cache.forget(document)
+        self.guides.forget(document)
 
     def open_cache(self, options: DecodeOptions) -> CachePolicy:
         """The cache policy alone."""

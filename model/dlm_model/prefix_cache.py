@@ -27,10 +27,11 @@ nothing worth having, and it is rounded differently."""
 
 
 class _Text(NamedTuple):
-    """Token ids [N] on the CPU and their keys and values, [1, N, K, D] per layer."""
+    """Token ids [N] on the CPU, their keys and values, [1, N, K, D] per layer, and the document that they are of."""
 
     token_ids: Tensor
     layers: list[LayerKV]
+    document: str = ""
 
     def head(self, length: int) -> "_Text":
         """The first tokens alone; shares their memory."""
@@ -44,6 +45,7 @@ class PrefixCache:
 
     Attributes:
         block_length: Tokens that see each other; a text consists of whole blocks.
+        document: What is read from now on is of this document.
         num_forwards: Network calls so far.
         num_computed: Tokens that they computed.
     """
@@ -51,6 +53,7 @@ class PrefixCache:
     def __init__(self, network: Transformer, block_length: int = 1) -> None:
         self._network = network
         self.block_length = block_length
+        self.document = ""
         self._texts: list[_Text] = []
         self._num_together = 1
         self.num_forwards = 0
@@ -89,6 +92,10 @@ class PrefixCache:
     def clear(self) -> None:
         """Forget everything."""
         self._texts.clear()
+
+    def forget(self, document: str) -> None:
+        """Forget the texts that this document was the last to read."""
+        self._texts = [text for text in self._texts if text.document != document]
 
     @property
     def num_stored(self) -> int:
@@ -137,7 +144,8 @@ class PrefixCache:
 
     def _remember(self, text: _Text) -> None:
         """Make a text the most recently used; it replaces those that it begins with."""
-        self._texts = [other for other in self._texts if not _begins_with(text, other)] + [text]
+        others = [other for other in self._texts if not _begins_with(text, other)]
+        self._texts = [*others, text._replace(document=self.document)]
 
 
 def _begins_with(text: _Text, other: _Text) -> bool:
