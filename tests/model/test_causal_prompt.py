@@ -54,6 +54,7 @@ def test_a_causal_prompt_is_exact_in_every_step(causal_network: Transformer, len
     predictor = CausalPrompt(causal_network, PrefixCache(causal_network))
     for canvas in (some_canvas(*lengths), some_canvas(*(length + 2 for length in lengths))):
         torch.testing.assert_close(predictor(canvas), WholeCausal(causal_network)(canvas), atol=1e-4, rtol=1e-3)
+        predictor.check_integrity(canvas)
 
 
 def test_a_causal_prompt_without_a_suffix_is_exact(causal_network: Transformer) -> None:
