@@ -68,9 +68,8 @@ def choose_delayed(before: Canvas, canvas: Canvas, shift: int) -> Tensor:
 
     A token's keys settle only once it is visible itself, which is why they are kept one step late.
     """
-    has_changed = (
-        before.token_ids.gather(1, canvas.origin) != canvas.token_ids
-    )  # committed, or replaced where a row ended
+    tokens_before = before.token_ids.gather(1, canvas.origin)
+    has_changed = tokens_before != canvas.token_ids  # committed, or replaced where a row ended
     is_wanted = (canvas.is_asked | has_changed & canvas.is_valid).any(dim=0)
     left, right = (torch.zeros(len(ids), dtype=torch.bool) for ids in (canvas.prefix_ids, canvas.suffix_ids))
     columns = torch.cat((left, is_wanted, right))
