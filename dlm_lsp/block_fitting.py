@@ -4,39 +4,49 @@ Combines what `reindent` and `repairs` know about lines with what `placement` kn
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 from tree_sitter import Node
 
+from dlm_lsp.brackets import (
+    NOTHING_UNCLOSED,
+    Unclosed,
+    with_brackets_closed,
+    without_unmatched_closers,
+)
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.enclosing import header_indentation
 from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes import Hole
-from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_below, masked, opens_block
+from dlm_lsp.indentation import IndentStyle, indent_style, indentation, line_below, masked
 from dlm_lsp.placement import Placement, place, sides
 from dlm_lsp.reindent import Block, ends_block, is_sound, reindented
 from dlm_lsp.repairs import (
     OPEN_LITERALS,
     breaks_off,
-    with_brackets_closed,
     without_blank_ends,
     without_repeated_lines,
     without_suffix,
-    without_unmatched_closers,
 )
-from dlm_lsp.statements import begins_statement, first_word, leading_statement_lines, methods_beside, takes_what_follows
+from dlm_lsp.statements import (
+    before_label,
+    begins_label,
+    begins_statement,
+    first_word,
+    is_simple,
+    leading_statement_lines,
+    methods_beside,
+    takes_what_follows,
+    unclosed_around,
+)
 
 MAX_SUFFIX_LINES = 30
 """Below the hole, searched for lines that the fill repeats."""
 
-_MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")
-"""On the next line, by `else` or the like."""
-
 _METHOD_WORDS = ("async", "def")
 _BEGINS_MEMBER = re.compile(r"[@#]|(?:async|class|def)\b|(?:pass|\.\.\.)\s*$|[\"']|\w+\s*(?::|=(?!=))")
-_LABEL = re.compile(r"\s*(?:case\b|default\s*(?::|->))")
 _DEFINES = re.compile(r"\s*(?:(?:async\s+)?def|class)\s+\w")
 _ANY_LINE = "\0"
 
@@ -76,7 +86,7 @@ class BlockFitter:
     def without_repeats(self, lines: list[str]) -> list[str]:
         """Fitted lines, at least one, without loops, blank ends, and what the lines below already say."""
         full = without_repeated_lines([self.placement.indent + lines[0], *lines[1:]])
-        full = without_blank_ends(without_suffix(self.snapshot.language, full, self._lines_below()))
+        full = without_blank_ends(without_suffix(self.snapshot.language, full, self._lines_below(), self._unclosed))
         return [full[0].removeprefix(self.placement.indent), *full[1:]] if full else []
 
     def is_over(self, text: str) -> bool:
@@ -89,7 +99,7 @@ class BlockFitter:
         language = self.snapshot.language
         if any(mark in masked(language, text) for mark in OPEN_LITERALS):
             return False
-        if without_unmatched_closers(language, text) != text and not self.neutral.num_errors:
+        if self.within_braces(text) != text and (self._unclosed.num_missing or not self.neutral.num_errors):
             return True
         if self._within_case(text) != text:
             return True
@@ -99,7 +109,7 @@ class BlockFitter:
         complete = self._at_depth(text.rpartition("\n")[0])
         whole = [self.placement.indent + line for line in complete[:1]] + complete[1:]
         # More text may follow, so that a repetition that ends here may be none.
-        return len(without_suffix(language, [*whole, _ANY_LINE], self._lines_below())) <= len(whole)
+        return len(without_suffix(language, [*whole, _ANY_LINE], self._lines_below(), self._unclosed)) <= len(whole)
 
     def is_sound(self, lines: list[str]) -> bool:
         """Whether fitted lines are what the parser takes them for.
@@ -111,12 +121,21 @@ class BlockFitter:
         depth = self.style.columns(self.placement.indent)
         return is_sound(Block.of(self.snapshot.language, lines), self.style, depth, self._depth_below)
 
+    def within_braces(self, text: str) -> str:
+        """The text before what closes more than the text opens and the document leaves open."""
+        return without_unmatched_closers(self.snapshot.language, text, self._unclosed)
+
+    @cached_property
+    def _unclosed(self) -> Unclosed:
+        may_lack_some = self.neutral.num_errors and not self.snapshot.language.is_indented
+        return unclosed_around(self.neutral) if may_lack_some else NOTHING_UNCLOSED
+
     def _at_depth(self, text: str) -> list[str]:
         """The lines between the blank ends, the first at the hole's depth and the others relative to it."""
         lines = without_blank_ends(self._within_case(text).split("\n"))
         if not lines:
             return []
-        block = self._without_trailing_whitespace(lines)
+        block = Block.of(self.snapshot.language, lines).trimmed()
         first_depth = self._columns(lines[0]) if self._is_absolute(text) else None
         return reindented(block, self.style, self.placement.indent, first_depth, self._floor)
 
@@ -124,12 +143,6 @@ class BlockFitter:
         """Whether the model began on a line of its own, so that the indentation of its first line counts."""
         starts_line = self.placement.starts_line and not sides(self.snapshot, self.hole)[0]
         return starts_line or text.lstrip(" \t").startswith("\n")
-
-    def _without_trailing_whitespace(self, lines: list[str]) -> Block:
-        """The lines trimmed, except where a string goes on."""
-        block = Block.of(self.snapshot.language, lines)
-        trimmed = [line if number + 1 in block.literal_lines else line.rstrip() for number, line in enumerate(lines)]
-        return replace(block, lines=tuple(trimmed))
 
     @cached_property
     def _depth_below(self) -> int:
@@ -174,18 +187,9 @@ class BlockFitter:
         beside = (start for start in beginnings if self._columns(followed[start]) <= depth)
         ends = [start for start in beside if self._is_complete(lines[:start])]
         ends_with_line = is_line_whole and starts[-1] == len(lines) and starts[-2] in (0, *ends)
-        if ends_with_line and self._is_simple(lines[starts[-2] :]) and self._is_complete(lines):
+        if ends_with_line and is_simple(language, lines[starts[-2] :]) and self._is_complete(lines):
             ends.append(len(lines))
         return len(ends) >= self.hole.num_statements
-
-    def _is_simple(self, lines: list[str]) -> bool:
-        """Whether the only statement of some lines, all brackets closed, ends with its line."""
-        language, code = self.snapshot.language, masked(self.snapshot.language, "\n".join(lines)).strip()
-        if _MAY_GO_ON.match(code):
-            return False
-        if not language.is_indented:
-            return code.endswith(";")
-        return bool(code) and not language.comment_start.match(code) and not opens_block(language, code)
 
     def _is_complete(self, lines: list[str]) -> bool:
         """Whether some lines are complete statements, rather than the beginning or a comment of what follows."""
@@ -276,12 +280,7 @@ class BlockFitter:
 
     def _within_case(self, text: str) -> str:
         """The text before the label of another `case`, if the hole is what one does; its depth would mislead."""
-        if not self._is_in_case:
-            return text
-        lines = text.split("\n")
-        block = Block.of(self.snapshot.language, lines)
-        labels = (number for number in (0, *block.statement_lines) if _LABEL.match(block.code[number]))
-        return "\n".join(lines[: next(labels, None)])
+        return before_label(self.snapshot.language, text) if self._is_in_case else text
 
     @cached_property
     def _is_in_case(self) -> bool:
@@ -291,7 +290,7 @@ class BlockFitter:
         numbers = range(first if self.placement.starts_line else first + 1)
         above = map(self.snapshot.lines.line_text, reversed(numbers))
         opener = next((line for line in above if line.strip() and self._columns(line) < depth), "")
-        return _LABEL.match(opener) is not None and not self.snapshot.language.is_indented
+        return begins_label(opener) and not self.snapshot.language.is_indented
 
     def _lines_below(self) -> list[str]:
         """The first lines after the hole's last line."""

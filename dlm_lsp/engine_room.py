@@ -150,6 +150,11 @@ class Desk:
         if self._worker:
             self._worker.load()
 
+    def tell(self, order: Callable[[InfillEngine], None]) -> None:
+        """As `Worker.tell`."""
+        if self._worker:
+            self._worker.tell(order)
+
     def unload_after(self, seconds: float | None) -> None:
         """As `Worker.unload_after`; of several sessions, the last call counts."""
         if self._worker:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
+from dlm_lsp.languages import LANGUAGES
 from dlm_lsp.options import Settings
 
 SECRET_PATTERNS = (
@@ -24,6 +25,9 @@ SECRET_PATTERNS = (
 
 Names are matched at any depth and in any case; a pattern with a slash also asks for the folder.
 """
+
+_LANGUAGES = {name: language.id for language in LANGUAGES for name in (language.id, *language.lsp_ids)}
+"""By their names here and in editors: `typescriptreact` is `tsx`."""
 
 
 def secret_reason(path: str | None) -> str | None:
@@ -43,7 +47,7 @@ def exclusion_reason(path: str | None, language_id: str, num_chars: int, setting
     """
     if not settings.enabled:
         return "completions are switched off (enabled = false)"
-    if language_id in settings.disabled_languages:
+    if language_id in {_LANGUAGES.get(each.lower(), each) for each in settings.disabled_languages}:
         return f"completions are switched off for {language_id} (disabled_languages)"
     if reason := secret_reason(path):
         return reason

@@ -17,8 +17,9 @@ class Fill:
         start: Character offset.
         end: Character offset.
         parse_valid: The document has no more ERROR or MISSING nodes with the fill than with a neutral statement in
-            its place, and no definition below gets a decorator that was meant for another. When there is nothing to
-            show, true says that nothing is missing: all that the model has follows in the document already.
+            its place, and no definition below gets a decorator that was meant for another. A header may lack its
+            block, and a decorator what it decorates. When there is nothing to show, true says that nothing is missing:
+            all that the model has follows in the document already.
     """
 
     text: str

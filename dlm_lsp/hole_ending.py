@@ -8,7 +8,7 @@ from dlm_lsp.documents import Snapshot
 from dlm_lsp.holes import Hole
 from dlm_lsp.placement import is_inline, parse_neutral
 from dlm_lsp.presentation import is_whole
-from dlm_lsp.repairs import without_repeated_text
+from dlm_lsp.repairs import without_other_files, without_repeated_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +24,14 @@ class HoleEnding:
     hole: Hole
 
     def is_over(self, text: str) -> bool:
-        """Whether nothing that follows would be kept: the text repeats itself, or see `BlockFitter.is_over`.
+        """Whether nothing that follows would be kept.
 
-        The rest of a line is otherwise over where the model ends it.
+        The text repeats itself, has come to another file, or see `BlockFitter.is_over`. The rest of a line is otherwise
+        over where the model ends it.
         """
-        return without_repeated_text(text) != text or (self._fitter is not None and self._fitter.is_over(text))
+        if without_repeated_text(text) != text or without_other_files(self.snapshot.language, text) != text:
+            return True
+        return self._fitter is not None and self._fitter.is_over(text)
 
     def may_end(self, text: str) -> bool:
         """Whether the text parses where it will stand, or nothing of it would be kept."""

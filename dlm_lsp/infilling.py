@@ -97,7 +97,8 @@ def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOp
         prior = request.earlier.rest_at(snapshot, hole)
         asked = replace(asked, prior=_within(prior, placement.before, single_line=asked.single_line))
     checker, ending = DraftChecker(snapshot, hole), HoleEnding(snapshot, hole)
-    return replace(asked, syntax=checker, ending=ending, first_words=ending.first_words)
+    first_words, uri = ending.first_words, snapshot.uri
+    return replace(asked, syntax=checker, ending=ending, first_words=first_words, document=uri)
 
 
 def with_anchors(request: InfillRequest, anchors: Anchors, closing: str) -> InfillRequest:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dlm_lsp.block_fitting import BlockFitter
+from dlm_lsp.brackets import with_brackets_closed, with_closers, without_unmatched_closers
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.fills import Fill
@@ -17,12 +18,12 @@ from dlm_lsp.placement import is_inline, parse_neutral, sides
 from dlm_lsp.positions import with_line_feeds
 from dlm_lsp.repairs import (
     splits_word,
-    with_brackets_closed,
-    with_closers,
+    without_idle_end,
+    without_other_files,
     without_overlap,
     without_repeated_text,
-    without_unmatched_closers,
 )
+from dlm_lsp.scopes import functions_around
 
 MAX_CUT_LINES = 8
 """Each costs a parse."""
@@ -32,6 +33,15 @@ _ENDS_OF_LINES = (";", ",", "{", "}")
 
 _LONE_WORD = re.compile(r"\s*\w+\s*")
 """Says nothing as a statement."""
+
+_HEADER = re.compile(
+    r"[\s}]*(?:(?:pub(?:\(\w+\))?|export|default|public|private|protected|internal|open|override|static|final|abstract|"
+    r"async|suspend|const|data|case)\s+)*"
+    r"(?:if|else|elseif|for|foreach|while|do|loop|guard|switch|match|when|try|catch|finally|using|lock|function|fn|func|"
+    r"fun|def|init|unsafe|extern|class|interface|struct|union|enum|record|trait|impl|mod|namespace|object|protocol|"
+    r"extension|actor)\b"
+)
+_ENDS_HEADER = re.compile(r"(?:[\w)\]]|(?<!=)>)\Z")
 
 _LAST_WORD, _FIRST_WORD = re.compile(r"\w+\Z"), re.compile(r"\A\w+")
 
@@ -44,7 +54,7 @@ def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
     Statements that do not parse are cut back to the lines that do: a canvas ends where it is full, often in the middle
     of a line, and the lines before that are worth accepting.
     """
-    middle = without_repeated_text(with_line_feeds(middle))
+    middle = without_repeated_text(without_other_files(snapshot.language, with_line_feeds(middle)))
     neutral = parse_neutral(snapshot, hole)
     text, is_valid = _best_version(snapshot, hole, middle, neutral)
     if text and not is_valid and (beginning := _valid_beginning(snapshot, hole, middle, neutral)):
@@ -63,35 +73,41 @@ def _best_version(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedEx
     is_sound = {version.text: version.is_sound for version in _versions(snapshot, hole, middle, neutral)}
     if not is_sound:
         return "", False
-    edits = {Edit(hole.start, hole.end, text): text for text in is_sound}
+    version_of = {Edit(hole.start, hole.end, text): text for text in is_sound}
     end_of_line = hole.end + len(sides(snapshot, hole)[1])
-    rests = ((text, _decorated(snapshot, hole) or _ended(snapshot, hole, text)) for text in is_sound)
-    edits |= {Edit(hole.start, end_of_line, text + rest): text for text, rest in rests if rest}
-    best = neutral.excerpt.best(edits)
-    text = edits[best.edit]
+    for text in is_sound if hole.kind == "line" else ():
+        if assumed := _assumed(snapshot, hole, text, neutral):
+            version_of[Edit(hole.start, end_of_line, text + assumed)] = text
+    best = neutral.excerpt.best(version_of)
+    text = version_of[best.edit]
     is_valid = best.num_errors <= neutral.num_errors and is_sound[text]
     return text, is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
 
 
-def _decorated(snapshot: Snapshot, hole: Hole) -> str:
-    """The rest of a decorator's line and something to decorate, where the hole may be within one; empty elsewhere.
+def _assumed(snapshot: Snapshot, hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
+    """The rest of a text's line, and what whoever writes such a line writes next; empty where it stands for itself.
 
-    Without a definition below, a decorator is an error in Python: users write it first.
+    A decorator has something to decorate, and the header of a block a block: without them, either is an error. In data,
+    what a value leaves open is closed right away.
     """
-    left, right = sides(snapshot, hole)
-    is_within = hole.kind == "line" and left.lstrip().startswith("@") and snapshot.language.is_indented
-    return f"{right}\n{indentation(left)}def _(): {snapshot.language.neutral_statement}" if is_within else ""
+    language, (left, right) = snapshot.language, sides(snapshot, hole)
+    if language.is_indented:
+        is_decorator = left.lstrip().startswith("@")
+        return f"{right}\n{indentation(left)}def _(): {language.neutral_statement}" if is_decorator else ""
+    code = masked(language, left + text + right).rstrip()
+    if language.words:
+        ends = language.words.ends_missing(code)
+        return "\n".join([right, *ends]) if ends else ""
+    if language.is_data or "\n" in text or not (code.endswith("{") or _is_header(code, neutral)):
+        return ""
+    return right + ("}" if code.endswith("{") else " {}")
 
 
-def _ended(snapshot: Snapshot, hole: Hole, text: str) -> str:
-    """The rest of a line and the words that end what begins on it, if a text makes a header of it; or else empty.
-
-    Without them a header is an error: users write it first.
-    """
-    left, right = sides(snapshot, hole)
-    words = snapshot.language.words if hole.kind == "line" else None
-    ends = words.ends_missing(masked(snapshot.language, left + text + right)) if words else None
-    return "\n".join([right, *ends]) if ends else ""
+def _is_header(code: str, neutral: ParsedExcerpt) -> bool:
+    """Whether a line may be whole but for its block; in a function, no other function begins without a word for it."""
+    is_whole_line = _ENDS_HEADER.search(code) is not None
+    is_in_function = bool(functions_around(neutral.excerpt.snapshot.language, neutral.root, neutral.edit_byte))
+    return is_whole_line and (_HEADER.match(code) is not None or (")" in code and not is_in_function))
 
 
 class _Version(NamedTuple):
@@ -184,6 +200,9 @@ def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: Parse
     if text.strip() and (is_within_word or not splits_word(text, right) or _is_known(snapshot, text, right)):
         yield _Version(text)
     yield from own_lines
+    opened = without_unmatched_closers(neutral.excerpt.snapshot.language, text)
+    if opened.strip() and right.lstrip().startswith(tuple(text[len(opened) :][:1])):
+        yield _Version(opened)  # what the editor has closed, and the model has gone on from
     if snapshot.language.is_data and text.strip() and not right.strip():
         (closed,) = with_brackets_closed(snapshot.language, [text])
         yield from (_Version(f"{text},"), _Version(closed), _Version(f"{closed},"))
@@ -230,8 +249,9 @@ def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
     right, words = sides(fitter.snapshot, fitter.hole)[1], fitter.snapshot.language.words
     is_closed = right.startswith("}") or (words is not None and words.closes(right))
     is_item = _is_among_items(fitter.snapshot, fitter.hole)
-    for text in dict.fromkeys((without_unmatched_closers(fitter.snapshot.language, middle), middle)):
-        lines = fitter.fit(text)
+    within, no_more = fitter.within_braces(middle), without_unmatched_closers(fitter.snapshot.language, middle)
+    for text in dict.fromkeys((within, no_more, middle)):
+        lines = _without_idle_end(fitter, fitter.fit(text))
         if len(lines) == 1 and is_closed and not fitter.placement.starts_line:
             yield _Version(f" {lines[0]} ")
         elif lines:
@@ -240,6 +260,15 @@ def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
                 yield _Version(fitter.placement.set("\n".join(lines) + ","), fitter.is_sound(lines))
             if lines[-1].endswith(","):
                 yield _Version(fitter.placement.set("\n".join(lines)[:-1]), fitter.is_sound(lines))
+
+
+def _without_idle_end(fitter: BlockFitter, lines: list[str]) -> list[str]:
+    """Fitted lines without what leads to nothing, where nothing follows in their block."""
+    if not lines or fitter.hole.kind not in ("body", "statements"):
+        return lines
+    indent = fitter.placement.indent
+    first, *others = without_idle_end(fitter.snapshot.language, [indent + lines[0], *lines[1:]])
+    return [first.removeprefix(indent), *others]
 
 
 def _is_among_items(snapshot: Snapshot, hole: Hole) -> bool:

@@ -5,7 +5,7 @@ what is typed already, carries no depth of its own. Knows lines and columns; kno
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from dlm_lsp.indentation import IndentStyle, indentation, masked, opens_block
@@ -15,6 +15,7 @@ _ENDS_BLOCK = re.compile(r"(?:return|raise|break|continue)\b")
 _BEGINS_DEFINITION = re.compile(r"@|(?:async\s+)?def\b|class\b|if __name__\b")
 _COMPLETE_OR_OPENING = (";", "}", "{", "(", "[")
 _PREPROCESSOR = re.compile(r"#\s*(?:if|ifdef|ifndef|elif|else|endif|define|undef|include|pragma|error)\b")
+_LABEL = re.compile(r"\s*(?:case\b|default\b|\w+\s*:\s*$)")
 _LEADING_CLOSERS = re.compile(r"[)\]}\s]*")
 
 
@@ -50,11 +51,20 @@ class Block:
         statement_lines = [number for number in outside if number and number not in literal_lines]
         return cls(language, tuple(lines), tuple(code), literal_lines, tuple(statement_lines))
 
-    def depths(self, style: IndentStyle) -> list[int]:
-        """Columns of the statement lines, without those that divide the block that all are in."""
+    def trimmed(self) -> "Block":
+        """The lines without blanks at their ends, except where a string goes on."""
+        trimmed = (line if n + 1 in self.literal_lines else line.rstrip() for n, line in enumerate(self.lines))
+        return replace(self, lines=tuple(trimmed))
+
+    @property
+    def own_lines(self) -> list[int]:
+        """The statement lines without those that divide the block that all are in."""
         words = self.language.words
-        numbers = (each for each in self.statement_lines if not (words and words.divides(self.code[each])))
-        return [style.columns(indentation(self.lines[number])) for number in numbers]
+        return [number for number in self.statement_lines if not (words and words.divides(self.code[number]))]
+
+    def depths(self, style: IndentStyle) -> list[int]:
+        """Columns of these."""
+        return [style.columns(indentation(self.lines[number])) for number in self.own_lines]
 
 
 def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int | None, floor: int) -> list[str]:
@@ -67,16 +77,45 @@ def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int |
         first_depth: Columns the model gave the first line; None when it only continued the text to its left.
         floor: Columns below which no statement may lie.
     """
+    block = _with_closers_outside(block, style)
     shift = _shift(block, style, style.columns(indent), first_depth, floor)
     excess = _excess(block, style, style.columns(indent) - shift)
+    num_left = _blocks_left(block)
     lines = [block.lines[0].lstrip(" \t")]
     for number, line in enumerate(block.lines[1:], start=1):
         if number in block.literal_lines or not line.strip():
             lines.append(line)
         else:
             depth = style.columns(indentation(line)) + shift - excess[number]
+            if number in num_left:
+                depth = style.columns(indent) - num_left[number] * style.width
             lines.append(style.whitespace(max(depth, 0)) + line.lstrip(" \t"))
-    return lines
+    return [*_with_closers_outside(replace(block, lines=tuple(lines)), style).lines]
+
+
+def _with_closers_outside(block: Block, style: IndentStyle) -> Block:
+    """The lines, those that close in braces as deep as what they close a level outside of it; labels stand there."""
+    lines, opened = [*block.lines], list[int]()
+    for number, code in enumerate(() if block.language.is_indented else block.code):
+        for bracket in re.finditer(r"[()\[\]{}]", code):
+            if bracket.group() in "([{":
+                opened.append(number)
+            elif opened and not code[: bracket.start()].strip():
+                opener = opened.pop()
+                inner = next((line for line in range(opener + 1, number) if block.code[line].strip()), number)
+                ends_line = block.code[opener].rstrip().endswith(("(", "[", "{"))
+                if ends_line and not block.literal_lines & {inner, number} and not _LABEL.match(block.code[inner]):
+                    lines[number] = _less_deep(lines[number], lines[inner], style)
+            else:
+                opened = opened[:-1]
+    return replace(block, lines=tuple(lines))
+
+
+def _less_deep(line: str, inner: str, style: IndentStyle) -> str:
+    """A line, a level outside of another if it is as deep or deeper."""
+    depth, inner_depth = (style.columns(indentation(each)) for each in (line, inner))
+    is_too_deep = 0 < inner_depth <= depth and line != inner
+    return style.whitespace(inner_depth - style.width) + line.lstrip(" \t") if is_too_deep else line
 
 
 def _shift(block: Block, style: IndentStyle, target: int, first_depth: int | None, floor: int) -> int:
@@ -100,14 +139,33 @@ def _shift(block: Block, style: IndentStyle, target: int, first_depth: int | Non
 
 def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
     """Likewise, where depth is only for the eye: what the model did stays unless it cannot be meant."""
-    if not block.statement_lines:
+    num_left = _blocks_left(block)
+    if not block.statement_lines and not num_left:
         inner = [style.columns(indentation(line)) for line in block.lines[1:] if line.strip()]
         opens = block.language.words is not None and opens_block(block.language, block.lines[0])
         is_open = opens or block.code[0].rstrip().endswith(("{", "(", "["))
         return target + style.width - inner[0] if is_open and inner and inner[0] <= target else 0
-    lowest = min(block.depths(style), default=target)
+    depths = {number: style.columns(indentation(block.lines[number])) for number in {*block.own_lines, *num_left}}
+    lowest = min((depth + num_left.get(number, 0) * style.width for number, depth in depths.items()), default=target)
     is_continued = not block.code[0].rstrip().endswith(_COMPLETE_OR_OPENING)
     return 0 if lowest > target and is_continued else target - lowest
+
+
+def _blocks_left(block: Block) -> dict[int, int]:
+    """For each line that begins with a closer of what the lines did not open, how many of those there were by then."""
+    found: dict[int, int] = {}
+    num_open = num_left = 0
+    for number, code in enumerate(() if block.language.is_indented else block.code):
+        for bracket in re.finditer(r"[()\[\]{}]", code):
+            if bracket.group() in "([{":
+                num_open += 1
+            elif num_open:
+                num_open -= 1
+            else:
+                num_left += 1
+                if not code[: bracket.start()].strip():
+                    found[number] = num_left
+    return found
 
 
 def _excess(block: Block, style: IndentStyle, first_depth: int) -> list[int]:

@@ -1,14 +1,13 @@
-"""What models add that does not belong: text the suffix has already, closers of what they never opened, loops.
-
-And what is missing where that was cut off: closers of what they opened.
+"""What models add that does not belong: text the suffix has already, loops, and blank ends.
 
 Works on lines and strings alone; knows nothing about documents or syntax trees.
 """
 
 import re
-from itertools import pairwise, takewhile
+from itertools import takewhile
 
-from dlm_lsp.indentation import indentation, masked, own_code
+from dlm_lsp.brackets import NOTHING_UNCLOSED, OPENERS, Unclosed, without_unmatched_closers
+from dlm_lsp.indentation import indentation, masked
 from dlm_lsp.languages import Language
 
 MIN_WORD_OVERLAP = 3
@@ -40,88 +39,33 @@ MIN_SEMICOLONS = 2
 OPEN_LITERALS = ("'", '"', "`", "/*")
 """What is left, masked, of a literal that does not end."""
 
+_FILE_NAME = r"\S+\.\w+"
 _WORD = re.compile(r"\w")
+_LONE_NAME = re.compile(r"\s+(?!(?:break|continue|pass|raise|return|yield|_+)\s*$)[^\W\d]\w*\s*")
+"""No literal: masked, those are underscores."""
+
 _NAME = re.compile(r"\s*(?!(?:break|continue)$)[\w$.?#]*\w")
-_CONDITION = re.compile(r"[\s}]*(?:else\s+)?(?:if|elseif|for|foreach|while|guard|switch|match|when|catch|using|lock)\b")
-_CALLED = re.compile(r"\s*(?:go|defer)\s+func\b")
 _ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>|(?:done|end|esac|fi)\b)+\s*$")
 _OPENS = re.compile(r"[(\[{]")
 _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&$][^=(]*\(.*\)\s*;?\s*$)")
 """What has an effect each time that it is repeated, and what closes."""
 
 _SAYS_NOTHING = ("", "#", "--", "---", "//", "///")
-_OPENERS = {")": "(", "]": "[", "}": "{"}
-_CLOSERS = {opener: closer for closer, opener in _OPENERS.items()}
 _ASSIGNED = re.compile(
     r"\s*(?:(?:const|let|var|val|lazy|static|final|pub|export)\s+)*\$?[\w.]+(?:->\w+)*(?:\s*:[^=]*)?\s*:?=(?!=)"
 )
 
 
-def without_unmatched_closers(language: Language, text: str) -> str:
-    """The text up to the first bracket, or tag of JSX, that closes what the text did not open."""
-    opened: list[str] = []
-    code = own_code(language, text)
-    for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
-        bracket = match.group()
-        if bracket.startswith("<"):
-            if not _is_tag_open(match[1], code[: match.start()]):
-                return text[: match.start()]
-        elif bracket not in _OPENERS:
-            opened.append(bracket)
-        elif opened and opened[-1] == _OPENERS[bracket]:
-            opened.pop()
-        else:
-            return text[: match.start()]
-    return text[: len(code)]
+def without_other_files(language: Language, text: str) -> str:
+    """The text before a comment that names a file, as the signatures of other files begin in a prompt.
 
-
-def _is_tag_open(name: str, code: str) -> bool:
-    """Whether more tags of a name open than close; what is not certain to close itself counts as open."""
-    tag = re.escape(name)
-    num_opened = len(re.findall(rf"<{tag}(?=[\s>/])", code)) - len(re.findall(rf"<{tag}(?:\s[^<>]*)?/>", code))
-    return num_opened > code.count(f"</{name}>")
-
-
-def with_closers(language: Language, lines: list[str], indent: str) -> list[str]:
-    """The lines and a `}` for every brace that they leave open, as deep as the line that opens it.
-
-    What is open around a brace is closed right after it, with a semicolon if the lines have any. Unchanged where a
-    bracket is open that is in no brace, a condition, or a function of Go that has to be called behind its brace: nobody
-    knows what was still to come there.
-
-    Args:
-        language: What they are written in; where indentation makes the blocks, nothing is missing.
-        lines: The first without its indentation.
-        indent: That of the first.
+    At the end of a document, models take such a list for what a document begins with, and write another.
     """
-    opened: list[tuple[str, str]] = []
-    code = [] if language.is_indented else masked(language, indent + "\n".join(lines)).split("\n")
-    if language.words:
-        return [*lines, *(language.words.ends_missing("\n".join(code)) or ())]
-    for line in code:
-        for bracket in re.findall(r"[()\[\]{}]", line):
-            opened = [*opened, (bracket, line)] if bracket in _CLOSERS else opened[:-1]
-    is_unknown = any((_CALLED if each == "{" else _CONDITION).match(line) for each, line in opened)
-    if opened and (opened[-1][0] != "{" or is_unknown):
-        return lines
-    semicolon = ";" if any(line.rstrip().endswith(";") for line in code) else ""
-    closing: list[str] = []
-    for (bracket, line), (around, _) in pairwise([*reversed(opened), ("{", "")]):
-        end = semicolon if bracket != "{" and around == "{" else ""
-        start = [*closing, indentation(line)] if bracket == "{" else closing
-        closing = [*start[:-1], f"{start[-1]}{_CLOSERS[bracket]}{end}"]
-    return [*lines, *closing]
-
-
-def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:
-    """The lines with all that they leave open closed at the end of the last, before its comment."""
-    code = masked(language, "\n".join(lines))
-    opened: list[str] = []
-    for bracket in re.findall(r"[()\[\]{}]", code):
-        opened = [*opened, bracket] if bracket in _CLOSERS else opened[:-1]
-    closers = "".join(_CLOSERS[bracket] for bracket in reversed(opened))
-    end = len(code.rpartition("\n")[2].rstrip())
-    return [*lines[:-1], lines[-1][:end] + closers + lines[-1][end:]]
+    for named in re.finditer(rf"^[ \t]*{re.escape(language.line_comment)} {_FILE_NAME}:$", text, re.MULTILINE):
+        before = text[: named.start()]
+        if not any(mark in masked(language, before) for mark in OPEN_LITERALS):
+            return before
+    return text
 
 
 def breaks_off(language: Language, lines: list[str], indent: str) -> bool:
@@ -220,17 +164,20 @@ def splits_word(left: str, right: str) -> bool:
     return bool(_WORD.match(left[-1:]) and _WORD.match(right))
 
 
-def without_suffix(language: Language, lines: list[str], suffix: list[str]) -> list[str]:
+def without_suffix(
+    language: Language, lines: list[str], suffix: list[str], unclosed: Unclosed = NOTHING_UNCLOSED
+) -> list[str]:
     """The lines up to where they begin to repeat the lines that follow the hole, indentation included.
 
-    A line that only closes what none of the lines opened belongs to those below, however deep it is written.
+    A line that only closes what none of the lines opened, and what is not left open, belongs to those below, however
+    deep it is written.
     Repeating means all the way to the end of the fill, or for several lines at least. Blank lines do not count, nor
     does what only leads to a difference (`_num_said`): a sibling may begin as the definition below does.
     """
     below = [line for line in suffix if line.strip()]
     numbers = [number for number, line in enumerate(lines) if line.strip()]
     text = "\n".join(lines)
-    opened = without_unmatched_closers(language, text)
+    opened = without_unmatched_closers(language, text, unclosed)
     first_closing = len(lines) if opened == text else opened.count("\n")
     for position, number in enumerate(numbers):
         rest = [lines[other].rstrip() for other in numbers[position:]]
@@ -268,7 +215,7 @@ def _num_said(language: Language, lines: list[str]) -> int:
         if not open_since:
             starts.append(number)
         for bracket in re.findall(r"[()\[\]{}]", line):
-            open_since = [*open_since, starts[-1]] if bracket in _OPENERS.values() else open_since[:-1]
+            open_since = [*open_since, starts[-1]] if bracket in OPENERS.values() else open_since[:-1]
         if _ASSIGNED.match(lines[starts[-1]]) or (line.rstrip().endswith("{") and not language.is_indented):
             open_since = []
     num_said = open_since[0] if open_since else len(lines)
@@ -278,6 +225,22 @@ def _num_said(language: Language, lines: list[str]) -> int:
             break
         num_said = start
     return num_said
+
+
+def without_idle_end(language: Language, lines: list[str]) -> list[str]:
+    """The lines without comments below the last that is none, and without a name alone in a block as the last.
+
+    Comments there speak of what does not follow, and a name is what a statement was to begin with.
+
+    Args:
+        language: What they are written in.
+        lines: All with their indentation; unchanged where they are nothing else.
+    """
+    code = masked(language, "\n".join(lines)).split("\n")
+    last = next((number for number in reversed(range(len(lines))) if code[number].strip()), 0)
+    if language.is_indented and last and _LONE_NAME.fullmatch(code[last]):
+        return without_idle_end(language, lines[:last])
+    return lines[: last + 1] if code[last].strip() else lines
 
 
 def without_blank_ends(lines: list[str]) -> list[str]:

@@ -210,8 +210,15 @@ class DlmLanguageServer(LanguageServer):
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    def forget(self, uri: str) -> None:
+        """Keep nothing of a document, neither its fills nor what the engine has read of it."""
+        self.recent_answers.forget(uri)
+        self.worker.tell(lambda engine: engine.forget(uri))
+
     def hang_up(self) -> None:
         """Stop what runs for a client that has gone, and wait for none of its answers."""
+        for uri in self.opened:
+            self.forget(uri)
         self.worker.close()
         self.protocol.stop_waiting()
         for task in tuple(self._background):

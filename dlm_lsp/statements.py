@@ -1,4 +1,4 @@
-"""Where statements begin and end, by the parser: in a document, in a fill, and in a fill that is still being written.
+"""Where statements begin and end, by the parser and by their words: in a document, in a fill, in one being written.
 
 Knows syntax trees and lines; knows nothing about holes or models.
 """
@@ -7,13 +7,50 @@ import re
 
 from tree_sitter import Node
 
+from dlm_lsp.brackets import Unclosed, unclosed_between
 from dlm_lsp.definitions import unwrapped
 from dlm_lsp.excerpts import ParsedExcerpt
+from dlm_lsp.indentation import masked, opens_block
 from dlm_lsp.languages import Language
+from dlm_lsp.reindent import Block
 
 _FIRST_WORD = re.compile(r"\s*[@#]?(\w+)\W")
 _WORD = re.compile(r"\s*(\w+)")
+_LABEL = re.compile(r"\s*(?:case\b|default\s*(?::|->))")
+_MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")
+"""On the next line, by `else` or the like."""
+
 _CLAUSES = frozenset({"else", "elif", "elseif", "except", "finally", "catch"})
+
+
+def is_simple(language: Language, lines: list[str]) -> bool:
+    """Whether the only statement of some lines, all brackets closed, ends with its line."""
+    code = masked(language, "\n".join(lines)).strip()
+    if _MAY_GO_ON.match(code):
+        return False
+    if not language.is_indented:
+        return code.endswith(";")
+    return bool(code) and not language.comment_start.match(code) and not opens_block(language, code)
+
+
+def begins_label(line: str) -> bool:
+    """Whether a line begins with the label of a `case`."""
+    return _LABEL.match(line) is not None
+
+
+def before_label(language: Language, text: str) -> str:
+    """The text before the first label of a `case` that is in no bracket of it."""
+    lines = text.split("\n")
+    block = Block.of(language, lines)
+    labels = (number for number in (0, *block.statement_lines) if begins_label(block.code[number]))
+    return "\n".join(lines[: next(labels, None)])
+
+
+def unclosed_around(parsed: ParsedExcerpt) -> Unclosed:
+    """The braces around an edit's text that are open before it and not closed after it."""
+    text, start = parsed.source.text, parsed.edit.start - parsed.shift
+    end = start + len(parsed.edit.text)
+    return unclosed_between(parsed.excerpt.snapshot.language, text[:start], text[end:])
 
 
 def leading_statement_lines(parsed: ParsedExcerpt, num_statements: int = 1) -> int | None:

@@ -132,6 +132,11 @@ class Worker:
         self._order(self._try_to_load)
         self._watch_idleness()
 
+    def tell(self, order: Callable[[InfillEngine], None]) -> None:
+        """Have the engine do something after what it was given before; nothing where none is loaded by then."""
+        if self._thread:
+            self._order(partial(self._pass_on, order))
+
     def unload_after(self, seconds: float | None) -> None:
         """Free the engine whenever nothing has run for so long; None keeps it."""
         self._idle_seconds = seconds
@@ -189,6 +194,10 @@ class Worker:
         if self._engine is not None:
             self._free()
             self._post(self._listener.on_unloaded)
+
+    def _pass_on(self, order: Callable[[InfillEngine], None]) -> None:
+        if self._engine is not None:
+            order(self._engine)
 
     def _run(self, job: _Job[Any]) -> None:
         if not job.is_wanted():

@@ -3,6 +3,7 @@
 import importlib
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from dlm_lsp.languages import language_for
 from tests.bench.cuts import cut_holes
 from tests.bench.gpu import Part, parts, run_all
+from tests.bench.report import print_report
+from tests.bench.startup import OverheadRow, StartRow
 
 BENCHES = sorted(path.stem for path in (Path(__file__).parent / "bench").glob("*.py"))
 
@@ -32,6 +35,16 @@ def test_the_same_holes_are_cut_every_time(tmp_path: Path) -> None:
     for cut in cuts:
         text, hole = cut.snapshot.text, cut.hole
         assert text[: hole.start] + cut.truth + text[hole.end :] == "".join(functions)
+
+
+def test_a_report_ends_with_one_line_of_json_however_many_tables_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    row, part = StartRow("ready", 5.0, None), OverheadRow("parse", 1.0, 2.0, 3.0, 4.0)
+    result = print_report("startup", {"hardware": "a machine"}, [row], overhead=[part])
+    *tables, last = capsys.readouterr().out.splitlines()
+    assert json.loads(last) == result
+    assert (result["rows"], result["overhead"]) == ([asdict(row)], [asdict(part)])
+    assert not any(line.startswith("{") for line in tables)
+    assert all(any(word in line for line in tables) for word in ("ready", "parse"))
 
 
 @pytest.mark.parametrize("part", parts(("--dream-code", "dream")), ids=lambda part: part.name)

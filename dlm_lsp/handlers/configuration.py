@@ -11,6 +11,8 @@ from typing import Any
 
 from lsprotocol import types
 
+from dlm_lsp.errors import DlmLspError
+from dlm_lsp.handlers.filling import open_snapshot, stop_fills
 from dlm_lsp.messages import SECTION
 from dlm_lsp.options import parse_options
 from dlm_lsp.session import DlmLanguageServer
@@ -71,7 +73,16 @@ def _configure(server: DlmLanguageServer, section: object) -> None:
         section = {name: value for name, value in section.items() if str(name).partition(".")[0] != _CLIENTS_OWN}
     server.configure("configuration", parse_options(section))
     server.report_problems()
+    _stop_what_is_left_alone_now(server)
     _preload(server)
+
+
+def _stop_what_is_left_alone_now(server: DlmLanguageServer) -> None:
+    for uri in server.opened:
+        try:
+            open_snapshot(server, uri)
+        except DlmLspError:
+            stop_fills(server, uri)
 
 
 def _preload(server: DlmLanguageServer) -> None:

@@ -44,4 +44,4 @@ def did_close(server: DlmLanguageServer, params: types.DidCloseTextDocumentParam
     stop_fills(server, uri)
     server.opened.pop(uri, None)
     server.documents.close(uri)
-    server.recent_answers.forget(uri)
+    server.forget(uri)

@@ -1,6 +1,6 @@
 """Models that attend block by block: the sequence is cut into blocks of one length; each sees itself and those before.
 
-    prefix blocks     computed once, exact for the whole request
+    prefix blocks     computed once, and kept from request to request: exact, since nothing after them can be seen
     finished blocks   computed once more when their last mask is filled, and then as exact as the prefix
     all others        recomputed in every step
 
@@ -18,6 +18,7 @@ from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.device import send
 from dlm_model.layout import pick, whole_positions, whole_tokens, whole_validity
+from dlm_model.prefix_cache import PrefixCache
 from dlm_model.transformer import LayerKV, Memory, Recorder, Transformer
 
 _PADDING = -1
@@ -99,18 +100,19 @@ class BlockCausalPrompt:
 
     Args:
         network: The transformer.
-        block_length: Tokens of a block.
+        prefix_cache: Its keys and values of prefixes, in the model's blocks.
     """
 
-    def __init__(self, network: Transformer, block_length: int) -> None:
+    def __init__(self, network: Transformer, prefix_cache: PrefixCache) -> None:
         self._network = network
-        self._block_length = block_length
+        self._prefix_cache = prefix_cache
+        self._block_length = prefix_cache.block_length
         self._known_ids = torch.empty(0, 0, dtype=torch.long)
         self._layers: list[LayerKV] = []
         self.num_forwards = 0
 
     def is_prefill(self, num_ahead: int) -> bool:
-        """The first call alone."""
+        """The first call alone, whatever of the prefix is known already."""
         return not self.num_forwards and num_ahead == 0
 
     @torch.inference_mode()
@@ -157,15 +159,12 @@ class BlockCausalPrompt:
             assert layer.keys.shape[:2] == layer.values.shape[:2] == (num_rows, num_known)
 
     def _prefill(self, token_ids: Tensor, num_rows: int) -> None:
-        """Compute the prefix's whole blocks; the rows share their memory."""
+        """Read the prefix's whole blocks; the rows share their memory."""
         self._known_ids = token_ids.expand(num_rows, -1)
         if len(token_ids):
-            recorder = Recorder()
-            positions = torch.arange(len(token_ids))
-            self._run(
-                token_ids[None], positions[None], torch.ones_like(token_ids[None], dtype=torch.bool), None, recorder
-            )
-            self._layers = [layer.for_rows(num_rows) for layer in recorder.layers]
+            num_before = self._prefix_cache.num_forwards
+            self._layers = [layer.for_rows(num_rows) for layer in self._prefix_cache.read(token_ids)]
+            self.num_forwards += self._prefix_cache.num_forwards - num_before
 
     def _num_known(self, token_ids: Tensor) -> int:
         """Columns of whole blocks that hold in every row what they held when they were computed."""

@@ -95,15 +95,20 @@ class Decoder:
             schedule = "threshold"
         return replace(options, schedule=schedule, selection=options.selection or self._config.selection)
 
-    def forget(self) -> None:
-        """Forget every prompt."""
-        self.prefix_cache.clear()
-        self.guides.forget()
+    def read_for(self, document: str) -> None:
+        """Note which document the next request's prompts are of."""
+        self.prefix_cache.document = document
+        self.guides.read_for(document)
+
+    def forget(self, document: str | None = None) -> None:
+        """Forget the prompts of a document, or all."""
+        self.prefix_cache.clear() if document is None else self.prefix_cache.forget(document)
+        self.guides.forget(document)
 
     def open_cache(self, options: DecodeOptions) -> CachePolicy:
         """The cache policy alone."""
         if self._config.block_length is not None:
-            return BlockCausalPrompt(self.network, self._config.block_length)
+            return BlockCausalPrompt(self.network, self.prefix_cache)
         if self._config.prompt_attention == "causal":
             return CausalPrompt(self.network, self.prefix_cache)
         if options.cache_policy == "similarity":

@@ -96,7 +96,7 @@ class Engine:
     ) -> None:
         self.model_name, self.network, self.tokenizer = model_name, network, tokenizer
         self._config = network.config
-        prefix_cache = PrefixCache(network)
+        prefix_cache = PrefixCache(network, network.config.block_length or 1)
         guides = Guides(network, prefix_cache, tokenizer, companion)
         self.decoder = Decoder(network, guides, prefix_cache, order)
         # Control tokens add no text, whatever the tokenizer says they spell.
@@ -129,9 +129,9 @@ class Engine:
         """Tokens of a text on its own."""
         return self.tokenizer.count(text)
 
-    def forget(self) -> None:
-        """Forget every prompt, its guides' included: the next request reads its own anew."""
-        self.decoder.forget()
+    def forget(self, document: str | None = None) -> None:
+        """Forget the prompts of a document, or all, the guides' included: the next request reads its own anew."""
+        self.decoder.forget(document)
 
     def close(self) -> None:
         """Give the memory of weights and prompts back, to the device too; the engine is of no use afterwards."""
@@ -147,6 +147,7 @@ class Engine:
             DeviceError: the device runs out of memory.
         """
         pace = Pace(options)
+        self.decoder.read_for(request.document)
         with memory_errors():
             ready = self.preparation.prepare(request, options, lambda: cancel.is_cancelled or pace.is_half_over)
             options = ready.options
@@ -192,6 +193,7 @@ class Engine:
             RequestError: `self`, and this model has none, nor a causal prompt.
             CheckpointError: the other model cannot be loaded.
         """
+        self.decoder.read_for(request.document)
         limit = min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
         writer = LeftToRight(self.decoder.guides.open(guide), self._vocabulary, self._config.bos_token_id)
         prefix_ids = self.tokenizer.encode(request.prefix or "\n").ids

@@ -49,6 +49,7 @@ class Guides:
         self._control_ids = config.control_token_ids
         self._is_causal = config.prompt_attention == "causal" and config.shift_logits
         self._known: dict[str, tuple[Transformer, PrefixCache]] = {}
+        self._document = ""
         self.has_companion = companion is not None
         if companion is not None:
             self._own = companion, PrefixCache(companion)
@@ -66,17 +67,25 @@ class Guides:
         if guide == SELF_GUIDE:
             if not (self.has_companion or self._is_causal):
                 raise RequestError("This model has no causal prompt and cannot guide itself; name a causal model.")
-            return CausalReader(*self._own, self._control_ids)
+            return self._reader(*self._own)
         if guide not in self._known:
             device, dtype = self._network.device, self._network.embed_tokens.weight.dtype
             network = load_guide(Path(guide), self._tokenizer, device=device, dtype=dtype)
             self._known = {guide: (network, PrefixCache(network))}
-        return CausalReader(*self._known[guide], self._control_ids)
+        return self._reader(*self._known[guide])
 
-    def forget(self) -> None:
-        """Forget every prompt."""
+    def read_for(self, document: str) -> None:
+        """Note which document the next readers' prompts are of."""
+        self._document = document
+
+    def forget(self, document: str | None = None) -> None:
+        """Forget the prompts of a document, or all."""
         for _, prefix_cache in (self._own, *self._known.values()):
-            prefix_cache.clear()
+            prefix_cache.clear() if document is None else prefix_cache.forget(document)
+
+    def _reader(self, network: Transformer, prefix_cache: PrefixCache) -> CausalReader:
+        prefix_cache.document = self._document
+        return CausalReader(network, prefix_cache, self._control_ids)
 
 
 def load_companion(

@@ -64,12 +64,13 @@ def choose_window(_before: Canvas, canvas: Canvas, shift: int, *, margin: int = 
 
 
 def choose_delayed(before: Canvas, canvas: Canvas, shift: int) -> Tensor:
-    """What is asked about in any row, what the last step committed, and what their predictions are read from.
+    """What is asked about in any row, what the last step changed, and what their predictions are read from.
 
     A token's keys settle only once it is visible itself, which is why they are kept one step late.
     """
-    was_masked = before.is_masked.gather(1, canvas.origin)
-    is_wanted = (canvas.is_asked | was_masked & canvas.is_valid).any(dim=0)
+    tokens_before = before.token_ids.gather(1, canvas.origin)
+    has_changed = tokens_before != canvas.token_ids  # committed, or replaced where a row ended
+    is_wanted = (canvas.is_asked | has_changed & canvas.is_valid).any(dim=0)
     left, right = (torch.zeros(len(ids), dtype=torch.bool) for ids in (canvas.prefix_ids, canvas.suffix_ids))
     columns = torch.cat((left, is_wanted, right))
     is_source = torch.cat((left, canvas.is_asked.any(dim=0), right)).roll(-shift)
@@ -209,6 +210,16 @@ class CausalPrompt:
         )
         self.num_forwards += 1
         return self._network.logits(pick(hidden, *canvas.is_asked.nonzero(as_tuple=True)))
+
+    def check_integrity(self, canvas: Canvas) -> None:
+        """Assert that the whole prompt of a canvas is kept, once for every row; for tests.
+
+        Raises:
+            AssertionError: it is not.
+        """
+        shape = len(canvas.lengths), len(canvas.prefix_ids) + len(canvas.suffix_ids)
+        for layer in self._memory:
+            assert layer.keys.shape[:2] == layer.values.shape[:2] == shape
 
     def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
         """Prefix and suffix after one another, [B, P + S, K, D] per layer; the rows share their memory."""

@@ -5,6 +5,9 @@ first n tokens depend neither on what follows nor on where the text stands. A pr
 new tokens, a suffix that merely moved costs nothing, and both are exact. One cache serves prefixes and suffixes of all
 documents: it knows texts by their tokens, as the prefix caches of causal serving engines do (RadixAttention, arXiv
 2312.07104).
+
+The same holds, in whole blocks, for a text that attends block by block (`block_causal`): tokens of a block see each
+other and the blocks before. A causal text is one with blocks of a single token.
 """
 
 from collections.abc import Sequence
@@ -24,10 +27,11 @@ nothing worth having, and it is rounded differently."""
 
 
 class _Text(NamedTuple):
-    """Token ids [N] on the CPU and their keys and values, [1, N, K, D] per layer."""
+    """Token ids [N] on the CPU, their keys and values, [1, N, K, D] per layer, and the document that they are of."""
 
     token_ids: Tensor
     layers: list[LayerKV]
+    document: str = ""
 
     def head(self, length: int) -> "_Text":
         """The first tokens alone; shares their memory."""
@@ -40,12 +44,16 @@ class PrefixCache:
     Texts that were read together never evict each other, however long they are: the next request begins with them.
 
     Attributes:
+        block_length: Tokens that see each other; a text consists of whole blocks.
+        document: What is read from now on is of this document.
         num_forwards: Network calls so far.
         num_computed: Tokens that they computed.
     """
 
-    def __init__(self, network: Transformer) -> None:
+    def __init__(self, network: Transformer, block_length: int = 1) -> None:
         self._network = network
+        self.block_length = block_length
+        self.document = ""
         self._texts: list[_Text] = []
         self._num_together = 1
         self.num_forwards = 0
@@ -71,7 +79,8 @@ class PrefixCache:
         if not len(token_ids):
             return self._nothing()
         known = max(self._texts, key=lambda text: _shared_length(text.token_ids, token_ids), default=None)
-        num_known = _shared_length(known.token_ids, token_ids) if known else 0
+        num_shared = _shared_length(known.token_ids, token_ids) if known else 0
+        num_known = num_shared // self.block_length * self.block_length
         if known and num_known == len(token_ids):
             self._remember(known)
             return known.head(num_known).layers
@@ -83,6 +92,10 @@ class PrefixCache:
     def clear(self) -> None:
         """Forget everything."""
         self._texts.clear()
+
+    def forget(self, document: str) -> None:
+        """Forget the texts that this document was the last to read."""
+        self._texts = [text for text in self._texts if text.document != document]
 
     @property
     def num_stored(self) -> int:
@@ -98,6 +111,7 @@ class PrefixCache:
         for text in self._texts:
             lengths = {tensor.shape[1] for layer in text.layers for tensor in (layer.keys, layer.values)}
             assert lengths == {len(text.token_ids)}, "one key and one value per token and layer"
+            assert len(text.token_ids) % self.block_length == 0, "whole blocks"
         for index, text in enumerate(self._texts):
             others = self._texts[:index] + self._texts[index + 1 :]
             assert not any(_begins_with(other, text) for other in others), "no text is the beginning of another"
@@ -117,7 +131,7 @@ class PrefixCache:
         self._network(
             send(fresh[None], device),
             positions[:, num_known:],
-            is_valid=_sees_before(len(fresh), num_known, device),
+            is_valid=_sees_before(len(fresh), num_known, self.block_length, device),
             memory=Memory(known.layers, positions[:, :num_known]) if known else None,
             recorder=recorder,
         )
@@ -130,7 +144,8 @@ class PrefixCache:
 
     def _remember(self, text: _Text) -> None:
         """Make a text the most recently used; it replaces those that it begins with."""
-        self._texts = [other for other in self._texts if not _begins_with(text, other)] + [text]
+        others = [other for other in self._texts if not _begins_with(text, other)]
+        self._texts = [*others, text._replace(document=self.document)]
 
 
 def _begins_with(text: _Text, other: _Text) -> bool:
@@ -144,8 +159,8 @@ def _shared_length(left: Tensor, right: Tensor) -> int:
     return int(differs[0]) if len(differs) else length
 
 
-def _sees_before(num_queries: int, num_known: int, device: torch.device) -> Tensor:
-    """[1, T, T + S]: every new token sees itself, the new ones before it, and all that are known."""
-    own = torch.ones(num_queries, num_queries, dtype=torch.bool, device=device).tril()
+def _sees_before(num_queries: int, num_known: int, block_length: int, device: torch.device) -> Tensor:
+    """[1, T, T + S]: every new token sees the new ones up to the end of its block, and all that are known."""
+    block = torch.arange(num_queries, device=device) // block_length
     known = torch.ones(num_queries, num_known, dtype=torch.bool, device=device)
-    return torch.cat((own, known), dim=1)[None]
+    return torch.cat((block <= block[:, None], known), dim=1)[None]

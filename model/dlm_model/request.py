@@ -67,6 +67,7 @@ class InfillRequest:
         ending: Where the middle may end, and where it does; None leaves it to the model.
         prior: The rest of an earlier draft of almost this hole; empty for none. Used only with
             `DecodeOptions.warm_start`, for a single candidate, and where nothing else constrains the middle.
+        document: Where the text comes from, so that what is kept of it can be forgotten; empty for anywhere.
     """
 
     prefix: str
@@ -79,6 +80,7 @@ class InfillRequest:
     syntax: SyntaxChecker | None = None
     ending: Ending | None = None
     prior: tuple[Piece, ...] = ()
+    document: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a canvas without masks, and anchors that cannot stand in it.
@@ -223,6 +225,9 @@ class InfillEngine(Protocol):
         Raises:
             RequestError: the request does not fit the model's context.
         """
+
+    def forget(self, document: str) -> None:
+        """Give up what is kept of a document from request to request; one that nothing is kept of is no error."""
 
     def close(self) -> None:
         """Give the model's memory back, to the device too; the engine is of no use afterwards."""

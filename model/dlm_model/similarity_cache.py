@@ -89,6 +89,20 @@ class SimilarityCache:
         rows, positions = canvas.is_asked.nonzero(as_tuple=True)
         return self._network.logits(self._network.norm(pick(x, rows, first + positions - int(config.shift_logits))))
 
+    def check_integrity(self) -> None:
+        """Assert that every layer keeps what it last computed, once for every column of every row; for tests.
+
+        Raises:
+            AssertionError: one does not.
+        """
+        if self._before is None:
+            return
+        shape = whole_tokens(self._before).shape
+        assert len(self._states) == len(self._network.layers)
+        for state in self._states:
+            for kept in (state.keys, state.values, state.mixed, state.transformed):
+                assert kept.shape[:2] == shape
+
     def _run_layer(self, index: int, layer: nn.Module, x: Tensor, step: _Step) -> Tensor:
         """[B, N, C] → [B, N, C], with the layer's state brought up to date where it has drifted."""
         assert isinstance(layer, Layer)

@@ -27,7 +27,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
-from dlm_model.causal_reader import CausalReader
+from dlm_model.causal_reader import CausalReader, Reading
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.device import send
 from dlm_model.pace import Pace
@@ -82,11 +82,13 @@ class _Look(NamedTuple):
         text: What is looked at.
         so_far: The fit of the text alone up to each of its tokens, [len + 1], in nats.
         bounds: How well the middle that ends at each end can fit at most, if it adds no syntax error.
+        reading: The text as the guide has read it: of an end, it reads what follows.
     """
 
     text: Text
     so_far: list[float]
     bounds: dict[End, float]
+    reading: Reading
 
 
 class SuffixEnd:
@@ -172,12 +174,13 @@ class SuffixEnd:
             return None
         own = [(0, column, token_id) for column, token_id in enumerate(text.token_ids)]
         next_ones = [(0, end.num_before, end.following[0]) for end in ends if end.following]
-        found = iter(self._log_probabilities(canvas, [text.token_ids], [*own, *next_ones]))
+        reading = Reading()
+        found = iter(self._log_probabilities(canvas, [text.token_ids], [*own, *next_ones], reading))
         so_far = list(accumulate((TEXT_WEIGHT * next(found) for _ in own), initial=0.0))
         bounds = {end: so_far[end.num_before] + (next(found) if end.following else 0.0) for end in ends}
         # Where the text holds all of the suffix that is read, there is nothing to read after it.
         self._fits |= {end: bound - self._cost(end) for end, bound in bounds.items() if not end.following}
-        return _Look(text, so_far, bounds)
+        return _Look(text, so_far, bounds, reading)
 
     def _read_rivals(self, canvas: Canvas, look: _Look) -> None:
         """Read the most promising ends, and all that may be better where the text is over and there is time."""
@@ -217,7 +220,7 @@ class SuffixEnd:
             for row, end in enumerate(ends)
             for column, token_id in enumerate(end.following, end.num_before)
         ]
-        found = iter(self._log_probabilities(canvas, [end.read_ids for end in ends], asked))
+        found = iter(self._log_probabilities(canvas, [end.read_ids for end in ends], asked, look.reading))
         for end in ends:
             follows = sum(islice(found, len(end.following)))
             self._fits[end] = look.so_far[end.num_before] + follows - self._cost(end)
@@ -231,7 +234,7 @@ class SuffixEnd:
         return self._costs[end.middle]
 
     def _log_probabilities(
-        self, canvas: Canvas, rows: Sequence[Sequence[int]], asked: Sequence[tuple[int, int, int]]
+        self, canvas: Canvas, rows: Sequence[Sequence[int]], asked: Sequence[tuple[int, int, int]], reading: Reading
     ) -> list[float]:
         """How the guide expects tokens after what stands left of them, in nats; one forward, one transfer.
 
@@ -239,6 +242,7 @@ class SuffixEnd:
             canvas: Holds the prefix.
             rows: Texts after it.
             asked: Row, column, and a token that may stand there; a column may be the one after the text's end.
+            reading: Of the text that the rows begin with, or nothing yet.
 
         Returns:
             One for each that is asked. A token that the guide does not know is as likely as any other.
@@ -246,7 +250,7 @@ class SuffixEnd:
         token_ids = pad_sequence([torch.tensor([*row, 0]) for row in rows], batch_first=True)
         asked_rows, columns, wanted_ids = torch.tensor(asked).unbind(dim=1)
         is_asked = torch.zeros(token_ids.shape, dtype=torch.bool).index_put((asked_rows, columns), torch.tensor(True))
-        logits = self._reader.logits(canvas.prefix_ids, token_ids, is_asked).float()
+        logits = self._reader.logits(canvas.prefix_ids, token_ids, is_asked, reading).float()
         places = (is_asked.flatten().cumsum(dim=0) - 1).view_as(is_asked)[asked_rows, columns]
         is_known = wanted_ids < logits.shape[1]
         places, wanted_ids = send(places, logits.device), send(wanted_ids * is_known, logits.device)

@@ -50,10 +50,19 @@ class Recomputed:
 
 
 class Compared:
-    """A policy, with the exact one computed beside it; what is returned, and decoded with, is the policy's own."""
+    """A policy, with the exact one computed beside it; what is returned, and decoded with, is the policy's own.
 
-    def __init__(self, policy: CachePolicy, exact: CachePolicy, options: DecodeOptions, agreement: Agreement) -> None:
-        self._policy, self._exact, self._options, self._agreement = policy, exact, options, agreement
+    Args:
+        policy: What is decoded with.
+        exact: What it should predict.
+        agreement: Counts how often it does.
+        skips: Steps that do not count, as told before each: nothing is computed beside them.
+    """
+
+    def __init__(
+        self, policy: CachePolicy, exact: CachePolicy, agreement: Agreement, skips: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._policy, self._exact, self._agreement, self._skips = policy, exact, agreement, skips
 
     @property
     def num_forwards(self) -> int:
@@ -63,10 +72,9 @@ class Compared:
         return self._policy.is_prefill(num_ahead)
 
     def __call__(self, canvas: Canvas) -> Tensor:
-        is_exact = isinstance(self._policy, CausalPrompt | BlockCausalPrompt)
-        is_refreshed = not is_exact and self.is_prefill(0)
+        is_skipped = self._skips()
         logits = self._policy(canvas)
-        if not is_refreshed or self._options.prompt_refresh_interval == 1:
+        if not is_skipped:
             equal = logits.argmax(-1) == self._exact(canvas).argmax(-1)
             self._agreement.num_positions += equal.numel()
             self._agreement.num_equal += int(equal.sum())
@@ -77,7 +85,7 @@ def exact_policy(network: Transformer, options: DecodeOptions) -> CachePolicy:
     """The cache policy that remembers nothing from step to step."""
     block_length = network.config.block_length
     if block_length is not None:
-        return Recomputed(lambda: BlockCausalPrompt(network, block_length))
+        return Recomputed(lambda: BlockCausalPrompt(network, PrefixCache(network, block_length)))
     if network.config.prompt_attention == "causal":
         return Recomputed(lambda: CausalPrompt(network, PrefixCache(network)))
     return ColumnCache(network, replace(options, prompt_refresh_interval=1), choose_window)
@@ -97,8 +105,10 @@ def compared_with_exact() -> Iterator[Agreement]:
     open_cache = Decoder.open_cache
 
     def open_compared(decoder: Decoder, options: DecodeOptions) -> CachePolicy:
-        exact = exact_policy(decoder.network, options)
-        return Compared(open_cache(decoder, options), exact, options, agreement)
+        policy, exact = open_cache(decoder, options), exact_policy(decoder.network, options)
+        if isinstance(policy, CausalPrompt | BlockCausalPrompt) or options.prompt_refresh_interval == 1:
+            return Compared(policy, exact, agreement)
+        return Compared(policy, exact, agreement, skips=lambda: policy.is_prefill(0))
 
     with patch.object(Decoder, "open_cache", open_compared):
         yield agreement

@@ -21,7 +21,7 @@ from tests.bench.fidelity import compared_with_exact
 from tests.bench.latency import check, policies
 from tests.bench.machine import hardware, this_machine
 from tests.bench.report import GateError, print_report
-from tests.bench.subjects import requests
+from tests.bench.subjects import prompt_of, requests
 from tests.bench.trace import Trace, record
 
 FUNCTIONS = ("textwrap.indent", "shlex.join", "statistics.fmean", "tarfile.is_tarfile")
@@ -112,7 +112,7 @@ def _timed(engine: Engine, drafts: Iterator[Draft]) -> Filled:
 def measure(engine: Engine, traces: list[Trace], *, num_steps: int, budget: int, stride: int) -> Iterator[KeyRow]:
     """Rows for each policy: cold, and, where it remembers prompts, warm."""
     cold_engine = _Forgetful(engine.network, engine.tokenizer, engine.model_name)
-    engines = [cold_engine, engine] if engine.network.config.prompt_attention == "causal" else [cold_engine]
+    engines = [cold_engine] if prompt_of(engine) == "bidirectional" else [cold_engine, engine]
     for policy in policies(engine, num_steps):
         if policy.is_exact:
             continue

@@ -43,16 +43,19 @@ class GateError(Exception):
     """The results are wrong, so that their speed is not reported."""
 
 
-def print_report(bench: str, facts: dict[str, object], rows: Sequence[object]) -> dict[str, object]:
-    """Print dataclass rows of one kind; returns the object of the last line."""
+def print_report(
+    bench: str, facts: dict[str, object], rows: Sequence[object], **others: Sequence[object]
+) -> dict[str, object]:
+    """Print dataclass rows of one kind, and `others`, each in a table; returns the object of the last line."""
     console = Console(width=200)
     console.print(f"{bench}: " + ", ".join(f"{name} {value}" for name, value in facts.items()))
-    if rows:
-        table = Table(*(field.name.replace("_", " ") for field in fields(rows[0])))
-        for row in rows:
+    tables = {name: part for name, part in (others | {"rows": rows}).items() if part}
+    for part in tables.values():
+        table = Table(*(field.name.replace("_", " ") for field in fields(part[0])))
+        for row in part:
             table.add_row(*map(_cell, asdict(row).values()))
         console.print(table)
-    result = {"bench": bench} | facts | {"rows": [asdict(row) for row in rows]}
+    result = {"bench": bench} | facts | {"rows": []} | {n: [asdict(r) for r in part] for n, part in tables.items()}
     print(json.dumps(result))
     return result
 

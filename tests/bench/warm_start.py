@@ -7,6 +7,7 @@ added at the top of the file (`elsewhere`). What is wanted now is filled both wa
 
 import argparse
 import re
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,8 +23,10 @@ from dlm_lsp.warm_start import EarlierDraft
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, Draft
+from tests.bench.latency import check
 from tests.bench.machine import hardware, this_machine
-from tests.bench.report import print_report
+from tests.bench.report import GateError, print_report
+from tests.bench.subjects import requests
 from tests.bench.trace import record
 
 Event = Literal["word", "interrupted", "elsewhere"]
@@ -184,6 +187,7 @@ def _row(policy: str, event: Event, runs: list[Run], fills: list[Filled]) -> War
 def run(arguments: argparse.Namespace) -> dict[str, object]:
     """Fill the holes."""
     engine = load_engine(arguments.model, arguments.device)
+    check(engine, requests(engine, 1, 128)[0])
     functions, num_steps = (FUNCTIONS[:2], 4) if arguments.quick else (FUNCTIONS, 8)
     rows = list(measure(Filler(engine, DecodeOptions(num_steps=num_steps), arguments.prompt_tokens), functions))
     facts = {"model": engine.model_name, "num_steps": num_steps, "prompt_tokens": arguments.prompt_tokens}
@@ -200,5 +204,13 @@ def parser() -> argparse.ArgumentParser:
     return flags
 
 
+def main() -> None:
+    """Command line."""
+    try:
+        run(parser().parse_args())
+    except GateError as error:
+        sys.exit(f"warm_start: {error}")
+
+
 if __name__ == "__main__":
-    run(parser().parse_args())
+    main()

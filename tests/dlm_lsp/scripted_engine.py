@@ -22,6 +22,7 @@ class ScriptedEngine:
         requests: The requests that it got.
         options: Their options.
         num_steps_done: Steps of all requests together.
+        forgotten: The documents that it was told to forget.
         is_closed: Whether it was closed.
     """
 
@@ -38,6 +39,7 @@ class ScriptedEngine:
         self.requests: list[InfillRequest] = []
         self.options: list[DecodeOptions] = []
         self.num_steps_done = 0
+        self.forgotten: list[str] = []
         self.is_closed = False
         self._gate = threading.Semaphore(0) if is_gated else None
         self._begun: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -59,6 +61,9 @@ class ScriptedEngine:
                 raise ModelError("the test never allowed this step")
             self.num_steps_done += 1
             yield self._draft(step, options)
+
+    def forget(self, document: str) -> None:
+        self.forgotten.append(document)
 
     def close(self) -> None:
         self.is_closed = True

@@ -144,6 +144,18 @@ BRACES = [
         "return (\n    <div>{p.x}</div>\n  );\n};\n",
         "export const A = (p: P) => {\n  return (\n    <div>{p.x}</div>\n  );\n};\n",
     ),
+    (
+        "javascript",
+        "function f(xs) {\n  │\n",
+        "return xs.map((x) => {\n    return x;\n    });\n}\n",
+        "function f(xs) {\n  return xs.map((x) => {\n    return x;\n  });\n}\n",
+    ),
+    (
+        "go",
+        "func f(x int) {\n\t│\n}\n",
+        "if x > 0 {\n\t\tswitch x {\n\t\tcase 1:\n\t\t\tg()\n\t\t}\n\t}",
+        "func f(x int) {\n\tif x > 0 {\n\t\tswitch x {\n\t\tcase 1:\n\t\t\tg()\n\t\t}\n\t}\n}\n",
+    ),
     ("go", "func f() int {\n\t│\n}\n", "a := 1\n    return a\n}", "func f() int {\n\ta := 1\n\treturn a\n}\n"),
     ("go", 'func f() int {\n\tpanic("TODO")│\n}\n', "return 1", "func f() int {\n\treturn 1\n}\n"),
     ("rust", "fn f() -> i32 {\n    todo!()│\n}\n", "let a = 1;\n    a", "fn f() -> i32 {\n    let a = 1;\n    a\n}\n"),
@@ -202,7 +214,8 @@ def test_braces(language_id: str, text: str, middle: str, expected: str) -> None
         ("rust", "fn f() {\n    │\n}\n", 'let a = r"\\"; let b = ")"', False),
         ("javascript", "function f(x) {\n  │\n}\n", "if (x) {\n    g()\n  }\n", False),
         ("javascript", "function f(x) {\n  │\n}\n", "return x\n}\n", True),
-        ("javascript", "function f(x) {\n  │\n", "return x\n}\n", False),
+        ("javascript", "function f(x) {\n  │\n", "return x\n}", False),
+        ("javascript", "function f(x) {\n  │\n", "return x\n}\n", True),
         ("python", "def f(x):\n    │\n", "", False),
     ],
     ids=[
@@ -225,6 +238,7 @@ def test_braces(language_id: str, text: str, middle: str, expected: str) -> None
         "braces",
         "closing-brace",
         "brace-that-is-missing",
+        "after-the-last-one-that-is-missing",
         "nothing",
     ],
 )

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dlm_lsp.brackets import with_closers, without_unmatched_closers
 from dlm_lsp.languages import language_for
-from dlm_lsp.repairs import with_closers, without_unmatched_closers
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,13 @@ def test_the_reason_names_its_option(settings: Settings, option: str) -> None:
     assert option in reason
 
 
+@pytest.mark.parametrize(
+    ("spelling", "language_id"), [("typescriptreact", "tsx"), ("javascriptreact", "javascript"), ("C++", "cpp")]
+)
+def test_a_language_is_switched_off_by_the_name_that_editors_give_it(spelling: str, language_id: str) -> None:
+    assert exclusion_reason(None, language_id, 1, Settings(disabled_languages=(spelling,)))
+
+
 def test_other_documents_go_through() -> None:
     settings = Settings(disabled_languages=("rust",), exclude=("gen/*",), max_document_chars=10)
     assert exclusion_reason("/p/a.py", "python", 10, settings) is None

@@ -4,6 +4,7 @@ import pytest
 
 from dlm_lsp.hole_ending import HoleEnding
 from dlm_lsp.holes import find_hole
+from dlm_lsp.languages import language_for
 from tests.dlm_lsp.snapshots import snapshot_of
 
 BODY, GAP, LINE = "def f(x):\n    │\n", "def f(x):\n    │\n    return x\n", "x = f(│\ny = 2\n"
@@ -52,3 +53,11 @@ def test_what_loops_is_over_wherever_it_stands(document: str) -> None:
     assert ending.is_over(looping)
     assert not ending.is_over(looping[:-1])
     assert not ending.is_over(f"{looping}()")
+
+
+@pytest.mark.parametrize("language_id", ["python", "javascript"])
+def test_no_text_goes_on_in_another_file(language_id: str) -> None:
+    mark = language_for(None, language_id).line_comment
+    ending = ending_at(language_id, "│\nx = 1\n")
+    assert ending.is_over(f"y = 2\n\n{mark} g.file:\n{mark}")
+    assert not ending.is_over(f"y = 2\n\n{mark} g.file: y\n{mark}")

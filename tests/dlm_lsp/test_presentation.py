@@ -44,6 +44,15 @@ REPAIRS = [
         "return x\n\ndef h():\n    pass",
         "    return x\n\ndef g(): ...\n",
     ),
+    ("comment of nothing", "def f(x):\n    │\n", "y = x\n    # and\n\n    # so", "    y = x\n"),
+    ("comment of something", "def f(x):\n    │\n", "# and\n    y = x", "    # and\n    y = x\n"),
+    ("comment alone", "def f(x):\n    │\n", "# and\n    # so", "    # and\n    # so\n"),
+    ("beginning of a call", "def f(x):\n    │\n", "g(x)\n    prin", "    g(x)\n"),
+    ("string", "def f(x):\n    │\n", "g(x)\n    'prin'", "    g(x)\n    'prin'\n"),
+    ("header of nothing then", "def f(x):\n    │\n", "g(x)\n    if x:\n        prin", "    g(x)\n"),
+    ("statement of one word", "def f(x):\n    │\n", "for y in x:\n        pass", "    for y in x:\n        pass\n"),
+    ("ran into another file", "try:\n    f()\n│\n", "except E:\n    g()\n\n# g.py:\n# def g(y)\n#", "    g()\n"),
+    ("file in a string", "def f(x):\n    │\n", 'x("""\n# g.py:\n""")', '    x("""\n# g.py:\n""")\n'),
     ("blank line inside", "def f(x):\n    │\n", "a = x\n\n    return a", "    a = x\n\n    return a\n"),
 ]
 

@@ -2,15 +2,14 @@
 
 import pytest
 
+from dlm_lsp.brackets import with_closers, without_unmatched_closers
 from dlm_lsp.languages import language_for
 from dlm_lsp.repairs import (
-    with_closers,
     without_blank_ends,
     without_overlap,
     without_repeated_lines,
     without_repeated_text,
     without_suffix,
-    without_unmatched_closers,
 )
 
 

@@ -71,6 +71,9 @@ class AnyEngine:
             candidates=candidates,
         )
 
+    def forget(self, document: str) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -69,6 +69,17 @@ async def test_a_job_runs_on_another_thread_and_answers_on_the_loop(make_worker:
     assert await worker.submit("a", _denoise) == "x = 1"
 
 
+async def test_what_an_engine_is_told_comes_after_its_jobs_and_loads_none(make_worker: MakeWorker) -> None:
+    engine = ScriptedEngine("1")
+    worker = make_worker(lambda: engine)
+    worker.tell(lambda loaded: loaded.forget("a"))
+    assert await worker.submit("a", _denoise) == "1"
+    assert engine.forgotten == []
+    worker.tell(lambda loaded: loaded.forget("b"))
+    assert await worker.submit("a", _denoise) == "1"
+    assert engine.forgotten == ["b"]
+
+
 @pytest.mark.parametrize("how", ["superseded", "cancelled", "by key", "all"])
 async def test_a_running_job_stops_within_one_step(make_worker: MakeWorker, how: str) -> None:
     engine = ScriptedEngine("x = 1", num_steps=50, is_gated=True)

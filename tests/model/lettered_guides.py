@@ -35,7 +35,7 @@ class Bigrams:
         self.table = table
         self.num_forwards = 0
 
-    def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
+    def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor, _reading: object = None) -> Tensor:
         """As `CausalReader.logits`."""
         self.num_forwards += 1
         before = torch.cat((prefix_ids[-1:].expand(len(token_ids), 1), token_ids[:, :-1]), dim=1)
@@ -76,7 +76,7 @@ class Counting:
         self.num_letters = num_letters
         self.num_forwards = 0
 
-    def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
+    def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor, _reading: object = None) -> Tensor:
         """As `CausalReader.logits`."""
         self.num_forwards += 1
         asked = is_asked.nonzero().tolist()

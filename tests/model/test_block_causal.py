@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM, Qwen3MoeForCausalLM
 
+from dlm_model import prefix_cache
 from dlm_model.block_causal import BlockCausalPrompt, BlockPipeline
 from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
@@ -21,11 +22,12 @@ from dlm_model.decode_options import DecodeOptions, Schedule
 from dlm_model.denoise import denoise
 from dlm_model.engine import Engine, load_engine
 from dlm_model.pace import Pace
+from dlm_model.prefix_cache import PrefixCache
 from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.tokenizer import Tokenizer
 from dlm_model.transformer import Recorder, Transformer
 from dlm_model.vocabulary import Vocabulary
-from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL
+from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL, block_prompt
 from tests.model.families.checkpoint_parts import MIDDLE, NUM_EXPERTS, NUM_TRAINED, qwen_config
 from tests.model.families.published_checkpoints import PUBLISHED
 from tests.model.tiny_checkpoints import DLM_SECTION, SHAPE, VOCAB_SIZE, byte_level_tokenizer, load_network
@@ -71,7 +73,7 @@ def test_every_step_equals_transformers_with_the_mask_written_out(tmp_path: Path
     PUBLISHED[family](tmp_path)
     config = ModelConfig.from_checkpoint(tmp_path)
     network = load_network(tmp_path)
-    predict = BlockCausalPrompt(network, config.block_length)
+    predict = block_prompt(network)
     canvas = Canvas.open(PREFIX[:num_prefix], [], [13, 6], config.mask_token_id)
     while canvas.is_masked.any():
         actual = predict(canvas)
@@ -95,7 +97,7 @@ def test_llada2_predicts_from_the_blocks_before_what_the_publishers_code_does(tm
     network = load_network(tmp_path)
     is_mask = recorded["token_ids"] == config.mask_token_id
     canvas = Canvas.open(recorded["token_ids"][~is_mask].tolist(), [], [int(is_mask.sum())], config.mask_token_id)
-    predict = BlockCausalPrompt(network, config.block_length)
+    predict = block_prompt(network)
     assert len(canvas.prefix_ids) > config.block_length
     assert (predict(canvas) - recorded["logits"][is_mask]).abs().max() <= 1e-4
 
@@ -120,7 +122,7 @@ def test_finished_blocks_are_kept_as_a_fresh_pass_has_them_and_are_not_computed_
         return forward(self, token_ids, *arguments, **keywords)  # type: ignore[arg-type]
 
     canvas = Canvas.open(PREFIX[:10], [], [26, 19], config.mask_token_id)
-    predict, length = BlockCausalPrompt(network, config.block_length), config.block_length
+    predict, length = block_prompt(network), config.block_length
     columns = 10 + torch.arange(26)
     with monkeypatch.context() as patch:
         patch.setattr(Transformer, "forward", counted)
@@ -153,7 +155,7 @@ def test_what_a_reviser_changes_in_a_finished_block_is_computed_again(tmp_path: 
     PUBLISHED[family](tmp_path)
     config = ModelConfig.from_checkpoint(tmp_path)
     network = load_network(tmp_path)
-    predict = BlockCausalPrompt(network, config.block_length)
+    predict = block_prompt(network)
     canvas = Canvas.open(PREFIX[:10], [], [26, 26], config.mask_token_id)
     positions = torch.arange(26).expand(2, -1)
     full = commit(canvas, positions < 20)
@@ -161,9 +163,38 @@ def test_what_a_reviser_changes_in_a_finished_block_is_computed_again(tmp_path: 
     changes = torch.tensor([[False], [True]]) & (positions == 5)
     replaced = full.overwrite(changes, torch.full_like(full.token_ids, 8), torch.ones(2, 26), limit=9)
     for changed in (replaced, full.reopen(changes, limit=9), full.review(changes), full):
-        actual, expected = predict(changed), BlockCausalPrompt(network, config.block_length)(changed)
+        actual, expected = predict(changed), block_prompt(network)(changed)
         predict.check_integrity()
         assert (actual - expected).abs().max() <= 1e-4
+
+
+def test_a_prefix_is_kept_from_key_to_key_in_whole_blocks(block_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefix_cache, "MIN_SHARED_TOKENS", 1)
+    network = load_network(block_folder)
+    length, mask = network.config.block_length, network.config.mask_token_id
+    assert length == 4
+    kept = PrefixCache(network, length)
+    costs = []
+    # A token, and another; one of them taken back; an edit far above; and back to where it began.
+    for prefix in (PREFIX[:22], PREFIX[:23], PREFIX[:25], PREFIX[:24], [*PREFIX[:9], 7, *PREFIX[10:24]], PREFIX[:22]):
+        canvas = Canvas.open(prefix, [], [9, 5], mask)
+        num_before = kept.num_computed
+        predict = BlockCausalPrompt(network, kept)
+        for _ in range(2):
+            assert (predict(canvas) - block_prompt(network)(canvas)).abs().max() <= 1e-4
+            canvas = commit(canvas, canvas.is_masked & (canvas.is_masked.cumsum(dim=1) <= 3))
+        predict.check_integrity()
+        kept.check_integrity()
+        costs.append(kept.num_computed - num_before)
+    assert costs == [20, 0, 4, 0, 16, 0]
+
+
+def test_an_engine_that_writes_block_by_block_fills_the_same_warm_and_cold(block_engine: Engine) -> None:
+    request, options = InfillRequest("def size(self):\n    return self.", ""), DecodeOptions(num_steps=6)
+    block_engine.forget()
+    cold, warm = (list(block_engine.infill(request, options, CancelToken())) for _ in range(2))
+    assert [draft.pieces for draft in cold] == [draft.pieces for draft in warm]
+    assert cold[-1].num_forwards == warm[-1].num_forwards + 1
 
 
 def waits(canvas: Canvas, **options: float) -> list[list[int]]:
@@ -276,7 +307,7 @@ def test_overlapping_blocks_take_fewer_forwards(block_engine: Engine) -> None:
         for each in (options, replace(options, block_add_threshold=0.1))
     )
     assert overlapping.num_forwards < one_by_one.num_forwards
-    assert overlapping.num_forwards == overlapping.step + 1  # and one over the prefix: finished blocks cost none
+    assert overlapping.num_forwards == overlapping.step  # finished blocks cost none, nor does the prefix by now
 
 
 @pytest.mark.parametrize("family", BLOCK_CAUSAL)

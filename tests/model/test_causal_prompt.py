@@ -54,6 +54,7 @@ def test_a_causal_prompt_is_exact_in_every_step(causal_network: Transformer, len
     predictor = CausalPrompt(causal_network, PrefixCache(causal_network))
     for canvas in (some_canvas(*lengths), some_canvas(*(length + 2 for length in lengths))):
         torch.testing.assert_close(predictor(canvas), WholeCausal(causal_network)(canvas), atol=1e-4, rtol=1e-3)
+        predictor.check_integrity(canvas)
 
 
 def test_a_causal_prompt_without_a_suffix_is_exact(causal_network: Transformer) -> None:
@@ -82,6 +83,21 @@ def test_an_engine_of_a_causal_prompt_fills_the_same_warm_and_cold(causal_folder
     assert cold[-1].num_forwards == warm[-1].num_forwards + 2
     engine.forget()
     assert list(engine.infill(REQUEST, options, CancelToken()))[-1].num_forwards == cold[-1].num_forwards
+
+
+def test_an_engine_forgets_one_document_and_its_guides_prompt_and_no_other(causal_folder: Path) -> None:
+    engine, options = load_engine(str(causal_folder), "cpu"), DecodeOptions(num_steps=3, guide=str(causal_folder))
+    requests = {name: InfillRequest(f"# {name}\n{REQUEST.prefix}", f"ms:\n# {name}\n", document=name) for name in "ab"}
+
+    def fill(name: str) -> int:
+        return list(engine.infill(requests[name], options, CancelToken()))[-1].num_forwards
+
+    cold = fill("a"), fill("b")
+    stores = engine.decoder.prefix_cache, engine.decoder.guides._known[str(causal_folder)][1]
+    held = [store.num_stored for store in stores]
+    engine.forget("a")
+    assert all(0 < store.num_stored < before for store, before in zip(stores, held, strict=True))
+    assert (fill("b"), fill("a")) == (cold[1] - 2, cold[0])
 
 
 def test_a_closed_engine_holds_neither_weights_nor_prompts(causal_folder: Path) -> None:

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.causal_reader import CausalReader
+from dlm_model.causal_reader import CausalReader, Reading
 from dlm_model.engine import Engine
 from dlm_model.prefix_cache import PrefixCache
+from dlm_model.transformer import Transformer
 from tests.model.tiny_checkpoints import CAUSAL
 
 MASK = int(CAUSAL["mask_token_id"])
@@ -26,6 +28,32 @@ def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engi
             hidden = network(before, torch.arange(before.shape[1])[None], is_valid=causal)
         torch.testing.assert_close(found[column].float(), network.logits(hidden[0, -1]).float(), atol=0.1, rtol=0.05)
     assert reader.num_forwards == 1
+
+
+@pytest.mark.parametrize("prefix", [(0,), (0, 40, 41)], ids=["one", "three"])
+def test_rows_that_begin_like_a_text_are_read_from_where_they_part(
+    causal_network: Transformer, monkeypatch: pytest.MonkeyPatch, prefix: tuple[int, ...]
+) -> None:
+    reader, reading = CausalReader(causal_network, PrefixCache(causal_network), [MASK]), Reading()
+    prefix_ids, text = torch.tensor(prefix), torch.tensor([[60, 61, 62, MASK, 64, 65]])
+    whole = torch.ones_like(text, dtype=torch.bool)
+    assert torch.equal(reader.logits(prefix_ids, text, whole, reading), reader.logits(prefix_ids, text, whole))
+    rows = torch.tensor([[60, 61, 62, MASK, 64, 70, 71], [60, 72, 73, 74, 0, 0, 0], [60, 61, 62, 75, 76, 77, 0]])
+    columns = torch.arange(7)
+    firsts, lasts = torch.tensor([[4], [1], [2]]), torch.tensor([[6], [3], [5]])
+    is_asked = (columns >= firsts) & (columns <= lasts)
+    expected = reader.logits(prefix_ids, rows, is_asked)
+    num_read: list[int] = []
+    forward = Transformer.forward
+
+    def counted(self: Transformer, token_ids: Tensor, *arguments: object, **keywords: object) -> Tensor:
+        num_read.append(token_ids.shape[1])
+        return forward(self, token_ids, *arguments, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Transformer, "forward", counted)
+    found = reader.logits(prefix_ids, rows, is_asked, reading)
+    assert num_read == [4], "no more than the longest row from its own start, asked or shared, to what is asked last"
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_likelihood_is_that_of_the_draft_and_of_the_suffix_after_it(causal_engine: Engine) -> None:

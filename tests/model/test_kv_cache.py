@@ -42,7 +42,9 @@ def network(request: pytest.FixtureRequest) -> Transformer:
 POLICIES = ("interval", "vicinity", "delayed", "similarity")
 
 
-def cached(network: Transformer, interval: int, policy: str = "interval", **overrides: object) -> CachePolicy:
+def cached(
+    network: Transformer, interval: int, policy: str = "interval", **overrides: object
+) -> ColumnCache | SimilarityCache:
     options = DecodeOptions(prompt_refresh_interval=interval, cache_policy=policy, **overrides)  # type: ignore[arg-type]
     if policy == "similarity":
         return SimilarityCache(network, options)
@@ -107,8 +109,7 @@ def test_a_policy_stays_near_the_exact_logits_and_keeps_everything_once(network:
         stranger = uncached_logits(network, canvas, 0).roll(1, dims=0)
         canvas = next_canvas(canvas)
         logits, exact = predictor(canvas), uncached_logits(network, canvas, 0)
-        if isinstance(predictor, ColumnCache):
-            predictor.check_integrity()
+        predictor.check_integrity()
         assert logits.shape == exact.shape
         assert (logits - exact).norm() < 0.5 * (stranger[: len(exact)] - exact[: len(stranger)]).norm()
 
@@ -159,6 +160,9 @@ def test_the_delayed_policy_recomputes_what_is_masked_and_what_was_committed_las
     assert columns.tolist() == [-1, 0, 3, 4, 5], "with shifted logits, also what they are predicted from"
     settled = choose_delayed(canvas, canvas.guess(canvas.guessed_ids, canvas.confidence), 0)
     assert (settled.nonzero()[:, 0] - first).tolist() == [0, 4], "a step later 5 is kept"
+    ended = canvas.guess(canvas.guessed_ids, canvas.confidence).end(0, 2, [9], was_refused=False)
+    columns = choose_delayed(canvas, ended, 0).nonzero()[:, 0] - first
+    assert columns.tolist() == [0, 2], "2 was committed, and holds another token since the row was ended there"
 
 
 def test_similarity_recomputes_the_columns_that_drifted() -> None:

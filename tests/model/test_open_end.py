@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dlm_model.block_causal import BlockCausalPrompt, BlockPipeline
+from dlm_model.block_causal import BlockPipeline
 from dlm_model.canvas import Canvas
 from dlm_model.config import ModelConfig
 from dlm_model.decode_options import DecodeOptions
@@ -18,7 +18,7 @@ from dlm_model.ending import OpenEnd
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.model.endings import Between
-from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL
+from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL, block_prompt
 from tests.model.families.checkpoint_parts import NUM_TRAINED, VOCAB_SIZE, edit_json
 from tests.model.families.published_checkpoints import PUBLISHED
 from tests.model.tiny_checkpoints import load_network
@@ -222,12 +222,12 @@ def test_blocks_that_are_appended_are_predicted_as_by_a_fresh_pass(tmp_path: Pat
     config = ModelConfig.from_checkpoint(tmp_path)
     assert config.block_length
     network = load_network(tmp_path)
-    predict = BlockCausalPrompt(network, config.block_length)
+    predict = block_prompt(network)
     end = OpenEnd(config.end_token_ids, BlockPipeline(config.block_length, DecodeOptions()), max_length=40)
     canvas = Canvas.open(list(range(6, 16)), [], [6, 6], config.mask_token_id)
     num_steps = 0
     while canvas.is_masked.any():
-        expected = BlockCausalPrompt(network, config.block_length)(canvas)
+        expected = block_prompt(network)(canvas)
         assert (predict(canvas) - expected).abs().max() <= 1e-4
         predict.check_integrity()
         # The second row ends within its second block; the first goes on to the limit.

@@ -15,7 +15,11 @@ from dlm_model.precision import Precision, _is_rounded, weight_format
 from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.transformer import Transformer
 from dlm_model.weights import load_transformer
+from tests.bench import precision as bench
+from tests.bench.cases import Case
+from tests.bench.report import GateError
 from tests.model.families.published_checkpoints import PUBLISHED
+from tests.model.tiny_fills import REQUEST
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 needs_torchao = pytest.mark.skipif(find_spec("torchao") is None, reason="torchao is not installed")
@@ -116,3 +120,21 @@ def test_sixteen_bits_are_what_the_device_computes_in(causal_folder: Path) -> No
     found, wanted = (load(causal_folder, each).state_dict() for each in ("bf16", "auto"))
     assert found.keys() == wanted.keys()
     assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_the_bench_reports_no_speed_of_weights_that_predict_something_else(
+    resizing_folder: Path, monkeypatch: pytest.MonkeyPatch, is_broken: bool
+) -> None:
+    rounded = load_engine(str(resizing_folder), "cpu")
+    head = rounded.network.logits
+    if is_broken:
+        monkeypatch.setattr(rounded.network, "logits", lambda hidden: head(hidden).roll(1, dims=-1))
+    monkeypatch.setattr(bench, "make_cases", lambda *_, **__: [Case("any", REQUEST, "")])
+    monkeypatch.setattr(bench, "_rounded", lambda *_: [bench.Subject("int8", rounded)])
+    rows = bench.measure(str(resizing_folder), "cpu", num_cases=1, num_steps=2)
+    if is_broken:
+        with pytest.raises(GateError, match="int8 weights agree in"):
+            list(rows)
+    else:
+        assert [row.argmax_agreement for row in rows] == [1.0, 1.0]

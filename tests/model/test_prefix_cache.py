@@ -117,6 +117,20 @@ def test_clearing_forgets(causal_network: Transformer) -> None:
     assert cache.num_stored == 0
 
 
+def test_a_document_is_forgotten_with_what_it_was_the_last_to_read(causal_network: Transformer) -> None:
+    cache = PrefixCache(causal_network)
+    for document, token_ids in (("a", [1, 2, 3]), ("b", [4, 4]), ("b", [1, 2, 3, 3]), ("a", [2, 2, 2])):
+        cache.document = document
+        cache.read(torch.tensor(token_ids))
+    cache.forget("c")
+    assert cache.num_stored == 9
+    cache.forget("a")
+    cache.check_integrity()
+    assert cache.num_stored == 6
+    cache.read(torch.tensor([1, 2, 3]))
+    assert cache.num_computed == 3 + 2 + 1 + 3
+
+
 def test_a_short_common_beginning_is_computed_again(
     causal_network: Transformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,10 +59,11 @@ export async function set(name: string, value: unknown): Promise<void> {
 
 /** Switches the language off, or on again; returns whether it is on now. */
 export async function toggleLanguage(languageId: string): Promise<boolean> {
-    const language = SERVER_LANGUAGES[languageId] ?? languageId;
+    const nameOf = (id: string) => SERVER_LANGUAGES[id] ?? id;
+    const language = nameOf(languageId);
     const disabled = configuration().get<readonly string[]>('disabledLanguages', []);
-    const isOn = disabled.includes(language);
-    const others = disabled.filter((each) => each !== language);
+    const others = disabled.filter((each) => nameOf(each) !== language);
+    const isOn = others.length < disabled.length;
     await set('disabledLanguages', isOn ? others : [...others, language]);
     return isOn;
 }

@@ -52,6 +52,24 @@ async def test_opening_again_replaces_the_text_and_stops_what_ran_for_it(connect
     assert engine.requests[1].prefix == "bc = "
 
 
+async def test_the_engine_forgets_a_document_that_is_closed_even_while_it_fills_it(connect: Connect) -> None:
+    engine = ScriptedEngine("1", num_steps=50, is_gated=True)
+    editor = await _editor(connect, engine)
+    editor.open("a = \n")
+    request = asyncio.ensure_future(editor.complete(0, 4))
+    await asyncio.to_thread(engine.wait_for_step)
+    editor.close()
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    assert engine.forgotten == [], "not before the step is over, which reads it"
+    engine.allow(100)
+    editor.open("b = \n")
+    await editor.complete(0, 4)
+    assert engine.forgotten == [URI]
+    assert [each.document for each in engine.requests] == [URI, URI]
+    assert engine.num_steps_done < 100, "the step that was under way, and the fill of the other text"
+
+
 async def test_a_version_that_does_not_grow_is_logged_and_applied(
     connect: Connect, engine: ScriptedEngine, caplog: pytest.LogCaptureFixture
 ) -> None:

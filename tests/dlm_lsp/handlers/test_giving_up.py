@@ -44,7 +44,7 @@ async def test_of_racing_requests_the_last_one_is_answered(connect: Connect, slo
     assert len(last) == 1
 
 
-@pytest.mark.parametrize("how", ["$/cancelRequest", "superseded", "didChange", "didClose", "shutdown"])
+@pytest.mark.parametrize("how", ["$/cancelRequest", "superseded", "didChange", "didClose", "settings", "shutdown"])
 async def test_what_is_no_longer_wanted_frees_the_worker_within_one_step(
     connect: Connect, slow_engine: ScriptedEngine, how: str
 ) -> None:
@@ -57,6 +57,9 @@ async def test_what_is_no_longer_wanted_frees_the_worker_within_one_step(
         assert await editor.complete(4, 8) == [], "a placeholder, which asks nothing of the engine"
     elif how == "didChange":
         editor.change(types.TextDocumentContentChangeWholeDocument("x = 1\n"))
+    elif how == "settings":
+        excluding = {"dlm-lsp": {"exclude": ["example.py"]}}
+        editor.workspace_did_change_configuration(types.DidChangeConfigurationParams(excluding))
     elif how == "didClose":
         editor.close()
     else:

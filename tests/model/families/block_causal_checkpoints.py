@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from dlm_model.block_causal import BlockCausalPrompt
+from dlm_model.prefix_cache import PrefixCache
+from dlm_model.transformer import Transformer
 from tests.model.families.checkpoint_parts import (
     END,
     HEAD_DIM,
@@ -30,6 +33,11 @@ from tests.model.families.checkpoint_parts import (
     write_tensors,
     write_tokenizer_json,
 )
+
+
+def block_prompt(network: Transformer) -> BlockCausalPrompt:
+    """The predictor of such a model that knows no prefix yet."""
+    return BlockCausalPrompt(network, PrefixCache(network, network.config.block_length or 1))
 
 
 def write_sdar(folder: Path) -> None:

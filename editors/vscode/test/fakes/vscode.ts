@@ -58,9 +58,15 @@ export const workspace = {
         happened.emit('edit', edit);
         return Promise.resolve(workspace.isEditable);
     },
-    /** Every setting has its default. */
-    getConfiguration: () => ({ get: (_name: string, byDefault: unknown) => byDefault }),
+    /** A setting has its default unless it was updated. */
+    getConfiguration: () => ({
+        get: (name: string, byDefault: unknown) => settings.get(name) ?? byDefault,
+        inspect: () => undefined,
+        update: (name: string, value: unknown) => Promise.resolve(void settings.set(name, value)),
+    }),
 };
+
+export const settings = new Map<string, unknown>();
 
 /** The API of the Python extension, if that is installed. */
 export const python: { api?: unknown } = {};

@@ -1,0 +1,130 @@
+"""Brackets: what a text closes of what it never opened, and what it leaves open.
+
+Works on lines and strings alone; knows nothing about documents or syntax trees.
+"""
+
+import re
+from itertools import pairwise
+from typing import NamedTuple
+
+from dlm_lsp.indentation import indentation, masked, own_code
+from dlm_lsp.languages import Language
+
+OPENERS = {")": "(", "]": "[", "}": "{"}
+_CLOSERS = {opener: closer for closer, opener in OPENERS.items()}
+
+_CONDITION = re.compile(r"[\s}]*(?:else\s+)?(?:if|elseif|for|foreach|while|guard|switch|match|when|catch|using|lock)\b")
+_CALLED = re.compile(r"\s*(?:go|defer)\s+func\b")
+_CONTAINER = re.compile(
+    r"\b(?:class|interface|struct|union|enum|record|trait|impl|mod|namespace|extern|object|protocol|extension|actor)\b"
+)
+
+
+class Unclosed(NamedTuple):
+    """The braces around a place that a document does not close (yet): who types them alone closes them last.
+
+    Attributes:
+        num_missing: How many closing braces are missing.
+        num_inner: How many braces are open around the place within the innermost class or the like, closed or not; 1
+            at least. What closes them all ends what is to be filled.
+    """
+
+    num_missing: int
+    num_inner: int
+
+
+NOTHING_UNCLOSED = Unclosed(0, 1)
+
+
+def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed = NOTHING_UNCLOSED) -> str:
+    """The text up to the first bracket, or tag of JSX, that closes what the text did not open.
+
+    Args:
+        language: What it is written in.
+        text: The model's.
+        unclosed: What it may close of the document, and where it is to end then.
+    """
+    opened: list[str] = []
+    num_missing, num_inner = unclosed
+    code = own_code(language, text)
+    for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
+        bracket = match.group()
+        if bracket.startswith("<"):
+            if not _is_tag_open(match[1], code[: match.start()]):
+                return text[: match.start()]
+        elif bracket not in OPENERS:
+            opened.append(bracket)
+        elif opened and opened[-1] == OPENERS[bracket]:
+            opened.pop()
+        elif bracket != "}" or opened or not num_missing:
+            return text[: match.start()]
+        elif num_inner == 1:
+            return text[: match.end()]
+        else:
+            num_missing, num_inner = num_missing - 1, num_inner - 1
+    return text[: len(code)]
+
+
+def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
+    """The braces that one text opens and the other does not close."""
+    headers: list[str] = []
+    for line in masked(language, before).split("\n"):
+        for brace in re.findall(r"[{}]", line):
+            headers = [*headers, line] if brace == "{" else headers[:-1]
+    num_missing, num_opened = len(headers), 0
+    for brace in re.findall(r"[{}]", masked(language, after)):
+        if brace == "{" or num_opened:
+            num_opened += 1 if brace == "{" else -1
+        else:
+            num_missing = max(num_missing - 1, 0)
+    num_inner = next((n for n, line in enumerate(reversed(headers)) if _CONTAINER.search(line)), len(headers))
+    return Unclosed(num_missing, max(num_inner, 1))
+
+
+def _is_tag_open(name: str, code: str) -> bool:
+    """Whether more tags of a name open than close; what is not certain to close itself counts as open."""
+    tag = re.escape(name)
+    num_opened = len(re.findall(rf"<{tag}(?=[\s>/])", code)) - len(re.findall(rf"<{tag}(?:\s[^<>]*)?/>", code))
+    return num_opened > code.count(f"</{name}>")
+
+
+def with_closers(language: Language, lines: list[str], indent: str) -> list[str]:
+    """The lines and a `}` for every brace that they leave open, as deep as the line that opens it.
+
+    What is open around a brace is closed right after it, with a semicolon if the lines have any. Unchanged where a
+    bracket is open that is in no brace, a condition, or a function of Go that has to be called behind its brace: nobody
+    knows what was still to come there.
+
+    Args:
+        language: What they are written in; where indentation makes the blocks, nothing is missing.
+        lines: The first without its indentation.
+        indent: That of the first.
+    """
+    opened: list[tuple[str, str]] = []
+    code = [] if language.is_indented else masked(language, indent + "\n".join(lines)).split("\n")
+    if language.words:
+        return [*lines, *(language.words.ends_missing("\n".join(code)) or ())]
+    for line in code:
+        for bracket in re.findall(r"[()\[\]{}]", line):
+            opened = [*opened, (bracket, line)] if bracket in _CLOSERS else opened[:-1]
+    is_unknown = any((_CALLED if each == "{" else _CONDITION).match(line) for each, line in opened)
+    if opened and (opened[-1][0] != "{" or is_unknown):
+        return lines
+    semicolon = ";" if any(line.rstrip().endswith(";") for line in code) else ""
+    closing: list[str] = []
+    for (bracket, line), (around, _) in pairwise([*reversed(opened), ("{", "")]):
+        end = semicolon if bracket != "{" and around == "{" else ""
+        start = [*closing, indentation(line)] if bracket == "{" else closing
+        closing = [*start[:-1], f"{start[-1]}{_CLOSERS[bracket]}{end}"]
+    return [*lines, *closing]
+
+
+def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:
+    """The lines with all that they leave open closed at the end of the last, before its comment."""
+    code = masked(language, "\n".join(lines))
+    opened: list[str] = []
+    for bracket in re.findall(r"[()\[\]{}]", code):
+        opened = [*opened, bracket] if bracket in _CLOSERS else opened[:-1]
+    closers = "".join(_CLOSERS[bracket] for bracket in reversed(opened))
+    end = len(code.rpartition("\n")[2].rstrip())
+    return [*lines[:-1], lines[-1][:end] + closers + lines[-1][end:]]
