@@ -153,7 +153,7 @@ def _row(policy: str, fills: list[Filled], budget: int) -> KeyRow:
 def run(arguments: argparse.Namespace) -> dict[str, object]:
     """Replay the traces."""
     engine = load_engine(arguments.model, arguments.device)
-    functions, max_keys, stride, num_steps = (QUICK_FUNCTIONS, 40, 5, 4) if arguments.quick else (FUNCTIONS, 160, 4, 8)
+    functions, max_keys, stride, num_steps = (QUICK_FUNCTIONS, 20, 4, 4) if arguments.quick else (FUNCTIONS, 160, 4, 8)
     check(engine, requests(engine, 1, 128)[0])
     traces = [record(function, max_keys) for function in functions]
     rows = list(measure(engine, traces, num_steps=num_steps, budget=arguments.prompt_tokens, stride=stride))

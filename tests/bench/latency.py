@@ -62,7 +62,7 @@ class Size:
         return replace(self, prompts=self.prompts[: self.num_other_prompts], batches=self.batches[:1])
 
 
-QUICK = Size(prompts=((256, 32), (1024, 32)), batches=(1,), num_steps=4, num_requests=1)
+QUICK = Size(prompts=((256, 32), (512, 32)), batches=(1,), num_steps=4, num_requests=1)
 FULL = Size(prompts=((256, 32), (1024, 128), (4096, 128)), batches=(1, 4), num_steps=8, num_requests=2)
 FULL_GPU = Size(
     prompts=((256, 32), (1024, 128), (1024, 400), (4096, 128), (8192, 400)),
