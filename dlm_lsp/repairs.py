@@ -39,7 +39,6 @@ MIN_SEMICOLONS = 2
 OPEN_LITERALS = ("'", '"', "`", "/*")
 """What is left, masked, of a literal that does not end."""
 
-_FILE_NAME = r"\S+\.\w+"
 _WORD = re.compile(r"\w")
 _LONE_NAME = re.compile(r"\s+(?!(?:break|continue|pass|raise|return|yield|_+)\s*$)[^\W\d]\w*\s*")
 """No literal: masked, those are underscores."""
@@ -59,9 +58,12 @@ _ASSIGNED = re.compile(
 def without_other_files(language: Language, text: str) -> str:
     """The text before a comment that names a file, as the signatures of other files begin in a prompt.
 
-    At the end of a document, models take such a list for what a document begins with, and write another.
+    At the end of a document, models take such a list for what a document begins with, and write another. The files
+    there are of the same language; `# self.items:` is a comment like any other.
     """
-    for named in re.finditer(rf"^[ \t]*{re.escape(language.line_comment)} {_FILE_NAME}:$", text, re.MULTILINE):
+    suffixes = "|".join(map(re.escape, language.suffixes if language.functions else ()))
+    heading = rf"^[ \t]*{re.escape(language.line_comment)} \S+(?:{suffixes or '(?!)'}):$"
+    for named in re.finditer(heading, text, re.MULTILINE):
         before = text[: named.start()]
         if not any(mark in masked(language, before) for mark in OPEN_LITERALS):
             return before
@@ -230,7 +232,8 @@ def _num_said(language: Language, lines: list[str]) -> int:
 def without_idle_end(language: Language, lines: list[str]) -> list[str]:
     """The lines without comments below the last that is none, and without a name alone in a block as the last.
 
-    Comments there speak of what does not follow, and a name is what a statement was to begin with.
+    Comments there speak of what does not follow, and a name is what a statement was to begin with. In data, a name is a
+    value, and behind a backslash, a part of the line above.
 
     Args:
         language: What they are written in.
@@ -238,7 +241,8 @@ def without_idle_end(language: Language, lines: list[str]) -> list[str]:
     """
     code = masked(language, "\n".join(lines)).split("\n")
     last = next((number for number in reversed(range(len(lines))) if code[number].strip()), 0)
-    if language.is_indented and last and _LONE_NAME.fullmatch(code[last]):
+    may_be_statement = language.is_indented and not language.is_data and last > 0
+    if may_be_statement and _LONE_NAME.fullmatch(code[last]) and not code[last - 1].endswith("\\"):
         return without_idle_end(language, lines[:last])
     return lines[: last + 1] if code[last].strip() else lines
 

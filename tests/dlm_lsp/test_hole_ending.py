@@ -57,7 +57,8 @@ def test_what_loops_is_over_wherever_it_stands(document: str) -> None:
 
 @pytest.mark.parametrize("language_id", ["python", "javascript"])
 def test_no_text_goes_on_in_another_file(language_id: str) -> None:
-    mark = language_for(None, language_id).line_comment
+    language = language_for(None, language_id)
+    mark, name = language.line_comment, f"g{language.suffixes[0]}"
     ending = ending_at(language_id, "│\nx = 1\n")
-    assert ending.is_over(f"y = 2\n\n{mark} g.file:\n{mark}")
-    assert not ending.is_over(f"y = 2\n\n{mark} g.file: y\n{mark}")
+    assert ending.is_over(f"y = 2\n\n{mark} {name}:\n{mark}")
+    assert not ending.is_over(f"y = 2\n\n{mark} {name}: y\n{mark}")

@@ -52,6 +52,8 @@ REPAIRS = [
     ("header of nothing then", "def f(x):\n    │\n", "g(x)\n    if x:\n        prin", "    g(x)\n"),
     ("statement of one word", "def f(x):\n    │\n", "for y in x:\n        pass", "    for y in x:\n        pass\n"),
     ("ran into another file", "try:\n    f()\n│\n", "except E:\n    g()\n\n# g.py:\n# def g(y)\n#", "    g()\n"),
+    ("an attribute is no file", "def f(x):\n    │\n", "a()\n    # x.b:\n    b()\n", "    a()\n    # x.b:\n    b()\n"),
+    ("goes on by a backslash", "def f(x):\n    │\n", "return x and \\\n  y\n", "    return x and \\\n  y\n"),
     ("file in a string", "def f(x):\n    │\n", 'x("""\n# g.py:\n""")', '    x("""\n# g.py:\n""")\n'),
     ("blank line inside", "def f(x):\n    │\n", "a = x\n\n    return a", "    a = x\n\n    return a\n"),
 ]

@@ -35,6 +35,8 @@ ROWS = [
     ("yaml", "a:\n  │\nb: 1\n", "- c: 2\n    d: 3\n  - c: 4\nb: 1", "a:\n  - c: 2\n    d: 3\n  - c: 4\nb: 1\n"),
     ("yaml", "a:\n- b\n│\n- c\n", "- d: 1\n  e: 2\n- f", "a:\n- b\n- d: 1\n  e: 2\n- c\n"),
     ("yaml", "a:\n  b: 1\n  │\n", "c: |\n    d\n      e\n  f: 'g", "a:\n  b: 1\n  c: |\n    d\n      e\n"),
+    ("yaml", "a:\n  b: 1\n  │\n", "c: |\n    d\n    e\n", "a:\n  b: 1\n  c: |\n    d\n    e\n"),
+    ("yaml", "a:\n  b: 1\n  │\n", "c: 2\n  # d.yml:\n  e: 3\n", "a:\n  b: 1\n  c: 2\n  # d.yml:\n  e: 3\n"),
     ("json", '{\n  "a": 1,\n  │\n  "c": 3\n}\n', '"b": 2', '{\n  "a": 1,\n  "b": 2,\n  "c": 3\n}\n'),
     ("json", '{\n  "a": 1,\n  │\n}\n', '"b": [\n    2\n  ]\n}\n', '{\n  "a": 1,\n  "b": [\n    2\n  ]\n}\n'),
     ("json", '{\n  "a": 1,\n  │\n}\n', '"b": 2,', '{\n  "a": 1,\n  "b": 2\n}\n'),
