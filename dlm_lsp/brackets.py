@@ -16,8 +16,12 @@ _CLOSERS = {opener: closer for closer, opener in OPENERS.items()}
 _CONDITION = re.compile(r"[\s}]*(?:else\s+)?(?:if|elseif|for|foreach|while|guard|switch|match|when|catch|using|lock)\b")
 _CALLED = re.compile(r"\s*(?:go|defer)\s+func\b")
 _CONTAINER = re.compile(
-    r"\b(?:class|interface|struct|union|enum|record|trait|impl|mod|namespace|extern|object|protocol|extension|actor)\b"
+    r"\b(?:class|interface|struct|union|enum|record|trait|impl|mod|namespace|extern|object|protocol|extension|actor)"
+    r"(?=\s+[\w\"]|\s*(?:[:<]|\Z))"
 )
+"""The words are names, too, where a value stands: `for object in objects {`, `record.forEach((each) => {`."""
+
+_IN_PARENTHESES = re.compile(r"\([^()]*\)")
 
 
 class Unclosed(NamedTuple):
@@ -68,17 +72,23 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
 def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
     """The braces that one text opens and the other does not close."""
     headers: list[str] = []
-    for line in masked(language, before).split("\n"):
-        for brace in re.findall(r"[{}]", line):
-            headers = [*headers, line] if brace == "{" else headers[:-1]
+    code = masked(language, before)
+    for brace in re.finditer(r"[{}]", code):
+        header = code[: brace.start()].rstrip().rpartition("\n")[2]
+        headers = [*headers, header] if brace.group() == "{" else headers[:-1]
     num_missing, num_opened = len(headers), 0
     for brace in re.findall(r"[{}]", masked(language, after)):
         if brace == "{" or num_opened:
             num_opened += 1 if brace == "{" else -1
         else:
             num_missing = max(num_missing - 1, 0)
-    num_inner = next((n for n, line in enumerate(reversed(headers)) if _CONTAINER.search(line)), len(headers))
+    num_inner = next((n for n, line in enumerate(reversed(headers)) if _is_container(line)), len(headers))
     return Unclosed(num_missing, max(num_inner, 1))
+
+
+def _is_container(header: str) -> bool:
+    """Whether the line before a brace says that members stand in it, rather than statements."""
+    return not _CONDITION.match(header) and _CONTAINER.search(_IN_PARENTHESES.sub("", header)) is not None
 
 
 def _is_tag_open(name: str, code: str) -> bool:

@@ -10,12 +10,16 @@ from tests.dlm_lsp.snapshots import snapshot_of
 FUNCTION = ("javascript", "function f(x) {\n  │\n\nfunction g(y) {\n  return y;\n}\n")
 METHOD = ("java", "class A {\n    int f() {\n        │\n\n    int g() {\n        return 2;\n    }\n}\n")
 BRANCH = ("go", "func f(a bool) int {\n\tif a {\n\t\t│\n}\n\nfunc g() int {\n\treturn 2\n}\n")
+LOOP = ("go", "func f(all []A) int {\n\tfor _, record := range all {\n\t\t│\n}\n\nfunc g() int {\n\treturn 2\n}\n")
+ON_LINES = ("csharp", "class A\n{\n    int F()\n    {\n        │\n\n    int G()\n    {\n        return 2;\n    }\n}\n")
 ARMS = ("rust", "mod a {\n    fn f() -> u8 {\n        match 2 {\n            1 => 2,\n            │\n    }\n}\n")
 
 CASES = [
     (*FUNCTION, "return x;\n}\n\nfunction h(x) {\n  return x;\n}\n", "return x;\n}"),
     (*METHOD, "return 1;\n    }\n\n    int h() {\n        return 3;\n    }\n", "return 1;\n    }"),
     (*BRANCH, "return 1\n\t}\n\treturn 0\n}\n\nfunc h() int {\n\treturn 3\n}\n", "return 1\n\t}\n\treturn 0"),
+    (*LOOP, "h(record)\n\t}\n\treturn 0\n}\n\nfunc h() int {\n\treturn 3\n}\n", "h(record)\n\t}\n\treturn 0"),
+    (*ON_LINES, "return 1;\n    }\n\n    int H()\n    {\n        return 3;\n    }\n", "return 1;\n    }"),
     (*ARMS, "_ => 3,\n        }\n    }\n\n    fn g() -> u8 {\n        1\n    }\n", "_ => 3,\n        }"),
 ]
 
