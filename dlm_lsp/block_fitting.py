@@ -290,7 +290,8 @@ class BlockFitter:
         numbers = range(first if self.placement.starts_line else first + 1)
         above = map(self.snapshot.lines.line_text, reversed(numbers))
         opener = next((line for line in above if line.strip() and self._columns(line) < depth), "")
-        return begins_label(opener) and not self.snapshot.language.is_indented
+        language = self.snapshot.language
+        return begins_label(opener) and not language.is_indented and language.words is None
 
     def _lines_below(self) -> list[str]:
         """The first lines after the hole's last line."""

@@ -16,7 +16,7 @@ from dlm_lsp.reindent import Block
 
 _FIRST_WORD = re.compile(r"\s*[@#]?(\w+)\W")
 _WORD = re.compile(r"\s*(\w+)")
-_LABEL = re.compile(r"\s*(?:case\b|default\s*(?::|->))")
+_LABEL = re.compile(r"\s*(?:case\b(?!\s+(?:class|object)\b)|default\s*(?::|->))")
 _MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")
 """On the next line, by `else` or the like."""
 

@@ -98,6 +98,7 @@ PLACES = [
         "g()\na\ncase 2 =>",
         "g()\n      a",
     ),
+    ("scala", "case class A(x: Int) {\n  │\n}\n", "statements", "case object B", "case object B"),
     ("scala", 'object A {\n  val s = s"a ${│} b"\n}\n', "line", "x.y", ""),
     (
         "scala",

@@ -37,6 +37,12 @@ ROWS = [
     ("yaml", "a:\n  b: 1\n  │\n", "c: |\n    d\n      e\n  f: 'g", "a:\n  b: 1\n  c: |\n    d\n      e\n"),
     ("yaml", "a:\n  b: 1\n  │\n", "c: |\n    d\n    e\n", "a:\n  b: 1\n  c: |\n    d\n    e\n"),
     ("yaml", "a:\n  b: 1\n  │\n", "c: 2\n  # d.yml:\n  e: 3\n", "a:\n  b: 1\n  c: 2\n  # d.yml:\n  e: 3\n"),
+    (
+        "bash",
+        "case $1 in\n  │\nesac\n",
+        "a)\n    case $2 in\n      b) c ;;\n    esac\n    ;;\n",
+        "case $1 in\n  a)\n    case $2 in\n      b) c ;;\n    esac\n    ;;\nesac\n",
+    ),
     ("json", '{\n  "a": 1,\n  │\n  "c": 3\n}\n', '"b": 2', '{\n  "a": 1,\n  "b": 2,\n  "c": 3\n}\n'),
     ("json", '{\n  "a": 1,\n  │\n}\n', '"b": [\n    2\n  ]\n}\n', '{\n  "a": 1,\n  "b": [\n    2\n  ]\n}\n'),
     ("json", '{\n  "a": 1,\n  │\n}\n', '"b": 2,', '{\n  "a": 1,\n  "b": 2\n}\n'),
