@@ -87,8 +87,8 @@ def _best_version(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedEx
 def _assumed(snapshot: Snapshot, hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
     """The rest of a text's line, and what whoever writes such a line writes next; empty where it stands for itself.
 
-    A decorator has something to decorate, and the header of a block a block: without them, either is an error. In data,
-    what a value leaves open is closed right away.
+    A decorator has something to decorate, and the header of a block a block, behind which the call is closed that it is
+    in: without them, either is an error. In data, what a value leaves open is closed right away.
     """
     language, (left, right) = snapshot.language, sides(snapshot, hole)
     if language.is_indented:
@@ -100,7 +100,10 @@ def _assumed(snapshot: Snapshot, hole: Hole, text: str, neutral: ParsedExcerpt) 
         return "\n".join([right, *ends]) if ends else ""
     if language.is_data or "\n" in text or not (code.endswith("{") or _is_header(code, neutral)):
         return ""
-    return right + ("}" if code.endswith("{") else " {}")
+    if not code.endswith("{"):
+        return f"{right} {{}}"
+    (closed,) = with_brackets_closed(language, [code])
+    return right + closed.removeprefix(code)
 
 
 def _is_header(code: str, neutral: ParsedExcerpt) -> bool:
@@ -246,14 +249,15 @@ def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
     The last are an item with the comma that separates it from the one below, which models often leave to what follows,
     and one without the comma that not every language allows where none follows.
     """
-    right, words = sides(fitter.snapshot, fitter.hole)[1], fitter.snapshot.language.words
-    is_closed = right.startswith("}") or (words is not None and words.closes(right))
+    (left, right), words = sides(fitter.snapshot, fitter.hole), fitter.snapshot.language.words
+    is_closed = right.lstrip().startswith("}") or (words is not None and words.closes(right))
+    before, after = ("" if spaced else " " for spaced in (left[-1:].isspace(), right[:1].isspace()))
     is_item = _is_among_items(fitter.snapshot, fitter.hole)
     within, no_more = fitter.within_braces(middle), without_unmatched_closers(fitter.snapshot.language, middle)
     for text in dict.fromkeys((within, no_more, middle)):
         lines = _without_idle_end(fitter, fitter.fit(text))
         if len(lines) == 1 and is_closed and not fitter.placement.starts_line:
-            yield _Version(f" {lines[0]} ")
+            yield _Version(f"{before}{lines[0]}{after}")
         elif lines:
             yield _Version(fitter.placement.set("\n".join(lines)), fitter.is_sound(lines))
             if is_item:

@@ -115,6 +115,7 @@ PYTHON_INDENTATION = [
 
 BRACES = [
     ("javascript", "function f() {│}\n", " return 1; ", "function f() { return 1; }\n"),
+    ("javascript", "if (a) { │ }\n", "b();", "if (a) { b(); }\n"),
     ("javascript", "function f() {│}\n", "\n  a();\n  b();\n", "function f() {\n  a();\n  b();\n}\n"),
     ("javascript", "function f() {\n│}\n", "  return 1;\n", "function f() {\n  return 1;\n}\n"),
     ("javascript", "function f() {\n  │\n}\n", "return 1;\n}\n\nfunction g() {", "function f() {\n  return 1;\n}\n"),

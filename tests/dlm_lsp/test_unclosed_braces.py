@@ -71,6 +71,7 @@ def test_nothing_is_written_after_them(language_id: str, document: str, middle: 
         ("c", "int add(│\n\nint main(void) {\n    return 0;\n}\n", "int a, int b) {", "int a, int b) {"),
         ("rust", "impl A {\n    fn f(│)\n}\n", "&self", "&self"),
         ("typescript", "const x = │\n", "{", "{"),
+        ("javascript", "xs.forEach(│\n", "(x) => {", "(x) => {"),
     ],
 )
 def test_a_header_may_lack_its_block(language_id: str, document: str, middle: str, kept: str) -> None:
