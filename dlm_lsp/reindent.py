@@ -152,7 +152,10 @@ def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
 
 
 def _blocks_left(block: Block) -> dict[int, int]:
-    """For each line that begins with a closer of what the lines did not open, how many of those there were by then."""
+    """For each line that begins with a closer of what the lines did not open, how many of those there were by then.
+
+    None where the first line is one: it has no depth of its own, from which the others could be told.
+    """
     found: dict[int, int] = {}
     num_open = num_left = 0
     for number, code in enumerate(() if block.language.is_indented else block.code):
@@ -165,7 +168,7 @@ def _blocks_left(block: Block) -> dict[int, int]:
                 num_left += 1
                 if not code[: bracket.start()].strip():
                     found[number] = num_left
-    return found
+    return {} if 0 in found else found
 
 
 def _excess(block: Block, style: IndentStyle, first_depth: int) -> list[int]:

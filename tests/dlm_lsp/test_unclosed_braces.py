@@ -48,6 +48,12 @@ def test_what_they_close_tells_how_deep_they_stand(middle: str) -> None:
     assert fill_at_cursor(language_id, document, middle)[0] == document.replace("│", kept)
 
 
+def test_a_closer_on_the_first_line_tells_nothing_of_the_others() -> None:
+    document = "function f() {\n  if (a) {\n    if (b) {\n      c();\n    │\n"
+    kept = "}\n    d();\n  }\n}"
+    assert fill_at_cursor("javascript", document, f"{kept}\n")[0] == document.replace("│", kept)
+
+
 @pytest.mark.parametrize(("language_id", "document", "middle", "kept"), CASES)
 def test_nothing_is_written_after_them(language_id: str, document: str, middle: str, kept: str) -> None:
     before, after = document.split("│")
