@@ -21,6 +21,8 @@ _CONTAINER = re.compile(
 )
 """The words are names, too, where a value stands: `for object in objects {`, `record.forEach((each) => {`."""
 
+_SEMICOLON = re.compile(r";")
+_CLOSES_CALL = re.compile(r"[)\]]+;?|;")
 _IN_PARENTHESES = re.compile(r"\([^()]*\)")
 
 
@@ -31,10 +33,12 @@ class Unclosed(NamedTuple):
         num_missing: How many closing braces are missing.
         num_inner: How many braces are open around the place within the innermost class or the like, closed or not; 1
             at least. What closes them all ends what is to be filled.
+        num_calls: How many other brackets around these braces are missing, as of a call that has a function in it.
     """
 
     num_missing: int
     num_inner: int
+    num_calls: int = 0
 
 
 NOTHING_UNCLOSED = Unclosed(0, 1)
@@ -49,7 +53,7 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
         unclosed: What it may close of the document, and where it is to end then.
     """
     opened: list[str] = []
-    num_missing, num_inner = unclosed
+    num_missing, num_inner, num_calls = unclosed
     code = own_code(language, text)
     for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
         bracket = match.group()
@@ -60,10 +64,13 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
             opened.append(bracket)
         elif opened and opened[-1] == OPENERS[bracket]:
             opened.pop()
+        elif bracket != "}" and not opened and num_calls and num_missing < unclosed.num_missing:
+            num_calls -= 1
         elif bracket != "}" or opened or not num_missing:
             return text[: match.start()]
         elif num_inner == 1:
-            return text[: match.end()]
+            around = (_CLOSES_CALL if num_calls else _SEMICOLON).match(code, match.end())
+            return text[: around.end() if around else match.end()]
         else:
             num_missing, num_inner = num_missing - 1, num_inner - 1
     return text[: len(code)]
@@ -71,19 +78,37 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
 
 def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
     """The braces that one text opens and the other does not close."""
-    headers: list[str] = []
-    code = masked(language, before)
-    for brace in re.finditer(r"[{}]", code):
-        header = code[: brace.start()].rstrip().rpartition("\n")[2]
-        headers = [*headers, header] if brace.group() == "{" else headers[:-1]
-    num_missing, num_opened = len(headers), 0
-    for brace in re.findall(r"[{}]", masked(language, after)):
-        if brace == "{" or num_opened:
-            num_opened += 1 if brace == "{" else -1
-        else:
-            num_missing = max(num_missing - 1, 0)
+    opened: list[tuple[str, int]] = []
+    code, code_after = masked(language, before), masked(language, after)
+    for match in re.finditer(r"[()\[\]{}]", code):
+        bracket = match.group()
+        if bracket in _CLOSERS:
+            opened.append((bracket, match.start()))
+        elif opened and bracket == "}":
+            last = max((n for n, (each, _) in enumerate(opened) if each == "{"), default=len(opened))
+            opened = opened[:last]
+        elif opened and opened[-1][0] == OPENERS[bracket]:
+            opened.pop()
+    headers = [code[:start].rstrip().rpartition("\n")[2] for bracket, start in opened if bracket == "{"]
+    while opened and opened[-1][0] != "{":
+        opened.pop()
+    num_missing = max(len(headers) - _num_unmatched(code_after, "{", "}"), 0)
+    num_calls = max(len(opened) - len(headers) - _num_unmatched(code_after, "([", ")]"), 0)
     num_inner = next((n for n, line in enumerate(reversed(headers)) if _is_container(line)), len(headers))
-    return Unclosed(num_missing, max(num_inner, 1))
+    return Unclosed(num_missing, max(num_inner, 1), num_calls)
+
+
+def _num_unmatched(code: str, openers: str, closers: str) -> int:
+    """How many brackets of a kind close what the code did not open."""
+    num_unmatched = num_opened = 0
+    for bracket in re.findall(rf"[{re.escape(openers + closers)}]", code):
+        if bracket in openers:
+            num_opened += 1
+        elif num_opened:
+            num_opened -= 1
+        else:
+            num_unmatched += 1
+    return num_unmatched
 
 
 def _is_container(header: str) -> bool:

@@ -12,6 +12,8 @@ METHOD = ("java", "class A {\n    int f() {\n        │\n\n    int g() {\n     
 BRANCH = ("go", "func f(a bool) int {\n\tif a {\n\t\t│\n}\n\nfunc g() int {\n\treturn 2\n}\n")
 LOOP = ("go", "func f(all []A) int {\n\tfor _, record := range all {\n\t\t│\n}\n\nfunc g() int {\n\treturn 2\n}\n")
 ON_LINES = ("csharp", "class A\n{\n    int F()\n    {\n        │\n\n    int G()\n    {\n        return 2;\n    }\n}\n")
+CALL = ("javascript", "it(a, () => {\n  │\n")
+VALUE = ("typescript", "const a = {\n  b: 1,\n│\n")
 ARMS = ("rust", "mod a {\n    fn f() -> u8 {\n        match 2 {\n            1 => 2,\n            │\n    }\n}\n")
 
 CASES = [
@@ -20,6 +22,8 @@ CASES = [
     (*BRANCH, "return 1\n\t}\n\treturn 0\n}\n\nfunc h() int {\n\treturn 3\n}\n", "return 1\n\t}\n\treturn 0"),
     (*LOOP, "h(record)\n\t}\n\treturn 0\n}\n\nfunc h() int {\n\treturn 3\n}\n", "h(record)\n\t}\n\treturn 0"),
     (*ON_LINES, "return 1;\n    }\n\n    int H()\n    {\n        return 3;\n    }\n", "return 1;\n    }"),
+    (*CALL, "b();\n});\n\nit(c, () => {\n  d();\n});\n", "b();\n});"),
+    (*VALUE, "};\nconst c = 2;\n", "};"),
     (*ARMS, "_ => 3,\n        }\n    }\n\n    fn g() -> u8 {\n        1\n    }\n", "_ => 3,\n        }"),
 ]
 
