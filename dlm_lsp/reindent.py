@@ -154,18 +154,21 @@ def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
 def _blocks_left(block: Block) -> dict[int, int]:
     """For each line that begins with a closer of what the lines did not open, how many of those there were by then.
 
-    None where the first line is one: it has no depth of its own, from which the others could be told.
+    Closers in a row, as of a function and the call that it is an argument of, lead one level out together. None where
+    the first line begins with one: it has no depth of its own, from which the others could be told.
     """
     found: dict[int, int] = {}
     num_open = num_left = 0
     for number, code in enumerate(() if block.language.is_indented else block.code):
+        end = -1
         for bracket in re.finditer(r"[()\[\]{}]", code):
             if bracket.group() in "([{":
                 num_open += 1
             elif num_open:
                 num_open -= 1
             else:
-                num_left += 1
+                num_left += bracket.start() != end
+                end = bracket.end()
                 if not code[: bracket.start()].strip():
                     found[number] = num_left
     return {} if 0 in found else found

@@ -52,6 +52,12 @@ def test_what_they_close_tells_how_deep_they_stand(middle: str) -> None:
     assert fill_at_cursor(language_id, document, middle)[0] == document.replace("│", kept)
 
 
+def test_what_ends_a_call_with_a_function_is_one_level() -> None:
+    document = "class A {\n  f() {\n    b((c) => {\n      │\n\n  g() {\n    h();\n  }\n}\n"
+    kept = "d();\n    });\n  }"
+    assert fill_at_cursor("javascript", document, f"{kept}\n")[0] == document.replace("│", kept)
+
+
 def test_a_closer_on_the_first_line_tells_nothing_of_the_others() -> None:
     document = "function f() {\n  if (a) {\n    if (b) {\n      c();\n    │\n"
     kept = "}\n    d();\n  }\n}"
