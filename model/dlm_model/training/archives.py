@@ -37,7 +37,10 @@ def fetch(package: Package, folder: Path) -> Path:
         message = [str(error)]
     downloaded = _find(package, folder)
     if downloaded is None:
-        raise ValueError(f"could not download {package.name} {package.version} from {package.registry}: {message}")
+        reason = "".join(message) or "its registry has none"
+        remedy = f"an archive put into {folder} is taken"  # pip gives up where an sdist needs a compiler
+        what = f"{package.name} {package.version} ({package.registry})"
+        raise ValueError(f"could not download {what}: {reason}; {remedy}")
     return downloaded
 
 
