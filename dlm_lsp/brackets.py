@@ -78,8 +78,27 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
 
 def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
     """The braces that one text opens and the other does not close."""
-    opened: list[tuple[str, int]] = []
     code, code_after = masked(language, before), masked(language, after)
+    opened = _opened(code)
+    headers = [code[:start].rstrip().rpartition("\n")[2] for bracket, start in opened if bracket == "{"]
+    while opened and opened[-1][0] != "{":
+        opened.pop()
+    num_missing = max(len(headers) - _num_unmatched(code_after, "{", "}"), 0)
+    num_calls = max(len(opened) - len(headers) - _num_unmatched(code_after, "([", ")]"), 0)
+    num_inner = next((n for n, line in enumerate(reversed(headers)) if _is_container(line)), len(headers))
+    return Unclosed(num_missing, max(num_inner, 1), num_calls)
+
+
+def outermost_open(language: Language, text: str) -> int:
+    """Where the line begins that opens the first brace that a text leaves open; the end of the text if none does."""
+    code = masked(language, text)
+    start = next((start for bracket, start in _opened(code) if bracket == "{"), None)
+    return len(text) if start is None else text.rfind("\n", 0, len(code[:start].rstrip())) + 1
+
+
+def _opened(code: str) -> list[tuple[str, int]]:
+    """The brackets that some code leaves open, and where; a brace closes what is open within it."""
+    opened: list[tuple[str, int]] = []
     for match in re.finditer(r"[()\[\]{}]", code):
         bracket = match.group()
         if bracket in _CLOSERS:
@@ -89,13 +108,7 @@ def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
             opened = opened[:last]
         elif opened and opened[-1][0] == OPENERS[bracket]:
             opened.pop()
-    headers = [code[:start].rstrip().rpartition("\n")[2] for bracket, start in opened if bracket == "{"]
-    while opened and opened[-1][0] != "{":
-        opened.pop()
-    num_missing = max(len(headers) - _num_unmatched(code_after, "{", "}"), 0)
-    num_calls = max(len(opened) - len(headers) - _num_unmatched(code_after, "([", ")]"), 0)
-    num_inner = next((n for n, line in enumerate(reversed(headers)) if _is_container(line)), len(headers))
-    return Unclosed(num_missing, max(num_inner, 1), num_calls)
+    return opened
 
 
 def _num_unmatched(code: str, openers: str, closers: str) -> int:

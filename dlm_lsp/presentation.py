@@ -24,6 +24,7 @@ from dlm_lsp.repairs import (
     without_repeated_text,
 )
 from dlm_lsp.scopes import functions_around
+from dlm_lsp.statements import completes_headers
 
 MAX_CUT_LINES = 8
 """Each costs a parse."""
@@ -79,8 +80,11 @@ def _best_version(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedEx
         if assumed := _assumed(snapshot, hole, text, neutral):
             version_of[Edit(hole.start, end_of_line, text + assumed)] = text
     best = neutral.excerpt.best(version_of)
-    text = version_of[best.edit]
+    text, likeliest = version_of[best.edit], next(iter(is_sound))
     is_valid = best.num_errors <= neutral.num_errors and is_sound[text]
+    is_doubtful = not is_inline(snapshot, hole) and (text != likeliest or not is_valid)
+    if is_doubtful and is_sound[likeliest] and completes_headers(snapshot, hole.start, likeliest):
+        return likeliest, True
     return text, is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
 
 

@@ -7,12 +7,16 @@ import re
 
 from tree_sitter import Node
 
-from dlm_lsp.brackets import Unclosed, unclosed_between
+from dlm_lsp.brackets import Unclosed, outermost_open, unclosed_between, with_closers
 from dlm_lsp.definitions import unwrapped
-from dlm_lsp.excerpts import ParsedExcerpt
+from dlm_lsp.documents import Snapshot
+from dlm_lsp.excerpts import NEARBY_BYTES, ParsedExcerpt
 from dlm_lsp.indentation import masked, opens_block
 from dlm_lsp.languages import Language
 from dlm_lsp.reindent import Block
+
+HEADERS_CHARS = 4 * NEARBY_BYTES
+"""Above a place, searched for what it stands in; much more than below it, where only what is found above is closed."""
 
 _FIRST_WORD = re.compile(r"\s*[@#]?(\w+)\W")
 _WORD = re.compile(r"\s*(\w+)")
@@ -47,10 +51,33 @@ def before_label(language: Language, text: str) -> str:
 
 
 def unclosed_around(parsed: ParsedExcerpt) -> Unclosed:
-    """The braces around an edit's text that are open before it and not closed after it."""
-    text, start = parsed.source.text, parsed.edit.start - parsed.shift
-    end = start + len(parsed.edit.text)
-    return unclosed_between(parsed.excerpt.snapshot.language, text[:start], text[end:])
+    """The braces around an edit's text that are open before it and not closed after it.
+
+    Where the parser makes nothing of the document, the excerpt may lack the headers of what it stands in: there they
+    are looked for in the document itself.
+    """
+    snapshot, edit, text, shift = parsed.excerpt.snapshot, parsed.edit, parsed.source.text, parsed.shift
+    end = edit.start + len(edit.text)
+    if snapshot.tree.root_node.is_error:
+        shift, end = max(edit.start - HEADERS_CHARS, 0), edit.end
+        text = snapshot.text[shift : end + NEARBY_BYTES]
+    return unclosed_between(snapshot.language, text[: edit.start - shift], text[end - shift :])
+
+
+def completes_headers(snapshot: Snapshot, start: int, text: str) -> bool:
+    """Whether a text goes on soundly from the headers above it, where the parser makes nothing of their document.
+
+    An excerpt that lacks them takes what closes their blocks for errors. No error at all proves more: that all parses
+    from the outermost header to the end of the text, once what is still open of the document is closed.
+    """
+    language = snapshot.language
+    is_broken = snapshot.tree.root_node.is_error and not language.is_indented
+    if not is_broken or outermost_open(language, text) < len(text):
+        return False
+    above = snapshot.text[max(start - HEADERS_CHARS, 0) : start]
+    code = above[outermost_open(language, above) :] + text
+    closed = "\n".join([language.code_tag, *with_closers(language, code.split("\n"), "")])
+    return not language.parse(closed.encode("utf-8", "surrogatepass")).root_node.has_error
 
 
 def leading_statement_lines(parsed: ParsedExcerpt, num_statements: int = 1) -> int | None:

@@ -15,6 +15,10 @@ ON_LINES = ("csharp", "class A\n{\n    int F()\n    {\n        │\n\n    int G(
 CALL = ("javascript", "it(a, () => {\n  │\n")
 VALUE = ("typescript", "const a = {\n  b: 1,\n│\n")
 ARMS = ("rust", "mod a {\n    fn f() -> u8 {\n        match 2 {\n            1 => 2,\n            │\n    }\n}\n")
+IN_RUST = ("rust", "fn f(a: u8) -> u8 {\n    if a > 0 {\n        │\n")
+IN_PHP = ("php", "<?php\nfunction f($a) {\n    if ($a) {\n        │\n\nfunction g() {\n    return 2;\n}\n")
+IN_JAVA = ("java", "class A {\n    int f(int a) {\n        if (a > 0) {\n            │\n")
+IN_TRY = ("javascript", "function f(a) {\n  try {\n    if (a) {\n      │\n")
 
 CASES = [
     (*FUNCTION, "return x;\n}\n\nfunction h(x) {\n  return x;\n}\n", "return x;\n}"),
@@ -24,6 +28,10 @@ CASES = [
     (*ON_LINES, "return 1;\n    }\n\n    int H()\n    {\n        return 3;\n    }\n", "return 1;\n    }"),
     (*CALL, "b();\n});\n\nit(c, () => {\n  d();\n});\n", "b();\n});"),
     (*VALUE, "};\nconst c = 2;\n", "};"),
+    (*IN_RUST, "return 2;\n    }\n    1\n}\n\nfn h() {\n    3\n}\n", "return 2;\n    }\n    1\n}"),
+    (*IN_PHP, "return 2;\n    }\n    return 1;\n}\n\nfunction h() {\n}\n", "return 2;\n    }\n    return 1;\n}"),
+    (*IN_JAVA, "i();\n        }\n        j();\n    }\n\n    int h() {\n", "i();\n        }\n        j();\n    }"),
+    (*IN_TRY, "i();\n    }\n  } catch {}\n}\n\nfunction h() {\n}\n", "i();\n    }\n  } catch {}\n}"),
     (*ARMS, "_ => 3,\n        }\n    }\n\n    fn g() -> u8 {\n        1\n    }\n", "_ => 3,\n        }"),
 ]
 
