@@ -36,6 +36,7 @@ from dlm_lsp.statements import (
     begins_statement,
     first_word,
     is_simple,
+    lacks_brackets,
     leading_statement_lines,
     methods_beside,
     takes_what_follows,
@@ -99,9 +100,8 @@ class BlockFitter:
         language = self.snapshot.language
         if any(mark in masked(language, text) for mark in OPEN_LITERALS):
             return False
-        if self.within_braces(text) != text and (self._unclosed.num_missing or not self.neutral.num_errors):
-            return True
-        if self._within_case(text) != text:
+        ends = self.within_braces(text) != text and (self._unclosed.num_missing or not lacks_brackets(self.neutral))
+        if ends or self._within_case(text) != text:
             return True
         lines = self._at_depth(text)
         if lines and (len(self._within_block(lines)) < len(lines) or self._is_whole(text, lines)):

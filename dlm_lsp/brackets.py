@@ -137,7 +137,7 @@ def _is_tag_open(name: str, code: str) -> bool:
 
 
 def with_closers(language: Language, lines: list[str], indent: str) -> list[str]:
-    """The lines and a `}` for every brace that they leave open, as deep as the line that opens it.
+    """The lines and a `}` for every brace that they leave open, as deep as its line; in data, every closer.
 
     What is open around a brace is closed right after it, with a semicolon if the lines have any. Unchanged where a
     bracket is open that is in no brace, a condition, or a function of Go that has to be called behind its brace: nobody
@@ -152,6 +152,8 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
     code = [] if language.is_indented else masked(language, indent + "\n".join(lines)).split("\n")
     if language.words:
         return [*lines, *(language.words.ends_missing("\n".join(code)) or ())]
+    if language.is_data and not language.is_indented:
+        return _with_values_closed(language, indent + "\n".join(lines)).removeprefix(indent).split("\n")
     for line in code:
         for bracket in re.findall(r"[()\[\]{}]", line):
             opened = [*opened, (bracket, line)] if bracket in _CLOSERS else opened[:-1]
@@ -165,6 +167,26 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
         start = [*closing, indentation(line)] if bracket == "{" else closing
         closing = [*start[:-1], f"{start[-1]}{_CLOSERS[bracket]}{end}"]
     return [*lines, *closing]
+
+
+def _with_values_closed(language: Language, text: str) -> str:
+    """Some data with the lists closed that it leaves open, without a comma before; unchanged where it leaves none.
+
+    A bracket that ends its line is closed on a line of its own, as deep as that of the bracket.
+    """
+    code = masked(language, text)
+    closers: list[str] = []
+    for match in re.finditer(r"[()\[\]{}]", code):
+        closer = _CLOSERS.get(match.group())
+        if closer is None:
+            closers = closers[:-1]
+        else:
+            line_start, rest = code.rfind("\n", 0, match.start()) + 1, code[match.end() :].partition("\n")[0]
+            closers.append(f"\n{indentation(code[line_start:])}{closer}" if not rest.strip() else closer)
+    within_line, line_break, on_own_lines = "".join(reversed(closers)).partition("\n")
+    end = len(code.rstrip())
+    last = len(code[:end].removesuffix(",")) if closers else end
+    return text[:last] + within_line + text[end:] + line_break + on_own_lines
 
 
 def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:

@@ -146,11 +146,12 @@ def _valid_beginning(snapshot: Snapshot, hole: Hole, middle: str, neutral: Parse
     fewest = max(1, len(lines) - MAX_CUT_LINES)
     for num_lines in range(most, fewest - 1, -1):
         kept = fitter.without_repeats(lines[:num_lines])
-        closed = with_closers(language, kept, fitter.placement.indent)
-        text = fitter.placement.set("\n".join(closed))
-        parsed = neutral.excerpt.parse(Edit(hole.start, hole.end, text))
+        closed = "\n".join(with_closers(language, kept, fitter.placement.indent))
+        has_items = language.is_data and not language.is_indented
+        texts = (closed.removesuffix(","), closed.removesuffix(",") + ",") if has_items else (closed,)
+        parsed = neutral.excerpt.best(Edit(hole.start, hole.end, fitter.placement.set(text)) for text in texts)
         if kept and fitter.is_sound(kept) and parsed.num_errors <= neutral.num_errors and not _leads_on(parsed, kept):
-            return text
+            return parsed.edit.text
     return ""
 
 
@@ -253,21 +254,23 @@ def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
     The last are an item with the comma that separates it from the one below, which models often leave to what follows,
     and one without the comma that not every language allows where none follows.
     """
-    (left, right), words = sides(fitter.snapshot, fitter.hole), fitter.snapshot.language.words
-    is_closed = right.lstrip().startswith("}") or (words is not None and words.closes(right))
+    (left, right), language = sides(fitter.snapshot, fitter.hole), fitter.snapshot.language
+    is_closed = right.lstrip().startswith("}") or (language.words is not None and language.words.closes(right))
     before, after = ("" if spaced else " " for spaced in (left[-1:].isspace(), right[:1].isspace()))
     is_item = _is_among_items(fitter.snapshot, fitter.hole)
-    within, no_more = fitter.within_braces(middle), without_unmatched_closers(fitter.snapshot.language, middle)
+    within, no_more = fitter.within_braces(middle), without_unmatched_closers(language, middle)
     for text in dict.fromkeys((within, no_more, middle)):
         lines = _without_idle_end(fitter, fitter.fit(text))
         if len(lines) == 1 and is_closed and not fitter.placement.starts_line:
             yield _Version(f"{before}{lines[0]}{after}")
         elif lines:
-            yield _Version(fitter.placement.set("\n".join(lines)), fitter.is_sound(lines))
+            is_cut_off = language.is_data and with_brackets_closed(language, lines) != lines
+            is_sound = fitter.is_sound(lines) and not is_cut_off
+            yield _Version(fitter.placement.set("\n".join(lines)), is_sound)
             if is_item:
-                yield _Version(fitter.placement.set("\n".join(lines) + ","), fitter.is_sound(lines))
+                yield _Version(fitter.placement.set("\n".join(lines) + ","), is_sound)
             if lines[-1].endswith(","):
-                yield _Version(fitter.placement.set("\n".join(lines)[:-1]), fitter.is_sound(lines))
+                yield _Version(fitter.placement.set("\n".join(lines)[:-1]), is_sound)
 
 
 def _without_idle_end(fitter: BlockFitter, lines: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ import re
 
 from tree_sitter import Node
 
-from dlm_lsp.brackets import Unclosed, outermost_open, unclosed_between, with_closers
+from dlm_lsp.brackets import Unclosed, outermost_open, unclosed_between, with_brackets_closed, with_closers
 from dlm_lsp.definitions import unwrapped
 from dlm_lsp.documents import Snapshot
 from dlm_lsp.excerpts import NEARBY_BYTES, ParsedExcerpt
@@ -62,6 +62,12 @@ def unclosed_around(parsed: ParsedExcerpt) -> Unclosed:
         shift, end = max(edit.start - HEADERS_CHARS, 0), edit.end
         text = snapshot.text[shift : end + NEARBY_BYTES]
     return unclosed_between(snapshot.language, text[: edit.start - shift], text[end - shift :])
+
+
+def lacks_brackets(parsed: ParsedExcerpt) -> bool:
+    """Whether errors may come of brackets, or block words, that are not closed."""
+    language, text = parsed.excerpt.snapshot.language, parsed.source.text
+    return bool(parsed.num_errors) and (language.words is not None or with_brackets_closed(language, [text]) != [text])
 
 
 def completes_headers(snapshot: Snapshot, start: int, text: str) -> bool:

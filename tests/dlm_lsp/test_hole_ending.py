@@ -62,3 +62,9 @@ def test_no_text_goes_on_in_another_file(language_id: str) -> None:
     ending = ending_at(language_id, "│\nx = 1\n")
     assert ending.is_over(f"y = 2\n\n{mark} {name}:\n{mark}")
     assert not ending.is_over(f"y = 2\n\n{mark} {name}: y\n{mark}")
+
+
+def test_a_comma_behind_which_nothing_stands_yet_hides_no_end_of_data() -> None:
+    ending = ending_at("json", '{\n  "a": 1,\n  │\n}\n')
+    assert [ending.is_over(text) for text in ('"b": 2\n', '"b": 2\n}')] == [False, True]
+    assert not ending_at("json", "[\n  [1,\n  │\n").is_over("2\n]")
