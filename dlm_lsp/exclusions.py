@@ -20,8 +20,12 @@ SECRET_PATTERNS = (
     *("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".ssh/*", ".gnupg/*", ".aws/*", ".kube/*", ".docker/config.json"),
     *("credentials", "*.credentials", "*credential*.json", "*credential*.toml", "*credential*.y*ml", "secrets/*"),
     *("*secret*.json", "*secret*.toml", "*secret*.y*ml", "*service[-_]account*.json", "kubeconfig*", "gh/hosts.y*ml"),
+    *("auth.json", "local.settings.json", "appsettings.*.json"),
 )
-"""Code about secrets is code; data that is named so holds them.
+"""Code about secrets is code, and so is what a shell reads when it starts; data that is named so holds them.
+
+`auth.json` is where Composer and others keep their tokens. Of the settings of .NET, those of one environment or machine
+hold passwords; `appsettings.json` is what all share.
 
 Names are matched at any depth and in any case; a pattern with a slash also asks for the folder.
 """

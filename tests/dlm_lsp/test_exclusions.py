@@ -28,6 +28,9 @@ from dlm_lsp.options import Settings
         "/home/me/.kube/config.yaml",
         "/p/secrets/token.py",
         "/home/me/.netrc",
+        "/home/me/.composer/auth.json",
+        "/p/local.settings.json",
+        "/p/appsettings.Development.json",
     ],
 )
 def test_secrets_are_known_by_their_names(path: str) -> None:
@@ -45,6 +48,9 @@ def test_secrets_are_known_by_their_names(path: str) -> None:
         "/p/credentials.py",
         "/p/secret.lua",
         "/p/config.json",
+        "/p/oauth.json",
+        "/p/appsettings.json",
+        "/home/me/.bashrc",
         None,
     ],
 )
