@@ -110,8 +110,11 @@ def masked(language: Language, text: str) -> str:
 
 def own_code(language: Language, text: str) -> str:
     """The masked text up to the first word that closes or divides a block which the text did not open."""
-    code = masked(language, text)
-    return code[: language.words.end_of_own(code)] if language.words else code
+    code, words = masked(language, text), language.words or language.spare_words
+    own = code[: words.end_of_own(code)] if words else code
+    # Where the word stands in a tag of its own, the tag is not the text's either.
+    is_in_tag = own != code and bool(language.code_tag) and own.rstrip().endswith(language.code_tag)
+    return own.rstrip().removesuffix(language.code_tag) if is_in_tag else own
 
 
 def opens_block(language: Language, line: str) -> bool:

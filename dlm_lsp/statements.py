@@ -67,7 +67,8 @@ def unclosed_around(parsed: ParsedExcerpt) -> Unclosed:
 def lacks_brackets(parsed: ParsedExcerpt) -> bool:
     """Whether errors may come of brackets, or block words, that are not closed."""
     language, text = parsed.excerpt.snapshot.language, parsed.source.text
-    return bool(parsed.num_errors) and (language.words is not None or with_brackets_closed(language, [text]) != [text])
+    has_words = language.words is not None or language.spare_words is not None
+    return bool(parsed.num_errors) and (has_words or with_brackets_closed(language, [text]) != [text])
 
 
 def completes_headers(snapshot: Snapshot, start: int, text: str) -> bool:

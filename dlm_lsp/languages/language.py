@@ -59,6 +59,7 @@ class Language:
         outside_code: Node kinds of such a text, and of the tags behind which code begins.
         opening_pattern: Matches where a line of code ends after which the next one should be deeper.
         words: The words that open and close blocks where braces do not.
+        spare_words: Likewise, where braces may do so as well: what a text does not open by them it does not close.
         headers: Words that begin a statement with a block, if indentation makes blocks.
         claused: Words that begin a statement which may go on with a clause.
         clauses: Words that begin a clause with a block, after another block of the same statement.
@@ -98,6 +99,7 @@ class Language:
     outside_code: frozenset[str] = _NOTHING
     opening_pattern: str = r"(?:[:(\[{]|=>)\s*\Z"
     words: BlockWords | None = None
+    spare_words: BlockWords | None = None
     headers: frozenset[str] = _NOTHING
     claused: frozenset[str] = _NOTHING
     clauses: frozenset[str] = _NOTHING
@@ -136,6 +138,8 @@ class Language:
     def closes(self, line: str) -> bool:
         """Whether a line begins with what closes a block, or a part of one, that lines above it opened."""
         text = line.lstrip()
+        if self.spare_words is not None and self.spare_words.num_closing(text):
+            return True
         return text.startswith(CLOSERS) or (self.words is not None and self.words.closes(text))
 
     @cached_property

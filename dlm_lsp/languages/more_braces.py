@@ -1,5 +1,6 @@
 """Further rows of the language table whose blocks stand in braces: C#, PHP, Kotlin, Scala, Swift."""
 
+from dlm_lsp.languages.block_words import BlockWords
 from dlm_lsp.languages.language import Language
 
 _UNFINISHED = r"(?i:[^\"']*(?:todo|fixme|unimplemented|not (?:yet )?implemented)[^\"']*)"
@@ -8,6 +9,7 @@ _QUOTED = r'"(?:\\.|[^"\\\n])*+"'
 _CHARACTER = r"'(?:\\[^\n']+|\\'|[^'\\\n])'"
 _COMMENT_START = r"//|/\*|\*|@"
 
+_CONDITION = r"\s*\((?:[^()]++|\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\))*+\)"
 _INTERPOLATED = rf'"(?:\$\{{(?:{_QUOTED}|\{{[^"{{}}\n]*\}}|[^"{{}}\n])*+\}}|\\.|[^"\\\n])*+"'
 """Kotlin's and Scala's: what `${…}` holds may be in quotes as well."""
 
@@ -89,6 +91,15 @@ PHP = Language(
         r"|<<<[ \t]*([\"']?)(\w+)\1\n(?:.*?\n)??[ \t]*\2\b"
     ),
     comment_start_pattern=r"//|/\*|\*|#",
+    spare_words=BlockWords(
+        closers={word: f"end{word}" for word in ("declare", "for", "foreach", "if", "switch", "while")},
+        clauses=frozenset({"else", "elseif"}),
+        keyword_pattern=(
+            rf"(?<![\w$>:\\])(?:(?P<header>(?:declare|for|foreach|if|switch|while)(?={_CONDITION}\s*:))"
+            rf"|(?P<clause>else(?=\s*:)|elseif(?={_CONDITION}\s*:))"
+            r"|(?P<end>end(?:declare|for|foreach|if|switch|while))\b)"
+        ),
+    ),
     code_tag="<?php",
     outside_code=frozenset({"php_tag", "text", "text_interpolation"}),
     neutral_statement=";",

@@ -90,6 +90,16 @@ PLACES = [
     ("php", "<?php foreach ($xs as $x): ?>\n  <p>│</p>\n<?php endforeach; ?>\n", "line", "<?= $x ?></p>", "<?= $x ?>"),
     ("php", "<?php\nreturn [\n    'a' => 1,\n    │\n    'c' => 3,\n];\n", "statement", "'b' => 2", "'b' => 2,"),
     ("php", "<?php\nif ($a):\n    │\nendif;\n", "statements", "b();\nc();", "b();\n    c();"),
+    ("php", "<?php\nif ($a):\n    │\nendif;\n", "statements", "b();\nelse:\n    c();\nendif;\nd();\n", "b();"),
+    ("php", "<?php\nwhile ($a):\n    b();\n│\nendwhile;\n", "statements", "c();\nendwhile;\n", "    c();"),
+    (
+        "php",
+        "<?php\nfunction f() {\n    │\n}\n",
+        "body",
+        "if (g($a, h(1))):\n    b();\nelse:\n    c();\nendif;\nreturn 1;\n}",
+        "if (g($a, h(1))):\n        b();\n    else:\n        c();\n    endif;\n    return 1;",
+    ),
+    ("php", "<?php if ($a): ?>\n  │\n<?php endif; ?>\n", "statements", "<b></b>\n<?php else: ?>\n<i></i>", "<b></b>"),
     ("scala", "object A {\n  def f(): Int = {\n    │\n  }\n}\n", "body", "val x = 1\nx + 1", "val x = 1\n    x + 1"),
     (
         "scala",
