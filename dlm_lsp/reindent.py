@@ -77,7 +77,9 @@ def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int |
         first_depth: Columns the model gave the first line; None when it only continued the text to its left.
         floor: Columns below which no statement may lie.
     """
-    block = _with_closers_outside(block, style)
+    step = _blanks_per_tab(block, style, first_depth)
+    first_depth = first_depth and first_depth // step * style.width
+    block = _with_closers_outside(_with_tabs(block, style, step), style)
     shift = _shift(block, style, style.columns(indent), first_depth, floor)
     excess = _excess(block, style, style.columns(indent) - shift)
     num_left = _blocks_left(block)
@@ -91,6 +93,39 @@ def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int |
                 depth = style.columns(indent) - num_left[number] * style.width
             lines.append(style.whitespace(max(depth, 0)) + line.lstrip(" \t"))
     return [*_with_closers_outside(replace(block, lines=tuple(lines)), style).lines]
+
+
+def _blanks_per_tab(block: Block, style: IndentStyle, first_depth: int | None) -> int:
+    """The blanks by which each block of the lines leads, fewer than a tab, where the document has tabs; else a tab's.
+
+    A document that is indented with blanks may not have shown by how many. Depths that are no multiples of those blanks
+    mean something else.
+    """
+    if block.language.is_indented or style.unit != "\t" or any(line.startswith("\t") for line in block.lines):
+        return style.width
+    first = min(block.depths(style), default=None) if first_depth is None else first_depth
+    depths = [first or 0, *(len(indentation(line)) for line in block.lines[1:])]
+    says_nothing = block.literal_lines | ({0} if first is None else set())
+    known = [number for number, code in enumerate(block.code) if code.strip() and number not in says_nothing]
+    steps = {
+        depths[below] - depths[above]
+        for above, below in pairwise(known)
+        if opens_block(block.language, block.code[above])
+        and not (block.language.closes(block.code[below]) or _LABEL.match(block.code[below]))
+    }
+    step = steps.pop() if len(steps) == 1 else style.width
+    is_narrow = 2 <= step < style.width and all(depths[number] % step == 0 for number in known)
+    return step if is_narrow else style.width
+
+
+def _with_tabs(block: Block, style: IndentStyle, step: int) -> Block:
+    """The lines, each level of some blanks as deep as a tab."""
+    lines = [*block.lines]
+    for number, line in enumerate(lines):
+        if number and number not in block.literal_lines and step != style.width:
+            levels, rest = divmod(len(indentation(line)), step)
+            lines[number] = style.unit * levels + " " * rest + line.lstrip(" \t")
+    return replace(block, lines=tuple(lines))
 
 
 def _with_closers_outside(block: Block, style: IndentStyle) -> Block:

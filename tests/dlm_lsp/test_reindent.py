@@ -77,3 +77,22 @@ def test_soundness(text: str, depth_below: int, expected: bool) -> None:
 def test_braces_lead_by_one_level_where_the_document_wants_one(text: str, expected: str) -> None:
     block = Block.of(language_for(None, "javascript"), text.split("\n"))
     assert "\n".join(reindented(block, IndentStyle("  "), "  ", None, 0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text", "expected"),
+    [
+        ("lua", "for a in b do\n  c()\nend", "for a in b do\n\t\tc()\n\tend"),
+        (
+            "go",
+            "if a {\n  /*\n   * b\n   */\n  c(\n    d)\n}",
+            "if a {\n\t\t/*\n\t\t * b\n\t\t */\n\t\tc(\n\t\t\td)\n\t}",
+        ),
+        ("go", "if a {\n  if b {\n    c()", "if a {\n\t\tif b {\n\t\t\tc()"),
+        ("go", "if a {\n  b(c,\n    d,\n     e)\n}", "if a {\n\t  b(c,\n\t\td,\n\t\t e)\n\t}"),
+        ("go", "switch a {\ncase b:\n  c()\n}", "switch a {\n\tcase b:\n\t\tc()\n\t}"),
+    ],
+)
+def test_blanks_lead_by_one_level_where_the_document_has_tabs(language_id: str, text: str, expected: str) -> None:
+    block = Block.of(language_for(None, language_id), text.split("\n"))
+    assert "\n".join(reindented(block, IndentStyle("\t"), "\t", None, 0)) == expected
