@@ -100,7 +100,7 @@ class BlockFitter:
         language = self.snapshot.language
         if any(mark in masked(language, text) for mark in OPEN_LITERALS):
             return False
-        ends = self.within_braces(text) != text and (self._unclosed.num_missing or not lacks_brackets(self.neutral))
+        ends = self.within_braces(text) != text and (self._unclosed.lacks_some or not lacks_brackets(self.neutral))
         if ends or self._within_case(text) != text:
             return True
         lines = self._at_depth(text)

@@ -27,25 +27,34 @@ _IN_PARENTHESES = re.compile(r"\([^()]*\)")
 
 
 class Unclosed(NamedTuple):
-    """The braces around a place that a document does not close (yet): who types them alone closes them last.
+    """What is open around a place and not closed in its document (yet): who types a brace or `do` alone closes it last.
 
     Attributes:
         num_missing: How many closing braces are missing.
         num_inner: How many braces are open around the place within the innermost class or the like, closed or not; 1
             at least. What closes them all ends what is to be filled.
         num_calls: How many other brackets around these braces are missing, as of a call that has a function in it.
+        num_words: How many words are missing that close blocks within the innermost one of members.
+        num_inner_words: How many such blocks are open around the place, closed or not.
     """
 
     num_missing: int
     num_inner: int
     num_calls: int = 0
+    num_words: int = 0
+    num_inner_words: int = 0
+
+    @property
+    def lacks_some(self) -> bool:
+        """Whether a brace or a word is missing."""
+        return self.num_missing > 0 or self.num_words > 0
 
 
 NOTHING_UNCLOSED = Unclosed(0, 1)
 
 
 def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed = NOTHING_UNCLOSED) -> str:
-    """The text up to the first bracket, or tag of JSX, that closes what the text did not open.
+    """The text up to the first bracket, block word, or tag of JSX that closes what the text did not open.
 
     Args:
         language: What it is written in.
@@ -53,8 +62,9 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
         unclosed: What it may close of the document, and where it is to end then.
     """
     opened: list[str] = []
-    num_missing, num_inner, num_calls = unclosed
-    code = own_code(language, text)
+    num_missing, num_inner, num_calls, num_words, num_inner_words = unclosed
+    is_last = not num_missing and 0 < num_words == num_inner_words
+    code = own_code(language, text, num_words, is_last=is_last)
     for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
         bracket = match.group()
         if bracket.startswith("<"):
@@ -77,7 +87,7 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
 
 
 def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
-    """The braces that one text opens and the other does not close."""
+    """The braces and the block words that one text opens and the other does not close."""
     code, code_after = masked(language, before), masked(language, after)
     opened = _opened(code)
     headers = [code[:start].rstrip().rpartition("\n")[2] for bracket, start in opened if bracket == "{"]
@@ -86,7 +96,8 @@ def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
     num_missing = max(len(headers) - _num_unmatched(code_after, "{", "}"), 0)
     num_calls = max(len(opened) - len(headers) - _num_unmatched(code_after, "([", ")]"), 0)
     num_inner = next((n for n, line in enumerate(reversed(headers)) if _is_container(line)), len(headers))
-    return Unclosed(num_missing, max(num_inner, 1), num_calls)
+    num_words = language.words.num_missing(code, code_after) if language.words else (0, 0)
+    return Unclosed(num_missing, max(num_inner, 1), num_calls, *num_words)
 
 
 def outermost_open(language: Language, text: str) -> int:

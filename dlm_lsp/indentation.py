@@ -108,10 +108,10 @@ def masked(language: Language, text: str) -> str:
     return language.literal.sub(mask, text)
 
 
-def own_code(language: Language, text: str) -> str:
-    """The masked text up to the first word that closes or divides a block which the text did not open."""
+def own_code(language: Language, text: str, num_missing: int = 0, *, is_last: bool = False) -> str:
+    """The masked text up to the first word that closes or divides what it did not open: see `BlockWords.end_of_own`."""
     code, words = masked(language, text), language.words or language.spare_words
-    own = code[: words.end_of_own(code)] if words else code
+    own = code[: words.end_of_own(code, num_missing, is_last=is_last)] if words else code
     # Where the word stands in a tag of its own, the tag is not the text's either.
     is_in_tag = own != code and bool(language.code_tag) and own.rstrip().endswith(language.code_tag)
     return own.rstrip().removesuffix(language.code_tag) if is_in_tag else own

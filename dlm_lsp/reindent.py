@@ -189,13 +189,18 @@ def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
 def _blocks_left(block: Block) -> dict[int, int]:
     """For each line that begins with a closer of what the lines did not open, how many of those there were by then.
 
-    Closers in a row, as of a function and the call that it is an argument of, lead one level out together. None where
-    the first line begins with one: it has no depth of its own, from which the others could be told.
+    A word that divides such a block stands as deep as the one that closes it. Closers in a row, as of a function and
+    the call that it is an argument of, lead one level out together. None where the first line begins with one: it has
+    no depth of its own, from which the others could be told.
     """
     found: dict[int, int] = {}
-    num_open = num_left = 0
+    num_open = num_left = num_blocks = 0
     for number, code in enumerate(() if block.language.is_indented else block.code):
-        end = -1
+        end, words = -1, block.language.words
+        if words and not num_blocks and words.closes(code):
+            found[number], end = num_left + 1, words.num_closing(code)
+            num_left += not words.divides(code)
+        num_blocks = max(num_blocks + words.growth(code), 0) if words else 0
         for bracket in re.finditer(r"[()\[\]{}]", code):
             if bracket.group() in "([{":
                 num_open += 1

@@ -51,7 +51,7 @@ def before_label(language: Language, text: str) -> str:
 
 
 def unclosed_around(parsed: ParsedExcerpt) -> Unclosed:
-    """The braces around an edit's text that are open before it and not closed after it.
+    """The braces and block words around an edit's text that are open before it and not closed after it.
 
     Where the parser makes nothing of the document, the excerpt may lack the headers of what it stands in: there they
     are looked for in the document itself.

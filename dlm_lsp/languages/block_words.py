@@ -22,11 +22,13 @@ class BlockWords:
         clauses: Words between two blocks of one statement.
         keyword_pattern: Matches one of these words where it opens, closes or divides a block; the word is the one group
             that matches.
+        containers: Words that open a block of members rather than of statements.
     """
 
     closers: Mapping[str, str]
     clauses: frozenset[str]
     keyword_pattern: str
+    containers: frozenset[str] = frozenset()
 
     @cached_property
     def keyword(self) -> re.Pattern[str]:
@@ -55,14 +57,46 @@ class BlockWords:
         num_opened = sum(word in self.closers for word in words)
         return num_opened - sum(word not in self.closers and word not in self.clauses for word in words)
 
-    def end_of_own(self, code: str) -> int:
-        """Where the first word stands that closes or divides what the code did not open; else the code's length."""
-        depth = 0
+    def num_missing(self, before: str, after: str) -> tuple[int, int]:
+        """How many blocks one text leaves open that the other does not close, and how many it leaves open at all.
+
+        Both as of the innermost block of members.
+        """
+        opened, num_closed = self._unmatched(before)[0], self._unmatched(after)[1]
+        num_inner = next((n for n, word in enumerate(reversed(opened)) if word in self.containers), len(opened))
+        return min(max(len(opened) - num_closed, 0), num_inner), num_inner
+
+    def _unmatched(self, code: str) -> tuple[list[str], int]:
+        """The words of the blocks that some code leaves open, and how many it closes that it did not open."""
+        opened: list[str] = []
+        num_closed = 0
         for match in self.keyword.finditer(code):
             word = match[match.lastgroup or 0]
+            if word in self.closers:
+                opened.append(word)
+            elif word not in self.clauses and opened:
+                opened.pop()
+            elif word not in self.clauses:
+                num_closed += 1
+        return opened, num_closed
+
+    def end_of_own(self, code: str, num_missing: int = 0, *, is_last: bool = False) -> int:
+        """Where the first word stands that closes or divides what the code did not open; else the code's length.
+
+        Args:
+            code: A text for a place in a document.
+            num_missing: How many blocks around it the document leaves open: so many it may close, and divide.
+            is_last: Whether nothing stands below the word that closes the last of these.
+        """
+        depth = num_missing
+        for match in self.keyword.finditer(code):
+            word, group = match[match.lastgroup or 0], match.lastgroup or 0
             depth += 1 if word in self.closers else -1 if word not in self.clauses else 0
             if depth < 0 or (not depth and word in self.clauses):
-                return match.start(match.lastgroup or 0)
+                return match.start(group)
+            if not depth and is_last and word not in self.clauses:
+                line_end = code.find("\n", match.end(group))
+                return line_end if line_end >= 0 else len(code)
         return len(code)
 
     def ends_missing(self, code: str) -> list[str] | None:

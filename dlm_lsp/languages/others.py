@@ -111,6 +111,7 @@ RUBY = Language(
             ("begin", "case", "class", "def", "do", "for", "if", "module", "unless", "until", "while"), "end"
         ),
         clauses=frozenset({"else", "elsif", "ensure", "rescue"}),
+        containers=frozenset({"class", "module"}),
         keyword_pattern=(
             r"(?:(?<![^\n])[ \t]*|(?<=[=(\[,|&{;])[ \t]*|(?<=\breturn )|(?<=\bthen )|(?<=\belse ))"
             r"(?:(?P<loop>while|until|for)\b[^\n;]*?(?:\bdo\b(?=\s)|(?=[\n;]|\Z))"

@@ -2,7 +2,10 @@
 
 import pytest
 
+from dlm_lsp.hole_ending import HoleEnding
+from dlm_lsp.holes import find_hole
 from tests.dlm_lsp.filled_documents import fill_at_cursor
+from tests.dlm_lsp.snapshots import snapshot_of
 
 ROWS = [
     ("lua", "function f()\n  │\nend\n", "return 1\nend\n\nfunction g()\n", "function f()\n  return 1\nend\n"),
@@ -64,6 +67,29 @@ ROWS = [
     ("html", "<ul>\n  │\n</ul>\n", "<li>a</li>\n</ul>\n<p>", "<ul>\n  <li>a</li>\n</ul>\n"),
     ("css", "a {\n  b: c;\n  │\n}\n", "d: e;\n}\n\nf {", "a {\n  b: c;\n  d: e;\n}\n"),
 ]
+
+UNCLOSED = [
+    ("lua", "function f(x)\n  if x then\n    │\n", "return 1\n  end\n  return 2\nend\n\nfunction g()\n", 3),
+    ("lua", "function f(x)\n  repeat\n    │\nend\n", "x()\n  until y\n  return 2\nend\n", 2),
+    ("lua", "repeat\n  │\n", "a()\nuntil b\nc()\n", 1),
+    ("bash", "for a in b; do\n  if a; then\n    │\n", "b\n  else\n    c\n  fi\ndone\nd\n", 4),
+    ("bash", "f() {\n  if a; then\n    │\n", "b\n  fi\n  c\n}\n\ng() {\n", 3),
+    ("ruby", "class A\n  def f(x)\n    if x\n      │\n", "b\n    end\n    c\n  end\n\n  def g\n", 3),
+]
+"""Without the words that close the blocks, and how many lines of the text are kept after the first."""
+
+
+@pytest.mark.parametrize(("language_id", "text", "middle", "num_lines"), UNCLOSED)
+def test_as_many_words_close_as_the_document_leaves_open(
+    language_id: str, text: str, middle: str, num_lines: int
+) -> None:
+    kept = "\n".join(middle.split("\n")[: num_lines + 1])
+    result, fill = fill_at_cursor(language_id, text, middle)
+    assert (result, fill.parse_valid) == (text.replace("│", kept), True)
+    before, after = text.split("│")
+    snapshot = snapshot_of(language_id, before + after)
+    ending = HoleEnding(snapshot, find_hole(snapshot, len(before)))
+    assert [ending.is_over(middle[:length]) for length in (len(kept) - 5, len(kept) + 4)] == [False, True]
 
 
 @pytest.mark.parametrize(("language_id", "text", "middle", "expected"), ROWS)
