@@ -33,7 +33,7 @@ class Unclosed(NamedTuple):
         num_missing: How many closing braces are missing.
         num_inner: How many braces are open around the place within the innermost class or the like, closed or not; 1
             at least. What closes them all ends what is to be filled.
-        num_calls: How many other brackets around these braces are missing, as of a call that has a function in it.
+        num_calls: How many other brackets around these, or words, are missing, as of a call with a function in it.
         num_words: How many words are missing that close blocks within the innermost one of members.
         num_inner_words: How many such blocks are open around the place, closed or not.
     """
@@ -63,10 +63,12 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
     """
     opened: list[str] = []
     num_missing, num_inner, num_calls, num_words, num_inner_words = unclosed
+    ends = language.words.ends if language.words else ()
     is_last = not num_missing and 0 < num_words == num_inner_words
     code = own_code(language, text, num_words, is_last=is_last)
     for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
         bracket = match.group()
+        is_behind_word = num_words > 0 and code[: match.start()].endswith(ends)
         if bracket.startswith("<"):
             if not _is_tag_open(match[1], code[: match.start()]):
                 return text[: match.start()]
@@ -74,7 +76,7 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
             opened.append(bracket)
         elif opened and opened[-1] == OPENERS[bracket]:
             opened.pop()
-        elif bracket != "}" and not opened and num_calls and num_missing < unclosed.num_missing:
+        elif bracket != "}" and not opened and num_calls and (num_missing < unclosed.num_missing or is_behind_word):
             num_calls -= 1
         elif bracket != "}" or opened or not num_missing:
             return text[: match.start()]
@@ -91,7 +93,7 @@ def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
     code, code_after = masked(language, before), masked(language, after)
     opened = _opened(code)
     headers = [code[:start].rstrip().rpartition("\n")[2] for bracket, start in opened if bracket == "{"]
-    while opened and opened[-1][0] != "{":
+    while opened and opened[-1][0] != "{" and not language.words:
         opened.pop()
     num_missing = max(len(headers) - _num_unmatched(code_after, "{", "}"), 0)
     num_calls = max(len(opened) - len(headers) - _num_unmatched(code_after, "([", ")]"), 0)

@@ -35,6 +35,11 @@ class BlockWords:
         """`keyword_pattern`, compiled."""
         return re.compile(self.keyword_pattern)
 
+    @cached_property
+    def ends(self) -> tuple[str, ...]:
+        """The words that close blocks alone."""
+        return tuple(sorted({*self.closers.values()} - {""}))
+
     def closes(self, line: str) -> bool:
         """Whether a line begins with a word that closes a block or divides two."""
         return self.divides(line) or self.num_closing(line) > 0

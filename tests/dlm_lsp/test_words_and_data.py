@@ -71,6 +71,7 @@ ROWS = [
 UNCLOSED = [
     ("lua", "function f(x)\n  if x then\n    │\n", "return 1\n  end\n  return 2\nend\n\nfunction g()\n", 3),
     ("lua", "function f(x)\n  repeat\n    │\nend\n", "x()\n  until y\n  return 2\nend\n", 2),
+    ("lua", "it(a, function()\n  if b then\n    │\n", "c()\n  end\n  d()\nend)\n\nit(e)\n", 3),
     ("lua", "repeat\n  │\n", "a()\nuntil b\nc()\n", 1),
     ("bash", "for a in b; do\n  if a; then\n    │\n", "b\n  else\n    c\n  fi\ndone\nd\n", 4),
     ("bash", "f() {\n  if a; then\n    │\n", "b\n  fi\n  c\n}\n\ng() {\n", 3),
