@@ -175,7 +175,7 @@ class DecodeOptions:
         None, "time limit, after which the best draft so far is taken", within=ABOVE_ZERO
     )
     # Concerns the prompt's keys and values. Models with a causal prompt, whose cache is exact, ignore this option and
-    # the next three.
+    # the next four.
     prompt_refresh_interval: int = option(
         8,
         "steps between two recomputations of the prompt; 1 is exact, 0 never recomputes it",
@@ -187,9 +187,20 @@ class DecodeOptions:
         "what the steps in between recompute: `interval` the canvas, `vicinity` also the prompt beside it, `delayed` "
         "what is masked or newly committed, `similarity` what has drifted most",
     )
-    vicinity: int = option(16, "prompt tokens on each side that `vicinity` recomputes", within=ANY_AMOUNT)
+    vicinity: int = option(
+        16,
+        "prompt tokens on each side that `vicinity`, and a request with a `driftBound`, recompute",
+        within=ANY_AMOUNT,
+    )
     refresh_share: float = option(
         0.25, "share of the prompt and of the canvas that `similarity` recomputes in each layer", within=PROBABILITY
+    )
+    # Neither `similarity`, nor a length that is looked for, nor `suffix_guidance` begins so. See `prompt_reuse`.
+    drift_bound: float | None = option(
+        None,
+        "where the prompt sees the canvas, begin with what the document's last request has left of it, as far as its "
+        "values have drifted by no more than this (1 − cosine); `null` computes every prompt anew",
+        within=ANY_AMOUNT,
     )
     middle_length: int | None = None
     """Exact length in tokens, for benches and tests that know it; no option, since no user can know it."""

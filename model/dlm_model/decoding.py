@@ -25,6 +25,8 @@ from dlm_model.length import Row
 from dlm_model.memory import Credit, StabilityCount
 from dlm_model.order import CommitOrder
 from dlm_model.prefix_cache import PrefixCache
+from dlm_model.prompt_reuse import PromptReuse
+from dlm_model.prompt_store import PromptStore
 from dlm_model.revision import Reviser, remaskers
 from dlm_model.similarity_cache import SimilarityCache
 from dlm_model.supervisor import Supervisor
@@ -71,6 +73,7 @@ class Decoder:
         network: The diffusion model.
         guides: The causal models at hand.
         prefix_cache: The network's keys and values of prefixes and suffixes.
+        prompt_store: Its keys and values of prompts that saw a canvas.
         order: Its learned commit order, if it has one.
     """
 
@@ -79,6 +82,7 @@ class Decoder:
     ) -> None:
         """Keep what outlives a request; the arguments are the attributes."""
         self.network, self.guides = network, guides
+        self.prompt_store = PromptStore()
         self._config = network.config
         self.prefix_cache, self.order = prefix_cache, order
 
@@ -97,12 +101,13 @@ class Decoder:
 
     def read_for(self, document: str) -> None:
         """Note which document the next request's prompts are of."""
-        self.prefix_cache.document = document
+        self.prefix_cache.document = self.prompt_store.document = document
         self.guides.read_for(document)
 
     def forget(self, document: str | None = None) -> None:
         """Forget the prompts of a document, or all."""
-        self.prefix_cache.clear() if document is None else self.prefix_cache.forget(document)
+        for store in (self.prefix_cache, self.prompt_store):
+            store.clear() if document is None else store.forget(document)
         self.guides.forget(document)
 
     def open_cache(self, options: DecodeOptions) -> CachePolicy:
@@ -113,7 +118,10 @@ class Decoder:
             return CausalPrompt(self.network, self.prefix_cache)
         if options.cache_policy == "similarity":
             return SimilarityCache(self.network, options)
-        return ColumnCache(self.network, options, column_choice(options))
+        begin = None
+        if options.drift_bound is not None and options.prompt_refresh_interval != 1:
+            begin = PromptReuse(self.network, self.prompt_store, options)
+        return ColumnCache(self.network, options, column_choice(options), begin)
 
     def open(self, options: DecodeOptions, rows: Sequence[Row], line_end: LineEnd | None) -> Decoding:
         """Everything for one request.
@@ -129,7 +137,9 @@ class Decoder:
         """
         cache: CachePolicy = self.open_cache(options)
         if options.suffix_guidance != 1 and self._config.sees_suffix:
-            cache = SuffixGuidance(partial(self.open_cache, options), options.suffix_guidance)
+            # Its two prompts would take each other's place in the store.
+            separate = replace(options, drift_bound=None)
+            cache = SuffixGuidance(partial(self.open_cache, separate), options.suffix_guidance)
         predict = Credit(cache, options.credit) if options.credit else cache
         judges: list[Judge] = [StabilityCount(options.stability_bound).judge] if options.schedule == "klass" else []
         guide = self.guides.open(options.guide) if options.guide not in {None, NO_GUIDE} else None

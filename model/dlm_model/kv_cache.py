@@ -9,7 +9,10 @@ columns of prefix | canvas | suffix matter:
     delayed      only what is masked or was committed one step ago (dKV-Cache, arXiv 2505.15781)
     similarity   the columns whose values have drifted, layer by layer: `similarity_cache`
 
-A causal prompt does not change: `CausalPrompt` is exact, bets on nothing, and keeps the prompt from request to request.
+How a request can begin with what the document's last one has left, which is a bet of the same kind, is in
+`prompt_reuse`. A causal prompt does not change: `CausalPrompt` is exact, bets on nothing, and keeps the prompt from
+request to request.
+
 Keys are kept before RoPE, so what moves when the canvas changes length is read at its new place, and not recomputed.
 """
 
@@ -93,31 +96,70 @@ class _Kept(NamedTuple):
     canvas: Canvas
 
 
+class FirstPass(NamedTuple):
+    """What the first step has computed, or found.
+
+    Attributes:
+        columns: bool [P + T + S], those that were computed last.
+        hidden: Their hidden states, [B, n, C].
+        layers: Keys and values of all columns, in order.
+        num_forwards: Network calls.
+    """
+
+    columns: Tensor
+    hidden: Tensor
+    layers: list[LayerKV]
+    num_forwards: int
+
+
 class ColumnCache:
     """For prompts that see the canvas: recomputes the columns that a choice names, reads all others."""
 
-    def __init__(self, network: Transformer, options: DecodeOptions, choose: ColumnChoice) -> None:
+    def __init__(
+        self,
+        network: Transformer,
+        options: DecodeOptions,
+        choose: ColumnChoice,
+        begin: Callable[[Canvas], FirstPass] | None = None,
+    ) -> None:
         """Remember nothing yet.
 
         Args:
             network: The transformer.
             options: Say in which steps everything is computed anew.
             choose: Picks the columns in all other steps.
+            begin: Takes the first step, in place of a pass over everything.
         """
         self._network = network
         self._options = options
         self._choose = choose
+        self._begin = begin
         self._shift = int(network.config.shift_logits)
         self._kept: _Kept | None = None
+        self._step = 0
         self.num_forwards = 0
 
     def is_prefill(self, num_ahead: int) -> bool:
-        """As the options say."""
-        return is_refresh(self.num_forwards + num_ahead, self._options)
+        """As the options say; the first step counts as one, whatever is known of the prompt."""
+        return is_refresh(self._step + num_ahead, self._options)
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:
         """One forward pass over the chosen columns."""
+        if self._kept is None and self._begin is not None:
+            columns, hidden, layers, num_forwards = self._begin(canvas)
+            self._kept = _Kept(torch.ones_like(columns), layers, [], canvas)
+        else:
+            columns, hidden, num_forwards = *self._go_on(canvas), 1
+        self._step += 1
+        self.num_forwards += num_forwards
+        places = columns.cumsum(0) - 1
+        rows, positions = canvas.is_asked.nonzero(as_tuple=True)
+        sources = places[len(canvas.prefix_ids) + positions - self._shift]
+        return self._network.logits(pick(hidden, rows, sources))
+
+    def _go_on(self, canvas: Canvas) -> tuple[Tensor, Tensor]:
+        """The columns that are computed, and their hidden states."""
         if self._kept is None or self.is_prefill(0):
             columns = torch.ones(whole_tokens(canvas).shape[1], dtype=torch.bool)
             memory: list[LayerKV] = []
@@ -126,13 +168,9 @@ class ColumnCache:
             memory = _memory(self._kept, canvas, columns)
         # Columns that are recomputed in every step are never read from the cache; without them a pass can be recorded.
         recorder = Recorder() if not memory or self._options.cache_policy == "delayed" else None
-        hidden = self._run(canvas, columns, memory, recorder)
+        hidden = run_columns(self._network, canvas, columns, memory, recorder)
         self._kept = _Kept(columns, recorder.layers if recorder else [], memory, canvas)
-        self.num_forwards += 1
-        places = columns.cumsum(0) - 1
-        rows, positions = canvas.is_asked.nonzero(as_tuple=True)
-        sources = places[len(canvas.prefix_ids) + positions - self._shift]
-        return self._network.logits(pick(hidden, rows, sources))
+        return columns, hidden
 
     def check_integrity(self) -> None:
         """Assert that every column's keys and values are kept exactly once; for tests.
@@ -145,18 +183,21 @@ class ColumnCache:
             assert all(layer.keys.shape[1] == layer.values.shape[1] == num_fresh for layer in self._kept.fresh)
             assert all(layer.keys.shape[1] == layer.values.shape[1] == num_read for layer in self._kept.memory)
 
-    def _run(self, canvas: Canvas, columns: Tensor, memory: list[LayerKV], recorder: Recorder | None) -> Tensor:
-        """Hidden states of the columns, [B, n, C]."""
-        device = self._network.device
-        positions, validity = whole_positions(canvas), whole_validity(canvas)
-        hidden: Tensor = self._network(
-            send(whole_tokens(canvas)[:, columns], device),
-            send(positions[:, columns], device),
-            is_valid=_mask(torch.cat((validity[:, columns], validity[:, ~columns]), dim=1), device),
-            memory=Memory(memory, send(positions[:, ~columns], device)) if memory else None,
-            recorder=recorder,
-        )
-        return hidden
+
+def run_columns(
+    network: Transformer, canvas: Canvas, columns: Tensor, memory: list[LayerKV], recorder: Recorder | None
+) -> Tensor:
+    """Hidden states [B, n, C] of some columns, bool [P + T + S], from one pass that reads the memory of all others."""
+    device = network.device
+    positions, validity = whole_positions(canvas), whole_validity(canvas)
+    hidden: Tensor = network(
+        send(whole_tokens(canvas)[:, columns], device),
+        send(positions[:, columns], device),
+        is_valid=mask_of(torch.cat((validity[:, columns], validity[:, ~columns]), dim=1), device),
+        memory=Memory(memory, send(positions[:, ~columns], device)) if memory else None,
+        recorder=recorder,
+    )
+    return hidden
 
 
 def _memory(kept: _Kept, canvas: Canvas, columns: Tensor) -> list[LayerKV]:
@@ -205,7 +246,7 @@ class CausalPrompt:
         hidden = self._network(
             send(whole_tokens(canvas)[:, window], device),
             send(whole_positions(canvas)[:, window], device),
-            is_valid=_mask(is_valid, device),
+            is_valid=mask_of(is_valid, device),
             memory=Memory(self._memory, send(positions, device)),
         )
         self.num_forwards += 1
@@ -230,8 +271,8 @@ class CausalPrompt:
         return [left.followed_by(right).for_rows(num_rows) for left, right in zip(prefix, suffix, strict=True)]
 
 
-def _mask(is_valid: Tensor, device: torch.device) -> Tensor | None:
-    # Without a mask PyTorch picks its fastest attention; rows of one length need none.
+def mask_of(is_valid: Tensor, device: torch.device) -> Tensor | None:
+    """What may be attended to, on the device; None for everything, for which PyTorch picks its fastest attention."""
     return None if is_valid.all() else send(is_valid, device)
 
 

@@ -6,6 +6,7 @@ Runs the network only to look for a length. Knows nothing of steps and drafts.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -164,7 +165,8 @@ class _LengthTrials:
         """Mean probability of the best tokens at each number of masks [B], from one forward; all 0 once it is late."""
         if self._is_late():
             return [0.0] * len(num_masks)
-        cache = self._decoder.open_cache(self._options)
+        # What is tried is not what the document's next request will see.
+        cache = self._decoder.open_cache(replace(self._options, drift_bound=None))
         canvas = self._opening.canvas(num_masks, self._mask_token_id)
         confidence = torch.zeros(canvas.is_masked.shape)
         confidence[canvas.is_masked] = cache(canvas).float().softmax(dim=-1).amax(dim=-1).cpu()

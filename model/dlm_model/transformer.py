@@ -28,13 +28,17 @@ class LayerKV:
         """The keys and values of the first tokens; shares their memory."""
         return LayerKV(self.keys[:, :num_tokens], self.values[:, :num_tokens])
 
+    def at(self, index: Tensor) -> "LayerKV":
+        """A copy of those of some tokens, [n] on their device."""
+        return LayerKV(self.keys[:, index], self.values[:, index])
+
     def followed_by(self, later: "LayerKV") -> "LayerKV":
         """A copy, followed by those of later tokens."""
         return LayerKV(torch.cat((self.keys, later.keys), dim=1), torch.cat((self.values, later.values), dim=1))
 
     def for_rows(self, num_rows: int) -> "LayerKV":
-        """The only row, repeated for several; they share its memory."""
-        return LayerKV(self.keys.expand(num_rows, -1, -1, -1), self.values.expand(num_rows, -1, -1, -1))
+        """The first row, repeated for several; they share its memory."""
+        return LayerKV(self.keys[:1].expand(num_rows, -1, -1, -1), self.values[:1].expand(num_rows, -1, -1, -1))
 
 
 @dataclass(slots=True)
@@ -52,9 +56,17 @@ class Memory:
 
 @dataclass(slots=True)
 class Recorder:
-    """Collects every layer's keys and values during one forward pass."""
+    """Collects every layer's keys and values during one forward pass.
+
+    Attributes:
+        layers: One entry per layer.
+        stream_layers: The layers of which is collected, too, what enters them.
+        streams: That, [B, T, C] by layer.
+    """
 
     layers: list[LayerKV] = field(default_factory=list)
+    stream_layers: frozenset[int] = frozenset()
+    streams: dict[int, Tensor] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -222,14 +234,28 @@ class Transformer(nn.Module):
         Returns:
             Normed hidden states, [B, T, C].
         """
-        x = self.embed_tokens(token_ids)
+        return self.run(self.embed_tokens(token_ids), position_ids, is_valid, memory, recorder)
+
+    def run(
+        self,
+        x: Tensor,
+        position_ids: Tensor,
+        is_valid: Tensor | None = None,
+        memory: Memory | None = None,
+        recorder: Recorder | None = None,
+        *,
+        first_layer: int = 0,
+    ) -> Tensor:
+        """As `forward`, from what enters a layer on, [B, T, C]; nothing is recorded of the layers before."""
         key_positions = position_ids if memory is None else torch.cat((position_ids, memory.position_ids), dim=1)
         key_rotation = self.rotation(key_positions, x.dtype)
-        num_queries = token_ids.shape[1]
+        num_queries = x.shape[1]
         query_rotation = Rotation(key_rotation.cos[:, :num_queries], key_rotation.sin[:, :num_queries])
         shared = Pass(query_rotation, key_rotation, is_valid, memory, recorder)
-        for index, layer in enumerate(self.layers):
-            x = layer(x, index, shared)
+        for index in range(first_layer, len(self.layers)):
+            if recorder is not None and index in recorder.stream_layers:
+                recorder.streams[index] = x
+            x = self.layers[index](x, index, shared)
         normed: Tensor = self.norm(x)
         return normed
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlm_kernels.attention import rotary_angles
-from dlm_model import similarity_cache
+from dlm_model import kv_cache, similarity_cache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
@@ -241,13 +241,13 @@ def test_refreshing_in_every_step_is_bit_identical_to_no_cache(
 
 def test_refreshes_come_at_their_interval(resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     is_prefill: list[bool] = []
-    original = ColumnCache._run
+    original = kv_cache.run_columns
 
-    def run(self: ColumnCache, canvas: Canvas, columns: Tensor, *rest: Any) -> Tensor:  # noqa: ANN401
+    def run(network: Transformer, canvas: Canvas, columns: Tensor, *rest: Any) -> Tensor:  # noqa: ANN401
         is_prefill.append(bool(columns.all()))
-        return original(self, canvas, columns, *rest)
+        return original(network, canvas, columns, *rest)
 
-    monkeypatch.setattr(ColumnCache, "_run", run)
+    monkeypatch.setattr(kv_cache, "run_columns", run)
     final(resizing_engine, 4, schedule="linear")
     assert len(is_prefill) == 12
     assert [index for index, whole in enumerate(is_prefill) if whole] == [0, 4, 8]

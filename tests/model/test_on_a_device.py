@@ -78,6 +78,24 @@ def test_a_cache_never_waits(engines: dict[str, Engine], kind: str, policy: str)
     assert set(waits(engines[kind], **options)) <= {1}
 
 
+@pytest.mark.parametrize("kind", ["fixed", "resizing"])
+def test_a_prompt_that_is_kept_never_waits_after_the_first_step(engines: dict[str, Engine], kind: str) -> None:
+    engine, options = engines[kind], DecodeOptions(drift_bound=0.5, num_steps=4, schedule="linear")
+    engine.forget()
+    texts = []
+    with PretendedCuda() as device:
+        for _ in range(2):
+            counted = []
+            for draft in engine.infill(REQUEST, options, CancelToken()):
+                counted.append(sum(device.waits.values()))
+                text = draft.text
+            assert {after - before for before, after in pairwise(counted[:-1])} <= {1}
+            texts.append(text)
+    assert texts[0] == texts[1]
+    # What another test kept on the device is of no use without it.
+    engine.forget()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_drawn_is_drawn_on_the_cpu(engines: dict[str, Engine], kind: str) -> None:
     is_guided = kind == "causal"
