@@ -1,6 +1,7 @@
 """How much a cache changes the prediction: with it and exactly, on the same canvas.
 
-Only steps that read the cache count; those that compute the prompt are exact by nature, and would flatter it.
+Only steps that read the cache count; those that compute the prompt are exact by nature, and would flatter it. A first
+step that begins with a kept prompt counts, though it may find that it has to compute everything.
 """
 
 from collections.abc import Callable, Iterator
@@ -108,7 +109,10 @@ def compared_with_exact() -> Iterator[Agreement]:
         policy, exact = open_cache(decoder, options), exact_policy(decoder.network, options)
         if isinstance(policy, CausalPrompt | BlockCausalPrompt) or options.prompt_refresh_interval == 1:
             return Compared(policy, exact, agreement)
-        return Compared(policy, exact, agreement, skips=lambda: policy.is_prefill(0))
+        is_kept = options.drift_bound is not None and decoder.prompt_store.find() is not None
+        return Compared(
+            policy, exact, agreement, skips=lambda: policy.is_prefill(0) and not (is_kept and policy.num_forwards == 0)
+        )
 
     with patch.object(Decoder, "open_cache", open_compared):
         yield agreement

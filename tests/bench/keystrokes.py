@@ -3,14 +3,20 @@
 Every key takes the same way as in the daemon: edit, hole, prompt, engine, and only the first drafts, because the next
 key interrupts them. `warm` is the engine as it is, which remembers the keys before; `cold` forgets everything between
 two keys. Both fill the same holes in turn, so that a slow minute hits both alike.
+
+Where the prompt sees the canvas, the engine remembers it only with a bound on its drift, and not exactly: there is a
+`warm` row for every bound, and the agreement of the cold row, whose prompt is exact at the first step, is beside it.
+`--reading bidirectional` reads with the packaged weights so. They were trained with a causal prompt: their text is of
+no use, and says how far a cache leads away from the exact run, not how far it would with weights that are used to it.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean, median
+from typing import NamedTuple
 
 from dlm_lsp.holes import find_hole
 from dlm_lsp.infilling import HoleRequest, infill
@@ -18,14 +24,15 @@ from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.bench.fidelity import compared_with_exact
-from tests.bench.latency import check, policies
+from tests.bench.latency import Policy, check, policies
 from tests.bench.machine import hardware, this_machine
 from tests.bench.report import GateError, print_report
-from tests.bench.subjects import prompt_of, requests
+from tests.bench.subjects import PROMPTS, prompt_of, reading, requests
 from tests.bench.trace import Trace, record
 
 FUNCTIONS = ("textwrap.indent", "shlex.join", "statistics.fmean", "tarfile.is_tarfile")
 QUICK_FUNCTIONS = ("shlex.join",)
+BOUNDS = (0.01, 0.1, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,12 @@ class KeyRow:
         forwards: Network calls until the first draft, median.
         p50_ms: Until the first draft, median.
         p95_ms: The same, 95th percentile.
-        recomputed_tokens: Prompt tokens that were computed anew for a key, mean.
+        recomputed_tokens: Prompt tokens that were computed anew for a key, mean; where it sees the canvas, tokens of
+            the first step, canvas included.
         ms_per_step: Median of the steps after the first.
         ms_per_fill: Median of all `num_steps` steps.
-        argmax_agreement: With the exact prediction on the same canvas; None where it is the exact one.
+        argmax_agreement: With the exact prediction on the same canvas, of steps that read the cache; None where it is
+            exact.
         identical_text: Share of fills with the text that the cold run of the same policy gives.
     """
 
@@ -71,7 +80,7 @@ class Filled:
     first_ms: float
     total_ms: float
     num_steps: int
-    num_recomputed: int
+    num_recomputed: float
 
 
 class _Forgetful(Engine):
@@ -100,37 +109,64 @@ def fills_of(engine: Engine, trace: Trace, options: DecodeOptions, *, budget: in
 
 
 def _timed(engine: Engine, drafts: Iterator[Draft]) -> Filled:
-    num_computed, start = engine.decoder.prefix_cache.num_computed, time.perf_counter()
+    num_computed, start = _num_computed(engine), time.perf_counter()
     first = next(drafts)
     first_ms = (time.perf_counter() - start) * 1000
     *_, last = drafts
     total_ms = (time.perf_counter() - start) * 1000
-    num_recomputed = engine.decoder.prefix_cache.num_computed - num_computed
+    num_recomputed = _num_computed(engine) - num_computed
     return Filled(last.text, first.num_tokens, first.num_forwards, first_ms, total_ms, last.step, num_recomputed)
 
 
-def measure(engine: Engine, traces: list[Trace], *, num_steps: int, budget: int, stride: int) -> Iterator[KeyRow]:
-    """Rows for each policy: cold, and, where it remembers prompts, warm."""
-    cold_engine = _Forgetful(engine.network, engine.tokenizer, engine.model_name)
-    engines = [cold_engine] if prompt_of(engine) == "bidirectional" else [cold_engine, engine]
+def _num_computed(engine: Engine) -> float:
+    return engine.decoder.prefix_cache.num_computed + engine.decoder.prompt_store.num_computed
+
+
+class _Way(NamedTuple):
+    """One way to decode the same keys, with an engine of its own."""
+
+    name: str
+    engine: Engine
+    options: DecodeOptions
+
+
+def ways(engine: Engine, policy: Policy, bounds: Sequence[float]) -> list[_Way]:
+    """Cold, and warm where the engine remembers prompts; once for each bound if it needs one."""
+    options = replace(policy.options, schedule="threshold")
+    parts = engine.network, engine.tokenizer, engine.model_name
+    if prompt_of(engine) != "bidirectional":
+        return [_Way("cold", _Forgetful(*parts), options), _Way("warm", engine, options)]
+    # What is forgotten is kept first, so that it is counted.
+    cold = _Way("cold", _Forgetful(*parts), replace(options, drift_bound=0.0))
+    can_keep = options.cache_policy == "interval" and options.prompt_refresh_interval == 0
+    kept = [_Way(f"warm to {bound:g}", Engine(*parts), replace(options, drift_bound=bound)) for bound in bounds]
+    return [cold, *kept] if can_keep else [cold]
+
+
+def measure(
+    engine: Engine, traces: list[Trace], *, num_steps: int, budget: int, stride: int, bounds: Sequence[float] = ()
+) -> Iterator[KeyRow]:
+    """A row for each policy and way."""
     for policy in policies(engine, num_steps):
         if policy.is_exact:
             continue
-        options = replace(policy.options, schedule="threshold")
-        fills: list[list[Filled]] = [[] for _ in engines]
+        tried = ways(engine, policy, bounds)
+        fills: list[list[Filled]] = [[] for _ in tried]
         for trace in traces:
-            for turn in zip(*(fills_of(e, trace, options, budget=budget, stride=stride) for e in engines), strict=True):
-                for of_engine, filled in zip(fills, turn, strict=True):
-                    of_engine.append(filled)
-        yield _row(f"{policy.name}, cold", fills[0], budget)
-        for warm in fills[1:]:
+            runs = (fills_of(way.engine, trace, way.options, budget=budget, stride=stride) for way in tried)
+            for turn in zip(*runs, strict=True):
+                for of_way, filled in zip(fills, turn, strict=True):
+                    of_way.append(filled)
+        for way, found in zip(tried, fills, strict=True):
+            row = _row(f"{policy.name}, {way.name}", found, budget)
+            if len(tried) == 1 or (way is tried[0] and prompt_of(engine) != "bidirectional"):
+                yield row
+                continue
             with compared_with_exact() as agreement:
-                list(fills_of(engine, traces[0], options, budget=budget, stride=8 * stride))
-            yield replace(
-                _row(f"{policy.name}, warm", warm, budget),
-                argmax_agreement=agreement.share,
-                identical_text=mean(a.text == b.text for a, b in zip(warm, fills[0], strict=True)),
-            )
+                list(fills_of(way.engine, traces[0], way.options, budget=budget, stride=8 * stride))
+            is_same = [fill.text == cold.text for fill, cold in zip(found, fills[0], strict=True)]
+            identical_text = None if way is tried[0] else mean(is_same)
+            yield replace(row, argmax_agreement=agreement.share, identical_text=identical_text)
 
 
 def _row(policy: str, fills: list[Filled], budget: int) -> KeyRow:
@@ -153,12 +189,16 @@ def _row(policy: str, fills: list[Filled], budget: int) -> KeyRow:
 def run(arguments: argparse.Namespace) -> dict[str, object]:
     """Replay the traces."""
     engine = load_engine(arguments.model, arguments.device)
+    if arguments.reading:
+        engine = reading(engine, arguments.reading)
     functions, max_keys, stride, num_steps = (QUICK_FUNCTIONS, 20, 4, 4) if arguments.quick else (FUNCTIONS, 160, 4, 8)
     check(engine, requests(engine, 1, 128)[0])
     traces = [record(function, max_keys) for function in functions]
-    rows = list(measure(engine, traces, num_steps=num_steps, budget=arguments.prompt_tokens, stride=stride))
+    sizes = {"num_steps": num_steps, "budget": arguments.prompt_tokens, "stride": stride}
+    rows = list(measure(engine, traces, **sizes, bounds=arguments.bounds))
     facts = hardware(engine.network, this_machine(engine.network)) | {
         "model": engine.model_name,
+        "prompt": prompt_of(engine),
         "functions": list(functions),
         "keys": sum(len(trace.keys) for trace in traces),
         "num_steps": num_steps,
@@ -173,6 +213,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--model", help="a checkpoint folder instead of the packaged weights")
     flags.add_argument("--device", default="auto")
     flags.add_argument("--prompt-tokens", type=int, default=1024)
+    flags.add_argument("--reading", choices=PROMPTS, help="another way to read the prompt than the weights' own")
+    flags.add_argument("--bounds", type=float, nargs="*", default=BOUNDS, help="of drift, where the prompt has one")
     return flags
 
 

@@ -11,12 +11,14 @@ from dlm_model.canvas import Canvas
 from dlm_model.decode_options import CachePolicyName, DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken
+from tests.bench import keystrokes
 from tests.bench.cases import Case, make_cases
 from tests.bench.fidelity import compared_with_exact
 from tests.bench.latency import Size, check, measure, policies
 from tests.bench.machine import Machine
 from tests.bench.report import GateError
 from tests.bench.subjects import PROMPTS, prompt_of, reading, requests
+from tests.bench.trace import record
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -49,6 +51,21 @@ def test_a_row_says_how_fast_and_how_faithful_its_policy_is(causal_engine: Engin
         assert (row.argmax_agreement is None) == (row.policy == "none" or row.batch > 1)
         assert not is_exact_cache or row.identical_text == 1
         assert not is_exact_cache or row.argmax_agreement in {None, 1.0}
+
+
+def test_keys_are_typed_cold_and_warm_to_every_bound(causal_engine: Engine) -> None:
+    engine = reading(causal_engine, "bidirectional")
+    traces = [record("shlex.join", 4)]
+    rows = list(keystrokes.measure(engine, traces, num_steps=2, budget=64, stride=2, bounds=(0.0, 1e9)))
+    warm = [row for row in rows if "warm" in row.policy]
+    assert [row.policy for row in warm] == ["prefill once, warm to 0", "prefill once, warm to 1e+09"]
+    assert all(row.num_keys == 2 for row in rows)
+    anew, kept = warm
+    assert anew.identical_text == 1, "everything is computed anew"
+    assert None not in {anew.argmax_agreement, kept.argmax_agreement}
+    assert kept.forwards < anew.forwards
+    (cold,) = (row for row in rows if row.policy == "prefill once, cold")
+    assert kept.recomputed_tokens < cold.recomputed_tokens < anew.recomputed_tokens
 
 
 def test_the_gate_lets_rounding_pass_and_a_wrong_cache_not(
