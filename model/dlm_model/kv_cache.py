@@ -112,6 +112,17 @@ class FirstPass(NamedTuple):
     num_forwards: int
 
 
+class Beginning(Protocol):
+    """Takes a request's first step, with the help of what earlier requests have left."""
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether there is any such help."""
+
+    def __call__(self, canvas: Canvas) -> FirstPass:
+        """One forward pass or two."""
+
+
 class ColumnCache:
     """For prompts that see the canvas: recomputes the columns that a choice names, reads all others."""
 
@@ -120,7 +131,7 @@ class ColumnCache:
         network: Transformer,
         options: DecodeOptions,
         choose: ColumnChoice,
-        begin: Callable[[Canvas], FirstPass] | None = None,
+        begin: Beginning | None = None,
     ) -> None:
         """Remember nothing yet.
 
@@ -140,12 +151,14 @@ class ColumnCache:
         self.num_forwards = 0
 
     def is_prefill(self, num_ahead: int) -> bool:
-        """As the options say; the first step counts as one, whatever is known of the prompt."""
-        return is_refresh(self._step + num_ahead, self._options)
+        """As the options say; a first step that begins with what is known of the prompt counts as none."""
+        step = self._step + num_ahead
+        is_warm = step == 0 and self._begin is not None and self._begin.is_warm
+        return is_refresh(step, self._options) and not is_warm
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:
-        """One forward pass over the chosen columns."""
+        """One forward pass over the chosen columns; the first step may take two."""
         if self._kept is None and self._begin is not None:
             columns, hidden, layers, num_forwards = self._begin(canvas)
             self._kept = _Kept(torch.ones_like(columns), layers, [], canvas)

@@ -53,6 +53,11 @@ class PromptReuse:
         self._margin = max(options.vicinity, 1)
         self._stream_layers = frozenset(int(share * num_layers) for share in STREAM_SHARES) - {0}
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether anything is kept of the document; how much of it can be read depends on the canvas."""
+        return self._store.find() is not None
+
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> FirstPass:
         """One pass over what cannot be kept, and one more over the layers that drifted too far, if there are any."""

@@ -109,10 +109,7 @@ def compared_with_exact() -> Iterator[Agreement]:
         policy, exact = open_cache(decoder, options), exact_policy(decoder.network, options)
         if isinstance(policy, CausalPrompt | BlockCausalPrompt) or options.prompt_refresh_interval == 1:
             return Compared(policy, exact, agreement)
-        is_kept = options.drift_bound is not None and decoder.prompt_store.find() is not None
-        return Compared(
-            policy, exact, agreement, skips=lambda: policy.is_prefill(0) and not (is_kept and policy.num_forwards == 0)
-        )
+        return Compared(policy, exact, agreement, skips=lambda: policy.is_prefill(0))
 
     with patch.object(Decoder, "open_cache", open_compared):
         yield agreement

@@ -214,6 +214,19 @@ def test_the_least_recently_used_document_gives_way(network: Transformer, monkey
     assert typist.store.num_stored == 2 * 2 * 80
 
 
+def test_a_first_step_that_begins_warm_is_no_prefill(fixed_folder: Path) -> None:
+    network, store = load_network(fixed_folder), PromptStore()
+    options = replace(KEPT, prompt_refresh_interval=2)
+    canvas = Canvas.open(PREFIX, SUFFIX, LENGTHS, int(DLM_SECTION["mask_token_id"]))
+    expected = []
+    for _ in range(2):
+        policy = ColumnCache(network, options, column_choice(options), PromptReuse(network, store, options))
+        expected.append([policy.is_prefill(num_ahead) for num_ahead in range(4)])
+        policy(canvas)
+        assert [policy.is_prefill(num_ahead) for num_ahead in range(3)] == [False, True, False]
+    assert expected == [[True, False, True, False], [False, False, True, False]]
+
+
 REQUEST = InfillRequest(
     "def foo(self, value):\n    for it", "ms:\n        return value\n" * 4, document="a", expected_tokens=9
 )
