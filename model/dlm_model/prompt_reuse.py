@@ -89,7 +89,8 @@ class PromptReuse:
     def _refine(self, canvas: Canvas, before: KeptPrompt, found: Tensor) -> tuple[Tensor, Tensor, Recorder, Tensor]:
         """Compute the window alone → its columns, their hidden states, all entries in order, each layer's drift."""
         num_prefix, num_columns = len(canvas.prefix_ids), canvas.is_valid.shape[1]
-        is_new = (found < 0) | near(_all_seams(before, found, num_prefix), self._margin)
+        # A changed token has a seam on both sides, so that it is near one.
+        is_new = near(_all_seams(before, found, num_prefix), self._margin)
         columns = _spread(is_new, num_prefix, num_columns, fill=True)
         sources = _spread(found, num_prefix, num_columns, fill=-1)
         device = self._network.device

@@ -48,7 +48,7 @@ class KeyRow:
         p50_ms: Until the first draft, median.
         p95_ms: The same, 95th percentile.
         recomputed_tokens: Prompt tokens that were computed anew for a key, mean; where it sees the canvas, tokens of
-            the first step, canvas included.
+            the first step, canvas included, which `similarity` does not count.
         ms_per_step: Median of the steps after the first.
         ms_per_fill: Median of all `num_steps` steps.
         argmax_agreement: With the exact prediction on the same canvas, of steps that read the cache; None where it is

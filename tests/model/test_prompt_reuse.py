@@ -163,12 +163,17 @@ def test_deep_layers_that_drifted_are_computed_anew_from_shallow_ones_that_did_n
     typist = Typist(network, replace(KEPT, drift_bound=0.5))
     typist.logits(PREFIX, SUFFIX)
     *shallow, deepest = typist.kept.layers
-    typist.store.keep(typist.kept._replace(layers=[*shallow, LayerKV(deepest.keys, -deepest.values)]))
+    streams = typist.kept.streams
+    wrong = typist.kept._replace(
+        layers=[*shallow, LayerKV(deepest.keys, -deepest.values)], streams=streams | {2: -streams[2]}
+    )
+    typist.store.keep(wrong)
     cost = typist.cost(PREFIX, SUFFIX)
     assert typist.num_forwards == 2
     num_columns = len(PREFIX) + len(SUFFIX) + max(LENGTHS)
     assert cost == pytest.approx(2 * VICINITY + 2 / 3 * num_columns), "two layers of three"
-    same(typist.kept.layers[-1].values, deepest.values)
+    same(typist.kept.layers[2].values, deepest.values)
+    same(typist.kept.streams[2], streams[2])
     assert typist.kept.drift.max() < 1e-5
     same(typist.logits(PREFIX, SUFFIX), typist.cold(PREFIX, SUFFIX))
 
@@ -195,6 +200,14 @@ def test_any_prompt_can_be_kept(prefix: list[int], suffix: list[int], fixed_fold
     typist = Typist(load_network(fixed_folder))
     for _ in range(2):
         same(typist.logits(prefix, suffix), typist.cold(prefix, suffix))
+
+
+def test_the_tokens_beside_the_hole_are_always_computed(network: Transformer) -> None:
+    typist = Typist(network, replace(KEPT, vicinity=0))
+    cold = typist.cold(PREFIX, SUFFIX)
+    typist.logits(PREFIX, SUFFIX)
+    same(typist.logits(PREFIX, SUFFIX), cold)
+    assert typist.cost(PREFIX, SUFFIX) == 2
 
 
 def test_nothing_is_kept_of_no_prompt(fixed_folder: Path) -> None:
