@@ -192,6 +192,8 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     if arguments.reading:
         engine = reading(engine, arguments.reading)
     functions, max_keys, stride, num_steps = (QUICK_FUNCTIONS, 20, 4, 4) if arguments.quick else (FUNCTIONS, 160, 4, 8)
+    functions = arguments.functions or functions
+    max_keys, stride = arguments.keys or max_keys, arguments.stride or stride
     check(engine, requests(engine, 1, 128)[0])
     traces = [record(function, max_keys) for function in functions]
     sizes = {"num_steps": num_steps, "budget": arguments.prompt_tokens, "stride": stride}
@@ -213,6 +215,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--model", help="a checkpoint folder instead of the packaged weights")
     flags.add_argument("--device", default="auto")
     flags.add_argument("--prompt-tokens", type=int, default=1024)
+    flags.add_argument("--functions", nargs="*", help="whose ends are typed, in place of the usual ones")
+    flags.add_argument("--keys", type=int, help="of each function")
+    flags.add_argument("--stride", type=int, help="keys to the next one that is timed")
     flags.add_argument("--reading", choices=PROMPTS, help="another way to read the prompt than the weights' own")
     flags.add_argument("--bounds", type=float, nargs="*", default=BOUNDS, help="of drift, where the prompt has one")
     return flags
