@@ -5,9 +5,9 @@ from dataclasses import replace
 from dlm_lsp.languages.language import Language
 
 _UNFINISHED = r"(?i:[^\"'`]*(?:todo|fixme|unimplemented|not (?:yet )?implemented)[^\"'`]*)"
-_COMMENT = r"//[^\n]*|/\*.*?\*/"
+COMMENT = r"//[^\n]*|/\*.*?\*/"
 _DOUBLE_QUOTED = r'"(?:\\.|[^"\\\n])*"'
-_CHARACTER = r"'(?:\\[^\n']+|\\'|[^'\\\n])'"
+CHARACTER = r"'(?:\\[^\n']+|\\'|[^'\\\n])'"
 _COMMENT_START = r"//|/\*|\*|@|#\["
 
 _REGULAR_EXPRESSION = (
@@ -46,7 +46,7 @@ JAVASCRIPT = Language(
     strings=frozenset({"string", "template_string"}),
     imports=frozenset({"import_statement"}),
     placeholder_pattern=rf"throw\s+new\s+\w*Error\(\s*([\"'`]){_UNFINISHED}\1\s*\)\s*;?",
-    literal_pattern=rf"{_COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|{_REGULAR_EXPRESSION}",
+    literal_pattern=rf"{COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|{_REGULAR_EXPRESSION}",
     comment_start_pattern=_COMMENT_START,
     neutral_statement=";",
     has_optional_semicolons=True,
@@ -94,7 +94,7 @@ GO = Language(
     strings=frozenset({"interpreted_string_literal", "raw_string_literal"}),
     imports=frozenset({"package_clause", "import_declaration"}),
     placeholder_pattern=rf"panic\(\s*([\"`]){_UNFINISHED}\1\s*\)\s*;?",
-    literal_pattern=rf"{_COMMENT}|{_DOUBLE_QUOTED}|`[^`]*`|{_CHARACTER}",
+    literal_pattern=rf"{COMMENT}|{_DOUBLE_QUOTED}|`[^`]*`|{CHARACTER}",
     comment_start_pattern=_COMMENT_START,
     neutral_statement=";",
     indent="\t",
@@ -122,7 +122,7 @@ RUST = Language(
     strings=frozenset({"string_literal", "raw_string_literal"}),
     imports=frozenset({"use_declaration", "extern_crate_declaration"}),
     placeholder_pattern=rf"(?:todo|unimplemented)!\s*[(\[{{]{_RUST_ARGUMENTS}[)\]}}]\s*;?",
-    literal_pattern=rf'{_COMMENT}|r"[^"]*"|r#+".*?"#+|"(?:\\.|[^"\\])*"|{_CHARACTER}',
+    literal_pattern=rf'{COMMENT}|r"[^"]*"|r#+".*?"#+|"(?:\\.|[^"\\])*"|{CHARACTER}',
     comment_start_pattern=_COMMENT_START,
     neutral_statement=";",
 )
@@ -156,7 +156,7 @@ JAVA = Language(
     placeholder_pattern=(
         rf"throw\s+new\s+(?:UnsupportedOperationException\(.*\)|\w+(?:Exception|Error)\(\s*\"{_UNFINISHED}\"\s*\))\s*;"
     ),
-    literal_pattern=rf'{_COMMENT}|"""(?:\\.|[^\\])*?"""|{_DOUBLE_QUOTED}|{_CHARACTER}',
+    literal_pattern=rf'{COMMENT}|"""(?:\\.|[^\\])*?"""|{_DOUBLE_QUOTED}|{CHARACTER}',
     comment_start_pattern=_COMMENT_START,
     neutral_statement=";",
 )
@@ -169,7 +169,7 @@ _C_LISTS = frozenset(
     }
 )
 _C_PLACEHOLDER = r"(?:(?:std::)?abort|__builtin_unreachable|std::unreachable)\(\s*\)\s*;"
-_C_LITERAL = rf"{_COMMENT}|{_DOUBLE_QUOTED}|{_CHARACTER}"
+_C_LITERAL = rf"{COMMENT}|{_DOUBLE_QUOTED}|{CHARACTER}"
 
 C = Language(
     id="c",

@@ -1,12 +1,11 @@
 """Further rows of the language table whose blocks stand in braces: C#, PHP, Kotlin, Scala, Swift."""
 
 from dlm_lsp.languages.block_words import BlockWords
+from dlm_lsp.languages.braces import CHARACTER, COMMENT
 from dlm_lsp.languages.language import Language
 
 _UNFINISHED = r"(?i:[^\"']*(?:todo|fixme|unimplemented|not (?:yet )?implemented)[^\"']*)"
-_COMMENT = r"//[^\n]*|/\*.*?\*/"
 _QUOTED = r'"(?:\\.|[^"\\\n])*+"'
-_CHARACTER = r"'(?:\\[^\n']+|\\'|[^'\\\n])'"
 _COMMENT_START = r"//|/\*|\*|@"
 
 _CONDITION = r"\s*\((?:[^()]++|\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\))*+\)"
@@ -52,8 +51,8 @@ CSHARP = Language(
         rf"|[\w.]+Exception\(\s*\"{_UNFINISHED}\"\s*\))\s*;"
     ),
     literal_pattern=(
-        rf'{_COMMENT}|\$*"""+.*?"""+|(?:\$@|@\$|@)"(?:""|[^"])*+"'
-        rf'|\$"(?:\{{\{{|\{{(?:{_QUOTED}|[^"{{}}\n])*+\}}|\\.|[^"\\\n])*+"|{_QUOTED}|{_CHARACTER}'
+        rf'{COMMENT}|\$*"""+.*?"""+|(?:\$@|@\$|@)"(?:""|[^"])*+"'
+        rf'|\$"(?:\{{\{{|\{{(?:{_QUOTED}|[^"{{}}\n])*+\}}|\\.|[^"\\\n])*+"|{_QUOTED}|{CHARACTER}'
     ),
     comment_start_pattern=r"//|/\*|\*|\[(?:\w+:\s*)?[A-Z][\w.]*\s*[\](,]",
     neutral_statement=";",
@@ -134,7 +133,7 @@ KOTLIN = Language(
         rf"TODO\((?:\s*{_QUOTED}\s*)?\)|throw\s+(?:\w+(?:Exception|Error)\(\s*\"{_UNFINISHED}\"\s*\)"
         r"|NotImplementedError\(\))"
     ),
-    literal_pattern=rf'{_COMMENT}|"""+.*?"""+|{_INTERPOLATED}|{_CHARACTER}',
+    literal_pattern=rf'{COMMENT}|"""+.*?"""+|{_INTERPOLATED}|{CHARACTER}',
     comment_start_pattern=_COMMENT_START,
     neutral_statement="Unit",
     has_optional_semicolons=True,
@@ -166,7 +165,7 @@ SCALA = Language(
     placeholder_pattern=(
         rf"\?\?\?|throw\s+new\s+(?:NotImplementedError(?:\(.*\))?|\w+(?:Exception|Error)\(\s*\"{_UNFINISHED}\"\s*\))"
     ),
-    literal_pattern=rf'{_COMMENT}|"""+.*?"""+|{_INTERPOLATED}|{_CHARACTER}',
+    literal_pattern=rf'{COMMENT}|"""+.*?"""+|{_INTERPOLATED}|{CHARACTER}',
     comment_start_pattern=_COMMENT_START,
     neutral_statement="Unit",
     has_optional_semicolons=True,
@@ -213,7 +212,7 @@ SWIFT = Language(
     imports=frozenset({"import_declaration"}),
     placeholder_pattern=rf"(?:fatalError|preconditionFailure)\(\s*(?:\"{_UNFINISHED}\")?\s*\)",
     literal_pattern=(
-        rf'{_COMMENT}|#+""".*?"""#+|#+".*?"#+|"""(?:\\.|[^\\])*?"""'
+        rf'{COMMENT}|#+""".*?"""#+|#+".*?"#+|"""(?:\\.|[^\\])*?"""'
         rf'|"(?:\\\((?:{_QUOTED}|\([^()\n]*\)|[^"()\n])*+\)|\\.|[^"\\\n])*+"'
     ),
     comment_start_pattern=_COMMENT_START,
