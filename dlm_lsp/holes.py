@@ -31,6 +31,9 @@ from dlm_lsp.scopes import Function, functions_around
 _ENDS_HEADER = re.compile(r"(?:[|)]|\b(?:begin|do|else|ensure|in|repeat|then))\s*\Z")
 """Nothing more of a header is missing after it, where words make the blocks."""
 
+_OPENERS = ("{", "->", "in")
+"""A block, and the block of a lambda with parameters."""
+
 HoleKind = Literal["body", "statement", "statements", "line", "range"]
 """What is asked for:
 
@@ -40,10 +43,6 @@ HoleKind = Literal["body", "statement", "statements", "line", "range"]
     line         what a line lacks at the cursor
     range        the text for a range that somebody named and that is none of these
 """
-
-
-_OPENERS = ("{", "->", "in")
-"""A block, and the block of a lambda with parameters."""
 
 
 @dataclass(frozen=True, slots=True)
