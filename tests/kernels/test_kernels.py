@@ -32,6 +32,27 @@ def test_fused_attention_equals_the_reference(shape: tuple[int, ...], is_padded:
 
 
 @pytest.mark.parametrize("mask", ["whole", "padded", "per query"])
+@pytest.mark.parametrize("shape", SHAPES[1:], ids=lambda s: "B{}-T{}-S{}-H{}-K{}-D{}".format(*s))
+def test_attention_that_is_trained_has_the_gradients_of_the_reference(shape: tuple[int, ...], mask: str) -> None:
+    batch, num_queries, num_keys, heads, kv_heads, size = shape
+    torch.manual_seed(0)
+    trained = [torch.randn(batch, num_queries, heads, size), *torch.randn(2, batch, num_keys, kv_heads, size)]
+    positions = torch.randint(0, 500, (batch, num_queries + num_keys))
+    rotations = [rotary_angles(each, size, 1e4, torch.float32) for each in positions.split([num_queries, num_keys], 1)]
+    valid_shape = {"whole": (0,), "padded": (batch, num_keys), "per query": (batch, num_queries, num_keys)}[mask]
+    is_valid = None if mask == "whole" else torch.rand(valid_shape) < 0.7
+    if is_valid is not None:
+        is_valid[..., 0] = True
+    found, expected = [], []
+    for results, attend in ((found, attention.attend), (expected, reference.attend)):
+        leaves = [each.clone().requires_grad_() for each in trained]
+        mixed = attend(*leaves, *rotations, is_valid=is_valid)
+        (mixed * torch.arange(mixed.numel()).view_as(mixed).cos()).sum().backward()
+        results += [mixed.detach(), *(each.grad for each in leaves)]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mask", ["whole", "padded", "per query"])
 def test_on_a_gpu_heads_that_share_keys_are_one_with_the_queries_of_all(
     mask: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

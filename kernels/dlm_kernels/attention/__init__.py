@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlm_kernels.attention import reference
 from dlm_kernels.attention.reference import Rotation, per_query, rotary_angles, rotate
 
 __all__ = ["Rotation", "attend", "rotary_angles", "rotate"]
@@ -30,7 +29,7 @@ def attend(
     """Rotate queries and keys, then attend to every key that is valid.
 
     Specified by `dlm_kernels.attention.reference.attend`, and tested against it. Runs PyTorch's fused kernel, except on
-    a CPU where the reference's matrix products are faster.
+    a CPU where two matrix products are faster.
 
     Args:
         query: [B, T, H, D], before RoPE.
@@ -44,12 +43,10 @@ def attend(
     Returns:
         [B, T, H, D]
     """
-    # The fused kernel's backward pass takes three times as long as that of the reference's matrix products (33 against
-    # 12 ms for [8, 256, 9, 64] in bf16 on one core).
-    if query.device.type == "cpu" and (query.requires_grad or _is_faster_unfused(query, key)):
-        return reference.attend(query, key, value, query_rotation, key_rotation, is_valid=is_valid)
     query, key = rotate(query, query_rotation), rotate(key, key_rotation)
     mask = None if is_valid is None else per_query(is_valid)[:, None]
+    if query.device.type == "cpu" and (query.requires_grad or _is_faster_unfused(query, key)):
+        return _attend_by_products(query, key, value, mask)
     if query.device.type != "cpu" and query.shape[2] != key.shape[2]:
         return _attend_by_group(query, key, value, mask)
     query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
@@ -57,8 +54,29 @@ def attend(
     return mixed.transpose(1, 2)
 
 
+def _attend_by_products(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """Attend with two matrix products, the scores stored in between.
+
+    The queries are scaled, not the scores, and a mask is added in place: one pass over the scores where the formula on
+    paper has three. With its backward pass it takes 47 ms for [2, 643, 9, 64] in bf16 on two cores of an AMD EPYC, the
+    formula 75, the fused kernel 75.
+
+    Args:
+        query: [B, T, H, D]
+        key: [B, S, K, D]
+        value: [B, S, K, D]
+        mask: [B, 1, T or 1, S]
+    """
+    num_queries, num_groups = query.shape[1], key.shape[2]
+    scores = _queries_by_group(query * query.shape[-1] ** -0.5, num_groups) @ key.permute(0, 2, 3, 1)
+    if mask is not None:
+        bias = torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, -torch.inf)
+        scores.view(*scores.shape[:2], -1, num_queries, key.shape[1]).add_(bias[:, None])
+    return _heads_apart(scores.softmax(dim=-1) @ value.transpose(1, 2), num_queries)
+
+
 def _attend_by_group(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """Attend with heads that share keys, as one head that has the queries of them all.
+    """Attend by the fused kernel, once for all heads that share keys.
 
     On CUDA, PyTorch has no fused kernel for shared key heads with a mask, and before compute capability 8 none without
     one: it would repeat the keys, and store all scores in fp32. Every recorded pass has a mask.
@@ -69,16 +87,24 @@ def _attend_by_group(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | N
         value: [B, S, K, D]
         mask: [B, 1, T or 1, S]
     """
-    num_rows, num_queries, num_heads, size = query.shape
-    num_groups = key.shape[2]
-    num_sharing = num_heads // num_groups
-    split = query.reshape(num_rows, num_queries, num_groups, num_sharing, size)
-    by_group = split.permute(0, 2, 3, 1, 4).flatten(2, 3)
+    num_queries, num_groups = query.shape[1], key.shape[2]
+    by_group = _queries_by_group(query, num_groups)
     if mask is not None and mask.shape[2] > 1:
-        mask = mask.repeat(1, 1, num_sharing, 1)
+        mask = mask.repeat(1, 1, query.shape[2] // num_groups, 1)
     mixed = F.scaled_dot_product_attention(by_group, key.transpose(1, 2), value.transpose(1, 2), attn_mask=mask)
-    joined = mixed.reshape(num_rows, num_groups, num_sharing, num_queries, size)
-    return joined.permute(0, 3, 1, 2, 4).flatten(2, 3)
+    return _heads_apart(mixed, num_queries)
+
+
+def _queries_by_group(query: Tensor, num_groups: int) -> Tensor:
+    """Queries [B, T, H, D] as [B, K, H / K · T, D]: heads that share keys are one that has the queries of them all."""
+    split = query.reshape(*query.shape[:2], num_groups, -1, query.shape[-1])
+    return split.permute(0, 2, 3, 1, 4).flatten(2, 3)
+
+
+def _heads_apart(mixed: Tensor, num_queries: int) -> Tensor:
+    """What `_queries_by_group` joined, [B, K, H / K · T, D], as [B, T, H, D]."""
+    split = mixed.reshape(*mixed.shape[:2], -1, num_queries, mixed.shape[-1])
+    return split.permute(0, 3, 1, 2, 4).flatten(2, 3)
 
 
 def _is_faster_unfused(query: Tensor, key: Tensor) -> bool:
