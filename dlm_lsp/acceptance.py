@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from dlm_lsp.document_store import DocumentStore
+from dlm_lsp.documents.document_store import DocumentStore
 from dlm_lsp.errors import DlmLspError
 from dlm_lsp.stats import Stats, stats_path
 

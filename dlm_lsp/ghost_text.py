@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from lsprotocol import types
 
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.documents.positions import PositionEncoding
 from dlm_lsp.fills import Fill
-from dlm_lsp.goal import is_woven_into
-from dlm_lsp.holes import Hole
-from dlm_lsp.placement import sides
-from dlm_lsp.positions import PositionEncoding
+from dlm_lsp.fitting.placement import sides
+from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.keystrokes.goal import is_woven_into
 
 
 def is_on_cursor_line(snapshot: Snapshot, cursor: int, start: int, end: int) -> bool:

@@ -8,18 +8,18 @@ Knows no protocol, no terminal and no thread: the caller decides where the gener
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from dlm_lsp.context import build_request
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import NothingToShowError, UsageError
 from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
-from dlm_lsp.hole_ending import HoleEnding
-from dlm_lsp.holes import Hole
+from dlm_lsp.fitting.hole_ending import HoleEnding
+from dlm_lsp.fitting.placement import Placement, place
+from dlm_lsp.fitting.presentation import present
+from dlm_lsp.fitting.syntax_check import DraftChecker
+from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.keystrokes.warm_start import EarlierDraft, behind
 from dlm_lsp.options import usual_prompt_tokens
-from dlm_lsp.placement import Placement, place
-from dlm_lsp.presentation import present
-from dlm_lsp.related import fitting
-from dlm_lsp.syntax_check import DraftChecker
-from dlm_lsp.warm_start import EarlierDraft, behind
+from dlm_lsp.prompt.context import build_request
+from dlm_lsp.prompt.related import fitting
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import CancelToken, Candidate, Draft, InfillEngine, InfillRequest, Piece
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from dlm_model.decode_options import DecodeOptions
+from dlm_model.network.precision import Precision
 from dlm_model.option import Option, Range, option, options_of
-from dlm_model.precision import Precision
 
 ClientOptions: TypeAlias = Mapping[str, object]
 """What one source sets, by the names of the options and with values that they accept.

@@ -18,17 +18,17 @@ from pygls.protocol.json_rpc import RPCMessage, RPCRequest
 
 from dlm_lsp import __version__
 from dlm_lsp.acceptance import AcceptanceLog
-from dlm_lsp.document_policy import DocumentPolicy
-from dlm_lsp.document_store import DocumentStore
+from dlm_lsp.documents.document_policy import DocumentPolicy
+from dlm_lsp.documents.document_store import DocumentStore
+from dlm_lsp.documents.positions import PositionEncoding
 from dlm_lsp.engine_room import Desk, EngineRoom
-from dlm_lsp.fill_run import FillRun
+from dlm_lsp.keystrokes.fill_run import FillRun
+from dlm_lsp.keystrokes.pacing import TypingPace
+from dlm_lsp.keystrokes.triggers import LastEdit
+from dlm_lsp.keystrokes.type_through import TypeThroughCache
 from dlm_lsp.load_report import LoadReport
 from dlm_lsp.messages import STATUS, StatusParams, StatusState, to_wire
 from dlm_lsp.options import ClientOptions, ParsedOptions, resolve
-from dlm_lsp.pacing import TypingPace
-from dlm_lsp.positions import PositionEncoding
-from dlm_lsp.triggers import LastEdit
-from dlm_lsp.type_through import TypeThroughCache
 
 logger = logging.getLogger(__name__)
 

@@ -59,7 +59,7 @@ def test_no_module_imports_a_higher_package_or_training(repository_root: Path) -
     ("file", "line"),
     [
         ("kernels/dlm_kernels/planted.py", "from dlm_model import request"),
-        ("kernels/dlm_kernels/planted.py", "import dlm_lsp.positions"),
+        ("kernels/dlm_kernels/planted.py", "import dlm_lsp.documents.positions"),
         ("model/dlm_model/planted.py", "def late():\n    from dlm_lsp.errors import UsageError"),
         ("model/dlm_model/planted.py", "from dlm_model.training import trainer"),
         ("model/dlm_model/planted.py", "from . import training"),

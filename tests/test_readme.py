@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.holes.named_holes import find_function
 from dlm_lsp.languages import language_for
-from dlm_lsp.named_holes import find_function
 from dlm_lsp.options import DECODE_OPTION_NAMES, OPTIONS, SETTING_NAMES, find_option
 from dlm_model.training.__main__ import app
 from tests.option_tables import HEAD, option_table

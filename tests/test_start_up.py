@@ -20,7 +20,7 @@ HEAVY_FOR_INITIALIZE = {
     *("torch", "numpy", "rich", "tokenizers", "safetensors", "transformers", "jinja2", "starlette", "uvicorn"),
     *("filelock", "pathspec", "pydantic", "importlib.metadata", "statistics"),
     *("tree_sitter_python", "dlm_model.engine", "dlm_lsp.models.store", "dlm_lsp.models.hub", "dlm_lsp.http_api"),
-    *("dlm_lsp.infilling", "dlm_lsp.presentation", "dlm_lsp.context"),
+    *("dlm_lsp.infilling", "dlm_lsp.fitting.presentation", "dlm_lsp.prompt.context"),
 }
 
 

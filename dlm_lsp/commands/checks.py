@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Literal
 
 from dlm_lsp.config_files import user_config_path
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.holes.named_holes import find_function
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import LANGUAGES, language_for
 from dlm_lsp.models.hub import gib
 from dlm_lsp.models.store import describe, resolve_model
-from dlm_lsp.named_holes import find_function
 from dlm_lsp.options import Settings
-from dlm_model.config import ModelConfig
-from dlm_model.precision import weight_format
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.precision import weight_format
 from dlm_model.request import CancelToken, InfillEngine
 
 PACKAGES = ("torch", "safetensors", "tokenizers", "pygls", "lsprotocol", "tree-sitter", "typer", "rich")
@@ -121,7 +121,7 @@ def check_model_files(model: str | None) -> Iterator[Check]:
         CheckpointError: the folder's config is none that can be loaded, or the model is a name and not on disk.
     """
     from dlm_model.engine import DEFAULT_CHECKPOINT  # noqa: PLC0415
-    from dlm_model.guide import GUIDE_FOLDER  # noqa: PLC0415
+    from dlm_model.guides.guide import GUIDE_FOLDER  # noqa: PLC0415
 
     resolved = resolve_model(model)
     folder = DEFAULT_CHECKPOINT if resolved is None else Path(resolved)

@@ -8,7 +8,7 @@ import typer
 from dlm_lsp.commands.settings import flag_name
 from dlm_lsp.options import find_option
 from dlm_model.decode_options import Schedule, Selection
-from dlm_model.precision import Precision
+from dlm_model.network.precision import Precision
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765

@@ -14,9 +14,9 @@ from dlm_lsp.commands.rendering import apply_fill, render_diff, render_json, sum
 from dlm_lsp.commands.sources import Source, read_source, read_stdin, write_in_place, writing_stdout
 from dlm_lsp.commands.targets import Target, cut_marker, locate
 from dlm_lsp.commands.watch import CanvasView, DraftView, StepCounter
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.documents.exclusions import exclusion_reason
 from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageError
-from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
 from dlm_lsp.infilling import (
     HoleRequest,

@@ -18,8 +18,8 @@ from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
 from dlm_lsp.models.inspection import check_checkpoint, names_code, names_in, never_used
 from dlm_lsp.models.recommendation import Suggestion, available_memory, suggest
 from dlm_lsp.models.store import PACKAGED, ModelStore, Record, describe, differences
-from dlm_model.checkpoint_files import published_name
-from dlm_model.precision import Precision, weight_format
+from dlm_model.network.checkpoint_files import published_name
+from dlm_model.network.precision import Precision, weight_format
 
 BYTES_PER_STORED_NUMBER = 2
 """Published weights are bf16."""
@@ -85,7 +85,7 @@ def run_pull(name: str, short_name: str | None, *, is_agreed: bool) -> None:
 
 def run_add(path: Path, name: str | None) -> None:
     """Give a folder on this machine a short name; its files stay where they are."""
-    from dlm_model.guide import GUIDE_FOLDER  # noqa: PLC0415 - imports torch
+    from dlm_model.guides.guide import GUIDE_FOLDER  # noqa: PLC0415 - imports torch
 
     folder = path.expanduser().resolve()
     if not folder.is_dir():

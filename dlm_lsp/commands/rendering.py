@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlm_lsp.documents.positions import LineIndex
 from dlm_lsp.fills import Fill, RankedFill
-from dlm_lsp.positions import LineIndex
 from dlm_model.request import Draft, InfillEngine
 
 

@@ -7,11 +7,11 @@ words and looks them up in a snapshot.
 import re
 from dataclasses import dataclass
 
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.documents.positions import LineIndex
 from dlm_lsp.errors import UsageError
-from dlm_lsp.holes import Hole, find_hole
-from dlm_lsp.named_holes import find_function, range_hole
-from dlm_lsp.positions import LineIndex
+from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.named_holes import find_function, range_hole
 
 STDIN = "-"
 MARKER = "<FILL>"

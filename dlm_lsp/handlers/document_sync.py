@@ -7,8 +7,8 @@ from lsprotocol import types
 
 from dlm_lsp.errors import DlmLspError
 from dlm_lsp.handlers.filling import stop_fills
+from dlm_lsp.keystrokes.triggers import edit_of
 from dlm_lsp.session import DlmLanguageServer, OpenDocument
-from dlm_lsp.triggers import edit_of
 
 
 def did_open(server: DlmLanguageServer, params: types.DidOpenTextDocumentParams) -> None:

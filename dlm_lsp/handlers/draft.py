@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
+from dlm_lsp.documents.positions import PositionEncoding
 from dlm_lsp.drafts import DraftFeed
-from dlm_lsp.fill_run import FillRun
 from dlm_lsp.ghost_text import range_of
-from dlm_lsp.goal import rest_of
+from dlm_lsp.keystrokes.fill_run import FillRun
+from dlm_lsp.keystrokes.goal import rest_of
 from dlm_lsp.messages import DRAFT, DraftParams, to_wire
-from dlm_lsp.positions import PositionEncoding
 from dlm_lsp.session import DlmLanguageServer
 from dlm_model.request import Draft
 

@@ -6,13 +6,13 @@ Shared by the handlers that fill holes. Knows nothing of what they do with the f
 import asyncio
 from collections.abc import Callable
 
-from dlm_lsp.document_store import path_of
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.documents.document_store import path_of
 from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, UnreadableDocumentError, UsageError
-from dlm_lsp.fill_run import Filled, FillOrder, FillRun
 from dlm_lsp.handlers.draft import draft_feed
+from dlm_lsp.keystrokes.fill_run import Filled, FillOrder, FillRun
 from dlm_lsp.messages import StatusState
-from dlm_lsp.related import RelatedFiles
+from dlm_lsp.prompt.related import RelatedFiles
 from dlm_lsp.session import DlmLanguageServer
 from dlm_lsp.worker import Task
 from dlm_model.errors import ModelError

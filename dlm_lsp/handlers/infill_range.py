@@ -8,17 +8,17 @@ from typing import NamedTuple
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.documents.positions import PositionEncoding, with_line_feeds
 from dlm_lsp.errors import DlmLspError, UsageError
-from dlm_lsp.fill_run import FillOrder
 from dlm_lsp.fills import Anchors
 from dlm_lsp.ghost_text import range_of
 from dlm_lsp.handlers.filling import fill, open_snapshot, state_of, summary
-from dlm_lsp.holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.named_holes import range_hole
+from dlm_lsp.keystrokes.fill_run import FillOrder
 from dlm_lsp.messages import INFILL_RANGE, InfillRangeResult, to_wire
-from dlm_lsp.named_holes import range_hole
 from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options, with_options
-from dlm_lsp.positions import PositionEncoding, with_line_feeds
 from dlm_lsp.session import DlmLanguageServer
 from dlm_model.errors import ModelError
 

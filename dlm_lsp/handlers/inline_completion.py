@@ -15,18 +15,18 @@ from typing import NamedTuple
 from lsprotocol import types
 
 from dlm_lsp.acceptance import Offer
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import DlmLspError, NothingToShowError
-from dlm_lsp.fill_run import ContradictedError, Filled, FillOrder, FillRun
 from dlm_lsp.fills import Fill
 from dlm_lsp.ghost_text import drawable_hole, ghost_item, ghost_item_for_selection, is_on_cursor_line
 from dlm_lsp.handlers.filling import begin, open_snapshot, outcome, state_of, summary
-from dlm_lsp.holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.keystrokes.fill_run import ContradictedError, Filled, FillOrder, FillRun
+from dlm_lsp.keystrokes.triggers import silence_reason
+from dlm_lsp.keystrokes.type_through import Answer
 from dlm_lsp.messages import DID_ACCEPT, INFILL_RANGE
 from dlm_lsp.options import Settings
 from dlm_lsp.session import DlmLanguageServer, OpenDocument
-from dlm_lsp.triggers import silence_reason
-from dlm_lsp.type_through import Answer
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.errors import ModelError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from lsprotocol import types
 
 from dlm_lsp.config_files import read_user_config
-from dlm_lsp.document_store import path_of
+from dlm_lsp.documents.document_store import path_of
 from dlm_lsp.handlers.configuration import listen_to_changes, pull_configuration
 from dlm_lsp.options import parse_options
 from dlm_lsp.process import exit_with

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from typing import Literal, Protocol
 
-from dlm_lsp.context import build_plain_request
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.documents.positions import with_line_feeds
 from dlm_lsp.errors import NothingToShowError
-from dlm_lsp.excerpts import Edit
 from dlm_lsp.fills import RankedFill
-from dlm_lsp.holes import Hole, find_hole
+from dlm_lsp.fitting.placement import is_inline, parse_neutral, place
+from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.excerpts import Edit
 from dlm_lsp.http_api.fim_request import FimRequest
 from dlm_lsp.http_api.settled_text import SettledText
 from dlm_lsp.infilling import (
@@ -30,8 +31,7 @@ from dlm_lsp.infilling import (
 )
 from dlm_lsp.languages import Language
 from dlm_lsp.options import Settings
-from dlm_lsp.placement import is_inline, parse_neutral, place
-from dlm_lsp.positions import with_line_feeds
+from dlm_lsp.prompt.context import build_plain_request
 from dlm_model.request import CancelToken, Draft, FinishReason, InfillEngine, InfillRequest
 
 FINISH_REASONS: dict[FinishReason, Literal["stop", "length"]] = {

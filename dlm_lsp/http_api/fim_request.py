@@ -16,14 +16,14 @@ Whatever `model` a request names, the loaded one answers. Any other field is ign
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from dlm_lsp.documents.exclusions import exclusion_reason
+from dlm_lsp.documents.positions import LineEnding, line_ending, well_formed, with_line_feeds
 from dlm_lsp.errors import UnreadableDocumentError, UnsupportedLanguageError
-from dlm_lsp.exclusions import exclusion_reason
 from dlm_lsp.fills import Anchors
 from dlm_lsp.http_api.api_error import ApiError
 from dlm_lsp.http_api.settled_text import Seam
 from dlm_lsp.languages import Language, language_for
 from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, find_option, parse_options, with_options
-from dlm_lsp.positions import LineEnding, line_ending, well_formed, with_line_feeds
 from dlm_model.decode_options import DecodeOptions
 
 _SETTABLE = DECODE_OPTION_NAMES - {"guide"}

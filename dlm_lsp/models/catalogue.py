@@ -7,7 +7,7 @@ pulled is recorded beside the files. Shapes are those of the published configs; 
 from dataclasses import dataclass
 
 from dlm_lsp.models.footprint import Shape
-from dlm_model.mixture_config import MixtureConfig
+from dlm_model.network.mixture_config import MixtureConfig
 
 LATEST = "main"
 

@@ -14,10 +14,10 @@ An estimate: allocators round up and CUDA itself wants some hundred MiB, for whi
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
-from dlm_model.config import ModelConfig
-from dlm_model.graph_budget import MAX_GRAPH_BYTES, MAX_GRAPHS
-from dlm_model.mixture_config import MAX_FOR_EVERYBODY, MixtureConfig
-from dlm_model.precision import BYTES_PER_WEIGHT, COLUMN_MULTIPLES, Precision
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.graph_budget import MAX_GRAPH_BYTES, MAX_GRAPHS
+from dlm_model.network.mixture_config import MAX_FOR_EVERYBODY, MixtureConfig
+from dlm_model.network.precision import BYTES_PER_WEIGHT, COLUMN_MULTIPLES, Precision
 
 HEADROOM = 1.1
 

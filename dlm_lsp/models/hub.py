@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from dlm_lsp.errors import ModelUnavailableError
 from dlm_lsp.models.inspection import check_checkpoint, check_descriptions
 from dlm_lsp.models.store import StoredFile, describe
-from dlm_model.checkpoint_files import pickles
+from dlm_model.network.checkpoint_files import pickles
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 WANTED = ("*.safetensors", "*.json", "merges.txt", "LICENSE*", "README.md")

@@ -6,9 +6,9 @@ The checks are the loader's own, so that the sentences are the same. They import
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from dlm_model.checkpoint_files import CheckpointFiles, pickles
-from dlm_model.config import ModelConfig
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.checkpoint_files import CheckpointFiles, pickles
+from dlm_model.network.config import ModelConfig
+from dlm_model.tokens.tokenizer import Tokenizer
 
 
 def check_descriptions(folder: Path, available: Collection[str], *, source: str) -> None:
@@ -23,7 +23,7 @@ def check_descriptions(folder: Path, available: Collection[str], *, source: str)
         CheckpointError: config or tokenizer is missing, broken or not supported, or the index names weights that the
             checkpoint has not.
     """
-    from dlm_model.weights import weight_names  # noqa: PLC0415 - imports torch
+    from dlm_model.network.weights import weight_names  # noqa: PLC0415 - imports torch
 
     config = ModelConfig.from_checkpoint(folder)
     Tokenizer.from_checkpoint(folder, config.vocab_size)
@@ -36,7 +36,7 @@ def check_checkpoint(folder: Path) -> None:
     Raises:
         CheckpointError: it could not be loaded.
     """
-    from dlm_model.weights import check_weights  # noqa: PLC0415 - imports torch
+    from dlm_model.network.weights import check_weights  # noqa: PLC0415 - imports torch
 
     check_descriptions(folder, names_in(folder), source=str(folder))
     check_weights(folder, ModelConfig.from_checkpoint(folder))

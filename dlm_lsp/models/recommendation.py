@@ -10,9 +10,9 @@ from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters
 from dlm_lsp.models.store import ModelStore
 from dlm_lsp.options import Settings, usual_prompt_tokens
-from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
-from dlm_model.precision import Precision
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.precision import Precision
 
 MAX_CPU_PARAMETERS = 1_000_000_000
 """With more parameters per token than this, a CPU is too slow, whatever memory it has."""

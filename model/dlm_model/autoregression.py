@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlm_model.causal_reader import CausalReader
+from dlm_model.guides.causal_reader import CausalReader
+from dlm_model.network.transformer import Memory, Recorder
 from dlm_model.request import CancelToken, Draft, FinishReason, Piece
-from dlm_model.transformer import Memory, Recorder
-from dlm_model.vocabulary import Vocabulary
+from dlm_model.tokens.vocabulary import Vocabulary
 
 
 class LeftToRight:

@@ -10,27 +10,27 @@ from functools import partial
 
 from torch import Tensor
 
-from dlm_model.blend import Blend
-from dlm_model.block_causal import BlockCausalPrompt
+from dlm_model.cache.block_causal import BlockCausalPrompt
+from dlm_model.cache.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_choice
+from dlm_model.cache.prefix_cache import PrefixCache
+from dlm_model.cache.prompt_reuse import PromptReuse
+from dlm_model.cache.prompt_store import PromptStore
+from dlm_model.cache.similarity_cache import SimilarityCache
 from dlm_model.canvas import Canvas
-from dlm_model.causal_reader import CausalReader
 from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions
 from dlm_model.denoise import Judge, Predictor
-from dlm_model.ending import LineEnd
 from dlm_model.errors import RequestError
-from dlm_model.guidance import SuffixGuidance
-from dlm_model.guide import Guides
-from dlm_model.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_choice
-from dlm_model.length import Row
-from dlm_model.memory import Credit, StabilityCount
-from dlm_model.order import CommitOrder
-from dlm_model.prefix_cache import PrefixCache
-from dlm_model.prompt_reuse import PromptReuse
-from dlm_model.prompt_store import PromptStore
-from dlm_model.revision import Reviser, remaskers
-from dlm_model.similarity_cache import SimilarityCache
-from dlm_model.supervisor import Supervisor
-from dlm_model.transformer import Transformer
+from dlm_model.guides.blend import Blend
+from dlm_model.guides.causal_reader import CausalReader
+from dlm_model.guides.guide import Guides
+from dlm_model.guides.suffix_guidance import SuffixGuidance
+from dlm_model.guides.supervisor import Supervisor
+from dlm_model.network.transformer import Transformer
+from dlm_model.rules.ending import LineEnd
+from dlm_model.rules.length import Row
+from dlm_model.steps.history import Credit, StabilityCount
+from dlm_model.steps.order import CommitOrder
+from dlm_model.steps.revision import Reviser, remaskers
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,15 +21,15 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.constraint import Constraint
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken
-from dlm_model.revision import Reviser, Step
-from dlm_model.schedule import choose
-from dlm_model.selection import Guess, guess_tokens
-from dlm_model.suffix_end import SuffixEnd
-from dlm_model.syntax import SyntaxReviser
+from dlm_model.rules.constraint import Constraint
+from dlm_model.rules.suffix_end import SuffixEnd
+from dlm_model.steps.revision import Reviser, Step
+from dlm_model.steps.schedule import choose
+from dlm_model.steps.selection import Guess, guess_tokens
+from dlm_model.steps.syntax import SyntaxReviser
 
 Predictor = Callable[[Canvas], Tensor]
 """One forward pass: canvas → logits [N, V] of the N positions that the canvas asks about, row by row."""

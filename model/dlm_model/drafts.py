@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.request import Candidate, FinishReason, Piece, PieceState, geometric_mean
-from dlm_model.vocabulary import Vocabulary
+from dlm_model.rules.boundaries import Boundaries
+from dlm_model.tokens.vocabulary import Vocabulary
 
 
 class _Position(NamedTuple):

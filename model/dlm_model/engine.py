@@ -13,33 +13,33 @@ from pathlib import Path
 import torch
 
 from dlm_model.autoregression import LeftToRight
+from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
-from dlm_model.checkpoint_files import published_name
-from dlm_model.config import ModelConfig
-from dlm_model.cuda_graphs import recorded
 from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
 from dlm_model.decoding import Decoder, Decoding
 from dlm_model.denoise import denoise
 from dlm_model.device import avoid_plans_by_shape, default_dtype, memory_errors, release_memory, resolve_device
 from dlm_model.drafts import RowReader, finish_reasons
 from dlm_model.errors import CheckpointError
-from dlm_model.guide import Guides, load_companion
-from dlm_model.length import INITIAL_TOKENS
-from dlm_model.mixture import stack_experts
-from dlm_model.order import CommitOrder, load_order
+from dlm_model.guides.guide import Guides, load_companion
+from dlm_model.network.checkpoint_files import published_name
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.cuda_graphs import recorded
+from dlm_model.network.mixture import stack_experts
+from dlm_model.network.packing import pack
+from dlm_model.network.precision import Precision
+from dlm_model.network.transformer import Transformer
+from dlm_model.network.weights import load_transformer
 from dlm_model.pace import Pace
-from dlm_model.packing import pack
-from dlm_model.precision import Precision
-from dlm_model.prefix_cache import PrefixCache
 from dlm_model.preparation import Preparation, Prepared
 from dlm_model.request import CancelToken, Draft, FinishReason, InfillRequest
-from dlm_model.revision import rechecks
-from dlm_model.suffix_end import SuffixEnd, ends_at_suffix
-from dlm_model.syntax import SyntaxReviser
-from dlm_model.tokenizer import Tokenizer
-from dlm_model.transformer import Transformer
-from dlm_model.vocabulary import Vocabulary
-from dlm_model.weights import load_transformer
+from dlm_model.rules.length import INITIAL_TOKENS
+from dlm_model.rules.suffix_end import SuffixEnd, ends_at_suffix
+from dlm_model.steps.order import CommitOrder, load_order
+from dlm_model.steps.revision import rechecks
+from dlm_model.steps.syntax import SyntaxReviser
+from dlm_model.tokens.tokenizer import Tokenizer
+from dlm_model.tokens.vocabulary import Vocabulary
 
 DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "smollm2-135m-infill"
 

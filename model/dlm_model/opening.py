@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import torch
 
-from dlm_model.anchors import AnchorTokens, Arrangement, arrangements
-from dlm_model.boundaries import Fragment, split_nothing, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
-from dlm_model.config import ModelConfig
 from dlm_model.decode_options import DecodeOptions
+from dlm_model.network.config import ModelConfig
 from dlm_model.prior import Proposal, propose
 from dlm_model.request import InfillRequest
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.rules.anchors import AnchorTokens, Arrangement, arrangements
+from dlm_model.rules.boundaries import Fragment, split_nothing, split_prefix, split_suffix
+from dlm_model.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)

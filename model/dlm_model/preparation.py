@@ -11,20 +11,20 @@ from typing import NamedTuple
 
 import torch
 
-from dlm_model.block_causal import BlockPipeline
-from dlm_model.boundaries import Boundaries
+from dlm_model.cache.block_causal import BlockPipeline
 from dlm_model.canvas import Canvas
-from dlm_model.config import ModelConfig
-from dlm_model.constraint import Constraint
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.decoding import Decoder
 from dlm_model.errors import RequestError
-from dlm_model.json_grammar import JsonConstraint
-from dlm_model.length import Row, finds_length, open_rows
+from dlm_model.network.config import ModelConfig
 from dlm_model.opening import Opening
 from dlm_model.request import InfillRequest
-from dlm_model.tokenizer import Tokenizer
-from dlm_model.vocabulary import Vocabulary
+from dlm_model.rules.boundaries import Boundaries
+from dlm_model.rules.constraint import Constraint
+from dlm_model.rules.json_grammar import JsonConstraint
+from dlm_model.rules.length import Row, finds_length, open_rows
+from dlm_model.tokens.tokenizer import Tokenizer
+from dlm_model.tokens.vocabulary import Vocabulary
 
 
 class Prepared(NamedTuple):

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from dlm_model.boundaries import Fragment
 from dlm_model.request import Piece
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.rules.boundaries import Fragment
+from dlm_model.tokens.tokenizer import Tokenizer
 
 
 class Proposal(NamedTuple):

@@ -5,11 +5,11 @@ import importlib
 import inspect
 from dataclasses import dataclass
 
-from dlm_lsp.context import build_request
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.documents.positions import LineIndex
+from dlm_lsp.holes.named_holes import range_hole
 from dlm_lsp.languages import language_for
-from dlm_lsp.named_holes import range_hole
-from dlm_lsp.positions import LineIndex
+from dlm_lsp.prompt.context import build_request
 from dlm_model.request import InfillEngine, InfillRequest
 
 FUNCTIONS = (

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import tree_sitter
 
-from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import Hole, find_hole
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.scopes import functions_in
 from dlm_lsp.languages import LANGUAGES, Language
-from dlm_lsp.scopes import functions_in
 
 MAX_LINES = 3
 INSTALLED = "site-packages"  # beside Python's own library, and partly trained on

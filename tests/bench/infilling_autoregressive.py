@@ -25,11 +25,11 @@ from platformdirs import user_cache_path
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from dlm_model.boundaries import Fragment, split_prefix
 from dlm_model.device import default_dtype
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.rules.boundaries import Fragment, split_prefix
+from dlm_model.tokens.tokenizer import Tokenizer
+from dlm_model.tokens.vocabulary import Vocabulary
 from dlm_model.training.gguf_import import import_gguf
-from dlm_model.vocabulary import Vocabulary
 from tests.bench.infilling_metrics import Setting
 from tests.bench.infilling_problems import Problem
 from tests.bench.infilling_systems import Filled

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from dlm_lsp.context import EXPECTED_TOKENS
-from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import find_hole
-from dlm_lsp.indentation import indentation
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.indentation import indentation
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
+from dlm_lsp.prompt.context import EXPECTED_TOKENS
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
 from dlm_model.methods import METHODS

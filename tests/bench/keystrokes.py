@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from statistics import mean, median
 from typing import NamedTuple
 
-from dlm_lsp.holes import find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.infilling import HoleRequest, infill
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine

@@ -24,9 +24,9 @@ from typing import get_args
 
 from rich.console import Console
 
+from dlm_model.cache.kv_cache import is_refresh
 from dlm_model.decode_options import CachePolicyName, DecodeOptions
 from dlm_model.engine import Engine
-from dlm_model.kv_cache import is_refresh
 from dlm_model.request import CancelToken, InfillRequest
 from tests.bench.fidelity import always_exact, compared_with_exact, exact_policy
 from tests.bench.machine import Machine, hardware, peak_memory_mib, synchronize, this_machine

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from dlm_model.transformer import Transformer
+from dlm_model.network.transformer import Transformer
 
 # Dense bf16 TFLOP/s and GB/s from the makers' data sheets; for any other card both are measured.
 GPU_SPECS: dict[str, tuple[float, float]] = {

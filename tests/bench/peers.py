@@ -11,7 +11,7 @@ from statistics import median
 import torch
 
 from dlm_model.engine import Engine
-from dlm_model.transformer import Transformer
+from dlm_model.network.transformer import Transformer
 from tests.bench.machine import synchronize
 from tests.bench.report import GateError, Row
 

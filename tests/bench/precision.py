@@ -16,14 +16,14 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
+from dlm_model.cache.kv_cache import CachePolicy
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.decoding import Decoder
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import DeviceError
-from dlm_model.kv_cache import CachePolicy
-from dlm_model.precision import Precision
+from dlm_model.network.precision import Precision
+from dlm_model.network.transformer import Transformer
 from dlm_model.request import CancelToken
-from dlm_model.transformer import Transformer
 from tests.bench.cases import make_cases
 from tests.bench.fidelity import Agreement, Compared
 from tests.bench.machine import hardware, this_machine

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from dlm_model.weights import weight_files
+from dlm_model.network.weights import weight_files
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from dlm_lsp.context import build_request
-from dlm_lsp.holes import find_hole
+from dlm_lsp.fitting.presentation import present
+from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.messages import DRAFT
-from dlm_lsp.presentation import present
-from dlm_model.config import ModelConfig
+from dlm_lsp.prompt.context import build_request
 from dlm_model.engine import DEFAULT_CHECKPOINT
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.tokens.tokenizer import Tokenizer
 from tests.bench.machine import processor
 from tests.bench.report import GateError, print_report
 from tests.bench.trace import record_in_long_text

@@ -9,14 +9,14 @@ from itertools import pairwise
 
 import torch
 
-from dlm_model.config import ModelConfig
-from dlm_model.cuda_graphs import recorded
 from dlm_model.device import avoid_plans_by_shape, default_dtype, resolve_device
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.families.dlm import PromptAttention
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.cuda_graphs import recorded
+from dlm_model.network.transformer import Transformer
 from dlm_model.request import InfillRequest
-from dlm_model.tokenizer import Tokenizer
-from dlm_model.transformer import Transformer
+from dlm_model.tokens.tokenizer import Tokenizer
 from tests.bench.trace import long_text
 
 BLOCK_LENGTH = 32

@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from dlm_lsp.fitting.placement import place
 from dlm_lsp.infilling import HoleRequest, finish, infill_request, placed
 from dlm_lsp.languages import LANGUAGES
-from dlm_lsp.placement import place
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.errors import ModelError

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.languages import language_for
 from tests.bench.cases import span_of
 

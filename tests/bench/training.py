@@ -23,8 +23,9 @@ from tokenizers import Tokenizer as HFTokenizer
 from tokenizers import decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from dlm_model.config import ModelConfig
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.weights import load_transformer
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.held_out import NOISES, held_out_batches
 from dlm_model.training.initialize import initialize
@@ -33,7 +34,6 @@ from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parameters import AllParameters
 from dlm_model.training.train import Trainer
 from dlm_model.training.windows import ExampleSource
-from dlm_model.weights import load_transformer
 from tests.model.tiny_checkpoints import SHAPE
 
 VOCAB_SIZE = 1024

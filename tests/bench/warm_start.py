@@ -15,11 +15,11 @@ from itertools import islice
 from statistics import mean, median
 from typing import Literal, NamedTuple
 
-from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import Hole, find_hole
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.fitting.presentation import present
+from dlm_lsp.holes.cursor_holes import Hole, find_hole
 from dlm_lsp.infilling import HoleRequest, finish, infill
-from dlm_lsp.presentation import present
-from dlm_lsp.warm_start import EarlierDraft
+from dlm_lsp.keystrokes.warm_start import EarlierDraft
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, Draft

@@ -1,9 +1,9 @@
 """Documents with the model's text in them."""
 
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fills import Fill
-from dlm_lsp.holes import find_hole
-from dlm_lsp.presentation import present
+from dlm_lsp.fitting.presentation import present
+from dlm_lsp.holes.cursor_holes import find_hole
 from tests.dlm_lsp.snapshots import snapshot_of
 
 

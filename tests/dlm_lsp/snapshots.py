@@ -1,7 +1,7 @@
 """Documents to test with, and where a hole is in one."""
 
-from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import Hole
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.holes.cursor_holes import Hole
 from dlm_lsp.languages import language_for
 
 

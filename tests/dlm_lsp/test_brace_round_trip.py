@@ -2,11 +2,11 @@
 
 import pytest
 
-from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import find_hole
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.fitting.presentation import present
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.scopes import functions_in
 from dlm_lsp.languages import language_for
-from dlm_lsp.presentation import present
-from dlm_lsp.scopes import functions_in
 from tests.dlm_lsp.filled_documents import applied
 from tests.dlm_lsp.snapshots import snapshot_of
 from tests.dlm_lsp.worded_sources import ACCOUNT, BACKUP, STACK

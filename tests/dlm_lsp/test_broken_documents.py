@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm_lsp.context import build_request
-from dlm_lsp.documents import Snapshot
-from dlm_lsp.holes import Hole, find_hole
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.fitting.presentation import present
+from dlm_lsp.fitting.syntax_check import DraftChecker
+from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.named_holes import range_hole
+from dlm_lsp.holes.scopes import functions_in
 from dlm_lsp.languages import LANGUAGES
-from dlm_lsp.named_holes import range_hole
-from dlm_lsp.presentation import present
-from dlm_lsp.scopes import functions_in
-from dlm_lsp.syntax_check import DraftChecker
+from dlm_lsp.prompt.context import build_request
 from tests.dlm_lsp.snapshots import snapshot_of
 
 PIECES = [

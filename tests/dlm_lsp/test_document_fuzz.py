@@ -12,10 +12,10 @@ from typing import NamedTuple, get_args
 import pytest
 from lsprotocol import types
 
-from dlm_lsp.document_store import DocumentStore
+from dlm_lsp.documents.document_store import DocumentStore
+from dlm_lsp.documents.positions import PositionEncoding
 from dlm_lsp.fills import Fill
 from dlm_lsp.ghost_text import ghost_item
-from dlm_lsp.positions import PositionEncoding
 
 URI = "file:///project/example.py"
 ENCODINGS: tuple[PositionEncoding, ...] = get_args(PositionEncoding)

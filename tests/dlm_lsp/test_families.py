@@ -7,10 +7,10 @@ import pytest
 
 from dlm_lsp.cli import run
 from dlm_lsp.commands.checks import check_model_files
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.holes.named_holes import find_function
 from dlm_lsp.infilling import HoleRequest, infill
 from dlm_lsp.languages import language_for
-from dlm_lsp.named_holes import find_function
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, Draft, InfillRequest

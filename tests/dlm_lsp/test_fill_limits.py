@@ -2,8 +2,8 @@
 
 import pytest
 
-from dlm_lsp.hole_ending import HoleEnding
-from dlm_lsp.holes import find_hole
+from dlm_lsp.fitting.hole_ending import HoleEnding
+from dlm_lsp.holes.cursor_holes import find_hole
 from tests.dlm_lsp.filled_documents import fill_at_cursor
 from tests.dlm_lsp.snapshots import snapshot_of
 

@@ -7,7 +7,7 @@ from lsprotocol import types
 
 from dlm_lsp.fills import Fill
 from dlm_lsp.ghost_text import drawable_hole, ghost_item, ghost_item_for_selection
-from dlm_lsp.holes import Hole
+from dlm_lsp.holes.cursor_holes import Hole
 from tests.dlm_lsp.snapshots import snapshot_of
 
 LINES = st.text(alphabet="ab (", max_size=8)

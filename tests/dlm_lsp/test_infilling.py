@@ -2,15 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.fills import Anchors
-from dlm_lsp.holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.named_holes import find_function
 from dlm_lsp.infilling import HoleRequest, finish, infill, nothing_reason, valid_only
+from dlm_lsp.keystrokes.warm_start import EarlierDraft
 from dlm_lsp.languages.python import PYTHON
-from dlm_lsp.named_holes import find_function
 from dlm_lsp.options import CPU_PROMPT_TOKENS, GPU_PROMPT_TOKENS
-from dlm_lsp.warm_start import EarlierDraft
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import CancelToken, Candidate, Draft, Piece
 from tests.dlm_lsp.scripted_engine import ScriptedEngine

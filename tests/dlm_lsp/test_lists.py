@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from dlm_lsp.block_fitting import BlockFitter
-from dlm_lsp.named_holes import range_hole
-from dlm_lsp.placement import parse_neutral
-from dlm_lsp.presentation import present
+from dlm_lsp.fitting.block_fitting import BlockFitter
+from dlm_lsp.fitting.placement import parse_neutral
+from dlm_lsp.fitting.presentation import present
+from dlm_lsp.holes.named_holes import range_hole
 from tests.dlm_lsp.snapshots import snapshot_of
 
 # Language, selection, and the model's text, in which a bar separates the part that is kept from the surplus.

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dlm_lsp.holes import find_hole
-from dlm_lsp.presentation import present
+from dlm_lsp.fitting.presentation import present
+from dlm_lsp.holes.cursor_holes import find_hole
 from tests.dlm_lsp.filled_documents import applied
 from tests.dlm_lsp.snapshots import snapshot_of
 

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from dlm_lsp.block_fitting import BlockFitter
-from dlm_lsp.context import build_request
-from dlm_lsp.documents import Snapshot
-from dlm_lsp.excerpts import Edit, Excerpt
-from dlm_lsp.holes import find_hole
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.fitting.block_fitting import BlockFitter
+from dlm_lsp.fitting.placement import parse_neutral
+from dlm_lsp.fitting.presentation import present
+from dlm_lsp.fitting.repairs import without_repeated_lines
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.excerpts import Edit, Excerpt
+from dlm_lsp.holes.named_holes import range_hole
+from dlm_lsp.holes.scopes import Function, functions_in
 from dlm_lsp.languages import language_for
-from dlm_lsp.named_holes import range_hole
-from dlm_lsp.placement import parse_neutral
-from dlm_lsp.presentation import present
-from dlm_lsp.repairs import without_repeated_lines
-from dlm_lsp.scopes import Function, functions_in
+from dlm_lsp.prompt.context import build_request
 
 PYTHON = language_for("a.py", None)
 NUM_FILES = 200

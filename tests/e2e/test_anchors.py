@@ -2,9 +2,9 @@
 
 import pytest
 
-from dlm_lsp.documents import Snapshot
+from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fills import Anchors
-from dlm_lsp.holes import find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.infilling import HoleRequest, anchored_only, finish, infill
 from dlm_lsp.languages import language_for
 from dlm_model.engine import Engine, load_engine

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from dlm_model.engine import Engine, load_engine
-from dlm_model.order import ORDER_FILE, CommitOrder
-from dlm_model.transformer import Transformer
+from dlm_model.network.transformer import Transformer
+from dlm_model.steps.order import ORDER_FILE, CommitOrder
 from tests.model.families.block_causal_checkpoints import write_sdar
 from tests.model.tiny_checkpoints import CAUSAL, DLM_SECTION, RESIZING, load_network, write_checkpoint
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dlm_model.selection import Guess
+from dlm_model.steps.selection import Guess
 
 _DTYPES = {
     "predicted_ids": torch.long,

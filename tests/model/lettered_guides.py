@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, SyntaxChecker
-from dlm_model.suffix_end import TEXT_WEIGHT, SuffixEnd
-from dlm_model.vocabulary import Vocabulary
+from dlm_model.rules.boundaries import Boundaries
+from dlm_model.rules.suffix_end import TEXT_WEIGHT, SuffixEnd
+from dlm_model.tokens.vocabulary import Vocabulary
 
 SPELLINGS = [b"", b"a", b"b", b"c", b" ", b")", b"]", b")]", "é".encode()[:1], "é".encode()[1:], b"\n", b";"]
 END, A, B, C, SPACE, PAREN, BRACKET, BOTH, LEAD, TRAIL, BREAK, SEMICOLON = range(len(SPELLINGS))

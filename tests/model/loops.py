@@ -5,17 +5,17 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
-from dlm_model.config import ModelConfig
-from dlm_model.constraint import Constraint
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.denoise import denoise
+from dlm_model.network.config import ModelConfig
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, InfillRequest
-from dlm_model.revision import Reviser
-from dlm_model.tokenizer import Tokenizer
-from dlm_model.vocabulary import Vocabulary
+from dlm_model.rules.boundaries import Boundaries
+from dlm_model.rules.constraint import Constraint
+from dlm_model.steps.revision import Reviser
+from dlm_model.tokens.tokenizer import Tokenizer
+from dlm_model.tokens.vocabulary import Vocabulary
 from tests.model.tiny_checkpoints import RESIZING, SHAPE, VOCAB_SIZE, byte_level_tokenizer
 
 TOKENIZER = Tokenizer(byte_level_tokenizer(), VOCAB_SIZE)

@@ -76,7 +76,7 @@ def _is_elsewhere(value: object) -> bool:
 
 
 class Captures:
-    """Records passes, as `dlm_model.cuda_graphs` does, and counts them."""
+    """Records passes, as `dlm_model.network.cuda_graphs` does, and counts them."""
 
     def __init__(self) -> None:
         self.num_captures = self.num_replays = 0

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from dlm_model.cache.kv_cache import CausalPrompt
+from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import load_engine
-from dlm_model.kv_cache import CausalPrompt
-from dlm_model.prefix_cache import PrefixCache
+from dlm_model.network.transformer import Transformer
 from dlm_model.request import CancelToken, InfillRequest
-from dlm_model.transformer import Transformer
 from tests.model.half_filled import PREFIX, SUFFIX, some_canvas
 from tests.model.tiny_checkpoints import DLM_SECTION
 

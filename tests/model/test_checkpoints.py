@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dlm_model.config import ModelConfig
 from dlm_model.engine import load_engine
 from dlm_model.errors import CheckpointError, DeviceError
-from dlm_model.tokenizer import Tokenizer
-from dlm_model.weights import load_transformer
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.weights import load_transformer
+from dlm_model.tokens.tokenizer import Tokenizer
 from tests.model.tiny_checkpoints import VOCAB_SIZE, byte_level_tokenizer, write_checkpoint
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from dlm_model.cache.kv_cache import ColumnCache
 from dlm_model.canvas import Canvas
 from dlm_model.engine import Engine, load_engine
-from dlm_model.kv_cache import ColumnCache
+from dlm_model.network.transformer import Transformer
 from dlm_model.pace import Pace
 from dlm_model.request import InfillRequest
-from dlm_model.transformer import Transformer
 from tests.model.tiny_fills import REQUEST, AlwaysWrong, drafts
 
 ASKED = InfillRequest("def foo(self, value):\n    ", "\n", expected_tokens=40)

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dlm_model.boundaries import Boundaries, split_prefix, split_suffix
 from dlm_model.canvas import Canvas
-from dlm_model.constraint import Constraint, Rules
 from dlm_model.decode_options import DecodeOptions, Schedule, Selection
 from dlm_model.drafts import RowReader
-from dlm_model.ending import NUM_MORE
 from dlm_model.request import InfillRequest
+from dlm_model.rules.boundaries import Boundaries, split_prefix, split_suffix
+from dlm_model.rules.constraint import Constraint, Rules
+from dlm_model.rules.ending import NUM_MORE
 from tests.model.endings import Between
 from tests.model.loops import (
     CONFIG,

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from dlm_model.boundaries import Boundaries
 from dlm_model.canvas import Canvas
 from dlm_model.drafts import RowReader, finish_reasons
-from dlm_model.vocabulary import Vocabulary
+from dlm_model.rules.boundaries import Boundaries
+from dlm_model.tokens.vocabulary import Vocabulary
 
 MASK, DELETE = 0, 1
 SPELLINGS = [b"", b"", b"x", b" = ", b"ret", b"urn", "é".encode()[:1], "é".encode()[1:], b"\n", b"(", b")"]

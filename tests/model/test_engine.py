@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from dlm_model.cache.kv_cache import ColumnCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
-from dlm_model.kv_cache import ColumnCache
 from dlm_model.request import CancelToken, InfillRequest
 from tests.model.tiny_fills import REQUEST, drafts
 

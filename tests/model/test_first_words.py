@@ -5,7 +5,7 @@ import pytest
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
 from dlm_model.request import CancelToken, InfillRequest
-from dlm_model.vocabulary import Vocabulary
+from dlm_model.tokens.vocabulary import Vocabulary
 
 WORDS = ("for", "if", "while")
 KNOWN = ("self", "item", "return")  # to the tiny tokenizer, as one token

@@ -6,13 +6,13 @@ from typing import get_args
 import pytest
 import torch
 
+from dlm_model.cache.kv_cache import ColumnCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import LengthPolicy
 from dlm_model.engine import Engine
 from dlm_model.errors import RequestError
-from dlm_model.kv_cache import ColumnCache
+from dlm_model.network.transformer import Transformer
 from dlm_model.request import Ending, InfillRequest
-from dlm_model.transformer import Transformer
 from tests.model.endings import Between
 from tests.model.tiny_fills import REQUEST, drafts
 

@@ -12,16 +12,16 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from dlm_model.config import ModelConfig
-from dlm_model.cuda_graphs import GraphedTransformer
 from dlm_model.decode_options import SELF_GUIDE, CachePolicyName, DecodeOptions
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.methods import METHODS, Method
-from dlm_model.order import load_order
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.cuda_graphs import GraphedTransformer
+from dlm_model.network.transformer import LayerKV, Memory, Transformer
 from dlm_model.request import CancelToken, InfillRequest
-from dlm_model.suffix_end import MAX_FORWARDS
-from dlm_model.tokenizer import Tokenizer
-from dlm_model.transformer import LayerKV, Memory, Transformer
+from dlm_model.rules.suffix_end import MAX_FORWARDS
+from dlm_model.steps.order import load_order
+from dlm_model.tokens.tokenizer import Tokenizer
 from tests.model.pretended_cuda import CUDA, Captures, PretendedCuda, move
 from tests.model.tiny_checkpoints import load_network
 from tests.model.tiny_fills import AlwaysWrong

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from dlm_model.boundaries import Fragment, split_prefix
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
 from dlm_model.prior import propose
 from dlm_model.request import CancelToken, Draft, InfillRequest, Piece
-from dlm_model.revision import Recheck, Step
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.rules.boundaries import Fragment, split_prefix
+from dlm_model.steps.revision import Recheck, Step
+from dlm_model.tokens.tokenizer import Tokenizer
 from tests.model.guesses import made_up
 
 NOTHING = Fragment(b"", 0)
@@ -149,7 +149,7 @@ def test_what_is_not_doubted_is_there_after_one_step(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, name: str, bound: float
 ) -> None:
     engine: Engine = request.getfixturevalue(name)
-    monkeypatch.setattr("dlm_model.revision.AGREED_SHARE", 0.0)
+    monkeypatch.setattr("dlm_model.steps.revision.AGREED_SHARE", 0.0)
     first, last = drafts(engine, InfillRequest("def foo(self):\n", "\n", prior=PRIOR), warm_start=bound)
     assert (first.step, last.step, last.finish_reason) == (1, 1, "stop")
     assert first.text == last.text == "    self.value.items"
@@ -161,7 +161,7 @@ def test_what_is_doubted_is_filled_anew(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     engine: Engine = request.getfixturevalue(name)
-    monkeypatch.setattr("dlm_model.revision.AGREED_SHARE", 2.0)
+    monkeypatch.setattr("dlm_model.steps.revision.AGREED_SHARE", 2.0)
     found = drafts(engine, InfillRequest("def foo(self):\n", "\n", prior=PRIOR), warm_start=0.7, schedule="linear")
     assert found[-1].step > 2
     assert found[-1].text != "    self.value.items"

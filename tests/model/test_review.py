@@ -6,7 +6,7 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions, Remasking
-from dlm_model.revision import remaskers
+from dlm_model.steps.revision import remaskers
 from tests.model.loops import open_canvas, run
 from tests.model.tiny_checkpoints import VOCAB_SIZE
 

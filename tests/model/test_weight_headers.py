@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
-from dlm_model.quantization import quantize
-from dlm_model.weights import check_weights, load_transformer
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.quantization import quantize
+from dlm_model.network.weights import check_weights, load_transformer
 from tests.model.families.published_checkpoints import PUBLISHED
 from tests.model.tiny_checkpoints import write_checkpoint
 

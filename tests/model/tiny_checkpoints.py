@@ -16,9 +16,9 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from dlm_model.config import ModelConfig
-from dlm_model.transformer import Transformer
-from dlm_model.weights import load_transformer
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.transformer import Transformer
+from dlm_model.network.weights import load_transformer
 
 VOCAB_SIZE = 320
 DLM_SECTION = {"mask_token_id": VOCAB_SIZE - 3, "bos_token_id": 0, "shift_logits": False}

@@ -6,10 +6,10 @@ Both keep the names and the config of the Qwen that they began as, and name the 
 from collections.abc import Mapping
 from typing import Any
 
-from dlm_model.checkpoint_files import CheckpointFiles
 from dlm_model.families.dlm import DLM_SECTION
 from dlm_model.families.family import Family, model_type, required_token_id
 from dlm_model.families.hugging_face import llama_fields, qwen2_fields, qwen3_fields
+from dlm_model.network.checkpoint_files import CheckpointFiles
 
 OPEN_DCODER_MASK = "<M>"
 BD3LM_BLOCK_LENGTH = 32

@@ -8,7 +8,6 @@ laid out otherwise, it has a module of its own.
 import re
 from typing import Any
 
-from dlm_model.checkpoint_files import CheckpointFiles, count
 from dlm_model.families.family import (
     Family,
     architecture,
@@ -18,6 +17,7 @@ from dlm_model.families.family import (
     seed_mask_token_id,
 )
 from dlm_model.families.hugging_face import llama_fields, qwen2_fields, qwen3_fields, qwen3_moe_fields
+from dlm_model.network.checkpoint_files import CheckpointFiles, count
 
 FAST_DLLM_MASK = "|<MASK>|"
 END_OF_TURN = "<|im_end|>"

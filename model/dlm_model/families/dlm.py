@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from dlm_model.checkpoint_files import CheckpointFiles, whole_number
 from dlm_model.decode_options import Selection
 from dlm_model.families.family import Family, model_type
 from dlm_model.families.hugging_face import llama_fields, qwen2_fields, qwen3_fields
+from dlm_model.network.checkpoint_files import CheckpointFiles, whole_number
 
 DLM_SECTION = "dlm"
 PromptAttention = Literal["bidirectional", "causal"]

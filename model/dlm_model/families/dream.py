@@ -6,9 +6,9 @@ and its prompts end with the end-of-text token, as in its own quick start.
 
 from typing import Any
 
-from dlm_model.checkpoint_files import CheckpointFiles
 from dlm_model.families.family import Family, model_type, required_token_id
 from dlm_model.families.hugging_face import qwen2_fields
+from dlm_model.network.checkpoint_files import CheckpointFiles
 
 EXPAND_TOKEN = "<|expand|>"
 DREAM_ON_CONTEXT_LENGTH = 2048

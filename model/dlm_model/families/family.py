@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dlm_model.checkpoint_files import CheckpointFiles
 from dlm_model.errors import CheckpointError
+from dlm_model.network.checkpoint_files import CheckpointFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlm_model.config import ModelConfig
+    from dlm_model.network.config import ModelConfig
 
 
 SEED_MASK_ID = 5

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dlm_model.checkpoint_files import CheckpointFiles, count
 from dlm_model.errors import CheckpointError
-from dlm_model.mixture_config import MixtureConfig
+from dlm_model.network.checkpoint_files import CheckpointFiles, count
+from dlm_model.network.mixture_config import MixtureConfig
 
 DEFAULT_ROPE_THETA = 10_000.0
 

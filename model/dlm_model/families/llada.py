@@ -7,7 +7,6 @@ says `llada` too, and is distinguished by its architecture: see `llada_moe`.
 import re
 from typing import Any
 
-from dlm_model.checkpoint_files import CheckpointFiles, count
 from dlm_model.families.family import (
     Family,
     architecture,
@@ -17,6 +16,7 @@ from dlm_model.families.family import (
     seed_mask_token_id,
 )
 from dlm_model.families.hugging_face import llama_fields, rope_theta
+from dlm_model.network.checkpoint_files import CheckpointFiles, count
 
 _ONLY = {
     "block_type": "llama",

@@ -9,16 +9,16 @@ dFactory, which trains them further, keeps all experts of a layer in one tensor,
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dlm_model.checkpoint_files import CheckpointFiles, count
 from dlm_model.errors import CheckpointError
 from dlm_model.families.family import Family, hugging_face_name, mask_token_id, model_type, refuse_unless
 from dlm_model.families.hugging_face import llama_fields
-from dlm_model.mixture_config import MixtureConfig
+from dlm_model.network.checkpoint_files import CheckpointFiles, count
+from dlm_model.network.mixture_config import MixtureConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlm_model.config import ModelConfig
+    from dlm_model.network.config import ModelConfig
 
 BLOCK_LENGTH = 32
 """A constant of its generation code."""

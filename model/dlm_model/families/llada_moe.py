@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from dlm_model.checkpoint_files import CheckpointFiles, count
 from dlm_model.errors import CheckpointError
 from dlm_model.families.family import Family, architecture, mask_token_id, model_type, refuse_unless
 from dlm_model.families.hugging_face import MIXED_LAYERS, llama_fields
-from dlm_model.mixture_config import MixtureConfig
+from dlm_model.network.checkpoint_files import CheckpointFiles, count
+from dlm_model.network.mixture_config import MixtureConfig
 
 _ONLY = {
     "qk_layernorm": True,

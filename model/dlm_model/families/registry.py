@@ -1,6 +1,5 @@
 """The table of families, and which one a checkpoint belongs to."""
 
-from dlm_model.checkpoint_files import CheckpointFiles
 from dlm_model.errors import CheckpointError
 from dlm_model.families.adapted import OPEN_DCODER, TINY_A2D
 from dlm_model.families.block_causal import DREAM_REASONER, FAST_DLLM, SDAR, STABLE_DIFFCODER
@@ -10,6 +9,7 @@ from dlm_model.families.family import Family, model_type
 from dlm_model.families.llada import ILLADA, LLADA
 from dlm_model.families.llada2 import LLADA2
 from dlm_model.families.llada_moe import LLADA_MOE
+from dlm_model.network.checkpoint_files import CheckpointFiles
 
 _BLOCK_CAUSAL = (SDAR, FAST_DLLM, STABLE_DIFFCODER, DREAM_REASONER, LLADA2)
 _IN_ORDER = (*_BLOCK_CAUSAL, LLADA_MOE, ILLADA, LLADA, DREAM_ON, DREAM, OPEN_DCODER, TINY_A2D, DLM)

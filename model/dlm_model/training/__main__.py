@@ -28,10 +28,11 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
-from dlm_model.config import ModelConfig
 from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.errors import CheckpointError, ModelError
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.weights import load_transformer
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.atomic import require_empty
 from dlm_model.training.commit_order import compare, observe, train_order, write_order
 from dlm_model.training.companion import carry_guide, write_companion
@@ -50,7 +51,6 @@ from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.start import write_start
 from dlm_model.training.stretch import DECAY_SHARE, Stretch
 from dlm_model.training.terminal import console, follow, print_reports
-from dlm_model.weights import load_transformer
 
 app = typer.Typer(
     no_args_is_help=True,

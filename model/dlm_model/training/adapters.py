@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlm_model.transformer import RMSNorm, Transformer
+from dlm_model.network.transformer import RMSNorm, Transformer
 
 
 class LowRankLinear(nn.Module):

@@ -15,17 +15,17 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dlm_model.cache.kv_cache import CausalPrompt, ColumnCache, choose_window
+from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
-from dlm_model.kv_cache import CausalPrompt, ColumnCache, choose_window
+from dlm_model.network.transformer import Transformer
 from dlm_model.opening import Opening
-from dlm_model.order import ORDER_FILE, CommitOrder, features
-from dlm_model.prefix_cache import PrefixCache
 from dlm_model.request import InfillRequest
-from dlm_model.selection import guess_tokens
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.steps.order import ORDER_FILE, CommitOrder, features
+from dlm_model.steps.selection import guess_tokens
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.evaluate import LineTask
-from dlm_model.transformer import Transformer
 
 _NUM_UPDATES = 400
 _LEARNING_RATE = 0.02

@@ -13,7 +13,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlm_model.adapter import (
+from dlm_model.errors import CheckpointError
+from dlm_model.guides.guide import GUIDE_FOLDER
+from dlm_model.network.adapter import (
     ADAPTER_CONFIG_FILE,
     ADAPTER_FILE,
     DOWN_SUFFIX,
@@ -22,12 +24,10 @@ from dlm_model.adapter import (
     add_adapter,
     is_adapter,
 )
-from dlm_model.errors import CheckpointError
-from dlm_model.guide import GUIDE_FOLDER
-from dlm_model.quantization import dequantize_tensors
+from dlm_model.network.quantization import dequantize_tensors
+from dlm_model.network.weights import read_tensors
 from dlm_model.training.atomic import creating_folder
 from dlm_model.training.initialize import ADDED_TOKENS
-from dlm_model.weights import read_tensors
 
 CARRIED_RANK = 64
 """Enough for a guide that takes back two trainings, with adapters of rank 32 each."""

@@ -17,14 +17,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlm_model.config import ModelConfig
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.transformer import Transformer
+from dlm_model.network.weights import load_transformer
 from dlm_model.training.objective import Predictions, predict
 from dlm_model.training.parallelism import ProcessGroup
 from dlm_model.training.sequence import IGNORED
 from dlm_model.training.train import Objective
 from dlm_model.training.windows import Batch
-from dlm_model.transformer import Transformer
-from dlm_model.weights import load_transformer
 
 CERTAINTY_WEIGHT = 2.0
 CERTAINTY_TEMPERATURE = 0.5
@@ -109,7 +109,7 @@ class TrajectoryDistillation:
 
 
 def chosen(network: Transformer, batch: Batch, predictions: Predictions, steps_left: Tensor) -> Tensor:
-    """Which of the N predictions a step commits: a share of each canvas' masks, as `dlm_model.schedule` chooses them.
+    """Which of the N predictions a step commits: a share of each canvas' masks, as `steps.schedule` chooses.
 
     Every hole of a sequence is a canvas of its own, as in a request. The most probable masks are chosen and, if that is
     the order the model is decoded in, the leftmost one. Expand and delete change the length of a canvas and are no

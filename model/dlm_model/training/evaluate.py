@@ -7,16 +7,16 @@ from pathlib import Path
 
 from rich.progress import track
 
-from dlm_model.config import ModelConfig
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.device import default_dtype, resolve_device
 from dlm_model.engine import load_engine
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.weights import load_transformer
 from dlm_model.request import CancelToken, InfillEngine, InfillRequest
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.held_out import NOISES, Measurement, draw_texts, held_out_batches, measure
 from dlm_model.training.windows import Window, cut_window
-from dlm_model.weights import load_transformer
 
 _WINDOW_CHARACTERS = 1200
 _MIN_LINE_CHARACTERS = 4

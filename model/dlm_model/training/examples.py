@@ -17,10 +17,10 @@ import random
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from dlm_model.boundaries import split_prefix, split_suffix
-from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.rules.boundaries import split_prefix, split_suffix
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.context_weights import ContextWeighting, nearest
 from dlm_model.training.holes import Span
 from dlm_model.training.sequence import PROMPT, PROMPT_PROBABILITY, PROMPT_WEIGHT, Example

@@ -14,16 +14,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlm_model.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
-from dlm_model.config import ModelConfig
-from dlm_model.order import ORDER_FILE
-from dlm_model.quantization import quantize
+from dlm_model.network.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.quantization import quantize
+from dlm_model.network.transformer import Transformer
+from dlm_model.network.weights import INDEX_FILE, load_transformer
+from dlm_model.steps.order import ORDER_FILE
 from dlm_model.training.adapters import trained_state
 from dlm_model.training.atomic import creating_folder
 from dlm_model.training.parameters import parameters_named
 from dlm_model.training.run_state import STATE_FILE, digest_weights, load_weights, read_progress
-from dlm_model.transformer import Transformer
-from dlm_model.weights import INDEX_FILE, load_transformer
 
 MAX_SHARD_BYTES = 48_000_000
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dlm_model.network.transformer import Transformer
 from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.holes import choose_holes
 from dlm_model.training.objective import predict
 from dlm_model.training.sequence import IGNORED, Example
 from dlm_model.training.windows import Batch, batches_by_length, cut_window
-from dlm_model.transformer import Transformer
 
 NOISES: Mapping[str, HoleNoise] = {
     "first_step": HoleNoise(1.0, "exact"),

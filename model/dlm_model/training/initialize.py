@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer
 from torch import Tensor
 
-from dlm_model.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
 from dlm_model.errors import CheckpointError
 from dlm_model.families.dlm import DLM_SECTION
-from dlm_model.weights import WEIGHTS_FILE, read_tensors
+from dlm_model.network.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
+from dlm_model.network.weights import WEIGHTS_FILE, read_tensors
 
 ADDED_TOKENS = ("<|mask|>", "<|expand|>", "<|delete|>")
 BOS_TOKEN = "<|endoftext|>"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
-from dlm_model.config import ModelConfig
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.weights import load_transformer
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.context_weights import CONTEXT_WEIGHTINGS
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.held_out import NOISES, held_out_batches
@@ -19,7 +20,6 @@ from dlm_model.training.run_state import digest_weights
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.train import Objective, Trainer, masked_diffusion
 from dlm_model.training.windows import Batch
-from dlm_model.weights import load_transformer
 
 _NUM_HELD_OUT_SEQUENCES = 24
 

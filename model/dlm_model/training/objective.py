@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
+from dlm_model.network.transformer import Transformer
 from dlm_model.training.adapters import logits as adapted_logits
 from dlm_model.training.sequence import IGNORED
 from dlm_model.training.windows import Batch
-from dlm_model.transformer import Transformer
 
 
 @dataclass(frozen=True, slots=True)

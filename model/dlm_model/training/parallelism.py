@@ -15,7 +15,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from dlm_model.device import avoid_plans_by_shape
 from dlm_model.errors import DeviceError
-from dlm_model.transformer import Transformer
+from dlm_model.network.transformer import Transformer
 
 
 class ProcessGroup:

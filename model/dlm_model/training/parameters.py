@@ -7,9 +7,9 @@ from typing import Protocol
 import torch
 
 from dlm_model.errors import CheckpointError
+from dlm_model.network.transformer import Transformer
 from dlm_model.training.adapters import add_adapters, merge_adapters
 from dlm_model.training.initialize import ADDED_TOKENS
-from dlm_model.transformer import Transformer
 
 
 class TrainedParameters(Protocol):

@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dlm_model.errors import CheckpointError, ModelError
+from dlm_model.network.weights import weight_files
 from dlm_model.training.atomic import replacing_file
 from dlm_model.training.optimizers import moment_names
 from dlm_model.training.parallelism import like, whole
-from dlm_model.weights import weight_files
 
 STATE_FILE = "state.safetensors"
 LOCK_FILE = "lock"

@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dlm_model.checkpoint_files import read_config
-from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
 from dlm_model.families.dlm import DLM_SECTION
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.checkpoint_files import read_config
+from dlm_model.network.config import ModelConfig
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.atomic import creating_folder
 from dlm_model.training.initialize import initialize
 

@@ -8,7 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
-from dlm_model.checkpoint_files import CONFIG_FILE
+from dlm_model.network.checkpoint_files import CONFIG_FILE
 from dlm_model.training.corpus import REPORT_FILE, PackageReport, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.export import merge_run, write_checkpoint

@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 
 import torch
 
-from dlm_model.config import ModelConfig
+from dlm_model.network.config import ModelConfig
 
 PEAK_TFLOPS = {
     "H200": 989.0,

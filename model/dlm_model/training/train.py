@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from dlm_model.errors import ModelError
+from dlm_model.network.transformer import Transformer
 from dlm_model.training.adapters import trained_state
 from dlm_model.training.held_out import Measurement, measure
 from dlm_model.training.learning_rate import learning_rate_factor
@@ -39,7 +40,6 @@ from dlm_model.training.run_state import (
 )
 from dlm_model.training.throughput import Clock, FlopCounter, Work, known_peak
 from dlm_model.training.windows import Batch
-from dlm_model.transformer import Transformer
 
 DECAY_FILE = "decay"
 _NO_DECAY = -1

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlm_lsp.commands.targets import MARKER, Point, cut_marker, offset_of, parse_range, parse_target
+from dlm_lsp.documents.positions import LineIndex
 from dlm_lsp.errors import UsageError
-from dlm_lsp.positions import LineIndex
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.cli import run
-from dlm_model.config import ModelConfig
+from dlm_model.network.config import ModelConfig
 
 
 def test_help_lists_the_stages(capsys: pytest.CaptureFixture[str]) -> None:

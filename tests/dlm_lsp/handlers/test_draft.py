@@ -7,10 +7,10 @@ from typing import cast
 import pytest
 from lsprotocol import types
 
-from dlm_lsp.documents import Snapshot
-from dlm_lsp.fill_run import FillOrder, FillRun
+from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.handlers.draft import draft_feed
-from dlm_lsp.holes import find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.keystrokes.fill_run import FillOrder, FillRun
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import resolve
 from dlm_lsp.session import DlmLanguageServer

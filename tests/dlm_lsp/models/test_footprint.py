@@ -12,9 +12,9 @@ from dlm_lsp.cli import run
 from dlm_lsp.models.catalogue import CATALOGUE, CatalogueEntry
 from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters, num_parameters
 from dlm_lsp.models.recommendation import suggest
-from dlm_model.config import ModelConfig
-from dlm_model.mixture_config import MixtureConfig
-from dlm_model.precision import Precision
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.mixture_config import MixtureConfig
+from dlm_model.network.precision import Precision
 from tests.model.families.published_checkpoints import PUBLISHED
 
 LOAD = Load(num_candidates=4, num_prompt_tokens=1024, num_middle_tokens=256)

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from dlm_model.block_causal import BlockCausalPrompt
-from dlm_model.prefix_cache import PrefixCache
-from dlm_model.transformer import Transformer
+from dlm_model.cache.block_causal import BlockCausalPrompt
+from dlm_model.cache.prefix_cache import PrefixCache
+from dlm_model.network.transformer import Transformer
 from tests.model.families.checkpoint_parts import (
     END,
     HEAD_DIM,

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlm_model.config import ModelConfig
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import CheckpointError, RequestError
-from dlm_model.mixture_config import MixtureConfig
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.mixture_config import MixtureConfig
 from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL
 from tests.model.families.checkpoint_parts import CONTEXT, NUM_TRAINED, QWEN_MARKERS, VOCAB_SIZE, edit_json

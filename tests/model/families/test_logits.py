@@ -9,9 +9,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM
 
-from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
-from dlm_model.mixture import Mixture
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.mixture import Mixture
 from tests.model.families.block_causal_checkpoints import LLADA2_EXPERTS
 from tests.model.families.checkpoint_parts import VOCAB_SIZE, edit_json, qwen_config
 from tests.model.families.published_checkpoints import PUBLISHED

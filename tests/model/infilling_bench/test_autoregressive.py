@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from dlm_model.boundaries import Fragment, split_prefix
-from dlm_model.config import ModelConfig
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.rules.boundaries import Fragment, split_prefix
+from dlm_model.tokens.tokenizer import Tokenizer
 from tests.bench import infilling_autoregressive
 from tests.bench.infilling_autoregressive import (
     MAX_TOKENS,

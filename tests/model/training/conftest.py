@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dlm_model.config import ModelConfig
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.shards import write_shard
 from dlm_model.training.sources import SourceFile
 from tests.model.tiny_checkpoints import RESIZING, write_checkpoint

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from dlm_model.network.transformer import Transformer
 from dlm_model.training import adapters
 from dlm_model.training.adapters import add_adapters, merge_adapters, trained_state
-from dlm_model.transformer import Transformer
 from tests.model.tiny_checkpoints import load_network
 
 TOKEN_IDS = torch.tensor([[5, 9, 317, 30], [0, 318, 7, 319]])

@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlm_model.cache.kv_cache import CausalPrompt
+from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
-from dlm_model.config import ModelConfig
 from dlm_model.decode_options import DecodeOptions
-from dlm_model.kv_cache import CausalPrompt
+from dlm_model.network.config import ModelConfig
 from dlm_model.opening import Opening
-from dlm_model.prefix_cache import PrefixCache
 from dlm_model.request import InfillRequest
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.examples import CANVAS_LENGTHS, ExampleBuilder, HoleNoise
 from dlm_model.training.holes import Span
 from dlm_model.training.sequence import IGNORED, PROMPT, Example

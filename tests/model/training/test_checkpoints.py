@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
-from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.weights import INDEX_FILE
 from dlm_model.request import InfillEngine
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.__main__ import run_stage
 from dlm_model.training.evaluate import choose_lines, summarize
 from dlm_model.training.examples import ExampleBuilder
@@ -25,7 +26,6 @@ from dlm_model.training.initialize import initialize
 from dlm_model.training.start import write_start
 from dlm_model.training.train import Trainer
 from dlm_model.training.windows import ExampleSource
-from dlm_model.weights import INDEX_FILE
 from tests.model.tiny_checkpoints import VOCAB_SIZE, byte_level_tokenizer, load_network
 from tests.model.training import tiny_run
 

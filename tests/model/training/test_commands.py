@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from torch._dynamo.exc import TorchDynamoException
 from typer.testing import CliRunner
 
-from dlm_model.adapter import is_adapter
 from dlm_model.engine import load_engine
-from dlm_model.guide import GUIDE_FOLDER
-from dlm_model.order import ORDER_FILE
+from dlm_model.guides.guide import GUIDE_FOLDER
+from dlm_model.network.adapter import is_adapter
+from dlm_model.steps.order import ORDER_FILE
 from dlm_model.training import __main__ as commands
 from dlm_model.training.loader import StepBatches
 from dlm_model.training.metrics import METRICS_FILE

@@ -9,8 +9,8 @@ from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.opening import Opening
-from dlm_model.order import NUM_FEATURES
 from dlm_model.request import InfillRequest
+from dlm_model.steps.order import NUM_FEATURES
 from dlm_model.training import commit_order
 from dlm_model.training.commit_order import Observation, compare, observe, train_order, write_order
 from dlm_model.training.evaluate import LineTask

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from dlm_model.network.transformer import Transformer
 from dlm_model.training.distill import (
     CERTAINTY_WEIGHT,
     Method,
@@ -31,7 +32,6 @@ from dlm_model.training.parameters import AllParameters
 from dlm_model.training.sequence import Example
 from dlm_model.training.train import Objective, Trainer, masked_diffusion
 from dlm_model.training.windows import Batch, collate
-from dlm_model.transformer import Transformer
 from tests.model.tiny_checkpoints import RESIZING, load_network
 
 MASK, EXPAND, DELETE = (int(str(RESIZING[f"{name}_token_id"])) for name in ("mask", "expand", "delete"))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.examples import DELETE_WEIGHT, ExampleBuilder, HoleNoise
 from dlm_model.training.holes import Span
 from dlm_model.training.sequence import IGNORED, Example

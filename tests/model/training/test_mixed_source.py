@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dlm_model.config import ModelConfig
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training import windows
 from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.mixed_source import MixedSource

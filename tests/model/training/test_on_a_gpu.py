@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlm_model.config import ModelConfig
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.held_out import NOISES, held_out_batches
 from dlm_model.training.objective import predict

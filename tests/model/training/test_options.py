@@ -10,9 +10,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.annealing import FULL_REACH
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import merge_run, write_checkpoint

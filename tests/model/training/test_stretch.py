@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from dlm_model.config import ModelConfig
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.weights import read_tensors
 from dlm_model.training import recipe as recipe_module
 from dlm_model.training.__main__ import run_stage
 from dlm_model.training.metrics import METRICS_FILE
 from dlm_model.training.pieces import cut_pieces, join_pieces
 from dlm_model.training.recipe import TrainSection, load_recipe
-from dlm_model.weights import read_tensors
 from tests.model.training import tiny_run
 
 RECIPE = """

@@ -15,9 +15,10 @@ import torch
 from safetensors.torch import load_file
 from torch._dynamo.utils import counters
 
-from dlm_model.config import ModelConfig
 from dlm_model.errors import CheckpointError
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.transformer import Layer, Transformer
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training import train as train_module
 from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.held_out import held_out_batches
@@ -30,7 +31,6 @@ from dlm_model.training.run_state import STATE_FILE, Progress
 from dlm_model.training.sequence import IGNORED, WHOLE, Example
 from dlm_model.training.train import DECAY_FILE, Trainer, TrainingDivergedError
 from dlm_model.training.windows import Batch, ExampleSource
-from dlm_model.transformer import Layer, Transformer
 from tests.model.tiny_checkpoints import load_network
 from tests.model.training import tiny_run
 from tests.model.training.full_disk import full_disk

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import torch
 
-from dlm_model.config import ModelConfig
-from dlm_model.tokenizer import Tokenizer
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.weights import load_transformer
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parallelism import Sharded
 from dlm_model.training.parameters import AllParameters, LowRankAdapters
 from dlm_model.training.train import Trainer
 from dlm_model.training.windows import ExampleSource
-from dlm_model.weights import load_transformer
 
 TEXTS = [
     f"def {name}(self, value):\n    for item in self.{name}s:\n        yield item + value\n    return None\n" * 3

@@ -1,0 +1,241 @@
+"""Documents as they are edited: text, version and syntax tree, kept together.
+
+Knows edits by character offset; knows nothing about LSP messages, positions' encodings or holes.
+"""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import Self
+
+import tree_sitter
+
+from dlm_lsp.documents.positions import LineEnding, LineIndex, line_ending
+from dlm_lsp.languages import Language
+
+CHECKPOINT_INTERVAL = 4096
+"""In characters."""
+
+MOST_GIVEN_UP = 256
+"""Parses in a row; the next is completed whatever it takes, too rarely to be noticed."""
+
+LONG_BYTES = 65_536
+"""In a longer text, one letter typed into an incomplete statement makes the parser read a thousand lines again.
+
+Questions about a place are answered from an excerpt that is parsed afresh; the tree around it may lag behind.
+"""
+
+FOLLOWED_FROM_BYTES = 64
+"""Inserted or removed since the last parse, or since the last one that was given up."""
+
+_LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
+
+
+@dataclass(frozen=True, eq=False)
+class SourceText:
+    r"""A text beside its UTF-8, because tree-sitter counts bytes and everything else counts characters.
+
+    Lone surrogates survive as three bytes each, so that offsets stay exact in broken text too. A `\r` that ends a line
+    by itself is parsed as `\n`, because grammars know no other single line break.
+    """
+
+    text: str
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The bytes that are parsed."""
+        return _encode(_LONE_CARRIAGE_RETURN.sub("\n", self.text) if "\r" in self.text else self.text)
+
+    @cached_property
+    def _checkpoints(self) -> list[int]:
+        """Byte offset of every `CHECKPOINT_INTERVAL`-th character, so that no look-up encodes the whole text."""
+        ends = range(CHECKPOINT_INTERVAL, len(self.text) + 1, CHECKPOINT_INTERVAL)
+        return [0, *accumulate(len(_encode(self.text[end - CHECKPOINT_INTERVAL : end])) for end in ends)]
+
+    def to_byte(self, offset: int) -> int:
+        """Byte offset of a character offset; O(1) where the text is ASCII."""
+        if len(self.encoded) == len(self.text):
+            return offset
+        number = offset // CHECKPOINT_INTERVAL
+        return self._checkpoints[number] + len(_encode(self.text[number * CHECKPOINT_INTERVAL : offset]))
+
+    def to_offset(self, byte: int) -> int:
+        """Character offset of a byte offset that lies between two characters."""
+        if len(self.encoded) == len(self.text):
+            return byte
+        number = bisect_right(self._checkpoints, byte) - 1
+        after = self.encoded[self._checkpoints[number] : byte]
+        return number * CHECKPOINT_INTERVAL + len(after.decode("utf-8", "surrogatepass"))
+
+    def point(self, byte: int) -> tuple[int, int]:
+        r"""Tree-sitter's row and column of a byte offset: rows break at `\n` alone, columns are bytes."""
+        return self.encoded.count(b"\n", 0, byte), byte - self.encoded.rfind(b"\n", 0, byte) - 1
+
+    def text_of(self, node: tree_sitter.Node) -> str:
+        """What a node of this text's tree says.
+
+        The node's own text is that of the last parse, which may lag behind. The parser may cut a lone surrogate.
+        """
+        return self.text_between(node.start_byte, node.end_byte)
+
+    def text_between(self, start_byte: int, end_byte: int) -> str:
+        """The same for any range of bytes."""
+        return self.encoded[start_byte:end_byte].decode("utf-8", "replace")
+
+
+class LazyTree:
+    """A syntax tree that is parsed when it is first looked at, so that a hundred edits in a row cost one parse."""
+
+    def __init__(
+        self,
+        language: Language,
+        source: SourceText,
+        outdated: tree_sitter.Tree | None = None,
+        *,
+        num_new_bytes: int = 0,
+        num_waiting_bytes: int = 0,
+        num_given_up: int = 0,
+        num_tried: int = 0,
+    ) -> None:
+        """Parse nothing yet.
+
+        Args:
+            language: The grammar.
+            source: What the tree will be of.
+            outdated: A tree of an older text, with every edit since applied to its positions; only what these edits
+                touched is parsed again.
+            num_new_bytes: How much those edits inserted.
+            num_waiting_bytes: How much they inserted or removed since the last attempt to follow them.
+            num_given_up: How often they were too small, or too costly, to follow.
+            num_tried: How often an attempt was given up.
+        """
+        self._language = language
+        self._source = source
+        self._outdated = outdated
+        self._num_new_bytes = num_new_bytes
+        self._num_waiting_bytes = num_waiting_bytes
+        self._num_given_up = num_given_up
+        self._num_tried = num_tried
+        self._current: tree_sitter.Tree | None = None
+
+    def parse(self) -> tree_sitter.Tree:
+        """The tree of the source; parsed by the first call, remembered for the others.
+
+        While the edits to a long text are small, or too costly to follow (`Language.parse_again`), it is the outdated
+        tree: its nodes are where they belong, and one that was edited knows its new end, but not its new content. An
+        attempt that was too costly is not repeated at the next key, since giving up may take as long as a parse: a
+        short text waits twice as long after every attempt; a long one, after each, until enough was edited to be
+        followed.
+        """
+        if self._current is None:
+            is_due = self._outdated is None or self._num_given_up == MOST_GIVEN_UP
+            self._current = self._fresh() if is_due else self._followed()
+        return self._current
+
+    def _fresh(self) -> tree_sitter.Tree:
+        self._num_new_bytes = self._num_waiting_bytes = self._num_given_up = self._num_tried = 0
+        return self._language.parse(self._source.encoded)
+
+    def _followed(self) -> tree_sitter.Tree:
+        assert self._outdated, "there is something to follow from"
+        source, tree = self._source.encoded, None
+        followed_from = FOLLOWED_FROM_BYTES
+        if len(source) < LONG_BYTES:
+            followed_from = min(followed_from, 2**self._num_tried) if self._num_tried else 0
+        if self._num_waiting_bytes >= followed_from:
+            self._num_waiting_bytes = 0
+            self._num_tried += 1
+            tree = self._language.parse_again(source, self._outdated, self._num_new_bytes)
+        if tree is None:
+            self._num_given_up += 1
+            return self._outdated
+        self._num_new_bytes = self._num_given_up = self._num_tried = 0
+        return tree
+
+    def replaced(self, start: int, old_end: int, new_end: int, after: SourceText) -> "LazyTree":
+        """The tree after the bytes `[start, old_end)` became `[start, new_end)` of another source."""
+        newest = self._current or self._outdated
+        if newest is not None:
+            newest = newest.copy()
+            points = self._source.point(start), self._source.point(old_end), after.point(new_end)
+            newest.edit(start, old_end, new_end, *points)
+        return LazyTree(
+            self._language,
+            after,
+            newest,
+            num_new_bytes=self._num_new_bytes + new_end - start,
+            num_waiting_bytes=self._num_waiting_bytes + old_end - start + new_end - start,
+            num_given_up=self._num_given_up,
+            num_tried=self._num_tried,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot(SourceText):
+    """One version of a document, immutable: safe to hand to another thread.
+
+    Attributes:
+        uri: Where the document lives.
+        language: How it is parsed.
+        text: The whole text, line breaks as they are in the file.
+        version: The client's count of edits; None outside an editor.
+        lines: Where the lines begin.
+        lazy_tree: The syntax tree, in byte offsets of `encoded`.
+    """
+
+    uri: str
+    language: Language
+    version: int | None
+    lines: LineIndex
+    lazy_tree: LazyTree
+
+    @classmethod
+    def parse(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
+        """A snapshot of a new text, parsed at once."""
+        snapshot = cls.unparsed(uri, language, text, version)
+        snapshot.lazy_tree.parse()
+        return snapshot
+
+    @classmethod
+    def unparsed(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
+        """A snapshot of a new text, parsed when its tree is first asked for."""
+        return cls(text, uri, language, version, LineIndex(text), LazyTree(language, SourceText(text)))
+
+    @property
+    def tree(self) -> tree_sitter.Tree:
+        """The syntax tree."""
+        return self.lazy_tree.parse()
+
+    @cached_property
+    def line_ending(self) -> LineEnding:
+        """The line break the document uses."""
+        return line_ending(self.text)
+
+    @cached_property
+    def top_level(self) -> list[tree_sitter.Node]:
+        """The definitions and statements of the file itself."""
+        return self.tree.root_node.named_children
+
+    def replaced(self, start: int, end: int, new_text: str, version: int | None = None) -> Self:
+        """The snapshot after `[start, end)` became `new_text`; only what the edit touched is parsed again.
+
+        Raises:
+            ValueError: the range is not inside the text.
+        """
+        if not 0 <= start <= end <= len(self.text):
+            raise ValueError(f"range {start}-{end} is not inside a text of {len(self.text)} characters")
+        if self.text.startswith("\r", start - 1) and start:
+            # Whether this \r ends a line by itself may change with what follows it: it is part of the edit.
+            start, new_text = start - 1, f"\r{new_text}"
+        after = SourceText(self.text[:start] + new_text + self.text[end:])
+        start_byte, old_end_byte = self.to_byte(start), self.to_byte(end)
+        new_end_byte = len(after.encoded) - (len(self.encoded) - old_end_byte)
+        tree = self.lazy_tree.replaced(start_byte, old_end_byte, new_end_byte, after)
+        lines = self.lines.replaced(start, end, new_text)
+        return type(self)(after.text, self.uri, self.language, version, lines, tree)
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

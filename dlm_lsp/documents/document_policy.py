@@ -1,0 +1,93 @@
+"""Which documents of a session may be read into a prompt, by the settings and by each document's project.
+
+A project is the workspace folders and the repository that contain a document. Its options and ignore files can only
+exclude: what it wants left alone is left alone whatever the settings say, and it has no say over other projects.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from dlm_lsp.config_files import project_config_path, read_project_config
+from dlm_lsp.documents.exclusions import exclusion_reason
+from dlm_lsp.documents.ignore_rules import IgnoreRules, roots_above
+from dlm_lsp.options import Settings, resolve
+
+
+class _ProjectOptions(NamedTuple):
+    """What a root's file said when it was last read.
+
+    Attributes:
+        file: The file that was read.
+        stamp: Its modification time and size; None if there is no file.
+        settings: The defaults, but for what the file wants left alone.
+    """
+
+    file: Path
+    stamp: tuple[int, int] | None
+    settings: Settings
+
+
+class DocumentPolicy:
+    """What the projects of a session want left alone, read again when their files change. For one thread."""
+
+    def __init__(
+        self, roots: Iterable[Path] = (), report: Callable[[Iterable[str]], object] = lambda _problems: None
+    ) -> None:
+        """Read the options of the workspace folders, so that mistakes in them are reported at once.
+
+        Args:
+            roots: Workspace folders. A file outside of all belongs to the repository around it, or to its own folder.
+            report: Takes what is wrong with options, whenever some are read.
+        """
+        self._roots = tuple(root.absolute() for root in roots)
+        self._ignore_rules = IgnoreRules(self._roots)
+        self._report = report
+        self._options: dict[Path, _ProjectOptions] = {}
+        for root in self._roots:
+            self._options_of(root)
+
+    @property
+    def is_all_off(self) -> bool:
+        """Whether there are workspace folders, and each switches completions off."""
+        return bool(self._roots) and not any(self._options_of(root).settings.enabled for root in self._roots)
+
+    def reason(self, path: str | None, language_id: str, num_chars: int, settings: Settings) -> str | None:
+        """Why this document is kept out of prompts; None if it is not.
+
+        Args:
+            path: Of the file; None for a document that is none, which may be of any workspace folder.
+            language_id: As `languages` names it.
+            num_chars: Length of the document.
+            settings: In force now.
+        """
+        return (
+            exclusion_reason(path, language_id, num_chars, settings)
+            or self._reason_by_options(path, language_id)
+            or self._ignore_rules.reason(path)
+        )
+
+    def _reason_by_options(self, path: str | None, language_id: str) -> str | None:
+        for root in self._roots if path is None else roots_above(Path(path).absolute(), self._roots):
+            options = self._options_of(root)
+            if reason := exclusion_reason(path, language_id, 0, options.settings):
+                return f"{reason}, by {options.file}"
+        return None
+
+    def _options_of(self, root: Path) -> _ProjectOptions:
+        file = project_config_path(root)
+        stamp = _stamp(file)
+        known = self._options.get(root)
+        if known is None or (known.file, known.stamp) != (file, stamp):
+            options, problems = read_project_config(root)
+            self._report(problems)
+            known = self._options[root] = _ProjectOptions(file, stamp, resolve(options))
+        return known
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

@@ -1,0 +1,1 @@
+"""The model's text, fitted into its hole and judged by the parser."""

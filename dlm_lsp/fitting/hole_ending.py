@@ -1,0 +1,49 @@
+"""How the text for a hole may begin and end: all that the engine needs to know of the document while it denoises."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.fitting.block_fitting import BlockFitter
+from dlm_lsp.fitting.placement import is_inline, parse_neutral
+from dlm_lsp.fitting.presentation import is_whole
+from dlm_lsp.fitting.repairs import without_other_files, without_repeated_text
+from dlm_lsp.holes.cursor_holes import Hole
+
+
+@dataclass(frozen=True, eq=False)
+class HoleEnding:
+    """One hole, as the engine sees it (`dlm_model.request.Ending`).
+
+    Attributes:
+        snapshot: The document.
+        hole: Where the text will stand.
+    """
+
+    snapshot: Snapshot
+    hole: Hole
+
+    def is_over(self, text: str) -> bool:
+        """Whether nothing that follows would be kept.
+
+        The text repeats itself, has come to another file, or see `BlockFitter.is_over`. The rest of a line is otherwise
+        over where the model ends it.
+        """
+        if without_repeated_text(text) != text or without_other_files(self.snapshot.language, text) != text:
+            return True
+        return self._fitter is not None and self._fitter.is_over(text)
+
+    def may_end(self, text: str) -> bool:
+        """Whether the text parses where it will stand, or nothing of it would be kept."""
+        return is_whole(self.snapshot, self.hole, text)
+
+    @property
+    def first_words(self) -> tuple[str, ...]:
+        """See `BlockFitter.first_words`; a text within a line begins as it likes."""
+        return self._fitter.first_words if self._fitter else ()
+
+    @cached_property
+    def _fitter(self) -> BlockFitter | None:
+        if is_inline(self.snapshot, self.hole):
+            return None
+        return BlockFitter(self.snapshot, self.hole, parse_neutral(self.snapshot, self.hole))

@@ -1,0 +1,288 @@
+"""Middle → fill: the model's text, fitted into its place in the document and judged by the parser.
+
+Knows snapshots and holes; knows nothing about models or LSP.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.documents.positions import with_line_feeds
+from dlm_lsp.fills import Fill
+from dlm_lsp.fitting.block_fitting import BlockFitter
+from dlm_lsp.fitting.placement import is_inline, parse_neutral, sides
+from dlm_lsp.fitting.repairs import (
+    splits_word,
+    without_idle_end,
+    without_other_files,
+    without_overlap,
+    without_repeated_text,
+)
+from dlm_lsp.holes.brackets import with_brackets_closed, with_closers, without_unmatched_closers
+from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.excerpts import Edit, ParsedExcerpt
+from dlm_lsp.holes.indentation import indent_style, indentation, line_above, masked, opens_block
+from dlm_lsp.holes.scopes import functions_around
+from dlm_lsp.holes.statements import completes_headers
+
+MAX_CUT_LINES = 8
+"""Each costs a parse."""
+
+_ENDS_OF_LINES = (";", ",", "{", "}")
+"""Nobody goes on behind them without a line break."""
+
+_LONE_WORD = re.compile(r"\s*\w+\s*")
+"""Says nothing as a statement."""
+
+_HEADER = re.compile(
+    r"[\s}]*(?:(?:pub(?:\(\w+\))?|export|default|public|private|protected|internal|open|override|static|final|abstract|"
+    r"async|suspend|const|data|case)\s+)*"
+    r"(?:if|else|elseif|for|foreach|while|do|loop|guard|switch|match|when|try|catch|finally|using|lock|function|fn|func|"
+    r"fun|def|init|unsafe|extern|class|interface|struct|union|enum|record|trait|impl|mod|namespace|object|protocol|"
+    r"extension|actor)\b"
+)
+_ENDS_HEADER = re.compile(r"(?:[\w)\]]|(?<!=)>)\Z")
+
+_LAST_WORD, _FIRST_WORD = re.compile(r"\w+\Z"), re.compile(r"\A\w+")
+
+
+def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
+    """Fit the model's text into a hole.
+
+    Indentation follows the document. What the suffix already has, closers of what was never opened, loops, and blank
+    ends are dropped. Where only the parser can tell whether a closer belongs, the version with fewer errors wins.
+    Statements that do not parse are cut back to the lines that do: a canvas ends where it is full, often in the middle
+    of a line, and the lines before that are worth accepting.
+    """
+    middle = without_repeated_text(without_other_files(snapshot.language, with_line_feeds(middle)))
+    neutral = parse_neutral(snapshot, hole)
+    text, is_valid = _best_version(snapshot, hole, middle, neutral)
+    if text and not is_valid and (beginning := _valid_beginning(snapshot, hole, middle, neutral)):
+        text, is_valid = beginning, True
+    return Fill(text.replace("\n", snapshot.line_ending), hole.start, hole.end, is_valid)
+
+
+def is_whole(snapshot: Snapshot, hole: Hole, middle: str) -> bool:
+    """Whether nothing is missing at the end of a text: it would be presented without being cut back, or not at all."""
+    text, is_valid = _best_version(snapshot, hole, with_line_feeds(middle), parse_neutral(snapshot, hole))
+    return is_valid or not text
+
+
+def _best_version(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> tuple[str, bool]:
+    """The reading of the model's text with the fewest errors, and whether it adds none; empty where nothing is left."""
+    is_sound = {version.text: version.is_sound for version in _versions(snapshot, hole, middle, neutral)}
+    if not is_sound:
+        return "", False
+    version_of = {Edit(hole.start, hole.end, text): text for text in is_sound}
+    end_of_line = hole.end + len(sides(snapshot, hole)[1])
+    for text in is_sound if hole.kind == "line" else ():
+        if assumed := _assumed(snapshot, hole, text, neutral):
+            version_of[Edit(hole.start, end_of_line, text + assumed)] = text
+    best = neutral.excerpt.best(version_of)
+    text, likeliest = version_of[best.edit], next(iter(is_sound))
+    is_valid = best.num_errors <= neutral.num_errors and is_sound[text]
+    is_doubtful = not is_inline(snapshot, hole) and (text != likeliest or not is_valid)
+    if is_doubtful and is_sound[likeliest] and completes_headers(snapshot, hole.start, likeliest):
+        return likeliest, True
+    return text, is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
+
+
+def _assumed(snapshot: Snapshot, hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
+    """The rest of a text's line, and what whoever writes such a line writes next; empty where it stands for itself.
+
+    A decorator has something to decorate, and the header of a block a block, behind which the call is closed that it is
+    in: without them, either is an error. In data, what a value leaves open is closed right away.
+    """
+    language, (left, right) = snapshot.language, sides(snapshot, hole)
+    if language.is_indented:
+        is_decorator = left.lstrip().startswith("@")
+        return f"{right}\n{indentation(left)}def _(): {language.neutral_statement}" if is_decorator else ""
+    code = masked(language, left + text + right).rstrip()
+    if language.words:
+        ends = language.words.ends_missing(code)
+        return "\n".join([right, *ends]) if ends else ""
+    if language.is_data or "\n" in text or not (code.endswith("{") or _is_header(code, neutral)):
+        return ""
+    if not code.endswith("{"):
+        return f"{right} {{}}"
+    (closed,) = with_brackets_closed(language, [code])
+    return right + closed.removeprefix(code)
+
+
+def _is_header(code: str, neutral: ParsedExcerpt) -> bool:
+    """Whether a line may be whole but for its block; in a function, no other function begins without a word for it."""
+    is_whole_line = _ENDS_HEADER.search(code) is not None
+    is_in_function = bool(functions_around(neutral.excerpt.snapshot.language, neutral.root, neutral.edit_byte))
+    return is_whole_line and (_HEADER.match(code) is not None or (")" in code and not is_in_function))
+
+
+class _Version(NamedTuple):
+    """One way to read the model's text, with line breaks as `\\n`, and whether its indentation makes blocks."""
+
+    text: str
+    is_sound: bool = True
+
+
+def _versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
+    """The ways to read the model's text, the most likely first; one is empty where the document has all of it."""
+    if is_inline(snapshot, hole):
+        yield from _inline_versions(snapshot, hole, middle, neutral)
+    else:
+        yield from _block_versions(BlockFitter(snapshot, hole, neutral), middle)
+
+
+def _valid_beginning(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
+    """As many of the first lines as add no error and want nothing after them but the braces that they leave open.
+
+    Empty where none do, or the hole is within a line.
+    """
+    if is_inline(snapshot, hole):
+        return ""
+    fitter = BlockFitter(snapshot, hole, neutral)
+    language, lines = snapshot.language, fitter.fit(middle)
+    # All lines do not parse as they are, but may once their braces are closed.
+    most = len(lines) - 1 if language.is_indented else len(lines)
+    fewest = max(1, len(lines) - MAX_CUT_LINES)
+    for num_lines in range(most, fewest - 1, -1):
+        kept = fitter.without_repeats(lines[:num_lines])
+        closed = "\n".join(with_closers(language, kept, fitter.placement.indent))
+        has_items = language.is_data and not language.is_indented
+        texts = (closed.removesuffix(","), closed.removesuffix(",") + ",") if has_items else (closed,)
+        parsed = neutral.excerpt.best(Edit(hole.start, hole.end, fitter.placement.set(text)) for text in texts)
+        if kept and fitter.is_sound(kept) and parsed.num_errors <= neutral.num_errors and not _leads_on(parsed, kept):
+            return parsed.edit.text
+    return ""
+
+
+def _leads_on(parsed: ParsedExcerpt, lines: list[str]) -> bool:
+    """Whether lines end with what speaks of the line that was cut off: a comment, a decorator, a `case`."""
+    language = parsed.excerpt.snapshot.language
+    last_line = masked(language, "\n".join(lines)).rpartition("\n")[2]
+    # Where indentation makes blocks, the depths have already shown whether the lines below belong to the header.
+    is_header = not language.is_indented and opens_block(language, last_line)
+    return not last_line.strip() or is_header or _ends_with_attribute(parsed)
+
+
+def _ends_with_attribute(parsed: ParsedExcerpt) -> bool:
+    """Whether an edit's text ends with a decorator or the like, which then falls to the definition below."""
+    node = parsed.root.descendant_for_byte_range(parsed.edit_last_byte, parsed.edit_last_byte + 1)
+    while node is not None and node.start_byte >= parsed.edit_byte:
+        if node.type in parsed.excerpt.snapshot.language.attributes:
+            return True
+        node = node.parent
+    return False
+
+
+def _is_above_code(snapshot: Snapshot, hole: Hole) -> bool:
+    """Whether code stands right of a hole or on the very next line, so that a decorator may be meant for it."""
+    next_line = snapshot.lines.line_of(hole.end) + 1
+    below = snapshot.lines.line_text(next_line) if next_line < snapshot.lines.num_lines else ""
+    code = sides(snapshot, hole)[1].strip() or below.strip()
+    return bool(code) and not snapshot.language.closes(code)
+
+
+def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
+    """Text that continues a line, the version that repeats nothing of its rest first.
+
+    The last are a value with the comma that separates it from the item below, and with what it leaves open closed.
+
+    No version runs into the word right of it, unless the left side has begun that word, or the document has the word
+    that comes of it: models take what follows for a word of its own rather than for the end of one that they begin.
+    """
+    left, right = sides(snapshot, hole)
+    text = middle.split("\n", 1)[0] if hole.kind == "line" else middle.rstrip("\n")
+    if not left.strip() or left[-1].isspace():
+        text = text.lstrip(" \t")
+    own_line = _on_own_line(snapshot, hole, text)
+    text = _without_comment(hole, text, right, neutral)
+    is_spaced = not right.strip() or right[0].isspace()
+    text = text.rstrip() if is_spaced else text
+    unrepeated = without_overlap(text, right, left)
+    own_lines = [_Version(own_line)] if own_line and unrepeated == text else []
+    if text.rstrip().endswith(_ENDS_OF_LINES) or snapshot.language.closes(right):
+        yield from own_lines
+    if unrepeated != text:
+        yield _Version(unrepeated.rstrip() if is_spaced or not unrepeated.strip() else unrepeated)
+    is_within_word = splits_word(left + snapshot.text[hole.start : hole.end], right)
+    if text.strip() and (is_within_word or not splits_word(text, right) or _is_known(snapshot, text, right)):
+        yield _Version(text)
+    yield from own_lines
+    opened = without_unmatched_closers(neutral.excerpt.snapshot.language, text)
+    if opened.strip() and right.lstrip().startswith(tuple(text[len(opened) :][:1])):
+        yield _Version(opened)  # what the editor has closed, and the model has gone on from
+    if snapshot.language.is_data and text.strip() and not right.strip():
+        (closed,) = with_brackets_closed(snapshot.language, [text])
+        yield from (_Version(f"{text},"), _Version(closed), _Version(f"{closed},"))
+
+
+def _is_known(snapshot: Snapshot, text: str, right: str) -> bool:
+    """Whether a document has the word that a text and what is right of it make together."""
+    joint = "".join((*_LAST_WORD.findall(text), *_FIRST_WORD.findall(right)))
+    return re.search(rf"\b{re.escape(joint)}\b", snapshot.text) is not None
+
+
+def _on_own_line(snapshot: Snapshot, hole: Hole, text: str) -> str:
+    """A statement, an item or a comment as a line above the code that the hole is in front of; or else empty."""
+    left, right = sides(snapshot, hole)
+    if left.strip() or not right.strip() or not text.strip() or _LONE_WORD.fullmatch(text):
+        return ""
+    line, depth = snapshot.lines.line_of(hole.start), indentation(right)
+    is_closing = snapshot.language.closes(right)
+    unit = indent_style(snapshot, line).unit if is_closing else ""
+    return f"{depth}{unit}{text.rstrip()}\n{left}"
+
+
+def _without_comment(hole: Hole, text: str, right: str, neutral: ParsedExcerpt) -> str:
+    """The text up to the comment that it opens and that would take in the code right of it."""
+    language = neutral.excerpt.snapshot.language
+    code = masked(language, right)
+    if not code.strip() or not any(mark in text for mark in (language.line_comment, "/*")):
+        return text
+    parsed = neutral.excerpt.parse(Edit(hole.start, hole.end, text))
+    byte = parsed.source.to_byte(hole.start + len(text) + len(indentation(code)) - parsed.shift)
+    node = parsed.root.descendant_for_byte_range(byte, byte + 1)
+    while node is not None and node.type not in language.comments:
+        node = node.parent
+    start = parsed.source.to_offset(node.start_byte) + parsed.shift - hole.start if node is not None else -1
+    return text[:start].rstrip() if start >= 0 else text
+
+
+def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
+    """Statements on lines of their own, the version that closes nothing it did not open first.
+
+    The last are an item with the comma that separates it from the one below, which models often leave to what follows,
+    and one without the comma that not every language allows where none follows.
+    """
+    (left, right), language = sides(fitter.snapshot, fitter.hole), fitter.snapshot.language
+    is_closed = right.lstrip().startswith("}") or (language.words is not None and language.words.closes(right))
+    before, after = ("" if spaced else " " for spaced in (left[-1:].isspace(), right[:1].isspace()))
+    is_item = _is_among_items(fitter.snapshot, fitter.hole)
+    within, no_more = fitter.within_braces(middle), without_unmatched_closers(language, middle)
+    for text in dict.fromkeys((within, no_more, middle)):
+        lines = _without_idle_end(fitter, fitter.fit(text))
+        if len(lines) == 1 and is_closed and not fitter.placement.starts_line:
+            yield _Version(f"{before}{lines[0]}{after}")
+        elif lines:
+            is_cut_off = language.is_data and with_brackets_closed(language, lines) != lines
+            is_sound = fitter.is_sound(lines) and not is_cut_off
+            yield _Version(fitter.placement.set("\n".join(lines)), is_sound)
+            if is_item:
+                yield _Version(fitter.placement.set("\n".join(lines) + ","), is_sound)
+            if lines[-1].endswith(","):
+                yield _Version(fitter.placement.set("\n".join(lines)[:-1]), is_sound)
+
+
+def _without_idle_end(fitter: BlockFitter, lines: list[str]) -> list[str]:
+    """Fitted lines without what leads to nothing, where nothing follows in their block."""
+    if not lines or fitter.hole.kind not in ("body", "statements"):
+        return lines
+    indent = fitter.placement.indent
+    first, *others = without_idle_end(fitter.snapshot.language, [indent + lines[0], *lines[1:]])
+    return [first.removeprefix(indent), *others]
+
+
+def _is_among_items(snapshot: Snapshot, hole: Hole) -> bool:
+    """Whether the line above ends as only a list of items goes on."""
+    above = line_above(snapshot, snapshot.lines.line_of(hole.start)) if hole.kind == "statement" else None
+    return above is not None and snapshot.lines.line_text(above).rstrip().endswith((",", "(", "[", "{"))

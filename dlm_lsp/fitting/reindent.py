@@ -1,0 +1,298 @@
+"""Lines of a fill, moved as one block to the depth at which they belong.
+
+A model may write a block at the document's depth, from column 0, or one level off; its first line, which continues
+what is typed already, carries no depth of its own. Knows lines and columns; knows nothing about documents or holes.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from dlm_lsp.holes.indentation import IndentStyle, indentation, masked, opens_block
+from dlm_lsp.languages import Language
+
+_ENDS_BLOCK = re.compile(r"(?:return|raise|break|continue)\b")
+_BEGINS_DEFINITION = re.compile(r"@|(?:async\s+)?def\b|class\b|if __name__\b")
+_COMPLETE_OR_OPENING = (";", "}", "{", "(", "[")
+_PREPROCESSOR = re.compile(r"#\s*(?:if|ifdef|ifndef|elif|else|endif|define|undef|include|pragma|error)\b")
+_LABEL = re.compile(r"\s*(?:case\b|default\b|\w+\s*:\s*$)")
+_LEADING_CLOSERS = re.compile(r"[)\]}\s]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Lines without line breaks, and which of them say how deep they are.
+
+    Attributes:
+        language: What they are written in.
+        lines: The first begins with its text; all others with their indentation.
+        code: The same lines with comments and strings masked.
+        literal_lines: Lines whose indentation is content: those that begin inside a string, and the preprocessor's.
+        statement_lines: Lines after the first that stand at a statement's own depth. Where indentation makes blocks,
+            every line that begins a statement; elsewhere the lines outside all brackets and block words, closing ones
+            included.
+    """
+
+    language: Language
+    lines: tuple[str, ...]
+    code: tuple[str, ...]
+    literal_lines: frozenset[int]
+    statement_lines: tuple[int, ...]
+
+    @classmethod
+    def of(cls, language: Language, lines: list[str]) -> "Block":
+        """Tell the lines apart."""
+        text = "\n".join(lines)
+        code = masked(language, text).split("\n")
+        literal_lines = _literal_lines(language, text)
+        if not language.is_indented:
+            literal_lines |= {number for number, line in enumerate(code) if _PREPROCESSOR.match(line.lstrip())}
+        outside = _lines_outside_brackets(language, code)
+        statement_lines = [number for number in outside if number and number not in literal_lines]
+        return cls(language, tuple(lines), tuple(code), literal_lines, tuple(statement_lines))
+
+    def trimmed(self) -> "Block":
+        """The lines without blanks at their ends, except where a string goes on."""
+        trimmed = (line if n + 1 in self.literal_lines else line.rstrip() for n, line in enumerate(self.lines))
+        return replace(self, lines=tuple(trimmed))
+
+    @property
+    def own_lines(self) -> list[int]:
+        """The statement lines without those that divide the block that all are in."""
+        words = self.language.words
+        return [number for number in self.statement_lines if not (words and words.divides(self.code[number]))]
+
+    def depths(self, style: IndentStyle) -> list[int]:
+        """Columns of these."""
+        return [style.columns(indentation(self.lines[number])) for number in self.own_lines]
+
+
+def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int | None, floor: int) -> list[str]:
+    """The lines with the first at `indent`, not written out, and the others shifted to fit it.
+
+    Args:
+        block: The lines; tabs and spaces may be mixed.
+        style: How the document is indented.
+        indent: Where the first line will stand.
+        first_depth: Columns the model gave the first line; None when it only continued the text to its left.
+        floor: Columns below which no statement may lie.
+    """
+    step = _blanks_per_tab(block, style, first_depth)
+    first_depth = first_depth and first_depth // step * style.width
+    block = _with_closers_outside(_with_tabs(block, style, step), style)
+    shift = _shift(block, style, style.columns(indent), first_depth, floor)
+    excess = _excess(block, style, style.columns(indent) - shift)
+    num_left = _blocks_left(block)
+    lines = [block.lines[0].lstrip(" \t")]
+    for number, line in enumerate(block.lines[1:], start=1):
+        if number in block.literal_lines or not line.strip():
+            lines.append(line)
+        else:
+            depth = style.columns(indentation(line)) + shift - excess[number]
+            if number in num_left:
+                depth = style.columns(indent) - num_left[number] * style.width
+            lines.append(style.whitespace(max(depth, 0)) + line.lstrip(" \t"))
+    return [*_with_closers_outside(replace(block, lines=tuple(lines)), style).lines]
+
+
+def _blanks_per_tab(block: Block, style: IndentStyle, first_depth: int | None) -> int:
+    """The blanks by which each block of the lines leads, fewer than a tab, where the document has tabs; else a tab's.
+
+    A document that is indented with blanks may not have shown by how many. Depths that are no multiples of those blanks
+    mean something else.
+    """
+    if block.language.is_indented or style.unit != "\t" or any(line.startswith("\t") for line in block.lines):
+        return style.width
+    first = min(block.depths(style), default=None) if first_depth is None else first_depth
+    depths = [first or 0, *(len(indentation(line)) for line in block.lines[1:])]
+    says_nothing = block.literal_lines | ({0} if first is None else set())
+    known = [number for number, code in enumerate(block.code) if code.strip() and number not in says_nothing]
+    steps = {
+        depths[below] - depths[above]
+        for above, below in pairwise(known)
+        if opens_block(block.language, block.code[above])
+        and not (block.language.closes(block.code[below]) or _LABEL.match(block.code[below]))
+    }
+    step = steps.pop() if len(steps) == 1 else style.width
+    is_narrow = 2 <= step < style.width and all(depths[number] % step == 0 for number in known)
+    return step if is_narrow else style.width
+
+
+def _with_tabs(block: Block, style: IndentStyle, step: int) -> Block:
+    """The lines, each level of some blanks as deep as a tab."""
+    lines = [*block.lines]
+    for number, line in enumerate(lines):
+        if number and number not in block.literal_lines and step != style.width:
+            levels, rest = divmod(len(indentation(line)), step)
+            lines[number] = style.unit * levels + " " * rest + line.lstrip(" \t")
+    return replace(block, lines=tuple(lines))
+
+
+def _with_closers_outside(block: Block, style: IndentStyle) -> Block:
+    """The lines, those that close in braces as deep as what they close a level outside of it; labels stand there."""
+    lines, opened = [*block.lines], list[int]()
+    for number, code in enumerate(() if block.language.is_indented else block.code):
+        for bracket in re.finditer(r"[()\[\]{}]", code):
+            if bracket.group() in "([{":
+                opened.append(number)
+            elif opened and not code[: bracket.start()].strip():
+                opener = opened.pop()
+                inner = next((line for line in range(opener + 1, number) if block.code[line].strip()), number)
+                ends_line = block.code[opener].rstrip().endswith(("(", "[", "{"))
+                if ends_line and not block.literal_lines & {inner, number} and not _LABEL.match(block.code[inner]):
+                    lines[number] = _less_deep(lines[number], lines[inner], style)
+            else:
+                opened = opened[:-1]
+    return replace(block, lines=tuple(lines))
+
+
+def _less_deep(line: str, inner: str, style: IndentStyle) -> str:
+    """A line, a level outside of another if it is as deep or deeper."""
+    depth, inner_depth = (style.columns(indentation(each)) for each in (line, inner))
+    is_too_deep = 0 < inner_depth <= depth and line != inner
+    return style.whitespace(inner_depth - style.width) + line.lstrip(" \t") if is_too_deep else line
+
+
+def _shift(block: Block, style: IndentStyle, target: int, first_depth: int | None, floor: int) -> int:
+    """Columns to add to every line but the first, which is at `target`."""
+    if first_depth or block.language.nests_freely:
+        return target - first_depth if first_depth else 0
+    if not block.language.is_indented:
+        return _shift_in_braces(block, style, target)
+    if not block.statement_lines:
+        return 0
+    depths = block.depths(style)
+    below, lowest = depths[0], min(depths)
+    first_statement = "\n".join(block.lines[: block.statement_lines[0]])
+    if opens_block(block.language, first_statement):
+        if below <= target:
+            return target + style.width - below
+        return target - lowest if target < lowest < below else 0
+    leaves_block = below < target and (below >= floor or _leaves_block(block, first_statement, below))
+    return 0 if leaves_block else target - below
+
+
+def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
+    """Likewise, where depth is only for the eye: what the model did stays unless it cannot be meant."""
+    num_left = _blocks_left(block)
+    if not block.statement_lines and not num_left:
+        inner = [style.columns(indentation(line)) for line in block.lines[1:] if line.strip()]
+        opens = block.language.words is not None and opens_block(block.language, block.lines[0])
+        is_open = opens or block.code[0].rstrip().endswith(("{", "(", "["))
+        return target + style.width - inner[0] if is_open and inner and inner[0] <= target else 0
+    depths = {number: style.columns(indentation(block.lines[number])) for number in {*block.own_lines, *num_left}}
+    lowest = min((depth + num_left.get(number, 0) * style.width for number, depth in depths.items()), default=target)
+    is_continued = not block.code[0].rstrip().endswith(_COMPLETE_OR_OPENING)
+    return 0 if lowest > target and is_continued else target - lowest
+
+
+def _blocks_left(block: Block) -> dict[int, int]:
+    """For each line that begins with a closer of what the lines did not open, how many of those there were by then.
+
+    A word that divides such a block stands as deep as the one that closes it. Closers in a row, as of a function and
+    the call that it is an argument of, lead one level out together. None where the first line begins with one: it has
+    no depth of its own, from which the others could be told.
+    """
+    found: dict[int, int] = {}
+    num_open = num_left = num_blocks = 0
+    for number, code in enumerate(() if block.language.is_indented else block.code):
+        end, words = -1, block.language.words
+        if words and not num_blocks and words.closes(code):
+            found[number], end = num_left + 1, words.num_closing(code)
+            num_left += not words.divides(code)
+        num_blocks = max(num_blocks + words.growth(code), 0) if words else 0
+        for bracket in re.finditer(r"[()\[\]{}]", code):
+            if bracket.group() in "([{":
+                num_open += 1
+            elif num_open:
+                num_open -= 1
+            else:
+                num_left += bracket.start() != end
+                end = bracket.end()
+                if not code[: bracket.start()].strip():
+                    found[number] = num_left
+    return {} if 0 in found else found
+
+
+def _excess(block: Block, style: IndentStyle, first_depth: int) -> list[int]:
+    """For each line, the columns that it is too deep in braces, where each brace leads by several levels at once."""
+    lines, code = block.lines, block.code
+    none, num_open, nesting, steps = [0] * len(lines), 0, [], set()
+    if block.language.is_indented:
+        return none
+    depths = [first_depth, *(style.columns(indentation(line)) for line in lines[1:])]
+    for number, line in enumerate(code):
+        closers = _LEADING_CLOSERS.match(line)
+        nesting.append(num_open - (closers.group().count("}") if closers else 0))
+        num_open += line.count("{") - line.count("}")
+        below = next((each for each in range(number + 1, len(code)) if code[each].strip()), None)
+        if line.rstrip().endswith("{") and below is not None and not code[below].lstrip().startswith("}"):
+            steps.add(depths[below] - depths[number])
+    step = steps.pop() if len(steps) == 1 else style.width
+    is_multiple = step > style.width and step % style.width == 0
+    return [max(level, 0) * (step - style.width) for level in nesting] if is_multiple else none
+
+
+def _leaves_block(block: Block, first_statement: str, depth_below: int) -> bool:
+    """Whether a second statement left of the first has left the block, rather than being written from column 0."""
+    line_below = block.lines[block.statement_lines[0]]
+    return depth_below > 0 or ends_block(first_statement) or _BEGINS_DEFINITION.match(line_below) is not None
+
+
+def ends_block(line: str) -> bool:
+    """Whether nothing that follows this line in its block would be run."""
+    return _ENDS_BLOCK.match(line.lstrip()) is not None
+
+
+def is_sound(block: Block, style: IndentStyle, depth: int, depth_below: int) -> bool:
+    """Whether Python would accept the depths of the lines; its grammar for editors accepts more. YAML's tells itself.
+
+    Args:
+        block: The lines.
+        style: How the document is indented.
+        depth: Columns of the first line.
+        depth_below: Columns of the first line with text below the block.
+    """
+    if block.language.nests_freely:
+        return True
+    levels, starts = [depth], [0, *block.statement_lines, len(block.lines)]
+    for start, end in pairwise(starts):
+        is_last = end == len(block.lines)
+        below = depth_below if is_last else style.columns(indentation(block.lines[end]))
+        if opens_block(block.language, "\n".join(block.lines[start:end])):
+            if below <= levels[-1]:
+                return False
+            levels.append(below)
+        elif not is_last:
+            levels = [level for level in levels if level <= below] or [below]
+            if levels[-1] != below:
+                return False
+    return True
+
+
+def _lines_outside_brackets(language: Language, code: list[str]) -> list[int]:
+    """Lines with code that no bracket or word holds open, up to one that closes more than was opened."""
+    outside, depth, words = [], 0, language.words
+    for number, line in enumerate(code):
+        closers = None if language.is_indented else _LEADING_CLOSERS.match(line)
+        num_closed = len(re.sub(r"\s", "", closers.group())) if closers else 0
+        num_closed = num_closed or bool(words and words.num_closing(line))
+        is_continued = number > 0 and code[number - 1].rstrip().endswith("\\")
+        is_inside = depth - num_closed > 0
+        depth += sum(line.count(opener) for opener in "([{") - sum(line.count(closer) for closer in ")]}")
+        depth += words.growth(line) if words else 0
+        if depth < 0:
+            break
+        if line.strip() and not is_inside and not is_continued:
+            outside.append(number)
+    return outside
+
+
+def _literal_lines(language: Language, text: str) -> frozenset[int]:
+    numbers: set[int] = set()
+    for match in language.literal.finditer(text):
+        is_comment = language.comment_start.match(match.group()) is not None
+        if "\n" in match.group() and not is_comment:
+            first = text.count("\n", 0, match.start())
+            numbers.update(range(first + 1, first + match.group().count("\n") + 1))
+    return frozenset(numbers)

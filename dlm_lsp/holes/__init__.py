@@ -1,0 +1,1 @@
+"""Where a hole is, and what surrounds it: the document as code."""

@@ -1,0 +1,213 @@
+"""Brackets: what a text closes of what it never opened, and what it leaves open.
+
+Works on lines and strings alone; knows nothing about documents or syntax trees.
+"""
+
+import re
+from itertools import pairwise
+from typing import NamedTuple
+
+from dlm_lsp.holes.indentation import indentation, masked, own_code
+from dlm_lsp.languages import Language
+
+OPENERS = {")": "(", "]": "[", "}": "{"}
+_CLOSERS = {opener: closer for closer, opener in OPENERS.items()}
+
+_CONDITION = re.compile(r"[\s}]*(?:else\s+)?(?:if|elseif|for|foreach|while|guard|switch|match|when|catch|using|lock)\b")
+_CALLED = re.compile(r"\s*(?:go|defer)\s+func\b")
+_CONTAINER = re.compile(
+    r"\b(?:class|interface|struct|union|enum|record|trait|impl|mod|namespace|extern|object|protocol|extension|actor)"
+    r"(?=\s+[\w\"]|\s*(?:[:<]|\Z))"
+)
+"""The words are names, too, where a value stands: `for object in objects {`, `record.forEach((each) => {`."""
+
+_SEMICOLON = re.compile(r";")
+_CLOSES_CALL = re.compile(r"[)\]]+;?|;")
+_IN_PARENTHESES = re.compile(r"\([^()]*\)")
+
+
+class Unclosed(NamedTuple):
+    """What is open around a place and not closed in its document (yet): who types a brace or `do` alone closes it last.
+
+    Attributes:
+        num_missing: How many closing braces are missing.
+        num_inner: How many braces are open around the place within the innermost class or the like, closed or not; 1
+            at least. What closes them all ends what is to be filled.
+        num_calls: How many other brackets around these, or words, are missing, as of a call with a function in it.
+        num_words: How many words are missing that close blocks within the innermost one of members.
+        num_inner_words: How many such blocks are open around the place, closed or not.
+    """
+
+    num_missing: int
+    num_inner: int
+    num_calls: int = 0
+    num_words: int = 0
+    num_inner_words: int = 0
+
+    @property
+    def lacks_some(self) -> bool:
+        """Whether a brace or a word is missing."""
+        return self.num_missing > 0 or self.num_words > 0
+
+
+NOTHING_UNCLOSED = Unclosed(0, 1)
+
+
+def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed = NOTHING_UNCLOSED) -> str:
+    """The text up to the first bracket, block word, or tag of JSX that closes what the text did not open.
+
+    Args:
+        language: What it is written in.
+        text: The model's.
+        unclosed: What it may close of the document, and where it is to end then.
+    """
+    opened: list[str] = []
+    num_missing, num_inner, num_calls, num_words, num_inner_words = unclosed
+    ends = language.words.ends if language.words else ()
+    is_last = not num_missing and 0 < num_words == num_inner_words
+    code = own_code(language, text, num_words, is_last=is_last)
+    for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
+        bracket = match.group()
+        is_behind_word = num_words > 0 and code[: match.start()].endswith(ends)
+        if bracket.startswith("<"):
+            if not _is_tag_open(match[1], code[: match.start()]):
+                return text[: match.start()]
+        elif bracket not in OPENERS:
+            opened.append(bracket)
+        elif opened and opened[-1] == OPENERS[bracket]:
+            opened.pop()
+        elif bracket != "}" and not opened and num_calls and (num_missing < unclosed.num_missing or is_behind_word):
+            num_calls -= 1
+        elif bracket != "}" or opened or not num_missing:
+            return text[: match.start()]
+        elif num_inner == 1:
+            around = (_CLOSES_CALL if num_calls else _SEMICOLON).match(code, match.end())
+            return text[: around.end() if around else match.end()]
+        else:
+            num_missing, num_inner = num_missing - 1, num_inner - 1
+    return text[: len(code)]
+
+
+def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
+    """The braces and the block words that one text opens and the other does not close."""
+    code, code_after = masked(language, before), masked(language, after)
+    opened = _opened(code)
+    headers = [code[:start].rstrip().rpartition("\n")[2] for bracket, start in opened if bracket == "{"]
+    while opened and opened[-1][0] != "{" and not language.words:
+        opened.pop()
+    num_missing = max(len(headers) - _num_unmatched(code_after, "{", "}"), 0)
+    num_calls = max(len(opened) - len(headers) - _num_unmatched(code_after, "([", ")]"), 0)
+    num_inner = next((n for n, line in enumerate(reversed(headers)) if _is_container(line)), len(headers))
+    num_words = language.words.num_missing(code, code_after) if language.words else (0, 0)
+    return Unclosed(num_missing, max(num_inner, 1), num_calls, *num_words)
+
+
+def outermost_open(language: Language, text: str) -> int:
+    """Where the line begins that opens the first brace that a text leaves open; the end of the text if none does."""
+    code = masked(language, text)
+    start = next((start for bracket, start in _opened(code) if bracket == "{"), None)
+    return len(text) if start is None else text.rfind("\n", 0, len(code[:start].rstrip())) + 1
+
+
+def _opened(code: str) -> list[tuple[str, int]]:
+    """The brackets that some code leaves open, and where; a brace closes what is open within it."""
+    opened: list[tuple[str, int]] = []
+    for match in re.finditer(r"[()\[\]{}]", code):
+        bracket = match.group()
+        if bracket in _CLOSERS:
+            opened.append((bracket, match.start()))
+        elif opened and bracket == "}":
+            last = max((n for n, (each, _) in enumerate(opened) if each == "{"), default=len(opened))
+            opened = opened[:last]
+        elif opened and opened[-1][0] == OPENERS[bracket]:
+            opened.pop()
+    return opened
+
+
+def _num_unmatched(code: str, openers: str, closers: str) -> int:
+    """How many brackets of a kind close what the code did not open."""
+    num_unmatched = num_opened = 0
+    for bracket in re.findall(rf"[{re.escape(openers + closers)}]", code):
+        if bracket in openers:
+            num_opened += 1
+        elif num_opened:
+            num_opened -= 1
+        else:
+            num_unmatched += 1
+    return num_unmatched
+
+
+def _is_container(header: str) -> bool:
+    """Whether the line before a brace says that members stand in it, rather than statements."""
+    return not _CONDITION.match(header) and _CONTAINER.search(_IN_PARENTHESES.sub("", header)) is not None
+
+
+def _is_tag_open(name: str, code: str) -> bool:
+    """Whether more tags of a name open than close; what is not certain to close itself counts as open."""
+    tag = re.escape(name)
+    num_opened = len(re.findall(rf"<{tag}(?=[\s>/])", code)) - len(re.findall(rf"<{tag}(?:\s[^<>]*)?/>", code))
+    return num_opened > code.count(f"</{name}>")
+
+
+def with_closers(language: Language, lines: list[str], indent: str) -> list[str]:
+    """The lines and a `}` for every brace that they leave open, as deep as its line; in data, every closer.
+
+    What is open around a brace is closed right after it, with a semicolon if the lines have any. Unchanged where a
+    bracket is open that is in no brace, a condition, or a function of Go that has to be called behind its brace: nobody
+    knows what was still to come there.
+
+    Args:
+        language: What they are written in; where indentation makes the blocks, nothing is missing.
+        lines: The first without its indentation.
+        indent: That of the first.
+    """
+    opened: list[tuple[str, str]] = []
+    code = [] if language.is_indented else masked(language, indent + "\n".join(lines)).split("\n")
+    if language.words:
+        return [*lines, *(language.words.ends_missing("\n".join(code)) or ())]
+    if language.is_data and not language.is_indented:
+        return _with_values_closed(language, indent + "\n".join(lines)).removeprefix(indent).split("\n")
+    for line in code:
+        for bracket in re.findall(r"[()\[\]{}]", line):
+            opened = [*opened, (bracket, line)] if bracket in _CLOSERS else opened[:-1]
+    is_unknown = any((_CALLED if each == "{" else _CONDITION).match(line) for each, line in opened)
+    if opened and (opened[-1][0] != "{" or is_unknown):
+        return lines
+    semicolon = ";" if any(line.rstrip().endswith(";") for line in code) else ""
+    closing: list[str] = []
+    for (bracket, line), (around, _) in pairwise([*reversed(opened), ("{", "")]):
+        end = semicolon if bracket != "{" and around == "{" else ""
+        start = [*closing, indentation(line)] if bracket == "{" else closing
+        closing = [*start[:-1], f"{start[-1]}{_CLOSERS[bracket]}{end}"]
+    return [*lines, *closing]
+
+
+def _with_values_closed(language: Language, text: str) -> str:
+    """Some data with the lists closed that it leaves open, without a comma before; unchanged where it leaves none.
+
+    A bracket that ends its line is closed on a line of its own, as deep as that of the bracket.
+    """
+    code = masked(language, text)
+    closers: list[str] = []
+    for match in re.finditer(r"[()\[\]{}]", code):
+        closer = _CLOSERS.get(match.group())
+        if closer is None:
+            closers = closers[:-1]
+        else:
+            line_start, rest = code.rfind("\n", 0, match.start()) + 1, code[match.end() :].partition("\n")[0]
+            closers.append(f"\n{indentation(code[line_start:])}{closer}" if not rest.strip() else closer)
+    within_line, line_break, on_own_lines = "".join(reversed(closers)).partition("\n")
+    end = len(code.rstrip())
+    last = len(code[:end].removesuffix(",")) if closers else end
+    return text[:last] + within_line + text[end:] + line_break + on_own_lines
+
+
+def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:
+    """The lines with all that they leave open closed at the end of the last, before its comment."""
+    code = masked(language, "\n".join(lines))
+    opened: list[str] = []
+    for bracket in re.findall(r"[()\[\]{}]", code):
+        opened = [*opened, bracket] if bracket in _CLOSERS else opened[:-1]
+    closers = "".join(_CLOSERS[bracket] for bracket in reversed(opened))
+    end = len(code.rpartition("\n")[2].rstrip())
+    return [*lines[:-1], lines[-1][:end] + closers + lines[-1][end:]]

@@ -1,0 +1,208 @@
+"""A fill under way, and the typing that it survives: typing what the draft already says need not stop the worker.
+
+Copilot's asynchronous completions and Continue's generator reuse do this for text written from left to right. Here the
+whole draft is there from the first step on, and sharpens while the user types into it.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Literal, NamedTuple
+
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.documents.positions import with_line_feeds
+from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
+from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.keystrokes.goal import agreed_part, is_on_the_way, rest_of
+from dlm_lsp.keystrokes.warm_start import EarlierDraft
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.request import Draft
+
+Purpose = Literal["ghost text", "edit"]
+
+PATIENCE_SECONDS = 1.0
+"""How long a run goes on for text that agrees with it, while the client has not asked again."""
+
+
+class ContradictedError(Exception):
+    """A later draft contradicts what was typed in the meantime; never leaves the handlers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillOrder:
+    """One hole to be filled.
+
+    Attributes:
+        purpose: Ghost text never supersedes an edit that the user asked for.
+        snapshot: The document as it stands.
+        hole: In the snapshot.
+        options: How to denoise.
+        is_hypothetical: The snapshot holds text that the document does not, so no draft has a place in it.
+        earlier: A draft of almost the same hole, if there is one.
+        require_valid: Rather nothing than what adds syntax errors.
+        anchors: Rather nothing than what does not hold them.
+    """
+
+    purpose: Purpose
+    snapshot: Snapshot
+    hole: Hole
+    options: DecodeOptions
+    is_hypothetical: bool = False
+    earlier: EarlierDraft | None = None
+    require_valid: bool = False
+    anchors: Anchors = NO_ANCHORS
+
+
+class Filled(NamedTuple):
+    """A finished draft and what it comes to: never empty, best first."""
+
+    draft: Draft
+    fills: tuple[RankedFill, ...]
+
+
+class DraftSite(NamedTuple):
+    """Where in the document a draft goes on, after what was typed of it.
+
+    Attributes:
+        snapshot: The document now.
+        start: Offset after what was typed of the draft.
+        end: Offset where the hole ends now, or the line on which the rest begins.
+        typed: What was typed of it, with line breaks as `\\n`.
+    """
+
+    snapshot: Snapshot
+    start: int
+    end: int
+    typed: str
+
+
+class FillRun:
+    """One order on the worker, followed through the edits that agree with it. Lives on the event loop."""
+
+    def __init__(self, order: FillOrder, future: "asyncio.Future[Filled]", request_id: int | str | None) -> None:
+        """Follow a job of the worker.
+
+        Args:
+            order: What it fills.
+            future: The job's; cancelling it stops the job.
+            request_id: Of the request that asked first.
+        """
+        self.order = order
+        self.site = DraftSite(order.snapshot, order.hole.start, order.hole.end, "")
+        self.request_id = request_id
+        self._future = future
+        self.id = str(uuid.uuid4())
+        self._begin = perf_counter()
+        self.seconds_to_first_draft: float | None = None
+        self._draft: Draft | None = None
+        self._owner: asyncio.Task[object] | None = None
+        self._is_contradicted = False
+
+    def serves(self, snapshot: Snapshot, options: DecodeOptions, *, require_valid: bool) -> bool:
+        """Whether the document as it stands is still the one that is being filled, in the way that is asked for."""
+        is_stricter = self.order.require_valid and not require_valid
+        is_same = self.site.snapshot is snapshot and self.order.options == options
+        return is_same and not is_stricter and not self.is_cancelled
+
+    def place(self, cursor: int) -> None:
+        """Let drafts begin at the cursor that a request names; `follow` takes all to be typed that could be."""
+        snapshot, start = self.site.snapshot, self.order.hole.start
+        typed, following = snapshot.text[start:cursor], snapshot.text[cursor : self._hole_end(snapshot)]
+        if is_on_the_way(self._goal_in(snapshot), typed, following):
+            self._move_site_behind(typed, snapshot)
+
+    def follow(self, snapshot: Snapshot) -> bool:
+        """Go on for an edited document, if what was typed into the hole is what the draft says there."""
+        hole, before, after = self.order.hole, self.order.snapshot.text, snapshot.text
+        end = self._hole_end(snapshot)
+        is_in_hole = end >= hole.start and after[: hole.start] == before[: hole.start]
+        if self._draft is None or not is_in_hole or after[end:] != before[hole.end :]:
+            return False
+        typed = agreed_part(self._goal_in(snapshot), after[hole.start : end])
+        if typed is not None:
+            self._move_site_behind(typed, snapshot)
+        return typed is not None
+
+    def _goal_in(self, snapshot: Snapshot) -> str:
+        """As far as the draft knows it, with the document's line endings."""
+        return self._draft.text.replace("\n", snapshot.line_ending) if self._draft else ""
+
+    def _hole_end(self, snapshot: Snapshot) -> int:
+        return len(snapshot.text) - (len(self.order.snapshot.text) - self.order.hole.end)
+
+    def _move_site_behind(self, typed: str, snapshot: Snapshot) -> None:
+        """Let drafts replace the hole's text on the line where they begin; the lines below stay."""
+        start = self.order.hole.start + len(typed)
+        line_end = snapshot.lines.line_end(snapshot.lines.line_of(start))
+        end = max(start, min(self._hole_end(snapshot), line_end))
+        self.site = DraftSite(snapshot, start, end, with_line_feeds(typed))
+
+    def take(self, draft: Draft) -> bool:
+        """Take the newest draft; False, and the end of the run, where it takes back what was typed."""
+        self._draft = draft
+        if self.seconds_to_first_draft is None:
+            self.seconds_to_first_draft = perf_counter() - self._begin
+        self._is_contradicted = rest_of(draft.text, self.site.typed) is None
+        if self._is_contradicted:
+            self.cancel()
+        return not self._is_contradicted
+
+    async def wait(self, request_id: int | str | None) -> Filled:
+        """The outcome, for the request that is being handled; an earlier one that waits must have been cancelled.
+
+        Raises:
+            ContradictedError: typed text and draft have come apart; the latest request has to ask anew.
+            asyncio.CancelledError: the request was cancelled, or the run was.
+        """
+        task = self._owner = asyncio.current_task()
+        self.request_id = request_id
+        try:
+            return await asyncio.shield(self._future)
+        except asyncio.CancelledError:
+            if self._is_contradicted and task and not task.cancelling():
+                raise ContradictedError from None
+            if self._owner is task:
+                self._release()
+            raise
+
+    @property
+    def newest_draft(self) -> EarlierDraft | None:
+        """The run's latest draft, finished or not; before its first, the earlier draft that it began with."""
+        draft = self._draft
+        return EarlierDraft(self.order.snapshot, self.order.hole, draft) if draft else self.order.earlier
+
+    @property
+    def seconds(self) -> float:
+        """Since it was ordered."""
+        return perf_counter() - self._begin
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was stopped before it had an outcome."""
+        return self._future.cancelled()
+
+    def cancel(self) -> None:
+        """Stop within one step."""
+        self._future.cancel()
+
+    def on_end(self, callback: Callable[[Filled | None], None]) -> None:
+        """Have the outcome, if there is one, as soon as the run is over; on the event loop."""
+
+        def end(future: "asyncio.Future[Filled]") -> None:
+            callback(None if future.cancelled() or future.exception() else future.result())
+
+        self._future.add_done_callback(end)
+
+    def _release(self) -> None:
+        """The request is gone, and so is the run, unless the client is about to ask again for what was typed."""
+        self._owner = None
+        if self.site.snapshot is self.order.snapshot:
+            self.cancel()
+        else:
+            asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._stop_if_unwanted)
+
+    def _stop_if_unwanted(self) -> None:
+        if self._owner is None:
+            self.cancel()

@@ -1,0 +1,296 @@
+"""Document and hole → the request for the engine: the lines on both sides that the model gets to see.
+
+Knows a budget in tokens and a function that counts them; knows nothing of tokenizers, models or LSP.
+
+    far above        imports kept while they fit, the rest dropped
+    class A:         always kept: headers, signatures and docstrings around the hole
+        def f(x):
+            ...      dropped from far to near
+            near     kept
+            ▢        the hole
+            near     kept
+    far below        dropped
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+from zlib import crc32
+
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.documents.positions import LineIndex, with_line_feeds
+from dlm_lsp.fitting.placement import place
+from dlm_lsp.holes.cursor_holes import Hole, HoleKind
+from dlm_lsp.holes.indentation import indentation
+from dlm_lsp.prompt.enclosing import EnclosingScope, enclosing_scope, line_range
+from dlm_model.request import InfillRequest
+
+PREFIX_SHARE = 0.75
+"""The text before the hole says more about it than the text after it; what one side leaves over, the other inherits."""
+NOTES_SHARE = 0.5
+"""Of both sides: a docstring of three pages must not crowd out the code it is about."""
+IMPORTS_SHARE = 0.25
+"""Of the prefix: names in reach matter, but less than the code beside the hole."""
+
+STRIDES = 16
+"""In the budget: the cost of the hole's own line is rounded up to one.
+
+So the window over a long document moves rarely, and then far. A prompt that begins with different lines at every key
+shares no keys and values with the one before.
+"""
+LANDMARK_SHARE = 0.25
+"""Of the lines above, for the same end: they begin at a landmark, the outermost line of so many of the topmost."""
+
+EXPECTED_TOKENS: dict[HoleKind, int | None] = {"line": 16, "statement": 24, "statements": 48, "body": 64, "range": None}
+"""Generous, since a canvas that is too short grows one position at a time, and one that is too long shrinks at once.
+
+Measured on Python's standard library, in tokens of the packaged model: the rest of a line after a random place is at
+most 12 long in 9 of 10 cases, a statement at most 24 in 3 of 4, two of them 45, a body at most 45 in half of the cases
+(and 122 in 3 of 4, which would double the cost of every short one). Rounded up to canvas lengths from training.
+"""
+
+_MARGIN = 1.25
+"""Over what was in the hole: the new text may be longer, and a canvas that is too long shrinks at once."""
+_LONGEST_TOKEN = 16
+"""Characters that a token of source code rarely exceeds: bounds what is counted of one huge line."""
+_WORD = re.compile(r"\w+")
+_LAST_WORD = re.compile(r"\w+$")
+
+
+def build_request(
+    snapshot: Snapshot, hole: Hole, *, max_prompt_tokens: int, count_tokens: Callable[[str], int]
+) -> InfillRequest:
+    r"""The text around a hole, cut to a budget by whole lines, with line breaks as `\n`.
+
+    The indentation or line break that statements need before and after them is part of it, so that the model begins
+    with its first word; `presentation.present` puts it into the fill.
+
+    Args:
+        snapshot: The document.
+        hole: What will be replaced.
+        max_prompt_tokens: Tokens that prefix and suffix may have together, counted line by line.
+        count_tokens: Tokens of a text on its own. Called once for every line kept, twice for those of the docstring,
+            and for none in a document that fits whatever its tokens are.
+    """
+    placement = place(snapshot, hole)
+    prefix, suffix = snapshot.text[: hole.start], snapshot.text[hole.end :]
+    added = placement.before + placement.after
+    if len(snapshot.encoded) + len(added) > max_prompt_tokens:  # a token is one byte at least
+        budget, scope = _Budget(max_prompt_tokens, count_tokens), enclosing_scope(snapshot, hole)
+        imports = _import_lines(snapshot, scope.first_line)
+        is_room = not added or budget.spend(added)
+        prefix, suffix = _trimmed(snapshot, hole, budget, scope, imports) if is_room else ("", "")
+    return InfillRequest(
+        prefix=with_line_feeds(prefix) + placement.before,
+        suffix=placement.after + with_line_feeds(suffix),
+        single_line=hole.kind == "line",
+        expected_tokens=_expected_tokens(snapshot, hole, max_prompt_tokens, count_tokens),
+    )
+
+
+def build_plain_request(
+    prefix: str, suffix: str, *, max_prompt_tokens: int, count_tokens: Callable[[str], int]
+) -> InfillRequest:
+    """The same for text in an unknown language: if it does not fit, the nearest lines are kept.
+
+    Args:
+        prefix: All that stands before the hole.
+        suffix: All that stands after it.
+        max_prompt_tokens: As `build_request`.
+        count_tokens: As `build_request`.
+    """
+    prefix, suffix = with_line_feeds(prefix), with_line_feeds(suffix)
+    text = prefix + suffix
+    if len(text.encode("utf-8", "surrogatepass")) > max_prompt_tokens:
+        source, hole = _PlainText(text, LineIndex(text)), Hole(len(prefix), len(prefix), "range")
+        scope = EnclosingScope(source.lines.line_of(hole.start), (), (), ())
+        prefix, suffix = _trimmed(source, hole, _Budget(max_prompt_tokens, count_tokens), scope, imports=())
+    return InfillRequest(prefix, suffix)
+
+
+def _expected_tokens(snapshot: Snapshot, hole: Hole, max_tokens: int, count_tokens: Callable[[str], int]) -> int | None:
+    """Tokens that such a hole usually takes, or that its old text took, if those are more; counted up to a limit."""
+    usual, replaced = EXPECTED_TOKENS[hole.kind], snapshot.text[hole.start : hole.end].strip()
+    replaced = replaced[: max(max_tokens, 1) * _LONGEST_TOKEN]
+    return max(usual or 0, round(_MARGIN * count_tokens(replaced))) if replaced else usual
+
+
+class _Lined(Protocol):
+    """A text and where its lines begin."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def lines(self) -> LineIndex: ...
+
+
+class _PlainText(NamedTuple):
+    """The part of a snapshot that a text without a parser can have."""
+
+    text: str
+    lines: LineIndex
+
+
+@dataclass
+class _Budget:
+    """Tokens left to spend."""
+
+    left: int
+    count_tokens: Callable[[str], int]
+
+    def spend(self, text: str, *, reserve: int = 0) -> bool:
+        """Whether a text fits and leaves the reserve; if so, it is paid for."""
+        cost = self.count_tokens(text)
+        if self.left - cost < reserve:
+            return False
+        self.left -= cost
+        return True
+
+    def spend_on_end(self, text: str, *, reserve: int) -> str:
+        """As much of the end of a text as fits, from the beginning of a word."""
+        kept = text[-max(self.left, 1) * _LONGEST_TOKEN :]
+        while kept and not self.spend(kept, reserve=reserve):
+            kept = kept[len(kept) // 4 + 1 :]
+        is_cut_in_word = _WORD.match(text[: len(text) - len(kept)][-1:]) is not None
+        return _WORD.sub("", kept, count=1) if is_cut_in_word and _WORD.match(kept) else kept
+
+    def spend_on_start(self, text: str) -> str:
+        """As much of the start of a text as fits, to the end of a word."""
+        kept = text[: max(self.left, 1) * _LONGEST_TOKEN]
+        while kept and not self.spend(kept):
+            kept = kept[: len(kept) - len(kept) // 4 - 1]
+        is_cut_in_word = _WORD.match(text[len(kept) :]) is not None
+        return _LAST_WORD.sub("", kept) if is_cut_in_word else kept
+
+
+def _trimmed(
+    source: _Lined, hole: Hole, budget: _Budget, scope: EnclosingScope, imports: Iterable[int]
+) -> tuple[str, str]:
+    """Both sides, as much of each as the budget allows.
+
+    Paid for in this order: the hole's own line, the definitions around it, the lines near above, imports, the lines
+    below; and what is left goes to lines farther above.
+    """
+    hole_line, last_line = source.lines.line_of(hole.start), source.lines.line_of(hole.end)
+    stride = max(1, budget.left // STRIDES)
+    left_end = source.text[source.lines.line_start(hole_line) : hole.start]
+    left = budget.spend_on_end(left_end, reserve=round(budget.left * (1 - PREFIX_SHARE)))
+    is_last = last_line + 1 == source.lines.num_lines
+    rest = source.text[hole.end : source.lines.line_end(last_line)]
+    right = budget.spend_on_start(rest if is_last else f"{rest}\n")
+
+    prefix = _KeptLines(source, budget)
+    _keep_enclosing(prefix, budget, scope)
+    budget.left -= budget.left % stride
+    reached = _keep_above(prefix, budget, scope, hole_line, imports)
+
+    suffix = _KeptLines(source, budget)
+    if right.endswith("\n"):
+        suffix.keep_downwards(last_line + 1)
+    if prefix.keep_upwards(reached, 0, reserve=0) > 0:
+        prefix.begin_at_landmark()
+    return prefix.text + left, right + suffix.text
+
+
+def _keep_enclosing(prefix: "_KeptLines", budget: _Budget, scope: EnclosingScope) -> None:
+    """Keep signatures as far as the budget reaches, docstrings and comments up to their share of it."""
+    for line in scope.signature_lines:
+        prefix.keep(line)
+    reserve_beside_notes = budget.left - round(budget.left * NOTES_SHARE)
+    # The docstring says what to write: cut only if it does not fit at all, and then to its share.
+    is_whole = prefix.fits(scope.docstring_lines)
+    for line in scope.docstring_lines:
+        prefix.keep(line, reserve=0 if is_whole else reserve_beside_notes)
+    for line in scope.note_lines:
+        prefix.keep(line, reserve=reserve_beside_notes)
+
+
+def _keep_above(
+    prefix: "_KeptLines", budget: _Budget, scope: EnclosingScope, hole_line: int, imports: Iterable[int]
+) -> int:
+    """Keep the lines up to where the scope begins, then imports, then lines farther above; the topmost line reached."""
+    reserve = round(budget.left * (1 - PREFIX_SHARE))
+    for_imports = round((budget.left - reserve) * IMPORTS_SHARE)
+    reached = prefix.keep_upwards(hole_line, scope.first_line, reserve=reserve)
+    if reached == scope.first_line:
+        reserve_beside_imports = max(reserve, budget.left - for_imports)
+        for line in imports:
+            prefix.keep(line, reserve=reserve_beside_imports)
+        reached = prefix.keep_upwards(reached, 0, reserve=reserve)
+    return reached
+
+
+class _KeptLines:
+    """Whole lines of one side, each paid for once."""
+
+    def __init__(self, source: _Lined, budget: _Budget) -> None:
+        self._source = source
+        self._budget = budget
+        self._lines: dict[int, str] = {}
+        self._above: list[int] = []
+
+    @property
+    def text(self) -> str:
+        """The lines in order."""
+        return "".join(self._lines[line] for line in sorted(self._lines))
+
+    def fits(self, lines: Sequence[int]) -> bool:
+        """Whether the budget allows all of these lines."""
+        return sum(self._budget.count_tokens(self._line(line)) for line in lines) <= self._budget.left
+
+    def keep(self, line: int, *, reserve: int = 0) -> bool:
+        """Keep a line if the budget allows."""
+        if line in self._lines:
+            return True
+        text = self._line(line)
+        if not self._budget.spend(text, reserve=reserve):
+            return False
+        self._lines[line] = text
+        return True
+
+    def keep_upwards(self, below: int, first: int, *, reserve: int) -> int:
+        """Keep the lines above `below`, up to `first`, until one does not fit; the topmost line kept."""
+        while below > first:
+            is_new = below - 1 not in self._lines
+            if not self.keep(below - 1, reserve=reserve):
+                break
+            below -= 1
+            if is_new:
+                self._above.append(below)
+        return below
+
+    def begin_at_landmark(self) -> None:
+        """Drop the lines that were kept only for being near, and that come before their landmark.
+
+        Which line is the landmark depends on the lines' texts alone, as in winnowing (Schleimer et al., 2003): it stays
+        the same while the window slides over it.
+        """
+        topmost = sorted(self._above)[: int(len(self._above) * LANDMARK_SHARE)]
+        landmark = min(topmost, key=self._landmark_rank, default=0)
+        for line in topmost:
+            if line < landmark:
+                del self._lines[line]
+
+    def _landmark_rank(self, line: int) -> tuple[bool, int, int]:
+        """The lowest rank makes the landmark: code before blank lines, little indentation first, then by a hash."""
+        text = self._lines[line]
+        return not text.strip(), len(indentation(text)), crc32(text.encode("utf-8", "surrogatepass"))
+
+    def keep_downwards(self, line: int) -> None:
+        """Keep the lines from `line` on until one does not fit."""
+        while line < self._source.lines.num_lines and self.keep(line):
+            line += 1
+
+    def _line(self, line: int) -> str:
+        lines = self._source.lines
+        return lines.line_text(line) + ("\n" if line + 1 < lines.num_lines else "")
+
+
+def _import_lines(snapshot: Snapshot, before: int) -> Iterator[int]:
+    """Lines of the imports at the top level, in order."""
+    for node in snapshot.top_level:
+        if node.type in snapshot.language.imports:
+            lines = line_range(snapshot, snapshot.to_offset(node.start_byte), snapshot.to_offset(node.end_byte))
+            yield from (line for line in lines if line < before)

@@ -1,0 +1,114 @@
+"""The definitions around a hole, as the lines that a prompt should keep first: headers, docstrings, comments."""
+
+from dataclasses import dataclass
+
+from tree_sitter import Node
+
+from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.fitting.placement import parse_neutral
+from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.definitions import is_worded, opened_at
+from dlm_lsp.holes.excerpts import ParsedExcerpt
+from dlm_lsp.holes.indentation import indentation
+from dlm_lsp.holes.scopes import Function
+
+MAX_NOTE_LINES = 40
+"""Of decorators, attributes and comments that count as part of the definition below them."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnclosingScope:
+    """The definitions around a hole; their lines are all above it, those of inner definitions first.
+
+    Attributes:
+        first_line: Where the outermost begins; the hole's own line at the top level.
+        signature_lines: Lines of function signatures and class headers.
+        docstring_lines: The innermost definition's docstring.
+        note_lines: Lines of the other docstrings, and of decorators and comments that belong to a definition.
+    """
+
+    first_line: int
+    signature_lines: tuple[int, ...]
+    docstring_lines: tuple[int, ...]
+    note_lines: tuple[int, ...]
+
+
+def enclosing_scope(snapshot: Snapshot, hole: Hole) -> EnclosingScope:
+    """The functions, classes and namespaces that a hole lies in."""
+    signatures: list[int] = []
+    docstrings: list[int] = []
+    notes: list[int] = []
+    parsed = parse_neutral(snapshot, hole)
+    for index, definition in enumerate(_definitions_around(parsed)):
+        header, docstring = _function_lines(snapshot, parsed, definition)
+        signatures += header
+        (notes if index else docstrings).extend(docstring)
+        notes += _note_lines_above(snapshot, header.start)
+    for container in reversed(parsed.excerpt.containers):
+        start, opened = snapshot.to_offset(container.start), snapshot.to_offset(container.opened)
+        signatures += line_range(snapshot, start, opened)
+    hole_line = snapshot.lines.line_of(hole.start)
+    signatures, docstrings, notes = (
+        [line for line in lines if line < hole_line] for lines in (signatures, docstrings, notes)
+    )
+    first_line = min([hole_line, *signatures, *docstrings, *notes])
+    return EnclosingScope(first_line, tuple(signatures), tuple(docstrings), tuple(notes))
+
+
+def line_range(snapshot: Snapshot, start: int, end: int) -> range:
+    """The lines that `[start, end)` touches."""
+    return range(snapshot.lines.line_of(start), snapshot.lines.line_of(max(start, end - 1)) + 1)
+
+
+def _definitions_around(parsed: ParsedExcerpt) -> list[Node]:
+    """Functions and containers around the edit, innermost first; those the excerpt itself stands in left out."""
+    language = parsed.excerpt.snapshot.language
+    found: list[Node] = []
+    node = parsed.root.descendant_for_byte_range(parsed.edit_byte, parsed.edit_byte)
+    while node is not None:
+        is_definition = node.type in language.functions or node.type in language.containers
+        if is_definition and parsed.shift + parsed.source.to_offset(node.start_byte) >= parsed.excerpt.start:
+            found.append(node)
+        node = node.parent
+    return found
+
+
+def _function_lines(snapshot: Snapshot, parsed: ParsedExcerpt, definition: Node) -> tuple[range, range]:
+    """Lines of a definition's header, and of its docstring."""
+    body = snapshot.language.body_of(definition)
+    if body is None and not is_worded(definition):
+        start = parsed.to_offset(definition.start_byte)
+        return line_range(snapshot, start, start), range(0)
+    opened = opened_at(definition, body)
+    header = line_range(snapshot, parsed.to_offset(definition.start_byte), parsed.to_offset(opened))
+    docstring = Function(snapshot.language, definition, body).docstring
+    inside = (
+        line_range(snapshot, parsed.to_offset(docstring.start_byte), parsed.to_offset(docstring.end_byte))
+        if docstring is not None
+        else range(0)
+    )
+    return header, inside
+
+
+def _note_lines_above(snapshot: Snapshot, line: int) -> list[int]:
+    """Decorators, attributes and comments directly above a definition, top to bottom."""
+    first = line
+    while first > max(line - MAX_NOTE_LINES, 0):
+        text = snapshot.lines.line_text(first - 1).strip()
+        if not snapshot.language.comment_start.match(text):
+            break
+        first -= 1
+    return [*range(first, line)]
+
+
+def header_indentation(parsed: ParsedExcerpt) -> str | None:
+    """The indentation of the innermost definition around an edit; None at the top level."""
+    snapshot = parsed.excerpt.snapshot
+    definitions = _definitions_around(parsed)
+    if definitions:
+        start = parsed.to_offset(definitions[0].start_byte)
+    elif parsed.excerpt.containers:
+        start = snapshot.to_offset(parsed.excerpt.containers[-1].opened - 1)
+    else:
+        return None
+    return indentation(snapshot.lines.line_text(snapshot.lines.line_of(start)))

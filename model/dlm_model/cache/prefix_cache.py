@@ -1,0 +1,166 @@
+"""The prefix cache: keys and values of causal texts, kept from request to request.
+
+A token of a causal text sees only the tokens before it, and keys are stored before RoPE: so the keys and values of the
+first n tokens depend neither on what follows nor on where the text stands. A prefix that grew by a keystroke costs its
+new tokens, a suffix that merely moved costs nothing, and both are exact. One cache serves prefixes and suffixes of all
+documents: it knows texts by their tokens, as the prefix caches of causal serving engines do (RadixAttention, arXiv
+2312.07104).
+
+The same holds, in whole blocks, for a text that attends block by block (`block_causal`): tokens of a block see each
+other and the blocks before. A causal text is one with blocks of a single token.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dlm_model.device import send
+from dlm_model.network.transformer import LayerKV, Memory, Recorder, Transformer
+
+MAX_STORED_TOKENS = 6144
+
+MIN_SHARED_TOKENS = 16
+"""Tokens that a text must begin with in common with a stored one to be computed in two parts: with fewer that saves
+nothing worth having, and it is rounded differently."""
+
+
+class _Text(NamedTuple):
+    """Token ids [N] on the CPU, their keys and values, [1, N, K, D] per layer, and the document that they are of."""
+
+    token_ids: Tensor
+    layers: list[LayerKV]
+    document: str = ""
+
+    def head(self, length: int) -> "_Text":
+        """The first tokens alone; shares their memory."""
+        return _Text(self.token_ids[:length], [layer.first(length) for layer in self.layers])
+
+
+class PrefixCache:
+    """Evicts the least recently used texts once more than `MAX_STORED_TOKENS` tokens are stored.
+
+    Texts that were read together never evict each other, however long they are: the next request begins with them.
+
+    Attributes:
+        block_length: Tokens that see each other; a text consists of whole blocks.
+        document: What is read from now on is of this document.
+        num_forwards: Network calls so far.
+        num_computed: Tokens that they computed.
+    """
+
+    def __init__(self, network: Transformer, block_length: int = 1) -> None:
+        self._network = network
+        self.block_length = block_length
+        self.document = ""
+        self._texts: list[_Text] = []
+        self._num_together = 1
+        self.num_forwards = 0
+        self.num_computed = 0
+
+    @torch.inference_mode()
+    def read(self, token_ids: Tensor) -> list[LayerKV]:
+        """Keys and values of a text [N], [1, N, K, D] per layer; computes only what no stored text begins with."""
+        return self.read_all([token_ids])[0]
+
+    @torch.inference_mode()
+    def read_all(self, texts: Sequence[Tensor]) -> list[list[LayerKV]]:
+        """As `read`, for several texts that belong together."""
+        num_before = self.num_computed
+        read = [self._read(token_ids) for token_ids in texts]
+        if self.num_computed > num_before:
+            self._num_together = sum(len(token_ids) > 0 for token_ids in texts)
+            while len(self._texts) > self._num_together and self.num_stored > MAX_STORED_TOKENS:
+                del self._texts[0]
+        return read
+
+    def _read(self, token_ids: Tensor) -> list[LayerKV]:
+        if not len(token_ids):
+            return self._nothing()
+        known = max(self._texts, key=lambda text: _shared_length(text.token_ids, token_ids), default=None)
+        num_shared = _shared_length(known.token_ids, token_ids) if known else 0
+        num_known = num_shared // self.block_length * self.block_length
+        if known and num_known == len(token_ids):
+            self._remember(known)
+            return known.head(num_known).layers
+        is_worth_it = num_known >= MIN_SHARED_TOKENS
+        text = self._extend(known.head(num_known) if known and is_worth_it else None, token_ids)
+        self._remember(text)
+        return text.layers
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._texts.clear()
+
+    def forget(self, document: str) -> None:
+        """Forget the texts that this document was the last to read."""
+        self._texts = [text for text in self._texts if text.document != document]
+
+    @property
+    def num_stored(self) -> int:
+        """Tokens whose keys and values are held."""
+        return sum(len(text.token_ids) for text in self._texts)
+
+    def check_integrity(self) -> None:
+        """Assert the invariants of what is stored; for tests.
+
+        Raises:
+            AssertionError: naming the one that is broken.
+        """
+        for text in self._texts:
+            lengths = {tensor.shape[1] for layer in text.layers for tensor in (layer.keys, layer.values)}
+            assert lengths == {len(text.token_ids)}, "one key and one value per token and layer"
+            assert len(text.token_ids) % self.block_length == 0, "whole blocks"
+        for index, text in enumerate(self._texts):
+            others = self._texts[:index] + self._texts[index + 1 :]
+            assert not any(_begins_with(other, text) for other in others), "no text is the beginning of another"
+        assert len(self._texts) <= self._num_together or self.num_stored <= MAX_STORED_TOKENS, "bounded"
+
+    def _nothing(self) -> list[LayerKV]:
+        config, weight = self._network.config, self._network.embed_tokens.weight
+        nothing = weight.new_empty(1, 0, config.num_kv_heads, config.head_dim)
+        return [LayerKV(nothing, nothing)] * config.num_layers
+
+    def _extend(self, known: _Text | None, token_ids: Tensor) -> _Text:
+        num_known = len(known.token_ids) if known else 0
+        fresh = token_ids[num_known:]
+        device = self._network.device
+        positions = torch.arange(len(token_ids), device=device)[None]
+        recorder = Recorder()
+        self._network(
+            send(fresh[None], device),
+            positions[:, num_known:],
+            is_valid=_sees_before(len(fresh), num_known, self.block_length, device),
+            memory=Memory(known.layers, positions[:, :num_known]) if known else None,
+            recorder=recorder,
+        )
+        self.num_forwards += 1
+        self.num_computed += len(fresh)
+        if not known:
+            return _Text(token_ids, recorder.layers)
+        joined = [old.followed_by(new) for old, new in zip(known.layers, recorder.layers, strict=True)]
+        return _Text(token_ids, joined)
+
+    def _remember(self, text: _Text) -> None:
+        """Make a text the most recently used; it replaces those that it begins with."""
+        others = [other for other in self._texts if not _begins_with(text, other)]
+        self._texts = [*others, text._replace(document=self.document)]
+
+
+def _begins_with(text: _Text, other: _Text) -> bool:
+    return _shared_length(text.token_ids, other.token_ids) == len(other.token_ids)
+
+
+def _shared_length(left: Tensor, right: Tensor) -> int:
+    """How many tokens two texts have in common from their start."""
+    length = min(len(left), len(right))
+    differs = (left[:length] != right[:length]).nonzero()
+    return int(differs[0]) if len(differs) else length
+
+
+def _sees_before(num_queries: int, num_known: int, block_length: int, device: torch.device) -> Tensor:
+    """[1, T, T + S]: every new token sees the new ones up to the end of its block, and all that are known."""
+    block = torch.arange(num_queries, device=device) // block_length
+    known = torch.ones(num_queries, num_known, dtype=torch.bool, device=device)
+    return torch.cat((block <= block[:, None], known), dim=1)[None]

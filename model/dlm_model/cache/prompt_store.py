@@ -1,0 +1,94 @@
+"""Prompts that saw a canvas, kept from request to request: the last one of every document.
+
+Unlike in `prefix_cache`, such keys and values hold for one text and one canvas only. What the next request may still
+read of them is decided in `prompt_reuse`; this module bounds how much is kept, and forgets.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dlm_model.network.transformer import LayerKV
+
+MAX_STORED_TOKENS = 6144
+
+
+class KeptPrompt(NamedTuple):
+    """A prompt of P + S tokens, read as one text, beside a canvas of B rows.
+
+    Attributes:
+        token_ids: [P + S], on the CPU.
+        num_prefix: P, where the canvas stood.
+        layers: Keys before RoPE and values, [B, P + S, K, D] per layer.
+        streams: What entered some of the layers, [B, P + S, C] by layer.
+        drift: By how much each layer's values have drifted since they were computed together, [L], on the CPU.
+    """
+
+    token_ids: Tensor
+    num_prefix: int
+    layers: list[LayerKV]
+    streams: dict[int, Tensor]
+    drift: Tensor
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens whose keys and values are held, all rows together."""
+        return len(self.layers[0].keys) * len(self.token_ids)
+
+
+class PromptStore:
+    """Forgets the documents that were used least recently once more than `MAX_STORED_TOKENS` tokens are stored.
+
+    The last prompt stays, however long it is: the next request begins with it.
+
+    Attributes:
+        document: What is looked up and kept from now on is of this document.
+        num_computed: Tokens that first passes have computed so far, canvas included; those that only the deeper layers
+            computed count in proportion.
+    """
+
+    def __init__(self) -> None:
+        self.document = ""
+        self.num_computed = 0.0
+        self._prompts: dict[str, KeptPrompt] = {}
+
+    def find(self) -> KeptPrompt | None:
+        """The document's last prompt."""
+        return self._prompts.get(self.document)
+
+    def keep(self, prompt: KeptPrompt) -> None:
+        """Make a prompt the document's last one, and the most recently used."""
+        self._prompts.pop(self.document, None)
+        self._prompts[self.document] = prompt
+        while len(self._prompts) > 1 and self.num_stored > MAX_STORED_TOKENS:
+            del self._prompts[next(iter(self._prompts))]
+
+    def forget(self, document: str) -> None:
+        """Forget the prompt of a document."""
+        self._prompts.pop(document, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._prompts.clear()
+
+    @property
+    def num_stored(self) -> int:
+        """Tokens whose keys and values are held, those of every row counted."""
+        return sum(prompt.num_tokens for prompt in self._prompts.values())
+
+    def check_integrity(self) -> None:
+        """Assert the invariants of what is stored; for tests.
+
+        Raises:
+            AssertionError: naming the one that is broken.
+        """
+        for prompt in self._prompts.values():
+            shape = prompt.layers[0].keys.shape[:2]
+            tensors = [tensor for layer in prompt.layers for tensor in (layer.keys, layer.values)]
+            assert shape[1] == len(prompt.token_ids), "one key per token"
+            assert all(each.shape[:2] == shape for each in (*tensors, *prompt.streams.values())), "as much everywhere"
+            assert 0 <= prompt.num_prefix <= len(prompt.token_ids), "the canvas stood in the text"
+            assert prompt.drift.shape == (len(prompt.layers),), "one drift per layer"
+            assert bool(torch.isfinite(prompt.drift).all() and (prompt.drift >= 0).all()), "drift is an amount"
+        assert len(self._prompts) <= 1 or self.num_stored <= MAX_STORED_TOKENS, "bounded"

@@ -1,0 +1,1 @@
+"""Second opinions on a prediction: a causal model's, and the suffix's."""

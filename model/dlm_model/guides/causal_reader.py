@@ -1,0 +1,161 @@
+"""Reads a diffusion model's draft with a causal model, from left to right: what it expects, how probable the draft is.
+
+Which model reads is decided in `dlm_model.guides.guide`; `blend` and `supervisor` beside it use its predictions.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dlm_model.cache.layout import pick
+from dlm_model.cache.prefix_cache import PrefixCache
+from dlm_model.canvas import Canvas
+from dlm_model.device import send
+from dlm_model.network.transformer import LayerKV, Memory, Recorder, Transformer
+
+NUM_JUDGED_TOKENS = 48
+"""Tokens of the suffix that are read: its beginning shows whether a middle leads to it, and what follows is equally
+likely after any middle."""
+
+
+class Reading:
+    """A text after a prefix, as it was read once: texts that begin like it are read from where they part.
+
+    Attributes:
+        token_ids: [L], what was read after all of the prefix but its last token, which is the first here.
+        num_before: Tokens of the prefix before these.
+        layers: Keys and values of both together, [1, num_before + L, K, D] each; none before the first reading.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is read yet."""
+        self.token_ids = torch.empty(0, dtype=torch.long)
+        self.num_before = 0
+        self.layers: list[LayerKV] = []
+
+    def num_shared(self, token_ids: Tensor, num_before: int) -> Tensor:
+        """How many of the tokens that rows [B, T] begin with are read already, [B]."""
+        length = min(len(self.token_ids), token_ids.shape[1]) if num_before == self.num_before else 0
+        is_same = token_ids[:, :length] == self.token_ids[:length]
+        return is_same.long().cumprod(dim=1).sum(dim=1)
+
+
+class CausalReader:
+    """A network used as an autoregressive language model: what it expects after a prefix, position by position.
+
+    Attributes:
+        network: The causal model.
+        prefix_cache: Its keys and values of prefixes.
+        num_forwards: Network calls so far, without those over the prefix.
+    """
+
+    def __init__(self, network: Transformer, prefix_cache: PrefixCache, control_ids: Sequence[int] = ()) -> None:
+        """Wrap a network.
+
+        Args:
+            network: The causal model.
+            prefix_cache: Its keys and values of prefixes.
+            control_ids: Tokens of the diffusion model that are no text; the causal model neither reads nor expects any.
+        """
+        self.network = network
+        self.prefix_cache = prefix_cache
+        self.num_forwards = 0
+        self._control_ids = torch.tensor(control_ids, dtype=torch.long)
+
+    @torch.inference_mode()
+    def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor, reading: Reading | None = None) -> Tensor:
+        """Predictions for positions after a prefix, each from the tokens left of it.
+
+        Args:
+            prefix_ids: [P], one token at least.
+            token_ids: [B, T], what follows it, row by row.
+            is_asked: [B, T], the positions to predict: N in all.
+            reading: Of a text that the rows may begin like; one that holds nothing yet takes the only row.
+
+        Returns:
+            [N, V] of the causal model's vocabulary, row by row.
+        """
+        num_rows, num_columns = token_ids.shape
+        prefix_ids = prefix_ids[-max(1, self.network.config.context_length - num_columns) :]
+        num_before = len(prefix_ids) - 1
+        # One column further left: a causal model reads position i's prediction off position i-1.
+        read_ids = torch.cat((prefix_ids[-1:].expand(num_rows, -1), token_ids[:, :-1]), dim=1)
+        # Tokens that it does not know, masks and control tokens, are read as its first: the end of a text.
+        is_unknown = (read_ids >= self.network.config.vocab_size) | torch.isin(read_ids, self._control_ids)
+        read_ids = read_ids.masked_fill(is_unknown, 0)
+        starts = torch.zeros(num_rows, dtype=torch.long)
+        if reading and reading.layers:
+            starts = torch.minimum(reading.num_shared(read_ids, num_before), is_asked.long().argmax(dim=1))
+        recorder = Recorder() if reading and not reading.layers else None
+        known = reading.layers if reading and starts.any() else []
+        if not known and num_before:
+            known = self.prefix_cache.read(prefix_ids[:-1])
+        width = int((is_asked * torch.arange(1, num_columns + 1)).amax(dim=1).sub(starts).amax())
+        hidden = self._read(read_ids, starts, width, num_before=num_before, known=known, recorder=recorder)
+        if reading and recorder:
+            own = recorder.layers
+            reading.layers = [a.followed_by(b) for a, b in zip(known, own, strict=True)] if known else own
+            reading.token_ids, reading.num_before = read_ids[0, :width], num_before
+        rows, columns = is_asked.nonzero(as_tuple=True)
+        logits = self.network.logits(pick(hidden, rows, columns - starts[rows]))
+        known_ids = send(self._control_ids[self._control_ids < logits.shape[1]], logits.device)
+        return logits.index_fill(1, known_ids, -torch.inf)
+
+    def _read(
+        self,
+        read_ids: Tensor,
+        starts: Tensor,
+        width: int,
+        *,
+        num_before: int,
+        known: list[LayerKV],
+        recorder: Recorder | None,
+    ) -> Tensor:
+        """Hidden states [B, W, C] of rows [B, T], each from its own start [B] on.
+
+        Args:
+            read_ids: The rows.
+            starts: Columns of each that are known.
+            width: W, how many more are read.
+            num_before: Tokens before all of them.
+            known: Keys and values of these, and of as many columns as any row knows at least, [1, S, K, D] each.
+            recorder: Receives this pass's keys and values.
+        """
+        device, (num_rows, num_columns) = self.network.device, read_ids.shape
+        columns = starts[:, None] + torch.arange(width)
+        num_known = known[0].keys.shape[1] if known else 0
+        memory = None
+        if known:
+            positions = torch.arange(num_known, device=device).expand(num_rows, -1)
+            memory = Memory([layer.for_rows(num_rows) for layer in known], positions)
+        own = torch.ones(width, width, dtype=torch.bool, device=device).tril().expand(num_rows, -1, -1)
+        is_known = torch.arange(num_known, device=device) < send(num_before + starts[:, None], device)
+        hidden: Tensor = self.network(
+            send(read_ids.gather(1, columns.clamp_max(num_columns - 1)), device),
+            send(num_before + columns, device),
+            is_valid=torch.cat((own, is_known[:, None].expand(-1, width, -1)), dim=2),
+            memory=memory,
+            recorder=recorder,
+        )
+        self.num_forwards += 1
+        return hidden
+
+    def log_likelihoods(self, canvas: Canvas) -> Tensor:
+        """How probable each row is between its prompts, in nats, [B]: log P(draft, beginning of the suffix | prefix).
+
+        A causal model can check that a middle fits both sides: if it does not lead to the suffix, the suffix becomes
+        improbable (left-to-right reranking, InCoder, arXiv 2204.05999). One forward.
+        """
+        judged, draft = canvas.suffix_ids[:NUM_JUDGED_TOKENS], canvas.as_draft()
+        rows = [torch.cat((row[:length], judged)) for row, length in zip(draft.token_ids, draft.lengths, strict=True)]
+        # Masks and control tokens that a deadline has left there spell nothing.
+        texts = [row[~torch.isin(row, self._control_ids) & (row < self.network.config.vocab_size)] for row in rows]
+        token_ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
+        if not token_ids.numel():  # nothing was written, and nothing follows
+            return torch.zeros(len(texts))
+        is_text = torch.arange(token_ids.shape[1]) < torch.tensor([len(text) for text in texts])[:, None]
+        logits = self.logits(canvas.prefix_ids, token_ids, is_text).float()
+        own_ids = send(token_ids[is_text], logits.device)
+        own = logits.gather(1, own_ids[:, None]).squeeze(1) - logits.logsumexp(dim=-1)
+        return torch.zeros(token_ids.shape).masked_scatter(is_text, own.cpu()).sum(dim=1)

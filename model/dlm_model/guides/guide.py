@@ -1,0 +1,138 @@
+"""Which causal model guides a diffusion model: the one that came with it, the model itself, or any in a folder.
+
+A checkpoint may bring its guide along in a folder `guide`: a causal checkpoint, or an adapter that turns the weights
+themselves into one. A model whose prompt is causal has been trained as a causal model too
+(`training.sequence.Example.teach`) and can guide itself. A guide drafts nothing: it has a say in what is committed
+(`blend`) or checks it (`supervisor`), and judges which of several candidates leads best from prefix to suffix
+(`CausalReader.log_likelihoods`).
+"""
+
+from pathlib import Path
+
+import torch
+
+from dlm_model.cache.prefix_cache import PrefixCache
+from dlm_model.decode_options import SELF_GUIDE
+from dlm_model.device import memory_errors
+from dlm_model.errors import CheckpointError, RequestError
+from dlm_model.families.dlm import DLM_SECTION
+from dlm_model.guides.causal_reader import CausalReader
+from dlm_model.network.adapter import is_adapter
+from dlm_model.network.checkpoint_files import read_config
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.cuda_graphs import recorded
+from dlm_model.network.mixture import stack_experts
+from dlm_model.network.packing import pack
+from dlm_model.network.precision import Precision
+from dlm_model.network.transformer import Transformer
+from dlm_model.network.weights import load_transformer
+from dlm_model.tokens.tokenizer import Tokenizer
+
+GUIDE_FOLDER = "guide"
+
+
+class Guides:
+    """The causal models at hand: the model's own guide, and the last one that a request has named.
+
+    Args:
+        network: The diffusion model.
+        prefix_cache: Its keys and values of prefixes and suffixes.
+        tokenizer: Its tokenizer, which every guide must share.
+        companion: The guide that came with it, if one did.
+    """
+
+    def __init__(
+        self, network: Transformer, prefix_cache: PrefixCache, tokenizer: Tokenizer, companion: Transformer | None
+    ) -> None:
+        self._network, self._tokenizer = network, tokenizer
+        config = network.config
+        self._control_ids = config.control_token_ids
+        self._is_causal = config.prompt_attention == "causal" and config.shift_logits
+        self._known: dict[str, tuple[Transformer, PrefixCache]] = {}
+        self._document = ""
+        self.has_companion = companion is not None
+        if companion is not None:
+            self._own = companion, PrefixCache(companion)
+        else:
+            self._own = network, prefix_cache
+
+    def open(self, guide: str) -> CausalReader:
+        """A reader of the model's own guide, which may be the model itself (`self`), or of the one in a folder.
+
+        Raises:
+            RequestError: `self`, and there is none.
+            CheckpointError: the other model cannot be loaded.
+            DeviceError: the device has not enough memory for it.
+        """
+        if guide == SELF_GUIDE:
+            if not (self.has_companion or self._is_causal):
+                raise RequestError("This model has no causal prompt and cannot guide itself; name a causal model.")
+            return self._reader(*self._own)
+        if guide not in self._known:
+            device, dtype = self._network.device, self._network.embed_tokens.weight.dtype
+            network = load_guide(Path(guide), self._tokenizer, device=device, dtype=dtype)
+            self._known = {guide: (network, PrefixCache(network))}
+        return self._reader(*self._known[guide])
+
+    def read_for(self, document: str) -> None:
+        """Note which document the next readers' prompts are of."""
+        self._document = document
+
+    def forget(self, document: str | None = None) -> None:
+        """Forget the prompts of a document, or all."""
+        for _, prefix_cache in (self._own, *self._known.values()):
+            prefix_cache.clear() if document is None else prefix_cache.forget(document)
+
+    def _reader(self, network: Transformer, prefix_cache: PrefixCache) -> CausalReader:
+        prefix_cache.document = self._document
+        return CausalReader(network, prefix_cache, self._control_ids)
+
+
+def load_companion(
+    folder: Path, network: Transformer, tokenizer: Tokenizer, *, precision: Precision
+) -> Transformer | None:
+    """The guide that a checkpoint folder brings along; None if it brings none.
+
+    Args:
+        folder: The checkpoint.
+        network: Its model, loaded; a guide that is an adapter shares its embedding.
+        tokenizer: Its tokenizer.
+        precision: In how many bits the matrices of an adapted guide are held.
+
+    Raises:
+        CheckpointError: it is broken, or has another tokenizer.
+        DeviceError: the device has not enough memory for it.
+    """
+    guide = folder / GUIDE_FOLDER
+    if not guide.is_dir():
+        return None
+    device, dtype = network.device, network.embed_tokens.weight.dtype
+    if not is_adapter(guide):
+        return load_guide(guide, tokenizer, device=device, dtype=dtype)
+    adapted = load_transformer(folder, network.config, device=device, dtype=dtype, precision=precision, adapter=guide)
+    adapted.embed_tokens = network.embed_tokens
+    pack(adapted, like=network)
+    stack_experts(adapted, device, dtype)
+    return recorded(adapted)
+
+
+def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtype: torch.dtype) -> Transformer:
+    """Load a causal checkpoint that has the diffusion model's tokenizer.
+
+    Raises:
+        CheckpointError: it is not there, broken, or has another tokenizer.
+        DeviceError: the device has not enough memory for it.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"There is no model folder {folder}.")
+    # A causal model knows no masks; the reader of config files asks for one.
+    section = {DLM_SECTION: {"mask_token_id": 0}}
+    config = ModelConfig.from_dict(section | read_config(folder), source=folder.name)
+    spellings = Tokenizer.from_checkpoint(folder, config.vocab_size).token_bytes
+    shared = min(len(spellings), len(tokenizer.token_bytes))
+    if spellings[:shared] != tokenizer.token_bytes[:shared]:
+        raise CheckpointError(f"The guide {folder.name} does not have the tokenizer of the model that it should guide.")
+    with memory_errors():
+        guide = load_transformer(folder, config, device=device, dtype=dtype)
+        pack(guide)
+    return recorded(guide)

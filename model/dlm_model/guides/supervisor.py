@@ -1,0 +1,56 @@
+"""A check on every guess: a small causal model reads the draft, and what it finds improbable is not committed.
+
+Guided diffusion after FlashDLM (github.com/ZhanqiuHu/flash-dlm-experimental). The causal model drafts nothing. Once a
+step it reads prefix and draft from left to right, and accepts the longest beginning of the masks in which every token
+has a fair share of the probability of its own best one. What follows the first other token was read as if that one were
+right, and is guessed anew.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.device import send
+from dlm_model.guides.blend import is_in_reach, leftmost_run, read_draft
+from dlm_model.guides.causal_reader import CausalReader
+from dlm_model.steps.selection import Guess
+
+
+class Supervisor:
+    """A judge of guesses; asks the guide once a step.
+
+    Args:
+        reader: The guide.
+        options: Say how improbable a token has to be.
+    """
+
+    def __init__(self, reader: CausalReader, options: DecodeOptions) -> None:
+        self._reader = reader
+        self._least = math.log(options.guide_agreement)
+
+    def judge(self, canvas: Canvas, _logits: Tensor, guess: Guess) -> Guess:
+        """The guess with the run of masks that the guide accepts agreed, and all other masks refused.
+
+        The leftmost mask of a row is accepted unread: all that the guide would judge it by is committed, and the
+        diffusion model, which sees the suffix as well, has chosen. So are tokens that only the diffusion model knows.
+
+        Args:
+            canvas: Before the step; its prefix has one token at least.
+            guess: The diffusion model's, [N] each.
+        """
+        is_heard = canvas.is_masked & is_in_reach(canvas)
+        if not is_heard.any():
+            return guess
+        own_ids = guess.predicted_ids[is_heard[canvas.is_asked]]
+        expected = read_draft(self._reader, canvas, guess, is_heard).float()
+        is_known = own_ids < expected.shape[1]
+        own = expected.gather(1, send((own_ids * is_known)[:, None], expected.device)).squeeze(1)
+        is_probable = ((own - expected.amax(dim=1) >= self._least) | own.isinf()).cpu()
+        is_first = canvas.is_masked & (canvas.is_masked.cumsum(dim=1) == 1)
+        is_accepted = torch.zeros_like(is_heard).masked_scatter(is_heard, is_probable | ~is_known) | is_first
+        is_accepted = is_accepted[canvas.is_asked]
+        is_accepted &= leftmost_run(is_accepted, canvas)
+        return guess._replace(is_agreed=is_accepted, is_refused=canvas.is_masked[canvas.is_asked] & ~is_accepted)

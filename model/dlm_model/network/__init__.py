@@ -1,0 +1,1 @@
+"""The network: its shape, its weights from the disk, and how they are held and run on a device."""

@@ -1,0 +1,162 @@
+"""Fixed text inside the hole: canvas positions that are committed before the first step (ICE, arXiv 2508.10736).
+
+    masks | keep[0] | masks | keep[1] | masks | closing
+
+How many masks each part needs is not known, and a part that was opened far too long is filled with a whole text that
+has no place for what comes next. So a model that resizes decodes several arrangements side by side, each with few masks
+before every anchor; any other has its masks shared out evenly.
+
+Two rules keep a row from passing an anchor by. No token may make another word of a word that is kept
+(`without_glue`), and what would end the text before an anchor is taken back (`ending.TextEnd.lead_to_kept`). A row that
+passed it nevertheless is ranked last.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dlm_model.canvas import Canvas
+from dlm_model.device import send
+from dlm_model.request import InfillRequest
+from dlm_model.tokens.tokenizer import Tokenizer
+from dlm_model.tokens.vocabulary import Vocabulary
+
+NUM_MASKS = 24
+"""Masks of an arrangement in all: several are decoded at once, and one that turns out too short grows."""
+
+BEFORE_KEPT = ((0, True), (1, True), (2, True), (4, False), (6, True))
+"""Masks before a kept text, and whether the blank before a word is part of its first token.
+
+So it is in `return total`, but not in `len(total`; a model seldom writes a blank as a token of its own.
+"""
+
+BEFORE_CLOSING = (8, 4, 0)
+"""Masks before a closing text; the second where something else must be kept, too."""
+
+BEHIND_NAME = (4, 8)
+"""Masks between a name that the middle begins with and the closing text."""
+
+MAX_NAMES = 2
+"""Names that are tried."""
+
+_NAME = re.compile(r"[^\W\d]\w*")
+
+
+class AnchorTokens(NamedTuple):
+    """Token ids of the kept texts, in order, and of the closing one."""
+
+    keep: tuple[list[int], ...]
+    closing: list[int]
+
+    @classmethod
+    def of(cls, keep: Sequence[str], closing: str, tokenizer: Tokenizer) -> "AnchorTokens":
+        """Tokenise each text on its own."""
+        return cls(tuple(tokenizer.encode(text).ids for text in keep), tokenizer.encode(closing).ids)
+
+    @property
+    def num_tokens(self) -> int:
+        """Positions that they take."""
+        return sum(map(len, self.keep)) + len(self.closing)
+
+    @property
+    def num_parts(self) -> int:
+        """Runs of masks between them, each of which should have one mask at least."""
+        return len(self.keep) + 1
+
+    def evenly(self, num_masks: int) -> list[int]:
+        """How many masks each part gets, where one may be as long as another."""
+        return [num_masks // self.num_parts + (part < num_masks % self.num_parts) for part in range(self.num_parts)]
+
+    def place(self, canvas: Canvas, row: int, parts: Sequence[int], first_column: int) -> Canvas:
+        """Put them into a row that has room for them and for the masks of each part, from a column on."""
+        column = first_column
+        for num_masks, token_ids in zip(parts, (*self.keep, self.closing), strict=True):
+            column += num_masks
+            canvas = canvas.anchor(row, range(column, column + len(token_ids)), token_ids)
+            column += len(token_ids)
+        return canvas
+
+
+class Arrangement(NamedTuple):
+    """One way to open a row around what must be kept.
+
+    Attributes:
+        anchors: What must be kept.
+        num_before: Masks before each of its texts, the closing one included, as long as they last.
+    """
+
+    anchors: AnchorTokens
+    num_before: tuple[int, ...]
+
+    def parts(self, num_masks: int) -> list[int]:
+        """How many masks each part gets; what is left stands behind the last text, unless that closes the middle."""
+        most = num_masks // self.anchors.num_parts
+        parts = [min(masks, most) for masks in self.num_before]
+        return parts if self.anchors.closing else [*parts, num_masks - sum(parts)]
+
+
+def arrangements(request: InfillRequest, tokenizer: Tokenizer) -> tuple[Arrangement, ...]:
+    """The arrangements of a request that are worth a try; none where nothing must be kept."""
+
+    def arranged(keep: Sequence[str], *num_before: int) -> Arrangement:
+        return Arrangement(AnchorTokens.of(keep, request.closing, tokenizer), num_before)
+
+    if request.keep:
+        closed = BEFORE_CLOSING[1:2] if request.closing else ()
+        return tuple(
+            arranged(_spelled(request, num_before, is_spaced=is_spaced), *[num_before] * len(request.keep), *closed)
+            for num_before, is_spaced in BEFORE_KEPT
+        )
+    if request.closing:
+        led = (arranged((name,), 0, masks) for name in _leading_names(request) for masks in BEHIND_NAME)
+        return (*(arranged((), num_before) for num_before in BEFORE_CLOSING), *led)
+    return ()
+
+
+def _leading_names(request: InfillRequest) -> Iterator[str]:
+    """Names of a closing line that the middle may begin with: those that it speaks of, and nothing before it does."""
+    if request.closing.startswith("\n") and request.prefix[-1:].isspace():
+        known = set(_NAME.findall(request.prefix))
+        names = [name for name in dict.fromkeys(_NAME.findall(request.closing)) if name not in known]
+        for name in names[-MAX_NAMES:]:
+            if request.ending is None or not request.ending.is_over(name + request.closing[:-1]):
+                yield _spaced(name) if _is_indented(request) else name
+
+
+def without_glue(logits: Tensor, canvas: Canvas, vocabulary: Vocabulary) -> Tensor:
+    """Logits [N, V] of the positions that the canvas asks about, without tokens that change a word that must be kept.
+
+    A token that ends with a part of a word makes another word of the one after it, as does one that begins with a part
+    of a word of the one before it.
+    """
+    begins = canvas.is_kept & vocabulary.begins_word[canvas.token_ids]
+    ends = canvas.is_kept & vocabulary.ends_word[canvas.token_ids]
+    for is_word, shift, is_part in ((begins, -1, vocabulary.ends_word), (ends, 1, vocabulary.begins_word)):
+        is_beside = is_word.roll(shift, dims=1) & canvas.is_masked
+        is_beside[:, -1 if shift < 0 else 0] = False
+        if is_beside.any():
+            rows = send(is_beside[canvas.is_asked].nonzero(), logits.device)
+            logits[rows, send(is_part.nonzero()[:, 0], logits.device)] = -torch.inf
+    return logits
+
+
+def _spelled(request: InfillRequest, num_before: int, *, is_spaced: bool) -> list[str]:
+    """The kept texts; with a blank before a word if they are `is_spaced`, and the first has one to itself."""
+    first, *others = request.keep
+    is_first_spaced = is_spaced and (num_before > 0 or _is_indented(request))
+    return [
+        _spaced(first) if is_first_spaced else first,
+        *(_spaced(text) if is_spaced else text for text in others),
+    ]
+
+
+def _is_indented(request: InfillRequest) -> bool:
+    """Whether the prefix ends with blanks of which the last belongs to the token of the word that follows."""
+    return request.prefix.endswith("  ")
+
+
+def _spaced(text: str) -> str:
+    return f" {text}" if _NAME.match(text) else text

@@ -1,0 +1,108 @@
+"""Where typed text and canvas meet inside a token: back up, and let the model respell the fragment in its own pieces.
+
+A cursor is mostly inside a token, and the model has never seen a prompt whose last token is half a word. So the
+unfinished word left of the hole (the *head*) and the begun word right of it (the *tail*) are taken out of the prompt
+and put into the canvas as masks, under one rule: the canvas spells text that begins with the head's bytes and ends
+with the tail's. Token healing, as autoregressive decoders know it, on both sides and for masks filled in any order.
+
+The rule never excludes the true text: whatever was between, the fragments' own tokens are one allowed spelling. Each
+side keeps a position of its own, so a word whose two halves join again is spelled in two pieces rather than one.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dlm_model.tokens.tokenizer import Tokenizer
+from dlm_model.tokens.vocabulary import Vocabulary
+
+MAX_FRAGMENT_BYTES = 32
+"""Of a longer run (a ruler of dashes, deep indentation) only the last tokens are backed up over, one at least: every
+byte of a fragment may hold back one canvas position until the fragment is respelled."""
+
+
+class Fragment(NamedTuple):
+    """Bytes the canvas must respell, and the number of tokens they were taken out as."""
+
+    spelling: bytes
+    num_tokens: int
+
+
+class Frontier(NamedTuple):
+    """How far a fragment has been respelled: the canvas position that comes next, and the bytes still to be spelled."""
+
+    position: int
+    remaining: bytes
+
+
+def split_prefix(tokenizer: Tokenizer, prefix: str) -> tuple[list[int], Fragment]:
+    """Token ids of the prefix without its last word, and that word as the head."""
+    encoding = tokenizer.encode(prefix)
+    start = num_tokens = len(encoding.ids)
+    size = 0
+    while start > 0 and encoding.word_ids[start - 1] == encoding.word_ids[num_tokens - 1]:
+        size += len(tokenizer.token_bytes[encoding.ids[start - 1]])
+        if size > MAX_FRAGMENT_BYTES and start < num_tokens:
+            break
+        start -= 1
+    return encoding.ids[:start], Fragment(tokenizer.spell(encoding.ids[start:]), num_tokens - start)
+
+
+def split_suffix(tokenizer: Tokenizer, suffix: str) -> tuple[list[int], Fragment]:
+    """Token ids of the suffix without its first word, and that word as the tail.
+
+    A line break always begins a word of its own, so a suffix that starts with one is left alone.
+    """
+    encoding = tokenizer.encode(suffix)
+    end = size = 0
+    if suffix[:1] not in ("", "\n"):
+        while end < len(encoding.ids) and encoding.word_ids[end] == encoding.word_ids[0]:
+            size += len(tokenizer.token_bytes[encoding.ids[end]])
+            if size > MAX_FRAGMENT_BYTES and end > 0:
+                break
+            end += 1
+    return encoding.ids[end:], Fragment(tokenizer.spell(encoding.ids[:end]), end)
+
+
+def split_nothing(tokenizer: Tokenizer, text: str) -> tuple[list[int], Fragment]:
+    """Token ids of a text of which the canvas takes nothing over."""
+    return tokenizer.encode(text).ids, Fragment(b"", 0)
+
+
+class Boundaries:
+    """What every row of a canvas begins with (`head`) and ends with (`tail`), and the tokens that may spell it."""
+
+    def __init__(self, vocabulary: Vocabulary, head: bytes, tail: bytes) -> None:
+        self.head, self.tail = head, tail
+        self._vocabulary = vocabulary
+
+    def head_frontier(self, token_ids: Sequence[int], is_masked: Sequence[bool]) -> Frontier:
+        """Walk one row's committed tokens from the left until the head is spelled or a mask is met."""
+        position, remaining = 0, self.head
+        while remaining and position < len(token_ids) and not is_masked[position]:
+            remaining = remaining[len(self._vocabulary.token_bytes[token_ids[position]]) :]
+            position += 1
+        return Frontier(position, remaining)
+
+    def tail_frontier(self, token_ids: Sequence[int], is_masked: Sequence[bool]) -> Frontier:
+        """Walk one row's committed tokens from the right until the tail is spelled or a mask is met."""
+        position, remaining = len(token_ids) - 1, self.tail
+        while remaining and position >= 0 and not is_masked[position]:
+            remaining = remaining[: max(0, len(remaining) - len(self._vocabulary.token_bytes[token_ids[position]]))]
+            position -= 1
+        return Frontier(position, remaining)
+
+    def head_tokens(self, remaining: bytes, room: int) -> list[int]:
+        """Tokens that spell the start of `remaining`, or all of it and more; see `Spellings.compatible`."""
+        return self._vocabulary.beginnings.compatible(remaining, room)
+
+    def tail_tokens(self, remaining: bytes, room: int) -> list[int]:
+        """Tokens that spell the end of `remaining`, or all of it and more before it."""
+        return self._vocabulary.endings.compatible(remaining[::-1], room)
+
+
+def frontier_columns(head: Frontier, tail: Frontier) -> list[int]:
+    """Where the next piece of each boundary that is not spelled yet may stand."""
+    # With less room than a position for every byte, the two could take it from each other: the tail waits.
+    is_tight = tail.position + 1 - head.position < len(head.remaining) + len(tail.remaining)
+    columns = [head.position] if head.remaining else []
+    return columns + ([tail.position] if tail.remaining and not (head.remaining and is_tight) else [])

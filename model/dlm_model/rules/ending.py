@@ -1,0 +1,279 @@
+"""Where a middle ends. Which of three classes decides it depends on the hole and on the model.
+
+LineEnd   In a hole of one line: a line break that may not stand there means that nothing more does. A model that
+          expects the line to be over says so with its delete token or its end of text and, as every language model
+          does, with a line break. Merely ruling the line breaks out would hand their probability to whatever comes
+          next, and the line would run on.
+TextEnd   Where the document is known (`request.Ending`): once a block has been left, or the suffix begun again,
+          what is masked after it would be filled in vain. A canvas that is full in the middle of a statement gets
+          more masks, where a model that finds the length by itself has asked for too few.
+OpenEnd   For a model that writes block by block and knows no length beforehand: it goes on until it writes its end
+          of text.
+
+Beside them, where text follows on the line or nothing else decides, a guide finds the end that leads best to the
+suffix: `suffix_end`.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from dlm_model.cache.block_causal import BlockPipeline
+from dlm_model.canvas import Canvas
+from dlm_model.device import send
+from dlm_model.request import Ending
+from dlm_model.rules.boundaries import Boundaries
+from dlm_model.tokens.vocabulary import Vocabulary
+
+NUM_MORE = 8
+"""Masks that a row gets when it is full in the middle of a statement."""
+
+MOST_TIMES_MORE = 4
+"""How often it gets them: a text that has no end by then is a loop."""
+
+MAX_REMEMBERED = 64
+"""How many judgements are remembered: those of the rows' texts, which seldom all change at once."""
+
+
+class LineEnd:
+    """Adds the probability of all line breaks to that of the model's own end, as soon as the line is not empty.
+
+    Before that, a line break is only a blank line above the one that is asked for.
+
+    Args:
+        vocabulary: What the tokens spell.
+        end_token_id: The model's delete token, or its end of text.
+        is_begun: Whether the prefix has something on the hole's line.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, end_token_id: int, *, is_begun: bool) -> None:
+        self._end = end_token_id
+        self._ends = torch.cat((vocabulary.has_line_break.nonzero()[:, 0], torch.tensor([end_token_id])))
+        self._is_visible, self._has_line_break = vocabulary.is_visible, vocabulary.has_line_break
+        self._is_begun = is_begun
+
+    def fold(self, logits: Tensor, canvas: Canvas, positions: Tensor | None = None) -> Tensor:
+        """Logits [N, V] of some positions [B, T], those that the canvas asks about, with that sum at the own end."""
+        columns = 1 + torch.arange(canvas.is_masked.shape[1])
+        is_written, is_broken = (
+            canvas.is_committed & tokens[canvas.token_ids] for tokens in (self._is_visible, self._has_line_break)
+        )
+        last_written = (columns * is_written).cummax(dim=1).values
+        last_broken = (columns * (is_broken & ~is_written)).cummax(dim=1).values
+        is_begun = (last_written > last_broken) | (self._is_begun & (last_broken == 0))
+        is_begun = send(is_begun[canvas.is_asked if positions is None else positions], logits.device)
+        self._ends = send(self._ends, logits.device)
+        ends = logits[:, self._ends].logsumexp(dim=-1)
+        folded = logits.clone()
+        folded[:, self._end] = torch.where(is_begun, ends, logits[:, self._end])
+        return folded
+
+
+class TextEnd:
+    """Drops the masks after a middle that is over, and gives more to one that may not end where it does.
+
+    Args:
+        vocabulary: What the tokens spell.
+        ending: Where the middle may end, and where it does.
+        boundaries: What every row begins and ends with, and the document already has.
+        max_length: Rows of this length do not grow.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, ending: Ending, boundaries: Boundaries, max_length: int) -> None:
+        self._vocabulary = vocabulary
+        self._is_over = lru_cache(maxsize=MAX_REMEMBERED)(ending.is_over)
+        self._may_end = lru_cache(maxsize=MAX_REMEMBERED)(ending.may_end)
+        self._boundaries = boundaries
+        self._max_length = max_length
+        self._grown_after: defaultdict[int, list[str]] = defaultdict(list)  # row → its texts then
+
+    def cut(self, canvas: Canvas, protected: Tensor) -> Canvas:
+        """The canvas with finished rows cut off at their first mask, if nothing is committed after it.
+
+        What is committed stays: a draft has shown it as final.
+
+        Args:
+            canvas: After a step.
+            protected: [B, T], masks that stay whatever stands left of them.
+        """
+        is_behind = canvas.is_valid & (canvas.is_masked.cumsum(dim=1) > 0)
+        is_needed = is_behind & ~(canvas.is_masked & ~protected)
+        surplus = is_behind & (self.is_over(canvas) & ~is_needed.any(dim=1))[:, None]
+        return canvas.remove(surplus) if surplus.any() else canvas
+
+    def lead_to_kept(self, canvas: Canvas, *, limit: int) -> Canvas:
+        """The canvas with every row's text so that what must be kept can follow it.
+
+        The token that ends a text before something that must be kept is taken back, and does not come again; what was
+        written after it is masked again, too. Where a full row breaks off before a kept line, its last lines are left
+        out.
+
+        Args:
+            canvas: After a step.
+            limit: How many positions of a row may be taken back at most.
+        """
+        if not canvas.is_kept.any():
+            return canvas
+        ending, behind, unfinished = (torch.zeros_like(canvas.is_masked) for _ in range(3))
+        for row in range(len(canvas.lengths)):
+            if (found := self._passed_by(canvas, row)) is not None:
+                column, next_kept = found
+                ending[row, column] = True
+                behind[row, column + 1 : next_kept] = True
+            else:
+                unfinished[row, self._unfinished(canvas, row)] = True
+        canvas = canvas.reject(ending, limit=limit).reopen(behind, limit=limit)
+        return canvas.remove(unfinished) if unfinished.any() else canvas
+
+    def is_over(self, canvas: Canvas) -> Tensor:
+        """Rows [B] whose text left of their first mask is over."""
+        return torch.tensor([self._reads_over(canvas, row) for row in range(len(canvas.lengths))])
+
+    def flaws(self, canvas: Canvas) -> list[int]:
+        """0 for rows [B] that are whole, 1 for those that may not end so, 2 where what must be kept is passed by."""
+        is_passed = (self._passed_by(canvas, row) is not None for row in range(len(canvas.lengths)))
+        return [2 if passed else int(not self._is_whole(canvas, row)) for row, passed in enumerate(is_passed)]
+
+    def grow(self, canvas: Canvas) -> Canvas:
+        """The canvas with a few masks more in every row that is full and may not end so.
+
+        A row that ends with a boundary or with text that must be kept stays as it is. So does one that has not used all
+        masks that it was given, and one that was given more masks often enough. Of rows that are arranged around what
+        must be kept, none grows once one is whole.
+        """
+        if canvas.is_kept.any() and any(self._is_whole(canvas, row) for row in range(len(canvas.lengths))):
+            return canvas
+        missing = torch.zeros_like(canvas.lengths)
+        for row in range(len(canvas.lengths)):
+            if not self._is_full(canvas, row):
+                continue
+            text = self._spelled(canvas, row, int(canvas.lengths[row]))
+            if self._takes_more(row, text):
+                self._grown_after[row].append(text)
+                missing[row] = NUM_MORE
+        if not missing.any():
+            return canvas
+        granted = missing.minimum((self._max_length - canvas.lengths).clamp_min(0))
+        canvas = replace(canvas, was_refused=canvas.was_refused | (missing > granted))
+        return canvas.extend(granted) if granted.any() else canvas
+
+    def _reads_over(self, canvas: Canvas, row: int) -> bool:
+        masks = canvas.is_masked[row].nonzero()
+        text = self._spelled(canvas, row, int(masks[0]) if len(masks) else int(canvas.lengths[row]))
+        return bool(text) and self._is_over(text)
+
+    def _passed_by(self, canvas: Canvas, row: int) -> tuple[int, int] | None:
+        """The column of a row that ends its text before something that must be kept, and where that begins."""
+        masks, kept = canvas.is_masked[row].tolist(), canvas.is_kept[row].tolist()
+        starts = [column for column, is_kept in enumerate(kept) if is_kept and not (column and kept[column - 1])]
+        written = masks.index(True) if True in masks else len(masks)
+        start = next((start for start in starts if start > written), starts[-1] if starts else 0)
+        end = next((column for column in range(start, len(kept)) if not kept[column]), len(kept))
+        # Not the last character: whatever is kept may itself end the text.
+        keep = self._spelled(canvas, row, end)[len(self._spelled(canvas, row, start)) : -1]
+        written = min(written, start)
+        if not keep or not self._is_over(self._spelled(canvas, row, written) + keep):
+            return None
+        for column in range(written):
+            if self._is_over(self._spelled(canvas, row, column + 1) + keep):
+                return None if kept[column] else (column, start)
+        return None
+
+    def _unfinished(self, canvas: Canvas, row: int) -> slice:
+        """The columns before a kept line, the last thing that is kept, without which a full row may end as it does."""
+        kept = canvas.is_kept[row].tolist()
+        if canvas.is_masked[row].any() or True not in kept:
+            return slice(0)
+        end = len(kept) - kept[::-1].index(True)
+        start = end - next((size for size, is_kept in enumerate(kept[:end][::-1]) if not is_kept), end)
+        text, before = (self._spelled(canvas, row, size) for size in (int(canvas.lengths[row]), start))
+        behind = text[len(before) :]
+        if not behind.startswith("\n") or self._may_end(text):
+            return slice(0)
+        for column in range(start - 1, 0, -1):
+            if kept[column]:
+                break
+            shorter = self._spelled(canvas, row, column)
+            if before[len(shorter) :].startswith("\n") and shorter.strip() and self._may_end(shorter + behind):
+                return slice(column, start)
+        return slice(0)
+
+    def _is_whole(self, canvas: Canvas, row: int) -> bool:
+        if canvas.is_masked[row].any() or self._passed_by(canvas, row) is not None:
+            return False
+        return self._may_end(self._spelled(canvas, row, int(canvas.lengths[row])))
+
+    def _is_full(self, canvas: Canvas, row: int) -> bool:
+        """Whether a row has used all its masks, and nothing stands at its end that must stand there."""
+        length = int(canvas.lengths[row])
+        if not length or canvas.is_masked[row].any():
+            return False
+        return not canvas.is_kept[row, length - 1] and not self._boundaries.tail
+
+    def _takes_more(self, row: int, text: str) -> bool:
+        """Whether a full row of this text may not end so, and more masks have not been tried in vain."""
+        tried = self._grown_after[row]
+        if len(tried) == MOST_TIMES_MORE or text in tried:
+            return False
+        return not self._is_over(text) and not self._may_end(text)
+
+    def _spelled(self, canvas: Canvas, row: int, num_columns: int) -> str:
+        """What the first columns of a row add to the document."""
+        token_bytes, token_ids = self._vocabulary.token_bytes, canvas.token_ids[row, :num_columns].tolist()
+        spelled = b"".join(token_bytes[token_id] for token_id in token_ids)
+        return spelled[len(self._boundaries.head) :].decode(errors="ignore")
+
+
+class OpenEnd:
+    """Extends a text that is written block by block, a block at a time, until its end of text is committed.
+
+    That token stays, as the last of its row, to mark that the row has ended; it spells nothing.
+
+    Args:
+        end_token_ids: Each ends the text.
+        blocks: Say when the next block begins.
+        max_length: Rows of this length do not grow.
+    """
+
+    def __init__(self, end_token_ids: Sequence[int], blocks: BlockPipeline, max_length: int) -> None:
+        self._end_token_ids = torch.tensor(end_token_ids)
+        self._blocks = blocks
+        self._max_length = max_length
+
+    def ban(self, logits: Tensor, canvas: Canvas) -> Tensor:
+        """Logits [N, V] of the positions that the canvas asks about, with no end before a token that is committed.
+
+        A draft has shown that token as final.
+        """
+        num_ahead = canvas.is_committed.flip(1).cumsum(dim=1).flip(1)
+        rows = send((num_ahead > 0)[canvas.is_asked].nonzero(), logits.device)
+        logits[rows, send(self._end_token_ids, logits.device)] = -torch.inf
+        return logits
+
+    def cut(self, canvas: Canvas) -> Canvas:
+        """The canvas after a step, without what follows the first end of each row."""
+        is_end = self.is_end(canvas)
+        is_behind = is_end.cumsum(dim=1) - is_end.long() > 0
+        return canvas.remove(is_behind) if (is_behind & canvas.is_valid).any() else canvas
+
+    def grow(self, canvas: Canvas) -> Canvas:
+        """The canvas with the next block of every row that goes on."""
+        goes_on = ~self.is_end(canvas).any(dim=1)
+        missing = self._blocks.num_missing(canvas) * goes_on
+        granted = missing.minimum((self._max_length - canvas.lengths).clamp_min(0))
+        is_refused = (missing > granted) & (granted == 0)
+        canvas = replace(canvas, was_refused=canvas.was_refused | is_refused)
+        return canvas.extend(granted) if granted.any() else canvas
+
+    def refuse(self, canvas: Canvas) -> Canvas:
+        """The canvas after the last step, without the masks that `grow` opened; rows that had some count as refused."""
+        is_unfilled = canvas.is_masked.any(dim=1)
+        return replace(canvas.remove(canvas.is_masked), was_refused=canvas.was_refused | is_unfilled)
+
+    def is_end(self, canvas: Canvas) -> Tensor:
+        """Committed ends of text, [B, T]."""
+        return canvas.is_committed & torch.isin(canvas.token_ids, self._end_token_ids)

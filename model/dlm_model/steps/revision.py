@@ -1,0 +1,155 @@
+"""Revision: committed tokens that look wrong are reopened, or replaced.
+
+A reviser looks at a canvas after a commit, and returns the next one. So that every run ends with all masks filled, a
+row is revised at most `max_revisions` times (the one `Recheck` aside), and never after the last step. No reviser
+touches what the request itself put there, or what spells a boundary.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions, Remasking
+from dlm_model.steps.selection import Guess
+
+AGREED_SHARE = 0.1
+"""A token of an earlier draft is kept if it has at least this share of the best token's probability."""
+
+_OTHER_SEED = 0x3E0F
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step saw and did; all tensors [B, T].
+
+    Attributes:
+        guess: Its predictions, those of reviewed positions among them.
+        is_reviewed: Committed before this step, and predicted again.
+        is_new: Committed by this step.
+        is_fixed: Must not be revised.
+        steps_left: How many steps come after this one.
+    """
+
+    guess: Guess
+    is_reviewed: Tensor
+    is_new: Tensor
+    is_fixed: Tensor
+    steps_left: int
+
+
+Reviser = Callable[[Canvas, Step], Canvas]
+
+
+class RandomRemask:
+    """Reopens committed positions at random, so that early ones are not final (ReMDM, github.com/kuleshov-group/remdm).
+
+    By ReMDM's capped schedule: each with the probability min(η, (1 − α_s) / α_t), where η is `remask_rate`, and α_t and
+    α_s are the shares of the canvas that are filled before and after the step.
+    """
+
+    def __init__(self, options: DecodeOptions) -> None:
+        self._options = options
+        # Not the seed of the draft: what is taken back must not depend on what was drawn there.
+        self._generator = torch.Generator().manual_seed(options.seed ^ _OTHER_SEED)
+
+    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
+        """Draw once for every position."""
+        masked_after = step.steps_left / self._options.num_steps
+        masked_before = masked_after + 1 / self._options.num_steps
+        ceiling = masked_after / (1 - masked_before) if masked_before < 1 else 1.0
+        probability = min(self._options.remask_rate, ceiling)
+        drawn = torch.rand(canvas.is_masked.shape, generator=self._generator) < probability
+        return canvas.reopen(drawn & ~step.is_new & ~step.is_fixed, limit=self._options.max_revisions)
+
+
+class TokenToMask:
+    """Reopens tokens that became improbable as text grew around them ("Remask, don't replace", arXiv 2604.18738)."""
+
+    def __init__(self, options: DecodeOptions) -> None:
+        self._options = options
+
+    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
+        """Reopen tokens that are less probable than the threshold now, and have all others predicted again."""
+        is_doubted = step.is_reviewed & (step.guess.current < self._options.remask_threshold) & ~step.is_fixed
+        return _reviewed(canvas, canvas.reopen(is_doubted, limit=self._options.max_revisions), step)
+
+
+class Edit:
+    """Replaces tokens where the model is sure of another (token-to-token editing, LLaDA2.1)."""
+
+    def __init__(self, options: DecodeOptions) -> None:
+        self._options = options
+
+    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
+        """Replace tokens where another one is the best and reaches the threshold, and have all predicted again."""
+        guess = step.guess
+        is_other = guess.predicted_ids != canvas.token_ids
+        is_sure = guess.confidence >= self._options.edit_threshold
+        edited = is_other & is_sure & step.is_reviewed & ~step.is_fixed
+        limit = self._options.max_revisions
+        return _reviewed(canvas, canvas.overwrite(edited, guess.predicted_ids, guess.confidence, limit=limit), step)
+
+
+def _reviewed(before: Canvas, after: Canvas, step: Step) -> Canvas:
+    """The canvas after a revision: all of it under review, or nothing once it is full and no longer changes.
+
+    As LLaDA2.1 does it: what the last masks were filled with is looked at once more, too.
+    """
+    is_settled = not after.is_masked.any() and not step.is_new.any() and torch.equal(before.token_ids, after.token_ids)
+    return after.review(after.is_committed & (not is_settled))
+
+
+class Recheck:
+    """Compares an earlier draft's tokens, once, with what the first step predicts at their positions.
+
+    A token that the model finds probable enough stays, or is committed if it was a guess. Any other is reopened if it
+    was committed. As this happens only once, it does not count against the bound of the other revisers.
+    """
+
+    def __init__(self, proposed_ids: Tensor) -> None:
+        """Remember the tokens [B, T] that the canvas was opened with; the mask token where there is none."""
+        self._proposed_ids: Tensor | None = proposed_ids
+
+    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
+        """Revise what the first step left; change nothing after later ones."""
+        if self._proposed_ids is None:
+            return canvas
+        proposed_ids, self._proposed_ids = self._proposed_ids, None
+        guess = step.guess
+        is_proposed = (proposed_ids != canvas.mask_token_id) & ~step.is_fixed
+        is_agreed = is_proposed & (guess.current >= AGREED_SHARE * guess.confidence)
+        # What the earlier draft had committed is reopened unless agreed to. What is agreed to is committed where a mask
+        # was left, and restored where this step has committed another token.
+        is_doubted = step.is_reviewed & ~is_agreed & ~step.is_fixed
+        is_repeated = is_agreed & canvas.is_masked
+        is_restored = is_agreed & step.is_new & (proposed_ids != guess.predicted_ids)
+        num_revised, num_columns = canvas.num_revised, canvas.is_valid.shape[1]
+        canvas = canvas.reopen(is_doubted, limit=num_columns)
+        canvas = canvas.overwrite(is_restored, proposed_ids, guess.current, limit=num_columns)
+        canvas = canvas.guess(
+            torch.where(is_repeated, proposed_ids, canvas.guessed_ids),
+            torch.where(is_repeated, guess.current, canvas.confidence),
+        )
+        reviewed = canvas.commit(is_repeated).review(torch.zeros_like(is_doubted))
+        return replace(reviewed, num_revised=num_revised)
+
+
+_REMASKERS: dict[Remasking, type[RandomRemask | TokenToMask | Edit]] = {
+    "remdm": RandomRemask,
+    "token_to_mask": TokenToMask,
+    "edit": Edit,
+}
+
+
+def remaskers(options: DecodeOptions) -> list[Reviser]:
+    """The reviser that `options.remasking` names, if it names one."""
+    return [_REMASKERS[options.remasking](options)] if options.remasking in _REMASKERS else []
+
+
+def rechecks(canvas: Canvas) -> list[Reviser]:
+    """The recheck of a canvas that was opened with an earlier draft; none for a canvas of masks alone."""
+    is_warm = bool((canvas.guessed_ids != canvas.mask_token_id).any())
+    return [Recheck(canvas.guessed_ids)] if is_warm else []

@@ -1,0 +1,189 @@
+"""Which positions a step commits, and how many. Pure functions of a step's predictions [B, T].
+
+Every schedule commits a quota of the positions with the best scores, so that the steps suffice for all masks. Most add
+positions outside the quota whose token is certain enough, and differ in what that means. The publication that a rule
+comes from is in its docstring; `dlm_model.methods` lists them all.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dlm_model.decode_options import DecodeOptions, Schedule
+from dlm_model.steps.selection import Guess
+
+LEAP_RADIUS = 4
+"""Positions on each side of a certain one where `local_leap` asks for less certainty."""
+
+STABLE_STEPS = 2
+"""Steps in a row through which a distribution must have hardly changed for `klass`."""
+
+
+class Eligibility(NamedTuple):
+    """Which positions a step may commit; all [B, T].
+
+    Attributes:
+        is_masked: All masks; the quota is their number divided by the steps left, or what the cosine schedule makes of
+            the two.
+        is_open: Masks that may be committed in this step.
+        is_due: Open masks that the quota is taken from. The other open ones are committed only if they are certain.
+    """
+
+    is_masked: Tensor
+    is_open: Tensor
+    is_due: Tensor
+
+    def without(self, refused: Tensor) -> "Eligibility":
+        """The same without `refused` masks [B, T], as far as a row has others that are due."""
+        is_due = self.is_due & ~refused
+        is_due = torch.where(is_due.any(dim=1, keepdim=True), is_due, self.is_due)
+        return Eligibility(self.is_masked, (self.is_open & ~refused) | is_due, is_due)
+
+
+def choose(guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodeOptions) -> Tensor:
+    """Positions to commit now, [B, T]: each row's quota, best scores first, and what the schedule adds to it.
+
+    A row with positions that are due always commits at least one; with one step left, it commits all of them. What does
+    not divide evenly is committed late, when most is known.
+
+    Args:
+        guess: The step's predictions, spread over the canvas: [B, T] each.
+        eligibility: What may be committed.
+        steps_left: Steps to spread the masks over, this one included.
+        options: The schedule and its bounds.
+    """
+    if steps_left > 1:
+        eligibility = eligibility.without(guess.is_refused)
+    num_masked = eligibility.is_masked.sum(dim=1)
+    if options.schedule == "cosine":
+        quota = _cosine_quota(num_masked, steps_left, options.num_steps)
+    else:
+        quota = (num_masked // steps_left).clamp_min(1)
+    score = leftmost_first(guess.score, eligibility.is_due) if options.selection == "leftmost" else guess.score
+    if options.schedule == "agreement":  # the quota is filled up beyond the run only where that is too short
+        score = score.masked_fill(guess.is_agreed, torch.inf)
+    chosen = _ranked_below(quota, score, eligibility.is_due) & eligibility.is_due
+    if add := _CERTAIN.get(options.schedule or "threshold"):
+        chosen |= add(guess, eligibility.is_open, options)
+    if options.early_commit is not None:
+        # As in Prophet, less is asked for in the second third of the steps, and still less in the last.
+        num_thirds_done = 3 * (options.num_steps - steps_left) // options.num_steps
+        asked = options.early_commit * (1 - num_thirds_done / 3)
+        chosen |= are_decided(guess, eligibility.is_open, asked)[:, None]
+    return chosen & eligibility.is_open
+
+
+def leftmost_first(score: Tensor, is_eligible: Tensor) -> Tensor:
+    """Scores [B, T] that prefer the first eligible position of each row, and leave the others in their order.
+
+    Only one: two neighbours committed together do not see each other, and often repeat the same text.
+    """
+    is_first = is_eligible & (is_eligible.cumsum(dim=1) == 1)
+    return score.masked_fill(is_first, torch.inf)
+
+
+def at_threshold(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
+    """Positions whose confidence reaches the threshold (Fast-dLLM, arXiv 2505.22618), [B, T]."""
+    return (guess.confidence >= options.confidence_threshold) & is_eligible
+
+
+def by_factor(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
+    """The n most certain positions, for the largest n with (n + 1)(1 − confidence of the n-th) < f, [B, T].
+
+    Fast-dLLM's factor rule (arXiv 2505.22618): the more are committed at once, the more certain each has to be.
+    """
+    ordered, order = guess.confidence.masked_fill(~is_eligible, 0.0).sort(dim=1, descending=True, stable=True)
+    ranks = torch.arange(1, ordered.shape[1] + 1)
+    passes = (ranks + 1) * (1 - ordered) < options.factor
+    passes_up_to_here = passes.long().cumprod(dim=1).bool()
+    return torch.zeros_like(is_eligible).scatter(1, order, passes_up_to_here) & is_eligible
+
+
+def by_stability(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
+    """Positions at the threshold whose distribution has hardly changed in the last two steps, [B, T].
+
+    KLASS (github.com/shkim0116/KLASS): confidence alone is often a first impression.
+    """
+    return at_threshold(guess, is_eligible, options) & (guess.num_stable >= STABLE_STEPS)
+
+
+def by_leaping(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
+    """Positions at the threshold and, up to four positions from one of them, those at a lower threshold, [B, T].
+
+    LocalLeap: next to what is certain, less certainty is enough.
+    """
+    anchors = at_threshold(guess, is_eligible, options)
+    window = 2 * LEAP_RADIUS + 1
+    is_near = F.max_pool1d(anchors[:, None].float(), window, stride=1, padding=LEAP_RADIUS)[:, 0] > 0
+    return anchors | (is_near & is_eligible & (guess.confidence >= options.leap_threshold))
+
+
+def by_entropy_bound(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
+    """As many of the most certain positions as `within_entropy_bound` admits for γ, [B, T]."""
+    return within_entropy_bound(guess.entropy, is_eligible, options.entropy_bound)
+
+
+def by_agreement(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
+    """The leftmost run that the model and its guide have settled together (APD, see `dlm_model.guides.blend`), [B, T].
+
+    Unlike APD's, it stops at the first token that the two find improbable: what they agree on may still be a guess, and
+    everything after it in the run was read as if it were right. In rows without a guide, the positions that reach the
+    threshold.
+    """
+    is_doubtful = guess.is_agreed & (guess.confidence < options.agreement_threshold)
+    return guess.is_agreed & (is_doubtful.cumsum(dim=1) == 0) & is_eligible
+
+
+_CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
+    "threshold": at_threshold,
+    "entropy_bound": by_entropy_bound,
+    "factor": by_factor,
+    "klass": by_stability,
+    "local_leap": by_leaping,
+    "agreement": by_agreement,
+}
+
+
+def are_decided(guess: Guess, is_eligible: Tensor, asked: float) -> Tensor:
+    """Rows [B] to commit as a whole: their mean gap between the two best logits is larger than asked.
+
+    Prophet (github.com/pixeli99/Prophet): where the best token is so far ahead, no later step changes it.
+    """
+    # Where a boundary allows a single token, the gap is infinite, and says nothing about the model.
+    is_counted = is_eligible & guess.gap.isfinite()
+    mean = guess.gap.masked_fill(~is_counted, 0.0).sum(dim=1) / is_counted.sum(dim=1).clamp_min(1)
+    return mean > asked
+
+
+def within_entropy_bound(entropy: Tensor, is_eligible: Tensor, bound: float) -> Tensor:
+    """The largest set of most certain positions whose entropies sum, without the largest, to at most `bound`.
+
+    EB-Sampler (arXiv 2505.24857): the sum bounds what is lost by committing them as if they were independent. [B, T].
+    """
+    ordered, order = entropy.masked_fill(~is_eligible, torch.inf).sort(dim=1)
+    # Sorted ascending, the sum without the largest is the sum of those before.
+    preceding = ordered.cumsum(dim=1).roll(1, dims=1)
+    preceding[:, 0] = 0.0
+    return torch.zeros_like(is_eligible).scatter(1, order, preceding <= bound) & is_eligible
+
+
+def _ranked_below(quota: Tensor, score: Tensor, is_eligible: Tensor) -> Tensor:
+    """The `quota` [B] best-scored eligible positions of each row, [B, T]."""
+    order = score.masked_fill(~is_eligible, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    ranked: Tensor = order.argsort(dim=1) < quota[:, None]
+    return ranked
+
+
+def _cosine_quota(num_masked: Tensor, steps_left: int, num_steps: int) -> Tensor:
+    """Positions that the cosine schedule of MaskGIT (arXiv 2202.04200) fills in this step, [B].
+
+    The share that stays masked is cos(π/2 · t): few are committed early, when little is known.
+    """
+    done = max(0, num_steps - steps_left) / num_steps
+    now, after = (math.cos(math.pi / 2 * min(1.0, t)) for t in (done, done + 1 / num_steps))
+    kept = 0 if steps_left == 1 else (num_masked * (after / now)).floor().long()
+    return (num_masked - kept).clamp_min(1)

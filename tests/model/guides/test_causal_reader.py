@@ -1,0 +1,90 @@
+"""A causal reader expects what its network expects from the left: token by token, and of whole candidates."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlm_model.cache.prefix_cache import PrefixCache
+from dlm_model.canvas import Canvas
+from dlm_model.engine import Engine
+from dlm_model.guides.causal_reader import CausalReader, Reading
+from dlm_model.network.transformer import Transformer
+from tests.model.tiny_checkpoints import CAUSAL
+
+MASK = int(CAUSAL["mask_token_id"])
+
+
+@pytest.mark.parametrize("prefix", [(0,), (0, 40, 41)], ids=["one", "three"])
+def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engine: Engine, prefix: tuple[int]) -> None:
+    network = causal_engine.network
+    reader = CausalReader(network, PrefixCache(network))
+    draft = torch.tensor([[60, 61, 62, 63]])
+    found = reader.logits(torch.tensor(prefix), draft, torch.ones_like(draft, dtype=torch.bool))
+    text = torch.tensor([[*prefix, 60, 61, 62, 63]])
+    for column in range(4):
+        before = text[:, : len(prefix) + column]
+        with torch.inference_mode():
+            causal = torch.ones(1, before.shape[1], before.shape[1], dtype=torch.bool).tril()
+            hidden = network(before, torch.arange(before.shape[1])[None], is_valid=causal)
+        torch.testing.assert_close(found[column].float(), network.logits(hidden[0, -1]).float(), atol=0.1, rtol=0.05)
+    assert reader.num_forwards == 1
+
+
+@pytest.mark.parametrize("prefix", [(0,), (0, 40, 41)], ids=["one", "three"])
+def test_rows_that_begin_like_a_text_are_read_from_where_they_part(
+    causal_network: Transformer, monkeypatch: pytest.MonkeyPatch, prefix: tuple[int, ...]
+) -> None:
+    reader, reading = CausalReader(causal_network, PrefixCache(causal_network), [MASK]), Reading()
+    prefix_ids, text = torch.tensor(prefix), torch.tensor([[60, 61, 62, MASK, 64, 65]])
+    whole = torch.ones_like(text, dtype=torch.bool)
+    assert torch.equal(reader.logits(prefix_ids, text, whole, reading), reader.logits(prefix_ids, text, whole))
+    rows = torch.tensor([[60, 61, 62, MASK, 64, 70, 71], [60, 72, 73, 74, 0, 0, 0], [60, 61, 62, 75, 76, 77, 0]])
+    columns = torch.arange(7)
+    firsts, lasts = torch.tensor([[4], [1], [2]]), torch.tensor([[6], [3], [5]])
+    is_asked = (columns >= firsts) & (columns <= lasts)
+    expected = reader.logits(prefix_ids, rows, is_asked)
+    num_read: list[int] = []
+    forward = Transformer.forward
+
+    def counted(self: Transformer, token_ids: Tensor, *arguments: object, **keywords: object) -> Tensor:
+        num_read.append(token_ids.shape[1])
+        return forward(self, token_ids, *arguments, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Transformer, "forward", counted)
+    found = reader.logits(prefix_ids, rows, is_asked, reading)
+    assert num_read == [4], "no more than the longest row from its own start, asked or shared, to what is asked last"
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_likelihood_is_that_of_the_draft_and_of_the_suffix_after_it(causal_engine: Engine) -> None:
+    network = causal_engine.network
+    reader = CausalReader(network, PrefixCache(network))
+    rows = Canvas.open((0, 40, 41), [50, 51], [3, 1], MASK).guess(
+        torch.tensor([[60, 61, 62], [63, 0, 0]]), torch.ones(2, 3)
+    )
+    found = reader.log_likelihoods(rows)
+    for row_ids, likelihood in zip(([60, 61, 62, 50, 51], [63, 50, 51]), found.tolist(), strict=True):
+        text = torch.tensor([0, 40, 41, *row_ids])
+        asked = torch.ones(1, len(row_ids), dtype=torch.bool)
+        alone = (
+            CausalReader(network, PrefixCache(network)).logits(text[:3], text[None, 3:], asked).float().log_softmax(-1)
+        )
+        assert likelihood == pytest.approx(float(alone.gather(1, text[3:, None]).sum()), abs=0.2)
+    assert reader.num_forwards == 1
+
+
+def test_what_spells_nothing_has_no_likelihood(causal_engine: Engine) -> None:
+    network, delete = causal_engine.network, int(CAUSAL["delete_token_id"])
+    reader = CausalReader(network, PrefixCache(network), [MASK, delete])
+    ids = torch.tensor([[60, 61, delete, 0], [60, 61, 0, 0], [60, 0, 61, 0]])
+    opened = Canvas.open((0, 40, 41), [50], [3, 2, 3], MASK)
+    guessed = ids[:, :3].clone()
+    guessed[2, 1] = MASK  # opened since the last guess
+    found = reader.log_likelihoods(opened.guess(guessed, torch.ones(3, 3)))
+    assert found.isfinite().all()
+    assert found.tolist() == pytest.approx([float(found[1])] * 3, abs=0.2)
+
+
+def test_where_nothing_was_written_and_nothing_follows_nothing_is_likelier(causal_engine: Engine) -> None:
+    reader = CausalReader(causal_engine.network, PrefixCache(causal_engine.network))
+    assert reader.log_likelihoods(Canvas.open((0, 40, 41), [], [0, 0], MASK)).tolist() == [0.0, 0.0]

@@ -1,0 +1,118 @@
+"""Which rows a canvas is opened with."""
+
+from collections.abc import Sequence
+from math import exp
+from typing import get_args
+
+import pytest
+
+from dlm_model.decode_options import DecodeOptions, LengthPolicy
+from dlm_model.request import InfillRequest
+from dlm_model.rules.length import DIVERSE_TEMPERATURE, INITIAL_TOKENS, Row, calibrated, climb, open_rows, probe
+
+ANY = InfillRequest("", "")
+
+
+class SurestAt:
+    """A model that is surest at one length, and less sure the farther from it; counts its forwards."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.num_forwards = 0
+
+    def __call__(self, lengths: Sequence[int]) -> list[float]:
+        self.num_forwards += 1
+        return [calibrated_back(1 / (1 + abs(length - self.length)), length) for length in lengths]
+
+
+def calibrated_back(score: float, length: int) -> float:
+    return score / calibrated(1.0, length)
+
+
+def never(_lengths: Sequence[int]) -> list[float]:
+    raise AssertionError("nobody needs to ask the model")
+
+
+def opened(request: InfillRequest, longest: int = 256, *, can_resize: bool, **options: object) -> list[Row]:
+    """Rows that are opened without asking the model."""
+    decode = DecodeOptions(**options)  # type: ignore[arg-type]
+    return open_rows(request, decode, longest, can_resize=can_resize, confidence_at=never)
+
+
+def test_a_model_that_resizes_starts_every_candidate_at_the_expected_length() -> None:
+    rows = opened(InfillRequest("", "", expected_tokens=24), can_resize=True, num_candidates=3)
+    assert rows == [Row(24, 0.0, 0.5), Row(24, DIVERSE_TEMPERATURE, 0.5), Row(24, DIVERSE_TEMPERATURE, 0.5)]
+
+
+def test_with_a_guide_candidates_differ_by_its_share_before_they_differ_by_sampling() -> None:
+    request = InfillRequest("", "", expected_tokens=9)
+    rows = opened(request, can_resize=True, num_candidates=4, guide="self", guide_weight=0.7)
+    assert rows == [Row(9, 0.0, 0.7), Row(9, 0.0, 0.0), Row(9, 0.0, 1.0), Row(9, DIVERSE_TEMPERATURE, 0.7)]
+
+
+def test_a_warmer_wish_is_respected() -> None:
+    rows = opened(ANY, can_resize=True, num_candidates=2, temperature=1.2)
+    assert [row.temperature for row in rows] == [1.2, 1.2]
+
+
+def test_without_an_expectation_the_canvas_starts_where_expansion_is_rare() -> None:
+    assert opened(ANY, can_resize=True) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
+
+
+def test_a_model_that_cannot_resize_climbs_a_ladder_of_lengths() -> None:
+    rows = opened(InfillRequest("", "", expected_tokens=16), can_resize=False)
+    assert [row.num_masks for row in rows] == [4, 8, 16, 24]
+
+
+def test_no_row_is_longer_than_allowed() -> None:
+    for can_resize in (True, False):
+        assert max(row.num_masks for row in opened(ANY, 10, can_resize=can_resize)) == 10
+
+
+def test_a_known_length_overrules_both() -> None:
+    for can_resize in (True, False):
+        assert opened(ANY, can_resize=can_resize, middle_length=7) == [Row(7, 0.0, 0.5)]
+
+
+@pytest.mark.parametrize("length", get_args(LengthPolicy))
+def test_a_model_that_resizes_needs_no_policy(length: str) -> None:
+    assert opened(ANY, can_resize=True, length_policy=length) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
+
+
+def test_calibration_divides_by_what_length_alone_makes_of_a_confidence() -> None:
+    assert calibrated(0.5, 10) == pytest.approx(0.5 / (exp(-17.7) + 0.56 * exp(-0.6) + 0.24))
+
+
+@pytest.mark.parametrize(("start", "best"), [(8, 8), (8, 11), (8, 3), (1, 4), (16, 16)])
+def test_the_search_climbs_to_the_length_that_is_surest(start: int, best: int) -> None:
+    assert climb(start, 16, SurestAt(best)) == [best]
+
+
+def test_the_search_gives_up_after_four_steps_downhill_each_way() -> None:
+    model = SurestAt(20)
+    climb(20, 64, model)
+    assert model.num_forwards == 1 + 4 + 4
+
+
+def test_the_search_is_bounded() -> None:
+    model = SurestAt(1000)
+    assert climb(20, 4000, model) == [36]
+    assert model.num_forwards == 1 + 16 + 4
+
+
+def test_the_probe_keeps_the_surest_of_powers_of_two_in_one_forward() -> None:
+    model = SurestAt(14)
+    assert probe(12, 64, model) == [12, 16, 8]
+    assert model.num_forwards == 1
+
+
+def test_the_probe_looks_at_nothing_longer_than_allowed() -> None:
+    assert probe(10, 10, SurestAt(64)) == [10, 8, 4]
+
+
+def test_without_time_to_ask_the_expected_length_stands() -> None:
+    def has_no_time(lengths: Sequence[int]) -> list[float]:
+        return [0.0] * len(lengths)
+
+    assert climb(20, 64, has_no_time) == [20]
+    assert probe(20, 64, has_no_time) == [20, 16, 8]

@@ -1,0 +1,112 @@
+"""Revisers by hand: which committed tokens go, which stay whatever happens, and that there is an end to it."""
+
+import pytest
+import torch
+
+from dlm_model.canvas import Canvas
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.steps.revision import Edit, RandomRemask, Step, TokenToMask, remaskers
+from dlm_model.steps.selection import guess_tokens
+from tests.model.guesses import made_up
+
+MASK = 90
+
+
+def committed(*token_ids: int) -> Canvas:
+    """One row; `MASK` stays masked."""
+    canvas = Canvas.open([1], [2], [len(token_ids)], MASK)
+    ids = torch.tensor([token_ids])
+    return canvas.guess(ids, torch.full(ids.shape, 0.5)).commit(ids != MASK)
+
+
+def step(canvas: Canvas, *, new: tuple[int, ...] = (), fixed: tuple[int, ...] = (), **parts: list[float]) -> Step:
+    """A step that reviewed all tokens that were committed before it."""
+    shape = canvas.is_masked.shape
+    guess = made_up(shape, **{name: torch.tensor([part]) for name, part in parts.items()})
+    is_new, is_fixed = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
+    is_new[0, list(new)], is_fixed[0, list(fixed)] = True, True
+    return Step(guess, canvas.is_committed & ~is_new, is_new, is_fixed, steps_left=4)
+
+
+def test_token_to_mask_reopens_what_became_improbable() -> None:
+    canvas = committed(5, 6, 7, 8, MASK)
+    options = DecodeOptions(remask_threshold=0.3)
+    after = TokenToMask(options)(canvas, step(canvas, new=(3,), fixed=(1,), current=[0.29, 0.1, 0.3, 0.1, 0.0]))
+    assert after.token_ids.tolist() == [[MASK, 6, 7, 8, MASK]]
+    assert after.guessed_ids[0, 0] == 5
+    assert after.num_revised.tolist() == [1]
+    assert after.is_asked.all()
+    after.check_integrity()
+
+
+def test_editing_replaces_where_the_model_is_sure_of_another() -> None:
+    canvas = committed(5, 6, 7, MASK)
+    seen = step(canvas, predicted_ids=[9, 6, 9, 9], confidence=[0.95, 0.99, 0.8, 0.99])
+    after = Edit(DecodeOptions(edit_threshold=0.9))(canvas, seen)
+    assert after.token_ids.tolist() == [[9, 6, 7, MASK]]
+    assert after.confidence[0].tolist() == pytest.approx([0.95, 0.5, 0.5, 0.5])
+    assert after.num_revised.tolist() == [1]
+
+
+@pytest.mark.parametrize(("rate", "reopened"), [(0.0, 0), (1.0, 2)])
+def test_remdm_reopens_at_its_rate_but_nothing_new_or_fixed(rate: float, reopened: int) -> None:
+    canvas = committed(5, 6, 7, 8)
+    options = DecodeOptions(num_steps=5, remask_rate=rate)
+    after = RandomRemask(options)(canvas, step(canvas, new=(1,), fixed=(2,)))
+    assert after.num_revised.tolist() == [reopened]
+    assert not after.is_masked[0, 1:3].any()
+
+
+def test_remdm_does_not_take_back_what_the_draft_has_drawn_lowest() -> None:
+    canvas = committed(*range(10, 80))
+    options = DecodeOptions(selection="random", num_steps=5, remask_rate=0.2, max_revisions=70)
+    nothing = torch.zeros(70)
+    logits = torch.zeros(70, 3)
+    drawn = guess_tokens(logits, nothing, nothing.long(), options, torch.Generator().manual_seed(options.seed)).score
+    reopened = RandomRemask(options)(canvas, step(canvas)).is_masked[0]
+    assert 0 < int(reopened.sum()) < 30
+    assert not torch.equal(reopened, drawn < options.remask_rate)
+
+
+def test_remdm_reopens_less_as_the_end_comes_near() -> None:
+    options = DecodeOptions(num_steps=10, remask_rate=1.0, max_revisions=70)
+    canvas = committed(*range(10, 80))
+    num_revised = []
+    for steps_left in (4, 2, 1):
+        seen = step(canvas)
+        late = Step(seen.guess, seen.is_reviewed, seen.is_new, seen.is_fixed, steps_left)
+        num_revised.append(int(RandomRemask(options)(canvas, late).num_revised))
+    # (1 - alpha_s) / alpha_t = .4/.5, .2/.7, .1/.8 of 70.
+    assert num_revised == pytest.approx([56, 20, 9], abs=9)
+
+
+def test_a_row_is_revised_only_so_often() -> None:
+    canvas = committed(5, 6, 7, 8)
+    everything = torch.ones_like(canvas.is_masked)
+    once = canvas.reopen(everything, limit=3)
+    assert once.token_ids.tolist() == [[MASK, MASK, MASK, 8]]
+    assert once.commit(once.is_masked).reopen(everything, limit=3).token_ids.tolist() == [[5, 6, 7, 8]]
+
+
+def test_what_is_kept_is_never_revised() -> None:
+    canvas = committed(5, MASK, 7).anchor(0, [1], [66])
+    everything = torch.ones_like(canvas.is_masked)
+    assert canvas.reopen(everything, limit=9).token_ids.tolist() == [[MASK, 66, MASK]]
+    ids = torch.full(everything.shape, 3)
+    assert canvas.overwrite(everything, ids, torch.ones(ids.shape), limit=9).token_ids.tolist() == [[3, 66, 3]]
+
+
+def test_what_was_rejected_is_remembered() -> None:
+    canvas = committed(5, 6, MASK)
+    after = canvas.reject(torch.tensor([[False, True, True]]), limit=9)
+    assert after.rejected_ids.tolist() == [[[MASK], [6], [MASK]]]
+    assert after.is_masked.tolist() == [[False, True, True]]
+    again = after.guess(torch.tensor([[0, 7, 0]]), torch.ones(1, 3)).commit(torch.tensor([[False, True, False]]))
+    again = again.reject(torch.tensor([[True, True, False]]), limit=9)
+    assert again.rejected_ids.tolist() == [[[MASK, 5], [6, 7], [MASK, MASK]]]
+    longer = again.extend(torch.tensor([1]))
+    assert longer.rejected_ids.tolist() == [[[MASK, 5], [6, 7], [MASK, MASK], [MASK, MASK]]]
+
+
+def test_no_remasking_is_no_reviser() -> None:
+    assert remaskers(DecodeOptions()) == []
