@@ -3,7 +3,6 @@
 Combines what `reindent` and `repairs` know about lines with what `placement` knows about the hole.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -12,7 +11,7 @@ from tree_sitter import Node
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fitting.placement import Placement, place, sides
-from dlm_lsp.fitting.reindent import Block, ends_block, is_sound, reindented
+from dlm_lsp.fitting.reindent import Block, is_sound, reindented
 from dlm_lsp.fitting.repairs import (
     OPEN_LITERALS,
     breaks_off,
@@ -46,9 +45,6 @@ from dlm_lsp.prompt.enclosing import header_indentation
 MAX_SUFFIX_LINES = 30
 """Below the hole, searched for lines that the fill repeats."""
 
-_METHOD_WORDS = ("async", "def")
-_BEGINS_MEMBER = re.compile(r"[@#]|(?:async|class|def)\b|(?:pass|\.\.\.)\s*$|[\"']|\w+\s*(?::|=(?!=))")
-_DEFINES = re.compile(r"\s*(?:(?:async\s+)?def|class)\s+\w")
 _ANY_LINE = "\0"
 
 
@@ -79,7 +75,7 @@ class BlockFitter:
     def fit(self, text: str) -> list[str]:
         """The lines to set into the hole, the first without its indentation; none if nothing is left of the text."""
         lines = self._at_depth(text)
-        if not lines or (self._methods_beside and not _BEGINS_MEMBER.match(lines[0])):
+        if not lines or (self._methods_beside and not self.snapshot.language.member_start.match(lines[0])):
             return []
         wanted = self._wanted(lines)
         return self.without_repeats(wanted) if wanted else []
@@ -209,10 +205,10 @@ class BlockFitter:
 
     def _leaves_outermost(self, lines: list[str], start: int) -> bool:
         """Whether the statement that begins on a line is a `return` or its like, in no block within the outermost."""
-        if not self.snapshot.language.is_indented:
-            return False  # a label or a `case` may follow
+        # Where braces make blocks, a label or a `case` may follow.
+        ends_block = self.snapshot.language.block_end.match(lines[start].lstrip()) is not None
         depth = self.style.columns(indentation(lines[start]) if start else self.placement.indent)
-        return depth < self._floor + self.style.width and ends_block(lines[start])
+        return ends_block and depth < self._floor + self.style.width
 
     def _first_statements(self, lines: list[str]) -> list[str]:
         """The lines of as many statements as are asked for, and the comments above them, as the parser sees them.
@@ -238,7 +234,7 @@ class BlockFitter:
         """
         if self._methods_beside:
             is_plain = all(node.type in self.snapshot.language.functions for node in self._methods_beside)
-            return _METHOD_WORDS if is_plain else ()
+            return tuple(sorted(self.snapshot.language.function_headers)) if is_plain else ()
         if self.hole.kind != "statement" or not self._wants_header:
             return ()
         language, depth = self.snapshot.language, self.style.columns(self.placement.indent)
@@ -267,15 +263,16 @@ class BlockFitter:
 
         No bracket is open where a definition begins: one that the text left open above is closed.
         """
-        if not self.snapshot.language.is_indented:
+        language = self.snapshot.language
+        if not language.is_indented:
             return lines
-        block = Block.of(self.snapshot.language, lines)
+        block = Block.of(language, lines)
         for number in range(1, len(lines)):
             if number in block.statement_lines:
                 if self._columns(lines[number]) < self._floor:
                     return lines[:number]
-            elif number not in block.literal_lines and _DEFINES.match(block.code[number]):
-                return with_brackets_closed(self.snapshot.language, without_blank_ends(lines[:number]))
+            elif number not in block.literal_lines and language.definition_start.match(block.code[number].lstrip()):
+                return with_brackets_closed(language, without_blank_ends(lines[:number]))
         return lines
 
     def _within_case(self, text: str) -> str:

@@ -3,7 +3,6 @@
 Knows documents, holes and indentation; knows nothing about what the statements are.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,8 +18,6 @@ from dlm_lsp.holes.indentation import (
     statement_indentation,
 )
 from dlm_lsp.holes.isolation import Isolation
-
-_BEGINS_DEFINITION = re.compile(r"@|(?:async\s+)?def\b|class\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ def _is_only_separator(snapshot: Snapshot, line: int, indent: str) -> bool:
     if not snapshot.language.is_indented or not 0 < line < lines.num_lines - 1:
         return False
     above, below = lines.line_text(line - 1), lines.line_text(line + 1)
-    is_definition = _BEGINS_DEFINITION.match(below.removeprefix(indent)) is not None
+    is_definition = snapshot.language.definition_start.match(below.removeprefix(indent)) is not None
     return is_definition and below.startswith(indent) and len(indentation(above)) > len(indent) and bool(above.strip())
 
 

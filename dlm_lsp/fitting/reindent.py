@@ -11,8 +11,6 @@ from itertools import pairwise
 from dlm_lsp.holes.indentation import IndentStyle, indentation, masked, opens_block
 from dlm_lsp.languages import Language
 
-_ENDS_BLOCK = re.compile(r"(?:return|raise|break|continue)\b")
-_BEGINS_DEFINITION = re.compile(r"@|(?:async\s+)?def\b|class\b|if __name__\b")
 _COMPLETE_OR_OPENING = (";", "}", "{", "(", "[")
 _PREPROCESSOR = re.compile(r"#\s*(?:if|ifdef|ifndef|elif|else|endif|define|undef|include|pragma|error)\b")
 _LABEL = re.compile(r"\s*(?:case\b|default\b|\w+\s*:\s*$)")
@@ -235,13 +233,9 @@ def _excess(block: Block, style: IndentStyle, first_depth: int) -> list[int]:
 
 def _leaves_block(block: Block, first_statement: str, depth_below: int) -> bool:
     """Whether a second statement left of the first has left the block, rather than being written from column 0."""
-    line_below = block.lines[block.statement_lines[0]]
-    return depth_below > 0 or ends_block(first_statement) or _BEGINS_DEFINITION.match(line_below) is not None
-
-
-def ends_block(line: str) -> bool:
-    """Whether nothing that follows this line in its block would be run."""
-    return _ENDS_BLOCK.match(line.lstrip()) is not None
+    language, line_below = block.language, block.lines[block.statement_lines[0]]
+    ends_block = language.block_end.match(first_statement.lstrip()) is not None
+    return depth_below > 0 or ends_block or language.definition_start.match(line_below) is not None
 
 
 def is_sound(block: Block, style: IndentStyle, depth: int, depth_below: int) -> bool:

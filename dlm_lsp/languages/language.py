@@ -61,6 +61,10 @@ class Language:
         words: The words that open and close blocks where braces do not.
         spare_words: Likewise, where braces may do so as well: what a text does not open by them it does not close.
         headers: Words that begin a statement with a block, if indentation makes blocks.
+        function_headers: Those of them that begin a function.
+        definition_start_pattern: Likewise matches where a definition begins, or its decorator, or what is run alone.
+        member_start_pattern: Likewise matches the beginning of what may stand beside the methods of a class.
+        block_end_pattern: Likewise matches the beginning of a statement after which nothing in its block is run.
         claused: Words that begin a statement which may go on with a clause.
         clauses: Words that begin a clause with a block, after another block of the same statement.
         neutral_statement: Parses wherever a statement may stand, and means nothing.
@@ -101,6 +105,10 @@ class Language:
     words: BlockWords | None = None
     spare_words: BlockWords | None = None
     headers: frozenset[str] = _NOTHING
+    function_headers: frozenset[str] = _NOTHING
+    definition_start_pattern: str = r"(?!)"
+    member_start_pattern: str = r"(?!)"
+    block_end_pattern: str = r"(?!)"
     claused: frozenset[str] = _NOTHING
     clauses: frozenset[str] = _NOTHING
     has_optional_semicolons: bool = False
@@ -128,6 +136,21 @@ class Language:
     def opening(self) -> re.Pattern[str]:
         """`opening_pattern`, compiled."""
         return re.compile(self.opening_pattern, re.DOTALL)
+
+    @cached_property
+    def definition_start(self) -> re.Pattern[str]:
+        """`definition_start_pattern`, compiled."""
+        return re.compile(self.definition_start_pattern)
+
+    @cached_property
+    def member_start(self) -> re.Pattern[str]:
+        """`member_start_pattern`, compiled."""
+        return re.compile(self.member_start_pattern)
+
+    @cached_property
+    def block_end(self) -> re.Pattern[str]:
+        """`block_end_pattern`, compiled."""
+        return re.compile(self.block_end_pattern)
 
     @cached_property
     def grammar(self) -> tree_sitter.Language:

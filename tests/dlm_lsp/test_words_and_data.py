@@ -39,6 +39,12 @@ ROWS = [
     ("yaml", "a:\n- b\n│\n- c\n", "- d: 1\n  e: 2\n- f", "a:\n- b\n- d: 1\n  e: 2\n- c\n"),
     ("yaml", "a:\n  b: 1\n  │\n", "c: |\n    d\n      e\n  f: 'g", "a:\n  b: 1\n  c: |\n    d\n      e\n"),
     ("yaml", "a:\n  b: 1\n  │\n", "c: |\n    d\n    e\n", "a:\n  b: 1\n  c: |\n    d\n    e\n"),
+    (
+        "yaml",
+        "steps:\n  - uses: a\n    │\n  - uses: b\n",
+        "continue-on-error: true\n    run: make\n    shell: bash",
+        "steps:\n  - uses: a\n    continue-on-error: true\n    run: make\n    shell: bash\n  - uses: b\n",
+    ),
     ("yaml", "a:\n  b: 1\n  │\n", "c: 2\n  # d.yml:\n  e: 3\n", "a:\n  b: 1\n  c: 2\n  # d.yml:\n  e: 3\n"),
     (
         "bash",
