@@ -179,7 +179,7 @@ class BlockFitter:
             return len(starts) > 1
         depth = self.style.columns(self.placement.indent)
         ends_item = [line.rstrip().endswith(",") for line in block.code]
-        beginnings = (each for each in starts[1:] if begins_statement(followed[each]) or ends_item[each - 1])
+        beginnings = (each for each in starts[1:] if begins_statement(language, followed[each]) or ends_item[each - 1])
         beside = (start for start in beginnings if self._columns(followed[start]) <= depth)
         ends = [start for start in beside if self._is_complete(lines[:start])]
         ends_with_line = is_line_whole and starts[-1] == len(lines) and starts[-2] in (0, *ends)

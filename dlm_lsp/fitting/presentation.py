@@ -25,6 +25,7 @@ from dlm_lsp.holes.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes.indentation import indent_style, indentation, line_above, masked, opens_block
 from dlm_lsp.holes.scopes import functions_around
 from dlm_lsp.holes.statements import completes_headers
+from dlm_lsp.languages.brace_words import HEADER
 
 MAX_CUT_LINES = 8
 """Each costs a parse."""
@@ -35,13 +36,6 @@ _ENDS_OF_LINES = (";", ",", "{", "}")
 _LONE_WORD = re.compile(r"\s*\w+\s*")
 """Says nothing as a statement."""
 
-_HEADER = re.compile(
-    r"[\s}]*(?:(?:pub(?:\(\w+\))?|export|default|public|private|protected|internal|open|override|static|final|abstract|"
-    r"async|suspend|const|data|case)\s+)*"
-    r"(?:if|else|elseif|for|foreach|while|do|loop|guard|switch|match|when|try|catch|finally|using|lock|function|fn|func|"
-    r"fun|def|init|unsafe|extern|class|interface|struct|union|enum|record|trait|impl|mod|namespace|object|protocol|"
-    r"extension|actor)\b"
-)
 _ENDS_HEADER = re.compile(r"(?:[\w)\]]|(?<!=)>)\Z")
 
 _LAST_WORD, _FIRST_WORD = re.compile(r"\w+\Z"), re.compile(r"\A\w+")
@@ -114,7 +108,7 @@ def _is_header(code: str, neutral: ParsedExcerpt) -> bool:
     """Whether a line may be whole but for its block; in a function, no other function begins without a word for it."""
     is_whole_line = _ENDS_HEADER.search(code) is not None
     is_in_function = bool(functions_around(neutral.excerpt.snapshot.language, neutral.root, neutral.edit_byte))
-    return is_whole_line and (_HEADER.match(code) is not None or (")" in code and not is_in_function))
+    return is_whole_line and (HEADER.match(code) is not None or (")" in code and not is_in_function))
 
 
 class _Version(NamedTuple):

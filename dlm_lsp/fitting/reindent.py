@@ -10,10 +10,10 @@ from itertools import pairwise
 
 from dlm_lsp.holes.indentation import IndentStyle, indentation, masked, opens_block
 from dlm_lsp.languages import Language
+from dlm_lsp.languages.brace_words import LABEL
 
 _COMPLETE_OR_OPENING = (";", "}", "{", "(", "[")
 _PREPROCESSOR = re.compile(r"#\s*(?:if|ifdef|ifndef|elif|else|endif|define|undef|include|pragma|error)\b")
-_LABEL = re.compile(r"\s*(?:case\b|default\b|\w+\s*:\s*$)")
 _LEADING_CLOSERS = re.compile(r"[)\]}\s]*")
 
 
@@ -109,7 +109,7 @@ def _blanks_per_tab(block: Block, style: IndentStyle, first_depth: int | None) -
         depths[below] - depths[above]
         for above, below in pairwise(known)
         if opens_block(block.language, block.code[above])
-        and not (block.language.closes(block.code[below]) or _LABEL.match(block.code[below]))
+        and not (block.language.closes(block.code[below]) or LABEL.match(block.code[below]))
     }
     step = steps.pop() if len(steps) == 1 else style.width
     is_narrow = 2 <= step < style.width and all(depths[number] % step == 0 for number in known)
@@ -137,7 +137,7 @@ def _with_closers_outside(block: Block, style: IndentStyle) -> Block:
                 opener = opened.pop()
                 inner = next((line for line in range(opener + 1, number) if block.code[line].strip()), number)
                 ends_line = block.code[opener].rstrip().endswith(("(", "[", "{"))
-                if ends_line and not block.literal_lines & {inner, number} and not _LABEL.match(block.code[inner]):
+                if ends_line and not block.literal_lines & {inner, number} and not LABEL.match(block.code[inner]):
                     lines[number] = _less_deep(lines[number], lines[inner], style)
             else:
                 opened = opened[:-1]

@@ -9,18 +9,12 @@ from typing import NamedTuple
 
 from dlm_lsp.holes.indentation import indentation, masked, own_code
 from dlm_lsp.languages import Language
+from dlm_lsp.languages.brace_words import CONDITION, CONTAINER
 
 OPENERS = {")": "(", "]": "[", "}": "{"}
 _CLOSERS = {opener: closer for closer, opener in OPENERS.items()}
 
-_CONDITION = re.compile(r"[\s}]*(?:else\s+)?(?:if|elseif|for|foreach|while|guard|switch|match|when|catch|using|lock)\b")
 _CALLED = re.compile(r"\s*(?:go|defer)\s+func\b")
-_CONTAINER = re.compile(
-    r"\b(?:class|interface|struct|union|enum|record|trait|impl|mod|namespace|extern|object|protocol|extension|actor)"
-    r"(?=\s+[\w\"]|\s*(?:[:<]|\Z))"
-)
-"""The words are names, too, where a value stands: `for object in objects {`, `record.forEach((each) => {`."""
-
 _SEMICOLON = re.compile(r";")
 _CLOSES_CALL = re.compile(r"[)\]]+;?|;")
 _IN_PARENTHESES = re.compile(r"\([^()]*\)")
@@ -139,7 +133,7 @@ def _num_unmatched(code: str, openers: str, closers: str) -> int:
 
 def _is_container(header: str) -> bool:
     """Whether the line before a brace says that members stand in it, rather than statements."""
-    return not _CONDITION.match(header) and _CONTAINER.search(_IN_PARENTHESES.sub("", header)) is not None
+    return not CONDITION.match(header) and CONTAINER.search(_IN_PARENTHESES.sub("", header)) is not None
 
 
 def _is_tag_open(name: str, code: str) -> bool:
@@ -170,7 +164,7 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
     for line in code:
         for bracket in re.findall(r"[()\[\]{}]", line):
             opened = [*opened, (bracket, line)] if bracket in _CLOSERS else opened[:-1]
-    is_unknown = any((_CALLED if each == "{" else _CONDITION).match(line) for each, line in opened)
+    is_unknown = any((_CALLED if each == "{" else CONDITION).match(line) for each, line in opened)
     if opened and (opened[-1][0] != "{" or is_unknown):
         return lines
     semicolon = ";" if any(line.rstrip().endswith(";") for line in code) else ""

@@ -20,10 +20,6 @@ MAX_LINES = 400
 """Above and below the hole, searched for what it stands in. All of them take 1 ms, ten times as many 8 ms."""
 
 _CLOSERS = re.compile(r"[ \t]*[)\]}]+[;,]*")
-_CLAUSED = re.compile(r"[ \t]*(?:if|try|do)\b")
-_CLAUSE = re.compile(r"[ \t]*(?:else|elseif|catch|finally)\b")
-"""What `Language.claused` and `Language.clauses` are where braces make blocks."""
-
 _GOES_ON = re.compile(r"[,\\+*/=.&|(\[]\s*$|\b(?:and|or|not|in)\s*$")
 
 
@@ -110,10 +106,7 @@ class Isolation:
         depth, highest = self._style.columns(self.indent), self._headers[-1].stop if self._headers else self._highest
         above = (number for number in range(self.first - 1, highest - 1, -1) if self._begins(number, depth))
         number = next(above, None)
-        if number is None:
-            return None
-        line, language = self._line(number), self.snapshot.language
-        is_claused = first_word(line) in language.claused if self._has_clauses else _CLAUSED.match(line)
+        is_claused = number is not None and first_word(self._line(number)) in self.snapshot.language.claused
         return number if is_claused else None
 
     @property
@@ -148,13 +141,7 @@ class Isolation:
         line = self._line(number)
         is_beside = self._is_text(number) and self._depth(number) == depth
         language = self.snapshot.language
-        is_clause = first_word(line) in language.clauses if self._has_clauses else _CLAUSE.match(line)
-        return is_beside and not is_clause and not language.closes(line)
-
-    @property
-    def _has_clauses(self) -> bool:
-        """Whether the language itself says which words begin clauses."""
-        return self.snapshot.language.is_indented or bool(self.snapshot.language.clauses)
+        return is_beside and first_word(line) not in language.clauses and not language.closes(line)
 
     def _num_closing(self, number: int) -> int:
         """Characters at the beginning of a line that close blocks."""

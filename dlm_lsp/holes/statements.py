@@ -14,17 +14,15 @@ from dlm_lsp.holes.definitions import unwrapped
 from dlm_lsp.holes.excerpts import NEARBY_BYTES, ParsedExcerpt
 from dlm_lsp.holes.indentation import masked, opens_block
 from dlm_lsp.languages import Language
+from dlm_lsp.languages.brace_words import CASE_LABEL
 
 HEADERS_CHARS = 4 * NEARBY_BYTES
 """Above a place, searched for what it stands in; much more than below it, where only what is found above is closed."""
 
 _FIRST_WORD = re.compile(r"\s*[@#]?(\w+)\W")
 _WORD = re.compile(r"\s*(\w+)")
-_LABEL = re.compile(r"\s*(?:case\b(?!\s+(?:class|object)\b)|default\s*(?::|->))")
 _MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")
 """On the next line, by `else` or the like."""
-
-_CLAUSES = frozenset({"else", "elif", "elseif", "except", "finally", "catch"})
 
 
 def is_simple(language: Language, lines: list[str]) -> bool:
@@ -39,7 +37,7 @@ def is_simple(language: Language, lines: list[str]) -> bool:
 
 def begins_label(line: str) -> bool:
     """Whether a line begins with the label of a `case`."""
-    return _LABEL.match(line) is not None
+    return CASE_LABEL.match(line) is not None
 
 
 def before_label(language: Language, text: str) -> str:
@@ -161,10 +159,10 @@ def statements_between(language: Language, root: Node, source: bytes, start: int
     return [each for each in beside if each.is_named and each.type not in speaks_of_another] if is_exact else []
 
 
-def begins_statement(line: str) -> bool:
+def begins_statement(language: Language, line: str) -> bool:
     """Whether a line, however it continues, is a statement of its own, and no clause or operand of the line above."""
     first = _FIRST_WORD.match(line)
-    return first is not None and first[1] not in _CLAUSES
+    return first is not None and first[1] not in language.clauses
 
 
 def first_word(line: str) -> str:

@@ -48,6 +48,8 @@ JAVASCRIPT = Language(
     placeholder_pattern=rf"throw\s+new\s+\w*Error\(\s*([\"'`]){_UNFINISHED}\1\s*\)\s*;?",
     literal_pattern=rf"{COMMENT}|{_DOUBLE_QUOTED}|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|{_REGULAR_EXPRESSION}",
     comment_start_pattern=_COMMENT_START,
+    claused=frozenset({"do", "if", "try"}),
+    clauses=frozenset({"catch", "else", "finally"}),
     neutral_statement=";",
     has_optional_semicolons=True,
     indent="  ",
@@ -96,6 +98,8 @@ GO = Language(
     placeholder_pattern=rf"panic\(\s*([\"`]){_UNFINISHED}\1\s*\)\s*;?",
     literal_pattern=rf"{COMMENT}|{_DOUBLE_QUOTED}|`[^`]*`|{CHARACTER}",
     comment_start_pattern=_COMMENT_START,
+    claused=frozenset({"if"}),
+    clauses=frozenset({"else"}),
     neutral_statement=";",
     indent="\t",
 )
@@ -124,6 +128,8 @@ RUST = Language(
     placeholder_pattern=rf"(?:todo|unimplemented)!\s*[(\[{{]{_RUST_ARGUMENTS}[)\]}}]\s*;?",
     literal_pattern=rf'{COMMENT}|r"[^"]*"|r#+".*?"#+|"(?:\\.|[^"\\])*"|{CHARACTER}',
     comment_start_pattern=_COMMENT_START,
+    claused=frozenset({"if"}),
+    clauses=frozenset({"else"}),
     neutral_statement=";",
 )
 
@@ -158,6 +164,8 @@ JAVA = Language(
     ),
     literal_pattern=rf'{COMMENT}|"""(?:\\.|[^\\])*?"""|{_DOUBLE_QUOTED}|{CHARACTER}',
     comment_start_pattern=_COMMENT_START,
+    claused=frozenset({"do", "if", "try"}),
+    clauses=frozenset({"catch", "else", "finally"}),
     neutral_statement=";",
 )
 
@@ -187,6 +195,8 @@ C = Language(
     placeholder_pattern=_C_PLACEHOLDER,
     literal_pattern=_C_LITERAL,
     comment_start_pattern=_COMMENT_START,
+    claused=frozenset({"do", "if"}),
+    clauses=frozenset({"else"}),
     neutral_statement=";",
 )
 
@@ -208,5 +218,7 @@ CPP = Language(
     placeholder_pattern=rf"{_C_PLACEHOLDER}|throw\s+[\w:]+[({{]\s*\"{_UNFINISHED}\"\s*[)}}]\s*;",
     literal_pattern=_C_LITERAL,
     comment_start_pattern=_COMMENT_START,
+    claused=frozenset({"do", "if", "try"}),
+    clauses=frozenset({"catch", "else"}),
     neutral_statement=";",
 )

@@ -55,6 +55,8 @@ CSHARP = Language(
         rf'|\$"(?:\{{\{{|\{{(?:{_QUOTED}|[^"{{}}\n])*+\}}|\\.|[^"\\\n])*+"|{_QUOTED}|{CHARACTER}'
     ),
     comment_start_pattern=r"//|/\*|\*|\[(?:\w+:\s*)?[A-Z][\w.]*\s*[\](,]",
+    claused=frozenset({"do", "if", "try"}),
+    clauses=frozenset({"catch", "else", "finally"}),
     neutral_statement=";",
 )
 
@@ -101,6 +103,8 @@ PHP = Language(
     ),
     code_tag="<?php",
     outside_code=frozenset({"php_tag", "text", "text_interpolation"}),
+    claused=frozenset({"do", "if", "try"}),
+    clauses=frozenset({"catch", "else", "elseif", "finally"}),
     neutral_statement=";",
 )
 
@@ -135,6 +139,8 @@ KOTLIN = Language(
     ),
     literal_pattern=rf'{COMMENT}|"""+.*?"""+|{_INTERPOLATED}|{CHARACTER}',
     comment_start_pattern=_COMMENT_START,
+    claused=frozenset({"do", "if", "try"}),
+    clauses=frozenset({"catch", "else", "finally"}),
     neutral_statement="Unit",
     has_optional_semicolons=True,
 )
@@ -167,6 +173,8 @@ SCALA = Language(
     ),
     literal_pattern=rf'{COMMENT}|"""+.*?"""+|{_INTERPOLATED}|{CHARACTER}',
     comment_start_pattern=_COMMENT_START,
+    claused=frozenset({"do", "if", "try"}),
+    clauses=frozenset({"catch", "else", "finally"}),
     neutral_statement="Unit",
     has_optional_semicolons=True,
     indent="  ",
@@ -216,6 +224,8 @@ SWIFT = Language(
         rf'|"(?:\\\((?:{_QUOTED}|\([^()\n]*\)|[^"()\n])*+\)|\\.|[^"\\\n])*+"'
     ),
     comment_start_pattern=_COMMENT_START,
+    claused=frozenset({"do", "if"}),
+    clauses=frozenset({"catch", "else"}),
     neutral_statement="nil",
     has_optional_semicolons=True,
 )

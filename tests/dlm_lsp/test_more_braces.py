@@ -109,6 +109,13 @@ PLACES = [
         "g()\n      a",
     ),
     ("scala", "case class A(x: Int) {\n  │\n}\n", "statements", "case object B", "case object B"),
+    (
+        "scala",
+        "object A {\n  │\n}\n",
+        "statements",
+        "object B {\n    case class C(x: Int)\n    }",
+        "object B {\n    case class C(x: Int)\n  }",
+    ),
     ("scala", 'object A {\n  val s = s"a ${│} b"\n}\n', "line", "x.y", ""),
     (
         "scala",
