@@ -4,8 +4,9 @@ So a server can answer `initialize` before it imports that.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from dlm_model.request import Candidate
+from dlm_model.request import Candidate, Draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,13 @@ class RankedFill:
 
     fill: Fill
     candidate: Candidate
+
+
+class Filled(NamedTuple):
+    """A finished draft and what it comes to: never empty, best first."""
+
+    draft: Draft
+    fills: tuple[RankedFill, ...]
 
 
 @dataclass(frozen=True, slots=True)

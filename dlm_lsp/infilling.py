@@ -5,12 +5,13 @@
 Knows no protocol, no terminal and no thread: the caller decides where the generator runs and what a draft is shown on.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import NothingToShowError, UsageError
-from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
+from dlm_lsp.fills import NO_ANCHORS, Anchors, Filled, RankedFill
 from dlm_lsp.fitting.hole_ending import HoleEnding
 from dlm_lsp.fitting.placement import Placement, place
 from dlm_lsp.fitting.presentation import present
@@ -149,28 +150,75 @@ def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ..
     return tuple(sorted(by_text.values(), key=lambda ranked: not ranked.fill.parse_valid))
 
 
-def valid_only(fills: Sequence[RankedFill]) -> tuple[RankedFill, ...]:
-    """The fills that add no syntax error to the document."""
-    return tuple(ranked for ranked in fills if ranked.fill.parse_valid)
+class Outcome(NamedTuple):
+    """What there is to show of a finished draft.
+
+    Attributes:
+        fills: Best first.
+        reason: Why there are none: a sentence without its capital and its full stop, so that a name may follow.
+    """
+
+    fills: tuple[RankedFill, ...]
+    reason: str = ""
 
 
-def anchored_only(request: HoleRequest, fills: Iterable[RankedFill]) -> tuple[RankedFill, ...]:
-    """The fills that hold the request's anchors: what `present` cut to make a text fit may have been one of them."""
-    text = request.snapshot.text
-    return tuple(ranked for ranked in fills if request.anchors.are_in(ranked.fill.text, text[ranked.fill.end :]))
-
-
-def nothing_reason(snapshot: Snapshot, hole: Hole, candidates: Sequence[Candidate], fills: Sequence[RankedFill]) -> str:
-    """Why there is nothing to show: a sentence without its capital and its full stop, so that a name may follow.
+def fills_of(
+    request: HoleRequest,
+    draft: Draft,
+    *,
+    require_valid: bool,
+    ended: Callable[[RankedFill], RankedFill] = lambda ranked: ranked,
+) -> Outcome:
+    """The fills of a finished draft that are what was asked for.
 
     Args:
-        snapshot: The document.
-        hole: In the document.
-        candidates: Of the finished draft.
-        fills: Made from them, those that `valid_only` leaves out among them.
+        request: Says what they must hold: what `present` cut to make a text fit may have been some of it.
+        draft: Has a finish reason.
+        require_valid: Rather none than one that adds syntax errors.
+        ended: Ends a fill earlier, before it is judged.
     """
+    snapshot, hole, anchors = request.snapshot, request.hole, request.anchors
+    found = [*map(ended, finish(snapshot, hole, draft))]
+    anchored = [each for each in found if anchors.are_in(each.fill.text, snapshot.text[each.fill.end :])]
+    fills = tuple(each for each in anchored if each.fill.parse_valid or not require_valid)
     if fills:
-        return "the model has nothing but fills that add syntax errors for this hole"
+        return Outcome(fills)
+    if anchored:
+        return Outcome((), "the model has nothing but fills that add syntax errors for this hole")
+    if found:
+        return Outcome((), "the model has nothing that holds keep and closing for this hole")
+    return Outcome((), _nothing_reason(snapshot, hole, draft.candidates))
+
+
+def fill_hole(
+    engine: InfillEngine,
+    request: HoleRequest,
+    options: DecodeOptions,
+    cancel: CancelToken,
+    offer: Callable[[Draft], object],
+    *,
+    require_valid: bool,
+) -> Filled:
+    """Denoise one hole to the end, `offer` being called with every draft; otherwise as `infill` and `fills_of`.
+
+    Raises:
+        NothingToShowError: there is no fill, or it was cancelled.
+    """
+    draft = None
+    for draft in infill(engine, request, options, cancel):
+        if cancel.is_cancelled:
+            raise NothingToShowError("nobody waits for it")
+        offer(draft)
+    if draft is None:
+        raise NothingToShowError("the model has nothing for this hole")
+    fills, reason = fills_of(request, draft, require_valid=require_valid)
+    if not fills:
+        raise NothingToShowError(reason)
+    return Filled(draft, fills)
+
+
+def _nothing_reason(snapshot: Snapshot, hole: Hole, candidates: Sequence[Candidate]) -> str:
+    """Why no candidate of a finished draft comes to a fill."""
     if not snapshot.text[hole.start : hole.end].strip():
         presented = (present(snapshot, hole, candidate.text) for candidate in candidates)
         if any(fill.parse_valid and not fill.text for fill in presented):

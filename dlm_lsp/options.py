@@ -105,6 +105,10 @@ class Settings:
     )
     decode: DecodeOptions = field(default_factory=DecodeOptions)
 
+    def requires_valid(self, *, by_default: bool = False) -> bool:
+        """Whether a fill must add no syntax error; what is asked for decides where no setting does."""
+        return by_default if self.require_valid is None else self.require_valid
+
 
 OPTIONS: Mapping[str, Option] = {**options_of(Settings), **options_of(DecodeOptions)}
 """All of them by name, as they are declared."""

@@ -20,12 +20,9 @@ from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageErr
 from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
 from dlm_lsp.infilling import (
     HoleRequest,
-    anchored_only,
-    finish,
+    fills_of,
     infill,
     is_all_there_is,
-    nothing_reason,
-    valid_only,
 )
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
@@ -145,15 +142,12 @@ def report(engine: InfillEngine, work: Work, draft: Draft, output: Output, setti
             that is required (JSON is printed all the same).
         UsageError: the file changed meanwhile, or cannot be written.
     """
-    found = finish(work.request.snapshot, work.request.hole, draft)
-    anchored = anchored_only(work.request, found)
-    is_strict = output.in_place if settings.require_valid is None else settings.require_valid
-    fills = valid_only(anchored) if is_strict else anchored
+    fills, reason = fills_of(work.request, draft, require_valid=settings.requires_valid(by_default=output.in_place))
     if fills and output.in_place:
         write_in_place(work.source, apply_fill(work.text, fills[0].fill))
     _print(engine, work, draft, fills, output, with_candidates=settings.decode.num_candidates > 1)
     if not fills:
-        raise NothingToShowError(_nothing_message(work, draft, found, anchored))
+        raise NothingToShowError(f"{reason[0].upper()}{reason[1:]} in {work.source.name}.")
 
 
 def make_view(console: Console, work: Work, output: Output) -> DraftView:
@@ -164,14 +158,6 @@ def make_view(console: Console, work: Work, output: Output) -> DraftView:
     # Where the result is printed on the same terminal, the canvas would only repeat it.
     stays = output.in_place or not sys.stdout.isatty()
     return CanvasView(console, prefix=text[: hole.start], suffix=text[hole.end :], stays=stays)
-
-
-def _nothing_message(work: Work, draft: Draft, found: tuple[RankedFill, ...], anchored: tuple[RankedFill, ...]) -> str:
-    if found and not anchored:
-        reason = "the model has nothing but fills without the text of --keep or --closing for this hole"
-    else:
-        reason = nothing_reason(work.request.snapshot, work.request.hole, draft.candidates, anchored)
-    return f"{reason[0].upper()}{reason[1:]} in {work.source.name}."
 
 
 def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> None:

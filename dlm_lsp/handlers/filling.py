@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.document_store import path_of
 from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, UnreadableDocumentError, UsageError
+from dlm_lsp.fills import Filled
 from dlm_lsp.handlers.draft import draft_feed
-from dlm_lsp.keystrokes.fill_run import Filled, FillOrder, FillRun
+from dlm_lsp.keystrokes.fill_run import FillOrder, FillRun
 from dlm_lsp.messages import StatusState
 from dlm_lsp.prompt.related import RelatedFiles
 from dlm_lsp.session import DlmLanguageServer
@@ -90,17 +91,8 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
     files = RelatedFiles(server.roots, server.documents.snapshots(), settings, server.related_policy)
 
     def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
-        # Imported late: a server answers `initialize` before it can fill.
-        from dlm_lsp.infilling import (  # noqa: PLC0415
-            HoleRequest,
-            anchored_only,
-            finish,
-            infill,
-            nothing_reason,
-            valid_only,
-        )
+        from dlm_lsp.infilling import HoleRequest, fill_hole  # noqa: PLC0415 - `initialize` is answered before
 
-        draft = None
         related = files.comments(order.snapshot) if settings.context_files else ()
         request = HoleRequest(
             order.snapshot,
@@ -110,19 +102,7 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
             related=related,
             earlier=order.earlier,
         )
-        for draft in infill(engine, request, order.options, cancel):
-            if cancel.is_cancelled:
-                break
-            offer(draft)
-        found = finish(order.snapshot, order.hole, draft) if draft and not cancel.is_cancelled else ()
-        anchored = anchored_only(request, found)
-        fills = valid_only(anchored) if order.require_valid else anchored
-        if found and not anchored:
-            raise NothingToShowError("the model has nothing that holds keep and closing for this hole")
-        if not draft or not fills:
-            candidates = draft.candidates if draft else ()
-            raise NothingToShowError(nothing_reason(order.snapshot, order.hole, candidates, found))
-        return Filled(draft, fills)
+        return fill_hole(engine, request, order.options, cancel, offer, require_valid=order.require_valid)
 
     return task
 

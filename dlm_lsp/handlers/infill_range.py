@@ -69,7 +69,7 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
         raise UsageError("; ".join(parsed.problems))
     hole = _hole(snapshot, arguments.range, encoding)
     options = with_options(server.settings.decode, parsed.options)
-    require_valid = bool(server.settings.require_valid)
+    require_valid = server.settings.requires_valid()
     order = FillOrder(
         purpose="edit",
         snapshot=snapshot,

@@ -17,11 +17,11 @@ from lsprotocol import types
 from dlm_lsp.acceptance import Offer
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import DlmLspError, NothingToShowError
-from dlm_lsp.fills import Fill
+from dlm_lsp.fills import Fill, Filled
 from dlm_lsp.ghost_text import drawable_hole, ghost_item, ghost_item_for_selection, is_on_cursor_line
 from dlm_lsp.handlers.filling import begin, open_snapshot, outcome, state_of, summary
 from dlm_lsp.holes.cursor_holes import Hole, find_hole
-from dlm_lsp.keystrokes.fill_run import ContradictedError, Filled, FillOrder, FillRun
+from dlm_lsp.keystrokes.fill_run import ContradictedError, FillOrder, FillRun
 from dlm_lsp.keystrokes.triggers import silence_reason
 from dlm_lsp.keystrokes.type_through import Answer
 from dlm_lsp.messages import DID_ACCEPT, INFILL_RANGE
@@ -212,7 +212,7 @@ def _locate(server: DlmLanguageServer, document: OpenDocument, params: types.Inl
     else:
         cursor = _offset(server, snapshot, params.position)
     is_invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
-    require_valid = not is_invoked if server.settings.require_valid is None else server.settings.require_valid
+    require_valid = server.settings.requires_valid(by_default=not is_invoked)
     return _Spot(document, snapshot, cursor, selected, is_invoked, require_valid)
 
 

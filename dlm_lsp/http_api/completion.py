@@ -21,12 +21,10 @@ from dlm_lsp.http_api.fim_request import FimRequest
 from dlm_lsp.http_api.settled_text import SettledText
 from dlm_lsp.infilling import (
     HoleRequest,
-    anchored_only,
-    finish,
+    fills_of,
     infill_request,
     placed,
     prompt_budget,
-    valid_only,
     with_anchors,
 )
 from dlm_lsp.languages import Language
@@ -182,7 +180,7 @@ class _ParsedMiddle:
     is_verbatim = False
 
     def __init__(self, request: FimRequest, language: Language, settings: Settings) -> None:
-        self._seam, self._options, self._require_valid = request.seam, request.options, settings.require_valid
+        self._seam, self._options, self._require_valid = request.seam, request.options, settings.requires_valid()
         self._anchors = request.anchors
         self._snapshot = Snapshot.parse("untitled:fim", language, request.prompt + request.suffix)
         self._hole = _hole_between(self._snapshot, len(request.prompt))
@@ -198,10 +196,8 @@ class _ParsedMiddle:
         return self._seam.until_stop(placed(draft, self._before).text)[0]
 
     def choices(self, draft: Draft, settled: SettledText) -> Iterator[Choice]:  # noqa: ARG002 - nothing is sent early
-        fills = anchored_only(
-            self._hole_request(None), map(self._until_stop, finish(self._snapshot, self._hole, draft))
-        )
-        for ranked in valid_only(fills) if self._require_valid else fills:
+        request = self._hole_request(None)
+        for ranked in fills_of(request, draft, require_valid=self._require_valid, ended=self._until_stop).fills:
             yield Choice(ranked.fill.text, FINISH_REASONS[ranked.candidate.finish_reason])
 
     def _until_stop(self, ranked: RankedFill) -> RankedFill:

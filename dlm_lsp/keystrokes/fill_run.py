@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import with_line_feeds
-from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
+from dlm_lsp.fills import NO_ANCHORS, Anchors, Filled
 from dlm_lsp.holes.cursor_holes import Hole
 from dlm_lsp.keystrokes.goal import agreed_part, is_on_the_way, rest_of
 from dlm_lsp.keystrokes.warm_start import EarlierDraft
@@ -53,13 +53,6 @@ class FillOrder:
     earlier: EarlierDraft | None = None
     require_valid: bool = False
     anchors: Anchors = NO_ANCHORS
-
-
-class Filled(NamedTuple):
-    """A finished draft and what it comes to: never empty, best first."""
-
-    draft: Draft
-    fills: tuple[RankedFill, ...]
 
 
 class DraftSite(NamedTuple):

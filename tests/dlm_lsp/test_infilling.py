@@ -7,7 +7,7 @@ from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.fills import Anchors
 from dlm_lsp.holes.cursor_holes import Hole, find_hole
 from dlm_lsp.holes.named_holes import find_function
-from dlm_lsp.infilling import HoleRequest, finish, infill, nothing_reason, valid_only
+from dlm_lsp.infilling import HoleRequest, Outcome, fills_of, finish, infill
 from dlm_lsp.keystrokes.warm_start import EarlierDraft
 from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.options import CPU_PROMPT_TOKENS, GPU_PROMPT_TOKENS
@@ -129,8 +129,9 @@ def test_a_fill_holds_its_anchors_in_order_and_may_close_with_the_text_after_it(
 
 
 def test_only_what_parses_is_valid(snapshot: Snapshot, hole: Hole) -> None:
-    fills = finish(snapshot, hole, finished(("return (", 0.9), ("return 1", 0.2)))
-    assert [ranked.fill.text for ranked in valid_only(fills)] == ["return 1"]
+    draft = finished(("return (", 0.9), ("return 1", 0.2))
+    fills, reason = fills_of(HoleRequest(snapshot, hole), draft, require_valid=True)
+    assert ([ranked.fill.text for ranked in fills], reason) == (["return 1"], "")
 
 
 @pytest.mark.parametrize(
@@ -148,15 +149,13 @@ def test_the_reason_says_what_there_was(text: str, marker: str, middles: tuple[s
     document = Snapshot.parse("untitled:a.py", PYTHON, text)
     hole = find_hole(document, text.index(marker) + len(marker))
     draft = finished(*((middle, 0.5) for middle in middles))
-    fills = finish(document, hole, draft)
-    assert valid_only(fills) == ()
-    assert nothing_reason(document, hole, draft.candidates, fills) == reason
+    assert fills_of(HoleRequest(document, hole), draft, require_valid=True) == Outcome((), reason)
 
 
 def test_a_range_that_the_model_would_take_away_is_not_said_to_lack_nothing() -> None:
     document = Snapshot.parse("untitled:a.py", PYTHON, "f(1, 2)\n")
-    candidates = finished((")", 0.5)).candidates
-    assert nothing_reason(document, Hole(5, 6, "range"), candidates, ()) == "the model has nothing for this hole"
+    request, draft = HoleRequest(document, Hole(5, 6, "range")), finished((")", 0.5))
+    assert fills_of(request, draft, require_valid=False).reason == "the model has nothing for this hole"
 
 
 def finished(*candidates: tuple[str, float]) -> Draft:

@@ -5,7 +5,7 @@ import pytest
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fills import Anchors
 from dlm_lsp.holes.cursor_holes import find_hole
-from dlm_lsp.infilling import HoleRequest, anchored_only, finish, infill
+from dlm_lsp.infilling import HoleRequest, fills_of, infill
 from dlm_lsp.languages import language_for
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, DecodeOptions
@@ -37,7 +37,7 @@ def test_the_statements_before_a_closing_line_lead_to_it(
     snapshot = Snapshot.parse("file:///a.py", language_for("a.py", None), document.replace("@", ""))
     request = HoleRequest(snapshot, find_hole(snapshot, place), anchors=anchors)
     *_, draft = infill(engine, request, DecodeOptions(guide=guide), CancelToken())
-    best, *_ = anchored_only(request, finish(snapshot, request.hole, draft))
+    best, *_ = fills_of(request, draft, require_valid=False).fills
     assert best.fill.parse_valid
     assert best.fill.text.strip() == expected
     assert draft.num_forwards <= FEW_FORWARDS
