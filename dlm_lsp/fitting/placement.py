@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.cursor_holes import Hole, literal_around
 from dlm_lsp.holes.excerpts import Edit, Excerpt, ParsedExcerpt
 from dlm_lsp.holes.indentation import (
     blank_line_indentation,
@@ -112,15 +112,15 @@ def parse_neutral(snapshot: Snapshot, hole: Hole) -> ParsedExcerpt:
 
 def _is_in_literal(snapshot: Snapshot, hole: Hole) -> bool:
     """Whether a hole lies in a whole string or comment of which a part is on other lines."""
-    start, end = snapshot.to_byte(hole.start), snapshot.to_byte(hole.end)
-    node = snapshot.tree.root_node.descendant_for_byte_range(start, end)
-    while node is not None and node.type not in snapshot.language.strings | snapshot.language.comments:
-        node = node.parent
-    if node is None or node.has_error or not node.start_byte < start <= end < node.end_byte:
+    literal, line_of, to_offset = (
+        literal_around(snapshot, hole.start, hole.end),
+        snapshot.lines.line_of,
+        snapshot.to_offset,
+    )
+    if literal is None or literal.has_error:
         return False
-    line_of, to_offset = snapshot.lines.line_of, snapshot.to_offset
-    outer, inner = (node.start_byte, node.end_byte), (start, end)
-    return [line_of(to_offset(byte)) for byte in outer] != [line_of(to_offset(byte)) for byte in inner]
+    outer = [line_of(to_offset(byte)) for byte in (literal.start_byte, literal.end_byte)]
+    return outer != [line_of(hole.start), line_of(hole.end)]
 
 
 def _neutral_edits(snapshot: Snapshot, hole: Hole) -> Iterator[Edit]:

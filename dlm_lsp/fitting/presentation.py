@@ -21,6 +21,7 @@ from dlm_lsp.fitting.repairs import (
 )
 from dlm_lsp.holes.brackets import with_brackets_closed, with_closers, without_unmatched_closers
 from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes.indentation import indent_style, indentation, line_above, masked, opens_block
 from dlm_lsp.holes.scopes import functions_around
@@ -161,11 +162,8 @@ def _leads_on(parsed: ParsedExcerpt, lines: list[str]) -> bool:
 def _ends_with_attribute(parsed: ParsedExcerpt) -> bool:
     """Whether an edit's text ends with a decorator or the like, which then falls to the definition below."""
     node = parsed.root.descendant_for_byte_range(parsed.edit_last_byte, parsed.edit_last_byte + 1)
-    while node is not None and node.start_byte >= parsed.edit_byte:
-        if node.type in parsed.excerpt.snapshot.language.attributes:
-            return True
-        node = node.parent
-    return False
+    attribute = next(ancestors(node, parsed.excerpt.snapshot.language.attributes), None)
+    return attribute is not None and attribute.start_byte >= parsed.edit_byte
 
 
 def _is_above_code(snapshot: Snapshot, hole: Hole) -> bool:
@@ -235,10 +233,8 @@ def _without_comment(hole: Hole, text: str, right: str, neutral: ParsedExcerpt) 
         return text
     parsed = neutral.excerpt.parse(Edit(hole.start, hole.end, text))
     byte = parsed.source.to_byte(hole.start + len(text) + len(indentation(code)) - parsed.shift)
-    node = parsed.root.descendant_for_byte_range(byte, byte + 1)
-    while node is not None and node.type not in language.comments:
-        node = node.parent
-    start = parsed.source.to_offset(node.start_byte) + parsed.shift - hole.start if node is not None else -1
+    comment = next(ancestors(parsed.root.descendant_for_byte_range(byte, byte + 1), language.comments), None)
+    start = parsed.source.to_offset(comment.start_byte) + parsed.shift - hole.start if comment is not None else -1
     return text[:start].rstrip() if start >= 0 else text
 
 

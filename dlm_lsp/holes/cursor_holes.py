@@ -13,6 +13,7 @@ from typing import Literal
 from tree_sitter import Node
 
 from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.excerpts import Edit, Excerpt, ParsedExcerpt
 from dlm_lsp.holes.indentation import (
     blank_line_indentation,
@@ -103,7 +104,7 @@ def _cursor(snapshot: Snapshot, offset: int) -> _Cursor:
 
 def _kind_at(snapshot: Snapshot, cursor: _Cursor) -> HoleKind:
     """What a hole is at a cursor that is in no body to be written."""
-    if _is_inside_literal(snapshot, cursor.offset):
+    if literal_around(snapshot, cursor.offset, cursor.offset) is not None:
         return "line"
     if not cursor.is_blank:
         return "statements" if _opens_empty_block(snapshot, cursor) else "line"
@@ -161,10 +162,7 @@ def _is_indented_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
 
 def _block_at(language: Language, parsed: ParsedExcerpt, byte: int) -> Node | None:
     """The innermost block around a byte."""
-    node = parsed.root.descendant_for_byte_range(byte, byte + 1)
-    while node is not None and node.type not in language.blocks:
-        node = node.parent
-    return node
+    return next(ancestors(parsed.root.descendant_for_byte_range(byte, byte + 1), language.blocks), None)
 
 
 def _is_written(block: Node, byte: int) -> bool:
@@ -260,13 +258,12 @@ def _is_before_closing(parsed: ParsedExcerpt, function: Function, byte: int) -> 
     return not parsed.source.encoded[byte : function.closing].strip() and function.is_closed
 
 
-def _is_inside_literal(snapshot: Snapshot, offset: int) -> bool:
-    byte = snapshot.to_byte(offset)
-    literals = snapshot.language.strings | snapshot.language.comments
-    node: Node | None = snapshot.tree.root_node.descendant_for_byte_range(byte, byte)
-    while node is not None and node.type not in literals:
-        node = node.parent
-    return node is not None and node.start_byte < byte < node.end_byte
+def literal_around(snapshot: Snapshot, start: int, end: int) -> Node | None:
+    """The string or comment in which the characters `[start, end)` are, if they do not touch its ends."""
+    first, last = snapshot.to_byte(start), snapshot.to_byte(end)
+    innermost = snapshot.tree.root_node.descendant_for_byte_range(first, last)
+    literal = next(ancestors(innermost, snapshot.language.strings | snapshot.language.comments), None)
+    return literal if literal is not None and literal.start_byte < first <= last < literal.end_byte else None
 
 
 def _has_line_break(text: str) -> bool:

@@ -1,7 +1,9 @@
-"""Definitions in a syntax tree: what is around one, and where its body opens.
+"""Definitions in a syntax tree: what is around a node, and where the body of one opens.
 
 Byte offsets throughout; knows nothing about documents.
 """
+
+from collections.abc import Iterator, Set
 
 from tree_sitter import Node
 
@@ -9,6 +11,14 @@ from dlm_lsp.languages import Language
 
 _HEADER_FIELDS = ("name", "parameters", "superclass", "value")
 """What stands between the first word of a definition and its body."""
+
+
+def ancestors(node: Node | None, kinds: Set[str]) -> Iterator[Node]:
+    """A node and all that it stands in, the innermost first: those of some kinds."""
+    while node is not None:
+        if node.type in kinds:
+            yield node
+        node = node.parent
 
 
 def unwrapped(language: Language, node: Node) -> Node:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from tree_sitter import Node
 
 from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.languages import Language
 
 STYLE_WINDOW = 100
@@ -234,9 +235,6 @@ def _string_line(snapshot: Snapshot, line: int) -> int:
     if not any(quote in text for quote in "\"'`"):
         return line
     byte = snapshot.to_byte(start + max(len(text.rstrip()) - 1, 0))
-    node = snapshot.tree.root_node.descendant_for_byte_range(byte, byte + 1)
-    while node is not None:
-        if node.type in snapshot.language.strings:
-            return min(line, snapshot.lines.line_of(snapshot.to_offset(node.start_byte)))
-        node = node.parent
-    return line
+    innermost = snapshot.tree.root_node.descendant_for_byte_range(byte, byte + 1)
+    string = next(ancestors(innermost, snapshot.language.strings), None)
+    return line if string is None else min(line, snapshot.lines.line_of(snapshot.to_offset(string.start_byte)))

@@ -10,7 +10,7 @@ from functools import cached_property
 from tree_sitter import Node, QueryCursor
 
 from dlm_lsp.documents.document import SourceText
-from dlm_lsp.holes.definitions import is_worded, opened_at
+from dlm_lsp.holes.definitions import ancestors, is_worded, opened_at
 from dlm_lsp.languages import Language
 
 _NAME_FIELDS = ("name", "key", "left", "property")
@@ -107,11 +107,8 @@ class Function:
         if not own:
             return ()
         parts = [*_receiver(source, self.node), *own]
-        parent = self.node.parent
-        while parent is not None:
-            if parent.type in self.language.containers or parent.type in self.language.functions:
-                parts = [*_name(self.language, source, parent), *parts]
-            parent = parent.parent
+        for around in ancestors(self.node.parent, self.language.containers | self.language.functions):
+            parts = [*_name(self.language, source, around), *parts]
         return tuple(parts)
 
 

@@ -7,7 +7,7 @@ from tree_sitter import Node
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fitting.placement import parse_neutral
 from dlm_lsp.holes.cursor_holes import Hole
-from dlm_lsp.holes.definitions import is_worded, opened_at
+from dlm_lsp.holes.definitions import ancestors, is_worded, opened_at
 from dlm_lsp.holes.excerpts import ParsedExcerpt
 from dlm_lsp.holes.indentation import indentation
 from dlm_lsp.holes.scopes import Function
@@ -63,14 +63,9 @@ def line_range(snapshot: Snapshot, start: int, end: int) -> range:
 def _definitions_around(parsed: ParsedExcerpt) -> list[Node]:
     """Functions and containers around the edit, innermost first; those the excerpt itself stands in left out."""
     language = parsed.excerpt.snapshot.language
-    found: list[Node] = []
-    node = parsed.root.descendant_for_byte_range(parsed.edit_byte, parsed.edit_byte)
-    while node is not None:
-        is_definition = node.type in language.functions or node.type in language.containers
-        if is_definition and parsed.shift + parsed.source.to_offset(node.start_byte) >= parsed.excerpt.start:
-            found.append(node)
-        node = node.parent
-    return found
+    innermost = parsed.root.descendant_for_byte_range(parsed.edit_byte, parsed.edit_byte)
+    around = ancestors(innermost, language.functions | language.containers)
+    return [node for node in around if parsed.shift + parsed.source.to_offset(node.start_byte) >= parsed.excerpt.start]
 
 
 def _function_lines(snapshot: Snapshot, parsed: ParsedExcerpt, definition: Node) -> tuple[range, range]:

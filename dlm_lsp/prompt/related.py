@@ -15,6 +15,7 @@ from tree_sitter import Node
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.document_policy import DocumentPolicy
 from dlm_lsp.documents.document_store import path_of
+from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.scopes import Function, functions_in
 from dlm_lsp.languages import Language
 from dlm_lsp.options import Settings
@@ -140,10 +141,7 @@ def _signatures(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _is_nested(function: Function) -> bool:
-    parent = function.node.parent
-    while parent is not None and parent.type not in function.language.functions:
-        parent = parent.parent
-    return parent is not None
+    return any(ancestors(function.node.parent, function.language.functions))
 
 
 def _modules(snapshot: Snapshot, node: Node) -> Iterator[tuple[int, list[str]]]:
