@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from dlm_lsp.holes.brackets import scan
 from dlm_lsp.holes.indentation import IndentStyle, indentation, masked, opens_block
 from dlm_lsp.languages import Language
 from dlm_lsp.languages.brace_words import LABEL
@@ -128,19 +129,15 @@ def _with_tabs(block: Block, style: IndentStyle, step: int) -> Block:
 
 def _with_closers_outside(block: Block, style: IndentStyle) -> Block:
     """The lines, those that close in braces as deep as what they close a level outside of it; labels stand there."""
-    lines, opened = [*block.lines], list[int]()
-    for number, code in enumerate(() if block.language.is_indented else block.code):
-        for bracket in re.finditer(r"[()\[\]{}]", code):
-            if bracket.group() in "([{":
-                opened.append(number)
-            elif opened and not code[: bracket.start()].strip():
-                opener = opened.pop()
-                inner = next((line for line in range(opener + 1, number) if block.code[line].strip()), number)
-                ends_line = block.code[opener].rstrip().endswith(("(", "[", "{"))
-                if ends_line and not block.literal_lines & {inner, number} and not LABEL.match(block.code[inner]):
-                    lines[number] = _less_deep(lines[number], lines[inner], style)
-            else:
-                opened = opened[:-1]
+    lines, code = [*block.lines], "\n".join(block.code)
+    for _, start, opened in () if block.language.is_indented else scan(code):
+        if opened < 0 or code[code.rfind("\n", 0, start) + 1 : start].strip():
+            continue
+        opener, number = (code.count("\n", 0, offset) for offset in (opened, start))
+        inner = next((line for line in range(opener + 1, number) if block.code[line].strip()), number)
+        ends_line = block.code[opener].rstrip().endswith(("(", "[", "{"))
+        if ends_line and not block.literal_lines & {inner, number} and not LABEL.match(block.code[inner]):
+            lines[number] = _less_deep(lines[number], lines[inner], style)
     return replace(block, lines=tuple(lines))
 
 

@@ -4,6 +4,7 @@ Works on lines and strings alone; knows nothing about documents or syntax trees.
 """
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -45,6 +46,26 @@ class Unclosed(NamedTuple):
 
 
 NOTHING_UNCLOSED = Unclosed(0, 1)
+
+
+def scan(code: str) -> Iterator[tuple[str, int, int]]:
+    """The brackets of masked code, where they stand, and where the one is that a closing one closes, or else −1.
+
+    That is the last that is open, of whatever kind.
+    """
+    opened: list[int] = []
+    for match in re.finditer(r"[()\[\]{}]", code):
+        yield match.group(), match.start(), opened.pop() if match.group() in OPENERS and opened else -1
+        if match.group() in _CLOSERS:
+            opened.append(match.start())
+
+
+def _left_open(code: str) -> list[tuple[str, int]]:
+    """The brackets that nothing in the code closes."""
+    opened = {start: bracket for bracket, start, _ in scan(code) if bracket in _CLOSERS}
+    for _, _, opener in scan(code):
+        opened.pop(opener, None)
+    return [(bracket, start) for start, bracket in opened.items()]
 
 
 def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed = NOTHING_UNCLOSED) -> str:
@@ -120,15 +141,8 @@ def _opened(code: str) -> list[tuple[str, int]]:
 
 def _num_unmatched(code: str, openers: str, closers: str) -> int:
     """How many brackets of a kind close what the code did not open."""
-    num_unmatched = num_opened = 0
-    for bracket in re.findall(rf"[{re.escape(openers + closers)}]", code):
-        if bracket in openers:
-            num_opened += 1
-        elif num_opened:
-            num_opened -= 1
-        else:
-            num_unmatched += 1
-    return num_unmatched
+    of_the_kind = "".join(re.findall(rf"[{re.escape(openers + closers)}]", code))
+    return sum(bracket in closers and opener < 0 for bracket, _, opener in scan(of_the_kind))
 
 
 def _is_container(header: str) -> bool:
@@ -155,15 +169,13 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
         lines: The first without its indentation.
         indent: That of the first.
     """
-    opened: list[tuple[str, str]] = []
     code = [] if language.is_indented else masked(language, indent + "\n".join(lines)).split("\n")
     if language.words:
         return [*lines, *(language.words.ends_missing("\n".join(code)) or ())]
     if language.is_data and not language.is_indented:
         return _with_values_closed(language, indent + "\n".join(lines)).removeprefix(indent).split("\n")
-    for line in code:
-        for bracket in re.findall(r"[()\[\]{}]", line):
-            opened = [*opened, (bracket, line)] if bracket in _CLOSERS else opened[:-1]
+    text = "\n".join(code)
+    opened = [(bracket, code[text.count("\n", 0, start)]) for bracket, start in _left_open(text)]
     is_unknown = any((_CALLED if each == "{" else CONDITION).match(line) for each, line in opened)
     if opened and (opened[-1][0] != "{" or is_unknown):
         return lines
@@ -183,13 +195,10 @@ def _with_values_closed(language: Language, text: str) -> str:
     """
     code = masked(language, text)
     closers: list[str] = []
-    for match in re.finditer(r"[()\[\]{}]", code):
-        closer = _CLOSERS.get(match.group())
-        if closer is None:
-            closers = closers[:-1]
-        else:
-            line_start, rest = code.rfind("\n", 0, match.start()) + 1, code[match.end() :].partition("\n")[0]
-            closers.append(f"\n{indentation(code[line_start:])}{closer}" if not rest.strip() else closer)
+    for bracket, start in _left_open(code):
+        closer, line_start = _CLOSERS[bracket], code.rfind("\n", 0, start) + 1
+        ends_line = not code[start + 1 :].partition("\n")[0].strip()
+        closers.append(f"\n{indentation(code[line_start:])}{closer}" if ends_line else closer)
     within_line, line_break, on_own_lines = "".join(reversed(closers)).partition("\n")
     end = len(code.rstrip())
     last = len(code[:end].removesuffix(",")) if closers else end
@@ -199,9 +208,6 @@ def _with_values_closed(language: Language, text: str) -> str:
 def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:
     """The lines with all that they leave open closed at the end of the last, before its comment."""
     code = masked(language, "\n".join(lines))
-    opened: list[str] = []
-    for bracket in re.findall(r"[()\[\]{}]", code):
-        opened = [*opened, bracket] if bracket in _CLOSERS else opened[:-1]
-    closers = "".join(_CLOSERS[bracket] for bracket in reversed(opened))
+    closers = "".join(_CLOSERS[bracket] for bracket, _ in reversed(_left_open(code)))
     end = len(code.rpartition("\n")[2].rstrip())
     return [*lines[:-1], lines[-1][:end] + closers + lines[-1][end:]]
