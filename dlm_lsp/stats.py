@@ -6,8 +6,6 @@ histogram whose buckets grow by a fifth: percentiles of many processes can be ad
 
 import json
 import math
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import platformdirs
+
+from dlm_lsp.atomic import replacing
 
 Event = Literal["offered", "shown", "accepted", "partial", "kept", "kept_checked"]
 Measure = Literal["latency", "first_draft"]
@@ -99,7 +99,8 @@ class Stats:
         with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):  # a `TimeoutError`, which is an `OSError`
             total = Stats.read(path)
             total.add(self)
-            _write(path, {"events": total.events, "durations": total.durations})
+            with replacing(path) as new:
+                new.write_text(json.dumps({"events": total.events, "durations": total.durations}), encoding="utf-8")
         self.events, self.durations = {}, {}
 
 
@@ -107,14 +108,3 @@ def _counts(raw: Mapping[str, Any]) -> dict[str, int]:
     if not all(type(number) is int for number in raw.values()):
         raise TypeError("counts are whole numbers")
     return dict(raw)
-
-
-def _write(path: Path, content: object) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(content, stream)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

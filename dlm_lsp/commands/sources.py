@@ -7,13 +7,13 @@ import codecs
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from dlm_lsp.atomic import replacing
 from dlm_lsp.errors import UnreadableDocumentError, UsageError
 
 
@@ -116,27 +116,13 @@ def write_in_place(source: Source, text: str) -> None:
         if not os.access(file, os.W_OK):
             raise UsageError(f"Cannot write {source.name}: Permission denied.")
         data = (codecs.BOM_UTF8 if source.has_bom else b"") + text.encode("utf-8")
-        _replace(file, data)
+        status = file.stat()
+        with replacing(file) as new:
+            new.write_bytes(data)
+            _give_to_owner(new, status)
+            new.chmod(stat.S_IMODE(status.st_mode))
     except OSError as error:
         raise UsageError(f"Cannot write {source.name}: {_reason(error)}.") from error
-
-
-def _replace(file: Path, data: bytes) -> None:
-    status = file.stat()
-    # In the same folder, because a rename is atomic only within one file system.
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _give_to_owner(temporary, status)
-        temporary.chmod(stat.S_IMODE(status.st_mode))
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _give_to_owner(file: Path, status: os.stat_result) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import platformdirs
 
+from dlm_lsp.atomic import replacing
 from dlm_lsp.errors import ModelUnavailableError, UsageError
 from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_model.errors import CheckpointError
@@ -187,15 +188,10 @@ class ModelStore:
             ModelUnavailableError: the disk is full, or the data folder cannot be written.
         """
         path = self._root / f"{_checked(record.name)}.json"
-        temporary = path.with_suffix(".new")
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
-                temporary.replace(path)
-            except OSError:
-                temporary.unlink(missing_ok=True)
-                raise
+            with replacing(path, mode=0o666) as new:
+                new.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
 
     def remove(self, record: Record) -> None:
         """Forget a model, and delete its files if they were pulled.

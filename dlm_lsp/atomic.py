@@ -1,0 +1,34 @@
+"""Files that are replaced whole: who reads one finds what it was or what it has become."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+OWN_MODE = 0o600
+"""For nobody but the owner."""
+
+
+@contextmanager
+def replacing(file: Path, mode: int = OWN_MODE) -> Iterator[Path]:
+    """An empty file to write to, which takes the place of `file` if nothing goes wrong, and else is removed.
+
+    Args:
+        file: Need not be there, but its folder.
+        mode: Of the new one, as far as the umask permits.
+
+    Raises:
+        OSError: the disk is full, or the like.
+    """
+    # In the same folder, because a rename is atomic only within one file system.
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    try:
+        yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
