@@ -6,7 +6,7 @@ the goal. Knows texts and nothing else.
 """
 
 import re
-from itertools import accumulate, chain, takewhile
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 from dlm_lsp.languages import CLOSERS
@@ -138,9 +138,20 @@ def agreed_part(goal: str, content: str) -> str | None:
         content: Of the hole, wherever the cursor is.
     """
     goal = _closing_like(content, goal)
-    num_agreed = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(goal, content, strict=False)))
-    agreed = content[:num_agreed]
+    agreed = content[: shared_length(goal, content)]
     return agreed if is_on_the_way(goal, agreed, content[len(agreed) :]) else None
+
+
+def shared_length(left: str, right: str) -> int:
+    """How many characters two texts have in common from their start; bisects, since comparing slices is fast."""
+    low, high = 0, min(len(left), len(right))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def is_woven_into(text: str, longer: str) -> bool:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import with_line_feeds
 from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.keystrokes.goal import shared_length
 from dlm_model.request import Draft, Piece
 
 MAX_DIVERGENCE = 2
@@ -41,10 +42,10 @@ class EarlierDraft(NamedTuple):
     def _typed(self, snapshot: Snapshot, hole: Hole) -> str | None:
         """What stands between the beginning of the old hole and the new one, if nothing else is in the way."""
         before, after = self.snapshot.text, snapshot.text
-        shared_start = _shared_length(before, after)
+        shared_start = shared_length(before, after)
         # Typed text may begin like what follows the hole, which is then shared as well.
         start = min(shared_start, self.hole.end)
-        shared_end = min(_shared_length(before[::-1], after[::-1]), len(before) - start, len(after) - start)
+        shared_end = min(shared_length(before[::-1], after[::-1]), len(before) - start, len(after) - start)
         end = len(before) - shared_end
         growth = len(after) - len(before)
         if start >= self.hole.start and end <= self.hole.end:
@@ -103,15 +104,3 @@ def behind(pieces: Sequence[Piece], num_chars: int) -> tuple[Piece, ...]:
             rest.append(replace(piece, text=piece.text[num_chars:]))
         num_chars = max(0, num_chars - len(piece.text))
     return tuple(rest)
-
-
-def _shared_length(left: str, right: str) -> int:
-    """How many characters two texts have in common from their start; bisects, since comparing slices is fast."""
-    low, high = 0, min(len(left), len(right))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if left[low:middle] == right[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
