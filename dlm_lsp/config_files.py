@@ -32,13 +32,9 @@ def user_config_path() -> Path:
     return Path(platformdirs.user_config_dir("dlm-lsp", appauthor=False)) / "config.toml"
 
 
-def read_user_config(path: Path | None = None) -> ParsedOptions:
-    """The user's own options, which may set anything.
-
-    Args:
-        path: Another file in place of `user_config_path()`.
-    """
-    return _read(path or user_config_path(), table=(), allowed=SETTING_NAMES)
+def read_user_config() -> ParsedOptions:
+    """The user's own options, which may set anything."""
+    return _read(user_config_path(), table=(), allowed=SETTING_NAMES)
 
 
 def project_config_path(root: Path) -> Path:

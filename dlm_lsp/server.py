@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -37,37 +37,34 @@ class Route:
 
     Attributes:
         method: As LSP spells it.
-        handler: What answers it.
-        runs_on: `loop` blocks the message loop for its few milliseconds; `worker` waits for the engine's thread and
-            can be cancelled.
+        handler: What answers it: a coroutine where it waits for a worker, so that it can be cancelled; the message
+            loop waits for all others, some milliseconds.
         options: Advertised with the capability.
     """
 
     method: str
     handler: Handler
-    runs_on: Literal["loop", "worker"]
     options: object = None
 
 
 ROUTES = (
-    Route(types.INITIALIZE, lifecycle.initialize, "loop"),
-    Route(types.INITIALIZED, lifecycle.initialized, "loop"),
-    Route(types.SHUTDOWN, lifecycle.shutdown, "loop"),
-    Route(types.WORKSPACE_DID_CHANGE_CONFIGURATION, configuration.did_change_configuration, "loop"),
-    Route(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, lifecycle.did_change_workspace_folders, "loop"),
-    Route(types.TEXT_DOCUMENT_DID_OPEN, document_sync.did_open, "loop"),
-    Route(types.TEXT_DOCUMENT_DID_CHANGE, document_sync.did_change, "loop"),
-    Route(types.TEXT_DOCUMENT_DID_CLOSE, document_sync.did_close, "loop"),
+    Route(types.INITIALIZE, lifecycle.initialize),
+    Route(types.INITIALIZED, lifecycle.initialized),
+    Route(types.SHUTDOWN, lifecycle.shutdown),
+    Route(types.WORKSPACE_DID_CHANGE_CONFIGURATION, configuration.did_change_configuration),
+    Route(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, lifecycle.did_change_workspace_folders),
+    Route(types.TEXT_DOCUMENT_DID_OPEN, document_sync.did_open),
+    Route(types.TEXT_DOCUMENT_DID_CHANGE, document_sync.did_change),
+    Route(types.TEXT_DOCUMENT_DID_CLOSE, document_sync.did_close),
     # Without an options object pygls does not advertise inline completion, and no editor ever asks.
     Route(
         types.TEXT_DOCUMENT_INLINE_COMPLETION,
         inline_completion.inline_completion,
-        "worker",
         types.InlineCompletionOptions(),
     ),
-    Route(types.WORKSPACE_EXECUTE_COMMAND, execute_command.execute_command, "worker"),
-    Route(DID_SHOW_COMPLETION, acceptance.did_show, "loop"),
-    Route(DID_PARTIALLY_ACCEPT_COMPLETION, acceptance.did_partially_accept, "loop"),
+    Route(types.WORKSPACE_EXECUTE_COMMAND, execute_command.execute_command),
+    Route(DID_SHOW_COMPLETION, acceptance.did_show),
+    Route(DID_PARTIALLY_ACCEPT_COMPLETION, acceptance.did_partially_accept),
 )
 
 _REPLACED_METHODS = (

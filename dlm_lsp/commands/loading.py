@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from dlm_lsp.options import Settings
 from dlm_lsp.process import end_terminal_line, importing
-from dlm_model.request import InfillEngine, RacingEngine
+from dlm_model.request import RacingEngine
 
 if TYPE_CHECKING:
     from rich.console import Console  # not needed by what serves
@@ -28,19 +28,15 @@ def load_engine(settings: Settings, console: "Console") -> RacingEngine:
         ModelError: the checkpoint, the device or the precision is not there, or not usable.
     """
     with console.status("loading the model"), _ended_by_ctrl_c(console):
-        return _load(settings)
+        return load_quietly(settings)
 
 
-def load_quietly(settings: Settings) -> InfillEngine:
+def load_quietly(settings: Settings) -> RacingEngine:
     """Load the engine that these settings name, on whatever thread calls.
 
     Raises:
         ModelError: as `load_engine`.
     """
-    return _load(settings)
-
-
-def _load(settings: Settings) -> RacingEngine:
     # Imported late: a server answers long before torch is there.
     with importing():
         from dlm_lsp.models.store import resolve_model  # noqa: PLC0415

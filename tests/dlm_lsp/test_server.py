@@ -1,12 +1,9 @@
 """The table of handlers, and the modules that importing the server loads."""
 
-import inspect
 import subprocess
 import sys
 
-import pytest
-
-from dlm_lsp.server import ROUTES, Route
+from dlm_lsp.server import ROUTES
 
 _IMPORT = (
     "import sys, dlm_lsp.server; print([name for name in ('torch', 'transformers', 'rich') if name in sys.modules])"
@@ -17,11 +14,6 @@ def test_importing_the_server_imports_no_torch(child_environment: dict[str, str]
     command = [sys.executable, "-c", _IMPORT]
     done = subprocess.run(command, capture_output=True, text=True, env=child_environment, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.method)
-def test_whatever_waits_for_the_worker_can_be_cancelled(route: Route) -> None:
-    assert inspect.iscoroutinefunction(route.handler) == (route.runs_on == "worker")
 
 
 def test_every_method_has_one_handler() -> None:
