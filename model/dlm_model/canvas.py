@@ -27,11 +27,11 @@ class Canvas:
         is_valid: [B, T], false for padding.
         confidence: [B, T], probability of the committed token or of the last guess; 0 where there is neither.
         guessed_ids: [B, T], the last step's prediction where masked; the mask token where there is none yet.
-        origin: [B, T], which column each position was in when the last step began; both masks that an expand token
-            became have its column.
+        origin: [B, T], each position's column when the last step began; both masks of an expand token have its column.
         rejected_ids: [B, T, R], tokens that were taken back and must not come again; the mask token stands for none.
         is_kept: [B, T], committed by the request itself: never reopened, deleted or replaced.
         is_reviewed: [B, T], committed positions that are predicted again.
+        was_reopened: [B, T], positions whose token was taken back, whatever they hold now.
         num_revised: [B], positions reopened or replaced so far.
         was_refused: [B], whether the model asked for more positions than the row may have.
         mask_token_id: Stands for "not yet known".
@@ -48,6 +48,7 @@ class Canvas:
     rejected_ids: Tensor
     is_kept: Tensor
     is_reviewed: Tensor
+    was_reopened: Tensor
     num_revised: Tensor
     was_refused: Tensor
     mask_token_id: int
@@ -71,6 +72,7 @@ class Canvas:
             rejected_ids=masks[..., None][..., :0],
             is_kept=torch.zeros_like(is_valid),
             is_reviewed=torch.zeros_like(is_valid),
+            was_reopened=torch.zeros_like(is_valid),
             num_revised=torch.zeros(len(lengths), dtype=torch.long),
             was_refused=torch.zeros(len(lengths), dtype=torch.bool),
             mask_token_id=mask_token_id,
@@ -141,6 +143,7 @@ class Canvas:
             guessed_ids=torch.where(reopened, self.token_ids, self.guessed_ids),
             is_masked=self.is_masked | reopened,
             is_reviewed=self.is_reviewed & ~reopened,
+            was_reopened=self.was_reopened | reopened,
             num_revised=self.num_revised + reopened.sum(dim=1),
         )
 
@@ -169,21 +172,24 @@ class Canvas:
         room = (limit - self.num_revised).clamp_min(0)
         return positions & (positions.cumsum(dim=1) <= room[:, None])
 
-    def resize(self, *, expand_token_id: int, delete_token_id: int, protected: Tensor, max_length: int) -> "Canvas":
+    def resize(
+        self, *, expand_token_id: int, delete_token_id: int, written: Tensor, protected: Tensor, max_length: int
+    ) -> "Canvas":
         """Carry out committed expand and delete tokens (DreamOn).
 
         A delete token vanishes and takes every mask right of it along, up to the next kept position (deletion is
-        broadcast), except the `protected` ones [B, T] that a boundary needs; an expand token becomes two masks, as long
-        as the row stays within `max_length`, and otherwise one.
+        broadcast), except the `protected` ones [B, T] that a boundary needs. Left of `written` text [B, T] it takes no
+        mask along whose token was taken back, and none at all if it stands in the place of such a token: there it says
+        nothing about where the text ends. An expand token becomes two masks, as long as the row stays within
+        `max_length`, and otherwise one.
         """
         is_deleted = self.is_committed & (self.token_ids == delete_token_id)
         is_expanded = self.is_committed & (self.token_ids == expand_token_id)
-        if not (is_deleted | is_expanded).any():
-            return self
-        num_deleted = is_deleted.cumsum(dim=1)
+        is_end = is_deleted & (written.flip(1).cumsum(dim=1).flip(1) == 0)
+        num_deleted = (is_end | (is_deleted & ~self.was_reopened)).cumsum(dim=1)
         # Delete tokens left of the last kept position do not reach beyond it.
         num_before_kept = num_deleted.masked_fill(~self.is_kept, 0).cummax(dim=1).values
-        is_reached = num_deleted > num_before_kept
+        is_reached = (num_deleted > num_before_kept) & ~self.was_reopened | (is_end.cumsum(dim=1) > 0)
         is_deleted |= is_reached & self.is_masked & ~protected
         room = (max_length - self.lengths + is_deleted.sum(dim=1)).clamp_min(0)
         is_granted = is_expanded & (is_expanded.cumsum(1) <= room[:, None])
@@ -205,8 +211,7 @@ class Canvas:
 
     def extend(self, num_masks: Tensor) -> "Canvas":
         """Open `num_masks` [B] more masks at the end of each row; a row that grows is not empty."""
-        columns = torch.arange(self.is_valid.shape[1])
-        is_last = columns == self.lengths[:, None] - 1
+        is_last = torch.arange(self.is_valid.shape[1]) == self.lengths[:, None] - 1
         longer = self._repeat(self.is_valid + is_last * num_masks[:, None])
         is_new = longer.is_valid & (torch.arange(longer.is_valid.shape[1]) >= self.lengths[:, None])
         return replace(
@@ -218,6 +223,7 @@ class Canvas:
             rejected_ids=longer.rejected_ids.masked_fill(is_new[..., None], self.mask_token_id),
             is_kept=longer.is_kept & ~is_new,
             is_reviewed=longer.is_reviewed & ~is_new,
+            was_reopened=longer.was_reopened & ~is_new,
         )
 
     def end(self, row: int, num_kept: int, token_ids: Sequence[int], *, was_refused: bool) -> "Canvas":
@@ -265,6 +271,7 @@ class Canvas:
             rejected_ids=self.rejected_ids.gather(1, sources[..., None].expand(-1, -1, self.rejected_ids.shape[2])),
             is_kept=self.is_kept.gather(1, sources) & is_valid,
             is_reviewed=self.is_reviewed.gather(1, sources) & is_valid,
+            was_reopened=self.was_reopened.gather(1, sources) & is_valid,
         )
 
     def check_integrity(self) -> None:
@@ -280,8 +287,7 @@ class Canvas:
         assert not ((self.is_kept | self.is_reviewed) & self.is_masked).any(), "what is kept or reviewed is committed"
         for origins in (row[:length] for row, length in zip(self.origin, self.lengths.tolist(), strict=True)):
             assert (origins.diff() >= 0).all(), "resizing keeps the order"
-        committed = self.token_ids[self.is_committed]
-        assert (committed != self.mask_token_id).all(), "the mask token is never committed"
+        assert (self.token_ids[self.is_committed] != self.mask_token_id).all(), "the mask token is never committed"
 
 
 def masked_columns(canvas: Canvas, row: int) -> set[int]:

@@ -20,6 +20,7 @@ def resized(before: Canvas, *, protected: torch.Tensor | None = None, max_length
     after = before.resize(
         expand_token_id=EXPAND,
         delete_token_id=DELETE,
+        written=before.is_committed & (before.token_ids < MASK),
         protected=torch.zeros_like(before.is_masked) if protected is None else protected,
         max_length=max_length,
     )
@@ -49,6 +50,41 @@ def test_protected_masks_survive_the_broadcast() -> None:
     assert resized(before, protected=protected) == [[5, MASK]]
 
 
+def reopened(row: list[int], column: int, token_id: int = MASK) -> Canvas:
+    """A row whose token at a column was taken back, and, unless it is the mask, replaced."""
+    is_there = torch.arange(len(row))[None] == column
+    open_again = canvas(row).reopen(is_there, limit=9)
+    filled = open_again.guess(torch.full(is_there.shape, token_id), torch.ones(is_there.shape))
+    return filled.commit(is_there) if token_id != MASK else open_again
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "expected"),
+    [
+        ([5, DELETE, 6, 7, 8, MASK], 3, [5, 6, MASK, 8]),
+        ([5, DELETE, 6, 7, MASK], 3, [5, 6, MASK]),
+        ([5, DELETE, 7, MASK, 8], 2, [5, MASK, 8]),
+        ([5, DELETE, 7, MASK], 2, [5]),
+    ],
+    ids=["within", "last", "next-to-it", "after-the-end"],
+)
+def test_a_token_that_was_taken_back_goes_only_with_the_end_of_the_text(
+    row: list[int], column: int, expected: list[int]
+) -> None:
+    assert resized(reopened(row, column)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "expected"),
+    [([5, 6, 7, MASK, MASK], 1, [5, 7, MASK, MASK]), ([5, 6, MASK, MASK], 1, [5]), ([5, 6, MASK, 7], 1, [5, MASK, 7])],
+    ids=["within", "at-the-end", "masks-within"],
+)
+def test_a_delete_token_for_one_that_was_taken_back_ends_the_text_only_behind_it(
+    row: list[int], column: int, expected: list[int]
+) -> None:
+    assert resized(reopened(row, column, DELETE)) == [expected]
+
+
 def test_expansion_stops_at_the_maximum_but_frees_the_position() -> None:
     assert resized(canvas([EXPAND, EXPAND, EXPAND]), max_length=4) == [[MASK] * 4]
 
@@ -67,7 +103,11 @@ def test_a_guess_leaves_committed_positions_alone() -> None:
 
 def test_only_a_row_that_was_refused_a_position_says_so() -> None:
     after = canvas([5, DELETE, 6], [EXPAND, 6], [EXPAND, 6, 7]).resize(
-        expand_token_id=EXPAND, delete_token_id=DELETE, protected=torch.zeros(3, 3, dtype=torch.bool), max_length=3
+        expand_token_id=EXPAND,
+        delete_token_id=DELETE,
+        written=torch.zeros(3, 3, dtype=torch.bool),
+        protected=torch.zeros(3, 3, dtype=torch.bool),
+        max_length=3,
     )
     assert after.was_refused.tolist() == [False, False, True]
 

@@ -244,3 +244,15 @@ def test_a_reviewed_position_is_predicted_and_never_as_a_control_token() -> None
     allowed = limited.isfinite()
     assert allowed[:, [EXPAND, DELETE]].tolist() == [[False, False], [True, True], [True, True]]
     assert allowed[0, 40]
+
+
+def test_what_spells_a_boundary_is_not_taken_for_text_that_goes_on() -> None:
+    letter, tail = TOKENIZER.encode("a").ids[0], TOKENIZER.encode("urn").ids
+    ids = torch.tensor([[letter, letter, MASK, *tail]])
+    opened = open_canvas(ids.shape[1]).guess(ids, torch.ones(ids.shape))
+    is_second = torch.arange(ids.shape[1])[None] == 1
+    reopened = opened.commit(ids != MASK).reopen(is_second, limit=9)
+    deleted = reopened.guess(torch.full(ids.shape, DELETE), torch.ones(ids.shape)).commit(is_second)
+    boundaries = Boundaries(VOCABULARY, b"", b"urn")
+    constraint = Constraint(CONFIG, VOCABULARY, boundaries, InfillRequest("", ""), max_length=9, is_resizing=True)
+    assert constraint.resize(deleted).token_ids.tolist() == [[letter, *tail]]

@@ -216,12 +216,12 @@ class Constraint:
     def _carry_out(self, canvas: Canvas) -> Canvas:
         if self._expand is None or self._delete is None:
             return canvas
-        is_control = (canvas.token_ids == self._expand) | (canvas.token_ids == self._delete)
-        if not is_control.any():
+        if not ((canvas.token_ids == self._expand) | (canvas.token_ids == self._delete)).any():
             return canvas
         return canvas.resize(
             expand_token_id=self._expand,
             delete_token_id=self._delete,
+            written=canvas.is_committed & ~self.fixed(canvas),
             protected=self._protected(canvas),
             max_length=self._max_length,
         )

@@ -78,7 +78,9 @@ def next_canvas(canvas: Canvas) -> Canvas:
     positions[:, [0, 5, 6]] = True
     protected = torch.ones_like(canvas.is_masked)
     committed = canvas.guess(guesses, torch.full(canvas.confidence.shape, 0.5)).commit(positions & canvas.is_masked)
-    return committed.resize(expand_token_id=expand, delete_token_id=delete, protected=protected, max_length=99)
+    return committed.resize(
+        expand_token_id=expand, delete_token_id=delete, written=protected, protected=protected, max_length=99
+    )
 
 
 @pytest.mark.parametrize("lengths", [(9,), (8, 11)], ids=["one", "ragged"])
@@ -124,7 +126,9 @@ def test_what_is_kept_of_a_token_moves_with_it(network: Transformer, policy: str
     positions = torch.zeros_like(canvas.is_masked)
     positions[:, 0] = True
     shorter = canvas.guess(torch.full_like(canvas.token_ids, 251), canvas.confidence).commit(positions)
-    shorter = shorter.resize(expand_token_id=250, delete_token_id=251, protected=positions | True, max_length=99)
+    shorter = shorter.resize(
+        expand_token_id=250, delete_token_id=251, written=positions, protected=positions | True, max_length=99
+    )
     predictor(shorter)
     moved = first_values(predictor)
     has_changed = [

@@ -29,7 +29,9 @@ def guessed(canvas: Canvas) -> Canvas:
 
 def resized(canvas: Canvas) -> Canvas:
     protected = torch.zeros_like(canvas.is_masked)
-    return canvas.resize(expand_token_id=EXPAND, delete_token_id=DELETE, protected=protected, max_length=20)
+    return canvas.resize(
+        expand_token_id=EXPAND, delete_token_id=DELETE, written=protected, protected=protected, max_length=20
+    )
 
 
 def test_a_value_follows_its_position_through_resizing() -> None:
