@@ -141,11 +141,14 @@ class Decoder:
             separate = replace(options, drift_bound=None)
             cache = SuffixGuidance(partial(self.open_cache, separate), options.suffix_guidance)
         predict = Credit(cache, options.credit) if options.credit else cache
-        judges: list[Judge] = [StabilityCount(options.stability_bound).judge] if options.schedule == "klass" else []
+        stability = StabilityCount(options.stability_bound) if options.schedule == "klass" else None
+        judges: list[Judge] = []
         guide = self.guides.open(options.guide) if options.guide not in {None, NO_GUIDE} else None
         if guide and options.is_blended:
-            judges.append(Blend(guide, options, rows, line_end).judge)
-        elif guide:
+            judges.append(Blend(guide, options, rows, line_end, stability).judge)
+        elif stability:
+            judges.append(stability.judge)
+        if guide and not options.is_blended:
             judges.append(Supervisor(guide, options).judge)
         if options.selection == "learned":
             if self.order is None:

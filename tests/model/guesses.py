@@ -12,6 +12,7 @@ _DTYPES = {
     "num_stable": torch.long,
     "is_agreed": torch.bool,
     "is_refused": torch.bool,
+    "is_unheard": torch.bool,
 }
 
 

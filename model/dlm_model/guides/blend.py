@@ -19,7 +19,8 @@ from dlm_model.device import send
 from dlm_model.guides.causal_reader import CausalReader
 from dlm_model.rules.ending import LineEnd
 from dlm_model.rules.length import Row
-from dlm_model.steps.selection import Guess, sample
+from dlm_model.steps.history import StabilityCount
+from dlm_model.steps.selection import Guess, guess_tokens
 
 REACH = 16
 """Masks of a row that the guide is asked about, from the left: a longer run takes two steps."""
@@ -32,26 +33,36 @@ class Blend:
 
     Args:
         reader: The guide.
-        options: Nucleus and seed for drawing; the threshold for rows that the guide has no share in.
+        options: Nucleus and seed for drawing; how positions are scored; the threshold for rows that the guide has no
+            share in.
         rows: The candidates: their temperatures, and w, the guide's share in each.
         line_end: What a line break means in a hole of one line; None if line breaks are allowed.
+        stability: Counts the steps in which what both predict has hardly changed; None where nobody asks.
     """
 
     def __init__(
-        self, reader: CausalReader, options: DecodeOptions, rows: Sequence[Row], line_end: LineEnd | None
+        self,
+        reader: CausalReader,
+        options: DecodeOptions,
+        rows: Sequence[Row],
+        line_end: LineEnd | None,
+        stability: StabilityCount | None = None,
     ) -> None:
         self._reader = reader
         self._options = options
         self._weight = torch.tensor([row.guide_weight for row in rows])
         self._temperature = torch.tensor([row.temperature for row in rows])
         self._line_end = line_end
+        self._stability = stability
         # Not the seed of the draft: a choice must not depend on what it is compared with.
         self._generator = torch.Generator().manual_seed(options.seed ^ _OTHER_SEED)
 
     def judge(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
         """The guess with its leftmost run settled by both; after the run, the diffusion model's own guess stays.
 
-        In rows that the guide has no share in, positions that reach the threshold are settled.
+        All that a guess says of a position in the run follows from the product, and so it does for reviewed positions
+        that the run has come to: what both have chosen together is not held against either alone. In rows that the
+        guide has no share in, positions that reach the threshold are settled.
 
         Args:
             canvas: Before the step; its prefix has one token at least.
@@ -63,30 +74,31 @@ class Blend:
         is_guided = asked & (self._weight > 0)[:, None]
         is_heard = is_guided & is_in_reach(canvas)
         if not is_heard.any():
-            return guess
+            return self._counted(canvas, logits, guess)
         heard = self._heard(canvas, guess, is_heard, logits.shape[1])
         is_guided, is_heard = is_guided[asked], is_heard[asked]
-        rows = asked.nonzero()[:, 0][is_heard]
-        own = logits[send(is_heard.nonzero()[:, 0], logits.device)].float().log_softmax(dim=-1)
-        blended = blend(own, heard, send(self._weight[rows, None], logits.device))
-        # One transfer, as in `guess_tokens`.
-        best = blended.argmax(dim=-1, keepdim=True)
-        confidence, best_ids = torch.cat((blended.gather(1, best).exp(), best.float()), dim=1).cpu().unbind(dim=1)
-        chosen, temperature = best_ids.long(), self._temperature[rows]
-        if (is_warm := temperature > 0).any():
-            warm = blended[send(is_warm.nonzero()[:, 0], logits.device)]
-            drawn = sample(warm, temperature[is_warm], self._options.top_p, self._generator)
-            chosen[is_warm], confidence[is_warm] = drawn.token_ids, drawn.probability
-        is_settled = torch.zeros_like(is_guided)
-        is_settled[is_heard] = chosen == guess.predicted_ids[is_heard]
-        is_settled = leftmost_run(is_settled, canvas) & is_heard
+        rows, places = asked.nonzero()[:, 0][is_heard], send(is_heard.nonzero()[:, 0], logits.device)
+        own = logits[places].float().log_softmax(dim=-1)
+        product = blend(own, heard, send(self._weight[rows, None], logits.device))
+        current_ids = canvas.as_draft().token_ids[asked][is_heard]
+        both = guess_tokens(product, self._temperature[rows], current_ids, self._options, self._generator)
+        is_same = both.predicted_ids == guess.predicted_ids[is_heard]
+        is_settled = leftmost_run(torch.zeros_like(is_heard).masked_scatter(is_heard, is_same), canvas) & is_heard
         in_run = is_settled[is_heard]
-        return guess._replace(
-            predicted_ids=guess.predicted_ids.masked_scatter(is_settled, chosen[in_run]),
-            confidence=guess.confidence.masked_scatter(is_settled, confidence[in_run]),
-            score=guess.score.masked_scatter(is_settled, confidence[in_run]),
-            is_agreed=torch.where(is_guided, is_settled, guess.is_agreed),
+        parts = zip(guess, both, strict=True)
+        settled = Guess(*(alone.masked_scatter(is_settled, part[in_run]) for alone, part in parts))
+        settled = settled._replace(
+            is_agreed=torch.where(is_guided, is_settled & canvas.is_masked[asked], guess.is_agreed),
+            is_unheard=is_guided & ~is_settled,
         )
+        if self._stability:
+            kept = send(in_run, logits.device)
+            logits = logits.float().index_copy(0, places[kept], product[kept])
+        return self._counted(canvas, logits, settled)
+
+    def _counted(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
+        """The guess with its stable steps, if they are asked for."""
+        return self._stability.judge(canvas, logits, guess) if self._stability else guess
 
     def _heard(self, canvas: Canvas, guess: Guess, is_heard: Tensor, vocab_size: int) -> Tensor:
         """The guide's logits [H, V] at the positions `is_heard` [B, T], row by row; -inf where it is silent."""
@@ -125,7 +137,7 @@ def is_in_reach(canvas: Canvas) -> Tensor:
 
 
 def leftmost_run(is_accepted: Tensor, canvas: Canvas) -> Tensor:
-    """Masks [N] that have only accepted masks left of them in their row: the run, and the first that is refused."""
+    """Positions asked about [N] that have only accepted masks left of them in their row."""
     is_refused = torch.zeros_like(canvas.is_asked).masked_scatter(canvas.is_asked, ~is_accepted) & canvas.is_masked
     is_behind = is_refused.cumsum(dim=1) - is_refused.long() > 0
-    return (canvas.is_masked & ~is_behind)[canvas.is_asked]
+    return ~is_behind[canvas.is_asked]

@@ -39,6 +39,11 @@ class Step:
     is_fixed: Tensor
     steps_left: int
 
+    @property
+    def is_judged(self) -> Tensor:
+        """Reviewed positions that all have predicted who chose their tokens: the guide too, if it has a share."""
+        return self.is_reviewed & ~self.guess.is_unheard
+
 
 Reviser = Callable[[Canvas, Step], Canvas]
 
@@ -73,7 +78,7 @@ class TokenToMask:
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
         """Reopen tokens that are less probable than the threshold now, and have all others predicted again."""
-        is_doubted = step.is_reviewed & (step.guess.current < self._options.remask_threshold) & ~step.is_fixed
+        is_doubted = step.is_judged & (step.guess.current < self._options.remask_threshold) & ~step.is_fixed
         return _reviewed(canvas, canvas.reopen(is_doubted, limit=self._options.max_revisions), step)
 
 
@@ -88,7 +93,7 @@ class Edit:
         guess = step.guess
         is_other = guess.predicted_ids != canvas.token_ids
         is_sure = guess.confidence >= self._options.edit_threshold
-        edited = is_other & is_sure & step.is_reviewed & ~step.is_fixed
+        edited = is_other & is_sure & step.is_judged & ~step.is_fixed
         limit = self._options.max_revisions
         return _reviewed(canvas, canvas.overwrite(edited, guess.predicted_ids, guess.confidence, limit=limit), step)
 

@@ -27,6 +27,7 @@ class Guess(NamedTuple):
         num_stable: Steps in a row in which the distribution hardly changed; 0 if they are not counted.
         is_agreed: Settled by the diffusion model and its guide together; false where the schedule needs no guide.
         is_refused: A guide that checks objects to the token, or to one left of it.
+        is_unheard: A guide has a share in the row, and none here: the two differ about a mask left of the position.
     """
 
     predicted_ids: Tensor
@@ -38,6 +39,7 @@ class Guess(NamedTuple):
     num_stable: Tensor
     is_agreed: Tensor
     is_refused: Tensor
+    is_unheard: Tensor
 
     def spread(self, is_asked: Tensor) -> "Guess":
         """The same predictions at their places on a canvas, row by row; zeros elsewhere."""
@@ -86,6 +88,7 @@ def guess_tokens(
         num_stable=torch.zeros_like(predicted_ids),
         is_agreed=nowhere,
         is_refused=nowhere,
+        is_unheard=nowhere,
     )
 
 

@@ -1,16 +1,19 @@
 """Two predictions: their product by hand, and the run of tokens on which both agree."""
 
 from collections import Counter
+from math import log
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions
+from dlm_model.decode_options import DecodeOptions, Selection
 from dlm_model.guides.blend import REACH, Blend, blend
 from dlm_model.rules.ending import LineEnd
 from dlm_model.rules.length import Row
+from dlm_model.steps.history import StabilityCount
 from dlm_model.steps.selection import Guess, guess_tokens
 from dlm_model.tokens.vocabulary import Vocabulary
 
@@ -42,6 +45,11 @@ def canvas(*tokens: int) -> Canvas:
     return opened.guess(ids, torch.ones(ids.shape)).commit(ids != MASK)
 
 
+def padded(logits: Tensor) -> Tensor:
+    """With a column for the mask too, which is never allowed."""
+    return F.pad(logits, (0, MASK + 1 - logits.shape[1]), value=-torch.inf)
+
+
 def judged(
     before: Canvas,
     own: Tensor,
@@ -51,14 +59,14 @@ def judged(
     temperature: float = 0.0,
     seed: int = 0,
     line_end: LineEnd | None = None,
+    selection: Selection | None = None,
+    stability: StabilityCount | None = None,
 ) -> Guess:
-    asked, warmth = before.is_asked, torch.full((len(own),), temperature)
-    generator = torch.Generator().manual_seed(seed)
-    guess = guess_tokens(
-        own, warmth, before.token_ids[asked].clamp_max(own.shape[1] - 1), DecodeOptions(top_p=1.0), generator
-    )
+    own, warmth = padded(own), torch.full((len(own),), temperature)
+    options, generator = DecodeOptions(seed=seed, top_p=1.0, selection=selection), torch.Generator().manual_seed(seed)
+    guess = guess_tokens(own, warmth, before.token_ids[before.is_asked], options, generator)
     rows = [Row(0, temperature, weight)]
-    judge = Blend(guide, DecodeOptions(seed=seed, top_p=1.0), rows, line_end)  # type: ignore[arg-type]
+    judge = Blend(guide, options, rows, line_end, stability)  # type: ignore[arg-type]
     return judge.judge(before, own, guess)
 
 
@@ -115,6 +123,56 @@ def test_where_something_is_reviewed_the_guide_is_asked_about_all() -> None:
     assert guess.is_agreed.tolist() == [True] * (REACH + 1) + [False]
 
 
+SPLIT = logs([0.6, 0.4], [0.6, 0.4], [0.9, 0.1])
+"""What the diffusion model alone predicts. With `TOLD`, both: .6 : .4, then .2 : .8 instead, and nothing after it."""
+TOLD = logs([0.6, 0.4], [0.04, 0.96], [0.1, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("selection", "scores"),
+    [
+        (None, [0.6, 0.8, 0.9]),
+        ("margin", [0.2, 0.6, 0.8]),
+        (
+            "entropy",
+            [0.6 * log(0.6) + 0.4 * log(0.4), 0.2 * log(0.2) + 0.8 * log(0.8), 0.9 * log(0.9) + 0.1 * log(0.1)],
+        ),
+    ],
+)
+def test_every_position_is_scored_on_the_scale_that_is_asked_for(selection: Selection, scores: list[float]) -> None:
+    guess = judged(canvas(MASK, MASK, MASK), SPLIT, Guide(TOLD), selection=selection)
+    assert guess.predicted_ids.tolist() == [0, 1, 0]
+    assert guess.score.tolist() == pytest.approx(scores)
+
+
+def test_what_a_guess_says_of_the_run_is_what_both_predict() -> None:
+    guess = judged(canvas(MASK, MASK, MASK), SPLIT, Guide(TOLD))
+    assert guess.gap.tolist() == pytest.approx([log(1.5), log(4), log(9)])
+    assert guess.entropy.tolist() == pytest.approx([0.6730, 0.5004, 0.3251], abs=1e-4)
+
+
+def test_a_token_under_review_is_as_probable_as_both_find_it() -> None:
+    before = canvas(1, MASK, 1, MASK, 1)
+    before = before.review(before.is_committed)
+    own = logs([0.8, 0.2], [0.6, 0.4], [0.8, 0.2], [0.6, 0.4], [0.8, 0.2])
+    told = logs([0.1, 0.9], [0.6, 0.4], [0.1, 0.9], [0.1, 0.9], [0.1, 0.9])
+    guess = judged(before, own, Guide(told))
+    # sqrt(.2 * .9) : sqrt(.8 * .1) = .6 : .4. The two differ about the second mask, and what is behind it is unheard.
+    assert guess.current[[0, 2, 4]].tolist() == pytest.approx([0.6, 0.6, 0.2])
+    assert guess.predicted_ids.tolist() == [1, 0, 1, 1, 0]
+    assert guess.is_agreed.tolist() == [False, True, False, True, False]
+    assert guess.is_unheard.tolist() == [False, False, False, False, True]
+
+
+def test_what_is_counted_as_stable_is_what_both_predict() -> None:
+    before, stability = canvas(MASK, MASK), StabilityCount(0.01)
+    own = logs([0.6, 0.4], [0.6, 0.4])
+    for told, num_stable in (([0.6, 0.4], [0, 0]), ([0.9, 0.1], [0, 0]), ([0.9, 0.1], [1, 1])):
+        guess = judged(before, own, Guide(logs(told, told)), stability=stability)
+        assert guess.num_stable.tolist() == num_stable
+        before = before.guess(torch.zeros(1, 2, dtype=torch.long), torch.ones(1, 2))
+
+
 def test_samples_are_distributed_as_the_product_is() -> None:
     own, heard = logs([0.5, 0.3, 0.2]), logs([0.1, 0.3, 0.6])
     wanted = blend(own, heard, 0.5).exp()[0]
@@ -147,6 +205,7 @@ def test_a_row_without_a_guide_settles_what_is_certain_and_the_guide_does_not_re
     own = logs([0.95, 0.05], [0.6, 0.4], [0.05, 0.95], [0.6, 0.4], [0.6, 0.4], [0.6, 0.4])
     guide = Guide(logs([0.6, 0.4], [0.1, 0.9], [0.1, 0.9]))
     warmth, generator = torch.zeros(6), torch.Generator()
+    own = padded(own)
     guess = guess_tokens(own, warmth, torch.zeros(6, dtype=torch.long), DecodeOptions(), generator)
     blended = Blend(guide, DecodeOptions(), [Row(3, 0.0, 0.0), Row(3, 0.0, 1.0)], None).judge(before, own, guess)  # type: ignore[arg-type]
     assert guide.read == [[0, 0, 0]]
@@ -156,7 +215,7 @@ def test_a_row_without_a_guide_settles_what_is_certain_and_the_guide_does_not_re
 
 
 def test_a_sample_comes_from_the_nucleus_of_the_product() -> None:
-    own, heard = logs([0.5, 0.5, 0.0, 0.0]), logs([0.99, 0.01, 0.0, 0.0])
+    own, heard = padded(logs([0.5, 0.5, 0.0, 0.0])), logs([0.99, 0.01, 0.0, 0.0])
     for seed in range(50):
         before = canvas(MASK)
         guess = guess_tokens(own, torch.ones(1), torch.zeros(1, dtype=torch.long), DecodeOptions(), torch.Generator())

@@ -48,6 +48,14 @@ def test_editing_replaces_where_the_model_is_sure_of_another() -> None:
     assert after.num_revised.tolist() == [1]
 
 
+@pytest.mark.parametrize("reviser", [TokenToMask, Edit])
+def test_what_a_guide_has_no_say_in_is_not_judged_without_it(reviser: type[TokenToMask | Edit]) -> None:
+    canvas = committed(5, 6, MASK)
+    seen = step(canvas, predicted_ids=[9, 9, 9], confidence=[0.99] * 3, is_unheard=[False, True, True])
+    after = reviser(DecodeOptions())(canvas, seen)
+    assert (after.token_ids[0] != canvas.token_ids[0]).tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize(("rate", "reopened"), [(0.0, 0), (1.0, 2)])
 def test_remdm_reopens_at_its_rate_but_nothing_new_or_fixed(rate: float, reopened: int) -> None:
     canvas = committed(5, 6, 7, 8)
