@@ -88,7 +88,8 @@ def denoise(
         guess = guess.spread(is_asked)  # from [N] to [B, T]
 
         eligibility = rules.eligibility(canvas.is_masked)
-        chosen = choose(guess, eligibility, steps_left, options) | rules.is_urgent
+        filled = canvas.is_committed.sum(dim=1) / canvas.lengths.clamp_min(1)
+        chosen = choose(guess, eligibility, steps_left, options, filled) | rules.is_urgent
         canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
 
         if revisers and not is_last:

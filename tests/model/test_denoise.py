@@ -256,3 +256,19 @@ def test_what_spells_a_boundary_is_not_taken_for_text_that_goes_on() -> None:
     boundaries = Boundaries(VOCABULARY, b"", b"urn")
     constraint = Constraint(CONFIG, VOCABULARY, boundaries, InfillRequest("", ""), max_length=9, is_resizing=True)
     assert constraint.resize(deleted).token_ids.tolist() == [[letter, *tail]]
+
+
+class FourAhead:
+    """Finds the best token everywhere, and four logits ahead of all others."""
+
+    def __call__(self, canvas: Canvas) -> Tensor:
+        logits = torch.zeros(int(canvas.is_masked.sum()), VOCAB_SIZE)
+        logits[:, TOKENIZER.encode("a").ids[0]] = 4.0
+        return logits
+
+
+def test_what_is_asked_of_an_early_commit_goes_down_as_the_canvas_fills() -> None:
+    options = DecodeOptions(schedule="linear", early_commit=7.5)
+    left = [int(canvas.is_masked.sum()) for canvas in run(open_canvas(12), FourAhead(), options)]
+    # 7.5, then 5 from the fifth on, then 2.5 from the ninth on, of twelve masks; far fewer steps than the dial allows.
+    assert left == [11, 10, 9, 8, 7, 6, 5, 4, 0]

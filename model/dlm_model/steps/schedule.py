@@ -44,7 +44,9 @@ class Eligibility(NamedTuple):
         return Eligibility(self.is_masked, (self.is_open & ~refused) | is_due, is_due)
 
 
-def choose(guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodeOptions) -> Tensor:
+def choose(
+    guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodeOptions, filled: Tensor | float = 0.0
+) -> Tensor:
     """Positions to commit now, [B, T]: each row's quota, best scores first, and what the schedule adds to it.
 
     A row with positions that are due always commits at least one; with one step left, it commits all of them. What does
@@ -55,6 +57,7 @@ def choose(guess: Guess, eligibility: Eligibility, steps_left: int, options: Dec
         eligibility: What may be committed.
         steps_left: Steps to spread the masks over, this one included.
         options: The schedule and its bounds.
+        filled: The share of each row [B], or of all, that is committed already.
     """
     if steps_left > 1:
         eligibility = eligibility.without(guess.is_refused)
@@ -70,9 +73,7 @@ def choose(guess: Guess, eligibility: Eligibility, steps_left: int, options: Dec
     if add := _CERTAIN.get(options.schedule or "threshold"):
         chosen |= add(guess, eligibility.is_open, options)
     if options.early_commit is not None:
-        # As in Prophet, less is asked for in the second third of the steps, and still less in the last.
-        num_thirds_done = 3 * (options.num_steps - steps_left) // options.num_steps
-        asked = options.early_commit * (1 - num_thirds_done / 3)
+        asked = options.early_commit * _share_asked(filled, steps_left, options.num_steps)
         chosen |= are_decided(guess, eligibility.is_open, asked)[:, None]
     return chosen & eligibility.is_open
 
@@ -148,8 +149,8 @@ _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
 }
 
 
-def are_decided(guess: Guess, is_eligible: Tensor, asked: float) -> Tensor:
-    """Rows [B] to commit as a whole: their mean gap between the two best logits is larger than asked.
+def are_decided(guess: Guess, is_eligible: Tensor, asked: Tensor) -> Tensor:
+    """Rows [B] to commit as a whole: their mean gap between the two best logits is larger than `asked` [B] or [].
 
     Prophet (github.com/pixeli99/Prophet): where the best token is so far ahead, no later step changes it.
     """
@@ -157,6 +158,16 @@ def are_decided(guess: Guess, is_eligible: Tensor, asked: float) -> Tensor:
     is_counted = is_eligible & guess.gap.isfinite()
     mean = guess.gap.masked_fill(~is_counted, 0.0).sum(dim=1) / is_counted.sum(dim=1).clamp_min(1)
     return mean > asked
+
+
+def _share_asked(filled: Tensor | float, steps_left: int, num_steps: int) -> Tensor:
+    """How much of the gap Prophet asks for: all of it at first, two thirds in the second third, then one third.
+
+    Its thirds are of the steps, which all are taken there. Here a row may be full long before, so that what is filled
+    counts too.
+    """
+    done = torch.as_tensor(filled).clamp_min((num_steps - steps_left) / num_steps)
+    return 1 - (3 * done).floor() / 3
 
 
 def within_entropy_bound(entropy: Tensor, is_eligible: Tensor, bound: float) -> Tensor:

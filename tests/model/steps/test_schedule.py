@@ -129,6 +129,7 @@ def test_prophet_asks_for_less_in_every_third_of_the_steps(steps_left: int, expe
     decided = guess([0.1, 0.3, 0.2, 0.1], gap=[3.0, 8.0, 5.0, 6.0])
     options = DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5)
     assert bool(choose(decided, only(ALL), steps_left, options).all()) is expected
+    assert bool(choose(decided, only(ALL), 9, options, torch.tensor([1 - steps_left / 9])).all()) is expected
 
 
 def test_prophet_does_not_count_what_a_boundary_decides() -> None:
