@@ -93,7 +93,7 @@ def denoise(
         canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
 
         if revisers and not is_last:
-            step = Step(guess, canvas.is_reviewed, chosen, constraint.fixed(canvas), steps_left - 1)
+            step = Step(guess, canvas.is_reviewed, chosen, constraint.fixed(canvas))
             for revise in revisers:
                 canvas = revise(canvas, step)
         canvas = constraint.resize(canvas, is_last=is_last)

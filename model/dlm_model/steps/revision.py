@@ -30,14 +30,12 @@ class Step:
         is_reviewed: Committed before this step, and predicted again.
         is_new: Committed by this step.
         is_fixed: Must not be revised.
-        steps_left: How many steps come after this one.
     """
 
     guess: Guess
     is_reviewed: Tensor
     is_new: Tensor
     is_fixed: Tensor
-    steps_left: int
 
     @property
     def is_judged(self) -> Tensor:
@@ -52,7 +50,7 @@ class RandomRemask:
     """Reopens committed positions at random, so that early ones are not final (ReMDM, github.com/kuleshov-group/remdm).
 
     By ReMDM's capped schedule: each with the probability min(η, (1 − α_s) / α_t), where η is `remask_rate`, and α_t and
-    α_s are the shares of the canvas that are filled before and after the step.
+    α_s are the shares of the canvas that are filled before and after the step. In a row that the step has filled, none.
     """
 
     def __init__(self, options: DecodeOptions) -> None:
@@ -62,10 +60,10 @@ class RandomRemask:
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
         """Draw once for every position."""
-        masked_after = step.steps_left / self._options.num_steps
-        masked_before = masked_after + 1 / self._options.num_steps
-        ceiling = masked_after / (1 - masked_before) if masked_before < 1 else 1.0
-        probability = min(self._options.remask_rate, ceiling)
+        num_filled = canvas.is_committed.sum(dim=1)
+        num_before = num_filled - (step.is_new & canvas.is_committed).sum(dim=1)
+        ceiling = (canvas.lengths - num_filled) / num_before.clamp_min(1)
+        probability = ceiling.clamp_max(self._options.remask_rate)[:, None]
         drawn = torch.rand(canvas.is_masked.shape, generator=self._generator) < probability
         return canvas.reopen(drawn & ~step.is_new & ~step.is_fixed, limit=self._options.max_revisions)
 

@@ -25,7 +25,7 @@ def step(canvas: Canvas, *, new: tuple[int, ...] = (), fixed: tuple[int, ...] = 
     guess = made_up(shape, **{name: torch.tensor([part]) for name, part in parts.items()})
     is_new, is_fixed = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
     is_new[0, list(new)], is_fixed[0, list(fixed)] = True, True
-    return Step(guess, canvas.is_committed & ~is_new, is_new, is_fixed, steps_left=4)
+    return Step(guess, canvas.is_committed & ~is_new, is_new, is_fixed)
 
 
 def test_token_to_mask_reopens_what_became_improbable() -> None:
@@ -58,34 +58,34 @@ def test_what_a_guide_has_no_say_in_is_not_judged_without_it(reviser: type[Token
 
 @pytest.mark.parametrize(("rate", "reopened"), [(0.0, 0), (1.0, 2)])
 def test_remdm_reopens_at_its_rate_but_nothing_new_or_fixed(rate: float, reopened: int) -> None:
-    canvas = committed(5, 6, 7, 8)
-    options = DecodeOptions(num_steps=5, remask_rate=rate)
+    canvas = committed(5, 6, 7, 8, *[MASK] * 4)
+    options = DecodeOptions(remask_rate=rate)
     after = RandomRemask(options)(canvas, step(canvas, new=(1,), fixed=(2,)))
     assert after.num_revised.tolist() == [reopened]
     assert not after.is_masked[0, 1:3].any()
 
 
 def test_remdm_does_not_take_back_what_the_draft_has_drawn_lowest() -> None:
-    canvas = committed(*range(10, 80))
-    options = DecodeOptions(selection="random", num_steps=5, remask_rate=0.2, max_revisions=70)
-    nothing = torch.zeros(70)
-    logits = torch.zeros(70, 3)
+    canvas = committed(*range(10, 80), *[MASK] * 70)
+    options = DecodeOptions(selection="random", remask_rate=0.2, max_revisions=70)
+    nothing = torch.zeros(140)
+    logits = torch.zeros(140, 91)
     drawn = guess_tokens(logits, nothing, nothing.long(), options, torch.Generator().manual_seed(options.seed)).score
-    reopened = RandomRemask(options)(canvas, step(canvas)).is_masked[0]
+    reopened = RandomRemask(options)(canvas, step(canvas)).is_masked[0, :70]
     assert 0 < int(reopened.sum()) < 30
-    assert not torch.equal(reopened, drawn < options.remask_rate)
+    assert not torch.equal(reopened, drawn[:70] < options.remask_rate)
 
 
-def test_remdm_reopens_less_as_the_end_comes_near() -> None:
-    options = DecodeOptions(num_steps=10, remask_rate=1.0, max_revisions=70)
-    canvas = committed(*range(10, 80))
+def test_remdm_reopens_less_as_the_canvas_fills() -> None:
+    options = DecodeOptions(remask_rate=1.0, max_revisions=80)
     num_revised = []
-    for steps_left in (4, 2, 1):
-        seen = step(canvas)
-        late = Step(seen.guess, seen.is_reviewed, seen.is_new, seen.is_fixed, steps_left)
-        num_revised.append(int(RandomRemask(options)(canvas, late).num_revised))
-    # (1 - alpha_s) / alpha_t = .4/.5, .2/.7, .1/.8 of 70.
-    assert num_revised == pytest.approx([56, 20, 9], abs=9)
+    for num_filled in (50, 60, 70, 80):
+        canvas = committed(*[5] * num_filled, *[MASK] * (80 - num_filled))
+        seen = step(canvas, new=tuple(range(num_filled - 10, num_filled)))
+        num_revised.append(int(RandomRemask(options)(canvas, seen).num_revised))
+    # (1 - alpha_s) / alpha_t = 30/40, 20/50, 10/60 and 0/70, of 40, 50, 60 and 70.
+    assert num_revised[:3] == pytest.approx([30, 20, 10], abs=9)
+    assert num_revised[3] == 0
 
 
 def test_a_row_is_revised_only_so_often() -> None:
