@@ -93,7 +93,9 @@ class DecodeOptions:
     remask_rate: float = option(
         0.02, "largest share of committed positions that `remdm` reopens in a step", within=SHARE
     )
-    remask_threshold: float = option(0.3, "probability below which `token_to_mask` reopens a token", within=SHARE)
+    remask_threshold: float = option(
+        0.3, "probability below which `token_to_mask` reopens a token, unless no other is better", within=SHARE
+    )
     edit_threshold: float = option(
         0.9, "probability at which `edit` puts another token in a committed one's place", within=PROBABILITY
     )

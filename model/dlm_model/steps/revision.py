@@ -75,8 +75,14 @@ class TokenToMask:
         self._options = options
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
-        """Reopen tokens that are less probable than the threshold now, and have all others predicted again."""
-        is_doubted = step.is_judged & (step.guess.current < self._options.remask_threshold) & ~step.is_fixed
+        """Reopen tokens that are less probable than the threshold now, and have all others predicted again.
+
+        One that is still the best for its place stays, as it would only be put there again. So does what is put where
+        one was reopened before: with and without it, the model may prefer two tokens in turn, without end.
+        """
+        is_improbable = step.guess.current < self._options.remask_threshold
+        is_other = step.guess.predicted_ids != canvas.token_ids
+        is_doubted = is_improbable & is_other & step.is_judged & ~step.is_fixed & ~canvas.was_reopened
         return _reviewed(canvas, canvas.reopen(is_doubted, limit=self._options.max_revisions), step)
 
 

@@ -39,6 +39,22 @@ def test_token_to_mask_reopens_what_became_improbable() -> None:
     after.check_integrity()
 
 
+def test_token_to_mask_keeps_what_would_be_put_there_again() -> None:
+    canvas = committed(5, 6, MASK)
+    after = TokenToMask(DecodeOptions())(canvas, step(canvas, current=[0.1, 0.1, 0.0], predicted_ids=[5, 9, 9]))
+    assert after.token_ids.tolist() == [[5, MASK, MASK]]
+
+
+def test_token_to_mask_reopens_a_place_once() -> None:
+    canvas = committed(5, 6, MASK)
+    reviser = TokenToMask(DecodeOptions())
+    doubts = {"current": [0.1, 0.9, 0.0], "predicted_ids": [9, 9, 9]}
+    after = reviser(canvas, step(canvas, **doubts))
+    filled = after.guess(torch.full((1, 3), 8), torch.ones(1, 3)).commit(after.is_masked & ~canvas.is_masked)
+    assert filled.token_ids.tolist() == [[8, 6, MASK]]
+    assert reviser(filled, step(filled, **doubts)).token_ids.tolist() == [[8, 6, MASK]]
+
+
 def test_editing_replaces_where_the_model_is_sure_of_another() -> None:
     canvas = committed(5, 6, 7, MASK)
     seen = step(canvas, predicted_ids=[9, 6, 9, 9], confidence=[0.95, 0.99, 0.8, 0.99])
