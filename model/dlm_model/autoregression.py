@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlm_model.guides.causal_reader import CausalReader
+from dlm_model.guides.own_prompt import end_token_ids
 from dlm_model.network.transformer import Memory, Recorder
 from dlm_model.request import CancelToken, Draft, FinishReason, Piece
 from dlm_model.tokens.vocabulary import Vocabulary
@@ -23,24 +24,25 @@ class LeftToRight:
     Args:
         reader: The causal model, with its prefix cache.
         vocabulary: What the tokens spell.
-        end_token_id: Begins every prompt, and ends a text; None if there is no such token.
     """
 
-    def __init__(self, reader: CausalReader, vocabulary: Vocabulary, end_token_id: int | None) -> None:
+    def __init__(self, reader: CausalReader, vocabulary: Vocabulary) -> None:
         self._reader = reader
         self._vocabulary = vocabulary
-        self._end = end_token_id
+        config = reader.network.config
+        self._begin = [] if config.bos_token_id is None else [config.bos_token_id]
+        self._ends = [token_id for token_id in end_token_ids(config) if token_id < len(vocabulary.token_bytes)]
 
     def drafts(self, prefix_ids: list[int], limit: int, cancel: CancelToken, *, single_line: bool) -> Iterator[Draft]:
         """One draft per token, until the text (or the only line) ends, or `limit` tokens are written."""
         started = time.perf_counter()
         written: list[bytes] = []
         certainty = 0.0
-        for token_id, probability in self._tokens([*([] if self._end is None else [self._end]), *prefix_ids]):
-            written.append(self._vocabulary.token_bytes[token_id])
+        for token_id, probability in self._tokens([*self._begin, *prefix_ids]):
+            written.append(b"" if token_id in self._ends else self._vocabulary.token_bytes[token_id])
             certainty += math.log(max(probability, 1e-9))
             text = b"".join(written).decode(errors="replace")
-            is_over = token_id == self._end or (single_line and "\n" in text)
+            is_over = token_id in self._ends or (single_line and "\n" in text)
             reason = self._finish_reason(len(written) == limit, cancel, is_over=is_over)
             shown = text.partition("\n")[0] if single_line else text
             piece = Piece(shown, "committed", math.exp(certainty / len(written)), len(written))
@@ -76,10 +78,9 @@ class LeftToRight:
             position += 1
 
     def _banned(self) -> Tensor:
-        """[V] of the causal model, true for control tokens except the one that ends a text."""
+        """[V] of the causal model, true for control tokens except those that end a text."""
         is_allowed = self._vocabulary.is_text.clone()
-        if self._end is not None:
-            is_allowed[self._end] = True
+        is_allowed[self._ends] = True
         # Rows that the causal model has beyond the vocabulary spell nothing; where it has fewer, padding cuts.
         return ~F.pad(is_allowed, (0, self._reader.network.config.vocab_size - len(is_allowed)))
 

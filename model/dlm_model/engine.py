@@ -195,7 +195,7 @@ class Engine:
         """
         self.decoder.read_for(request.document)
         limit = min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
-        writer = LeftToRight(self.decoder.guides.open(guide), self._vocabulary, self._config.bos_token_id)
+        writer = LeftToRight(self.decoder.guides.open(guide), self._vocabulary)
         prefix_ids = self.tokenizer.encode(request.prefix or "\n").ids
         with memory_errors():
             yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)

@@ -1,5 +1,6 @@
 """Left to right: the tokens are those that the network itself finds most probable after what is there."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,11 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dlm_model.decode_options import DecodeOptions
-from dlm_model.engine import Engine
+from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import RequestError
 from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.model.families.checkpoint_parts import edit_json
-from tests.model.tiny_checkpoints import VOCAB_SIZE
+from tests.model.tiny_checkpoints import VOCAB_SIZE, load_network, write_checkpoint
 
 REQUEST = InfillRequest("def foo(self, value):\n    ", "\n", expected_tokens=9)
 
@@ -64,6 +65,26 @@ def test_cancelling_stops_after_the_next_token(causal_engine: Engine) -> None:
 
 def test_another_checkpoint_can_write(fixed_engine: Engine, causal_folder: Path) -> None:
     assert written(fixed_engine, guide=str(causal_folder))[-1].finish_reason
+
+
+def test_another_checkpoint_begins_and_ends_as_its_own_texts_do(tmp_path: Path, fixed_folder: Path) -> None:
+    write_checkpoint(tmp_path, "llama-gqa-untied")
+    network, engine = load_network(tmp_path), load_engine(str(fixed_folder), "cpu")
+    ids = torch.tensor([[70, *engine.tokenizer.encode(REQUEST.prefix).ids]])
+    causal = torch.ones(1, ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
+    with torch.inference_mode():
+        hidden = network(ids, torch.arange(ids.shape[1])[None], is_valid=causal)
+        logits = network.logits(hidden[0, -1]).float()
+    is_text = torch.tensor([bool(spelling) for spelling in engine.tokenizer.token_bytes])
+    best = int(logits.masked_fill(~is_text, -torch.inf).argmax())
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["dlm"]
+    for eos_token_id, finish_reason in ((best, "stop"), (71, None)):
+        (tmp_path / "config.json").write_text(json.dumps(config | {"bos_token_id": 70, "eos_token_id": eos_token_id}))
+        engine = load_engine(str(fixed_folder), "cpu")
+        first = written(engine, guide=str(tmp_path))[0]
+        assert first.finish_reason == finish_reason
+        assert first.text == ("" if finish_reason else engine.tokenizer.token_bytes[best].decode(errors="replace"))
 
 
 def test_a_checkpoint_padded_to_more_rows_writes_the_same(

@@ -12,6 +12,7 @@ from dlm_model.cache.layout import pick
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.device import send
+from dlm_model.guides.own_prompt import OwnPrompt, end_token_ids
 from dlm_model.network.transformer import LayerKV, Memory, Recorder, Transformer
 
 NUM_JUDGED_TOKENS = 48
@@ -50,18 +51,27 @@ class CausalReader:
         num_forwards: Network calls so far, without those over the prefix.
     """
 
-    def __init__(self, network: Transformer, prefix_cache: PrefixCache, control_ids: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        network: Transformer,
+        prefix_cache: PrefixCache,
+        control_ids: Sequence[int] = (),
+        prompt: OwnPrompt | None = None,
+    ) -> None:
         """Wrap a network.
 
         Args:
             network: The causal model.
             prefix_cache: Its keys and values of prefixes.
             control_ids: Tokens of the diffusion model that are no text; the causal model neither reads nor expects any.
+            prompt: Makes its own prefixes of the diffusion model's; None takes those as they are, but for their length.
         """
         self.network = network
         self.prefix_cache = prefix_cache
         self.num_forwards = 0
         self._control_ids = torch.tensor(control_ids, dtype=torch.long)
+        self._prompt = prompt or OwnPrompt(network.config)
+        self._end = next(iter(end_token_ids(network.config)), 0)
 
     @torch.inference_mode()
     def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor, reading: Reading | None = None) -> Tensor:
@@ -77,13 +87,13 @@ class CausalReader:
             [N, V] of the causal model's vocabulary, row by row.
         """
         num_rows, num_columns = token_ids.shape
-        prefix_ids = prefix_ids[-max(1, self.network.config.context_length - num_columns) :]
+        prefix_ids = self._prompt.prefix(prefix_ids, num_columns)
         num_before = len(prefix_ids) - 1
         # One column further left: a causal model reads position i's prediction off position i-1.
         read_ids = torch.cat((prefix_ids[-1:].expand(num_rows, -1), token_ids[:, :-1]), dim=1)
-        # Tokens that it does not know, masks and control tokens, are read as its first: the end of a text.
+        # Tokens that it does not know, masks and control tokens, are read as the end of a text.
         is_unknown = (read_ids >= self.network.config.vocab_size) | torch.isin(read_ids, self._control_ids)
-        read_ids = read_ids.masked_fill(is_unknown, 0)
+        read_ids = read_ids.masked_fill(is_unknown, self._end)
         starts = torch.zeros(num_rows, dtype=torch.long)
         if reading and reading.layers:
             starts = torch.minimum(reading.num_shared(read_ids, num_before), is_asked.long().argmax(dim=1))

@@ -17,8 +17,9 @@ from dlm_model.device import memory_errors
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.families.dlm import DLM_SECTION
 from dlm_model.guides.causal_reader import CausalReader
+from dlm_model.guides.own_prompt import OwnPrompt, with_own_ends
 from dlm_model.network.adapter import is_adapter
-from dlm_model.network.checkpoint_files import read_config
+from dlm_model.network.checkpoint_files import CheckpointFiles
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.cuda_graphs import recorded
 from dlm_model.network.mixture import stack_experts
@@ -85,7 +86,8 @@ class Guides:
 
     def _reader(self, network: Transformer, prefix_cache: PrefixCache) -> CausalReader:
         prefix_cache.document = self._document
-        return CausalReader(network, prefix_cache, self._control_ids)
+        prompt = OwnPrompt(network.config, self._network.config.bos_token_id, self._tokenizer.token_bytes)
+        return CausalReader(network, prefix_cache, self._control_ids, prompt)
 
 
 def load_companion(
@@ -126,8 +128,8 @@ def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtyp
     if not folder.is_dir():
         raise CheckpointError(f"There is no model folder {folder}.")
     # A causal model knows no masks; the reader of config files asks for one.
-    section = {DLM_SECTION: {"mask_token_id": 0}}
-    config = ModelConfig.from_dict(section | read_config(folder), source=folder.name)
+    section, files = {DLM_SECTION: {"mask_token_id": 0}}, CheckpointFiles.read(folder)
+    config = with_own_ends(ModelConfig.from_dict(section | dict(files.config), source=folder.name), files)
     spellings = Tokenizer.from_checkpoint(folder, config.vocab_size).token_bytes
     shared = min(len(spellings), len(tokenizer.token_bytes))
     if spellings[:shared] != tokenizer.token_bytes[:shared]:

@@ -36,7 +36,8 @@ class ModelConfig:
         selection: Which positions the decoder prefers if the request does not say.
         block_length: Tokens of a block that sees itself and the blocks before it; None for models whose canvas sees
             everything.
-        end_token_ids: Each ends a text that is written block by block; empty for models whose canvas sees everything.
+        end_token_ids: Each ends a text that is written block by block, or from left to right by a guide; empty for
+            models whose canvas sees everything.
     """
 
     vocab_size: int

@@ -62,13 +62,40 @@ def test_what_a_guide_reads_of_a_prefix_is_not_counted(
     assert len(calls) == 3 * cold + 2
 
 
-def test_a_guide_needs_no_word_for_masks(tmp_path: Path, fixed_engine: Engine) -> None:
-    write_checkpoint(tmp_path, "llama-gqa-untied")
-    config = json.loads((tmp_path / "config.json").read_text())
+def causal_checkpoint(folder: Path, **fields: object) -> None:
+    """A plain causal model, whose config says this too."""
+    write_checkpoint(folder, "llama-gqa-untied")
+    config = json.loads((folder / "config.json").read_text())
     del config["dlm"]
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config | fields))
+
+
+def test_a_guide_needs_no_word_for_masks(tmp_path: Path, fixed_engine: Engine) -> None:
+    causal_checkpoint(tmp_path)
     options = DecodeOptions(num_steps=4, guide=str(tmp_path))
     assert list(fixed_engine.infill(REQUEST, options, CancelToken()))[-1].finish_reason == "stop"
+
+
+def test_a_guide_reads_a_prompt_as_its_own_texts_begin_and_a_mask_as_their_end(
+    tmp_path: Path, fixed_engine: Engine
+) -> None:
+    causal_checkpoint(tmp_path, bos_token_id=70, eos_token_id=[71, 72])
+    reader = fixed_engine.decoder.guides.open(str(tmp_path))
+    bos, mask = fixed_engine.network.config.bos_token_id, fixed_engine.network.config.mask_token_id
+    draft, asked = torch.tensor([[60, mask, 62]]), torch.tensor([[False, False, True]])
+    found = reader.logits(torch.tensor([bos, 40, 41]), draft, asked)
+    text = torch.tensor([[70, 40, 41, 60, 71]])
+    with torch.inference_mode():
+        hidden = reader.network(text, torch.arange(5)[None], is_valid=torch.ones(1, 5, 5, dtype=torch.bool).tril())
+        wanted = reader.network.logits(hidden[0, -1])
+    is_text = found[0].isfinite()
+    torch.testing.assert_close(found[0][is_text].float(), wanted[is_text].float(), atol=0.1, rtol=0.05)
+
+
+def test_what_ends_a_guides_texts_has_to_be_a_token(tmp_path: Path, fixed_engine: Engine) -> None:
+    causal_checkpoint(tmp_path, eos_token_id="<end>")
+    with pytest.raises(CheckpointError, match="eos_token_id is '<end>'"):
+        fixed_engine.decoder.guides.open(str(tmp_path))
 
 
 def test_a_guide_with_another_tokenizer_is_refused(tmp_path: Path, fixed_engine: Engine) -> None:
