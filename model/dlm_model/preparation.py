@@ -90,6 +90,7 @@ class Preparation:
                 can_resize=is_resizing,
                 confidence_at=lengths.confidence_at,
                 arrangements=opening.arrangements,
+                least_masks=self._config.least_masks,
             )
             block_length = self._config.block_length if is_resizing else None
             num_masks = [opening.num_masks(row.num_masks, block_length, max_length) for row in rows]

@@ -14,6 +14,11 @@ EXPAND_TOKEN = "<|expand|>"
 DREAM_ON_CONTEXT_LENGTH = 2048
 """The context it was trained with; its config repeats the 131072 of the Qwen2.5 that it began as."""
 
+DREAM_ON_MASKS = 64
+"""It fills best from as many, and with the fewest forwards: one delete token takes all masks behind it along, but each
+expand token adds only one. A run of its published code by others on 927 single lines of HumanEval-Infilling solved
+90.7 % in 16.0 forwards from 16 masks, and 91.7 % in 9.9 from 64."""
+
 
 def _matches(files: CheckpointFiles) -> bool:
     return model_type(files) == "Dream"
@@ -53,6 +58,7 @@ def _read_dream_on(files: CheckpointFiles) -> dict[str, Any]:
         "expand_token_id": _expand_token_id(files),
         "delete_token_id": eos if delete is None else delete,
         "eos_token_id": eos,
+        "least_masks": DREAM_ON_MASKS,
     }
 
 

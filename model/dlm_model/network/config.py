@@ -34,6 +34,7 @@ class ModelConfig:
             infillers). `causal`: prefix and suffix each only themselves, left to right, while the canvas sees
             everything; the prompt then does not depend on the canvas, and its cached keys and values stay exact.
         selection: Which positions the decoder prefers if the request does not say.
+        least_masks: What a canvas is opened with at least, where the model finds the length itself.
         block_length: Tokens of a block that sees itself and the blocks before it; None for models whose canvas sees
             everything.
         end_token_ids: Each ends a text that is written block by block, or from left to right by a guide; empty for
@@ -67,6 +68,7 @@ class ModelConfig:
     shift_logits: bool = False
     prompt_attention: PromptAttention = "bidirectional"
     selection: Selection = "confidence"
+    least_masks: int = 1
     block_length: int | None = None
     end_token_ids: tuple[int, ...] = ()
 

@@ -14,8 +14,7 @@ from dlm_model.request import InfillRequest
 from dlm_model.rules.anchors import NUM_MASKS, Arrangement
 
 INITIAL_TOKENS = 64
-"""Masks to begin with where nothing is expected. DreamOn fills best, and with the fewest forwards, from 64: one delete
-token takes all masks behind it along, but each expand token adds only one."""
+"""Masks to begin with where nothing is expected."""
 
 LADDER = (0.25, 0.5, 1.0, 1.5)
 """For models that cannot resize: lengths that are decoded side by side, as parts of the expected one."""
@@ -78,6 +77,7 @@ def open_rows(
     can_resize: bool,
     confidence_at: ConfidenceAt,
     arrangements: Sequence[Arrangement] = (),
+    least_masks: int = 1,
 ) -> list[Row]:
     """The candidates to decode as one batch.
 
@@ -92,8 +92,10 @@ def open_rows(
         can_resize: Whether the model finds the length itself.
         confidence_at: How sure the model is of some lengths.
         arrangements: Ways to open a row around what must be kept; none where nothing must be.
+        least_masks: What the model opens with at least, if it finds the length itself, even if less is expected.
     """
-    expected = options.middle_length or min(request.expected_tokens or INITIAL_TOKENS, longest)
+    expected = max(request.expected_tokens or INITIAL_TOKENS, least_masks if can_resize else 1)
+    expected = options.middle_length or min(expected, longest)
     if can_resize and options.middle_length is None and arrangements:
         rivals = list(_rivals(min(expected, NUM_MASKS), options, -(-options.num_candidates // len(arrangements))))
         return [replace(rival, arrangement=each) for rival in rivals for each in arrangements]

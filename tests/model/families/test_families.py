@@ -40,6 +40,7 @@ FACTS: dict[str, dict[str, object]] = {
         "bos_token_id": FIRST,
         "eos_token_id": FIRST,
         "delete_token_id": FIRST,
+        "least_masks": 64,
         "expand_token_id": FOURTH,
         "context_length": 2048,
         "shift_logits": True,

@@ -44,6 +44,18 @@ def test_a_model_that_resizes_starts_every_candidate_at_the_expected_length() ->
     assert rows == [Row(24, 0.0, 0.5), Row(24, DIVERSE_TEMPERATURE, 0.5), Row(24, DIVERSE_TEMPERATURE, 0.5)]
 
 
+@pytest.mark.parametrize(
+    ("expected", "longest", "can_resize", "num_masks"),
+    [(16, 256, True, 64), (90, 256, True, 90), (16, 40, True, 40), (16, 256, False, 24)],
+)
+def test_a_model_opens_with_no_less_than_it_fills_well_from(
+    *, expected: int, longest: int, can_resize: bool, num_masks: int
+) -> None:
+    request = InfillRequest("", "", expected_tokens=expected)
+    rows = open_rows(request, DecodeOptions(), longest, can_resize=can_resize, confidence_at=never, least_masks=64)
+    assert max(row.num_masks for row in rows) == num_masks
+
+
 def test_with_a_guide_candidates_differ_by_its_share_before_they_differ_by_sampling() -> None:
     request = InfillRequest("", "", expected_tokens=9)
     rows = opened(request, can_resize=True, num_candidates=4, guide="self", guide_weight=0.7)
