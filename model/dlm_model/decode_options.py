@@ -42,7 +42,7 @@ class DecodeOptions:
     schedule: Schedule | None = option(
         None,
         "how many positions a step commits: `linear`, `cosine`, `threshold`, `factor`, `entropy_bound`, `klass`, "
-        "`local_leap`, `agreement`; `null` is `agreement` where a guide blends and `selection` is unset or "
+        "`local_leap`, `agreement`; `null` is `agreement` where there is a guide and `selection` is unset or "
         "`leftmost`, otherwise `threshold`",
     )
     # Highest top-1 probability (`confidence`), largest gap between the two best (`margin`), lowest entropy
