@@ -126,7 +126,7 @@ class DecodeOptions:
     syntax_tries: int = option(
         0, "how often a finished draft that does not parse is reopened where it breaks", within=ANY_AMOUNT
     )
-    grammar: Grammar = option("none", "`json` forces the middle to be one JSON value")
+    grammar: Grammar = option("none", "`json` forces the middle to be one JSON value, of which nothing is revised")
     # Rungs around the expected length (`ladder`), climbing to the one that the model is surest of (`search`), or the
     # best of many seen in one forward (`probe`).
     length_policy: LengthPolicy = option(

@@ -103,7 +103,7 @@ METHODS = (
     Method(
         "APD",
         "schedule",
-        "the leftmost run on which the model and its causal guide agree",
+        "the leftmost run on which the model and its causal guide agree, whatever is selected",
         "adaptive parallel decoding, arXiv 2506.00413",
         {"schedule": "agreement", "agreement_threshold": 0.0, "guide": SELF_GUIDE},
     ),
@@ -202,14 +202,14 @@ METHODS = (
     Method(
         "suffix guidance",
         "guidance",
-        "exaggerates what the suffix adds to the prediction",
+        "exaggerates what the suffix adds to the prediction, if the model sees it",
         "classifier-free guidance, arXiv 2207.12598",
         {"suffix_guidance": 1.5},
     ),
     Method(
         "reranking",
         "candidates",
-        "the likeliest of three, as a causal guide reads them between prefix and suffix",
+        "of three, the likeliest between prefix and suffix as a causal guide, if any, reads them",
         "InCoder, arXiv 2204.05999",
         {"num_candidates": 3},
     ),
@@ -223,7 +223,7 @@ METHODS = (
     Method(
         "JSON",
         "syntax",
-        "forces the middle to be one JSON value",
+        "forces the middle to be one JSON value, of which nothing is revised",
         "this project; cf. arXiv 2508.10111",
         {"grammar": "json"},
     ),
