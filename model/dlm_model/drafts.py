@@ -80,15 +80,22 @@ class RowReader:
             pieces.append(Piece(text, position.state, position.confidence, 1))
         return tuple(pieces)
 
-    def rank(self, canvas: Canvas, likelihoods: Tensor | None = None, flaws: Sequence[int] | None = None) -> list[int]:
+    def rank(
+        self,
+        canvas: Canvas,
+        likelihoods: Tensor | None = None,
+        flaws: Sequence[int] | None = None,
+        suits: Sequence[float] | None = None,
+    ) -> list[int]:
         """Row indices, best first, empty texts last, and before them those with the worst `flaws` [B].
 
-        By `likelihoods` [B], if there are any; else by confidence, so that lengths compare; that of nothing but what
-        must be kept is 0. Ties go to the shorter.
+        By `likelihoods` [B], if there are any; else by confidence, that of nothing but what must be kept being 0, times
+        how well the row's length `suits` [B], if lengths were chosen. Ties go to the shorter.
         """
         rows = [self._row(canvas, index) for index in range(len(canvas.lengths))]
         found = [row.candidate for row in rows]
-        sure = [each.confidence * row.is_written for row, each in zip(rows, found, strict=True)]
+        weights = suits or [1.0] * len(rows)
+        sure = [each.confidence * row.is_written * own for row, each, own in zip(rows, found, weights, strict=True)]
         scores = sure if likelihoods is None else likelihoods.tolist()
         judged = zip(found, flaws or [0] * len(rows), scores, strict=True)
         keys = [(not each.text, flaw, -score, each.num_tokens) for each, flaw, score in judged]

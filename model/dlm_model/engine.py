@@ -33,7 +33,7 @@ from dlm_model.network.weights import load_transformer
 from dlm_model.pace import Pace
 from dlm_model.preparation import Preparation, Prepared
 from dlm_model.request import CancelToken, Draft, FinishReason, InfillRequest
-from dlm_model.rules.length import INITIAL_TOKENS
+from dlm_model.rules.length import INITIAL_TOKENS, suitability
 from dlm_model.rules.suffix_end import SuffixEnd, ends_at_suffix
 from dlm_model.steps.order import CommitOrder, load_order
 from dlm_model.steps.revision import rechecks
@@ -225,16 +225,18 @@ class _Drafts:
 
     def of(self, steps: Iterator[Canvas]) -> Iterator[Draft]:
         """One draft of the canvas after each step, and one more of the last canvas, with all candidates."""
-        latest, shown = self.ready.canvas, None
+        latest, shown, suits = self.ready.canvas, None, None
         with memory_errors():
             for latest in steps:
                 # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
-                shown = self.reader.rank(latest)[0] if shown is None else shown
+                if shown is None:
+                    suits = None if self.ready.constraint.is_resizing else suitability(latest, self.ready.rows)
+                    shown = self.reader.rank(latest, suits=suits)[0]
                 yield self._after_step(latest, shown)
             finished = latest if self.cancel.is_cancelled else self.ready.constraint.cut_off(latest)
             is_late = self.cancel.is_cancelled or self.pace.is_over
             likelihoods = None if is_late else self.decoding.log_likelihoods(finished)
-            order = self.reader.rank(finished, likelihoods, self.ready.constraint.flaws(finished))
+            order = self.reader.rank(finished, likelihoods, self.ready.constraint.flaws(finished), suits)
         is_cut_short = self.ready.constraint.is_cut_short(latest)
         yield self._final(finished, order, finish_reasons(latest, is_cut_short, is_cancelled=self.cancel.is_cancelled))
 

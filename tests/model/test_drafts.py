@@ -62,6 +62,13 @@ def test_rows_are_ranked_by_confidence_or_by_what_a_guide_thinks_of_them() -> No
     assert reader().rank(rows, torch.tensor([-3.0, -7.0, -5.0])) == [0, 2, 1]
 
 
+def test_a_less_certain_row_of_a_length_that_suits_better_is_ranked_first() -> None:
+    rows = canvas([X], [OPEN, X, EQUALS], confidence=(0.9, 0.8))
+    assert reader().rank(rows) == [0, 1]
+    assert reader().rank(rows, suits=[0.8, 1.2]) == [1, 0]
+    assert reader().rank(rows, torch.tensor([-1.0, -2.0]), suits=[0.8, 1.2]) == [0, 1]
+
+
 def test_candidates_come_in_the_order_of_their_rows_and_once_each() -> None:
     rows = canvas([X], [OPEN], [X, DELETE], confidence=(0.2, 0.9, 0.8))
     assert [candidate.text for candidate in reader().candidates(rows, [1, 2, 0], ["stop"] * 3, 8)] == ["(", "x"]

@@ -105,6 +105,19 @@ def test_a_model_that_cannot_resize_decodes_several_lengths(fixed_engine: Engine
     assert len(drafts(fixed_engine, request, num_steps=4)[-1].candidates) == 1
 
 
+def test_of_several_lengths_the_one_that_suits_is_shown_first(
+    fixed_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = InfillRequest("x =", "\ny = 1\n", expected_tokens=16)
+    found = set()
+    for best in range(4):
+        suits = [float(row == best) + 1e-9 for row in range(4)]
+        monkeypatch.setattr("dlm_model.engine.suitability", lambda _canvas, _rows, suits=suits: suits)
+        found.add(drafts(fixed_engine, request, num_steps=4)[-1].candidates[0].text)
+    assert found == {each.text for each in drafts(fixed_engine, request, num_steps=4, num_candidates=8)[-1].candidates}
+    assert len(found) > 1
+
+
 def test_control_tokens_in_the_source_are_text(resizing_engine: Engine) -> None:
     assert resizing_engine.count_tokens("<|endoftext|>") > 3
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import exp
 
+from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions, LengthPolicy
 from dlm_model.network.config import ModelConfig
 from dlm_model.request import InfillRequest
@@ -154,6 +155,23 @@ def probe(expected: int, longest: int, confidence_at: ConfidenceAt) -> list[int]
 def calibrated(confidence: float, length: int) -> float:
     """Confidence over what is usual at a length: 1.00 e^(−1.77 L) + .56 e^(−.06 L) + .24, CAL's fit on LLaDA."""
     return confidence / (exp(-1.77 * length) + 0.56 * exp(-0.06 * length) + 0.24)
+
+
+def suitability(canvas: Canvas, rows: Sequence[Row]) -> list[float] | None:
+    """How well each row's length suits: how sure the model was of a first step on it, `calibrated`.
+
+    Args:
+        canvas: After the first step.
+        rows: What its rows were opened with.
+
+    Returns:
+        One for each row; None where all were opened with the same length, which then says nothing.
+    """
+    if len({row.num_masks for row in rows}) == 1:
+        return None
+    is_found = canvas.is_valid & ~canvas.is_kept
+    means = canvas.confidence.masked_fill(~is_found, 0.0).sum(dim=1) / is_found.sum(dim=1).clamp_min(1)
+    return [calibrated(mean, row.num_masks) for mean, row in zip(means.tolist(), rows, strict=True)]
 
 
 _POLICIES: dict[LengthPolicy, Callable[[int, int, ConfidenceAt], list[int]]] = {

@@ -5,10 +5,21 @@ from math import exp
 from typing import get_args
 
 import pytest
+import torch
 
+from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions, LengthPolicy
 from dlm_model.request import InfillRequest
-from dlm_model.rules.length import DIVERSE_TEMPERATURE, INITIAL_TOKENS, Row, calibrated, climb, open_rows, probe
+from dlm_model.rules.length import (
+    DIVERSE_TEMPERATURE,
+    INITIAL_TOKENS,
+    Row,
+    calibrated,
+    climb,
+    open_rows,
+    probe,
+    suitability,
+)
 
 ANY = InfillRequest("", "")
 
@@ -120,6 +131,13 @@ def test_the_probe_keeps_the_surest_of_powers_of_two_in_one_forward() -> None:
 
 def test_the_probe_looks_at_nothing_longer_than_allowed() -> None:
     assert probe(10, 10, SurestAt(64)) == [10, 8, 4]
+
+
+def test_a_length_suits_by_more_than_is_usual_there() -> None:
+    canvas = Canvas.open([1], [2], [4, 24], 9).guess(torch.zeros(2, 24, dtype=torch.long), torch.full((2, 24), 0.5))
+    rows = [Row(4, 0.0, 0.5), Row(24, 0.0, 0.5)]
+    assert suitability(canvas, rows) == pytest.approx([calibrated(0.5, 4), calibrated(0.5, 24)])
+    assert suitability(canvas, rows[:1] * 2) is None
 
 
 def test_without_time_to_ask_the_expected_length_stands() -> None:
