@@ -138,7 +138,13 @@ def did_partially_accept(params: Any) -> None:  # noqa: ANN401
 
 @server.feature(types.INITIALIZE)
 def initialize(params: types.InitializeParams) -> None:
-    log("initialize", options=params.initialization_options)
+    folders = [folder.uri for folder in params.workspace_folders or ()]
+    log("initialize", options=params.initialization_options, folders=folders)
+
+
+@server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+def did_change_folders(params: types.DidChangeWorkspaceFoldersParams) -> None:
+    log("didChangeFolders", folders=[folder.uri for folder in params.event.added])
 
 
 server.start_io()

@@ -1,6 +1,7 @@
 """Servers, buffers and modes that come and go while something is shown or on its way."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ local defaults = vim.lsp.protocol.make_client_capabilities()
 config.capabilities = vim.tbl_deep_extend('force', defaults, config.capabilities)
 return vim.lsp.start(config, { bufnr = 0, reuse_client = function() return false end })
 """
+
+BEFORE_0_11 = "vim.lsp.enable = nil; vim.lsp.config = nil; vim.cmd('filetype on')"
 
 PAINT = """
 local id, buf = ..., vim.api.nvim_get_current_buf()
@@ -122,9 +125,36 @@ def test_a_buffer_that_is_wiped_out_does_not_come_back_with_a_draft(scripted: St
     assert neovim.lua("return #vim.api.nvim_list_bufs()") == 1
 
 
+OPEN_TWO_MORE = """
+for _, name in ipairs({ 'second', 'third' }) do vim.cmd.edit(('%s/%s/example.py'):format(..., name)) end
+"""
+
+
+@pytest.mark.parametrize(("before", "waits"), [("", False), (BEFORE_0_11, True)], ids=["starting", "before 0.11"])
+def test_one_server_serves_all_projects(
+    scripted: Start, server: Server, tmp_path: Path, before: str, *, waits: bool
+) -> None:
+    for name in ("first", "second", "third"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pyproject.toml").touch()
+    neovim = scripted("\n", name="first/example.py", before=before, waits=waits)
+    neovim.lua(OPEN_TWO_MORE, str(tmp_path))
+    neovim.await_server()
+
+    def roots() -> list[str]:
+        told = server.heard("initialize") + server.heard("didChangeFolders")
+        return [uri for message in told for uri in message["folders"]]
+
+    until(lambda: len(roots()) == 3)
+    assert roots() == [(tmp_path / name).as_uri() for name in ("first", "second", "third")]
+    assert len(server.heard("initialize")) == 1
+    server.says(completions={"x = ": ["total + 1"]})
+    neovim.press("ix = ")
+    neovim.await_ghost("total + 1")
+
+
 def test_setup_before_0_11_starts_the_server_for_what_is_open(start: Start, server: Server) -> None:
-    before = "vim.lsp.enable = nil; vim.lsp.config = nil; vim.cmd('filetype on')"
-    neovim = start("\n", server.command, before=before, sets_up=False, waits=False)
+    neovim = start("\n", server.command, before=BEFORE_0_11, sets_up=False, waits=False)
     neovim.setup({"cmd": server.command})
     neovim.await_server()
 

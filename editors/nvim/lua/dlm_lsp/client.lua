@@ -109,6 +109,51 @@ function M.inline_completion_params(client, buf, kind)
   }
 end
 
+---@type table<integer, lsp.WorkspaceFolder[]> Roots that a client took on before it was initialized.
+local untold = {}
+
+--- Tell the server of the roots that its client has taken on meanwhile.
+---@param client vim.lsp.Client
+function M.tell_roots(client)
+  local added = untold[client.id]
+  if added then
+    untold[client.id] = nil
+    M.notify(client, 'workspace/didChangeWorkspaceFolders', { event = { added = added, removed = {} } })
+  end
+end
+
+---@param client vim.lsp.Client
+---@param root string
+local function take_root(client, root)
+  local folder = { uri = vim.uri_from_fname(root), name = root }
+  local folders = client.workspace_folders or {}
+  local is_known = vim.iter(folders):any(function(each)
+    return each.uri == folder.uri
+  end)
+  if is_known then
+    return
+  end
+  client.workspace_folders = vim.list_extend(folders, { folder })
+  untold[client.id] = vim.list_extend(untold[client.id] or {}, { folder })
+  if client.initialized then
+    M.tell_roots(client)
+  end
+end
+
+--- `vim.lsp.Config.reuse_client`: one server, and so one copy of the weights, for the buffers of all projects.
+---@param client vim.lsp.Client
+---@param lsp_config vim.lsp.ClientConfig
+---@return boolean
+local function reuse(client, lsp_config)
+  if client.name ~= lsp_config.name or call(client, 'is_stopped') then
+    return false
+  end
+  if lsp_config.root_dir then
+    take_root(client, lsp_config.root_dir)
+  end
+  return true
+end
+
 --- The configuration that `vim.lsp.enable` and `vim.lsp.start` take.
 ---@return vim.lsp.Config
 function M.lsp_config()
@@ -117,6 +162,7 @@ function M.lsp_config()
     cmd = require('dlm_lsp.transport').start,
     filetypes = config.current.filetypes,
     root_markers = config.current.root_markers,
+    reuse_client = reuse,
     init_options = config.current.settings,
     settings = { ['dlm-lsp'] = config.current.settings },
     -- Neovim before 0.12 does not announce it, and then no server may offer it.
@@ -135,7 +181,7 @@ local function start(buf)
   lsp_config.root_dir = vim.fs.root(buf, config.current.root_markers)
   local defaults = vim.lsp.protocol.make_client_capabilities()
   lsp_config.capabilities = vim.tbl_deep_extend('force', defaults, lsp_config.capabilities)
-  vim.lsp.start(lsp_config, { bufnr = buf })
+  vim.lsp.start(lsp_config, { bufnr = buf, reuse_client = reuse })
 end
 
 --- Start the server for every buffer of its file types, now and from now on.

@@ -77,6 +77,7 @@ end
 ---@param buf integer
 function M.attach(client, buf)
   local is_native = require('dlm_lsp.config').is_native()
+  require('dlm_lsp.client').tell_roots(client)
   require('dlm_lsp.ghost').define_highlights()
   require('dlm_lsp.session').attach(client, buf, is_native)
   if is_native then
