@@ -82,16 +82,6 @@ def test_a_fill_continues_in_insert_mode(scripted: Start, server: Server) -> Non
     assert neovim.mode == "i"
 
 
-def test_a_buffer_without_a_name_is_not_filled(scripted: Start, server: Server) -> None:
-    neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
-    neovim.api.command("enew | set filetype=python")
-    neovim.await_server()
-    neovim.press(":DlmFill<CR>")
-    until(lambda: warnings(neovim))
-    assert "has no name" in warnings(neovim)[0]
-    assert server.heard("infillRange") == []
-
-
 def test_the_draft_of_a_fill_sharpens_over_what_it_replaces(scripted: Start, server: Server) -> None:
     server.says(fill=FILL, drafts=DRAFTS, seconds=1.5)
     neovim = scripted(TEXT)

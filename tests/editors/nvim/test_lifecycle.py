@@ -17,6 +17,8 @@ config.capabilities = vim.tbl_deep_extend('force', defaults, config.capabilities
 return vim.lsp.start(config, { bufnr = 0, reuse_client = function() return false end })
 """
 
+NUM_CLIENTS = "return #vim.lsp.get_clients({ bufnr = 0, _uninitialized = true })"
+
 BEFORE_0_11 = "vim.lsp.enable = nil; vim.lsp.config = nil; vim.cmd('filetype on')"
 
 PAINT = """
@@ -66,15 +68,21 @@ def test_a_server_that_takes_over_is_served_by_when_the_old_one_ends(scripted: S
     neovim.await_lines(["x = total + 1"])
 
 
-def test_a_buffer_without_a_name_has_ghost_text_and_stays_the_only_one(scripted: Start, server: Server) -> None:
+@pytest.mark.parametrize("before", ["", BEFORE_0_11], ids=["now", "before 0.11"])
+def test_a_buffer_that_is_no_file_is_served_once_it_is_one(
+    scripted: Start, server: Server, tmp_path: Path, before: str
+) -> None:
     server.says(completions={"x = ": ["total + 1"]}, drafts=[DRAFT], seconds=1)
-    neovim = scripted("\n")
-    neovim.api.command("enew | set filetype=python")
+    neovim = scripted("\n", before=before)
+    for command in ("edit scratch | setlocal buftype=nofile | set filetype=python", "enew | set filetype=python"):
+        neovim.api.command(command)
+        neovim.lua("vim.wait(50)")
+        assert neovim.lua(NUM_CLIENTS) == 0
+    neovim.api.command(f"write {tmp_path}/named.py")
     neovim.await_server()
     neovim.press("ix = ")
     neovim.await_ghost("tot")
     neovim.await_ghost("total + 1")
-    assert neovim.lua("return #vim.api.nvim_list_bufs()") == 2
 
 
 def test_a_draft_of_a_stopped_request_is_dropped(scripted: Start, server: Server) -> None:

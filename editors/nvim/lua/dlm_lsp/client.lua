@@ -31,8 +31,7 @@ function M.of(buf)
   end)
 end
 
---- The buffer of a URI, nil if there is none (any more). `vim.uri_to_bufnr` would make one then, and would make one
---- each time for a buffer without a name.
+--- The buffer of a URI, nil if there is none (any more). `vim.uri_to_bufnr` would make one then.
 ---@param uri string
 ---@return integer?
 function M.buf_of(uri)
@@ -154,6 +153,33 @@ local function reuse(client, lsp_config)
   return true
 end
 
+--- `vim.lsp.Config.root_dir`: the root of a buffer's project, once the buffer is a file's. To a server, all buffers
+--- without a name would be one document, into which it would put the edits of each.
+---@param buf integer
+---@param use fun(root?: string)
+local function find_root(buf, use)
+  if vim.bo[buf].buftype ~= '' then
+    return
+  end
+  if vim.api.nvim_buf_get_name(buf) ~= '' then
+    local lsp_config = vim.lsp.config and vim.lsp.config[M.NAME] or config.current
+    return use(vim.fs.root(buf, lsp_config.root_markers))
+  end
+  local filetype = vim.bo[buf].filetype
+  -- For all buffers, because those of one go when `:write` gives it its name.
+  vim.api.nvim_create_autocmd({ 'BufFilePost', 'BufWritePost' }, {
+    group = vim.api.nvim_create_augroup(('dlm_lsp_name_%d'):format(buf), {}),
+    callback = function(event)
+      if event.buf == buf and vim.api.nvim_buf_get_name(buf) ~= '' then
+        if vim.bo[buf].filetype == filetype then
+          find_root(buf, use)
+        end
+        return true
+      end
+    end,
+  })
+end
+
 --- The configuration that `vim.lsp.enable` and `vim.lsp.start` take.
 ---@return vim.lsp.Config
 function M.lsp_config()
@@ -162,6 +188,7 @@ function M.lsp_config()
     cmd = require('dlm_lsp.transport').start,
     filetypes = config.current.filetypes,
     root_markers = config.current.root_markers,
+    root_dir = find_root,
     reuse_client = reuse,
     init_options = config.current.settings,
     settings = { ['dlm-lsp'] = config.current.settings },
@@ -177,11 +204,13 @@ end
 --- What `vim.lsp.enable` does for a buffer in Neovim 0.11 and later.
 ---@param buf integer
 local function start(buf)
-  local lsp_config = M.lsp_config()
-  lsp_config.root_dir = vim.fs.root(buf, config.current.root_markers)
-  local defaults = vim.lsp.protocol.make_client_capabilities()
-  lsp_config.capabilities = vim.tbl_deep_extend('force', defaults, lsp_config.capabilities)
-  vim.lsp.start(lsp_config, { bufnr = buf, reuse_client = reuse })
+  find_root(buf, function(root)
+    local lsp_config = M.lsp_config()
+    lsp_config.root_dir = root
+    local defaults = vim.lsp.protocol.make_client_capabilities()
+    lsp_config.capabilities = vim.tbl_deep_extend('force', defaults, lsp_config.capabilities)
+    vim.lsp.start(lsp_config, { bufnr = buf, reuse_client = reuse })
+  end)
 end
 
 --- Start the server for every buffer of its file types, now and from now on.

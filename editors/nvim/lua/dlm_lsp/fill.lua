@@ -148,8 +148,8 @@ local function fill(steps, locate)
   if not client then
     return say('no server is attached to this buffer; see :checkhealth dlm_lsp')
   end
-  if vim.api.nvim_buf_get_name(buf) == '' or not vim.bo[buf].modifiable then
-    return say('a fill is an edit; this buffer has no name for one to be sent to, or may not be changed')
+  if not vim.bo[buf].modifiable then
+    return say('a fill is an edit, and this buffer may not be changed')
   end
   local num_steps = tonumber(steps)
   if steps ~= '' and not num_steps then
