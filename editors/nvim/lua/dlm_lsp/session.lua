@@ -19,10 +19,14 @@ local Suggestion = require('dlm_lsp.suggestion')
 ---@field index integer
 ---@field draft? { place: dlm_lsp.Suggestion, stable: dlm_lsp.Span[] }
 ---@field request_id? integer
+---@field rest? table The pause after which to ask for the place that the cursor went to.
 ---@field at string Text and cursor at the last event.
 ---@field stopped_id integer Of the newest request that was stopped; a draft of it may still be on its way.
 local Session = {}
 Session.__index = Session
+
+--- How long the cursor has to rest before it is asked for where it went without an edit; Neovim's own pause.
+local REST_MS = 200
 
 ---@type table<integer, dlm_lsp.Session>
 local sessions = {}
@@ -101,7 +105,7 @@ function Session:request(kind, is_again)
     end
     self:take(result and (result.items or result) or {})
   end, self.buf)
-  self.request_id = id
+  self.request_id, self.rest = id, nil
   client_of.cancel_inline_completions(self.client, self.buf, id)
 end
 
@@ -186,7 +190,7 @@ end
 --- Forget suggestions and draft, and stop running requests.
 function Session:stop()
   self:clear()
-  self.request_id = nil
+  self.request_id, self.rest = nil, nil
   local newest = client_of.cancel_inline_completions(self.client, self.buf)
   self.stopped_id = math.max(self.stopped_id, newest)
 end
@@ -198,11 +202,25 @@ function Session:leave_insert()
   self.at = ''
 end
 
+--- Ask once the cursor rests. The server counts its pause from the last edit: each step of an arrow key that is held
+--- down would start the model.
+function Session:request_at_rest()
+  self:stop()
+  local rest = {}
+  self.rest = rest
+  vim.defer_fn(function()
+    if self.rest == rest and not fill.is_busy(self.buf) then
+      self:request(client_of.trigger.AUTOMATIC)
+    end
+  end, REST_MS)
+end
+
 --- Follow the text and the cursor.
 function Session:on_move()
   if self.at == whereabouts() or fill.is_busy(self.buf) then
     return
   end
+  local is_edited = not vim.startswith(self.at, ('%d:'):format(vim.b.changedtick))
   self.at = whereabouts()
   local is_showing = self:current() ~= nil
   local is_drawn = self:paint()
@@ -219,7 +237,8 @@ function Session:on_move()
       self:stop()
     end
   elseif vim.fn.pumvisible() == 0 then
-    self:request(client_of.trigger.AUTOMATIC)
+    local ask = is_edited and self.request or self.request_at_rest
+    ask(self, client_of.trigger.AUTOMATIC)
   end
 end
 
@@ -272,6 +291,7 @@ end
 function Session.detach(buf)
   if sessions[buf] then
     ghost.clear(buf)
+    sessions[buf].rest = nil
     sessions[buf] = nil
     vim.api.nvim_del_augroup_by_name(('dlm_lsp_session_%d'):format(buf))
   end

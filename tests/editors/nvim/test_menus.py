@@ -1,0 +1,88 @@
+"""Ghost text makes room for a menu, and comes back when that closes."""
+
+import time
+
+from tests.editors.nvim.conftest import Server, Start
+from tests.editors.nvim.neovim import until
+
+MENU_CLOSED = "return vim.fn.pumvisible() == 0"
+MENU_OPEN = "return vim.fn.pumvisible() == 1"
+NATIVE_PAUSE_SECONDS = 0.2
+"""How long Neovim waits after a key before it asks."""
+
+
+def test_it_is_hidden_while_the_popup_menu_is_open(scripted: Start, server: Server) -> None:
+    server.says(completions={"to": ["tal"]})
+    neovim = scripted("tomato\ntoast\n\n")
+    neovim.press("jjito")
+    neovim.await_ghost("tal")
+    neovim.press("<C-x><C-n>")
+    until(lambda: neovim.lua(MENU_OPEN))
+    neovim.await_no_ghost()
+    neovim.press("<C-e>")
+    neovim.await_ghost("tal")
+
+
+def test_an_answer_that_comes_while_the_popup_menu_is_open_waits(scripted: Start, server: Server) -> None:
+    server.says(completions={"to": ["tal"]}, seconds=0.5)
+    neovim = scripted("tomato\ntoast\n\n")
+    neovim.press("jjito")
+    until(lambda: [message for message in server.heard("inlineCompletion") if message["typed"] == "to"])
+    neovim.press("<C-x><C-n><C-p>")  # the menu, with what is typed in place of its first entry
+    until(lambda: neovim.lua(MENU_OPEN))
+    shown = set()
+
+    def is_over() -> bool:
+        shown.add(neovim.ghost())
+        return time.monotonic() > end
+
+    end = time.monotonic() + 2 * (0.5 + NATIVE_PAUSE_SECONDS)
+    until(is_over)
+    assert shown == {""}
+    assert neovim.lua(MENU_OPEN)
+    neovim.press("<C-e>")
+    neovim.await_ghost("tal")
+    neovim.press("<Tab>")
+    neovim.await_lines(["tomato", "toast", "total"])
+
+
+def test_an_entry_of_the_popup_menu_that_is_taken_is_gone_on_from(scripted: Start, server: Server) -> None:
+    server.says(completions={"to": ["tal"], "tomato": [" = 1"]})
+    neovim = scripted("tomato\ntoast\n\n")
+    neovim.press("jjito")
+    neovim.await_ghost("tal")
+    neovim.press("<C-x><C-n>")
+    until(lambda: neovim.lua(MENU_OPEN) and neovim.lines[2] == "tomato")
+    neovim.press("<C-y>")
+    until(lambda: neovim.lua(MENU_CLOSED))
+    neovim.await_ghost(" = 1")
+    assert neovim.lines[2] == "tomato"
+
+
+def test_leaving_insert_mode_from_the_popup_menu_shows_nothing(scripted: Start, server: Server) -> None:
+    server.says(completions={"to": ["tal"], "tomato": [" = 1"], "tomat": ["o = 1"]})
+    neovim = scripted("tomato\ntoast\n\n")
+    neovim.press("jjito")
+    neovim.await_ghost("tal")
+    neovim.press("<C-x><C-n>")
+    until(lambda: neovim.lua(MENU_OPEN))
+    neovim.press("<Esc>")
+    until(lambda: neovim.mode == "n")
+    time.sleep(2 * NATIVE_PAUSE_SECONDS)
+    assert neovim.ghost() == ""
+
+
+def test_what_is_left_after_a_word_comes_back_when_the_popup_menu_has_gone(scripted: Start, server: Server) -> None:
+    server.says(completions={"to": ["tal + toast"], "total": [" + toast"]})
+    neovim = scripted("totally\ntotals\n\n")
+    neovim.press("jjito")
+    neovim.await_ghost("tal + toast")
+    neovim.press("<M-Right>")
+    neovim.await_ghost(" + toast")
+    neovim.press("<C-x><C-n>")
+    until(lambda: neovim.lua("return vim.fn.pumvisible()") == 1)
+    neovim.await_no_ghost()
+    neovim.press("<C-e>")
+    neovim.await_ghost(" + toast")
+    neovim.press("<M-C-Right>")
+    neovim.await_lines(["totally", "totals", "total + toast"])
