@@ -16,6 +16,7 @@ import {
     workspace,
     WorkspaceEdit,
 } from 'vscode';
+import { LSPErrorCodes, ResponseError } from 'vscode-languageclient/node';
 import type { Daemon, Fill } from './client';
 import type { FillPreview } from './preview';
 import type { DecodeOverrides, DraftParams } from './protocol';
@@ -168,14 +169,21 @@ export class Fills implements Disposable {
             await this.discard();
         }
         if (!wasCancelled) {
-            const reason = error instanceof Error ? error.message : String(error);
-            void window.showWarningMessage(`Nothing was filled: ${reason}`);
+            void window.showWarningMessage(`Nothing was filled: ${reasonOf(error)}`);
         }
     }
 
     private async showState(state: 'running' | 'ready' | undefined): Promise<void> {
         await commands.executeCommand('setContext', 'dlm-lsp.fill', state);
     }
+}
+
+function reasonOf(error: unknown): string {
+    // Not cancelled here: the server ends a fill when its document is edited.
+    if (error instanceof ResponseError && error.code === LSPErrorCodes.RequestCancelled) {
+        return 'the document was edited meanwhile.';
+    }
+    return error instanceof Error ? error.message : String(error);
 }
 
 function isPreviewed(): boolean {

@@ -6,6 +6,7 @@ import type { Range, TextDocument } from 'vscode';
 import type { Daemon } from '../src/client';
 import { Fills } from '../src/fills';
 import type { FillPreview } from '../src/preview';
+import { ResponseError } from './fakes/languageClient';
 import { happened, type WorkspaceEdit, workspace } from './fakes/vscode';
 
 const HERE = { start: 0, end: 0 } as unknown as Range;
@@ -23,9 +24,12 @@ beforeEach(() => {
 });
 
 /** A fill that waits in its diff, and the document; `onClose` runs while the diff closes. */
-async function waiting(onClose: (document: { version: number }) => void): Promise<[Fills, { version: number }]> {
+async function waiting(
+    onClose: (document: { version: number }) => void,
+    infillRange = (): Promise<unknown> => Promise.resolve({ range: HERE, text: TEXT, version: 1 }),
+): Promise<[Fills, { version: number }]> {
     const document = { uri: 'file:///sum.py', version: 1, offsetAt: () => 0, positionAt: () => 0 };
-    const daemon = { infillRange: () => Promise.resolve({ range: HERE, text: TEXT, version: 1 }) };
+    const daemon = { infillRange };
     const preview = {
         onDidClose: () => ({ dispose: () => undefined }),
         open: () => Promise.resolve(),
@@ -65,4 +69,13 @@ test('an edit that VS Code refuses is told', async () => {
     workspace.isEditable = false;
     await fills.apply();
     assert.deepEqual(warnings, [STALE]);
+});
+
+test('a fill that the server ends, because the document is edited, is told in words', async () => {
+    const cancelled = new ResponseError(-32800, 'Request with id "12" is canceled');
+    await waiting(
+        () => undefined,
+        () => Promise.reject(cancelled),
+    );
+    assert.deepEqual(warnings, ['Nothing was filled: the document was edited meanwhile.']);
 });

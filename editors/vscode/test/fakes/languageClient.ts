@@ -3,3 +3,14 @@
 export class NotificationType {
     constructor(readonly method: string) {}
 }
+
+export class ResponseError extends Error {
+    constructor(
+        readonly code: number,
+        message: string,
+    ) {
+        super(message);
+    }
+}
+
+export const LSPErrorCodes = { RequestCancelled: -32800 };
