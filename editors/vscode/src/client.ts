@@ -35,7 +35,7 @@ import {
     type StatusParams,
 } from './protocol';
 import { findServer, type Places, type ServerCommand, userToolFolder } from './serverLookup';
-import { chosenOptions, configuredCommand } from './settings';
+import { chosenOptions, configuredList } from './settings';
 
 const START_PATIENCE_MS = 10_000;
 
@@ -131,7 +131,8 @@ export class Daemon implements Disposable {
     private async startClient(): Promise<void> {
         this.statusChanged.fire({ state: 'busy', message: 'starting the server' });
         const places: Places = {
-            configured: configuredCommand(),
+            configured: configuredList('server.command'),
+            options: configuredList('server.args'),
             interpreter: await selectedInterpreter(),
             searchPath: process.env.PATH ?? '',
             toolFolder: userToolFolder(),

@@ -25,6 +25,8 @@ export interface ServerCommand {
 export interface Places {
     /** The machine's own setting: a command with its arguments; empty if it is not set. */
     readonly configured: readonly string[];
+    /** What to add after `serve`, wherever the command was found. */
+    readonly options: readonly string[];
     /** The selected Python interpreter; undefined if there is none, or it is not trusted. */
     readonly interpreter: string | undefined;
     /** In the format of `PATH`. */
@@ -44,9 +46,11 @@ export function userToolFolder(): string {
 
 /** The first place that has a server. A setting is taken or refused, never passed over. */
 export async function findServer(places: Places): Promise<ServerCommand | undefined> {
-    if (places.configured.length > 0) {
-        return configuredServer(places);
-    }
+    const found = places.configured.length > 0 ? await configuredServer(places) : await anyServer(places);
+    return found && { ...found, args: [...found.args, 'serve', ...places.options] };
+}
+
+async function anyServer(places: Places): Promise<ServerCommand | undefined> {
     return (
         (await besideInterpreter(places)) ??
         (await installed(places.searchPath, 'PATH')) ??
@@ -59,7 +63,7 @@ async function configuredServer(places: Places): Promise<ServerCommand | undefin
     const [first = '', ...args] = places.configured;
     const named = first.startsWith('~/') ? join(homedir(), first.slice(2)) : first;
     const command = isAbsolute(named) ? await executable(named) : await anywhere(named, places);
-    return command === undefined ? undefined : { command, args: [...args, 'serve'], source: 'the setting dlm-lsp.server.command' };
+    return command === undefined ? undefined : { command, args, source: 'the setting dlm-lsp.server.command' };
 }
 
 async function besideInterpreter({ interpreter }: Places): Promise<ServerCommand | undefined> {
@@ -67,12 +71,12 @@ async function besideInterpreter({ interpreter }: Places): Promise<ServerCommand
         return undefined;
     }
     const command = await executable(join(dirname(interpreter), scriptName('dlm-lsp')));
-    return command === undefined ? undefined : { command, args: ['serve'], source: 'the selected Python interpreter' };
+    return command === undefined ? undefined : { command, args: [], source: 'the selected Python interpreter' };
 }
 
 async function installed(searchPath: string, source: string): Promise<ServerCommand | undefined> {
     const command = await which('dlm-lsp', searchPath);
-    return command === undefined ? undefined : { command, args: ['serve'], source };
+    return command === undefined ? undefined : { command, args: [], source };
 }
 
 /** uv's own copy of the tool; offline, so that uv installs nothing. */
@@ -87,7 +91,7 @@ async function byUv(places: Places): Promise<ServerCommand | undefined> {
     } catch {
         return undefined;
     }
-    return { command: uv, args: [...run, 'serve'], source: 'uv tool run' };
+    return { command: uv, args: run, source: 'uv tool run' };
 }
 
 async function anywhere(name: string, { searchPath, toolFolder }: Places): Promise<string | undefined> {

@@ -24,16 +24,16 @@ export function configuration(): WorkspaceConfiguration {
 }
 
 /**
- * The server's command with its arguments; empty if it is not set.
+ * A setting that is a list of strings, such as the server's command with its arguments; empty if it is not set.
  *
  * @throws An error if it is something else: VS Code marks a setting of the wrong type, and passes it on as it is.
  */
-export function configuredCommand(): readonly string[] {
-    const command = configuration().get<unknown>('server.command') ?? [];
-    if (!Array.isArray(command) || !command.every((each) => typeof each === 'string')) {
-        throw new Error(`${SECTION}.server.command is not a list of strings`);
+export function configuredList(name: 'server.command' | 'server.args'): readonly string[] {
+    const list = configuration().get<unknown>(name) ?? [];
+    if (!Array.isArray(list) || !list.every((each) => typeof each === 'string')) {
+        throw new Error(`${SECTION}.${name} is not a list of strings`);
     }
-    return command;
+    return list;
 }
 
 /** The server's options that are set. Defaults are left out, because they would override the user's config.toml. */

@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { findServer, type Places } from '../src/serverLookup';
 
-const NOWHERE: Places = { configured: [], interpreter: undefined, searchPath: '', toolFolder: '' };
+const NOWHERE: Places = { configured: [], options: [], interpreter: undefined, searchPath: '', toolFolder: '' };
 const REAL_UV = (process.env.PATH ?? '')
     .split(delimiter)
     .map((each) => join(each, 'uv'))
@@ -40,6 +40,16 @@ test('the setting goes first, with its own arguments', async () => {
     await script('environment/bin/dlm-lsp');
     const server = await findServer({ ...NOWHERE, configured: [command, '-v'], interpreter });
     assert.deepEqual([server?.command, server?.args], [command, ['-v', 'serve']]);
+});
+
+test('options follow `serve`, in whatever place the server is', async () => {
+    const command = await script('own/dlm-lsp');
+    const uv = await script('tools/uv', '[ "$*" = "tool run --offline dlm-lsp --version" ]');
+    const options = ['--connect', '/run/dlm.sock'];
+    const named = await findServer({ ...NOWHERE, configured: [command, '-v'], options });
+    assert.deepEqual([named?.command, named?.args], [command, ['-v', 'serve', ...options]]);
+    const byUv = await findServer({ ...NOWHERE, searchPath: join(folder, 'tools'), options });
+    assert.deepEqual([byUv?.command, byUv?.args.slice(-3)], [uv, ['serve', ...options]]);
 });
 
 test('a setting that names nothing is not passed over', async () => {

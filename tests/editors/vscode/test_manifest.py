@@ -66,7 +66,7 @@ def test_a_setting_says_what_its_option_says(option: Option, settings: dict[str,
 
 def test_a_workspace_cannot_name_a_command_a_model_or_a_device(manifest: dict[str, Any]) -> None:
     properties = manifest["contributes"]["configuration"]["properties"]
-    guarded = {f"dlm-lsp.{name}" for name in ("server.command", "model", "device", "precision", "guide")}
+    guarded = {f"dlm-lsp.{name}" for name in ("server.command", "server.args", "model", "device", "precision", "guide")}
     assert {name for name, schema in properties.items() if schema.get("scope") == "machine"} == guarded
     assert set(manifest["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]) == guarded
     assert manifest["extensionKind"] == ["workspace"]
