@@ -34,7 +34,7 @@ import {
     StatusNotification,
     type StatusParams,
 } from './protocol';
-import { findServer, type Places, type ServerCommand, userToolFolder } from './serverLookup';
+import { findServer, isSameCommand, type Places, type ServerCommand, userToolFolder } from './serverLookup';
 import { chosenOptions, configuredList } from './settings';
 
 const START_PATIENCE_MS = 10_000;
@@ -62,6 +62,8 @@ export class Daemon implements Disposable {
     private readonly draftArrived = new EventEmitter<DraftParams>();
     private readonly serverMissed = new EventEmitter<void>();
     private client: LanguageClient | undefined;
+    /** What was found when it was looked for last. */
+    private server: ServerCommand | undefined;
     private lastStep: Promise<void> = Promise.resolve();
 
     readonly onStatus = this.statusChanged.event;
@@ -77,12 +79,14 @@ export class Daemon implements Disposable {
 
     /** Starts the server; one that runs is stopped first. */
     restart(): Promise<void> {
+        return this.inTurn(() => this.startAnew());
+    }
+
+    /** Looks for the server again. The one that runs, and its loaded model, stay if it would be started again. */
+    lookAgain(): Promise<void> {
         return this.inTurn(async () => {
-            await this.stopClient();
-            try {
-                await this.startClient();
-            } catch (error) {
-                this.reportFailure(error);
+            if (!(await this.isUpToDate())) {
+                await this.startAnew();
             }
         });
     }
@@ -128,16 +132,30 @@ export class Daemon implements Disposable {
         return this.lastStep;
     }
 
+    private async isUpToDate(): Promise<boolean> {
+        try {
+            const server = await findServer(await placesToLook());
+            return isSameCommand(server, this.server) && this.client?.state !== State.Stopped;
+        } catch {
+            return false;
+        }
+    }
+
+    private async startAnew(): Promise<void> {
+        await this.stopClient();
+        try {
+            await this.startClient();
+        } catch (error) {
+            this.reportFailure(error);
+        }
+    }
+
     private async startClient(): Promise<void> {
         this.statusChanged.fire({ state: 'busy', message: 'starting the server' });
-        const places: Places = {
-            configured: configuredList('server.command'),
-            options: configuredList('server.args'),
-            interpreter: await selectedInterpreter(),
-            searchPath: process.env.PATH ?? '',
-            toolFolder: userToolFolder(),
-        };
+        this.server = undefined;
+        const places = await placesToLook();
         const server = await findServer(places);
+        this.server = server;
         if (server === undefined) {
             this.output.info(whereItWasLookedFor(places));
             this.statusChanged.fire({ state: 'error', message: 'the dlm-lsp server was not found' });
@@ -153,7 +171,7 @@ export class Daemon implements Disposable {
             }
         });
         // A command that never answers must not keep another one from being started in its place.
-        await Promise.race([started, setTimeout(START_PATIENCE_MS)]);
+        await Promise.race([started, setTimeout(START_PATIENCE_MS, undefined, { ref: false })]);
     }
 
     private async stopClient(): Promise<void> {
@@ -225,6 +243,17 @@ export class Daemon implements Disposable {
     private setRunning(isRunning: boolean): void {
         void commands.executeCommand('setContext', 'dlm-lsp.running', isRunning);
     }
+}
+
+/** @throws An error if a setting is of the wrong type. */
+async function placesToLook(): Promise<Places> {
+    return {
+        configured: configuredList('server.command'),
+        options: configuredList('server.args'),
+        interpreter: await selectedInterpreter(),
+        searchPath: process.env.PATH ?? '',
+        toolFolder: userToolFolder(),
+    };
 }
 
 /** The places that were searched, because the `PATH` of VS Code is often not that of a terminal. */

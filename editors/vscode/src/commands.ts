@@ -1,5 +1,5 @@
 /**
- * The commands of the palette, the menu behind the status item, and the message when there is no server.
+ * The commands of the palette, the menu behind the status item.
  */
 
 import {
@@ -60,16 +60,6 @@ export async function runServerFill(fills: Fills, [uri, range]: readonly unknown
     const { start, end } = range as LspRange;
     const document = await workspace.openTextDocument(Uri.parse(uri as string, true));
     await fills.fill(document, new Range(start.line, start.character, end.line, end.character));
-}
-
-/** Says that no server was found, and offers help. */
-export async function offerToInstall(): Promise<void> {
-    const actions = { 'How to install': 'howToInstall', 'Show Output': 'showOutput' } as const;
-    const message = 'The dlm-lsp server was not found on the machine where this window has its files.';
-    const chosen = await window.showErrorMessage(message, 'How to install', 'Show Output');
-    if (chosen) {
-        await commands.executeCommand(`dlm-lsp.${actions[chosen]}`);
-    }
 }
 
 async function showMenu({ status }: Parts): Promise<void> {

@@ -4,12 +4,13 @@
 
 import { type ExtensionContext, window, workspace } from 'vscode';
 import { Daemon } from './client';
-import { offerToInstall, registerCommands, runServerFill } from './commands';
+import { registerCommands, runServerFill } from './commands';
 import { Dial } from './dial';
 import { DraftDecoration } from './drafts';
 import { Fills } from './fills';
 import { GhostText } from './ghostText';
 import { onInterpreterChange } from './interpreter';
+import { missingServerMessage } from './missingServer';
 import { FillPreview } from './preview';
 import { INFILL_RANGE, SECTION } from './protocol';
 import { StatusItem } from './status';
@@ -31,11 +32,12 @@ export async function activate(context: ExtensionContext): Promise<void> {
     });
     const fills: Fills = new Fills(server, preview);
     daemon = server;
+    const tellMissing = missingServerMessage(context.globalState);
     context.subscriptions.push(
         ...[output, status, dial, drafts, preview, server, fills],
         ...registerCommands({ daemon: server, dial, fills, output, status }),
         server.onStatus((each) => status.show(each)),
-        server.onMissing(() => void offerToInstall()),
+        server.onMissing(() => void tellMissing()),
         server.onDraft((draft) => {
             status.showStep(draft);
             ghostText.showDraft(draft);
@@ -47,9 +49,9 @@ export async function activate(context: ExtensionContext): Promise<void> {
                 void server.restart();
             }
         }),
-        workspace.onDidGrantWorkspaceTrust(() => void server.restart()),
+        workspace.onDidGrantWorkspaceTrust(() => void server.lookAgain()),
     );
-    const interpreterChange = await onInterpreterChange(() => void server.restart());
+    const interpreterChange = await onInterpreterChange(() => void server.lookAgain());
     if (interpreterChange) {
         context.subscriptions.push(interpreterChange);
     }

@@ -9,7 +9,7 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
-import { promisify } from 'node:util';
+import { isDeepStrictEqual, promisify } from 'node:util';
 
 const UV_PROBE_MS = 10_000;
 
@@ -48,6 +48,11 @@ export function userToolFolder(): string {
 export async function findServer(places: Places): Promise<ServerCommand | undefined> {
     const found = places.configured.length > 0 ? await configuredServer(places) : await anyServer(places);
     return found && { ...found, args: [...found.args, 'serve', ...places.options] };
+}
+
+/** Whether both are started alike, wherever they were found. */
+export function isSameCommand(one: ServerCommand | undefined, other: ServerCommand | undefined): boolean {
+    return isDeepStrictEqual([one?.command, one?.args], [other?.command, other?.args]);
 }
 
 async function anyServer(places: Places): Promise<ServerCommand | undefined> {

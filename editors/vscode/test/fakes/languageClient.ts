@@ -1,5 +1,55 @@
 /** What the tests replace `vscode-languageclient/node` with, which loads only inside VS Code. */
 
+export enum State {
+    Stopped = 1,
+    Running = 2,
+}
+
+interface Executable {
+    readonly command: string;
+    readonly args: readonly string[];
+}
+
+/** A client whose server runs from start to end; nothing is sent. */
+export class LanguageClient {
+    /** Every client that was started. */
+    static readonly started: LanguageClient[] = [];
+    state = State.Stopped;
+
+    constructor(
+        _name: string,
+        readonly executable: Executable,
+    ) {}
+
+    start(): Promise<void> {
+        LanguageClient.started.push(this);
+        this.state = State.Running;
+        return Promise.resolve();
+    }
+
+    dispose(): Promise<void> {
+        this.state = State.Stopped;
+        return Promise.resolve();
+    }
+
+    registerFeature(): void {
+        /* of this client, which sends nothing */
+    }
+
+    onNotification(): void {
+        /* none comes */
+    }
+
+    onDidChangeState(): void {
+        /* nobody is told */
+    }
+}
+
+/** Requests and notifications, which nobody sends. */
+export const ExecuteCommandRequest = {};
+export const DidChangeConfigurationNotification = {};
+
+export const RevealOutputChannelOn = { Never: 4 };
 export class NotificationType {
     constructor(readonly method: string) {}
 }

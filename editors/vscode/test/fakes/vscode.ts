@@ -3,7 +3,21 @@
  * objects of their own for the rest.
  */
 
-import { EventEmitter } from 'node:events';
+import { EventEmitter as NodeEmitter } from 'node:events';
+
+export class EventEmitter<T> {
+    private readonly emitter = new NodeEmitter();
+
+    readonly event = (listener: (what: T) => void): void => void this.emitter.on('event', listener);
+
+    fire(what: T): void {
+        this.emitter.emit('event', what);
+    }
+
+    dispose(): void {
+        this.emitter.removeAllListeners();
+    }
+}
 
 export class Range {
     constructor(
@@ -37,13 +51,19 @@ export class WorkspaceEdit {
 export const ProgressLocation = { Notification: 15 };
 export const ConfigurationTarget = { Global: 1, Workspace: 2 };
 
-/** Emits `warning` with what a message says, and `edit` with a `WorkspaceEdit`. */
-export const happened = new EventEmitter();
+/** Emits `warning` and `error` with what a message says, and `edit` with a `WorkspaceEdit`. */
+export const happened = new NodeEmitter();
 
 export const commands = { executeCommand: (): Promise<undefined> => Promise.resolve(undefined) };
 
 export const window = {
     showInformationMessage: (): undefined => undefined,
+    /** The button that is pressed in the next error message. */
+    button: undefined as string | undefined,
+    showErrorMessage: (message: string): Promise<string | undefined> => {
+        happened.emit('error', message);
+        return Promise.resolve(window.button);
+    },
     showWarningMessage: (message: string) => void happened.emit('warning', message),
     showTextDocument: (): Promise<undefined> => Promise.resolve(undefined),
     withProgress: (_options: unknown, task: (progress: unknown, token: unknown) => unknown) =>
