@@ -23,6 +23,41 @@ def test_it_is_hidden_while_the_popup_menu_is_open(scripted: Start, server: Serv
     neovim.await_ghost("tal")
 
 
+ANOTHER_PLUGIN = """
+local dlm, on = require('dlm_lsp'), vim.api.nvim_create_autocmd
+on('User', { pattern = 'MenuOpen', callback = dlm.menu_opened })
+on('User', { pattern = 'MenuClose', callback = dlm.menu_closed })
+vim.keymap.set('i', '<Tab>', 'x')
+"""
+
+
+def test_it_leaves_room_and_key_to_the_menu_of_another_plugin(scripted: Start, server: Server) -> None:
+    server.says(completions={"to": ["tal"]})
+    neovim = scripted("\n", before=ANOTHER_PLUGIN)
+    neovim.press("ito")
+    neovim.await_ghost("tal")
+    neovim.api.command("doautocmd User MenuOpen")
+    neovim.await_no_ghost()
+    neovim.press("<Tab>")
+    neovim.await_lines(["tox"])
+    neovim.press("<BS>")
+    neovim.await_lines(["to"])
+    time.sleep(2 * NATIVE_PAUSE_SECONDS)
+    assert neovim.ghost() == ""
+    neovim.api.command("doautocmd User MenuClose")
+    neovim.await_ghost("tal")
+    neovim.press("<Tab>")
+    neovim.await_lines(["total"])
+
+
+def test_a_menu_does_not_outlive_insert_mode(scripted: Start, server: Server) -> None:
+    server.says(completions={"to": ["tal"]})
+    neovim = scripted("\n", before=ANOTHER_PLUGIN)
+    neovim.api.command("doautocmd User MenuOpen")
+    neovim.press("ix<Esc>Sto")
+    neovim.await_ghost("tal")
+
+
 def test_an_answer_that_comes_while_the_popup_menu_is_open_waits(scripted: Start, server: Server) -> None:
     server.says(completions={"to": ["tal"]}, seconds=0.5)
     neovim = scripted("tomato\ntoast\n\n")

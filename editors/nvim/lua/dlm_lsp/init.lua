@@ -60,6 +60,16 @@ function M.dismiss()
   end
 end
 
+--- Hide suggestions, because a completion plugin has opened a menu that Neovim does not know of.
+function M.menu_opened()
+  require('dlm_lsp.menu').on_other_opened()
+end
+
+--- Show them again, where they still fit.
+function M.menu_closed()
+  require('dlm_lsp.menu').on_other_closed()
+end
+
 --- State and message of the current buffer's server.
 ---@return dlm_lsp.Status
 function M.status()
@@ -89,6 +99,7 @@ end
 --- Clean up after Insert mode was left in a buffer, by whatever key.
 ---@param buf integer
 function M.leave_insert(buf)
+  require('dlm_lsp.menu').forget()
   local left = require('dlm_lsp.session').of(buf)
   if left then
     left:leave_insert()

@@ -6,6 +6,7 @@
 
 local Suggestion = require('dlm_lsp.suggestion')
 local client_of = require('dlm_lsp.client')
+local menu = require('dlm_lsp.menu')
 local status = require('dlm_lsp.status')
 
 local M = {}
@@ -44,7 +45,7 @@ function M.observe(buf, items)
   if suggestions[1] and not suggestions[1]:remainder() then
     return false
   end
-  if vim.fn.pumvisible() == 1 then
+  if menu.is_open() then
     session:show(suggestions) -- once the menu is closed
     return false
   end

@@ -6,6 +6,7 @@
 local client_of = require('dlm_lsp.client')
 local fill = require('dlm_lsp.fill')
 local ghost = require('dlm_lsp.ghost')
+local menu = require('dlm_lsp.menu')
 local native = require('dlm_lsp.native')
 local positions = require('dlm_lsp.positions')
 local status = require('dlm_lsp.status')
@@ -62,7 +63,7 @@ function Session:paint()
   ghost.clear(self.buf)
   local place = self:current() or (self.draft and self.draft.place)
   local rest = place and place:remainder()
-  if not place or not rest or vim.fn.pumvisible() == 1 then
+  if not place or not rest or menu.is_open() then
     return false
   end
   local row, col = positions.cursor()
@@ -158,29 +159,6 @@ function Session:keep(suggestion)
   self.candidates, self.index = { suggestion }, 1
 end
 
---- Hide the suggestion while the popup menu is open; it comes back afterwards if it still fits. Neovim itself would
---- draw it beside the menu.
-function Session:make_room()
-  ghost.clear(self.buf)
-  if self.is_native and native.is_showing(self.buf) then
-    native.take(self.buf, function(suggestion)
-      self:keep(suggestion)
-    end)
-  end
-end
-
---- The popup menu was closed, with or without inserting an entry. No event may follow that makes Neovim ask again.
-function Session:on_menu_closed()
-  self.at = ''
-  if not vim.api.nvim_get_mode().mode:match('^[iR]') then
-    return
-  end
-  self:on_move()
-  if self.is_native and not self.request_id and not self:current() then
-    self:request(client_of.trigger.AUTOMATIC)
-  end
-end
-
 --- Forget suggestions and draft.
 function Session:clear()
   self.candidates, self.index, self.draft = {}, 1, nil
@@ -224,7 +202,7 @@ function Session:on_move()
   self.at = whereabouts()
   local is_showing = self:current() ~= nil
   local is_drawn = self:paint()
-  if is_showing and (is_drawn or vim.fn.pumvisible() == 1) then
+  if is_showing and (is_drawn or menu.is_open()) then
     return
   end
   if not is_drawn then
@@ -236,7 +214,7 @@ function Session:on_move()
     if not is_drawn then
       self:stop()
     end
-  elseif vim.fn.pumvisible() == 0 then
+  elseif not menu.is_open() then
     local ask = is_edited and self.request or self.request_at_rest
     ask(self, client_of.trigger.AUTOMATIC)
   end
@@ -279,10 +257,10 @@ function Session.attach(client, buf, is_native)
       self:leave_insert()
     end,
     ['CompleteChanged'] = vim.schedule_wrap(function()
-      self:make_room()
+      menu.make_room(self)
     end),
     ['CompleteDone'] = vim.schedule_wrap(function()
-      self:on_menu_closed()
+      menu.on_closed(self)
     end),
   }, buf)
 end
