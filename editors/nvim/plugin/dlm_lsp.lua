@@ -13,6 +13,25 @@ vim.api.nvim_create_user_command('DlmRefill', function(command)
   require('dlm_lsp.fill').selection(command.line1, command.line2, command.args)
 end, { nargs = '?', range = true, desc = 'Fill the selection anew; takes a number of steps' })
 
+---@param name string
+---@param what string
+---@param wanted fun(): boolean
+local function define_switch(name, what, wanted)
+  vim.api.nvim_create_user_command(name, function(command)
+    require('dlm_lsp').enable(wanted(), command.bang and vim.api.nvim_get_current_buf() or nil)
+  end, { bang = true, desc = ('Switch suggestions and fills %s; with !, in this buffer'):format(what) })
+end
+
+define_switch('DlmDisable', 'off', function()
+  return false
+end)
+define_switch('DlmEnable', 'on', function()
+  return true
+end)
+define_switch('DlmToggle', 'off or on', function()
+  return not require('dlm_lsp').is_enabled()
+end)
+
 local group = vim.api.nvim_create_augroup('dlm_lsp', {})
 
 vim.api.nvim_create_autocmd('LspAttach', {

@@ -3,6 +3,7 @@
 local client_of = require('dlm_lsp.client')
 local ghost = require('dlm_lsp.ghost')
 local positions = require('dlm_lsp.positions')
+local switch = require('dlm_lsp.switch')
 
 local M = {}
 
@@ -147,6 +148,9 @@ local function fill(steps, locate)
   local client = client_of.of(buf)
   if not client then
     return say('no server is attached to this buffer; see :checkhealth dlm_lsp')
+  end
+  if not switch.is_on(buf) then
+    return say('switched off here; :DlmEnable switches it on')
   end
   if not vim.bo[buf].modifiable then
     return say('a fill is an edit, and this buffer may not be changed')

@@ -50,14 +50,41 @@ function M.invoke()
   end
 end
 
+---@param current dlm_lsp.Session
+local function dismiss(current)
+  current:stop()
+  require('dlm_lsp.native').dismiss(current.buf)
+  require('dlm_lsp.fill').stop(current.buf)
+end
+
 --- Hide the suggestion, and stop running requests.
 function M.dismiss()
   local current = session()
   if current then
-    current:stop()
-    require('dlm_lsp.native').dismiss(current.buf)
-    require('dlm_lsp.fill').stop(current.buf)
+    dismiss(current)
   end
+end
+
+--- Switch suggestions, fills and keys on or off.
+---@param is_on boolean
+---@param buf? integer One buffer; without it, all that have no `b:dlm_lsp_enabled` of their own.
+function M.enable(is_on, buf)
+  local switch = require('dlm_lsp.switch')
+  switch.set(buf, is_on)
+  for _, each in ipairs(vim.api.nvim_list_bufs()) do
+    local of_each = require('dlm_lsp.session').of(each)
+    if of_each and not switch.is_on(each) then
+      dismiss(of_each)
+    end
+  end
+  vim.cmd.redrawstatus({ bang = true })
+end
+
+--- Whether suggestions, fills and keys are switched on in a buffer.
+---@param buf? integer
+---@return boolean
+function M.is_enabled(buf)
+  return require('dlm_lsp.switch').is_on(buf or vim.api.nvim_get_current_buf())
 end
 
 --- Hide suggestions, because a completion plugin has opened a menu that Neovim does not know of.

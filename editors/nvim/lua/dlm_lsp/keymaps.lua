@@ -2,6 +2,7 @@
 
 local accept = require('dlm_lsp.accept')
 local config = require('dlm_lsp.config')
+local switch = require('dlm_lsp.switch')
 
 local M = {}
 
@@ -95,7 +96,7 @@ function M.set(buf)
         others[lhs] = map
       end
       vim.keymap.set('i', lhs, function()
-        if not replaced[buf] or (action.is_possible and not action.is_possible(buf)) then
+        if not replaced[buf] or not switch.is_on(buf) or (action.is_possible and not action.is_possible(buf)) then
           return before(buf, lhs)
         end
         return ("<C-g>u<Cmd>lua require('dlm_lsp').%s<CR>"):format(action.call)

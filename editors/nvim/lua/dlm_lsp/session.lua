@@ -11,6 +11,7 @@ local native = require('dlm_lsp.native')
 local positions = require('dlm_lsp.positions')
 local status = require('dlm_lsp.status')
 local Suggestion = require('dlm_lsp.suggestion')
+local switch = require('dlm_lsp.switch')
 
 ---@class dlm_lsp.Session
 ---@field buf integer
@@ -83,10 +84,13 @@ function Session:draft_chunks(rest)
   return ghost.draft(rest, stable)
 end
 
---- Ask the server for suggestions at the cursor; a request that still runs is superseded.
+--- Ask the server for suggestions at the cursor, unless it is switched off; a request that still runs is superseded.
 ---@param kind dlm_lsp.Trigger
 ---@param is_again? boolean
 function Session:request(kind, is_again)
+  if not switch.is_on(self.buf) then
+    return
+  end
   local params = client_of.inline_completion_params(self.client, self.buf, kind)
   local asked_at = whereabouts()
   -- This may run before the events of keys that were typed earlier; those events must not stop the request.

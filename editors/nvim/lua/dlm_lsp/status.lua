@@ -47,6 +47,9 @@ function M.of(buf)
   if not client then
     return { state = 'off', message = 'no server is attached' }
   end
+  if not require('dlm_lsp.switch').is_on(buf) then
+    return { state = 'off', message = 'switched off' }
+  end
   local status = statuses[client.id]
   local is_elsewhere = status and status.state == 'inactive' and subjects[client.id] ~= buf
   return not is_elsewhere and status or { state = 'normal', message = '' }

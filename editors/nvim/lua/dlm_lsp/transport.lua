@@ -7,6 +7,7 @@ local client_of = require('dlm_lsp.client')
 local config = require('dlm_lsp.config')
 local fill = require('dlm_lsp.fill')
 local native = require('dlm_lsp.native')
+local switch = require('dlm_lsp.switch')
 
 local M = {}
 
@@ -37,6 +38,14 @@ local function filtered(params, callback)
   end
 end
 
+--- Neovim's timer also fires after Insert mode was left, during a fill, and where all is switched off.
+---@return boolean
+local function is_wanted()
+  local buf = vim.api.nvim_get_current_buf()
+  local is_inserting = vim.api.nvim_get_mode().mode:match('^[iR]') ~= nil
+  return is_inserting and switch.is_on(buf) and not fill.is_busy(buf)
+end
+
 --- `vim.lsp.Config.cmd`: starts the server, and watches the requests that Neovim itself sends.
 ---@param dispatchers vim.lsp.rpc.Dispatchers
 ---@return vim.lsp.rpc.PublicClient
@@ -49,9 +58,7 @@ function M.start(dispatchers)
     request = function(method, params, callback, ...)
       local is_native = method == client_of.INLINE_COMPLETION
         and params.context.triggerKind == client_of.trigger.AUTOMATIC
-      -- Neovim's timer also fires after Insert mode was left, and during a fill.
-      local is_wanted = vim.api.nvim_get_mode().mode:match('^[iR]') and not fill.is_busy(vim.api.nvim_get_current_buf())
-      if is_native and not is_wanted then
+      if is_native and not is_wanted() then
         return false
       end
       return rpc.request(method, params, is_native and filtered(params, callback) or callback, ...)
