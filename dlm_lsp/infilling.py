@@ -1,7 +1,8 @@
-"""One hole, from document to fill: the path that the command line and both servers share.
+"""One hole, from document to fill: what the command line and both servers share.
 
     HoleRequest ─build_request→ InfillRequest ─engine→ Draft, Draft, …, Draft ─present→ RankedFill, RankedFill, …
 
+Over HTTP and in a race, the caller runs the engine itself, on an `infill_request`.
 Knows no protocol, no terminal and no thread: the caller decides where the generator runs and what a draft is shown on.
 """
 

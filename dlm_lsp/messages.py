@@ -21,7 +21,8 @@ INFILL_RANGE = "dlmLsp.infillRange"
 """`workspace/executeCommand`, arguments `[uri, range, options?]`, result `InfillRangeResult`.
 
 An empty range asks for the hole at that position, such as the whole function body; options are those of `decode`, and
-`apply`: false brings the text without editing the document.
+three more: `apply`, where false brings the text without editing the document, and `keep`, a list of texts, and
+`closing`, a text, for what the fill must hold and end with.
 """
 
 DID_ACCEPT = "dlmLsp.didAccept"

@@ -1,6 +1,7 @@
 """The state that every handler works on, as pygls' server object: a client's documents, settings, worker and status.
 
-Handlers decide; this module only holds state and talks to the client. It runs on the event loop and nowhere else.
+Handlers decide, except on what new settings mean for the state: they clear fills, stop jobs, or lead to another worker.
+This module holds the state, and talks to the client. It runs on the event loop and nowhere else.
 """
 
 import asyncio

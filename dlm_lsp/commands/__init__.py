@@ -1,1 +1,1 @@
-"""What the command line does, one module per command; `dlm_lsp.cli` only wires them to arguments."""
+"""What the command line does, and what commands share; `dlm_lsp.cli` only wires them to arguments."""

@@ -3,7 +3,7 @@
 Knows a budget in tokens and a function that counts them; knows nothing of tokenizers, models or LSP.
 
     far above        imports kept while they fit, the rest dropped
-    class A:         always kept: headers, signatures and docstrings around the hole
+    class A:         kept first: headers and signatures around the hole, then docstrings, up to a share
         def f(x):
             ...      dropped from far to near
             near     kept
