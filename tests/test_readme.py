@@ -9,10 +9,16 @@ import pytest
 import typer.main
 
 from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.fitting.presentation import present
+from dlm_lsp.ghost_text import ghost_item
+from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.named_holes import find_function
+from dlm_lsp.infilling import HoleRequest, infill_request
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import DECODE_OPTION_NAMES, OPTIONS, SETTING_NAMES, find_option
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.training.__main__ import app
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
 from tests.option_tables import HEAD, option_table
 
 TREES = (
@@ -29,6 +35,19 @@ TREES = (
 """Pages with a tree of the files in their own folder."""
 MODULES = ("dlm_lsp/**/*.py", "model/**/*.py", "kernels/**/*.py", "editors/vscode/src/*.ts", "editors/nvim/**/*.lua")
 NOT_NAMED = {"__init__.py"}
+
+BEFORE_CURSOR = '"""Only the even ones."""'
+MIDDLE = (
+    "found = []\n    for number in numbers:\n        if number % 2 == 0:\n            found.append(number)\n"
+    "    return found\n\n\n"
+)
+DRAFTS = {
+    4: "found = []\n    for number",
+    10: "found = []\n    for number in numbers:\n        if number % 2 == 0:\n           ",
+}
+"""What was committed after some steps."""
+SHOWN_CHARS = 48
+"""At each end of a long text."""
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +96,46 @@ def test_the_first_command_fills_a_body_that_is_empty(repository_root: Path, rea
     snapshot = Snapshot.parse(path.as_uri(), language_for(path.name, None), text)
     hole = find_function(snapshot, flags[flags.index("--function") + 1])
     assert (hole.kind, text[hole.start : hole.end]) == ("body", "")
+
+
+def shown(text: str) -> str:
+    """A text on one line, without its middle if it is long."""
+    text = text.rstrip(" ") + "␣" * (len(text) - len(text.rstrip(" ")))
+    line = text.replace("\n", "⏎")
+    return line if len(line) <= 2 * SHOWN_CHARS else f"{line[:SHOWN_CHARS]} … {line[-SHOWN_CHARS:]}"
+
+
+def worked_example(path: Path) -> str:
+    """What becomes of the cursor behind a docstring, if the model writes `MIDDLE`."""
+    text = path.read_text(encoding="utf-8")
+    snapshot = Snapshot.parse(path.as_uri(), language_for(path.name, None), text)
+    cursor = text.index(BEFORE_CURSOR) + len(BEFORE_CURSOR)
+    hole = find_hole(snapshot, cursor)
+    request = infill_request(ScriptedEngine(MIDDLE), HoleRequest(snapshot, hole), DecodeOptions())
+    fill = present(snapshot, hole, MIDDLE)
+    item = ghost_item(snapshot, cursor, fill, "utf-16")
+    assert fill.parse_valid
+    assert item is not None
+    start, end = item.range.start, item.range.end
+    rows = {
+        "Position": "line {}, character {}, both from 0".format(*snapshot.lines.position(cursor, "utf-16")),
+        "Hole": f"{hole.kind}, from offset {hole.start} to {hole.end}",
+        "prefix": shown(request.prefix),
+        "suffix": shown(request.suffix),
+        "Canvas": f"{request.expected_tokens} masks, and those of the tokens that were backed up over",
+        **{f"Draft {step}": f"{shown(committed)}░░░…" for step, committed in DRAFTS.items()},
+        "Candidate": shown(MIDDLE),
+        "Fill": shown(fill.text),
+        "Item": f"replaces {start.line}:{start.character} to {end.line}:{end.character}",
+        "by": shown(item.insert_text),
+    }
+    return "".join(f"{name:10} {value}\n" for name, value in rows.items())
+
+
+def test_the_worked_example_is_what_the_code_does(repository_root: Path, readme: str) -> None:
+    # The drafts are those of the packaged weights when this was written; all else follows from the text at the end.
+    assert all(MIDDLE.startswith(committed) for committed in DRAFTS.values())
+    assert f"```text\n{worked_example(repository_root / 'tests/data/examples/parity.py')}```\n" in readme
 
 
 def test_the_commands_for_training_can_be_typed(repository_root: Path, readme: str) -> None:
