@@ -182,13 +182,21 @@ class Worker:
 
     def _serve(self) -> None:
         while (order := self._orders.get()) is not None:
-            order()
+            # Without this thread every later job would wait for ever.
+            try:
+                order()
+            except Exception:
+                logger.exception("an order to the engine failed")
         self._free()
 
     def _free(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        engine, self._engine = self._engine, None
+        if engine is None:
+            return
+        try:
+            engine.close()
+        except Exception:  # as of a device that was reset: the engine is of no use either way
+            logger.exception("freeing the model failed")
 
     def _unload(self) -> None:
         if self._engine is not None:

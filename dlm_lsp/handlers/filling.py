@@ -16,7 +16,7 @@ from dlm_lsp.messages import StatusState
 from dlm_lsp.prompt.related import RelatedFiles
 from dlm_lsp.session import DlmLanguageServer
 from dlm_lsp.worker import Task
-from dlm_model.errors import ModelError
+from dlm_model.errors import DeviceLostError, ModelError
 from dlm_model.request import CancelToken, Draft, InfillEngine
 
 
@@ -117,7 +117,7 @@ def stop_fills(server: DlmLanguageServer, uri: str) -> None:
 
 def state_of(error: Exception) -> StatusState:
     """The status that goes with an error on purpose."""
-    if isinstance(error, ModelUnavailableError):
+    if isinstance(error, (ModelUnavailableError, DeviceLostError)):
         return "error"
     if isinstance(error, (ModelError, UsageError)):
         return "warning"

@@ -7,12 +7,15 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from dlm_model.errors import DeviceError
+from dlm_model.errors import DeviceError, DeviceLostError
 
 KINDS = ("cpu", "cuda", "mps", "xpu")
 
 LEAST_BF16_CAPABILITY = (8, 0)
 """Compute capability of the first CUDA GPUs with instructions for bf16, as in `torch.cuda.is_bf16_supported`."""
+
+_OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""In errors that are not torch's own, such as those of a library's workspace."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -75,16 +78,30 @@ def release_memory() -> None:
 
 
 @contextmanager
-def memory_errors() -> Iterator[None]:
-    """Turn running out of device memory into one sentence.
+def device_errors() -> Iterator[None]:
+    """Turn what a device raises into one sentence.
 
     Raises:
-        DeviceError: in its place.
+        DeviceError: in place of running out of device memory.
+        DeviceLostError: in place of CUDA's other errors, after which most calls of this process fail.
     """
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise DeviceError("The device has not enough free memory for the model and this request.") from error
+        raise _full() from error
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        if not reason.startswith("CUDA error"):
+            raise
+        if any(words in reason for words in _OUT_OF_MEMORY):
+            raise _full() from error
+        raise DeviceLostError(
+            f"The device has failed ({reason}); restart the server, as a process can seldom use a device after that."
+        ) from error
+
+
+def _full() -> DeviceError:
+    return DeviceError("The device has not enough free memory for the model and this request.")
 
 
 def _no_such_device(name: str) -> DeviceError:

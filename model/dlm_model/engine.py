@@ -18,7 +18,7 @@ from dlm_model.canvas import Canvas
 from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
 from dlm_model.decoding import Decoder, Decoding
 from dlm_model.denoise import denoise
-from dlm_model.device import avoid_plans_by_shape, default_dtype, memory_errors, release_memory, resolve_device
+from dlm_model.device import avoid_plans_by_shape, default_dtype, device_errors, release_memory, resolve_device
 from dlm_model.drafts import RowReader, finish_reasons
 from dlm_model.errors import CheckpointError
 from dlm_model.guides.guide import Guides, load_companion
@@ -63,7 +63,7 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
     config = ModelConfig.from_checkpoint(folder)
     tokenizer = Tokenizer.from_checkpoint(folder, config.vocab_size)
     dtype = default_dtype(target)
-    with memory_errors():
+    with device_errors():
         network = load_transformer(folder, config, device=target, dtype=dtype, precision=precision)
         pack(network)
         stack_experts(network, target, dtype)
@@ -144,11 +144,11 @@ class Engine:
         Raises:
             RequestError: prompt and middle do not fit the model's context, or an option needs what this model lacks.
             CheckpointError: the guide cannot be loaded.
-            DeviceError: the device runs out of memory.
+            DeviceError: the device runs out of memory, or fails.
         """
         pace = Pace(options)
         self.decoder.read_for(request.document)
-        with memory_errors():
+        with device_errors():
             ready = self.preparation.prepare(request, options, lambda: cancel.is_cancelled or pace.is_half_over)
             options = ready.options
             decoding = self.decoder.open(options, ready.rows, ready.constraint.line_end)
@@ -197,7 +197,7 @@ class Engine:
         limit = min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
         writer = LeftToRight(self.decoder.guides.open(guide), self._vocabulary)
         prefix_ids = self.tokenizer.encode(request.prefix or "\n").ids
-        with memory_errors():
+        with device_errors():
             yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)
 
 
@@ -226,7 +226,7 @@ class _Drafts:
     def of(self, steps: Iterator[Canvas]) -> Iterator[Draft]:
         """One draft of the canvas after each step, and one more of the last canvas, with all candidates."""
         latest, shown, suits = self.ready.canvas, None, None
-        with memory_errors():
+        with device_errors():
             for latest in steps:
                 # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
                 if shown is None:

@@ -13,5 +13,9 @@ class DeviceError(ModelError):
     """The device asked for does not exist, or does not have the memory."""
 
 
+class DeviceLostError(DeviceError):
+    """The device failed, as when it was reset: this process can seldom use it again."""
+
+
 class RequestError(ModelError):
     """A request the model cannot serve, such as one longer than its context."""

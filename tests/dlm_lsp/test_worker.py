@@ -251,6 +251,34 @@ async def test_an_engine_that_is_given_up_is_closed(make_worker: MakeWorker, how
     assert (first.is_closed, second.is_closed) == (True, False)
 
 
+class _Stuck(ScriptedEngine):
+    """On a device that was reset."""
+
+    def close(self) -> None:
+        super().close()
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+
+@pytest.mark.parametrize("how", ["unloaded", "reloaded", "told"])
+async def test_whatever_an_order_raises_later_jobs_are_served(
+    make_worker: MakeWorker, listener: _Listener, how: str
+) -> None:
+    engines = [_Stuck("x = 1"), ScriptedEngine("x = 2")]
+    worker = make_worker(lambda: engines.pop(0))
+    assert await worker.submit("a", _denoise) == "x = 1"
+    if how == "unloaded":
+        worker.unload_after(0.01)
+        async with asyncio.timeout(10):
+            while "unloaded" not in listener.events:
+                await asyncio.sleep(0.01)
+    elif how == "reloaded":
+        worker.reload(lambda: engines.pop(0))
+    else:
+        worker.tell(lambda engine: engine.close())
+    async with asyncio.timeout(10):
+        assert await worker.submit("a", _denoise) == ("x = 1" if how == "told" else "x = 2")
+
+
 async def test_an_engine_in_use_is_not_closed(make_worker: MakeWorker, listener: _Listener) -> None:
     engine = ScriptedEngine("x = 1", num_steps=2, is_gated=True)
     worker = make_worker(lambda: engine)

@@ -13,7 +13,7 @@ import torch
 
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.decode_options import SELF_GUIDE
-from dlm_model.device import memory_errors
+from dlm_model.device import device_errors
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.families.dlm import DLM_SECTION
 from dlm_model.guides.causal_reader import CausalReader
@@ -134,7 +134,7 @@ def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtyp
     shared = min(len(spellings), len(tokenizer.token_bytes))
     if spellings[:shared] != tokenizer.token_bytes[:shared]:
         raise CheckpointError(f"The guide {folder.name} does not have the tokenizer of the model that it should guide.")
-    with memory_errors():
+    with device_errors():
         guide = load_transformer(folder, config, device=device, dtype=dtype)
         pack(guide)
     return recorded(guide)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from dlm_model.errors import CheckpointError, RequestError
+from dlm_model.errors import CheckpointError, DeviceLostError, RequestError
 from tests.dlm_lsp.handlers.conftest import Connect
 from tests.dlm_lsp.handlers.keystrokes import EMPTY_BODY, delete_at, editing, type_at
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
@@ -156,6 +156,7 @@ async def test_require_valid_decides_which_completions_have_to_parse(
     [
         (RequestError("the prompt has 9000 tokens, the model takes 2048"), "warning", "the prompt has 9000 tokens"),
         (RuntimeError("CUDA out of memory"), "error", "internal error: CUDA out of memory"),
+        (DeviceLostError("restart the server"), "error", "restart the server"),
     ],
 )
 async def test_an_engine_that_fails_is_a_status_and_an_empty_answer(
