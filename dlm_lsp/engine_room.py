@@ -65,12 +65,16 @@ class EngineRoom:
         self._stopped: list[Worker] = []
 
     def enter(self, settings: Settings, listener: LoadListener) -> Worker:
-        """The worker for these settings; the listener hears about its loading until it leaves."""
+        """The worker for these settings; the listener hears about its loading until it leaves.
+
+        If the model could not be loaded for others, it is tried again.
+        """
         key = _key(settings)
         if key not in self._engines:
             self._engines[key] = _Engine(partial(self._load_engine, settings))
         engine = self._engines[key]
         engine.audience.listeners.append(listener)
+        engine.worker.retry()
         return engine.worker
 
     def move(self, worker: Worker, settings: Settings, listener: LoadListener) -> Worker:
@@ -144,6 +148,11 @@ class Desk:
         """Stop every job of this session within one step."""
         for key in tuple(self._live):
             self.cancel(key)
+
+    def retry(self) -> None:
+        """As `Worker.retry`."""
+        if self._worker:
+            self._worker.retry()
 
     def load(self) -> None:
         """As `Worker.load`."""

@@ -13,10 +13,11 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from dlm_lsp.errors import ModelUnavailableError
 from dlm_model.errors import ModelError
@@ -26,6 +27,12 @@ logger = logging.getLogger(__name__)
 
 MAX_LIVE_JOBS = 4
 """Running and waiting together. Beyond that, the oldest job that may give way is cancelled: its user has moved on."""
+
+RETRY_SECONDS = 30.0
+"""How long after a failed attempt to load the engine a job makes the next one, unless somebody asks for it.
+
+What was in the way may pass: another program's memory on the device, or a model that was not there yet.
+"""
 
 Result = TypeVar("Result")
 Task = Callable[[InfillEngine, CancelToken], Result]
@@ -42,7 +49,7 @@ class LoadListener(Protocol):
         """The engine is ready."""
 
     def on_load_failed(self, reason: str) -> None:
-        """There is no engine until `Worker.reload`; every job raises ModelUnavailableError with this sentence."""
+        """There is no engine for now: jobs raise ModelUnavailableError with this sentence until loading is retried."""
 
     def on_unloaded(self) -> None:
         """The engine was freed, since nobody used it; the next job loads it again."""
@@ -72,6 +79,11 @@ class _Job(Generic[Result]):
         return not self.cancel_token.is_cancelled
 
 
+class _LoadFailure(NamedTuple):
+    reason: str
+    time: float
+
+
 class Worker:
     """Runs jobs one at a time. Its public methods are for the event loop's thread, `join` for any."""
 
@@ -89,7 +101,7 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engine: InfillEngine | None = None
-        self._load_failure: str | None = None
+        self._load_failure: _LoadFailure | None = None
         self._idle_seconds: float | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
 
@@ -131,6 +143,11 @@ class Worker:
         """Load the engine now rather than at the first job."""
         self._order(self._try_to_load)
         self._watch_idleness()
+
+    def retry(self) -> None:
+        """Let the next job try again to load the engine, if that has failed before this call."""
+        if failure := self._load_failure:
+            self._order(partial(self._forgive, failure))
 
     def tell(self, order: Callable[[InfillEngine], None]) -> None:
         """Have the engine do something after what it was given before; nothing where none is loaded by then."""
@@ -221,8 +238,9 @@ class Worker:
             self._post(_settle, job.future, result, None)
 
     def _ready_engine(self) -> InfillEngine:
-        if self._load_failure:
-            raise ModelUnavailableError(self._load_failure)
+        failure = self._load_failure
+        if failure and time.monotonic() < failure.time + RETRY_SECONDS:
+            raise ModelUnavailableError(failure.reason)
         if self._engine is None:
             self._engine = self._load()
         return self._engine
@@ -232,15 +250,21 @@ class Worker:
         try:
             engine = self._load_engine()
         except ModelError as error:
-            self._load_failure = str(error)
+            reason = str(error)
         except Exception as error:
             logger.exception("loading the model failed")
-            self._load_failure = f"the model could not be loaded: {error}"
+            reason = f"the model could not be loaded: {error}"
         else:
+            self._load_failure = None
             self._post(self._listener.on_loaded, engine)
             return engine
-        self._post(self._listener.on_load_failed, self._load_failure)
-        raise ModelUnavailableError(self._load_failure)
+        self._load_failure = _LoadFailure(reason, time.monotonic())
+        self._post(self._listener.on_load_failed, reason)
+        raise ModelUnavailableError(reason)
+
+    def _forgive(self, failure: _LoadFailure) -> None:
+        if self._load_failure is failure:  # of several who asked, the first makes the attempt for all
+            self._load_failure = None
 
     def _try_to_load(self) -> None:
         with contextlib.suppress(ModelUnavailableError):

@@ -166,6 +166,8 @@ async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) 
         earlier=last.newest_draft if last else None,
         require_valid=spot.require_valid,
     )
+    if spot.is_invoked:
+        server.worker.retry()
     run = begin(server, order)
     if not spot.selected:
         _remember(server, spot.document, run)

@@ -10,7 +10,7 @@ import pytest_asyncio
 from dlm_lsp.errors import ModelUnavailableError
 from dlm_lsp.worker import MAX_LIVE_JOBS, Worker
 from dlm_model.decode_options import DecodeOptions
-from dlm_model.errors import CheckpointError
+from dlm_model.errors import CheckpointError, DeviceError
 from dlm_model.request import CancelToken, InfillEngine, InfillRequest
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
@@ -182,7 +182,7 @@ async def test_preloading_needs_no_job(make_worker: MakeWorker, listener: _Liste
         (RuntimeError("no kernel"), "the model could not be loaded: no kernel"),
     ],
 )
-async def test_a_failed_load_is_not_repeated_until_reload(
+async def test_a_failed_load_is_not_repeated_at_once(
     make_worker: MakeWorker, listener: _Listener, error: Exception, reason: str
 ) -> None:
     def fail() -> InfillEngine:
@@ -196,6 +196,38 @@ async def test_a_failed_load_is_not_repeated_until_reload(
     assert listener.events == ["loading", f"failed: {reason}"]
     worker.reload(lambda: ScriptedEngine("x = 1"))
     assert await worker.submit("a", _denoise) == "x = 1"
+
+
+@pytest.mark.parametrize("how", ["after a while", "asked to"])
+async def test_a_failed_load_is_retried(
+    make_worker: MakeWorker, listener: _Listener, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    is_free = False
+
+    def load() -> InfillEngine:
+        if is_free:
+            return ScriptedEngine("x = 1")
+        raise DeviceError("no memory")
+
+    worker = make_worker(load)
+    with pytest.raises(ModelUnavailableError, match="no memory"):
+        await worker.submit("a", _denoise)
+    if how == "asked to":
+        # All of them ask before the first attempt, which is made for all.
+        jobs = []
+        for key in "abc":
+            worker.retry()
+            jobs.append(worker.submit(key, _denoise))
+        assert all(
+            isinstance(each, ModelUnavailableError) for each in await asyncio.gather(*jobs, return_exceptions=True)
+        )
+        assert listener.events == ["loading", "failed: no memory"] * 2
+        worker.retry()
+    else:
+        monkeypatch.setattr("dlm_lsp.worker.RETRY_SECONDS", 0.0)
+    is_free = True
+    assert await worker.submit("a", _denoise) == "x = 1"
+    assert listener.events[-2:] == ["loading", "loaded scripted"]
 
 
 async def test_a_job_cancelled_while_the_engine_loads_never_begins(make_worker: MakeWorker) -> None:

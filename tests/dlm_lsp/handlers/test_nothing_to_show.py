@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from dlm_model.errors import CheckpointError, DeviceLostError, RequestError
+from dlm_model.errors import CheckpointError, DeviceError, DeviceLostError, RequestError
 from tests.dlm_lsp.handlers.conftest import Connect
 from tests.dlm_lsp.handlers.keystrokes import EMPTY_BODY, delete_at, editing, type_at
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
@@ -182,3 +182,29 @@ async def test_a_model_that_cannot_be_loaded_is_a_status_and_no_popup(connect: C
         assert await editor.complete(1, 4) == []
     assert (await editor.status("error")).message == "/models/x holds no config.json"
     assert editor.popups == []
+
+
+@pytest.mark.parametrize("how", ["invoked", "edit"])
+async def test_whoever_asks_for_a_fill_has_loading_tried_again(
+    connect: Connect, engine: ScriptedEngine, how: str
+) -> None:
+    is_free = False
+
+    def load(_settings: object) -> ScriptedEngine:
+        if is_free:
+            return engine
+        raise DeviceError("no memory")
+
+    editor = connect(load)
+    await editor.start()
+    editor.open(EMPTY_BODY)
+    assert await editor.complete(1, 4) == []
+    assert (await editor.status("error")).message == "no memory"
+    is_free = True
+    assert await editor.complete(1, 4) == []
+    if how == "invoked":
+        assert len(await editor.complete(1, 4, trigger=types.InlineCompletionTriggerKind.Invoked)) == 3
+    else:
+        cursor = {"line": 1, "character": 4}
+        result = await editor.execute(URI, {"start": cursor, "end": cursor}, {"apply": False})
+        assert result["text"].endswith("return pi * r")

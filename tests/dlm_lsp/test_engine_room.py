@@ -1,0 +1,73 @@
+"""Workers that sessions share: who takes which one, and what becomes of those that nobody uses."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+
+from dlm_lsp.engine_room import Desk, EngineRoom
+from dlm_lsp.errors import ModelUnavailableError
+from dlm_lsp.options import Settings
+from dlm_model.errors import CheckpointError
+from dlm_model.request import CancelToken, InfillEngine
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
+
+OpenRoom = Callable[[Callable[[Settings], InfillEngine]], Callable[[], Desk]]
+
+
+class _Deaf:
+    def on_loading(self) -> None: ...
+
+    def on_loaded(self, engine: InfillEngine) -> None: ...
+
+    def on_load_failed(self, reason: str) -> None: ...
+
+    def on_unloaded(self) -> None: ...
+
+
+@pytest_asyncio.fixture
+async def open_room() -> AsyncIterator[OpenRoom]:
+    """Make a room with this engine loader; returns what makes desks in it."""
+    rooms: list[EngineRoom] = []
+    desks: list[Desk] = []
+
+    def open_room(load_engine: Callable[[Settings], InfillEngine]) -> Callable[[], Desk]:
+        room = EngineRoom(load_engine)
+        rooms.append(room)
+
+        def desk() -> Desk:
+            desks.append(Desk(room, _Deaf()))
+            return desks[-1]
+
+        return desk
+
+    yield open_room
+    for desk in desks:
+        desk.close()
+    for room in rooms:
+        assert await asyncio.to_thread(room.join, 10)
+
+
+def _name(engine: InfillEngine, _cancel: CancelToken) -> str:
+    return engine.model_name
+
+
+async def test_a_new_session_has_loading_tried_again(open_room: OpenRoom) -> None:
+    is_there = False
+
+    def load(_settings: Settings) -> InfillEngine:
+        if is_there:
+            return ScriptedEngine()
+        raise CheckpointError("no such model")
+
+    new_desk = open_room(load)
+    first, second = new_desk(), new_desk()
+    first.take(Settings())
+    with pytest.raises(ModelUnavailableError):
+        await first.submit("a", _name)
+    is_there = True
+    with pytest.raises(ModelUnavailableError):
+        await first.submit("a", _name)
+    second.take(Settings())
+    assert await second.submit("a", _name) == "scripted"
