@@ -9,6 +9,9 @@ from dlm_model.errors import ModelError, RequestError
 
 logger = logging.getLogger(__name__)
 
+SECONDS_TO_FIND_MEMORY = 5
+"""When a client may ask again that found no model or no device: what was in the way may have passed."""
+
 
 @dataclass(eq=False)
 class ApiError(Exception):
@@ -36,7 +39,7 @@ class ApiError(Exception):
         if isinstance(error, ApiError):
             return error
         if isinstance(error, ModelUnavailableError):
-            return cls(503, str(error), "server_error", code="model_unavailable")
+            return cls(503, str(error), "server_error", code="model_unavailable", retry_after=SECONDS_TO_FIND_MEMORY)
         if isinstance(error, (DlmLspError, RequestError)):
             return cls(400, str(error))
         if isinstance(error, ModelError):

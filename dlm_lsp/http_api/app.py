@@ -110,10 +110,10 @@ async def _models(service: FimService, _request: Request) -> Response:
 
 
 async def _health(service: FimService, _request: Request) -> Response:
-    """Whether a request would be answered at once: 503 while the model is loaded for the first time."""
+    """Whether a request would be served: 503 while the model is loaded for the first time, or if it cannot be now."""
     model = service.model
     facts = {"model": model.name, "device": model.device} if model else {}
-    return json_response({"status": service.state, **facts}, 200 if model else 503)
+    return json_response({"status": service.state, **facts}, 200 if model and service.state != "failed" else 503)
 
 
 def _model(service: FimService) -> ModelFacts:

@@ -83,11 +83,11 @@ class FimService:
         Args:
             room: The workers of this process.
             settings: In force for every request.
-            on_failure: Called with the reason when the model cannot be loaded.
+            on_failure: Called with the reason when the model cannot be loaded, unless it once could.
         """
         self.settings = settings
         self.model: ModelFacts | None = None
-        self.state: Literal["loading", "ok", "unloaded"] = "loading"
+        self.state: Literal["loading", "ok", "unloaded", "failed"] = "loading"
         self._on_failure = on_failure
         self._is_closed = False
         self._desk = Desk(room, self)
@@ -122,6 +122,7 @@ class FimService:
                 engine, request, settings, cancel, lambda text: loop.call_soon_threadsafe(texts.put_nowait, text)
             )
 
+        self._desk.retry()
         future = self._desk.submit(object(), task, gives_way=False)
         future.add_done_callback(partial(_report, perf_counter()))
         future.add_done_callback(lambda _: texts.put_nowait(None))
@@ -144,8 +145,12 @@ class FimService:
         logger.info("%s on %s", engine.model_name, engine.device)
 
     def on_load_failed(self, reason: str) -> None:
-        """No request will ever be served."""
-        self._on_failure(reason)
+        """A model that never was there ends the server; one that was is tried again by the next request."""
+        self.state = "failed"
+        if self.model is None:
+            self._on_failure(reason)
+        else:
+            logger.error("%s", reason)
 
     def on_unloaded(self) -> None:
         """The next request loads it again."""

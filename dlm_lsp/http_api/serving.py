@@ -34,7 +34,7 @@ def serve_http(load_engine: LoadEngine, host: str, port: int, settings: Settings
 
     Raises:
         UsageError: the address cannot be listened on, or other machines would reach it without a key.
-        ModelUnavailableError: the model cannot be loaded.
+        ModelUnavailableError: the model cannot be loaded at the start; later requests get 503 for that.
     """
     listener = listen(host, port, has_key=policy.key is not None)
     room = EngineRoom(load_engine)

@@ -98,6 +98,31 @@ async def test_a_model_that_is_not_there_yet() -> None:
     assert responses[1].json()["error"]["code"] == "loading"
 
 
+async def test_a_model_that_cannot_be_loaded_again_is_tried_at_every_request() -> None:
+    loads = iter([ScriptedEngine("a"), None, None, ScriptedEngine("b")])
+
+    def load(_settings: Settings) -> ScriptedEngine:
+        if engine := next(loads):
+            return engine
+        raise DeviceError("no memory")
+
+    room = EngineRoom(load)
+    served = FimService(room, Settings(idle_unload_minutes=0.0001), on_failure=pytest.fail)  # type: ignore[arg-type]
+    served.start()
+    transport = httpx2.ASGITransport(create_app(served, AccessPolicy()))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        await until(lambda: served.state == "unloaded")
+        for _ in range(2):
+            response = await client.post(FIM, json=BODY)
+            assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+            assert (response.json()["error"]["message"]) == "no memory"
+            health = await client.get("/health")
+            assert (health.status_code, health.json()["status"]) == (503, "failed")
+        assert (await client.post(FIM, json=BODY)).json()["choices"][0]["text"] == "b"
+    served.close()
+    assert await asyncio.to_thread(room.join, 5)
+
+
 @pytest.mark.parametrize(
     ("body", "param"), [("{", None), ("[" * 100_000, None), ("\xff", None), ("[]", None), ('{"prompt": 3}', "prompt")]
 )
