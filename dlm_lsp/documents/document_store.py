@@ -107,8 +107,11 @@ class DocumentStore:
 
 
 def path_of(uri: str) -> str | None:
-    """The path of a file URI; None for untitled documents, notebook cells and anything else that is not a file."""
-    return to_fs_path(uri) if uri.startswith("file:") else None
+    """The path of a file URI; None for untitled documents, notebook cells and anything else that is not a file.
+
+    Neovim calls a buffer without a name `file://`: its path is not the empty one, which is this process's own folder.
+    """
+    return to_fs_path(uri) or None if uri.startswith("file:") else None
 
 
 class _TooLargeError(UnreadableDocumentError):

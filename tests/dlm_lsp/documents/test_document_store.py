@@ -213,6 +213,7 @@ def test_a_closed_document_is_forgotten() -> None:
         ("untitled:Untitled-1", None),
         ("vscode-notebook-cell:/p/a.ipynb#X1", None),
         ("not a uri", None),
+        ("file://", None),
     ],
 )
 def test_only_file_uris_have_a_path(uri: str, path: str | None) -> None:

@@ -55,6 +55,17 @@ async def test_one_that_is_off_silences_no_other_and_is_named(
     assert str(off / ".dlm-lsp.toml") in (await editor.status("inactive")).message
 
 
+async def test_a_buffer_without_a_name_belongs_to_the_projects_not_to_the_folder_of_the_server(
+    connect: Connect, engine: ScriptedEngine, on: Path, off: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(on)
+    editor = connect(lambda _settings: engine)
+    await editor.start(workspace_folders=[_folder(on), _folder(off)])
+    editor.open(EMPTY_BODY, uri="file://")
+    assert await editor.complete(1, 4, uri="file://") == []
+    assert str(off / ".dlm-lsp.toml") in (await editor.status("inactive")).message
+
+
 async def test_folders_come_and_go(connect: Connect, engine: ScriptedEngine, on: Path, off: Path) -> None:
     editor = connect(lambda _settings: engine)
     await editor.start(workspace_folders=[_folder(on)])
