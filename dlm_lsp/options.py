@@ -53,7 +53,9 @@ class Settings:
         (), "glob patterns of paths that are never read into a prompt, in addition to the built-in list of secrets"
     )
     model: str | None = option(
-        None, "a checkpoint folder, or a name from `dlm-lsp models list`; `null` is the packaged weights"
+        None,
+        "a name from `dlm-lsp models list`, or the path of a checkpoint folder, with a slash in it (`./mine`); `null` "
+        "is the packaged weights",
     )
     device: str = option("auto", "where the model runs: `auto`, `cpu`, `cuda`, `cuda:1`")
     precision: Precision = option(

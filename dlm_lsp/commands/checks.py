@@ -18,7 +18,8 @@ from dlm_lsp.holes.named_holes import find_function
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import LANGUAGES, language_for
 from dlm_lsp.models.hub import gib
-from dlm_lsp.models.store import describe, resolve_model
+from dlm_lsp.models.naming import resolve_model
+from dlm_lsp.models.store import describe
 from dlm_lsp.options import Settings
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.precision import weight_format

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlm_lsp.commands.loading import load_quietly
 from dlm_lsp.errors import UsageError
-from dlm_lsp.models.store import resolve_model
+from dlm_lsp.models.naming import resolve_model
 from dlm_lsp.options import Settings
 
 KEY_VARIABLE = "DLM_LSP_API_KEY"

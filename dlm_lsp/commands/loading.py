@@ -39,7 +39,7 @@ def load_quietly(settings: Settings) -> RacingEngine:
     """
     # Imported late: a server answers long before torch is there.
     with importing():
-        from dlm_lsp.models.store import resolve_model  # noqa: PLC0415
+        from dlm_lsp.models.naming import resolve_model  # noqa: PLC0415
         from dlm_model.engine import load_engine as load  # noqa: PLC0415
 
     return load(resolve_model(settings.model), settings.device, settings.precision)

@@ -20,7 +20,6 @@ import platformdirs
 
 from dlm_lsp.atomic import replacing
 from dlm_lsp.errors import ModelUnavailableError, UsageError
-from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_model.errors import CheckpointError
 
 PACKAGED = "smollm2-135m-infill"
@@ -218,27 +217,6 @@ class ModelStore:
         except OSError as error:
             reason = error.strerror or error
             raise UsageError(f"{error.filename or folder} cannot be deleted: {reason}.") from error
-
-
-def resolve_model(model: str | None) -> str | None:
-    """The folder that `--model` or the option names, by a short name or by its path; None for the packaged model.
-
-    Raises:
-        CheckpointError: it is no folder, and no model of that name is on disk.
-    """
-    if model is None:
-        return None
-    folder = Path(model).expanduser()
-    if folder.is_dir() or len(folder.parts) > 1:
-        return str(folder)
-    record = ModelStore().find(model)
-    if record is not None:
-        return record.folder
-    if model == PACKAGED:
-        return None
-    if model in CATALOGUE:
-        raise CheckpointError(f"{model} is not on disk; `dlm-lsp models pull {model}` fetches it.")
-    raise CheckpointError(f"There is no model {model!r}: it is neither a folder nor a name from `dlm-lsp models list`.")
 
 
 def describe(folder: Path, name: str) -> StoredFile:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.cli import run
-from dlm_lsp.models.store import ModelStore, resolve_model
+from dlm_lsp.models.naming import resolve_model
+from dlm_lsp.models.store import ModelStore
 from tests.dlm_lsp.models.conftest import NAME
 from tests.dlm_lsp.models.hub_stand_in import COMMIT, Repository, sha256
 

@@ -10,7 +10,8 @@ import pytest
 from dlm_lsp.cli import run
 from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.models.catalogue import CATALOGUE
-from dlm_lsp.models.store import PACKAGED, ModelStore, resolve_model
+from dlm_lsp.models.naming import resolve_model
+from dlm_lsp.models.store import PACKAGED, ModelStore
 from dlm_lsp.options import Settings
 from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.engine import load_engine as load_checkpoint
@@ -51,7 +52,7 @@ def test_a_hole_is_filled_by_a_models_name(
     assert json.loads(capsys.readouterr().out)["model"] == "Tiny-Checkpoint"
 
 
-@pytest.mark.parametrize("model", [None, "some/folder", "/nowhere/at/all"])
+@pytest.mark.parametrize("model", [None, "some/folder", "/nowhere/at/all", "."])
 def test_what_is_no_name_is_left_as_it_is(model: str | None) -> None:
     assert resolve_model(model) == model
 
@@ -75,9 +76,24 @@ def test_a_published_model_that_is_not_there_says_how_it_comes() -> None:
 
 def test_an_unknown_name_leads_to_the_list_of_names() -> None:
     with pytest.raises(
-        CheckpointError, match="'unheard-of': it is neither a folder nor a name from `dlm-lsp models list`"
+        CheckpointError, match="'unheard-of': it is no name from `dlm-lsp models list`, and the path of a folder has"
     ):
         resolve_model("unheard-of")
+
+
+def test_a_folder_of_the_same_name_is_never_taken_for_a_model(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    for name in ("mine", "other", PACKAGED):
+        (project / name).mkdir(parents=True)
+    monkeypatch.chdir(project)
+    assert run(["models", "add", str(checkpoint), "--name", "mine"]) == OK
+    assert resolve_model("mine") == str(checkpoint)
+    assert resolve_model(PACKAGED) is None
+    with pytest.raises(CheckpointError, match=r"the folder of that name here is \./other\."):
+        resolve_model("other")
+    assert Path(resolve_model("./other") or "").resolve() == project / "other"
 
 
 @pytest.mark.parametrize("name", ["../escape", "A", "", "a/b", ".hidden"])
