@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dlm_lsp.engine_room import Desk, EngineRoom, LoadEngine
 from dlm_lsp.errors import UsageError
-from dlm_lsp.options import ClientOptions, resolve
+from dlm_lsp.options import ClientOptions
 from dlm_lsp.process import SECONDS_TO_END_A_STEP, end_process
 from dlm_lsp.server import create_server
 from dlm_lsp.serving import converse, silence_pygls
@@ -77,7 +77,7 @@ def _send_stdin(connection: socket.socket) -> None:
 
 
 class _NobodyListens:
-    """The daemon's own desk: it keeps the model while editors come and go."""
+    """The daemon's own desk: it keeps the model that was used last while editors come and go."""
 
     def on_loading(self) -> None:
         """Sessions tell their clients."""
@@ -106,7 +106,7 @@ class _Daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._ended.set)
         keeper = Desk(self._room, _NobodyListens())
-        keeper.take(resolve(self._flags))
+        self._room.on_use = keeper.take
         umask = os.umask(_ONLY_US)
         try:
             listener = await asyncio.start_unix_server(self._talk, path)

@@ -10,27 +10,38 @@ Lives on the event loop. Knows nothing of LSP.
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from dlm_lsp.options import Settings
 from dlm_lsp.worker import LoadListener, Result, Task, Worker
+from dlm_model.errors import CheckpointError
 from dlm_model.request import InfillEngine
 
 LoadEngine = Callable[[Settings], InfillEngine]
 _Key = tuple[str | None, str, str]
 
+_FIRST_GPU = "cuda:0"
+
 
 class _Audience:
-    """Everybody who hears about one worker's loading."""
+    """Everybody who hears about one worker's loading.
+
+    Attributes:
+        listeners: They.
+        device: Where the engine is, once it was loaded.
+    """
 
     def __init__(self) -> None:
         self.listeners: list[LoadListener] = []
+        self.device: str | None = None
 
     def on_loading(self) -> None:
         for listener in self.listeners:
             listener.on_loading()
 
     def on_loaded(self, engine: InfillEngine) -> None:
+        self.device = engine.device
         for listener in self.listeners:
             listener.on_loaded(engine)
 
@@ -44,15 +55,20 @@ class _Audience:
 
 
 class _Engine:
-    """A worker and its users."""
+    """A worker, its users, and what they ask for."""
 
-    def __init__(self, load_engine: Callable[[], InfillEngine]) -> None:
+    def __init__(self, load_engine: LoadEngine, settings: Settings) -> None:
+        self.settings = settings
         self.audience = _Audience()
-        self.worker = Worker(load_engine, self.audience)
+        self.worker = Worker(partial(load_engine, settings), self.audience)
 
 
 class EngineRoom:
-    """The workers of this process."""
+    """The workers of this process.
+
+    Attributes:
+        on_use: Called with the settings of whoever has an engine work, or be loaded.
+    """
 
     def __init__(self, load_engine: LoadEngine) -> None:
         """Load nothing yet.
@@ -60,19 +76,24 @@ class EngineRoom:
         Args:
             load_engine: Called on a worker's thread at the first need of its model, device and precision.
         """
+        self.on_use: Callable[[Settings], None] = lambda _settings: None
         self._load_engine = load_engine
-        self._engines: dict[_Key, _Engine] = {}
+        self._engines: list[_Engine] = []
         self._stopped: list[Worker] = []
+
+    def is_same(self, left: Settings, right: Settings) -> bool:
+        """Whether both ask for the same engine, however they spell it."""
+        return _spelled(left) == _spelled(right) or self._key(left) == self._key(right)
 
     def enter(self, settings: Settings, listener: LoadListener) -> Worker:
         """The worker for these settings; the listener hears about its loading until it leaves.
 
         If the model could not be loaded for others, it is tried again.
         """
-        key = _key(settings)
-        if key not in self._engines:
-            self._engines[key] = _Engine(partial(self._load_engine, settings))
-        engine = self._engines[key]
+        engine = self._engine_for(settings)
+        if engine is None:
+            engine = _Engine(self._load_engine, settings)
+            self._engines.append(engine)
         engine.audience.listeners.append(listener)
         engine.worker.retry()
         return engine.worker
@@ -83,28 +104,45 @@ class EngineRoom:
         The present worker takes the other model, if it has no other user and there is no worker for that model.
         Otherwise the listener leaves it, and enters the other worker.
         """
-        key, engine = self._find(worker)
-        if engine.audience.listeners != [listener] or _key(settings) in self._engines:
+        engine = self._engine_of(worker)
+        if engine.audience.listeners != [listener] or self._engine_for(settings):
             self.leave(worker, listener)
             return self.enter(settings, listener)
-        self._engines[_key(settings)] = self._engines.pop(key)
+        engine.settings, engine.audience.device = settings, None
         worker.reload(partial(self._load_engine, settings))
         return worker
 
     def leave(self, worker: Worker, listener: LoadListener) -> None:
         """Stop a worker, and free its model, with the last one that uses it."""
-        key, engine = self._find(worker)
+        engine = self._engine_of(worker)
         engine.audience.listeners.remove(listener)
         if not engine.audience.listeners:
             worker.stop()
-            self._stopped.append(self._engines.pop(key).worker)
+            self._engines.remove(engine)
+            self._stopped.append(worker)
 
     def join(self, timeout: float) -> bool:
         """Wait for the threads of stopped workers; False when one has not ended within `timeout` seconds each."""
         return all(worker.join(timeout) for worker in self._stopped)
 
-    def _find(self, worker: Worker) -> tuple[_Key, _Engine]:
-        return next(item for item in self._engines.items() if item[1].worker is worker)
+    def _engine_of(self, worker: Worker) -> _Engine:
+        return next(engine for engine in self._engines if engine.worker is worker)
+
+    def _engine_for(self, settings: Settings) -> _Engine | None:
+        return next((engine for engine in self._engines if self.is_same(engine.settings, settings)), None)
+
+    def _key(self, settings: Settings) -> _Key:
+        """The same for all who mean the same folder, device and precision, as far as that is known without torch."""
+        device = {"auto": self._auto_device(), "cuda": _FIRST_GPU}.get(settings.device, settings.device)
+        return _folder(settings.model), device, {"auto": "bf16"}.get(settings.precision, settings.precision)
+
+    def _auto_device(self) -> str:
+        """What the device `auto` has turned out to be."""
+        for engine in self._engines:
+            device = engine.audience.device
+            if device and (engine.settings.device == "auto" or device == _FIRST_GPU):
+                return device
+        return "auto"
 
 
 class Desk:
@@ -114,7 +152,7 @@ class Desk:
         """Take no worker yet: the listener hears nothing before `take`."""
         self._room = room
         self._listener = listener
-        self._key: _Key | None = None
+        self._settings: Settings | None = None
         self._worker: Worker | None = None
         self._live: dict[object, asyncio.Future[Any]] = {}
 
@@ -130,10 +168,11 @@ class Desk:
 
     def submit(self, key: object, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
         """As `Worker.submit`; without a worker, as after `close`, it returns a cancelled future."""
-        if self._worker is None:
+        if self._worker is None or self._settings is None:
             future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
             future.cancel()
             return future
+        self._room.on_use(self._settings)
         future = self._worker.submit((id(self), key), task, gives_way=gives_way)
         self._live[key] = future
         future.add_done_callback(partial(self._retire, key))
@@ -156,7 +195,8 @@ class Desk:
 
     def load(self) -> None:
         """As `Worker.load`."""
-        if self._worker:
+        if self._worker and self._settings:
+            self._room.on_use(self._settings)
             self._worker.load()
 
     def tell(self, order: Callable[[InfillEngine], None]) -> None:
@@ -171,9 +211,9 @@ class Desk:
 
     def take(self, settings: Settings) -> None:
         """Take the worker for these settings: the first, or another if they ask for another engine."""
-        if _key(settings) == self._key:
+        if self._settings and self._room.is_same(settings, self._settings):
             return
-        self._key = _key(settings)
+        self._settings = settings
         self.cancel_all()
         if self._worker:
             self._worker = self._room.move(self._worker, settings, self._listener)
@@ -192,5 +232,18 @@ class Desk:
             del self._live[key]
 
 
-def _key(settings: Settings) -> _Key:
+def _spelled(settings: Settings) -> _Key:
     return settings.model, settings.device, settings.precision
+
+
+def _folder(model: str | None) -> str | None:
+    if model is None:
+        return None
+    # Imported late: few name a model, and a server should answer early.
+    from dlm_lsp.models.naming import resolve_model  # noqa: PLC0415
+
+    try:
+        folder = resolve_model(model)
+    except CheckpointError:  # which loading it reports
+        return model
+    return folder and str(Path(folder).resolve())

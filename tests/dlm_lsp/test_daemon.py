@@ -213,6 +213,31 @@ def _message(method: str, params: object, **fields: int) -> bytes:
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
+async def _complete_once(path: Path, options: dict[str, object]) -> None:
+    """Be an editor without a bridge that asks for one fill, and leaves."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    document = {"uri": URI, "languageId": "python", "version": 1, "text": EMPTY_BODY}
+    where = {"textDocument": {"uri": URI}, "position": {"line": 1, "character": 4}, "context": {"triggerKind": 1}}
+    writer.write(
+        _message("initialize", {"capabilities": {}, "processId": None, "initializationOptions": options}, id=1)
+        + _message("initialized", {})
+        + _message("textDocument/didOpen", {"textDocument": document})
+        + _message("textDocument/inlineCompletion", where, id=2)
+    )
+    await asyncio.wait_for(reader.readuntil(b'"id": 2'), 20)
+    writer.close()
+
+
+async def test_the_model_that_was_used_last_outlives_its_editor(start_daemon: StartDaemon, path: Path) -> None:
+    daemon = await start_daemon(30)
+    for _ in range(2):
+        await _complete_once(path, {"model": "./mine"})
+    daemon.terminate()
+    await asyncio.wait_for(daemon.wait(), 20)
+    assert daemon.stderr
+    assert (await daemon.stderr.read()).split() == [b"loaded"]
+
+
 async def test_nothing_is_kept_of_a_client_that_has_gone() -> None:
     """Documents above all: a daemon outlives many editors, and some leave without closing anything."""
     room = EngineRoom(lambda _settings: ScriptedEngine("return 1"))

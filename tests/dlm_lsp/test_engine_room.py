@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from dlm_lsp.engine_room import Desk, EngineRoom
 from dlm_lsp.errors import ModelUnavailableError
+from dlm_lsp.models.store import PACKAGED, ModelStore, Record
 from dlm_lsp.options import Settings
 from dlm_model.errors import CheckpointError
 from dlm_model.request import CancelToken, InfillEngine
@@ -71,3 +73,54 @@ async def test_a_new_session_has_loading_tried_again(open_room: OpenRoom) -> Non
         await first.submit("a", _name)
     second.take(Settings())
     assert await second.submit("a", _name) == "scripted"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Settings(model="mine"), Settings(model="./folder")),
+        (Settings(), Settings(model=PACKAGED)),
+        (Settings(device="auto"), Settings(device="cuda")),
+        (Settings(device="cuda:0"), Settings(device="auto")),
+        (Settings(precision="auto"), Settings(precision="bf16")),
+    ],
+)
+async def test_one_engine_has_many_names(
+    open_room: OpenRoom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: Settings, second: Settings
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    ModelStore().save(Record("mine", str(tmp_path / "folder"), None, None, None, ()))
+    loads: list[Settings] = []
+
+    def load(settings: Settings) -> InfillEngine:
+        loads.append(settings)
+        engine = ScriptedEngine()
+        engine.device = "cuda:0"
+        return engine
+
+    new_desk = open_room(load)
+    desks = [new_desk(), new_desk()]
+    for desk, settings in zip(desks, (first, second), strict=True):
+        desk.take(settings)
+        await desk.submit("a", _name)
+    assert loads == [first]
+    desks[0].take(second)
+    await desks[0].submit("a", _name)
+    assert loads == [first]
+
+
+async def test_other_engines_have_workers_of_their_own(open_room: OpenRoom) -> None:
+    loads: list[Settings] = []
+
+    def load(settings: Settings) -> InfillEngine:
+        loads.append(settings)
+        return ScriptedEngine()
+
+    new_desk = open_room(load)
+    wanted = [Settings(), Settings(device="cuda"), Settings(precision="int8"), Settings(model="unheard-of")]
+    for settings in wanted:
+        desk = new_desk()
+        desk.take(settings)
+        await desk.submit("a", _name)
+    assert loads == wanted
