@@ -98,7 +98,7 @@ class InfillRangeResult:
         applied: Whether the client took the edit; where it cannot, it may apply the text itself.
         parse_valid: Whether the document parses no worse with the fill.
         confidence: Of the candidate, in [0, 1].
-        finish_reason: Why the engine stopped.
+        finish_reason: Why the text ends, which of several candidates may differ from why the last one did.
     """
 
     uri: str

@@ -178,7 +178,8 @@ def _print(
 ) -> None:
     with writing_stdout() as stdout:
         if output.as_json:
-            stdout.write(render_json(engine, draft, fills, with_candidates=with_candidates) + "\n")
+            name, lines = work.source.name, work.request.snapshot.lines
+            stdout.write(render_json(engine, draft, fills, name, lines, with_candidates=with_candidates) + "\n")
         elif fills and output.as_diff:
             after = apply_fill(work.text, fills[0].fill)
             stdout.write(render_diff(work.source.name, work.text, after))

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlm_lsp.commands.targets import format_range
 from dlm_lsp.documents.positions import LineIndex
 from dlm_lsp.fills import Fill, RankedFill
 from dlm_model.request import Draft, InfillEngine
@@ -20,20 +21,32 @@ def apply_fill(text: str, fill: Fill) -> str:
     return text[: fill.start] + fill.text + text[fill.end :]
 
 
-def render_json(engine: InfillEngine, draft: Draft, fills: Sequence[RankedFill], *, with_candidates: bool) -> str:
-    """One JSON object on one line; without a fill its text is empty.
+def render_json(
+    engine: InfillEngine,
+    draft: Draft,
+    fills: Sequence[RankedFill],
+    name: str,
+    lines: LineIndex,
+    *,
+    with_candidates: bool,
+) -> str:
+    """One JSON object on one line; without a fill its text is empty, and its range null.
 
     Args:
         engine: For the model's and the device's names.
         draft: The last one.
         fills: Best first; may be empty.
+        name: The file as it was given.
+        lines: Of its text, without a marker.
         with_candidates: Add every alternative, best first.
     """
     best = fills[0] if fills else None
     num_tokens = best.candidate.num_tokens if best else 0
     result: dict[str, Any] = {
+        "path": name,
+        "range": format_range(lines, best.fill.start, best.fill.end) if best else None,
         "text": best.fill.text if best else "",
-        "finish_reason": draft.finish_reason,
+        "finish_reason": best.candidate.finish_reason if best else draft.finish_reason,
         "parse_valid": best.fill.parse_valid if best else False,
         "num_steps": draft.step,
         "num_forwards": draft.num_forwards,
@@ -45,13 +58,16 @@ def render_json(engine: InfillEngine, draft: Draft, fills: Sequence[RankedFill],
         "confidence": round(best.candidate.confidence, 4) if best else 0.0,
     }
     if with_candidates:
-        result["candidates"] = [_candidate(ranked) for ranked in fills]
-    return json.dumps(result, ensure_ascii=False)
+        result["candidates"] = [_candidate(ranked, lines) for ranked in fills]
+    # A name that is not UTF-8 has no other way into JSON than as escapes.
+    return json.dumps(result, ensure_ascii=not _is_utf8(name))
 
 
-def _candidate(ranked: RankedFill) -> dict[str, Any]:
+def _candidate(ranked: RankedFill, lines: LineIndex) -> dict[str, Any]:
     return {
+        "range": format_range(lines, ranked.fill.start, ranked.fill.end),
         "text": ranked.fill.text,
+        "finish_reason": ranked.candidate.finish_reason,
         "parse_valid": ranked.fill.parse_valid,
         "num_tokens": ranked.candidate.num_tokens,
         "confidence": round(ranked.candidate.confidence, 4),
@@ -91,6 +107,15 @@ def summarize(engine: InfillEngine, draft: Draft, best: RankedFill) -> str:
 def tokens_per_second(num_tokens: int, elapsed_ms: float) -> float:
     """Throughput; 0 when no time has passed."""
     return num_tokens * 1000 / elapsed_ms if elapsed_ms > 0 else 0.0
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a file's name has only bytes that are text; Python makes surrogates of the others."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _lines(text: str) -> Iterator[str]:

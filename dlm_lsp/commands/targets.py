@@ -114,6 +114,11 @@ def parse_range(text: str) -> tuple[Point, Point]:
     return start, end
 
 
+def format_range(lines: LineIndex, start: int, end: int) -> str:
+    """Two offsets as `parse_range` reads them."""
+    return f"{_point_at(lines, start)}-{_point_at(lines, end)}"
+
+
 def cut_marker(text: str) -> tuple[str, int]:
     """Take the one `<FILL>` out of a text.
 
@@ -174,3 +179,8 @@ def locate(target: Target, snapshot: Snapshot, name: str, marker: int | None) ->
         return find_hole(snapshot, offset_of(snapshot.lines, target.point, name))
     assert marker is not None, "a target without a place needs a marker"
     return find_hole(snapshot, marker)
+
+
+def _point_at(lines: LineIndex, offset: int) -> Point:
+    line = lines.line_of(offset)
+    return Point(line + 1, offset - lines.line_start(line) + 1)

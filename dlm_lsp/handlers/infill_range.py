@@ -93,7 +93,7 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
         applied=applied,
         parse_valid=best.fill.parse_valid,
         confidence=best.candidate.confidence,
-        finish_reason=draft.finish_reason,
+        finish_reason=best.candidate.finish_reason,
     )
 
 

@@ -1,5 +1,6 @@
 """An engine that writes the texts of a test, one step at a time."""
 
+import itertools
 import queue
 import threading
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from dataclasses import replace
 
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.errors import ModelError
-from dlm_model.request import CancelToken, Candidate, Draft, InfillRequest, Piece
+from dlm_model.request import CancelToken, Candidate, Draft, FinishReason, InfillRequest, Piece
 
 WAIT_SECONDS = 10.0
 
@@ -17,6 +18,7 @@ class ScriptedEngine:
 
     Attributes:
         middles: The candidates, best first.
+        finish_reasons: Why they end; the further ones end by themselves.
         num_steps: Drafts per request.
         error: Raised in place of the first draft.
         requests: The requests that it got.
@@ -34,6 +36,7 @@ class ScriptedEngine:
     def __init__(self, *middles: str, num_steps: int = 1, is_gated: bool = False) -> None:
         """With a gate, every step waits for `allow`."""
         self.middles = middles
+        self.finish_reasons: tuple[FinishReason, ...] = ()
         self.num_steps = num_steps
         self.error: Exception | None = None
         self.requests: list[InfillRequest] = []
@@ -81,13 +84,17 @@ class ScriptedEngine:
         best = self.middles[0] if self.middles else ""
         known = best[: len(best) * step // self.num_steps]
         is_last = step == self.num_steps
-        candidates = [Candidate(text, 0.9 - 0.1 * rank, len(text)) for rank, text in enumerate(self.middles)]
+        reasons = itertools.chain(self.finish_reasons, itertools.repeat("stop"))
+        candidates = [
+            Candidate(text, 0.9 - 0.1 * rank, len(text), reason)
+            for rank, (text, reason) in enumerate(zip(self.middles, reasons, strict=False))
+        ]
         return Draft(
             pieces=(Piece(known, "committed", 0.9, len(known)), Piece("", "masked", 0.0, len(best) - len(known))),
             step=step,
             num_steps=self.num_steps,
             num_forwards=step,
             elapsed_ms=float(step),
-            finish_reason="stop" if is_last else None,
+            finish_reason=next(iter(self.finish_reasons), "stop") if is_last else None,
             candidates=tuple(candidates[: options.num_candidates]) if is_last else (),
         )

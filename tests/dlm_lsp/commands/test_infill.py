@@ -68,6 +68,8 @@ def test_between_blank_lines_there_is_nothing_to_go_by(
 def test_json_has_exactly_these_fields(command_line: CommandLine, file: Path) -> None:
     outcome = command_line("infill", f"{file}:2:5", "--json")
     assert json.loads(outcome.stdout) == {
+        "path": str(file),
+        "range": "2:5-2:9",
         "text": "return left + right",
         "finish_reason": "stop",
         "parse_valid": True,
@@ -80,6 +82,27 @@ def test_json_has_exactly_these_fields(command_line: CommandLine, file: Path) ->
         "device": "cpu",
         "confidence": 0.9,
     }
+
+
+def test_json_says_where_the_text_goes_in_the_words_of_the_command_line(command_line: CommandLine, file: Path) -> None:
+    result = json.loads(command_line("infill", f"{file}:2:5", "--json").stdout)
+    command_line.engine.middles = (result["text"],)
+    assert command_line("infill", result["path"], "--range", result["range"], "--in-place").code == 0
+    assert file.read_text() == FILLED
+
+
+def test_json_without_a_fill_has_no_range(command_line: CommandLine, file: Path) -> None:
+    command_line.engine.middles = ()
+    result = json.loads(command_line("infill", f"{file}:2:5", "--json").stdout)
+    assert (result["text"], result["range"], result["finish_reason"]) == ("", None, "stop")
+
+
+def test_each_alternative_says_why_it_ended(command_line: CommandLine, file: Path) -> None:
+    engine = command_line.engine
+    engine.middles, engine.finish_reasons = ("return left +", "return left"), ("length", "stop")
+    result = json.loads(command_line("infill", f"{file}:2:5", "--json", "--n", "2").stdout)
+    assert result["finish_reason"] == "stop"
+    assert [candidate["finish_reason"] for candidate in result["candidates"]] == ["stop", "length"]
 
 
 def test_alternatives_that_parse_come_first(command_line: CommandLine, file: Path) -> None:

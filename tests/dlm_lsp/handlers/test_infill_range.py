@@ -84,6 +84,14 @@ async def test_a_client_that_cannot_apply_edits_gets_the_text(connect: Connect) 
     assert editor.edits == []
 
 
+async def test_of_several_candidates_the_one_that_is_shown_says_why_it_ended(connect: Connect) -> None:
+    engine = ScriptedEngine("return r +", "return r")
+    engine.finish_reasons = ("length",)
+    editor = await _editor(connect, engine)
+    result = await editor.execute(URI, AT_PLACEHOLDER, {"n": 2})
+    assert (result["text"], result["finishReason"]) == ("return r", "stop")
+
+
 async def test_an_edit_that_the_client_refuses_is_reported(connect: Connect) -> None:
     editor = await _editor(connect, ScriptedEngine("return r"))
     editor.applies_edits = False
