@@ -6,6 +6,7 @@ Knows no terminal and writes nothing.
 import difflib
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from dlm_lsp.commands.targets import format_range
 from dlm_lsp.documents.positions import LineIndex
 from dlm_lsp.fills import Fill, RankedFill
 from dlm_model.request import Draft, InfillEngine
+
+_QUOTED_ALONE = re.compile(r'[\x00-\x1f\x7f"\\]')
+"""What a diff's header can hold in quotes alone."""
 
 
 def apply_fill(text: str, fill: Fill) -> str:
@@ -77,6 +81,9 @@ def _candidate(ranked: RankedFill, lines: LineIndex) -> dict[str, Any]:
 def render_diff(name: str, before: str, after: str) -> str:
     """A unified diff that `git apply` and `patch -p1` accept in the working folder; every line keeps its own ending.
 
+    Names are written as git writes them: one with a blank ends with a tab, or `patch` would take its first word. One
+    with control characters, quotes, backslashes or bytes that are not UTF-8 is quoted.
+
     Args:
         name: The file as it was given. One outside the working folder, where no patch tool follows a relative
             path, is named by its absolute path.
@@ -86,10 +93,10 @@ def render_diff(name: str, before: str, after: str) -> str:
     path = Path(os.path.abspath(name))  # noqa: PTH100 - Path.absolute leaves `..` standing
     if path.is_relative_to(Path.cwd()):
         relative = path.relative_to(Path.cwd()).as_posix()
-        headers = (f"a/{relative}", f"b/{relative}")
+        old, new = f"a/{relative}", f"b/{relative}"
     else:
-        headers = (path.as_posix(), path.as_posix())
-    lines = difflib.unified_diff(list(_lines(before)), list(_lines(after)), *headers)
+        old = new = path.as_posix()
+    lines = difflib.unified_diff(list(_lines(before)), list(_lines(after)), _header(old), _header(new))
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
@@ -107,6 +114,18 @@ def summarize(engine: InfillEngine, draft: Draft, best: RankedFill) -> str:
 def tokens_per_second(num_tokens: int, elapsed_ms: float) -> float:
     """Throughput; 0 when no time has passed."""
     return num_tokens * 1000 / elapsed_ms if elapsed_ms > 0 else 0.0
+
+
+def _header(name: str) -> str:
+    is_plain = _is_utf8(name) and not _QUOTED_ALONE.search(name)
+    written = name if is_plain else f'"{"".join(map(_quoted, os.fsencode(name)))}"'
+    return f"{written}\t" if " " in name else written
+
+
+def _quoted(byte: int) -> str:
+    if byte in b'"\\':
+        return f"\\{chr(byte)}"
+    return chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
 
 
 def _is_utf8(name: str) -> bool:

@@ -145,6 +145,31 @@ def test_the_diff_applies_however_the_file_is_written(
     assert Path("src/sums.py").read_text() == FILLED
 
 
+@pytest.mark.parametrize("tool", [["git", "apply"], ["patch", "-p1", "-i"]])
+@pytest.mark.parametrize(
+    "name", [b"my sums.py", b'a "b\\c.py', b"tab\there.py", "größe.py".encode(), b"gr\xf6\xdfe x.py"]
+)
+def test_the_diff_applies_whatever_the_file_is_called(
+    command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: bytes, tool: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path(os.fsdecode(name))
+    file.write_text(SOURCE)
+    outcome = command_line("infill", f"{file}:2:5", "--diff")
+    Path("change.diff").write_bytes(outcome.stdout.encode())
+    subprocess.run([*tool, "change.diff"], check=True, timeout=30, capture_output=True)
+    assert file.read_text() == FILLED
+
+
+def test_json_names_a_file_whose_name_is_not_utf8(
+    command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path(os.fsdecode(b"gr\xf6\xdfe.py"))
+    file.write_text(SOURCE)
+    assert json.loads(command_line("infill", f"{file}:2:5", "--json").stdout)["path"] == str(file)
+
+
 @pytest.mark.parametrize("written", ["../sums.py", "{file}"])
 def test_a_diff_of_a_file_elsewhere_names_all_of_its_path(
     command_line: CommandLine, file: Path, monkeypatch: pytest.MonkeyPatch, written: str
