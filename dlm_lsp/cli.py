@@ -220,9 +220,9 @@ def serve(
     if (socket or connect) and (tcp or (socket and (stdio or connect))):
         raise UsageError("Give one of --stdio, --tcp, --socket and --connect.")
     start_log(log_file, verbose)
-    if connect:
-        return run_connect(connect)
     options = flag_options({"model": model, "device": device, "precision": precision})
+    if connect:
+        return run_connect(connect, options, client_process_id=client_process_id)
     if socket:
         return run_daemon(socket, options, idle_exit_minutes=idle_exit_minutes)
     return run_serve(

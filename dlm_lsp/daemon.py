@@ -15,7 +15,7 @@ from pathlib import Path
 from dlm_lsp.engine_room import Desk, EngineRoom, LoadEngine
 from dlm_lsp.errors import UsageError
 from dlm_lsp.options import ClientOptions
-from dlm_lsp.process import SECONDS_TO_END_A_STEP, end_process
+from dlm_lsp.process import SECONDS_TO_END_A_STEP, end_process, exit_with
 from dlm_lsp.server import create_server
 from dlm_lsp.serving import converse, silence_pygls
 from dlm_model.request import InfillEngine
@@ -50,12 +50,18 @@ def serve_socket(load_engine: LoadEngine, path: Path, flags: ClientOptions, *, i
     return 0
 
 
-def connect_stdio(path: Path) -> int:
+def connect_stdio(path: Path, *, client_process_id: int | None = None) -> int:
     """Relay between an editor's standard streams and a running daemon, until either side ends.
+
+    Args:
+        path: Of the daemon's socket.
+        client_process_id: The editor. It may die without closing our stdin when a child of it holds the pipe, so this
+            process ends with it too; None takes the process that started this one.
 
     Raises:
         UsageError: no daemon listens there.
     """
+    exit_with(os.getppid() if client_process_id is None else client_process_id)
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(os.fspath(path))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlm_lsp.commands.loading import load_quietly
+from dlm_lsp.commands.settings import flag_name
 from dlm_lsp.errors import UsageError
 from dlm_lsp.options import ClientOptions
 from dlm_lsp.serving import serve_stdio, serve_tcp
@@ -65,12 +66,20 @@ def run_daemon(path: str, flags: ClientOptions, *, idle_exit_minutes: float) -> 
     return serve_socket(load_quietly, Path(path), flags, idle_seconds=idle_exit_minutes * 60)
 
 
-def run_connect(path: str) -> int:
+def run_connect(path: str, flags: ClientOptions, *, client_process_id: int | None = None) -> int:
     """Relay between an editor and the daemon on a socket.
 
+    Args:
+        path: Of the socket.
+        flags: Options of the command line, none of which reaches a daemon that was started with its own.
+        client_process_id: The bridge ends with this process, or else with the one that started it.
+
     Raises:
-        UsageError: no daemon listens there.
+        UsageError: no daemon listens there, or there are such options.
     """
+    if flags:
+        names = " and ".join(flag_name(name) for name in flags)
+        raise UsageError(f"{names} cannot go with --connect: give them to the daemon, or set them in the editor.")
     from dlm_lsp.daemon import connect_stdio  # noqa: PLC0415
 
-    return connect_stdio(Path(path))
+    return connect_stdio(Path(path), client_process_id=client_process_id)

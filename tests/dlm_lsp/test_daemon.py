@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -211,6 +212,25 @@ class _Deaf:
 def _message(method: str, params: object, **fields: int) -> bytes:
     body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, **fields}).encode()
     return b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def test_a_bridge_ends_with_the_editor_that_started_it(path: Path, child_environment: dict[str, str]) -> None:
+    """Even if another process keeps the editor's end of the pipe."""
+    ours, bridges = os.pipe()[::-1]
+    command = f"exec 3<&0; {sys.executable} -P -m dlm_lsp serve --connect {path} <&3 & exec sleep 60"
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(os.fspath(path))
+        daemon.listen()
+        editor = subprocess.Popen(["sh", "-c", command], env=child_environment, stdin=bridges)
+        daemon.settimeout(20)
+        connection, _ = daemon.accept()
+        editor.kill()
+        editor.wait()
+        with connection:
+            connection.settimeout(10)
+            assert connection.recv(1) == b"", "the bridge should have closed its connection"
+    os.close(ours)
+    os.close(bridges)
 
 
 async def _complete_once(path: Path, options: dict[str, object]) -> None:

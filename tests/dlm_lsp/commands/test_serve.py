@@ -73,6 +73,22 @@ def test_the_log_goes_to_its_file(
     assert len(served) == 1
 
 
+@pytest.mark.parametrize("flags", [[], ["--clientProcessId=12"]])
+def test_a_bridge_is_told_whom_to_end_with(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, flags: list[str]
+) -> None:
+    calls: list[Call] = []
+    monkeypatch.setattr("dlm_lsp.daemon.connect_stdio", lambda *given, **named: calls.append((given, named)) or 0)
+    assert command_line("serve", "--connect", "/run/x", *flags) == (0, "", "")
+    assert calls == [((Path("/run/x"),), {"client_process_id": 12 if flags else None})]
+
+
+def test_a_bridge_refuses_what_would_not_reach_the_daemon(command_line: CommandLine) -> None:
+    outcome = command_line("serve", "--connect", "/run/x", "--model", "mine", "--device", "cpu")
+    assert outcome.code == 2
+    assert outcome.stderr.startswith("dlm-lsp: --model and --device cannot go with --connect: give them to the daemon")
+
+
 def test_two_transports_are_refused(command_line: CommandLine, served: list[Call]) -> None:
     outcome = command_line("serve", "--stdio", "--tcp")
     assert (outcome, served) == ((2, "", "dlm-lsp: Give one of --stdio and --tcp, not both.\n"), [])
