@@ -26,8 +26,8 @@ _BYTES_BESIDE_TEXT = 65_536
 _CLIENT_GONE = 499
 _NO_SUCH_PATH = "There is no such path here: holes are filled at /v1/fim/completions, or at /v1/completions."
 
-_METHODS, _HEADERS = ("GET", "POST"), ("Authorization", "Content-Type")
-"""Of web pages that the user allowed."""
+_METHODS, _READABLE = ("GET", "POST"), ("Retry-After",)
+"""Of web pages that the user allowed; they may send any header, as OpenAI's client sends a dozen of its own."""
 
 
 def create_app(service: FimService, policy: AccessPolicy) -> Starlette:
@@ -46,8 +46,15 @@ def create_app(service: FimService, policy: AccessPolicy) -> Starlette:
             Route("/health", partial(_health, service), methods=["GET"]),
         ],
         middleware=[
+            # The guard inside, so that an allowed page can read why it is refused, as for a key that is wrong.
+            Middleware(
+                CORSMiddleware,
+                allow_origins=policy.origins,
+                allow_methods=_METHODS,
+                allow_headers=("*",),
+                expose_headers=_READABLE,
+            ),
             Middleware(AccessGuard, policy),
-            Middleware(CORSMiddleware, allow_origins=policy.origins, allow_methods=_METHODS, allow_headers=_HEADERS),
         ],
         exception_handlers={
             HTTPException: _answer_http_exception,

@@ -218,8 +218,16 @@ async def test_the_key_and_the_page(start_api: StartApi) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (403, "origin_not_allowed")
     response = await client.post(FIM, json=BODY, headers={**headers, "Origin": page})
     assert response.headers["access-control-allow-origin"] == page
-    asks = {"Origin": page, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-    assert (await client.options(FIM, headers=asks)).status_code == 200
+    assert "Retry-After" in response.headers["access-control-expose-headers"]
+    response = await client.post(FIM, json=BODY, headers={"Origin": page})
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (401, page)
+    wanted = "authorization, content-type, x-stainless-lang"
+    asks = {"Origin": page, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": wanted}
+    response = await client.options(FIM, headers=asks)
+    assert (response.status_code, response.headers["access-control-allow-headers"]) == (200, wanted)
+    response = await client.options(FIM, headers={**asks, "Origin": "http://evil.example"})
+    assert response.status_code == 400
+    assert "access-control-allow-origin" not in response.headers
 
 
 @pytest.mark.parametrize("stream", [False, True])
