@@ -197,7 +197,9 @@ def _wanted(name: str) -> tuple[str, str, str]:
 
 
 def _check_catalogue(short_name: str, repository: str) -> None:
-    """Keep the catalogue's names for the repositories that it means, since `--model` finds a model by its name."""
+    """Keep the names that stand for a model for that one, since `--model` finds a model by its name."""
+    if short_name == PACKAGED:
+        raise UsageError(f"The name {short_name} stands for the packaged model; give {repository} another with --name.")
     entry = CATALOGUE.get(short_name)
     if entry is not None and entry.repository.lower() != repository.lower():
         raise UsageError(f"The name {short_name} stands for {entry.repository}; give {repository} another with --name.")

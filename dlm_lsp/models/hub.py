@@ -6,6 +6,7 @@ and text files beside them are taken, never code and never pickles.
 """
 
 import errno
+import json
 import os
 import shutil
 import socket
@@ -192,6 +193,10 @@ def _one_sentence(repository: str) -> Iterator[None]:
         raise ModelUnavailableError(f"{endpoint()} refused {repository}: {error.response.status_code}.") from error
     except OSError as error:
         raise ModelUnavailableError(_io_sentence(repository, error)) from error
+    except json.JSONDecodeError as error:  # such as the page of a network that wants a login first
+        raise ModelUnavailableError(_unreachable(error)) from error
+    except ValueError as error:  # of huggingface_hub: a name that is none, or a file that takes another package
+        raise ModelUnavailableError(f"{repository} cannot be pulled: {_reason(error)}.") from error
     except Exception as error:
         raise ModelUnavailableError(_unreachable(error)) from error
 

@@ -8,7 +8,7 @@ import pytest
 
 from dlm_lsp.cli import run
 from dlm_lsp.models.naming import resolve_model
-from dlm_lsp.models.store import ModelStore
+from dlm_lsp.models.store import PACKAGED, ModelStore
 from tests.dlm_lsp.models.conftest import NAME
 from tests.dlm_lsp.models.hub_stand_in import COMMIT, Repository, sha256
 
@@ -179,4 +179,30 @@ def test_what_is_on_disk_is_not_pulled_twice(repository: Repository, capsys: pyt
     repository.requests.clear()
     assert pull() == USAGE
     assert "already on disk" in sentence(capsys)
+    assert repository.requests == []
+
+
+def test_what_is_wrong_with_a_name_is_not_the_networks_fault(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pull("some..body/model", "--yes") == MODEL
+    told = sentence(capsys)
+    assert told.startswith("dlm-lsp: some..body/model cannot be pulled: ")
+    assert "cannot be reached" not in told
+    assert repository.requests == []
+
+
+def test_a_file_that_takes_another_package_says_so(
+    repository: Repository, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.MAX_HTTP_DOWNLOAD_SIZE", 20_000)
+    assert pull() == MODEL
+    told = sentence(capsys)
+    assert f"{repository.name} cannot be pulled: " in told
+    assert "hf_xet" in told
+
+
+def test_the_packaged_models_name_is_not_given_away(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pull(repository.name, "--name", PACKAGED, "--yes") == USAGE
+    assert f"The name {PACKAGED} stands for the packaged model" in sentence(capsys)
     assert repository.requests == []
