@@ -7,6 +7,8 @@
     workspace   logits of the canvas in fp32 with what is derived from them, and one layer's activations; of a mixture,
                 tokens once for each expert that they pass, or, few of them on a GPU, for all experts
     graphs      on a GPU, the padded prompts of recorded passes, within their budget; none of mixtures in fewer bits
+    guide       of one that came with the model: its weights, of which an adapter shares the embedding, and a cache and
+                graphs of its own
 
 An estimate: allocators round up and CUDA itself wants some hundred MiB, for which `HEADROOM` stands.
 """
@@ -55,6 +57,13 @@ class Load(NamedTuple):
     num_middle_tokens: int
 
 
+class Companion(NamedTuple):
+    """The guide that came with a model: an adapter of the model's own weights, or a checkpoint of its own."""
+
+    shape: Shape
+    is_adapter: bool
+
+
 class Footprint(NamedTuple):
     """Bytes."""
 
@@ -62,6 +71,7 @@ class Footprint(NamedTuple):
     cache: int
     workspace: int
     graphs: int = 0
+    guide: int = 0
 
     @property
     def total(self) -> int:
@@ -131,6 +141,26 @@ def footprint(
         workspace=logits + activations * bytes_per_number,
         graphs=min(MAX_GRAPHS * prompts, MAX_GRAPH_BYTES) if is_recorded else 0,
     )
+
+
+def with_guide(
+    alone: Footprint,
+    guide: Companion,
+    load: Load,
+    *,
+    bytes_per_number: int,
+    precision: Precision = "auto",
+    is_gpu: bool = False,
+) -> Footprint:
+    """The memory of a model that brings a guide; the other arguments are those of `footprint`."""
+    shape = guide.shape
+    # A guide with a checkpoint of its own is never rounded.
+    held = precision if guide.is_adapter else "auto"
+    own = footprint(shape, load, bytes_per_number=bytes_per_number, precision=held, is_gpu=is_gpu)
+    num_shared = 0
+    if guide.is_adapter:
+        num_shared = shape.vocab_size * shape.hidden_size * (2 if shape.ties_embeddings and not is_gpu else 1)
+    return alone._replace(guide=own.weights - num_shared * bytes_per_number + own.cache + own.graphs)
 
 
 def _widest(shape: Shape) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from dlm_lsp.models.catalogue import CATALOGUE
-from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters
+from dlm_lsp.models.footprint import Companion, Load, Shape, footprint, num_active_parameters, with_guide
 from dlm_lsp.models.store import ModelStore
 from dlm_lsp.options import Settings, usual_prompt_tokens
 from dlm_model.errors import CheckpointError
@@ -50,12 +50,17 @@ def suggest(
         precision: In how many bits it would hold the matrices.
         is_cpu: Large models are too slow for it, whatever memory it has.
     """
-    on_disk, problems = _on_disk()
+    on_disk, guides, problems = _on_disk()
     published = {entry.name: entry.shape for entry in CATALOGUE.values() if entry.name not in problems}
     settings = Settings()
     load = Load(settings.candidates + 1, usual_prompt_tokens(is_cpu=is_cpu), settings.decode.max_middle_tokens)
     for name, shape in (published | on_disk).items():
-        needed = footprint(shape, load, bytes_per_number=bytes_per_number, precision=precision, is_gpu=not is_cpu).total
+        found = footprint(shape, load, bytes_per_number=bytes_per_number, precision=precision, is_gpu=not is_cpu)
+        if guide := guides.get(name):
+            found = with_guide(
+                found, guide, load, bytes_per_number=bytes_per_number, precision=precision, is_gpu=not is_cpu
+            )
+        needed = found.total
         verdict: Verdict = "fits" if needed <= available else "too large"
         if is_cpu and num_active_parameters(shape) > MAX_CPU_PARAMETERS:
             verdict = "too slow"
@@ -77,13 +82,31 @@ def available_memory(cuda_index: int | None) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def _on_disk() -> tuple[dict[str, Shape], dict[str, str]]:
-    """The shapes of the models on disk, and what is wrong with those that cannot be read."""
-    store, shapes = ModelStore(), dict[str, Shape]()
+def _on_disk() -> tuple[dict[str, Shape], dict[str, Companion], dict[str, str]]:
+    """The shapes of the models on disk, their guides, and what is wrong with those that cannot be read."""
+    store, shapes, guides = ModelStore(), dict[str, Shape](), dict[str, Companion]()
     problems = {leftover.name: leftover.problem for leftover in store.leftovers() if leftover.problem}
     for record in store.records():
         try:
-            shapes[record.name] = Shape.of(ModelConfig.from_checkpoint(Path(record.folder)))
+            shape = Shape.of(ModelConfig.from_checkpoint(Path(record.folder)))
+            guide = _guide(Path(record.folder), shape)
         except CheckpointError as error:
             problems[record.name] = str(error)
-    return shapes, problems
+            continue
+        shapes[record.name] = shape
+        if guide:
+            guides[record.name] = guide
+    return shapes, guides, problems
+
+
+def _guide(folder: Path, shape: Shape) -> Companion | None:
+    """The guide that came with a model of that shape, if one did."""
+    from dlm_model.guides.guide import GUIDE_FOLDER, guide_config  # noqa: PLC0415 - imports torch
+    from dlm_model.network.adapter import is_adapter  # noqa: PLC0415 - imports torch
+
+    guide = folder / GUIDE_FOLDER
+    if not guide.is_dir():
+        return None
+    if is_adapter(guide):
+        return Companion(shape, is_adapter=True)
+    return Companion(Shape.of(guide_config(guide)), is_adapter=False)

@@ -127,9 +127,7 @@ def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtyp
     """
     if not folder.is_dir():
         raise CheckpointError(f"There is no model folder {folder}.")
-    # A causal model knows no masks; the reader of config files asks for one.
-    section, files = {DLM_SECTION: {"mask_token_id": 0}}, CheckpointFiles.read(folder)
-    config = with_own_ends(ModelConfig.from_dict(section | dict(files.config), source=folder.name), files)
+    config = guide_config(folder)
     spellings = Tokenizer.from_checkpoint(folder, config.vocab_size).token_bytes
     shared = min(len(spellings), len(tokenizer.token_bytes))
     if spellings[:shared] != tokenizer.token_bytes[:shared]:
@@ -138,3 +136,14 @@ def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtyp
         guide = load_transformer(folder, config, device=device, dtype=dtype)
         pack(guide)
     return recorded(guide)
+
+
+def guide_config(folder: Path) -> ModelConfig:
+    """The config of a causal checkpoint.
+
+    Raises:
+        CheckpointError: it is missing, broken or not supported.
+    """
+    # A causal model knows no masks; the reader of config files asks for one.
+    section, files = {DLM_SECTION: {"mask_token_id": 0}}, CheckpointFiles.read(folder)
+    return with_own_ends(ModelConfig.from_dict(section | dict(files.config), source=folder.name), files)

@@ -242,6 +242,23 @@ def test_a_recommendation_has_one_line_a_model(capsys: pytest.CaptureFixture[str
     assert_one_line_each(capsys.readouterr().out, {entry.name: entry.note for entry in CATALOGUE.values()})
 
 
+def test_a_guide_that_came_with_a_model_takes_memory_too(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def needed() -> int:
+        assert run(["models", "recommend", "--device", "cpu", "--json"]) == OK
+        models = json.loads(capsys.readouterr().out)["models"]
+        return next(each["needed"] for each in models if each["name"] == "mine")
+
+    assert run(["models", "add", str(checkpoint), "--name", "mine"]) == OK
+    alone = needed()
+    guide = checkpoint / "guide"
+    guide.mkdir()
+    (guide / "adapter_config.json").write_text("{}")
+    with_adapter = needed()
+    (guide / "adapter_config.json").unlink()
+    shutil.copy(checkpoint / "config.json", guide)
+    assert alone < with_adapter < needed()
+
+
 def test_the_list_says_which_revision(capsys: pytest.CaptureFixture[str]) -> None:
     run(["models", "list"])
     table = capsys.readouterr().out
