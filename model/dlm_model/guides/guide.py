@@ -71,7 +71,7 @@ class Guides:
             return self._reader(*self._own)
         if guide not in self._known:
             device, dtype = self._network.device, self._network.embed_tokens.weight.dtype
-            network = load_guide(Path(guide), self._tokenizer, device=device, dtype=dtype)
+            network = load_guide(Path(guide).expanduser(), self._tokenizer, device=device, dtype=dtype)
             self._known = {guide: (network, PrefixCache(network))}
         return self._reader(*self._known[guide])
 

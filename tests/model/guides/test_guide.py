@@ -43,6 +43,14 @@ def test_another_checkpoint_guides_and_its_forwards_count(fixed_folder: Path, re
     assert last.num_forwards > last.step
 
 
+def test_a_guide_may_be_named_from_the_home_folder(
+    fixed_folder: Path, resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(fixed_folder.parent))
+    options = DecodeOptions(num_steps=2, guide=f"~/{fixed_folder.name}")
+    assert list(resizing_engine.infill(REQUEST, options, CancelToken()))[-1].finish_reason
+
+
 def test_what_a_guide_reads_of_a_prefix_is_not_counted(
     fixed_folder: Path, causal_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
