@@ -26,7 +26,6 @@ DEBUG_VARIABLE = "DLM_LSP_DEBUG"
 
 app = typer.Typer(
     help="Fill the hole at your cursor with a diffusion language model that runs on your own machine.",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -6,11 +6,20 @@ from typing import Annotated
 import typer
 
 from dlm_lsp.commands import flags
+from dlm_lsp.commands.completions import complete_published_model, complete_stored_model
 
 models_app = typer.Typer(help="Manage the models on this machine.", no_args_is_help=True)
 
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A short name of a model.", show_default=False)]
+_Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A short name of a model.",
+        show_default=False,
+        autocompletion=complete_stored_model,
+    ),
+]
 
 
 @models_app.command("list")
@@ -25,7 +34,12 @@ def list_models(*, as_json: flags.AsJson = False) -> None:
 def pull(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="A short name, or owner/name\\[@revision] on the hub.", show_default=False),
+        typer.Argument(
+            metavar="NAME",
+            help="A short name, or owner/name\\[@revision] on the hub.",
+            show_default=False,
+            autocompletion=complete_published_model,
+        ),
     ],
     *,
     short_name: Annotated[
@@ -57,7 +71,13 @@ def add(
 @models_app.command()
 def verify(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A short name. Default: all models.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A short name. Default: all models.",
+            show_default=False,
+            autocompletion=complete_stored_model,
+        ),
     ] = None,
 ) -> int:
     """Compare every file with its recorded SHA-256."""

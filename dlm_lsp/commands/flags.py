@@ -1,10 +1,12 @@
 """The flags of `dlm-lsp`, as types for typer: name, help and panel of each. An option's help is its own meaning."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dlm_lsp.commands.completions import Offers, complete_assignment, complete_method, complete_model
 from dlm_lsp.commands.settings import flag_name
 from dlm_lsp.options import find_option
 from dlm_model.decode_options import Schedule, Selection
@@ -20,7 +22,13 @@ def _hole(flag: str, text: str, metavar: str) -> object:
     return typer.Option(flag, help=text, metavar=metavar, show_default=False, rich_help_panel="Where the hole is")
 
 
-def _option(spelling: str, panel: str, metavar: str | None, short: str | None = None) -> object:
+def _option(
+    spelling: str,
+    panel: str,
+    metavar: str | None,
+    short: str | None = None,
+    complete: Callable[[str], Offers] | None = None,
+) -> object:
     """The flag of an option, by one of its names, and in short; its help is the option's meaning."""
     option = find_option(spelling)
     assert option, f"{spelling} is not an option"
@@ -29,7 +37,9 @@ def _option(spelling: str, panel: str, metavar: str | None, short: str | None = 
     default = "" if names_default else f" Default: {'none' if option.default is None else option.default}."
     text = f"{meaning[0].upper()}{meaning[1:]}.{default}"
     names = (flag_name(spelling), *([short] if short else []))
-    return typer.Option(*names, help=text, metavar=metavar, show_default=False, rich_help_panel=panel)
+    return typer.Option(
+        *names, help=text, metavar=metavar, show_default=False, rich_help_panel=panel, autocompletion=complete
+    )
 
 
 def _decoder(spelling: str, metavar: str | None = None, short: str | None = None) -> object:
@@ -81,6 +91,7 @@ MethodNames = Annotated[
     typer.Option(
         "--method",
         help="A method from dlm-lsp methods; repeat the flag to combine several.",
+        autocompletion=complete_method,
         metavar="NAME",
         show_default=False,
         rich_help_panel="Decoder",
@@ -91,6 +102,7 @@ Assignments = Annotated[
     typer.Option(
         "--set",
         help="Set any option of the decoder, by any of its names.",
+        autocompletion=complete_assignment,
         metavar="OPTION=VALUE",
         show_default=False,
         rich_help_panel="Decoder",
@@ -138,7 +150,7 @@ Against = Annotated[
     ),
 ]
 
-Model = Annotated[str | None, _model("model", "MODEL")]
+Model = Annotated[str | None, _option("model", "Model", "MODEL", complete=complete_model)]
 Device = Annotated[str | None, _model("device", "DEVICE")]
 PrecisionFlag = Annotated[Precision | None, _model("precision")]
 

@@ -52,7 +52,7 @@ def method_options(names: Sequence[str]) -> ClientOptions:
     """The options that switch decoding methods on.
 
     Args:
-        names: Out of `METHODS`, in any case.
+        names: Out of `METHODS`, in any case, and with dashes for blanks if that is easier to type.
 
     Raises:
         UsageError: there is no such method, two are of one kind, or two set one option to different values.
@@ -110,10 +110,10 @@ def _all_right(parsed: ParsedOptions) -> ClientOptions:
 
 
 def _named(names: Sequence[str]) -> Iterator[Method]:
-    known = {method.name.lower(): method for method in METHODS}
+    known = {_as_word(method.name): method for method in METHODS}
     taken: dict[str, str] = {}
     for name in names:
-        method = known.get(name.lower())
+        method = known.get(_as_word(name))
         if method is None:
             raise UsageError(f"There is no method {name!r}; dlm-lsp methods lists them.")
         if not method.options:
@@ -122,6 +122,10 @@ def _named(names: Sequence[str]) -> Iterator[Method]:
         if other != method.name:
             raise UsageError(f"{other} and {method.name} are both of the kind {method.kind}; give one of them.")
         yield method
+
+
+def _as_word(name: str) -> str:
+    return name.lower().replace(" ", "-")
 
 
 def _value(text: str) -> object:

@@ -21,6 +21,12 @@ def test_flags_overrule_the_config_file(command_line: CommandLine, file: Path, c
     assert command_line.loaded == [("/somewhere", "cuda:7", "int8")]
 
 
+@pytest.mark.parametrize("name", ["learned order", "Learned-Order"])
+def test_a_method_may_be_written_as_one_word(command_line: CommandLine, file: Path, name: str) -> None:
+    assert command_line("infill", f"{file}:2:5", "--method", name).code == 0
+    assert command_line.engine.options[0].selection == "learned"
+
+
 def test_methods_and_single_options_reach_the_decoder(command_line: CommandLine, file: Path) -> None:
     command_line("infill", f"{file}:2:5", "--method", "klass", "--method", "token-to-mask", "--set", "maxRevisions=7")
     options = command_line.engine.options[0]

@@ -1,0 +1,56 @@
+"""What a shell offers after Tab: the names that flags and arguments take.
+
+Modules are imported late: every command imports this one, and only Tab needs them.
+"""
+
+from collections.abc import Iterable, Iterator
+
+Offers = list[tuple[str, str]]
+"""Words, each with a line of help where the shell shows one."""
+
+
+def complete_method(incomplete: str) -> Offers:
+    """The methods that `--method` switches on, each as one word."""
+    from dlm_model.methods import METHODS  # noqa: PLC0415
+
+    return _beginning(
+        incomplete, ((method.name.replace(" ", "-"), method.line) for method in METHODS if method.options)
+    )
+
+
+def complete_assignment(incomplete: str) -> Offers:
+    """The options that `--set` takes; their values are up to the user."""
+    from dlm_lsp.options import DECODE_OPTION_NAMES, OPTIONS  # noqa: PLC0415
+
+    names = sorted(DECODE_OPTION_NAMES)
+    return _beginning(incomplete, ((f"{name}=", OPTIONS[name].meaning.replace("`", "")) for name in names))
+
+
+def complete_model(incomplete: str) -> Offers:
+    """The models on disk; the shell itself completes the path of a folder."""
+    from dlm_lsp.models.store import PACKAGED  # noqa: PLC0415
+
+    return _beginning(incomplete, [(PACKAGED, "the packaged model"), *_stored()])
+
+
+def complete_stored_model(incomplete: str) -> Offers:
+    """The models that were pulled or added."""
+    return _beginning(incomplete, _stored())
+
+
+def complete_published_model(incomplete: str) -> Offers:
+    """The models that can be pulled by a short name."""
+    from dlm_lsp.models.catalogue import CATALOGUE  # noqa: PLC0415
+
+    return _beginning(incomplete, ((entry.name, entry.note) for entry in CATALOGUE.values()))
+
+
+def _stored() -> Iterator[tuple[str, str]]:
+    from dlm_lsp.models.store import ModelStore  # noqa: PLC0415
+
+    for record in ModelStore().records():
+        yield record.name, record.repository or record.folder
+
+
+def _beginning(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offers:
+    return [offer for offer in offers if offer[0].startswith(incomplete)]
