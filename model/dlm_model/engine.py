@@ -18,18 +18,15 @@ from dlm_model.canvas import Canvas
 from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
 from dlm_model.decoding import Decoder, Decoding
 from dlm_model.denoise import denoise
-from dlm_model.device import avoid_plans_by_shape, default_dtype, device_errors, release_memory, resolve_device
+from dlm_model.device import avoid_plans_by_shape, device_errors, release_memory, resolve_device
 from dlm_model.drafts import RowReader, finish_reasons
 from dlm_model.errors import CheckpointError
 from dlm_model.guides.guide import Guides, load_companion
 from dlm_model.network.checkpoint_files import published_name
 from dlm_model.network.config import ModelConfig
-from dlm_model.network.cuda_graphs import recorded
-from dlm_model.network.mixture import stack_experts
-from dlm_model.network.packing import pack
+from dlm_model.network.loading import load_network
 from dlm_model.network.precision import Precision
 from dlm_model.network.transformer import Transformer
-from dlm_model.network.weights import load_transformer
 from dlm_model.pace import Pace
 from dlm_model.preparation import Preparation, Prepared
 from dlm_model.request import CancelToken, Draft, FinishReason, InfillRequest
@@ -62,16 +59,12 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
     target = resolve_device(device)
     config = ModelConfig.from_checkpoint(folder)
     tokenizer = Tokenizer.from_checkpoint(folder, config.vocab_size)
-    dtype = default_dtype(target)
-    with device_errors():
-        network = load_transformer(folder, config, device=target, dtype=dtype, precision=precision)
-        pack(network)
-        stack_experts(network, target, dtype)
-        companion = load_companion(folder, network, tokenizer, precision=precision)
+    network = load_network(folder, config, target, precision=precision)
+    companion = load_companion(folder, network, tokenizer, precision)
     if target.type == "cuda":
         avoid_plans_by_shape()
     name, order = published_name(folder.resolve()), load_order(folder)
-    return Engine(recorded(network), tokenizer, model_name=name, order=order, companion=companion)
+    return Engine(network, tokenizer, model_name=name, order=order, companion=companion, precision=precision)
 
 
 class Engine:
@@ -92,12 +85,14 @@ class Engine:
         tokenizer: Tokenizer,
         model_name: str,
         order: CommitOrder | None = None,
+        *,
         companion: Transformer | None = None,
+        precision: Precision = "auto",
     ) -> None:
         self.model_name, self.network, self.tokenizer = model_name, network, tokenizer
         self._config = network.config
         prefix_cache = PrefixCache(network, network.config.block_length or 1)
-        guides = Guides(network, prefix_cache, tokenizer, companion)
+        guides = Guides(network, prefix_cache, tokenizer, companion, precision)
         self.decoder = Decoder(network, guides, prefix_cache, order)
         # Control tokens add no text, whatever the tokenizer says they spell.
         control = set(self._config.control_token_ids)

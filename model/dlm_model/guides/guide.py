@@ -13,7 +13,6 @@ import torch
 
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.decode_options import SELF_GUIDE
-from dlm_model.device import device_errors
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.families.dlm import DLM_SECTION
 from dlm_model.guides.causal_reader import CausalReader
@@ -21,12 +20,9 @@ from dlm_model.guides.own_prompt import OwnPrompt, with_own_ends
 from dlm_model.network.adapter import is_adapter
 from dlm_model.network.checkpoint_files import CheckpointFiles
 from dlm_model.network.config import ModelConfig
-from dlm_model.network.cuda_graphs import recorded
-from dlm_model.network.mixture import stack_experts
-from dlm_model.network.packing import pack
+from dlm_model.network.loading import load_network
 from dlm_model.network.precision import Precision
 from dlm_model.network.transformer import Transformer
-from dlm_model.network.weights import load_transformer
 from dlm_model.tokens.tokenizer import Tokenizer
 
 GUIDE_FOLDER = "guide"
@@ -40,12 +36,18 @@ class Guides:
         prefix_cache: Its keys and values of prefixes and suffixes.
         tokenizer: Its tokenizer, which every guide must share.
         companion: The guide that came with it, if one did.
+        precision: In how many bits the matrices of a guide that a request names are held.
     """
 
     def __init__(
-        self, network: Transformer, prefix_cache: PrefixCache, tokenizer: Tokenizer, companion: Transformer | None
+        self,
+        network: Transformer,
+        prefix_cache: PrefixCache,
+        tokenizer: Tokenizer,
+        companion: Transformer | None,
+        precision: Precision,
     ) -> None:
-        self._network, self._tokenizer = network, tokenizer
+        self._network, self._tokenizer, self._precision = network, tokenizer, precision
         config = network.config
         self._control_ids = config.control_token_ids
         self._is_causal = config.prompt_attention == "causal" and config.shift_logits
@@ -70,8 +72,7 @@ class Guides:
                 raise RequestError("This model has no causal prompt and cannot guide itself; name a causal model.")
             return self._reader(*self._own)
         if guide not in self._known:
-            device, dtype = self._network.device, self._network.embed_tokens.weight.dtype
-            network = load_guide(Path(guide).expanduser(), self._tokenizer, device=device, dtype=dtype)
+            network = load_guide(Path(guide).expanduser(), self._tokenizer, self._network.device, self._precision)
             self._known = {guide: (network, PrefixCache(network))}
         return self._reader(*self._known[guide])
 
@@ -91,7 +92,7 @@ class Guides:
 
 
 def load_companion(
-    folder: Path, network: Transformer, tokenizer: Tokenizer, *, precision: Precision
+    folder: Path, network: Transformer, tokenizer: Tokenizer, precision: Precision
 ) -> Transformer | None:
     """The guide that a checkpoint folder brings along; None if it brings none.
 
@@ -99,7 +100,7 @@ def load_companion(
         folder: The checkpoint.
         network: Its model, loaded; a guide that is an adapter shares its embedding.
         tokenizer: Its tokenizer.
-        precision: In how many bits the matrices of an adapted guide are held.
+        precision: In how many bits the guide's matrices are held.
 
     Raises:
         CheckpointError: it is broken, or has another tokenizer.
@@ -108,17 +109,12 @@ def load_companion(
     guide = folder / GUIDE_FOLDER
     if not guide.is_dir():
         return None
-    device, dtype = network.device, network.embed_tokens.weight.dtype
     if not is_adapter(guide):
-        return load_guide(guide, tokenizer, device=device, dtype=dtype)
-    adapted = load_transformer(folder, network.config, device=device, dtype=dtype, precision=precision, adapter=guide)
-    adapted.embed_tokens = network.embed_tokens
-    pack(adapted, like=network)
-    stack_experts(adapted, device, dtype)
-    return recorded(adapted)
+        return load_guide(guide, tokenizer, network.device, precision)
+    return load_network(folder, network.config, network.device, precision=precision, adapter=guide, like=network)
 
 
-def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtype: torch.dtype) -> Transformer:
+def load_guide(folder: Path, tokenizer: Tokenizer, target: torch.device, precision: Precision) -> Transformer:
     """Load a causal checkpoint that has the diffusion model's tokenizer.
 
     Raises:
@@ -132,10 +128,7 @@ def load_guide(folder: Path, tokenizer: Tokenizer, *, device: torch.device, dtyp
     shared = min(len(spellings), len(tokenizer.token_bytes))
     if spellings[:shared] != tokenizer.token_bytes[:shared]:
         raise CheckpointError(f"The guide {folder.name} does not have the tokenizer of the model that it should guide.")
-    with device_errors():
-        guide = load_transformer(folder, config, device=device, dtype=dtype)
-        pack(guide)
-    return recorded(guide)
+    return load_network(folder, config, target, precision=precision)
 
 
 def guide_config(folder: Path) -> ModelConfig:

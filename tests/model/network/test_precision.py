@@ -1,5 +1,6 @@
 """Weights in fewer bits, on tiny checkpoints: what is rounded, what is not, and what cannot be had."""
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from dlm_model.decode_options import DecodeOptions
+from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import DeviceError
+from dlm_model.guides.guide import GUIDE_FOLDER
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.precision import Precision, _is_rounded, weight_format
 from dlm_model.network.transformer import Transformer
@@ -65,6 +67,22 @@ def test_an_engine_of_eight_bits_fills(causal_folder: Path) -> None:
     *_, last = engine.infill(request, DecodeOptions(num_steps=4), CancelToken())
     assert last.finish_reason in {"stop", "length"}
     assert last.text == list(engine.infill(request, DecodeOptions(num_steps=4), CancelToken()))[-1].text
+
+
+@needs_torchao
+@pytest.mark.parametrize("is_named", [False, True], ids=["brought along", "named"])
+def test_a_guide_takes_as_few_bits_as_its_model(
+    causal_folder: Path, fixed_folder: Path, tmp_path: Path, is_named: bool
+) -> None:
+    shutil.copytree(causal_folder, tmp_path / "model")
+    shutil.copytree(fixed_folder, tmp_path / "model" / GUIDE_FOLDER)
+    engine = load_engine(str(tmp_path / "model"), "cpu", "int8")
+    guide = engine.decoder.guides.open(str(fixed_folder) if is_named else SELF_GUIDE).network
+    assert guide is not engine.network
+    # What is not rounded is packed, and no linear layer any more.
+    layers = [module for module in guide.layers.modules() if isinstance(module, nn.Linear)]
+    assert len(layers) == 3 * 7
+    assert all(is_rounded(module) for module in layers)
 
 
 @needs_torchao
