@@ -32,7 +32,7 @@ from tests.model.families.checkpoint_parts import MIDDLE, NUM_EXPERTS, NUM_TRAIN
 from tests.model.families.published_checkpoints import PUBLISHED
 from tests.model.tiny_checkpoints import DLM_SECTION, SHAPE, VOCAB_SIZE, byte_level_tokenizer, load_network
 
-FIXTURES = Path(__file__).parents[1] / "data" / "families"
+FIXTURES = Path(__file__).parents[2] / "data" / "families"
 MODELS: dict[str, tuple[type[PreTrainedModel], dict[str, object]]] = {
     "sdar": (Qwen3ForCausalLM, {"head_dim": 8, "tie_word_embeddings": True}),
     "fast-dllm": (Qwen2ForCausalLM, {"tie_word_embeddings": True}),
