@@ -1,13 +1,15 @@
-"""The objects that a request's options select: how logits are predicted, guesses judged, and commits revised.
+"""The objects that a request's options select: how logits are predicted, guesses judged, commits revised, rows ended.
 
 A `Decoding` is made for one request and thrown away. The `Decoder` that makes it holds what outlives a request: the
 network, the prompts that it remembers, its guides, its learned order. `dlm_model.denoise` is what runs them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from dlm_model.cache.block_causal import BlockCausalPrompt
@@ -18,7 +20,6 @@ from dlm_model.cache.prompt_store import PromptStore
 from dlm_model.cache.similarity_cache import SimilarityCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions
-from dlm_model.denoise import Judge, Predictor
 from dlm_model.errors import RequestError
 from dlm_model.guides.blend import Blend
 from dlm_model.guides.causal_reader import CausalReader
@@ -26,30 +27,70 @@ from dlm_model.guides.guide import Guides
 from dlm_model.guides.suffix_guidance import SuffixGuidance
 from dlm_model.guides.supervisor import Supervisor
 from dlm_model.network.transformer import Transformer
-from dlm_model.rules.ending import LineEnd
+from dlm_model.pace import Pace
+from dlm_model.request import CancelToken, InfillRequest
+from dlm_model.row_reader import RowReader
+from dlm_model.rules.boundaries import Boundaries
+from dlm_model.rules.constraint import Constraint
 from dlm_model.rules.length import Row
+from dlm_model.rules.suffix_end import SuffixEnd, ends_at_suffix
 from dlm_model.steps.history import Credit, StabilityCount
 from dlm_model.steps.order import CommitOrder
-from dlm_model.steps.revision import Reviser, remaskers
+from dlm_model.steps.revision import Reviser, rechecks, remaskers
+from dlm_model.steps.selection import Judge, Predictor
+from dlm_model.steps.syntax import SyntaxReviser
+from dlm_model.tokens.vocabulary import Vocabulary
 
 
-@dataclass(frozen=True, slots=True)
+class Prepared(NamedTuple):
+    """A request, ready for its first step; `dlm_model.preparation` makes it.
+
+    Attributes:
+        request: As it came.
+        options: Its options, with what they left to the model filled in.
+        canvas: Masks alone, or what an earlier draft proposes.
+        rows: The candidates, one for each row of the canvas.
+        boundaries: What each row must begin and end with.
+        reader: Reads the rows as text.
+        constraint: The rules that all steps are under.
+        num_forwards: Network calls spent on finding the rows' lengths.
+    """
+
+    request: InfillRequest
+    options: DecodeOptions
+    canvas: Canvas
+    rows: Sequence[Row]
+    boundaries: Boundaries
+    reader: RowReader
+    constraint: Constraint
+    num_forwards: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
     """What decodes one request.
 
     Attributes:
         cache: Keys and values between steps.
         predict: The cache itself, or what wraps it.
+        temperature: [B], one per row.
         judges: Score a step's guess anew, in this order.
-        revisers: Take back or replace what was committed, in this order.
+        revisers: Take back or replace what was committed after each step but the last, in this order.
+        suffix_end: Cuts rows back to where they meet the suffix; None leaves their ends to the constraint.
+        syntax: Reopens finished rows where they do not parse; None leaves them as they are.
         guide: The causal model that has a say, if there is one.
+        may_change: Whether a later step may take back any token that is committed, or another candidate be shown.
     """
 
     cache: CachePolicy
     predict: Predictor
-    judges: list[Judge]
-    revisers: list[Reviser]
-    guide: CausalReader | None
+    temperature: Tensor
+    judges: Sequence[Judge] = ()
+    revisers: Sequence[Reviser] = ()
+    suffix_end: SuffixEnd | None = None
+    syntax: SyntaxReviser | None = None
+    guide: CausalReader | None = None
+    may_change: bool = False
 
     @property
     def num_forwards(self) -> int:
@@ -65,6 +106,12 @@ class Decoding:
             return None
         return self.guide.log_likelihoods(canvas)
 
+    def num_final(self, row: int) -> int | None:
+        """See `Draft.num_final`, of a draft of this row."""
+        if self.may_change:
+            return 0
+        return self.suffix_end.num_settled(row) if self.suffix_end else None
+
 
 class Decoder:
     """Makes a `Decoding` for every request.
@@ -78,10 +125,16 @@ class Decoder:
     """
 
     def __init__(
-        self, network: Transformer, guides: Guides, prefix_cache: PrefixCache, order: CommitOrder | None
+        self,
+        network: Transformer,
+        guides: Guides,
+        prefix_cache: PrefixCache,
+        order: CommitOrder | None,
+        vocabulary: Vocabulary,
     ) -> None:
-        """Keep what outlives a request; the arguments are the attributes."""
+        """Keep what outlives a request; the arguments are the attributes, and what the tokens spell."""
         self.network, self.guides = network, guides
+        self._vocabulary = vocabulary
         self.prompt_store = PromptStore()
         self._config = network.config
         self.prefix_cache, self.order = prefix_cache, order
@@ -123,35 +176,54 @@ class Decoder:
             begin = PromptReuse(self.network, self.prompt_store, options)
         return ColumnCache(self.network, options, column_choice(options), begin)
 
-    def open(self, options: DecodeOptions, rows: Sequence[Row], line_end: LineEnd | None) -> Decoding:
+    def open(self, ready: Prepared, pace: Pace, cancel: CancelToken) -> Decoding:
         """Everything for one request.
-
-        Args:
-            options: Resolved.
-            rows: The candidates.
-            line_end: What a line break says, in a hole of one line.
 
         Raises:
             RequestError: an option needs what this model lacks.
             CheckpointError: the guide cannot be loaded.
         """
-        cache: CachePolicy = self.open_cache(options)
-        if options.suffix_guidance != 1 and self._config.sees_suffix:
-            # Its two prompts would take each other's place in the store.
-            separate = replace(options, drift_bound=None)
-            cache = SuffixGuidance(partial(self.open_cache, separate), options.suffix_guidance)
-        predict = Credit(cache, options.credit) if options.credit else cache
-        stability = StabilityCount(options.stability_bound) if options.schedule == "klass" else None
-        judges: list[Judge] = []
+        request, options, canvas = ready.request, ready.options, ready.canvas
+        cache = self._cache(options)
         guide = self.guides.open(options.guide) if options.guide not in {None, NO_GUIDE} else None
+        revisers, syntax, suffix_end = remaskers(options), None, None
+        if request.syntax and options.syntax_tries:
+            syntax = SyntaxReviser(request.syntax, ready.reader, options)
+        if guide and self._config.sees_suffix and ends_at_suffix(request, options):
+            suffix_end = SuffixEnd(
+                guide, self._vocabulary, ready.boundaries, pace=pace, cancel=cancel, syntax=request.syntax
+            )
+        return Decoding(
+            cache=cache,
+            predict=Credit(cache, options.credit) if options.credit else cache,
+            temperature=torch.tensor([row.temperature for row in ready.rows]),
+            judges=list(self._judges(ready, guide)),
+            revisers=[*rechecks(canvas), *revisers],
+            suffix_end=suffix_end,
+            syntax=syntax,
+            guide=guide,
+            # Commits stay unless a token may be taken back, as in the way of what must be kept, or another of several
+            # candidates may turn out better. A recheck is over before the first draft.
+            may_change=bool(revisers or syntax or canvas.is_kept.any()) or len(ready.rows) > 1,
+        )
+
+    def _cache(self, options: DecodeOptions) -> CachePolicy:
+        if options.suffix_guidance == 1 or not self._config.sees_suffix:
+            return self.open_cache(options)
+        # Its two prompts would take each other's place in the store.
+        separate = replace(options, drift_bound=None)
+        return SuffixGuidance(partial(self.open_cache, separate), options.suffix_guidance)
+
+    def _judges(self, ready: Prepared, guide: CausalReader | None) -> Iterator[Judge]:
+        options = ready.options
+        stability = StabilityCount(options.stability_bound) if options.schedule == "klass" else None
         if guide and options.is_blended:
-            judges.append(Blend(guide, options, rows, line_end, stability).judge)
+            yield Blend(guide, options, ready.rows, ready.constraint.line_end, stability).judge
         elif stability:
-            judges.append(stability.judge)
+            yield stability.judge
         if guide and not options.is_blended:
-            judges.append(Supervisor(guide, options).judge)
+            yield Supervisor(guide, options).judge
         if options.selection == "learned":
             if self.order is None:
                 raise RequestError("This model has no learned commit order.")
-            judges.append(self.order.judge)
-        return Decoding(cache, predict, judges, remaskers(options), guide)
+            yield self.order.judge

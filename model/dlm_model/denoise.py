@@ -11,47 +11,33 @@ those committed positions that are to be predicted again.
     resize    a row that turns out too long or too short for its text shrinks or grows
     end       a row is cut back to where the suffix follows best
 
-A decoding method (`dlm_model.methods` lists them) is an object handed in, or an option of `guess_tokens` or `choose`;
-the loop is the same for all.
+A decoding method (`dlm_model.methods` lists them) is an object in the `Decoding`, or an option of `guess_tokens` or
+`choose`; the loop is the same for all.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
+from dlm_model.decoding import Decoding
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken
 from dlm_model.rules.constraint import Constraint
-from dlm_model.rules.suffix_end import SuffixEnd
-from dlm_model.steps.revision import Reviser, Step
+from dlm_model.steps.revision import Step
 from dlm_model.steps.schedule import choose
-from dlm_model.steps.selection import Guess, guess_tokens
-from dlm_model.steps.syntax import SyntaxReviser
-
-Predictor = Callable[[Canvas], Tensor]
-"""One forward pass: canvas → logits [N, V] of the N positions that the canvas asks about, row by row."""
-
-Judge = Callable[[Canvas, Tensor, Guess], Guess]
-"""Canvas, logits and guess [N] → the guess with other tokens or scores, or with what only the judge can know: whether a
-guide agrees, and for how many steps a position has been stable."""
+from dlm_model.steps.selection import guess_tokens
 
 
 def denoise(
     canvas: Canvas,
-    predict: Predictor,
+    decoding: Decoding,
     constraint: Constraint,
     options: DecodeOptions,
     *,
-    temperature: Tensor,
     pace: Pace,
     cancel: CancelToken,
-    revisers: Sequence[Reviser] = (),
-    judges: Sequence[Judge] = (),
-    suffix_end: SuffixEnd | None = None,
-    syntax: SyntaxReviser | None = None,
 ) -> Iterator[Canvas]:
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 
@@ -61,29 +47,24 @@ def denoise(
 
     Args:
         canvas: What to fill, one candidate per row.
-        predict: The forward pass, with whatever cache it uses.
+        decoding: What predicts, judges, revises and ends its rows.
         constraint: What may stand where, and which rows have to grow or shrink.
         options: The schedule, the selection, the seed.
-        temperature: [B], one per row.
         pace: How many steps are left, by their number or by the clock.
         cancel: Polled once per step.
-        revisers: Applied after each commit but the last, in this order.
-        judges: Applied to each guess, in this order.
-        suffix_end: Cuts rows back to where they meet the suffix; None leaves their ends to the constraint.
-        syntax: Reopens finished rows where they do not parse; None leaves them as they are.
     """
     generator = torch.Generator().manual_seed(options.seed)
     while _has_work(canvas, pace) and not cancel.is_cancelled and not pace.is_over:
         steps_left = pace.steps_left
         is_last = steps_left == 1
         rules = constraint.rules(canvas, is_last=is_last)
-        logits = constraint.limit(predict(canvas), canvas, rules)
+        logits = constraint.limit(decoding.predict(canvas), canvas, rules)
 
         is_asked = canvas.is_asked
         current_ids = canvas.as_draft().token_ids[is_asked]
         row_of_each = is_asked.nonzero()[:, 0]
-        guess = guess_tokens(logits, temperature[row_of_each], current_ids, options, generator)
-        for judge in judges:
+        guess = guess_tokens(logits, decoding.temperature[row_of_each], current_ids, options, generator)
+        for judge in decoding.judges:
             guess = judge(canvas, logits, guess)
         guess = guess.spread(is_asked)  # from [N] to [B, T]
 
@@ -92,15 +73,15 @@ def denoise(
         chosen = choose(guess, eligibility, steps_left, options, filled) | rules.is_urgent
         canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
 
-        if revisers and not is_last:
+        if decoding.revisers and not is_last:
             step = Step(guess, canvas.is_reviewed, chosen, constraint.fixed(canvas))
-            for revise in revisers:
+            for revise in decoding.revisers:
                 canvas = revise(canvas, step)
         canvas = constraint.resize(canvas, is_last=is_last)
-        if suffix_end:
-            canvas = suffix_end(canvas, constraint.is_cut_short(canvas))
-        if syntax and not is_last:
-            canvas = syntax(canvas, constraint.fixed(canvas))
+        if decoding.suffix_end:
+            canvas = decoding.suffix_end(canvas, constraint.is_cut_short(canvas))
+        if decoding.syntax and not is_last:
+            canvas = decoding.syntax(canvas, constraint.fixed(canvas))
         pace.advance()
         yield canvas
 

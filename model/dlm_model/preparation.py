@@ -5,46 +5,26 @@
 Runs the network only to look for a length. Knows nothing of steps and drafts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 
 from dlm_model.cache.block_causal import BlockPipeline
-from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
-from dlm_model.decoding import Decoder
+from dlm_model.decoding import Decoder, Prepared
 from dlm_model.errors import RequestError
 from dlm_model.network.config import ModelConfig
 from dlm_model.opening import Opening
-from dlm_model.request import InfillRequest
+from dlm_model.pace import Pace
+from dlm_model.request import CancelToken, InfillRequest
+from dlm_model.row_reader import RowReader
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.rules.constraint import Constraint
 from dlm_model.rules.json_grammar import JsonConstraint
 from dlm_model.rules.length import Row, finds_length, open_rows
 from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.tokens.vocabulary import Vocabulary
-
-
-class Prepared(NamedTuple):
-    """A request, ready for its first step.
-
-    Attributes:
-        options: The request's options, with what they left to the model filled in.
-        canvas: Masks alone, or what an earlier draft proposes.
-        rows: The candidates, one for each row of the canvas.
-        boundaries: What each row must begin and end with.
-        constraint: The rules that all steps are under.
-        num_forwards: Network calls spent on finding the rows' lengths.
-    """
-
-    options: DecodeOptions
-    canvas: Canvas
-    rows: Sequence[Row]
-    boundaries: Boundaries
-    constraint: Constraint
-    num_forwards: int
 
 
 class Preparation:
@@ -59,13 +39,14 @@ class Preparation:
         self._decoder = decoder
         self._model_name = model_name
 
-    def prepare(self, request: InfillRequest, options: DecodeOptions, is_late: Callable[[], bool]) -> Prepared:
+    def prepare(self, request: InfillRequest, options: DecodeOptions, pace: Pace, cancel: CancelToken) -> Prepared:
         """Tokenize, find the lengths, and open the canvas.
 
         Args:
             request: What to fill.
             options: As the caller sent them.
-            is_late: Whether there is no time left for another forward that only looks for a length.
+            pace: The request's clock: half of its time may be spent on looking for a length.
+            cancel: Polled before each forward that does.
 
         Raises:
             RequestError: prompt and middle do not fit the model's context, or the request contradicts the options.
@@ -76,7 +57,7 @@ class Preparation:
             raise RequestError("A grammar leaves no room for texts that the middle must contain.")
         max_length = self._longest_row(opening, options)
         is_resizing = finds_length(self._config, request, options)
-        lengths = _LengthTrials(opening, self._decoder, options, self._config.mask_token_id, is_late)
+        lengths = _LengthTrials(opening, self._decoder, options, pace, cancel)
         rows: Sequence[Row]
         if options.warm_start is not None and 0 < len(opening.proposals) <= max_length:
             canvas = opening.warm_canvas(self._config.mask_token_id, options.warm_start)
@@ -97,7 +78,8 @@ class Preparation:
             canvas = opening.canvas(num_masks, self._config.mask_token_id, [row.arrangement for row in rows])
         boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
         constraint = self._constrain(request, options, boundaries, max_length, is_resizing=is_resizing)
-        return Prepared(options, canvas, rows, boundaries, constraint, lengths.num_forwards)
+        reader = RowReader(self._vocabulary, boundaries, self._config.end_token_ids)
+        return Prepared(request, options, canvas, rows, boundaries, reader, constraint, lengths.num_forwards)
 
     def _longest_row(self, opening: Opening, options: DecodeOptions) -> int:
         """Positions that a row of the canvas may have, before any forward is spent on the request.
@@ -148,27 +130,22 @@ class _LengthTrials:
     """
 
     def __init__(
-        self,
-        opening: Opening,
-        decoder: Decoder,
-        options: DecodeOptions,
-        mask_token_id: int,
-        is_late: Callable[[], bool],
+        self, opening: Opening, decoder: Decoder, options: DecodeOptions, pace: Pace, cancel: CancelToken
     ) -> None:
         self._opening = opening
         self._decoder = decoder
         self._options = options
-        self._mask_token_id = mask_token_id
-        self._is_late = is_late
+        self._pace = pace
+        self._cancel = cancel
         self.num_forwards = 0
 
     def confidence_at(self, num_masks: Sequence[int]) -> list[float]:
         """Mean probability of the best tokens at each number of masks [B], from one forward; all 0 once it is late."""
-        if self._is_late():
+        if self._cancel.is_cancelled or self._pace.is_half_over:
             return [0.0] * len(num_masks)
         # What is tried is not what the document's next request will see.
         cache = self._decoder.open_cache(replace(self._options, drift_bound=None))
-        canvas = self._opening.canvas(num_masks, self._mask_token_id)
+        canvas = self._opening.canvas(num_masks, self._decoder.network.config.mask_token_id)
         confidence = torch.zeros(canvas.is_masked.shape)
         confidence[canvas.is_masked] = cache(canvas).float().softmax(dim=-1).amax(dim=-1).cpu()
         self.num_forwards += cache.num_forwards

@@ -27,6 +27,7 @@ from rich.console import Console
 from dlm_model.cache.kv_cache import is_refresh
 from dlm_model.decode_options import CachePolicyName, DecodeOptions
 from dlm_model.engine import Engine
+from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, InfillRequest
 from tests.bench.fidelity import always_exact, compared_with_exact, exact_policy
 from tests.bench.machine import Machine, hardware, peak_memory_mib, synchronize, this_machine
@@ -127,7 +128,7 @@ def check(engine: Engine, request: InfillRequest) -> None:
         GateError: it does not.
     """
     options = DecodeOptions(middle_length=32, prompt_refresh_interval=0)
-    canvas = engine.preparation.prepare(request, options, lambda: False).canvas
+    canvas = engine.preparation.prepare(request, options, Pace(options), CancelToken()).canvas
     engine.forget()
     cached = engine.decoder.open_cache(options)
     cached(canvas)

@@ -1,12 +1,14 @@
 """The loop on a canvas of its own, with a byte-level vocabulary and predictors whose opinion is known."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
+from dlm_model.decoding import Decoding
 from dlm_model.denoise import denoise
 from dlm_model.network.config import ModelConfig
 from dlm_model.pace import Pace
@@ -63,14 +65,17 @@ def run(
     constraint = Constraint(CONFIG, VOCABULARY, boundaries, request, max_length=max_length, is_resizing=is_resizing)
     return denoise(
         canvas,
-        predict,  # type: ignore[arg-type]
+        decoding(canvas, predict, temperature=options.temperature, revisers=revisers),
         constraint,
         options,
-        temperature=torch.full((canvas.is_masked.shape[0],), options.temperature),
         pace=Pace(options),
         cancel=CancelToken(),
-        revisers=revisers,
     )
+
+
+def decoding(canvas: Canvas, predict: Any, *, temperature: float = 0.0, **parts: Any) -> Decoding:  # noqa: ANN401
+    """Of a predictor that remembers nothing, with the same temperature for all rows."""
+    return Decoding(cache=predict, predict=predict, temperature=torch.full(canvas.lengths.shape, temperature), **parts)
 
 
 def open_canvas(*lengths: int) -> Canvas:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions, Schedule, Selection
-from dlm_model.drafts import RowReader
 from dlm_model.request import InfillRequest
+from dlm_model.row_reader import RowReader
 from dlm_model.rules.boundaries import Boundaries, split_prefix, split_suffix
 from dlm_model.rules.constraint import Constraint, Rules
 from dlm_model.rules.ending import NUM_MORE

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from dlm_model.canvas import Canvas
-from dlm_model.drafts import RowReader, finish_reasons
+from dlm_model.drafts import finish_reasons
+from dlm_model.row_reader import RowReader
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.tokens.vocabulary import Vocabulary
 

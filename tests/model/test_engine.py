@@ -112,7 +112,7 @@ def test_of_several_lengths_the_one_that_suits_is_shown_first(
     found = set()
     for best in range(4):
         suits = [float(row == best) + 1e-9 for row in range(4)]
-        monkeypatch.setattr("dlm_model.engine.suitability", lambda _canvas, _rows, suits=suits: suits)
+        monkeypatch.setattr("dlm_model.drafts.suitability", lambda _canvas, _rows, suits=suits: suits)
         found.add(drafts(fixed_engine, request, num_steps=4)[-1].candidates[0].text)
     assert found == {each.text for each in drafts(fixed_engine, request, num_steps=4, num_candidates=8)[-1].candidates}
     assert len(found) > 1

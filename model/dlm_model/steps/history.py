@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.denoise import Predictor
 from dlm_model.device import send
-from dlm_model.steps.selection import Guess
+from dlm_model.steps.selection import Guess, Predictor
 
 CREDIT_BOOST = 0.2
 CREDIT_DECAY = 0.8

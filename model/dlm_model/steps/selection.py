@@ -1,17 +1,23 @@
 """A guess for each position that the canvas asks about, and a score to rank it by. Pure functions of the logits."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from dlm_kernels.confidence import token_statistics
+from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions, Selection
 from dlm_model.device import send
 
 NUCLEUS_TOKENS = 256
 """The most probable tokens, which a nucleus is first looked for in: it rarely holds more. To sort a whole vocabulary
 instead took 556 against 21 ms for 128 positions."""
+
+
+Predictor = Callable[[Canvas], Tensor]
+"""One forward pass: canvas → logits [N, V] of the N positions that the canvas asks about, row by row."""
 
 
 class Guess(NamedTuple):
@@ -44,6 +50,11 @@ class Guess(NamedTuple):
     def spread(self, is_asked: Tensor) -> "Guess":
         """The same predictions at their places on a canvas, row by row; zeros elsewhere."""
         return Guess(*(torch.zeros(is_asked.shape, dtype=part.dtype).masked_scatter(is_asked, part) for part in self))
+
+
+Judge = Callable[[Canvas, Tensor, Guess], Guess]
+"""Canvas, logits and guess [N] → the guess with other tokens or scores, or with what only the judge can know: whether a
+guide agrees, and for how many steps a position has been stable."""
 
 
 def guess_tokens(

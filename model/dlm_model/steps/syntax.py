@@ -8,8 +8,8 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
-from dlm_model.drafts import RowReader
 from dlm_model.request import SyntaxChecker
+from dlm_model.row_reader import RowReader
 
 
 class SyntaxReviser:

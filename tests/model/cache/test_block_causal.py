@@ -30,6 +30,7 @@ from dlm_model.tokens.vocabulary import Vocabulary
 from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL, block_prompt
 from tests.model.families.checkpoint_parts import MIDDLE, NUM_EXPERTS, NUM_TRAINED, qwen_config
 from tests.model.families.published_checkpoints import PUBLISHED
+from tests.model.loops import decoding
 from tests.model.tiny_checkpoints import DLM_SECTION, SHAPE, VOCAB_SIZE, byte_level_tokenizer, load_network
 
 FIXTURES = Path(__file__).parents[2] / "data" / "families"
@@ -279,10 +280,9 @@ def test_every_step_commits_within_its_blocks_and_every_run_ends(
     before = Canvas.open([1] * num_prefix, [], lengths, CONFIG.mask_token_id)
     steps = denoise(
         before,
-        predict,
+        decoding(before, predict),
         constraint,
         options,
-        temperature=torch.zeros(len(lengths)),
         pace=Pace(options),
         cancel=CancelToken(),
     )

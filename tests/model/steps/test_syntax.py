@@ -8,13 +8,14 @@ import torch
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.denoise import denoise
-from dlm_model.drafts import RowReader
 from dlm_model.engine import Engine
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, Draft, InfillRequest
+from dlm_model.row_reader import RowReader
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.rules.constraint import Constraint
 from dlm_model.steps.syntax import SyntaxReviser
+from tests.model.loops import decoding
 from tests.model.test_denoise import CONFIG, DELETE, EXPAND, TOKENIZER, VOCABULARY
 from tests.model.tiny_checkpoints import VOCAB_SIZE
 
@@ -77,15 +78,15 @@ def test_a_row_is_judged_at_its_final_length(control: int, expected: str) -> Non
 
     checker, options = Objecting(), DecodeOptions(syntax_tries=1)
     boundaries = Boundaries(VOCABULARY, b"", b"")
+    canvas = Canvas.open([1], [2], [2], CONFIG.mask_token_id)
+    reviser = SyntaxReviser(checker, RowReader(VOCABULARY, boundaries), options)
     steps = denoise(
-        Canvas.open([1], [2], [2], CONFIG.mask_token_id),
-        predict,
+        canvas,
+        decoding(canvas, predict, syntax=reviser),
         Constraint(CONFIG, VOCABULARY, boundaries, InfillRequest("", ""), max_length=8, is_resizing=True),
         options,
-        temperature=torch.zeros(1),
         pace=Pace(options),
         cancel=CancelToken(),
-        syntax=SyntaxReviser(checker, RowReader(VOCABULARY, boundaries), options),
     )
     list(steps)
     assert checker.seen == [expected]
