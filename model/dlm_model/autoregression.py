@@ -64,7 +64,7 @@ class LeftToRight:
         network = self._reader.network
         banned = self._banned().to(network.device)
         position, token_id = len(prefix_ids) - 1, prefix_ids[-1]
-        layers = self._reader.prefix_cache.read(torch.tensor(prefix_ids[:-1])) if position else []
+        layers = self._reader.read_prefix(torch.tensor(prefix_ids[:-1])) if position else []
         while True:
             memory = Memory(layers, torch.arange(position, device=network.device)[None]) if position else None
             token = torch.tensor([[token_id]], device=network.device)

@@ -152,28 +152,22 @@ class Decoder:
             schedule = "threshold"
         return replace(options, schedule=schedule, selection=options.selection or self._config.selection)
 
-    def read_for(self, document: str) -> None:
-        """Note which document the next request's prompts are of."""
-        self.prefix_cache.document = self.prompt_store.document = document
-        self.guides.read_for(document)
-
     def forget(self, document: str | None = None) -> None:
         """Forget the prompts of a document, or all."""
-        for store in (self.prefix_cache, self.prompt_store):
-            store.clear() if document is None else store.forget(document)
-        self.guides.forget(document)
+        for each in (self.prefix_cache, self.prompt_store, self.guides):
+            each.forget(document)
 
-    def open_cache(self, options: DecodeOptions) -> CachePolicy:
-        """The cache policy alone."""
+    def open_cache(self, options: DecodeOptions, document: str = "") -> CachePolicy:
+        """The cache policy alone, for a prompt of a document."""
         if self._config.block_length is not None:
-            return BlockCausalPrompt(self.network, self.prefix_cache)
+            return BlockCausalPrompt(self.network, self.prefix_cache, document)
         if self._config.prompt_attention == "causal":
-            return CausalPrompt(self.network, self.prefix_cache)
+            return CausalPrompt(self.network, self.prefix_cache, document)
         if options.cache_policy == "similarity":
             return SimilarityCache(self.network, options)
         begin = None
         if options.drift_bound is not None and options.prompt_refresh_interval != 1:
-            begin = PromptReuse(self.network, self.prompt_store, options)
+            begin = PromptReuse(self.network, self.prompt_store, options, document)
         return ColumnCache(self.network, options, column_choice(options), begin)
 
     def open(self, ready: Prepared, pace: Pace, cancel: CancelToken) -> Decoding:
@@ -184,8 +178,9 @@ class Decoder:
             CheckpointError: the guide cannot be loaded.
         """
         request, options, canvas = ready.request, ready.options, ready.canvas
-        cache = self._cache(options)
-        guide = self.guides.open(options.guide) if options.guide not in {None, NO_GUIDE} else None
+        cache, guide = self._cache(options, request.document), None
+        if options.guide not in {None, NO_GUIDE}:
+            guide = self.guides.open(options.guide, request.document)
         revisers, syntax, suffix_end = remaskers(options), None, None
         if request.syntax and options.syntax_tries:
             syntax = SyntaxReviser(request.syntax, ready.reader, options)
@@ -207,12 +202,12 @@ class Decoder:
             may_change=bool(revisers or syntax or canvas.is_kept.any()) or len(ready.rows) > 1,
         )
 
-    def _cache(self, options: DecodeOptions) -> CachePolicy:
+    def _cache(self, options: DecodeOptions, document: str) -> CachePolicy:
         if options.suffix_guidance == 1 or not self._config.sees_suffix:
-            return self.open_cache(options)
+            return self.open_cache(options, document)
         # Its two prompts would take each other's place in the store.
         separate = replace(options, drift_bound=None)
-        return SuffixGuidance(partial(self.open_cache, separate), options.suffix_guidance)
+        return SuffixGuidance(partial(self.open_cache, separate, document), options.suffix_guidance)
 
     def _judges(self, ready: Prepared, guide: CausalReader | None) -> Iterator[Judge]:
         options = ready.options

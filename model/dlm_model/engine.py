@@ -135,7 +135,6 @@ class Engine:
             DeviceError: the device runs out of memory, or fails.
         """
         pace = Pace(options)
-        self.decoder.read_for(request.document)
         with device_errors():
             ready = self.preparation.prepare(request, options, pace, cancel)
             decoding = self.decoder.open(ready, pace, cancel)
@@ -149,7 +148,7 @@ class Engine:
         """Continue the prefix from left to right, blind to the suffix: one draft per token; the last says why it ended.
 
         Args:
-            request: Only `prefix`, `single_line` and `expected_tokens` count.
+            request: Only `prefix`, `single_line`, `expected_tokens` and `document` count.
             options: Only `max_middle_tokens` counts.
             cancel: Polled once per token.
             guide: The causal model: the folder of a checkpoint, or `self` for the model's own guide.
@@ -158,9 +157,8 @@ class Engine:
             RequestError: `self`, and this model has none, nor a causal prompt.
             CheckpointError: the other model cannot be loaded.
         """
-        self.decoder.read_for(request.document)
         limit = min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
-        writer = LeftToRight(self.decoder.guides.open(guide), self._vocabulary)
+        writer = LeftToRight(self.decoder.guides.open(guide, request.document), self._vocabulary)
         prefix_ids = self.tokenizer.encode(request.prefix or "\n").ids
         with device_errors():
             yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)

@@ -5,12 +5,14 @@
 Runs the network only to look for a length. Knows nothing of steps and drafts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from dlm_model.cache.block_causal import BlockPipeline
+from dlm_model.cache.kv_cache import CachePolicy
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.decoding import Decoder, Prepared
 from dlm_model.errors import RequestError
@@ -57,7 +59,9 @@ class Preparation:
             raise RequestError("A grammar leaves no room for texts that the middle must contain.")
         max_length = self._longest_row(opening, options)
         is_resizing = finds_length(self._config, request, options)
-        lengths = _LengthTrials(opening, self._decoder, options, pace, cancel)
+        # What is tried is not what the document's next request will see.
+        open_cache = partial(self._decoder.open_cache, replace(options, drift_bound=None), request.document)
+        lengths = _LengthTrials(opening, self._config.mask_token_id, open_cache, pace, cancel)
         rows: Sequence[Row]
         if options.warm_start is not None and 0 < len(opening.proposals) <= max_length:
             canvas = opening.warm_canvas(self._config.mask_token_id, options.warm_start)
@@ -130,11 +134,16 @@ class _LengthTrials:
     """
 
     def __init__(
-        self, opening: Opening, decoder: Decoder, options: DecodeOptions, pace: Pace, cancel: CancelToken
+        self,
+        opening: Opening,
+        mask_token_id: int,
+        open_cache: Callable[[], CachePolicy],
+        pace: Pace,
+        cancel: CancelToken,
     ) -> None:
         self._opening = opening
-        self._decoder = decoder
-        self._options = options
+        self._mask_token_id = mask_token_id
+        self._open_cache = open_cache
         self._pace = pace
         self._cancel = cancel
         self.num_forwards = 0
@@ -143,9 +152,8 @@ class _LengthTrials:
         """Mean probability of the best tokens at each number of masks [B], from one forward; all 0 once it is late."""
         if self._cancel.is_cancelled or self._pace.is_half_over:
             return [0.0] * len(num_masks)
-        # What is tried is not what the document's next request will see.
-        cache = self._decoder.open_cache(replace(self._options, drift_bound=None))
-        canvas = self._opening.canvas(num_masks, self._decoder.network.config.mask_token_id)
+        cache = self._open_cache()
+        canvas = self._opening.canvas(num_masks, self._mask_token_id)
         confidence = torch.zeros(canvas.is_masked.shape)
         confidence[canvas.is_masked] = cache(canvas).float().softmax(dim=-1).amax(dim=-1).cpu()
         self.num_forwards += cache.num_forwards

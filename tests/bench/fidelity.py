@@ -95,7 +95,7 @@ def exact_policy(network: Transformer, options: DecodeOptions) -> CachePolicy:
 @contextmanager
 def always_exact() -> Iterator[None]:
     """Within this context, engines remember nothing from step to step."""
-    with patch.object(Decoder, "open_cache", lambda self, options: exact_policy(self.network, options)):
+    with patch.object(Decoder, "open_cache", lambda self, options, _document: exact_policy(self.network, options)):
         yield
 
 
@@ -105,8 +105,8 @@ def compared_with_exact() -> Iterator[Agreement]:
     agreement = Agreement()
     open_cache = Decoder.open_cache
 
-    def open_compared(decoder: Decoder, options: DecodeOptions) -> CachePolicy:
-        policy, exact = open_cache(decoder, options), exact_policy(decoder.network, options)
+    def open_compared(decoder: Decoder, options: DecodeOptions, document: str) -> CachePolicy:
+        policy, exact = open_cache(decoder, options, document), exact_policy(decoder.network, options)
         if isinstance(policy, CausalPrompt | BlockCausalPrompt) or options.prompt_refresh_interval == 1:
             return Compared(policy, exact, agreement)
         return Compared(policy, exact, agreement, skips=lambda: policy.is_prefill(0))

@@ -118,8 +118,9 @@ def _beside(reference: Engine, agreement: Agreement) -> Iterator[None]:
     """Within this context, engines also ask the reference at every step, and count how often both agree."""
     open_cache = Decoder.open_cache
 
-    def open_compared(decoder: Decoder, options: DecodeOptions) -> CachePolicy:
-        return Compared(open_cache(decoder, options), open_cache(reference.decoder, options), agreement)
+    def open_compared(decoder: Decoder, options: DecodeOptions, document: str) -> CachePolicy:
+        policies = (open_cache(each, options, document) for each in (decoder, reference.decoder))
+        return Compared(*policies, agreement)
 
     with patch.object(Decoder, "open_cache", open_compared):
         yield

@@ -100,6 +100,21 @@ def test_an_engine_forgets_one_document_and_its_guides_prompt_and_no_other(causa
     assert (fill("b"), fill("a")) == (cold[1] - 2, cold[0])
 
 
+def test_what_is_read_after_another_document_still_is_of_its_own(causal_folder: Path) -> None:
+    engine, options = load_engine(str(causal_folder), "cpu"), DecodeOptions(num_steps=3, guide=str(causal_folder))
+    first, second = (InfillRequest(f"# {name}\n{REQUEST.prefix}", "", document=name) for name in "ab")
+    fill = engine.infill(first, options, CancelToken())
+    next(fill)
+    list(engine.infill(second, options, CancelToken()))
+    list(fill)
+    store = engine.decoder.guides._known[str(causal_folder)][1]
+    held = store.num_stored
+    engine.forget("a")
+    assert 0 < store.num_stored < held
+    engine.forget("b")
+    assert store.num_stored == 0
+
+
 def test_a_closed_engine_holds_neither_weights_nor_prompts(causal_folder: Path) -> None:
     engine = load_engine(str(causal_folder), "cpu")
     list(engine.infill(REQUEST, DecodeOptions(num_steps=2), CancelToken()))

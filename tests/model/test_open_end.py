@@ -59,7 +59,7 @@ def fill(
     request: InfillRequest = REQUEST,
 ) -> tuple[list[Draft], Script]:
     script = Script(lengths, engine.tokenizer.encode("a").ids[0], engine.network.config.end_token_ids[0])
-    monkeypatch.setattr(engine.decoder, "open_cache", lambda _options: script)
+    monkeypatch.setattr(engine.decoder, "open_cache", lambda *_: script)
     return list(engine.infill(request, options, CancelToken())), script
 
 
@@ -139,7 +139,7 @@ def test_in_a_hole_of_one_line_a_line_break_ends_the_text(
 ) -> None:
     line_break = block_engine.tokenizer.encode("\n").ids[0]
     script = Script([6], block_engine.tokenizer.encode("a").ids[0], line_break)
-    monkeypatch.setattr(block_engine.decoder, "open_cache", lambda _options: script)
+    monkeypatch.setattr(block_engine.decoder, "open_cache", lambda *_: script)
     request = InfillRequest("x = 1\n", "", single_line=True)
     *_, last = block_engine.infill(request, DecodeOptions(), CancelToken())
     assert (last.text, last.finish_reason) == ("a" * 6, "stop")
@@ -155,7 +155,7 @@ def test_a_guess_after_a_guessed_end_is_not_shown(block_engine: Engine, monkeypa
         return logits
 
     monkeypatch.setattr(Script, "__call__", lambda _self, canvas: write_on(canvas))
-    monkeypatch.setattr(block_engine.decoder, "open_cache", lambda _options: script)
+    monkeypatch.setattr(block_engine.decoder, "open_cache", lambda *_: script)
     first, *_ = block_engine.infill(REQUEST, DecodeOptions(), CancelToken())
     assert first.text == "a" * 6
     assert first.num_tokens > 30

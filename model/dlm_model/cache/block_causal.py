@@ -101,11 +101,12 @@ class BlockCausalPrompt:
     Args:
         network: The transformer.
         prefix_cache: Its keys and values of prefixes, in the model's blocks.
+        document: What the prompt is of.
     """
 
-    def __init__(self, network: Transformer, prefix_cache: PrefixCache) -> None:
+    def __init__(self, network: Transformer, prefix_cache: PrefixCache, document: str = "") -> None:
         self._network = network
-        self._prefix_cache = prefix_cache
+        self._prefix_cache, self._document = prefix_cache, document
         self._block_length = prefix_cache.block_length
         self._known_ids = torch.empty(0, 0, dtype=torch.long)
         self._layers: list[LayerKV] = []
@@ -163,7 +164,7 @@ class BlockCausalPrompt:
         self._known_ids = token_ids.expand(num_rows, -1)
         if len(token_ids):
             num_before = self._prefix_cache.num_forwards
-            self._layers = [layer.for_rows(num_rows) for layer in self._prefix_cache.read(token_ids)]
+            self._layers = [layer.for_rows(num_rows) for layer in self._prefix_cache.read(token_ids, self._document)]
             self.num_forwards += self._prefix_cache.num_forwards - num_before
 
     def _num_known(self, token_ids: Tensor) -> int:

@@ -237,9 +237,9 @@ class CausalPrompt:
     prompt, which has not seen the canvas, and in front of the canvas, which it is a part of.
     """
 
-    def __init__(self, network: Transformer, prefix_cache: PrefixCache) -> None:
+    def __init__(self, network: Transformer, prefix_cache: PrefixCache, document: str = "") -> None:
         self._network = network
-        self._prefix_cache = prefix_cache
+        self._prefix_cache, self._document = prefix_cache, document
         self._memory: list[LayerKV] = []
         self.num_forwards = 0  # refine passes, and those over the part of the prompt that was not known yet
 
@@ -278,7 +278,7 @@ class CausalPrompt:
     def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
         """Prefix and suffix after one another, [B, P + S, K, D] per layer; the rows share their memory."""
         num_before = self._prefix_cache.num_forwards
-        prefix, suffix = self._prefix_cache.read_all((canvas.prefix_ids, canvas.suffix_ids))
+        prefix, suffix = self._prefix_cache.read_all((canvas.prefix_ids, canvas.suffix_ids), self._document)
         self.num_forwards += self._prefix_cache.num_forwards - num_before
         num_rows = len(canvas.lengths)
         return [left.followed_by(right).for_rows(num_rows) for left, right in zip(prefix, suffix, strict=True)]

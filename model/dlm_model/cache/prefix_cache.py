@@ -45,7 +45,6 @@ class PrefixCache:
 
     Attributes:
         block_length: Tokens that see each other; a text consists of whole blocks.
-        document: What is read from now on is of this document.
         num_forwards: Network calls so far.
         num_computed: Tokens that they computed.
     """
@@ -53,49 +52,44 @@ class PrefixCache:
     def __init__(self, network: Transformer, block_length: int = 1) -> None:
         self._network = network
         self.block_length = block_length
-        self.document = ""
         self._texts: list[_Text] = []
         self._num_together = 1
         self.num_forwards = 0
         self.num_computed = 0
 
     @torch.inference_mode()
-    def read(self, token_ids: Tensor) -> list[LayerKV]:
+    def read(self, token_ids: Tensor, document: str = "") -> list[LayerKV]:
         """Keys and values of a text [N], [1, N, K, D] per layer; computes only what no stored text begins with."""
-        return self.read_all([token_ids])[0]
+        return self.read_all([token_ids], document)[0]
 
     @torch.inference_mode()
-    def read_all(self, texts: Sequence[Tensor]) -> list[list[LayerKV]]:
-        """As `read`, for several texts that belong together."""
+    def read_all(self, texts: Sequence[Tensor], document: str = "") -> list[list[LayerKV]]:
+        """As `read`, for several texts of a document that belong together."""
         num_before = self.num_computed
-        read = [self._read(token_ids) for token_ids in texts]
+        read = [self._read(token_ids, document) for token_ids in texts]
         if self.num_computed > num_before:
             self._num_together = sum(len(token_ids) > 0 for token_ids in texts)
             while len(self._texts) > self._num_together and self.num_stored > MAX_STORED_TOKENS:
                 del self._texts[0]
         return read
 
-    def _read(self, token_ids: Tensor) -> list[LayerKV]:
+    def _read(self, token_ids: Tensor, document: str) -> list[LayerKV]:
         if not len(token_ids):
             return self._nothing()
         known = max(self._texts, key=lambda text: _shared_length(text.token_ids, token_ids), default=None)
         num_shared = _shared_length(known.token_ids, token_ids) if known else 0
         num_known = num_shared // self.block_length * self.block_length
         if known and num_known == len(token_ids):
-            self._remember(known)
+            self._remember(known, document)
             return known.head(num_known).layers
         is_worth_it = num_known >= MIN_SHARED_TOKENS
         text = self._extend(known.head(num_known) if known and is_worth_it else None, token_ids)
-        self._remember(text)
+        self._remember(text, document)
         return text.layers
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._texts.clear()
-
-    def forget(self, document: str) -> None:
-        """Forget the texts that this document was the last to read."""
-        self._texts = [text for text in self._texts if text.document != document]
+    def forget(self, document: str | None = None) -> None:
+        """Forget the texts that a document was the last to read, or all."""
+        self._texts = [text for text in self._texts if document is not None and text.document != document]
 
     @property
     def num_stored(self) -> int:
@@ -142,10 +136,10 @@ class PrefixCache:
         joined = [old.followed_by(new) for old, new in zip(known.layers, recorder.layers, strict=True)]
         return _Text(token_ids, joined)
 
-    def _remember(self, text: _Text) -> None:
+    def _remember(self, text: _Text, document: str) -> None:
         """Make a text the most recently used; it replaces those that it begins with."""
         others = [other for other in self._texts if not _begins_with(text, other)]
-        self._texts = [*others, text._replace(document=self.document)]
+        self._texts = [*others, text._replace(document=document)]
 
 
 def _begins_with(text: _Text, other: _Text) -> bool:

@@ -38,16 +38,17 @@ STREAM_SHARES = (0.25, 0.5, 0.75)
 class PromptReuse:
     """Takes a request's first step."""
 
-    def __init__(self, network: Transformer, store: PromptStore, options: DecodeOptions) -> None:
+    def __init__(self, network: Transformer, store: PromptStore, options: DecodeOptions, document: str = "") -> None:
         """Look nothing up yet.
 
         Args:
             network: The transformer.
             store: Holds the document's last prompt, and takes this one.
             options: Say how far entries may drift, and how many tokens beside a seam are computed.
+            document: What the prompt is of.
         """
         num_layers = network.config.num_layers
-        self._network, self._store = network, store
+        self._network, self._store, self._document = network, store, document
         self._bound = options.drift_bound or 0.0
         # Beside the hole at least one token is compared, and the one that shifted logits are read from is computed.
         self._margin = max(options.vicinity, 1)
@@ -56,12 +57,12 @@ class PromptReuse:
     @property
     def is_warm(self) -> bool:
         """Whether anything is kept of the document; how much of it can be read depends on the canvas."""
-        return self._store.find() is not None
+        return self._store.find(self._document) is not None
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> FirstPass:
         """One pass over what cannot be kept, and one more over the layers that drifted too far, if there are any."""
-        before = self._store.find()
+        before = self._store.find(self._document)
         found = origins(before.token_ids, _text(canvas)) if before else None
         # Of an empty prompt nothing has changed, and nothing can be kept.
         if before is None or found is None or not (found < 0).float().mean() <= MAX_CHANGED_SHARE:
@@ -143,7 +144,8 @@ class PromptReuse:
                 [layer.at(index) for layer in recorder.layers],
                 {layer: stream[:, index] for layer, stream in recorder.streams.items()},
                 drift,
-            )
+            ),
+            self._document,
         )
 
 

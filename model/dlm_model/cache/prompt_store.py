@@ -43,34 +43,30 @@ class PromptStore:
     The last prompt stays, however long it is: the next request begins with it.
 
     Attributes:
-        document: What is looked up and kept from now on is of this document.
         num_computed: Tokens that first passes have computed so far, canvas included; those that only the deeper layers
             computed count in proportion.
     """
 
     def __init__(self) -> None:
-        self.document = ""
         self.num_computed = 0.0
         self._prompts: dict[str, KeptPrompt] = {}
 
-    def find(self) -> KeptPrompt | None:
-        """The document's last prompt."""
-        return self._prompts.get(self.document)
+    def find(self, document: str) -> KeptPrompt | None:
+        """A document's last prompt."""
+        return self._prompts.get(document)
 
-    def keep(self, prompt: KeptPrompt) -> None:
-        """Make a prompt the document's last one, and the most recently used."""
-        self._prompts.pop(self.document, None)
-        self._prompts[self.document] = prompt
+    def keep(self, prompt: KeptPrompt, document: str) -> None:
+        """Make a prompt its document's last one, and the most recently used."""
+        self._prompts.pop(document, None)
+        self._prompts[document] = prompt
         while len(self._prompts) > 1 and self.num_stored > MAX_STORED_TOKENS:
             del self._prompts[next(iter(self._prompts))]
 
-    def forget(self, document: str) -> None:
-        """Forget the prompt of a document."""
-        self._prompts.pop(document, None)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._prompts.clear()
+    def forget(self, document: str | None = None) -> None:
+        """Forget the prompt of a document, or all."""
+        forgotten = list(self._prompts) if document is None else [document]
+        for each in forgotten:
+            self._prompts.pop(each, None)
 
     @property
     def num_stored(self) -> int:

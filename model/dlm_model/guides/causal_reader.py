@@ -47,7 +47,6 @@ class CausalReader:
 
     Attributes:
         network: The causal model.
-        prefix_cache: Its keys and values of prefixes.
         num_forwards: Network calls so far, without those over the prefix.
     """
 
@@ -57,6 +56,8 @@ class CausalReader:
         prefix_cache: PrefixCache,
         control_ids: Sequence[int] = (),
         prompt: OwnPrompt | None = None,
+        *,
+        document: str = "",
     ) -> None:
         """Wrap a network.
 
@@ -65,13 +66,18 @@ class CausalReader:
             prefix_cache: Its keys and values of prefixes.
             control_ids: Tokens of the diffusion model that are no text; the causal model neither reads nor expects any.
             prompt: Makes its own prefixes of the diffusion model's; None takes those as they are, but for their length.
+            document: What the prefixes are of.
         """
         self.network = network
-        self.prefix_cache = prefix_cache
+        self._prefix_cache, self._document = prefix_cache, document
         self.num_forwards = 0
         self._control_ids = torch.tensor(control_ids, dtype=torch.long)
         self._prompt = prompt or OwnPrompt(network.config)
         self._end = next(iter(end_token_ids(network.config)), 0)
+
+    def read_prefix(self, token_ids: Tensor) -> list[LayerKV]:
+        """Keys and values of a prefix [P], [1, P, K, D] per layer."""
+        return self._prefix_cache.read(token_ids, self._document)
 
     @torch.inference_mode()
     def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor, reading: Reading | None = None) -> Tensor:
@@ -100,7 +106,7 @@ class CausalReader:
         recorder = Recorder() if reading and not reading.layers else None
         known = reading.layers if reading and starts.any() else []
         if not known and num_before:
-            known = self.prefix_cache.read(prefix_ids[:-1])
+            known = self.read_prefix(prefix_ids[:-1])
         width = int((is_asked * torch.arange(1, num_columns + 1)).amax(dim=1).sub(starts).amax())
         hidden = self._read(read_ids, starts, width, num_before=num_before, known=known, recorder=recorder)
         if reading and recorder:

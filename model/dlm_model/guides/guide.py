@@ -52,15 +52,18 @@ class Guides:
         self._control_ids = config.control_token_ids
         self._is_causal = config.prompt_attention == "causal" and config.shift_logits
         self._known: dict[str, tuple[Transformer, PrefixCache]] = {}
-        self._document = ""
         self.has_companion = companion is not None
         if companion is not None:
             self._own = companion, PrefixCache(companion)
         else:
             self._own = network, prefix_cache
 
-    def open(self, guide: str) -> CausalReader:
-        """A reader of the model's own guide, which may be the model itself (`self`), or of the one in a folder.
+    def open(self, guide: str, document: str = "") -> CausalReader:
+        """A guide that reads a document.
+
+        Args:
+            guide: `self` for the model's own, which may be the model itself, or the folder of another.
+            document: What the prefixes that it reads are of.
 
         Raises:
             RequestError: `self`, and there is none.
@@ -70,25 +73,20 @@ class Guides:
         if guide == SELF_GUIDE:
             if not (self.has_companion or self._is_causal):
                 raise RequestError("This model has no causal prompt and cannot guide itself; name a causal model.")
-            return self._reader(*self._own)
+            return self._reader(document, *self._own)
         if guide not in self._known:
             network = load_guide(Path(guide).expanduser(), self._tokenizer, self._network.device, self._precision)
             self._known = {guide: (network, PrefixCache(network))}
-        return self._reader(*self._known[guide])
-
-    def read_for(self, document: str) -> None:
-        """Note which document the next readers' prompts are of."""
-        self._document = document
+        return self._reader(document, *self._known[guide])
 
     def forget(self, document: str | None = None) -> None:
         """Forget the prompts of a document, or all."""
         for _, prefix_cache in (self._own, *self._known.values()):
-            prefix_cache.clear() if document is None else prefix_cache.forget(document)
+            prefix_cache.forget(document)
 
-    def _reader(self, network: Transformer, prefix_cache: PrefixCache) -> CausalReader:
-        prefix_cache.document = self._document
+    def _reader(self, document: str, network: Transformer, prefix_cache: PrefixCache) -> CausalReader:
         prompt = OwnPrompt(network.config, self._network.config.bos_token_id, self._tokenizer.token_bytes)
-        return CausalReader(network, prefix_cache, self._control_ids, prompt)
+        return CausalReader(network, prefix_cache, self._control_ids, prompt, document=document)
 
 
 def load_companion(

@@ -110,18 +110,17 @@ def test_an_empty_text_uses_no_other(causal_network: Transformer, monkeypatch: p
     assert cache.num_computed == 9
 
 
-def test_clearing_forgets(causal_network: Transformer) -> None:
+def test_everything_can_be_forgotten(causal_network: Transformer) -> None:
     cache = PrefixCache(causal_network)
     cache.read(torch.tensor([1, 2, 3]))
-    cache.clear()
+    cache.forget()
     assert cache.num_stored == 0
 
 
 def test_a_document_is_forgotten_with_what_it_was_the_last_to_read(causal_network: Transformer) -> None:
     cache = PrefixCache(causal_network)
     for document, token_ids in (("a", [1, 2, 3]), ("b", [4, 4]), ("b", [1, 2, 3, 3]), ("a", [2, 2, 2])):
-        cache.document = document
-        cache.read(torch.tensor(token_ids))
+        cache.read(torch.tensor(token_ids), document)
     cache.forget("c")
     assert cache.num_stored == 9
     cache.forget("a")

@@ -45,20 +45,20 @@ class Typist:
     """Asks for one hole after the other in the documents of a store."""
 
     def __init__(self, network: Transformer, options: DecodeOptions = KEPT) -> None:
-        self.store = PromptStore()
+        self.store, self.document = PromptStore(), ""
         self._network, self._options = network, options
         self.num_forwards = 0
 
     @property
     def kept(self) -> KeptPrompt:
         """The document's last prompt."""
-        found = self.store.find()
+        found = self.store.find(self.document)
         assert found is not None
         return found
 
     def logits(self, prefix: list[int], suffix: list[int], lengths: tuple[int, ...] = LENGTHS) -> Tensor:
         """Of the first step."""
-        return self._step(prefix, suffix, lengths, PromptReuse(self._network, self.store, self._options))
+        return self._step(prefix, suffix, lengths, PromptReuse(self._network, self.store, self._options, self.document))
 
     def cold(self, prefix: list[int], suffix: list[int], lengths: tuple[int, ...] = LENGTHS) -> Tensor:
         """The same, of a policy that keeps nothing."""
@@ -167,7 +167,7 @@ def test_deep_layers_that_drifted_are_computed_anew_from_shallow_ones_that_did_n
     wrong = typist.kept._replace(
         layers=[*shallow, LayerKV(deepest.keys, -deepest.values)], streams=streams | {2: -streams[2]}
     )
-    typist.store.keep(wrong)
+    typist.store.keep(wrong, typist.document)
     cost = typist.cost(PREFIX, SUFFIX)
     assert typist.num_forwards == 2
     num_columns = len(PREFIX) + len(SUFFIX) + max(LENGTHS)
@@ -221,7 +221,7 @@ def test_the_least_recently_used_document_gives_way(network: Transformer, monkey
     typist = Typist(network)
     costs = {}
     for document in ("a", "b", "a", "c", "a", "b"):
-        typist.store.document = document
+        typist.document = document
         costs[document] = typist.cost(PREFIX, SUFFIX)
     assert costs == {"a": 2 * VICINITY, "b": 80, "c": 80}
     assert typist.store.num_stored == 2 * 2 * 80
