@@ -9,9 +9,10 @@ The rule never excludes the true text: whatever was between, the fragments' own 
 side keeps a position of its own, so a word whose two halves join again is spelled in two pieces rather than one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from dlm_model.canvas import Canvas
 from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.tokens.vocabulary import Vocabulary
 
@@ -75,7 +76,17 @@ class Boundaries:
         self.head, self.tail = head, tail
         self._vocabulary = vocabulary
 
-    def head_frontier(self, token_ids: Sequence[int], is_masked: Sequence[bool]) -> Frontier:
+    def middle(self, token_ids: Iterable[int]) -> bytes:
+        """What a row's first tokens add to the document, which has the head already."""
+        return self._vocabulary.spell(token_ids)[len(self.head) :]
+
+    def frontiers(self, canvas: Canvas, row: int) -> tuple[Frontier, Frontier]:
+        """Those of a row's head and of its tail."""
+        length = int(canvas.lengths[row])
+        ids, masked = canvas.token_ids[row, :length].tolist(), canvas.is_masked[row, :length].tolist()
+        return self._head_frontier(ids, masked), self._tail_frontier(ids, masked)
+
+    def _head_frontier(self, token_ids: Sequence[int], is_masked: Sequence[bool]) -> Frontier:
         """Walk one row's committed tokens from the left until the head is spelled or a mask is met."""
         position, remaining = 0, self.head
         while remaining and position < len(token_ids) and not is_masked[position]:
@@ -83,7 +94,7 @@ class Boundaries:
             position += 1
         return Frontier(position, remaining)
 
-    def tail_frontier(self, token_ids: Sequence[int], is_masked: Sequence[bool]) -> Frontier:
+    def _tail_frontier(self, token_ids: Sequence[int], is_masked: Sequence[bool]) -> Frontier:
         """Walk one row's committed tokens from the right until the tail is spelled or a mask is met."""
         position, remaining = len(token_ids) - 1, self.tail
         while remaining and position >= 0 and not is_masked[position]:

@@ -87,7 +87,7 @@ class Constraint:
         if request.single_line and self._enders:
             is_line_begun = bool(request.prefix.rpartition("\n")[2].strip())
             self.line_end = LineEnd(vocabulary, self._enders[0], is_begun=is_line_begun)
-        self._text_end = TextEnd(vocabulary, request.ending, boundaries, max_length) if request.ending else None
+        self._text_end = TextEnd(request.ending, boundaries, max_length) if request.ending else None
         self.is_resizing = is_resizing
         self._boundaries = boundaries
         self._vocabulary = vocabulary
@@ -115,7 +115,7 @@ class Constraint:
             is_locked, is_early = self._blocks.waiting(canvas)
         frontier_tokens: dict[tuple[int, int], list[int]] = {}
         for row in range(len(canvas.lengths)):
-            head, tail = self._frontiers(canvas, row)
+            head, tail = self._boundaries.frontiers(canvas, row)
             taken = canvas.is_committed[row].nonzero().flatten().tolist()
             tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, taken)
             # A canvas opened with an earlier draft may have no mask where a boundary is still to be spelled.
@@ -170,7 +170,7 @@ class Constraint:
         control = [*self._enders, *([] if self._expand is None else [self._expand])]
         is_fixed = torch.isin(canvas.token_ids, torch.tensor(control, dtype=torch.long))
         for row in range(len(canvas.lengths)):
-            head, tail = self._frontiers(canvas, row)
+            head, tail = self._boundaries.frontiers(canvas, row)
             is_fixed[row, : head.position] = True
             is_fixed[row, tail.position + 1 :] = True
         return is_fixed
@@ -229,15 +229,10 @@ class Constraint:
     def _protected(self, canvas: Canvas) -> Tensor:
         """Masks [B, T] that no deletion may remove: a boundary still has to be spelled there."""
         is_unspelled = [
-            not masked_columns(canvas, row).isdisjoint(frontier_columns(*self._frontiers(canvas, row)))
+            not masked_columns(canvas, row).isdisjoint(frontier_columns(*self._boundaries.frontiers(canvas, row)))
             for row in range(len(canvas.lengths))
         ]
         return canvas.is_masked & torch.tensor(is_unspelled)[:, None]
-
-    def _frontiers(self, canvas: Canvas, row: int) -> tuple[Frontier, Frontier]:
-        length = int(canvas.lengths[row])
-        ids, masked = canvas.token_ids[row, :length].tolist(), canvas.is_masked[row, :length].tolist()
-        return self._boundaries.head_frontier(ids, masked), self._boundaries.tail_frontier(ids, masked)
 
     def _frontier_tokens(self, head: Frontier, tail: Frontier, taken: list[int]) -> dict[int, list[int]]:
         """For the next column of each boundary, the tokens that may stand there.
@@ -290,8 +285,7 @@ class Constraint:
 
     def _is_blank(self, token_ids: list[int]) -> bool:
         """Whether the first tokens of a row spell the head and nothing after it but blanks."""
-        spelled = b"".join(self._vocabulary.token_bytes[token_id] for token_id in token_ids)
-        return not spelled[len(self._boundaries.head) :].strip()
+        return not self._boundaries.middle(token_ids).strip()
 
     def _within_line(self, tokens: list[int], added: slice) -> list[int]:
         """In a one-line hole, the tokens whose `added` part, beyond the boundary, has no line break."""

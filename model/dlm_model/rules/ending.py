@@ -77,14 +77,12 @@ class TextEnd:
     """Drops the masks after a middle that is over, and gives more to one that may not end where it does.
 
     Args:
-        vocabulary: What the tokens spell.
         ending: Where the middle may end, and where it does.
         boundaries: What every row begins and ends with, and the document already has.
         max_length: Rows of this length do not grow.
     """
 
-    def __init__(self, vocabulary: Vocabulary, ending: Ending, boundaries: Boundaries, max_length: int) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, ending: Ending, boundaries: Boundaries, max_length: int) -> None:
         self._is_over = lru_cache(maxsize=MAX_REMEMBERED)(ending.is_over)
         self._may_end = lru_cache(maxsize=MAX_REMEMBERED)(ending.may_end)
         self._boundaries = boundaries
@@ -223,9 +221,7 @@ class TextEnd:
 
     def _spelled(self, canvas: Canvas, row: int, num_columns: int) -> str:
         """What the first columns of a row add to the document."""
-        token_bytes, token_ids = self._vocabulary.token_bytes, canvas.token_ids[row, :num_columns].tolist()
-        spelled = b"".join(token_bytes[token_id] for token_id in token_ids)
-        return spelled[len(self._boundaries.head) :].decode(errors="ignore")
+        return self._boundaries.middle(canvas.token_ids[row, :num_columns].tolist()).decode(errors="ignore")
 
 
 class OpenEnd:

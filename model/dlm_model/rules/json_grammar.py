@@ -228,7 +228,7 @@ class JsonConstraint(Constraint):
 
     def _state(self, token_ids: list[int]) -> JsonState:
         state: JsonState | None = JsonState()
-        for byte in b"".join(self._vocabulary.token_bytes[token_id] for token_id in token_ids):
+        for byte in self._vocabulary.spell(token_ids):
             state = state.after(byte) if state else None
         assert state is not None, "only what the machine accepts is committed"
         return state

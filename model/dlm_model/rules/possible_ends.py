@@ -76,7 +76,7 @@ class PossibleEnds:
         """What is written of a row; None while a boundary is unspelled, or something is committed after a mask."""
         length = int(canvas.lengths[row])
         ids, masked = canvas.token_ids[row, :length].tolist(), canvas.is_masked[row, :length].tolist()
-        head, tail = self._boundaries.head_frontier(ids, masked), self._boundaries.tail_frontier(ids, masked)
+        head, tail = self._boundaries.frontiers(canvas, row)
         tail_start = tail.position + 1
         if head.remaining or tail.remaining or tail_start < head.position:
             return None
@@ -102,12 +102,15 @@ class PossibleEnds:
         ends = [end for end in chain(*spelled) if _is_shown(end.middle)]
         if text.rest_ids not in {None, self._tail_ids}:  # a token spells the tail and something before it
             read_ids = (*text.token_ids, *text.rest_ids, *suffix_ids)
-            middle = (self._middles(text)[-1] + self._spelling(text.rest_ids)).removesuffix(self._boundaries.tail)
+            middle = self._boundaries.middle(text.token_ids + text.rest_ids).removesuffix(self._boundaries.tail)
             ends.append(End(len(text.token_ids), text.rest_ids, read_ids, len(text.token_ids), middle))
         return ends
 
     def _between_tokens(self, text: Text, following: tuple[int, ...]) -> Iterator[End]:
-        spelled, is_line_over = self._middles(text)[-1], self._spelling(following).startswith(b"\n")
+        spelled, is_line_over = (
+            self._boundaries.middle(text.token_ids),
+            self._vocabulary.spell(following).startswith(b"\n"),
+        )
         for column, middle in enumerate(self._middles(text)[text.num_fixed :], text.num_fixed):
             goes_on = spelled[len(middle) :]
             may_end = not is_line_over or goes_on.startswith(b"\n") or (not goes_on and text.is_complete)
@@ -116,7 +119,7 @@ class PossibleEnds:
 
     def _within_tokens(self, text: Text, following: tuple[int, ...]) -> Iterator[End]:
         """Ends within a token that holds the beginning of the suffix, too, as `)]` may."""
-        follows = self._spelling(following)
+        follows = self._vocabulary.spell(following)
         for column, middle in enumerate(self._middles(text)[text.num_fixed : -1], text.num_fixed):
             if column + len(self._tail_ids) >= text.length:
                 return
@@ -141,9 +144,6 @@ class PossibleEnds:
                 return (*self._spelled(spelling[num_bytes:]), *token_ids[index + 1 :])
             num_bytes -= len(spelling)
         return ()
-
-    def _spelling(self, token_ids: Sequence[int]) -> bytes:
-        return b"".join(self._vocabulary.token_bytes[token_id] for token_id in token_ids)
 
     def _spelled(self, text: bytes) -> tuple[int, ...]:
         """A text in the fewest tokens."""

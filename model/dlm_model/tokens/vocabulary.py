@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -44,6 +44,10 @@ class Vocabulary:
         self._first_word_ids: dict[frozenset[bytes], frozenset[int]] = {}
         self.beginnings = Spellings(token_bytes)
         self.endings = Spellings([spelling[::-1] for spelling in token_bytes])
+
+    def spell(self, token_ids: Iterable[int]) -> bytes:
+        """What tokens add to a text; may end inside a UTF-8 character."""
+        return b"".join(self.token_bytes[token_id] for token_id in token_ids)
 
     def starting_with(self, words: Sequence[str]) -> frozenset[int]:
         """Tokens whose first word, after any blanks, is exactly one of `words`; none if there are no words."""

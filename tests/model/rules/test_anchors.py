@@ -100,7 +100,7 @@ def spelled_canvas(engine: Engine, before: str, masks: int, kept: str) -> Canvas
 
 def text_end(engine: Engine) -> tuple[TextEnd, Vocabulary]:
     vocabulary = Vocabulary(engine.tokenizer.token_bytes)
-    return TextEnd(vocabulary, OverAfterReturn(), Boundaries(vocabulary, b"", b""), max_length=99), vocabulary
+    return TextEnd(OverAfterReturn(), Boundaries(vocabulary, b"", b""), max_length=99), vocabulary
 
 
 def test_what_ends_the_text_before_a_kept_line_is_taken_back_for_good(resizing_engine: Engine) -> None:
@@ -134,7 +134,7 @@ def test_a_line_that_breaks_off_before_a_kept_one_is_left_out(resizing_engine: E
         def may_end(self, text: str) -> bool:
             return "=\n" not in text
 
-    strict = TextEnd(vocabulary, Strict(), Boundaries(vocabulary, b"", b""), max_length=99)
+    strict = TextEnd(Strict(), Boundaries(vocabulary, b"", b""), max_length=99)
     assert spelled(strict.lead_to_kept(before, limit=32)) == "foo = bar\n    return foo"
     assert spelled(ending.lead_to_kept(before, limit=32)) == spelled(before)
 

@@ -55,7 +55,7 @@ class Over(Between):
 
 
 def text_end(ending: Ending, head: bytes = b"", tail: bytes = b"", max_length: int = 99) -> TextEnd:
-    return TextEnd(VOCABULARY, ending, Boundaries(VOCABULARY, head, tail), max_length)
+    return TextEnd(ending, Boundaries(VOCABULARY, head, tail), max_length)
 
 
 def cut(row: list[int], *, over: str, protected: list[int] = (), head: bytes = b"") -> list[int]:  # type: ignore[assignment]
