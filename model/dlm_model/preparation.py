@@ -11,7 +11,6 @@ from functools import partial
 
 import torch
 
-from dlm_model.cache.block_causal import BlockPipeline
 from dlm_model.cache.kv_cache import CachePolicy
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.decoding import Decoder, Prepared
@@ -21,6 +20,7 @@ from dlm_model.opening import Opening
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.row_reader import RowReader
+from dlm_model.rules.block_pipeline import BlockPipeline
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.rules.constraint import Constraint
 from dlm_model.rules.json_grammar import JsonConstraint

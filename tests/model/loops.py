@@ -80,3 +80,8 @@ def decoding(canvas: Canvas, predict: Any, *, temperature: float = 0.0, **parts:
 
 def open_canvas(*lengths: int) -> Canvas:
     return Canvas.open([0], [], lengths, MASK)
+
+
+def commit(canvas: Canvas, positions: Tensor, token_id: int = 7) -> Canvas:
+    """Put a token at these positions."""
+    return canvas.guess(torch.full_like(canvas.token_ids, token_id), torch.ones(positions.shape)).commit(positions)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dlm_model.cache.block_causal import BlockPipeline
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.network.config import ModelConfig
 from dlm_model.request import CancelToken, Draft, InfillRequest
+from dlm_model.rules.block_pipeline import BlockPipeline
 from dlm_model.rules.ending import OpenEnd
 from tests.model.endings import Between
 from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL, block_prompt

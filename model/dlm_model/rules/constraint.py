@@ -3,7 +3,7 @@
 Before a step, `Constraint.rules` works out what the rules mean for the canvas as it is. `limit` applies that to the
 logits, and the denoise loop to the positions that it commits. After the step, `fixed` says what no reviser may touch,
 and `resize` lets rows shrink and grow. Three kinds of rules have a module of their own: `boundaries`, `ending` and
-`block_causal`.
+`block_pipeline`.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlm_model.cache.block_causal import BlockPipeline
 from dlm_model.canvas import Canvas, masked_columns
 from dlm_model.device import send
 from dlm_model.network.config import ModelConfig
 from dlm_model.request import InfillRequest
 from dlm_model.rules.anchors import without_glue
+from dlm_model.rules.block_pipeline import BlockPipeline
 from dlm_model.rules.boundaries import Boundaries, Frontier, frontier_columns
 from dlm_model.rules.ending import LineEnd, OpenEnd, TextEnd
 from dlm_model.steps.schedule import Eligibility

@@ -22,10 +22,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from dlm_model.cache.block_causal import BlockPipeline
 from dlm_model.canvas import Canvas
 from dlm_model.device import send
 from dlm_model.request import Ending
+from dlm_model.rules.block_pipeline import BlockPipeline
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.tokens.vocabulary import Vocabulary
 

@@ -1,37 +1,28 @@
-"""Block-by-block attention against transformers with the mask written out, and the order in which blocks are filled."""
+"""Block-by-block attention against transformers with the mask written out, and what an engine fills by it."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedModel, Qwen2ForCausalLM, Qwen3ForCausalLM, Qwen3MoeForCausalLM
 
 from dlm_model.cache import prefix_cache
-from dlm_model.cache.block_causal import BlockCausalPrompt, BlockPipeline
+from dlm_model.cache.block_causal import BlockCausalPrompt
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions, Schedule
-from dlm_model.denoise import denoise
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.transformer import Recorder, Transformer
-from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, InfillRequest
-from dlm_model.rules.boundaries import Boundaries
-from dlm_model.rules.constraint import Constraint
-from dlm_model.tokens.tokenizer import Tokenizer
-from dlm_model.tokens.vocabulary import Vocabulary
 from tests.model.families.block_causal_checkpoints import BLOCK_CAUSAL, block_prompt
 from tests.model.families.checkpoint_parts import MIDDLE, NUM_EXPERTS, NUM_TRAINED, qwen_config
 from tests.model.families.published_checkpoints import PUBLISHED
-from tests.model.loops import decoding
-from tests.model.tiny_checkpoints import DLM_SECTION, SHAPE, VOCAB_SIZE, byte_level_tokenizer, load_network
+from tests.model.loops import commit
+from tests.model.tiny_checkpoints import load_network
 
 FIXTURES = Path(__file__).parents[2] / "data" / "families"
 MODELS: dict[str, tuple[type[PreTrainedModel], dict[str, object]]] = {
@@ -52,8 +43,6 @@ MODELS: dict[str, tuple[type[PreTrainedModel], dict[str, object]]] = {
     ),
 }
 BLOCKS_OF_FOUR = ("sdar", "fast-dllm", "stable-diffcoder")
-VOCABULARY = Vocabulary(Tokenizer(byte_level_tokenizer(), VOCAB_SIZE).token_bytes)
-CONFIG = ModelConfig.from_dict({"model_type": "llama", "rms_norm_eps": 1e-6, "dlm": DLM_SECTION} | SHAPE)
 PREFIX = torch.randint(6, NUM_TRAINED, (70,), generator=torch.Generator().manual_seed(1)).tolist()
 
 
@@ -101,11 +90,6 @@ def test_llada2_predicts_from_the_blocks_before_what_the_publishers_code_does(tm
     predict = block_prompt(network)
     assert len(canvas.prefix_ids) > config.block_length
     assert (predict(canvas) - recorded["logits"][is_mask]).abs().max() <= 1e-4
-
-
-def commit(canvas: Canvas, positions: Tensor, token_id: int = 7) -> Canvas:
-    """Put a token at these positions."""
-    return canvas.guess(torch.full_like(canvas.token_ids, token_id), torch.ones(positions.shape)).commit(positions)
 
 
 @pytest.mark.parametrize("family", BLOCKS_OF_FOUR)
@@ -196,106 +180,6 @@ def test_an_engine_that_writes_block_by_block_fills_the_same_warm_and_cold(block
     cold, warm = (list(block_engine.infill(request, options, CancelToken())) for _ in range(2))
     assert [draft.pieces for draft in cold] == [draft.pieces for draft in warm]
     assert cold[-1].num_forwards == warm[-1].num_forwards + 1
-
-
-def waits(canvas: Canvas, **options: float) -> list[list[int]]:
-    """For every position 2 if it is locked, 1 if it is early, else 0."""
-    waiting = BlockPipeline(4, DecodeOptions(**options)).waiting(canvas)  # type: ignore[arg-type]
-    assert not (waiting.is_locked & waiting.is_early).any()
-    return (2 * waiting.is_locked.int() + waiting.is_early.int()).tolist()
-
-
-def test_masks_of_later_blocks_wait() -> None:
-    canvas = Canvas.open([1, 2, 3, 4, 5], [], [8, 2], 99)
-    # The prefix ends one token into a block of four, so that the first block of the canvas has three.
-    assert waits(canvas) == [[0, 0, 0, 2, 2, 2, 2, 2], [0, 0, 0, 0, 0, 0, 0, 0]]
-    first_block = torch.arange(8).expand(2, -1) < torch.tensor([[3], [2]])
-    assert waits(commit(canvas, first_block)) == [[0, 0, 0, 0, 0, 0, 0, 2], [0] * 8]
-
-
-def test_the_pipeline_by_hand() -> None:
-    canvas = Canvas.open([1, 2, 3, 4, 5], [], [11], 99)  # blocks of 3, 4 and 4
-    pipelined = {"block_add_threshold": 0.3, "decoded_token_threshold": 0.75}
-    assert waits(canvas, **pipelined) == [[0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2]]
-    # A third of the first block is committed: the second begins, early. At an empty one the pipeline ends.
-    canvas = commit(canvas, torch.arange(11) == 1)
-    assert waits(canvas, **pipelined) == [[0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]]
-    # A quarter is not enough for the third to begin, and half is; two thirds of the first leave the second early.
-    canvas = commit(canvas, (torch.arange(11) == 0) | (torch.arange(11) == 4))
-    assert waits(canvas, **pipelined) == [[0, 0, 0, 1, 0, 1, 1, 2, 2, 2, 2]]
-    canvas = commit(canvas, torch.arange(11) == 3)
-    assert waits(canvas, **pipelined) == [[0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]]
-    # The first is full: the second is on its own. Three quarters of that, and the third is as well.
-    canvas = commit(canvas, torch.arange(11) == 2)
-    assert waits(canvas, **pipelined) == [[0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]]
-    assert waits(commit(canvas, torch.arange(11) == 5), **pipelined) == [[0] * 11]
-
-
-@settings(deadline=None)
-@given(st.integers(1, 9), st.lists(st.booleans(), min_size=1, max_size=14), st.integers(1, 6))
-def test_without_overlap_the_first_block_with_a_mask_is_the_only_one(
-    num_prefix: int, is_filled: list[bool], block_length: int
-) -> None:
-    canvas = Canvas.open([1] * num_prefix, [], [len(is_filled)], 99)
-    canvas = commit(canvas, torch.tensor([is_filled]))
-    waiting = BlockPipeline(block_length, DecodeOptions()).waiting(canvas)
-    block = (num_prefix + torch.arange(len(is_filled))) // block_length
-    current = min((int(block[i]) for i, filled in enumerate(is_filled) if not filled), default=0)
-    free = canvas.is_masked & ~waiting.is_locked & ~waiting.is_early
-    assert torch.equal(free, canvas.is_masked & (block == current))
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    seed=st.integers(0, 99),
-    num_prefix=st.integers(1, 9),
-    lengths=st.lists(st.integers(1, 20), min_size=1, max_size=3),
-    block_length=st.integers(1, 8),
-    options=st.builds(
-        DecodeOptions,
-        num_steps=st.integers(1, 24),
-        schedule=st.sampled_from(get_args(Schedule)),
-        block_add_threshold=st.floats(0, 1),
-        decoded_token_threshold=st.floats(0, 1),
-    ),
-)
-def test_every_step_commits_within_its_blocks_and_every_run_ends(
-    seed: int, num_prefix: int, lengths: list[int], block_length: int, options: DecodeOptions
-) -> None:
-    blocks = BlockPipeline(block_length, options)
-    constraint = Constraint(
-        CONFIG,
-        VOCABULARY,
-        Boundaries(VOCABULARY, b"", b""),
-        InfillRequest("", ""),
-        max_length=48,
-        is_resizing=False,
-        blocks=blocks,
-    )
-    generator = torch.Generator().manual_seed(seed)
-
-    def predict(canvas: Canvas) -> Tensor:
-        return 8 * torch.randn(int(canvas.is_masked.sum()), VOCAB_SIZE, generator=generator)
-
-    before = Canvas.open([1] * num_prefix, [], lengths, CONFIG.mask_token_id)
-    steps = denoise(
-        before,
-        decoding(before, predict),
-        constraint,
-        options,
-        pace=Pace(options),
-        cancel=CancelToken(),
-    )
-    num_taken = 0
-    for canvas in steps:
-        num_taken += 1
-        committed = before.is_masked & ~canvas.is_masked
-        assert torch.equal(committed.any(dim=1), before.is_masked.any(dim=1))
-        if num_taken < options.num_steps:
-            assert not (committed & blocks.waiting(before).is_locked).any()
-        before = canvas
-    assert num_taken <= options.num_steps
-    assert not before.is_masked.any()
 
 
 def test_overlapping_blocks_take_fewer_forwards(block_engine: Engine) -> None:
