@@ -16,10 +16,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dlm_model.cache.prompt_diff import num_common
 from dlm_model.device import send
 from dlm_model.network.transformer import LayerKV, Memory, Recorder, Transformer
 
 MAX_STORED_TOKENS = 6144
+"""How much is kept of prompts that see no canvas and, apart from these, of prompts that do (`prompt_store`)."""
 
 MIN_SHARED_TOKENS = 16
 """Tokens that a text must begin with in common with a stored one to be computed in two parts: with fewer that saves
@@ -76,8 +78,8 @@ class PrefixCache:
     def _read(self, token_ids: Tensor, document: str) -> list[LayerKV]:
         if not len(token_ids):
             return self._nothing()
-        known = max(self._texts, key=lambda text: _shared_length(text.token_ids, token_ids), default=None)
-        num_shared = _shared_length(known.token_ids, token_ids) if known else 0
+        known = max(self._texts, key=lambda text: num_common(text.token_ids, token_ids), default=None)
+        num_shared = num_common(known.token_ids, token_ids) if known else 0
         num_known = num_shared // self.block_length * self.block_length
         if known and num_known == len(token_ids):
             self._remember(known, document)
@@ -143,14 +145,7 @@ class PrefixCache:
 
 
 def _begins_with(text: _Text, other: _Text) -> bool:
-    return _shared_length(text.token_ids, other.token_ids) == len(other.token_ids)
-
-
-def _shared_length(left: Tensor, right: Tensor) -> int:
-    """How many tokens two texts have in common from their start."""
-    length = min(len(left), len(right))
-    differs = (left[:length] != right[:length]).nonzero()
-    return int(differs[0]) if len(differs) else length
+    return num_common(text.token_ids, other.token_ids) == len(other.token_ids)
 
 
 def _sees_before(num_queries: int, num_known: int, block_length: int, device: torch.device) -> Tensor:

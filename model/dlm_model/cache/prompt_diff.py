@@ -15,12 +15,19 @@ MIN_RUN = 8
 _CHANGED = -1
 
 
+def num_common(left: Tensor, right: Tensor) -> int:
+    """How many tokens two texts have in common from their start."""
+    length = min(len(left), len(right))
+    differs = (left[:length] != right[:length]).nonzero()
+    return int(differs[0]) if len(differs) else length
+
+
 def origins(before: Tensor, now: Tensor) -> Tensor:
     """Where each token of a text [N] stood in the one before [M], or -1; ascending where it did. All on the CPU."""
     found = torch.full((len(now),), _CHANGED)
     old, new = before.tolist(), now.tolist()
-    head = _num_common(old, new)
-    tail = _num_common(old[head:][::-1], new[head:][::-1])
+    head = num_common(before, now)
+    tail = num_common(before[head:].flip(0), now[head:].flip(0))
     found[:head] = torch.arange(head)
     found[len(new) - tail :] = torch.arange(len(old) - tail, len(old))
     # What lies between is a few tokens after a keystroke; more where the prompt's ends have slid.
@@ -58,12 +65,6 @@ def place_of(found: Tensor, boundary: int) -> int:
     """Where a boundary of the text before is in the one now: in front of the first token that stood behind it."""
     is_behind = (found >= boundary).nonzero()
     return int(is_behind[0]) if len(is_behind) else len(found)
-
-
-def _num_common(left: list[int], right: list[int]) -> int:
-    """How many tokens two texts have in common from their start."""
-    length = min(len(left), len(right))
-    return next((index for index in range(length) if left[index] != right[index]), length)
 
 
 def _without_short_runs(found: Tensor) -> Tensor:

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dlm_model.cache.prefix_cache import MAX_STORED_TOKENS
 from dlm_model.network.transformer import LayerKV
-
-MAX_STORED_TOKENS = 6144
 
 
 class KeptPrompt(NamedTuple):

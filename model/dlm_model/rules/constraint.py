@@ -99,7 +99,8 @@ class Constraint:
         is_banned = ~vocabulary.is_text
         if request.single_line:
             is_banned |= vocabulary.has_line_break
-        is_banned[[*self._enders, *([] if self._expand is None else [self._expand])]] = False
+        self._control_ids = [*self._enders, *([] if self._expand is None else [self._expand])]
+        is_banned[self._control_ids] = False
         self._is_banned = is_banned
 
     def rules(self, canvas: Canvas, *, is_last: bool) -> Rules:
@@ -167,8 +168,7 @@ class Constraint:
 
     def fixed(self, canvas: Canvas) -> Tensor:
         """Positions [B, T] that no reviser may touch: they spell a boundary, or are about to be resized."""
-        control = [*self._enders, *([] if self._expand is None else [self._expand])]
-        is_fixed = torch.isin(canvas.token_ids, torch.tensor(control, dtype=torch.long))
+        is_fixed = torch.isin(canvas.token_ids, torch.tensor(self._control_ids, dtype=torch.long))
         for row in range(len(canvas.lengths)):
             head, tail = self._boundaries.frontiers(canvas, row)
             is_fixed[row, : head.position] = True
