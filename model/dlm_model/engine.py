@@ -108,11 +108,6 @@ class Engine:
         """Whether the model looks at what stands after a hole."""
         return self._config.sees_suffix
 
-    @property
-    def can_resize(self) -> bool:
-        """Whether the model finds the length of a middle itself."""
-        return self._config.can_resize
-
     def count_tokens(self, text: str) -> int:
         """Tokens of a text on its own."""
         return self.tokenizer.count(text)

@@ -156,7 +156,7 @@ def method_settings(engine: Engine, arguments: argparse.Namespace) -> Iterator[S
 def is_applicable(engine: Engine, method: Method) -> bool:
     """Whether this model supports a method that differs from the defaults and writes code."""
     options = method.decode_options
-    does_nothing = {"length": engine.can_resize, "blocks": engine.sees_suffix}.get(method.kind, False)
+    does_nothing = {"length": engine.network.config.can_resize, "blocks": engine.sees_suffix}.get(method.kind, False)
     if does_nothing or options == DecodeOptions() or options.grammar != "none":
         return False
     try:

@@ -165,7 +165,7 @@ def test_a_guess_after_a_guessed_end_is_not_shown(block_engine: Engine, monkeypa
 def test_every_family_names_its_end_and_fills_with_its_own_network(tmp_path: Path, family: str) -> None:
     PUBLISHED[family](tmp_path)
     engine = load_engine(str(tmp_path), "cpu")
-    assert engine.can_resize
+    assert engine.network.config.can_resize
     for options in (DecodeOptions(num_steps=20), DecodeOptions(num_steps=20, num_candidates=2, **PIPELINED)):  # type: ignore[arg-type]
         *_, last = engine.infill(REQUEST, options, CancelToken())
         assert last.finish_reason in {"stop", "length"}
