@@ -182,7 +182,7 @@ def geometric_mean(probabilities: Sequence[float]) -> float:
 
 
 class CancelToken:
-    """A one-way switch, set by any thread and polled by the engine once per denoise step."""
+    """A one-way switch, set by any thread; the engine polls it in every denoise step, and before forwards besides."""
 
     def __init__(self) -> None:
         self._event = threading.Event()

@@ -1,4 +1,4 @@
-"""A guess for each position that the canvas asks about, and a score to rank it by. Pure functions of the logits."""
+"""A guess for each position that the canvas asks about, and a score to rank it by: from logits, and what is drawn."""
 
 from collections.abc import Callable
 from typing import NamedTuple
