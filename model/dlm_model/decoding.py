@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dlm_model.cache.block_causal import BlockCausalPrompt
-from dlm_model.cache.kv_cache import CachePolicy, CausalPrompt, ColumnCache, column_choice
+from dlm_model.cache.policies import CachePolicy, CausalPrompt, ColumnCache, column_choice
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.cache.prompt_reuse import PromptReuse
 from dlm_model.cache.prompt_store import PromptStore
@@ -23,9 +23,9 @@ from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions
 from dlm_model.errors import RequestError
 from dlm_model.guides.blend import Blend
 from dlm_model.guides.causal_reader import CausalReader
+from dlm_model.guides.check import Check
 from dlm_model.guides.guide import Guides
 from dlm_model.guides.suffix_guidance import SuffixGuidance
-from dlm_model.guides.supervisor import Supervisor
 from dlm_model.network.transformer import Transformer
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, InfillRequest
@@ -217,7 +217,7 @@ class Decoder:
         elif stability:
             yield stability.judge
         if guide and not options.is_blended:
-            yield Supervisor(guide, options).judge
+            yield Check(guide, options).judge
         if options.selection == "learned":
             if self.order is None:
                 raise RequestError("This model has no learned commit order.")

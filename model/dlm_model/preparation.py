@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 
-from dlm_model.cache.kv_cache import CachePolicy
+from dlm_model.cache.policies import CachePolicy
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.decoding import Decoder, Prepared
 from dlm_model.errors import RequestError

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from torch import Tensor
 
 from dlm_model.cache.block_causal import BlockCausalPrompt
-from dlm_model.cache.kv_cache import CachePolicy, CausalPrompt, ColumnCache, choose_window
+from dlm_model.cache.policies import CachePolicy, CausalPrompt, ColumnCache, choose_window
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions

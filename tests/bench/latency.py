@@ -24,7 +24,7 @@ from typing import get_args
 
 from rich.console import Console
 
-from dlm_model.cache.kv_cache import is_refresh
+from dlm_model.cache.policies import is_refresh
 from dlm_model.decode_options import CachePolicyName, DecodeOptions
 from dlm_model.engine import Engine
 from dlm_model.pace import Pace

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
-from dlm_model.cache.kv_cache import CachePolicy
+from dlm_model.cache.policies import CachePolicy
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.decoding import Decoder
 from dlm_model.engine import Engine, load_engine

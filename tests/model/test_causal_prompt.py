@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlm_model.cache.kv_cache import CausalPrompt
+from dlm_model.cache.policies import CausalPrompt
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from dlm_model.cache.kv_cache import ColumnCache
+from dlm_model.cache.policies import ColumnCache
 from dlm_model.canvas import Canvas
 from dlm_model.engine import Engine, load_engine
 from dlm_model.network.transformer import Transformer

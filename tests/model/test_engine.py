@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dlm_model.cache.kv_cache import ColumnCache
+from dlm_model.cache.policies import ColumnCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine

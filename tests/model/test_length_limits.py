@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 import torch
 
-from dlm_model.cache.kv_cache import ColumnCache
+from dlm_model.cache.policies import ColumnCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import LengthPolicy
 from dlm_model.engine import Engine

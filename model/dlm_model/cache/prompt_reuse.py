@@ -1,6 +1,6 @@
 """Across keystrokes, where the prompt sees the canvas: a request begins with what the document's last one has left.
 
-There, every key and value depends on everything, and one that is kept after an edit is a bet, as in `kv_cache`. Which
+There, every key and value depends on everything, and one that is kept after an edit is a bet, as in `policies`. Which
 entries are kept, what is computed, and how far the bet is trusted:
 
     unchanged runs      keep their entries; keys are kept before RoPE, so one that moved is read at its new place
@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlm_model.cache.kv_cache import FirstPass, mask_of, run_columns
 from dlm_model.cache.layout import whole_positions, whole_tokens, whole_validity
+from dlm_model.cache.policies import FirstPass, mask_of, run_columns
 from dlm_model.cache.prompt_diff import near, origins, place_of, seams
 from dlm_model.cache.prompt_store import KeptPrompt, PromptStore
 from dlm_model.canvas import Canvas

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlm_kernels.attention import Rotation, attend
-from dlm_model.cache.kv_cache import is_refresh
 from dlm_model.cache.layout import origin_columns, pick, whole_positions, whole_tokens, whole_validity, without
+from dlm_model.cache.policies import is_refresh
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.device import send
@@ -44,7 +44,7 @@ class _LayerState:
 
 
 @dataclass(slots=True)
-class _Step:
+class _Shared:
     """What all layers of one step share; `canvas` are its columns, `share` 1 recomputes everything."""
 
     rotation: Rotation
@@ -82,8 +82,8 @@ class SimilarityCache:
         share = 1.0 if is_fresh else self._options.refresh_share
         for index, layer in enumerate(self._network.layers):
             columns = slice(first, first + canvas.is_valid.shape[1])
-            step = _Step(rotation, is_valid, columns, share if index else 1.0)
-            x = self._run_layer(index, layer, x, step)
+            shared = _Shared(rotation, is_valid, columns, share if index else 1.0)
+            x = self._run_layer(index, layer, x, shared)
         self._before = canvas
         self.num_forwards += 1
         rows, positions = canvas.is_asked.nonzero(as_tuple=True)
@@ -103,40 +103,42 @@ class SimilarityCache:
             for kept in (state.keys, state.values, state.mixed, state.transformed):
                 assert kept.shape[:2] == shape
 
-    def _run_layer(self, index: int, layer: nn.Module, x: Tensor, step: _Step) -> Tensor:
+    def _run_layer(self, index: int, layer: nn.Module, x: Tensor, shared: _Shared) -> Tensor:
         """[B, N, C] → [B, N, C], with the layer's state brought up to date where it has drifted."""
         assert isinstance(layer, Layer)
-        if step.share == 1.0:
+        if shared.share == 1.0:
             recorder = Recorder()
-            mixed = layer.mix(x, index, Pass(step.rotation, step.rotation, step.is_valid, None, recorder))
+            mixed = layer.mix(x, index, Pass(shared.rotation, shared.rotation, shared.is_valid, None, recorder))
             transformed = layer.transform(x + mixed)
             (own,) = recorder.layers
             self._states[index : index + 1] = [_LayerState(own.keys, own.values, mixed, transformed)]
             return x + mixed + transformed
         state, normed = self._states[index], layer.input_layernorm(x)
-        chosen = _most_drifted(layer.self_attn.values(normed), state.values, step)
-        _update_attention(layer.self_attn, normed, state, chosen, step)
+        chosen = _most_drifted(layer.self_attn.values(normed), state.values, shared)
+        _update_attention(layer.self_attn, normed, state, chosen, shared)
         x = x + state.mixed
         state.transformed = _put(state.transformed, chosen, layer.transform(_pick(x, chosen)))
         return x + state.transformed
 
 
-def _update_attention(attention: Attention, normed: Tensor, state: _LayerState, chosen: Tensor, step: _Step) -> None:
+def _update_attention(
+    attention: Attention, normed: Tensor, state: _LayerState, chosen: Tensor, shared: _Shared
+) -> None:
     """Recompute what the chosen columns [B, n] add; the others keep what they have."""
     query, key, value = attention.project(_pick(normed, chosen))
     state.keys, state.values = _put(state.keys, chosen, key), _put(state.values, chosen, value)
-    rotation = Rotation(_pick(step.rotation.cos, chosen), _pick(step.rotation.sin, chosen))
-    mixed = attend(query, state.keys, state.values, rotation, step.rotation, is_valid=step.is_valid)
+    rotation = Rotation(_pick(shared.rotation.cos, chosen), _pick(shared.rotation.sin, chosen))
+    mixed = attend(query, state.keys, state.values, rotation, shared.rotation, is_valid=shared.is_valid)
     state.mixed = _put(state.mixed, chosen, attention.merge(mixed))
 
 
-def _most_drifted(values: Tensor, kept: Tensor, step: _Step) -> Tensor:
+def _most_drifted(values: Tensor, kept: Tensor, shared: _Shared) -> Tensor:
     """Columns [B, n] of the least similar share of the prompt, and of the canvas."""
     similarity = F.cosine_similarity(values.flatten(2).float(), kept.flatten(2).float(), dim=-1)
-    similarity = similarity.masked_fill(~step.is_valid, torch.inf)
-    start, stop = step.canvas.start, step.canvas.stop
-    of_canvas = _least(similarity[:, step.canvas], step.share) + start
-    of_prompt = _least(without(similarity, start, stop), step.share)
+    similarity = similarity.masked_fill(~shared.is_valid, torch.inf)
+    start, stop = shared.canvas.start, shared.canvas.stop
+    of_canvas = _least(similarity[:, shared.canvas], shared.share) + start
+    of_prompt = _least(without(similarity, start, stop), shared.share)
     return torch.cat((of_canvas, of_prompt + (of_prompt >= start) * (stop - start)), dim=1)
 
 

@@ -1,6 +1,6 @@
 """Reads a diffusion model's draft with a causal model, from left to right: what it expects, how probable the draft is.
 
-Which model reads is decided in `dlm_model.guides.guide`; `blend` and `supervisor` beside it use its predictions.
+Which model reads is decided in `dlm_model.guides.guide`; `blend` and `check` beside it use its predictions.
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from dlm_model.cache.kv_cache import CachePolicy
+from dlm_model.cache.policies import CachePolicy
 from dlm_model.canvas import Canvas
 
 

@@ -95,7 +95,7 @@ class SuffixEnd:
     """Cuts the rows of one request back to where the suffix follows best.
 
     Args:
-        reader: The guide.
+        guide: Reads the texts and the suffix.
         vocabulary: What the tokens spell.
         boundaries: What every row begins and ends with.
         pace: Once it is late, only complete rows are looked at, and only the most promising of their ends are read.
@@ -105,7 +105,7 @@ class SuffixEnd:
 
     def __init__(
         self,
-        reader: CausalReader,
+        guide: CausalReader,
         vocabulary: Vocabulary,
         boundaries: Boundaries,
         *,
@@ -113,7 +113,7 @@ class SuffixEnd:
         cancel: CancelToken,
         syntax: SyntaxChecker | None,
     ) -> None:
-        self._reader = reader
+        self._guide = guide
         self._syntax = syntax
         self._possible_ends = PossibleEnds(vocabulary, boundaries)
         self._pace = pace
@@ -250,7 +250,7 @@ class SuffixEnd:
         token_ids = pad_sequence([torch.tensor([*row, 0]) for row in rows], batch_first=True)
         asked_rows, columns, wanted_ids = torch.tensor(asked).unbind(dim=1)
         is_asked = torch.zeros(token_ids.shape, dtype=torch.bool).index_put((asked_rows, columns), torch.tensor(True))
-        logits = self._reader.logits(canvas.prefix_ids, token_ids, is_asked, reading).float()
+        logits = self._guide.logits(canvas.prefix_ids, token_ids, is_asked, reading).float()
         places = (is_asked.flatten().cumsum(dim=0) - 1).view_as(is_asked)[asked_rows, columns]
         is_known = wanted_ids < logits.shape[1]
         places, wanted_ids = send(places, logits.device), send(wanted_ids * is_known, logits.device)

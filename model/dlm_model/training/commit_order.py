@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlm_model.cache.kv_cache import CausalPrompt, ColumnCache, choose_window
+from dlm_model.cache.policies import CausalPrompt, ColumnCache, choose_window
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dlm_model.cache import prompt_store
-from dlm_model.cache.kv_cache import ColumnCache, column_choice
+from dlm_model.cache.policies import ColumnCache, column_choice
 from dlm_model.cache.prompt_reuse import PromptReuse
 from dlm_model.cache.prompt_store import KeptPrompt, PromptStore
 from dlm_model.canvas import Canvas

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlm_model.cache.kv_cache import ColumnCache, choose_window
+from dlm_model.cache.policies import ColumnCache, choose_window
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine

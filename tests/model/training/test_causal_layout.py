@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm_model.cache.kv_cache import CausalPrompt
+from dlm_model.cache.policies import CausalPrompt
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions

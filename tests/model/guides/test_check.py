@@ -6,7 +6,7 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
-from dlm_model.guides.supervisor import Supervisor
+from dlm_model.guides.check import Check
 from dlm_model.steps.selection import Guess
 from tests.model.guesses import made_up
 
@@ -31,7 +31,7 @@ def checked(tokens: list[int], predicted: list[int], guide: Guide, agreement: fl
     opened = Canvas.open([1], [2], [len(tokens)], MASK)
     canvas = opened.guess(ids, torch.ones(ids.shape)).commit(ids != MASK)
     guess = made_up((len(predicted),), predicted_ids=torch.tensor(predicted))
-    judge = Supervisor(guide, DecodeOptions(guide_agreement=agreement)).judge  # type: ignore[arg-type]
+    judge = Check(guide, DecodeOptions(guide_agreement=agreement)).judge  # type: ignore[arg-type]
     return judge(canvas, torch.empty(0), guess).spread(canvas.is_asked)
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from dlm_kernels.attention import rotary_angles
-from dlm_model.cache import kv_cache, similarity_cache
-from dlm_model.cache.kv_cache import CachePolicy, ColumnCache, choose_delayed, column_choice
+from dlm_model.cache import policies, similarity_cache
+from dlm_model.cache.policies import CachePolicy, ColumnCache, choose_delayed, column_choice
 from dlm_model.cache.similarity_cache import SimilarityCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
@@ -174,7 +174,7 @@ def test_similarity_recomputes_the_columns_that_drifted() -> None:
     drifted = values.clone()
     drifted[0, [4, 8]] *= -1
     rotation = rotary_angles(torch.arange(10)[None], 8, 1e4, torch.float32)
-    step = similarity_cache._Step(rotation, torch.ones(1, 10, dtype=torch.bool), canvas=slice(3, 7), share=0.2)
+    step = similarity_cache._Shared(rotation, torch.ones(1, 10, dtype=torch.bool), canvas=slice(3, 7), share=0.2)
     assert sorted(similarity_cache._most_drifted(drifted, values, step)[0].tolist()) == [4, 8]
 
 
@@ -191,7 +191,7 @@ def test_a_suffix_that_moved_is_read_at_its_new_place(network: Transformer) -> N
     stuck_positions = torch.arange(len(PREFIX) + 6 + len(SUFFIX))[None].clone()
     stuck_positions[:, len(PREFIX) + 6 :] += 3
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dlm_model.cache.kv_cache.whole_positions", lambda _: stuck_positions)
+        patch.setattr("dlm_model.cache.policies.whole_positions", lambda _: stuck_positions)
         left_behind = stuck(stuck_canvas)
     assert (moved - exact).square().mean() < (left_behind - exact).square().mean()
 
@@ -245,13 +245,13 @@ def test_refreshing_in_every_step_is_bit_identical_to_no_cache(
 
 def test_refreshes_come_at_their_interval(resizing_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     is_prefill: list[bool] = []
-    original = kv_cache.run_columns
+    original = policies.run_columns
 
     def run(network: Transformer, canvas: Canvas, columns: Tensor, *rest: Any) -> Tensor:  # noqa: ANN401
         is_prefill.append(bool(columns.all()))
         return original(network, canvas, columns, *rest)
 
-    monkeypatch.setattr(kv_cache, "run_columns", run)
+    monkeypatch.setattr(policies, "run_columns", run)
     final(resizing_engine, 4, schedule="linear")
     assert len(is_prefill) == 12
     assert [index for index, whole in enumerate(is_prefill) if whole] == [0, 4, 8]

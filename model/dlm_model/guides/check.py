@@ -19,16 +19,16 @@ from dlm_model.guides.causal_reader import CausalReader
 from dlm_model.steps.selection import Guess
 
 
-class Supervisor:
+class Check:
     """A judge of guesses; asks the guide once a step.
 
     Args:
-        reader: The guide.
+        guide: What reads the drafts.
         options: Say how improbable a token has to be.
     """
 
-    def __init__(self, reader: CausalReader, options: DecodeOptions) -> None:
-        self._reader = reader
+    def __init__(self, guide: CausalReader, options: DecodeOptions) -> None:
+        self._guide = guide
         self._least = math.log(options.guide_agreement)
 
     def judge(self, canvas: Canvas, _logits: Tensor, guess: Guess) -> Guess:
@@ -45,7 +45,7 @@ class Supervisor:
         if not is_heard.any():
             return guess
         own_ids = guess.predicted_ids[is_heard[canvas.is_asked]]
-        expected = read_draft(self._reader, canvas, guess, is_heard).float()
+        expected = read_draft(self._guide, canvas, guess, is_heard).float()
         is_known = own_ids < expected.shape[1]
         own = expected.gather(1, send((own_ids * is_known)[:, None], expected.device)).squeeze(1)
         is_probable = ((own - expected.amax(dim=1) >= self._least) | own.isinf()).cpu()
