@@ -39,7 +39,7 @@ class LoadReport:
         """End the progress; name what was loaded."""
         self._finished.set()
         loaded = f"{engine.model_name} on {engine.device}" + ("" if engine.sees_suffix else ", sees no suffix")
-        self._server.show_status("normal" if self._server.worker.is_idle else "busy", loaded)
+        self._server.show_status("normal" if self._server.desk.is_idle else "busy", loaded)
 
     def on_load_failed(self, reason: str) -> None:
         """End the progress; say why there is no model."""

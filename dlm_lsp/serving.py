@@ -110,7 +110,7 @@ async def _until_over(server: DlmLanguageServer, conversation: Coroutine[Any, An
     try:
         await conversation
     finally:
-        server.worker.close()
+        server.desk.close()
 
 
 class _Output:

@@ -112,7 +112,7 @@ class DlmLanguageServer(LanguageServer):
         opened: What goes on in each, by URI.
         settings: In force now.
         engines: The workers of this process.
-        worker: This session's way to the one that owns its engine.
+        desk: This session's way to the one that owns its engine.
         roots: Workspace folders.
         policy: Which documents may be read.
         related_policy: The same, for the worker's thread.
@@ -146,7 +146,7 @@ class DlmLanguageServer(LanguageServer):
         self.exits_with_client = exits_with_client
         self.is_shut_down = False
         self.engines = engines
-        self.worker = Desk(engines, LoadReport(self))
+        self.desk = Desk(engines, LoadReport(self))
         self.roots: tuple[Path, ...] = ()
         self.policy, self.related_policy = DocumentPolicy(), DocumentPolicy()
         self.recent_answers = TypeThroughCache()
@@ -173,10 +173,10 @@ class DlmLanguageServer(LanguageServer):
             self.recent_answers.clear()
             for document in self.opened.values():
                 document.last_run = None
-        self.worker.take(self.settings)
-        self.worker.unload_after(self.settings.idle_unload_minutes * 60 or None)
+        self.desk.take(self.settings)
+        self.desk.unload_after(self.settings.idle_unload_minutes * 60 or None)
         if not self.settings.enabled:
-            self.worker.cancel_all()
+            self.desk.cancel_all()
 
     def take_roots(self, roots: Iterable[Path]) -> None:
         """Work in these folders from now on; `report_problems` reports what is wrong with the options in them."""
@@ -202,7 +202,7 @@ class DlmLanguageServer(LanguageServer):
 
     def show_idle(self) -> None:
         """Replace the status `busy` once nothing runs; any other status stays."""
-        if self._status.state == "busy" and self.worker.is_idle:
+        if self._status.state == "busy" and self.desk.is_idle:
             self.show_status("normal")
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -214,13 +214,13 @@ class DlmLanguageServer(LanguageServer):
     def forget(self, uri: str) -> None:
         """Keep nothing of a document, neither its fills nor what the engine has read of it."""
         self.recent_answers.forget(uri)
-        self.worker.tell(lambda engine: engine.forget(uri))
+        self.desk.tell(lambda engine: engine.forget(uri))
 
     def hang_up(self) -> None:
         """Stop what runs for a client that has gone, and wait for none of its answers."""
         for uri in self.opened:
             self.forget(uri)
-        self.worker.close()
+        self.desk.close()
         self.protocol.stop_waiting()
         for task in tuple(self._background):
             task.cancel()

@@ -87,4 +87,4 @@ def _stop_what_is_left_alone_now(server: DlmLanguageServer) -> None:
 
 def _preload(server: DlmLanguageServer) -> None:
     if server.settings.preload and server.settings.enabled and not server.policy.is_all_off:
-        server.worker.load()
+        server.desk.load()

@@ -25,7 +25,7 @@ def did_change(server: DlmLanguageServer, params: types.DidChangeTextDocumentPar
     """
     uri = params.text_document.uri
     server.documents.change(params.text_document, params.content_changes, server.position_encoding)
-    server.worker.cancel(("edit", uri))
+    server.desk.cancel(("edit", uri))
     document = server.opened.get(uri)
     if document is None:
         return

@@ -63,7 +63,7 @@ def begin(server: DlmLanguageServer, order: FillOrder) -> FillRun:
 
     task = _task(server, order, lambda draft: loop.call_soon_threadsafe(offer, draft))
     key = (order.purpose, order.snapshot.uri)
-    future = server.worker.submit(key, task, gives_way=order.purpose == "ghost text")
+    future = server.desk.submit(key, task, gives_way=order.purpose == "ghost text")
     run = FillRun(order, future, server.protocol.msg_id)
     feed = draft_feed(server, run)
     run.on_end(end)
@@ -112,7 +112,7 @@ def stop_fills(server: DlmLanguageServer, uri: str) -> None:
     if document := server.opened.get(uri):
         document.drop_request()
     for purpose in ("ghost text", "edit"):
-        server.worker.cancel((purpose, uri))
+        server.desk.cancel((purpose, uri))
 
 
 def state_of(error: Exception) -> StatusState:

@@ -78,7 +78,7 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
         require_valid=require_valid,
         anchors=arguments.anchors,
     )
-    server.worker.retry()
+    server.desk.retry()
     draft, fills = await fill(server, order)
     best = fills[0]
     replaced = range_of(snapshot, best.fill.start, best.fill.end, encoding)

@@ -167,7 +167,7 @@ async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) 
         require_valid=spot.require_valid,
     )
     if spot.is_invoked:
-        server.worker.retry()
+        server.desk.retry()
     run = begin(server, order)
     if not spot.selected:
         _remember(server, spot.document, run)

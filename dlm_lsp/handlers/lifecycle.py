@@ -39,7 +39,7 @@ def did_change_workspace_folders(server: DlmLanguageServer, params: types.DidCha
 def shutdown(server: DlmLanguageServer, _params: None = None) -> None:
     """Free the worker within one step."""
     server.is_shut_down = True
-    server.worker.close()
+    server.desk.close()
     server.acceptance.flush()
 
 

@@ -68,7 +68,7 @@ async def connect() -> AsyncIterator[Connect]:
 
     yield connect
     for server in servers:
-        server.worker.close()
+        server.desk.close()
     for pipe in pipes:
         pipe.close()
     await asyncio.gather(*conversations)
