@@ -61,7 +61,7 @@ def parts(published: tuple[str, ...] = ()) -> tuple[Part, ...]:
         return Part(f"latency, {name}", (LATENCY, "--shape", shape, *CUDA, *flags), seconds, passes)
 
     return (
-        Part(passes, (*PYTEST, "tests/model/test_cuda_graphs.py"), 90),
+        Part(passes, (*PYTEST, "tests/model/network/test_cuda_graphs.py"), 90),
         latency("7b", 120, "7b", *MIDDLE, "--only", "own"),
         Part("keystrokes", ("tests.bench.keystrokes", *CUDA), 120, passes),
         latency("packaged", 60, "packaged", *MIDDLE, "--only", "own"),
