@@ -178,19 +178,19 @@ class Canvas:
         """Carry out committed expand and delete tokens (DreamOn).
 
         A delete token vanishes and takes every mask right of it along, up to the next kept position (deletion is
-        broadcast), except the `protected` ones [B, T] that a boundary needs. Left of `written` text [B, T] it takes no
-        mask along whose token was taken back, and none at all if it stands in the place of such a token: there it says
-        nothing about where the text ends. An expand token becomes two masks, as long as the row stays within
+        broadcast), except the `protected` ones [B, T] that a boundary needs. If text is `written` [B, T] in between, it
+        takes no mask along whose token was taken back, and none at all if it stands in the place of such a token: it
+        says nothing about where the text ends. An expand token becomes two masks, as long as the row stays within
         `max_length`, and otherwise one.
         """
         is_deleted = self.is_committed & (self.token_ids == delete_token_id)
         is_expanded = self.is_committed & (self.token_ids == expand_token_id)
-        is_end = is_deleted & (written.flip(1).cumsum(dim=1).flip(1) == 0)
-        num_deleted = (is_end | (is_deleted & ~self.was_reopened)).cumsum(dim=1)
-        # Delete tokens left of the last kept position do not reach beyond it.
-        num_before_kept = num_deleted.masked_fill(~self.is_kept, 0).cummax(dim=1).values
-        is_reached = (num_deleted > num_before_kept) & ~self.was_reopened | (is_end.cumsum(dim=1) > 0)
-        is_deleted |= is_reached & self.is_masked & ~protected
+        # What is kept has a place of its own: a text ends before it as before the tail, and no deletion reaches beyond.
+        behind = (written & ~self.is_kept).flip(1).cumsum(dim=1).flip(1)
+        is_end = is_deleted & (behind == behind.masked_fill(~self.is_kept, 0).flip(1).cummax(dim=1).values.flip(1))
+        counts = torch.stack((is_end, is_end | (is_deleted & ~self.was_reopened))).cumsum(dim=2)
+        ends, deletes = counts > counts.masked_fill(~self.is_kept, 0).cummax(dim=2).values
+        is_deleted |= (ends | (deletes & ~self.was_reopened)) & self.is_masked & ~protected
         room = (max_length - self.lengths + is_deleted.sum(dim=1)).clamp_min(0)
         is_granted = is_expanded & (is_expanded.cumsum(1) <= room[:, None])
         copies = self.is_valid.long() - is_deleted.long() + is_granted

@@ -1,5 +1,7 @@
 """Resizing by hand: who goes, who comes, who stays."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -83,6 +85,12 @@ def test_a_delete_token_for_one_that_was_taken_back_ends_the_text_only_behind_it
     row: list[int], column: int, expected: list[int]
 ) -> None:
     assert resized(reopened(row, column, DELETE)) == [expected]
+
+
+def test_what_was_taken_back_before_kept_text_goes_with_the_end_of_the_text_there() -> None:
+    row = torch.tensor([[5, DELETE, 6, 7, 8, 9]])
+    is_back, is_kept = (torch.isin(row, torch.tensor(each)) for each in ([6, 7], [8]))
+    assert resized(replace(canvas(*row.tolist()), is_kept=is_kept).reopen(is_back, limit=9)) == [[5, 8, 9]]
 
 
 def test_expansion_stops_at_the_maximum_but_frees_the_position() -> None:

@@ -71,6 +71,11 @@ def test_a_method_waits_for_what_it_decides_by_and_nothing_else(engines: dict[st
     assert all(number <= allowed for number in waits(engines[kind], **options))
 
 
+def test_stability_of_what_two_have_settled_waits_no_more_often(engines: dict[str, Engine]) -> None:
+    options = {"num_steps": 3, "schedule": "klass", "guide": SELF_GUIDE}
+    assert all(number <= 3 + LOOK for number in waits(engines["causal"], **options))
+
+
 @pytest.mark.parametrize("policy", get_args(CachePolicyName))
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cache_never_waits(engines: dict[str, Engine], kind: str, policy: str) -> None:

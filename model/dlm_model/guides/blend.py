@@ -92,8 +92,10 @@ class Blend:
             is_unheard=is_guided & ~is_settled,
         )
         if self._stability:
-            kept = send(in_run, logits.device)
-            logits = logits.float().index_copy(0, places[kept], product[kept])
+            # Looked up on the CPU, which would have to wait until a GPU has counted them.
+            kept = in_run.nonzero()[:, 0]
+            columns, kept = (send(each, logits.device) for each in (is_heard.nonzero()[kept, 0], kept))
+            logits = logits.float().index_copy(0, columns, product[kept])
         return self._counted(canvas, logits, settled)
 
     def _counted(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:

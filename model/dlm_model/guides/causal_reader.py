@@ -95,11 +95,11 @@ class CausalReader:
         num_rows, num_columns = token_ids.shape
         prefix_ids = self._prompt.prefix(prefix_ids, num_columns)
         num_before = len(prefix_ids) - 1
+        # Tokens that it does not know, masks and control tokens, are read as the end of a text.
+        is_unknown = (token_ids >= self.network.config.vocab_size) | torch.isin(token_ids, self._control_ids)
+        token_ids = token_ids.masked_fill(is_unknown, self._end)
         # One column further left: a causal model reads position i's prediction off position i-1.
         read_ids = torch.cat((prefix_ids[-1:].expand(num_rows, -1), token_ids[:, :-1]), dim=1)
-        # Tokens that it does not know, masks and control tokens, are read as the end of a text.
-        is_unknown = (read_ids >= self.network.config.vocab_size) | torch.isin(read_ids, self._control_ids)
-        read_ids = read_ids.masked_fill(is_unknown, self._end)
         starts = torch.zeros(num_rows, dtype=torch.long)
         if reading and reading.layers:
             starts = torch.minimum(reading.num_shared(read_ids, num_before), is_asked.long().argmax(dim=1))

@@ -49,11 +49,14 @@ class OwnPrompt:
     def __init__(self, config: ModelConfig, begins_with: int | None = None, token_bytes: Sequence[bytes] = ()) -> None:
         self._config = config
         self._foreign = None if begins_with == config.bos_token_id else begins_with
+        self._end = torch.tensor([next(iter(end_token_ids(config)), 0)])
         self._own = torch.tensor([] if config.bos_token_id is None else [config.bos_token_id], dtype=torch.long)
         self._token_bytes = token_bytes
 
     def prefix(self, prefix_ids: Tensor, num_columns: int) -> Tensor:
-        """A prefix [P] with the causal model's own first token, cut to whole lines where it does not see it all.
+        """A prefix [P], cut to whole lines where the causal model does not see it all.
+
+        Its own first token stands in place of the diffusion model's; without one, an empty prefix is the end of a text.
 
         Args:
             prefix_ids: One token at least.
@@ -61,7 +64,7 @@ class OwnPrompt:
         """
         if self._foreign is not None and int(prefix_ids[0]) == self._foreign:
             text = torch.cat((self._own, prefix_ids[1:]))
-            prefix_ids = text if len(text) else prefix_ids
+            prefix_ids = text if len(text) else self._end
         room = max(1, self._config.context_length - num_columns)
         if len(prefix_ids) <= room:
             return prefix_ids

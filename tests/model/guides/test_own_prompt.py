@@ -12,11 +12,12 @@ from tests.model.tiny_checkpoints import DLM_SECTION, SHAPE
 BASE = ModelConfig.from_dict({"model_type": "llama", "rms_norm_eps": 1e-6, "dlm": DLM_SECTION} | SHAPE)
 SPELLINGS = [b"", b"", b"a", b"b", b":\n", b"\n    ", b"\n"]
 FOREIGN, OWN, A, B, COLON, DEEPER, BREAK = range(len(SPELLINGS))
+END = BREAK
 
 
 def prefix(ids: list[int], *, bos: int | None = OWN, sees: int = 99, begins_with: int | None = FOREIGN) -> list[int]:
     """The causal model's own prefix, where it sees so many tokens, four of which are needed for something else."""
-    config = replace(BASE, bos_token_id=bos, context_length=sees)
+    config = replace(BASE, bos_token_id=bos, end_token_ids=(END,), context_length=sees)
     found: list[int] = OwnPrompt(config, begins_with, SPELLINGS).prefix(torch.tensor(ids), 4).tolist()
     return found
 
@@ -26,11 +27,12 @@ def prefix(ids: list[int], *, bos: int | None = OWN, sees: int = 99, begins_with
     [
         ([FOREIGN, A, B], OWN, [OWN, A, B]),
         ([FOREIGN, A, B], None, [A, B]),
-        ([FOREIGN], None, [FOREIGN]),
+        ([FOREIGN], OWN, [OWN]),
+        ([FOREIGN], None, [END]),
         ([FOREIGN, A], FOREIGN, [FOREIGN, A]),
         ([A, FOREIGN, B], OWN, [A, FOREIGN, B]),
     ],
-    ids=["replaced", "stripped", "alone", "shared", "within"],
+    ids=["replaced", "stripped", "alone", "nothing-left", "shared", "within"],
 )
 def test_a_prompt_begins_as_the_causal_model_knows_it(ids: list[int], bos: int | None, expected: list[int]) -> None:
     assert prefix(ids, bos=bos) == expected
