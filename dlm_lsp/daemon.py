@@ -111,7 +111,7 @@ class _Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._ended.set)
-        keeper = Desk(self._room, _NobodyListens())
+        keeper = Desk(self._room, _NobodyListens(), retries=False)
         self._room.on_use = keeper.take
         umask = os.umask(_ONLY_US)
         try:

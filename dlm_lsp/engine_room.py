@@ -29,19 +29,16 @@ class _Audience:
 
     Attributes:
         listeners: They.
-        device: Where the engine is, once it was loaded.
     """
 
     def __init__(self) -> None:
         self.listeners: list[LoadListener] = []
-        self.device: str | None = None
 
     def on_loading(self) -> None:
         for listener in self.listeners:
             listener.on_loading()
 
     def on_loaded(self, engine: InfillEngine) -> None:
-        self.device = engine.device
         for listener in self.listeners:
             listener.on_loaded(engine)
 
@@ -55,12 +52,31 @@ class _Audience:
 
 
 class _Engine:
-    """A worker, its users, and what they ask for."""
+    """A worker, its users, and what they ask for.
+
+    Attributes:
+        settings: Of the engine that is asked for.
+        audience: The users.
+        worker: Owns the engine.
+        found: The settings of the engine that was loaded last, and its device.
+    """
 
     def __init__(self, load_engine: LoadEngine, settings: Settings) -> None:
         self.settings = settings
         self.audience = _Audience()
-        self.worker = Worker(partial(load_engine, settings), self.audience)
+        self.found: tuple[Settings, str] | None = None
+        self.worker = Worker(partial(self._load, load_engine, settings), self.audience)
+
+    def move(self, load_engine: LoadEngine, settings: Settings) -> None:
+        """Have the worker load another engine."""
+        self.settings = settings
+        self.worker.reload(partial(self._load, load_engine, settings))
+
+    def _load(self, load_engine: LoadEngine, settings: Settings) -> InfillEngine:
+        """On the worker's thread, and perhaps when other settings have been asked for already."""
+        engine = load_engine(settings)
+        self.found = settings, engine.device
+        return engine
 
 
 class EngineRoom:
@@ -86,16 +102,12 @@ class EngineRoom:
         return _spelled(left) == _spelled(right) or self._key(left) == self._key(right)
 
     def enter(self, settings: Settings, listener: LoadListener) -> Worker:
-        """The worker for these settings; the listener hears about its loading until it leaves.
-
-        If the model could not be loaded for others, it is tried again.
-        """
+        """The worker for these settings; the listener hears about its loading until it leaves."""
         engine = self._engine_for(settings)
         if engine is None:
             engine = _Engine(self._load_engine, settings)
             self._engines.append(engine)
         engine.audience.listeners.append(listener)
-        engine.worker.retry()
         return engine.worker
 
     def move(self, worker: Worker, settings: Settings, listener: LoadListener) -> Worker:
@@ -108,8 +120,7 @@ class EngineRoom:
         if engine.audience.listeners != [listener] or self._engine_for(settings):
             self.leave(worker, listener)
             return self.enter(settings, listener)
-        engine.settings, engine.audience.device = settings, None
-        worker.reload(partial(self._load_engine, settings))
+        engine.move(self._load_engine, settings)
         return worker
 
     def leave(self, worker: Worker, listener: LoadListener) -> None:
@@ -139,8 +150,8 @@ class EngineRoom:
     def _auto_device(self) -> str:
         """What the device `auto` has turned out to be."""
         for engine in self._engines:
-            device = engine.audience.device
-            if device and (engine.settings.device == "auto" or device == _FIRST_GPU):
+            settings, device = engine.found or (None, "")
+            if settings is engine.settings and (settings.device == "auto" or device == _FIRST_GPU):
                 return device
         return "auto"
 
@@ -148,10 +159,17 @@ class EngineRoom:
 class Desk:
     """One session's way to the workers: its keys are its own, and it cancels nobody else's jobs."""
 
-    def __init__(self, room: EngineRoom, listener: LoadListener) -> None:
-        """Take no worker yet: the listener hears nothing before `take`."""
+    def __init__(self, room: EngineRoom, listener: LoadListener, *, retries: bool = True) -> None:
+        """Take no worker yet: the listener hears nothing before `take`.
+
+        Args:
+            room: Where the workers are.
+            listener: Hears about the loading of the one that is taken.
+            retries: Whether taking a worker tries to load a model again that could not be loaded for others.
+        """
         self._room = room
         self._listener = listener
+        self._retries = retries
         self._settings: Settings | None = None
         self._worker: Worker | None = None
         self._live: dict[object, asyncio.Future[Any]] = {}
@@ -219,6 +237,8 @@ class Desk:
             self._worker = self._room.move(self._worker, settings, self._listener)
         else:
             self._worker = self._room.enter(settings, self._listener)
+        if self._retries:
+            self._worker.retry()
 
     def close(self) -> None:
         """Stop every job of this session, and its worker where nobody else uses it; closing twice is no error."""
@@ -244,6 +264,6 @@ def _folder(model: str | None) -> str | None:
 
     try:
         folder = resolve_model(model)
-    except CheckpointError:  # which loading it reports
+        return folder and str(Path(folder).resolve())
+    except (CheckpointError, OSError, RuntimeError, ValueError):  # which loading it reports
         return model
-    return folder and str(Path(folder).resolve())

@@ -99,7 +99,7 @@ class Stats:
         with FileLock(f"{path}.lock", timeout=LOCK_SECONDS):  # a `TimeoutError`, which is an `OSError`
             total = Stats.read(path)
             total.add(self)
-            with replacing(path) as new:
+            with replacing(path, is_durable=False) as new:
                 new.write_text(json.dumps({"events": total.events, "durations": total.durations}), encoding="utf-8")
         self.events, self.durations = {}, {}
 

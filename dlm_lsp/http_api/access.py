@@ -34,15 +34,14 @@ class AccessPolicy:
     origins: frozenset[str] = frozenset()
     key: str | None = None
 
-    def problem(self, method: str, path: str, headers: Headers) -> ApiError | None:
+    def problem(self, path: str, headers: Headers) -> ApiError | None:
         """Why a request is refused; None lets it pass."""
         if not self._knows_host(headers.get("host", "")):
             return ApiError(403, "This Host is not allowed; --allow-host adds a name.", code="host_not_allowed")
         origin = headers.get("origin")
         if origin is not None and origin not in self.origins:
             return ApiError(403, "This Origin is not allowed; --allow-origin adds one.", code="origin_not_allowed")
-        # A browser's preflight (OPTIONS) comes without the key.
-        is_open = self.key is None or path in _PUBLIC_PATHS or method == "OPTIONS"
+        is_open = self.key is None or path in _PUBLIC_PATHS
         if not is_open and not self._is_key(headers.get("authorization", "")):
             return ApiError(401, "The API key is missing or wrong.", "authentication_error", code="invalid_api_key")
         return None
@@ -79,5 +78,5 @@ class AccessGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or hand it on."""
-        problem = self._policy.problem(scope["method"], scope["path"], Headers(scope=scope))
+        problem = self._policy.problem(scope["path"], Headers(scope=scope))
         await (error_response(problem) if problem else self._app)(scope, receive, send)

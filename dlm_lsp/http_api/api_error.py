@@ -10,7 +10,7 @@ from dlm_model.errors import ModelError, RequestError
 logger = logging.getLogger(__name__)
 
 SECONDS_TO_FIND_MEMORY = 5
-"""When a client may ask again that found no model or no device: what was in the way may have passed."""
+"""When a client may ask again that found no model: what was in the way may have passed."""
 
 
 @dataclass(eq=False)

@@ -117,10 +117,13 @@ async def _models(service: FimService, _request: Request) -> Response:
 
 
 async def _health(service: FimService, _request: Request) -> Response:
-    """Whether a request would be served: 503 while the model is loaded for the first time, or if it cannot be now."""
+    """Whether a request would be served: 503 while the model is loaded for the first time.
+
+    Not after a later load has failed: only a request tries again, and who waits for 200 might send none.
+    """
     model = service.model
     facts = {"model": model.name, "device": model.device} if model else {}
-    return json_response({"status": service.state, **facts}, 200 if model and service.state != "failed" else 503)
+    return json_response({"status": service.state, **facts}, 200 if model else 503)
 
 
 def _model(service: FimService) -> ModelFacts:

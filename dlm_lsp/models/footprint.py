@@ -154,9 +154,7 @@ def with_guide(
 ) -> Footprint:
     """The memory of a model that brings a guide; the other arguments are those of `footprint`."""
     shape = guide.shape
-    # A guide with a checkpoint of its own is never rounded.
-    held = precision if guide.is_adapter else "auto"
-    own = footprint(shape, load, bytes_per_number=bytes_per_number, precision=held, is_gpu=is_gpu)
+    own = footprint(shape, load, bytes_per_number=bytes_per_number, precision=precision, is_gpu=is_gpu)
     num_shared = 0
     if guide.is_adapter:
         num_shared = shape.vocab_size * shape.hidden_size * (2 if shape.ties_embeddings and not is_gpu else 1)

@@ -20,7 +20,7 @@ def resolve_model(model: str | None) -> str | None:
     if model is None:
         return None
     if _is_path(model):
-        return str(Path(model).expanduser())
+        return os.path.expanduser(model)  # noqa: PTH111 - Path's fails for a user that there is not
     record = ModelStore().find(model)
     if record is not None:
         return record.folder

@@ -80,10 +80,12 @@ class RelatedFiles:
         path = path_of(snapshot.uri)
         if not snapshot.language.is_indented or path is None:
             return
+        # The document's own project first: a server may have many.
+        roots = sorted(self.roots, key=lambda root: not Path(path).is_relative_to(root))
         for node in snapshot.top_level:
             if node.type in snapshot.language.imports:
                 for level, parts in _modules(snapshot, node):
-                    bases = (Path(path).parents[level - 1],) if 0 < level <= len(Path(path).parents) else self.roots
+                    bases = (Path(path).parents[level - 1],) if 0 < level <= len(Path(path).parents) else roots
                     for base in bases:
                         yield from _existing(base.joinpath(*parts))
 

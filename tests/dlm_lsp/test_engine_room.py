@@ -1,6 +1,7 @@
 """Workers that sessions share: who takes which one, and what becomes of those that nobody uses."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -124,3 +125,72 @@ async def test_other_engines_have_workers_of_their_own(open_room: OpenRoom) -> N
         desk.take(settings)
         await desk.submit("a", _name)
     assert loads == wanted
+
+
+@pytest.mark.parametrize("model", ["~nobody-here/x", "x" * 300, "nul\0"])
+async def test_a_model_that_cannot_be_a_folder_is_a_failed_load_and_nothing_else(
+    open_room: OpenRoom, model: str
+) -> None:
+    def load(settings: Settings) -> InfillEngine:
+        if settings.model:
+            raise CheckpointError("no such model")
+        return ScriptedEngine()
+
+    new_desk = open_room(load)
+    first, second = new_desk(), new_desk()
+    first.take(Settings(model=model))
+    with pytest.raises(ModelUnavailableError):
+        await first.submit("a", _name)
+    for desk in (second, first):
+        desk.take(Settings())
+        assert await desk.submit("a", _name) == "scripted"
+
+
+async def test_who_keeps_a_model_tries_nothing_again() -> None:
+    num_loads = 0
+
+    def load(_settings: Settings) -> InfillEngine:
+        nonlocal num_loads
+        num_loads += 1
+        raise CheckpointError("no such model")
+
+    room = EngineRoom(load)
+    desk, keeper = Desk(room, _Deaf()), Desk(room, _Deaf(), retries=False)
+    desk.take(Settings())
+    for settings in (Settings(), Settings(precision="int8"), Settings()):
+        keeper.take(settings)
+        with pytest.raises(ModelUnavailableError):
+            await desk.submit("a", _name)
+    assert num_loads == 1
+    for each in (desk, keeper):
+        each.close()
+    assert await asyncio.to_thread(room.join, 10)
+
+
+async def test_where_an_engine_is_says_nothing_of_one_that_was_asked_for_since(open_room: OpenRoom) -> None:
+    loads: list[Settings] = []
+    goes_on = [threading.Event(), threading.Event(), threading.Event()]
+
+    def load(settings: Settings) -> InfillEngine:
+        loads.append(settings)
+        goes_on[len(loads) - 1].wait(10)
+        engine = ScriptedEngine()
+        engine.device = "cpu" if settings.device == "cpu" else "cuda:0"
+        return engine
+
+    new_desk = open_room(load)
+    first, second = new_desk(), new_desk()
+    first.take(Settings(device="cpu"))
+    first.load()
+    while not loads:
+        await asyncio.sleep(0.001)
+    first.take(Settings(device="auto"))
+    first.load()
+    goes_on[0].set()
+    while len(loads) == 1:
+        await asyncio.sleep(0.001)
+    second.take(Settings(device="cpu"))
+    for each in goes_on:
+        each.set()
+    assert await second.submit("a", lambda engine, _cancel: engine.device) == "cpu"
+    assert await first.submit("a", lambda engine, _cancel: engine.device) == "cuda:0"

@@ -10,7 +10,16 @@ from safetensors.torch import load_file
 
 from dlm_lsp.cli import run
 from dlm_lsp.models.catalogue import CATALOGUE, CatalogueEntry
-from dlm_lsp.models.footprint import Load, Shape, footprint, num_active_parameters, num_parameters
+from dlm_lsp.models.footprint import (
+    Companion,
+    Footprint,
+    Load,
+    Shape,
+    footprint,
+    num_active_parameters,
+    num_parameters,
+    with_guide,
+)
 from dlm_lsp.models.recommendation import suggest
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.mixture_config import MixtureConfig
@@ -130,6 +139,16 @@ def test_fewer_bits_are_for_the_matrices_of_the_layers_alone() -> None:
     # Four bits are multiplied in columns of 1024: 3584 are held as 4096, 18944 as 19456.
     padded = 28 * ((3584 + 2 * 512 + 3584 + 2 * 18944) * 4096 + 3584 * 19456)
     assert int4.weights == pytest.approx(2 * embeddings + 0.5625 * padded, abs=1)
+
+
+@pytest.mark.parametrize("is_adapter", [False, True])
+def test_a_guide_is_held_in_as_many_bits_as_its_model(is_adapter: bool) -> None:
+    guide = Companion(CATALOGUE["dream-coder-7b"].shape, is_adapter=is_adapter)
+    sixteen, eight = (
+        with_guide(Footprint(0, 0, 0), guide, LOAD, bytes_per_number=2, precision=precision).guide
+        for precision in ("auto", "int8")
+    )
+    assert eight < sixteen * 0.7
 
 
 def test_four_bits_take_what_they_are_padded_to_in_every_expert() -> None:

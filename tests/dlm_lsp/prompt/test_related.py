@@ -87,6 +87,15 @@ def test_signatures_of_a_long_document_keep_their_class_while_edits_wait_to_be_p
     assert lines == ("# long.py:\n", "# Store: def find(a, self)\n")
 
 
+def test_of_several_projects_a_documents_own_comes_first(root: Path) -> None:
+    other, text = root.parent / "other", "import pkg.store\nx = \n"
+    (other / "pkg").mkdir(parents=True)
+    (other / "pkg" / "store.py").write_text("def elsewhere(): pass\n")
+    settings, roots = Settings(), [other, root]
+    lines = RelatedFiles(tuple(roots), (), settings, DocumentPolicy(roots)).comments(_snapshot(root / "a.py", text))
+    assert [name for line in lines for name in ("Store:", "elsewhere") if name in line] == ["Store:", "elsewhere"]
+
+
 def test_relative_imports_begin_at_the_files_folder(root: Path) -> None:
     lines = _files(root).comments(_snapshot(root / "pkg" / "b.py", "from .store import Store\nfrom . import missing\n"))
     assert lines[0] == "# store.py:\n"
