@@ -135,7 +135,8 @@ export class Daemon implements Disposable {
     private async isUpToDate(): Promise<boolean> {
         try {
             const server = await findServer(await placesToLook());
-            return isSameCommand(server, this.server) && this.client?.state !== State.Stopped;
+            const state = this.client?.state;
+            return isSameCommand(server, this.server) && state !== State.Stopped && state !== State.StartFailed;
         } catch {
             return false;
         }

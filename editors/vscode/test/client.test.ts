@@ -33,6 +33,7 @@ after(() => rm(folder, { recursive: true }));
 
 beforeEach(() => {
     started.length = errors.length = 0;
+    LanguageClient.fails = false;
     settings.clear();
 });
 
@@ -77,6 +78,14 @@ test('a server that has stopped is started anew', async () => {
     await started[0]?.dispose();
     await daemon.lookAgain();
     assert.equal(started.length, 2);
+});
+
+test('a server whose start failed is started anew', async () => {
+    LanguageClient.fails = true;
+    const daemon = await running('one');
+    LanguageClient.fails = false;
+    await daemon.lookAgain();
+    assert.deepEqual([started.length, started[1]?.state], [2, State.Running]);
 });
 
 test('a server that is not there is told once, and never again to who does not want it', async () => {

@@ -3,6 +3,8 @@
 export enum State {
     Stopped = 1,
     Running = 2,
+    Starting = 3,
+    StartFailed = 4,
 }
 
 interface Executable {
@@ -10,10 +12,12 @@ interface Executable {
     readonly args: readonly string[];
 }
 
-/** A client whose server runs from start to end; nothing is sent. */
+/** A client whose server runs from start to end, unless it is one that fails to start; nothing is sent. */
 export class LanguageClient {
     /** Every client that was started. */
     static readonly started: LanguageClient[] = [];
+    /** Whether the servers that are started now fail to. */
+    static fails = false;
     state = State.Stopped;
 
     constructor(
@@ -23,8 +27,8 @@ export class LanguageClient {
 
     start(): Promise<void> {
         LanguageClient.started.push(this);
-        this.state = State.Running;
-        return Promise.resolve();
+        this.state = LanguageClient.fails ? State.StartFailed : State.Running;
+        return LanguageClient.fails ? Promise.reject(new Error('no answer')) : Promise.resolve();
     }
 
     dispose(): Promise<void> {
