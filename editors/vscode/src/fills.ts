@@ -76,10 +76,11 @@ export class Fills implements Disposable {
         if (this.run !== run) {
             return;
         }
+        const asked = document.version;
         try {
             run.fill = await this.ask(run);
         } catch (error) {
-            await this.giveUp(run, error);
+            await this.giveUp(run, reasonOf(error, document.version !== asked));
             return;
         }
         if (this.run === run) {
@@ -163,13 +164,13 @@ export class Fills implements Disposable {
         }
     }
 
-    private async giveUp(run: Run, error: unknown): Promise<void> {
+    private async giveUp(run: Run, reason: string): Promise<void> {
         const wasCancelled = run.cancellation.token.isCancellationRequested;
         if (this.run === run) {
             await this.discard();
         }
         if (!wasCancelled) {
-            void window.showWarningMessage(`Nothing was filled: ${reasonOf(error)}`);
+            void window.showWarningMessage(`Nothing was filled: ${reason}`);
         }
     }
 
@@ -178,10 +179,12 @@ export class Fills implements Disposable {
     }
 }
 
-function reasonOf(error: unknown): string {
-    // Not cancelled here: the server ends a fill when its document is edited.
+function reasonOf(error: unknown, wasEdited: boolean): string {
+    // Not cancelled here: the server ends a fill when its document is edited, and when settings change.
     if (error instanceof ResponseError && error.code === LSPErrorCodes.RequestCancelled) {
-        return 'the document was edited meanwhile.';
+        return wasEdited
+            ? 'the document was edited meanwhile.'
+            : 'the server stopped it, because settings have changed.';
     }
     return error instanceof Error ? error.message : String(error);
 }

@@ -26,7 +26,8 @@ beforeEach(() => {
 /** A fill that waits in its diff, and the document; `onClose` runs while the diff closes. */
 async function waiting(
     onClose: (document: { version: number }) => void,
-    infillRange = (): Promise<unknown> => Promise.resolve({ range: HERE, text: TEXT, version: 1 }),
+    infillRange: (document: { version: number }) => Promise<unknown> = () =>
+        Promise.resolve({ range: HERE, text: TEXT, version: 1 }),
 ): Promise<[Fills, { version: number }]> {
     const document = { uri: 'file:///sum.py', version: 1, offsetAt: () => 0, positionAt: () => 0 };
     const daemon = { infillRange };
@@ -71,11 +72,18 @@ test('an edit that VS Code refuses is told', async () => {
     assert.deepEqual(warnings, [STALE]);
 });
 
-test('a fill that the server ends, because the document is edited, is told in words', async () => {
-    const cancelled = new ResponseError(-32800, 'Request with id "12" is canceled');
-    await waiting(
-        () => undefined,
-        () => Promise.reject(cancelled),
-    );
-    assert.deepEqual(warnings, ['Nothing was filled: the document was edited meanwhile.']);
-});
+for (const [why, numEdits, told] of [
+    ['the document is edited', 1, 'the document was edited meanwhile.'],
+    ['settings change', 0, 'the server stopped it, because settings have changed.'],
+] as const) {
+    test(`a fill that the server ends, because ${why}, is told in words`, async () => {
+        await waiting(
+            () => undefined,
+            (document) => {
+                document.version += numEdits;
+                return Promise.reject(new ResponseError(-32800, 'Request with id "12" is canceled'));
+            },
+        );
+        assert.deepEqual(warnings, [`Nothing was filled: ${told}`]);
+    });
+}
