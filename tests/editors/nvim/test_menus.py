@@ -50,6 +50,16 @@ def test_it_leaves_room_and_key_to_the_menu_of_another_plugin(scripted: Start, s
     neovim.await_lines(["total"])
 
 
+def test_a_menu_that_closes_without_having_been_open_changes_nothing(scripted: Start, server: Server) -> None:
+    neovim = scripted("\n", before=ANOTHER_PLUGIN)
+    neovim.press("ito")
+    until(lambda: [message for message in server.heard("answered") if message["typed"] == "to"])
+    num_asked = len(server.heard("inlineCompletion"))
+    neovim.api.command("doautocmd User MenuClose")
+    time.sleep(NATIVE_PAUSE_SECONDS)
+    assert len(server.heard("inlineCompletion")) == num_asked
+
+
 def test_a_menu_does_not_outlive_insert_mode(scripted: Start, server: Server) -> None:
     server.says(completions={"to": ["tal"]})
     neovim = scripted("\n", before=ANOTHER_PLUGIN)

@@ -57,9 +57,11 @@ function M.on_other_opened()
   set_other(true, M.make_room)
 end
 
---- Another plugin has closed its menu.
+--- Another plugin has closed its menu. Some say so at every key that finds no entry, where none was open.
 function M.on_other_closed()
-  set_other(false, M.on_closed)
+  if is_other_open then
+    set_other(false, M.on_closed)
+  end
 end
 
 --- Insert mode was left, and every menu with it.
