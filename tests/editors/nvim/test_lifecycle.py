@@ -19,7 +19,7 @@ return vim.lsp.start(config, { bufnr = 0, reuse_client = function() return false
 
 NUM_CLIENTS = "return #vim.lsp.get_clients({ bufnr = 0, _uninitialized = true })"
 
-BEFORE_0_11 = "vim.lsp.enable = nil; vim.lsp.config = nil; vim.cmd('filetype on')"
+BEFORE_0_11 = "vim.lsp.enable = nil; vim.lsp.is_enabled = nil; vim.lsp.config = nil; vim.cmd('filetype on')"
 
 PAINT = """
 local id, buf = ..., vim.api.nvim_get_current_buf()
@@ -83,6 +83,18 @@ def test_a_buffer_that_is_no_file_is_served_once_it_is_one(
     neovim.press("ix = ")
     neovim.await_ghost("tot")
     neovim.await_ghost("total + 1")
+
+
+@pytest.mark.surface("native")
+def test_a_buffer_that_gets_its_name_when_the_server_is_not_wanted_any_more_gets_none(
+    scripted: Start, tmp_path: Path
+) -> None:
+    neovim = scripted("\n")
+    neovim.api.command("enew | set filetype=python")
+    neovim.lua("vim.lsp.enable('dlm_lsp', false)")
+    neovim.api.command(f"write {tmp_path}/named.py")
+    neovim.lua("vim.wait(50)")
+    assert neovim.lua(NUM_CLIENTS) == 0
 
 
 def test_a_draft_of_a_stopped_request_is_dropped(scripted: Start, server: Server) -> None:

@@ -171,7 +171,9 @@ local function find_root(buf, use)
     group = vim.api.nvim_create_augroup(('dlm_lsp_name_%d'):format(buf), {}),
     callback = function(event)
       if event.buf == buf and vim.api.nvim_buf_get_name(buf) ~= '' then
-        if vim.bo[buf].filetype == filetype then
+        -- It may have been taken back meanwhile by `vim.lsp.enable('dlm_lsp', false)`.
+        local is_wanted = not vim.lsp.is_enabled or vim.lsp.is_enabled(M.NAME)
+        if is_wanted and vim.bo[buf].filetype == filetype then
           find_root(buf, use)
         end
         return true
