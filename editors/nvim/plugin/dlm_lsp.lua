@@ -15,10 +15,11 @@ end, { nargs = '?', range = true, desc = 'Fill the selection anew; takes a numbe
 
 ---@param name string
 ---@param what string
----@param wanted fun(): boolean
+---@param wanted fun(buf?: integer): boolean
 local function define_switch(name, what, wanted)
   vim.api.nvim_create_user_command(name, function(command)
-    require('dlm_lsp').enable(wanted(), command.bang and vim.api.nvim_get_current_buf() or nil)
+    local buf = command.bang and vim.api.nvim_get_current_buf() or nil
+    require('dlm_lsp').enable(wanted(buf), buf)
   end, { bang = true, desc = ('Switch suggestions and fills %s; with !, in this buffer'):format(what) })
 end
 
@@ -28,8 +29,8 @@ end)
 define_switch('DlmEnable', 'on', function()
   return true
 end)
-define_switch('DlmToggle', 'off or on', function()
-  return not require('dlm_lsp').is_enabled()
+define_switch('DlmToggle', 'off or on', function(buf)
+  return not require('dlm_lsp.switch').is_on(buf)
 end)
 
 local group = vim.api.nvim_create_augroup('dlm_lsp', {})

@@ -24,7 +24,7 @@ def test_nothing_is_asked_for_while_it_is_off(scripted: Start, server: Server, b
     neovim.await_lines(["x =     "])
     time.sleep(2 * NATIVE_PAUSE_SECONDS)
     neovim.press("<Esc>:DlmFill<CR>")
-    until(lambda: "switched off" in "".join(neovim.lua("return vim.g.notified")))
+    until(lambda: f":DlmEnable{bang} switches it on" in "".join(neovim.lua("return vim.g.notified")))
     assert (len(server.heard("inlineCompletion")), server.heard("infillRange")) == (num_asked, [])
     assert neovim.lua("return require('dlm_lsp').statusline()") == "dlm –: switched off"
     neovim.press(f":DlmToggle{bang}<CR>Sx = ")
@@ -45,3 +45,36 @@ def test_a_buffer_overrules_what_holds_everywhere(scripted: Start, server: Serve
     neovim.press("Sx = ")
     neovim.await_ghost("total")
     assert [neovim.lua("return require('dlm_lsp').is_enabled(...)", buf) for buf in (1, 2)] == [False, True]
+
+
+def test_what_holds_everywhere_is_toggled_where_a_buffer_has_its_own(scripted: Start) -> None:
+    neovim = scripted("\n")
+    neovim.api.command("DlmEnable!")
+    states = []
+    for _ in range(2):
+        neovim.api.command("DlmToggle")
+        states.append((neovim.lua("return vim.g.dlm_lsp_enabled"), neovim.lua("return vim.b.dlm_lsp_enabled")))
+    assert states == [(False, True), (True, True)]
+
+
+@pytest.mark.parametrize("scope", ["b", "g"])
+def test_the_variable_switches_off_what_is_shown_at_the_next_key(scripted: Start, server: Server, scope: str) -> None:
+    server.says(completions={"x = ": ["total"]})
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    neovim.await_ghost("total")
+    neovim.api.command(f"let {scope}:dlm_lsp_enabled = 0")
+    neovim.press("t")
+    neovim.await_no_ghost()
+    neovim.await_lines(["x = t"])
+
+
+def test_an_answer_that_comes_after_the_variable_has_switched_off_is_not_shown(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total"]}, seconds=0.3)
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    until(lambda: [message for message in server.heard("inlineCompletion") if message["typed"] == "x = "])
+    neovim.api.command("let b:dlm_lsp_enabled = 0")
+    until(lambda: [message for message in server.heard("answered") if message["typed"] == "x = "])
+    neovim.lua("vim.wait(50)")
+    assert neovim.ghost() == ""

@@ -150,7 +150,8 @@ local function fill(steps, locate)
     return say('no server is attached to this buffer; see :checkhealth dlm_lsp')
   end
   if not switch.is_on(buf) then
-    return say('switched off here; :DlmEnable switches it on')
+    local bang = switch.is_own(buf) and '!' or ''
+    return say(('switched off here; :DlmEnable%s switches it on'):format(bang))
   end
   if not vim.bo[buf].modifiable then
     return say('a fill is an edit, and this buffer may not be changed')

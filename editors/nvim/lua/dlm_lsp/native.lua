@@ -8,6 +8,7 @@ local Suggestion = require('dlm_lsp.suggestion')
 local client_of = require('dlm_lsp.client')
 local menu = require('dlm_lsp.menu')
 local status = require('dlm_lsp.status')
+local switch = require('dlm_lsp.switch')
 
 local M = {}
 
@@ -28,7 +29,8 @@ end
 --- See the items of an answer before Neovim does.
 ---@param buf integer
 ---@param items table[]
----@return boolean is_news Whether Neovim may show them: not for a text that has changed, nor beside this plugin's.
+---@return boolean is_news Whether Neovim may show them: not for a text that has changed, nor beside this plugin's,
+--- nor where they are switched off.
 function M.observe(buf, items)
   local session = require('dlm_lsp.session').of(buf)
   if not session then
@@ -36,7 +38,7 @@ function M.observe(buf, items)
   end
   local client = session.client
   status.concerns(client.id, buf)
-  if buf ~= vim.api.nvim_get_current_buf() or session:current() then
+  if buf ~= vim.api.nvim_get_current_buf() or session:current() or not switch.is_on(buf) then
     return false
   end
   local suggestions = vim.tbl_map(function(item)
@@ -107,11 +109,13 @@ function M.dismiss(buf)
   end
 end
 
---- Hide a suggestion of ours that does not fit the text any more; Neovim would draw the wrong half of it.
+--- Hide a suggestion of ours where it is switched off, or does not fit the text any more: Neovim would draw the wrong
+--- half of it.
 ---@param buf integer
-function M.drop_what_disagrees(buf)
+function M.drop_unwanted(buf)
   local shown = answered[buf]
-  if shown and M.is_showing(buf) and not vim.iter(shown):any(Suggestion.remainder) then
+  local is_wanted = shown and switch.is_on(buf) and vim.iter(shown):any(Suggestion.remainder)
+  if shown and not is_wanted and M.is_showing(buf) then
     answered[buf] = nil
     M.dismiss(buf)
   end

@@ -114,9 +114,12 @@ function Session:request(kind, is_again)
   client_of.cancel_inline_completions(self.client, self.buf, id)
 end
 
---- Show the items of an answer.
+--- Show the items of an answer, unless they have been switched off meanwhile.
 ---@param items table[]
 function Session:take(items)
+  if not switch.is_on(self.buf) then
+    return self:clear()
+  end
   self:show(vim.tbl_map(function(item)
     return Suggestion.new(self.buf, self.client, item)
   end, items))
@@ -204,6 +207,11 @@ function Session:on_move()
   end
   local is_edited = not vim.startswith(self.at, ('%d:'):format(vim.b.changedtick))
   self.at = whereabouts()
+  if not switch.is_on(self.buf) then
+    self:stop()
+    native.drop_unwanted(self.buf)
+    return
+  end
   local is_showing = self:current() ~= nil
   local is_drawn = self:paint()
   if is_showing and (is_drawn or menu.is_open()) then
@@ -213,7 +221,7 @@ function Session:on_move()
     self:clear()
   end
   if self.is_native then
-    native.drop_what_disagrees(self.buf)
+    native.drop_unwanted(self.buf)
     -- A draft that agrees with the typed text may go on. Anything else is stopped here, because Neovim does not.
     if not is_drawn then
       self:stop()

@@ -4,10 +4,17 @@ local M = {}
 
 local NAME = 'dlm_lsp_enabled'
 
+--- Whether a buffer has a state of its own, which overrules what holds everywhere.
 ---@param buf integer
 ---@return boolean
+function M.is_own(buf)
+  return vim.b[buf][NAME] ~= nil
+end
+
+---@param buf? integer Without it, what holds everywhere.
+---@return boolean
 function M.is_on(buf)
-  local value = vim.b[buf][NAME]
+  local value = buf and vim.b[buf][NAME]
   if value == nil then
     value = vim.g[NAME]
   end
