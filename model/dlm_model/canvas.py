@@ -194,7 +194,7 @@ class Canvas:
         room = (max_length - self.lengths + is_deleted.sum(dim=1)).clamp_min(0)
         is_granted = is_expanded & (is_expanded.cumsum(1) <= room[:, None])
         copies = self.is_valid.long() - is_deleted.long() + is_granted
-        reopened = replace(
+        return replace(
             self,
             token_ids=self.token_ids.masked_fill(is_expanded, self.mask_token_id),
             guessed_ids=self.guessed_ids.masked_fill(is_expanded, self.mask_token_id),
@@ -202,8 +202,7 @@ class Canvas:
             is_reviewed=self.is_reviewed & ~is_expanded,
             confidence=self.confidence.masked_fill(is_expanded, 0.0),
             was_refused=self.was_refused | (is_expanded & ~is_granted).any(dim=1),
-        )
-        return reopened._repeat(copies)
+        )._repeat(copies)
 
     def remove(self, positions: Tensor) -> "Canvas":
         """Drop `positions` [B, T]; what stands right of them moves left."""
