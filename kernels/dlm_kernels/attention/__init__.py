@@ -110,9 +110,9 @@ def _heads_apart(mixed: Tensor, num_queries: int) -> Tensor:
 def _is_faster_unfused(query: Tensor, key: Tensor) -> bool:
     """Whether two matrix products with the scores stored in between are faster than the fused kernel.
 
-    In bf16 on a processor without a matrix unit (AVX512), the fused kernel takes twice as long: 2.2 against 1.0 ms for
-    64 queries of 9 heads over 1,088 keys on one core of an AMD EPYC (family 26), and 14.7 against 6.4 ms for 512 over
-    1,024. Beyond `_MOST_SCORES` the scores no longer fit the caches.
+    In bf16 on a processor without a matrix unit (AVX512), the fused kernel takes longer: 2.8 against 2.3 ms for 64
+    queries of 9 heads over 1,088 keys on one core of an AMD EPYC, rotations included, and 17.3 against 14.5 ms for 512
+    over 1,024. Beyond `_MOST_SCORES` the scores no longer fit the caches.
     """
     num_scores = query.shape[1] * key.shape[1]
     return query.dtype == torch.bfloat16 and num_scores <= _MOST_SCORES and not _has_matrix_unit()
