@@ -71,7 +71,8 @@ def run_pull(name: str, short_name: str | None, *, is_agreed: bool) -> None:
     usual_name, repository, revision = _wanted(name)
     short_name = short_name or usual_name
     _check_catalogue(short_name, repository)
-    folder = store.folder_for(short_name)
+    # The published name stays a part of the path: of some families only it says how their models attend.
+    folder = store.folder_for(short_name) / repository.rpartition("/")[2]
     with store.locked(short_name):
         if store.find(short_name):
             raise UsageError(f"{short_name} is already on disk; `dlm-lsp models verify {short_name}` checks it.")

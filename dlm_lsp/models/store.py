@@ -1,7 +1,7 @@
 """The models that this user has on disk, each under a short name.
 
 DATA/models/NAME.json    one record: where the files are, where they came from, their sizes and SHA-256
-DATA/models/NAME/        the files, if they were pulled; an added folder stays where it is
+DATA/models/NAME/        the files, if they were pulled, in a folder of the published name; an added one stays put
 DATA/models/NAME.lock    there while a command writes either
 
 A folder without a record is what an interrupted pull has left.
@@ -100,7 +100,7 @@ class ModelStore:
         self._root = root or platformdirs.user_data_path("dlm-lsp", appauthor=False) / "models"
 
     def folder_for(self, name: str) -> Path:
-        """Where a model of that name is pulled to.
+        """What holds the folder that a model of that name is pulled to.
 
         Raises:
             UsageError: it is no name.

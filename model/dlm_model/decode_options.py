@@ -31,7 +31,7 @@ class DecodeOptions:
 
     # Holds for every schedule: the steps dial, which sets the latency.
     num_steps: int = option(
-        64, "upper bound on denoise steps; trades latency for quality", within=ANY_COUNT, aliases=("steps",)
+        64, "upper bound on denoise steps; trades latency for quality", within=Range(1, 4096), aliases=("steps",)
     )
     # `linear` and `cosine` spread the remaining masks over the remaining steps. The others add what is certain:
     # `threshold` all positions at or above `confidence_threshold`; `entropy_bound` the largest set whose summed

@@ -49,6 +49,7 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
     folder = DEFAULT_CHECKPOINT if model is None else Path(model)
     if not folder.is_dir():
         raise CheckpointError(f"There is no model folder {folder}.")
+    folder = folder.resolve()  # of some families only the published name says how their models attend
     target = resolve_device(device)
     config = ModelConfig.from_checkpoint(folder)
     tokenizer = Tokenizer.from_checkpoint(folder, config.vocab_size)
@@ -56,7 +57,7 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
     companion = load_companion(folder, network, tokenizer, precision)
     if target.type == "cuda":
         avoid_plans_by_shape()
-    name, order = published_name(folder.resolve()), load_order(folder)
+    name, order = published_name(folder), load_order(folder)
     return Engine(network, tokenizer, model_name=name, order=order, companion=companion, precision=precision)
 
 

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import accumulate, islice
+from itertools import accumulate, islice, takewhile
 
 from dlm_model.decode_options import DecodeOptions
 
@@ -72,7 +72,7 @@ class Pace:
         num_left = self._options.num_steps - self.step
         if self._must_fill and self._deadline < math.inf and self.step > 0:
             ends = accumulate(map(self._expected, range(num_left)), initial=self._clock())
-            num_left = sum(end <= self._end_of_steps for end in islice(ends, 1, None))
+            num_left = sum(1 for _ in takewhile(lambda end: end <= self._end_of_steps, islice(ends, 1, None)))
         return max(1, num_left)
 
     @contextmanager

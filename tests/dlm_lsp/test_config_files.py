@@ -29,7 +29,7 @@ def test_a_wrong_option_is_named_with_file_and_line(config: Path) -> None:
     options, problems = read_user_config()
     assert options == {"seed": 3}
     assert problems == (
-        f"{config}:3: num-steps must be 1 or more, got 0",
+        f"{config}:3: num-steps must be from 1 to 4096, got 0",
         f"{config}:4: threshold must be in (0, 1], got 2",
     )
 

@@ -43,7 +43,7 @@ def test_no_name_means_two_options() -> None:
 def test_an_option_has_its_names_in_any_case(spelling: str) -> None:
     assert find_option(spelling) is OPTIONS["num_steps"]
     assert resolve(parse_options({spelling: 4}).options).decode.num_steps == 4
-    assert parse_options({spelling: 0}).problems == (f"{spelling} must be 1 or more, got 0",)
+    assert parse_options({spelling: 0}).problems == (f"{spelling} must be from 1 to 4096, got 0",)
 
 
 def test_an_option_is_set_once_by_whatever_name() -> None:

@@ -33,6 +33,17 @@ def test_a_deadline_leaves_as_many_steps_as_still_fit() -> None:
     assert pace.elapsed_ms == pytest.approx(400)
 
 
+def test_steps_that_do_not_fit_are_not_counted() -> None:
+    clock, asked = Clock(), []
+    pace = Pace(DecodeOptions(num_steps=4096, deadline_ms=1000), clock)
+    pace.follow(lambda num_ahead: bool(asked.append(num_ahead)))
+    clock.now = 0.5
+    pace.advance()
+    asked.clear()
+    assert pace.steps_left == 1
+    assert len(asked) <= 2
+
+
 def test_what_the_prompt_took_is_not_expected_of_the_steps_after_it() -> None:
     clock = Clock()
     pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000), clock)

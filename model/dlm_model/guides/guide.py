@@ -13,6 +13,7 @@ import torch
 
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.decode_options import SELF_GUIDE
+from dlm_model.device import release_memory
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.families.dlm import DLM_SECTION
 from dlm_model.guides.causal_reader import CausalReader
@@ -51,7 +52,7 @@ class Guides:
         config = network.config
         self._control_ids = config.control_token_ids
         self._is_causal = config.prompt_attention == "causal" and config.shift_logits
-        self._known: dict[str, tuple[Transformer, PrefixCache]] = {}
+        self._named: dict[str, tuple[Transformer, PrefixCache]] = {}
         self.has_companion = companion is not None
         if companion is not None:
             self._own = companion, PrefixCache(companion)
@@ -74,14 +75,16 @@ class Guides:
             if not (self.has_companion or self._is_causal):
                 raise RequestError("This model has no causal prompt and cannot guide itself; name a causal model.")
             return self._reader(document, *self._own)
-        if guide not in self._known:
+        if guide not in self._named:
+            self._named.clear()  # before the next one is loaded: the device may not hold both
+            release_memory()
             network = load_guide(Path(guide).expanduser(), self._tokenizer, self._network.device, self._precision)
-            self._known = {guide: (network, PrefixCache(network))}
-        return self._reader(document, *self._known[guide])
+            self._named[guide] = network, PrefixCache(network)
+        return self._reader(document, *self._named[guide])
 
     def forget(self, document: str | None = None) -> None:
         """Forget the prompts of a document, or all."""
-        for _, prefix_cache in (self._own, *self._known.values()):
+        for _, prefix_cache in (self._own, *self._named.values()):
             prefix_cache.forget(document)
 
     def _reader(self, document: str, network: Transformer, prefix_cache: PrefixCache) -> CausalReader:

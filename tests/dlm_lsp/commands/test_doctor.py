@@ -69,7 +69,7 @@ def test_config_errors_have_file_and_line(doctor: Doctor, config_file: Path) -> 
     outcome = doctor()
     assert outcome.code == 2
     assert f"failed   config              {config_file}:2: speed is not an option\n" in outcome.stdout
-    assert f"failed   config              {config_file}:3: num_steps must be 1 or more, got 0\n" in outcome.stdout
+    assert f"failed   config              {config_file}:3: num_steps must be from 1 to 4096, got 0\n" in outcome.stdout
 
 
 def test_a_device_that_is_not_there(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             ["infill", "ok.py:1:1", "--json", "--diff"],
             "--json and --diff both print to standard output; give one of them.",
         ),
-        (["infill", "ok.py:1:1", "--steps", "0"], "--steps must be 1 or more, got 0."),
+        (["infill", "ok.py:1:1", "--steps", "0"], "--steps must be from 1 to 4096, got 0."),
         (["infill", "ok.py:1:1", "--threshold", "2"], "--threshold must be in (0, 1], got 2.0."),
         (["infill", "ok.py:1:1", "--n", "9"], "--n must be from 1 to 8, got 9."),
         (["infill", "ok.py:1:1", "--deadline-ms", "0"], "--deadline-ms must be above 0, got 0.0."),
@@ -171,7 +171,7 @@ def test_two_markers(command_line: CommandLine) -> None:
     ("content", "complaint"),
     [
         (b"num_steps = \n", ":1: this is not TOML: invalid value at column 13"),
-        (b"seed = 1\nnum_steps = 0\n", ":2: num_steps must be 1 or more, got 0"),
+        (b"seed = 1\nnum_steps = 0\n", ":2: num_steps must be from 1 to 4096, got 0"),
         (b"speed = 1\n", ":1: speed is not an option"),
         (b"\xff", ": not UTF-8 text"),
     ],

@@ -74,7 +74,7 @@ def test_an_option_may_be_spelled_as_anywhere_else(
         (["--set", "factor=-1"], "factor must be 0 or more, got -1."),
         (["--set", "factor=much"], "factor must be a number, got 'much'."),
         (["--set", "threshold=2"], "threshold must be in (0, 1], got 2."),
-        (["--set", "numSteps=0"], "numSteps must be 1 or more, got 0."),
+        (["--set", "numSteps=0"], "numSteps must be from 1 to 4096, got 0."),
         (["--set", "model=x"], "model cannot be set here."),
         (["--set", "stepz=3"], "stepz is not an option of the decoder; did you mean steps?"),
         (

@@ -141,7 +141,7 @@ async def test_options_of_one_call_overrule_the_settings(connect: Connect) -> No
         ((URI, {"start": {"line": 1}}), "range's start must be a position"),
         ((URI, {**AT_PLACEHOLDER, "start": {"line": True, "character": 0}}), "range's start must be a position"),
         ((URI, {**AT_PLACEHOLDER, "end": {"line": -1, "character": 0}}), "range's end must be a position"),
-        ((URI, AT_PLACEHOLDER, {"numSteps": 0}), "numSteps must be 1 or more"),
+        ((URI, AT_PLACEHOLDER, {"numSteps": 0}), "numSteps must be from 1 to 4096"),
         ((URI, AT_PLACEHOLDER, {"model": "/tmp/x"}), "model cannot be set here"),
     ],
 )

@@ -10,6 +10,8 @@ from tests.dlm_lsp.models.hub_stand_in import Repository, serving
 from tests.model.families.published_checkpoints import write_open_dcoder
 
 NAME = "open-dcoder-0.5b"
+FOLDER = f"{NAME}/open-dcoder-0.5B"
+"""Where a model of that name is pulled to."""
 
 
 @pytest.fixture(autouse=True)

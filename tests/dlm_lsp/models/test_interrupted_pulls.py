@@ -12,7 +12,7 @@ import pytest
 from dlm_lsp.cli import run
 from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_lsp.models.store import ModelStore
-from tests.dlm_lsp.models.conftest import NAME
+from tests.dlm_lsp.models.conftest import FOLDER, NAME
 from tests.dlm_lsp.models.hub_stand_in import Repository
 
 WEIGHTS = "model.safetensors"
@@ -31,8 +31,8 @@ def partial(repository: Repository, data_folder: Path) -> Iterator[Path]:
     repository.ends_at[WEIGHTS] = 30_000
     assert pull() == MODEL
     repository.ends_at.clear()
-    assert (data_folder / NAME / f"{WEIGHTS}.part").is_file()
-    return data_folder / NAME
+    assert (data_folder / FOLDER / f"{WEIGHTS}.part").is_file()
+    return data_folder / FOLDER
 
 
 def test_an_interrupted_pull_is_listed(partial: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +84,7 @@ def test_a_part_that_is_longer_than_the_file_is_fetched_anew(
 ) -> None:
     (partial / f"{WEIGHTS}.part").write_bytes(b"x" * (len(repository.files[WEIGHTS]) + 5))
     assert pull() == OK
-    assert (data_folder / NAME / WEIGHTS).read_bytes() == repository.files[WEIGHTS]
+    assert (data_folder / FOLDER / WEIGHTS).read_bytes() == repository.files[WEIGHTS]
 
 
 def test_a_part_of_another_file_is_found_out_and_fetched_anew(
@@ -152,11 +152,11 @@ def test_a_file_in_the_model_folders_place(data_folder: Path, capsys: pytest.Cap
     (data_folder / NAME).write_text("in the way")
     assert pull() == MODEL
     told = capsys.readouterr().err.splitlines()[-1]
-    assert f"cannot be kept on this disk ({data_folder / NAME}: File exists)" in told
+    assert f"cannot be kept on this disk ({data_folder / FOLDER}: Not a directory)" in told
 
 
 def test_a_folder_in_a_files_place(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (data_folder / NAME / WEIGHTS).mkdir(parents=True)
+    (data_folder / FOLDER / WEIGHTS).mkdir(parents=True)
     assert pull() == MODEL
     told = capsys.readouterr().err.splitlines()[-1]
     assert "cannot be kept on this disk" in told
@@ -207,7 +207,7 @@ def test_a_foreign_repository_gets_no_name_of_the_catalogue(
     assert "The name dreamon-7b stands for Dream-org/DreamOn-v0-7B; give evil/Dreamon-7b another with --name." in told
     assert repository.tokens == []
     assert pull("evil/Dreamon-7b", "--name", "another", "--yes") == OK
-    assert (data_folder / "another" / WEIGHTS).is_file()
+    assert (data_folder / "another" / "Dreamon-7b" / WEIGHTS).is_file()
     assert ModelStore().get("another").repository == "evil/Dreamon-7b"
 
 

@@ -9,8 +9,11 @@ import pytest
 from dlm_lsp.cli import run
 from dlm_lsp.models.naming import resolve_model
 from dlm_lsp.models.store import PACKAGED, ModelStore
-from tests.dlm_lsp.models.conftest import NAME
+from dlm_model.network.config import ModelConfig
+from tests.dlm_lsp.models.conftest import FOLDER, NAME
 from tests.dlm_lsp.models.hub_stand_in import COMMIT, Repository, sha256
+from tests.model.families.checkpoint_parts import edit_json
+from tests.model.families.published_checkpoints import PUBLISHED
 
 WEIGHTS = "model.safetensors"
 OK, USAGE, MODEL = 0, 2, 3
@@ -34,7 +37,7 @@ def test_a_model_arrives_whole_and_is_found_by_its_name(
     told = capsys.readouterr().err
     assert "licence  apache-2.0" in told
     assert f"at {COMMIT}" in told
-    folder = data_folder / NAME
+    folder = data_folder / FOLDER
     assert sorted(file.name for file in folder.iterdir()) == sorted(file.name for file in checkpoint.iterdir())
     assert (folder / WEIGHTS).read_bytes() == repository.files[WEIGHTS]
     record = ModelStore().get(NAME)
@@ -73,7 +76,18 @@ def test_a_login_is_shown_to_the_hub(
 def test_any_repository_can_be_named(repository: Repository, data_folder: Path) -> None:
     repository.name = "somebody/Own-Dcoder"
     assert pull("somebody/Own-Dcoder@v1", "--yes") == OK
-    assert (data_folder / "own-dcoder" / WEIGHTS).is_file()
+    assert (data_folder / "own-dcoder" / "Own-Dcoder" / WEIGHTS).is_file()
+
+
+def test_another_name_leaves_the_length_of_blocks_as_it_was_published(repository: Repository, checkpoint: Path) -> None:
+    PUBLISHED["sdar"](checkpoint)
+    edit_json(checkpoint / "config.json", block_size=None)
+    repository.name = "JetLM/SDAR-8B-Chat-b32"
+    repository.files = {file.name: file.read_bytes() for file in checkpoint.iterdir()}
+    assert pull(repository.name, "--name", "mine", "--yes") == OK
+    folder = resolve_model("mine")
+    assert folder is not None
+    assert ModelConfig.from_checkpoint(Path(folder)).block_length == 32
 
 
 def test_what_arrived_before_a_break_is_not_fetched_again(
@@ -87,7 +101,7 @@ def test_what_arrived_before_a_break_is_not_fetched_again(
     repository.requests.clear()
     assert pull() == OK
     assert [28_000 < start <= 30_000 for name, start in repository.requests if name == WEIGHTS] == [True]
-    assert (data_folder / NAME / WEIGHTS).read_bytes() == repository.files[WEIGHTS]
+    assert (data_folder / FOLDER / WEIGHTS).read_bytes() == repository.files[WEIGHTS]
 
 
 def test_a_corrupt_file_is_deleted_and_fetched_again(
@@ -96,11 +110,11 @@ def test_a_corrupt_file_is_deleted_and_fetched_again(
     repository.corrupt.add(WEIGHTS)
     assert pull() == MODEL
     assert f"{WEIGHTS} of {repository.name} arrived corrupt" in sentence(capsys)
-    assert not (data_folder / NAME / WEIGHTS).exists()
+    assert not (data_folder / FOLDER / WEIGHTS).exists()
     assert ModelStore().find(NAME) is None
     repository.corrupt.clear()
     assert pull() == OK
-    assert (data_folder / NAME / WEIGHTS).read_bytes() == repository.files[WEIGHTS]
+    assert (data_folder / FOLDER / WEIGHTS).read_bytes() == repository.files[WEIGHTS]
 
 
 def test_a_disk_too_small_is_known_before_anything_is_fetched(

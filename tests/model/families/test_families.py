@@ -135,6 +135,16 @@ def test_the_length_of_blocks_may_be_in_the_name_alone(
     assert ModelConfig.from_checkpoint(folder).block_length == block_length
 
 
+def test_a_link_does_not_hide_the_published_name(tmp_path: Path) -> None:
+    folder = tmp_path / "SDAR-8B-Chat-b32"
+    folder.mkdir()
+    PUBLISHED["sdar"](folder)
+    edit_json(folder / "config.json", block_size=None)
+    link = tmp_path / "mine"
+    link.symlink_to(folder)
+    assert load_engine(str(link), "cpu").network.config.block_length == 32
+
+
 class Watched:
     """An engine whose network records its inputs and outputs, pass by pass."""
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,12 @@ from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.guides.causal_reader import CausalReader
-from dlm_model.guides.guide import GUIDE_FOLDER
+from dlm_model.guides.guide import GUIDE_FOLDER, load_guide
 from dlm_model.network.adapter import add_adapter
+from dlm_model.network.precision import Precision
 from dlm_model.network.transformer import Transformer
 from dlm_model.request import CancelToken, Draft, InfillRequest
+from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.companion import carry_guide, write_companion
 from tests.model.tiny_checkpoints import CAUSAL, RESIZING, write_checkpoint
 
@@ -41,6 +44,23 @@ def test_another_checkpoint_guides_and_its_forwards_count(fixed_folder: Path, re
     )
     last = list(resizing_engine.infill(REQUEST, options, CancelToken()))[-1]
     assert last.num_forwards > last.step
+
+
+def test_a_guide_is_let_go_before_the_next_is_loaded(
+    fixed_folder: Path, causal_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, loaded, alive = load_engine(str(fixed_folder), "cpu"), [], []
+
+    def load(folder: Path, tokenizer: Tokenizer, device: torch.device, precision: Precision) -> Transformer:
+        alive.append(sum(network() is not None for network in loaded))
+        network = load_guide(folder, tokenizer, device, precision)
+        loaded.append(weakref.ref(network))
+        return network
+
+    monkeypatch.setattr("dlm_model.guides.guide.load_guide", load)
+    for folder in (fixed_folder, causal_folder):
+        list(engine.infill(REQUEST, DecodeOptions(num_steps=2, guide=str(folder)), CancelToken()))
+    assert alive == [0, 0]
 
 
 def test_a_guide_may_be_named_from_the_home_folder(
