@@ -4,7 +4,7 @@ A project is the workspace folders and the repository that contain a document. I
 exclude: what it wants left alone is left alone whatever the settings say, and it has no say over other projects.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,8 +67,15 @@ class DocumentPolicy:
             or self._ignore_rules.reason(path)
         )
 
+    def are_together(self, path: str | None, other: str | None) -> bool:
+        """Whether two documents are of one project; one that is no file may be of any workspace folder."""
+        return not set(self._folders(path)).isdisjoint(self._folders(other))
+
+    def _folders(self, path: str | None) -> Sequence[Path]:
+        return self._roots if path is None else roots_above(Path(path).absolute(), self._roots)
+
     def _reason_by_options(self, path: str | None, language_id: str) -> str | None:
-        for root in self._roots if path is None else roots_above(Path(path).absolute(), self._roots):
+        for root in self._folders(path):
             options = self._options_of(root)
             if reason := exclusion_reason(path, language_id, 0, options.settings):
                 return f"{reason}, by {options.file}"

@@ -48,6 +48,8 @@ class IgnoreRules:
         if path is None:
             return None
         file = Path(path).absolute()
+        if not file.name:  # of `file:///`, which is a folder above all projects
+            return None
         folders = self._folders(file)
         for name in IGNORE_FILES:
             if reason := self._reason_by(name, folders, file):

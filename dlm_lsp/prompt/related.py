@@ -1,7 +1,8 @@
 """Signatures from other files, for the prompt: of what a document imports, and of what is open beside it.
 
 Aider's repository map shows that signatures alone go a long way; here they are few, in a fixed order, and found within
-a time box. Of a file that is excluded, ignored or secret nothing is shown, open or not. Runs on the worker's thread.
+a time box. Of a file that is excluded, ignored or secret nothing is shown, open or not, and of an open one of another
+project neither. Runs on the worker's thread.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +61,7 @@ class RelatedFiles:
         return tuple(lines)
 
     def _others(self, snapshot: Snapshot) -> Iterator[tuple[str, Snapshot]]:
-        """Imported files, then open ones of the same language; each once, under its name."""
+        """Imported files, then the project's open ones of the same language; each once, under its name."""
         seen = {snapshot.uri}
         opened = {other.uri: other for other in self.open_snapshots}
         for file in self._imported_files(snapshot):
@@ -72,8 +73,13 @@ class RelatedFiles:
             if other:
                 yield file.name, other
         for uri, other in opened.items():
-            if uri not in seen and other.language is snapshot.language and self._allowed(other):
+            if uri not in seen and self._is_beside(snapshot, other) and self._allowed(other):
                 yield Path(path_of(uri) or uri).name, other
+
+    def _is_beside(self, snapshot: Snapshot, other: Snapshot) -> bool:
+        """Whether a document is of the same language and project."""
+        is_alike = other.language is snapshot.language
+        return is_alike and self.policy.are_together(path_of(snapshot.uri), path_of(other.uri))
 
     def _imported_files(self, snapshot: Snapshot) -> Iterator[Path]:
         """Files of the workspace that a Python document imports; of other languages none are resolved."""

@@ -113,6 +113,17 @@ def test_what_is_no_file_may_be_of_any_workspace_folder(roots: tuple[Path, Path]
     assert _reason(policy, None) is not None
 
 
+def test_documents_of_one_folder_or_repository_are_together(roots: tuple[Path, Path], tmp_path: Path) -> None:
+    policy, (one, other) = DocumentPolicy(roots), roots
+    assert policy.are_together(str(one / "a.py"), str(one / "deep" / "b.py"))
+    assert not policy.are_together(str(one / "a.py"), str(other / "b.py"))
+    assert policy.are_together(None, str(other / "b.py"))
+    assert policy.are_together(None, None)
+    assert not policy.are_together(str(one / "a.py"), "/usr/lib/b.py")
+    (tmp_path / ".git").mkdir()
+    assert policy.are_together(str(one / "a.py"), str(other / "b.py"))
+
+
 def test_all_is_off_where_each_folder_says_so(roots: tuple[Path, Path]) -> None:
     assert not DocumentPolicy().is_all_off
     policy = DocumentPolicy(roots)

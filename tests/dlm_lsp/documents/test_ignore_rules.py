@@ -78,5 +78,10 @@ def test_outside_of_the_workspace_the_repository_counts(root: Path) -> None:
     assert rules.reason(str(root / "src" / "a.py"))
 
 
+@pytest.mark.parametrize("roots", [[], ["/"]])
+def test_the_root_of_the_file_system_is_not_ignored(roots: list[str]) -> None:
+    assert IgnoreRules(map(Path, roots)).reason("/") is None
+
+
 def test_a_document_without_a_path_is_not_ignored() -> None:
     assert IgnoreRules().reason(None) is None

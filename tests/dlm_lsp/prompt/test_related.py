@@ -96,6 +96,17 @@ def test_of_several_projects_a_documents_own_comes_first(root: Path) -> None:
     assert [name for line in lines for name in ("Store:", "elsewhere") if name in line] == ["Store:", "elsewhere"]
 
 
+def test_open_files_of_other_projects_are_not_shown(root: Path) -> None:
+    own, other = root / "own", root / "other"
+    opened = [_snapshot(folder / f"{folder.name}.py", f"def {folder.name}(): pass\n") for folder in (own, other)]
+    opened.append(_snapshot(Path("/usr/lib/library.py"), "def library(): pass\n"))
+    policy = DocumentPolicy([own, other])
+    files = RelatedFiles((own, other), tuple(opened), Settings(), policy)
+    assert files.comments(_snapshot(own / "a.py", "x = \n")) == ("# own.py:\n", "# def own()\n")
+    library = _snapshot(Path("/usr/lib/a.py"), "x = \n")
+    assert files.comments(library) == ("# library.py:\n", "# def library()\n")
+
+
 def test_relative_imports_begin_at_the_files_folder(root: Path) -> None:
     lines = _files(root).comments(_snapshot(root / "pkg" / "b.py", "from .store import Store\nfrom . import missing\n"))
     assert lines[0] == "# store.py:\n"
