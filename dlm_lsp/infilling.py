@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from dlm_lsp.documents.cells import NO_CELLS, Cells
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import NothingToShowError, UsageError
 from dlm_lsp.fills import NO_ANCHORS, Anchors, Filled, RankedFill
@@ -40,6 +41,7 @@ class HoleRequest:
         anchors: What the fill must hold.
         related: Lines about other files, the most important first; they get a quarter of the prompt at most.
         earlier: An earlier draft that may already have the text for this hole; used with `DecodeOptions.warm_start`.
+        cells: What else is in the notebook that the document is a cell of.
     """
 
     snapshot: Snapshot
@@ -48,6 +50,7 @@ class HoleRequest:
     anchors: Anchors = NO_ANCHORS
     related: Sequence[str] = ()
     earlier: EarlierDraft | None = None
+    cells: Cells = NO_CELLS
 
 
 def infill(engine: InfillEngine, request: HoleRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
@@ -69,7 +72,7 @@ def infill(engine: InfillEngine, request: HoleRequest, options: DecodeOptions, c
         RequestError: the request does not fit the model's context.
         UsageError: an anchor cannot stand in this hole.
     """
-    if is_all_there_is(request.snapshot, request.hole):
+    if request.cells == NO_CELLS and is_all_there_is(request.snapshot, request.hole):
         raise NothingToShowError("the document is blank around the hole, so there is nothing to go by")
     before = place(request.snapshot, request.hole).before
     for draft in engine.infill(infill_request(engine, request, options), options, cancel):
@@ -91,7 +94,9 @@ def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOp
     snapshot, hole = request.snapshot, request.hole
     budget = prompt_budget(engine, options, request.max_prompt_tokens)
     before_prefix, spent = fitting(request.related, round(budget * RELATED_SHARE), engine.count_tokens)
-    asked = build_request(snapshot, hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens)
+    asked = build_request(
+        snapshot, hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens, cells=request.cells
+    )
     placement = place(snapshot, hole)
     closing = _on_its_line(request.anchors.closing, placement, hole)
     asked = with_anchors(replace(asked, prefix=before_prefix + asked.prefix), request.anchors, closing)

@@ -22,6 +22,7 @@ from dlm_lsp.handlers import (
     execute_command,
     inline_completion,
     lifecycle,
+    notebook_sync,
 )
 from dlm_lsp.messages import DID_ACCEPT, DID_PARTIALLY_ACCEPT_COMPLETION, DID_SHOW_COMPLETION, INFILL_RANGE
 from dlm_lsp.options import ClientOptions
@@ -56,6 +57,9 @@ ROUTES = (
     Route(types.TEXT_DOCUMENT_DID_OPEN, document_sync.did_open),
     Route(types.TEXT_DOCUMENT_DID_CHANGE, document_sync.did_change),
     Route(types.TEXT_DOCUMENT_DID_CLOSE, document_sync.did_close),
+    Route(types.NOTEBOOK_DOCUMENT_DID_OPEN, notebook_sync.did_open),
+    Route(types.NOTEBOOK_DOCUMENT_DID_CHANGE, notebook_sync.did_change),
+    Route(types.NOTEBOOK_DOCUMENT_DID_CLOSE, notebook_sync.did_close),
     # Without an options object pygls does not advertise inline completion, and no editor ever asks.
     Route(
         types.TEXT_DOCUMENT_INLINE_COMPLETION,
@@ -71,6 +75,9 @@ _REPLACED_METHODS = (
     types.TEXT_DOCUMENT_DID_OPEN,
     types.TEXT_DOCUMENT_DID_CHANGE,
     types.TEXT_DOCUMENT_DID_CLOSE,
+    types.NOTEBOOK_DOCUMENT_DID_OPEN,
+    types.NOTEBOOK_DOCUMENT_DID_CHANGE,
+    types.NOTEBOOK_DOCUMENT_DID_CLOSE,
     types.WORKSPACE_EXECUTE_COMMAND,
 )
 

@@ -21,6 +21,7 @@ from dlm_lsp import __version__
 from dlm_lsp.acceptance import AcceptanceLog
 from dlm_lsp.documents.document_policy import DocumentPolicy
 from dlm_lsp.documents.document_store import DocumentStore
+from dlm_lsp.documents.notebooks import ALL_NOTEBOOKS, Notebooks
 from dlm_lsp.documents.positions import PositionEncoding
 from dlm_lsp.engine_room import Desk, EngineRoom
 from dlm_lsp.keystrokes.fill_run import FillRun
@@ -109,6 +110,7 @@ class DlmLanguageServer(LanguageServer):
 
     Attributes:
         documents: The texts that are open.
+        notebooks: The order of those of them that are cells.
         opened: What goes on in each, by URI.
         settings: In force now.
         engines: The workers of this process.
@@ -139,8 +141,15 @@ class DlmLanguageServer(LanguageServer):
             flags: Of the command line; they overrule every other source.
             exits_with_client: See the attribute.
         """
-        super().__init__("dlm-lsp", __version__, protocol_cls=_Protocol, converter_factory=default_converter)
+        super().__init__(
+            "dlm-lsp",
+            __version__,
+            protocol_cls=_Protocol,
+            converter_factory=default_converter,
+            notebook_document_sync=ALL_NOTEBOOKS,
+        )
         self.documents = DocumentStore()
+        self.notebooks = Notebooks(self.documents)
         self.opened: dict[str, OpenDocument] = {}
         self.settings = resolve(flags)
         self.exits_with_client = exits_with_client

@@ -156,6 +156,9 @@ class LazyTree:
 
     def replaced(self, start: int, old_end: int, new_end: int, after: SourceText) -> "LazyTree":
         """The tree after the bytes `[start, old_end)` became `[start, new_end)` of another source."""
+        if self._language.command_pattern:
+            # One letter makes a command of a line, or code of a command, and the parser sees no more than a letter.
+            return LazyTree(self._language, after)
         newest = self._current or self._outdated
         if newest is not None:
             newest = newest.copy()
@@ -183,6 +186,7 @@ class Snapshot(SourceText):
         version: The client's count of edits; None outside an editor.
         lines: Where the lines begin.
         lazy_tree: The syntax tree, in byte offsets of `encoded`.
+        notebook: URI of the notebook that the document is a cell of; None if it is none.
     """
 
     uri: str
@@ -190,6 +194,7 @@ class Snapshot(SourceText):
     version: int | None
     lines: LineIndex
     lazy_tree: LazyTree
+    notebook: str | None = None
 
     @classmethod
     def parse(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
@@ -199,9 +204,16 @@ class Snapshot(SourceText):
         return snapshot
 
     @classmethod
-    def unparsed(cls, uri: str, language: Language, text: str, version: int | None = None) -> Self:
+    def unparsed(
+        cls, uri: str, language: Language, text: str, version: int | None = None, *, notebook: str | None = None
+    ) -> Self:
         """A snapshot of a new text, parsed when its tree is first asked for."""
-        return cls(text, uri, language, version, LineIndex(text), LazyTree(language, SourceText(text)))
+        return cls(text, uri, language, version, LineIndex(text), LazyTree(language, SourceText(text)), notebook)
+
+    @property
+    def home(self) -> str:
+        """URI of what is saved as one file: the document itself, or the notebook around it."""
+        return self.notebook or self.uri
 
     @property
     def tree(self) -> tree_sitter.Tree:
@@ -234,7 +246,7 @@ class Snapshot(SourceText):
         new_end_byte = len(after.encoded) - (len(self.encoded) - old_end_byte)
         tree = self.lazy_tree.replaced(start_byte, old_end_byte, new_end_byte, after)
         lines = self.lines.replaced(start, end, new_text)
-        return type(self)(after.text, self.uri, self.language, version, lines, tree)
+        return type(self)(after.text, self.uri, self.language, version, lines, tree, self.notebook)
 
 
 def _encode(text: str) -> bytes:

@@ -17,7 +17,8 @@ from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.exclusions import secret_reason
 from dlm_lsp.documents.positions import PositionEncoding, well_formed
 from dlm_lsp.errors import DlmLspError, DocumentNotOpenError, UnreadableDocumentError
-from dlm_lsp.languages import Language, language_for
+from dlm_lsp.languages import language_for
+from dlm_lsp.languages.cells import as_cell
 from dlm_lsp.options import LARGEST_DOCUMENT_CHARS
 
 logger = logging.getLogger(__name__)
@@ -34,19 +35,25 @@ class DocumentStore:
     def __init__(self) -> None:
         self._documents: dict[str, Snapshot | DlmLspError] = {}
 
-    def open(self, item: types.TextDocumentItem) -> None:
+    def open(self, item: types.TextDocumentItem, notebook: str | None = None) -> None:
         """Take in a document as the client sends it; if it is refused, only the reason is kept, not the text.
 
         Documents that the settings exclude are taken in too: settings may change while a document is open.
+
+        Args:
+            item: The document.
+            notebook: URI of the notebook that it is a cell of.
         """
         try:
-            if reason := secret_reason(path_of(item.uri)):
+            if reason := secret_reason(path_of(notebook or item.uri)):
                 raise UnreadableDocumentError(reason)
-            language = language_for(path_of(item.uri), item.language_id)
+            # The name of a notebook says nothing of its cells.
+            language = language_for(None if notebook else path_of(item.uri), item.language_id)
         except DlmLspError as refusal:
             self._documents[item.uri] = refusal
         else:
-            self._documents[item.uri] = _taken_in(item.uri, language, item.text, item.version)
+            blank = Snapshot.unparsed(item.uri, as_cell(language) if notebook else language, "", notebook=notebook)
+            self._documents[item.uri] = _taken_in(blank, item.text, item.version)
 
     def change(
         self,
@@ -71,7 +78,7 @@ class DocumentStore:
             if isinstance(document, Snapshot):
                 document = _changed(document, _located(document, change, encoding), version)
             elif isinstance(document, _TooLargeError) and not isinstance(change, _Partial):
-                document = _taken_in(uri, document.language, change.text, version)
+                document = _taken_in(document.blank, change.text, version)
         if isinstance(document, Snapshot) and document.version != version:
             document = replace(document, version=version)
         if document is not None:
@@ -107,8 +114,9 @@ class DocumentStore:
 
 
 def path_of(uri: str) -> str | None:
-    """The path of a file URI; None for untitled documents, notebook cells and anything else that is not a file.
+    """The path of a file URI; None for untitled documents and anything else that is not a file.
 
+    A notebook's cell is none: its path is that of the notebook, whose URI `Snapshot.home` is.
     Neovim calls a buffer without a name `file://`: its path is not the empty one, which is this process's own folder.
     """
     return to_fs_path(uri) or None if uri.startswith("file:") else None
@@ -117,18 +125,19 @@ def path_of(uri: str) -> str | None:
 class _TooLargeError(UnreadableDocumentError):
     """The document is larger than any setting allows: to follow its edits would take seconds each."""
 
-    def __init__(self, language: Language, num_chars: int) -> None:
+    def __init__(self, like: Snapshot, num_chars: int) -> None:
         super().__init__(
             f"no setting allows a document of {num_chars} characters; once it has fewer than "
             f"{LARGEST_DOCUMENT_CHARS}, open it again"
         )
-        self.language = language
+        self.blank = Snapshot.unparsed(like.uri, like.language, "", notebook=like.notebook)
 
 
-def _taken_in(uri: str, language: Language, text: str, version: int) -> Snapshot | _TooLargeError:
+def _taken_in(like: Snapshot, text: str, version: int) -> Snapshot | _TooLargeError:
+    """A text as a document in the place of another one."""
     if len(text) > LARGEST_DOCUMENT_CHARS:
-        return _TooLargeError(language, len(text))
-    return Snapshot.unparsed(uri, language, well_formed(text), version)
+        return _TooLargeError(like, len(text))
+    return Snapshot.unparsed(like.uri, like.language, well_formed(text), version, notebook=like.notebook)
 
 
 class _Replacement(NamedTuple):
@@ -171,5 +180,5 @@ def _joined(
 def _changed(snapshot: Snapshot, change: _Replacement, version: int) -> Snapshot | _TooLargeError:
     num_chars = len(snapshot.text) - (change.end - change.start) + len(change.text)
     if num_chars > LARGEST_DOCUMENT_CHARS:
-        return _TooLargeError(snapshot.language, num_chars)
+        return _TooLargeError(snapshot, num_chars)
     return snapshot.replaced(*change, version)

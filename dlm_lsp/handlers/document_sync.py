@@ -12,10 +12,15 @@ from dlm_lsp.session import DlmLanguageServer, OpenDocument
 
 
 def did_open(server: DlmLanguageServer, params: types.DidOpenTextDocumentParams) -> None:
-    """Take the document in, in place of any that was open under its name."""
-    stop_fills(server, params.text_document.uri)
-    server.opened[params.text_document.uri] = OpenDocument()
-    server.documents.open(params.text_document)
+    """Take the document in."""
+    take_in(server, params.text_document)
+
+
+def take_in(server: DlmLanguageServer, item: types.TextDocumentItem, notebook: str | None = None) -> None:
+    """Open a document, or a cell of a notebook, in place of any that was open under its name."""
+    stop_fills(server, item.uri)
+    server.opened[item.uri] = OpenDocument()
+    server.documents.open(item, notebook)
 
 
 def did_change(server: DlmLanguageServer, params: types.DidChangeTextDocumentParams) -> None:

@@ -8,10 +8,17 @@ from collections.abc import Callable
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.document_store import path_of
-from dlm_lsp.errors import ModelUnavailableError, NothingToShowError, UnreadableDocumentError, UsageError
+from dlm_lsp.errors import (
+    ModelUnavailableError,
+    NothingToShowError,
+    UnreadableDocumentError,
+    UnsupportedLanguageError,
+    UsageError,
+)
 from dlm_lsp.fills import Filled
 from dlm_lsp.handlers.draft import draft_feed
 from dlm_lsp.keystrokes.fill_run import FillOrder, FillRun
+from dlm_lsp.languages.cells import foreign_magic
 from dlm_lsp.messages import StatusState
 from dlm_lsp.prompt.related import RelatedFiles
 from dlm_lsp.session import DlmLanguageServer
@@ -25,14 +32,16 @@ def open_snapshot(server: DlmLanguageServer, uri: str) -> Snapshot:
 
     Raises:
         DocumentNotOpenError: it is not open.
-        UnsupportedLanguageError: there is no grammar for it.
+        UnsupportedLanguageError: there is no grammar for it, or it is a cell that a magic makes something else.
         UnreadableDocumentError: it is excluded, too large, switched off, or left alone by its project.
     """
     snapshot = server.documents.snapshot(uri)
-    reason = server.policy.reason(path_of(uri), snapshot.language.id, len(snapshot.text), server.settings)
+    reason = server.policy.reason(path_of(snapshot.home), snapshot.language.id, len(snapshot.text), server.settings)
     server.report_problems()
     if reason:
         raise UnreadableDocumentError(reason)
+    if magic := foreign_magic(snapshot.language, snapshot.text):
+        raise UnsupportedLanguageError(f"a cell that begins with {magic} is not filled")
     return snapshot
 
 
@@ -88,12 +97,13 @@ async def outcome(server: DlmLanguageServer, run: FillRun, snapshot: Snapshot) -
 def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], object]) -> Task[Filled]:
     """What the worker does for an order; drafts are offered from its thread."""
     settings = server.settings
+    cells = server.notebooks.around(order.snapshot)
     files = RelatedFiles(server.roots, server.documents.snapshots(), settings, server.related_policy)
 
     def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
         from dlm_lsp.infilling import HoleRequest, fill_hole  # noqa: PLC0415 - `initialize` is answered before
 
-        related = files.comments(order.snapshot) if settings.context_files else ()
+        related = files.comments(order.snapshot, cells) if settings.context_files else ()
         request = HoleRequest(
             order.snapshot,
             order.hole,
@@ -101,6 +111,7 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
             anchors=order.anchors,
             related=related,
             earlier=order.earlier,
+            cells=cells,
         )
         return fill_hole(engine, request, order.options, cancel, offer, require_valid=order.require_valid)
 

@@ -100,13 +100,13 @@ def _around_openers(snapshot: Snapshot, start: int, end: int) -> list[tuple[str,
 
 
 def masked(language: Language, text: str) -> str:
-    """The text with comments as spaces and strings as underscores, every offset and line break unchanged."""
+    """The text with comments as spaces, strings and commands as underscores, every offset and line break unchanged."""
 
     def mask(match: re.Match[str]) -> str:
         is_comment = language.comment_start.match(match.group()) is not None
         return _NOT_LINE_BREAK.sub(" " if is_comment else "_", match.group())
 
-    return language.literal.sub(mask, text)
+    return language.literal.sub(mask, language.without_commands(text))
 
 
 def own_code(language: Language, text: str, num_missing: int = 0, *, is_last: bool = False) -> str:

@@ -53,6 +53,8 @@ class Language:
         imports: Node kinds at the top of a file that say where names come from.
         placeholder_pattern: Matches a whole statement that only stands in for missing code.
         literal_pattern: Matches one comment or string; what is between is code.
+        command_pattern: Matches what is no code at the start of a line, or behind `name =`, but a command to whatever
+            runs the code; empty where there are none.
         comment_start_pattern: Matches the beginning of a comment, or of the attribute lines above a definition.
         line_comment: Begins a comment that ends with its line, if the language has any of that kind.
         code_tag: What begins the code of a document that may hold a text as well; a part of it means nothing without.
@@ -96,6 +98,7 @@ class Language:
     imports: frozenset[str] = _NOTHING
     placeholder_pattern: str = r"(?!)"
     literal_pattern: str
+    command_pattern: str = ""
     comment_start_pattern: str
     neutral_statement: str
     line_comment: str = "//"
@@ -126,6 +129,11 @@ class Language:
     def literal(self) -> re.Pattern[str]:
         """`literal_pattern`, compiled."""
         return re.compile(self.literal_pattern, re.DOTALL)
+
+    @cached_property
+    def _literal_or_command(self) -> re.Pattern[str]:
+        command = rf"(?m:^)(?P<before>[ \t]*(?:\w[\w, ]*=[ \t]*)?)(?P<command>{self.command_pattern})"
+        return re.compile(f"{self.literal_pattern}|{command}", re.DOTALL)
 
     @cached_property
     def comment_start(self) -> re.Pattern[str]:
@@ -182,11 +190,21 @@ class Language:
                 body = self.body_of(body) or body
         return body
 
+    def without_commands(self, text: str) -> str:
+        """The text with every command as a name of the same length, which parses wherever a command may stand."""
+
+        def named(match: re.Match[str]) -> str:
+            return match["before"] + "_" * len(match["command"]) if match["command"] else match.group()
+
+        return self._literal_or_command.sub(named, text) if self.command_pattern else text
+
     def parse(self, source: bytes) -> tree_sitter.Tree:
         """Parse UTF-8.
 
         A parser keeps state between calls, so each call has its own: documents are parsed on two threads.
         """
+        if self.command_pattern:  # as Latin-1, so that a character is a byte, and the others stay where they are
+            source = self.without_commands(source.decode("latin-1")).encode("latin-1")
         return tree_sitter.Parser(self.grammar).parse(source)
 
     def parse_again(self, source: bytes, old_tree: tree_sitter.Tree, num_new_bytes: int) -> tree_sitter.Tree | None:

@@ -12,18 +12,17 @@ Knows a budget in tokens and a function that counts them; knows nothing of token
     far below        dropped
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
-from zlib import crc32
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
+from dlm_lsp.documents.cells import NO_CELLS, Cells
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import LineIndex, with_line_feeds
 from dlm_lsp.fitting.placement import place
 from dlm_lsp.holes.cursor_holes import Hole, HoleKind
-from dlm_lsp.holes.indentation import indentation
 from dlm_lsp.prompt.enclosing import EnclosingScope, enclosing_scope, line_range
+from dlm_lsp.prompt.kept_lines import LONGEST_TOKEN, Budget, KeptLines, Lined
 from dlm_model.request import InfillRequest
 
 PREFIX_SHARE = 0.75
@@ -39,9 +38,6 @@ STRIDES = 16
 So the window over a long document moves rarely, and then far. A prompt that begins with different lines at every key
 shares no keys and values with the one before.
 """
-LANDMARK_SHARE = 0.25
-"""Of the lines above, for the same end: they begin at a landmark, the outermost line of so many of the topmost."""
-
 EXPECTED_TOKENS: dict[HoleKind, int | None] = {"line": 16, "statement": 24, "statements": 48, "body": 64, "range": None}
 """Generous, since a canvas that is too short grows one position at a time, and one that is too long shrinks at once.
 
@@ -52,14 +48,15 @@ most 12 long in 9 of 10 cases, a statement at most 24 in 3 of 4, two of them 45,
 
 _MARGIN = 1.25
 """Over what was in the hole: the new text may be longer, and a canvas that is too long shrinks at once."""
-_LONGEST_TOKEN = 16
-"""Characters that a token of source code rarely exceeds: bounds what is counted of one huge line."""
-_WORD = re.compile(r"\w+")
-_LAST_WORD = re.compile(r"\w+$")
 
 
 def build_request(
-    snapshot: Snapshot, hole: Hole, *, max_prompt_tokens: int, count_tokens: Callable[[str], int]
+    snapshot: Snapshot,
+    hole: Hole,
+    *,
+    max_prompt_tokens: int,
+    count_tokens: Callable[[str], int],
+    cells: Cells = NO_CELLS,
 ) -> InfillRequest:
     r"""The text around a hole, cut to a budget by whole lines, with line breaks as `\n`.
 
@@ -72,15 +69,16 @@ def build_request(
         max_prompt_tokens: Tokens that prefix and suffix may have together, counted line by line.
         count_tokens: Tokens of a text on its own. Called once for every line kept, twice for those of the docstring,
             and for none in a document that fits whatever its tokens are.
+        cells: The rest of the document's notebook; they are cut as if all were one file.
     """
     placement = place(snapshot, hole)
-    prefix, suffix = snapshot.text[: hole.start], snapshot.text[hole.end :]
+    prefix = cells.text_before + snapshot.text[: hole.start]
+    suffix = snapshot.text[hole.end :] + cells.text_after
     added = placement.before + placement.after
-    if len(snapshot.encoded) + len(added) > max_prompt_tokens:  # a token is one byte at least
-        budget, scope = _Budget(max_prompt_tokens, count_tokens), enclosing_scope(snapshot, hole)
-        imports = _import_lines(snapshot, scope.first_line)
+    if len(snapshot.encoded) + cells.num_bytes + len(added) > max_prompt_tokens:  # a token is one byte at least
+        budget = Budget(max_prompt_tokens, count_tokens)
         is_room = not added or budget.spend(added)
-        prefix, suffix = _trimmed(snapshot, hole, budget, scope, imports) if is_room else ("", "")
+        prefix, suffix = _trimmed(_site(snapshot, hole, cells), budget) if is_room else ("", "")
     return InfillRequest(
         prefix=with_line_feeds(prefix) + placement.before,
         suffix=placement.after + with_line_feeds(suffix),
@@ -105,74 +103,61 @@ def build_plain_request(
     if len(text.encode("utf-8", "surrogatepass")) > max_prompt_tokens:
         source, hole = _PlainText(text, LineIndex(text)), Hole(len(prefix), len(prefix), "range")
         scope = EnclosingScope(source.lines.line_of(hole.start), (), (), ())
-        prefix, suffix = _trimmed(source, hole, _Budget(max_prompt_tokens, count_tokens), scope, imports=())
+        prefix, suffix = _trimmed(_Site(source, hole, scope, ()), Budget(max_prompt_tokens, count_tokens))
     return InfillRequest(prefix, suffix)
 
 
 def _expected_tokens(snapshot: Snapshot, hole: Hole, max_tokens: int, count_tokens: Callable[[str], int]) -> int | None:
     """Tokens that such a hole usually takes, or that its old text took, if those are more; counted up to a limit."""
     usual, replaced = EXPECTED_TOKENS[hole.kind], snapshot.text[hole.start : hole.end].strip()
-    replaced = replaced[: max(max_tokens, 1) * _LONGEST_TOKEN]
+    replaced = replaced[: max(max_tokens, 1) * LONGEST_TOKEN]
     return max(usual or 0, round(_MARGIN * count_tokens(replaced))) if replaced else usual
 
 
-class _Lined(Protocol):
-    """A text and where its lines begin."""
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def lines(self) -> LineIndex: ...
-
-
 class _PlainText(NamedTuple):
-    """The part of a snapshot that a text without a parser can have."""
+    """The part of a snapshot that a text can have of which no whole is parsed."""
 
     text: str
     lines: LineIndex
 
 
-@dataclass
-class _Budget:
-    """Tokens left to spend."""
+class _Site(NamedTuple):
+    """A hole in all the text that its prompt is cut from.
 
-    left: int
-    count_tokens: Callable[[str], int]
+    Attributes:
+        source: The text: a document, or a notebook with a blank line between its cells.
+        hole: In that text.
+        scope: The definitions around it, by lines of the text.
+        imports: Lines above them that say where names come from.
+    """
 
-    def spend(self, text: str, *, reserve: int = 0) -> bool:
-        """Whether a text fits and leaves the reserve; if so, it is paid for."""
-        cost = self.count_tokens(text)
-        if self.left - cost < reserve:
-            return False
-        self.left -= cost
-        return True
-
-    def spend_on_end(self, text: str, *, reserve: int) -> str:
-        """As much of the end of a text as fits, from the beginning of a word."""
-        kept = text[-max(self.left, 1) * _LONGEST_TOKEN :]
-        while kept and not self.spend(kept, reserve=reserve):
-            kept = kept[len(kept) // 4 + 1 :]
-        is_cut_in_word = _WORD.match(text[: len(text) - len(kept)][-1:]) is not None
-        return _WORD.sub("", kept, count=1) if is_cut_in_word and _WORD.match(kept) else kept
-
-    def spend_on_start(self, text: str) -> str:
-        """As much of the start of a text as fits, to the end of a word."""
-        kept = text[: max(self.left, 1) * _LONGEST_TOKEN]
-        while kept and not self.spend(kept):
-            kept = kept[: len(kept) - len(kept) // 4 - 1]
-        is_cut_in_word = _WORD.match(text[len(kept) :]) is not None
-        return _LAST_WORD.sub("", kept) if is_cut_in_word else kept
+    source: Lined
+    hole: Hole
+    scope: EnclosingScope
+    imports: Iterable[int]
 
 
-def _trimmed(
-    source: _Lined, hole: Hole, budget: _Budget, scope: EnclosingScope, imports: Iterable[int]
-) -> tuple[str, str]:
+def _site(snapshot: Snapshot, hole: Hole, cells: Cells) -> _Site:
+    scope = enclosing_scope(snapshot, hole)
+    if cells == NO_CELLS:
+        return _Site(snapshot, hole, scope, _import_lines(snapshot, scope.first_line))
+    text, num_above, imports = cells.text_before + snapshot.text + cells.text_after, 0, []
+    for cell in cells.before:
+        imports += [num_above + line for line in _import_lines(cell, cell.lines.num_lines)]
+        num_above += cell.lines.num_lines + 1
+    imports += [num_above + line for line in _import_lines(snapshot, scope.first_line)]
+    shift = len(cells.text_before)
+    moved = replace(hole, start=shift + hole.start, end=shift + hole.end)
+    return _Site(_PlainText(text, LineIndex(text)), moved, scope.below(num_above), imports)
+
+
+def _trimmed(site: _Site, budget: Budget) -> tuple[str, str]:
     """Both sides, as much of each as the budget allows.
 
     Paid for in this order: the hole's own line, the definitions around it, the lines near above, imports, the lines
     below; and what is left goes to lines farther above.
     """
+    source, hole, scope, imports = site
     hole_line, last_line = source.lines.line_of(hole.start), source.lines.line_of(hole.end)
     stride = max(1, budget.left // STRIDES)
     left_end = source.text[source.lines.line_start(hole_line) : hole.start]
@@ -181,12 +166,12 @@ def _trimmed(
     rest = source.text[hole.end : source.lines.line_end(last_line)]
     right = budget.spend_on_start(rest if is_last else f"{rest}\n")
 
-    prefix = _KeptLines(source, budget)
+    prefix = KeptLines(source, budget)
     _keep_enclosing(prefix, budget, scope)
     budget.left -= budget.left % stride
     reached = _keep_above(prefix, budget, scope, hole_line, imports)
 
-    suffix = _KeptLines(source, budget)
+    suffix = KeptLines(source, budget)
     if right.endswith("\n"):
         suffix.keep_downwards(last_line + 1)
     if prefix.keep_upwards(reached, 0, reserve=0) > 0:
@@ -194,7 +179,7 @@ def _trimmed(
     return prefix.text + left, right + suffix.text
 
 
-def _keep_enclosing(prefix: "_KeptLines", budget: _Budget, scope: EnclosingScope) -> None:
+def _keep_enclosing(prefix: KeptLines, budget: Budget, scope: EnclosingScope) -> None:
     """Keep signatures as far as the budget reaches, docstrings and comments up to their share of it."""
     for line in scope.signature_lines:
         prefix.keep(line)
@@ -208,7 +193,7 @@ def _keep_enclosing(prefix: "_KeptLines", budget: _Budget, scope: EnclosingScope
 
 
 def _keep_above(
-    prefix: "_KeptLines", budget: _Budget, scope: EnclosingScope, hole_line: int, imports: Iterable[int]
+    prefix: KeptLines, budget: Budget, scope: EnclosingScope, hole_line: int, imports: Iterable[int]
 ) -> int:
     """Keep the lines up to where the scope begins, then imports, then lines farther above; the topmost line reached."""
     reserve = round(budget.left * (1 - PREFIX_SHARE))
@@ -220,72 +205,6 @@ def _keep_above(
             prefix.keep(line, reserve=reserve_beside_imports)
         reached = prefix.keep_upwards(reached, 0, reserve=reserve)
     return reached
-
-
-class _KeptLines:
-    """Whole lines of one side, each paid for once."""
-
-    def __init__(self, source: _Lined, budget: _Budget) -> None:
-        self._source = source
-        self._budget = budget
-        self._lines: dict[int, str] = {}
-        self._above: list[int] = []
-
-    @property
-    def text(self) -> str:
-        """The lines in order."""
-        return "".join(self._lines[line] for line in sorted(self._lines))
-
-    def fits(self, lines: Sequence[int]) -> bool:
-        """Whether the budget allows all of these lines."""
-        return sum(self._budget.count_tokens(self._line(line)) for line in lines) <= self._budget.left
-
-    def keep(self, line: int, *, reserve: int = 0) -> bool:
-        """Keep a line if the budget allows."""
-        if line in self._lines:
-            return True
-        text = self._line(line)
-        if not self._budget.spend(text, reserve=reserve):
-            return False
-        self._lines[line] = text
-        return True
-
-    def keep_upwards(self, below: int, first: int, *, reserve: int) -> int:
-        """Keep the lines above `below`, up to `first`, until one does not fit; the topmost line kept."""
-        while below > first:
-            is_new = below - 1 not in self._lines
-            if not self.keep(below - 1, reserve=reserve):
-                break
-            below -= 1
-            if is_new:
-                self._above.append(below)
-        return below
-
-    def begin_at_landmark(self) -> None:
-        """Drop the lines that were kept only for being near, and that come before their landmark.
-
-        Which line is the landmark depends on the lines' texts alone, as in winnowing (Schleimer et al., 2003): it stays
-        the same while the window slides over it.
-        """
-        topmost = sorted(self._above)[: int(len(self._above) * LANDMARK_SHARE)]
-        landmark = min(topmost, key=self._landmark_rank, default=0)
-        for line in topmost:
-            if line < landmark:
-                del self._lines[line]
-
-    def _landmark_rank(self, line: int) -> tuple[bool, int, int]:
-        """The lowest rank makes the landmark: code before blank lines, little indentation first, then by a hash."""
-        text = self._lines[line]
-        return not text.strip(), len(indentation(text)), crc32(text.encode("utf-8", "surrogatepass"))
-
-    def keep_downwards(self, line: int) -> None:
-        """Keep the lines from `line` on until one does not fit."""
-        while line < self._source.lines.num_lines and self.keep(line):
-            line += 1
-
-    def _line(self, line: int) -> str:
-        lines = self._source.lines
-        return lines.line_text(line) + ("\n" if line + 1 < lines.num_lines else "")
 
 
 def _import_lines(snapshot: Snapshot, before: int) -> Iterator[int]:

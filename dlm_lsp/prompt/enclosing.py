@@ -32,6 +32,14 @@ class EnclosingScope:
     docstring_lines: tuple[int, ...]
     note_lines: tuple[int, ...]
 
+    def below(self, num_lines: int) -> "EnclosingScope":
+        """The same, where so many lines stand above the document."""
+        moved = (
+            tuple(num_lines + line for line in lines)
+            for lines in (self.signature_lines, self.docstring_lines, self.note_lines)
+        )
+        return EnclosingScope(num_lines + self.first_line, *moved)
+
 
 def enclosing_scope(snapshot: Snapshot, hole: Hole) -> EnclosingScope:
     """The functions, classes and namespaces that a hole lies in."""

@@ -8,11 +8,13 @@ project neither. Runs on the worker's thread.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 
 from tree_sitter import Node
 
+from dlm_lsp.documents.cells import NO_CELLS, Cells
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.document_policy import DocumentPolicy
 from dlm_lsp.documents.document_store import path_of
@@ -42,16 +44,19 @@ class RelatedFiles:
     settings: Settings
     policy: DocumentPolicy
 
-    def comments(self, snapshot: Snapshot, clock: Callable[[], float] = perf_counter) -> tuple[str, ...]:
+    def comments(
+        self, snapshot: Snapshot, cells: Cells = NO_CELLS, clock: Callable[[], float] = perf_counter
+    ) -> tuple[str, ...]:
         """Signatures of related files as comment lines of the document's language, the most important first.
 
         Args:
             snapshot: The document that is filled.
+            cells: The rest of its notebook, which may import files as well.
             clock: In seconds; after `TIME_BOX_SECONDS` no further file is read.
         """
         end = clock() + TIME_BOX_SECONDS
         lines: dict[str, None] = {}
-        for name, other in self._others(snapshot):
+        for name, other in self._others(snapshot, cells):
             signatures = [*_signatures(other)]
             if signatures:
                 comment = snapshot.language.line_comment
@@ -60,11 +65,11 @@ class RelatedFiles:
                 break
         return tuple(lines)
 
-    def _others(self, snapshot: Snapshot) -> Iterator[tuple[str, Snapshot]]:
+    def _others(self, snapshot: Snapshot, cells: Cells) -> Iterator[tuple[str, Snapshot]]:
         """Imported files, then the project's open ones of the same language; each once, under its name."""
         seen = {snapshot.uri}
         opened = {other.uri: other for other in self.open_snapshots}
-        for file in self._imported_files(snapshot):
+        for file in chain.from_iterable(map(self._imported_files, (*cells.before, snapshot, *cells.after))):
             uri = file.as_uri()
             if uri in seen:
                 continue
@@ -74,16 +79,16 @@ class RelatedFiles:
                 yield file.name, other
         for uri, other in opened.items():
             if uri not in seen and self._is_beside(snapshot, other) and self._allowed(other):
-                yield Path(path_of(uri) or uri).name, other
+                yield Path(path_of(other.home) or uri).name, other
 
     def _is_beside(self, snapshot: Snapshot, other: Snapshot) -> bool:
-        """Whether a document is of the same language and project."""
-        is_alike = other.language is snapshot.language
-        return is_alike and self.policy.are_together(path_of(snapshot.uri), path_of(other.uri))
+        """Whether a document is of the same language and project, and is not the same file."""
+        is_elsewhere = other.language.id == snapshot.language.id and other.home != snapshot.home
+        return is_elsewhere and self.policy.are_together(path_of(snapshot.home), path_of(other.home))
 
     def _imported_files(self, snapshot: Snapshot) -> Iterator[Path]:
         """Files of the workspace that a Python document imports; of other languages none are resolved."""
-        path = path_of(snapshot.uri)
+        path = path_of(snapshot.home)
         if not snapshot.language.is_indented or path is None:
             return
         # The document's own project first: a server may have many.
@@ -111,7 +116,7 @@ class RelatedFiles:
     def _allowed(self, opened: Snapshot) -> Snapshot | None:
         """An open document, if it may be shown to the model beside another one."""
         is_small = len(opened.text) <= _MAX_FILE_BYTES
-        return opened if is_small and self._may_enter(path_of(opened.uri), opened.language) else None
+        return opened if is_small and self._may_enter(path_of(opened.home), opened.language) else None
 
     def _may_enter(self, path: str | None, language: Language) -> bool:
         """Whether a file is left alone neither by its own name nor by the one that its symbolic links lead to."""

@@ -1,0 +1,31 @@
+"""Languages in the cells of a notebook: among the code, there are lines and whole cells for whatever runs it.
+
+IPython's commands are its magics (`%matplotlib inline`), the shell's (`!pip install`) and help (`frame.head?`).
+"""
+
+import re
+from dataclasses import replace
+
+from dlm_lsp.languages.language import Language
+from dlm_lsp.languages.python import PYTHON
+
+PYTHON_CELL = replace(
+    PYTHON, command_pattern=r"(?:%%?[A-Za-z]|!(?!=)|\?)[^\r\n]*|[A-Za-z_][\w.]*\?\??(?=[ \t]*(?:[\r\n]|\Z))"
+)
+"""A remainder or a comparison may begin a line as well, but with a space behind the `%`, and with `!=`."""
+
+_PYTHON_MAGICS = frozenset({"capture", "debug", "prun", "time", "timeit"})
+"""Of those that take a whole cell, the ones that run it as it is, among the names of the other cells."""
+
+_CELL_MAGIC = re.compile(r"\s*%%([A-Za-z]\w*)")
+
+
+def as_cell(language: Language) -> Language:
+    """The language of a notebook's cell that an editor says to be in this one."""
+    return PYTHON_CELL if language is PYTHON else language
+
+
+def foreign_magic(language: Language, text: str) -> str | None:
+    """The magic that makes a cell something else than its language says, such as `%%bash`; None if there is none."""
+    magic = _CELL_MAGIC.match(text) if language.command_pattern else None
+    return f"%%{magic[1]}" if magic and magic[1] not in _PYTHON_MAGICS else None
