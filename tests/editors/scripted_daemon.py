@@ -1,4 +1,4 @@
-"""The real server, with an engine that writes the text of a test; a folder holds that text, and counts of calls."""
+"""The real server, with an engine that writes the text of a test; a folder holds that text, and what it was asked."""
 
 import json
 import sys
@@ -31,7 +31,12 @@ class ScriptedDaemon:
     @property
     def num_requests(self) -> int:
         """How often the engine was asked."""
-        return len((self._folder / "requests").read_text())
+        return len(self.prefixes)
+
+    @property
+    def prefixes(self) -> list[str]:
+        """What the engine was given before the holes."""
+        return [json.loads(line) for line in (self._folder / "requests").read_text(encoding="utf-8").splitlines()]
 
     @property
     def settings(self) -> dict[str, str | None]:
@@ -49,8 +54,8 @@ class _Engine(ScriptedEngine):
 
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
         self.middles = ((self._folder / "middle").read_text(encoding="utf-8"),)
-        with (self._folder / "requests").open("a") as file:
-            file.write(".")
+        with (self._folder / "requests").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(request.prefix) + "\n")
         yield from super().infill(request, options, cancel)
 
 

@@ -206,7 +206,7 @@ export class Daemon implements Disposable {
     private clientOptions(): LanguageClientOptions {
         return {
             // Every language: the server decides which ones can be filled, and says why another one cannot.
-            documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
+            documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }, { notebook: '*' }],
             initializationOptions: { drafts: true },
             outputChannel: this.output,
             // Errors are in the status; nothing may pop up while the user types.

@@ -6,6 +6,7 @@ import {
     commands,
     Disposable,
     EventEmitter,
+    languages,
     type Range,
     type Tab,
     TabInputTextDiff,
@@ -52,13 +53,19 @@ export class FillPreview implements TextDocumentContentProvider, Disposable {
         await this.close();
         this.text = document.getText();
         this.serial += 1;
-        // VS Code takes the language from the path; the serial keeps it from showing an earlier fill of the same path.
-        this.uri = Uri.from({ scheme: SCHEME, path: document.uri.path, query: this.serial.toString() });
+        // The serial keeps VS Code from showing an earlier fill of the same path.
+        const uri = Uri.from({ scheme: SCHEME, path: document.uri.path, query: this.serial.toString() });
+        this.uri = uri;
+        // From the path of a notebook's cell VS Code would take the language of the notebook's file.
+        await languages.setTextDocumentLanguage(await workspace.openTextDocument(uri), document.languageId);
+        if (this.uri !== uri) {
+            return; // discarded meanwhile
+        }
         const name = document.uri.path.split('/').at(-1) ?? '';
         const title = `Fill ${name}:${(around.start.line + 1).toString()}`;
         // Not a preview tab, because it would replace the document's tab if that is one.
         const options = { selection: around, preview: false };
-        await commands.executeCommand('vscode.diff', document.uri, this.uri, title, options);
+        await commands.executeCommand('vscode.diff', document.uri, uri, title, options);
     }
 
     /** Shows the document with the range replaced. */
