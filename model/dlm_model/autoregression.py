@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dlm_model.guides.causal_reader import CausalReader
 from dlm_model.guides.own_prompt import end_token_ids
+from dlm_model.network.kv_cache import KVCache
 from dlm_model.network.transformer import Memory, Recorder
 from dlm_model.request import CancelToken, Draft, FinishReason, Piece
 from dlm_model.tokens.vocabulary import Vocabulary
@@ -64,17 +65,16 @@ class LeftToRight:
         network = self._reader.network
         banned = self._banned().to(network.device)
         position, token_id = len(prefix_ids) - 1, prefix_ids[-1]
-        layers = self._reader.read_prefix(torch.tensor(prefix_ids[:-1])) if position else []
+        known = self._reader.read_prefix(torch.tensor(prefix_ids[:-1])) if position else KVCache()
         while True:
-            memory = Memory(layers, torch.arange(position, device=network.device)[None]) if position else None
+            memory = Memory(known, torch.arange(position, device=network.device)[None]) if position else None
             token = torch.tensor([[token_id]], device=network.device)
             recorder = Recorder()
             hidden = network(token, torch.full_like(token, position), memory=memory, recorder=recorder)
             probabilities = network.logits(hidden[0, 0]).float().masked_fill(banned, -torch.inf).softmax(dim=-1)
             token_id = int(probabilities.argmax())
             yield token_id, float(probabilities[token_id])
-            new = recorder.layers
-            layers = [old.followed_by(fresh) for old, fresh in zip(layers, new, strict=True)] if layers else new
+            known = known.followed_by(recorder.cache)
             position += 1
 
     def _banned(self) -> Tensor:

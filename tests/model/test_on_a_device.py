@@ -17,7 +17,8 @@ from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.methods import METHODS, Method
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.cuda_graphs import GraphedTransformer
-from dlm_model.network.transformer import LayerKV, Memory, Transformer
+from dlm_model.network.kv_cache import KVCache, LayerKV
+from dlm_model.network.transformer import Memory, Transformer
 from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.rules.suffix_end import MAX_FORWARDS
 from dlm_model.steps.order import load_order
@@ -140,7 +141,9 @@ def test_a_pass_that_is_recorded_stays_on_its_device(shape: str, mask: str, fixe
     with meta:
         network = GraphedTransformer(Transformer(config), Captures())
         states = torch.zeros(num_rows, num_memory, config.num_kv_heads, config.head_dim)
-        memory = Memory([LayerKV(states, states)] * config.num_layers, torch.zeros(num_rows, num_memory).long())
+        memory = Memory(
+            KVCache((LayerKV(states, states),) * config.num_layers), torch.zeros(num_rows, num_memory).long()
+        )
         token_ids = torch.zeros(num_rows, num_queries).long()
         sees = (num_queries,) if mask == "per query" else ()
         is_valid = torch.ones(num_rows, *sees, num_queries + num_memory, dtype=torch.bool)

@@ -16,7 +16,8 @@ from dlm_model.cache.layout import pick, whole_positions, whole_tokens, whole_va
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.device import send
-from dlm_model.network.transformer import LayerKV, Memory, Recorder, Transformer
+from dlm_model.network.kv_cache import KVCache
+from dlm_model.network.transformer import Memory, Recorder, Transformer
 
 _PADDING = -1
 
@@ -37,7 +38,7 @@ class BlockCausalPrompt:
         self._prefix_cache, self._document = prefix_cache, document
         self._block_length = prefix_cache.block_length
         self._known_ids = torch.empty(0, 0, dtype=torch.long)
-        self._layers: list[LayerKV] = []
+        self._known = KVCache()
         self.num_forwards = 0
 
     def is_prefill(self, num_ahead: int) -> bool:
@@ -57,21 +58,16 @@ class BlockCausalPrompt:
         start = min(num_known, self._whole(int(sources.min())))
         num_finished = self._whole(num_prefix + _num_leading(~canvas.is_masked))
         recorder = Recorder() if num_finished > num_known else None
-        memory = None
-        if start:
-            memory = Memory([layer.first(start) for layer in self._layers], self._positions(start, len(token_ids)))
+        known = self._known.first(start)
         hidden = self._run(
             whole_tokens(canvas)[:, start:],
             whole_positions(canvas)[:, start:],
             whole_validity(canvas),
-            memory,
+            Memory(known, self._positions(start, len(token_ids))) if start else None,
             recorder,
         )
         if recorder:
-            fresh = [layer.first(num_finished - start) for layer in recorder.layers]
-            if memory:
-                fresh = [old.followed_by(new) for old, new in zip(memory.layers, fresh, strict=True)]
-            self._layers = fresh
+            self._known = known.followed_by(recorder.cache.first(num_finished - start))
             self._known_ids = token_ids[:, :num_finished]
         return self._network.logits(pick(hidden, rows, sources - start))
 
@@ -83,8 +79,8 @@ class BlockCausalPrompt:
         """
         num_rows, num_known = self._known_ids.shape
         assert num_known == self._whole(num_known)
-        assert bool(self._layers) == (num_known > 0)
-        for layer in self._layers:
+        assert self._known.num_tokens == num_known
+        for layer in self._known.layers:
             assert layer.keys.shape[:2] == layer.values.shape[:2] == (num_rows, num_known)
 
     def _prefill(self, token_ids: Tensor, num_rows: int) -> None:
@@ -92,7 +88,7 @@ class BlockCausalPrompt:
         self._known_ids = token_ids.expand(num_rows, -1)
         if len(token_ids):
             num_before = self._prefix_cache.num_forwards
-            self._layers = [layer.for_rows(num_rows) for layer in self._prefix_cache.read(token_ids, self._document)]
+            self._known = self._prefix_cache.read(token_ids, self._document).for_rows(num_rows)
             self.num_forwards += self._prefix_cache.num_forwards - num_before
 
     def _num_known(self, token_ids: Tensor) -> int:

@@ -28,7 +28,8 @@ from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.device import send
-from dlm_model.network.transformer import LayerKV, Memory, Recorder, Transformer
+from dlm_model.network.kv_cache import KVCache
+from dlm_model.network.transformer import Memory, Recorder, Transformer
 
 
 class CachePolicy(Protocol):
@@ -91,8 +92,8 @@ class _Kept(NamedTuple):
     """
 
     columns: Tensor
-    fresh: list[LayerKV]
-    memory: list[LayerKV]
+    fresh: KVCache
+    memory: KVCache
     canvas: Canvas
 
 
@@ -102,13 +103,13 @@ class FirstPass(NamedTuple):
     Attributes:
         columns: bool [P + T + S], those that were computed last.
         hidden: Their hidden states, [B, n, C].
-        layers: Keys and values of all columns, in order.
+        cache: Keys and values of all columns, in order.
         num_forwards: Network calls.
     """
 
     columns: Tensor
     hidden: Tensor
-    layers: list[LayerKV]
+    cache: KVCache
     num_forwards: int
 
 
@@ -160,8 +161,8 @@ class ColumnCache:
     def __call__(self, canvas: Canvas) -> Tensor:
         """One forward pass over the chosen columns; the first step may take two."""
         if self._kept is None and self._begin is not None:
-            columns, hidden, layers, num_forwards = self._begin(canvas)
-            self._kept = _Kept(torch.ones_like(columns), layers, [], canvas)
+            columns, hidden, cache, num_forwards = self._begin(canvas)
+            self._kept = _Kept(torch.ones_like(columns), cache, KVCache(), canvas)
         else:
             columns, hidden, num_forwards = *self._go_on(canvas), 1
         self._step += 1
@@ -175,14 +176,14 @@ class ColumnCache:
         """The columns that are computed, and their hidden states."""
         if self._kept is None or self.is_prefill(0):
             columns = torch.ones(whole_tokens(canvas).shape[1], dtype=torch.bool)
-            memory: list[LayerKV] = []
+            memory = KVCache()
         else:
             columns = self._choose(self._kept.canvas, canvas, self._shift)
             memory = _memory(self._kept, canvas, columns)
         # Columns that are recomputed in every step are never read from the cache; without them a pass can be recorded.
-        recorder = Recorder() if not memory or self._options.cache_policy == "delayed" else None
+        recorder = Recorder() if not memory.layers or self._options.cache_policy == "delayed" else None
         hidden = run_columns(self._network, canvas, columns, memory, recorder)
-        self._kept = _Kept(columns, recorder.layers if recorder else [], memory, canvas)
+        self._kept = _Kept(columns, recorder.cache if recorder else KVCache(), memory, canvas)
         return columns, hidden
 
     def check_integrity(self) -> None:
@@ -193,12 +194,12 @@ class ColumnCache:
         """
         if self._kept:
             num_fresh, num_read = int(self._kept.columns.sum()), int((~self._kept.columns).sum())
-            assert all(layer.keys.shape[1] == layer.values.shape[1] == num_fresh for layer in self._kept.fresh)
-            assert all(layer.keys.shape[1] == layer.values.shape[1] == num_read for layer in self._kept.memory)
+            assert all(layer.keys.shape[1] == layer.values.shape[1] == num_fresh for layer in self._kept.fresh.layers)
+            assert all(layer.keys.shape[1] == layer.values.shape[1] == num_read for layer in self._kept.memory.layers)
 
 
 def run_columns(
-    network: Transformer, canvas: Canvas, columns: Tensor, memory: list[LayerKV], recorder: Recorder | None
+    network: Transformer, canvas: Canvas, columns: Tensor, memory: KVCache, recorder: Recorder | None
 ) -> Tensor:
     """Hidden states [B, n, C] of some columns, bool [P + T + S], from one pass that reads the memory of all others."""
     device = network.device
@@ -207,27 +208,23 @@ def run_columns(
         send(whole_tokens(canvas)[:, columns], device),
         send(positions[:, columns], device),
         is_valid=mask_of(torch.cat((validity[:, columns], validity[:, ~columns]), dim=1), device),
-        memory=Memory(memory, send(positions[:, ~columns], device)) if memory else None,
+        memory=Memory(memory, send(positions[:, ~columns], device)) if memory.layers else None,
         recorder=recorder,
     )
     return hidden
 
 
-def _memory(kept: _Kept, canvas: Canvas, columns: Tensor) -> list[LayerKV]:
+def _memory(kept: _Kept, canvas: Canvas, columns: Tensor) -> KVCache:
     """Keys and values of all columns but the chosen ones, where the canvas has them now."""
     origins = origin_columns(kept.canvas, canvas)
     has_moved = origins.shape[1] != len(kept.columns) or (origins != torch.arange(origins.shape[1])).any()
-    if kept.memory and not has_moved and torch.equal(columns, kept.columns):
+    if kept.memory.layers and not has_moved and torch.equal(columns, kept.columns):
         return kept.memory
     # Where a column was kept: the fresh ones, if any, stand in front of the remembered ones.
-    num_fresh = int(kept.columns.sum()) if kept.fresh else 0
+    num_fresh = kept.fresh.num_tokens
     places = torch.where(kept.columns, kept.columns.cumsum(0) - 1, num_fresh + (~kept.columns).cumsum(0) - 1)
-    whole = kept.fresh or kept.memory
-    if kept.fresh and kept.memory:
-        whole = [fresh.followed_by(old) for fresh, old in zip(kept.fresh, kept.memory, strict=True)]
-    keys = whole[0].keys
-    index = send(places[origins[:, ~columns]], keys.device)[:, :, None, None].expand(-1, -1, *keys.shape[2:])
-    return [LayerKV(layer.keys.gather(1, index), layer.values.gather(1, index)) for layer in whole]
+    whole = kept.fresh.followed_by(kept.memory)
+    return whole.at(send(places[origins[:, ~columns]], whole.layers[0].keys.device))
 
 
 class CausalPrompt:
@@ -240,19 +237,20 @@ class CausalPrompt:
     def __init__(self, network: Transformer, prefix_cache: PrefixCache, document: str = "") -> None:
         self._network = network
         self._prefix_cache, self._document = prefix_cache, document
-        self._memory: list[LayerKV] = []
+        self._prompt = KVCache()
         self.num_forwards = 0  # refine passes, and those over the part of the prompt that was not known yet
 
     def is_prefill(self, num_ahead: int) -> bool:
         """The first call alone, whatever of the prompt is known already."""
-        return not self._memory and num_ahead == 0
+        return not self._prompt.layers and num_ahead == 0
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> Tensor:
         """One pass over the canvas."""
         num_prefix, num_columns = len(canvas.prefix_ids), canvas.is_valid.shape[1]
         window = slice(num_prefix - int(self._network.config.shift_logits), num_prefix + num_columns)
-        self._memory = self._memory or self._read_prompt(canvas)
+        if not self._prompt.layers:
+            self._prompt = self._read_prompt(canvas)
         positions = without(whole_positions(canvas), num_prefix, num_prefix + num_columns)
         is_valid = torch.cat((whole_validity(canvas)[:, window], torch.ones_like(positions, dtype=torch.bool)), dim=1)
         device = self._network.device
@@ -260,7 +258,7 @@ class CausalPrompt:
             send(whole_tokens(canvas)[:, window], device),
             send(whole_positions(canvas)[:, window], device),
             is_valid=mask_of(is_valid, device),
-            memory=Memory(self._memory, send(positions, device)),
+            memory=Memory(self._prompt, send(positions, device)),
         )
         self.num_forwards += 1
         return self._network.logits(pick(hidden, *canvas.is_asked.nonzero(as_tuple=True)))
@@ -272,16 +270,15 @@ class CausalPrompt:
             AssertionError: it is not.
         """
         shape = len(canvas.lengths), len(canvas.prefix_ids) + len(canvas.suffix_ids)
-        for layer in self._memory:
+        for layer in self._prompt.layers:
             assert layer.keys.shape[:2] == layer.values.shape[:2] == shape
 
-    def _read_prompt(self, canvas: Canvas) -> list[LayerKV]:
-        """Prefix and suffix after one another, [B, P + S, K, D] per layer; the rows share their memory."""
+    def _read_prompt(self, canvas: Canvas) -> KVCache:
+        """Prefix and suffix after one another; the rows share their memory."""
         num_before = self._prefix_cache.num_forwards
         prefix, suffix = self._prefix_cache.read_all((canvas.prefix_ids, canvas.suffix_ids), self._document)
         self.num_forwards += self._prefix_cache.num_forwards - num_before
-        num_rows = len(canvas.lengths)
-        return [left.followed_by(right).for_rows(num_rows) for left, right in zip(prefix, suffix, strict=True)]
+        return prefix.followed_by(suffix).for_rows(len(canvas.lengths))
 
 
 def mask_of(is_valid: Tensor, device: torch.device) -> Tensor | None:

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from dlm_model.cache.prompt_diff import num_common
 from dlm_model.device import send
-from dlm_model.network.transformer import LayerKV, Memory, Recorder, Transformer
+from dlm_model.network.kv_cache import KVCache, LayerKV
+from dlm_model.network.transformer import Memory, Recorder, Transformer
 
 MAX_STORED_TOKENS = 6144
 """How much is kept of prompts that see no canvas and, apart from these, of prompts that do (`prompt_store`)."""
@@ -29,15 +30,15 @@ nothing worth having, and it is rounded differently."""
 
 
 class _Text(NamedTuple):
-    """Token ids [N] on the CPU, their keys and values, [1, N, K, D] per layer, and the document that they are of."""
+    """Token ids [N] on the CPU, their keys and values, in one row, and the document that they are of."""
 
     token_ids: Tensor
-    layers: list[LayerKV]
+    cache: KVCache
     document: str = ""
 
     def head(self, length: int) -> "_Text":
         """The first tokens alone; shares their memory."""
-        return _Text(self.token_ids[:length], [layer.first(length) for layer in self.layers])
+        return _Text(self.token_ids[:length], self.cache.first(length))
 
 
 class PrefixCache:
@@ -60,12 +61,12 @@ class PrefixCache:
         self.num_computed = 0
 
     @torch.inference_mode()
-    def read(self, token_ids: Tensor, document: str = "") -> list[LayerKV]:
-        """Keys and values of a text [N], [1, N, K, D] per layer; computes only what no stored text begins with."""
+    def read(self, token_ids: Tensor, document: str = "") -> KVCache:
+        """Keys and values of a text [N], in one row; computes only what no stored text begins with."""
         return self.read_all([token_ids], document)[0]
 
     @torch.inference_mode()
-    def read_all(self, texts: Sequence[Tensor], document: str = "") -> list[list[LayerKV]]:
+    def read_all(self, texts: Sequence[Tensor], document: str = "") -> list[KVCache]:
         """As `read`, for several texts of a document that belong together."""
         num_before = self.num_computed
         read = [self._read(token_ids, document) for token_ids in texts]
@@ -75,7 +76,7 @@ class PrefixCache:
                 del self._texts[0]
         return read
 
-    def _read(self, token_ids: Tensor, document: str) -> list[LayerKV]:
+    def _read(self, token_ids: Tensor, document: str) -> KVCache:
         if not len(token_ids):
             return self._nothing()
         known = max(self._texts, key=lambda text: num_common(text.token_ids, token_ids), default=None)
@@ -83,11 +84,11 @@ class PrefixCache:
         num_known = num_shared // self.block_length * self.block_length
         if known and num_known == len(token_ids):
             self._remember(known, document)
-            return known.head(num_known).layers
+            return known.head(num_known).cache
         is_worth_it = num_known >= MIN_SHARED_TOKENS
         text = self._extend(known.head(num_known) if known and is_worth_it else None, token_ids)
         self._remember(text, document)
-        return text.layers
+        return text.cache
 
     def forget(self, document: str | None = None) -> None:
         """Forget the texts that a document was the last to read, or all."""
@@ -105,7 +106,7 @@ class PrefixCache:
             AssertionError: naming the one that is broken.
         """
         for text in self._texts:
-            lengths = {tensor.shape[1] for layer in text.layers for tensor in (layer.keys, layer.values)}
+            lengths = {tensor.shape[1] for layer in text.cache.layers for tensor in (layer.keys, layer.values)}
             assert lengths == {len(text.token_ids)}, "one key and one value per token and layer"
             assert len(text.token_ids) % self.block_length == 0, "whole blocks"
         for index, text in enumerate(self._texts):
@@ -113,10 +114,10 @@ class PrefixCache:
             assert not any(_begins_with(other, text) for other in others), "no text is the beginning of another"
         assert len(self._texts) <= self._num_together or self.num_stored <= MAX_STORED_TOKENS, "bounded"
 
-    def _nothing(self) -> list[LayerKV]:
+    def _nothing(self) -> KVCache:
         config, weight = self._network.config, self._network.embed_tokens.weight
         nothing = weight.new_empty(1, 0, config.num_kv_heads, config.head_dim)
-        return [LayerKV(nothing, nothing)] * config.num_layers
+        return KVCache((LayerKV(nothing, nothing),) * config.num_layers)
 
     def _extend(self, known: _Text | None, token_ids: Tensor) -> _Text:
         num_known = len(known.token_ids) if known else 0
@@ -128,15 +129,12 @@ class PrefixCache:
             send(fresh[None], device),
             positions[:, num_known:],
             is_valid=_sees_before(len(fresh), num_known, self.block_length, device),
-            memory=Memory(known.layers, positions[:, :num_known]) if known else None,
+            memory=Memory(known.cache, positions[:, :num_known]) if known else None,
             recorder=recorder,
         )
         self.num_forwards += 1
         self.num_computed += len(fresh)
-        if not known:
-            return _Text(token_ids, recorder.layers)
-        joined = [old.followed_by(new) for old, new in zip(known.layers, recorder.layers, strict=True)]
-        return _Text(token_ids, joined)
+        return _Text(token_ids, known.cache.followed_by(recorder.cache) if known else recorder.cache)
 
     def _remember(self, text: _Text, document: str) -> None:
         """Make a text the most recently used; it replaces those that it begins with."""

@@ -26,7 +26,8 @@ from dlm_model.cache.prompt_store import KeptPrompt, PromptStore
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.device import send
-from dlm_model.network.transformer import LayerKV, Recorder, Transformer
+from dlm_model.network.kv_cache import KVCache
+from dlm_model.network.transformer import Recorder, Transformer
 
 MAX_CHANGED_SHARE = 0.25
 """Changed tokens of a prompt, as a share of all, beyond which nothing of the last one is read."""
@@ -78,14 +79,14 @@ class PromptReuse:
             num_computed += (1 - first / len(drift)) * len(columns)
             num_forwards = 2
         self._keep(canvas, recorder, drift, num_computed)
-        return FirstPass(columns, hidden, recorder.layers, num_forwards)
+        return FirstPass(columns, hidden, recorder.cache, num_forwards)
 
     def _begin_anew(self, canvas: Canvas) -> FirstPass:
         """Compute everything."""
         columns, recorder = torch.ones(whole_tokens(canvas).shape[1], dtype=torch.bool), self._recorder()
-        hidden = run_columns(self._network, canvas, columns, [], recorder)
+        hidden = run_columns(self._network, canvas, columns, KVCache(), recorder)
         self._keep(canvas, recorder, torch.zeros(len(recorder.layers)), float(columns.sum()))
-        return FirstPass(columns, hidden, recorder.layers, num_forwards=1)
+        return FirstPass(columns, hidden, recorder.cache, num_forwards=1)
 
     def _refine(self, canvas: Canvas, before: KeptPrompt, found: Tensor) -> tuple[Tensor, Tensor, Recorder, Tensor]:
         """Compute the window alone → its columns, their hidden states, all entries in order, each layer's drift."""
@@ -96,13 +97,12 @@ class PromptReuse:
         sources = _spread(found, num_prefix, num_columns, fill=-1)
         device = self._network.device
         index = send(sources[~columns], device)
-        memory = [layer.at(index) for layer in before.layers]
+        kept = before.cache.at(index)
         recorder = self._recorder()
-        hidden = run_columns(self._network, canvas, columns, memory, recorder)
-        drift = before.drift + _drift(before, recorder.layers, columns, sources)
+        hidden = run_columns(self._network, canvas, columns, kept, recorder)
+        drift = before.drift + _drift(before.cache, recorder.cache, columns, sources)
         order = send(_order(columns), device)
-        joined = [fresh.followed_by(old) for fresh, old in zip(recorder.layers, memory, strict=True)]
-        recorder.layers = [layer.at(order) for layer in joined]
+        recorder.layers[:] = recorder.cache.followed_by(kept).at(order).layers
         recorder.streams = {
             layer: torch.cat((fresh, before.streams[layer][:, index]), dim=1)[:, order]
             for layer, fresh in recorder.streams.items()
@@ -141,7 +141,7 @@ class PromptReuse:
             KeptPrompt(
                 text,
                 num_prefix,
-                [layer.at(index) for layer in recorder.layers],
+                recorder.cache.at(index),
                 {layer: stream[:, index] for layer, stream in recorder.streams.items()},
                 drift,
             ),
@@ -156,11 +156,10 @@ def _text(canvas: Canvas) -> Tensor:
 
 def _for_rows(prompt: KeptPrompt, num_rows: int) -> KeptPrompt:
     """The same beside a canvas of so many rows: if it had not as many, all see what the first one did."""
-    if len(prompt.layers[0].keys) == num_rows:
+    if len(prompt.cache.layers[0].keys) == num_rows:
         return prompt
-    layers = [layer.for_rows(num_rows) for layer in prompt.layers]
     streams = {layer: stream[:1].expand(num_rows, -1, -1) for layer, stream in prompt.streams.items()}
-    return prompt._replace(layers=layers, streams=streams)
+    return prompt._replace(cache=prompt.cache.for_rows(num_rows), streams=streams)
 
 
 def _all_seams(before: KeptPrompt, found: Tensor, num_prefix: int) -> Tensor:
@@ -181,18 +180,18 @@ def _order(columns: Tensor) -> Tensor:
     return torch.where(columns, columns.cumsum(0) - 1, int(columns.sum()) + (~columns).cumsum(0) - 1)
 
 
-def _drift(before: KeptPrompt, fresh: list[LayerKV], columns: Tensor, sources: Tensor) -> Tensor:
+def _drift(kept: KVCache, fresh: KVCache, columns: Tensor, sources: Tensor) -> Tensor:
     """By how much, on average, values of computed columns differ from what was kept of them; [L], on the CPU."""
     is_compared = columns & (sources >= 0)
     if not is_compared.any():
-        return torch.zeros(len(fresh))
-    device = fresh[0].values.device
+        return torch.zeros(len(fresh.layers))
+    device = fresh.layers[0].values.device
     places = send((columns.cumsum(0) - 1)[is_compared], device)
     index = send(sources[is_compared], device)
     similarities = [
         F.cosine_similarity(
             new.values[:, places].flatten(2).float(), old.values[:, index].flatten(2).float(), dim=-1
         ).mean()
-        for new, old in zip(fresh, before.layers, strict=True)
+        for new, old in zip(fresh.layers, kept.layers, strict=True)
     ]
     return (1 - torch.stack(similarities)).clamp_min(0).cpu()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dlm_model.cache.prefix_cache import MAX_STORED_TOKENS
-from dlm_model.network.transformer import LayerKV
+from dlm_model.network.kv_cache import KVCache
 
 
 class KeptPrompt(NamedTuple):
@@ -19,21 +19,21 @@ class KeptPrompt(NamedTuple):
     Attributes:
         token_ids: [P + S], on the CPU.
         num_prefix: P, where the canvas stood.
-        layers: Keys before RoPE and values, [B, P + S, K, D] per layer.
+        cache: Their keys and values, in B rows.
         streams: What entered some of the layers, [B, P + S, C] by layer.
         drift: By how much each layer's values have drifted since they were computed together, [L], on the CPU.
     """
 
     token_ids: Tensor
     num_prefix: int
-    layers: list[LayerKV]
+    cache: KVCache
     streams: dict[int, Tensor]
     drift: Tensor
 
     @property
     def num_tokens(self) -> int:
         """Tokens whose keys and values are held, all rows together."""
-        return len(self.layers[0].keys) * len(self.token_ids)
+        return len(self.cache.layers[0].keys) * len(self.token_ids)
 
 
 class PromptStore:
@@ -79,11 +79,11 @@ class PromptStore:
             AssertionError: naming the one that is broken.
         """
         for prompt in self._prompts.values():
-            shape = prompt.layers[0].keys.shape[:2]
-            tensors = [tensor for layer in prompt.layers for tensor in (layer.keys, layer.values)]
+            shape = prompt.cache.layers[0].keys.shape[:2]
+            tensors = [tensor for layer in prompt.cache.layers for tensor in (layer.keys, layer.values)]
             assert shape[1] == len(prompt.token_ids), "one key per token"
             assert all(each.shape[:2] == shape for each in (*tensors, *prompt.streams.values())), "as much everywhere"
             assert 0 <= prompt.num_prefix <= len(prompt.token_ids), "the canvas stood in the text"
-            assert prompt.drift.shape == (len(prompt.layers),), "one drift per layer"
+            assert prompt.drift.shape == (len(prompt.cache.layers),), "one drift per layer"
             assert bool(torch.isfinite(prompt.drift).all() and (prompt.drift >= 0).all()), "drift is an amount"
         assert len(self._prompts) <= 1 or self.num_stored <= MAX_STORED_TOKENS, "bounded"

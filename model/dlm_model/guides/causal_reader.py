@@ -13,7 +13,8 @@ from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.device import send
 from dlm_model.guides.own_prompt import OwnPrompt, end_token_ids
-from dlm_model.network.transformer import LayerKV, Memory, Recorder, Transformer
+from dlm_model.network.kv_cache import KVCache
+from dlm_model.network.transformer import Memory, Recorder, Transformer
 
 NUM_JUDGED_TOKENS = 48
 """Tokens of the suffix that are read: its beginning shows whether a middle leads to it, and what follows is equally
@@ -26,14 +27,14 @@ class Reading:
     Attributes:
         token_ids: [L], what was read after all of the prefix but its last token, which is the first here.
         num_before: Tokens of the prefix before these.
-        layers: Keys and values of both together, [1, num_before + L, K, D] each; none before the first reading.
+        cache: Keys and values of both together, in one row; none before the first reading.
     """
 
     def __init__(self) -> None:
         """Nothing is read yet."""
         self.token_ids = torch.empty(0, dtype=torch.long)
         self.num_before = 0
-        self.layers: list[LayerKV] = []
+        self.cache = KVCache()
 
     def num_shared(self, token_ids: Tensor, num_before: int) -> Tensor:
         """How many of the tokens that rows [B, T] begin with are read already, [B]."""
@@ -75,8 +76,8 @@ class CausalReader:
         self._prompt = prompt or OwnPrompt(network.config)
         self._end = next(iter(end_token_ids(network.config)), 0)
 
-    def read_prefix(self, token_ids: Tensor) -> list[LayerKV]:
-        """Keys and values of a prefix [P], [1, P, K, D] per layer."""
+    def read_prefix(self, token_ids: Tensor) -> KVCache:
+        """Keys and values of a prefix [P], in one row."""
         return self._prefix_cache.read(token_ids, self._document)
 
     @torch.inference_mode()
@@ -101,17 +102,16 @@ class CausalReader:
         # One column further left: a causal model reads position i's prediction off position i-1.
         read_ids = torch.cat((prefix_ids[-1:].expand(num_rows, -1), token_ids[:, :-1]), dim=1)
         starts = torch.zeros(num_rows, dtype=torch.long)
-        if reading and reading.layers:
+        if reading and reading.cache.layers:
             starts = torch.minimum(reading.num_shared(read_ids, num_before), is_asked.long().argmax(dim=1))
-        recorder = Recorder() if reading and not reading.layers else None
-        known = reading.layers if reading and starts.any() else []
-        if not known and num_before:
+        recorder = Recorder() if reading and not reading.cache.layers else None
+        known = reading.cache if reading and starts.any() else KVCache()
+        if not known.layers and num_before:
             known = self.read_prefix(prefix_ids[:-1])
         width = int((is_asked * torch.arange(1, num_columns + 1)).amax(dim=1).sub(starts).amax())
         hidden = self._read(read_ids, starts, width, num_before=num_before, known=known, recorder=recorder)
         if reading and recorder:
-            own = recorder.layers
-            reading.layers = [a.followed_by(b) for a, b in zip(known, own, strict=True)] if known else own
+            reading.cache = known.followed_by(recorder.cache)
             reading.token_ids, reading.num_before = read_ids[0, :width], num_before
         rows, columns = is_asked.nonzero(as_tuple=True)
         logits = self.network.logits(pick(hidden, rows, columns - starts[rows]))
@@ -125,7 +125,7 @@ class CausalReader:
         width: int,
         *,
         num_before: int,
-        known: list[LayerKV],
+        known: KVCache,
         recorder: Recorder | None,
     ) -> Tensor:
         """Hidden states [B, W, C] of rows [B, T], each from its own start [B] on.
@@ -135,18 +135,15 @@ class CausalReader:
             starts: Columns of each that are known.
             width: W, how many more are read.
             num_before: Tokens before all of them.
-            known: Keys and values of these, and of as many columns as any row knows at least, [1, S, K, D] each.
+            known: Keys and values of these, and of as many columns as any row knows at least, in one row.
             recorder: Receives this pass's keys and values.
         """
         device, (num_rows, num_columns) = self.network.device, read_ids.shape
         columns = starts[:, None] + torch.arange(width)
-        num_known = known[0].keys.shape[1] if known else 0
-        memory = None
-        if known:
-            positions = torch.arange(num_known, device=device).expand(num_rows, -1)
-            memory = Memory([layer.for_rows(num_rows) for layer in known], positions)
+        places = torch.arange(known.num_tokens, device=device)
+        memory = Memory(known.for_rows(num_rows), places.expand(num_rows, -1)) if known.layers else None
         own = torch.ones(width, width, dtype=torch.bool, device=device).tril().expand(num_rows, -1, -1)
-        is_known = torch.arange(num_known, device=device) < send(num_before + starts[:, None], device)
+        is_known = places < send(num_before + starts[:, None], device)
         hidden: Tensor = self.network(
             send(read_ids.gather(1, columns.clamp_max(num_columns - 1)), device),
             send(num_before + columns, device),

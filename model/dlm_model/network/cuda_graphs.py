@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from dlm_model.network.graph_budget import MAX_GRAPH_BYTES, MAX_GRAPHS
+from dlm_model.network.kv_cache import KVCache, LayerKV
 from dlm_model.network.mixture import Mixture
-from dlm_model.network.transformer import LayerKV, Memory, Recorder, Transformer
+from dlm_model.network.transformer import Memory, Recorder, Transformer
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ class GraphedTransformer(Transformer):
         size = (num_rows, num_memory, self.config.num_kv_heads, self.config.head_dim)
         zeros = partial(torch.zeros, size, dtype=self.embed_tokens.weight.dtype, device=device)
         positions = torch.zeros(num_rows, num_memory, dtype=torch.long, device=device)
-        return Memory([LayerKV(zeros(), zeros()) for _ in self.layers], positions)
+        return Memory(KVCache(tuple(LayerKV(zeros(), zeros()) for _ in self.layers)), positions)
 
 
 def _load_memory(graph: _Graph, memory: Memory) -> None:
@@ -184,7 +185,7 @@ def _load_memory(graph: _Graph, memory: Memory) -> None:
     graph.memory.position_ids[:, :num_memory] = memory.position_ids
     pairs = [
         (static[:, :num_memory], given)
-        for layer, of_layer in zip(graph.memory.layers, memory.layers, strict=True)
+        for layer, of_layer in zip(graph.memory.cache.layers, memory.cache.layers, strict=True)
         for static, given in ((layer.keys, of_layer.keys), (layer.values, of_layer.values))
     ]
     torch._foreach_copy_([static for static, _ in pairs], [given for _, given in pairs])

@@ -14,31 +14,8 @@ from torch import Tensor, nn
 
 from dlm_kernels.attention import Rotation, attend, rotary_angles
 from dlm_model.network.config import ModelConfig
+from dlm_model.network.kv_cache import KVCache, LayerKV
 from dlm_model.network.mixture import Mixture
-
-
-@dataclass(slots=True)
-class LayerKV:
-    """One layer's keys (before RoPE) and values, [B, S, K, D] each."""
-
-    keys: Tensor
-    values: Tensor
-
-    def first(self, num_tokens: int) -> "LayerKV":
-        """The keys and values of the first tokens; shares their memory."""
-        return LayerKV(self.keys[:, :num_tokens], self.values[:, :num_tokens])
-
-    def at(self, index: Tensor) -> "LayerKV":
-        """A copy of those of some tokens, [n] on their device."""
-        return LayerKV(self.keys[:, index], self.values[:, index])
-
-    def followed_by(self, later: "LayerKV") -> "LayerKV":
-        """A copy, followed by those of later tokens."""
-        return LayerKV(torch.cat((self.keys, later.keys), dim=1), torch.cat((self.values, later.values), dim=1))
-
-    def for_rows(self, num_rows: int) -> "LayerKV":
-        """The first row, repeated for several; they share its memory."""
-        return LayerKV(self.keys[:1].expand(num_rows, -1, -1, -1), self.values[:1].expand(num_rows, -1, -1, -1))
 
 
 @dataclass(slots=True)
@@ -46,11 +23,11 @@ class Memory:
     """Keys and values of tokens that are attended to but not recomputed.
 
     Attributes:
-        layers: One entry per layer, S tokens each.
+        cache: Of S tokens.
         position_ids: [B, S], where those tokens are now; may differ from where they were when computed.
     """
 
-    layers: list[LayerKV]
+    cache: KVCache
     position_ids: Tensor
 
 
@@ -67,6 +44,11 @@ class Recorder:
     layers: list[LayerKV] = field(default_factory=list)
     stream_layers: frozenset[int] = frozenset()
     streams: dict[int, Tensor] = field(default_factory=dict)
+
+    @property
+    def cache(self) -> KVCache:
+        """What is collected so far."""
+        return KVCache(tuple(self.layers))
 
 
 @dataclass(slots=True)
@@ -134,7 +116,7 @@ class Attention(nn.Module):
         if shared.recorder is not None:
             shared.recorder.layers.append(LayerKV(key, value))
         if shared.memory is not None:
-            remembered = shared.memory.layers[layer]
+            remembered = shared.memory.cache.layers[layer]
             key = torch.cat((key, remembered.keys), dim=1)
             value = torch.cat((value, remembered.values), dim=1)
         return self.merge(

@@ -146,9 +146,9 @@ def first_values(policy: CachePolicy) -> dict[int, Tensor]:
     assert isinstance(policy, ColumnCache)
     assert policy._kept
     if policy._kept.columns.all():
-        return dict(enumerate(policy._kept.fresh[1].values[0]))
+        return dict(enumerate(policy._kept.fresh.layers[1].values[0]))
     columns = (~policy._kept.columns).nonzero()[:, 0].tolist()
-    return dict(zip(columns, policy._kept.memory[1].values[0], strict=True))
+    return dict(zip(columns, policy._kept.memory.layers[1].values[0], strict=True))
 
 
 def test_the_delayed_policy_recomputes_what_is_masked_and_what_was_committed_last() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from dlm_model.cache import prefix_cache
 from dlm_model.cache.prefix_cache import PrefixCache
-from dlm_model.network.transformer import LayerKV, Transformer
+from dlm_model.network.kv_cache import KVCache, LayerKV
+from dlm_model.network.transformer import Transformer
 
 TOKENS = st.lists(st.integers(1, 4), min_size=1, max_size=9)
 
@@ -22,23 +23,25 @@ def any_beginning_is_shared() -> Iterator[None]:
         yield
 
 
-def one_by_one(network: Transformer, token_ids: list[int]) -> list[LayerKV]:
+def one_by_one(network: Transformer, token_ids: list[int]) -> KVCache:
     """The oracle: every token is the last of a pass of its own over everything before it."""
     columns = []
     for length in range(1, len(token_ids) + 1):
         cache = PrefixCache(network)
-        columns.append(cache.read(torch.tensor(token_ids[:length])))
-    return [
-        LayerKV(
-            torch.cat([column[layer].keys[:, -1:] for column in columns], dim=1),
-            torch.cat([column[layer].values[:, -1:] for column in columns], dim=1),
+        columns.append(cache.read(torch.tensor(token_ids[:length])).layers)
+    return KVCache(
+        tuple(
+            LayerKV(
+                torch.cat([column[layer].keys[:, -1:] for column in columns], dim=1),
+                torch.cat([column[layer].values[:, -1:] for column in columns], dim=1),
+            )
+            for layer in range(len(columns[0]))
         )
-        for layer in range(len(columns[0]))
-    ]
+    )
 
 
-def assert_same(layers: list[LayerKV], expected: list[LayerKV]) -> None:
-    for layer, other in zip(layers, expected, strict=True):
+def assert_same(read: KVCache, expected: KVCache) -> None:
+    for layer, other in zip(read.layers, expected.layers, strict=True):
         torch.testing.assert_close(layer.keys, other.keys, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(layer.values, other.values, atol=1e-4, rtol=1e-4)
 
@@ -50,14 +53,14 @@ def test_any_history_of_texts_reads_as_if_there_were_none(
 ) -> None:
     cache = PrefixCache(causal_network)
     for token_ids in history:
-        layers = cache.read(torch.tensor(token_ids))
+        read = cache.read(torch.tensor(token_ids))
         cache.check_integrity()
-    assert_same(layers, one_by_one(causal_network, history[-1]))
+    assert_same(read, one_by_one(causal_network, history[-1]))
 
 
 def test_later_tokens_do_not_reach_back(causal_network: Transformer) -> None:
     short, long = (PrefixCache(causal_network).read(torch.tensor(ids)) for ids in ([5, 6, 7], [5, 6, 7, 8, 9]))
-    assert_same([LayerKV(layer.keys[:, :3], layer.values[:, :3]) for layer in long], short)
+    assert_same(long.first(3), short)
 
 
 def test_a_longer_text_costs_its_new_tokens_and_a_shorter_one_nothing(causal_network: Transformer) -> None:
@@ -102,7 +105,7 @@ def test_texts_that_are_read_together_never_give_way_to_each_other(
 def test_an_empty_text_uses_no_other(causal_network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefix_cache, "MAX_STORED_TOKENS", 6)
     cache = PrefixCache(causal_network)
-    (layer, *_) = cache.read(torch.tensor([], dtype=torch.long))
+    (layer, *_) = cache.read(torch.tensor([], dtype=torch.long)).layers
     assert layer.keys.shape == layer.values.shape == (1, 0, 2, 8)
     for token_ids in ([1, 1, 1], [2, 2, 2], [], [3, 3, 3], [2, 2, 2]):
         cache.read(torch.tensor(token_ids, dtype=torch.long))

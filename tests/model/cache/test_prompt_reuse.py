@@ -16,7 +16,8 @@ from dlm_model.cache.prompt_store import KeptPrompt, PromptStore
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
-from dlm_model.network.transformer import LayerKV, Transformer
+from dlm_model.network.kv_cache import KVCache, LayerKV
+from dlm_model.network.transformer import Transformer
 from dlm_model.request import InfillRequest
 from tests.model.tiny_checkpoints import DLM_SECTION, load_network
 from tests.model.tiny_fills import drafts
@@ -144,7 +145,7 @@ def test_what_moved_is_what_would_be_computed_in_the_first_layer(network: Transf
     now = [5, 6, *PREFIX[:20], *PREFIX[24:]], SUFFIX[3:]
     typist.logits(*now)
     fresh.logits(*now)
-    moved, computed = typist.kept.layers[0], fresh.kept.layers[0]
+    moved, computed = typist.kept.cache.layers[0], fresh.kept.cache.layers[0]
     torch.testing.assert_close(moved.keys, computed.keys, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(moved.values, computed.values, atol=1e-5, rtol=1e-5)
 
@@ -162,17 +163,17 @@ def test_beyond_the_bound_everything_is_computed_anew(network: Transformer) -> N
 def test_deep_layers_that_drifted_are_computed_anew_from_shallow_ones_that_did_not(network: Transformer) -> None:
     typist = Typist(network, replace(KEPT, drift_bound=0.5))
     typist.logits(PREFIX, SUFFIX)
-    *shallow, deepest = typist.kept.layers
+    *shallow, deepest = typist.kept.cache.layers
     streams = typist.kept.streams
     wrong = typist.kept._replace(
-        layers=[*shallow, LayerKV(deepest.keys, -deepest.values)], streams=streams | {2: -streams[2]}
+        cache=KVCache((*shallow, LayerKV(deepest.keys, -deepest.values))), streams=streams | {2: -streams[2]}
     )
     typist.store.keep(wrong, typist.document)
     cost = typist.cost(PREFIX, SUFFIX)
     assert typist.num_forwards == 2
     num_columns = len(PREFIX) + len(SUFFIX) + max(LENGTHS)
     assert cost == pytest.approx(2 * VICINITY + 2 / 3 * num_columns), "two layers of three"
-    same(typist.kept.layers[2].values, deepest.values)
+    same(typist.kept.cache.layers[2].values, deepest.values)
     same(typist.kept.streams[2], streams[2])
     assert typist.kept.drift.max() < 1e-5
     same(typist.logits(PREFIX, SUFFIX), typist.cold(PREFIX, SUFFIX))

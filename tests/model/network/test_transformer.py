@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlm_model.network.transformer import LayerKV, Memory, Recorder, Transformer
+from dlm_model.network.transformer import Memory, Recorder, Transformer
 from tests.model.tiny_checkpoints import FAMILIES, VOCAB_SIZE, load_network, write_checkpoint
 
 TOKENS = torch.randint(0, VOCAB_SIZE, (2, 23), generator=torch.Generator().manual_seed(1))
@@ -50,9 +50,7 @@ def test_remembered_keys_give_the_same_hidden_states_when_nothing_changed(networ
     whole = network(TOKENS, POSITIONS, recorder=recorder)
     window = slice(8, 15)
     prompt = [index for index in range(23) if not window.start <= index < window.stop]
-    memory = Memory(
-        [LayerKV(layer.keys[:, prompt], layer.values[:, prompt]) for layer in recorder.layers], POSITIONS[:, prompt]
-    )
+    memory = Memory(recorder.cache.at(torch.tensor(prompt)), POSITIONS[:, prompt])
     refined = network(TOKENS[:, window], POSITIONS[:, window], memory=memory)
     torch.testing.assert_close(refined, whole[:, window], atol=1e-5, rtol=1e-4)
 
