@@ -18,6 +18,7 @@ from dlm_model.canvas import Canvas
 from dlm_model.device import send
 from dlm_model.network.kv_cache import KVCache
 from dlm_model.network.transformer import Memory, Recorder, Transformer
+from dlm_model.network.visibility import up_to_own_block
 
 _PADDING = -1
 
@@ -62,7 +63,7 @@ class BlockCausalPrompt:
         hidden = self._run(
             whole_tokens(canvas)[:, start:],
             whole_positions(canvas)[:, start:],
-            whole_validity(canvas),
+            whole_validity(canvas).roll(-start, dims=1),
             Memory(known, self._positions(start, len(token_ids))) if start else None,
             recorder,
         )
@@ -108,18 +109,13 @@ class BlockCausalPrompt:
         memory: Memory | None,
         recorder: Recorder | None = None,
     ) -> Tensor:
-        """Hidden states [B, T, C] of tokens [B, T] after a memory of S in earlier blocks; `is_valid` is [B, S + T]."""
-        block = positions // self._block_length
-        num_rows, num_tokens = token_ids.shape
-        num_known = is_valid.shape[1] - num_tokens
-        own = (block[:, None, :] <= block[:, :, None]) & is_valid[:, None, num_known:]
-        is_visible = torch.cat((own, is_valid[:, None, :num_known].expand(num_rows, num_tokens, -1)), dim=2)
+        """Hidden states [B, T, C] of tokens [B, T] after a memory of S in earlier blocks; `is_valid` is [B, T + S]."""
         self.num_forwards += 1
         device = self._network.device
         hidden: Tensor = self._network(
             send(token_ids, device),
             send(positions, device),
-            is_valid=send(is_visible, device),
+            is_valid=send(up_to_own_block(positions, self._block_length, is_valid), device),
             memory=memory,
             recorder=recorder,
         )

@@ -20,6 +20,7 @@ from dlm_model.cache.prompt_diff import num_common
 from dlm_model.device import send
 from dlm_model.network.kv_cache import KVCache, LayerKV
 from dlm_model.network.transformer import Memory, Recorder, Transformer
+from dlm_model.network.visibility import up_to_own_block
 
 MAX_STORED_TOKENS = 6144
 """How much is kept of prompts that see no canvas and, apart from these, of prompts that do (`prompt_store`)."""
@@ -128,7 +129,7 @@ class PrefixCache:
         self._network(
             send(fresh[None], device),
             positions[:, num_known:],
-            is_valid=_sees_before(len(fresh), num_known, self.block_length, device),
+            is_valid=up_to_own_block(positions[:, num_known:], self.block_length, torch.ones_like(positions).bool()),
             memory=Memory(known.cache, positions[:, :num_known]) if known else None,
             recorder=recorder,
         )
@@ -144,10 +145,3 @@ class PrefixCache:
 
 def _begins_with(text: _Text, other: _Text) -> bool:
     return num_common(text.token_ids, other.token_ids) == len(other.token_ids)
-
-
-def _sees_before(num_queries: int, num_known: int, block_length: int, device: torch.device) -> Tensor:
-    """[1, T, T + S]: every new token sees the new ones up to the end of its block, and all that are known."""
-    block = torch.arange(num_queries, device=device) // block_length
-    known = torch.ones(num_queries, num_known, dtype=torch.bool, device=device)
-    return torch.cat((block <= block[:, None], known), dim=1)[None]

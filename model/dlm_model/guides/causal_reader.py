@@ -15,6 +15,7 @@ from dlm_model.device import send
 from dlm_model.guides.own_prompt import OwnPrompt, end_token_ids
 from dlm_model.network.kv_cache import KVCache
 from dlm_model.network.transformer import Memory, Recorder, Transformer
+from dlm_model.network.visibility import up_to_own_block
 
 NUM_JUDGED_TOKENS = 48
 """Tokens of the suffix that are read: its beginning shows whether a middle leads to it, and what follows is equally
@@ -140,15 +141,14 @@ class CausalReader:
         """
         device, (num_rows, num_columns) = self.network.device, read_ids.shape
         columns = starts[:, None] + torch.arange(width)
-        places = torch.arange(known.num_tokens, device=device)
-        memory = Memory(known.for_rows(num_rows), places.expand(num_rows, -1)) if known.layers else None
-        own = torch.ones(width, width, dtype=torch.bool, device=device).tril().expand(num_rows, -1, -1)
-        is_known = places < send(num_before + starts[:, None], device)
+        positions = send(num_before + columns, device)
+        places = torch.arange(known.num_tokens, device=device).expand(num_rows, -1)
+        is_valid = torch.cat((torch.ones_like(positions).bool(), places < positions[:, :1]), dim=1)
         hidden: Tensor = self.network(
             send(read_ids.gather(1, columns.clamp_max(num_columns - 1)), device),
-            send(num_before + columns, device),
-            is_valid=torch.cat((own, is_known[:, None].expand(-1, width, -1)), dim=2),
-            memory=memory,
+            positions,
+            is_valid=up_to_own_block(positions, 1, is_valid),
+            memory=Memory(known.for_rows(num_rows), places) if known.layers else None,
             recorder=recorder,
         )
         self.num_forwards += 1
