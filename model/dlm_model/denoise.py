@@ -68,9 +68,8 @@ def denoise(
             guess = judge(canvas, logits, guess)
         guess = guess.spread(is_asked)  # from [N] to [B, T]
 
-        eligibility = rules.eligibility(canvas.is_masked)
         filled = canvas.is_committed.sum(dim=1) / canvas.lengths.clamp_min(1)
-        chosen = choose(guess, eligibility, steps_left, options, filled) | rules.is_urgent
+        chosen = choose(guess, rules.eligibility, steps_left, options, filled) | rules.is_urgent
         canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
 
         if decoding.revisers and not is_last:

@@ -3,25 +3,12 @@
 Blocks are counted from the start of the sequence, prefix included.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
-
-
-class Waiting(NamedTuple):
-    """The masks of a canvas that may not be committed freely, [B, T] bool each.
-
-    Attributes:
-        is_locked: Masks of blocks that have not begun.
-        is_early: Masks of blocks that have begun before their turn: committed only where the schedule is certain.
-    """
-
-    is_locked: Tensor
-    is_early: Tensor
+from dlm_model.steps.schedule import Eligibility
 
 
 class BlockPipeline:
@@ -44,13 +31,14 @@ class BlockPipeline:
         self._block_length = block_length
         self._options = options
 
-    def waiting(self, canvas: Canvas) -> Waiting:
-        """Look at the progress of every row's blocks."""
+    def eligibility(self, canvas: Canvas) -> Eligibility:
+        """Open are the masks of blocks that have begun; those of blocks that began before their turn are not due."""
         block, _, progress = self._progress(canvas)
         begins = (progress >= self._options.block_add_threshold).long().cumprod(dim=1).bool()
-        is_due = progress >= self._options.decoded_token_threshold
-        has_begun, is_due = (_after(each).gather(1, block) for each in (begins, is_due))
-        return Waiting(canvas.is_masked & ~has_begun, canvas.is_masked & has_begun & ~is_due)
+        is_own = progress >= self._options.decoded_token_threshold
+        has_begun, is_own = (_after(each).gather(1, block) for each in (begins, is_own))
+        is_open = canvas.is_masked & has_begun
+        return Eligibility(canvas.is_masked, is_open, is_open & is_own)
 
     def num_missing(self, canvas: Canvas) -> Tensor:
         """Masks that each row lacks for the block that would begin now, [B]; 0 where none would."""

@@ -28,24 +28,17 @@ class Rules:
     """The rules of one step.
 
     Attributes:
-        is_locked: [B, T], positions that must wait until their row's boundaries are respelled, or their block begins.
-        is_early: [B, T], positions of a block that was begun while the block in front of it has few commits.
+        eligibility: Which masks may be committed: others wait until their row's boundaries are respelled, or their
+            block begins.
         is_urgent: [B, T], frontiers: they are committed in this step, whatever their score.
         frontier_tokens: For each frontier (row, column), the tokens that may stand there.
         may_grow: [B], whether a row may commit an expand token: not after one was refused, nor in the last step.
     """
 
-    is_locked: Tensor
-    is_early: Tensor
+    eligibility: Eligibility
     is_urgent: Tensor
     frontier_tokens: dict[tuple[int, int], list[int]]
     may_grow: Tensor
-
-    def eligibility(self, is_masked: Tensor) -> Eligibility:
-        """Which of the masks [B, T] this step may commit, and which of those count for its quota."""
-        is_open = is_masked & ~self.is_locked
-        is_due = is_open & ~self.is_early
-        return Eligibility(is_masked, is_open, is_due)
 
 
 class Constraint:
@@ -106,14 +99,13 @@ class Constraint:
     def rules(self, canvas: Canvas, *, is_last: bool) -> Rules:
         """Look at both frontiers of every row.
 
-        A row's other masks are locked until its boundaries are respelled, piece by piece: a token committed beside an
+        A row's other masks wait until its boundaries are respelled, piece by piece: a token committed beside an
         unspelled boundary would not have seen it. In the last step nothing can wait: the rest of a boundary is pinned
         to its shortest spelling, and no row may grow.
         """
-        is_locked = is_early = torch.zeros_like(canvas.is_masked)
-        is_urgent = torch.zeros_like(canvas.is_masked)
+        eligibility = Eligibility(canvas.is_masked, canvas.is_masked, canvas.is_masked)
         if self._blocks is not None and not is_last:
-            is_locked, is_early = self._blocks.waiting(canvas)
+            eligibility = self._blocks.eligibility(canvas)
         frontier_tokens: dict[tuple[int, int], list[int]] = {}
         for row in range(len(canvas.lengths)):
             head, tail = self._boundaries.frontiers(canvas, row)
@@ -126,13 +118,13 @@ class Constraint:
                 if is_last or not num_left:
                     tokens.setdefault(head.position + num_left, sorted(self._first_word_ids))
             frontier_tokens |= {(row, column): allowed for column, allowed in tokens.items() if column in masked}
+        is_urgent = torch.zeros_like(canvas.is_masked)
         for row, column in frontier_tokens:
             is_urgent[row, column] = True
         if not is_last:
-            is_locked = is_locked | is_urgent.any(dim=1, keepdim=True)
-        is_locked = is_locked & ~is_urgent
+            eligibility = eligibility.after(is_urgent)
         may_grow = ~canvas.was_refused & (not is_last)
-        return Rules(is_locked & canvas.is_masked, is_early, is_urgent, frontier_tokens, may_grow)
+        return Rules(eligibility, is_urgent, frontier_tokens, may_grow)
 
     def limit(self, logits: Tensor, canvas: Canvas, rules: Rules) -> Tensor:
         """Rule tokens out of the logits [N, V] of the positions that the canvas asks about, in row-major order."""

@@ -19,6 +19,7 @@ from dlm_model.network.config import ModelConfig
 from dlm_model.request import InfillRequest
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.rules.constraint import Constraint, Rules
+from dlm_model.steps.schedule import Eligibility
 from dlm_model.tokens.vocabulary import Vocabulary
 
 WHITESPACE = frozenset(b" \t\n\r")
@@ -193,7 +194,7 @@ class JsonConstraint(Constraint):
 
     def rules(self, canvas: Canvas, *, is_last: bool) -> Rules:
         """Everything waits for the leftmost mask; the last step takes the shortest way to the end."""
-        is_locked, is_urgent = canvas.is_masked.clone(), torch.zeros_like(canvas.is_masked)
+        is_urgent = torch.zeros_like(canvas.is_masked)
         frontier_tokens: dict[tuple[int, int], list[int]] = {}
         for row in range(len(canvas.lengths)):
             columns = canvas.is_masked[row].nonzero().flatten().tolist()
@@ -202,9 +203,9 @@ class JsonConstraint(Constraint):
                 tokens = self._closing(state, len(columns)) if is_last else [self._tokens(state, len(columns))]
                 frontier_tokens |= {(row, column): allowed for column, allowed in zip(columns, tokens, strict=False)}
         for row, column in frontier_tokens:
-            is_locked[row, column], is_urgent[row, column] = False, True
-        none_early, none_may_grow = torch.zeros_like(is_locked), torch.zeros_like(canvas.was_refused)
-        return Rules(is_locked, none_early, is_urgent, frontier_tokens, none_may_grow)
+            is_urgent[row, column] = True
+        eligibility = Eligibility(canvas.is_masked, is_urgent, is_urgent)
+        return Rules(eligibility, is_urgent, frontier_tokens, may_grow=torch.zeros_like(canvas.was_refused))
 
     def fixed(self, canvas: Canvas) -> torch.Tensor:
         """Nothing is revised: what follows depends on it."""

@@ -37,6 +37,11 @@ class Eligibility(NamedTuple):
     is_open: Tensor
     is_due: Tensor
 
+    def after(self, is_urgent: Tensor) -> "Eligibility":
+        """The same, but in rows with urgent masks [B, T] these alone: all others wait for them."""
+        is_free = ~is_urgent.any(dim=1, keepdim=True)
+        return Eligibility(self.is_masked, (self.is_open & is_free) | is_urgent, (self.is_due & is_free) | is_urgent)
+
     def without(self, refused: Tensor) -> "Eligibility":
         """The same without `refused` masks [B, T], as far as a row has others that are due."""
         is_due = self.is_due & ~refused

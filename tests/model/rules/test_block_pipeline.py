@@ -23,10 +23,10 @@ CONFIG = ModelConfig.from_dict({"model_type": "llama", "rms_norm_eps": 1e-6, "dl
 
 
 def waits(canvas: Canvas, **options: float) -> list[list[int]]:
-    """For every position 2 if it is locked, 1 if it is early, else 0."""
-    waiting = BlockPipeline(4, DecodeOptions(**options)).waiting(canvas)  # type: ignore[arg-type]
-    assert not (waiting.is_locked & waiting.is_early).any()
-    return (2 * waiting.is_locked.int() + waiting.is_early.int()).tolist()
+    """For every mask 2 if it is not open, 1 if it is open but not due, else 0."""
+    is_masked, is_open, is_due = BlockPipeline(4, DecodeOptions(**options)).eligibility(canvas)  # type: ignore[arg-type]
+    assert not (is_due & ~is_open).any()
+    return (is_masked.int() + (is_masked & ~is_due).int() - is_open.int()).tolist()
 
 
 def test_masks_of_later_blocks_wait() -> None:
@@ -62,11 +62,10 @@ def test_without_overlap_the_first_block_with_a_mask_is_the_only_one(
 ) -> None:
     canvas = Canvas.open([1] * num_prefix, [], [len(is_filled)], 99)
     canvas = commit(canvas, torch.tensor([is_filled]))
-    waiting = BlockPipeline(block_length, DecodeOptions()).waiting(canvas)
+    eligibility = BlockPipeline(block_length, DecodeOptions()).eligibility(canvas)
     block = (num_prefix + torch.arange(len(is_filled))) // block_length
     current = min((int(block[i]) for i, filled in enumerate(is_filled) if not filled), default=0)
-    free = canvas.is_masked & ~waiting.is_locked & ~waiting.is_early
-    assert torch.equal(free, canvas.is_masked & (block == current))
+    assert torch.equal(eligibility.is_due, canvas.is_masked & (block == current))
 
 
 @settings(deadline=None, max_examples=60)
@@ -116,7 +115,7 @@ def test_every_step_commits_within_its_blocks_and_every_run_ends(
         committed = before.is_masked & ~canvas.is_masked
         assert torch.equal(committed.any(dim=1), before.is_masked.any(dim=1))
         if num_taken < options.num_steps:
-            assert not (committed & blocks.waiting(before).is_locked).any()
+            assert not (committed & ~blocks.eligibility(before).is_open).any()
         before = canvas
     assert num_taken <= options.num_steps
     assert not before.is_masked.any()

@@ -94,7 +94,7 @@ def reaches(truth: list[int], boundaries: Boundaries) -> bool:
     while canvas.is_masked.any():
         rules = constraint.rules(canvas, is_last=False)
         limited = constraint.limit(torch.zeros(int(canvas.is_masked.sum()), VOCAB_SIZE), canvas, rules)
-        free = canvas.is_masked & ~rules.is_locked
+        free = rules.eligibility.is_open
         wanted = limited[torch.arange(len(limited)), predicted[canvas.is_masked]]
         if not free.any() or wanted[free[canvas.is_masked]].isinf().any():
             return False
@@ -109,11 +109,11 @@ def test_nothing_is_committed_beside_a_boundary_that_is_not_respelled() -> None:
     canvas = Canvas.open([0], [], [20], MASK)
     rules = constraint.rules(canvas, is_last=False)
     assert rules.is_urgent[0].nonzero()[:, 0].tolist() == [0]
-    assert (canvas.is_masked & ~rules.is_locked)[0].nonzero()[:, 0].tolist() == [0]
+    assert rules.eligibility.is_open[0].nonzero()[:, 0].tolist() == [0]
     respelled = boundaries.head_tokens(b" ret", room=20)
     whole = next(token for token in respelled if VOCABULARY.token_bytes[token].startswith(b" ret"))
     canvas = canvas.guess(torch.full((1, 20), whole), torch.ones(1, 20)).commit(rules.is_urgent)
-    assert not constraint.rules(canvas, is_last=False).is_locked.any()
+    assert torch.equal(constraint.rules(canvas, is_last=False).eligibility.is_open, canvas.is_masked)
 
 
 def spelled(text: str) -> int:
