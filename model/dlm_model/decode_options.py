@@ -207,11 +207,6 @@ class DecodeOptions:
     middle_length: int | None = None
     """Exact length in tokens, for benches and tests that know it; no option, since no user can know it."""
 
-    @property
-    def is_blended(self) -> bool:
-        """Whether a guide has a say in predictions."""
-        return self.guide not in {None, NO_GUIDE} and self.guide_role == "blend"
-
     def __post_init__(self) -> None:
         """Refuse values that no decoder can honour.
 
@@ -223,6 +218,20 @@ class DecodeOptions:
                 raise ValueError(f"{each.name} {problem}")
         is_length = self.middle_length is None or 1 <= self.middle_length <= self.max_middle_tokens
         require(is_length, "middle_length", "from 1 to max_middle_tokens", self.middle_length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodePlan(DecodeOptions):
+    """The options of one request, with nothing left to the model any more: `Decoder.resolve` makes it."""
+
+    schedule: Schedule = "threshold"
+    selection: Selection = "confidence"
+    guide: str = NO_GUIDE
+
+    @property
+    def is_blended(self) -> bool:
+        """Whether a guide has a say in predictions."""
+        return self.guide != NO_GUIDE and self.guide_role == "blend"
 
 
 def require(is_valid: bool, name: str, accepted: str, value: object) -> None:

@@ -5,7 +5,7 @@ network, the prompts that it remembers, its guides, its learned order. `dlm_mode
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from dlm_model.cache.prompt_reuse import PromptReuse
 from dlm_model.cache.prompt_store import PromptStore
 from dlm_model.cache.similarity_cache import SimilarityCache
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions
+from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions, DecodePlan
 from dlm_model.errors import RequestError
 from dlm_model.guides.blend import Blend
 from dlm_model.guides.causal_reader import CausalReader
@@ -57,7 +57,7 @@ class Prepared(NamedTuple):
     """
 
     request: InfillRequest
-    options: DecodeOptions
+    options: DecodePlan
     canvas: Canvas
     rows: Sequence[Row]
     boundaries: Boundaries
@@ -139,18 +139,20 @@ class Decoder:
         self._config = network.config
         self.prefix_cache, self.order = prefix_cache, order
 
-    def resolve(self, options: DecodeOptions, *, has_prefix: bool) -> DecodeOptions:
+    def resolve(self, options: DecodeOptions, *, has_prefix: bool) -> DecodePlan:
         """The options, with what they leave to the model filled in by what it names and brings along.
 
         Without a token in front of the canvas there is no guide: a causal model needs one to read on from.
         """
         guide = options.guide or (SELF_GUIDE if self.guides.has_companion else NO_GUIDE)
-        options = replace(options, guide=guide if has_prefix else NO_GUIDE)
+        if not has_prefix:
+            guide = NO_GUIDE
         # `agreement` commits from the left, so that any other selection would have no effect.
         schedule = options.schedule or ("agreement" if options.selection in {None, "leftmost"} else "threshold")
-        if options.guide == NO_GUIDE and schedule == "agreement":
+        if guide == NO_GUIDE and schedule == "agreement":
             schedule = "threshold"
-        return replace(options, schedule=schedule, selection=options.selection or self._config.selection)
+        selection = options.selection or self._config.selection
+        return DecodePlan(**asdict(options) | {"schedule": schedule, "selection": selection, "guide": guide})
 
     def forget(self, document: str | None = None) -> None:
         """Forget the prompts of a document, or all."""
@@ -179,7 +181,7 @@ class Decoder:
         """
         request, options, canvas = ready.request, ready.options, ready.canvas
         cache, guide = self._cache(options, request.document), None
-        if options.guide not in {None, NO_GUIDE}:
+        if options.guide != NO_GUIDE:
             guide = self.guides.open(options.guide, request.document)
         revisers, syntax, suffix_end = remaskers(options), None, None
         if request.syntax and options.syntax_tries:
@@ -202,7 +204,7 @@ class Decoder:
             may_change=bool(revisers or syntax or canvas.is_kept.any()) or len(ready.rows) > 1,
         )
 
-    def _cache(self, options: DecodeOptions, document: str) -> CachePolicy:
+    def _cache(self, options: DecodePlan, document: str) -> CachePolicy:
         if options.suffix_guidance == 1 or not self._config.sees_suffix:
             return self.open_cache(options, document)
         # Its two prompts would take each other's place in the store.

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 import torch
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions
+from dlm_model.decode_options import DecodePlan
 from dlm_model.decoding import Decoding
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken
@@ -34,7 +34,7 @@ def denoise(
     canvas: Canvas,
     decoding: Decoding,
     constraint: Constraint,
-    options: DecodeOptions,
+    options: DecodePlan,
     *,
     pace: Pace,
     cancel: CancelToken,

@@ -41,20 +41,20 @@ class Preparation:
         self._decoder = decoder
         self._model_name = model_name
 
-    def prepare(self, request: InfillRequest, options: DecodeOptions, pace: Pace, cancel: CancelToken) -> Prepared:
+    def prepare(self, request: InfillRequest, asked: DecodeOptions, pace: Pace, cancel: CancelToken) -> Prepared:
         """Tokenize, find the lengths, and open the canvas.
 
         Args:
             request: What to fill.
-            options: As the caller sent them.
+            asked: The options, as the caller sent them.
             pace: The request's clock: half of its time may be spent on looking for a length.
             cancel: Polled before each forward that does.
 
         Raises:
             RequestError: prompt and middle do not fit the model's context, or the request contradicts the options.
         """
-        opening = Opening.read(request, options, self._tokenizer, self._config)
-        options = self._decoder.resolve(options, has_prefix=bool(opening.prefix_ids))
+        opening = Opening.read(request, asked, self._tokenizer, self._config)
+        options = self._decoder.resolve(asked, has_prefix=bool(opening.prefix_ids))
         if opening.anchors.num_tokens and options.grammar != "none":
             raise RequestError("A grammar leaves no room for texts that the middle must contain.")
         max_length = self._longest_row(opening, options)

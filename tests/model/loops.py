@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions
+from dlm_model.decode_options import DecodePlan
 from dlm_model.decoding import Decoding
 from dlm_model.denoise import denoise
 from dlm_model.network.config import ModelConfig
@@ -52,7 +52,7 @@ class Oracle:
 def run(
     canvas: Canvas,
     predict: object,
-    options: DecodeOptions,
+    options: DecodePlan,
     boundaries: Boundaries | None = None,
     *,
     is_resizing: bool = False,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions, Schedule, Selection
+from dlm_model.decode_options import DecodePlan, Schedule, Selection
 from dlm_model.request import InfillRequest
 from dlm_model.row_reader import RowReader
 from dlm_model.rules.boundaries import Boundaries, split_prefix, split_suffix
@@ -37,7 +37,7 @@ SETTINGS = [(schedule, selection) for schedule in get_args(Schedule) for selecti
 @pytest.mark.parametrize(("schedule", "selection"), SETTINGS)
 @pytest.mark.parametrize("is_resizing", [False, True], ids=["fixed", "resizing"])
 def test_every_step_commits_and_every_run_ends(schedule: str, selection: str, is_resizing: bool) -> None:
-    options = DecodeOptions(num_steps=9, schedule=schedule, selection=selection)  # type: ignore[arg-type]
+    options = DecodePlan(num_steps=9, schedule=schedule, selection=selection)  # type: ignore[arg-type]
     canvases = list(run(open_canvas(20, 31), RandomPredictor(), options, is_resizing=is_resizing))
     assert 1 <= len(canvases) <= 9
     for before, after in zip([open_canvas(20, 31), *canvases[:-1]], canvases, strict=True):
@@ -60,7 +60,7 @@ def test_the_rules_are_made_once_a_step_whatever_is_resized_and_cut(monkeypatch:
         return original(self, canvas, is_last=is_last)
 
     monkeypatch.setattr(Constraint, "rules", rules)
-    options, boundaries = DecodeOptions(num_steps=9), Boundaries(VOCABULARY, b"def", b")")
+    options, boundaries = DecodePlan(num_steps=9), Boundaries(VOCABULARY, b"def", b")")
     steps = run(open_canvas(20, 31), RandomPredictor(), options, boundaries, is_resizing=True, ending=Between())
     assert len(list(steps)) == len(made)
 
@@ -70,7 +70,7 @@ def test_the_rules_are_made_once_a_step_whatever_is_resized_and_cut(monkeypatch:
 )
 def test_a_canvas_that_is_full_too_early_grows(num_steps: int, is_resizing: bool, num_columns: int) -> None:
     letter = TOKENIZER.encode("a").ids[0]
-    options, ending = DecodeOptions(num_steps=num_steps, schedule="linear"), Between(fewest=4 + NUM_MORE + 1)
+    options, ending = DecodePlan(num_steps=num_steps, schedule="linear"), Between(fewest=4 + NUM_MORE + 1)
     *_, last = run(open_canvas(4), Oracle([letter] * 48), options, is_resizing=is_resizing, ending=ending)
     assert last.lengths.tolist() == [num_columns]
     assert not last.is_masked.any()
@@ -78,12 +78,12 @@ def test_a_canvas_that_is_full_too_early_grows(num_steps: int, is_resizing: bool
 
 @pytest.mark.parametrize("num_steps", [1, 2, 5, 12])
 def test_the_linear_schedule_takes_as_many_steps_as_the_dial_says(num_steps: int) -> None:
-    options = DecodeOptions(num_steps=num_steps, schedule="linear")
+    options = DecodePlan(num_steps=num_steps, schedule="linear")
     assert len(list(run(open_canvas(24), RandomPredictor(), options))) == num_steps
 
 
 def test_the_cosine_schedule_commits_few_first_and_many_last() -> None:
-    options = DecodeOptions(num_steps=8, schedule="cosine")
+    options = DecodePlan(num_steps=8, schedule="cosine")
     left = [64, *(int(canvas.is_masked.sum()) for canvas in run(open_canvas(64), RandomPredictor(), options))]
     commits = [before - after for before, after in pairwise(left)]
     assert len(commits) == 8
@@ -92,7 +92,7 @@ def test_the_cosine_schedule_commits_few_first_and_many_last() -> None:
 
 def test_a_certain_model_is_done_in_one_step_at_the_threshold() -> None:
     truth = TOKENIZER.encode("return self.value").ids
-    canvases = list(run(open_canvas(len(truth)), Oracle(truth), DecodeOptions()))
+    canvases = list(run(open_canvas(len(truth)), Oracle(truth), DecodePlan()))
     assert len(canvases) == 1
     assert canvases[0].token_ids[0].tolist() == truth
 
@@ -100,14 +100,14 @@ def test_a_certain_model_is_done_in_one_step_at_the_threshold() -> None:
 @given(seed=st.integers(0, 2**16))
 @settings(max_examples=20, deadline=None)
 def test_the_same_seed_gives_the_same_tokens(seed: int) -> None:
-    options = DecodeOptions(num_steps=6, temperature=1.0, seed=seed, selection="random")
+    options = DecodePlan(num_steps=6, temperature=1.0, seed=seed, selection="random")
     first, second = (list(run(open_canvas(12), RandomPredictor(), options))[-1] for _ in range(2))
     assert torch.equal(first.token_ids, second.token_ids)
 
 
 def test_another_seed_gives_other_tokens() -> None:
     finals = {
-        tuple(list(run(open_canvas(12), RandomPredictor(), DecodeOptions(temperature=1.0, seed=seed)))[-1].token_ids[0])
+        tuple(list(run(open_canvas(12), RandomPredictor(), DecodePlan(temperature=1.0, seed=seed)))[-1].token_ids[0])
         for seed in range(4)
     }
     assert len(finals) == 4
@@ -138,7 +138,7 @@ def test_the_loop_reaches_the_true_middle_across_split_tokens(
         parts = (head.spelling.decode(), middle, tail.spelling.decode())
         truth = [token for part in parts for token in TOKENIZER.encode(part).ids]
     boundaries = Boundaries(VOCABULARY, head.spelling, tail.spelling)
-    options = DecodeOptions(num_steps=num_steps, schedule="linear", selection="random")
+    options = DecodePlan(num_steps=num_steps, schedule="linear", selection="random")
     *_, canvas = run(open_canvas(len(truth)), Oracle(truth), options, boundaries)
     assert RowReader(VOCABULARY, boundaries).candidates(canvas, [0], ["stop"], 1)[0].text == middle
 
@@ -160,7 +160,7 @@ def test_whatever_the_model_wants_the_canvas_keeps_its_boundaries(
     if length == 0:
         return
     boundaries = Boundaries(VOCABULARY, head.encode(), tail.encode())
-    options = DecodeOptions(num_steps=num_steps)
+    options = DecodePlan(num_steps=num_steps)
     canvases = list(
         run(
             open_canvas(length),
@@ -192,7 +192,7 @@ def test_a_single_line_hole_gets_no_line_break(head: bytes, tail: bytes, num_ste
             return logits
 
     boundaries = Boundaries(VOCABULARY, head, tail)
-    *_, canvas = run(open_canvas(9), LineBreaks(), DecodeOptions(num_steps=num_steps), boundaries, single_line=True)
+    *_, canvas = run(open_canvas(9), LineBreaks(), DecodePlan(num_steps=num_steps), boundaries, single_line=True)
     assert "\n" not in RowReader(VOCABULARY, boundaries).candidates(canvas, [0], ["stop"], 1)[0].text
 
 
@@ -214,7 +214,7 @@ class LengthOracle:
 @pytest.mark.parametrize("start", [1, 3, 8, 40], ids=lambda start: f"from-{start}")
 def test_the_canvas_finds_its_length(start: int) -> None:
     truth = TOKENIZER.encode("return self.value + item").ids
-    canvases = list(run(open_canvas(start), LengthOracle(truth), DecodeOptions(num_steps=30), is_resizing=True))
+    canvases = list(run(open_canvas(start), LengthOracle(truth), DecodePlan(num_steps=30), is_resizing=True))
     final = canvases[-1]
     assert final.token_ids[0, : int(final.lengths[0])].tolist() == truth
     assert not final.was_refused.any()
@@ -228,7 +228,7 @@ def test_rejected_tokens_are_not_committed_again_where_they_were() -> None:
         canvas = canvas.guess(torch.full(wrong.shape, rejected_id), torch.ones(wrong.shape)).commit(wrong)
         canvas = canvas.reject(wrong, limit=2)
     for token_id in (40, 41):
-        *_, final = run(canvas, Oracle([token_id] * 3), DecodeOptions())
+        *_, final = run(canvas, Oracle([token_id] * 3), DecodePlan())
         assert int(final.token_ids[0, 0]) not in {40, 41}
         assert set(final.token_ids[0, 1:].tolist()) == {token_id}
 
@@ -268,7 +268,7 @@ class FourAhead:
 
 
 def test_what_is_asked_of_an_early_commit_goes_down_as_the_canvas_fills() -> None:
-    options = DecodeOptions(schedule="linear", early_commit=7.5)
+    options = DecodePlan(schedule="linear", early_commit=7.5)
     left = [int(canvas.is_masked.sum()) for canvas in run(open_canvas(12), FourAhead(), options)]
     # 7.5, then 5 from the fifth on, then 2.5 from the ninth on, of twelve masks; far fewer steps than the dial allows.
     assert left == [11, 10, 9, 8, 7, 6, 5, 4, 0]

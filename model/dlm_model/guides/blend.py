@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions
+from dlm_model.decode_options import DecodePlan
 from dlm_model.device import send
 from dlm_model.guides.causal_reader import CausalReader
 from dlm_model.rules.ending import LineEnd
@@ -43,7 +43,7 @@ class Blend:
     def __init__(
         self,
         reader: CausalReader,
-        options: DecodeOptions,
+        options: DecodePlan,
         rows: Sequence[Row],
         line_end: LineEnd | None,
         stability: StabilityCount | None = None,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from math import exp
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions, LengthPolicy
+from dlm_model.decode_options import DecodeOptions, DecodePlan, LengthPolicy
 from dlm_model.network.config import ModelConfig
 from dlm_model.request import InfillRequest
 from dlm_model.rules.anchors import NUM_MASKS, Arrangement
@@ -72,7 +72,7 @@ def finds_length(config: ModelConfig, request: InfillRequest, options: DecodeOpt
 
 def open_rows(
     request: InfillRequest,
-    options: DecodeOptions,
+    options: DecodePlan,
     longest: int,
     *,
     can_resize: bool,
@@ -106,7 +106,7 @@ def open_rows(
     return [Row(length, options.temperature, options.guide_weight) for length in sorted(set(lengths))]
 
 
-def _rivals(num_masks: int, options: DecodeOptions, num_candidates: int) -> Iterator[Row]:
+def _rivals(num_masks: int, options: DecodePlan, num_candidates: int) -> Iterator[Row]:
     """Candidates of one length: as the options say, then without the guide, by it alone, and by sampling."""
     weights = [options.guide_weight, *(RIVAL_WEIGHTS if options.is_blended else ())]
     for index in range(num_candidates):

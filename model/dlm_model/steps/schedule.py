@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlm_model.decode_options import DecodeOptions, Schedule
+from dlm_model.decode_options import DecodeOptions, DecodePlan, Schedule
 from dlm_model.steps.selection import Guess
 
 LEAP_RADIUS = 4
@@ -50,7 +50,7 @@ class Eligibility(NamedTuple):
 
 
 def choose(
-    guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodeOptions, filled: Tensor | float = 0.0
+    guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodePlan, filled: Tensor | float = 0.0
 ) -> Tensor:
     """Positions to commit now, [B, T]: each row's quota, best scores first, and what the schedule adds to it.
 
@@ -75,7 +75,7 @@ def choose(
     if options.schedule == "agreement":  # the quota is filled up beyond the run only where that is too short
         score = score.masked_fill(guess.is_agreed, torch.inf)
     chosen = _ranked_below(quota, score, eligibility.is_due) & eligibility.is_due
-    if add := _CERTAIN.get(options.schedule or "threshold"):
+    if add := _CERTAIN.get(options.schedule):
         chosen |= add(guess, eligibility.is_open, options)
     if options.early_commit is not None:
         asked = options.early_commit * _share_asked(filled, steps_left, options.num_steps)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dlm_kernels.confidence import token_statistics
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions, Selection
+from dlm_model.decode_options import DecodePlan, Selection
 from dlm_model.device import send
 
 NUCLEUS_TOKENS = 256
@@ -61,7 +61,7 @@ def guess_tokens(
     logits: Tensor,
     temperature: Tensor,
     current_ids: Tensor,
-    options: DecodeOptions,
+    options: DecodePlan,
     generator: torch.Generator,
 ) -> Guess:
     """Predict a token for every position asked about and score the positions.
@@ -104,7 +104,7 @@ def guess_tokens(
 
 
 def _score(
-    selection: Selection | None, confidence: Tensor, margin: Tensor, entropy: Tensor, generator: torch.Generator
+    selection: Selection, confidence: Tensor, margin: Tensor, entropy: Tensor, generator: torch.Generator
 ) -> Tensor:
     """What positions are ranked by, [N].
 
@@ -113,7 +113,7 @@ def _score(
     """
     match selection:
         # The learned order judges the guess afterwards; `choose` knows what is leftmost.
-        case None | "confidence" | "learned" | "leftmost":
+        case "confidence" | "learned" | "leftmost":
             return confidence
         case "margin":
             return margin

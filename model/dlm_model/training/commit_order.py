@@ -18,7 +18,7 @@ from torch import Tensor
 from dlm_model.cache.policies import CausalPrompt, ColumnCache, choose_window
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions
+from dlm_model.decode_options import DecodeOptions, DecodePlan
 from dlm_model.network.transformer import Transformer
 from dlm_model.opening import Opening
 from dlm_model.request import InfillRequest
@@ -125,5 +125,5 @@ def _observe(network: Transformer, canvas: Canvas, truth: Tensor) -> Observation
     )
     logits = cache(canvas)
     current_ids = canvas.token_ids[canvas.is_asked]
-    guess = guess_tokens(logits, torch.zeros(len(logits)), current_ids, DecodeOptions(), torch.Generator())
+    guess = guess_tokens(logits, torch.zeros(len(logits)), current_ids, DecodePlan(), torch.Generator())
     return Observation(features(canvas, guess), guess.confidence, guess.predicted_ids == truth[canvas.is_masked])

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions, Selection
+from dlm_model.decode_options import DecodePlan, Selection
 from dlm_model.guides.blend import REACH, Blend, blend
 from dlm_model.rules.ending import LineEnd
 from dlm_model.rules.length import Row
@@ -59,11 +59,11 @@ def judged(
     temperature: float = 0.0,
     seed: int = 0,
     line_end: LineEnd | None = None,
-    selection: Selection | None = None,
+    selection: Selection = "confidence",
     stability: StabilityCount | None = None,
 ) -> Guess:
     own, warmth = padded(own), torch.full((len(own),), temperature)
-    options, generator = DecodeOptions(seed=seed, top_p=1.0, selection=selection), torch.Generator().manual_seed(seed)
+    options, generator = DecodePlan(seed=seed, top_p=1.0, selection=selection), torch.Generator().manual_seed(seed)
     guess = guess_tokens(own, warmth, before.token_ids[before.is_asked], options, generator)
     rows = [Row(0, temperature, weight)]
     judge = Blend(guide, options, rows, line_end, stability)  # type: ignore[arg-type]
@@ -131,7 +131,7 @@ TOLD = logs([0.6, 0.4], [0.04, 0.96], [0.1, 0.9])
 @pytest.mark.parametrize(
     ("selection", "scores"),
     [
-        (None, [0.6, 0.8, 0.9]),
+        ("confidence", [0.6, 0.8, 0.9]),
         ("margin", [0.2, 0.6, 0.8]),
         (
             "entropy",
@@ -206,8 +206,8 @@ def test_a_row_without_a_guide_settles_what_is_certain_and_the_guide_does_not_re
     guide = Guide(logs([0.6, 0.4], [0.1, 0.9], [0.1, 0.9]))
     warmth, generator = torch.zeros(6), torch.Generator()
     own = padded(own)
-    guess = guess_tokens(own, warmth, torch.zeros(6, dtype=torch.long), DecodeOptions(), generator)
-    blended = Blend(guide, DecodeOptions(), [Row(3, 0.0, 0.0), Row(3, 0.0, 1.0)], None).judge(before, own, guess)  # type: ignore[arg-type]
+    guess = guess_tokens(own, warmth, torch.zeros(6, dtype=torch.long), DecodePlan(), generator)
+    blended = Blend(guide, DecodePlan(), [Row(3, 0.0, 0.0), Row(3, 0.0, 1.0)], None).judge(before, own, guess)  # type: ignore[arg-type]
     assert guide.read == [[0, 0, 0]]
     assert blended.is_agreed.tolist() == [True, False, True, True, True, False]
     assert blended.predicted_ids.tolist() == [0, 0, 1, 0, 1, 0]
@@ -218,7 +218,7 @@ def test_a_sample_comes_from_the_nucleus_of_the_product() -> None:
     own, heard = padded(logs([0.5, 0.5, 0.0, 0.0])), logs([0.99, 0.01, 0.0, 0.0])
     for seed in range(50):
         before = canvas(MASK)
-        guess = guess_tokens(own, torch.ones(1), torch.zeros(1, dtype=torch.long), DecodeOptions(), torch.Generator())
-        options = DecodeOptions(seed=seed, top_p=0.9)
+        guess = guess_tokens(own, torch.ones(1), torch.zeros(1, dtype=torch.long), DecodePlan(), torch.Generator())
+        options = DecodePlan(seed=seed, top_p=0.9)
         judge = Blend(Guide(heard), options, [Row(0, 1.0, 0.5)], None).judge  # type: ignore[arg-type]
         assert judge(before, own, guess).predicted_ids.tolist() == [0]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions, Schedule
+from dlm_model.decode_options import DecodePlan, Schedule
 from dlm_model.denoise import denoise
 from dlm_model.network.config import ModelConfig
 from dlm_model.pace import Pace
@@ -24,7 +24,7 @@ CONFIG = ModelConfig.from_dict({"model_type": "llama", "rms_norm_eps": 1e-6, "dl
 
 def waits(canvas: Canvas, **options: float) -> list[list[int]]:
     """For every mask 2 if it is not open, 1 if it is open but not due, else 0."""
-    is_masked, is_open, is_due = BlockPipeline(4, DecodeOptions(**options)).eligibility(canvas)  # type: ignore[arg-type]
+    is_masked, is_open, is_due = BlockPipeline(4, DecodePlan(**options)).eligibility(canvas)  # type: ignore[arg-type]
     assert not (is_due & ~is_open).any()
     return (is_masked.int() + (is_masked & ~is_due).int() - is_open.int()).tolist()
 
@@ -62,7 +62,7 @@ def test_without_overlap_the_first_block_with_a_mask_is_the_only_one(
 ) -> None:
     canvas = Canvas.open([1] * num_prefix, [], [len(is_filled)], 99)
     canvas = commit(canvas, torch.tensor([is_filled]))
-    eligibility = BlockPipeline(block_length, DecodeOptions()).eligibility(canvas)
+    eligibility = BlockPipeline(block_length, DecodePlan()).eligibility(canvas)
     block = (num_prefix + torch.arange(len(is_filled))) // block_length
     current = min((int(block[i]) for i, filled in enumerate(is_filled) if not filled), default=0)
     assert torch.equal(eligibility.is_due, canvas.is_masked & (block == current))
@@ -75,7 +75,7 @@ def test_without_overlap_the_first_block_with_a_mask_is_the_only_one(
     lengths=st.lists(st.integers(1, 20), min_size=1, max_size=3),
     block_length=st.integers(1, 8),
     options=st.builds(
-        DecodeOptions,
+        DecodePlan,
         num_steps=st.integers(1, 24),
         schedule=st.sampled_from(get_args(Schedule)),
         block_add_threshold=st.floats(0, 1),
@@ -83,7 +83,7 @@ def test_without_overlap_the_first_block_with_a_mask_is_the_only_one(
     ),
 )
 def test_every_step_commits_within_its_blocks_and_every_run_ends(
-    seed: int, num_prefix: int, lengths: list[int], block_length: int, options: DecodeOptions
+    seed: int, num_prefix: int, lengths: list[int], block_length: int, options: DecodePlan
 ) -> None:
     blocks = BlockPipeline(block_length, options)
     constraint = Constraint(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions, LengthPolicy
+from dlm_model.decode_options import DecodePlan, LengthPolicy
 from dlm_model.request import InfillRequest
 from dlm_model.rules.length import (
     DIVERSE_TEMPERATURE,
@@ -46,7 +46,7 @@ def never(_lengths: Sequence[int]) -> list[float]:
 
 def opened(request: InfillRequest, longest: int = 256, *, can_resize: bool, **options: object) -> list[Row]:
     """Rows that are opened without asking the model."""
-    decode = DecodeOptions(**options)  # type: ignore[arg-type]
+    decode = DecodePlan(**options)  # type: ignore[arg-type]
     return open_rows(request, decode, longest, can_resize=can_resize, confidence_at=never)
 
 
@@ -63,7 +63,7 @@ def test_a_model_opens_with_no_less_than_it_fills_well_from(
     *, expected: int, longest: int, can_resize: bool, num_masks: int
 ) -> None:
     request = InfillRequest("", "", expected_tokens=expected)
-    rows = open_rows(request, DecodeOptions(), longest, can_resize=can_resize, confidence_at=never, least_masks=64)
+    rows = open_rows(request, DecodePlan(), longest, can_resize=can_resize, confidence_at=never, least_masks=64)
     assert max(row.num_masks for row in rows) == num_masks
 
 

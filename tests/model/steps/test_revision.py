@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions
+from dlm_model.decode_options import DecodeOptions, DecodePlan
 from dlm_model.steps.revision import Edit, RandomRemask, Step, TokenToMask, remaskers
 from dlm_model.steps.selection import guess_tokens
 from tests.model.guesses import made_up
@@ -83,7 +83,7 @@ def test_remdm_reopens_at_its_rate_but_nothing_new_or_fixed(rate: float, reopene
 
 def test_remdm_does_not_take_back_what_the_draft_has_drawn_lowest() -> None:
     canvas = committed(*range(10, 80), *[MASK] * 70)
-    options = DecodeOptions(selection="random", remask_rate=0.2, max_revisions=70)
+    options = DecodePlan(selection="random", remask_rate=0.2, max_revisions=70)
     nothing = torch.zeros(140)
     logits = torch.zeros(140, 91)
     drawn = guess_tokens(logits, nothing, nothing.long(), options, torch.Generator().manual_seed(options.seed)).score

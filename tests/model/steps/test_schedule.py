@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlm_model.decode_options import DecodeOptions, Schedule
+from dlm_model.decode_options import DecodePlan, Schedule
 from dlm_model.steps.schedule import Eligibility, choose, within_entropy_bound
 from dlm_model.steps.selection import Guess
 from tests.model.guesses import made_up
@@ -24,30 +24,30 @@ def guess(confidence: list[float], **parts: list[float]) -> Guess:
 
 
 def test_the_threshold_commits_all_that_pass_it() -> None:
-    chosen = choose(guess([0.95, 0.2, 0.91, 0.3]), only(ALL), 4, DecodeOptions(confidence_threshold=0.9))
+    chosen = choose(guess([0.95, 0.2, 0.91, 0.3]), only(ALL), 4, DecodePlan(confidence_threshold=0.9))
     assert chosen.tolist() == [[True, False, True, False]]
 
 
 def test_below_the_threshold_the_best_is_committed_all_the_same() -> None:
-    chosen = choose(guess([0.1, 0.3, 0.2, 0.1]), only(ALL), 4, DecodeOptions(confidence_threshold=0.9))
+    chosen = choose(guess([0.1, 0.3, 0.2, 0.1]), only(ALL), 4, DecodePlan(confidence_threshold=0.9))
     assert chosen.tolist() == [[False, True, False, False]]
 
 
 def test_what_is_not_eligible_is_never_chosen_and_not_counted() -> None:
     eligible = torch.tensor([[False, True, True, False]])
-    chosen = choose(guess([0.99, 0.1, 0.2, 0.99]), only(eligible), 2, DecodeOptions(schedule="linear"))
+    chosen = choose(guess([0.99, 0.1, 0.2, 0.99]), only(eligible), 2, DecodePlan(schedule="linear"))
     assert chosen.tolist() == [[False, False, True, False]]
 
 
 @pytest.mark.parametrize(("steps_left", "expected"), [(4, 1), (3, 1), (2, 2), (1, 4)])
 def test_what_does_not_divide_evenly_is_committed_late(steps_left: int, expected: int) -> None:
-    chosen = choose(guess([0.4, 0.3, 0.2, 0.1]), only(ALL), steps_left, DecodeOptions(schedule="linear"))
+    chosen = choose(guess([0.4, 0.3, 0.2, 0.1]), only(ALL), steps_left, DecodePlan(schedule="linear"))
     assert int(chosen.sum()) == expected
 
 
 def test_leftmost_takes_the_first_that_is_eligible_and_then_the_best() -> None:
     eligible = torch.tensor([[False, True, True, True]])
-    options = DecodeOptions(schedule="linear", selection="leftmost")
+    options = DecodePlan(schedule="linear", selection="leftmost")
     assert choose(guess([0.9, 0.1, 0.2, 0.3]), only(eligible), 3, options).tolist() == [[False, True, False, False]]
     five = torch.cat((eligible, torch.tensor([[True]])), dim=1)
     assert choose(guess([0.9, 0.1, 0.2, 0.4, 0.3]), only(five), 2, options).tolist() == [
@@ -58,7 +58,7 @@ def test_leftmost_takes_the_first_that_is_eligible_and_then_the_best() -> None:
 def test_rows_have_quotas_of_their_own() -> None:
     eligible = torch.tensor([[True, True, True, True], [True, False, False, False]])
     both = Guess(*(torch.cat((part, part)) for part in guess([0.4, 0.3, 0.2, 0.1])))
-    assert choose(both, only(eligible), 2, DecodeOptions(schedule="linear")).sum(dim=1).tolist() == [2, 1]
+    assert choose(both, only(eligible), 2, DecodePlan(schedule="linear")).sum(dim=1).tolist() == [2, 1]
 
 
 def test_the_steps_are_spread_over_masks_that_have_to_wait() -> None:
@@ -66,9 +66,9 @@ def test_the_steps_are_spread_over_masks_that_have_to_wait() -> None:
     each = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0], [0, 1, 1, 0, 0, 0]]).bool()
     eligibility = Eligibility(*each[:, None])
     sure = guess([0.95, 0.2, 0.3, 0.99, 0.1, 0.1])
-    assert choose(sure, eligibility, 3, DecodeOptions(schedule="linear")).int().tolist() == [[0, 1, 1, 0, 0, 0]]
-    assert choose(sure, eligibility, 6, DecodeOptions(schedule="linear")).int().tolist() == [[0, 0, 1, 0, 0, 0]]
-    assert choose(sure, eligibility, 6, DecodeOptions(schedule="threshold")).int().tolist() == [[1, 0, 1, 0, 0, 0]]
+    assert choose(sure, eligibility, 3, DecodePlan(schedule="linear")).int().tolist() == [[0, 1, 1, 0, 0, 0]]
+    assert choose(sure, eligibility, 6, DecodePlan(schedule="linear")).int().tolist() == [[0, 0, 1, 0, 0, 0]]
+    assert choose(sure, eligibility, 6, DecodePlan(schedule="threshold")).int().tolist() == [[1, 0, 1, 0, 0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -88,38 +88,36 @@ def test_the_entropy_bound_ignores_what_is_not_eligible() -> None:
 
 def test_the_factor_asks_more_of_every_further_position() -> None:
     # (n + 1)(1 - c): 0.2, 0.6, 0.8, 2.5; below 0.7 for the best two.
-    chosen = choose(guess([0.8, 0.5, 0.9, 0.8]), only(ALL), 4, DecodeOptions(schedule="factor", factor=0.7))
+    chosen = choose(guess([0.8, 0.5, 0.9, 0.8]), only(ALL), 4, DecodePlan(schedule="factor", factor=0.7))
     assert chosen.tolist() == [[True, False, True, False]]
 
 
 def test_the_factor_takes_the_best_even_if_it_fails() -> None:
-    chosen = choose(guess([0.1, 0.3, 0.2, 0.1]), only(ALL), 4, DecodeOptions(schedule="factor", factor=0.5))
+    chosen = choose(guess([0.1, 0.3, 0.2, 0.1]), only(ALL), 4, DecodePlan(schedule="factor", factor=0.5))
     assert chosen.tolist() == [[False, True, False, False]]
 
 
 def test_the_factor_stops_at_the_first_that_fails() -> None:
     # (n + 1)(1 - c) of the ordered: 0.4, 0.75, 0.8, ...; the second fails, so that the third does not count.
-    chosen = choose(guess([0.8, 0.75, 0.8, 0.0]), only(ALL), 4, DecodeOptions(schedule="factor", factor=0.5))
+    chosen = choose(guess([0.8, 0.75, 0.8, 0.0]), only(ALL), 4, DecodePlan(schedule="factor", factor=0.5))
     assert chosen.tolist() == [[True, False, False, False]]
 
 
 def test_klass_waits_until_a_certain_position_is_stable() -> None:
     certain = guess([0.95, 0.96, 0.5, 0.97], num_stable=[2.0, 1.0, 5.0, 3.0], score=[0.1, 0.2, 0.3, 0.0])
-    chosen = choose(certain, only(ALL), 4, DecodeOptions(schedule="klass"))
+    chosen = choose(certain, only(ALL), 4, DecodePlan(schedule="klass"))
     assert chosen.tolist() == [[True, False, True, True]]  # the third for its score, as the quota
 
 
 def test_a_leap_reaches_four_positions_from_an_anchor() -> None:
     confidence = [0.8, 0.95, 0.7, 0.8, 0.8, 0.8, 0.8]
-    chosen = choose(
-        guess(confidence), only(torch.ones(1, 7, dtype=torch.bool)), 7, DecodeOptions(schedule="local_leap")
-    )
+    chosen = choose(guess(confidence), only(torch.ones(1, 7, dtype=torch.bool)), 7, DecodePlan(schedule="local_leap"))
     assert chosen.tolist() == [[True, True, False, True, True, True, False]]
 
 
 def test_what_is_not_eligible_is_no_anchor() -> None:
     eligible = torch.tensor([[False, True, True]])
-    chosen = choose(guess([0.95, 0.8, 0.85]), only(eligible), 3, DecodeOptions(schedule="local_leap"))
+    chosen = choose(guess([0.95, 0.8, 0.85]), only(eligible), 3, DecodePlan(schedule="local_leap"))
     assert chosen.tolist() == [[False, False, True]]
 
 
@@ -127,27 +125,27 @@ def test_what_is_not_eligible_is_no_anchor() -> None:
 def test_prophet_asks_for_less_in_every_third_of_the_steps(steps_left: int, expected: bool) -> None:
     # Mean gap 5.5: below 7.5 in the first third, above 5.0 in the second.
     decided = guess([0.1, 0.3, 0.2, 0.1], gap=[3.0, 8.0, 5.0, 6.0])
-    options = DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5)
+    options = DecodePlan(schedule="linear", num_steps=9, early_commit=7.5)
     assert bool(choose(decided, only(ALL), steps_left, options).all()) is expected
     assert bool(choose(decided, only(ALL), 9, options, torch.tensor([1 - steps_left / 9])).all()) is expected
 
 
 def test_prophet_does_not_count_what_a_boundary_decides() -> None:
     decided = guess([1.0, 0.3, 0.2, 0.1], gap=[torch.inf, 1.0, 1.0, 1.0])
-    chosen = choose(decided, only(ALL), 9, DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5))
+    chosen = choose(decided, only(ALL), 9, DecodePlan(schedule="linear", num_steps=9, early_commit=7.5))
     assert chosen.tolist() == [[True, False, False, False]]
 
 
 def test_prophet_averages_over_what_is_still_masked() -> None:
     decided = guess([0.1, 0.3, 0.2, 0.1], gap=[0.0, 8.0, 8.0, 0.0])
     eligible = torch.tensor([[False, True, True, False]])
-    chosen = choose(decided, only(eligible), 9, DecodeOptions(schedule="linear", num_steps=9, early_commit=7.5))
+    chosen = choose(decided, only(eligible), 9, DecodePlan(schedule="linear", num_steps=9, early_commit=7.5))
     assert chosen.tolist() == [[False, True, True, False]]
 
 
 def test_agreement_commits_the_run_and_fills_the_quota_up_only_where_the_run_is_too_short() -> None:
     step = guess([0.4, 0.3, 0.99, 0.2], is_agreed=[True, False, False, False])
-    options = DecodeOptions(schedule="agreement")
+    options = DecodePlan(schedule="agreement")
     assert choose(step, only(ALL), 4, options).tolist() == [[True, False, False, False]]
     assert choose(step, only(ALL), 2, options).tolist() == [[True, False, True, False]]
 
@@ -155,16 +153,16 @@ def test_agreement_commits_the_run_and_fills_the_quota_up_only_where_the_run_is_
 @pytest.mark.parametrize(("threshold", "num_chosen"), [(0.0, 4), (0.5, 2), (0.7, 1)])
 def test_agreement_stops_at_the_first_improbable_token(threshold: float, num_chosen: int) -> None:
     step = guess([0.6, 0.5, 0.4, 0.99], is_agreed=[True, True, True, True])
-    options = DecodeOptions(schedule="agreement", agreement_threshold=threshold)
+    options = DecodePlan(schedule="agreement", agreement_threshold=threshold)
     assert choose(step, only(ALL), 4, options).tolist() == [[index < num_chosen for index in range(4)]]
 
 
 @pytest.mark.parametrize("schedule", ["linear", "threshold", "entropy_bound", "agreement"])
 def test_what_a_guide_refuses_waits_as_long_as_there_is_anything_else(schedule: Schedule) -> None:
     step = guess([0.99, 0.4, 0.97, 0.3], is_refused=[True, False, True, False])
-    chosen = choose(step, only(ALL), 4, DecodeOptions(schedule=schedule))
+    chosen = choose(step, only(ALL), 4, DecodePlan(schedule=schedule))
     assert chosen[0, 1]
     assert not chosen[0, [0, 2]].any()
     nothing_else = step._replace(is_refused=ALL)
-    assert choose(nothing_else, only(ALL), 4, DecodeOptions(schedule=schedule)).any()
-    assert choose(nothing_else, only(ALL), 1, DecodeOptions(schedule=schedule)).all()
+    assert choose(nothing_else, only(ALL), 4, DecodePlan(schedule=schedule)).any()
+    assert choose(nothing_else, only(ALL), 1, DecodePlan(schedule=schedule)).all()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dlm_model.decode_options import DecodeOptions, Selection
+from dlm_model.decode_options import DecodePlan, Selection
 from dlm_model.steps.selection import Guess, guess_tokens
 
 # Rows: certain; two-way tie; a clear best over a flat rest.
@@ -12,7 +12,7 @@ PROBABILITIES = torch.tensor([[0.97, 0.01, 0.01, 0.01], [0.49, 0.49, 0.01, 0.01]
 
 def guess(selection: Selection = "confidence", temperature: float = 0.0, top_p: float = 1.0, seed: int = 0) -> Guess:
     generator = torch.Generator().manual_seed(seed)
-    options = DecodeOptions(selection=selection, top_p=top_p)
+    options = DecodePlan(selection=selection, top_p=top_p)
     current_ids = torch.tensor([0, 1, 3])
     return guess_tokens(PROBABILITIES.log(), torch.full((3,), temperature), current_ids, options, generator)
 
@@ -37,7 +37,7 @@ def test_the_statistics_are_those_of_the_distribution() -> None:
 def test_a_gap_that_probabilities_cannot_tell_is_not_infinite() -> None:
     logits = torch.tensor([[0.0, 30.0, 4.0]])
     generator = torch.Generator().manual_seed(0)
-    found = guess_tokens(logits, torch.zeros(1), torch.zeros(1).long(), DecodeOptions(), generator)
+    found = guess_tokens(logits, torch.zeros(1), torch.zeros(1).long(), DecodePlan(), generator)
     assert found.gap.tolist() == pytest.approx([26.0])
 
 
@@ -65,7 +65,7 @@ def test_a_high_temperature_flattens() -> None:
 
 def test_a_token_ruled_out_is_never_drawn() -> None:
     logits = torch.tensor([[0.0, -torch.inf, 0.0]]).repeat(300, 1)
-    options = DecodeOptions(selection="entropy", top_p=1.0)
+    options = DecodePlan(selection="entropy", top_p=1.0)
     generator = torch.Generator().manual_seed(0)
     found = guess_tokens(logits, torch.ones(300), torch.zeros(300).long(), options, generator)
     assert set(found.predicted_ids.tolist()) == {0, 2}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions
+from dlm_model.decode_options import DecodeOptions, DecodePlan
 from dlm_model.denoise import denoise
 from dlm_model.engine import Engine
 from dlm_model.pace import Pace
@@ -76,7 +76,7 @@ def test_a_row_is_judged_at_its_final_length(control: int, expected: str) -> Non
         wanted = torch.where(columns == 0, first, torch.where(is_short, control, later))
         return 20.0 * torch.nn.functional.one_hot(wanted, VOCAB_SIZE)
 
-    checker, options = Objecting(), DecodeOptions(syntax_tries=1)
+    checker, options = Objecting(), DecodePlan(syntax_tries=1)
     boundaries = Boundaries(VOCABULARY, b"", b"")
     canvas = Canvas.open([1], [2], [2], CONFIG.mask_token_id)
     reviser = SyntaxReviser(checker, RowReader(VOCABULARY, boundaries), options)
