@@ -24,7 +24,7 @@ from dlm_model.rules.block_pipeline import BlockPipeline
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.rules.constraint import Constraint
 from dlm_model.rules.json_grammar import JsonConstraint
-from dlm_model.rules.length import Row, finds_length, open_rows
+from dlm_model.rules.length import Row, open_rows, resizes
 from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.tokens.vocabulary import Vocabulary
 
@@ -58,7 +58,7 @@ class Preparation:
         if opening.anchors.num_tokens and options.grammar != "none":
             raise RequestError("A grammar leaves no room for texts that the middle must contain.")
         max_length = self._longest_row(opening, options)
-        is_resizing = finds_length(self._config, request, options)
+        is_resizing = resizes(self._config, request, options)
         # What is tried is not what the document's next request will see.
         open_cache = partial(self._decoder.open_cache, replace(options, drift_bound=None), request.document)
         lengths = _LengthTrials(opening, self._config.mask_token_id, open_cache, pace, cancel)
@@ -72,7 +72,7 @@ class Preparation:
                 request,
                 options,
                 longest,
-                can_resize=is_resizing,
+                is_resizing=is_resizing,
                 confidence_at=lengths.confidence_at,
                 arrangements=opening.arrangements,
                 least_masks=self._config.least_masks,

@@ -61,7 +61,7 @@ class Row:
     arrangement: Arrangement | None = None
 
 
-def finds_length(config: ModelConfig, request: InfillRequest, options: DecodeOptions) -> bool:
+def resizes(config: ModelConfig, request: InfillRequest, options: DecodeOptions) -> bool:
     """Whether the model itself decides how long the middle will be.
 
     A model that has only an end of text does not, if something else ends the middle: a grammar, or a closing text.
@@ -75,7 +75,7 @@ def open_rows(
     options: DecodePlan,
     longest: int,
     *,
-    can_resize: bool,
+    is_resizing: bool,
     confidence_at: ConfidenceAt,
     arrangements: Sequence[Arrangement] = (),
     least_masks: int = 1,
@@ -90,17 +90,17 @@ def open_rows(
         request: May say which length it expects.
         options: How to find the length, and how many candidates there are.
         longest: Masks that there is room for, one at least.
-        can_resize: Whether the model finds the length itself.
+        is_resizing: What `resizes` says of the request.
         confidence_at: How sure the model is of some lengths.
         arrangements: Ways to open a row around what must be kept; none where nothing must be.
         least_masks: What the model opens with at least, if it finds the length itself, even if less is expected.
     """
-    expected = max(request.expected_tokens or INITIAL_TOKENS, least_masks if can_resize else 1)
+    expected = max(request.expected_tokens or INITIAL_TOKENS, least_masks if is_resizing else 1)
     expected = options.middle_length or min(expected, longest)
-    if can_resize and options.middle_length is None and arrangements:
+    if is_resizing and arrangements:
         rivals = list(_rivals(min(expected, NUM_MASKS), options, -(-options.num_candidates // len(arrangements))))
         return [replace(rival, arrangement=each) for rival in rivals for each in arrangements]
-    if can_resize or options.middle_length is not None:
+    if is_resizing or options.middle_length is not None:
         return list(_rivals(expected, options, options.num_candidates))
     lengths = _POLICIES[options.length_policy](expected, longest, confidence_at)
     return [Row(length, options.temperature, options.guide_weight) for length in sorted(set(lengths))]

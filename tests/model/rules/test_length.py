@@ -44,62 +44,62 @@ def never(_lengths: Sequence[int]) -> list[float]:
     raise AssertionError("nobody needs to ask the model")
 
 
-def opened(request: InfillRequest, longest: int = 256, *, can_resize: bool, **options: object) -> list[Row]:
+def opened(request: InfillRequest, longest: int = 256, *, is_resizing: bool, **options: object) -> list[Row]:
     """Rows that are opened without asking the model."""
     decode = DecodePlan(**options)  # type: ignore[arg-type]
-    return open_rows(request, decode, longest, can_resize=can_resize, confidence_at=never)
+    return open_rows(request, decode, longest, is_resizing=is_resizing, confidence_at=never)
 
 
 def test_a_model_that_resizes_starts_every_candidate_at_the_expected_length() -> None:
-    rows = opened(InfillRequest("", "", expected_tokens=24), can_resize=True, num_candidates=3)
+    rows = opened(InfillRequest("", "", expected_tokens=24), is_resizing=True, num_candidates=3)
     assert rows == [Row(24, 0.0, 0.5), Row(24, DIVERSE_TEMPERATURE, 0.5), Row(24, DIVERSE_TEMPERATURE, 0.5)]
 
 
 @pytest.mark.parametrize(
-    ("expected", "longest", "can_resize", "num_masks"),
+    ("expected", "longest", "is_resizing", "num_masks"),
     [(16, 256, True, 64), (90, 256, True, 90), (16, 40, True, 40), (16, 256, False, 24)],
 )
 def test_a_model_opens_with_no_less_than_it_fills_well_from(
-    *, expected: int, longest: int, can_resize: bool, num_masks: int
+    *, expected: int, longest: int, is_resizing: bool, num_masks: int
 ) -> None:
     request = InfillRequest("", "", expected_tokens=expected)
-    rows = open_rows(request, DecodePlan(), longest, can_resize=can_resize, confidence_at=never, least_masks=64)
+    rows = open_rows(request, DecodePlan(), longest, is_resizing=is_resizing, confidence_at=never, least_masks=64)
     assert max(row.num_masks for row in rows) == num_masks
 
 
 def test_with_a_guide_candidates_differ_by_its_share_before_they_differ_by_sampling() -> None:
     request = InfillRequest("", "", expected_tokens=9)
-    rows = opened(request, can_resize=True, num_candidates=4, guide="self", guide_weight=0.7)
+    rows = opened(request, is_resizing=True, num_candidates=4, guide="self", guide_weight=0.7)
     assert rows == [Row(9, 0.0, 0.7), Row(9, 0.0, 0.0), Row(9, 0.0, 1.0), Row(9, DIVERSE_TEMPERATURE, 0.7)]
 
 
 def test_a_warmer_wish_is_respected() -> None:
-    rows = opened(ANY, can_resize=True, num_candidates=2, temperature=1.2)
+    rows = opened(ANY, is_resizing=True, num_candidates=2, temperature=1.2)
     assert [row.temperature for row in rows] == [1.2, 1.2]
 
 
 def test_without_an_expectation_the_canvas_starts_where_expansion_is_rare() -> None:
-    assert opened(ANY, can_resize=True) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
+    assert opened(ANY, is_resizing=True) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
 
 
 def test_a_model_that_cannot_resize_climbs_a_ladder_of_lengths() -> None:
-    rows = opened(InfillRequest("", "", expected_tokens=16), can_resize=False)
+    rows = opened(InfillRequest("", "", expected_tokens=16), is_resizing=False)
     assert [row.num_masks for row in rows] == [4, 8, 16, 24]
 
 
 def test_no_row_is_longer_than_allowed() -> None:
-    for can_resize in (True, False):
-        assert max(row.num_masks for row in opened(ANY, 10, can_resize=can_resize)) == 10
+    for is_resizing in (True, False):
+        assert max(row.num_masks for row in opened(ANY, 10, is_resizing=is_resizing)) == 10
 
 
 def test_a_known_length_overrules_both() -> None:
-    for can_resize in (True, False):
-        assert opened(ANY, can_resize=can_resize, middle_length=7) == [Row(7, 0.0, 0.5)]
+    for is_resizing in (True, False):
+        assert opened(ANY, is_resizing=is_resizing, middle_length=7) == [Row(7, 0.0, 0.5)]
 
 
 @pytest.mark.parametrize("length", get_args(LengthPolicy))
 def test_a_model_that_resizes_needs_no_policy(length: str) -> None:
-    assert opened(ANY, can_resize=True, length_policy=length) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
+    assert opened(ANY, is_resizing=True, length_policy=length) == [Row(INITIAL_TOKENS, 0.0, 0.5)]
 
 
 def test_calibration_divides_by_what_length_alone_makes_of_a_confidence() -> None:
