@@ -1,7 +1,11 @@
-"""Imports run one way, dlm_lsp → dlm_model → dlm_kernels, and nobody but training and its command imports training."""
+"""Imports run one way: dlm_lsp → dlm_model → dlm_kernels and, in the engine, from part to part without a way back.
+
+Nobody but training and its command imports training.
+"""
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,8 @@ LOWER_PACKAGES = {
     "dlm_model": {"dlm_kernels"},
     "dlm_kernels": set(),
 }
+TOGETHER = {"families": "network"}
+"""Parts of the engine that count as one: a family reads the config of a network, from files that the network reads."""
 FOLDERS = {"dlm_lsp": "dlm_lsp", "dlm_model": "model/dlm_model", "dlm_kernels": "kernels/dlm_kernels"}
 
 
@@ -90,3 +96,45 @@ def test_a_downward_import_is_allowed(tmp_path: Path, file: str, line: str) -> N
     planted.parent.mkdir(parents=True)
     planted.write_text(line, encoding="utf-8")
     assert violations(tmp_path) == []
+
+
+def cycle(root: Path) -> list[str]:
+    """Parts of the engine, its folders and the modules beside them, of which each imports the one before."""
+    parts: dict[str, set[str]] = {}
+    engine = root / FOLDERS["dlm_model"]
+    for file in sorted(engine.rglob("*.py")):
+        inside = file.relative_to(engine.parent).with_suffix("").parts
+        imported = (name.split(".") for name in imported_names(file.read_text(encoding="utf-8"), ".".join(inside[:-1])))
+        others = {part_of(name[1]) for name in imported if name[0] == "dlm_model" and len(name) > 1}
+        own = part_of(inside[1])
+        parts.setdefault(own, set()).update(others - {own})
+    try:
+        TopologicalSorter(parts).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found
+    return []
+
+
+def part_of(name: str) -> str:
+    return TOGETHER.get(name, name)
+
+
+def test_no_part_of_the_engine_is_imported_by_what_it_imports(repository_root: Path) -> None:
+    assert cycle(repository_root) == []
+
+
+@pytest.mark.parametrize(
+    ("last", "length"), [("import dlm_model.request", 0), ("from dlm_model.rules import ending", 4)]
+)
+def test_a_planted_cycle_is_found(tmp_path: Path, last: str, length: int) -> None:
+    planted = {
+        "rules/ending.py": "from dlm_model.guides.reader import Reader",
+        "guides/reader.py": "from dlm_model.rows import Rows\nfrom dlm_model.guides.blend import Blend",
+        "rows.py": last,
+    }
+    for file, line in planted.items():
+        path = tmp_path / FOLDERS["dlm_model"] / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(line, encoding="utf-8")
+    assert len(cycle(tmp_path)) == length

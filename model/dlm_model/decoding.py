@@ -25,6 +25,7 @@ from dlm_model.guides.blend import Blend
 from dlm_model.guides.causal_reader import CausalReader
 from dlm_model.guides.check import Check
 from dlm_model.guides.guide import Guides
+from dlm_model.guides.suffix_end import SuffixEnd, ends_at_suffix
 from dlm_model.guides.suffix_guidance import SuffixGuidance
 from dlm_model.network.transformer import Transformer
 from dlm_model.pace import Pace
@@ -33,7 +34,6 @@ from dlm_model.row_reader import RowReader
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.rules.constraint import Constraint
 from dlm_model.rules.length import Row
-from dlm_model.rules.suffix_end import SuffixEnd, ends_at_suffix
 from dlm_model.steps.history import Credit, StabilityCount
 from dlm_model.steps.order import CommitOrder
 from dlm_model.steps.revision import Reviser, rechecks, remaskers

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
+from dlm_model.guides.suffix_end import TEXT_WEIGHT, SuffixEnd
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, SyntaxChecker
 from dlm_model.rules.boundaries import Boundaries
-from dlm_model.rules.suffix_end import TEXT_WEIGHT, SuffixEnd
 from dlm_model.tokens.vocabulary import Vocabulary
 
 SPELLINGS = [b"", b"a", b"b", b"c", b" ", b")", b"]", b")]", "é".encode()[:1], "é".encode()[1:], b"\n", b";"]

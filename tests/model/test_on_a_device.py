@@ -14,13 +14,13 @@ from torch.utils._pytree import tree_leaves
 
 from dlm_model.decode_options import SELF_GUIDE, CachePolicyName, DecodeOptions
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
+from dlm_model.guides.suffix_end import MAX_FORWARDS
 from dlm_model.methods import METHODS, Method
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.cuda_graphs import GraphedTransformer
 from dlm_model.network.kv_cache import KVCache, LayerKV
 from dlm_model.network.transformer import Memory, Transformer
 from dlm_model.request import CancelToken, InfillRequest
-from dlm_model.rules.suffix_end import MAX_FORWARDS
 from dlm_model.steps.order import load_order
 from dlm_model.tokens.tokenizer import Tokenizer
 from tests.model.pretended_cuda import CUDA, Captures, PretendedCuda, move

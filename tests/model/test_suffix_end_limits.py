@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from dlm_model.decode_options import DecodeOptions
+from dlm_model.guides.suffix_end import SuffixEnd
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken
 from dlm_model.rules.boundaries import Boundaries
-from dlm_model.rules.suffix_end import SuffixEnd
 from dlm_model.tokens.vocabulary import Vocabulary
 from tests.model.lettered_guides import (
     BRACKET,

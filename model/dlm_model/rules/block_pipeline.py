@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
-from dlm_model.steps.schedule import Eligibility
+from dlm_model.rules.eligibility import Eligibility
 
 
 class BlockPipeline:

@@ -18,8 +18,8 @@ from dlm_model.request import InfillRequest
 from dlm_model.rules.anchors import without_glue
 from dlm_model.rules.block_pipeline import BlockPipeline
 from dlm_model.rules.boundaries import Boundaries, Frontier, frontier_columns
+from dlm_model.rules.eligibility import Eligibility
 from dlm_model.rules.ending import LineEnd, OpenEnd, TextEnd
-from dlm_model.steps.schedule import Eligibility
 from dlm_model.tokens.vocabulary import Vocabulary
 
 

@@ -11,7 +11,7 @@ OpenEnd   For a model that writes block by block and knows no length beforehand:
           of text.
 
 Beside them, where text follows on the line or nothing else decides, a guide finds the end that leads best to the
-suffix: `suffix_end`.
+suffix: `guides.suffix_end`.
 """
 
 from collections import defaultdict

@@ -19,7 +19,7 @@ from dlm_model.network.config import ModelConfig
 from dlm_model.request import InfillRequest
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.rules.constraint import Constraint, Rules
-from dlm_model.steps.schedule import Eligibility
+from dlm_model.rules.eligibility import Eligibility
 from dlm_model.tokens.vocabulary import Vocabulary
 
 WHITESPACE = frozenset(b" \t\n\r")

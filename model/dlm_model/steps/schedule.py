@@ -7,13 +7,13 @@ comes from is in its docstring; `dlm_model.methods` lists them all.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from dlm_model.decode_options import DecodeOptions, DecodePlan, Schedule
+from dlm_model.rules.eligibility import Eligibility
 from dlm_model.steps.selection import Guess
 
 LEAP_RADIUS = 4
@@ -21,32 +21,6 @@ LEAP_RADIUS = 4
 
 STABLE_STEPS = 2
 """Steps in a row through which a distribution must have hardly changed for `klass`."""
-
-
-class Eligibility(NamedTuple):
-    """Which positions a step may commit; all [B, T].
-
-    Attributes:
-        is_masked: All masks; the quota is their number divided by the steps left, or what the cosine schedule makes of
-            the two.
-        is_open: Masks that may be committed in this step.
-        is_due: Open masks that the quota is taken from. The other open ones are committed only if they are certain.
-    """
-
-    is_masked: Tensor
-    is_open: Tensor
-    is_due: Tensor
-
-    def after(self, is_urgent: Tensor) -> "Eligibility":
-        """The same, but in rows with urgent masks [B, T] these alone: all others wait for them."""
-        is_free = ~is_urgent.any(dim=1, keepdim=True)
-        return Eligibility(self.is_masked, (self.is_open & is_free) | is_urgent, (self.is_due & is_free) | is_urgent)
-
-    def without(self, refused: Tensor) -> "Eligibility":
-        """The same without `refused` masks [B, T], as far as a row has others that are due."""
-        is_due = self.is_due & ~refused
-        is_due = torch.where(is_due.any(dim=1, keepdim=True), is_due, self.is_due)
-        return Eligibility(self.is_masked, (self.is_open & ~refused) | is_due, is_due)
 
 
 def choose(

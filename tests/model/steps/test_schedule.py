@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from dlm_model.decode_options import DecodePlan, Schedule
-from dlm_model.steps.schedule import Eligibility, choose, within_entropy_bound
+from dlm_model.rules.eligibility import Eligibility
+from dlm_model.steps.schedule import choose, within_entropy_bound
 from dlm_model.steps.selection import Guess
 from tests.model.guesses import made_up
 

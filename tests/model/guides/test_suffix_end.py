@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlm_model.decode_options import DecodeOptions
+from dlm_model.guides.suffix_end import NUM_TOGETHER, PATIENCE, STRIDE, ends_at_suffix
 from dlm_model.request import InfillRequest
-from dlm_model.rules.suffix_end import NUM_TOGETHER, PATIENCE, STRIDE, ends_at_suffix
 from tests.model.endings import Between
 from tests.model.lettered_guides import (
     BOTH,

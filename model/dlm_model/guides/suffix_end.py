@@ -29,10 +29,10 @@ from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.device import send
 from dlm_model.guides.causal_reader import CausalReader, Reading
+from dlm_model.guides.possible_ends import End, PossibleEnds, Text
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, InfillRequest, SyntaxChecker
 from dlm_model.rules.boundaries import Boundaries
-from dlm_model.rules.possible_ends import End, PossibleEnds, Text
 from dlm_model.tokens.vocabulary import Vocabulary
 
 TEXT_WEIGHT = 0.4
