@@ -93,7 +93,7 @@ def test_an_engine_forgets_one_document_and_its_guides_prompt_and_no_other(causa
         return list(engine.infill(requests[name], options, CancelToken()))[-1].num_forwards
 
     cold = fill("a"), fill("b")
-    stores = engine.decoder.prefix_cache, engine.decoder.guides._known[str(causal_folder)][1]
+    stores = engine.decoder.prefix_cache, engine.decoder.guides._named[str(causal_folder)][1]
     held = [store.num_stored for store in stores]
     engine.forget("a")
     assert all(0 < store.num_stored < before for store, before in zip(stores, held, strict=True))
@@ -107,7 +107,7 @@ def test_what_is_read_after_another_document_still_is_of_its_own(causal_folder: 
     next(fill)
     list(engine.infill(second, options, CancelToken()))
     list(fill)
-    store = engine.decoder.guides._known[str(causal_folder)][1]
+    store = engine.decoder.guides._named[str(causal_folder)][1]
     held = store.num_stored
     engine.forget("a")
     assert 0 < store.num_stored < held
