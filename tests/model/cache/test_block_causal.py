@@ -92,6 +92,27 @@ def test_llada2_predicts_from_the_blocks_before_what_the_publishers_code_does(tm
     assert (predict(canvas) - recorded["logits"][is_mask]).abs().max() <= 1e-4
 
 
+@pytest.mark.parametrize("family", ["sdar", "fast-dllm", "stable-diffcoder"])
+def test_a_text_is_predicted_block_by_block_as_the_publishers_loop_does_with_its_own_cache(
+    tmp_path: Path, family: str
+) -> None:
+    """The numbers come from `tests/data/families/make_logits.py`: which masks a pass was for, and their logits."""
+    PUBLISHED[family](tmp_path)
+    recorded = load_file(FIXTURES / f"{family}-blocks.safetensors")
+    config = ModelConfig.from_checkpoint(tmp_path)
+    texts, is_asked = recorded["token_ids"], recorded["is_asked"]
+    num_prompt = int((texts[0] != config.mask_token_id).sum())
+    logits = recorded["logits"].split(is_asked.sum(dim=1).tolist())
+    network = load_network(tmp_path)
+    predict = block_prompt(network)
+    canvas = Canvas.open(texts[0, :num_prompt].tolist(), [], [texts.shape[1] - num_prompt], config.mask_token_id)
+    for text, asked, expected in zip(texts[:, num_prompt:], is_asked[:, num_prompt:], logits, strict=True):
+        filled = (text != config.mask_token_id)[None] & canvas.is_masked
+        canvas = canvas.guess(text[None], torch.ones(1, len(text))).commit(filled)
+        assert (predict(canvas)[asked[canvas.is_masked[0]]] - expected).abs().max() <= 1e-4
+    assert predict._known_ids.shape[1] > num_prompt
+
+
 @pytest.mark.parametrize("family", BLOCKS_OF_FOUR)
 def test_finished_blocks_are_kept_as_a_fresh_pass_has_them_and_are_not_computed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str

@@ -44,7 +44,8 @@ def write_sdar(folder: Path) -> None:
     """SDAR: Qwen3's names, block length and mask in config.json."""
     write_tensors(folder, qwen3_shapes(is_tied=True))
     names = {"architectures": ["SDARForCausalLM"], "model_type": "sdar"}
-    write_json(folder / "config.json", write_blocked(folder, block_size=4) | names | {"tie_word_embeddings": True})
+    changes = {"tie_word_embeddings": True, "fuse_cross_entropy": True}
+    write_json(folder / "config.json", write_blocked(folder, block_size=4) | names | changes)
 
 
 def write_sdar_moe(folder: Path) -> None:

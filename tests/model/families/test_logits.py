@@ -35,7 +35,7 @@ def logits_of(folder: Path, token_ids: Tensor, *, stack: bool | None = None) -> 
         return network.logits(network(token_ids, positions, is_valid=block[:, None, :] <= block[:, :, None]))
 
 
-@pytest.mark.parametrize("family", ["llada", "llada-moe", "dream", "llada2"])
+@pytest.mark.parametrize("family", ["llada", "llada-moe", "dream", "llada2", "sdar", "fast-dllm", "stable-diffcoder"])
 def test_logits_equal_those_of_the_publishers_code(tmp_path: Path, family: str) -> None:
     """The numbers come from `tests/data/families/make_logits.py`, which names the code that computes them."""
     PUBLISHED[family](tmp_path)
