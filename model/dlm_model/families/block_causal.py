@@ -6,6 +6,7 @@ laid out otherwise, it has a module of its own.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from dlm_model.families.family import (
@@ -24,6 +25,8 @@ END_OF_TURN = "<|im_end|>"
 """Ends a turn of Qwen's chats. Fast-dLLM v2's own loop stops at it, though its files name another; SDAR's name both."""
 STABLE_DIFFCODER_BLOCK_LENGTH = 4
 """A constant of its generation code, as is its mask."""
+
+_STABLE_DIFFCODERS = ("StableDiffcoderForCausalLM", "SeedDiffcoderForCausalLM")
 
 SDAR_BLOCK_LENGTH = 4
 """The length of a block where neither the config nor the name gives one."""
@@ -69,6 +72,13 @@ def _read_fast_dllm(files: CheckpointFiles) -> dict[str, Any]:
     }
 
 
+def _is_stable_diffcoder(files: CheckpointFiles) -> bool:
+    # The first revision is a Llama in its architecture too, and only the code that it brings along has another name.
+    code = files.config.get("auto_map")
+    named = [str(path).rpartition(".")[2] for path in code.values()] if isinstance(code, Mapping) else []
+    return any(name in _STABLE_DIFFCODERS for name in (architecture(files), *named))
+
+
 def _read_stable_diffcoder(files: CheckpointFiles) -> dict[str, Any]:
     return {
         **llama_fields(files),
@@ -87,8 +97,4 @@ DREAM_REASONER = Family(
 FAST_DLLM = Family(
     name="Fast-dLLM v2", matches=lambda files: model_type(files) == "Fast_dLLM_Qwen", read=_read_fast_dllm
 )
-STABLE_DIFFCODER = Family(
-    name="Stable-DiffCoder",
-    matches=lambda files: architecture(files) == "StableDiffcoderForCausalLM",
-    read=_read_stable_diffcoder,
-)
+STABLE_DIFFCODER = Family(name="Stable-DiffCoder", matches=_is_stable_diffcoder, read=_read_stable_diffcoder)

@@ -145,6 +145,14 @@ def test_a_link_does_not_hide_the_published_name(tmp_path: Path) -> None:
     assert load_engine(str(link), "cpu").network.config.block_length == 32
 
 
+def test_the_first_stable_diffcoder_is_told_by_its_code_alone(tmp_path: Path) -> None:
+    PUBLISHED["stable-diffcoder"](tmp_path)
+    code = {"AutoModelForCausalLM": "modeling_seed_diffcoder.SeedDiffcoderForCausalLM"}
+    edit_json(tmp_path / "config.json", architectures=["LlamaForCausalLM"], auto_map=code)
+    config = ModelConfig.from_checkpoint(tmp_path)
+    assert {name: getattr(config, name) for name in FACTS["stable-diffcoder"]} == FACTS["stable-diffcoder"]
+
+
 class Watched:
     """An engine whose network records its inputs and outputs, pass by pass."""
 
