@@ -78,8 +78,8 @@ class DecodeOptions:
     credit: float = option(
         0.0, "weight of the predictions of earlier steps (CreditDecoding); the paper uses 0.7", within=ANY_AMOUNT
     )
-    # The gap between the two best logits; two thirds of this value suffice once a third of the steps is over or a third
-    # of the canvas is filled, one third of it after two thirds.
+    # The gap between the two best logits; two thirds of this value suffice once a third of what is to be decoded is
+    # filled, one third of it after two thirds. In models that write block by block, every block begins anew.
     early_commit: float | None = option(
         None,
         "mean logit gap at which all remaining positions are committed (Prophet); the paper uses 7.5",

@@ -68,7 +68,7 @@ def denoise(
             guess = judge(canvas, logits, guess)
         guess = guess.spread(is_asked)  # from [N] to [B, T]
 
-        filled = canvas.is_committed.sum(dim=1) / canvas.lengths.clamp_min(1)
+        filled = 0.0 if options.early_commit is None else constraint.filled(canvas)
         chosen = choose(guess, rules.eligibility, steps_left, options, filled) | rules.is_urgent
         canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
 

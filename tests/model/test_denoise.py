@@ -272,3 +272,17 @@ def test_what_is_asked_of_an_early_commit_goes_down_as_the_canvas_fills() -> Non
     left = [int(canvas.is_masked.sum()) for canvas in run(open_canvas(12), FourAhead(), options)]
     # 7.5, then 5 from the fifth on, then 2.5 from the ninth on, of twelve masks; far fewer steps than the dial allows.
     assert left == [11, 10, 9, 8, 7, 6, 5, 4, 0]
+
+
+def test_an_early_commit_takes_what_the_request_keeps_for_no_progress() -> None:
+    options = DecodePlan(schedule="linear", early_commit=7.5)
+    kept = open_canvas(36).anchor(0, range(6, 30), TOKENIZER.encode("(" * 24).ids)
+    left = [int(canvas.is_masked.sum()) for canvas in run(kept, FourAhead(), options)]
+    assert left == [11, 10, 9, 8, 7, 6, 5, 4, 0]
+
+
+def test_an_early_commit_takes_what_spells_a_boundary_for_no_progress() -> None:
+    options = DecodePlan(schedule="linear", early_commit=7.5)
+    boundaries = Boundaries(VOCABULARY, b"#" * 8, b"!" * 8)
+    left = [int(canvas.is_masked.sum()) for canvas in run(open_canvas(28), FourAhead(), options, boundaries)]
+    assert left[-9:] == [11, 10, 9, 8, 7, 6, 5, 4, 0]

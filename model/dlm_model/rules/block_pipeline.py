@@ -34,11 +34,15 @@ class BlockPipeline:
     def eligibility(self, canvas: Canvas) -> Eligibility:
         """Open are the masks of blocks that have begun; those of blocks that began before their turn are not due."""
         block, _, progress = self._progress(canvas)
-        begins = (progress >= self._options.block_add_threshold).long().cumprod(dim=1).bool()
-        is_own = progress >= self._options.decoded_token_threshold
-        has_begun, is_own = (_after(each).gather(1, block) for each in (begins, is_own))
+        has_begun = self._has_begun(progress).gather(1, block)
+        is_due = _after(progress >= self._options.decoded_token_threshold).gather(1, block)
         is_open = canvas.is_masked & has_begun
-        return Eligibility(canvas.is_masked, is_open, is_open & is_own)
+        return Eligibility(canvas.is_masked, is_open, is_open & is_due)
+
+    def being_filled(self, canvas: Canvas) -> Tensor:
+        """Positions [B, T] of the blocks that have begun and are not full."""
+        block, _, progress = self._progress(canvas)
+        return (self._has_begun(progress) & (progress < 1)).gather(1, block)
 
     def num_missing(self, canvas: Canvas) -> Tensor:
         """Masks that each row lacks for the block that would begin now, [B]; 0 where none would."""
@@ -49,6 +53,10 @@ class BlockPipeline:
     def num_to_boundary(self, num_tokens: Tensor) -> Tensor:
         """Tokens up to the end of the block that the token after so many is in."""
         return self._block_length - num_tokens % self._block_length
+
+    def _has_begun(self, progress: Tensor) -> Tensor:
+        """Whether all blocks before each have come far enough, [B, N]."""
+        return _after((progress >= self._options.block_add_threshold).long().cumprod(dim=1).bool())
 
     def _progress(self, canvas: Canvas) -> tuple[Tensor, Tensor, Tensor]:
         """The block of every column, [B, T]; how long every block is and what share of it is committed, [B, N]."""

@@ -12,6 +12,9 @@ side keeps a position of its own, so a word whose two halves join again is spell
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import torch
+from torch import Tensor
+
 from dlm_model.canvas import Canvas
 from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.tokens.vocabulary import Vocabulary
@@ -85,6 +88,15 @@ class Boundaries:
         length = int(canvas.lengths[row])
         ids, masked = canvas.token_ids[row, :length].tolist(), canvas.is_masked[row, :length].tolist()
         return self._head_frontier(ids, masked), self._tail_frontier(ids, masked)
+
+    def spelled(self, canvas: Canvas) -> Tensor:
+        """Positions [B, T] that spell the head or the tail, as far as they are spelled yet."""
+        is_spelled = torch.zeros_like(canvas.is_valid)
+        for row in range(len(canvas.lengths)):
+            head, tail = self.frontiers(canvas, row)
+            is_spelled[row, : head.position] = True
+            is_spelled[row, tail.position + 1 :] = True
+        return is_spelled & canvas.is_valid
 
     def _head_frontier(self, token_ids: Sequence[int], is_masked: Sequence[bool]) -> Frontier:
         """Walk one row's committed tokens from the left until the head is spelled or a mask is met."""

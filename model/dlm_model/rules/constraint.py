@@ -160,12 +160,18 @@ class Constraint:
 
     def fixed(self, canvas: Canvas) -> Tensor:
         """Positions [B, T] that no reviser may touch: they spell a boundary, or are about to be resized."""
-        is_fixed = torch.isin(canvas.token_ids, torch.tensor(self._control_ids, dtype=torch.long))
-        for row in range(len(canvas.lengths)):
-            head, tail = self._boundaries.frontiers(canvas, row)
-            is_fixed[row, : head.position] = True
-            is_fixed[row, tail.position + 1 :] = True
-        return is_fixed
+        is_control = torch.isin(canvas.token_ids, torch.tensor(self._control_ids, dtype=torch.long))
+        return is_control | self._boundaries.spelled(canvas)
+
+    def filled(self, canvas: Canvas) -> Tensor:
+        """The share [B] of what is being decoded that is committed: of a row, or of its blocks that are being filled.
+
+        What the request keeps is not decoded, nor what spells a boundary.
+        """
+        is_decoded = canvas.is_valid & ~canvas.is_kept & ~self._boundaries.spelled(canvas)
+        if self._blocks is not None:
+            is_decoded &= self._blocks.being_filled(canvas)
+        return (is_decoded & canvas.is_committed).sum(dim=1) / is_decoded.sum(dim=1).clamp_min(1)
 
     def resize(self, canvas: Canvas, *, is_last: bool = False) -> Canvas:
         """Carry out committed expand and delete tokens, cut off rows that are over, and let unfinished ones grow.

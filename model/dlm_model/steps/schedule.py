@@ -36,7 +36,7 @@ def choose(
         eligibility: What may be committed.
         steps_left: Steps to spread the masks over, this one included.
         options: The schedule and its bounds.
-        filled: The share of each row [B], or of all, that is committed already.
+        filled: The share of what each row [B] is to decode, or all are, that is committed already.
     """
     if steps_left > 1:
         eligibility = eligibility.without(guess.is_refused)
@@ -52,7 +52,7 @@ def choose(
     if add := _CERTAIN.get(options.schedule):
         chosen |= add(guess, eligibility.is_open, options)
     if options.early_commit is not None:
-        asked = options.early_commit * _share_asked(filled, steps_left, options.num_steps)
+        asked = options.early_commit * _share_asked(filled)
         chosen |= are_decided(guess, eligibility.is_open, asked)[:, None]
     return chosen & eligibility.is_open
 
@@ -139,14 +139,13 @@ def are_decided(guess: Guess, is_eligible: Tensor, asked: Tensor) -> Tensor:
     return mean > asked
 
 
-def _share_asked(filled: Tensor | float, steps_left: int, num_steps: int) -> Tensor:
+def _share_asked(filled: Tensor | float) -> Tensor:
     """How much of the gap Prophet asks for: all of it at first, two thirds in the second third, then one third.
 
-    Its thirds are of the steps, which all are taken there. Here a row may be full long before, so that what is filled
-    counts too.
+    Its thirds are of the steps, each of which commits as many positions as any other there. Here steps differ, and a
+    row may be full after few of them, so that the thirds are of what there is to fill.
     """
-    done = torch.as_tensor(filled).clamp_min((num_steps - steps_left) / num_steps)
-    return 1 - (3 * done).floor() / 3
+    return 1 - (3 * torch.as_tensor(filled)).floor() / 3
 
 
 def within_entropy_bound(entropy: Tensor, is_eligible: Tensor, bound: float) -> Tensor:

@@ -55,6 +55,29 @@ def test_the_pipeline_by_hand() -> None:
     assert waits(commit(canvas, torch.arange(11) == 5), **pipelined) == [[0] * 11]
 
 
+def test_an_early_commit_is_asked_for_as_much_in_every_block() -> None:
+    options = DecodePlan(schedule="linear", early_commit=7.5)
+    blocks = BlockPipeline(6, options)
+    constraint = Constraint(
+        CONFIG,
+        VOCABULARY,
+        Boundaries(VOCABULARY, b"", b""),
+        InfillRequest("", ""),
+        max_length=18,
+        is_resizing=False,
+        blocks=blocks,
+    )
+
+    def four_ahead(canvas: Canvas) -> Tensor:
+        return torch.zeros(int(canvas.is_masked.sum()), VOCAB_SIZE).index_fill(1, torch.tensor([99]), 4.0)
+
+    canvas = Canvas.open([1] * 6, [], [18], CONFIG.mask_token_id)
+    parts = decoding(canvas, four_ahead)
+    steps = denoise(canvas, parts, constraint, options, pace=Pace(options), cancel=CancelToken())
+    # The gap suffices in the last third of a block, but not before, however many blocks are full.
+    assert [int(step.is_masked.sum()) for step in steps] == [17, 16, 15, 14, 12, 11, 10, 9, 8, 6, 5, 4, 3, 2, 0]
+
+
 @settings(deadline=None)
 @given(st.integers(1, 9), st.lists(st.booleans(), min_size=1, max_size=14), st.integers(1, 6))
 def test_without_overlap_the_first_block_with_a_mask_is_the_only_one(
