@@ -18,9 +18,10 @@ from dlm_lsp.holes.named_holes import find_function
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import LANGUAGES, language_for
 from dlm_lsp.models.hub import gib
-from dlm_lsp.models.naming import resolve_model
+from dlm_lsp.models.naming import resolve_guide, resolve_model
 from dlm_lsp.models.store import describe
 from dlm_lsp.options import Settings
+from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.precision import weight_format
 from dlm_model.request import CancelToken, InfillEngine
@@ -139,6 +140,24 @@ def check_model_files(model: str | None) -> Iterator[Check]:
     caveat = "" if config.sees_suffix else ", sees no suffix"
     status: Status = "warning" if caveat else "ok"
     yield Check("family", status, f"{config.family}, {config.context_length} tokens{caveat}")
+
+
+def check_guide_files(guide: str | None) -> Iterator[Check]:
+    """Size and SHA-256 of the weights of the guide that the settings name, if they name one.
+
+    Raises:
+        CheckpointError: its config is none that can be loaded, or it is a name and not on disk.
+    """
+    from dlm_model.guides.guide import guide_config  # noqa: PLC0415
+
+    if not guide or guide in {NO_GUIDE, SELF_GUIDE}:
+        return
+    folder = Path(resolve_guide(guide))
+    if not folder.is_dir():
+        yield Check("guide", "failed", str(folder))
+        return
+    yield Check("guide", "ok", f"{folder}, {guide_config(folder).context_length} tokens")
+    yield from _check_weights("guide", folder, folder)
 
 
 def _check_weights(name: str, folder: Path, model: Path) -> Iterator[Check]:

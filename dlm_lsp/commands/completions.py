@@ -30,26 +30,35 @@ def complete_model(incomplete: str) -> Offers:
     """The models on disk; the shell itself completes the path of a folder."""
     from dlm_lsp.models.store import PACKAGED  # noqa: PLC0415
 
-    return _beginning(incomplete, [(PACKAGED, "the packaged model"), *_stored()])
+    return _beginning(incomplete, [(PACKAGED, "the packaged model"), *_stored("model")])
+
+
+def complete_guide(incomplete: str) -> Offers:
+    """The guides on disk, and the words that stand for others."""
+    from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE  # noqa: PLC0415
+
+    words = [(SELF_GUIDE, "the model's own guide"), (NO_GUIDE, "no guide")]
+    return _beginning(incomplete, [*words, *_stored("guide")])
 
 
 def complete_stored_model(incomplete: str) -> Offers:
-    """The models that were pulled or added."""
-    return _beginning(incomplete, _stored())
+    """All that was pulled or added."""
+    return _beginning(incomplete, _stored("model", "guide"))
 
 
 def complete_published_model(incomplete: str) -> Offers:
-    """The models that can be pulled by a short name."""
+    """The models and guides that can be pulled by a short name."""
     from dlm_lsp.models.catalogue import CATALOGUE  # noqa: PLC0415
 
     return _beginning(incomplete, ((entry.name, entry.note) for entry in CATALOGUE.values()))
 
 
-def _stored() -> Iterator[tuple[str, str]]:
+def _stored(*roles: str) -> Iterator[tuple[str, str]]:
     from dlm_lsp.models.store import ModelStore  # noqa: PLC0415
 
     for record in ModelStore().records():
-        yield record.name, record.repository or record.folder
+        if set(roles) & set(record.roles):
+            yield record.name, record.repository or record.folder
 
 
 def _beginning(incomplete: str, offers: Iterable[tuple[str, str]]) -> Offers:

@@ -56,6 +56,7 @@ def find(flags: ClientOptions) -> Iterator[Check]:
     yield from _completed("devices", checks.check_devices())
     yield from _completed("precision", checks.check_precision(settings))
     yield from _completed("model", checks.check_model_files(settings.model))
+    yield from _completed("guide", checks.check_guide_files(settings.decode.guide))
     yield from _completed("dry run", _check_engine(settings))
 
 

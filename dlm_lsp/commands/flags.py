@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-from dlm_lsp.commands.completions import Offers, complete_assignment, complete_method, complete_model
+from dlm_lsp.commands.completions import (
+    Offers,
+    complete_assignment,
+    complete_guide,
+    complete_method,
+    complete_model,
+)
 from dlm_lsp.commands.settings import flag_name
 from dlm_lsp.options import find_option
 from dlm_model.decode_options import Schedule, Selection
@@ -85,7 +91,7 @@ NumCandidates = Annotated[int | None, _decoder("n", short="-n")]
 Seed = Annotated[int | None, _decoder("seed")]
 Temperature = Annotated[float | None, _decoder("temperature")]
 RefreshInterval = Annotated[int | None, _decoder("refresh_interval")]
-Guide = Annotated[str | None, _decoder("guide", "FOLDER")]
+Guide = Annotated[str | None, _option("guide", "Decoder", "NAME", complete=complete_guide)]
 MethodNames = Annotated[
     list[str] | None,
     typer.Option(
@@ -142,9 +148,10 @@ Against = Annotated[
     str,
     typer.Option(
         "--against",
-        help="The causal model to race against: a checkpoint folder with the same tokenizer. "
-        "Default: the model's own guide, or else the model itself.",
-        metavar="FOLDER",
+        help="The causal model to race against, with the same tokenizer: a name from dlm-lsp models list, or the path "
+        "of a checkpoint folder, with a slash in it. Default: the model's own guide, or else the model itself.",
+        metavar="NAME",
+        autocompletion=complete_guide,
         show_default=False,
         rich_help_panel="Model",
     ),

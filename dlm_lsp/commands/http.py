@@ -7,8 +7,9 @@ from pathlib import Path
 
 from dlm_lsp.commands.loading import load_quietly
 from dlm_lsp.errors import UsageError
-from dlm_lsp.models.naming import resolve_model
+from dlm_lsp.models.naming import resolve_guide, resolve_model
 from dlm_lsp.options import Settings
+from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE
 
 KEY_VARIABLE = "DLM_LSP_API_KEY"
 
@@ -38,7 +39,7 @@ def run_http(
     Raises:
         UsageError: a package is missing, the key or the address is not usable.
         ModelUnavailableError: the model cannot be loaded.
-        CheckpointError: there is no model of that name; this is found out before clients can connect.
+        CheckpointError: there is no model or guide of that name; this is found out before clients can connect.
     """
     try:
         from dlm_lsp.http_api.access import AccessPolicy  # noqa: PLC0415
@@ -51,6 +52,8 @@ def run_http(
     hosts = frozenset(host.lower() for host in allowed_hosts)
     policy = AccessPolicy(hosts, frozenset(allowed_origins), read_key(api_key_file))
     resolve_model(settings.model)
+    if (guide := settings.decode.guide) and guide not in {NO_GUIDE, SELF_GUIDE}:
+        resolve_guide(guide)
     # An option that switches automatic completions off is not meant for a user who starts this server.
     return serve_http(load_quietly, host, port, replace(settings, enabled=True), policy)
 

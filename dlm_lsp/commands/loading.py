@@ -39,10 +39,10 @@ def load_quietly(settings: Settings) -> RacingEngine:
     """
     # Imported late: a server answers long before torch is there.
     with importing():
-        from dlm_lsp.models.naming import resolve_model  # noqa: PLC0415
+        from dlm_lsp.models.naming import resolve_guide, resolve_model  # noqa: PLC0415
         from dlm_model.engine import load_engine as load  # noqa: PLC0415
 
-    return load(resolve_model(settings.model), settings.device, settings.precision)
+    return load(resolve_model(settings.model), settings.device, settings.precision, find_guide=resolve_guide)
 
 
 @contextmanager

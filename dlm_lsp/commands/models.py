@@ -15,9 +15,9 @@ from dlm_lsp.errors import ModelUnavailableError, UsageError
 from dlm_lsp.models.catalogue import CATALOGUE, LATEST, CatalogueEntry
 from dlm_lsp.models.footprint import num_parameters
 from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
-from dlm_lsp.models.inspection import check_checkpoint, names_code, names_in, never_used
+from dlm_lsp.models.inspection import check_checkpoint, names_code, names_in, never_used, roles_of
 from dlm_lsp.models.recommendation import Suggestion, available_memory, suggest
-from dlm_lsp.models.store import PACKAGED, ModelStore, Record, describe, differences
+from dlm_lsp.models.store import PACKAGED, ModelStore, Record, Role, describe, differences
 from dlm_model.network.checkpoint_files import published_name
 from dlm_model.network.precision import Precision, weight_format
 
@@ -29,7 +29,7 @@ _RECORDED = (".safetensors", ".json", ".txt")
 
 
 def run_list(*, as_json: bool) -> None:
-    """Print the models on disk, those that can be pulled, and what else is in their place."""
+    """Print the models and guides on disk, those that can be pulled, and what else is in their place."""
     store = ModelStore()
     records, leftovers = {record.name: record for record in store.records()}, list(store.leftovers())
     others = [entry for entry in CATALOGUE.values() if entry.name not in records]
@@ -44,16 +44,17 @@ def run_list(*, as_json: bool) -> None:
         )
         return
     partial = {each.name: f"partial, {gib(each.size)}" for each in leftovers if each.problem is None}
-    table = bare_table("name", "on disk", "revision", "licence", "from")
-    table.add_row(PACKAGED, "packaged", "", "apache-2.0", "this package; the default")
+    table = bare_table("name", "role", "on disk", "revision", "licence", "from")
+    table.add_row(PACKAGED, "model", "packaged", "", "apache-2.0", "this package; the default")
     for record in records.values():
-        source = record.repository or record.folder
-        table.add_row(record.name, gib(record.size), _short(record.revision or ""), record.licence or "", source)
+        source, revision = record.repository or record.folder, _short(record.revision or "")
+        role = ", ".join(record.roles)
+        table.add_row(record.name, role, gib(record.size), revision, record.licence or "", source)
     for name in sorted(partial.keys() - CATALOGUE.keys()):
-        table.add_row(name, partial[name])
+        table.add_row(name, "", partial[name])
     for entry in others:
-        here = partial.get(entry.name, f"– ({_weights_size(entry)})")
-        table.add_row(entry.name, here, _short(entry.revision), entry.licence, entry.repository)
+        here, role = partial.get(entry.name, f"– ({_weights_size(entry)})"), ", ".join(entry.roles)
+        table.add_row(entry.name, role, here, _short(entry.revision), entry.licence, entry.repository)
     print_table(table)
     for leftover in leftovers:
         _say(leftover.problem or _how_to_go_on(leftover.name))
@@ -79,9 +80,10 @@ def run_pull(name: str, short_name: str | None, *, is_agreed: bool) -> None:
         model = look_up(repository, revision)
         check_space(model, folder)
         _ask_to_pull(model, folder, is_agreed=is_agreed)
-        files = download(model, folder)
-        store.save(Record(short_name, str(folder), repository, model.revision, model.licence, files))
+        files, roles = download(model, folder), roles_of(folder)
+        store.save(Record(short_name, str(folder), repository, model.revision, model.licence, files, roles))
     _say(f"{short_name} is on disk: {folder}")
+    _say_what_for(short_name, roles)
 
 
 def run_add(path: Path, name: str | None) -> None:
@@ -109,8 +111,10 @@ def run_add(path: Path, name: str | None) -> None:
             raise ModelUnavailableError(
                 f"{error.filename or folder} cannot be read: {error.strerror or error}."
             ) from error
-        store.save(Record(short_name, str(folder), None, None, None, files))
+        roles = roles_of(folder)
+        store.save(Record(short_name, str(folder), None, None, None, files, roles))
     _say(f"{short_name} is {folder}, {gib(sum(file.size for file in files))}.")
+    _say_what_for(short_name, roles)
     for words in never_used(names_in(folder), has_code=names_code(folder)):
         _say(f"It brings {words}.")
 
@@ -209,6 +213,11 @@ def _check_catalogue(short_name: str, repository: str) -> None:
 def _short(revision: str) -> str:
     """A commit by its first digits; branches and tags as they are."""
     return revision[:8] if re.fullmatch(r"[0-9a-f]{40}", revision) else revision
+
+
+def _say_what_for(name: str, roles: tuple[Role, ...]) -> None:
+    if "model" not in roles:
+        _say(f"It is a causal model: it fills no holes, and guides models of the same tokenizer with `--guide {name}`.")
 
 
 def _how_to_go_on(name: str) -> str:

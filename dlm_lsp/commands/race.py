@@ -83,7 +83,7 @@ class Race:
         engine: Runs both.
         request: The hole.
         settings: The decoder's.
-        against: The causal model: a checkpoint folder, or `self`.
+        against: What the causal model is called, or `self`.
     """
 
     engine: RacingEngine

@@ -1,4 +1,4 @@
-"""The published models that have a short name here.
+"""The published models and guides that have a short name here.
 
 A revision is the commit that public reproductions of the model name; where none was found it is `main`, and what was
 pulled is recorded beside the files. Shapes are those of the published configs; weights are counted from them.
@@ -7,6 +7,7 @@ pulled is recorded beside the files. Shapes are those of the published configs; 
 from dataclasses import dataclass
 
 from dlm_lsp.models.footprint import Shape
+from dlm_lsp.models.store import Role
 from dlm_model.network.mixture_config import MixtureConfig
 
 LATEST = "main"
@@ -17,11 +18,12 @@ class CatalogueEntry:
     """A published model.
 
     Attributes:
-        name: What `--model` and `models pull` call it.
+        name: What `--model`, or `--guide`, and `models pull` call it.
         repository: owner/name on the hub.
         revision: Commit, branch or tag.
         licence: As its publisher states it; the hub is asked again before anything is pulled.
         note: What it is, in a few words.
+        roles: What it can be.
     """
 
     name: str
@@ -30,6 +32,7 @@ class CatalogueEntry:
     note: str
     shape: Shape
     revision: str = LATEST
+    roles: tuple[Role, ...] = ("model",)
 
 
 _LLADA = Shape(
@@ -235,7 +238,24 @@ _ENTRIES = (
         note="reasoning; sees no suffix",
         shape=_QWEN3_8B,
     ),
+    CatalogueEntry(
+        name="qwen2.5-coder-0.5b",
+        repository="Qwen/Qwen2.5-Coder-0.5B",
+        licence="Apache-2.0",
+        note="guides what began as a Qwen2.5: Dream, DreamOn, DiffuCoder, open-dcoder",
+        shape=_QWEN2_HALF,
+        roles=("guide",),
+    ),
+    CatalogueEntry(
+        name="qwen3-0.6b",
+        repository="Qwen/Qwen3-0.6B",
+        licence="Apache-2.0",
+        note="guides what began as a Qwen3: SDAR, DreamReasoner, Tiny-A2D",
+        shape=_QWEN3_SMALL,
+        roles=("guide",),
+    ),
 )
 
 CATALOGUE = {entry.name: entry for entry in _ENTRIES}
-"""By short name; code models that infill best first, the order in which `models recommend` prefers them."""
+"""By short name: models in the order in which `models recommend` prefers them, code models that infill best first; then
+guides."""

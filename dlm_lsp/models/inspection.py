@@ -6,6 +6,8 @@ The checks are the loader's own, so that the sentences are the same. They import
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from dlm_lsp.models.store import Role
+from dlm_model.families.registry import is_causal
 from dlm_model.network.checkpoint_files import CheckpointFiles, pickles
 from dlm_model.network.config import ModelConfig
 from dlm_model.tokens.tokenizer import Tokenizer
@@ -25,7 +27,7 @@ def check_descriptions(folder: Path, available: Collection[str], *, source: str)
     """
     from dlm_model.network.weights import weight_names  # noqa: PLC0415 - imports torch
 
-    config = ModelConfig.from_checkpoint(folder)
+    config = _config(folder)
     Tokenizer.from_checkpoint(folder, config.vocab_size)
     weight_names(folder, available, source=source)
 
@@ -39,7 +41,19 @@ def check_checkpoint(folder: Path) -> None:
     from dlm_model.network.weights import check_weights  # noqa: PLC0415 - imports torch
 
     check_descriptions(folder, names_in(folder), source=str(folder))
-    check_weights(folder, ModelConfig.from_checkpoint(folder))
+    check_weights(folder, _config(folder))
+
+
+def roles_of(folder: Path) -> tuple[Role, ...]:
+    """What a checkpoint can be: a causal model guides, others fill, and those whose prompt is causal do both.
+
+    Raises:
+        CheckpointError: its config is none that can be loaded.
+    """
+    if is_causal(CheckpointFiles.read(folder)):
+        return ("guide",)
+    config = ModelConfig.from_checkpoint(folder)
+    return ("model", "guide") if config.prompt_attention == "causal" and config.shift_logits else ("model",)
 
 
 def names_in(folder: Path) -> set[str]:
@@ -69,6 +83,12 @@ def never_used(names: Iterable[str], *, has_code: bool = False) -> Iterator[str]
         yield f"code of its own, which is never run: {_listed(code) or 'named by config.json'}"
     if pickled:
         yield f"pickles, which are never read: {_listed(pickled)}"
+
+
+def _config(folder: Path) -> ModelConfig:
+    from dlm_model.guides.guide import guide_config  # noqa: PLC0415 - imports torch
+
+    return guide_config(folder) if is_causal(CheckpointFiles.read(folder)) else ModelConfig.from_checkpoint(folder)
 
 
 def _listed(names: list[str], most: int = 3) -> str:

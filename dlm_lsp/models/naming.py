@@ -1,38 +1,60 @@
-"""From what a user calls a model to the folder that it is in."""
+"""From what a user calls a model or a guide to the folder that it is in.
+
+A word without a slash is a name and never a folder: the working directory of a server is often somebody's project,
+which would have its own weights loaded by a folder of that name.
+"""
 
 import os
 from pathlib import Path
 
 from dlm_lsp.models.catalogue import CATALOGUE
-from dlm_lsp.models.store import PACKAGED, ModelStore
+from dlm_lsp.models.store import PACKAGED, ModelStore, Role
 from dlm_model.errors import CheckpointError
 
 
 def resolve_model(model: str | None) -> str | None:
     """The folder that `--model` or the option names, by a short name or by its path; None for the packaged model.
 
-    A word without a slash is a name and never a folder: the working directory of a server is often somebody's project,
-    which would have its own weights loaded by a folder of that name.
-
     Raises:
         CheckpointError: it is a name, and no model of that name is on disk.
     """
-    if model is None:
-        return None
-    if _is_path(model):
-        return os.path.expanduser(model)  # noqa: PTH111 - Path's fails for a user that there is not
-    record = ModelStore().find(model)
-    if record is not None:
-        return record.folder
-    if model == PACKAGED:
-        return None
-    if model in CATALOGUE:
-        raise CheckpointError(f"{model} is not on disk; `dlm-lsp models pull {model}` fetches it.")
-    if Path(model).is_dir():
-        raise CheckpointError(f"There is no model {model!r} on disk; the folder of that name here is ./{model}.")
-    raise CheckpointError(
-        f"There is no model {model!r}: it is no name from `dlm-lsp models list`, and the path of a folder has a slash."
-    )
+    return None if model in {None, PACKAGED} else _folder(str(model), "model")
+
+
+def resolve_guide(guide: str) -> str:
+    """The folder that `--guide`, `--against` or the option names, by a short name or by its path.
+
+    Raises:
+        CheckpointError: it is a name, and no guide of that name is on disk.
+    """
+    if guide == PACKAGED:
+        raise CheckpointError(f"{guide} guides nothing but itself, by the guide that it brings along: `self`.")
+    return _folder(guide, "guide")
+
+
+def _folder(name: str, role: Role) -> str:
+    if _is_path(name):
+        return os.path.expanduser(name)  # noqa: PTH111 - Path's fails for a user that there is not
+    record = ModelStore().find(name)
+    known = record or CATALOGUE.get(name)
+    if known is None and Path(name).is_dir():
+        raise CheckpointError(f"There is no {role} {name!r} on disk; the folder of that name here is ./{name}.")
+    if known is None:
+        raise CheckpointError(
+            f"There is no {role} {name!r}: it is no name from `dlm-lsp models list`, and the path of a folder has a "
+            "slash."
+        )
+    if role not in known.roles:
+        raise CheckpointError(_in_the_wrong_place(name, role))
+    if record is None:
+        raise CheckpointError(f"{name} is not on disk; `dlm-lsp models pull {name}` fetches it.")
+    return record.folder
+
+
+def _in_the_wrong_place(name: str, role: Role) -> str:
+    if role == "model":
+        return f"{name} is a causal model, which fills no holes; `--guide {name}` has it guide a model that does."
+    return f"{name} is no causal model, so that it cannot guide another; `dlm-lsp models list` says which can."
 
 
 def _is_path(model: str) -> bool:

@@ -51,7 +51,8 @@ def suggest(
         is_cpu: Large models are too slow for it, whatever memory it has.
     """
     on_disk, guides, problems = _on_disk()
-    published = {entry.name: entry.shape for entry in CATALOGUE.values() if entry.name not in problems}
+    models = [entry for entry in CATALOGUE.values() if "model" in entry.roles]
+    published = {entry.name: entry.shape for entry in models if entry.name not in problems}
     settings = Settings()
     load = Load(settings.candidates + 1, usual_prompt_tokens(is_cpu=is_cpu), settings.decode.max_middle_tokens)
     for name, shape in (published | on_disk).items():
@@ -87,6 +88,8 @@ def _on_disk() -> tuple[dict[str, Shape], dict[str, Companion], dict[str, str]]:
     store, shapes, guides = ModelStore(), dict[str, Shape](), dict[str, Companion]()
     problems = {leftover.name: leftover.problem for leftover in store.leftovers() if leftover.problem}
     for record in store.records():
+        if "model" not in record.roles:
+            continue
         try:
             shape = Shape.of(ModelConfig.from_checkpoint(Path(record.folder)))
             guide = _guide(Path(record.folder), shape)

@@ -13,17 +13,22 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import platformdirs
 
 from dlm_lsp.atomic import replacing
 from dlm_lsp.errors import ModelUnavailableError, UsageError
+from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE
 from dlm_model.errors import CheckpointError
 
 PACKAGED = "smollm2-135m-infill"
 """The model that is part of this package; it has no record."""
+
+Role = Literal["model", "guide"]
+"""What a checkpoint can be: a model fills holes, and a guide reads what a model writes."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -54,6 +59,7 @@ class Record:
         revision: The commit that was pulled.
         licence: As the hub named it.
         files: What was there when it was pulled or added.
+        roles: What it can be.
     """
 
     name: str
@@ -62,6 +68,7 @@ class Record:
     revision: str | None
     licence: str | None
     files: tuple[StoredFile, ...]
+    roles: tuple[Role, ...] = ("model",)
 
     @property
     def is_pulled(self) -> bool:
@@ -237,6 +244,8 @@ def differences(record: Record) -> Iterator[tuple[StoredFile, str | None]]:
 
 
 def _checked(name: str) -> str:
+    if name in {NO_GUIDE, SELF_GUIDE}:
+        raise UsageError(f"The name {name} is taken: of a guide it has a meaning of its own.")
     if not _NAME.fullmatch(name):
         raise UsageError(f"A model's name consists of a-z, 0-9, dot, dash and underscore, got {name!r}.")
     return name
@@ -246,10 +255,13 @@ def _read(path: Path) -> Record:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         record = Record(**{**raw, "files": tuple(StoredFile(**file) for file in raw["files"])})
+        record = replace(record, roles=tuple(record.roles))
         if record.name != path.stem or not _NAME.fullmatch(path.stem):
             raise ValueError("its file's name is not the model's")
         if not isinstance(record.folder, str) or not all(isinstance(file.size, int) for file in record.files):
             raise TypeError("it has a value of the wrong kind")
+        if not set(record.roles) <= set(get_args(Role)):
+            raise ValueError("it has a role that there is not")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"The record {path} cannot be read: {error}; `dlm-lsp models remove {path.stem}` deletes it."

@@ -111,8 +111,8 @@ class DecodeOptions:
     )
     guide: str | None = option(
         None,
-        "causal model that reads the draft: a checkpoint folder, `self` for the model's own, or `none`; `null` is the "
-        "one that came with the model, if any",
+        "causal model that reads the draft: a name from `dlm-lsp models list`, the path of a checkpoint folder, with a "
+        "slash in it, `self` for the model's own, or `none`; `null` is the one that came with the model, if any",
     )
     # Have a say in every prediction (APD), or keep improbable tokens from being committed (FlashDLM).
     guide_role: GuideRole = option(

@@ -6,6 +6,7 @@ Start reading at `Engine.infill`; the loop that it drives is `dlm_model.denoise`
 happens below this module: callers see no token, and no tensor.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from dlm_model.denoise import denoise
 from dlm_model.device import avoid_plans_by_shape, device_errors, release_memory, resolve_device
 from dlm_model.drafts import Drafts
 from dlm_model.errors import CheckpointError
-from dlm_model.guides.guide import Guides, load_companion
+from dlm_model.guides.guide import FindGuide, Guides, load_companion
 from dlm_model.network.checkpoint_files import published_name
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.loading import load_network
@@ -34,13 +35,20 @@ from dlm_model.tokens.vocabulary import Vocabulary
 DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "smollm2-135m-infill"
 
 
-def load_engine(model: str | None = None, device: str = "auto", precision: Precision = "auto") -> "Engine":
+def load_engine(
+    model: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    *,
+    find_guide: FindGuide = os.path.expanduser,
+) -> "Engine":
     """Load a checkpoint folder onto a device.
 
     Args:
         model: Folder of a checkpoint; None is the one that ships with this package.
         device: As torch spells it; `auto` takes the first CUDA GPU and otherwise the CPU.
         precision: In how many bits the matrices are held there.
+        find_guide: Where the guides are that requests name.
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is broken.
@@ -58,7 +66,7 @@ def load_engine(model: str | None = None, device: str = "auto", precision: Preci
     if target.type == "cuda":
         avoid_plans_by_shape()
     name, order = published_name(folder), load_order(folder)
-    return Engine(network, tokenizer, model_name=name, order=order, companion=companion, precision=precision)
+    return Engine(network, tokenizer, name, order, companion=companion, precision=precision, find_guide=find_guide)
 
 
 class Engine:
@@ -82,6 +90,7 @@ class Engine:
         *,
         companion: Transformer | None = None,
         precision: Precision = "auto",
+        find_guide: FindGuide = os.path.expanduser,
     ) -> None:
         self.model_name, self.network, self.tokenizer = model_name, network, tokenizer
         self._config = network.config
@@ -89,7 +98,7 @@ class Engine:
         control = set(self._config.control_token_ids)
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
         prefix_cache = PrefixCache(network, network.config.block_length or 1)
-        guides = Guides(network, prefix_cache, tokenizer, companion, precision)
+        guides = Guides(network, prefix_cache, tokenizer, companion, precision, find=find_guide)
         self.decoder = Decoder(network, guides, prefix_cache, order, self._vocabulary)
         self.preparation = Preparation(self._config, tokenizer, self._vocabulary, self.decoder, model_name)
 

@@ -3,7 +3,7 @@
 from dlm_model.errors import CheckpointError
 from dlm_model.families.adapted import OPEN_DCODER, TINY_A2D
 from dlm_model.families.block_causal import DREAM_REASONER, FAST_DLLM, SDAR, STABLE_DIFFCODER
-from dlm_model.families.dlm import DLM
+from dlm_model.families.dlm import DLM, DLM_SECTION
 from dlm_model.families.dream import DREAM, DREAM_ON
 from dlm_model.families.family import Family, model_type
 from dlm_model.families.llada import ILLADA, LLADA
@@ -16,6 +16,15 @@ _IN_ORDER = (*_BLOCK_CAUSAL, LLADA_MOE, ILLADA, LLADA, DREAM_ON, DREAM, OPEN_DCO
 """The first family that matches counts; a special case comes before the family that includes it."""
 
 FAMILIES = {family.name: family for family in _IN_ORDER}
+
+
+def is_causal(files: CheckpointFiles) -> bool:
+    """Whether a checkpoint is a causal model: a Llama, Qwen2 or Qwen3 that nothing tells how to fill masks.
+
+    Raises:
+        CheckpointError: no family knows it.
+    """
+    return family_of(files) is DLM and DLM_SECTION not in files.config
 
 
 def family_of(files: CheckpointFiles) -> Family:

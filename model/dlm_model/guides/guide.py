@@ -7,6 +7,8 @@ themselves into one. A model whose prompt is causal has been trained as a causal
 (`CausalReader.log_likelihoods`).
 """
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -28,6 +30,9 @@ from dlm_model.tokens.tokenizer import Tokenizer
 
 GUIDE_FOLDER = "guide"
 
+FindGuide = Callable[[str], str]
+"""What a request calls a guide → the folder that it is in. Raises CheckpointError if there is none of that name."""
+
 
 class Guides:
     """The causal models at hand: the model's own guide, and the last one that a request has named.
@@ -38,6 +43,7 @@ class Guides:
         tokenizer: Its tokenizer, which every guide must share.
         companion: The guide that came with it, if one did.
         precision: In how many bits the matrices of a guide that a request names are held.
+        find: Where those are.
     """
 
     def __init__(
@@ -47,8 +53,10 @@ class Guides:
         tokenizer: Tokenizer,
         companion: Transformer | None,
         precision: Precision,
+        *,
+        find: FindGuide = os.path.expanduser,
     ) -> None:
-        self._network, self._tokenizer, self._precision = network, tokenizer, precision
+        self._network, self._tokenizer, self._precision, self._find = network, tokenizer, precision, find
         config = network.config
         self._control_ids = config.control_token_ids
         self._is_causal = config.prompt_attention == "causal" and config.shift_logits
@@ -63,24 +71,25 @@ class Guides:
         """A guide that reads a document.
 
         Args:
-            guide: `self` for the model's own, which may be the model itself, or the folder of another.
+            guide: `self` for the model's own, which may be the model itself, or what another is called.
             document: What the prefixes that it reads are of.
 
         Raises:
             RequestError: `self`, and there is none.
-            CheckpointError: the other model cannot be loaded.
+            CheckpointError: the other model is not there, or cannot be loaded.
             DeviceError: the device has not enough memory for it.
         """
         if guide == SELF_GUIDE:
             if not (self.has_companion or self._is_causal):
                 raise RequestError("This model has no causal prompt and cannot guide itself; name a causal model.")
             return self._reader(document, *self._own)
-        if guide not in self._named:
+        folder = self._find(guide)
+        if folder not in self._named:
             self._named.clear()  # before the next one is loaded: the device may not hold both
             release_memory()
-            network = load_guide(Path(guide).expanduser(), self._tokenizer, self._network.device, self._precision)
-            self._named[guide] = network, PrefixCache(network)
-        return self._reader(document, *self._named[guide])
+            network = load_guide(Path(folder), self._tokenizer, self._network.device, self._precision)
+            self._named[folder] = network, PrefixCache(network)
+        return self._reader(document, *self._named[folder])
 
     def forget(self, document: str | None = None) -> None:
         """Forget the prompts of a document, or all."""

@@ -14,7 +14,7 @@ from rich.console import Console
 from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.options import Settings
 
-def interrupted(model, device, precision):
+def interrupted(model, device, precision, *, find_guide):
     os.kill(os.getpid(), signal.SIGINT)
     raise ImportError("what torch makes of an interrupt")
 

@@ -61,7 +61,7 @@ def test_the_packaged_model_goes_by_the_name_that_answers_give_it(capsys: pytest
     assert DEFAULT_CHECKPOINT.name == PACKAGED
     assert resolve_model(PACKAGED) is None
     assert run(["models", "list"]) == OK
-    assert capsys.readouterr().out.splitlines()[1].split()[:2] == [PACKAGED, "packaged"]
+    assert capsys.readouterr().out.splitlines()[1].split()[:3] == [PACKAGED, "model", "packaged"]
     assert run(["models", "list", "--json"]) == OK
     assert json.loads(capsys.readouterr().out)["packaged"] == PACKAGED
     for command in ("verify", "remove"):
@@ -239,7 +239,8 @@ def test_a_folder_is_listed_as_it_is_named(checkpoint: Path, capsys: pytest.Capt
 
 def test_a_recommendation_has_one_line_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     run(["models", "recommend", "--device", "cpu"])
-    assert_one_line_each(capsys.readouterr().out, {entry.name: entry.note for entry in CATALOGUE.values()})
+    models = {entry.name: entry.note for entry in CATALOGUE.values() if "model" in entry.roles}
+    assert_one_line_each(capsys.readouterr().out, models)
 
 
 def test_a_guide_that_came_with_a_model_takes_memory_too(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
