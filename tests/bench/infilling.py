@@ -2,7 +2,8 @@
 
 Prints tables for people; the last line of standard output is one JSON object, of which `infilling_report` makes the
 tables of the model card. Covered: Python, one fill a hole, of unknown length; rows with the length given are for
-diagnosis. The full run takes hours on a CPU; `--limit` takes an evenly spread part of it.
+diagnosis. In-place anchors have to be told of the text: their row is given the last name of the author's, and its name
+says so. The full run takes hours on a CPU; `--limit` takes an evenly spread part of it.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from dlm_model.request import CancelToken, InfillRequest
 from dlm_model.training.evaluate import measure_lines, measure_noises
 from tests.bench.held_out_texts import read_texts
 from tests.bench.infilling_autoregressive import Autoregressive, download_gguf
-from tests.bench.infilling_metrics import Outcome, Row, Setting, System, read_outcome, summarize
+from tests.bench.infilling_metrics import Anchors, Outcome, Row, Setting, System, read_outcome, summarize
 from tests.bench.infilling_problems import FILES, Problem, evenly_spread, load_problems
 from tests.bench.infilling_report import HEADINGS, cells, held_out_cells
 from tests.bench.infilling_systems import DiffusionSystems, FillProblem, fill_as_author, run
@@ -150,11 +151,14 @@ def method_settings(engine: Engine, arguments: argparse.Namespace) -> Iterator[S
         raise ValueError(f"there is no method {', '.join(sorted(unknown))}")
     for name, method in known.items():
         if name in arguments.methods or ("all" in arguments.methods and is_applicable(engine, method)):
-            yield Setting("engine", arguments.steps[0], method=name)
+            anchors: Anchors = "oracle" if method.kind == "anchors" else "none"
+            yield Setting("engine", arguments.steps[0], method=name, anchors=anchors)
 
 
 def is_applicable(engine: Engine, method: Method) -> bool:
     """Whether this model supports a method that differs from the defaults and writes code."""
+    if method.kind == "anchors":
+        return True
     options = method.decode_options
     does_nothing = {"length": engine.network.config.can_resize, "blocks": engine.sees_suffix}.get(method.kind, False)
     if does_nothing or options == DecodeOptions() or options.grammar != "none":

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 System = Literal["author", "autoregressive", "autoregressive-plain", "engine", "daemon"]
 Length = Literal["unknown", "oracle"]
+Anchors = Literal["none", "oracle"]
 
 _Z = 1.959964  # two-sided 95 %
 
@@ -23,6 +24,7 @@ class Setting:
         threshold: Probability from which on a step commits; None for the default schedule.
         length: `oracle` is told the length in tokens, for diagnosis only.
         method: A row of `dlm_model.methods`; None decodes by the defaults.
+        anchors: `oracle` is told the last name of the author's text, which the middle must contain.
     """
 
     system: System
@@ -30,6 +32,7 @@ class Setting:
     threshold: float | None = None
     length: Length = "unknown"
     method: str | None = None
+    anchors: Anchors = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ that the sandbox itself fails lower the bench's rows of the author's own text, w
 import ast
 import gzip
 import json
+import keyword
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ FILES = {
     "single-line": "HumanEval-SingleLineInfilling.jsonl.gz",
     "random-span-light": "HumanEval-RandomSpanInfillingLight.jsonl.gz",
 }
+
+_NAME = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,14 @@ class Problem:
     def program(self) -> str:
         """The author's program."""
         return self.prefix + self.middle + self.suffix
+
+    @property
+    def last_name(self) -> str | None:
+        """The last whole word of the author's text that is no keyword: what somebody might know of it beforehand."""
+        start, stop = len(self.prefix), len(self.prefix + self.middle)
+        words = [word[0] for word in _NAME.finditer(self.program) if start <= word.start() and word.end() <= stop]
+        names = [word for word in words if not keyword.iskeyword(word)]
+        return names[-1] if names else None
 
     @property
     def is_single_line(self) -> bool:

@@ -43,7 +43,7 @@ def cells(row: dict[str, Any]) -> list[str]:
     is_denoising = setting["num_steps"] is not None
     return [
         SYSTEM_NAMES[setting["system"]],
-        setting["method"] or "–",
+        _method(setting),
         setting["length"] if is_denoising else "–",
         _number(setting["num_steps"], "d"),
         _number(setting["threshold"], "g"),
@@ -108,6 +108,12 @@ def held_out_cells(held_out: dict[str, dict[str, float]]) -> list[list[str]]:
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(each)} |" for each in (headings, ["---"] * len(headings), *rows)]
+
+
+def _method(setting: dict[str, Any]) -> str:
+    """The row's method; what it was told of the author's text stands with its name."""
+    told = ", oracle: the author's last name" if setting.get("anchors") == "oracle" else ""
+    return f"{setting['method'] or '–'}{told}"
 
 
 def _number(value: float | None, form: str) -> str:

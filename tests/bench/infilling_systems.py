@@ -65,7 +65,8 @@ class DiffusionSystems:
         """Give prefix and suffix to the engine, and put its text into the hole unchanged."""
         expected = EXPECTED_TOKENS["line" if problem.is_single_line else "range"]
         self.engine.forget()
-        request = InfillRequest(problem.prefix, problem.suffix, problem.is_single_line, expected)
+        keep = (problem.last_name,) if setting.anchors == "oracle" and problem.last_name else ()
+        request = InfillRequest(problem.prefix, problem.suffix, problem.is_single_line, expected, keep)
         *_, draft = self.engine.infill(request, self._options(problem, setting), CancelToken())
         best = draft.candidates[0]
         return Filled(best.text, problem.prefix + best.text + problem.suffix, best.num_tokens, draft.num_forwards)

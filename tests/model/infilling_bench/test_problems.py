@@ -72,3 +72,11 @@ def test_a_broken_data_set_is_named(tmp_path: Path, content: bytes | None) -> No
         path.write_bytes(content)
     with pytest.raises(ValueError, match=str(path)):
         load_problems(tmp_path, "single-line")
+
+
+def test_the_last_name_is_a_whole_word_and_no_keyword(line_problem: Problem, span_problem: Problem) -> None:
+    assert line_problem.last_name == "value"
+    # `urn` is a part of `return`.
+    assert span_problem.last_name == "number"
+    assert replace(span_problem, middle="urn ").last_name is None
+    assert replace(line_problem, middle="        pass").last_name is None

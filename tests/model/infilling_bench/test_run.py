@@ -83,8 +83,25 @@ def test_methods_have_rows_of_their_own_where_the_model_can_do_them(
     rows = json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]
     found = [row["setting"]["method"] for row in rows if row["setting"]["method"]]
     assert {"linear", "KLASS", "syntax guide"} <= set(found)
+    told = {row["setting"]["method"]: row["setting"]["anchors"] for row in rows}
+    assert {method for method, anchors in told.items() if anchors == "oracle"} == {"in-place anchors"}
     # This one finds its length itself, sees a suffix, has no causal prompt and no order.
     assert not {"length search", "D2F", "APD", "learned order", "JSON"} & set(found)
+
+
+def test_anchors_are_told_the_authors_last_name_and_the_table_says_so(
+    capsys: pytest.CaptureFixture[str], start: Callable[..., None]
+) -> None:
+    start("--splits", "single-line", "--methods", "in-place anchors")
+    *_, row = json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]
+    assert infilling_report.cells(row)[1] == "in-place anchors, oracle: the author's last name"
+
+
+def test_anchors_stand_in_what_is_filled(resizing_engine: Engine, line_problem: Problem) -> None:
+    systems = DiffusionSystems(resizing_engine, seed=0)
+    told, untold = (Setting("engine", 2, method="in-place anchors", anchors=each) for each in ("oracle", "none"))
+    assert "value" in systems.fill_by_engine(line_problem, told).middle
+    assert "value" not in systems.fill_by_engine(line_problem, untold).middle
 
 
 def test_a_run_goes_on_where_it_was_stopped(
