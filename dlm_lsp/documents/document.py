@@ -8,7 +8,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Self
+from typing import NamedTuple, Self
 
 import tree_sitter
 
@@ -18,17 +18,18 @@ from dlm_lsp.languages import Language
 CHECKPOINT_INTERVAL = 4096
 """In characters."""
 
-MOST_GIVEN_UP = 256
-"""Parses in a row; the next is completed whatever it takes, too rarely to be noticed."""
+SHORT_BYTES = 32_768
+"""The tree of a shorter text is always that of its last edit: to read all of it again takes milliseconds.
 
-LONG_BYTES = 65_536
-"""In a longer text, one letter typed into an incomplete statement makes the parser read a thousand lines again.
-
-Questions about a place are answered from an excerpt that is parsed afresh; the tree around it may lag behind.
+In a longer one, a bracket that is not closed yet makes the parser read on to the end at every key. Questions about a
+place are answered from an excerpt that is parsed afresh; the tree around it may lag behind.
 """
 
-FOLLOWED_FROM_BYTES = 64
-"""Inserted or removed since the last parse, or since the last one that was given up."""
+RETRIED_AFTER_BYTES = 64
+"""Inserted or removed since a parse was given up: giving up takes nearly as long as what it saves at one key."""
+
+MOST_BYTES_BEHIND = 256
+"""After so many a parse is completed whatever it takes, too rarely to be noticed."""
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 
@@ -85,20 +86,27 @@ class SourceText:
         return self.encoded[start_byte:end_byte].decode("utf-8", "replace")
 
 
-class LazyTree:
-    """A syntax tree that is parsed when it is first looked at, so that a hundred edits in a row cost one parse."""
+class _ParsedTree(NamedTuple):
+    """A tree that knows where every edit was, though not always what it said.
 
-    def __init__(
-        self,
-        language: Language,
-        source: SourceText,
-        outdated: tree_sitter.Tree | None = None,
-        *,
-        num_new_bytes: int = 0,
-        num_waiting_bytes: int = 0,
-        num_given_up: int = 0,
-        num_tried: int = 0,
-    ) -> None:
+    Attributes:
+        tree: Its nodes are where they belong, and one that was edited knows its new end, but not its new content.
+        num_bytes_behind: How much was inserted or removed since the text that was parsed.
+        retried_from: The number of bytes behind from which on it is worth to try and catch up.
+    """
+
+    tree: tree_sitter.Tree
+    num_bytes_behind: int = 0
+    retried_from: int = 0
+
+
+class LazyTree:
+    """A syntax tree that is parsed when it is first looked at, so that a hundred edits in a row cost one parse.
+
+    Two threads may look at it: what it knows is one value, and each replaces it as a whole.
+    """
+
+    def __init__(self, language: Language, source: SourceText, outdated: _ParsedTree | None = None) -> None:
         """Parse nothing yet.
 
         Args:
@@ -106,53 +114,35 @@ class LazyTree:
             source: What the tree will be of.
             outdated: A tree of an older text, with every edit since applied to its positions; only what these edits
                 touched is parsed again.
-            num_new_bytes: How much those edits inserted.
-            num_waiting_bytes: How much they inserted or removed since the last attempt to follow them.
-            num_given_up: How often they were too small, or too costly, to follow.
-            num_tried: How often an attempt was given up.
         """
         self._language = language
         self._source = source
         self._outdated = outdated
-        self._num_new_bytes = num_new_bytes
-        self._num_waiting_bytes = num_waiting_bytes
-        self._num_given_up = num_given_up
-        self._num_tried = num_tried
-        self._current: tree_sitter.Tree | None = None
+        self._current: _ParsedTree | None = None
 
     def parse(self) -> tree_sitter.Tree:
         """The tree of the source; parsed by the first call, remembered for the others.
 
-        While the edits to a long text are small, or too costly to follow (`Language.parse_again`), it is the outdated
-        tree: its nodes are where they belong, and one that was edited knows its new end, but not its new content. An
-        attempt that was too costly is not repeated at the next key, since giving up may take as long as a parse: a
-        short text waits twice as long after every attempt; a long one, after each, until enough was edited to be
-        followed.
+        In a long text an edit that is too costly to follow (`Language.parse_briefly`) leaves the outdated tree. It is
+        tried again once more was edited, and completed in the end.
         """
         if self._current is None:
-            is_due = self._outdated is None or self._num_given_up == MOST_GIVEN_UP
-            self._current = self._fresh() if is_due else self._followed()
-        return self._current
+            self._current = self._parsed()
+        return self._current.tree
 
-    def _fresh(self) -> tree_sitter.Tree:
-        self._num_new_bytes = self._num_waiting_bytes = self._num_given_up = self._num_tried = 0
-        return self._language.parse(self._source.encoded)
-
-    def _followed(self) -> tree_sitter.Tree:
-        assert self._outdated, "there is something to follow from"
-        source, tree = self._source.encoded, None
-        followed_from = FOLLOWED_FROM_BYTES
-        if len(source) < LONG_BYTES:
-            followed_from = min(followed_from, 2**self._num_tried) if self._num_tried else 0
-        if self._num_waiting_bytes >= followed_from:
-            self._num_waiting_bytes = 0
-            self._num_tried += 1
-            tree = self._language.parse_again(source, self._outdated, self._num_new_bytes)
-        if tree is None:
-            self._num_given_up += 1
-            return self._outdated
-        self._num_new_bytes = self._num_given_up = self._num_tried = 0
-        return tree
+    def _parsed(self) -> _ParsedTree:
+        source, outdated = self._source.encoded, self._outdated
+        if outdated is None:
+            return _ParsedTree(self._language.parse(source))
+        tree, num_bytes_behind, retried_from = outdated
+        if len(source) < SHORT_BYTES or num_bytes_behind >= MOST_BYTES_BEHIND:
+            return _ParsedTree(self._language.parse(source, tree))
+        if num_bytes_behind < retried_from:
+            return outdated
+        followed = self._language.parse_briefly(source, tree)
+        if followed is None:
+            return _ParsedTree(tree, num_bytes_behind, num_bytes_behind + RETRIED_AFTER_BYTES)
+        return _ParsedTree(followed)
 
     def replaced(self, start: int, old_end: int, new_end: int, after: SourceText) -> "LazyTree":
         """The tree after the bytes `[start, old_end)` became `[start, new_end)` of another source."""
@@ -160,19 +150,12 @@ class LazyTree:
             # One letter makes a command of a line, or code of a command, and the parser sees no more than a letter.
             return LazyTree(self._language, after)
         newest = self._current or self._outdated
-        if newest is not None:
-            newest = newest.copy()
-            points = self._source.point(start), self._source.point(old_end), after.point(new_end)
-            newest.edit(start, old_end, new_end, *points)
-        return LazyTree(
-            self._language,
-            after,
-            newest,
-            num_new_bytes=self._num_new_bytes + new_end - start,
-            num_waiting_bytes=self._num_waiting_bytes + old_end - start + new_end - start,
-            num_given_up=self._num_given_up,
-            num_tried=self._num_tried,
-        )
+        if newest is None:
+            return LazyTree(self._language, after)
+        tree = newest.tree.copy()
+        tree.edit(start, old_end, new_end, self._source.point(start), self._source.point(old_end), after.point(new_end))
+        num_bytes_behind = newest.num_bytes_behind + (old_end - start) + (new_end - start)
+        return LazyTree(self._language, after, _ParsedTree(tree, num_bytes_behind, newest.retried_from))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,19 @@
 """Documents under random edits: the text of naive string editing, the tree of a parse from scratch."""
 
+from pathlib import Path
+
 import pytest
+import tree_sitter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm_lsp.documents.document import FOLLOWED_FROM_BYTES, Snapshot, SourceText
+import dlm_lsp
+from dlm_lsp.documents.document import MOST_BYTES_BEHIND, RETRIED_AFTER_BYTES, Snapshot, SourceText
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.languages import LANGUAGES, Language
 from tests.bench.trace import long_text
 
+PACKAGE = Path(dlm_lsp.__file__).parent
 BY_ID = {language.id: language for language in LANGUAGES}
 
 SOURCES = {
@@ -16,6 +21,7 @@ SOURCES = {
     "javascript": "class A {\r\n  f(x) {\r\n    return `é😀${x}`;\r\n  }\r\n}\r\nconst y = [1, 2];\r\n",
     "rust": "impl A {\n    fn f(&self) -> i32 {\n        todo!() // é😀\n    }\n}\n",
 }
+MANY_FUNCTIONS = "".join(f"def f{number}():\n    return {number}\n" for number in range(300))
 FRAGMENTS = ["", "x", "\n", "\r\n", "    ", "é", "😀", "\ud800", "(", "}", "def g():\n    pass\n", "'''", "\u2028"]
 
 
@@ -96,74 +102,66 @@ def test_an_edit_that_breaks_a_long_text_is_not_followed_to_its_end_and_mending_
     assert str(snapshot.tree.root_node) == str(whole.root_node)
 
 
-def test_small_edits_of_a_long_text_are_followed_together() -> None:
+def test_edits_of_a_long_text_are_followed_while_that_is_cheap() -> None:
     text = long_text(2500)
-    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], text)
+    text = text[: text.rindex("\nclass") + 1]
+    snapshot = Snapshot.parse("file:///a.py", BY_ID["python"], text)
     num_before = len(snapshot.top_level)
-    at = text.index("\nclass", len(text) // 2) + 1
-    typed = "def g(first, second):\n    return second, first, second\n\n\ny = 1\n\n\n"
-    num_members = []
-    for number, character in enumerate(typed, at):
+    for number, character in enumerate("y = 1\n", len(text)):
         snapshot = snapshot.replaced(number, number, character)
-        num_members.append(len(snapshot.top_level))
-        assert snapshot.tree.root_node.descendant_for_byte_range(number + 1, number + 6).type == "class"  # type: ignore[union-attr]
         fresh = Snapshot.parse(snapshot.uri, snapshot.language, snapshot.text)
         assert find_hole(snapshot, number + 1) == find_hole(fresh, number + 1)
-    assert num_members[: FOLLOWED_FROM_BYTES - 1] == [num_before] * (FOLLOWED_FROM_BYTES - 1)
-    assert num_members[FOLLOWED_FROM_BYTES - 1] == num_before + 2
+    assert len(snapshot.top_level) == num_before + 1
 
 
-def test_what_was_too_costly_to_follow_is_tried_again_once_more_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    attempts: list[bool] = []
-
-    def parse_again(*arguments: object) -> object:
-        tree = original(*arguments)  # type: ignore[arg-type]
-        attempts.append(tree is not None)
-        return tree
-
-    original = Language.parse_again
-    monkeypatch.setattr(Language, "parse_again", parse_again)
-    text = long_text(2500)
-    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], text)
-    num_before = len(snapshot.top_level)
-    start = text.index("\nclass", len(text) // 2) + 1
-    snapshot = snapshot.replaced(start, start, broken := "x = f(\n" + "    # nobody closes this bracket\n" * 2)
-    end = start + len(broken)
-    for _ in range(FOLLOWED_FROM_BYTES + 2):
-        assert len(snapshot.top_level) == num_before
-        snapshot = snapshot.replaced(end, end, " ")
-    assert attempts == [False, False], "at once, and after as many keys"
-    snapshot = snapshot.replaced(end, end, ")\n" + "y = 1\n" * 12)
-    assert len(snapshot.top_level) == num_before + 13
-    assert attempts == [False, False, True]
+@pytest.mark.parametrize("file", ["holes/excerpts.py", "options.py"])
+@pytest.mark.parametrize("typed", ["import os\nimport sys\n", '"""What this is.\n\nfor', "x = f([\n"])
+def test_a_text_of_usual_length_is_parsed_at_every_key(file: str, typed: str) -> None:
+    snapshot = Snapshot.parse("file:///a.py", BY_ID["python"], (PACKAGE / file).read_text(encoding="utf-8"))
+    for number, character in enumerate(typed):
+        snapshot = snapshot.replaced(number, number, character)
+        fresh = Snapshot.parse(snapshot.uri, snapshot.language, snapshot.text)
+        assert str(snapshot.tree.root_node) == str(fresh.tree.root_node)
+        assert find_hole(snapshot, number + 1) == find_hole(fresh, number + 1)
 
 
-def test_what_was_too_costly_in_a_short_text_is_tried_again_more_and_more_seldom(
+def test_a_statement_between_many_functions_is_known_at_once() -> None:
+    snapshot = Snapshot.parse("file:///a.py", BY_ID["python"], MANY_FUNCTIONS)
+    at = MANY_FUNCTIONS.index("def f50")
+    assert len(snapshot.replaced(at, at, "x = 1\n").top_level) == 301
+
+
+def test_no_code_is_offered_inside_a_docstring_that_is_being_typed() -> None:
+    snapshot = Snapshot.parse("file:///a.py", BY_ID["python"], MANY_FUNCTIONS)
+    for number, character in enumerate('"""What this is.\n\n'):
+        snapshot = snapshot.replaced(number, number, character)
+        hole = find_hole(snapshot, number + 1)
+    assert hole.kind == "line"
+
+
+def test_what_was_too_costly_to_follow_is_tried_again_once_more_was_typed_and_completed_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tried_at: list[int] = []
 
-    def parse_again(language: Language, source: bytes, *arguments: object) -> object:
+    def parse_briefly(language: Language, source: bytes, old_tree: tree_sitter.Tree) -> tree_sitter.Tree | None:
         tried_at.append(len(source) - len(text))
-        return original(language, source, *arguments)  # type: ignore[arg-type]
+        return original(language, source, old_tree)
 
-    original = Language.parse_again
-    monkeypatch.setattr(Language, "parse_again", parse_again)
-    text = long_text(1200)
-    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], text)
+    original = Language.parse_briefly
+    monkeypatch.setattr(Language, "parse_briefly", parse_briefly)
+    text = long_text(2500)
+    snapshot = Snapshot.parse("file:///a.py", BY_ID["python"], text)
     num_before = len(snapshot.top_level)
-    start = text.index("\nclass", len(text) // 2) + 1
-    snapshot = snapshot.replaced(start, start, "x = f([\n")
-    for end in range(start + 8, start + 208):
+    snapshot = snapshot.replaced(0, 0, broken := "x = f([\n")
+    for end in range(len(broken), MOST_BYTES_BEHIND):
         assert len(snapshot.top_level) == num_before
         snapshot = snapshot.replaced(end, end, " ")
-    assert [number - 8 for number in tried_at] == [0, 2, 6, 14, 30, 62, 126, 190]
-    tried_at.clear()
-    snapshot = snapshot.replaced(start + 8, start + 208, "])\n")
-    assert len(snapshot.top_level) == num_before + 1
-    snapshot = snapshot.replaced(start, start, "y = 1\n")
-    assert len(snapshot.top_level) == num_before + 2
-    assert len(tried_at) == 2, "what can be followed is, at every key"
+    assert tried_at == [len(broken) + number * RETRIED_AFTER_BYTES for number in range(4)]
+    assert snapshot.tree.root_node.has_error, "completed"
+    snapshot = snapshot.replaced(len(broken) - 1, MOST_BYTES_BEHIND, "])\n" + "y = 1\n" * 2)
+    fresh = Snapshot.parse(snapshot.uri, snapshot.language, snapshot.text)
+    assert str(snapshot.tree.root_node) == str(fresh.tree.root_node)
 
 
 def test_what_is_taken_out_of_a_long_text_counts_too() -> None:
@@ -180,16 +178,3 @@ def test_however_much_is_put_in_is_read() -> None:
     assert snapshot.tree
     snapshot = snapshot.replaced(0, 0, "def f(a):\n    return a\n\n\n" * 3000)
     assert len(snapshot.top_level) == 3001
-
-
-def test_a_text_that_stays_broken_is_read_to_its_end_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlm_lsp.documents.document.MOST_GIVEN_UP", 4)
-    text = "def f(a):\n    return a\n\n\n" * 3000
-    snapshot = Snapshot.unparsed("file:///a.py", BY_ID["python"], text)
-    assert snapshot.tree
-    snapshot = snapshot.replaced(0, 0, "x = function(\n")
-    has_error = []
-    for _ in range(6):
-        has_error.append(snapshot.tree.root_node.has_error)
-        snapshot = snapshot.replaced(5, 6, "")
-    assert has_error == [False] * 4 + [True, True]
