@@ -50,7 +50,9 @@ class Settings:
         "language ids that get no completions, in editors and over HTTP; `dlm-lsp infill` fills what it is given",
     )
     exclude: tuple[str, ...] = option(
-        (), "glob patterns of paths that are never read into a prompt, in addition to the built-in list of secrets"
+        (),
+        "files that are never read into a prompt, in addition to the built-in list of secrets: patterns as in a "
+        "`.gitignore` in every folder above a file, in any case; none takes back another",
     )
     model: str | None = option(
         None,

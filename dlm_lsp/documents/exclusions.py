@@ -6,13 +6,19 @@ inside ordinary source files are not covered.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from dlm_lsp.languages import LANGUAGES
 from dlm_lsp.options import Settings
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 SECRET_PATTERNS = (
     *(".env", ".env.*", "*.env", ".envrc", ".netrc", "_netrc", ".npmrc", ".pypirc", ".htpasswd", ".git-credentials"),
@@ -36,7 +42,8 @@ _LANGUAGES = {name: language.id for language in LANGUAGES for name in (language.
 
 def secret_reason(path: str | None) -> str | None:
     """Why this path is taken to hold secrets; None if it is not, or if the document has no path."""
-    pattern = _first_match(path, SECRET_PATTERNS)
+    tails = _tails(path)
+    pattern = next((each for each in SECRET_PATTERNS if any(fnmatchcase(tail, each) for tail in tails)), None)
     return f"files named like {pattern} may hold secrets and are never read into a prompt" if pattern else None
 
 
@@ -55,18 +62,30 @@ def exclusion_reason(path: str | None, language_id: str, num_chars: int, setting
         return f"completions are switched off for {language_id} (disabled_languages)"
     if reason := secret_reason(path):
         return reason
-    if pattern := _first_match(path, settings.exclude):
-        return f"this file matches {pattern} (exclude)"
+    if path and settings.exclude and (reason := _reason_by_patterns(path, settings.exclude)):
+        return f"{reason} (exclude)"
     if num_chars > settings.max_document_chars:
         return f"the document has {num_chars} characters, more than {settings.max_document_chars} (max_document_chars)"
     return None
 
 
-def _first_match(path: str | None, patterns: tuple[str, ...]) -> str | None:
-    if path is None:
-        return None
-    tails = {tail for name in _names(path) for tail in _tails(name)}
-    return next((each for each in patterns if any(fnmatchcase(tail, each.lower()) for tail in tails)), None)
+def _reason_by_patterns(path: str, patterns: tuple[str, ...]) -> str | None:
+    """By patterns as in a `.gitignore`, except that none takes back what another one excludes."""
+    excluding = tuple(each for each in patterns if each.strip() and not each.startswith("!"))
+    try:
+        spec = _spec(excluding)
+    except (ValueError, re.error) as error:
+        return f"a pattern is broken, so that no file is read into a prompt: {error}"
+    numbers = [spec.check_file(tail).index for tail in _tails(path)]
+    return next((f"this file matches {excluding[each]}" for each in numbers if each is not None), None)
+
+
+@lru_cache(maxsize=8)  # those of the settings, and of the projects that are worked on
+def _spec(patterns: tuple[str, ...]) -> "GitIgnoreSpec":
+    # Imported late: no file is excluded before a document is open, and a server should answer early.
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415
+
+    return GitIgnoreSpec.from_lines(each.lower() for each in patterns)
 
 
 def _names(path: str) -> Iterator[PurePath]:
@@ -76,7 +95,8 @@ def _names(path: str) -> Iterator[PurePath]:
         yield Path(path).resolve()
 
 
-def _tails(path: PurePath) -> Iterator[str]:
-    """The path, and all ends of it: `.ssh/*` matches below any home, and `*.pem` at any depth."""
-    yield path.as_posix().lower()
-    yield from ("/".join(path.parts[start:]).lower() for start in range(1, len(path.parts)))
+def _tails(path: str | None) -> set[str]:
+    """The paths of a file, and all ends of them: `.ssh/*` matches below any home, and `*.pem` at any depth."""
+    names = [] if path is None else list(_names(path))
+    ends = {"/".join(name.parts[start:]) for name in names for start in range(1, len(name.parts))}
+    return {each.lower() for each in (*ends, *(name.as_posix() for name in names))}

@@ -4,6 +4,7 @@ Files that git ignores are often secret, generated or someone else's; none of th
 cannot be understood closes its whole folder, since what it meant to keep out is unknown.
 """
 
+import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -114,7 +115,7 @@ def _parse(ignore_file: Path, stamp: tuple[int, int]) -> _Parsed:
         return _Parsed(stamp, GitIgnoreSpec.from_lines(lines), None)
     except UnicodeDecodeError:
         return _Parsed(stamp, None, "is not UTF-8 text")
-    except ValueError as error:
+    except (ValueError, re.error) as error:
         return _Parsed(stamp, None, f"has a broken pattern ({error})")
     except OSError as error:
         return _Parsed(stamp, None, f"cannot be read ({error.strerror})")

@@ -110,6 +110,33 @@ def test_a_language_is_switched_off_by_the_name_that_editors_give_it(spelling: s
     assert exclusion_reason(None, language_id, 1, Settings(disabled_languages=(spelling,)))
 
 
+@pytest.mark.parametrize("path", ["/p/src/private/a.py", "/p/SRC/Private/deep/down/a.py"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["private", "private/", "/private/", "src/private", "src/private/", "private/**", "**/private", "Private", "p/src"],
+)
+def test_a_folder_is_excluded_as_one_would_ignore_it(path: str, pattern: str) -> None:
+    settings = Settings(exclude=("", "# the client's", pattern))
+    assert exclusion_reason(path, "python", 1, settings) == f"this file matches {pattern} (exclude)"
+
+
+@pytest.mark.parametrize("pattern", ["private/", "src/*.py", "privat", "/a.py/", "", "# a.py", "!a.py"])
+def test_other_files_are_not_excluded(pattern: str) -> None:
+    settings = Settings(exclude=(pattern,))
+    assert exclusion_reason("/p/src/deep/a.py", "python", 1, settings) is None
+    assert exclusion_reason(None, "python", 1, settings) is None
+
+
+def test_no_pattern_takes_back_another() -> None:
+    assert exclusion_reason("/p/gen/a.py", "python", 1, Settings(exclude=("gen/", "!gen/", "!a.py"))) is not None
+
+
+@pytest.mark.parametrize("pattern", ["gen\\", "[z-a]"])
+def test_a_broken_pattern_excludes_everything(pattern: str) -> None:
+    reason = exclusion_reason("/p/a.py", "python", 1, Settings(exclude=("gen", pattern)))
+    assert "broken" in str(reason)
+
+
 def test_other_documents_go_through() -> None:
     settings = Settings(disabled_languages=("rust",), exclude=("gen/*",), max_document_chars=10)
     assert exclusion_reason("/p/a.py", "python", 10, settings) is None

@@ -47,7 +47,11 @@ def test_our_own_file_ignores_more_and_takes_nothing_back(root: Path) -> None:
     assert rules.reason(str(root / "c.py")) is None
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a\n" * 600_000], ids=["not text", "too large"])
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\x00", b"a\n" * 600_000, b"gen\\\n", b"[z-a]\n"],
+    ids=["not text", "too large", "broken escape", "broken range"],
+)
 def test_a_file_that_cannot_be_understood_closes_its_folder(root: Path, content: bytes) -> None:
     (root / "src" / ".gitignore").write_bytes(content)
     rules = IgnoreRules([root])
