@@ -99,9 +99,8 @@ async def _complete(
 ) -> list[types.InlineCompletionItem]:
     spot = _locate(server, document, params)
     options = _decode_options(server.settings, spot.is_invoked)
-    run = document.run
     items = _typed_along(server, spot, options)
-    if not items and run and not spot.selected and run.serves(spot.snapshot, options, require_valid=spot.require_valid):
+    if not items and (run := _run_here(spot, options)):
         with suppress(ContradictedError):
             items = await _follow(server, spot, run)
     if items:
@@ -118,6 +117,13 @@ def _typed_along(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions)
     if items:
         server.show_status("normal", "typed along with what was filled before")
     return items
+
+
+def _run_here(spot: _Spot, options: DecodeOptions) -> FillRun | None:
+    """The run that fills this hole already, in the way that is asked for."""
+    run = None if spot.selected else spot.document.run
+    is_served = run and run.serves(spot.snapshot, spot.cursor, options, require_valid=spot.require_valid)
+    return run if is_served else None
 
 
 async def _follow(server: DlmLanguageServer, spot: _Spot, run: FillRun) -> list[types.InlineCompletionItem]:

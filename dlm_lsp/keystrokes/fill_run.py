@@ -93,11 +93,12 @@ class FillRun:
         self._owner: asyncio.Task[object] | None = None
         self._is_contradicted = False
 
-    def serves(self, snapshot: Snapshot, options: DecodeOptions, *, require_valid: bool) -> bool:
-        """Whether the document as it stands is still the one that is being filled, in the way that is asked for."""
+    def serves(self, snapshot: Snapshot, cursor: int, options: DecodeOptions, *, require_valid: bool) -> bool:
+        """Whether this place of the document as it stands is being filled, in the way that is asked for."""
+        if self.is_cancelled or self.site.snapshot is not snapshot or self.order.options != options:
+            return False
         is_stricter = self.order.require_valid and not require_valid
-        is_same = self.site.snapshot is snapshot and self.order.options == options
-        return is_same and not is_stricter and not self.is_cancelled
+        return self.order.hole.start <= cursor <= self._hole_end(snapshot) and not is_stricter
 
     def place(self, cursor: int) -> None:
         """Let drafts begin at the cursor that a request names; `follow` takes all to be typed that could be."""

@@ -7,7 +7,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
 from tests.dlm_lsp.handlers.conftest import Connect
-from tests.dlm_lsp.handlers.keystrokes import BODY, opened, type_at
+from tests.dlm_lsp.handlers.keystrokes import BODY, EMPTY_BODY, opened, type_at
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 from tests.editor_client import EditorClient, Payload
 
@@ -154,6 +154,21 @@ async def test_a_run_that_agrees_stops_without_another_request(
     engine.num_steps = 1
     await editor.complete(0, 4, uri="file:///other.py")
     assert engine.num_steps_done <= 5 + 1 + 1
+
+
+async def test_a_request_for_another_place_does_not_wait_for_the_run(connect: Connect) -> None:
+    engine = ScriptedEngine(BODY, num_steps=10, is_gated=True)
+    editor = await opened(connect, engine, f"{EMPTY_BODY}\n\n{EMPTY_BODY}")
+    first = asyncio.ensure_future(editor.complete(1, 4))
+    await asyncio.to_thread(engine.wait_for_step)
+    second = asyncio.ensure_future(editor.complete(5, 4))
+    with pytest.raises(JsonRpcRequestCancelled):
+        await first
+    engine.allow(50)
+    [item] = await second
+    assert item.range == types.Range(types.Position(5, 0), types.Position(5, 4))
+    assert len(engine.requests) == 2
+    assert engine.num_steps_done <= 1 + 10
 
 
 async def test_of_requests_racing_with_typing_the_last_is_answered(connect: Connect) -> None:
