@@ -104,6 +104,13 @@ class OpenDocument:
             self.request.cancel()
             self.request = None
 
+    def drop_fills(self) -> None:
+        """Stop the ghost text that is asked for or filled, and let nothing come of it."""
+        self.drop_request()
+        if self.run:
+            self.run.cancel()
+        self.run = self.last_run = None
+
 
 class DlmLanguageServer(LanguageServer):
     """One client's session.
@@ -181,7 +188,7 @@ class DlmLanguageServer(LanguageServer):
         if before != self.settings:
             self.recent_answers.clear()
             for document in self.opened.values():
-                document.last_run = None
+                document.drop_fills()
         self.desk.take(self.settings)
         self.desk.unload_after(self.settings.idle_unload_minutes * 60 or None)
         if not self.settings.enabled:

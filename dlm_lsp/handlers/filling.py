@@ -121,7 +121,7 @@ def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], 
 def stop_fills(server: DlmLanguageServer, uri: str) -> None:
     """Stop what runs or waits for a document, within one step."""
     if document := server.opened.get(uri):
-        document.drop_request()
+        document.drop_fills()
     for purpose in ("ghost text", "edit"):
         server.desk.cancel((purpose, uri))
 

@@ -196,10 +196,10 @@ def _remember(server: DlmLanguageServer, document: OpenDocument, run: FillRun) -
         document.last_run = run
 
     def end(filled: Filled | None) -> None:
-        if document.run is run:
+        if document.run is run:  # and not dropped in the moment after its last step
             document.run = None
-        if filled:
-            server.recent_answers.put(_answer(run, filled))
+            if filled:
+                server.recent_answers.put(_answer(run, filled))
 
     run.on_end(end)
 

@@ -171,6 +171,18 @@ async def test_a_request_for_another_place_does_not_wait_for_the_run(connect: Co
     assert engine.num_steps_done <= 1 + 10
 
 
+async def test_a_run_of_settings_that_have_changed_stops_and_leaves_nothing(connect: Connect) -> None:
+    editor, engine, request = await running(connect, num_steps_done=5)
+    changed = types.DidChangeConfigurationParams({"dlm-lsp": {"maxPromptTokens": 64}})
+    editor.workspace_did_change_configuration(changed)
+    with pytest.raises(JsonRpcRequestCancelled):
+        await request
+    engine.allow(50)
+    assert len(await editor.complete(1, 4)) == 1
+    assert len(engine.requests) == 2
+    assert engine.num_steps_done <= 5 + 1 + 10
+
+
 async def test_of_requests_racing_with_typing_the_last_is_answered(connect: Connect) -> None:
     editor, engine, first = await running(connect, num_steps_done=5)
     requests = [first]
