@@ -4,13 +4,13 @@ A project is the workspace folders and the repository that contain a document. I
 exclude: what it wants left alone is left alone whatever the settings say, and it has no say over other projects.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from dlm_lsp.config_files import project_config_path, read_project_config
 from dlm_lsp.documents.exclusions import exclusion_reason
-from dlm_lsp.documents.ignore_rules import IgnoreRules, roots_above
+from dlm_lsp.documents.ignore_rules import IgnoreRules
 from dlm_lsp.options import Settings, resolve
 
 
@@ -41,7 +41,7 @@ class DocumentPolicy:
             report: Takes what is wrong with options, whenever some are read.
         """
         self._roots = tuple(root.absolute() for root in roots)
-        self._ignore_rules = IgnoreRules(self._roots)
+        self._ignore_rules = IgnoreRules()
         self._report = report
         self._options: dict[Path, _ProjectOptions] = {}
         for root in self._roots:
@@ -61,21 +61,23 @@ class DocumentPolicy:
             num_chars: Length of the document.
             settings: In force now.
         """
-        return (
-            exclusion_reason(path, language_id, num_chars, settings)
-            or self._reason_by_options(path, language_id)
-            or self._ignore_rules.reason(path)
-        )
+        if reason := exclusion_reason(path, language_id, num_chars, settings):
+            return reason
+        folders = self._folders(path)
+        reason = self._reason_by_options(path, language_id, folders)
+        if reason or path is None:
+            return reason
+        return self._ignore_rules.reason(Path(path).absolute(), folders[-1])
 
     def are_together(self, path: str | None, other: str | None) -> bool:
         """Whether two documents are of one project; one that is no file may be of any workspace folder."""
         return not set(self._folders(path)).isdisjoint(self._folders(other))
 
     def _folders(self, path: str | None) -> Sequence[Path]:
-        return self._roots if path is None else roots_above(Path(path).absolute(), self._roots)
+        return self._roots if path is None else _roots_above(Path(path).absolute(), self._roots)
 
-    def _reason_by_options(self, path: str | None, language_id: str) -> str | None:
-        for root in self._folders(path):
+    def _reason_by_options(self, path: str | None, language_id: str, folders: Iterable[Path]) -> str | None:
+        for root in folders:
             options = self._options_of(root)
             if reason := exclusion_reason(path, language_id, 0, options.settings):
                 return f"{reason}, by {options.file}"
@@ -86,10 +88,23 @@ class DocumentPolicy:
         stamp = _stamp(file)
         known = self._options.get(root)
         if known is None or (known.file, known.stamp) != (file, stamp):
-            options, problems = read_project_config(root)
-            self._report(problems)
-            known = self._options[root] = _ProjectOptions(file, stamp, resolve(options))
+            parsed = read_project_config(root)
+            self._report(parsed.problems)
+            known = self._options[root] = _ProjectOptions(file, stamp, resolve(parsed.options))
         return known
+
+
+def _roots_above(file: Path, roots: Collection[Path]) -> list[Path]:
+    """The workspace folders and the repository that a file lies in, the innermost first, or else its own folder."""
+    repository = next(filter(_is_repository, file.parents), None)
+    return [folder for folder in file.parents if folder in roots or folder == repository] or [file.parent]
+
+
+def _is_repository(folder: Path) -> bool:
+    try:
+        return (folder / ".git").exists()
+    except OSError:  # in a folder that is closed to us, whose ignore files cannot be read either
+        return False
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ inside ordinary source files are not covered.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -42,7 +42,10 @@ _LANGUAGES = {name: language.id for language in LANGUAGES for name in (language.
 
 def secret_reason(path: str | None) -> str | None:
     """Why this path is taken to hold secrets; None if it is not, or if the document has no path."""
-    tails = _tails(path)
+    return _secret_reason(_tails(path))
+
+
+def _secret_reason(tails: Collection[str]) -> str | None:
     pattern = next((each for each in SECRET_PATTERNS if any(fnmatchcase(tail, each) for tail in tails)), None)
     return f"files named like {pattern} may hold secrets and are never read into a prompt" if pattern else None
 
@@ -60,23 +63,24 @@ def exclusion_reason(path: str | None, language_id: str, num_chars: int, setting
         return "completions are switched off (enabled = false)"
     if language_id in {_LANGUAGES.get(each.lower(), each) for each in settings.disabled_languages}:
         return f"completions are switched off for {language_id} (disabled_languages)"
-    if reason := secret_reason(path):
+    tails = _tails(path)
+    if reason := _secret_reason(tails):
         return reason
-    if path and settings.exclude and (reason := _reason_by_patterns(path, settings.exclude)):
+    if tails and settings.exclude and (reason := _reason_by_patterns(tails, settings.exclude)):
         return f"{reason} (exclude)"
     if num_chars > settings.max_document_chars:
         return f"the document has {num_chars} characters, more than {settings.max_document_chars} (max_document_chars)"
     return None
 
 
-def _reason_by_patterns(path: str, patterns: tuple[str, ...]) -> str | None:
+def _reason_by_patterns(tails: Collection[str], patterns: tuple[str, ...]) -> str | None:
     """By patterns as in a `.gitignore`, except that none takes back what another one excludes."""
     excluding = tuple(each for each in patterns if each.strip() and not each.startswith("!"))
     try:
         spec = _spec(excluding)
     except (ValueError, re.error) as error:
         return f"a pattern is broken, so that no file is read into a prompt: {error}"
-    numbers = [spec.check_file(tail).index for tail in _tails(path)]
+    numbers = [spec.check_file(tail).index for tail in tails]
     return next((f"this file matches {excluding[each]}" for each in numbers if each is not None), None)
 
 

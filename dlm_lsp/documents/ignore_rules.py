@@ -5,7 +5,7 @@ cannot be understood closes its whole folder, since what it meant to keep out is
 """
 
 import re
-from collections.abc import Collection, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,44 +35,34 @@ class _Parsed(NamedTuple):
 class IgnoreRules:
     """The ignore files of some folders, read again when they change. For one thread."""
 
-    def __init__(self, roots: Iterable[Path] = ()) -> None:
-        """Read nothing yet.
-
-        Args:
-            roots: Workspace folders. A file outside of all belongs to the repository around it, or to its own folder.
-        """
-        self._roots = tuple(root.absolute() for root in roots)
+    def __init__(self) -> None:
         self._parsed: dict[Path, _Parsed] = {}
 
-    def reason(self, path: str | None) -> str | None:
-        """Why this file is ignored; None if it is not, or if the document has no path."""
-        if path is None:
-            return None
-        file = Path(path).absolute()
-        if not file.name:  # of `file:///`, which is a folder above all projects
-            return None
-        folders = self._folders(file)
+    def reason(self, file: Path, root: Path) -> str | None:
+        """Why this file is ignored; None if it is not.
+
+        Args:
+            file: An absolute path.
+            root: The folder of its project, above which no ignore file counts.
+        """
+        folders = [folder for folder in reversed(file.parents) if folder.is_relative_to(root)]
         for name in IGNORE_FILES:
             if reason := self._reason_by(name, folders, file):
                 return reason
         return None
 
-    def _folders(self, file: Path) -> list[Path]:
-        """From the root of the project down to the folder of the file."""
-        above = list(file.parents)
-        return above[: above.index(roots_above(file, self._roots)[-1]) + 1][::-1]
-
     def _reason_by(self, name: str, folders: list[Path], file: Path) -> str | None:
         """By the files of one name; a file in an ignored folder cannot be included again, as git has it."""
-        for depth, child in enumerate([*folders[1:], file], start=1):
+        known: list[tuple[Path, _Parsed]] = []
+        for folder, child in pairwise([*folders, file]):
+            known.append((folder, self._read(folder / name)))
+            if problem := known[-1][1].problem:
+                return f"{folder / name} {problem}, so that nothing below it is read into a prompt"
             verdict: tuple[bool, Path] | None = None
-            for folder in folders[:depth]:
-                parsed = self._read(folder / name)
-                if parsed.problem:
-                    return f"{folder / name} {parsed.problem}, so that nothing below it is read into a prompt"
-                relative = child.relative_to(folder).as_posix() + ("" if child == file else "/")
+            for above, parsed in known:
+                relative = child.relative_to(above).as_posix() + ("" if child == file else "/")
                 included = parsed.spec.check_file(relative).include if parsed.spec else None
-                verdict = verdict if included is None else (included, folder / name)
+                verdict = verdict if included is None else (included, above / name)
             if verdict and verdict[0]:
                 return f"this file is ignored by {verdict[1]}"
         return None
@@ -89,19 +79,6 @@ class IgnoreRules:
         if known is None or known.stamp != stamp:
             known = self._parsed[ignore_file] = _parse(ignore_file, stamp)
         return known
-
-
-def roots_above(file: Path, roots: Collection[Path]) -> list[Path]:
-    """The workspace folders and the repository that a file lies in, the innermost first, or else its own folder."""
-    repository = next(filter(_is_repository, file.parents), None)
-    return [folder for folder in file.parents if folder in roots or folder == repository] or [file.parent]
-
-
-def _is_repository(folder: Path) -> bool:
-    try:
-        return (folder / ".git").exists()
-    except OSError:  # in a folder that is closed to us, whose ignore files cannot be read either
-        return False
 
 
 def _parse(ignore_file: Path, stamp: tuple[int, int]) -> _Parsed:

@@ -96,10 +96,11 @@ def test_mistakes_are_reported_once_each_time_they_are_read(roots: tuple[Path, P
     assert len(problems) == 2
 
 
-def test_outside_of_the_workspace_the_repository_has_a_say(roots: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("says", [".dlm-lsp.toml", ".gitignore"])
+def test_outside_of_the_workspace_the_repository_has_a_say(roots: tuple[Path, Path], says: str) -> None:
     package = roots[0] / "package"
     package.mkdir()
-    (roots[0] / ".dlm-lsp.toml").write_text(OFF)
+    (roots[0] / says).write_text(OFF if says == ".dlm-lsp.toml" else "*.py\n")
     policy = DocumentPolicy([roots[1]])
     assert _reason(policy, package / "a.py") is None
     (roots[0] / ".git").mkdir()
