@@ -12,14 +12,7 @@ from typing import NamedTuple
 
 import platformdirs
 
-from dlm_lsp.options import (
-    PROJECT_OPTION_NAMES,
-    SETTING_NAMES,
-    ClientOptions,
-    ParsedOptions,
-    find_option,
-    parse_options,
-)
+from dlm_lsp.options import PROJECT_OPTION_NAMES, SETTING_NAMES, ClientOptions, ParsedOptions, parse_options
 
 PROJECT_FILE = ".dlm-lsp.toml"
 _TOOL_TABLE = ("tool", "dlm-lsp")
@@ -86,16 +79,7 @@ def _read(
         return f"{path}:{_line_of(spelling, source.text, table)}: {spelling}"
 
     parsed = parse_options(content, allowed=allowed, shown=located)
-    is_told = not parse_options(_settable(content, allowed), allowed=allowed).problems
-    return parsed if is_told else parsed._replace(options={**parsed.options, **unreadable})
-
-
-def _settable(content: object, allowed: frozenset[str]) -> object:
-    """A table without what may not be set there."""
-    if not isinstance(content, Mapping):
-        return content
-    found = {name: find_option(str(name)) for name in content}
-    return {name: value for name, value in content.items() if (each := found[name]) and each.name in allowed}
+    return parsed._replace(options={**parsed.options, **unreadable}) if parsed.has_invalid_value else parsed
 
 
 def _load(path: Path) -> _Source:

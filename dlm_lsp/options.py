@@ -135,10 +135,18 @@ _BY_SPELLING = {spelling: each for each in OPTIONS.values() for spelling in (eac
 
 
 class ParsedOptions(NamedTuple):
-    """Options of one source, and a sentence per option that it got wrong."""
+    """Options of one source.
+
+    Attributes:
+        options: Those that it got right.
+        problems: A sentence for each that it got wrong.
+        has_invalid_value: Whether one of these may be set there, and only its value cannot be taken: what it was meant
+            to say is unknown.
+    """
 
     options: ClientOptions
     problems: tuple[str, ...]
+    has_invalid_value: bool = False
 
 
 def usual_prompt_tokens(*, is_cpu: bool) -> int:
@@ -166,17 +174,22 @@ def parse_options(
     if raw is None:
         return ParsedOptions({}, ())
     if not isinstance(raw, Mapping):
-        return ParsedOptions({}, (f"{shown('options')} must be an object, got {type(raw).__name__}",))
+        return ParsedOptions(
+            {}, (f"{shown('options')} must be an object, got {type(raw).__name__}",), has_invalid_value=True
+        )
     accepted: dict[str, object] = {}
-    problems = []
+    problems: list[str] = []
+    has_invalid_value = False
     for spelling, value in raw.items():
         found = find_option(str(spelling))
-        problem = _problem_with(found, value, allowed, accepted)
-        if problem:
+        if found is None or found.name not in allowed:
+            problems.append(f"{shown(str(spelling))} {'cannot be set here' if found else 'is not an option'}")
+        elif problem := _problem_with(found, value, accepted):
             problems.append(f"{shown(str(spelling))} {problem}")
-        elif found and value not in (None, ""):
+            has_invalid_value = True
+        elif value not in (None, ""):
             accepted[found.name] = tuple(value) if isinstance(value, list) else value
-    return ParsedOptions(accepted, tuple(problems))
+    return ParsedOptions(accepted, tuple(problems), has_invalid_value)
 
 
 def resolve(*layers: ClientOptions) -> Settings:
@@ -197,13 +210,7 @@ def with_options(decode: DecodeOptions, options: ClientOptions) -> DecodeOptions
     return replace(decode, **options)  # type: ignore[arg-type]
 
 
-def _problem_with(
-    found: Option | None, value: object, allowed: frozenset[str], accepted: Mapping[str, object]
-) -> str | None:
-    if found is None:
-        return "is not an option"
-    if found.name not in allowed:
-        return "cannot be set here"
+def _problem_with(found: Option, value: object, accepted: Mapping[str, object]) -> str | None:
     if value in (None, ""):
         return None
     if found.name in accepted:

@@ -47,12 +47,12 @@ def run_doctor(flags: ClientOptions, *, as_json: bool) -> int:
 
 def find(flags: ClientOptions) -> Iterator[Check]:
     """All findings, cheap ones first."""
-    options, problems = read_user_config()
-    settings = resolve(options, flags)
+    parsed = read_user_config()
+    settings = resolve(parsed.options, flags)
     yield from _completed("system", checks.check_system())
     yield from _completed("packages", checks.check_packages())
     yield from _completed("grammars", checks.check_grammars())
-    yield from _completed("files", checks.check_files(problems))
+    yield from _completed("files", checks.check_files(parsed.problems))
     yield from _completed("devices", checks.check_devices())
     yield from _completed("precision", checks.check_precision(settings))
     yield from _completed("model", checks.check_model_files(settings.model))

@@ -159,10 +159,10 @@ def _options(given: Mapping[str, object], defaults: DecodeOptions) -> DecodeOpti
     chosen: dict[str, object] = {}
     for name, value in given.items():
         if _is_option(name):
-            options, problems = parse_options({name: value}, allowed=_SETTABLE)
-            if problems:
-                raise ApiError(400, f"{problems[0]}.", param=name)
-            chosen |= options
+            parsed = parse_options({name: value}, allowed=_SETTABLE)
+            if parsed.problems:
+                raise ApiError(400, f"{parsed.problems[0]}.", param=name)
+            chosen |= parsed.options
     return with_options(defaults, chosen)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.config_files import read_project_config, read_user_config, user_config_path
+from dlm_lsp.options import ParsedOptions
 
 
 @pytest.fixture
@@ -14,8 +15,8 @@ def config(user_config_folder: Path) -> Path:
 
 
 def test_no_file_says_nothing(tmp_path: Path) -> None:
-    assert read_user_config() == ({}, ())
-    assert read_project_config(tmp_path) == ({}, ())
+    assert read_user_config() == ParsedOptions({}, ())
+    assert read_project_config(tmp_path) == ParsedOptions({}, ())
 
 
 def test_the_users_file_may_set_anything(config: Path) -> None:
@@ -26,7 +27,7 @@ def test_the_users_file_may_set_anything(config: Path) -> None:
 
 def test_a_wrong_option_is_named_with_file_and_line(config: Path) -> None:
     config.write_text("# mine\nseed = 3\nnum-steps = 0\n'threshold'=2\n")
-    options, problems = read_user_config()
+    options, problems, _ = read_user_config()
     assert options == {"seed": 3}
     assert problems == (
         f"{config}:3: num-steps must be from 1 to 4096, got 0",
@@ -87,7 +88,7 @@ def test_a_syntax_error_says_what_is_wrong(config: Path, content: str, problem: 
 @pytest.mark.parametrize("content", ["seed = 3\nnum_steps = = 4\n", "seed = 3\nexclude = [\n"], ids=["middle", "end"])
 def test_a_syntax_error_is_named_with_file_and_line(config: Path, content: str) -> None:
     config.write_text(content)
-    options, problems = read_user_config()
+    options, problems, _ = read_user_config()
     assert options == {}
     assert [problem.partition(": ")[0] for problem in problems] == [f"{config}:2"]
 
@@ -95,7 +96,7 @@ def test_a_syntax_error_is_named_with_file_and_line(config: Path, content: str) 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"#" * 1_000_001])
 def test_a_file_that_cannot_be_read_is_one_problem(config: Path, content: bytes) -> None:
     config.write_bytes(content)
-    options, problems = read_user_config()
+    options, problems, _ = read_user_config()
     assert options == {}
     assert len(problems) == 1
     assert problems[0].startswith(f"{config}: ")
@@ -112,7 +113,7 @@ def test_a_folder_in_place_of_the_file_is_one_problem(config: Path) -> None:
 def test_a_project_may_only_say_what_is_left_alone(tmp_path: Path, file_name: str, header: str) -> None:
     path = tmp_path / file_name
     path.write_text(f'{header}exclude = ["gen/*"]\nmodel = "/tmp/evil"\nnum_steps = 500\n')
-    options, problems = read_project_config(tmp_path)
+    options, problems, _ = read_project_config(tmp_path)
     assert options == {"exclude": ("gen/*",)}
     line = header.count("\n") + 1
     assert problems == (
@@ -166,4 +167,4 @@ def test_a_project_whose_options_cannot_be_read_is_left_alone(
 
 def test_a_pyproject_of_another_kind_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 3\n")
-    assert read_project_config(tmp_path) == ({}, ())
+    assert read_project_config(tmp_path) == ParsedOptions({}, ())

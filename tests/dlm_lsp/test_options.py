@@ -10,6 +10,7 @@ from dlm_lsp.options import (
     OPTIONS,
     PROJECT_OPTION_NAMES,
     SETTING_NAMES,
+    ParsedOptions,
     Settings,
     find_option,
     parse_options,
@@ -47,13 +48,13 @@ def test_an_option_has_its_names_in_any_case(spelling: str) -> None:
 
 
 def test_an_option_is_set_once_by_whatever_name() -> None:
-    options, problems = parse_options({"steps": 4, "numSteps": 8, "num_steps": None})
+    options, problems, _ = parse_options({"steps": 4, "numSteps": 8, "num_steps": None})
     assert (options, problems) == ({"num_steps": 4}, ("numSteps sets num_steps a second time",))
 
 
 @pytest.mark.parametrize("name", sorted(SETTING_NAMES))
 def test_a_value_of_the_wrong_type_is_reported_by_name_and_defaulted(name: str) -> None:
-    options, problems = parse_options({name: {"not": "a value"}})
+    options, problems, _ = parse_options({name: {"not": "a value"}})
     assert len(problems) == 1
     assert problems[0].startswith(f"{name} must be ")
     assert resolve(options) == Settings()
@@ -74,7 +75,7 @@ def test_a_value_of_the_wrong_type_is_reported_by_name_and_defaulted(name: str) 
     ],
 )
 def test_a_value_out_of_range_is_reported_and_the_others_are_kept(name: str, value: object) -> None:
-    options, problems = parse_options({name: value, "seed": 7})
+    options, problems, _ = parse_options({name: value, "seed": 7})
     assert [problem.split()[0] for problem in problems] == [name]
     assert resolve(options) == Settings(decode=DecodeOptions(seed=7))
 
@@ -85,21 +86,37 @@ def test_unknown_options_are_named() -> None:
 
 @pytest.mark.parametrize("raw", [[1, 2], "fast", 7])
 def test_options_that_are_no_object_are_one_problem(raw: object) -> None:
-    options, problems = parse_options(raw)
+    options, problems, _ = parse_options(raw)
     assert options == {}
     assert len(problems) == 1
 
 
 @pytest.mark.parametrize("untouched", [None, ""])
 def test_what_a_user_left_untouched_is_not_set(untouched: object) -> None:
-    assert parse_options({"model": untouched}) == ({}, ())
+    assert parse_options({"model": untouched}) == ParsedOptions({}, ())
 
 
 @pytest.mark.parametrize("name", sorted(SETTING_NAMES - PROJECT_OPTION_NAMES))
 def test_a_source_cannot_set_what_it_may_not(name: str) -> None:
-    options, problems = parse_options({name: 1}, allowed=PROJECT_OPTION_NAMES)
+    options, problems, _ = parse_options({name: 1}, allowed=PROJECT_OPTION_NAMES)
     assert options == {}
     assert problems == (f"{name} cannot be set here",)
+
+
+@pytest.mark.parametrize(
+    ("raw", "has_invalid_value"),
+    [
+        (None, False),
+        ({}, False),
+        ({"exclude": ["a"], "enabled": None}, False),
+        ({"model": 3, "later": 3}, False),
+        ({"exclude": "a"}, True),
+        ({"disabledLanguages": ["c"], "disabled-languages": ["go"]}, True),
+        (["exclude"], True),
+    ],
+)
+def test_whether_it_is_known_what_an_option_was_meant_to_say(raw: object, has_invalid_value: bool) -> None:
+    assert parse_options(raw, allowed=PROJECT_OPTION_NAMES).has_invalid_value == has_invalid_value
 
 
 def test_how_many_alternatives_is_for_a_request_to_say() -> None:
