@@ -32,7 +32,7 @@ DID_SHOW_COMPLETION = "textDocument/didShowCompletion"
 """Client → server notification `{item}`, as Copilot's server has it; counted."""
 
 DID_PARTIALLY_ACCEPT_COMPLETION = "textDocument/didPartiallyAcceptCompletion"
-"""Client → server notification `{item, acceptedLength}`, as Copilot's server has it; counted."""
+"""Client → server notification `{item}`, as Copilot's server has it; how much was accepted is not asked. Counted."""
 
 SECTION = "dlm-lsp"
 """The section of `workspace/configuration`, and of the settings in `workspace/didChangeConfiguration`."""

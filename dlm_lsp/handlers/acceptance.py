@@ -11,7 +11,7 @@ def did_show(server: DlmLanguageServer, params: object) -> None:
 
 
 def did_partially_accept(server: DlmLanguageServer, params: object) -> None:
-    """textDocument/didPartiallyAcceptCompletion `{item, acceptedLength}`."""
+    """textDocument/didPartiallyAcceptCompletion `{item}`."""
     server.acceptance.record(_offer_id(params), "partial")
 
 

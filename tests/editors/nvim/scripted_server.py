@@ -133,7 +133,7 @@ def did_show(params: Any) -> None:  # noqa: ANN401
 
 @server.feature("textDocument/didPartiallyAcceptCompletion")
 def did_partially_accept(params: Any) -> None:  # noqa: ANN401
-    log("didPartiallyAccept", text=params.item.insertText, length=params.acceptedLength)
+    log("didPartiallyAccept", text=params.item.insertText)
 
 
 @server.feature(types.INITIALIZE)

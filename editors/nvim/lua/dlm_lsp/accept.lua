@@ -19,29 +19,22 @@ local function tell_accepted(suggestion)
 end
 
 ---@param suggestion dlm_lsp.Suggestion
----@param length integer
-local function tell_partly_accepted(suggestion, length)
+local function tell_partly_accepted(suggestion)
   local client = vim.lsp.get_client_by_id(suggestion.client_id)
   if client then
-    local params = { item = suggestion.item, acceptedLength = length }
-    client_of.notify(client, 'textDocument/didPartiallyAcceptCompletion', params)
+    client_of.notify(client, 'textDocument/didPartiallyAcceptCompletion', { item = suggestion.item })
   end
 end
 
 ---@param suggestion dlm_lsp.Suggestion
 ---@param unit dlm_lsp.Unit
 local function insert(suggestion, unit)
-  local length
   -- Text typed after this is an undo step of its own; the key that accepts has begun the present one.
   vim.api.nvim_feedkeys(vim.keycode('<C-g>u'), 'ni', false)
-  if unit == 'all' or not suggestion:remainder() then
-    suggestion:insert()
-  else
-    length = suggestion:insert_part(unit)
+  if unit ~= 'all' and suggestion:insert_part(unit) then
+    return tell_partly_accepted(suggestion)
   end
-  if length then
-    return tell_partly_accepted(suggestion, length)
-  end
+  suggestion:insert()
   Session.of(suggestion.buf):clear()
   tell_accepted(suggestion)
 end

@@ -21,7 +21,7 @@ end
 ---@param bytes integer
 ---@param encoding 'utf-8'|'utf-16'|'utf-32'
 ---@return integer units
-function M.to_units(line, bytes, encoding)
+local function to_units(line, bytes, encoding)
   if encoding == 'utf-8' then
     return bytes
   end
@@ -59,7 +59,7 @@ end
 ---@param encoding 'utf-8'|'utf-16'|'utf-32'
 ---@return lsp.Position
 function M.to_lsp(buf, row, col, encoding)
-  return { line = row, character = M.to_units(M.line(buf, row), col, encoding) }
+  return { line = row, character = to_units(M.line(buf, row), col, encoding) }
 end
 
 --- Of the current window.

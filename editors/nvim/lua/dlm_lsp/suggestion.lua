@@ -95,21 +95,18 @@ local next_part = {
   end,
 }
 
---- Insert the next word or line.
+--- Insert the next word or line, unless that is all that is left.
 ---@param unit 'word'|'line'
----@return integer? accepted_length UTF-16 units from the start of the text; nil when nothing of it is left.
+---@return boolean is_inserted
 function Suggestion:insert_part(unit)
-  local rest = assert(self:remainder())
-  local part = next_part[unit](rest)
-  if part == rest then
-    self:insert()
-    return nil
+  local rest = self:remainder()
+  local part = rest and next_part[unit](rest)
+  if not part or part == rest then
+    return false
   end
-  local typed = assert(self:typed())
   local row, col = positions.cursor()
   put(self.buf, row, col, col, part)
-  local accepted = typed .. part
-  return positions.to_units(accepted, #accepted, 'utf-16')
+  return true
 end
 
 return Suggestion
