@@ -37,6 +37,7 @@ interface Run {
 export class Fills implements Disposable {
     private readonly listener: Disposable;
     private run: Run | undefined;
+    private lastStep: Promise<void> = Promise.resolve();
 
     constructor(
         private readonly daemon: Daemon,
@@ -65,14 +66,9 @@ export class Fills implements Disposable {
 
     /** Fills a range, or the hole at an empty range; replaces a fill that has not been applied. */
     async fill(document: TextDocument, range: Range, attempt = 0): Promise<void> {
-        await this.discard();
         const cancellation = new CancellationTokenSource();
         const run: Run = { document, range, attempt, cancellation, report: () => undefined, fill: undefined };
-        this.run = run;
-        await this.showState('running');
-        if (isPreviewed()) {
-            await this.preview.open(document, range);
-        }
+        await this.replaceRun(run);
         if (this.run !== run) {
             return;
         }
@@ -118,14 +114,7 @@ export class Fills implements Disposable {
 
     /** Stops what runs, and closes the diff. */
     async discard(): Promise<void> {
-        const run = this.run;
-        this.run = undefined;
-        if (run) {
-            run.cancellation.cancel();
-            run.cancellation.dispose();
-            await this.showState(undefined);
-            await this.preview.close();
-        }
+        await this.replaceRun(undefined);
     }
 
     showDraft(draft: DraftParams): void {
@@ -144,6 +133,22 @@ export class Fills implements Disposable {
     dispose(): void {
         this.listener.dispose();
         this.run?.cancellation.dispose();
+    }
+
+    /** Ends the run at once, and shows another, or none, in its place. */
+    private replaceRun(run: Run | undefined): Promise<void> {
+        this.run?.cancellation.cancel();
+        this.run?.cancellation.dispose();
+        this.run = run;
+        const show = async (): Promise<void> => {
+            if (this.run === run) {
+                await this.showState(run && 'running');
+                await (run && isPreviewed() ? this.preview.open(run.document, run.range) : this.preview.close());
+            }
+        };
+        // In turn: a diff that is still being opened cannot be closed yet.
+        this.lastStep = this.lastStep.then(show, show);
+        return this.lastStep;
     }
 
     private async ask(run: Run): Promise<Fill> {

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import type { Range, TextDocument } from 'vscode';
+import { setTimeout } from 'node:timers/promises';
+import type { CancellationToken, Range, TextDocument } from 'vscode';
 import type { Daemon } from '../src/client';
 import { Fills } from '../src/fills';
 import type { FillPreview } from '../src/preview';
@@ -22,6 +23,24 @@ beforeEach(() => {
     warnings.length = edits.length = 0;
     workspace.isEditable = true;
 });
+
+/** A preview that takes its time to open and to close, as VS Code does; `opened` holds the diffs that stand. */
+function slowPreview(opened: Range[]): FillPreview {
+    const pause = () => setTimeout(20);
+    return {
+        onDidClose: () => ({ dispose: () => undefined }),
+        open: async () => {
+            opened.length = 0;
+            await pause();
+            opened.push(HERE);
+        },
+        update: () => undefined,
+        close: async () => {
+            opened.length = 0;
+            await pause();
+        },
+    } as unknown as FillPreview;
+}
 
 /** A fill that waits in its diff, and the document; `onClose` runs while the diff closes. */
 async function waiting(
@@ -57,6 +76,44 @@ test('a fill of a text that has changed stays in its diff', async () => {
     document.version += 1;
     await fills.apply();
     assert.deepEqual([edits, warnings, hasClosed], [[], [STALE], false]);
+});
+
+test('of fills in quick succession the last one alone is asked for, and has the only diff', async () => {
+    const [opened, asked]: [Range[], Range[]] = [[], []];
+    const infillRange = (_document: unknown, range: Range) => {
+        asked.push(range);
+        return Promise.resolve({ range, text: TEXT, version: 1 });
+    };
+    const fills = new Fills({ infillRange } as unknown as Daemon, slowPreview(opened));
+    const document = { uri: 'file:///sum.py', version: 1 } as unknown as TextDocument;
+    const ranges = [0, 1, 2].map((start) => ({ start, end: start }) as unknown as Range);
+    const [first, second, third] = ranges.map((range) => fills.fill(document, range));
+    await Promise.all([first, second, third]);
+    assert.deepEqual([asked, opened.length], [[ranges[2]], 1]);
+
+    const slow = fills.fill(document, HERE);
+    await setTimeout(5);
+    await Promise.all([fills.another(), slow]);
+    assert.deepEqual([asked.length, opened.length], [2, 1], 'the diff of the first was still being opened');
+
+    await Promise.all([fills.fill(document, HERE), fills.discard()]);
+    assert.deepEqual([asked.length, opened], [2, []]);
+});
+
+test('a fill that is superseded is cancelled at once', async () => {
+    const tokens: CancellationToken[] = [];
+    const infillRange = (...[, , , token]: [unknown, unknown, unknown, CancellationToken]) => {
+        tokens.push(token);
+        return new Promise(() => undefined);
+    };
+    const fills = new Fills({ infillRange } as unknown as Daemon, slowPreview([]));
+    const document = { uri: 'file:///sum.py', version: 1 } as unknown as TextDocument;
+    void fills.fill(document, HERE);
+    while (tokens.length === 0) {
+        await setTimeout(5);
+    }
+    void fills.fill(document, HERE);
+    assert.deepEqual([tokens.length, tokens[0]?.isCancellationRequested], [1, true]);
 });
 
 test('a fill is not applied to what was typed while its diff closed', async () => {
