@@ -78,6 +78,8 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
         require_valid=require_valid,
         anchors=arguments.anchors,
     )
+    if document := server.opened.get(arguments.uri):
+        document.drop_fills()
     server.desk.retry()
     draft, fills = await fill(server, order)
     best = fills[0]

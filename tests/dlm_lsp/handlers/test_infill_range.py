@@ -232,6 +232,19 @@ async def test_an_edit_that_is_answered_after_its_request_was_cancelled_is_nobod
     assert all(status.state != "warning" for status in editor.statuses)
 
 
+async def test_an_edit_that_was_asked_for_does_not_wait_for_ghost_text(connect: Connect) -> None:
+    engine = ScriptedEngine("return r", num_steps=10, is_gated=True)
+    editor = await _editor(connect, engine, text="def area(r):\n    \n")
+    ghost = asyncio.ensure_future(editor.complete(1, 4, trigger=types.InlineCompletionTriggerKind.Invoked))
+    await asyncio.to_thread(engine.wait_for_step)
+    edit = asyncio.ensure_future(editor.execute(URI, _range(1, 4, 1, 4)))
+    with pytest.raises(JsonRpcRequestCancelled):
+        await ghost
+    engine.allow(50)
+    assert (await edit)["text"].strip() == "return r"
+    assert engine.num_steps_done <= 1 + 10
+
+
 async def test_ghost_text_does_not_supersede_an_edit_that_was_asked_for(connect: Connect) -> None:
     engine = ScriptedEngine("return r", is_gated=True)
     editor = await _editor(connect, engine)
