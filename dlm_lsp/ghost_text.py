@@ -11,8 +11,7 @@ from lsprotocol import types
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import PositionEncoding
 from dlm_lsp.fills import Fill
-from dlm_lsp.fitting.placement import sides
-from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.keystrokes.goal import is_woven_into
 
 
@@ -22,17 +21,16 @@ def is_on_cursor_line(snapshot: Snapshot, cursor: int, start: int, end: int) -> 
     return snapshot.lines.line_start(line) <= start <= end <= snapshot.lines.line_end(line)
 
 
-def drawable_hole(snapshot: Snapshot, cursor: int, hole: Hole) -> Hole:
+def drawable_hole(hole: Hole, cursor: int) -> Hole:
     """The hole that ghost text at the cursor can fill, where blanks that are typed already would be taken away.
 
     So it is with `{ | }` and `def f(): |`: what goes below a header begins with a line break, right after the header.
     The blanks stay; and where something closes the block on the same line, its statements stay on that line, too.
     """
-    left, right = sides(snapshot, hole)
-    is_empty = hole.start < cursor <= hole.end and not snapshot.text[hole.start : hole.end].strip()
-    if not is_empty or not left.strip() or hole.kind == "line":
+    is_empty = hole.start < cursor <= hole.end and not hole.replaced.strip()
+    if not is_empty or not hole.left.strip() or hole.kind == "line":
         return hole
-    return Hole(cursor, cursor, "line") if right.strip() else replace(hole, start=cursor)
+    return Hole(hole.snapshot, cursor, cursor, "line") if hole.right.strip() else replace(hole, start=cursor)
 
 
 def ghost_item(

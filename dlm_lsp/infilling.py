@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dlm_lsp.documents.cells import NO_CELLS, Cells
-from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import NothingToShowError, UsageError
 from dlm_lsp.fills import NO_ANCHORS, Anchors, Filled, RankedFill
 from dlm_lsp.fitting.hole_ending import HoleEnding
 from dlm_lsp.fitting.placement import Placement, place
 from dlm_lsp.fitting.presentation import present
 from dlm_lsp.fitting.syntax_check import DraftChecker
-from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.keystrokes.warm_start import EarlierDraft, behind
 from dlm_lsp.options import usual_prompt_tokens
 from dlm_lsp.prompt.context import build_request
@@ -35,8 +34,7 @@ class HoleRequest:
     """One hole of a document to be filled: to the daemon and the command line what `InfillRequest` is to the engine.
 
     Attributes:
-        snapshot: The document, which no later edit changes.
-        hole: What to replace, in character offsets of the snapshot.
+        hole: What to replace.
         max_prompt_tokens: Upper bound on prefix and suffix together; None is as many as suit the engine's device.
         anchors: What the fill must hold.
         related: Lines about other files, the most important first; they get a quarter of the prompt at most.
@@ -44,7 +42,6 @@ class HoleRequest:
         cells: What else is in the notebook that the document is a cell of.
     """
 
-    snapshot: Snapshot
     hole: Hole
     max_prompt_tokens: int | None = None
     anchors: Anchors = NO_ANCHORS
@@ -72,16 +69,16 @@ def infill(engine: InfillEngine, request: HoleRequest, options: DecodeOptions, c
         RequestError: the request does not fit the model's context.
         UsageError: an anchor cannot stand in this hole.
     """
-    if request.cells == NO_CELLS and is_all_there_is(request.snapshot, request.hole):
+    if request.cells == NO_CELLS and is_all_there_is(request.hole):
         raise NothingToShowError("the document is blank around the hole, so there is nothing to go by")
-    before = place(request.snapshot, request.hole).before
+    before = place(request.hole).before
     for draft in engine.infill(infill_request(engine, request, options), options, cancel):
         yield placed(draft, before)
 
 
-def is_all_there_is(snapshot: Snapshot, hole: Hole) -> bool:
+def is_all_there_is(hole: Hole) -> bool:
     """Whether a document is blank but for the hole: a model would be asked to write about nothing."""
-    return not (snapshot.text[: hole.start].strip() or snapshot.text[hole.end :].strip())
+    return not (hole.prefix.strip() or hole.suffix.strip())
 
 
 def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOptions) -> InfillRequest:
@@ -91,21 +88,19 @@ def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOp
         RequestError: as `infill`.
         UsageError: as `infill`.
     """
-    snapshot, hole = request.snapshot, request.hole
+    hole = request.hole
     budget = prompt_budget(engine, options, request.max_prompt_tokens)
     before_prefix, spent = fitting(request.related, round(budget * RELATED_SHARE), engine.count_tokens)
-    asked = build_request(
-        snapshot, hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens, cells=request.cells
-    )
-    placement = place(snapshot, hole)
+    asked = build_request(hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens, cells=request.cells)
+    placement = place(hole)
     closing = _on_its_line(request.anchors.closing, placement, hole)
     asked = with_anchors(replace(asked, prefix=before_prefix + asked.prefix), request.anchors, closing)
     if request.earlier and options.warm_start is not None:
-        prior = request.earlier.rest_at(snapshot, hole)
+        prior = request.earlier.rest_at(hole)
         asked = replace(asked, prior=_within(prior, placement.before, single_line=asked.single_line))
-    checker, ending = DraftChecker(snapshot, hole), HoleEnding(snapshot, hole)
-    first_words, uri = ending.first_words, snapshot.uri
-    return replace(asked, syntax=checker, ending=ending, first_words=first_words, document=uri)
+    checker, ending = DraftChecker(hole), HoleEnding(hole)
+    document = hole.snapshot.uri
+    return replace(asked, syntax=checker, ending=ending, first_words=ending.first_words, document=document)
 
 
 def with_anchors(request: InfillRequest, anchors: Anchors, closing: str) -> InfillRequest:
@@ -141,7 +136,7 @@ def placed(draft: Draft, before: str) -> Draft:
     return replace(draft, pieces=(Piece(before, "committed", 1.0, 0), *draft.pieces), num_final=num_final)
 
 
-def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ...]:
+def finish(hole: Hole, draft: Draft) -> tuple[RankedFill, ...]:
     """Turn the candidates of a finished draft into fills.
 
     Returns:
@@ -150,7 +145,7 @@ def finish(snapshot: Snapshot, hole: Hole, draft: Draft) -> tuple[RankedFill, ..
     """
     by_text: dict[str, RankedFill] = {}
     for candidate in draft.candidates:
-        fill = present(snapshot, hole, candidate.text)
+        fill = present(hole, candidate.text)
         if fill.text:
             by_text.setdefault(fill.text, RankedFill(fill, candidate))
     return tuple(sorted(by_text.values(), key=lambda ranked: not ranked.fill.parse_valid))
@@ -183,9 +178,9 @@ def fills_of(
         require_valid: Rather none than one that adds syntax errors.
         ended: Ends a fill earlier, before it is judged.
     """
-    snapshot, hole, anchors = request.snapshot, request.hole, request.anchors
-    found = [*map(ended, finish(snapshot, hole, draft))]
-    anchored = [each for each in found if anchors.are_in(each.fill.text, snapshot.text[each.fill.end :])]
+    hole, anchors = request.hole, request.anchors
+    found = [*map(ended, finish(hole, draft))]
+    anchored = [each for each in found if anchors.are_in(each.fill.text, hole.suffix)]
     fills = tuple(each for each in anchored if each.fill.parse_valid or not require_valid)
     if fills:
         return Outcome(fills)
@@ -193,7 +188,7 @@ def fills_of(
         return Outcome((), "the model has nothing but fills that add syntax errors for this hole")
     if found:
         return Outcome((), "the model has nothing that holds keep and closing for this hole")
-    return Outcome((), _nothing_reason(snapshot, hole, draft.candidates))
+    return Outcome((), _nothing_reason(hole, draft.candidates))
 
 
 def fill_hole(
@@ -223,10 +218,10 @@ def fill_hole(
     return Filled(draft, fills)
 
 
-def _nothing_reason(snapshot: Snapshot, hole: Hole, candidates: Sequence[Candidate]) -> str:
+def _nothing_reason(hole: Hole, candidates: Sequence[Candidate]) -> str:
     """Why no candidate of a finished draft comes to a fill."""
-    if not snapshot.text[hole.start : hole.end].strip():
-        presented = (present(snapshot, hole, candidate.text) for candidate in candidates)
+    if not hole.replaced.strip():
+        presented = (present(hole, candidate.text) for candidate in candidates)
         if any(fill.parse_valid and not fill.text for fill in presented):
             return "nothing is missing: the model only repeats what follows this hole"
     return "the model has nothing for this hole"

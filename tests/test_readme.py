@@ -111,8 +111,8 @@ def worked_example(path: Path) -> str:
     snapshot = Snapshot.parse(path.as_uri(), language_for(path.name, None), text)
     cursor = text.index(BEFORE_CURSOR) + len(BEFORE_CURSOR)
     hole = find_hole(snapshot, cursor)
-    request = infill_request(ScriptedEngine(MIDDLE), HoleRequest(snapshot, hole), DecodeOptions())
-    fill = present(snapshot, hole, MIDDLE)
+    request = infill_request(ScriptedEngine(MIDDLE), HoleRequest(hole), DecodeOptions())
+    fill = present(hole, MIDDLE)
     item = ghost_item(snapshot, cursor, fill, "utf-16")
     assert fill.parse_valid
     assert item is not None

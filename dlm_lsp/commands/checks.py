@@ -179,9 +179,9 @@ def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:
     """
     snapshot = Snapshot.parse("untitled:add.py", language_for("add.py", None), _DRY_RUN)
     hole = find_function(snapshot, "add")
-    drafts = list(infill(engine, HoleRequest(snapshot, hole), settings.decode, CancelToken()))
+    drafts = list(infill(engine, HoleRequest(hole), settings.decode, CancelToken()))
     first, last = drafts[0], drafts[-1]
-    outcome = "text to show" if finish(snapshot, hole, last) else "nothing to show"
+    outcome = "text to show" if finish(hole, last) else "nothing to show"
     yield Check(
         "dry run",
         "ok",

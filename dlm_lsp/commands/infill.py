@@ -65,7 +65,7 @@ class Work:
     @property
     def text(self) -> str:
         """The document."""
-        return self.request.snapshot.text
+        return self.request.hole.snapshot.text
 
 
 def run_infill(
@@ -112,9 +112,9 @@ def open_work(target: Target, stdin_filename: str | None, settings: Settings, an
     text, marker = cut_marker(source.text) if target.needs_marker else (source.text, None)
     snapshot = Snapshot.parse(source.uri, language, text)
     hole = locate(target, snapshot, source.name, marker)
-    if is_all_there_is(snapshot, hole):
+    if is_all_there_is(hole):
         raise NothingToShowError(f"{source.name} is blank around the hole, so there is nothing to go by.")
-    return Work(source, HoleRequest(snapshot, hole, settings.max_prompt_tokens, anchors))
+    return Work(source, HoleRequest(hole, settings.max_prompt_tokens, anchors))
 
 
 def fill(engine: InfillEngine, work: Work, settings: Settings, view: DraftView) -> Draft:
@@ -154,10 +154,10 @@ def make_view(console: Console, work: Work, output: Output) -> DraftView:
     """The canvas for `--watch`, a spinner otherwise."""
     if not output.watch:
         return StepCounter("denoising", console=console)
-    text, hole = work.text, work.request.hole
+    hole = work.request.hole
     # Where the result is printed on the same terminal, the canvas would only repeat it.
     stays = output.in_place or not sys.stdout.isatty()
-    return CanvasView(console, prefix=text[: hole.start], suffix=text[hole.end :], stays=stays)
+    return CanvasView(console, prefix=hole.prefix, suffix=hole.suffix, stays=stays)
 
 
 def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> None:
@@ -178,7 +178,7 @@ def _print(
 ) -> None:
     with writing_stdout() as stdout:
         if output.as_json:
-            name, lines = work.source.name, work.request.snapshot.lines
+            name, lines = work.source.name, work.request.hole.snapshot.lines
             stdout.write(render_json(engine, draft, fills, name, lines, with_candidates=with_candidates) + "\n")
         elif fills and output.as_diff:
             after = apply_fill(work.text, fills[0].fill)

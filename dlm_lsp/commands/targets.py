@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import LineIndex
 from dlm_lsp.errors import UsageError
-from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import find_function, range_hole
 
 STDIN = "-"

@@ -9,8 +9,7 @@ from itertools import pairwise
 
 from tree_sitter import Node
 
-from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.fitting.placement import Placement, place, sides
+from dlm_lsp.fitting.placement import Placement, parse_neutral, place
 from dlm_lsp.fitting.reindent import Block, is_sound, reindented
 from dlm_lsp.fitting.repairs import (
     OPEN_LITERALS,
@@ -25,8 +24,8 @@ from dlm_lsp.holes.brackets import (
     with_brackets_closed,
     without_unmatched_closers,
 )
-from dlm_lsp.holes.cursor_holes import Hole
-from dlm_lsp.holes.excerpts import Edit, ParsedExcerpt
+from dlm_lsp.holes.excerpts import ParsedExcerpt
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.indentation import IndentStyle, indent_style, indentation, line_below, masked
 from dlm_lsp.holes.statements import (
     before_label,
@@ -53,29 +52,30 @@ class BlockFitter:
     """One hole for statements.
 
     Attributes:
-        snapshot: The document.
         hole: Where the statements go.
-        neutral: The hole's surroundings, parsed.
     """
 
-    snapshot: Snapshot
     hole: Hole
-    neutral: ParsedExcerpt
+
+    @cached_property
+    def neutral(self) -> ParsedExcerpt:
+        """The hole's surroundings, parsed."""
+        return parse_neutral(self.hole)
 
     @cached_property
     def placement(self) -> Placement:
         """How the hole's line is shared."""
-        return place(self.snapshot, self.hole)
+        return place(self.hole)
 
     @cached_property
     def style(self) -> IndentStyle:
         """How the lines around the hole are indented."""
-        return indent_style(self.snapshot, self.snapshot.lines.line_of(self.hole.start))
+        return indent_style(self.hole.snapshot, self.hole.first_line)
 
     def fit(self, text: str) -> list[str]:
         """The lines to set into the hole, the first without its indentation; none if nothing is left of the text."""
         lines = self._at_depth(text)
-        if not lines or (self._methods_beside and not self.snapshot.language.member_start.match(lines[0])):
+        if not lines or (self._methods_beside and not self.hole.language.member_start.match(lines[0])):
             return []
         wanted = self._wanted(lines)
         return self.without_repeats(wanted) if wanted else []
@@ -83,7 +83,7 @@ class BlockFitter:
     def without_repeats(self, lines: list[str]) -> list[str]:
         """Fitted lines, at least one, without loops, blank ends, and what the lines below already say."""
         full = without_repeated_lines([self.placement.indent + lines[0], *lines[1:]])
-        full = without_blank_ends(without_suffix(self.snapshot.language, full, self._lines_below(), self._unclosed))
+        full = without_blank_ends(without_suffix(self.hole.language, full, self._lines_below(), self._unclosed))
         return [full[0].removeprefix(self.placement.indent), *full[1:]] if full else []
 
     def is_over(self, text: str) -> bool:
@@ -93,7 +93,7 @@ class BlockFitter:
         ends, has closed what it never opened, has come to the next `case`, or repeats several of the lines below. While
         a string or a comment is open, none of that is known.
         """
-        language = self.snapshot.language
+        language = self.hole.language
         if any(mark in masked(language, text) for mark in OPEN_LITERALS):
             return False
         ends = self.within_braces(text) != text and (self._unclosed.lacks_some or not lacks_brackets(self.neutral))
@@ -112,18 +112,18 @@ class BlockFitter:
 
         Their depths must form valid blocks where indentation makes them, and the last line must not seem cut off.
         """
-        if not self.snapshot.language.is_indented:
-            return not breaks_off(self.snapshot.language, lines, self.placement.indent)
+        if not self.hole.language.is_indented:
+            return not breaks_off(self.hole.language, lines, self.placement.indent)
         depth = self.style.columns(self.placement.indent)
-        return is_sound(Block.of(self.snapshot.language, lines), self.style, depth, self._depth_below)
+        return is_sound(Block.of(self.hole.language, lines), self.style, depth, self._depth_below)
 
     def within_braces(self, text: str) -> str:
         """The text before what closes more than the text opens and the document leaves open."""
-        return without_unmatched_closers(self.snapshot.language, text, self._unclosed)
+        return without_unmatched_closers(self.hole.language, text, self._unclosed)
 
     @cached_property
     def _unclosed(self) -> Unclosed:
-        may_lack_some = self.neutral.num_errors and not self.snapshot.language.is_indented
+        may_lack_some = self.neutral.num_errors and not self.hole.language.is_indented
         return unclosed_around(self.neutral) if may_lack_some else NOTHING_UNCLOSED
 
     def _at_depth(self, text: str) -> list[str]:
@@ -131,20 +131,20 @@ class BlockFitter:
         lines = without_blank_ends(self._within_case(text).split("\n"))
         if not lines:
             return []
-        block = Block.of(self.snapshot.language, lines).trimmed()
+        block = Block.of(self.hole.language, lines).trimmed()
         first_depth = self._columns(lines[0]) if self._is_absolute(text) else None
         return reindented(block, self.style, self.placement.indent, first_depth, self._floor)
 
     def _is_absolute(self, text: str) -> bool:
         """Whether the model began on a line of its own, so that the indentation of its first line counts."""
-        starts_line = self.placement.starts_line and not sides(self.snapshot, self.hole)[0]
+        starts_line = self.placement.starts_line and not self.hole.left
         return starts_line or text.lstrip(" \t").startswith("\n")
 
     @cached_property
     def _depth_below(self) -> int:
         """Columns of the next line with text; −1 where there is none."""
-        below = line_below(self.snapshot, self.snapshot.lines.line_of(self.hole.end))
-        return self._columns(self.snapshot.lines.line_text(below)) if below is not None else -1
+        below = line_below(self.hole.snapshot, self.hole.last_line)
+        return self._columns(self.hole.snapshot.lines.line_text(below)) if below is not None else -1
 
     @cached_property
     def _floor(self) -> int:
@@ -154,9 +154,9 @@ class BlockFitter:
         Where the function goes on below, they stay in their block.
         """
         target = self.style.columns(self.placement.indent)
-        if self.hole.kind == "range" and self.snapshot.language.is_indented:
+        if self.hole.kind == "range" and self.hole.language.is_indented:
             return 0
-        if self.hole.kind != "statements" or not self.snapshot.language.is_indented:
+        if self.hole.kind != "statements" or not self.hole.language.is_indented:
             return target
         header = header_indentation(self.neutral)
         outermost = self.style.columns(header) + 1 if header is not None else 0
@@ -169,7 +169,7 @@ class BlockFitter:
 
     def _is_whole(self, text: str, lines: list[str]) -> bool:
         """Whether what is asked for has ended within its block, whatever is still written after it."""
-        language, is_line_whole = self.snapshot.language, "\n" in text[len(text.rstrip()) :]
+        language, is_line_whole = self.hole.language, "\n" in text[len(text.rstrip()) :]
         followed = [*lines, language.neutral_statement] if is_line_whole else lines
         block = Block.of(language, followed)
         starts = (0, *block.statement_lines)
@@ -190,14 +190,14 @@ class BlockFitter:
     def _is_complete(self, lines: list[str]) -> bool:
         """Whether some lines are complete statements, rather than the beginning or a comment of what follows."""
         last = next(line for line in reversed(lines) if line.strip())
-        if self.snapshot.language.comment_start.match(last.lstrip()) or not self.is_sound(lines):
+        if self.hole.language.comment_start.match(last.lstrip()) or not self.is_sound(lines):
             return False
         parsed = self._parsed(lines)
         return parsed.num_errors <= self.neutral.num_errors and not takes_what_follows(parsed)
 
     def _reached(self, lines: list[str]) -> list[str]:
         """The lines up to a statement that nothing can follow: it leaves the outermost block that is to be filled."""
-        block = Block.of(self.snapshot.language, [*lines, self.snapshot.language.neutral_statement])
+        block = Block.of(self.hole.language, [*lines, self.hole.language.neutral_statement])
         for start, end in pairwise((0, *block.statement_lines)):
             if self._leaves_outermost(lines, start):
                 return lines[: max(number for number in range(start, end) if block.code[number].strip()) + 1]
@@ -206,7 +206,7 @@ class BlockFitter:
     def _leaves_outermost(self, lines: list[str], start: int) -> bool:
         """Whether the statement that begins on a line is a `return` or its like, in no block within the outermost."""
         # Where braces make blocks, a label or a `case` may follow.
-        ends_block = self.snapshot.language.block_end.match(lines[start].lstrip()) is not None
+        ends_block = self.hole.language.block_end.match(lines[start].lstrip()) is not None
         depth = self.style.columns(indentation(lines[start]) if start else self.placement.indent)
         return ends_block and depth < self._floor + self.style.width
 
@@ -215,7 +215,7 @@ class BlockFitter:
 
         Where the lines below are deeper, what is missing is what they belong to: the header alone.
         """
-        below = Block.of(self.snapshot.language, lines).statement_lines
+        below = Block.of(self.hole.language, lines).statement_lines
         if not below:
             return lines
         if self._wants_header:
@@ -224,7 +224,7 @@ class BlockFitter:
 
     def _parsed(self, lines: list[str]) -> ParsedExcerpt:
         text = self.placement.set("\n".join(lines))
-        return self.neutral.excerpt.parse(Edit(self.hole.start, self.hole.end, text))
+        return self.neutral.excerpt.parse(self.hole.edit(text))
 
     @property
     def first_words(self) -> tuple[str, ...]:
@@ -233,12 +233,12 @@ class BlockFitter:
         Between methods, such a header is a method's, unless it may be decorated: decorators begin with no word.
         """
         if self._methods_beside:
-            is_plain = all(node.type in self.snapshot.language.functions for node in self._methods_beside)
-            return tuple(sorted(self.snapshot.language.function_headers)) if is_plain else ()
+            is_plain = all(node.type in self.hole.language.functions for node in self._methods_beside)
+            return tuple(sorted(self.hole.language.function_headers)) if is_plain else ()
         if self.hole.kind != "statement" or not self._wants_header:
             return ()
-        language, depth = self.snapshot.language, self.style.columns(self.placement.indent)
-        above = map(self.snapshot.lines.line_text, range(self.snapshot.lines.line_of(self.hole.start) - 1, -1, -1))
+        language, depth = self.hole.language, self.style.columns(self.placement.indent)
+        above = map(self.hole.snapshot.lines.line_text, range(self.hole.first_line - 1, -1, -1))
         beside = next((line for line in above if line.strip() and self._columns(line) <= depth), "")
         may_go_on = self._columns(beside) == depth and first_word(beside) in language.claused | language.clauses
         return tuple(sorted(language.headers | (language.clauses if may_go_on else frozenset())))
@@ -246,7 +246,7 @@ class BlockFitter:
     @cached_property
     def _methods_beside(self) -> list[Node]:
         """The two methods that the hole is between, where indentation makes a class; in braces none is taken apart."""
-        beside = methods_beside(self.neutral) if self.snapshot.language.is_indented else []
+        beside = methods_beside(self.neutral) if self.hole.language.is_indented else []
         return beside if len(beside) == 2 and self.hole.kind != "range" else []
 
     def _columns(self, line: str) -> int:
@@ -256,14 +256,14 @@ class BlockFitter:
     @property
     def _wants_header(self) -> bool:
         is_deeper = self._depth_below > self.style.columns(self.placement.indent)
-        return is_deeper and self.snapshot.language.is_indented
+        return is_deeper and self.hole.language.is_indented
 
     def _within_block(self, lines: list[str]) -> list[str]:
         """The lines before the first statement that leaves the block, in a language where indentation makes blocks.
 
         No bracket is open where a definition begins: one that the text left open above is closed.
         """
-        language = self.snapshot.language
+        language = self.hole.language
         if not language.is_indented:
             return lines
         block = Block.of(language, lines)
@@ -277,21 +277,20 @@ class BlockFitter:
 
     def _within_case(self, text: str) -> str:
         """The text before the label of another `case`, if the hole is what one does; its depth would mislead."""
-        return before_label(self.snapshot.language, text) if self._is_in_case else text
+        return before_label(self.hole.language, text) if self._is_in_case else text
 
     @cached_property
     def _is_in_case(self) -> bool:
         """Whether the hole is deeper than a `case` that it belongs to, where braces make the blocks."""
         depth = self.style.columns(self.placement.indent)
-        first = self.snapshot.lines.line_of(self.hole.start)
-        numbers = range(first if self.placement.starts_line else first + 1)
-        above = map(self.snapshot.lines.line_text, reversed(numbers))
+        numbers = range(self.hole.first_line + (not self.placement.starts_line))
+        above = map(self.hole.snapshot.lines.line_text, reversed(numbers))
         opener = next((line for line in above if line.strip() and self._columns(line) < depth), "")
-        language = self.snapshot.language
+        language = self.hole.language
         return begins_label(opener) and not language.is_indented and language.words is None
 
     def _lines_below(self) -> list[str]:
         """The first lines after the hole's last line."""
-        first = self.snapshot.lines.line_of(self.hole.end) + 1
-        last = min(first + MAX_SUFFIX_LINES, self.snapshot.lines.num_lines)
-        return [self.snapshot.lines.line_text(line).rstrip() for line in range(first, last)]
+        first, lines = self.hole.last_line + 1, self.hole.snapshot.lines
+        last = min(first + MAX_SUFFIX_LINES, lines.num_lines)
+        return [lines.line_text(line).rstrip() for line in range(first, last)]

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fitting.block_fitting import BlockFitter
-from dlm_lsp.fitting.placement import is_inline, parse_neutral
 from dlm_lsp.fitting.presentation import is_whole
 from dlm_lsp.fitting.repairs import without_other_files, without_repeated_text
-from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.hole import Hole
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,11 +14,9 @@ class HoleEnding:
     """One hole, as the engine sees it (`dlm_model.request.Ending`).
 
     Attributes:
-        snapshot: The document.
         hole: Where the text will stand.
     """
 
-    snapshot: Snapshot
     hole: Hole
 
     def is_over(self, text: str) -> bool:
@@ -29,13 +25,13 @@ class HoleEnding:
         The text repeats itself, has come to another file, or see `BlockFitter.is_over`. The rest of a line is otherwise
         over where the model ends it.
         """
-        if without_repeated_text(text) != text or without_other_files(self.snapshot.language, text) != text:
+        if without_repeated_text(text) != text or without_other_files(self.hole.language, text) != text:
             return True
         return self._fitter is not None and self._fitter.is_over(text)
 
     def may_end(self, text: str) -> bool:
         """Whether the text parses where it will stand, or nothing of it would be kept."""
-        return is_whole(self.snapshot, self.hole, text)
+        return is_whole(self.hole, text)
 
     @property
     def first_words(self) -> tuple[str, ...]:
@@ -44,6 +40,4 @@ class HoleEnding:
 
     @cached_property
     def _fitter(self) -> BlockFitter | None:
-        if is_inline(self.snapshot, self.hole):
-            return None
-        return BlockFitter(self.snapshot, self.hole, parse_neutral(self.snapshot, self.hole))
+        return None if self.hole.is_inline else BlockFitter(self.hole)

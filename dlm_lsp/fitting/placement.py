@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.holes.cursor_holes import Hole, literal_around
+from dlm_lsp.holes.cursor_holes import literal_around
 from dlm_lsp.holes.excerpts import Edit, Excerpt, ParsedExcerpt
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.indentation import (
     blank_line_indentation,
     block_indentation,
@@ -44,31 +45,17 @@ class Placement:
         return f"{self.before}{statements}{self.after}"
 
 
-def sides(snapshot: Snapshot, hole: Hole) -> tuple[str, str]:
-    """What stands left and right of a hole on its first and its last line."""
-    lines = snapshot.lines
-    left = snapshot.text[lines.line_start(lines.line_of(hole.start)) : hole.start]
-    return left, snapshot.text[hole.end : lines.line_end(lines.line_of(hole.end))]
-
-
-def is_inline(snapshot: Snapshot, hole: Hole) -> bool:
-    """Whether a fill continues a line rather than standing on its own."""
-    return hole.kind == "line" or (hole.kind == "range" and bool(sides(snapshot, hole)[0].strip()))
-
-
-def place(snapshot: Snapshot, hole: Hole) -> Placement:
+def place(hole: Hole) -> Placement:
     """The placement of statements in a hole."""
-    left, right = sides(snapshot, hole)
-    line = snapshot.lines.line_of(hole.start)
-    if is_inline(snapshot, hole):
+    snapshot, line, left, right = hole.snapshot, hole.first_line, hole.left, hole.right
+    if hole.is_inline:
         return Placement(indentation(left), "", "")
     if left.strip():
         indent = indentation_after(snapshot, line, left)
         closing = f"\n{statement_indentation(snapshot, line, left)}" if right.strip() else ""
         return Placement(indent, f"\n{indent}", closing)
-    replaced = snapshot.text[hole.start : hole.end]
-    if replaced.strip():
-        indent = left + indentation(replaced)
+    if hole.replaced.strip():
+        indent = left + indentation(hole.replaced)
     elif hole.kind == "body" and not left:
         # A blank line between a docstring and the next definition could belong to either; the hole says it is the body.
         indent = block_indentation(snapshot, line)
@@ -93,43 +80,39 @@ def _is_only_separator(snapshot: Snapshot, line: int, indent: str) -> bool:
 
 
 @lru_cache(maxsize=2)  # one fill asks several times: for its request, and for every candidate
-def parse_neutral(snapshot: Snapshot, hole: Hole) -> ParsedExcerpt:
+def parse_neutral(hole: Hole) -> ParsedExcerpt:
     """The surroundings of a hole with something harmless in it: what a fill is compared with.
 
     Where there is broken code beside the hole, they are what is sound of them, if anything is; but a line of a
     string or a comment means nothing without those that open and close it.
     """
-    first, last = snapshot.lines.line_of(hole.start), snapshot.lines.line_of(hole.end)
+    snapshot, first, last = hole.snapshot, hole.first_line, hole.last_line
     excerpt = Excerpt.around(snapshot, snapshot.lines.line_start(first), snapshot.lines.line_end(last))
-    neutral = excerpt.best(_neutral_edits(snapshot, hole))
-    if not neutral.num_errors or _is_in_literal(snapshot, hole):
+    neutral = excerpt.best(_neutral_edits(hole))
+    if not neutral.num_errors or _is_in_literal(hole):
         return neutral
-    indent, is_within_line = place(snapshot, hole).indent, is_inline(snapshot, hole)
+    indent, is_within_line = place(hole).indent, hole.is_inline
     isolation = Isolation(snapshot, first, last, indent, is_within_line)
-    sound = (isolated.best(_neutral_edits(snapshot, hole)) for isolated in isolation.excerpts())
+    sound = (isolated.best(_neutral_edits(hole)) for isolated in isolation.excerpts())
     return next((parsed for parsed in sound if not parsed.num_errors), neutral)
 
 
-def _is_in_literal(snapshot: Snapshot, hole: Hole) -> bool:
+def _is_in_literal(hole: Hole) -> bool:
     """Whether a hole lies in a whole string or comment of which a part is on other lines."""
-    literal, line_of, to_offset = (
-        literal_around(snapshot, hole.start, hole.end),
-        snapshot.lines.line_of,
-        snapshot.to_offset,
-    )
+    snapshot = hole.snapshot
+    literal = literal_around(snapshot, hole.start, hole.end)
     if literal is None or literal.has_error:
         return False
-    outer = [line_of(to_offset(byte)) for byte in (literal.start_byte, literal.end_byte)]
-    return outer != [line_of(hole.start), line_of(hole.end)]
+    outer = [snapshot.lines.line_of(snapshot.to_offset(byte)) for byte in (literal.start_byte, literal.end_byte)]
+    return outer != [hole.first_line, hole.last_line]
 
 
-def _neutral_edits(snapshot: Snapshot, hole: Hole) -> Iterator[Edit]:
-    neutral, nothing = snapshot.language.neutral_statement, Edit(hole.start, hole.end, "")
-    if is_inline(snapshot, hole):
-        left, right = sides(snapshot, hole)
+def _neutral_edits(hole: Hole) -> Iterator[Edit]:
+    neutral, nothing = hole.language.neutral_statement, hole.edit("")
+    if hole.is_inline:
         yield nothing
-        yield Edit(hole.start, hole.end, "x")
-        yield Edit(hole.start - len(left.lstrip()), hole.end + len(right), neutral)
+        yield hole.edit("x")
+        yield Edit(hole.start - len(hole.left.lstrip()), hole.end + len(hole.right), neutral)
     else:
-        statement = Edit(hole.start, hole.end, place(snapshot, hole).set(neutral))
-        yield from (statement, nothing) if snapshot.language.is_indented else (nothing, statement)
+        statement = hole.edit(place(hole).set(neutral))
+        yield from (statement, nothing) if hole.language.is_indented else (nothing, statement)

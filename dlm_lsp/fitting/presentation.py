@@ -1,6 +1,6 @@
 """Middle → fill: the model's text, fitted into its place in the document and judged by the parser.
 
-Knows snapshots and holes; knows nothing about models or LSP.
+Knows holes and their documents; knows nothing about models or LSP.
 """
 
 import re
@@ -11,7 +11,7 @@ from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import with_line_feeds
 from dlm_lsp.fills import Fill
 from dlm_lsp.fitting.block_fitting import BlockFitter
-from dlm_lsp.fitting.placement import is_inline, parse_neutral, sides
+from dlm_lsp.fitting.placement import parse_neutral
 from dlm_lsp.fitting.repairs import (
     splits_word,
     without_idle_end,
@@ -20,9 +20,9 @@ from dlm_lsp.fitting.repairs import (
     without_repeated_text,
 )
 from dlm_lsp.holes.brackets import with_brackets_closed, with_closers, without_unmatched_closers
-from dlm_lsp.holes.cursor_holes import Hole
 from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.excerpts import Edit, ParsedExcerpt
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.indentation import indent_style, indentation, line_above, masked, opens_block
 from dlm_lsp.holes.scopes import functions_around
 from dlm_lsp.holes.statements import completes_headers
@@ -42,7 +42,7 @@ _ENDS_HEADER = re.compile(r"(?:[\w)\]]|(?<!=)>)\Z")
 _LAST_WORD, _FIRST_WORD = re.compile(r"\w+\Z"), re.compile(r"\A\w+")
 
 
-def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
+def present(hole: Hole, middle: str) -> Fill:
     """Fit the model's text into a hole.
 
     Indentation follows the document. What the suffix already has, closers of what was never opened, loops, and blank
@@ -50,46 +50,46 @@ def present(snapshot: Snapshot, hole: Hole, middle: str) -> Fill:
     Statements that do not parse are cut back to the lines that do: a canvas ends where it is full, often in the middle
     of a line, and the lines before that are worth accepting.
     """
-    middle = without_repeated_text(without_other_files(snapshot.language, with_line_feeds(middle)))
-    neutral = parse_neutral(snapshot, hole)
-    text, is_valid = _best_version(snapshot, hole, middle, neutral)
-    if text and not is_valid and (beginning := _valid_beginning(snapshot, hole, middle, neutral)):
+    middle = without_repeated_text(without_other_files(hole.language, with_line_feeds(middle)))
+    neutral = parse_neutral(hole)
+    text, is_valid = _best_version(hole, middle, neutral)
+    if text and not is_valid and (beginning := _valid_beginning(hole, middle, neutral)):
         text, is_valid = beginning, True
-    return Fill(text.replace("\n", snapshot.line_ending), hole.start, hole.end, is_valid)
+    return Fill(text.replace("\n", hole.snapshot.line_ending), hole.start, hole.end, is_valid)
 
 
-def is_whole(snapshot: Snapshot, hole: Hole, middle: str) -> bool:
+def is_whole(hole: Hole, middle: str) -> bool:
     """Whether nothing is missing at the end of a text: it would be presented without being cut back, or not at all."""
-    text, is_valid = _best_version(snapshot, hole, with_line_feeds(middle), parse_neutral(snapshot, hole))
+    text, is_valid = _best_version(hole, with_line_feeds(middle), parse_neutral(hole))
     return is_valid or not text
 
 
-def _best_version(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> tuple[str, bool]:
+def _best_version(hole: Hole, middle: str, neutral: ParsedExcerpt) -> tuple[str, bool]:
     """The reading of the model's text with the fewest errors, and whether it adds none; empty where nothing is left."""
-    is_sound = {version.text: version.is_sound for version in _versions(snapshot, hole, middle, neutral)}
+    is_sound = {version.text: version.is_sound for version in _versions(hole, middle, neutral)}
     if not is_sound:
         return "", False
-    version_of = {Edit(hole.start, hole.end, text): text for text in is_sound}
-    end_of_line = hole.end + len(sides(snapshot, hole)[1])
+    version_of = {hole.edit(text): text for text in is_sound}
+    end_of_line = hole.end + len(hole.right)
     for text in is_sound if hole.kind == "line" else ():
-        if assumed := _assumed(snapshot, hole, text, neutral):
+        if assumed := _assumed(hole, text, neutral):
             version_of[Edit(hole.start, end_of_line, text + assumed)] = text
     best = neutral.excerpt.best(version_of)
     text, likeliest = version_of[best.edit], next(iter(is_sound))
     is_valid = best.num_errors <= neutral.num_errors and is_sound[text]
-    is_doubtful = not is_inline(snapshot, hole) and (text != likeliest or not is_valid)
-    if is_doubtful and is_sound[likeliest] and completes_headers(snapshot, hole.start, likeliest):
+    is_doubtful = not hole.is_inline and (text != likeliest or not is_valid)
+    if is_doubtful and is_sound[likeliest] and completes_headers(hole.snapshot, hole.start, likeliest):
         return likeliest, True
-    return text, is_valid and (_is_above_code(snapshot, hole) or not _ends_with_attribute(best))
+    return text, is_valid and (_is_above_code(hole) or not _ends_with_attribute(best))
 
 
-def _assumed(snapshot: Snapshot, hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
+def _assumed(hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
     """The rest of a text's line, and what whoever writes such a line writes next; empty where it stands for itself.
 
     A decorator has something to decorate, and the header of a block a block, behind which the call is closed that it is
     in: without them, either is an error. In data, what a value leaves open is closed right away.
     """
-    language, (left, right) = snapshot.language, sides(snapshot, hole)
+    language, left, right = hole.language, hole.left, hole.right
     if language.is_indented:
         is_decorator = left.lstrip().startswith("@")
         return f"{right}\n{indentation(left)}def _(): {language.neutral_statement}" if is_decorator else ""
@@ -119,23 +119,23 @@ class _Version(NamedTuple):
     is_sound: bool = True
 
 
-def _versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
+def _versions(hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
     """The ways to read the model's text, the most likely first; one is empty where the document has all of it."""
-    if is_inline(snapshot, hole):
-        yield from _inline_versions(snapshot, hole, middle, neutral)
+    if hole.is_inline:
+        yield from _inline_versions(hole, middle, neutral)
     else:
-        yield from _block_versions(BlockFitter(snapshot, hole, neutral), middle)
+        yield from _block_versions(BlockFitter(hole), middle)
 
 
-def _valid_beginning(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
+def _valid_beginning(hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
     """As many of the first lines as add no error and want nothing after them but the braces that they leave open.
 
     Empty where none do, or the hole is within a line.
     """
-    if is_inline(snapshot, hole):
+    if hole.is_inline:
         return ""
-    fitter = BlockFitter(snapshot, hole, neutral)
-    language, lines = snapshot.language, fitter.fit(middle)
+    fitter = BlockFitter(hole)
+    language, lines = hole.language, fitter.fit(middle)
     # All lines do not parse as they are, but may once their braces are closed.
     most = len(lines) - 1 if language.is_indented else len(lines)
     fewest = max(1, len(lines) - MAX_CUT_LINES)
@@ -144,7 +144,7 @@ def _valid_beginning(snapshot: Snapshot, hole: Hole, middle: str, neutral: Parse
         closed = "\n".join(with_closers(language, kept, fitter.placement.indent))
         has_items = language.is_data and not language.is_indented
         texts = (closed.removesuffix(","), closed.removesuffix(",") + ",") if has_items else (closed,)
-        parsed = neutral.excerpt.best(Edit(hole.start, hole.end, fitter.placement.set(text)) for text in texts)
+        parsed = neutral.excerpt.best(hole.edit(fitter.placement.set(text)) for text in texts)
         if kept and fitter.is_sound(kept) and parsed.num_errors <= neutral.num_errors and not _leads_on(parsed, kept):
             return parsed.edit.text
     return ""
@@ -166,15 +166,15 @@ def _ends_with_attribute(parsed: ParsedExcerpt) -> bool:
     return attribute is not None and attribute.start_byte >= parsed.edit_byte
 
 
-def _is_above_code(snapshot: Snapshot, hole: Hole) -> bool:
+def _is_above_code(hole: Hole) -> bool:
     """Whether code stands right of a hole or on the very next line, so that a decorator may be meant for it."""
-    next_line = snapshot.lines.line_of(hole.end) + 1
-    below = snapshot.lines.line_text(next_line) if next_line < snapshot.lines.num_lines else ""
-    code = sides(snapshot, hole)[1].strip() or below.strip()
-    return bool(code) and not snapshot.language.closes(code)
+    lines, next_line = hole.snapshot.lines, hole.last_line + 1
+    below = lines.line_text(next_line) if next_line < lines.num_lines else ""
+    code = hole.right.strip() or below.strip()
+    return bool(code) and not hole.language.closes(code)
 
 
-def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
+def _inline_versions(hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
     """Text that continues a line, the version that repeats nothing of its rest first.
 
     The last are a value with the comma that separates it from the item below, and with what it leaves open closed.
@@ -182,29 +182,29 @@ def _inline_versions(snapshot: Snapshot, hole: Hole, middle: str, neutral: Parse
     No version runs into the word right of it, unless the left side has begun that word, or the document has the word
     that comes of it: models take what follows for a word of its own rather than for the end of one that they begin.
     """
-    left, right = sides(snapshot, hole)
+    left, right = hole.left, hole.right
     text = middle.split("\n", 1)[0] if hole.kind == "line" else middle.rstrip("\n")
     if not left.strip() or left[-1].isspace():
         text = text.lstrip(" \t")
-    own_line = _on_own_line(snapshot, hole, text)
+    own_line = _on_own_line(hole, text)
     text = _without_comment(hole, text, right, neutral)
     is_spaced = not right.strip() or right[0].isspace()
     text = text.rstrip() if is_spaced else text
     unrepeated = without_overlap(text, right, left)
     own_lines = [_Version(own_line)] if own_line and unrepeated == text else []
-    if text.rstrip().endswith(_ENDS_OF_LINES) or snapshot.language.closes(right):
+    if text.rstrip().endswith(_ENDS_OF_LINES) or hole.language.closes(right):
         yield from own_lines
     if unrepeated != text:
         yield _Version(unrepeated.rstrip() if is_spaced or not unrepeated.strip() else unrepeated)
-    is_within_word = splits_word(left + snapshot.text[hole.start : hole.end], right)
-    if text.strip() and (is_within_word or not splits_word(text, right) or _is_known(snapshot, text, right)):
+    is_within_word = splits_word(left + hole.replaced, right)
+    if text.strip() and (is_within_word or not splits_word(text, right) or _is_known(hole.snapshot, text, right)):
         yield _Version(text)
     yield from own_lines
     opened = without_unmatched_closers(neutral.excerpt.snapshot.language, text)
     if opened.strip() and right.lstrip().startswith(tuple(text[len(opened) :][:1])):
         yield _Version(opened)  # what the editor has closed, and the model has gone on from
-    if snapshot.language.is_data and text.strip() and not right.strip():
-        (closed,) = with_brackets_closed(snapshot.language, [text])
+    if hole.language.is_data and text.strip() and not right.strip():
+        (closed,) = with_brackets_closed(hole.language, [text])
         yield from (_Version(f"{text},"), _Version(closed), _Version(f"{closed},"))
 
 
@@ -214,14 +214,13 @@ def _is_known(snapshot: Snapshot, text: str, right: str) -> bool:
     return re.search(rf"\b{re.escape(joint)}\b", snapshot.text) is not None
 
 
-def _on_own_line(snapshot: Snapshot, hole: Hole, text: str) -> str:
+def _on_own_line(hole: Hole, text: str) -> str:
     """A statement, an item or a comment as a line above the code that the hole is in front of; or else empty."""
-    left, right = sides(snapshot, hole)
+    left, right = hole.left, hole.right
     if left.strip() or not right.strip() or not text.strip() or _LONE_WORD.fullmatch(text):
         return ""
-    line, depth = snapshot.lines.line_of(hole.start), indentation(right)
-    is_closing = snapshot.language.closes(right)
-    unit = indent_style(snapshot, line).unit if is_closing else ""
+    depth, is_closing = indentation(right), hole.language.closes(right)
+    unit = indent_style(hole.snapshot, hole.first_line).unit if is_closing else ""
     return f"{depth}{unit}{text.rstrip()}\n{left}"
 
 
@@ -231,7 +230,7 @@ def _without_comment(hole: Hole, text: str, right: str, neutral: ParsedExcerpt) 
     code = masked(language, right)
     if not code.strip() or not any(mark in text for mark in (language.line_comment, "/*")):
         return text
-    parsed = neutral.excerpt.parse(Edit(hole.start, hole.end, text))
+    parsed = neutral.excerpt.parse(hole.edit(text))
     byte = parsed.source.to_byte(hole.start + len(text) + len(indentation(code)) - parsed.shift)
     comment = next(ancestors(parsed.root.descendant_for_byte_range(byte, byte + 1), language.comments), None)
     start = parsed.source.to_offset(comment.start_byte) + parsed.shift - hole.start if comment is not None else -1
@@ -244,10 +243,10 @@ def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
     The last are an item with the comma that separates it from the one below, which models often leave to what follows,
     and one without the comma that not every language allows where none follows.
     """
-    (left, right), language = sides(fitter.snapshot, fitter.hole), fitter.snapshot.language
+    left, right, language = fitter.hole.left, fitter.hole.right, fitter.hole.language
     is_closed = right.lstrip().startswith("}") or (language.words is not None and language.words.closes(right))
     before, after = ("" if spaced else " " for spaced in (left[-1:].isspace(), right[:1].isspace()))
-    is_item = _is_among_items(fitter.snapshot, fitter.hole)
+    is_item = _is_among_items(fitter.hole)
     within, no_more = fitter.within_braces(middle), without_unmatched_closers(language, middle)
     for text in dict.fromkeys((within, no_more, middle)):
         lines = _without_idle_end(fitter, fitter.fit(text))
@@ -268,11 +267,11 @@ def _without_idle_end(fitter: BlockFitter, lines: list[str]) -> list[str]:
     if not lines or fitter.hole.kind not in ("body", "statements"):
         return lines
     indent = fitter.placement.indent
-    first, *others = without_idle_end(fitter.snapshot.language, [indent + lines[0], *lines[1:]])
+    first, *others = without_idle_end(fitter.hole.language, [indent + lines[0], *lines[1:]])
     return [first.removeprefix(indent), *others]
 
 
-def _is_among_items(snapshot: Snapshot, hole: Hole) -> bool:
+def _is_among_items(hole: Hole) -> bool:
     """Whether the line above ends as only a list of items goes on."""
-    above = line_above(snapshot, snapshot.lines.line_of(hole.start)) if hole.kind == "statement" else None
-    return above is not None and snapshot.lines.line_text(above).rstrip().endswith((",", "(", "[", "{"))
+    above = line_above(hole.snapshot, hole.first_line) if hole.kind == "statement" else None
+    return above is not None and hole.snapshot.lines.line_text(above).rstrip().endswith((",", "(", "[", "{"))

@@ -1,26 +1,25 @@
 """Where a draft breaks the syntax of its document: answers the engine's questions.
 
-Knows snapshots, holes and syntax trees; knows nothing of tokens or models.
+Knows holes and syntax trees; knows nothing of tokens or models.
 """
 
 from functools import cached_property
 
-from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fitting.placement import parse_neutral, place
-from dlm_lsp.holes.cursor_holes import Hole
-from dlm_lsp.holes.excerpts import Edit, ParsedExcerpt, errors_in
+from dlm_lsp.holes.excerpts import ParsedExcerpt, errors_in
+from dlm_lsp.holes.hole import Hole
 
 
 class DraftChecker:
     """The `SyntaxChecker` of one hole. Parses nothing until it is asked: most fills need no answer."""
 
-    def __init__(self, snapshot: Snapshot, hole: Hole) -> None:
-        self._snapshot, self._hole = snapshot, hole
-        self._placement = place(snapshot, hole)
+    def __init__(self, hole: Hole) -> None:
+        self._hole = hole
+        self._placement = place(hole)
 
     @cached_property
     def _neutral(self) -> ParsedExcerpt:
-        return parse_neutral(self._snapshot, self._hole)
+        return parse_neutral(self._hole)
 
     def errors(self, middle: str) -> tuple[tuple[int, int], ...]:
         """Half-open character ranges of a middle under the innermost ERROR and MISSING nodes; empty if it adds none.
@@ -28,7 +27,7 @@ class DraftChecker:
         An error that lies beyond the middle is the fault of its end.
         """
         text = self._placement.set(middle)
-        parsed = self._neutral.excerpt.parse(Edit(self._hole.start, self._hole.end, text))
+        parsed = self._neutral.excerpt.parse(self._hole.edit(text))
         if parsed.num_errors <= self._neutral.num_errors or not middle:
             return ()
         start = self._hole.start - parsed.shift + len(self._placement.before)

@@ -1,4 +1,4 @@
-"""From a hole in a snapshot to its fills by way of the worker, with drafts and status on the way.
+"""From a hole to its fills by way of the worker, with drafts and status on the way.
 
 Shared by the handlers that fill holes. Knows nothing of what they do with the fills.
 """
@@ -54,7 +54,7 @@ async def fill(server: DlmLanguageServer, order: FillOrder) -> Filled:
         ModelUnavailableError: there is no model.
         ModelError: the model cannot serve this request.
     """
-    return await outcome(server, begin(server, order), order.snapshot)
+    return await outcome(server, begin(server, order), order.hole.snapshot)
 
 
 def begin(server: DlmLanguageServer, order: FillOrder) -> FillRun:
@@ -71,7 +71,7 @@ def begin(server: DlmLanguageServer, order: FillOrder) -> FillRun:
         server.show_idle()
 
     task = _task(server, order, lambda draft: loop.call_soon_threadsafe(offer, draft))
-    key = (order.purpose, order.snapshot.uri)
+    key = (order.purpose, order.hole.snapshot.uri)
     future = server.desk.submit(key, task, gives_way=order.purpose == "ghost text")
     run = FillRun(order, future, server.protocol.msg_id)
     feed = draft_feed(server, run)
@@ -97,15 +97,14 @@ async def outcome(server: DlmLanguageServer, run: FillRun, snapshot: Snapshot) -
 def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], object]) -> Task[Filled]:
     """What the worker does for an order; drafts are offered from its thread."""
     settings = server.settings
-    cells = server.notebooks.around(order.snapshot)
+    cells = server.notebooks.around(order.hole.snapshot)
     files = RelatedFiles(server.roots, server.documents.snapshots(), settings, server.related_policy)
 
     def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
         from dlm_lsp.infilling import HoleRequest, fill_hole  # noqa: PLC0415 - `initialize` is answered before
 
-        related = files.comments(order.snapshot, cells) if settings.context_files else ()
+        related = files.comments(order.hole.snapshot, cells) if settings.context_files else ()
         request = HoleRequest(
-            order.snapshot,
             order.hole,
             settings.max_prompt_tokens,
             anchors=order.anchors,

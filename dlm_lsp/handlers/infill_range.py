@@ -14,7 +14,8 @@ from dlm_lsp.errors import DlmLspError, UsageError
 from dlm_lsp.fills import Anchors
 from dlm_lsp.ghost_text import range_of
 from dlm_lsp.handlers.filling import fill, open_snapshot, state_of, summary
-from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import range_hole
 from dlm_lsp.keystrokes.fill_run import FillOrder
 from dlm_lsp.messages import INFILL_RANGE, InfillRangeResult, to_wire
@@ -72,7 +73,6 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
     require_valid = server.settings.requires_valid()
     order = FillOrder(
         purpose="edit",
-        snapshot=snapshot,
         hole=hole,
         options=options,
         require_valid=require_valid,

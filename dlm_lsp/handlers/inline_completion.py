@@ -20,7 +20,8 @@ from dlm_lsp.errors import DlmLspError, NothingToShowError
 from dlm_lsp.fills import Fill, Filled
 from dlm_lsp.ghost_text import drawable_hole, ghost_item, ghost_item_for_selection, is_on_cursor_line
 from dlm_lsp.handlers.filling import begin, open_snapshot, outcome, state_of, summary
-from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.keystrokes.fill_run import ContradictedError, FillOrder, FillRun
 from dlm_lsp.keystrokes.triggers import silence_reason
 from dlm_lsp.keystrokes.type_through import Answer
@@ -160,12 +161,11 @@ async def _wait_for_pause(server: DlmLanguageServer, spot: _Spot) -> None:
 
 async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) -> list[types.InlineCompletionItem]:
     """Ask the model."""
-    hole = drawable_hole(spot.snapshot, spot.cursor, find_hole(spot.snapshot, spot.cursor))
-    _require_ghost_text(spot.snapshot, spot.cursor, hole)
+    hole = drawable_hole(find_hole(spot.snapshot, spot.cursor), spot.cursor)
+    _require_ghost_text(hole, spot.cursor)
     last = spot.document.last_run
     order = FillOrder(
         purpose="ghost text",
-        snapshot=spot.snapshot,
         hole=hole,
         options=options,
         is_hypothetical=spot.selected is not None,
@@ -205,7 +205,7 @@ def _remember(server: DlmLanguageServer, document: OpenDocument, run: FillRun) -
 
 
 def _answer(run: FillRun, filled: Filled) -> Answer:
-    return Answer.of(run.order.snapshot, tuple(ranked.fill for ranked in filled.fills), run.order.options, run.id)
+    return Answer.of(run.order.hole.snapshot, tuple(ranked.fill for ranked in filled.fills), run.order.options, run.id)
 
 
 def _locate(server: DlmLanguageServer, document: OpenDocument, params: types.InlineCompletionParams) -> _Spot:
@@ -224,11 +224,11 @@ def _locate(server: DlmLanguageServer, document: OpenDocument, params: types.Inl
     return _Spot(document, snapshot, cursor, selected, is_invoked, require_valid)
 
 
-def _require_ghost_text(snapshot: Snapshot, cursor: int, hole: Hole) -> None:
+def _require_ghost_text(hole: Hole, cursor: int) -> None:
     """Refuse holes that ghost text could never show before any model runs for them."""
-    if not is_on_cursor_line(snapshot, cursor, hole.start, hole.end):
+    if not is_on_cursor_line(hole.snapshot, cursor, hole.start, hole.end):
         raise _NotGhostTextError("this hole spans several lines, which ghost text cannot replace")
-    if hole.kind != "line" and snapshot.text[hole.start : hole.end].strip():
+    if hole.kind != "line" and hole.replaced.strip():
         raise _NotGhostTextError("this hole holds a placeholder, which ghost text cannot replace")
 
 

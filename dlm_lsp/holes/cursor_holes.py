@@ -8,13 +8,13 @@ what is missing at the cursor. Knows syntax trees, and nothing of models, budget
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from tree_sitter import Node
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.excerpts import Edit, Excerpt, ParsedExcerpt
+from dlm_lsp.holes.hole import Hole, HoleKind
 from dlm_lsp.holes.indentation import (
     blank_line_indentation,
     block_indentation,
@@ -34,33 +34,6 @@ _ENDS_HEADER = re.compile(r"(?:[|)]|\b(?:begin|do|else|ensure|in|repeat|then))\s
 
 _OPENERS = ("{", "->", "in")
 """A block, and the block of a lambda with parameters."""
-
-HoleKind = Literal["body", "statement", "statements", "line", "range"]
-"""What is asked for:
-
-    body         all that a function does
-    statement    the next statement of a block that goes on below, or as many as a range held
-    statements   the last statements of a block, or all of one that is empty
-    line         what a line lacks at the cursor
-    range        the text for a range that somebody named and that is none of these
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """What a fill replaces: the characters `[start, end)` of the document, often none.
-
-    Attributes:
-        start: Character offset; after the indentation that already stands on the line.
-        end: Character offset.
-        kind: What is asked for.
-        num_statements: The largest number of statements, or items of a list, if the kind is `statement`.
-    """
-
-    start: int
-    end: int
-    kind: HoleKind
-    num_statements: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +64,7 @@ def find_hole(snapshot: Snapshot, offset: int) -> Hole:
         hole = _body_at(snapshot, cursor, parsed)
         if hole is not None:
             return hole
-    return Hole(cursor.offset, cursor.gap_end, _kind_at(snapshot, cursor))
+    return Hole(snapshot, cursor.offset, cursor.gap_end, _kind_at(snapshot, cursor))
 
 
 def _cursor(snapshot: Snapshot, offset: int) -> _Cursor:
@@ -246,7 +219,7 @@ def body_hole(snapshot: Snapshot, start: int, end: int, opened: int, closing: in
         end += len(rest_of_line)
     elif end <= closing and not after.strip() and not _has_line_break(after):
         end = closing
-    return Hole(start, max(start, end), "body")
+    return Hole(snapshot, start, max(start, end), "body")
 
 
 def is_placeholder(snapshot: Snapshot, statement: str) -> bool:

@@ -5,7 +5,8 @@ Knows syntax trees and nothing of models, budgets or LSP.
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import UsageError
-from dlm_lsp.holes.cursor_holes import Hole, body_hole, gap_kind, is_placeholder
+from dlm_lsp.holes.cursor_holes import body_hole, gap_kind, is_placeholder
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.scopes import Function, functions_around, functions_in
 from dlm_lsp.holes.statements import end_of, statements_between
 
@@ -51,7 +52,8 @@ def range_hole(snapshot: Snapshot, start: int, end: int) -> Hole:
     named = snapshot.text[start:end]
     if not named.strip():
         line_end = snapshot.lines.line_end(snapshot.lines.line_of(start))
-        return Hole(start, max(start, min(end, line_end)), "range")  # between \r and \n is after the end of a line
+        end = max(start, min(end, line_end))  # between \r and \n is after the end of a line
+        return Hole(snapshot, start, end, "range")
     start += len(named) - len(named.lstrip())
     return _hole_in_place_of(snapshot, start, start + len(named.strip()))
 
@@ -62,17 +64,17 @@ def _hole_in_place_of(snapshot: Snapshot, start: int, end: int) -> Hole:
     first, last = lines.line_of(start), lines.line_of(end)
     left, right = text[lines.line_start(first) : start], text[end : lines.line_end(last)]
     if left.strip() or right.strip():
-        return Hole(start, end, "line" if first == last else "range")
+        return Hole(snapshot, start, end, "line" if first == last else "range")
     source, first_byte, end_byte = snapshot.encoded, snapshot.to_byte(start), snapshot.to_byte(end)
     statements = statements_between(snapshot.language, snapshot.tree.root_node, source, first_byte, end_byte)
     if not statements:
-        return Hole(start, end, "range")
+        return Hole(snapshot, start, end, "range")
     around = functions_around(snapshot.language, snapshot.tree.root_node, first_byte)
     if around and _is_all_of(around[-1], first_byte, end_byte):
-        return Hole(start, end, "body")
+        return Hole(snapshot, start, end, "body")
     if all(is_placeholder(snapshot, snapshot.text_of(node)) for node in statements):
-        return Hole(start, end, gap_kind(snapshot, last, left))
-    return Hole(start, end, "statement", len(statements))
+        return Hole(snapshot, start, end, gap_kind(snapshot, last, left))
+    return Hole(snapshot, start, end, "statement", len(statements))
 
 
 def _is_all_of(function: Function, first_byte: int, end_byte: int) -> bool:

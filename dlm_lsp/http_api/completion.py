@@ -14,9 +14,9 @@ from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import with_line_feeds
 from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.fills import RankedFill
-from dlm_lsp.fitting.placement import is_inline, parse_neutral, place
-from dlm_lsp.holes.cursor_holes import Hole, find_hole
-from dlm_lsp.holes.excerpts import Edit
+from dlm_lsp.fitting.placement import parse_neutral, place
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.http_api.fim_request import FimRequest
 from dlm_lsp.http_api.settled_text import SettledText
 from dlm_lsp.infilling import (
@@ -182,15 +182,15 @@ class _ParsedMiddle:
     def __init__(self, request: FimRequest, language: Language, settings: Settings) -> None:
         self._seam, self._options, self._require_valid = request.seam, request.options, settings.requires_valid()
         self._anchors = request.anchors
-        self._snapshot = Snapshot.parse("untitled:fim", language, request.prompt + request.suffix)
-        self._hole = _hole_between(self._snapshot, len(request.prompt))
-        self._before = place(self._snapshot, self._hole).before
+        snapshot = Snapshot.parse("untitled:fim", language, request.prompt + request.suffix)
+        self._hole = _hole_between(snapshot, len(request.prompt))
+        self._before = place(self._hole).before
 
     def infill_request(self, engine: InfillEngine, max_prompt_tokens: int | None) -> InfillRequest:
         return infill_request(engine, self._hole_request(max_prompt_tokens), self._options)
 
     def _hole_request(self, max_prompt_tokens: int | None) -> HoleRequest:
-        return HoleRequest(self._snapshot, self._hole, max_prompt_tokens, self._anchors)
+        return HoleRequest(self._hole, max_prompt_tokens, self._anchors)
 
     def shown(self, draft: Draft) -> str:
         return self._seam.until_stop(placed(draft, self._before).text)[0]
@@ -205,8 +205,8 @@ class _ParsedMiddle:
         text, is_cut = self._seam.until_stop(with_line_feeds(ranked.fill.text))
         if not is_cut:
             return replace(ranked, fill=replace(ranked.fill, text=text))
-        neutral = parse_neutral(self._snapshot, self._hole)
-        parsed = neutral.excerpt.parse(Edit(self._hole.start, self._hole.end, text))
+        neutral = parse_neutral(self._hole)
+        parsed = neutral.excerpt.parse(self._hole.edit(text))
         fill = replace(ranked.fill, text=text, parse_valid=parsed.num_errors <= neutral.num_errors)
         return RankedFill(fill, replace(ranked.candidate, finish_reason="stop"))
 
@@ -215,9 +215,9 @@ def _hole_between(snapshot: Snapshot, offset: int) -> Hole:
     """The hole at the end of the prompt; what a cursor there would replace stays, since a client only inserts."""
     found = find_hole(snapshot, offset)
     if found.kind != "body" or (found.start, found.end) == (offset, offset):
-        return Hole(offset, offset, found.kind)
-    between = Hole(offset, offset, "range")
-    return between if is_inline(snapshot, between) else Hole(offset, offset, "statements")
+        return Hole(snapshot, offset, offset, found.kind)
+    between = Hole(snapshot, offset, offset, "range")
+    return between if between.is_inline else Hole(snapshot, offset, offset, "statements")
 
 
 def _choices(middle: _Middle, draft: Draft, settled: SettledText, num_choices: int) -> tuple[Choice, ...]:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import with_line_feeds
 from dlm_lsp.fills import NO_ANCHORS, Anchors, Filled
-from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.keystrokes.goal import agreed_part, is_on_the_way, rest_of
 from dlm_lsp.keystrokes.warm_start import EarlierDraft
 from dlm_model.decode_options import DecodeOptions
@@ -36,17 +36,15 @@ class FillOrder:
 
     Attributes:
         purpose: Ghost text never supersedes an edit that the user asked for.
-        snapshot: The document as it stands.
-        hole: In the snapshot.
+        hole: In the document as it stands.
         options: How to denoise.
-        is_hypothetical: The snapshot holds text that the document does not, so no draft has a place in it.
+        is_hypothetical: The hole's snapshot holds text that the document does not, so no draft has a place in it.
         earlier: A draft of almost the same hole, if there is one.
         require_valid: Rather nothing than what adds syntax errors.
         anchors: Rather nothing than what does not hold them.
     """
 
     purpose: Purpose
-    snapshot: Snapshot
     hole: Hole
     options: DecodeOptions
     is_hypothetical: bool = False
@@ -83,7 +81,7 @@ class FillRun:
             request_id: Of the request that asked first.
         """
         self.order = order
-        self.site = DraftSite(order.snapshot, order.hole.start, order.hole.end, "")
+        self.site = DraftSite(order.hole.snapshot, order.hole.start, order.hole.end, "")
         self.request_id = request_id
         self._future = future
         self.id = str(uuid.uuid4())
@@ -109,10 +107,9 @@ class FillRun:
 
     def follow(self, snapshot: Snapshot) -> bool:
         """Go on for an edited document, if what was typed into the hole is what the draft says there."""
-        hole, before, after = self.order.hole, self.order.snapshot.text, snapshot.text
-        end = self._hole_end(snapshot)
-        is_in_hole = end >= hole.start and after[: hole.start] == before[: hole.start]
-        if self._draft is None or not is_in_hole or after[end:] != before[hole.end :]:
+        hole, after, end = self.order.hole, snapshot.text, self._hole_end(snapshot)
+        is_in_hole = end >= hole.start and after[: hole.start] == hole.prefix
+        if self._draft is None or not is_in_hole or after[end:] != hole.suffix:
             return False
         typed = agreed_part(self._goal_in(snapshot), after[hole.start : end])
         if typed is not None:
@@ -124,7 +121,7 @@ class FillRun:
         return self._draft.text.replace("\n", snapshot.line_ending) if self._draft else ""
 
     def _hole_end(self, snapshot: Snapshot) -> int:
-        return len(snapshot.text) - (len(self.order.snapshot.text) - self.order.hole.end)
+        return len(snapshot.text) - len(self.order.hole.suffix)
 
     def _move_site_behind(self, typed: str, snapshot: Snapshot) -> None:
         """Let drafts replace the hole's text on the line where they begin; the lines below stay."""
@@ -165,7 +162,7 @@ class FillRun:
     def newest_draft(self) -> EarlierDraft | None:
         """The run's latest draft, finished or not; before its first, the earlier draft that it began with."""
         draft = self._draft
-        return EarlierDraft(self.order.snapshot, self.order.hole, draft) if draft else self.order.earlier
+        return EarlierDraft(self.order.hole, draft) if draft else self.order.earlier
 
     @property
     def seconds(self) -> float:
@@ -192,7 +189,7 @@ class FillRun:
     def _release(self) -> None:
         """The request is gone, and so is the run, unless the client is about to ask again for what was typed."""
         self._owner = None
-        if self.site.snapshot is self.order.snapshot:
+        if self.site.snapshot is self.order.hole.snapshot:
             self.cancel()
         else:
             asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._stop_if_unwanted)

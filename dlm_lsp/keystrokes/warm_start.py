@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import with_line_feeds
-from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.keystrokes.goal import shared_length
 from dlm_model.request import Draft, Piece
 
@@ -30,18 +29,17 @@ _SEAM = Piece("", "masked", 0.0, SEAM_TOKENS)
 class EarlierDraft(NamedTuple):
     """A draft of a hole of a document as it was."""
 
-    snapshot: Snapshot
     hole: Hole
     draft: Draft
 
-    def rest_at(self, snapshot: Snapshot, hole: Hole) -> tuple[Piece, ...]:
+    def rest_at(self, hole: Hole) -> tuple[Piece, ...]:
         """What is left of the draft for a hole of the present document; empty if it is of no use."""
-        typed = self._typed(snapshot, hole)
+        typed = self._typed(hole)
         return () if typed is None else remaining_pieces(self.draft.pieces, with_line_feeds(typed))
 
-    def _typed(self, snapshot: Snapshot, hole: Hole) -> str | None:
+    def _typed(self, hole: Hole) -> str | None:
         """What stands between the beginning of the old hole and the new one, if nothing else is in the way."""
-        before, after = self.snapshot.text, snapshot.text
+        before, after = self.hole.snapshot.text, hole.snapshot.text
         shared_start = shared_length(before, after)
         # Typed text may begin like what follows the hole, which is then shared as well.
         start = min(shared_start, self.hole.end)

@@ -13,16 +13,15 @@ Knows a budget in tokens and a function that counts them; knows nothing of token
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 from dlm_lsp.documents.cells import NO_CELLS, Cells
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import LineIndex, with_line_feeds
 from dlm_lsp.fitting.placement import place
-from dlm_lsp.holes.cursor_holes import Hole, HoleKind
+from dlm_lsp.holes.hole import Hole, HoleKind
 from dlm_lsp.prompt.enclosing import EnclosingScope, enclosing_scope, line_range
-from dlm_lsp.prompt.kept_lines import LONGEST_TOKEN, Budget, KeptLines, Lined
+from dlm_lsp.prompt.kept_lines import LONGEST_TOKEN, Budget, KeptLines
 from dlm_model.request import InfillRequest
 
 PREFIX_SHARE = 0.75
@@ -51,12 +50,7 @@ _MARGIN = 1.25
 
 
 def build_request(
-    snapshot: Snapshot,
-    hole: Hole,
-    *,
-    max_prompt_tokens: int,
-    count_tokens: Callable[[str], int],
-    cells: Cells = NO_CELLS,
+    hole: Hole, *, max_prompt_tokens: int, count_tokens: Callable[[str], int], cells: Cells = NO_CELLS
 ) -> InfillRequest:
     r"""The text around a hole, cut to a budget by whole lines, with line breaks as `\n`.
 
@@ -64,26 +58,24 @@ def build_request(
     with its first word; `presentation.present` puts it into the fill.
 
     Args:
-        snapshot: The document.
         hole: What will be replaced.
         max_prompt_tokens: Tokens that prefix and suffix may have together, counted line by line.
         count_tokens: Tokens of a text on its own. Called once for every line kept, twice for those of the docstring,
             and for none in a document that fits whatever its tokens are.
         cells: The rest of the document's notebook; they are cut as if all were one file.
     """
-    placement = place(snapshot, hole)
-    prefix = cells.text_before + snapshot.text[: hole.start]
-    suffix = snapshot.text[hole.end :] + cells.text_after
+    placement = place(hole)
+    prefix, suffix = cells.text_before + hole.prefix, hole.suffix + cells.text_after
     added = placement.before + placement.after
-    if len(snapshot.encoded) + cells.num_bytes + len(added) > max_prompt_tokens:  # a token is one byte at least
+    if len(hole.snapshot.encoded) + cells.num_bytes + len(added) > max_prompt_tokens:  # a token is one byte at least
         budget = Budget(max_prompt_tokens, count_tokens)
         is_room = not added or budget.spend(added)
-        prefix, suffix = _trimmed(_site(snapshot, hole, cells), budget) if is_room else ("", "")
+        prefix, suffix = _trimmed(_site(hole, cells), budget) if is_room else ("", "")
     return InfillRequest(
         prefix=with_line_feeds(prefix) + placement.before,
         suffix=placement.after + with_line_feeds(suffix),
         single_line=hole.kind == "line",
-        expected_tokens=_expected_tokens(snapshot, hole, max_prompt_tokens, count_tokens),
+        expected_tokens=_expected_tokens(hole, max_prompt_tokens, count_tokens),
     )
 
 
@@ -101,54 +93,52 @@ def build_plain_request(
     prefix, suffix = with_line_feeds(prefix), with_line_feeds(suffix)
     text = prefix + suffix
     if len(text.encode("utf-8", "surrogatepass")) > max_prompt_tokens:
-        source, hole = _PlainText(text, LineIndex(text)), Hole(len(prefix), len(prefix), "range")
-        scope = EnclosingScope(source.lines.line_of(hole.start), (), (), ())
-        prefix, suffix = _trimmed(_Site(source, hole, scope, ()), Budget(max_prompt_tokens, count_tokens))
+        lines, offset = LineIndex(text), len(prefix)
+        site = _Site(text, lines, offset, offset, EnclosingScope(lines.line_of(offset), (), (), ()), ())
+        prefix, suffix = _trimmed(site, Budget(max_prompt_tokens, count_tokens))
     return InfillRequest(prefix, suffix)
 
 
-def _expected_tokens(snapshot: Snapshot, hole: Hole, max_tokens: int, count_tokens: Callable[[str], int]) -> int | None:
+def _expected_tokens(hole: Hole, max_tokens: int, count_tokens: Callable[[str], int]) -> int | None:
     """Tokens that such a hole usually takes, or that its old text took, if those are more; counted up to a limit."""
-    usual, replaced = EXPECTED_TOKENS[hole.kind], snapshot.text[hole.start : hole.end].strip()
+    usual, replaced = EXPECTED_TOKENS[hole.kind], hole.replaced.strip()
     replaced = replaced[: max(max_tokens, 1) * LONGEST_TOKEN]
     return max(usual or 0, round(_MARGIN * count_tokens(replaced))) if replaced else usual
 
 
-class _PlainText(NamedTuple):
-    """The part of a snapshot that a text can have of which no whole is parsed."""
-
-    text: str
-    lines: LineIndex
-
-
 class _Site(NamedTuple):
-    """A hole in all the text that its prompt is cut from.
+    """A hole `[start, end)` in all the text that its prompt is cut from.
 
     Attributes:
-        source: The text: a document, or a notebook with a blank line between its cells.
-        hole: In that text.
+        text: A document, or a notebook with a blank line between its cells.
+        lines: Where its lines begin.
+        start: Character offset in the text.
+        end: Likewise.
         scope: The definitions around it, by lines of the text.
         imports: Lines above them that say where names come from.
     """
 
-    source: Lined
-    hole: Hole
+    text: str
+    lines: LineIndex
+    start: int
+    end: int
     scope: EnclosingScope
     imports: Iterable[int]
 
 
-def _site(snapshot: Snapshot, hole: Hole, cells: Cells) -> _Site:
-    scope = enclosing_scope(snapshot, hole)
+def _site(hole: Hole, cells: Cells) -> _Site:
+    snapshot, scope = hole.snapshot, enclosing_scope(hole)
     if cells == NO_CELLS:
-        return _Site(snapshot, hole, scope, _import_lines(snapshot, scope.first_line))
+        own_imports = _import_lines(snapshot, scope.first_line)
+        return _Site(snapshot.text, snapshot.lines, hole.start, hole.end, scope, own_imports)
     text, num_above, imports = cells.text_before + snapshot.text + cells.text_after, 0, []
     for cell in cells.before:
         imports += [num_above + line for line in _import_lines(cell, cell.lines.num_lines)]
         num_above += cell.lines.num_lines + 1
     imports += [num_above + line for line in _import_lines(snapshot, scope.first_line)]
     shift = len(cells.text_before)
-    moved = replace(hole, start=shift + hole.start, end=shift + hole.end)
-    return _Site(_PlainText(text, LineIndex(text)), moved, scope.below(num_above), imports)
+    scope = scope.below(num_above)
+    return _Site(text, LineIndex(text), shift + hole.start, shift + hole.end, scope, imports)
 
 
 def _trimmed(site: _Site, budget: Budget) -> tuple[str, str]:
@@ -157,21 +147,21 @@ def _trimmed(site: _Site, budget: Budget) -> tuple[str, str]:
     Paid for in this order: the hole's own line, the definitions around it, the lines near above, imports, the lines
     below; and what is left goes to lines farther above.
     """
-    source, hole, scope, imports = site
-    hole_line, last_line = source.lines.line_of(hole.start), source.lines.line_of(hole.end)
+    lines = site.lines
+    hole_line, last_line = lines.line_of(site.start), lines.line_of(site.end)
     stride = max(1, budget.left // STRIDES)
-    left_end = source.text[source.lines.line_start(hole_line) : hole.start]
+    left_end = site.text[lines.line_start(hole_line) : site.start]
     left = budget.spend_on_end(left_end, reserve=round(budget.left * (1 - PREFIX_SHARE)))
-    is_last = last_line + 1 == source.lines.num_lines
-    rest = source.text[hole.end : source.lines.line_end(last_line)]
+    is_last = last_line + 1 == lines.num_lines
+    rest = site.text[site.end : lines.line_end(last_line)]
     right = budget.spend_on_start(rest if is_last else f"{rest}\n")
 
-    prefix = KeptLines(source, budget)
-    _keep_enclosing(prefix, budget, scope)
+    prefix = KeptLines(lines, budget)
+    _keep_enclosing(prefix, budget, site.scope)
     budget.left -= budget.left % stride
-    reached = _keep_above(prefix, budget, scope, hole_line, imports)
+    reached = _keep_above(prefix, budget, site.scope, hole_line, site.imports)
 
-    suffix = KeptLines(source, budget)
+    suffix = KeptLines(lines, budget)
     if right.endswith("\n"):
         suffix.keep_downwards(last_line + 1)
     if prefix.keep_upwards(reached, 0, reserve=0) > 0:

@@ -6,9 +6,9 @@ from tree_sitter import Node
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fitting.placement import parse_neutral
-from dlm_lsp.holes.cursor_holes import Hole
 from dlm_lsp.holes.definitions import ancestors, is_worded, opened_at
 from dlm_lsp.holes.excerpts import ParsedExcerpt
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.indentation import indentation
 from dlm_lsp.holes.scopes import Function
 
@@ -41,12 +41,12 @@ class EnclosingScope:
         return EnclosingScope(num_lines + self.first_line, *moved)
 
 
-def enclosing_scope(snapshot: Snapshot, hole: Hole) -> EnclosingScope:
+def enclosing_scope(hole: Hole) -> EnclosingScope:
     """The functions, classes and namespaces that a hole lies in."""
     signatures: list[int] = []
     docstrings: list[int] = []
     notes: list[int] = []
-    parsed = parse_neutral(snapshot, hole)
+    snapshot, parsed = hole.snapshot, parse_neutral(hole)
     for index, definition in enumerate(_definitions_around(parsed)):
         header, docstring = _function_lines(snapshot, parsed, definition)
         signatures += header
@@ -55,11 +55,10 @@ def enclosing_scope(snapshot: Snapshot, hole: Hole) -> EnclosingScope:
     for container in reversed(parsed.excerpt.containers):
         start, opened = snapshot.to_offset(container.start), snapshot.to_offset(container.opened)
         signatures += line_range(snapshot, start, opened)
-    hole_line = snapshot.lines.line_of(hole.start)
     signatures, docstrings, notes = (
-        [line for line in lines if line < hole_line] for lines in (signatures, docstrings, notes)
+        [line for line in lines if line < hole.first_line] for lines in (signatures, docstrings, notes)
     )
-    first_line = min([hole_line, *signatures, *docstrings, *notes])
+    first_line = min([hole.first_line, *signatures, *docstrings, *notes])
     return EnclosingScope(first_line, tuple(signatures), tuple(docstrings), tuple(notes))
 
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 from zlib import crc32
 
 from dlm_lsp.documents.positions import LineIndex
@@ -16,18 +15,6 @@ LONGEST_TOKEN = 16
 """Characters that a token of source code rarely exceeds: bounds what is counted of one huge line."""
 _WORD = re.compile(r"\w+")
 _LAST_WORD = re.compile(r"\w+$")
-
-
-class Lined(Protocol):
-    """A text and where its lines begin."""
-
-    @property
-    def text(self) -> str:
-        """The whole text."""
-
-    @property
-    def lines(self) -> LineIndex:
-        """Its lines."""
 
 
 @dataclass
@@ -65,7 +52,7 @@ class Budget:
 class KeptLines:
     """Whole lines of one side, each paid for once."""
 
-    def __init__(self, source: Lined, budget: Budget) -> None:
+    def __init__(self, source: LineIndex, budget: Budget) -> None:
         self._source = source
         self._budget = budget
         self._lines: dict[int, str] = {}
@@ -120,9 +107,8 @@ class KeptLines:
 
     def keep_downwards(self, line: int) -> None:
         """Keep the lines from `line` on until one does not fit."""
-        while line < self._source.lines.num_lines and self.keep(line):
+        while line < self._source.num_lines and self.keep(line):
             line += 1
 
     def _line(self, line: int) -> str:
-        lines = self._source.lines
-        return lines.line_text(line) + ("\n" if line + 1 < lines.num_lines else "")
+        return self._source.line_text(line) + ("\n" if line + 1 < self._source.num_lines else "")

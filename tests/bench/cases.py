@@ -74,5 +74,5 @@ def _make_case(engine: InfillEngine, name: str, max_prompt_tokens: int) -> Case 
         return None
     snapshot = Snapshot.parse(f"untitled:{module_name}.py", language_for("a.py", "python"), text)
     hole = range_hole(snapshot, start, end)
-    request = build_request(snapshot, hole, max_prompt_tokens=max_prompt_tokens, count_tokens=engine.count_tokens)
+    request = build_request(hole, max_prompt_tokens=max_prompt_tokens, count_tokens=engine.count_tokens)
     return Case(name, request, text[start:end])

@@ -13,7 +13,8 @@ from pathlib import Path
 import tree_sitter
 
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.scopes import functions_in
 from dlm_lsp.languages import LANGUAGES, Language
 
@@ -38,7 +39,6 @@ class Cut:
     """A hole in a real file, and the text that was cut out there."""
 
     name: str
-    snapshot: Snapshot
     hole: Hole
     truth: str
 
@@ -90,7 +90,7 @@ def _cut(language: Language, file: Path, draw: random.Random) -> list[Cut]:
     node = draw.choice(statements)
     start, end = snapshot.to_offset(node.start_byte), snapshot.to_offset(node.end_byte)
     left = Snapshot.parse(file.as_uri(), language, text[:start] + text[end:])
-    return [Cut(file.name, left, find_hole(left, start), text[start:end])]
+    return [Cut(file.name, find_hole(left, start), text[start:end])]
 
 
 def _statements(snapshot: Snapshot) -> Iterator[tree_sitter.Node]:

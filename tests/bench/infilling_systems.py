@@ -79,8 +79,8 @@ class DiffusionSystems:
         hole = find_hole(snapshot, offset)
         options, budget = self._options(problem, setting), Settings().max_prompt_tokens
         self.engine.forget()
-        *_, draft = infill(self.engine, HoleRequest(snapshot, hole, budget), options, CancelToken())
-        ranked = finish(snapshot, hole, draft)
+        *_, draft = infill(self.engine, HoleRequest(hole, budget), options, CancelToken())
+        ranked = finish(hole, draft)
         if not ranked:
             return Filled("", text, 0, draft.num_forwards)
         fill, num_tokens = ranked[0].fill, ranked[0].candidate.num_tokens

@@ -101,7 +101,7 @@ def fills_of(engine: Engine, trace: Trace, options: DecodeOptions, *, budget: in
     for number, key in enumerate(trace.keys):
         snapshot = snapshot.replaced(*key)
         hole = find_hole(snapshot, key.cursor)
-        drafts = infill(engine, HoleRequest(snapshot, hole, budget), options, CancelToken())
+        drafts = infill(engine, HoleRequest(hole, budget), options, CancelToken())
         if number % stride == 0:
             yield _timed(engine, drafts)
         elif not isinstance(engine, _Forgetful):

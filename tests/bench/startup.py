@@ -157,9 +157,9 @@ def measure_overhead(max_keys: int) -> list[OverheadRow]:
         with watch.timing("hole"):
             hole = find_hole(snapshot, key.cursor)
         with watch.timing("context"):
-            build_request(snapshot, hole, max_prompt_tokens=1024, count_tokens=count_tokens)
+            build_request(hole, max_prompt_tokens=1024, count_tokens=count_tokens)
         with watch.timing("presentation"):
-            present(snapshot, hole, MIDDLE)
+            present(hole, MIDDLE)
         text = text[: key.start] + key.text + text[key.end :]
     if snapshot.text != text:
         raise GateError("the document is not what was typed")

@@ -117,11 +117,11 @@ def fill_both(engine: Engine, language: str, number: int, cut: Cut, variant: str
 
 def fill(engine: Engine, cut: Cut, options: DecodeOptions, key: tuple[str, int, str, str]) -> tuple[Run, bool]:
     """One run, and whether the checker found an error in one of its drafts."""
-    request = infill_request(engine, HoleRequest(cut.snapshot, cut.hole, MAX_PROMPT_TOKENS), options)
+    request = infill_request(engine, HoleRequest(cut.hole, MAX_PROMPT_TOKENS), options)
     witness = Witness(request.syntax) if request.syntax else None
     engine.forget()  # otherwise only the first variant would read the prompt
     *_, draft = engine.infill(replace(request, syntax=witness), options, CancelToken())
-    fills = finish(cut.snapshot, cut.hole, placed(draft, place(cut.snapshot, cut.hole).before))
+    fills = finish(cut.hole, placed(draft, place(cut.hole).before))
     text, is_valid = (fills[0].fill.text, fills[0].fill.parse_valid) if fills else ("", False)
     run = Run(*key, text, is_valid, is_exact=text.strip() == cut.truth.strip(), num_forwards=draft.num_forwards)
     return run, witness is not None and witness.has_objected

@@ -17,7 +17,8 @@ from typing import Literal, NamedTuple
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fitting.presentation import present
-from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.keystrokes.warm_start import EarlierDraft
 from dlm_model.decode_options import DecodeOptions
@@ -104,20 +105,20 @@ class Filler(NamedTuple):
         """The same filler, but with earlier drafts from this bound on."""
         return self._replace(options=replace(self.options, warm_start=bound))
 
-    def drafts(self, snapshot: Snapshot, hole: Hole, earlier: EarlierDraft | None = None) -> Iterator[Draft]:
+    def drafts(self, hole: Hole, earlier: EarlierDraft | None = None) -> Iterator[Draft]:
         """The drafts that the daemon would get."""
-        request = HoleRequest(snapshot, hole, self.max_prompt_tokens, earlier=earlier)
+        request = HoleRequest(hole, self.max_prompt_tokens, earlier=earlier)
         return infill(self.engine, request, self.options, CancelToken())
 
-    def run(self, snapshot: Snapshot, hole: Hole, earlier: EarlierDraft | None = None) -> Run:
+    def run(self, hole: Hole, earlier: EarlierDraft | None = None) -> Run:
         """A whole fill, timed."""
         start = time.perf_counter()
-        drafts = self.drafts(snapshot, hole, earlier)
+        drafts = self.drafts(hole, earlier)
         draft = next(drafts)
         first_ms = (time.perf_counter() - start) * 1000
         *_, draft = (draft, *drafts)
         total_ms = (time.perf_counter() - start) * 1000
-        fills = finish(snapshot, hole, draft)
+        fills = finish(hole, draft)
         return Run(fills[0].fill.text if fills else "", draft.num_tokens, draft.num_forwards, first_ms, total_ms)
 
 
@@ -129,13 +130,13 @@ def measure(filler: Filler, functions: tuple[str, ...]) -> Iterator[WarmStartRow
             earlier = _earlier(filler, function, event)
             now, cursor = _after(event, earlier)
             hole = find_hole(now, cursor)
-            rest = "".join(piece.text for piece in earlier.rest_at(now, hole))
+            rest = "".join(piece.text for piece in earlier.rest_at(hole))
             if not rest.strip():
                 continue
-            next(filler.drafts(now, hole))  # from here on the prompt is known
-            cold, kept = filler.run(now, hole), present(now, hole, rest).text
+            next(filler.drafts(hole))  # from here on the prompt is known
+            cold, kept = filler.run(hole), present(hole, rest).text
             for bound, fills in found.items():
-                fills.append(Filled(cold, filler.from_bound(bound).run(now, hole, earlier), kept))
+                fills.append(Filled(cold, filler.from_bound(bound).run(hole, earlier), kept))
         if found[BOUNDS[0]]:
             yield _row("cold", event, [each.cold for each in found[BOUNDS[0]]], found[BOUNDS[0]])
             for bound, fills in found.items():
@@ -147,14 +148,14 @@ def _earlier(filler: Filler, function: str, event: Event) -> EarlierDraft:
     trace = record(function, 1)
     snapshot = trace.open()
     hole = find_hole(snapshot, trace.keys[0].start)
-    drafts = filler.drafts(snapshot, hole)
+    drafts = filler.drafts(hole)
     *_, last = islice(drafts, INTERRUPTED_STEPS) if event == "interrupted" else drafts
-    return EarlierDraft(snapshot, hole, last)
+    return EarlierDraft(hole, last)
 
 
 def _after(event: Event, earlier: EarlierDraft) -> tuple[Snapshot, int]:
     """The document once it has happened, and the cursor."""
-    snapshot, hole = earlier.snapshot, earlier.hole
+    hole, snapshot = earlier.hole, earlier.hole.snapshot
     if event == "elsewhere":
         line = f"# {OTHER_WORD}\n"
         return snapshot.replaced(0, 0, line, snapshot.version), hole.start + len(line)

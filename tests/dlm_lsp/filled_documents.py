@@ -11,7 +11,7 @@ def fill_at_cursor(language_id: str, text: str, middle: str) -> tuple[str, Fill]
     """The document after a fill by the model's text at the cursor │, and that fill."""
     before, after = text.split("│")
     snapshot = snapshot_of(language_id, before + after)
-    fill = present(snapshot, find_hole(snapshot, len(before)), middle)
+    fill = present(find_hole(snapshot, len(before)), middle)
     return applied(snapshot, fill), fill
 
 

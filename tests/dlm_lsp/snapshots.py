@@ -1,7 +1,7 @@
 """Documents to test with, and where a hole is in one."""
 
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.languages import language_for
 
 
@@ -10,7 +10,6 @@ def snapshot_of(language_id: str, text: str) -> Snapshot:
     return Snapshot.parse("file:///code", language_for(None, language_id), text)
 
 
-def marked(snapshot: Snapshot, hole: Hole) -> str:
-    """Its text with the hole between ⟦ and ⟧."""
-    text = snapshot.text
-    return f"{text[: hole.start]}⟦{text[hole.start : hole.end]}⟧{text[hole.end :]}"
+def marked(hole: Hole) -> str:
+    """Its document's text with the hole between ⟦ and ⟧."""
+    return f"{hole.prefix}⟦{hole.replaced}⟧{hole.suffix}"

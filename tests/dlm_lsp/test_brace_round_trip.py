@@ -263,7 +263,7 @@ def test_a_body_comes_back(language_id: str, text: str, from_column_0: bool) -> 
             num_bodies += 1
             start = line_start if from_column_0 else start
             holed = Snapshot.parse("file:///code", language, text[:start] + text[end:])
-            fill = present(holed, find_hole(holed, start), text[start:end])
+            fill = present(find_hole(holed, start), text[start:end])
             assert applied(holed, fill) == text
             assert fill.parse_valid
     assert num_bodies
@@ -285,12 +285,12 @@ def test_a_body_is_relative_to_where_its_header_begins(language_id: str, header:
     text = f"{header}\n{indent}\n{closers}\n"
     snapshot = snapshot_of(language_id, text)
     hole = find_hole(snapshot, len(header) + 1 + len(indent))
-    fill = present(snapshot, hole, "one();\ntwo();")
+    fill = present(hole, "one();\ntwo();")
     assert applied(snapshot, fill) == f"{header}\n{indent}one();\n{indent}two();\n{closers}\n"
 
 
 def test_what_is_put_between_braces_is_closed_where_the_header_begins() -> None:
     before, after = "class A {\n  A(int b)\n      : b_(b) {", "}\n};\n"
     snapshot = snapshot_of("cpp", before + after)
-    fill = present(snapshot, find_hole(snapshot, len(before)), "one();\ntwo();")
+    fill = present(find_hole(snapshot, len(before)), "one();\ntwo();")
     assert applied(snapshot, fill) == f"{before}\n    one();\n    two();\n  {after}"

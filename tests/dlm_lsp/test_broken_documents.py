@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fitting.presentation import present
 from dlm_lsp.fitting.syntax_check import DraftChecker
-from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import range_hole
 from dlm_lsp.holes.scopes import functions_in
 from dlm_lsp.languages import LANGUAGES
@@ -38,24 +39,23 @@ texts = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
 
 
 @st.composite
-def holes(draw: st.DrawFn) -> tuple[Snapshot, Hole]:
+def holes(draw: st.DrawFn) -> Hole:
     text = draw(texts)
     snapshot = Snapshot.parse("file:///code", draw(st.sampled_from(LANGUAGES)), text)
     start = draw(st.integers(0, len(text)))
     if draw(st.booleans()):
-        return snapshot, find_hole(snapshot, start)
-    return snapshot, range_hole(snapshot, start, draw(st.integers(start, len(text))))
+        return find_hole(snapshot, start)
+    return range_hole(snapshot, start, draw(st.integers(start, len(text))))
 
 
 @settings(max_examples=400, deadline=None)
 @given(holes(), texts, st.integers(0, 200))
-def test_no_document_is_too_broken(case: tuple[Snapshot, Hole], middle: str, budget: int) -> None:
-    snapshot, hole = case
-    text = snapshot.text
+def test_no_document_is_too_broken(hole: Hole, middle: str, budget: int) -> None:
+    text = hole.snapshot.text
     assert 0 <= hole.start <= hole.end <= len(text)
-    request = build_request(snapshot, hole, max_prompt_tokens=budget, count_tokens=len)
+    request = build_request(hole, max_prompt_tokens=budget, count_tokens=len)
     assert len(request.prefix) + len(request.suffix) <= max(budget, len(text.encode("utf-8", "surrogatepass")))
-    fill = present(snapshot, hole, middle)
+    fill = present(hole, middle)
     assert (fill.start, fill.end) == (hole.start, hole.end)
     assert not fill.text or fill.text.strip()
     if hole.kind == "line":
@@ -107,7 +107,7 @@ def test_no_document_is_too_broken(case: tuple[Snapshot, Hole], middle: str, bud
 def test_half_typed_code_is_completed(language_id: str, text: str, middle: str, expected: str) -> None:
     before, after = text.split("│")
     snapshot = snapshot_of(language_id, before + after)
-    fill = present(snapshot, find_hole(snapshot, len(before)), middle)
+    fill = present(find_hole(snapshot, len(before)), middle)
     assert snapshot.text[: fill.start] + fill.text + snapshot.text[fill.end :] == expected
     assert fill.parse_valid
 
@@ -136,7 +136,7 @@ def test_no_document_is_too_deep(language_id: str, text: str, middle: str) -> No
     before, after = text.split("│")
     snapshot = snapshot_of(language_id, before + after)
     hole = find_hole(snapshot, len(before))
-    build_request(snapshot, hole, max_prompt_tokens=500, count_tokens=len)
-    assert present(snapshot, hole, middle).text
-    DraftChecker(snapshot, hole).errors(middle)
+    build_request(hole, max_prompt_tokens=500, count_tokens=len)
+    assert present(hole, middle).text
+    DraftChecker(hole).errors(middle)
     assert all(function.body for function in functions_in(snapshot.language, snapshot.tree.root_node))

@@ -43,7 +43,7 @@ def test_a_long_document_fits_by_whole_lines(tmp_path: Path, family: str, contex
     engine = Remembering(load_engine(str(tmp_path), "cpu"))
     snapshot = Snapshot.parse("untitled:size.py", language_for("size.py", None), DOCUMENT)
     options = DecodeOptions(num_steps=4, max_middle_tokens=20)
-    drafts = list(infill(engine, HoleRequest(snapshot, find_function(snapshot, "size")), options, CancelToken()))
+    drafts = list(infill(engine, HoleRequest(find_function(snapshot, "size")), options, CancelToken()))
     assert drafts[-1].finish_reason in ("stop", "length")
     lines = set(DOCUMENT.splitlines())
     seen = engine.request.prefix.rstrip(" ").splitlines() + engine.request.suffix.splitlines()

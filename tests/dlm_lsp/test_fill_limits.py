@@ -64,7 +64,7 @@ BRACKETS = [
 def is_over(language_id: str, text: str, middle: str) -> bool:
     before, after = text.split("│")
     snapshot = snapshot_of(language_id, before + after)
-    return HoleEnding(snapshot, find_hole(snapshot, len(before))).is_over(middle)
+    return HoleEnding(find_hole(snapshot, len(before))).is_over(middle)
 
 
 @pytest.mark.parametrize(("language_id", "text", "middle", "kept"), CASES)
@@ -155,7 +155,7 @@ def test_a_line_without_the_semicolon_of_those_above_was_cut_off(
     assert (result, fill.parse_valid) == (text.replace("│", kept), True)
     before, after = text.split("│")
     snapshot = snapshot_of(language_id, before + after)
-    assert not HoleEnding(snapshot, find_hole(snapshot, len(before))).may_end(middle)
+    assert not HoleEnding(find_hole(snapshot, len(before))).may_end(middle)
 
 
 def test_a_function_that_is_not_called_yet_is_cut_back() -> None:

@@ -7,7 +7,7 @@ from lsprotocol import types
 
 from dlm_lsp.fills import Fill
 from dlm_lsp.ghost_text import drawable_hole, ghost_item, ghost_item_for_selection
-from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.hole import Hole, HoleKind
 from tests.dlm_lsp.snapshots import snapshot_of
 
 LINES = st.text(alphabet="ab (", max_size=8)
@@ -86,13 +86,16 @@ def test_blanks_that_a_fill_would_take_away_stay_behind_it(text: str, end: int) 
 @pytest.mark.parametrize(
     ("text", "cursor", "hole", "drawable"),
     [
-        ("void f() { }\n", 11, Hole(10, 11, "body"), Hole(11, 11, "line")),
-        ("void f() { \n}\n", 11, Hole(10, 11, "body"), Hole(11, 11, "body")),
-        ("void f() {}\n", 10, Hole(10, 10, "body"), Hole(10, 10, "body")),
-        ("void f() { ; }\n", 11, Hole(10, 13, "body"), Hole(10, 13, "body")),
-        ("    \n", 4, Hole(0, 4, "statement"), Hole(0, 4, "statement")),
-        ("x =  \n", 5, Hole(3, 5, "line"), Hole(3, 5, "line")),
+        ("void f() { }\n", 11, (10, 11, "body"), (11, 11, "line")),
+        ("void f() { \n}\n", 11, (10, 11, "body"), (11, 11, "body")),
+        ("void f() {}\n", 10, (10, 10, "body"), (10, 10, "body")),
+        ("void f() { ; }\n", 11, (10, 13, "body"), (10, 13, "body")),
+        ("    \n", 4, (0, 4, "statement"), (0, 4, "statement")),
+        ("x =  \n", 5, (3, 5, "line"), (3, 5, "line")),
     ],
 )
-def test_a_hole_leaves_alone_the_blanks_before_the_cursor(text: str, cursor: int, hole: Hole, drawable: Hole) -> None:
-    assert drawable_hole(snapshot_of("python", text), cursor, hole) == drawable
+def test_a_hole_leaves_alone_the_blanks_before_the_cursor(
+    text: str, cursor: int, hole: tuple[int, int, HoleKind], drawable: tuple[int, int, HoleKind]
+) -> None:
+    snapshot = snapshot_of("python", text)
+    assert drawable_hole(Hole(snapshot, *hole), cursor) == Hole(snapshot, *drawable)

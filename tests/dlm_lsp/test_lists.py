@@ -5,7 +5,6 @@ import re
 import pytest
 
 from dlm_lsp.fitting.block_fitting import BlockFitter
-from dlm_lsp.fitting.placement import parse_neutral
 from dlm_lsp.fitting.presentation import present
 from dlm_lsp.holes.named_holes import range_hole
 from tests.dlm_lsp.snapshots import snapshot_of
@@ -114,9 +113,9 @@ def test_no_more_items_are_kept_than_were_named(language_id: str, text: str, mid
     hole = range_hole(snapshot, len(before), len(before + named))
     assert (hole.kind, hole.start, hole.end) == ("statement", len(before), len(before + named))
     wanted = middle.partition("|")[0]
-    fill = present(snapshot, hole, middle.replace("|", "\n"))
+    fill = present(hole, middle.replace("|", "\n"))
     assert (fill.text, fill.parse_valid) == (wanted, True)
-    fitter = BlockFitter(snapshot, hole, parse_neutral(snapshot, hole))
+    fitter = BlockFitter(hole)
     assert not fitter.is_over(wanted)
     assert fitter.is_over(middle.replace("|", "\n") + "\n")
 
@@ -125,7 +124,7 @@ def test_an_unfinished_item_is_not_over() -> None:
     text = "x = [\n    1,\n    2,\n]\n"
     snapshot = snapshot_of("python", text)
     hole = range_hole(snapshot, text.index("1"), text.index("1,") + 2)
-    assert not BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over("a\n")
+    assert not BlockFitter(hole).is_over("a\n")
 
 
 def test_what_a_macro_takes_is_no_list_to_the_parser() -> None:

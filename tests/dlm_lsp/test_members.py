@@ -16,7 +16,7 @@ GAPS = ["│\n", "    │\n", "\n│\n\n", "\n    │\n\n"]
 def first_words(text: str) -> tuple[str, ...]:
     before, after = text.split("│")
     snapshot = snapshot_of("python", before + after)
-    return HoleEnding(snapshot, find_hole(snapshot, len(before))).first_words
+    return HoleEnding(find_hole(snapshot, len(before))).first_words
 
 
 @pytest.mark.parametrize("gap", GAPS)

@@ -155,7 +155,7 @@ def test_a_text_is_set_into_its_place(
     snapshot = snapshot_of(language_id, before + after)
     hole = find_hole(snapshot, len(before))
     assert hole.kind == kind
-    fill = present(snapshot, hole, middle)
+    fill = present(hole, middle)
     assert fill.parse_valid == (expected is not None)
     if expected is not None:
         assert applied(snapshot, fill) == before + (expected or middle) + after

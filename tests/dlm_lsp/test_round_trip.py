@@ -14,7 +14,6 @@ import pytest
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fitting.block_fitting import BlockFitter
-from dlm_lsp.fitting.placement import parse_neutral
 from dlm_lsp.fitting.presentation import present
 from dlm_lsp.fitting.repairs import without_repeated_lines
 from dlm_lsp.holes.cursor_holes import find_hole
@@ -60,7 +59,7 @@ def refilled(file: Snapshot, start: int, end: int, kind: str, *, cursor_at: int 
     holed = Snapshot.parse(file.uri, PYTHON, text)
     hole = find_hole(holed, start if cursor_at is None else cursor_at)
     assert hole.kind == kind, f"{file.uri}:{file.lines.line_of(start) + 1}"
-    fill = present(holed, hole, file.text[start:end])
+    fill = present(hole, file.text[start:end])
     return text[: fill.start] + fill.text + text[fill.end :], fill.parse_valid
 
 
@@ -141,7 +140,7 @@ def test_whole_lines_that_were_named_come_back(files: list[Snapshot]) -> None:
                 num_ranges += 1
                 first = file.lines.line_start(file.lines.line_of(start))
                 last = file.lines.line_start(file.lines.line_of(end) + 1)
-                fill = present(file, range_hole(file, first, last), file.text[first:last])
+                fill = present(range_hole(file, first, last), file.text[first:last])
                 assert file.text[: fill.start] + fill.text + file.text[fill.end :] == file.text
                 assert fill.parse_valid
     assert num_ranges > 100
@@ -157,7 +156,7 @@ def test_what_follows_a_statement_is_left_out(files: list[Snapshot]) -> None:
                 num_gaps += 1
                 text = file.text[: starts[1]] + file.text[ends[2] :]
                 holed = Snapshot.parse(file.uri, PYTHON, text)
-                fill = present(holed, find_hole(holed, starts[1]), file.text[starts[1] : ends[2]])
+                fill = present(find_hole(holed, starts[1]), file.text[starts[1] : ends[2]])
                 filled = text[: fill.start] + fill.text + text[fill.end :]
                 expected = file.text[: ends[1]] + file.text[ends[2] :]
                 assert lines_with_text(filled) == lines_with_text(expected)
@@ -173,7 +172,7 @@ def test_nothing_is_over_before_it_ends(
         for start, end in ranges(file, rng):
             holed = Snapshot.parse(file.uri, PYTHON, file.text[:start] + file.text[end:])
             hole = find_hole(holed, start)
-            fitter = BlockFitter(holed, hole, parse_neutral(holed, hole))
+            fitter = BlockFitter(hole)
             if own_lines(file, start, end) and "\n" in file.text[start:end]:
                 for cut in rng.sample(range(start + 1, end), min(10, end - start - 1)):
                     num_cuts += 1
@@ -220,8 +219,8 @@ def test_ten_thousand_lines_take_milliseconds(files: list[Snapshot]) -> None:
         cursor = rng.randrange(len(text))
         start = time.thread_time()
         hole = find_hole(document, cursor)
-        build_request(document, hole, max_prompt_tokens=1024, count_tokens=lambda line: len(line) // 3 + 1)
-        present(document, hole, "for x in values:\n    print(x)\nreturn values\n")
+        build_request(hole, max_prompt_tokens=1024, count_tokens=lambda line: len(line) // 3 + 1)
+        present(hole, "for x in values:\n    print(x)\nreturn values\n")
         seconds.append(time.thread_time() - start)
     p99 = sorted(seconds)[-3]
     assert p99 < 0.05  # five times the budget of 10 ms, for slow machines

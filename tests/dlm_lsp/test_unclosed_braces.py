@@ -76,7 +76,7 @@ def test_a_closer_on_the_first_line_tells_nothing_of_the_others() -> None:
 def test_nothing_is_written_after_them(language_id: str, document: str, middle: str, kept: str) -> None:
     before, after = document.split("│")
     snapshot = snapshot_of(language_id, before + after)
-    ending = HoleEnding(snapshot, find_hole(snapshot, len(before)))
+    ending = HoleEnding(find_hole(snapshot, len(before)))
     beginnings = (middle[:length] for length in range(len(middle) + 1))
     over = next(text for text in beginnings if ending.is_over(text))
     assert over.rstrip().rstrip("}").rstrip().startswith(kept.rstrip("}").rstrip())

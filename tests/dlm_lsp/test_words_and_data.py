@@ -95,7 +95,7 @@ def test_as_many_words_close_as_the_document_leaves_open(
     assert (result, fill.parse_valid) == (text.replace("│", kept), True)
     before, after = text.split("│")
     snapshot = snapshot_of(language_id, before + after)
-    ending = HoleEnding(snapshot, find_hole(snapshot, len(before)))
+    ending = HoleEnding(find_hole(snapshot, len(before)))
     assert [ending.is_over(middle[:length]) for length in (len(kept) - 5, len(kept) + 4)] == [False, True]
 
 

@@ -35,7 +35,7 @@ def test_the_statements_before_a_closing_line_lead_to_it(
 ) -> None:
     place = document.index("@")
     snapshot = Snapshot.parse("file:///a.py", language_for("a.py", None), document.replace("@", ""))
-    request = HoleRequest(snapshot, find_hole(snapshot, place), anchors=anchors)
+    request = HoleRequest(find_hole(snapshot, place), anchors=anchors)
     *_, draft = infill(engine, request, DecodeOptions(guide=guide), CancelToken())
     best, *_ = fills_of(request, draft, require_valid=False).fills
     assert best.fill.parse_valid

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from dlm_lsp.fitting.block_fitting import BlockFitter
-from dlm_lsp.fitting.placement import parse_neutral
 from dlm_lsp.fitting.presentation import present
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.named_holes import range_hole
@@ -249,7 +248,7 @@ def test_a_middle_is_over_where_nothing_more_would_be_kept(
     before, after = text.split("│")
     snapshot = snapshot_of(language_id, before + after)
     hole = find_hole(snapshot, len(before))
-    assert BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over(middle) is expected
+    assert BlockFitter(hole).is_over(middle) is expected
 
 
 def test_a_definition_that_begins_as_the_next_one_is_kept() -> None:
@@ -287,7 +286,7 @@ def test_as_many_statements_are_wanted_as_were_named(text: str, middle: str, is_
     before, named, after = re.split("[⟦⟧]", text)
     snapshot = snapshot_of("python", before + named + after)
     hole = range_hole(snapshot, len(before), len(before + named))
-    assert BlockFitter(snapshot, hole, parse_neutral(snapshot, hole)).is_over(middle) is is_over
+    assert BlockFitter(hole).is_over(middle) is is_over
 
 
 @pytest.mark.parametrize(
@@ -307,7 +306,7 @@ def test_as_many_statements_are_wanted_as_were_named(text: str, middle: str, is_
 def test_no_more_statements_are_kept_than_were_named(language_id: str, text: str, middle: str, expected: str) -> None:
     before, named, after = re.split("[⟦⟧]", text)
     snapshot = snapshot_of(language_id, before + named + after)
-    fill = present(snapshot, range_hole(snapshot, len(before), len(before + named)), middle)
+    fill = present(range_hole(snapshot, len(before), len(before + named)), middle)
     assert before + named + after != expected
     assert snapshot.text[: fill.start] + fill.text + snapshot.text[fill.end :] == expected
     assert fill.parse_valid

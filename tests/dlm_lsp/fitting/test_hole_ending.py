@@ -13,7 +13,7 @@ BODY, GAP, LINE = "def f(x):\n    │\n", "def f(x):\n    │\n    return x\n", 
 def ending_at(language_id: str, text: str) -> HoleEnding:
     before, after = text.split("│")
     snapshot = snapshot_of(language_id, before + after)
-    return HoleEnding(snapshot, find_hole(snapshot, len(before)))
+    return HoleEnding(find_hole(snapshot, len(before)))
 
 
 @pytest.mark.parametrize(

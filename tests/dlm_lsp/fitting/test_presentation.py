@@ -171,7 +171,7 @@ def test_a_missing_closer_is_supplied() -> None:
 
 def test_a_whole_function_is_rewritten() -> None:
     snapshot = Snapshot.parse("file:///a.py", language_for("a.py", None), 'def f(x):\n    """Doc."""\n    return 1\n')
-    fill = present(snapshot, find_function(snapshot, "f"), "y = x\n    return y")
+    fill = present(find_function(snapshot, "f"), "y = x\n    return y")
     assert applied(snapshot, fill) == 'def f(x):\n    """Doc."""\n    y = x\n    return y\n'
 
 
@@ -193,6 +193,6 @@ def test_a_whole_function_is_rewritten() -> None:
 def test_ranges(language_id: str, text: str, named: str, middle: str, expected: str) -> None:
     snapshot = snapshot_of(language_id, text)
     start = text.index(named)
-    fill = present(snapshot, range_hole(snapshot, start, start + len(named)), middle)
+    fill = present(range_hole(snapshot, start, start + len(named)), middle)
     assert applied(snapshot, fill) == expected
     assert fill.parse_valid

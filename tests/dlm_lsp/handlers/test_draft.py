@@ -113,7 +113,7 @@ async def test_between_cancelling_a_run_and_its_end_no_draft_is_sent(*, is_last:
     )
     snapshot = Snapshot.parse(URI, language_for(None, "python"), EMPTY_BODY, version=1)
     hole, future = find_hole(snapshot, 17), asyncio.get_running_loop().create_future()
-    order = FillOrder(purpose="ghost text", snapshot=snapshot, hole=hole, options=DecodeOptions())
+    order = FillOrder(purpose="ghost text", hole=hole, options=DecodeOptions())
     run = FillRun(order, future, "mine")
     feed = draft_feed(cast("DlmLanguageServer", server), run)
     assert feed

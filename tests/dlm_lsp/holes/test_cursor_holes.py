@@ -2,7 +2,8 @@
 
 import pytest
 
-from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import Hole
 from tests.dlm_lsp.snapshots import marked, snapshot_of
 
 
@@ -10,7 +11,7 @@ def hole_at_cursor(language_id: str, text: str) -> tuple[str, str]:
     before, after = text.split("│")
     snapshot = snapshot_of(language_id, before + after)
     hole = find_hole(snapshot, len(before))
-    return hole.kind, marked(snapshot, hole)
+    return hole.kind, marked(hole)
 
 
 PYTHON_BODIES = [
@@ -205,4 +206,5 @@ def test_a_cursor_outside_the_text_is_moved_into_it(offset: int) -> None:
 
 
 def test_a_cursor_between_carriage_return_and_line_feed_is_before_both() -> None:
-    assert find_hole(snapshot_of("python", "x = \r\ny = 1\r\n"), 5) == Hole(4, 4, "line")
+    snapshot = snapshot_of("python", "x = \r\ny = 1\r\n")
+    assert find_hole(snapshot, 5) == Hole(snapshot, 4, 4, "line")

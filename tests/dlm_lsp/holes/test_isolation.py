@@ -102,7 +102,7 @@ def test_what_is_broken_elsewhere_says_nothing_of_a_fill(language_id: str, text:
     assert not fill_at_cursor(language_id, text, broken)[1].parse_valid
     before, after = text.split("│")
     snapshot = snapshot_of(language_id, before + after)
-    ending = HoleEnding(snapshot, find_hole(snapshot, len(before)))
+    ending = HoleEnding(find_hole(snapshot, len(before)))
     assert (ending.may_end(sound), ending.may_end(broken)) == (True, False)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import UsageError
-from dlm_lsp.holes.cursor_holes import Hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import find_function, range_hole
 from dlm_lsp.languages import language_for
 from tests.dlm_lsp.snapshots import marked, snapshot_of
@@ -52,7 +52,7 @@ def test_find_function(language_id: str, name: str, text: str, expected: str) ->
     snapshot = snapshot_of(language_id, text)
     hole = find_function(snapshot, name)
     assert hole.kind == "body"
-    assert expected in marked(snapshot, hole)
+    assert expected in marked(hole)
 
 
 def test_an_absent_function_is_named() -> None:
@@ -86,7 +86,7 @@ def test_an_ambiguous_function_says_where() -> None:
 def test_a_range_leaves_the_blanks_around_it(text: str, named: str, expected: str) -> None:
     snapshot = snapshot_of("python", text)
     hole = range_hole(snapshot, text.index(named), text.index(named) + len(named))
-    assert marked(snapshot, hole) == expected
+    assert marked(hole) == expected
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_what_was_named_says_what_is_wanted(language_id: str, text: str, kind: s
     before, named, after = re.split("[⟦⟧]", text)
     snapshot = snapshot_of(language_id, before + named + after)
     hole = range_hole(snapshot, len(before), len(before + named))
-    assert (marked(snapshot, hole), hole.kind, hole.num_statements) == (text, kind, num_statements)
+    assert (marked(hole), hole.kind, hole.num_statements) == (text, kind, num_statements)
 
 
 def test_what_was_named_is_read_from_the_text_while_edits_wait_to_be_parsed() -> None:
@@ -170,7 +170,7 @@ def test_what_was_named_is_read_from_the_text_while_edits_wait_to_be_parsed() ->
     assert snapshot.tree.root_node.child_count == 2000
     snapshot = snapshot.replaced(0, 0, "x = 1\n")
     start, end = snapshot.text.index("b(a)"), snapshot.text.index("\n    return")
-    assert range_hole(snapshot, start, end) == Hole(start, end, "statement", num_statements=2)
+    assert range_hole(snapshot, start, end) == Hole(snapshot, start, end, "statement", num_statements=2)
 
 
 def test_a_range_is_inside_the_document() -> None:

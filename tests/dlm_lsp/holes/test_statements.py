@@ -3,8 +3,8 @@
 import pytest
 
 from dlm_lsp.fitting.block_fitting import BlockFitter
-from dlm_lsp.fitting.placement import parse_neutral
-from dlm_lsp.holes.cursor_holes import HoleKind, find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import HoleKind
 from tests.dlm_lsp.snapshots import snapshot_of
 
 FIRST = [
@@ -65,7 +65,7 @@ def fitter(language_id: str, before: str, after: str, kind: HoleKind = "statemen
     snapshot = snapshot_of(language_id, text)
     hole = find_hole(snapshot, len(before))
     assert hole.kind == kind
-    return BlockFitter(snapshot, hole, parse_neutral(snapshot, hole))
+    return BlockFitter(hole)
 
 
 def in_function(language_id: str) -> BlockFitter:

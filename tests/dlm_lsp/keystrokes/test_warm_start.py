@@ -21,7 +21,6 @@ def snapshot(text: str) -> Snapshot:
 
 def earlier() -> EarlierDraft:
     return EarlierDraft(
-        snapshot(TEXT),
         find_hole(snapshot(TEXT), CURSOR),
         Draft(pieces=IN_BODY, step=1, num_steps=4, num_forwards=1, elapsed_ms=1.0),
     )
@@ -29,7 +28,7 @@ def earlier() -> EarlierDraft:
 
 def rest(text: str, cursor: int) -> str:
     now = snapshot(text)
-    return "".join(piece.text for piece in earlier().rest_at(now, find_hole(now, cursor)))
+    return "".join(piece.text for piece in earlier().rest_at(find_hole(now, cursor)))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,7 @@ def test_typed_text_may_begin_like_what_follows_the_hole(end_of_line: str, typed
         pieces=(Piece("\n    return a", "committed", 0.5, 4),), step=1, num_steps=4, num_forwards=1, elapsed_ms=1.0
     )
     now = snapshot(text[:cursor] + typed + text[cursor:])
-    found = EarlierDraft(before, find_hole(before, cursor), draft).rest_at(now, find_hole(now, cursor + len(typed)))
+    found = EarlierDraft(find_hole(before, cursor), draft).rest_at(find_hole(now, cursor + len(typed)))
     assert "".join(piece.text for piece in found) == left
 
 
@@ -91,7 +90,7 @@ def test_a_cursor_that_has_only_moved_has_typed_nothing() -> None:
     draft = Draft(
         pieces=(Piece("1\ny = 1 + 2", "committed", 0.5, 4),), step=1, num_steps=4, num_forwards=1, elapsed_ms=1.0
     )
-    assert EarlierDraft(before, find_hole(before, start), draft).rest_at(before, find_hole(before, end)) == ()
+    assert EarlierDraft(find_hole(before, start), draft).rest_at(find_hole(before, end)) == ()
 
 
 def test_an_edit_after_the_hole_changes_nothing() -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from dlm_lsp.documents.cells import NO_CELLS, Cells
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.languages import language_for
 from dlm_lsp.languages.cells import PYTHON_CELL
 from dlm_lsp.prompt.context import build_request
@@ -28,7 +29,7 @@ def _request(text: str, cells: Cells, max_prompt_tokens: int = 10_000) -> Infill
     before, after = text.split("│")
     cell = _cell(before + after)
     hole = find_hole(cell, len(before))
-    return build_request(cell, hole, max_prompt_tokens=max_prompt_tokens, count_tokens=len, cells=cells)
+    return build_request(hole, max_prompt_tokens=max_prompt_tokens, count_tokens=len, cells=cells)
 
 
 def test_the_cells_before_are_above_and_those_after_below_with_a_blank_line_between() -> None:
@@ -46,7 +47,7 @@ def test_they_are_cut_as_one_file_is(budget: int) -> None:
     below = text.split("│")[1] + cells.text_after
     whole = Snapshot.parse("file:///a.py", language_for("a.py", None), (above + below).replace("%mat", "#mat"))
     hole = find_hole(whole, len(above))
-    as_one_file = build_request(whole, hole, max_prompt_tokens=budget, count_tokens=len)
+    as_one_file = build_request(hole, max_prompt_tokens=budget, count_tokens=len)
     request = _request(text, cells, budget)
     assert request.prefix.replace("%mat", "#mat") == as_one_file.prefix
     assert request.suffix == as_one_file.suffix
@@ -63,15 +64,16 @@ def test_of_what_is_far_above_the_imports_of_all_cells_stay() -> None:
 def test_where_there_is_room_for_all_nothing_is_counted() -> None:
     cell, cells = _cell("area = "), _around((RADIUS,), (NEXT,))
     budget = len(cells.text_before + cell.text + cells.text_after)
+    hole = Hole(cell, 7, 7, "line")
     counted: list[str] = []
 
     def count(text: str) -> int:
         counted.append(text)
         return len(text)
 
-    build_request(cell, Hole(7, 7, "line"), max_prompt_tokens=budget, count_tokens=count, cells=cells)
+    build_request(hole, max_prompt_tokens=budget, count_tokens=count, cells=cells)
     assert counted == []
-    build_request(cell, Hole(7, 7, "line"), max_prompt_tokens=budget - 1, count_tokens=count, cells=cells)
+    build_request(hole, max_prompt_tokens=budget - 1, count_tokens=count, cells=cells)
     assert counted
 
 

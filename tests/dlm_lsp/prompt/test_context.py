@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.holes.cursor_holes import Hole, find_hole
+from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import range_hole
 from dlm_lsp.languages import language_for
 from dlm_lsp.prompt.context import EXPECTED_TOKENS, build_plain_request, build_request
@@ -51,14 +52,13 @@ def request_at_cursor(text: str, max_prompt_tokens: int, language_id: str = "pyt
     before, after = text.split("│")
     snapshot = snapshot_of(language_id, before + after)
     hole = find_hole(snapshot, len(before))
-    return build_request(snapshot, hole, max_prompt_tokens=max_prompt_tokens, count_tokens=len)
+    return build_request(hole, max_prompt_tokens=max_prompt_tokens, count_tokens=len)
 
 
 def test_a_document_that_fits_is_sent_whole_and_uncounted() -> None:
     before, after = LONG_CLASS.split("│")
     snapshot = Snapshot.parse("file:///a.py", PYTHON, before + after)
     request = build_request(
-        snapshot,
         find_hole(snapshot, len(before)),
         max_prompt_tokens=2000,
         count_tokens=lambda _: pytest.fail("counted"),
@@ -114,7 +114,7 @@ def test_what_stood_in_a_hole_tells_the_length(text: str, expected_tokens: int |
     before, named, after = re.split("[⟦⟧]", text)
     snapshot = Snapshot.parse("file:///a.py", PYTHON, before + named + after)
     hole = range_hole(snapshot, len(before), len(before + named))
-    assert build_request(snapshot, hole, max_prompt_tokens=99, count_tokens=len).expected_tokens == expected_tokens
+    assert build_request(hole, max_prompt_tokens=99, count_tokens=len).expected_tokens == expected_tokens
 
 
 def test_no_more_of_a_huge_hole_is_counted_than_a_prompt_may_have() -> None:
@@ -125,7 +125,7 @@ def test_no_more_of_a_huge_hole_is_counted_than_a_prompt_may_have() -> None:
         return len(line)
 
     snapshot = Snapshot.parse("file:///a.py", PYTHON, text)
-    request = build_request(snapshot, range_hole(snapshot, 0, len(text)), max_prompt_tokens=100, count_tokens=count)
+    request = build_request(range_hole(snapshot, 0, len(text)), max_prompt_tokens=100, count_tokens=count)
     assert 100 < max(counted) < 5000
     assert request.expected_tokens is not None
     assert request.expected_tokens > 100
@@ -223,7 +223,7 @@ def test_counting_is_linear_in_the_lines_kept() -> None:
     text = "x = 1\n" * 20_000
     snapshot = Snapshot.parse("file:///a.py", PYTHON, text)
     request = build_request(
-        snapshot, Hole(60_000, 60_000, "statements"), max_prompt_tokens=600, count_tokens=count_tokens
+        Hole(snapshot, 60_000, 60_000, "statements"), max_prompt_tokens=600, count_tokens=count_tokens
     )
     assert len(counted) <= (request.prefix + request.suffix).count("\n") + 10
     assert max(map(len, counted)) <= 6
@@ -242,7 +242,7 @@ def test_both_sides_fit_and_are_whole_lines_of_the_document(lines: list[str], bu
     text = "\n".join(lines)
     snapshot = Snapshot.parse("file:///a.py", PYTHON, text)
     hole = find_hole(snapshot, round(place * len(text)))
-    request = build_request(snapshot, hole, max_prompt_tokens=budget, count_tokens=len)
+    request = build_request(hole, max_prompt_tokens=budget, count_tokens=len)
     is_whole = len(text.encode()) <= budget
     assert is_whole or len(request.prefix) + len(request.suffix) <= budget
     assert set(request.prefix.split("\n")[:-1]) <= set(lines)

@@ -187,7 +187,7 @@ def test_other_files_get_a_quarter_of_the_prompt_at_most(root: Path) -> None:
     related = [f"# word {number}\n" for number in range(100)]
     options, budget = DecodeOptions(), 100
     hole = find_hole(document, 4)
-    list(infill(engine, HoleRequest(document, hole, budget, related=related), options, CancelToken()))
+    list(infill(engine, HoleRequest(hole, budget, related=related), options, CancelToken()))
     [request] = engine.requests
     assert request.prefix.endswith("\nx = ")
     assert 0 < engine.count_tokens(request.prefix.removesuffix("x = ")) <= budget * RELATED_SHARE
