@@ -22,7 +22,7 @@ from dlm_lsp.fitting.placement import place
 from dlm_lsp.holes.hole import Hole, HoleKind
 from dlm_lsp.prompt.enclosing import EnclosingScope, enclosing_scope, line_range
 from dlm_lsp.prompt.kept_lines import LONGEST_TOKEN, Budget, KeptLines
-from dlm_model.request import InfillRequest
+from dlm_model.request import INITIAL_TOKENS, InfillRequest
 
 PREFIX_SHARE = 0.75
 """The text before the hole says more about it than the text after it; what one side leaves over, the other inherits."""
@@ -37,12 +37,13 @@ STRIDES = 16
 So the window over a long document moves rarely, and then far. A prompt that begins with different lines at every key
 shares no keys and values with the one before.
 """
-EXPECTED_TOKENS: dict[HoleKind, int | None] = {"line": 16, "statement": 24, "statements": 48, "body": 64, "range": None}
+EXPECTED_TOKENS: dict[HoleKind, int] = {"line": 16, "statement": 24, "statements": 48, "body": 64}
 """Generous, since a canvas that is too short grows one position at a time, and one that is too long shrinks at once.
 
 Measured on Python's standard library, in tokens of the packaged model: the rest of a line after a random place is at
 most 12 long in 9 of 10 cases, a statement at most 24 in 3 of 4, two of them 45, a body at most 45 in half of the cases
-(and 122 in 3 of 4, which would double the cost of every short one). Rounded up to canvas lengths from training.
+(and 122 in 3 of 4, which would double the cost of every short one). Rounded up to canvas lengths from training. Of a
+range, its old text alone tells.
 """
 
 _MARGIN = 1.25
@@ -99,11 +100,11 @@ def build_plain_request(
     return InfillRequest(prefix, suffix)
 
 
-def _expected_tokens(hole: Hole, max_tokens: int, count_tokens: Callable[[str], int]) -> int | None:
+def _expected_tokens(hole: Hole, max_tokens: int, count_tokens: Callable[[str], int]) -> int:
     """Tokens that such a hole usually takes, or that its old text took, if those are more; counted up to a limit."""
-    usual, replaced = EXPECTED_TOKENS[hole.kind], hole.replaced.strip()
-    replaced = replaced[: max(max_tokens, 1) * LONGEST_TOKEN]
-    return max(usual or 0, round(_MARGIN * count_tokens(replaced))) if replaced else usual
+    replaced = hole.replaced.strip()[: max(max_tokens, 1) * LONGEST_TOKEN]
+    counted = round(_MARGIN * count_tokens(replaced)) if replaced else 0
+    return max(EXPECTED_TOKENS.get(hole.kind, 0), counted) or INITIAL_TOKENS
 
 
 class _Site(NamedTuple):

@@ -27,7 +27,6 @@ from dlm_model.network.transformer import Transformer
 from dlm_model.pace import Pace
 from dlm_model.preparation import Preparation
 from dlm_model.request import CancelToken, Draft, InfillRequest
-from dlm_model.rules.length import INITIAL_TOKENS
 from dlm_model.steps.order import CommitOrder, load_order
 from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.tokens.vocabulary import Vocabulary
@@ -162,7 +161,7 @@ class Engine:
             RequestError: `self`, and this model has none, nor a causal prompt.
             CheckpointError: the other model cannot be loaded.
         """
-        limit = min(request.expected_tokens or INITIAL_TOKENS, options.max_middle_tokens)
+        limit = min(request.expected_tokens, options.max_middle_tokens)
         writer = LeftToRight(self.decoder.guides.open(guide, request.document), self._vocabulary)
         prefix_ids = self.tokenizer.encode(request.prefix or "\n").ids
         with device_errors():

@@ -12,6 +12,9 @@ from typing import Literal, Protocol
 
 from dlm_model.decode_options import DecodeOptions, require
 
+INITIAL_TOKENS = 64
+"""Masks to begin with where nothing is expected."""
+
 FinishReason = Literal["stop", "length", "deadline", "cancelled"]
 PieceState = Literal["committed", "guessed", "masked"]
 
@@ -58,8 +61,7 @@ class InfillRequest:
         prefix: Text up to the hole; may end in the middle of a word.
         suffix: Text after the hole; may begin in the middle of a word.
         single_line: The middle must not contain a line break.
-        expected_tokens: How many tokens the canvas starts with, besides those that are kept; None leaves it to the
-            engine.
+        expected_tokens: How many tokens the canvas starts with, besides those that are kept.
         keep: Texts that must occur in the middle, in this order (in-place prompting, ICE, arXiv 2508.10736).
         closing: Text that the middle must end with; empty for any.
         first_words: The middle must begin, after any blanks, with one of these words; empty for any beginning.
@@ -73,7 +75,7 @@ class InfillRequest:
     prefix: str
     suffix: str
     single_line: bool = False
-    expected_tokens: int | None = None
+    expected_tokens: int = INITIAL_TOKENS
     keep: tuple[str, ...] = ()
     closing: str = ""
     first_words: tuple[str, ...] = ()
@@ -88,8 +90,7 @@ class InfillRequest:
         Raises:
             ValueError: naming the field and what it accepts.
         """
-        is_length = self.expected_tokens is None or self.expected_tokens >= 1
-        require(is_length, "expected_tokens", "1 or more", self.expected_tokens)
+        require(self.expected_tokens >= 1, "expected_tokens", "1 or more", self.expected_tokens)
         require(all(self.keep), "keep", "texts that are not empty", self.keep)
         if self.single_line:
             require(not any("\n" in text for text in self.keep), "keep", "on one line, as the hole is", self.keep)

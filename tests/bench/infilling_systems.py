@@ -21,7 +21,7 @@ from dlm_lsp.prompt.context import EXPECTED_TOKENS
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
 from dlm_model.methods import METHODS
-from dlm_model.request import CancelToken, InfillRequest
+from dlm_model.request import INITIAL_TOKENS, CancelToken, InfillRequest
 from tests.bench.infilling_metrics import Outcome, Setting
 from tests.bench.infilling_problems import Problem, parses
 
@@ -63,7 +63,7 @@ class DiffusionSystems:
 
     def fill_by_engine(self, problem: Problem, setting: Setting) -> Filled:
         """Give prefix and suffix to the engine, and put its text into the hole unchanged."""
-        expected = EXPECTED_TOKENS["line" if problem.is_single_line else "range"]
+        expected = EXPECTED_TOKENS["line"] if problem.is_single_line else INITIAL_TOKENS
         self.engine.forget()
         keep = (problem.last_name,) if setting.anchors == "oracle" and problem.last_name else ()
         request = InfillRequest(problem.prefix, problem.suffix, problem.is_single_line, expected, keep)

@@ -14,9 +14,6 @@ from dlm_model.network.config import ModelConfig
 from dlm_model.request import InfillRequest
 from dlm_model.rules.anchors import NUM_MASKS, Arrangement
 
-INITIAL_TOKENS = 64
-"""Masks to begin with where nothing is expected."""
-
 LADDER = (0.25, 0.5, 1.0, 1.5)
 """For models that cannot resize: lengths that are decoded side by side, as parts of the expected one."""
 
@@ -95,7 +92,7 @@ def open_rows(
         arrangements: Ways to open a row around what must be kept; none where nothing must be.
         least_masks: What the model opens with at least, if it finds the length itself, even if less is expected.
     """
-    expected = max(request.expected_tokens or INITIAL_TOKENS, least_masks if is_resizing else 1)
+    expected = max(request.expected_tokens, least_masks if is_resizing else 1)
     expected = options.middle_length or min(expected, longest)
     if is_resizing and arrangements:
         rivals = list(_rivals(min(expected, NUM_MASKS), options, -(-options.num_candidates // len(arrangements))))

@@ -9,10 +9,9 @@ import torch
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodePlan, LengthPolicy
-from dlm_model.request import InfillRequest
+from dlm_model.request import INITIAL_TOKENS, InfillRequest
 from dlm_model.rules.length import (
     DIVERSE_TEMPERATURE,
-    INITIAL_TOKENS,
     Row,
     calibrated,
     climb,
