@@ -122,11 +122,10 @@ def check_model_files(model: str | None) -> Iterator[Check]:
     Raises:
         CheckpointError: the folder's config is none that can be loaded, or the model is a name and not on disk.
     """
-    from dlm_model.engine import DEFAULT_CHECKPOINT  # noqa: PLC0415
+    from dlm_model.engine import checkpoint_folder  # noqa: PLC0415
     from dlm_model.guides.guide import GUIDE_FOLDER  # noqa: PLC0415
 
-    resolved = resolve_model(model)
-    folder = DEFAULT_CHECKPOINT if resolved is None else Path(resolved)
+    folder = checkpoint_folder(resolve_model(model))
     if not folder.is_dir():
         yield Check("model", "failed", str(folder))
         return

@@ -34,6 +34,11 @@ from dlm_model.tokens.vocabulary import Vocabulary
 DEFAULT_CHECKPOINT = Path(__file__).parent / "checkpoints" / "smollm2-135m-infill"
 
 
+def checkpoint_folder(model: str | None) -> Path:
+    """The folder of a checkpoint; None is the one that ships with this package."""
+    return DEFAULT_CHECKPOINT if model is None else Path(model)
+
+
 def load_engine(
     model: str | None = None,
     device: str = "auto",
@@ -53,7 +58,7 @@ def load_engine(
         CheckpointError: there is no such checkpoint, or it is broken.
         DeviceError: there is no such device, it has not enough memory, or it cannot hold them so.
     """
-    folder = DEFAULT_CHECKPOINT if model is None else Path(model)
+    folder = checkpoint_folder(model)
     if not folder.is_dir():
         raise CheckpointError(f"There is no model folder {folder}.")
     folder = folder.resolve()  # of some families only the published name says how their models attend

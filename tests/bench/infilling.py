@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from dlm_model.decode_options import DecodeOptions
-from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
+from dlm_model.engine import Engine, checkpoint_folder, load_engine
 from dlm_model.errors import ModelError, RequestError
 from dlm_model.methods import METHODS, Method
 from dlm_model.request import CancelToken, InfillRequest
@@ -101,7 +101,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     settings = [*make_settings(arguments), *method_settings(engine, arguments)]
     identity = {
         "model": engine.model_name,
-        "weights": weights_digest(model_folder(arguments)),
+        "weights": weights_digest(checkpoint_folder(arguments.model)),
         "git_revision": git_revision(),
         "seed": arguments.seed,
         "machine": machine(engine),
@@ -111,7 +111,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     rows = make_rows(problems, settings, results)
     held_out: dict[str, dict[str, float]] = {}
     if held_out_texts is not None:
-        folder = model_folder(arguments)
+        folder = checkpoint_folder(arguments.model)
         limit = arguments.limit or max(NUM_HELD_OUT_SEQUENCES, NUM_HELD_OUT_LINES)
         num_sequences, num_lines = min(limit, NUM_HELD_OUT_SEQUENCES), min(limit, NUM_HELD_OUT_LINES)
         noises = measure_noises(folder, held_out_texts, num_sequences, device=engine.device)
@@ -234,10 +234,6 @@ def machine(engine: Engine) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
-
-
-def model_folder(arguments: argparse.Namespace) -> Path:
-    return DEFAULT_CHECKPOINT if arguments.model is None else Path(arguments.model)
 
 
 if __name__ == "__main__":

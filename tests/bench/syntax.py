@@ -28,7 +28,7 @@ from dlm_lsp.fitting.placement import place
 from dlm_lsp.infilling import HoleRequest, finish, infill_request, placed
 from dlm_lsp.languages import LANGUAGES
 from dlm_model.decode_options import DecodeOptions
-from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
+from dlm_model.engine import Engine, checkpoint_folder, load_engine
 from dlm_model.errors import ModelError
 from dlm_model.request import CancelToken, SyntaxChecker
 from tests.bench.cuts import Cut, cut_holes, language_named, usual_folders
@@ -203,7 +203,7 @@ def measure_all(arguments: argparse.Namespace) -> dict[str, object]:
     engine = load_engine(arguments.model, arguments.device)
     identity: dict[str, object] = {
         "model": engine.model_name,
-        "weights": weights_digest(Path(arguments.model or DEFAULT_CHECKPOINT)),
+        "weights": weights_digest(checkpoint_folder(arguments.model)),
         "git_revision": git_revision(),
         "device": processor() if engine.device == "cpu" else engine.device,
     }
