@@ -38,7 +38,8 @@ class HoleRequest:
         max_prompt_tokens: Upper bound on prefix and suffix together; None is as many as suit the engine's device.
         anchors: What the fill must hold.
         related: Lines about other files, the most important first; they get a quarter of the prompt at most.
-        earlier: An earlier draft that may already have the text for this hole; used with `DecodeOptions.warm_start`.
+        earlier: An earlier draft that may already have the text for this hole; the engine heeds it where
+            `DecodeOptions.warm_start` is set.
         cells: What else is in the notebook that the document is a cell of.
     """
 
@@ -95,7 +96,7 @@ def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOp
     placement = place(hole)
     closing = _on_its_line(request.anchors.closing, placement, hole)
     asked = with_anchors(replace(asked, prefix=before_prefix + asked.prefix), request.anchors, closing)
-    if request.earlier and options.warm_start is not None:
+    if request.earlier:
         prior = request.earlier.rest_at(hole)
         asked = replace(asked, prior=_within(prior, placement.before, single_line=asked.single_line))
     checker, ending = DraftChecker(hole), HoleEnding(hole)

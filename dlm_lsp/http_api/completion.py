@@ -95,8 +95,8 @@ def complete(
     """
     if not (request.prompt.strip() or request.suffix.strip()):
         return _blank_completion(request)
-    middle = _PlainMiddle(request) if request.language is None else _ParsedMiddle(request, request.language, settings)
-    asked = middle.infill_request(engine, settings.max_prompt_tokens)
+    middle = _middle(request, settings)
+    asked = middle.infill_request(engine)
     settled = SettledText(request.seam)
     for draft in engine.infill(asked, request.options, cancel):
         if cancel.is_cancelled:
@@ -144,7 +144,7 @@ class _Middle(Protocol):
     is_verbatim: bool
     """Whether the text is what the model wrote, so that it may be sent before the end."""
 
-    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int | None) -> InfillRequest:
+    def infill_request(self, engine: InfillEngine) -> InfillRequest:
         """The question."""
 
     def shown(self, draft: Draft) -> str:
@@ -154,14 +154,20 @@ class _Middle(Protocol):
         """What a finished draft comes to, best first."""
 
 
+def _middle(request: FimRequest, settings: Settings) -> _Middle:
+    if request.language is None:
+        return _PlainMiddle(request, settings)
+    return _ParsedMiddle(request, request.language, settings)
+
+
 class _PlainMiddle:
     is_verbatim = True
 
-    def __init__(self, request: FimRequest) -> None:
-        self._request, self._seam = request, request.seam
+    def __init__(self, request: FimRequest, settings: Settings) -> None:
+        self._request, self._seam, self._max_prompt_tokens = request, request.seam, settings.max_prompt_tokens
 
-    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int | None) -> InfillRequest:
-        budget = prompt_budget(engine, self._request.options, max_prompt_tokens)
+    def infill_request(self, engine: InfillEngine) -> InfillRequest:
+        budget = prompt_budget(engine, self._request.options, self._max_prompt_tokens)
         prompt, suffix = self._request.prompt, self._request.suffix
         asked = build_plain_request(prompt, suffix, max_prompt_tokens=budget, count_tokens=engine.count_tokens)
         return with_anchors(asked, self._request.anchors, self._request.anchors.closing)
@@ -181,23 +187,19 @@ class _ParsedMiddle:
 
     def __init__(self, request: FimRequest, language: Language, settings: Settings) -> None:
         self._seam, self._options, self._require_valid = request.seam, request.options, settings.requires_valid()
-        self._anchors = request.anchors
         snapshot = Snapshot.parse("untitled:fim", language, request.prompt + request.suffix)
         self._hole = _hole_between(snapshot, len(request.prompt))
         self._before = place(self._hole).before
+        self._request = HoleRequest(self._hole, settings.max_prompt_tokens, request.anchors)
 
-    def infill_request(self, engine: InfillEngine, max_prompt_tokens: int | None) -> InfillRequest:
-        return infill_request(engine, self._hole_request(max_prompt_tokens), self._options)
-
-    def _hole_request(self, max_prompt_tokens: int | None) -> HoleRequest:
-        return HoleRequest(self._hole, max_prompt_tokens, self._anchors)
+    def infill_request(self, engine: InfillEngine) -> InfillRequest:
+        return infill_request(engine, self._request, self._options)
 
     def shown(self, draft: Draft) -> str:
         return self._seam.until_stop(placed(draft, self._before).text)[0]
 
     def choices(self, draft: Draft, settled: SettledText) -> Iterator[Choice]:  # noqa: ARG002 - nothing is sent early
-        request = self._hole_request(None)
-        for ranked in fills_of(request, draft, require_valid=self._require_valid, ended=self._until_stop).fills:
+        for ranked in fills_of(self._request, draft, require_valid=self._require_valid, ended=self._until_stop).fills:
             yield Choice(ranked.fill.text, FINISH_REASONS[ranked.candidate.finish_reason])
 
     def _until_stop(self, ranked: RankedFill) -> RankedFill:
