@@ -169,7 +169,8 @@ class Decoder:
             return SimilarityCache(self.network, options)
         begin = None
         if options.drift_bound is not None and options.prompt_refresh_interval != 1:
-            begin = PromptReuse(self.network, self.prompt_store, options, document)
+            bound, vicinity = options.drift_bound, options.vicinity
+            begin = PromptReuse(self.network, self.prompt_store, document, drift_bound=bound, vicinity=vicinity)
         return ColumnCache(self.network, options, column_choice(options), begin)
 
     def open(self, ready: Prepared, pace: Pace, cancel: CancelToken) -> Decoding:

@@ -24,7 +24,6 @@ from dlm_model.cache.policies import FirstPass, mask_of, run_columns
 from dlm_model.cache.prompt_diff import near, origins, place_of, seams
 from dlm_model.cache.prompt_store import KeptPrompt, PromptStore
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodeOptions
 from dlm_model.device import send
 from dlm_model.network.kv_cache import KVCache
 from dlm_model.network.transformer import Recorder, Transformer
@@ -39,20 +38,23 @@ STREAM_SHARES = (0.25, 0.5, 0.75)
 class PromptReuse:
     """Takes a request's first step."""
 
-    def __init__(self, network: Transformer, store: PromptStore, options: DecodeOptions, document: str = "") -> None:
+    def __init__(
+        self, network: Transformer, store: PromptStore, document: str, *, drift_bound: float, vicinity: int
+    ) -> None:
         """Look nothing up yet.
 
         Args:
             network: The transformer.
             store: Holds the document's last prompt, and takes this one.
-            options: Say how far entries may drift, and how many tokens beside a seam are computed.
             document: What the prompt is of.
+            drift_bound: How far entries may drift.
+            vicinity: How many tokens beside a seam are computed.
         """
         num_layers = network.config.num_layers
         self._network, self._store, self._document = network, store, document
-        self._bound = options.drift_bound or 0.0
+        self._bound = drift_bound
         # Beside the hole at least one token is compared, and the one that shifted logits are read from is computed.
-        self._margin = max(options.vicinity, 1)
+        self._margin = max(vicinity, 1)
         self._stream_layers = frozenset(int(share * num_layers) for share in STREAM_SHARES) - {0}
 
     @property

@@ -42,6 +42,11 @@ def shallow(network: Transformer) -> Transformer:
     return first.eval()
 
 
+def reuse(network: Transformer, store: PromptStore, options: DecodeOptions, document: str = "") -> PromptReuse:
+    assert options.drift_bound is not None
+    return PromptReuse(network, store, document, drift_bound=options.drift_bound, vicinity=options.vicinity)
+
+
 class Typist:
     """Asks for one hole after the other in the documents of a store."""
 
@@ -59,7 +64,7 @@ class Typist:
 
     def logits(self, prefix: list[int], suffix: list[int], lengths: tuple[int, ...] = LENGTHS) -> Tensor:
         """Of the first step."""
-        return self._step(prefix, suffix, lengths, PromptReuse(self._network, self.store, self._options, self.document))
+        return self._step(prefix, suffix, lengths, reuse(self._network, self.store, self._options, self.document))
 
     def cold(self, prefix: list[int], suffix: list[int], lengths: tuple[int, ...] = LENGTHS) -> Tensor:
         """The same, of a policy that keeps nothing."""
@@ -234,7 +239,7 @@ def test_a_first_step_that_begins_warm_is_no_prefill(fixed_folder: Path) -> None
     canvas = Canvas.open(PREFIX, SUFFIX, LENGTHS, int(DLM_SECTION["mask_token_id"]))
     expected = []
     for _ in range(2):
-        policy = ColumnCache(network, options, column_choice(options), PromptReuse(network, store, options))
+        policy = ColumnCache(network, options, column_choice(options), reuse(network, store, options))
         expected.append([policy.is_prefill(num_ahead) for num_ahead in range(4)])
         policy(canvas)
         assert [policy.is_prefill(num_ahead) for num_ahead in range(3)] == [False, True, False]
