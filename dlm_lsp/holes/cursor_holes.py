@@ -197,10 +197,19 @@ def _body_at(snapshot: Snapshot, cursor: _Cursor, parsed: ParsedExcerpt) -> Hole
 
 
 def _joined_with_cursor(snapshot: Snapshot, cursor: _Cursor, start: int, end: int) -> tuple[int, int]:
-    """Placeholder statements, and the blank line that the cursor is on when nothing else lies between."""
-    if cursor.is_blank and cursor.offset < start and not snapshot.text[cursor.offset : start].strip():
+    """Placeholder statements, and the blank line that the cursor is on when nothing else lies between.
+
+    Below them, it is the very next line alone, and that only if it is indented like them: other blank lines separate
+    the function from what follows.
+    """
+    if not cursor.is_blank:
+        return start, end
+    text, lines = snapshot.text, snapshot.lines
+    if cursor.offset < start and not text[cursor.offset : start].strip():
         return cursor.offset, end
-    if cursor.is_blank and cursor.offset > end and not snapshot.text[end : cursor.offset].strip():
+    depth = text[lines.line_start(lines.line_of(start)) : start]
+    is_next_line = cursor.line == lines.line_of(end) + 1 and not text[end : cursor.offset].strip()
+    if is_next_line and (cursor.left + cursor.right).startswith(depth):
         return start, cursor.line_end
     return start, end
 

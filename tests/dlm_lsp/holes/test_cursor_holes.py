@@ -1,7 +1,10 @@
 """Where the hole is: one row per situation, the cursor written as │ and the hole as ⟦…⟧."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dlm_lsp.fitting.presentation import present
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
 from tests.dlm_lsp.snapshots import marked, snapshot_of
@@ -34,6 +37,7 @@ PYTHON_BODIES = [
     ("def f(x):│\n    ...\n", "def f(x):\n    ⟦...⟧\n"),
     ("def f(x):\n    pass\n    │\n", "def f(x):\n    ⟦pass\n    ⟧\n"),
     ("def f(x):\n    │\n    pass\n", "def f(x):\n    ⟦\n    pass⟧\n"),
+    ("def f(x):\n    pass\n│\n\ndef g(): ...\n", "def f(x):\n    ⟦pass⟧\n\n\ndef g(): ...\n"),
     (
         'class A:\n    def f(self):\n        """Doc."""\n        raise NotImplementedError("f")│\n\n    x = 1\n',
         'class A:\n    def f(self):\n        """Doc."""\n        ⟦raise NotImplementedError("f")⟧\n\n    x = 1\n',
@@ -208,3 +212,22 @@ def test_a_cursor_outside_the_text_is_moved_into_it(offset: int) -> None:
 def test_a_cursor_between_carriage_return_and_line_feed_is_before_both() -> None:
     snapshot = snapshot_of("python", "x = \r\ny = 1\r\n")
     assert find_hole(snapshot, 5) == Hole(snapshot, 4, 4, "line")
+
+
+@given(
+    placeholder=st.sampled_from(["pass", "...", "raise NotImplementedError"]),
+    blank_lines=st.lists(st.sampled_from(["", "    ", "  "]), min_size=1, max_size=5),
+    data=st.data(),
+)
+def test_a_body_filled_from_below_its_placeholder_leaves_the_empty_lines_before_the_next_definition(
+    placeholder: str, blank_lines: list[str], data: st.DataObject
+) -> None:
+    line = data.draw(st.integers(0, len(blank_lines) - 1))
+    above = "\n".join(["def f():", f"    {placeholder}", *blank_lines[: line + 1]])
+    below = "\n".join(["", *blank_lines[line + 1 :], "def g():", "    return 1", ""])
+    snapshot = snapshot_of("python", above + below)
+    hole = find_hole(snapshot, len(above))
+    if hole.kind == "body":
+        fill = present(hole, "return 2")
+        filled = snapshot.text[: fill.start] + fill.text + snapshot.text[fill.end :]
+        assert filled[: filled.index("def g")].split("\n").count("") >= blank_lines.count("")
