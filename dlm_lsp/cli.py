@@ -96,6 +96,7 @@ def infill(
     target: flags.TargetArgument,
     *,
     function: flags.Function = None,
+    replace: flags.Replace = False,
     span: flags.Range = None,
     stdin_filename: flags.StdinFilename = None,
     steps: flags.Steps = None,
@@ -132,6 +133,8 @@ def infill(
     from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
     from dlm_lsp.fills import Anchors  # noqa: PLC0415
 
+    if replace and function is None:
+        raise UsageError("--replace goes with --function.")
     output = Output(as_json=as_json, as_diff=as_diff, in_place=in_place, watch=watch)
     given = flag_options(
         {
@@ -153,7 +156,8 @@ def infill(
     )
     settings = load_settings(method_options(method or ()), assigned_options(assignments or ()), given)
     anchors = Anchors(tuple(keep or ()), closing)
-    run_infill(parse_target(target, function=function, span=span), stdin_filename, settings, output, anchors)
+    where = parse_target(target, function=function, replaces=replace, span=span)
+    run_infill(where, stdin_filename, settings, output, anchors)
 
 
 @app.command()
@@ -176,7 +180,8 @@ def race(
 
     given = flag_options({"steps": steps, "model": model, "device": device, "precision": precision})
     settings = load_settings(given)
-    run_race(parse_target(target, function=function, span=span), stdin_filename, settings, against)
+    where = parse_target(target, function=function, replaces=True, span=span)
+    run_race(where, stdin_filename, settings, against)
 
 
 @app.command()

@@ -18,6 +18,8 @@ from dlm_lsp.options import find_option
 from dlm_model.decode_options import Schedule, Selection
 from dlm_model.network.precision import Precision
 
+_WHERE = "Where the hole is"
+
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
 DEFAULT_HTTP_PORT = 8791
@@ -25,7 +27,7 @@ DEFAULT_IDLE_EXIT_MINUTES = 30.0
 
 
 def _hole(flag: str, text: str, metavar: str) -> object:
-    return typer.Option(flag, help=text, metavar=metavar, show_default=False, rich_help_panel="Where the hole is")
+    return typer.Option(flag, help=text, metavar=metavar, show_default=False, rich_help_panel=_WHERE)
 
 
 def _option(
@@ -74,7 +76,14 @@ TargetArgument = Annotated[
     ),
 ]
 Function = Annotated[
-    str | None, _hole("--function", "Fill the body of this function; Class.method names a method.", "NAME")
+    str | None,
+    _hole(
+        "--function", "Fill the body of this function, if it is not written yet; Class.method names a method.", "NAME"
+    ),
+]
+Replace = Annotated[
+    bool,
+    typer.Option("--replace", help="With --function: write anew a body that is there already.", rich_help_panel=_WHERE),
 ]
 Range = Annotated[str | None, _hole("--range", "Replace this range; its end is exclusive.", "L1:C1-L2:C2")]
 StdinFilename = Annotated[

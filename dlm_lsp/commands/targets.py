@@ -12,7 +12,7 @@ from dlm_lsp.documents.positions import LineIndex
 from dlm_lsp.errors import UsageError
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.holes.named_holes import find_function, range_hole
+from dlm_lsp.holes.named_holes import find_function, find_unwritten_function, range_hole
 
 STDIN = "-"
 MARKER = "<FILL>"
@@ -57,12 +57,14 @@ class Target:
         path: The file as it was given, or `-`.
         point: The cursor.
         function: A function whose body is the hole; `Class.method` picks a method.
+        replaces: The body of the function may be written already.
         span: Two points, the second exclusive.
     """
 
     path: str
     point: Point | None = None
     function: str | None = None
+    replaces: bool = False
     span: tuple[Point, Point] | None = None
 
     @property
@@ -76,12 +78,15 @@ class Target:
         return self.point is None and self.function is None and self.span is None
 
 
-def parse_target(target: str, *, function: str | None = None, span: str | None = None) -> Target:
+def parse_target(
+    target: str, *, function: str | None = None, replaces: bool = False, span: str | None = None
+) -> Target:
     """Read the command line's three ways of naming a hole.
 
     Args:
         target: `FILE:LINE:COL`, `FILE`, or `-`.
         function: Value of `--function`.
+        replaces: A body that is written already may be replaced.
         span: Value of `--range`.
 
     Raises:
@@ -89,7 +94,7 @@ def parse_target(target: str, *, function: str | None = None, span: str | None =
     """
     match = _FILE_AND_POINT.fullmatch(target)
     path, point = (match[1], Point(int(match[2]), int(match[3]))) if match else (target, None)
-    parsed = Target(path, point, function, parse_range(span) if span is not None else None)
+    parsed = Target(path, point, function, replaces, parse_range(span) if span is not None else None)
     if sum(way is not None for way in (point, function, span)) > 1:
         raise UsageError("Give one of FILE:LINE:COL, --function and --range, not several.")
     if parsed.needs_marker and not parsed.is_stdin:
@@ -169,10 +174,10 @@ def locate(target: Target, snapshot: Snapshot, name: str, marker: int | None) ->
         marker: Offset where the marker stood, when the target needs one.
 
     Raises:
-        UsageError: a position outside the text, or a function that is not there.
+        UsageError: a position outside the text, or a function that is not there, or written already.
     """
     if target.function is not None:
-        return find_function(snapshot, target.function)
+        return _body_of(target.function, snapshot, name, replaces=target.replaces)
     if target.span is not None:
         start, end = (offset_of(snapshot.lines, point, name) for point in target.span)
         return range_hole(snapshot, start, end)
@@ -180,6 +185,15 @@ def locate(target: Target, snapshot: Snapshot, name: str, marker: int | None) ->
         return find_hole(snapshot, offset_of(snapshot.lines, target.point, name))
     assert marker is not None, "a target without a place needs a marker"
     return find_hole(snapshot, marker)
+
+
+def _body_of(function: str, snapshot: Snapshot, name: str, *, replaces: bool) -> Hole:
+    hole = find_function(snapshot, function) if replaces else find_unwritten_function(snapshot, function)
+    if hole is None:
+        raise UsageError(
+            f"{function} in {name} has a body already; --replace writes it anew, FILE:LINE:COL fills inside it."
+        )
+    return hole
 
 
 def _point_at(lines: LineIndex, offset: int) -> Point:

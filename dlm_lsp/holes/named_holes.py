@@ -21,6 +21,21 @@ def find_function(snapshot: Snapshot, name: str) -> Hole:
     Raises:
         UsageError: no function has that name, or several do, or the language has none.
     """
+    return _whole_body(snapshot, _function_named(snapshot, name))
+
+
+def find_unwritten_function(snapshot: Snapshot, name: str) -> Hole | None:
+    """As `find_function`, but None where the body holds more than placeholders.
+
+    Raises:
+        UsageError: as `find_function`.
+    """
+    function = _function_named(snapshot, name)
+    is_unwritten = all(is_placeholder(snapshot, snapshot.text_of(node)) for node in function.statements)
+    return _whole_body(snapshot, function) if is_unwritten else None
+
+
+def _function_named(snapshot: Snapshot, name: str) -> Function:
     if not snapshot.language.functions:
         raise UsageError(f"There are no functions in {snapshot.language.id}; give a position or a range.")
     wanted = tuple(name.split("."))
@@ -36,7 +51,7 @@ def find_function(snapshot: Snapshot, name: str) -> Hole:
             f"{name} is ambiguous in {_file_name(snapshot)}: it is defined at lines {', '.join(lines)}; "
             "give its class too, or a position in it."
         )
-    return _whole_body(snapshot, found[0])
+    return found[0]
 
 
 def range_hole(snapshot: Snapshot, start: int, end: int) -> Hole:

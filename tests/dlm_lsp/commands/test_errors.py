@@ -50,6 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             ["infill", "ok.py"],
             "Say where in ok.py the hole is: FILE:LINE:COL, --function NAME or --range L1:C1-L2:C2.",
         ),
+        (["infill", "ok.py:2:5", "--replace"], "--replace goes with --function."),
         (["infill", "binary.py:1:1"], "binary.py is binary."),
         (["infill", "latin.py:1:1"], "latin.py is not UTF-8 (byte 0xe9 in line 1)."),
         (

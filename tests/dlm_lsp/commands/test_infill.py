@@ -24,6 +24,18 @@ def test_a_function_is_found_by_name(command_line: CommandLine, file: Path) -> N
     assert command_line("infill", str(file), "--function", "add").stdout == "return left + right\n"
 
 
+@pytest.mark.parametrize("output", ["--json", "--diff", "--in-place"])
+def test_a_body_that_is_written_is_replaced_only_on_demand(command_line: CommandLine, file: Path, output: str) -> None:
+    written = ("infill", str(file), "--function", "twice")
+    refusal = f"dlm-lsp: twice in {file} has a body already; --replace writes it anew, FILE:LINE:COL fills inside it.\n"
+    assert command_line(*written, output) == (2, "", refusal)
+    assert (file.read_text(), command_line.loaded) == (SOURCE, [])
+    command_line.engine.middles = ("return 2 * value",)
+    assert command_line(*written, "--replace").stdout == "return 2 * value\n"
+    assert command_line(*written, "--replace", "--in-place").code == 0
+    assert file.read_text() == SOURCE.replace("add(value, value)", "2 * value")
+
+
 def test_a_range_is_replaced(command_line: CommandLine, file: Path) -> None:
     command_line.engine.middles = ("left - right",)
     outcome = command_line("infill", str(file), "--range", "6:12-6:29", "--in-place")

@@ -7,7 +7,7 @@ import pytest
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import UsageError
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.holes.named_holes import find_function, range_hole
+from dlm_lsp.holes.named_holes import find_function, find_unwritten_function, range_hole
 from dlm_lsp.languages import language_for
 from tests.dlm_lsp.snapshots import marked, snapshot_of
 
@@ -53,6 +53,30 @@ def test_find_function(language_id: str, name: str, text: str, expected: str) ->
     hole = find_function(snapshot, name)
     assert hole.kind == "body"
     assert expected in marked(hole)
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text"),
+    [
+        ("python", "def f(): pass\n"),
+        ("python", 'def f():\n    """Doc."""\n    # TODO\n    ...\n'),
+        ("python", 'def f():\n    raise NotImplementedError("f")\n'),
+        ("python", "def f():\n\nx = 1\n"),
+        ("rust", "fn f() {\n    todo!()\n}\n"),
+        ("go", "func f() {\n\t// TODO\n}\n"),
+    ],
+)
+def test_a_body_is_unwritten_that_holds_only_notes_and_placeholders(language_id: str, text: str) -> None:
+    snapshot = snapshot_of(language_id, text)
+    assert find_unwritten_function(snapshot, "f") == find_function(snapshot, "f")
+
+
+@pytest.mark.parametrize(
+    ("language_id", "text"),
+    [("python", "def f(): return 1\n"), ("python", "def f():\n    pass\n    a()\n"), ("rust", "fn f() { 1 }\n")],
+)
+def test_a_body_is_written_that_holds_a_statement(language_id: str, text: str) -> None:
+    assert find_unwritten_function(snapshot_of(language_id, text), "f") is None
 
 
 def test_an_absent_function_is_named() -> None:
