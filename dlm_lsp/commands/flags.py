@@ -69,9 +69,10 @@ def _server(flag: str, text: str, metavar: str | None = None) -> object:
 TargetArgument = Annotated[
     str,
     typer.Argument(
-        metavar="FILE[:LINE:COL]",
-        help="A file and a cursor: line and column, both from 1, in characters. - is standard input with a <FILL> "
-        "marker.",
+        metavar="FILE[:LINE[:COL]]",
+        help="A file and a cursor: line and column, both from 1, in characters; without a column, it is the end of the "
+        "line. Without either, and without --function and --range, a <FILL> in the text marks the hole. - is standard "
+        "input.",
         show_default=False,
     ),
 ]

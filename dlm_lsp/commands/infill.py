@@ -64,8 +64,13 @@ class Work:
 
     @property
     def text(self) -> str:
-        """The document."""
+        """The document, without a marker."""
         return self.request.hole.snapshot.text
+
+    @property
+    def written(self) -> str:
+        """What a change is told against: a file as it is; of standard input, which only repeats one, the document."""
+        return self.source.text if self.source.path else self.text
 
 
 def run_infill(
@@ -109,7 +114,9 @@ def open_work(target: Target, stdin_filename: str | None, settings: Settings, an
         source = read_stdin(stdin_filename, max_chars=max_chars)
     language = language_for(source.name, None, source.text)
     _refuse_excluded(source, language.id, settings)
-    text, marker = cut_marker(source.text) if target.needs_marker else (source.text, None)
+    text, marker = source.text, None
+    if target.needs_marker:
+        text, marker = cut_marker(text, None if target.is_stdin else source.name)
     snapshot = Snapshot.parse(source.uri, language, text)
     hole = locate(target, snapshot, source.name, marker)
     if is_all_there_is(hole):
@@ -182,7 +189,7 @@ def _print(
             stdout.write(render_json(engine, draft, fills, name, lines, with_candidates=with_candidates) + "\n")
         elif fills and output.as_diff:
             after = apply_fill(work.text, fills[0].fill)
-            stdout.write(render_diff(work.source.name, work.text, after))
+            stdout.write(render_diff(work.source.name, work.written, after))
         elif fills and not output.in_place:
             text = fills[0].fill.text
             stdout.write(text if text.endswith(("\n", "\r")) else f"{text}\n")
@@ -190,7 +197,7 @@ def _print(
         sys.stderr.write(f"dlm-lsp: {summarize(engine, draft, fills[0])}\n")
     elif fills and not fills[0].fill.parse_valid and not output.as_json:
         sys.stderr.write(f"dlm-lsp: The fill adds syntax errors to {work.source.name}.\n")
-    if fills and (output.as_diff or output.in_place) and apply_fill(work.text, fills[0].fill) == work.text:
+    if fills and (output.as_diff or output.in_place) and apply_fill(work.text, fills[0].fill) == work.written:
         sys.stderr.write(f"dlm-lsp: The fill is what stands there already; nothing changes in {work.source.name}.\n")
 
 

@@ -1,7 +1,8 @@
-"""Where the hole is, as people write it: `FILE:LINE:COL`, `--function NAME`, `--range L1:C1-L2:C2`, `<FILL>`.
+"""Where the hole is, as people write it: `FILE:LINE[:COL]`, `--function NAME`, `--range L1:C1-L2:C2`, `<FILL>`.
 
-Lines and columns are 1-based and count characters (code points), as compilers print them. Knows no files: it parses
-words and looks them up in a snapshot.
+Lines and columns are 1-based and count characters (code points), as compilers print them; the end of the line stands in
+for a missing column, which grep and others do not print. Knows no files: it parses words and looks them up in a
+snapshot.
 """
 
 import re
@@ -25,16 +26,19 @@ r"""Greedy, so that only the last two numbers count: C:\code\a.py:3:7 and odd:na
 Compilers print a colon after the column, and people paste it.
 """
 
-_FILE_AND_LINE = re.compile(r".*\D:\d+:?", re.DOTALL)
+_FILE_AND_LINE = re.compile(r"(.+):(\d+):?", re.DOTALL)
+_FILE_AND_OTHER = re.compile(r".+\.\w+:(?!\d+:?\Z)([^/\\.]+)", re.DOTALL)
+"""A suffix, a colon, and what is neither a line nor the rest of a path."""
+
 _RANGE = re.compile(rf"{_POINT}-{_POINT}")
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A place between two characters; line and column count from 1."""
+    """A place between two characters; line and column count from 1. Without a column, it is the end of the line."""
 
     line: int
-    column: int
+    column: int | None
 
     def __post_init__(self) -> None:
         """Refuse what no editor shows.
@@ -42,11 +46,11 @@ class Point:
         Raises:
             UsageError: a zero.
         """
-        if self.line < 1 or self.column < 1:
+        if self.line < 1 or self.column == 0:
             raise UsageError(f"{self} is not a position: lines and columns count from 1.")
 
     def __str__(self) -> str:
-        return f"{self.line}:{self.column}"
+        return str(self.line) if self.column is None else f"{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +88,25 @@ def parse_target(
     """Read the command line's three ways of naming a hole.
 
     Args:
-        target: `FILE:LINE:COL`, `FILE`, or `-`.
+        target: `FILE:LINE:COL`, `FILE:LINE`, `FILE`, or `-`. Beside another way, `FILE:LINE` is a file's name.
         function: Value of `--function`.
         replaces: A body that is written already may be replaced.
         span: Value of `--range`.
 
     Raises:
-        UsageError: malformed, more than one way, or none where the file is not standard input.
+        UsageError: malformed, or more than one way.
     """
-    match = _FILE_AND_POINT.fullmatch(target)
-    path, point = (match[1], Point(int(match[2]), int(match[3]))) if match else (target, None)
+    is_only_way = function is None and span is None
+    path, point = target, None
+    if match := _FILE_AND_POINT.fullmatch(target):
+        path, point = match[1], Point(int(match[2]), int(match[3]))
+    elif is_only_way and (match := _FILE_AND_OTHER.fullmatch(target)):
+        raise UsageError(f"{match[1]} is no line and column: FILE:LINE:COL, or FILE:LINE for the end of a line.")
+    elif is_only_way and (match := _FILE_AND_LINE.fullmatch(target)):
+        path, point = match[1], Point(int(match[2]), None)
     parsed = Target(path, point, function, replaces, parse_range(span) if span is not None else None)
     if sum(way is not None for way in (point, function, span)) > 1:
         raise UsageError("Give one of FILE:LINE:COL, --function and --range, not several.")
-    if parsed.needs_marker and not parsed.is_stdin:
-        if _FILE_AND_LINE.fullmatch(target):
-            raise UsageError(f"{target} has no column: FILE:LINE:COL.")
-        raise UsageError(f"Say where in {target} the hole is: FILE:LINE:COL, --function NAME or --range L1:C1-L2:C2.")
     return parsed
 
 
@@ -115,7 +121,7 @@ def parse_range(text: str) -> tuple[Point, Point]:
         raise UsageError(f"--range takes L1:C1-L2:C2, got {text!r}.")
     line, column, end_line, end_column = (int(number) for number in match.groups())
     start, end = Point(line, column), Point(end_line, end_column)
-    if (end.line, end.column) < (start.line, start.column):
+    if (end_line, end_column) < (line, column):
         raise UsageError(f"--range {text} ends before it starts.")
     return start, end
 
@@ -125,8 +131,12 @@ def format_range(lines: LineIndex, start: int, end: int) -> str:
     return f"{_point_at(lines, start)}-{_point_at(lines, end)}"
 
 
-def cut_marker(text: str) -> tuple[str, int]:
+def cut_marker(text: str, name: str | None) -> tuple[str, int]:
     """Take the one `<FILL>` out of a text.
+
+    Args:
+        text: With the marker.
+        name: The file, for the message; None for standard input.
 
     Returns:
         The text without it, and the offset where it stood.
@@ -135,10 +145,16 @@ def cut_marker(text: str) -> tuple[str, int]:
         UsageError: no marker, or more than one.
     """
     before, marker, after = text.partition(MARKER)
+    if not marker and name is not None:
+        raise UsageError(
+            f"Say where in {name} the hole is: FILE:LINE:COL, --function NAME, --range L1:C1-L2:C2, "
+            f"or a {MARKER} in it."
+        )
     if not marker:
         raise UsageError(f"Standard input has no {MARKER} marker, which says where the hole is.")
     if MARKER in after:
-        raise UsageError(f"Standard input has {text.count(MARKER)} {MARKER} markers; one hole is filled at a time.")
+        where = name or "Standard input"
+        raise UsageError(f"{where} has {text.count(MARKER)} {MARKER} markers; one hole is filled at a time.")
     return before + after, len(before)
 
 
@@ -159,6 +175,8 @@ def offset_of(lines: LineIndex, point: Point, name: str) -> int:
         raise UsageError(f"{name} has {num_lines} line{'s' * (num_lines != 1)}, so {point} is outside.")
     start = lines.line_start(point.line - 1)
     length = lines.line_end(point.line - 1) - start
+    if point.column is None:
+        return start + length
     if point.column > length + 1:
         raise UsageError(f"Line {point.line} of {name} has {length} characters, so {point} is outside.")
     return start + point.column - 1

@@ -22,6 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     Path("ok.py").write_text("def add(left, right):\n    pass\n")
+    Path("two.py").write_text("<FILL>\n<FILL>\n")
     Path("open.py").write_text("\n\nadd")
     Path("line.py").write_text("add\n")
     Path("binary.py").write_bytes(b"\x7fELF\0\0")
@@ -48,8 +49,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["infill", "ok.py", "--range", "nonsense"], "--range takes L1:C1-L2:C2, got 'nonsense'."),
         (
             ["infill", "ok.py"],
-            "Say where in ok.py the hole is: FILE:LINE:COL, --function NAME or --range L1:C1-L2:C2.",
+            "Say where in ok.py the hole is: FILE:LINE:COL, --function NAME, --range L1:C1-L2:C2, or a <FILL> in it.",
         ),
+        (["infill", "."], ". is a directory, not a file."),
+        (["infill", "ok.py:9"], "ok.py has 2 lines, so 9 is outside."),
+        (["infill", "ok.py:0"], "0 is not a position: lines and columns count from 1."),
+        (["infill", "two.py"], "two.py has 2 <FILL> markers; one hole is filled at a time."),
+        (["infill", "ok.py:x:y"], "x:y is no line and column: FILE:LINE:COL, or FILE:LINE for the end of a line."),
         (["infill", "ok.py:2:5", "--replace"], "--replace goes with --function."),
         (["infill", "binary.py:1:1"], "binary.py is binary."),
         (["infill", "latin.py:1:1"], "latin.py is not UTF-8 (byte 0xe9 in line 1)."),
@@ -69,7 +75,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ([*STDIN, "--in-place"], "--in-place needs a file; standard input cannot be written."),
         (STDIN, "Standard input has no <FILL> marker, which says where the hole is."),
         (["infill", "ok.py:1:1", "--bad"], "No such option: --bad."),
-        (["infill"], "Missing argument 'FILE[:LINE:COL]'."),
+        (["infill"], "Missing argument 'FILE[:LINE[:COL]]'."),
         (["nonsense"], "No such command 'nonsense'."),
         (["infil"], "No such command 'infil'. Did you mean 'infill'?"),
     ],

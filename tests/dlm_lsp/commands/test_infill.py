@@ -55,6 +55,24 @@ def test_standard_input_is_filled_at_its_marker(command_line: CommandLine) -> No
     assert "<FILL>" not in command_line.engine.requests[0].prefix + command_line.engine.requests[0].suffix
 
 
+@pytest.mark.parametrize("output", ["--in-place", "--diff"])
+def test_a_file_is_filled_at_its_marker_which_the_fill_replaces(
+    command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sums.py").write_text(SOURCE.replace("pass", "<FILL>"))
+    Path("change.diff").write_text(command_line("infill", "sums.py", output).stdout)
+    if output == "--diff":
+        subprocess.run(["git", "apply", "change.diff"], check=True, timeout=30)
+    assert Path("sums.py").read_text() == FILLED
+
+
+def test_a_line_alone_is_a_cursor_at_its_end(command_line: CommandLine, file: Path) -> None:
+    assert (
+        command_line("infill", f"{file}:2", "--json").stdout == command_line("infill", f"{file}:2:9", "--json").stdout
+    )
+
+
 @pytest.mark.parametrize(
     ("config", "code"),
     [("enabled = false\n", 0), ('disabledLanguages = ["python"]\n', 0), ('exclude = ["sums.*"]\n', 2)],

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,27 +25,32 @@ def test_the_last_two_numbers_are_line_and_column(written: str, path: str, point
     assert (target.path, target.point) == (path, point)
 
 
-def test_standard_input_alone_needs_a_marker() -> None:
-    assert parse_target("-").needs_marker
-
-
-@pytest.mark.parametrize("written", ["a.py:3", "a.py:3:"])
-def test_a_line_without_a_column_is_refused(written: str) -> None:
-    with pytest.raises(UsageError, match=f"{written} has no column"):
-        parse_target(written)
+@pytest.mark.parametrize(("written", "path"), [("a.py:3", "a.py"), ("a.py:3:", "a.py"), ("10:20:a.py:3", "10:20:a.py")])
+def test_a_line_without_a_column_is_its_end(written: str, path: str) -> None:
+    target = parse_target(written)
+    assert (target.path, target.point) == (path, Point(3, None))
+    assert offset_of(LineIndex("a\r\nb\r\nc = 1\r\nd"), Point(3, None), "a.py") == len("a\r\nb\r\nc = 1")
 
 
 def test_a_file_may_be_called_like_a_line() -> None:
     assert parse_target("a.py:3", function="f").path == "a.py:3"
 
 
-@pytest.mark.parametrize("written", ["a.py", "a.py:3:x", "a.py:-1:2"])
-def test_a_file_without_a_whole_position_is_refused(written: str) -> None:
-    with pytest.raises(UsageError, match="Say where"):
+@pytest.mark.parametrize(
+    ("written", "other"), [("a.py:3:x", "3:x"), ("a.py:-1:2", "-1:2"), ("a.py:2:def f():", "2:def f():")]
+)
+def test_what_is_no_position_is_named(written: str, other: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"{other} is no line and column")):
         parse_target(written)
 
 
-@pytest.mark.parametrize("written", ["a.py:0:1", "a.py:1:0"])
+@pytest.mark.parametrize("written", ["a.py", "odd:name.py", r"C:\code\a.py", "a.b:c/d.py", "-"])
+def test_without_a_place_there_has_to_be_a_marker(written: str) -> None:
+    target = parse_target(written)
+    assert (target.path, target.needs_marker) == (written, True)
+
+
+@pytest.mark.parametrize("written", ["a.py:0:1", "a.py:1:0", "a.py:0"])
 def test_positions_count_from_one(written: str) -> None:
     with pytest.raises(UsageError, match="count from 1"):
         parse_target(written)
@@ -94,10 +101,10 @@ SIDES = st.text().filter(lambda text: MARKER not in text)
 
 @given(before=SIDES, after=SIDES)
 def test_cutting_the_marker_gives_both_sides_back(before: str, after: str) -> None:
-    assert cut_marker(before + MARKER + after) == (before + after, len(before))
+    assert cut_marker(before + MARKER + after, None) == (before + after, len(before))
 
 
 @pytest.mark.parametrize(("text", "message"), [("", "no <FILL> marker"), ("<FILL> <FILL>", "2 <FILL> markers")])
 def test_one_marker_exactly(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        cut_marker(text)
+        cut_marker(text, None)
