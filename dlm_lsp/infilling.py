@@ -192,6 +192,16 @@ def fills_of(
     return Outcome((), _nothing_reason(hole, draft.candidates))
 
 
+def too_late(options: DecodeOptions, name: str) -> str:
+    """Why the deadline left nothing to show: as `Outcome.reason`, but whole.
+
+    Args:
+        options: With a deadline.
+        name: What whoever reads it calls that option.
+    """
+    return f"within {options.deadline_ms:g} ms nothing came that could be shown; a longer {name} may help"
+
+
 def fill_hole(
     engine: InfillEngine,
     request: HoleRequest,
@@ -215,7 +225,8 @@ def fill_hole(
         raise NothingToShowError("the model has nothing for this hole")
     fills, reason = fills_of(request, draft, require_valid=require_valid)
     if not fills:
-        raise NothingToShowError(reason)
+        is_late = draft.finish_reason == "deadline"
+        raise NothingToShowError(too_late(options, "deadlineMs") if is_late else reason)
     return Filled(draft, fills)
 
 

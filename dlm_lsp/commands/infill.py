@@ -23,6 +23,7 @@ from dlm_lsp.infilling import (
     fills_of,
     infill,
     is_all_there_is,
+    too_late,
 )
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
@@ -145,8 +146,8 @@ def report(engine: InfillEngine, work: Work, draft: Draft, output: Output, setti
     """Put the best fill where it was asked for.
 
     Raises:
-        NothingToShowError: the model has nothing for this hole, nothing that holds the anchors, or nothing valid where
-            that is required (JSON is printed all the same).
+        NothingToShowError: the model has nothing for this hole, nothing within the deadline, nothing that holds the
+            anchors, or nothing valid where that is required (JSON is printed all the same).
         UsageError: the file changed meanwhile, or cannot be written.
     """
     fills, reason = fills_of(work.request, draft, require_valid=settings.requires_valid(by_default=output.in_place))
@@ -154,7 +155,9 @@ def report(engine: InfillEngine, work: Work, draft: Draft, output: Output, setti
         write_in_place(work.source, apply_fill(work.text, fills[0].fill))
     _print(engine, work, draft, fills, output, with_candidates=settings.decode.num_candidates > 1)
     if not fills:
-        raise NothingToShowError(f"{reason[0].upper()}{reason[1:]} in {work.source.name}.")
+        is_late = draft.finish_reason == "deadline"
+        reason = too_late(settings.decode, "--deadline-ms") if is_late else f"{reason} in {work.source.name}"
+        raise NothingToShowError(f"{reason[0].upper()}{reason[1:]}.")
 
 
 def make_view(console: Console, work: Work, output: Output) -> DraftView:

@@ -270,6 +270,16 @@ def test_nothing_to_show_exits_with_1_and_leaves_the_file(command_line: CommandL
     assert json.loads(command_line("infill", f"{file}:2:5", "--json").stdout)["text"] == ""
 
 
+@pytest.mark.parametrize("middle", ["", "return left +"])
+def test_a_deadline_that_leaves_nothing_to_show_is_the_reason(
+    command_line: CommandLine, file: Path, middle: str
+) -> None:
+    command_line.engine.middles, command_line.engine.finish_reasons = (middle,), ("deadline",)
+    outcome = command_line("infill", f"{file}:2:5", "--require-valid", "--deadline-ms", "500")
+    reason = "Within 500 ms nothing came that could be shown; a longer --deadline-ms may help."
+    assert outcome == (1, "", f"dlm-lsp: {reason}\n")
+
+
 def test_ctrl_c_stops_the_engine_and_prints_nothing(command_line: CommandLine, file: Path) -> None:
     engine = command_line.engine = ScriptedEngine("return left + right", num_steps=50, is_gated=True)
 

@@ -124,6 +124,17 @@ async def test_a_model_with_nothing_to_say_says_so(connect: Connect, middles: tu
     assert (await editor.status("normal")).message == "the model has nothing for this hole"
 
 
+async def test_a_deadline_that_leaves_nothing_to_show_is_the_reason(connect: Connect) -> None:
+    engine = ScriptedEngine("")
+    engine.finish_reasons = ("deadline",)
+    editor = connect(lambda _settings: engine)
+    await editor.start(options={"deadlineMs": 500})
+    editor.open(EMPTY_BODY)
+    assert await editor.complete(1, 4) == []
+    reason = "within 500 ms nothing came that could be shown; a longer deadlineMs may help"
+    assert (await editor.status("normal")).message == reason
+
+
 async def test_only_what_parses_is_shown_where_that_is_required(connect: Connect) -> None:
     engine = ScriptedEngine("return (")
     editor = connect(lambda _settings: engine)
