@@ -18,6 +18,7 @@ from dlm_lsp.fitting.placement import Placement, place
 from dlm_lsp.fitting.presentation import present
 from dlm_lsp.fitting.syntax_check import DraftChecker
 from dlm_lsp.holes.hole import Hole
+from dlm_lsp.holes.statements import is_at_end_of_whole_line
 from dlm_lsp.keystrokes.warm_start import EarlierDraft, behind
 from dlm_lsp.options import usual_prompt_tokens
 from dlm_lsp.prompt.context import build_request
@@ -236,6 +237,8 @@ def _nothing_reason(hole: Hole, candidates: Sequence[Candidate]) -> str:
         presented = (present(hole, candidate.text) for candidate in candidates)
         if any(fill.parse_valid and not fill.text for fill in presented):
             return "nothing is missing: the model only repeats what follows this hole"
+    if hole.kind == "line" and is_at_end_of_whole_line(hole):
+        return "the line is complete; a fill would come on the next line"
     return "the model has nothing for this hole"
 
 
