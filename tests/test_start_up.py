@@ -36,6 +36,33 @@ def test_torch_is_not_imported_before_a_model_is_needed(module: str, child_envir
     assert ending.stdout == "False\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["infill", "{file}:1:1", "--model", "nope"], "There is no model 'nope'"),
+        (["infill", "{file}:1:1", "--model", "./nope"], "There is no model folder nope"),
+        (["infill", "{file}:1:1", "--guide", "nope"], "There is no guide 'nope'"),
+        (["infill", "{file}:1:1", "--guide", "./nope"], "There is no model folder nope"),
+        (["race", "{file}:1:1", "--against", "nope"], "There is no guide 'nope'"),
+        (["infill", "{file}", "--function", "nope"], "There is no function nope"),
+    ],
+)
+def test_what_is_not_there_is_missed_without_torch(
+    arguments: list[str], sentence: str, tmp_path: Path, child_environment: Mapping[str, str]
+) -> None:
+    file = tmp_path / "a.py"
+    file.write_text("x = 1\n")
+    script = f"""
+import sys
+from dlm_lsp.cli import run
+run({[each.format(file=file) for each in arguments]!r})
+print("torch" in sys.modules)
+"""
+    ending = run_python("-c", script, env=child_environment)
+    assert ending.stdout == "False\n"
+    assert sentence in ending.stderr
+
+
 def test_a_fill_imports_no_compiler(tmp_path: Path, child_environment: Mapping[str, str]) -> None:
     write_checkpoint(tmp_path, "qwen2-tied")
     script = f"""

@@ -5,12 +5,15 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from dlm_lsp.options import Settings
 from dlm_lsp.process import end_terminal_line, importing
+from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE
+from dlm_model.errors import CheckpointError
 from dlm_model.request import RacingEngine
 
 if TYPE_CHECKING:
@@ -25,8 +28,9 @@ def load_engine(settings: Settings, console: "Console") -> RacingEngine:
         console: Shows a spinner if it is a terminal.
 
     Raises:
-        ModelError: the checkpoint, the device or the precision is not there, or not usable.
+        ModelError: the checkpoint, the guide, the device or the precision is not there, or not usable.
     """
+    require_guide(settings.decode.guide)
     with console.status("loading the model"), _ended_by_ctrl_c(console):
         return load_quietly(settings)
 
@@ -37,12 +41,35 @@ def load_quietly(settings: Settings) -> RacingEngine:
     Raises:
         ModelError: as `load_engine`.
     """
-    # Imported late: a server answers long before torch is there.
+    # Imported late: a server answers long before torch is there, and a model that is not there needs none.
     with importing():
         from dlm_lsp.models.naming import resolve_guide, resolve_model  # noqa: PLC0415
+
+    model = resolve_model(settings.model)
+    if model is not None:
+        _require_folder(model)
+    with importing():
         from dlm_model.engine import load_engine as load  # noqa: PLC0415
 
-    return load(resolve_model(settings.model), settings.device, settings.precision, find_guide=resolve_guide)
+    return load(model, settings.device, settings.precision, find_guide=resolve_guide)
+
+
+def require_guide(guide: str | None) -> None:
+    """Refuse a guide that is not there, before torch is imported.
+
+    Raises:
+        CheckpointError: it is named, and there is no guide of that name, or no such folder.
+    """
+    if guide not in {None, NO_GUIDE, SELF_GUIDE}:
+        from dlm_lsp.models.naming import resolve_guide  # noqa: PLC0415
+
+        _require_folder(resolve_guide(str(guide)))
+
+
+def _require_folder(model: str) -> None:
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        raise CheckpointError(f"There is no model folder {folder}.")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from dlm_lsp.commands.infill import open_work
 from dlm_lsp.commands.keys import read_key, unbuffered_keys
-from dlm_lsp.commands.loading import load_engine
+from dlm_lsp.commands.loading import load_engine, require_guide
 from dlm_lsp.commands.targets import Target
 from dlm_lsp.commands.watch import styled
 from dlm_lsp.infilling import infill_request
@@ -137,6 +137,7 @@ def run_race(target: Target, stdin_filename: str | None, settings: Settings, aga
         DlmLspError: the target or the document is not usable.
         ModelError: a model or the device is not usable, or this model cannot write from left to right.
     """
+    require_guide(against)
     work = open_work(target, stdin_filename, settings)
     console = Console()
     engine = load_engine(settings, Console(stderr=True))
