@@ -16,6 +16,7 @@ from dlm_lsp import __version__
 from dlm_lsp.cli_models import models_app
 from dlm_lsp.commands import flags
 from dlm_lsp.commands.sources import discard, writing_stdout
+from dlm_lsp.commands.suggestions import without_far_off_flags
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
 from dlm_lsp.process import importing
 from dlm_model.errors import ModelError
@@ -45,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), standalone_mode=False, prog_name=PROGRAM)
     except typer.TyperException as error:
-        message = error.format_message()
+        message = without_far_off_flags(error).format_message()
         # A group without a command has printed its help already, and has nothing to add.
         return _complain(message, error.exit_code) if message else error.exit_code
     except DlmLspError as error:
@@ -91,7 +92,7 @@ def root(
     """Options that come before any command."""
 
 
-@app.command()
+@app.command(epilog=flags.INFILL_EXAMPLES)
 def infill(
     target: flags.TargetArgument,
     *,
@@ -99,6 +100,13 @@ def infill(
     replace: flags.Replace = False,
     span: flags.Range = None,
     stdin_filename: flags.StdinFilename = None,
+    as_json: flags.AsJson = False,
+    as_diff: flags.AsDiff = False,
+    in_place: flags.InPlace = False,
+    watch: flags.Watch = False,
+    keep: flags.Keep = None,
+    closing: flags.Closing = "",
+    require_valid: flags.RequireValid = None,
     steps: flags.Steps = None,
     schedule: flags.ScheduleFlag = None,
     selection: flags.SelectionFlag = None,
@@ -111,16 +119,9 @@ def infill(
     guide: flags.Guide = None,
     method: flags.MethodNames = None,
     assignments: flags.Assignments = None,
-    keep: flags.Keep = None,
-    closing: flags.Closing = "",
-    require_valid: flags.RequireValid = None,
     model: flags.Model = None,
     device: flags.Device = None,
     precision: flags.PrecisionFlag = None,
-    as_json: flags.AsJson = False,
-    as_diff: flags.AsDiff = False,
-    in_place: flags.InPlace = False,
-    watch: flags.Watch = False,
 ) -> None:
     """Fill one hole, and print the text that goes into it."""
     from dlm_lsp.commands.infill import Output, run_infill  # noqa: PLC0415

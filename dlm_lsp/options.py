@@ -9,6 +9,7 @@ that a client sent, the command line its flags.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import NamedTuple, TypeAlias
 
 from dlm_model.decode_options import DecodeOptions
@@ -156,8 +157,27 @@ def usual_prompt_tokens(*, is_cpu: bool) -> int:
 
 def find_option(spelling: str) -> Option | None:
     """The option behind any of its names, in any case: `numSteps`, `num-steps`, `num_steps` and `steps` are one."""
-    in_snake_case = re.sub(r"(?<=[a-z0-9])[A-Z]", lambda capital: f"_{capital[0].lower()}", spelling).replace("-", "_")
-    return _BY_SPELLING.get(in_snake_case)
+    return _BY_SPELLING.get(_in_snake_case(spelling))
+
+
+def nearest_option(spelling: str, allowed: frozenset[str]) -> str | None:
+    """The name of an option that is spelled most like one that there is not, in camelCase if that is; None without one.
+
+    Args:
+        spelling: As somebody wrote it.
+        allowed: Names of the options to choose from.
+    """
+    names = [name for name, option in _BY_SPELLING.items() if option.name in allowed]
+    in_snake_case = _in_snake_case(spelling)
+    alike = get_close_matches(in_snake_case.lower(), names, n=1)
+    if not alike:
+        return None
+    is_camel_case = in_snake_case != spelling.replace("-", "_")
+    return re.sub(r"_([a-z])", lambda letter: letter[1].upper(), alike[0]) if is_camel_case else alike[0]
+
+
+def _in_snake_case(spelling: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])[A-Z]", lambda capital: f"_{capital[0].lower()}", spelling).replace("-", "_")
 
 
 def parse_options(
@@ -182,8 +202,10 @@ def parse_options(
     has_invalid_value = False
     for spelling, value in raw.items():
         found = find_option(str(spelling))
-        if found is None or found.name not in allowed:
-            problems.append(f"{shown(str(spelling))} {'cannot be set here' if found else 'is not an option'}")
+        if found is None:
+            problems.append(f"{shown(str(spelling))} {_unknown(str(spelling), allowed)}")
+        elif found.name not in allowed:
+            problems.append(f"{shown(str(spelling))} cannot be set here")
         elif problem := _problem_with(found, value, accepted):
             problems.append(f"{shown(str(spelling))} {problem}")
             has_invalid_value = True
@@ -208,6 +230,11 @@ def resolve(*layers: ClientOptions) -> Settings:
 def with_options(decode: DecodeOptions, options: ClientOptions) -> DecodeOptions:
     """What one request says of itself overrules the settings; all of it is the decoder's."""
     return replace(decode, **options)  # type: ignore[arg-type]
+
+
+def _unknown(spelling: str, allowed: frozenset[str]) -> str:
+    alike = nearest_option(spelling, allowed)
+    return f"is not an option; did you mean {alike}?" if alike else "is not an option"
 
 
 def _problem_with(found: Option, value: object, accepted: Mapping[str, object]) -> str | None:

@@ -20,6 +20,13 @@ from dlm_model.network.precision import Precision
 
 _WHERE = "Where the hole is"
 
+INFILL_EXAMPLES = """Examples:
+  dlm-lsp infill src/app.py:12:5 --diff
+  dlm-lsp infill src/app.py --function App.run --in-place
+  dlm-lsp infill src/app.py:12:5 -n 3 --json
+  dlm-lsp infill - --stdin-filename app.py < draft.py    # <FILL> stands where the hole is
+"""
+
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
 DEFAULT_HTTP_PORT = 8791
@@ -34,24 +41,26 @@ def _option(
     spelling: str,
     panel: str,
     metavar: str | None,
+    *,
     short: str | None = None,
     complete: Callable[[str], Offers] | None = None,
+    more: str = "",
 ) -> object:
-    """The flag of an option, by one of its names, and in short; its help is the option's meaning."""
+    """The flag of an option, by one of its names, and in short; its help is the option's meaning, and perhaps more."""
     option = find_option(spelling)
     assert option, f"{spelling} is not an option"
     names_default = "`null`" in option.meaning
     meaning = option.meaning.replace("`null`", "the default").replace("`", "")
     default = "" if names_default else f" Default: {'none' if option.default is None else option.default}."
-    text = f"{meaning[0].upper()}{meaning[1:]}.{default}"
+    text = f"{meaning[0].upper()}{meaning[1:]}.{more}{default}"
     names = (flag_name(spelling), *([short] if short else []))
     return typer.Option(
         *names, help=text, metavar=metavar, show_default=False, rich_help_panel=panel, autocompletion=complete
     )
 
 
-def _decoder(spelling: str, metavar: str | None = None, short: str | None = None) -> object:
-    return _option(spelling, "Decoder", metavar, short)
+def _decoder(spelling: str, metavar: str | None = None, short: str | None = None, more: str = "") -> object:
+    return _option(spelling, "Decoder", metavar, short=short, more=more)
 
 
 def _model(spelling: str, metavar: str | None = None) -> object:
@@ -97,7 +106,7 @@ ScheduleFlag = Annotated[Schedule | None, _decoder("schedule", "NAME")]
 SelectionFlag = Annotated[Selection | None, _decoder("selection", "NAME")]
 Threshold = Annotated[float | None, _decoder("threshold")]
 DeadlineMs = Annotated[float | None, _decoder("deadline_ms")]
-NumCandidates = Annotated[int | None, _decoder("n", short="-n")]
+NumCandidates = Annotated[int | None, _decoder("n", short="-n", more=" The best is printed; --json shows them all.")]
 Seed = Annotated[int | None, _decoder("seed")]
 Temperature = Annotated[float | None, _decoder("temperature")]
 RefreshInterval = Annotated[int | None, _decoder("refresh_interval")]

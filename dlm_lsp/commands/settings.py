@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 
-from dlm_lsp.config_files import read_user_config
+from dlm_lsp.config_files import read_user_config, user_config_path
 from dlm_lsp.errors import UsageError
 from dlm_lsp.options import (
     DECODE_OPTION_NAMES,
@@ -13,10 +12,14 @@ from dlm_lsp.options import (
     ParsedOptions,
     Settings,
     find_option,
+    nearest_option,
     parse_options,
     resolve,
 )
 from dlm_model.methods import METHODS, Method
+
+_WITH_FLAG = frozenset({"model", "device", "precision", "require_valid"})
+"""Options that are not the decoder's, and have a flag of their own."""
 
 
 def load_settings(*typed: ClientOptions) -> Settings:
@@ -88,6 +91,8 @@ def assigned_options(assignments: Sequence[str]) -> ClientOptions:
         option = find_option(spelling)
         if option is None:
             raise UsageError(_no_such_option(spelling))
+        if option.name not in DECODE_OPTION_NAMES:
+            raise UsageError(f"--set sets options of the decoder, and {spelling} is none; {_where_else(option.name)}.")
         chosen |= _all_right(parse_options({spelling: value}, allowed=DECODE_OPTION_NAMES))
         if value is None:
             chosen[option.name] = option.default
@@ -96,11 +101,15 @@ def assigned_options(assignments: Sequence[str]) -> ClientOptions:
 
 def _no_such_option(spelling: str) -> str:
     """A sentence with the option that is spelled most alike: all of them would fill the terminal."""
-    names = {name: option.name for option in OPTIONS.values() for name in (option.name, *option.aliases)}
-    settable = [name for name, of in names.items() if of in DECODE_OPTION_NAMES]
-    alike = get_close_matches(spelling.lower().replace("-", "_"), settable, n=1)
-    proposal = f"did you mean {alike[0]}?" if alike else "dlm_lsp/README.md has a table of them."
+    alike = nearest_option(spelling, DECODE_OPTION_NAMES)
+    proposal = f"did you mean {alike}?" if alike else "dlm_lsp/README.md has a table of them."
     return f"{spelling} is not an option of the decoder; {proposal}"
+
+
+def _where_else(name: str) -> str:
+    """Where an option is set that is not the decoder's."""
+    own_flag = f"give {flag_name(name)}, or " if name in _WITH_FLAG else ""
+    return f"{own_flag}set it in {user_config_path()}"
 
 
 def _all_right(parsed: ParsedOptions) -> ClientOptions:

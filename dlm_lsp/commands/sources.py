@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from dlm_lsp.atomic import replacing
+from dlm_lsp.config_files import user_config_path
 from dlm_lsp.errors import UnreadableDocumentError, UsageError
 
 
@@ -140,14 +141,19 @@ def _max_bytes(max_chars: int) -> int:
 def _decode(raw: bytes, name: str, max_chars: int) -> str:
     if b"\0" in raw:
         raise UnreadableDocumentError(f"{name} is binary.")
-    if len(raw) == _max_bytes(max_chars):
-        raise UnreadableDocumentError(f"{name} has more than {max_chars} characters (max_document_chars).")
     try:
-        return raw.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+        # What was read is cut off where it is too large, perhaps within a character.
+        is_whole = len(raw) < _max_bytes(max_chars)
+        text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8") if is_whole else ""
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         byte = error.object[error.start]
         raise UnreadableDocumentError(f"{name} is not UTF-8 (byte {byte:#04x} in line {line}).") from error
+    if not is_whole or len(text) > max_chars:
+        raise UnreadableDocumentError(
+            f"{name} has more than {max_chars} characters; maxDocumentChars in {user_config_path()} raises the limit."
+        )
+    return text
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -52,7 +52,7 @@ def test_a_table_is_named_with_its_line(config: Path, line: str) -> None:
     config.write_text(f'num_steps = "foo"\ntemprature = 0.2\nexclude = [\n  "foo",\n]\n{line}\n')
     assert read_user_config().problems == (
         f"{config}:1: num_steps must be a whole number, got 'foo'",
-        f"{config}:2: temprature is not an option",
+        f"{config}:2: temprature is not an option; did you mean temperature?",
         f"{config}:6: foo is not an option",
     )
 

@@ -81,7 +81,7 @@ def test_a_value_out_of_range_is_reported_and_the_others_are_kept(name: str, val
 
 
 def test_unknown_options_are_named() -> None:
-    assert parse_options({"stepz": 3}).problems == ("stepz is not an option",)
+    assert parse_options({"stepz": 3}).problems == ("stepz is not an option; did you mean steps?",)
 
 
 @pytest.mark.parametrize("raw", [[1, 2], "fast", 7])

@@ -68,7 +68,9 @@ def test_config_errors_have_file_and_line(doctor: Doctor, config_file: Path) -> 
     config_file.write_text("seed = 1\nspeed = 9\nnum_steps = 0\n")
     outcome = doctor()
     assert outcome.code == 2
-    assert f"failed   config              {config_file}:2: speed is not an option\n" in outcome.stdout
+    assert (
+        f"failed   config              {config_file}:2: speed is not an option; did you mean seed?\n" in outcome.stdout
+    )
     assert f"failed   config              {config_file}:3: num_steps must be from 1 to 4096, got 0\n" in outcome.stdout
 
 

@@ -75,6 +75,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ([*STDIN, "--in-place"], "--in-place needs a file; standard input cannot be written."),
         (STDIN, "Standard input has no <FILL> marker, which says where the hole is."),
         (["infill", "ok.py:1:1", "--bad"], "No such option: --bad."),
+        (["infill", "ok.py", "--line", "1"], "No such option: --line."),
+        (["infill", "ok.py:1:1", "--num-steps", "1"], "No such option: --num-steps (Possible options: --steps)."),
         (["infill"], "Missing argument 'FILE[:LINE[:COL]]'."),
         (["nonsense"], "No such command 'nonsense'."),
         (["infil"], "No such command 'infil'. Did you mean 'infill'?"),
@@ -91,6 +93,18 @@ def test_without_a_command_the_help_is_the_answer(arguments: list[str], capsys: 
     printed, complaint = capsys.readouterr()
     assert f"Usage: {' '.join(['dlm-lsp', *arguments])}" in printed
     assert complaint == ""
+
+
+def test_the_help_of_infill_ends_with_examples_and_begins_with_what_everyone_needs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    run(["infill", "--help"])
+    printed = capsys.readouterr().out
+    panels = re.findall(r"^╭─ ([A-Z][\w ]+?) ─", printed, re.MULTILINE)
+    assert panels[2:] == ["Where the hole is", "Output", "What the fill must be", "Decoder", "Model"]
+    examples = printed[printed.index("Examples:") :].split("\n")
+    assert [line.strip()[:15] for line in examples[1:5]] == ["dlm-lsp infill "] * 4
 
 
 @pytest.mark.parametrize("arguments", [["infill"], ["train"], ["train", "run"]])
@@ -177,10 +191,10 @@ def test_two_markers(command_line: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"num_steps = \n", ":1: this is not TOML: invalid value at column 13"),
-        (b"seed = 1\nnum_steps = 0\n", ":2: num_steps must be from 1 to 4096, got 0"),
-        (b"speed = 1\n", ":1: speed is not an option"),
-        (b"\xff", ": not UTF-8 text"),
+        (b"num_steps = \n", ":1: this is not TOML: invalid value at column 13."),
+        (b"seed = 1\nnum_steps = 0\n", ":2: num_steps must be from 1 to 4096, got 0."),
+        (b"speed = 1\n", ":1: speed is not an option; did you mean seed?"),
+        (b"\xff", ": not UTF-8 text."),
     ],
 )
 def test_a_wrong_config_file_is_named_with_its_line(
@@ -188,7 +202,7 @@ def test_a_wrong_config_file_is_named_with_its_line(
 ) -> None:
     config_file.write_bytes(content)
     code, stdout, stderr = command_line("infill", "ok.py:2:5")
-    assert (code, stdout, stderr) == (USAGE, "", f"dlm-lsp: {config_file}{complaint}.\n")
+    assert (code, stdout, stderr) == (USAGE, "", f"dlm-lsp: {config_file}{complaint}\n")
 
 
 def test_a_config_file_that_cannot_be_opened(command_line: CommandLine, config_file: Path) -> None:

@@ -75,7 +75,7 @@ def test_an_option_may_be_spelled_as_anywhere_else(
         (["--set", "factor=much"], "factor must be a number, got 'much'."),
         (["--set", "threshold=2"], "threshold must be in (0, 1], got 2."),
         (["--set", "numSteps=0"], "numSteps must be from 1 to 4096, got 0."),
-        (["--set", "model=x"], "model cannot be set here."),
+        (["--set", "numStep=3"], "numStep is not an option of the decoder; did you mean numSteps?"),
         (["--set", "stepz=3"], "stepz is not an option of the decoder; did you mean steps?"),
         (
             ["--set", "Confidence-Treshold=1"],
@@ -88,6 +88,24 @@ def test_a_wrong_method_or_option_is_named(
     command_line: CommandLine, file: Path, arguments: list[str], complaint: str
 ) -> None:
     assert command_line("infill", f"{file}:2:5", *arguments) == (2, "", f"dlm-lsp: {complaint}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "where"), [("maxDocumentChars", "set it in {}"), ("model", "give --model, or set it in {}")]
+)
+def test_an_option_that_is_not_the_decoders_is_said_to_be_set_elsewhere(
+    command_line: CommandLine, file: Path, config_file: Path, name: str, where: str
+) -> None:
+    complaint = f"--set sets options of the decoder, and {name} is none; {where.format(config_file)}."
+    assert command_line("infill", f"{file}:2:5", "--set", f"{name}=5") == (2, "", f"dlm-lsp: {complaint}\n")
+
+
+def test_a_file_that_is_too_large_is_said_where_the_limit_is_raised(
+    command_line: CommandLine, file: Path, config_file: Path
+) -> None:
+    config_file.write_text("maxDocumentChars = 20\n")
+    complaint = f"{file} has more than 20 characters; maxDocumentChars in {config_file} raises the limit."
+    assert command_line("infill", f"{file}:2:5") == (2, "", f"dlm-lsp: {complaint}\n")
 
 
 def test_methods_that_agree_on_an_option_combine(command_line: CommandLine, file: Path) -> None:
