@@ -286,9 +286,11 @@ def doctor(
     device: flags.Device = None,
     precision: flags.PrecisionFlag = None,
     as_json: flags.AsJson = False,
+    verbose: flags.EveryFinding = False,
 ) -> int:
     """Check everything that a fill needs, and time one."""
     from dlm_lsp.commands.doctor import run_doctor  # noqa: PLC0415
     from dlm_lsp.commands.settings import flag_options  # noqa: PLC0415
 
-    return run_doctor(flag_options({"model": model, "device": device, "precision": precision}), as_json=as_json)
+    options = flag_options({"model": model, "device": device, "precision": precision})
+    return run_doctor(options, as_json=as_json, is_verbose=verbose)

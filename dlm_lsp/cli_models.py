@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dlm_lsp.commands import flags
-from dlm_lsp.commands.completions import complete_published_model, complete_stored_model
+from dlm_lsp.commands.completions import complete_model, complete_published_model, complete_stored_model
 
 models_app = typer.Typer(help="Manage the models on this machine.", no_args_is_help=True)
 
@@ -74,9 +74,9 @@ def verify(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="A short name. Default: all models.",
+            help="A short name. Default: all models, the packaged one among them.",
             show_default=False,
-            autocompletion=complete_stored_model,
+            autocompletion=complete_model,
         ),
     ] = None,
 ) -> int:

@@ -6,7 +6,7 @@ Reads and reports; changes nothing, and knows neither terminal nor exit codes. A
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +19,8 @@ from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import LANGUAGES, language_for
 from dlm_lsp.models.hub import gib
 from dlm_lsp.models.naming import resolve_guide, resolve_model
-from dlm_lsp.models.store import describe
+from dlm_lsp.models.store import ModelStore, describe
+from dlm_lsp.models.verification import packaged_sums
 from dlm_lsp.options import Settings
 from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE
 from dlm_model.network.config import ModelConfig
@@ -101,7 +102,8 @@ def check_devices() -> Iterator[Check]:
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)
         yield Check(f"cuda:{index}", "ok", f"{name}, {gib(free)} of {gib(total)} free")
-    yield Check("cpu", "ok", f"{torch.get_num_threads()} threads")
+    num_threads = torch.get_num_threads()
+    yield Check("cpu", "ok", f"{num_threads} thread{'s' * (num_threads != 1)}")
 
 
 def check_precision(settings: Settings) -> Iterator[Check]:
@@ -117,7 +119,7 @@ def check_precision(settings: Settings) -> Iterator[Check]:
 
 
 def check_model_files(model: str | None) -> Iterator[Check]:
-    """The checkpoint's folder, size and SHA-256 of weights, its guide's too, and its family; `check_dry_run` loads it.
+    """The checkpoint's folder, its weights and its guide's against their record, and its family; no load yet.
 
     Raises:
         CheckpointError: the folder's config is none that can be loaded, or the model is a name and not on disk.
@@ -125,15 +127,17 @@ def check_model_files(model: str | None) -> Iterator[Check]:
     from dlm_model.engine import checkpoint_folder  # noqa: PLC0415
     from dlm_model.guides.guide import GUIDE_FOLDER  # noqa: PLC0415
 
-    folder = checkpoint_folder(resolve_model(model))
+    resolved = resolve_model(model)
+    folder = checkpoint_folder(resolved)
     if not folder.is_dir():
         yield Check("model", "failed", str(folder))
         return
     config = ModelConfig.from_checkpoint(folder)
     yield Check("model", "ok", str(folder))
-    yield from _check_weights("weights", folder, folder)
+    sums = packaged_sums() if resolved is None else _recorded_sums(model)
+    yield from _check_weights("weights", folder, folder, sums)
     if (folder / GUIDE_FOLDER).is_dir():
-        yield from _check_weights("guide", folder / GUIDE_FOLDER, folder)
+        yield from _check_weights("guide", folder / GUIDE_FOLDER, folder, sums)
     else:
         yield Check("guide", "ok", "none came with this model")
     caveat = "" if config.sees_suffix else ", sees no suffix"
@@ -142,7 +146,7 @@ def check_model_files(model: str | None) -> Iterator[Check]:
 
 
 def check_guide_files(guide: str | None) -> Iterator[Check]:
-    """Size and SHA-256 of the weights of the guide that the settings name, if they name one.
+    """The weights of the guide that the settings name, if they name one, against their record.
 
     Raises:
         CheckpointError: its config is none that can be loaded, or it is a name and not on disk.
@@ -156,18 +160,30 @@ def check_guide_files(guide: str | None) -> Iterator[Check]:
         yield Check("guide", "failed", str(folder))
         return
     yield Check("guide", "ok", f"{folder}, {guide_config(folder).context_length} tokens")
-    yield from _check_weights("guide", folder, folder)
+    yield from _check_weights("guide", folder, folder, _recorded_sums(guide))
 
 
-def _check_weights(name: str, folder: Path, model: Path) -> Iterator[Check]:
-    """Size and SHA-256 of each file of weights in one folder of a model."""
+def _recorded_sums(model: str | None) -> Mapping[str, str]:
+    """The SHA-256 of each file of a model that was pulled or added; of a folder, nothing is known."""
+    record = ModelStore().find(model) if model else None
+    return record.sums if record else {}
+
+
+def _check_weights(name: str, folder: Path, model: Path, sums: Mapping[str, str]) -> Iterator[Check]:
+    """Size of each file of weights in one folder of a model, and whether it is what it was, if that is known."""
     for file in sorted(folder.glob("*.safetensors")):
+        own_name = file.relative_to(model).as_posix()
         try:
-            found = describe(model, file.relative_to(model).as_posix())
+            size = f"{own_name}, {file.stat().st_size:,} bytes"
+            is_changed = own_name in sums and describe(model, own_name).sha256 != sums[own_name]
         except OSError as error:
             yield Check(name, "failed", f"{file}: {error.strerror}")
+            continue
+        if is_changed:
+            yield Check(name, "failed", f"{size}, is not what it was")
         else:
-            yield Check(name, "ok", f"{found.name}, {found.size:,} bytes, sha256 {found.sha256}")
+            verdict = "SHA-256 as recorded" if own_name in sums else "no record to compare with"
+            yield Check(name, "ok", f"{size}, {verdict}")
 
 
 def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:

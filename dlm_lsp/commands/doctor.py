@@ -1,8 +1,9 @@
 """`dlm-lsp doctor`: run every check, print what was found."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 
 from rich.console import Console
 from rich.text import Text
@@ -17,29 +18,29 @@ from dlm_lsp.options import ClientOptions, Settings, resolve
 from dlm_model.errors import ModelError
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+"""From what is read last to what is read first."""
+
+_GRAMMARS, _WEIGHTS = "grammars", "weights"
 
 
-def run_doctor(flags: ClientOptions, *, as_json: bool) -> int:
-    """Print every finding as it comes, or all of them as one JSON object.
+def run_doctor(flags: ClientOptions, *, as_json: bool, is_verbose: bool = False) -> int:
+    """Print what was found, problems first, or all of it as one JSON object.
 
     Args:
         flags: They overrule the config file.
         as_json: Print JSON.
+        is_verbose: Print a line for each grammar and each file of weights.
 
     Returns:
         0 when nothing failed, 2 when only the config file did, 3 otherwise.
     """
-    console = Console(soft_wrap=True)
-    findings = []
-    for finding in find(flags):
-        findings.append(finding)
-        if not as_json:
-            with writing_stdout():
-                console.print(_line(finding))
+    findings = list(find(flags))
     failed = {finding.name for finding in findings if finding.status == "failed"}
-    if as_json:
-        with writing_stdout() as stdout:
+    with writing_stdout() as stdout:
+        if as_json:
             stdout.write(json.dumps({"ok": not failed, "checks": [asdict(finding) for finding in findings]}) + "\n")
+        else:
+            _print(findings, is_verbose=is_verbose)
     if not failed:
         return 0
     return UsageError.exit_code if failed == {checks.CONFIG} else ModelUnavailableError.exit_code
@@ -74,6 +75,43 @@ def _check_engine(settings: Settings) -> Iterator[Check]:
     engine = load_engine(settings, Console(stderr=True))
     yield from checks.check_dry_run(engine, settings)
     yield from checks.check_peak_memory()
+
+
+def _print(findings: Sequence[Check], *, is_verbose: bool) -> None:
+    """One line each, what failed first, and a last one that sums up."""
+    console = Console(soft_wrap=True)
+    shown = findings if is_verbose else list(_in_short(findings))
+    for finding in sorted(shown, key=lambda finding: -list(_STYLES).index(finding.status)):
+        console.print(_line(finding))
+    console.print(_summary(findings), style="bold", highlight=False)
+
+
+def _in_short(findings: Sequence[Check]) -> Iterator[Check]:
+    """The findings, of which all grammars that are all right are one, and all files of the model's weights."""
+    for (name, status), group in groupby(findings, key=lambda finding: (_group(finding.name), finding.status)):
+        alike = list(group)
+        if status != "ok" or name not in {_GRAMMARS, _WEIGHTS} or len(alike) == 1:
+            yield from alike
+        elif name == _GRAMMARS:
+            yield Check(name, status, f"{len(alike)} load and parse (--verbose names them)")
+        else:
+            verdict = alike[0].detail.rpartition(", ")[2]
+            yield Check(name, status, f"{len(alike)} files, {verdict} (--verbose names them)")
+
+
+def _group(name: str) -> str:
+    """What findings are called together."""
+    return _GRAMMARS if name.startswith("grammar ") else name
+
+
+def _summary(findings: Sequence[Check]) -> str:
+    names = {each: [finding.name for finding in findings if finding.status == each] for each in _STYLES}
+    failed, warned = names["failed"], names["warning"]
+    if failed:
+        return f"{len(failed)} problem{'s' * (len(failed) != 1)}: {', '.join(dict.fromkeys(failed))}."
+    if warned:
+        return f"Nothing failed; worth knowing: {', '.join(dict.fromkeys(warned))}."
+    return f"All is well: {len(findings)} checks, and a fill."
 
 
 def _line(finding: Check) -> Text:

@@ -182,6 +182,7 @@ PrecisionFlag = Annotated[Precision | None, _model("precision")]
 
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
 AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]
+EveryFinding = Annotated[bool, _output("--verbose", "Print a line for each grammar and each file of weights.")]
 Reset = Annotated[bool, typer.Option("--reset", help="Reset all counts to 0 instead of showing them.")]
 InPlace = Annotated[
     bool,

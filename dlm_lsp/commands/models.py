@@ -17,7 +17,8 @@ from dlm_lsp.models.footprint import num_parameters
 from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
 from dlm_lsp.models.inspection import check_checkpoint, names_code, names_in, never_used, roles_of
 from dlm_lsp.models.recommendation import Suggestion, available_memory, suggest
-from dlm_lsp.models.store import PACKAGED, ModelStore, Record, Role, describe, differences
+from dlm_lsp.models.store import PACKAGED, ModelStore, Record, Role, describe
+from dlm_lsp.models.verification import PACKAGED_FOLDER, differences, packaged_sums
 from dlm_model.network.checkpoint_files import published_name
 from dlm_model.network.precision import Precision, weight_format
 
@@ -120,24 +121,28 @@ def run_add(path: Path, name: str | None) -> None:
 
 
 def run_verify(name: str | None) -> int:
-    """Compare every file with its record.
+    """Compare every file with what it was when it was packaged, pulled or added.
+
+    Args:
+        name: Of a model; None for all.
 
     Returns:
         0 when all are what they were, 3 otherwise.
     """
     store = ModelStore()
-    records = [store.get(name)] if name else list(store.records())
+    records = list(store.records()) if name is None else [store.get(name)] if name != PACKAGED else []
+    known = [(record.name, Path(record.folder), record.sums) for record in records]
+    if name in {None, PACKAGED}:
+        known.insert(0, (PACKAGED, PACKAGED_FOLDER, packaged_sums()))
     problems = [] if name else [leftover.problem for leftover in store.leftovers() if leftover.problem]
-    if not records and not problems:
-        _say("No model was added or pulled, so there is nothing to verify.")
     for problem in problems:
         _say(problem)
     broken = bool(problems)
     with writing_stdout() as stdout:
-        for record in records:
-            for file, difference in differences(record):
+        for model, folder, sums in known:
+            for file, difference in differences(folder, sums):
                 broken |= difference is not None
-                stdout.write(f"{record.name}/{file.name}: {difference or 'ok'}\n")
+                stdout.write(f"{model}/{file}: {difference or 'ok'}\n")
     return ModelUnavailableError.exit_code if broken else 0
 
 

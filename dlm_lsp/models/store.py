@@ -25,7 +25,7 @@ from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE
 from dlm_model.errors import CheckpointError
 
 PACKAGED = "smollm2-135m-infill"
-"""The model that is part of this package; it has no record."""
+"""The model that is part of this package; it has no record, but see `verification`."""
 
 Role = Literal["model", "guide"]
 """What a checkpoint can be: a model fills holes, and a guide reads what a model writes."""
@@ -74,6 +74,11 @@ class Record:
     def is_pulled(self) -> bool:
         """Whether the files are ours to delete."""
         return self.repository is not None
+
+    @property
+    def sums(self) -> dict[str, str]:
+        """The SHA-256 of each file by its name."""
+        return {file.name: file.sha256 for file in self.files}
 
     @property
     def size(self) -> int:
@@ -154,7 +159,7 @@ class ModelStore:
         """
         record = self.find(name)
         if record is None and name == PACKAGED:
-            raise UsageError(f"{name} is part of this package; only what was pulled or added is verified or removed.")
+            raise UsageError(f"{name} is part of this package; only what was pulled or added is removed.")
         if record is None:
             raise UsageError(f"There is no model {name!r} on disk; `dlm-lsp models list` lists those that are.")
         return record
@@ -232,15 +237,6 @@ def describe(folder: Path, name: str) -> StoredFile:
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return StoredFile(name, file.stat().st_size, digest)
-
-
-def differences(record: Record) -> Iterator[tuple[StoredFile, str | None]]:
-    """Every recorded file, and what is wrong with it now; None for nothing."""
-    for file in record.files:
-        try:
-            yield file, None if describe(Path(record.folder), file.name) == file else "is not what it was"
-        except OSError as error:
-            yield file, f"cannot be read: {error.strerror}"
 
 
 def _checked(name: str) -> str:

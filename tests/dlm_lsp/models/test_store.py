@@ -12,6 +12,7 @@ from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_lsp.models.naming import resolve_model
 from dlm_lsp.models.store import PACKAGED, ModelStore
+from dlm_lsp.models.verification import PACKAGED_FOLDER
 from dlm_lsp.options import Settings
 from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.engine import load_engine as load_checkpoint
@@ -58,15 +59,14 @@ def test_what_is_no_name_is_left_as_it_is(model: str | None) -> None:
 
 
 def test_the_packaged_model_goes_by_the_name_that_answers_give_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert DEFAULT_CHECKPOINT.name == PACKAGED
+    assert PACKAGED_FOLDER == DEFAULT_CHECKPOINT
     assert resolve_model(PACKAGED) is None
     assert run(["models", "list"]) == OK
     assert capsys.readouterr().out.splitlines()[1].split()[:3] == [PACKAGED, "model", "packaged"]
     assert run(["models", "list", "--json"]) == OK
     assert json.loads(capsys.readouterr().out)["packaged"] == PACKAGED
-    for command in ("verify", "remove"):
-        assert run(["models", command, PACKAGED]) == USAGE
-        assert f"{PACKAGED} is part of this package" in capsys.readouterr().err
+    assert run(["models", "remove", PACKAGED]) == USAGE
+    assert f"{PACKAGED} is part of this package" in capsys.readouterr().err
 
 
 def test_a_published_model_that_is_not_there_says_how_it_comes() -> None:
@@ -153,9 +153,24 @@ def test_a_guide_and_a_learned_order_are_verified_too(checkpoint: Path, capsys: 
     assert "mine/guide/adapter_model.safetensors: is not what it was" in told
 
 
-def test_verifying_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["models", "verify"]) == OK
-    assert capsys.readouterr() == ("", "No model was added or pulled, so there is nothing to verify.\n")
+@pytest.mark.parametrize("arguments", [[], [PACKAGED]])
+def test_the_packaged_model_is_verified_to_the_last_file(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", "verify", *arguments]) == OK
+    files = {path for path in DEFAULT_CHECKPOINT.rglob("*") if path.suffix in {".json", ".safetensors"}}
+    names = {path.relative_to(DEFAULT_CHECKPOINT).as_posix() for path in files}
+    assert {*capsys.readouterr().out.splitlines()} == {f"{PACKAGED}/{name}: ok" for name in names}
+
+
+def test_a_packaged_file_that_was_changed_is_named(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (checkpoint / "SHA256SUMS").write_text(f"{'0' * 64}  model.safetensors\n")
+    monkeypatch.setattr("dlm_lsp.models.verification.PACKAGED_FOLDER", checkpoint)
+    monkeypatch.setattr("dlm_lsp.commands.models.PACKAGED_FOLDER", checkpoint)
+    assert run(["models", "verify"]) == MODEL
+    assert f"{PACKAGED}/model.safetensors: is not what it was" in capsys.readouterr().out
 
 
 def test_an_added_folder_survives_its_removal(checkpoint: Path) -> None:
