@@ -1,6 +1,7 @@
 """`dlm-lsp serve`: the transport around the language server."""
 
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from dlm_lsp.options import ClientOptions
 from dlm_lsp.serving import serve_stdio, serve_tcp
 
 logger = logging.getLogger(__name__)
+
+_NO_EDITOR = "dlm-lsp: waiting for an editor on standard input; editors start this themselves. Ctrl-C ends it.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,9 @@ def run_serve(
     if ignored:
         logger.warning("ignoring arguments: %s", " ".join(ignored))
     if address is None:
+        if sys.stdin.isatty():
+            sys.stderr.write(_NO_EDITOR)
+            sys.stderr.flush()
         return serve_stdio(load_quietly, flags, client_process_id=client_process_id)
     try:
         return serve_tcp(load_quietly, address.host, address.port, flags, client_process_id=client_process_id)

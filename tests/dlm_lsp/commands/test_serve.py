@@ -1,12 +1,18 @@
 """`dlm-lsp serve`: the arguments of the server, and its log."""
 
 import logging
-from collections.abc import Iterator
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from tests.dlm_lsp.commands.command_line import CommandLine
 
 Call = tuple[tuple[object, ...], dict[str, object]]
@@ -45,6 +51,26 @@ def bare_root_logger() -> Iterator[None]:
 def test_stdio_is_the_default(command_line: CommandLine, served: list[Call], arguments: list[str]) -> None:
     assert command_line("serve", *arguments).code == 0
     assert served == [(({},), {"client_process_id": None})]
+
+
+def test_on_a_terminal_it_says_whom_it_waits_for_until_ctrl_c(child_environment: Mapping[str, str]) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "dlm_lsp", "serve"]
+    process = subprocess.Popen(
+        command, env=child_environment, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with process:
+        assert process.stderr
+        assert process.stderr.readline().startswith(b"dlm-lsp: waiting for an editor on standard input; ")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == INTERRUPTED_EXIT_CODE
+    os.close(theirs)
+    os.close(ours)
+
+
+def test_in_a_pipe_it_waits_without_a_word(command_line: CommandLine, served: list[Call]) -> None:
+    assert command_line("serve") == (0, "", "")
+    assert len(served) == 1
 
 
 def test_flags_reach_the_server(command_line: CommandLine, served: list[Call]) -> None:
