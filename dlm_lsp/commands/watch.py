@@ -92,10 +92,10 @@ class CanvasView:
 def caption(draft: Draft) -> str:
     """Step, time and how much is decided, in one line."""
     num_committed = sum(piece.num_tokens for piece in draft.pieces if piece.state == "committed")
-    return (
-        f"step {draft.step}/{draft.num_steps} · {draft.elapsed_ms:.0f} ms · "
-        f"{num_committed}/{draft.num_tokens} tokens committed"
-    )
+    progress = f"{num_committed} of {draft.num_tokens} tokens"
+    if draft.is_resizing:
+        progress = f"{num_committed} token{'s' * (num_committed != 1)}"
+    return f"step {draft.step} of at most {draft.num_steps} · {draft.elapsed_ms:.0f} ms · {progress} committed"
 
 
 def styled(piece: Piece) -> tuple[str, str]:

@@ -52,6 +52,7 @@ class Drafts:
             num_forwards=self._ready.num_forwards + self._decoding.num_forwards,
             elapsed_ms=self._pace.elapsed_ms,
             num_final=self._decoding.num_final(row),
+            is_resizing=self._ready.constraint.is_resizing,
         )
 
     def _final(self, canvas: Canvas, order: list[int], reasons: list[FinishReason]) -> Draft:

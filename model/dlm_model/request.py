@@ -132,6 +132,7 @@ class Draft:
         candidates: All alternatives, best first; empty until finished.
         num_final: How many pieces from the left no later step takes back once they are committed, nor cuts off, nor
             puts another candidate in the place of; None for all.
+        is_resizing: Whether the model finds the length while it fills, so that the number of tokens is no goal.
     """
 
     pieces: tuple[Piece, ...]
@@ -142,6 +143,7 @@ class Draft:
     finish_reason: FinishReason | None = None
     candidates: tuple[Candidate, ...] = ()
     num_final: int | None = None
+    is_resizing: bool = False
 
     @property
     def text(self) -> str:

@@ -154,9 +154,9 @@ def terminal(file: Path, child_environment: Mapping[str, str]) -> Iterator[Termi
 
 
 def test_watch_sharpens_and_ctrl_c_stops_it(terminal: Terminal, file: Path) -> None:
-    sharpening = terminal.read_until(r"step 2/64")
+    sharpening = terminal.read_until(r"step 2 of at most 64")
     committed, guessed = "\x1b[1;32m", "\x1b[3;33m"
-    assert "step 1/64" in sharpening
+    assert "step 1 of at most 64" in sharpening
     assert committed in sharpening
     assert guessed in sharpening
     terminal.process.send_signal(signal.SIGINT)

@@ -20,6 +20,11 @@ def test_every_step_yields_a_draft_and_the_last_says_why_it_ended(resizing_engin
     assert found[-1].candidates[0].text == found[-1].text
 
 
+def test_a_draft_says_whether_its_length_is_still_being_found(resizing_engine: Engine, fixed_engine: Engine) -> None:
+    assert all(draft.is_resizing for draft in drafts(resizing_engine, num_steps=3))
+    assert not any(draft.is_resizing for draft in drafts(fixed_engine, num_steps=3))
+
+
 def test_the_first_draft_already_has_a_guess_for_every_position(fixed_engine: Engine) -> None:
     first = drafts(fixed_engine, num_steps=9, middle_length=20, schedule="linear")[0]
     assert {piece.state for piece in first.pieces} == {"committed", "guessed"}

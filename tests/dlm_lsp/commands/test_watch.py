@@ -1,8 +1,9 @@
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
-from dlm_lsp.commands.watch import CanvasView
+from dlm_lsp.commands.watch import CanvasView, caption
 from dlm_model.request import Draft, Piece
 
 DRAFT = Draft(
@@ -26,7 +27,7 @@ def test_the_three_states_look_different_between_their_surroundings() -> None:
     painted = shown(is_terminal=True)
     committed, guessed, masked = "\x1b[1;32mreturn \x1b[0m", "\x1b[3;33mleft\x1b[0m", "\x1b[2m░░░\x1b[0m"
     assert f"\x1b[2m    \x1b[0m{committed}{guessed}{masked}\x1b[2m  # why\x1b[0m" in painted
-    assert "step 2/8 · 42 ms · 1/5 tokens committed" in painted
+    assert "step 2 of at most 8 · 42 ms · 1 of 5 tokens committed" in painted
     assert "after" not in painted
 
 
@@ -40,4 +41,8 @@ def test_the_cursor_comes_back() -> None:
 
 
 def test_without_a_terminal_one_line_remains() -> None:
-    assert shown(is_terminal=False) == "step 2/8 · 42 ms · 1/5 tokens committed\n"
+    assert shown(is_terminal=False) == "step 2 of at most 8 · 42 ms · 1 of 5 tokens committed\n"
+
+
+def test_a_length_that_the_model_still_finds_is_no_goal() -> None:
+    assert caption(replace(DRAFT, is_resizing=True)) == "step 2 of at most 8 · 42 ms · 1 token committed"
