@@ -186,11 +186,11 @@ def race(
 
 
 @app.command()
-def methods(*, as_json: flags.AsJson = False) -> None:
-    """List every decoding method: what it does, where it comes from, how to switch it on."""
+def methods(name: flags.MethodName = None, *, as_json: flags.AsJson = False) -> None:
+    """List every decoding method, or show one: what it does, where it comes from, how to switch it on."""
     from dlm_lsp.commands.methods import run_methods  # noqa: PLC0415
 
-    run_methods(as_json=as_json)
+    run_methods(name, as_json=as_json)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -111,6 +111,10 @@ Seed = Annotated[int | None, _decoder("seed")]
 Temperature = Annotated[float | None, _decoder("temperature")]
 RefreshInterval = Annotated[int | None, _decoder("refresh_interval")]
 Guide = Annotated[str | None, _option("guide", "Decoder", "NAME", complete=complete_guide)]
+MethodName = Annotated[
+    str | None,
+    typer.Argument(metavar="NAME", help="Show this method alone.", autocompletion=complete_method, show_default=False),
+]
 MethodNames = Annotated[
     list[str] | None,
     typer.Option(

@@ -118,13 +118,23 @@ def _all_right(parsed: ParsedOptions) -> ClientOptions:
     return parsed.options
 
 
-def _named(names: Sequence[str]) -> Iterator[Method]:
+def find_method(name: str) -> Method:
+    """The decoding method of that name, spelled as for `method_options`.
+
+    Raises:
+        UsageError: there is none.
+    """
     known = {_as_word(method.name): method for method in METHODS}
+    method = known.get(_as_word(name))
+    if method is None:
+        raise UsageError(f"There is no method {name!r}; dlm-lsp methods lists them.")
+    return method
+
+
+def _named(names: Sequence[str]) -> Iterator[Method]:
     taken: dict[str, str] = {}
     for name in names:
-        method = known.get(_as_word(name))
-        if method is None:
-            raise UsageError(f"There is no method {name!r}; dlm-lsp methods lists them.")
+        method = find_method(name)
         if not method.options:
             raise UsageError(f"--method does not switch on {method.name}: {method.line}.")
         other = taken.setdefault(method.kind, method.name)

@@ -1,9 +1,13 @@
 """Tables on standard output, for people to read and for pipes to search."""
 
-from rich.console import Console
+import sys
+
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 from dlm_lsp.commands.sources import writing_stdout
+
+_LEAST_WIDTH = 100
 
 _PIPE_WIDTH = 10_000
 """For a pipe, which has no width of its own: wider than any row, so that each row is one line, and searchable."""
@@ -17,8 +21,13 @@ def bare_table(*headers: str) -> Table:
     return table
 
 
-def print_table(table: Table) -> None:
-    """Print a table no wider than the terminal; into a pipe, each row on one line.
+def is_narrow() -> bool:
+    """Whether standard output is a terminal in which columns of prose would be a few words wide."""
+    return sys.stdout.isatty() and Console().width < _LEAST_WIDTH
+
+
+def print_table(table: RenderableType) -> None:
+    """Print a table, or what stands in for one, no wider than the terminal; into a pipe, each row on one line.
 
     Raises:
         UsageError: standard output cannot be written.

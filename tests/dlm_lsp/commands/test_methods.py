@@ -28,6 +28,32 @@ def test_a_narrow_terminal_cuts_nothing_off(command_line: CommandLine, monkeypat
     assert Counter(printed.replace(" ", "")) >= Counter(told.replace(" ", ""))
 
 
+def test_a_narrow_terminal_gets_a_block_for_each_method(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlm_lsp.commands.tables._PIPE_WIDTH", 72)
+    monkeypatch.setattr("dlm_lsp.commands.methods.is_narrow", lambda: True)
+    lines = command_line("methods").stdout.splitlines()
+    assert max(map(len, lines)) <= 72
+    assert [line.rstrip() for line in lines if not line.startswith("    ")] == [
+        f"{method.name} ({method.kind})" for method in METHODS
+    ]
+
+
+@pytest.mark.parametrize("name", ["KLASS", "klass"])
+def test_one_method_is_shown_alone(command_line: CommandLine, name: str) -> None:
+    method = next(each for each in METHODS if each.name == "KLASS")
+    title, *lines = command_line("methods", name).stdout.splitlines()
+    assert title.rstrip() == f"KLASS ({method.kind})"
+    assert [line.strip() for line in lines] == [method.line, method.source, "schedule=klass"]
+    assert [each["name"] for each in json.loads(command_line("methods", name, "--json").stdout)] == ["KLASS"]
+
+
+def test_a_method_that_there_is_not_is_named(command_line: CommandLine) -> None:
+    complaint = "dlm-lsp: There is no method 'magic'; dlm-lsp methods lists them.\n"
+    assert command_line("methods", "magic") == (2, "", complaint)
+
+
 def test_json_tells_how_each_is_switched_on(command_line: CommandLine) -> None:
     listed = json.loads(command_line("methods", "--json").stdout)
     assert {each["name"]: each["options"] for each in listed} == {each.name: dict(each.options) for each in METHODS}
