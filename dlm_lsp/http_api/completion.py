@@ -15,6 +15,7 @@ from dlm_lsp.documents.positions import with_line_feeds
 from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.fills import RankedFill
 from dlm_lsp.fitting.placement import parse_neutral, place
+from dlm_lsp.fitting.repairs import without_repeated_text
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.http_api.fim_request import FimRequest
@@ -178,6 +179,11 @@ class _PlainMiddle:
     def choices(self, draft: Draft, settled: SettledText) -> Iterator[Choice]:
         for candidate in draft.candidates:
             text, is_cut = self._seam.until_stop(candidate.text)
+            once = without_repeated_text(text)
+            if once != text:  # a model that loops has not ended its text
+                once = max(once, settled.text, key=len) if text.startswith(settled.text) else once
+                yield Choice(self._seam.fitted(once), "length")
+                continue
             is_stopped = is_cut or settled.ends_at_stop(text)
             yield Choice(self._seam.fitted(text), "stop" if is_stopped else FINISH_REASONS[candidate.finish_reason])
 

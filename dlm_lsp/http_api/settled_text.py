@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 
+from dlm_lsp.fitting.repairs import without_repeated_text
 from dlm_model.request import Draft
 
 _BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*")
@@ -43,7 +44,8 @@ class Seam:
         """How many characters of a text that goes on, and has no stop so far, will be in what it is fitted to."""
         if not self.prompt.strip() and not text.strip():
             return 0
-        end = len(text) - _held_back(text, self.stops)
+        # Of a loop, only the first copy is kept.
+        end = min(len(text) - _held_back(text, self.stops), len(without_repeated_text(text)))
         if self.suffix.startswith("\n"):
             end = min(end, _end_of_last_line(text), _end_of_last_line(text[:end]))
         # What is held back may be cut off by its stop, and what is left is then the whole text.
