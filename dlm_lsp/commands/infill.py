@@ -10,8 +10,9 @@ from types import FrameType
 from rich.console import Console
 
 from dlm_lsp.commands.loading import load_engine
-from dlm_lsp.commands.rendering import apply_fill, render_diff, render_json, summarize
+from dlm_lsp.commands.rendering import apply_fill, coloured, render_diff, render_json, summarize
 from dlm_lsp.commands.sources import Source, read_source, read_stdin, write_in_place, writing_stdout
+from dlm_lsp.commands.tables import shows_colours
 from dlm_lsp.commands.targets import Target, cut_marker, locate
 from dlm_lsp.commands.watch import CanvasView, DraftView, StepCounter
 from dlm_lsp.documents.document import Snapshot
@@ -192,7 +193,8 @@ def _print(
             stdout.write(render_json(engine, draft, fills, name, lines, with_candidates=with_candidates) + "\n")
         elif fills and output.as_diff:
             after = apply_fill(work.text, fills[0].fill)
-            stdout.write(render_diff(work.source.name, work.written, after))
+            diff = render_diff(work.source.name, work.written, after)
+            stdout.write(coloured(diff) if shows_colours(stdout) else diff)
         elif fills and not output.in_place:
             text = fills[0].fill.text
             stdout.write(text if text.endswith(("\n", "\r")) else f"{text}\n")

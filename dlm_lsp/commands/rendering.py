@@ -19,6 +19,10 @@ from dlm_model.request import Draft, InfillEngine
 _QUOTED_ALONE = re.compile(r'[\x00-\x1f\x7f"\\]')
 """What a diff's header can hold in quotes alone."""
 
+_BOLD, _RESET = "\x1b[1m", "\x1b[m"
+_COLOURS = {"@": "\x1b[36m", "-": "\x1b[31m", "+": "\x1b[32m"}
+"""Of lines by what they begin with: cyan, red and green."""
+
 
 def apply_fill(text: str, fill: Fill) -> str:
     """The document with the fill in it."""
@@ -98,6 +102,18 @@ def render_diff(name: str, before: str, after: str) -> str:
         old = new = path.as_posix()
     lines = difflib.unified_diff(list(_lines(before)), list(_lines(after)), _header(old), _header(new))
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def coloured(diff: str) -> str:
+    """A unified diff in the colours that git gives it on a terminal."""
+    old, new, *lines = diff.split("\n") if diff else ("", "")
+    head = [_painted(line, _BOLD) for line in (old, new)]
+    return "\n".join([*head, *(_painted(line, _COLOURS.get(line[:1], "")) for line in lines)])
+
+
+def _painted(line: str, colour: str) -> str:
+    text = line.rstrip("\r")
+    return f"{colour}{text}{_RESET}{line[len(text) :]}" if colour and text else line
 
 
 def summarize(engine: InfillEngine, draft: Draft, best: RankedFill) -> str:

@@ -1,6 +1,8 @@
 """Tables on standard output, for people to read and for pipes to search."""
 
+import os
 import sys
+from typing import TextIO
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -19,6 +21,12 @@ def bare_table(*headers: str) -> Table:
     for header in headers:
         table.add_column(header, overflow="fold")
     return table
+
+
+def shows_colours(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that shows colours, and nobody objects to them (no-color.org)."""
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return stream.isatty() and not is_plain
 
 
 def is_narrow() -> bool:

@@ -210,6 +210,25 @@ def test_a_diff_of_a_file_elsewhere_names_all_of_its_path(
     assert diff.startswith(f"--- {file}\n+++ {file}\n@@ ")
 
 
+def test_on_a_terminal_a_diff_has_the_colours_of_git(
+    command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    Path("sums.py").write_bytes(b"def f():\r\n    pass  # -- x\r\n")
+    command_line.engine.middles = ("return 1",)
+    diff = ("infill", "sums.py:2:5", "--diff")
+    bold, cyan, red, green, end = "\x1b[1m", "\x1b[36m", "\x1b[31m", "\x1b[32m", "\x1b[m"
+    assert command_line(*diff).stdout == (
+        f"{bold}--- a/sums.py{end}\n{bold}+++ b/sums.py{end}\n{cyan}@@ -1,2 +1,2 @@{end}\n def f():\r\n"
+        f"{red}-    pass  # -- x{end}\r\n{green}+    return 1{end}\r\n"
+    )
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in command_line(*diff).stdout
+
+
 def test_in_place_keeps_line_endings_and_byte_order_mark(command_line: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "sums.py"
     file.write_bytes(("\ufeff" + SOURCE.replace("\n", "\r\n")).encode())
