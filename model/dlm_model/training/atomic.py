@@ -1,4 +1,7 @@
-"""Files and folders that are either whole or not there, whatever happens while they are written."""
+"""Files and folders that are either whole or not there, whatever happens while they are written.
+
+They get the mode that the umask permits, whoever made them.
+"""
 
 import os
 import shutil
@@ -7,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
+
+_READ_AND_WRITE = 0o666
 
 
 @contextmanager
@@ -19,7 +24,10 @@ def replacing_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode  # what the umask permits; safetensors makes files for their owner alone
         yield partial
+        partial.chmod(mode)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
@@ -54,6 +62,10 @@ def creating_folder(folder: Path) -> Iterator[Path]:
     try:
         partial.mkdir(parents=True)
         yield partial
+        mode = partial.stat().st_mode & _READ_AND_WRITE
+        for path in partial.rglob("*"):
+            if path.is_file():
+                path.chmod(mode)
         partial.replace(folder)
     except SafetensorError as error:
         raise OSError(f"{folder} cannot be written: {error}") from error
