@@ -26,7 +26,7 @@ from dlm_model.network.adapter import (
 )
 from dlm_model.network.quantization import dequantize_tensors
 from dlm_model.network.weights import read_tensors
-from dlm_model.training.atomic import creating_folder
+from dlm_model.training.atomic import creating_folder, require_empty
 from dlm_model.training.initialize import ADDED_TOKENS
 
 CARRIED_RANK = 64
@@ -64,7 +64,9 @@ def write_companion(causal: Path, checkpoint: Path, rank: int) -> float:
 
     Raises:
         CheckpointError: a checkpoint is unreadable, or they belong to different networks.
+        ValueError: the checkpoint has a guide already.
     """
+    require_empty(checkpoint / GUIDE_FOLDER)
     wanted, own = (dequantize_tensors(read_tensors(folder), dtype=torch.float32) for folder in (causal, checkpoint))
     if is_adapter(causal / GUIDE_FOLDER):
         wanted = add_adapter(causal / GUIDE_FOLDER, wanted)
