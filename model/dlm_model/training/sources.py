@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +11,13 @@ from pathlib import Path
 from dlm_model.training.archives import MAX_FILE_BYTES, fetch, read_licence, read_members
 from dlm_model.training.licences import licence_of_folder, licence_of_metadata
 from dlm_model.training.manifest import Package
-from dlm_model.training.syntax import SUFFIXES, language_of, parser_of
+from dlm_model.training.syntax import SUFFIXES, error_share, language_of
 
 _MIN_LINES = 10
 _MAX_LINE_LENGTH = 250
 _MAX_DIGIT_SHARE = 0.15
+_MAX_ERROR_SHARE = 0.02  # Macros and new syntax; holes are never cut in what a grammar makes nothing of.
+_NOT_UTF8, _NO_SYNTAX = "not UTF-8", "that do not parse"
 
 _SKIPPED_PARTS = frozenset(
     {"_vendor", "vendor", "_vendored", "vendored", "extern", "third_party", "node_modules", "tests", "test", "testing"}
@@ -42,14 +45,12 @@ class Content:
     Attributes:
         licence: Permissive, or the trainer's own.
         files: Worth learning from, in the order of their paths.
-        num_undecodable: Files that are not UTF-8, which are left out.
-        num_unfit: Files that are not worth learning from, which are left out, too.
+        left_out: How many others there were, by what is wrong with them.
     """
 
     licence: str
     files: list[SourceFile] = field(default_factory=list)
-    num_undecodable: int = 0
-    num_unfit: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
 
 
 def read_package(package: Package, downloads: Path) -> Content:
@@ -63,34 +64,36 @@ def read_package(package: Package, downloads: Path) -> Content:
     content = Content(licence)
     for path, raw in members:
         text = _decode(raw)
-        if text is None:
-            content.num_undecodable += 1
-        elif is_worth_learning(text, language_of(path) or ""):
-            content.files.append(SourceFile(package.name, path, text))
+        flaw = _NOT_UTF8 if text is None else find_flaw(text, language_of(path) or "")
+        if text is None or flaw:
+            content.left_out[flaw] += 1
         else:
-            content.num_unfit += 1
+            content.files.append(SourceFile(package.name, path, text))
     return content
 
 
-def is_worth_learning(text: str, language: str) -> bool:
-    """Whether people wrote this file: it parses, and is neither tiny, nor generated, nor mostly data."""
+def find_flaw(text: str, language: str) -> str:
+    """Why a file is not worth learning from, as it does not parse, or is tiny, generated or mostly data; else empty."""
     lines = text.split("\n")
-    if len(lines) < _MIN_LINES or max(map(len, lines)) > _MAX_LINE_LENGTH:
-        return False
+    if len(lines) < _MIN_LINES:
+        return f"under {_MIN_LINES} lines"
+    if max(map(len, lines)) > _MAX_LINE_LENGTH:
+        return f"with a line over {_MAX_LINE_LENGTH} characters"
     if sum(map(text.count, "0123456789")) > _MAX_DIGIT_SHARE * len(text):
-        return False
+        return "mostly digits"
     if language == "python":
-        return _defines_functions(text)
-    return not parser_of(language).parse(text.encode("utf-8")).root_node.has_error
+        return _find_flaw_of_python(text)
+    return _NO_SYNTAX if error_share(text, language) > _MAX_ERROR_SHARE else ""
 
 
-def _defines_functions(text: str) -> bool:
+def _find_flaw_of_python(text: str) -> str:
     try:
         with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
             tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
-        return False
-    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree))
+        return _NO_SYNTAX
+    has_function = any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree))
+    return "" if has_function else "without a function"
 
 
 def _open(package: Package, downloads: Path) -> tuple[str, Iterator[tuple[str, bytes]]]:

@@ -49,7 +49,7 @@ SUFFIXES = {
     ".rs": "rust",
     ".java": "java",
     ".c": "c",
-    ".h": "c",
+    ".h": "cpp",  # whose grammar reads C, too, but for a few names that are words of C++
     ".cc": "cpp",
     ".cpp": "cpp",
     ".cxx": "cpp",
@@ -89,6 +89,19 @@ def parser_of(language: str) -> Parser:
     except ImportError as error:
         raise ValueError(f"{language} needs its grammar: pip install {module.replace('_', '-')}") from error
     return Parser(Language(getattr(grammar, function)()))
+
+
+def error_share(text: str, language: str) -> float:
+    """The share of a text, in bytes, that its grammar makes nothing of."""
+    encoded = text.encode("utf-8")
+    unread, nodes = 0, [parser_of(language).parse(encoded).root_node]
+    while nodes:
+        node = nodes.pop()
+        if node.is_error or node.is_missing:
+            unread += max(1, node.end_byte - node.start_byte)
+        elif node.has_error:
+            nodes += node.children
+    return unread / max(1, len(encoded))
 
 
 def spans_around(text: str, language: str, offset: int) -> list[SyntaxSpan]:

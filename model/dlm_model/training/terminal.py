@@ -23,13 +23,7 @@ def print_reports(reports: Sequence[PackageReport]) -> None:
 def _summary(report: PackageReport) -> str:
     name = " ".join(filter(None, (report.name, report.version)))
     split = " held out" if report.split == "held_out" else ""
-    left_out = {
-        "duplicates": report.num_duplicates,
-        "with evaluation problems": report.num_contaminated,
-        "not UTF-8": report.num_undecodable,
-        "not worth learning from": report.num_unfit,
-    }
-    told = ", ".join(f"{number} {reason}" for reason, number in left_out.items() if number)
+    told = ", ".join(f"{number} {reason}" for reason, number in report.reasons.items())
     files = "1 file" if report.num_files == 1 else f"{report.num_files} files"
     return f"{name}: {files}{split}, {report.licence}{'; left out: ' if told else ''}{told}"
 

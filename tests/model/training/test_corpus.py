@@ -3,18 +3,30 @@
 import errno
 import gzip
 import json
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dlm_model.errors import ModelError
 from dlm_model.training.archives import read_licence
-from dlm_model.training.corpus import PARTS_FOLDER, REPORT_FILE, build_corpus, drop_duplicates, sample_package
+from dlm_model.training.corpus import (
+    PARTS_FOLDER,
+    REPORT_FILE,
+    Part,
+    build_corpus,
+    drop_duplicates,
+    sample_package,
+)
 from dlm_model.training.decontamination import NgramFilter, read_problems
 from dlm_model.training.licences import LicenceError
 from dlm_model.training.manifest import Package, Split, load_manifest
 from dlm_model.training.shards import TextShard, write_shard
-from dlm_model.training.sources import SourceFile, is_worth_learning, read_package
+from dlm_model.training.sources import SourceFile, find_flaw, read_package
+from dlm_model.training.terminal import print_reports
 from tests.model.training.packages import MODULE, NO_PROBLEMS, PROBLEM, write_wheel
 
 
@@ -64,12 +76,17 @@ def test_only_readable_python_that_people_wrote_is_kept(tmp_path: Path) -> None:
     content = read_package(Package("shapes", "1.0", "train"), tmp_path)
     assert [source.path for source in content.files] == ["shapes/area.py"]
     assert content.files[0].text == MODULE
-    assert content.num_undecodable == 1
+    assert content.left_out == {
+        "not UTF-8": 1,
+        "that do not parse": 1,
+        "with a line over 250 characters": 1,
+        "mostly digits": 1,
+    }
 
 
 def test_a_file_without_functions_teaches_nothing() -> None:
-    assert is_worth_learning(MODULE, "python")
-    assert not is_worth_learning("x = 1\n" * 20, "python")
+    assert not find_flaw(MODULE, "python")
+    assert find_flaw("x = y\n" * 20, "python") == "without a function"
 
 
 def test_a_corrupt_wheel_is_one_clear_error(tmp_path: Path) -> None:
@@ -132,6 +149,34 @@ def test_a_large_package_is_sampled_the_same_way_every_time() -> None:
     assert sample == sample_package(sources[::-1], 450)
 
 
+def test_a_large_package_is_sampled_and_says_so_but_not_ones_own_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "app").mkdir()
+    for index in range(6):
+        (tmp_path / "app" / f"{index}.py").write_text(MODULE.replace("area", f"own_{index}"))
+    write_wheel(tmp_path, "solids", {f"solids/{index}.py": MODULE.replace("area", f"v_{index}") for index in range(6)})
+    app = Package("app", "", "train", "folder", tmp_path / "app", "own")
+    packages = [app, Package("solids", "1.0", "held_out")]
+    reports = build_corpus(packages, tmp_path, tmp_path / "corpus", NO_PROBLEMS, max_characters=2 * len(MODULE) + 99)
+    assert [(report.num_files, report.num_over_limit) for report in reports] == [(2, 4), (6, 0)]
+    print_reports(reports)
+    assert "solids 1.0: 2 files held out, MIT; left out: 4 over the limit of one package\n" in capsys.readouterr().out
+
+
+def test_a_process_that_is_killed_while_it_reads_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(Executor):
+        def map(self, *_: object, **__: object) -> Iterator[Part]:  # type: ignore[override]
+            raise BrokenProcessPool("A process in the process pool was terminated abruptly")
+            yield
+
+    monkeypatch.setattr("dlm_model.training.corpus._executor", lambda _: Killed())
+    with pytest.raises(ModelError, match="for lack of memory"):
+        build_corpus([Package("shapes", "1.0", "train")], tmp_path, tmp_path / "corpus", NO_PROBLEMS, num_workers=2)
+
+
 def test_the_same_manifest_gives_the_same_shards_split_by_package(tmp_path: Path) -> None:
     other = MODULE.replace("area", "surface")
     write_wheel(tmp_path, "shapes", {"shapes/area.py": MODULE, "shapes/problem.py": MODULE + PROBLEM})
@@ -183,9 +228,11 @@ def test_what_was_read_of_a_package_is_read_anew_if_it_is_damaged_or_the_rules_h
     assert len(list((tmp_path / PARTS_FOLDER).iterdir())) == 2
 
 
-def test_an_empty_corpus_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    write_wheel(tmp_path, "shapes", {"shapes/tiny.py": "x = 1\n"})
-    with pytest.raises(ValueError, match="corpus is empty"):
+def test_an_empty_corpus_is_refused_by_reason_and_nothing_is_written(tmp_path: Path) -> None:
+    files = {"tiny.py": "x = 1\n", "latin.py": "é".encode("latin-1"), "wide.py": MODULE + f"x = '{'y' * 300}'\n"}
+    write_wheel(tmp_path, "shapes", {f"shapes/{name}": text for name, text in files.items()})
+    told = "left out were 1 not UTF-8, 1 under 10 lines, 1 with a line over 250 characters"
+    with pytest.raises(ValueError, match=f"no file of the train packages was kept; {told}"):
         build_corpus([Package("shapes", "1.0", "train")], tmp_path, tmp_path / "corpus", NO_PROBLEMS)
     assert not (tmp_path / "corpus").exists()
 

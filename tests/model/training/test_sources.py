@@ -1,5 +1,6 @@
 """Everything a corpus can be made of: packages, folders, and what is installed; and how it is built from them."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,23 @@ from dlm_model.training.decontamination import NgramFilter
 from dlm_model.training.licences import LicenceError, licence_of_folder
 from dlm_model.training.manifest import Package, load_manifest
 from dlm_model.training.shards import TextShard
-from dlm_model.training.sources import is_worth_learning, read_package
+from dlm_model.training.sources import find_flaw, read_package
 from tests.model.training.full_disk import full_disk
 from tests.model.training.packages import C_SOURCE, JAVASCRIPT, MODULE, NO_PROBLEMS, PROBLEM, write_wheel
 
 MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person\nobtaining a copy of this software"
+CPP_HEADER = """#pragma once
+
+template <typename T>
+class Area : public Shape {
+ public:
+  explicit Area(T width) : width_(width) {}
+  T width() const noexcept { return width_; }
+
+ private:
+  T width_;
+};
+"""
 GPL = "GNU GENERAL PUBLIC LICENSE Version 3\n" + MIT
 APACHE = "  Apache License\n  Version 2.0, January 2004\n"
 
@@ -34,7 +47,7 @@ def test_a_folder_gives_its_files_and_counts_what_is_not_utf8(tmp_path: Path) ->
     folder = write_folder(tmp_path / "app")
     content = read_package(Package("app", "", "train", "folder", folder), tmp_path)
     assert [file.path for file in content.files] == ["shapes.js", "shapes.py"]
-    assert (content.licence, content.num_undecodable) == ("MIT", 1)
+    assert (content.licence, content.left_out) == ("MIT", {"not UTF-8": 1})
 
 
 @pytest.mark.parametrize(("text", "licence"), [(MIT, "MIT"), (APACHE, "Apache-2.0")])
@@ -90,22 +103,47 @@ def test_a_folder_below_ones_home_is_found(tmp_path: Path, monkeypatch: pytest.M
     assert package.folder == tmp_path / "app"
 
 
-def test_a_lone_folder_holds_some_of_its_files_out(tmp_path: Path) -> None:
-    for index in range(20):
-        path = tmp_path / "my code" / "größe" / f"{index}.py"
+def split_folder(folder: Path, num_files: int) -> dict[str, set[str]]:
+    """A folder of so many files, and which of them are in which split."""
+    for index in range(num_files):
+        path = folder / "my code" / "größe" / f"{index}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(MODULE.replace("area", f"area_{index}"))
-    (tmp_path / "my code" / "tiny.py").write_text("tiny = 1\n")
-    app = Package("app", "", "train", "folder", tmp_path / "my code", "own")
-    train, held_out = build_corpus([app], tmp_path / "downloads", tmp_path / "corpus", NO_PROBLEMS)
-    assert [(report.split, report.num_files, report.num_unfit) for report in (train, held_out)] == [
-        ("train", 18, 1),
-        ("held_out", 2, 0),
-    ]
-    texts = [set(TextShard(tmp_path / "corpus" / f"{split}.safetensors")) for split in ("train", "held_out")]
-    assert list(map(len, texts)) == [18, 2]
-    assert not texts[0] & texts[1]
+    app = Package("app", "", "train", "folder", folder / "my code", "own")
+    reports = build_corpus([app], folder / "downloads", folder / "corpus", NO_PROBLEMS)
+    return {report.split: set(TextShard(folder / "corpus" / f"{report.split}.safetensors").names) for report in reports}
+
+
+def test_a_lone_folder_holds_some_of_its_files_out(tmp_path: Path) -> None:
+    splits = split_folder(tmp_path, 40)
+    assert 2 <= len(splits["held_out"]) <= 6
+    assert len(splits["train"] | splits["held_out"]) == 40
+    assert not splits["train"] & splits["held_out"]
     assert not (tmp_path / "downloads").exists(), "nothing was downloaded"
+
+
+def test_what_is_held_out_of_a_folder_stays_so_when_it_grows(tmp_path: Path) -> None:
+    growing = [split_folder(tmp_path, num_files) for num_files in (30, 40, 55, 60, 75, 80, 95)]
+    for before, after in itertools.pairwise(growing):
+        assert before["held_out"] <= after["held_out"]
+        assert before["train"] <= after["train"]
+    assert growing[0]["held_out"] < growing[-1]["held_out"]
+
+
+def test_of_two_files_one_is_held_out_and_of_one_none(tmp_path: Path) -> None:
+    assert split_folder(tmp_path, 1).keys() == {"train"}
+    assert {split: len(names) for split, names in split_folder(tmp_path, 2).items()} == {"train": 1, "held_out": 1}
+
+
+def test_what_was_left_out_of_a_split_folder_is_counted_once(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "app")
+    (folder / "tiny.py").write_text("tiny = 1\n")
+    app = Package("app", "", "train", "folder", folder, "own")
+    reports = build_corpus([app], tmp_path, tmp_path / "corpus", NO_PROBLEMS)
+    assert [(report.num_files, report.reasons) for report in reports] == [
+        (1, {"not UTF-8": 1, "under 10 lines": 1}),
+        (1, {}),
+    ]
 
 
 def test_a_folder_stays_whole_beside_a_held_out_one_and_nothing_stale_is_left(tmp_path: Path) -> None:
@@ -118,7 +156,9 @@ def test_a_folder_stays_whole_beside_a_held_out_one_and_nothing_stale_is_left(tm
     other = Package("other", "", "held_out", "folder", folders["other"], "own")
     reports = build_corpus([app, other], tmp_path, tmp_path / "corpus", NO_PROBLEMS)
     assert [(report.name, report.num_files) for report in reports] == [("other", 10), ("app", 10)]
-    few = Package("few", "", "train", "folder", write_folder(tmp_path / "few"), "own")
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "shapes.py").write_text(MODULE)
+    few = Package("few", "", "train", "folder", tmp_path / "few", "own")
     build_corpus([few], tmp_path, tmp_path / "corpus", NO_PROBLEMS)
     assert not (tmp_path / "corpus" / "held_out.safetensors").exists()
 
@@ -149,7 +189,7 @@ def test_a_problem_planted_in_any_source_is_gone_from_the_shards(tmp_path: Path)
     packages = [Package("app", "", "train", "folder", folder), Package("solids", "1.0", "train")]
     (tmp_path / "clean.py").write_text(MODULE)
     reports = build_corpus(packages, tmp_path, tmp_path / "corpus", NgramFilter([PROBLEM]))
-    assert [report.num_contaminated for report in reports] == [1, 1]
+    assert sum(report.num_contaminated for report in reports) == 2
     texts = list(TextShard(tmp_path / "corpus" / "train.safetensors"))
     assert texts
     assert not any("below_zero" in text for text in texts)
@@ -198,7 +238,7 @@ def test_a_full_disk_leaves_no_half_shard(tmp_path: Path, capsys: pytest.Capture
     with full_disk():
         assert run_stage([*map(str, arguments)], "training") == 3
     error = capsys.readouterr().err
-    assert "train.safetensors.partial cannot be written" in error
+    assert ".safetensors.partial cannot be written" in error
     assert error.count("\n") == 1
     assert list((tmp_path / "corpus").iterdir()) == []
 
@@ -213,5 +253,15 @@ def test_a_full_disk_leaves_no_half_start(
 
 
 def test_code_that_does_not_parse_teaches_nothing() -> None:
-    assert is_worth_learning(C_SOURCE, "c")
-    assert not is_worth_learning(C_SOURCE + "int broken( {\n", "c")
+    assert not find_flaw(C_SOURCE, "c")
+    assert find_flaw(C_SOURCE + "int broken( {\n", "c") == "that do not parse"
+
+
+def test_a_header_of_cpp_and_a_macro_among_much_code_are_learned_from(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "shapes.h").write_text(CPP_HEADER)
+    (folder / "plain.h").write_text(C_SOURCE)
+    (folder / "macro.c").write_text(C_SOURCE * 12 + "EXPORT_SYMBOL int area() MAYBE_UNUSED { return 1; }\n")
+    content = read_package(Package("app", "", "train", "folder", folder, "own"), tmp_path)
+    assert [file.path for file in content.files] == ["macro.c", "plain.h", "shapes.h"]
