@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from dlm_model.errors import ModelError
 from dlm_model.training.annealing import FULL_REACH, AttentionAnnealing
 from dlm_model.training.examples import NoiseSource
 from dlm_model.training.noise_schedule import NoiseCurriculum
@@ -26,6 +27,10 @@ from dlm_model.training.throughput import Work
 from dlm_model.training.windows import Batch, collate
 
 _STEPS_AHEAD = 2
+
+
+class DataWorkerError(ModelError):
+    """A process that makes examples failed; the last saved state is intact."""
 
 
 class Examples(Protocol):
@@ -88,7 +93,11 @@ class _StepsFrom(Iterable[int]):
 
 
 def iterate_steps(dataset: StepDataset, first_step: int, num_workers: int) -> Iterator[StepBatches]:
-    """The steps from `first_step` on, in order; 0 workers makes them when they are asked for."""
+    """The steps from `first_step` on, in order; 0 workers makes them when they are asked for.
+
+    Raises:
+        DataWorkerError: a worker failed, or was ended from outside.
+    """
     loader = DataLoader(
         dataset,
         batch_size=None,
@@ -97,8 +106,16 @@ def iterate_steps(dataset: StepDataset, first_step: int, num_workers: int) -> It
         prefetch_factor=_STEPS_AHEAD if num_workers else None,
         worker_init_fn=_leave_stopping_to_the_run,
     )
-    for packed in loader:
-        yield unpack_step(packed)
+    try:
+        for packed in loader:
+            yield unpack_step(packed)
+    except Exception as error:
+        if not num_workers:
+            raise
+        # The loader adds the worker's traceback; what went wrong is its last line.
+        reason = str(error).strip().rpartition("\n")[2]
+        remedy = "if memory ran out, a smaller num_workers needs less"
+        raise DataWorkerError(f"A process that makes examples failed: {reason} ({remedy})") from error
 
 
 def _leave_stopping_to_the_run(_worker: int) -> None:

@@ -15,6 +15,7 @@
 Paths are relative to the file. Every key has a default, except the two paths `checkpoint` and `manifest`.
 """
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -92,6 +93,9 @@ class TrainSection:
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}, and has to be {least} or more")
+        for name in ("learning_rate", "weight_decay", "save_seconds"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)}, and has to be finite")
         if not (self.learning_rate > 0 and 0 < self.first_ceiling <= 1):
             raise ValueError("learning_rate has to be above 0, and first_ceiling above 0 and no more than 1")
 
@@ -149,7 +153,7 @@ def load_recipe(path: Path) -> Recipe:
         raise ValueError(f"cannot read the recipe {path}: {error}") from error
     unknown = sorted(tables.keys() - {"start", "corpus", "train"})
     if unknown:
-        raise ValueError(f"{path}: unknown section {unknown[0]!r}")
+        raise ValueError(f"{path}: unknown section {unknown[0]!r}; known are start, corpus, train")
     return Recipe(
         start=_section(StartSection, tables["start"], path) if "start" in tables else None,
         corpus=_section(CorpusSection, tables["corpus"], path) if "corpus" in tables else None,
@@ -164,7 +168,7 @@ def _section(kind: type[Section], table: object, path: Path) -> Section:
     types = get_type_hints(kind)
     unknown = sorted(table.keys() - types.keys())
     if unknown:
-        raise ValueError(f"{path}: unknown key {unknown[0]!r} in [{name}]")
+        raise ValueError(f"{path}: unknown key {unknown[0]!r} in [{name}]; known are {', '.join(types)}")
     try:
         return kind(**{key: _convert(key, value, types[key], path.parent) for key, value in table.items()})
     except (TypeError, ValueError) as error:

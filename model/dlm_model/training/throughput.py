@@ -4,6 +4,7 @@ Only the arithmetic of real tokens counts, never that of padding, and only produ
 is a label. The attention of a sequence of n tokens is counted as n² pairs, which is what a dense mask computes.
 """
 
+import re
 import time
 from dataclasses import astuple, dataclass
 
@@ -22,7 +23,8 @@ PEAK_TFLOPS = {
     "RTX 4090": 165.0,
     "RTX 3090": 71.0,
 }
-"""Dense bf16 peaks with fp32 accumulation of known GPUs, from their data sheets; the first name that fits counts."""
+"""Dense bf16 peaks with fp32 accumulation of known GPUs, from their data sheets, by whole words of their names; the
+first that fit count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +115,4 @@ def known_peak(device: torch.device) -> float | None:
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
-    return next((peak for known, peak in PEAK_TFLOPS.items() if known in name), None)
+    return next((peak for known, peak in PEAK_TFLOPS.items() if re.search(rf"\b{known}\b", name)), None)

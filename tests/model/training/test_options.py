@@ -1,6 +1,7 @@
 """The options of a run: parameters, optimizer, noise, workers; and what it reports."""
 
 import itertools
+import os
 import random
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -16,14 +17,21 @@ from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.annealing import FULL_REACH
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import merge_run, write_checkpoint
-from dlm_model.training.loader import StepDataset, group_by_length, iterate_steps, make_step, unpack_step
+from dlm_model.training.loader import (
+    DataWorkerError,
+    StepDataset,
+    group_by_length,
+    iterate_steps,
+    make_step,
+    unpack_step,
+)
 from dlm_model.training.metrics import TENSORBOARD_FOLDER
 from dlm_model.training.noise_schedule import NoiseCurriculum
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parameters import AllParameters
 from dlm_model.training.recipe import TrainSection
 from dlm_model.training.sequence import Example
-from dlm_model.training.throughput import Clock, FlopCounter, Work
+from dlm_model.training.throughput import Clock, FlopCounter, Work, known_peak
 from dlm_model.training.train import Trainer
 from dlm_model.training.windows import ExampleSource
 from tests.model.tiny_checkpoints import load_network
@@ -139,6 +147,31 @@ def test_worker_processes_make_the_same_steps(source: ExampleSource) -> None:
     for one, other in zip(alone, helped, strict=True):
         for left, right in zip(one.batches, other.batches, strict=True):
             assert torch.equal(left.token_ids, right.token_ids)
+
+
+@pytest.mark.parametrize(
+    ("fail", "reason"),
+    [(lambda: 1 // 0, "failed: ZeroDivisionError: "), (lambda: os._exit(1), r"failed: DataLoader worker \(pid")],
+    ids=["error", "killed"],
+)
+def test_a_worker_that_fails_is_one_sentence(fail: Callable[[], object], reason: str) -> None:
+    class Broken:
+        def draw(self, _rng: random.Random, _noise: object) -> Example:
+            fail()
+            return Example([])
+
+    with pytest.raises(DataWorkerError, match=reason) as caught:
+        next(iterate_steps(StepDataset(Broken(), PLAN, 0, 1), 0, num_workers=1))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [("NVIDIA L40", None), ("NVIDIA L40S", 362.0), ("NVIDIA L4", 121.0), ("NVIDIA A100-SXM4-80GB", 312.0)],
+)
+def test_a_gpu_is_known_by_its_whole_name(monkeypatch: pytest.MonkeyPatch, name: str, peak: float | None) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: name)
+    assert known_peak(torch.device("cuda")) == peak
 
 
 def test_a_step_crosses_as_few_bytes_and_is_the_same(source: ExampleSource) -> None:
