@@ -20,10 +20,9 @@ from torch import Tensor
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.transformer import Transformer
 from dlm_model.network.weights import load_transformer
-from dlm_model.training.objective import Predictions, predict
+from dlm_model.training.objective import Objective, Predictions, predict
 from dlm_model.training.parallelism import ProcessGroup
 from dlm_model.training.sequence import IGNORED
-from dlm_model.training.train import Objective
 from dlm_model.training.windows import Batch
 
 CERTAINTY_WEIGHT = 2.0
@@ -83,6 +82,11 @@ class TrajectoryDistillation:
     def __post_init__(self) -> None:
         if self.teacher_steps < 2:
             raise ValueError("a trajectory of fewer than two steps cannot be halved")
+
+    @property
+    def name(self) -> str:
+        """By which a run's state tells it from other objectives."""
+        return f"trajectory of {self.teacher_steps} steps"
 
     def __call__(self, network: Transformer, batch: Batch) -> Tensor:
         """The loss of a batch, summed over its masks with their weights."""

@@ -23,7 +23,7 @@ from dlm_model.steps.order import ORDER_FILE
 from dlm_model.training.adapters import trained_state
 from dlm_model.training.atomic import creating_folder
 from dlm_model.training.parameters import parameters_named
-from dlm_model.training.run_state import STATE_FILE, digest_weights, load_weights, read_progress
+from dlm_model.training.run_state import STATE_FILE, Progress, digest_weights, load_weights, read_progress
 
 MAX_SHARD_BYTES = 48_000_000
 
@@ -38,7 +38,8 @@ def merge_run(checkpoint: Path, run: Path) -> Transformer:
     network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.float32)
     parameters = parameters_named(read_progress(run / STATE_FILE).fingerprint)
     parameters.prepare(network)
-    load_weights(run / STATE_FILE, trained_state(network), parameters.fingerprint, digest_weights(checkpoint))
+    wanted = Progress(parameters.fingerprint, start=digest_weights(checkpoint))
+    load_weights(run / STATE_FILE, trained_state(network), wanted)
     parameters.merge(network)
     return network
 

@@ -13,12 +13,13 @@ from dlm_model.training.context_weights import CONTEXT_WEIGHTINGS
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.held_out import NOISES, held_out_batches
 from dlm_model.training.mixed_source import MixedSource
+from dlm_model.training.objective import Objective, masked_diffusion
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parallelism import ProcessGroup
 from dlm_model.training.recipe import TrainSection
-from dlm_model.training.run_state import digest_weights
+from dlm_model.training.run_state import digest_files, digest_weights
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
-from dlm_model.training.train import Objective, Trainer, masked_diffusion
+from dlm_model.training.train import Trainer
 from dlm_model.training.windows import Batch
 
 _NUM_HELD_OUT_SEQUENCES = 24
@@ -47,7 +48,8 @@ def build_trainer(
     config = ModelConfig.from_checkpoint(checkpoint)
     tokenizer = Tokenizer.from_checkpoint(checkpoint, config.vocab_size)
     builder = ExampleBuilder(tokenizer, config, CONTEXT_WEIGHTINGS[section.context_weights])
-    examples = MixedSource(TextShard(corpus / f"train{SHARD_SUFFIX}"), builder)
+    text = corpus / f"train{SHARD_SUFFIX}"
+    examples = MixedSource(TextShard(text), builder)
     held_out = read_held_out(corpus, builder)
     dtype = options.parameters.base_dtype(options.dtype)
     network = load_transformer(checkpoint, config, device=group.device, dtype=dtype)
@@ -61,6 +63,7 @@ def build_trainer(
         group=group,
         started_at=started_at,
         start=digest_weights(checkpoint),
+        corpus=digest_files([text]),
     )
     if section.compile:
         trainer.compile()

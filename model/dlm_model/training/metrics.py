@@ -24,6 +24,16 @@ class MetricsLog:
         self._is_open = False
         self._writer: SummaryWriter | None = None
 
+    def last_step_with(self, name: str) -> int | None:
+        """The step of the last record that has a value of this name, of those that a run which goes on here keeps."""
+        if not self._path.exists():
+            return None
+        lines = self._path.read_text(encoding="utf-8").splitlines()
+        return max(
+            (json.loads(line)["step"] for line in lines if self._is_kept(line) and name in json.loads(line)),
+            default=None,
+        )
+
     def write(self, record: dict[str, float]) -> None:
         """Append a record, which names its `step`."""
         if not self._is_open:

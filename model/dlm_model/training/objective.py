@@ -1,5 +1,6 @@
 """The masked-diffusion objective of one batch, and the same sums for measuring."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -9,6 +10,9 @@ from dlm_model.network.transformer import Transformer
 from dlm_model.training.adapters import logits as adapted_logits
 from dlm_model.training.sequence import IGNORED
 from dlm_model.training.windows import Batch
+
+Objective = Callable[[Transformer, Batch], Tensor]
+"""The loss of a batch, summed over its tokens with their weights; differentiable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +47,13 @@ def predict(network: Transformer, batch: Batch) -> Predictions:
     source = index - 1 if network.config.shift_logits else index
     selected = adapted_logits(network, hidden.flatten(0, 1).index_select(0, source)).float()
     return Predictions(selected, batch.labels.flatten()[index], batch.weights.flatten()[index])
+
+
+def masked_diffusion(network: Transformer, batch: Batch) -> Tensor:
+    """Weighted cross entropy of the masked tokens."""
+    return predict(network, batch).loss
+
+
+def name_of(objective: Objective) -> str:
+    """What a run's state calls it: its own name, or that of the function."""
+    return str(getattr(objective, "name", None) or objective.__name__.replace("_", " "))

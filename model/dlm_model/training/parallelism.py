@@ -6,6 +6,7 @@ whole tensors back, so that the state of a run does not tell how many processes 
 
 import atexit
 import os
+from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
@@ -120,9 +121,15 @@ Placement = Replicated | Sharded
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """A tensor put together from all processes' shards, on the CPU; every process has to ask for it."""
+    """A tensor put together from all processes' shards; every process has to ask for it."""
     tensor = tensor.detach()
-    return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).cpu()
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def is_finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether all of this process's shards are numbers."""
+    shards = (tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors)
+    return all(bool(shard.isfinite().all()) for shard in shards)
 
 
 def like(whole_tensor: Tensor, weight: Tensor) -> Tensor:

@@ -4,11 +4,11 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -40,7 +40,10 @@ class Progress:
         num_tokens: Tokens computed, padding aside.
         decay_start: The step at which the learning rate began to fall; None while it has not.
         decay_steps: Steps from there to nothing.
-        start: The digest of the weights that it started from; empty if unknown.
+        start: The digest of the weights that it started from; empty if unknown, as all that follow.
+        objective: What it minimises.
+        optimizer: By which optimizer.
+        corpus: The digest of the text that it learned from last.
         losses: Of the steps that no record tells of yet, so that a resumed run writes the records of a whole one.
     """
 
@@ -50,6 +53,9 @@ class Progress:
     decay_start: int | None = None
     decay_steps: int = 1
     start: str = ""
+    objective: str = ""
+    optimizer: str = ""
+    corpus: str = ""
     losses: list[float] = field(default_factory=list)
 
     @property
@@ -58,14 +64,27 @@ class Progress:
         return self.decay_start is not None and self.step >= self.decay_start + self.decay_steps
 
 
-def gather_state(weights: Mapping[str, Tensor], optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
-    """Weights and optimizer moments, whole and on the CPU; every process has to ask for it."""
+def gather_state(
+    weights: Mapping[str, Tensor], optimizers: Sequence[torch.optim.Optimizer], *, is_kept: bool = True
+) -> dict[str, Tensor]:
+    """Weights and optimizer moments, whole and on the CPU.
+
+    Args:
+        weights: What is trained.
+        optimizers: Of them.
+        is_kept: Every process has to ask, for the sake of the others; one that does not keep the tensors holds one at a
+            time, and gets none.
+    """
     tensors: dict[str, Tensor] = {}
     for name, weight in weights.items():
-        tensors[name] = whole(weight)
+        parts = {name: weight}
         for optimizer in optimizers:
-            kept = optimizer.state.get(weight, {})
-            tensors |= {f"{kind}:{name}": whole(kept[kind]) for kind in moment_names(optimizer) if kind in kept}
+            moments = optimizer.state.get(weight, {})
+            parts |= {f"{kind}:{name}": moments[kind] for kind in moment_names(optimizer) if kind in moments}
+        for key, part in parts.items():
+            gathered = whole(part)
+            if is_kept:
+                tensors[key] = gathered.cpu()
     return tensors
 
 
@@ -76,22 +95,28 @@ def save_state(path: Path, progress: Progress, tensors: dict[str, Tensor]) -> No
 
 
 def read_progress(path: Path) -> Progress:
-    """How far the run of a state is.
+    """How far the run of a state is; no tensor is read.
 
     Raises:
         CheckpointError: unreadable.
     """
-    return _read(path)[1]
+    with _opened(path) as (_, progress):
+        return progress
 
 
 def digest_weights(checkpoint: Path) -> str:
-    """A digest that tells the weights of a checkpoint from others, wherever its folder is, without reading them all.
+    """A digest that tells the weights of a checkpoint from others, wherever its folder is.
 
     Raises:
         CheckpointError: it has no weights.
     """
+    return digest_files(weight_files(checkpoint))
+
+
+def digest_files(paths: Iterable[Path]) -> str:
+    """A digest of both ends and the size of every file, without their names."""
     digest = hashlib.sha256()
-    for path in weight_files(checkpoint):
+    for path in paths:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             for offset in (0, max(0, size - _SAMPLE_BYTES)):
@@ -143,24 +168,29 @@ def _lock(folder: Path) -> IO[str]:
         lock.close()  # It was deleted before it was locked, and keeps nobody out.
 
 
-def load_weights(path: Path, weights: Mapping[str, Tensor], fingerprint: str, start: str = "") -> Progress:
+def load_weights(path: Path, weights: Mapping[str, Tensor], wanted: Progress) -> Progress:
     """Copy a state's trained weights into `weights` and tell how far that run was.
 
     Args:
         path: The state.
         weights: What is trained.
-        fingerprint: Of the settings.
-        start: The digest of the checkpoint's weights; empty does not compare it.
+        wanted: What the state has to be of: settings, start, objective and optimizer. What is empty is not compared,
+            nor is what an older state does not tell.
 
     Raises:
-        CheckpointError: unreadable, of a run with other settings or from another start, or of another network.
+        CheckpointError: unreadable, of a run that is something else, or of another network.
     """
     tensors, progress = _read(path)
-    if progress.fingerprint != fingerprint:
-        message = f"{path} is of another run ({progress.fingerprint}); this one is {fingerprint}"
+    if progress.fingerprint != wanted.fingerprint:
+        message = f"{path} is of another run ({progress.fingerprint}); this one is {wanted.fingerprint}"
         raise CheckpointError(f"{message}. Train with the same settings, or in another folder.")
-    if start and progress.start and progress.start != start:
+    if _differ(progress.start, wanted.start):
         raise CheckpointError(f"{path} is of a run that started from other weights, and means nothing without them")
+    for name in ("objective", "optimizer"):
+        before, now = getattr(progress, name), getattr(wanted, name)
+        if _differ(before, now):
+            message = f"{path} is of a run with another {name} ({before}); this one has {now}"
+            raise CheckpointError(f"{message}. Go on with the same one, or train in another folder.")
     for name, weight in weights.items():
         if name not in tensors or tensors[name].shape != weight.shape:
             raise CheckpointError(f"{path} does not fit the network: {name} is missing or of another shape")
@@ -168,6 +198,11 @@ def load_weights(path: Path, weights: Mapping[str, Tensor], fingerprint: str, st
         for name, weight in weights.items():
             weight.copy_(like(tensors[name], weight))
     return progress
+
+
+def _differ(before: str, now: str) -> bool:
+    """Whether two of them are known and not the same."""
+    return bool(before and now and before != now)
 
 
 def load_moments(path: Path, weights: Mapping[str, Tensor], optimizers: Sequence[torch.optim.Optimizer]) -> None:
@@ -188,9 +223,15 @@ def load_moments(path: Path, weights: Mapping[str, Tensor], optimizers: Sequence
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], Progress]:
+    with _opened(path) as (state, progress):
+        return {name: state.get_tensor(name) for name in state.keys()}, progress  # noqa: SIM118 - not a mapping
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Progress]]:
+    """The file of a state, of which no tensor has been read, and how far that run is."""
     try:
         with safe_open(path, framework="pt") as state:
-            progress = Progress(**json.loads(state.metadata()["progress"]))
-            return {name: state.get_tensor(name) for name in state.keys()}, progress  # noqa: SIM118 - not a mapping
+            yield state, Progress(**json.loads(state.metadata()["progress"]))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is not the state of a training run: {error}") from error

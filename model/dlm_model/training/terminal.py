@@ -76,8 +76,19 @@ def _outlook(trainer: Trainer) -> str:
     if trainer.progress.is_finished:
         return f"This run ended with its decay, at step {step}; train its export, or begin another run."
     first = "; its first step compiles, which may take minutes" if trainer.is_compiled else ""
-    before = "; the held-out text is measured first" if trainer.held_out and not step else ""
+    before = "; the held-out text is measured first" if trainer.measures_first else ""
+    text = "; the corpus is another than before" if trainer.has_new_corpus else ""
     is_cpu = trainer.group.device.type == "cpu"
     size = trainer.options.sequences_per_step
     slow = f"; a step of {size:,} sequences is made for a GPU" if is_cpu and size > _MOST_ON_CPU else ""
-    return f"Training on {trainer.group.device_name} from step {step}{before}{first}{slow}"
+    return f"Training on {trainer.group.device_name} from step {step}{_falling(trainer)}{text}{before}{first}{slow}"
+
+
+def _falling(trainer: Trainer) -> str:
+    """Where a decay that has begun ends, which a larger `max_steps` does not move."""
+    progress, wanted = trainer.progress, trainer.options.max_steps
+    if progress.decay_start is None:
+        return ""
+    end = progress.decay_start + progress.decay_steps
+    end = end if wanted is None else min(end, max(wanted, progress.step))
+    return f"; its learning rate is falling, to nothing at step {end}"

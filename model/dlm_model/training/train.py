@@ -8,28 +8,27 @@ seen. What is trained, on how many devices, by which optimizer and towards which
 
 import itertools
 import math
-import statistics
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.tensor import DTensor
 
 from dlm_model.errors import ModelError
 from dlm_model.network.transformer import Transformer
 from dlm_model.training.adapters import trained_state
+from dlm_model.training.ending import Ending
 from dlm_model.training.held_out import Measurement, measure
 from dlm_model.training.learning_rate import learning_rate_factor
 from dlm_model.training.loader import Examples, StepBatches, StepDataset, iterate_steps
 from dlm_model.training.metrics import MetricsLog
-from dlm_model.training.objective import predict
+from dlm_model.training.objective import Objective, masked_diffusion, name_of
 from dlm_model.training.optimizers import build_optimizers, set_learning_rate
 from dlm_model.training.options import TrainingOptions
-from dlm_model.training.parallelism import ProcessGroup
+from dlm_model.training.parallelism import ProcessGroup, is_finite
 from dlm_model.training.run_state import (
     STATE_FILE,
     Progress,
@@ -41,23 +40,11 @@ from dlm_model.training.run_state import (
 from dlm_model.training.throughput import Clock, FlopCounter, Work, known_peak
 from dlm_model.training.windows import Batch
 
-DECAY_FILE = "decay"
-_NO_DECAY = -1
-_DECAY_MARGIN = 0.9  # Of the remaining time, because the last state has to be written in it, too.
-_NUM_DURATIONS = 50
 _LONGEST_SILENCE = 60.0  # seconds
-
-Objective = Callable[[Transformer, Batch], Tensor]
-"""The loss of a batch, summed over its tokens with their weights; differentiable."""
 
 
 class TrainingDivergedError(ModelError):
-    """The loss is no longer a number; the last saved state is intact."""
-
-
-def masked_diffusion(network: Transformer, batch: Batch) -> Tensor:
-    """Weighted cross entropy of the masked tokens."""
-    return predict(network, batch).loss
+    """Loss or weights are no longer numbers; the last saved state is intact."""
 
 
 class Trainer:
@@ -75,6 +62,7 @@ class Trainer:
         group: ProcessGroup | None = None,
         started_at: float | None = None,
         start: str = "",
+        corpus: str = "",
     ) -> None:
         """Prepare the network for training, and resume from the folder's state if it has one.
 
@@ -88,9 +76,10 @@ class Trainer:
             group: The processes that train together; None finds out.
             started_at: When the time that the options grant began, on the monotonic clock; None is now.
             start: The digest of the checkpoint's weights, which a state that is resumed must have started from.
+            corpus: The digest of the text to learn from, which may have changed since.
 
         Raises:
-            CheckpointError: the folder's state is unreadable, or of a run with other settings.
+            CheckpointError: the folder's state is unreadable, or of a run with other settings or another objective.
             ValueError: the optimizer cannot train these weights, or a process would have no sequence.
         """
         torch.manual_seed(options.seed)
@@ -105,14 +94,22 @@ class Trainer:
         options.placement.place(network, options.dtype)
         self.weights = trained_state(network)
         self.optimizers = build_optimizers(self.weights, options.optimizer, options.weight_decay)
-        self.progress = self._resume(start)
+        wanted = Progress(
+            options.parameters.fingerprint,
+            start=start,
+            objective=name_of(objective),
+            optimizer=options.optimizer,
+            corpus=corpus,
+        )
+        self.progress, self.has_new_corpus = self._resume(wanted)
         device = self.group.device
         self.held_out = {name: [batch.to(device) for batch in batches] for name, batches in (held_out or {}).items()}
         self._dataset = StepDataset(examples, options.step_plan, self.group.rank, self.group.size)
         self._log = MetricsLog(folder, self.progress.step)
         self._clock = self._make_clock()
-        self._started_at = time.monotonic() if started_at is None else started_at
-        self._durations = deque[float](maxlen=_NUM_DURATIONS)
+        self._ending = Ending(options, folder, self.group, time.monotonic() if started_at is None else started_at)
+        self._first_step = self.progress.step + 1
+        self._measured_at = self._find_measured_step()
 
     @property
     def state_path(self) -> Path:
@@ -125,18 +122,20 @@ class Trainer:
         Raises:
             TrainingDivergedError: the loss is not finite; nothing of that step is kept.
         """
-        options, saved_at, losses = self.options, time.monotonic(), self.progress.losses
+        options, before, losses = self.options, asdict(self.progress), self.progress.losses
         steps = iterate_steps(self._dataset, self.progress.step, options.num_workers)
-        if not self.progress.step:
+        if self.measures_first:
             yield from self._measure()
+            if self._is_measured:
+                self.save()  # Else a run that is killed in its first steps would be measured again.
         self._clock.pause()
-        first_step, logged_at = self.progress.step + 1, time.monotonic()
+        saved_at = logged_at = time.monotonic()
         while not self._is_finished():
             began_at = time.monotonic()
             losses.append(self._step(next(steps)))
             # The first step compiles and waits for the workers, and says nothing about the time of the others.
-            if self.progress.step > first_step:
-                self._durations.append(time.monotonic() - began_at)
+            if self.progress.step > self._first_step:
+                self._ending.add_step(time.monotonic() - began_at)
             if self.progress.step % options.log_interval == 0 or time.monotonic() - logged_at > _LONGEST_SILENCE:
                 yield from self._report(losses)
                 logged_at = time.monotonic()
@@ -147,10 +146,17 @@ class Trainer:
                 self.save()
                 saved_at = time.monotonic()
                 self._clock.pause()
-        self.save()
+        if asdict(self.progress) != before:
+            self.save()
         yield from self._report(losses)
-        yield from self._measure()
+        if not self._is_measured:
+            yield from self._measure()
         self.group.wait()
+
+    @property
+    def measures_first(self) -> bool:
+        """Whether the held-out text is measured before the first step."""
+        return bool(self.held_out) and not self.progress.step and not self._is_measured
 
     def stop(self) -> None:
         """End the run, which can be resumed, after the step under way; nothing is measured."""
@@ -163,20 +169,48 @@ class Trainer:
         for layer in self.network.layers:
             layer.compile(dynamic=True)
 
+    def autocast(self) -> torch.autocast:
+        """In what the run computes."""
+        is_reduced = self.options.precision == "bf16"
+        return torch.autocast(self.group.device.type, torch.bfloat16, enabled=is_reduced)
+
     def save(self) -> None:
-        """Replace the run's state by the present one; all processes take part, and the first writes."""
-        tensors = gather_state(self.weights, self.optimizers)
+        """Replace the run's state by the present one; all processes take part, and the first writes.
+
+        Raises:
+            TrainingDivergedError: the weights are not finite; the last state stays.
+        """
+        if self._agree(not is_finite(self.weights.values())):
+            raise self._diverged("weights that are no numbers")
+        tensors = gather_state(self.weights, self.optimizers, is_kept=self.group.is_first)
         if self.group.is_first:
             save_state(self.state_path, self.progress, tensors)
 
-    def _resume(self, start: str) -> Progress:
-        """Take over the folder's state if there is one; tells how far the run is."""
-        fingerprint = self.options.parameters.fingerprint
+    def _diverged(self, sign: str) -> TrainingDivergedError:
+        """What happened, what is safe, and what to do."""
+        safe = "the last saved state is whole, and the next call goes on from it" if self.state_path.exists() else ""
+        advice = f"{safe or 'nothing was saved yet'}: try a lower learning_rate or another seed"
+        return TrainingDivergedError(f"training failed with {sign} at step {self.progress.step}; {advice}")
+
+    def _resume(self, wanted: Progress) -> tuple[Progress, bool]:
+        """Take over the folder's state if there is one; tells how far the run is, and if it had another corpus."""
         if not self.state_path.exists():
-            return Progress(fingerprint, start=start)
-        progress = load_weights(self.state_path, self.weights, fingerprint, start)
+            return wanted, False
+        found = load_weights(self.state_path, self.weights, wanted)
         load_moments(self.state_path, self.weights, self.optimizers)
-        return progress
+        known = {name: getattr(wanted, name) or getattr(found, name) for name in ("start", "corpus")}
+        progress = replace(found, objective=wanted.objective, optimizer=wanted.optimizer, **known)
+        return progress, found.corpus not in ("", progress.corpus)
+
+    def _find_measured_step(self) -> int:
+        """Where the held-out text was measured last; -1 if it was not, or if it may have been another text."""
+        is_known = self.state_path.exists() and not self.has_new_corpus and self.held_out
+        step = self._log.last_step_with(f"{next(iter(self.held_out))}/nll") if is_known else None
+        return self.group.largest(-1 if step is None else step)
+
+    @property
+    def _is_measured(self) -> bool:
+        return self._measured_at == self.progress.step
 
     def _make_clock(self) -> Clock:
         peak = self.options.peak_tflops or known_peak(self.group.device)
@@ -184,39 +218,10 @@ class Trainer:
         return Clock(flops, peak * self.group.size if peak else None)
 
     def _is_finished(self) -> bool:
-        options, progress = self.options, self.progress
-        if progress.decay_start is None and (steps := self.group.largest(self._requested_decay())) != _NO_DECAY:
-            progress.decay_start, progress.decay_steps = progress.step, steps
-        if progress.decay_start is not None and options.decay_seconds is not None:
-            # Steps may turn out slower than they were when the decay began; it ends in time all the same.
-            affordable = progress.step - progress.decay_start + self.group.largest(self._affordable_steps())
-            progress.decay_steps = min(progress.decay_steps, affordable)
-        return progress.is_finished or self._agree(self._seconds_left <= 0 or self.is_stopped)
-
-    def _requested_decay(self) -> int:
-        """Steps of a decay that shall begin now; `_NO_DECAY` for none."""
-        options, progress = self.options, self.progress
-        if options.max_steps is not None and progress.step >= options.max_steps - options.decay_steps:
-            return max(0, options.max_steps - progress.step)
-        if (self.folder / DECAY_FILE).exists():
-            return options.decay_steps
-        if options.decay_seconds is not None and self._seconds_left <= options.decay_seconds and self._durations:
-            return self._affordable_steps()
-        return _NO_DECAY
-
-    @property
-    def _seconds_left(self) -> float:
-        limit = self.options.max_seconds
-        return math.inf if limit is None else limit - (time.monotonic() - self._started_at)
-
-    def _affordable_steps(self) -> int:
-        """Steps that the time suffices for, if they take as long as the median of the last ones.
-
-        Not their mean: a single step that compiles would shorten the decay, which never grows again.
-        """
-        if not self._durations:
-            return 1
-        return max(0, int(_DECAY_MARGIN * self._seconds_left / statistics.median(self._durations)))
+        """Whether the run is over, or this process: not by its time before it has taken a step."""
+        self._ending.update_decay(self.progress)
+        is_late = self._ending.is_time_over and self.progress.step >= self._first_step
+        return self.progress.is_finished or self._agree(is_late or self.is_stopped)
 
     def _step(self, step: StepBatches) -> float:
         """One optimizer step; returns the mean loss."""
@@ -225,7 +230,7 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.weights.values(), options.max_gradient_norm)
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         if not math.isfinite(loss) or not torch.isfinite(norm):
-            raise TrainingDivergedError(f"loss {loss} with gradient norm {norm:.3g} at step {progress.step}")
+            raise self._diverged(f"a loss of {loss:.3g} and a gradient of norm {norm:.3g}")
         set_learning_rate(self.optimizers, options.learning_rate * learning_rate_factor(progress, options))
         for optimizer in self.optimizers:
             optimizer.step()
@@ -238,16 +243,15 @@ class Trainer:
             optimizer.zero_grad()
         loss = torch.zeros((), device=self.group.device)
         for batch in self._with_everyone(step.batches):
-            with self._autocast():
+            with self.autocast():
                 batch_loss = self.objective(self.network, batch.to(self.group.device))
             batch_loss.backward()  # type: ignore[no-untyped-call]
             loss += batch_loss.detach()
         counts = torch.tensor([0.0, step.weight, *astuple(step.work)], dtype=torch.float64, device=loss.device)
         counts[0] = loss
         loss_sum, weight, *work = self.group.sum(counts).tolist()
-        weight = (
-            weight or 1.0
-        )  # Small texts with little noise may leave nothing to predict, once in a great many steps.
+        # Small texts with little noise may leave nothing to predict, once in a great many steps.
+        weight = weight or 1.0
         self.options.placement.reduce(list(self.weights.values()), weight, self.group)
         self._clock.add(Work(*map(int, work)))
         self.progress.num_tokens += int(work[0])
@@ -259,10 +263,6 @@ class Trainer:
         spare = replace(batches[-1], weights=torch.zeros_like(batches[-1].weights))
         yield from itertools.repeat(spare, self.group.largest(len(batches)) - len(batches))
 
-    def _autocast(self) -> torch.autocast:
-        is_reduced = self.options.precision == "bf16"
-        return torch.autocast(self.group.device.type, torch.bfloat16, enabled=is_reduced)
-
     def _agree(self, wish: bool) -> bool:
         """Whether any process wishes it, so that all do the same."""
         return bool(self.group.largest(int(wish)))
@@ -270,14 +270,17 @@ class Trainer:
     def _measure(self) -> Iterator[dict[str, float]]:
         """All processes compute, because they may hold the network together; the first reports.
 
+        It takes none of the time that the options grant: two minutes of training would otherwise be none on a slow CPU.
         Nothing is compiled for it: that took as long as a hundred measurements (of a tiny network, on a CPU).
         """
-        measured: dict[str, Measurement] = {}
-        with self._autocast(), torch.compiler.set_stance("force_eager"):
+        measured, began_at = dict[str, Measurement](), time.monotonic()
+        with self.autocast(), torch.compiler.set_stance("force_eager"):
             for name, batches in self.held_out.items():
                 if self._agree(self.is_stopped):
                     return
                 measured[name] = measure(self.network, batches)
+        self._measured_at = self.progress.step
+        self._ending.leave_out(time.monotonic() - began_at)
         if self.group.is_first and measured:
             yield self._write(
                 {f"{name}/{key}": value for name, m in measured.items() for key, value in asdict(m).items()}

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from dlm_model.training import launch
+from dlm_model.training import ending, launch
 from dlm_model.training import train as train_module
+from dlm_model.training.held_out import Measurement
 from dlm_model.training.recipe import TrainSection
 from dlm_model.training.train import Trainer
 
+NOTHING_MEASURED = Measurement(nll=1.0, accuracy=0.5, delete_accuracy=1.0, next_nll=1.0)
 SECTION = TrainSection(rank=0, sequences_per_step=1, log_interval=1000, compile=False)
 
 
@@ -19,7 +21,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: Callable[[int], float]) -> None:
         self.now = 0.0
         self._seconds = seconds
-        for module in (train_module, launch):
+        for module in (train_module, ending, launch):
             monkeypatch.setattr(module, "time", self)
         monkeypatch.setattr(Trainer, "_step", lambda trainer, _: self._take_step(trainer))
         monkeypatch.setattr(Trainer, "save", lambda _: None)
@@ -69,3 +71,45 @@ def test_time_runs_while_a_trainer_is_built(
     trainer = launch.build_trainer(resizing_folder, shards, tmp_path / "run", SECTION, SECTION.options(9.0))
     list(trainer.run())
     assert clock.now == 9.0
+
+
+def test_measuring_takes_no_time_from_training(
+    tmp_path: Path, resizing_folder: Path, shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, lambda _: 1.0)
+
+    def measure_slowly(*_: object) -> Measurement:
+        clock.now += 100.0
+        return NOTHING_MEASURED
+
+    monkeypatch.setattr(train_module, "measure", measure_slowly)
+    trainer = launch.build_trainer(resizing_folder, shards, tmp_path / "run", SECTION, SECTION.options(9.0))
+    list(trainer.run())
+    assert trainer.progress.step == 9
+
+
+def test_a_call_takes_a_step_even_if_loading_took_all_the_time(
+    tmp_path: Path, resizing_folder: Path, shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch, lambda _: 1.0)
+
+    def read_slowly(*_: object) -> dict[str, object]:
+        clock.now += 5.0
+        return {}
+
+    monkeypatch.setattr(launch, "read_held_out", read_slowly)
+    trainer = launch.build_trainer(resizing_folder, shards, tmp_path / "run", SECTION, SECTION.options(2.0))
+    list(trainer.run())
+    assert trainer.progress.step == 1
+
+
+def test_a_decay_that_goes_on_in_another_call_is_not_cut_short(
+    tmp_path: Path, resizing_folder: Path, shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "read_held_out", lambda *_: {})
+    Clock(monkeypatch, lambda _: 1.0)
+    options = SECTION.options(max_seconds=270.0, decay_seconds=135.0)
+    trainer = launch.build_trainer(resizing_folder, shards, tmp_path / "run", SECTION, options)
+    trainer.progress.decay_start, trainer.progress.decay_steps = 0, 100
+    list(trainer.run())
+    assert (trainer.progress.step, trainer.progress.is_finished) == (100, True)

@@ -19,7 +19,10 @@ from dlm_model.errors import CheckpointError
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.transformer import Layer, Transformer
 from dlm_model.tokens.tokenizer import Tokenizer
-from dlm_model.training import train as train_module
+from dlm_model.training import objective as objective_module
+from dlm_model.training import run_state
+from dlm_model.training.distill import certainty_forcing
+from dlm_model.training.ending import DECAY_FILE
 from dlm_model.training.examples import ExampleBuilder, HoleNoise
 from dlm_model.training.held_out import held_out_batches
 from dlm_model.training.learning_rate import learning_rate_factor
@@ -27,9 +30,9 @@ from dlm_model.training.metrics import METRICS_FILE
 from dlm_model.training.objective import Predictions
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parameters import LowRankAdapters
-from dlm_model.training.run_state import STATE_FILE, Progress
+from dlm_model.training.run_state import STATE_FILE, Progress, gather_state, read_progress
 from dlm_model.training.sequence import IGNORED, WHOLE, Example
-from dlm_model.training.train import DECAY_FILE, Trainer, TrainingDivergedError
+from dlm_model.training.train import Trainer, TrainingDivergedError
 from dlm_model.training.windows import Batch, ExampleSource
 from tests.model.tiny_checkpoints import load_network
 from tests.model.training import tiny_run
@@ -141,10 +144,40 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(
     trainer = make_trainer(tmp_path)
     trainer.save()
     good = (tmp_path / STATE_FILE).read_bytes()
-    monkeypatch.setattr(train_module, "predict", _predict_nan(train_module.predict))
-    with pytest.raises(TrainingDivergedError, match="at step 0"):
+    monkeypatch.setattr(objective_module, "predict", _predict_nan(objective_module.predict))
+    advice = "at step 0; the last saved state is whole, and the next call goes on from it: try a lower learning_rate"
+    with pytest.raises(TrainingDivergedError, match=advice):
         list(trainer.run())
     assert (tmp_path / STATE_FILE).read_bytes() == good
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path, make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(tmp_path)
+    trainer.save()
+    good = (tmp_path / STATE_FILE).read_bytes()
+    next(iter(trainer.weights.values())).data.fill_(torch.inf)
+    with pytest.raises(TrainingDivergedError, match="the last saved state is whole"):
+        trainer.save()
+    assert (tmp_path / STATE_FILE).read_bytes() == good
+
+
+def test_how_far_a_run_is_takes_no_reading_of_its_tensors(
+    tmp_path: Path, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer(tmp_path)
+    trainer.save()
+
+    def read(_path: Path) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(run_state, "_read", read)
+    assert read_progress(tmp_path / STATE_FILE) == trainer.progress
+
+
+def test_a_process_that_does_not_write_keeps_no_tensors(tmp_path: Path, make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(tmp_path)
+    assert gather_state(trainer.weights, trainer.optimizers).keys() == trainer.weights.keys()
+    assert gather_state(trainer.weights, trainer.optimizers, is_kept=False) == {}
 
 
 def test_a_full_disk_leaves_the_last_state(tmp_path: Path, make_trainer: MakeTrainer) -> None:
@@ -161,6 +194,25 @@ def test_the_state_of_a_run_with_other_settings_is_refused(tmp_path: Path, make_
     make_trainer(tmp_path).save()
     with pytest.raises(CheckpointError, match="another run"):
         make_trainer(tmp_path, replace(OPTIONS, parameters=LowRankAdapters(rank=2, alpha=4)))
+
+
+def test_another_objective_or_optimizer_is_refused(
+    tmp_path: Path, make_trainer: MakeTrainer, resizing_folder: Path, builder: ExampleBuilder
+) -> None:
+    make_trainer(tmp_path).save()
+    with pytest.raises(CheckpointError, match=r"another optimizer \(adamw\); this one has muon"):
+        make_trainer(tmp_path, replace(OPTIONS, optimizer="muon"))
+    source = ExampleSource(tiny_run.TEXTS, builder)
+    message = r"another objective \(masked diffusion\); this one has certainty forcing"
+    with pytest.raises(CheckpointError, match=message):
+        Trainer(load_network(resizing_folder), source, tmp_path, OPTIONS, objective=certainty_forcing)
+
+
+def test_a_state_that_tells_less_is_gone_on_with(tmp_path: Path, make_trainer: MakeTrainer) -> None:
+    trainer = make_trainer(tmp_path)
+    trainer.progress.objective = trainer.progress.optimizer = ""
+    trainer.save()
+    assert make_trainer(tmp_path).progress.objective == "masked diffusion"
 
 
 @pytest.mark.parametrize("content", [b"", b"not a state", b"\x08\0\0\0\0\0\0\0{}      "])
@@ -181,6 +233,21 @@ def test_held_out_measurements_are_logged(tmp_path: Path, make_trainer: MakeTrai
     assert last["first_step/nll"] > 0
     assert 0 <= last["first_step/accuracy"] <= 1
     assert json.loads((tmp_path / METRICS_FILE).read_text().splitlines()[-1]) == last
+
+
+def test_what_was_measured_first_is_not_measured_again(
+    tmp_path: Path, make_trainer: MakeTrainer, builder: ExampleBuilder
+) -> None:
+    batches = {"first_step": held_out_batches(tiny_run.TEXTS, builder, HoleNoise(1.0, "exact"), 4)}
+    killed = make_trainer(tmp_path, held_out=batches)
+    run = killed.run()
+    assert killed.measures_first
+    assert "first_step/nll" in next(run)
+    assert next(run)["step"] == 2, "which is not saved"
+    again = make_trainer(tmp_path, replace(OPTIONS, max_steps=2), held_out=batches)
+    assert (again.progress.step, again.measures_first) == (0, False)
+    records = list(again.run())
+    assert [record["step"] for record in records if "first_step/nll" in record] == [2]
 
 
 # The compiler reads gradients of tensors that keep none.
