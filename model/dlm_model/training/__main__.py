@@ -28,16 +28,19 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
+from dlm_model.device import default_dtype, resolve_device
 from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.errors import CheckpointError, ModelError
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.weights import load_transformer
+from dlm_model.steps.order import load_order
 from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.atomic import require_empty
 from dlm_model.training.commit_order import compare, observe, train_order, write_order
 from dlm_model.training.companion import carry_guide, write_companion
 from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
+from dlm_model.training.dials import Device
 from dlm_model.training.distill import Method, accuracy_after, build_objective, halvings, load_teacher
 from dlm_model.training.evaluate import choose_lines, measure_lines, measure_noises
 from dlm_model.training.export import merge_run, write_checkpoint, write_rounded
@@ -157,21 +160,29 @@ def order(
     checkpoint: Annotated[Path, typer.Argument(help="A finished checkpoint; the head is put beside its weights.")],
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
     *,
-    lines: Annotated[int, typer.Option(help="Lines to learn from; a third as many to compare on.")] = 900,
+    lines: Annotated[int, typer.Option(min=3, help="Lines to learn from; a third as many to compare on.")] = 900,
+    device: Device = "auto",
 ) -> None:
-    """Train a commit order on what a checkpoint gets right, and compare it with confidence on held-out lines."""
-    config = ModelConfig.from_checkpoint(checkpoint)
+    """Train a commit order on what a checkpoint gets right; one that is worse than what is there is not kept."""
+    config, place = ModelConfig.from_checkpoint(checkpoint), resolve_device(device)
     tokenizer = Tokenizer.from_checkpoint(checkpoint, config.vocab_size)
-    network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.bfloat16)
+    network = load_transformer(checkpoint, config, device=place, dtype=default_dtype(place))
     texts, held_out = (TextShard(corpus / f"{split}{SHARD_SUFFIX}") for split in ("train", "held_out"))
-    observed = [
+    observed, unseen = (
         list(track(observe(network, tokenizer, choose_lines(source, count)), f"Reading {count} lines", count))
         for source, count in ((texts, lines), (held_out, lines // 3))
-    ]
-    learned = train_order(observed[0])
-    measured = compare(learned, observed[1])
-    write_order(learned, checkpoint)
-    console.print(f"first commit right: learned {measured.learned:.1%}, by confidence {measured.confidence:.1%}")
+    )
+    learned = train_order(observed)
+    measured = compare(learned, unseen, load_order(checkpoint))
+    if measured.is_gain:
+        write_order(learned, checkpoint)
+    present = "" if measured.present is None else f", in the present order {measured.present:.1%}"
+    console.print(
+        f"first commit right in {len(unseen)} held-out lines, after {len(observed)} to learn from: learned"
+        f" {measured.learned:.1%}, by confidence {measured.confidence:.1%}{present}"
+        f"{'' if measured.is_gain else '; that is no gain, and nothing was written'}",
+        soft_wrap=True,
+    )
 
 
 @app.command()

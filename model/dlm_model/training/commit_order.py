@@ -25,6 +25,7 @@ from dlm_model.request import InfillRequest
 from dlm_model.steps.order import ORDER_FILE, CommitOrder, features
 from dlm_model.steps.selection import guess_tokens
 from dlm_model.tokens.tokenizer import Tokenizer
+from dlm_model.training.atomic import replacing_file
 from dlm_model.training.evaluate import LineTask
 
 _NUM_UPDATES = 400
@@ -53,10 +54,17 @@ class OrderMeasurement:
     Attributes:
         learned: By the head.
         confidence: By the highest probability.
+        present: By the head that the checkpoint has had; None if it has none.
     """
 
     learned: float
     confidence: float
+    present: float | None = None
+
+    @property
+    def is_gain(self) -> bool:
+        """Whether the head is no worse than what there is without it."""
+        return self.learned >= max(self.confidence, self.present or 0.0)
 
 
 def observe(
@@ -95,16 +103,30 @@ def train_order(observations: Sequence[Observation], *, seed: int = 0) -> Commit
     return order.eval().requires_grad_(False)
 
 
-def compare(order: CommitOrder, observations: Sequence[Observation]) -> OrderMeasurement:
-    """How often each of the two commits a right token first."""
-    learned = [bool(each.is_right[order(each.features).argmax()]) for each in observations]
+def compare(
+    order: CommitOrder, observations: Sequence[Observation], present: CommitOrder | None = None
+) -> OrderMeasurement:
+    """How often each of them commits a right token first."""
     confident = [bool(each.is_right[each.confidence.argmax()]) for each in observations]
-    return OrderMeasurement(sum(learned) / len(learned), sum(confident) / len(confident))
+    return OrderMeasurement(
+        _first_right(order, observations),
+        sum(confident) / len(confident),
+        None if present is None else _first_right(present, observations),
+    )
+
+
+def _first_right(order: CommitOrder, observations: Sequence[Observation]) -> float:
+    return sum(bool(each.is_right[order(each.features).argmax()]) for each in observations) / len(observations)
 
 
 def write_order(order: CommitOrder, folder: Path) -> None:
-    """Put the head beside the weights of a checkpoint."""
-    save_file(order.state_dict(), folder / ORDER_FILE)
+    """Put the head beside the weights of a checkpoint, in place of another.
+
+    Raises:
+        OSError: the disk is full, or the like; the head that was there is whole.
+    """
+    with replacing_file(folder / ORDER_FILE) as partial:
+        save_file(order.state_dict(), partial)
 
 
 def _num_spelling(tokenizer: Tokenizer, token_ids: Sequence[int], num_bytes: int) -> int:
@@ -123,7 +145,7 @@ def _observe(network: Transformer, canvas: Canvas, truth: Tensor) -> Observation
         if is_causal
         else ColumnCache(network, DecodeOptions(), choose_window)
     )
-    logits = cache(canvas)
+    logits = cache(canvas).cpu()
     current_ids = canvas.token_ids[canvas.is_asked]
     guess = guess_tokens(logits, torch.zeros(len(logits)), current_ids, DecodePlan(), torch.Generator())
     return Observation(features(canvas, guess), guess.confidence, guess.predicted_ids == truth[canvas.is_masked])

@@ -50,7 +50,9 @@ def draw_texts(texts: Sequence[str], num_wanted: int, rng: random.Random) -> Ite
     """
     for _ in range(num_wanted * _MAX_DRAWS):
         yield rng.choice(texts)
-    raise ValueError(f"the held-out texts are too small or have too little code for {num_wanted} holes")
+    are, have, files = ("is", "has", "file") if len(texts) == 1 else ("are", "have", "files")
+    flaw = f"{len(texts)} {files} {are} too small or {have} too little code for {num_wanted} holes"
+    raise ValueError(f"{flaw}; ask for fewer, or add files")
 
 
 def held_out_batches(
