@@ -18,13 +18,20 @@ SCALE_SUFFIX = ".weight_scale"
 _MAX_VALUE = 127
 
 
-def quantize(weight: Tensor) -> dict[str, Tensor]:
-    """Round a matrix `[out, in]` into its two tensors, keyed by their suffix."""
+def quantize(weight: Tensor, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    """Round a matrix `[out, in]` into its two tensors, keyed by their suffix.
+
+    Args:
+        weight: The matrix.
+        generator: Rounds up or down at random, in the mean to the weight itself. A matrix that was rounded before and
+            changed by less than half a step since would otherwise be rounded back. None rounds to the nearest.
+    """
     weight = weight.detach().float()
     largest = weight.abs().amax(dim=1, keepdim=True)
     scale = (largest / _MAX_VALUE).clamp_min(torch.finfo(torch.float32).tiny)
-    values = (weight / scale).round().clamp(-_MAX_VALUE, _MAX_VALUE)
-    return {WEIGHT_SUFFIX: values.to(torch.int8), SCALE_SUFFIX: scale}
+    steps = weight / scale
+    values = steps.round() if generator is None else (steps + torch.rand(steps.shape, generator=generator)).floor()
+    return {WEIGHT_SUFFIX: values.clamp(-_MAX_VALUE, _MAX_VALUE).to(torch.int8), SCALE_SUFFIX: scale}
 
 
 def dequantize_tensors(tensors: Mapping[str, Tensor], *, dtype: torch.dtype) -> dict[str, Tensor]:

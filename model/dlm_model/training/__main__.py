@@ -19,41 +19,40 @@ On a CPU whose cores are shared, set OMP_WAIT_POLICY=passive: spinning threads w
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.progress import track
 from rich.table import Table
 
 from dlm_model.device import default_dtype, resolve_device
 from dlm_model.engine import DEFAULT_CHECKPOINT
-from dlm_model.errors import CheckpointError, ModelError
 from dlm_model.network.config import ModelConfig
+from dlm_model.network.transformer import Transformer
 from dlm_model.network.weights import load_transformer
 from dlm_model.steps.order import load_order
 from dlm_model.tokens.tokenizer import Tokenizer
-from dlm_model.training.atomic import require_empty
 from dlm_model.training.commit_order import compare, observe, train_order, write_order
-from dlm_model.training.companion import carry_guide, write_companion
+from dlm_model.training.companion import write_companion
 from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
-from dlm_model.training.dials import Device
+from dlm_model.training.dials import Device, Final, MaxSteps, Minutes, RecipeFile, above_zero, read_dials
 from dlm_model.training.distill import Method, accuracy_after, build_objective, halvings, load_teacher
 from dlm_model.training.evaluate import choose_lines, measure_lines, measure_noises
-from dlm_model.training.export import merge_run, write_checkpoint, write_rounded
+from dlm_model.training.export import export_run
+from dlm_model.training.failures import EXPECTED, describe
 from dlm_model.training.launch import build_trainer
 from dlm_model.training.manifest import load_manifest
-from dlm_model.training.options import TrainingOptions
 from dlm_model.training.pieces import join_pieces
-from dlm_model.training.recipe import PACKAGED, TrainSection, load_recipe
-from dlm_model.training.run_state import STATE_FILE, locked_run, read_progress
+from dlm_model.training.recipe import PACKAGED, load_recipe
+from dlm_model.training.run_state import locked_run
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.start import write_start
-from dlm_model.training.stretch import DECAY_SHARE, Stretch
+from dlm_model.training.stretch import Stretch
 from dlm_model.training.terminal import console, follow, print_reports
+from dlm_model.training.train import Trainer
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -103,13 +102,13 @@ def train(
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
     run: Annotated[Path, typer.Argument(help="The run's folder; a run that was stopped is resumed.")],
     *,
-    recipe: Annotated[Path | None, typer.Option(help="A TOML file with a section \\[train].")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Ends the run, decay included.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stops after so long; the next call goes on.")] = None,
-    final: Annotated[bool, typer.Option("--final", help="Of these minutes, the last half is the decay.")] = False,
+    recipe: RecipeFile = None,
+    max_steps: MaxSteps = None,
+    minutes: Minutes = None,
+    final: Final = False,
 ) -> None:
     """Train until `max_steps`, for some minutes, or until a file `decay` appears in the run's folder."""
-    section, options = _dials(recipe, max_steps, minutes, final=final)
+    section, options = read_dials(recipe, max_steps, minutes, final=final)
     with locked_run(run):
         follow(build_trainer(checkpoint, corpus, run, section, options))
 
@@ -122,37 +121,36 @@ def distill(
     *,
     teacher_steps: Annotated[int, typer.Option(help="Of the teacher's trajectory; the student takes half.")] = 32,
     method: Annotated[Method, typer.Option(help="What the student learns.")] = Method.TRAJECTORY,
-    recipe: Annotated[Path | None, typer.Option(help="A TOML file with a section \\[train].")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Ends the run, decay included.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stops after so long; the next call goes on.")] = None,
-    final: Annotated[bool, typer.Option("--final", help="Of these minutes, the last half is the decay.")] = False,
+    compare_steps: Annotated[
+        bool, typer.Option("--compare-steps", help="Fill held-out holes in ever fewer steps, before and after.")
+    ] = False,
+    recipe: RecipeFile = None,
+    max_steps: MaxSteps = None,
+    minutes: Minutes = None,
+    final: Final = False,
 ) -> None:
     """Teach a model to fill in half the steps; its export is the teacher of the next halving."""
-    section, options = _dials(recipe, max_steps, minutes, final=final)
+    section, options = read_dials(recipe, max_steps, minutes, final=final)
     objective = build_objective(method, checkpoint, teacher_steps, options.dtype)
     with locked_run(run):
         trainer = build_trainer(checkpoint, corpus, run, section, options, objective=objective)
         follow(trainer)
-    batches, steps = trainer.held_out.get(_WHOLE_HOLES, []), halvings(teacher_steps)
+    if compare_steps:
+        _compare_steps(trainer, load_teacher(checkpoint, options.dtype), halvings(teacher_steps))
+
+
+def _compare_steps(trainer: Trainer, teacher: Transformer, steps: Sequence[int]) -> None:
+    """Print how much of the held-out holes either network gets right in so many steps."""
+    batches = trainer.held_out.get(_WHOLE_HOLES, [])
+    if not batches:
+        return
     table = Table("accuracy after steps", *map(str, steps))
-    for name, network in (("before", load_teacher(checkpoint, options.dtype)), ("after", trainer.network)):
-        if batches:
+    for name, network in (("before", teacher), ("after", trainer.network)):
+        with trainer.autocast():
             counts = track(steps, f"Filling {name}", disable=not trainer.group.is_first)
             table.add_row(name, *(f"{accuracy_after(network, batches, count):.3f}" for count in counts))
-    if batches and trainer.group.is_first:
+    if trainer.group.is_first:
         console.print(table)
-
-
-def _dials(
-    recipe: Path | None, max_steps: int | None, minutes: float | None, *, final: bool
-) -> tuple[TrainSection, TrainingOptions]:
-    """The dials of a recipe, with those of the command line in their place."""
-    if final and minutes is None:
-        raise typer.BadParameter("--final wants to know in how many --minutes")
-    section = load_recipe(recipe).train if recipe else TrainSection()
-    seconds = None if minutes is None else 60 * minutes
-    options = section.options(seconds, seconds * DECAY_SHARE if final and seconds is not None else None)
-    return section, replace(options, max_steps=max_steps or options.max_steps)
 
 
 @app.command()
@@ -191,20 +189,16 @@ def export(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     folder: Annotated[Path, typer.Argument(help="Where the checkpoint goes.")],
     *,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Twice as large, and fit to be trained on.")] = False,
+    int8: Annotated[bool, typer.Option("--int8/--bf16", help="Half the size, less exact; or fit to train on.")] = False,
 ) -> None:
-    """Merge what a run trained into a checkpoint, eight bits a weight or bf16, with its start's guide and order."""
-    require_empty(folder)
-    write = write_checkpoint if bf16 else write_rounded
-    write(merge_run(checkpoint, run), checkpoint, folder)
-    progress = read_progress(run / STATE_FILE)
+    """Merge what a run trained into a checkpoint, bf16 or eight bits a weight, with its start's guide and order."""
+    exported = export_run(checkpoint, run, folder, is_rounded=int8)
+    progress = exported.progress
     rough = "" if progress.is_finished else "; its learning rate has not fallen yet, which --final sees to"
-    console.print(f"{folder} is the model of step {progress.step}{rough}", soft_wrap=True)
-    try:
-        carry_guide(checkpoint, folder)
-    except CheckpointError as error:
-        # The model is whole without it, and a causal prompt can guide itself.
-        typer.echo(f"{folder} is written without the guide of {checkpoint}: {error}", err=True)
+    told = f"{folder} is the model of step {progress.step}, with {exported.kept:.0%} of what it learned{rough}"
+    console.print(told, soft_wrap=True)
+    if exported.lost_guide:
+        typer.echo(f"{folder} is written without the guide of {checkpoint}: {exported.lost_guide}", err=True)
 
 
 @app.command()
@@ -224,7 +218,7 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="A TOML file with all sections.")],
     folder: Annotated[Path, typer.Argument(help="Where everything goes; what is there already is not made again.")],
     *,
-    minutes: Annotated[float, typer.Option(help="Of this stretch, from start to last state.")] = 9.5,
+    minutes: Annotated[float, typer.Option(callback=above_zero, help="Of this stretch, but for measuring.")] = 9.5,
     final: Annotated[bool, typer.Option(help="Let the learning rate decay in the second half of it.")] = False,
     pieces: Annotated[bool, typer.Option(help="Export, and cut the result into pieces for transport.")] = False,
 ) -> None:
@@ -253,7 +247,7 @@ def evaluate(
     corpus: Annotated[Path, typer.Argument(help="The folder with the shards.")],
     num_sequences: Annotated[int, typer.Option(help="Sequences for each noise.")] = 200,
     num_lines: Annotated[int, typer.Option(help="Lines for the engine to fill; 0 skips that.")] = 100,
-    device: Annotated[str, typer.Option(help="`auto` takes the first CUDA GPU, and otherwise the CPU.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Measure a checkpoint on the held-out packages; the last line is one JSON object."""
     texts = TextShard(corpus / f"held_out{SHARD_SUFFIX}")
@@ -279,24 +273,10 @@ def run_stage(arguments: Sequence[str], program: str) -> int:
     except typer.TyperException as error:
         # Without a stage, the help was printed already and nothing is left to say.
         return _complain(program, error.format_message(), error.exit_code)
-    except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        return _complain(program, f"{error.strerror or error}{place}", 3)
-    except (torch.OutOfMemoryError, torch._dynamo.exc.TorchDynamoException) as error:
-        return _complain(program, _remedy(error), 3)
-    except (ModelError, ValueError) as error:
-        return _complain(program, str(error), 3)
+    except EXPECTED as error:
+        return _complain(program, describe(error), 3)
     # Typer turns Ctrl-C into the value that a command returns.
     return _complain(program, "Interrupted; a run goes on from its last state.", code) if code == _INTERRUPTED else 0
-
-
-def _remedy(error: RuntimeError) -> str:
-    """What to change where the memory does not suffice, or the model cannot be compiled."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return "The device has not enough memory; a smaller tokens_per_batch needs less."
-    # Mostly because there is no C++ compiler. The lines after the first are for developers of torch.
-    reason = str(error).partition("\n")[0]
-    return f"{reason} (compile = false in the recipe trains without compiling)"
 
 
 def _complain(program: str, message: str, code: int) -> int:

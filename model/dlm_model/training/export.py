@@ -1,31 +1,49 @@
 """From a training run to a checkpoint: adapters merged, matrices in bf16 or rounded to eight bits, files sharded.
 
-Linear layers and the embedding are rounded; norms stay as they are. The config names the scheme the way the
-compressed-tensors project does, so that other tools can tell what the tensors are.
+To eight bits, linear layers and the embedding are rounded, norms are not. What starts from eight bits lies on the very
+grid it is rounded to, and a short training moves most weights by less than half a step: they are rounded at random, in
+the mean to the weight itself. The config names the scheme the way the compressed-tensors project does, so that other
+tools can tell what the tensors are.
 """
 
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dlm_model.errors import CheckpointError
 from dlm_model.network.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
 from dlm_model.network.config import ModelConfig
-from dlm_model.network.quantization import quantize
+from dlm_model.network.quantization import SCALE_SUFFIX, WEIGHT_SUFFIX, quantize
 from dlm_model.network.transformer import Transformer
-from dlm_model.network.weights import INDEX_FILE, load_transformer
+from dlm_model.network.weights import INDEX_FILE, load_transformer, read_tensors
 from dlm_model.steps.order import ORDER_FILE
 from dlm_model.training.adapters import trained_state
-from dlm_model.training.atomic import creating_folder
+from dlm_model.training.atomic import creating_folder, require_empty
+from dlm_model.training.companion import carry_guide
 from dlm_model.training.parameters import parameters_named
 from dlm_model.training.run_state import STATE_FILE, Progress, digest_weights, load_weights, read_progress
 
 MAX_SHARD_BYTES = 48_000_000
+
+
+class Export(NamedTuple):
+    """What came of a run.
+
+    Attributes:
+        progress: How far the run was.
+        kept: The share of its update of the matrices that rounding left.
+        lost_guide: Why the start's guide is not part of it; empty if it is, or if there was none.
+    """
+
+    progress: Progress
+    kept: float
+    lost_guide: str
 
 
 def merge_run(checkpoint: Path, run: Path) -> Transformer:
@@ -44,48 +62,82 @@ def merge_run(checkpoint: Path, run: Path) -> Transformer:
     return network
 
 
-def write_rounded(network: Transformer, checkpoint: Path, folder: Path) -> None:
-    """Write the network as a sharded checkpoint of eight-bit matrices: half the size, for those who only fill.
+def export_run(checkpoint: Path, run: Path, folder: Path, *, is_rounded: bool = False) -> Export:
+    """Write what a run made of its start, with the start's commit order and guide: all of it, or nothing.
+
+    Args:
+        checkpoint: What the run started from.
+        run: The run's folder.
+        folder: Where to; it must be empty or not there.
+        is_rounded: To eight bits, half the size of bf16.
+
+    Raises:
+        CheckpointError: the checkpoint or the run's state is unreadable, or they do not belong together.
+        ValueError: `folder` has something in it already.
+    """
+    require_empty(folder)
+    network = merge_run(checkpoint, run)
+    with creating_folder(folder) as partial:
+        write_network(network, checkpoint, partial, is_rounded=is_rounded)
+        lost = ""
+        try:
+            carry_guide(checkpoint, partial)
+        except CheckpointError as error:
+            lost = str(error)  # The model is whole without it, and a causal prompt can guide itself.
+        kept = _share_kept(network, checkpoint, partial)
+    return Export(read_progress(run / STATE_FILE), kept, lost)
+
+
+def write_checkpoint(network: Transformer, checkpoint: Path, folder: Path, *, is_rounded: bool = False) -> None:
+    """Write the network as a sharded checkpoint.
 
     Args:
         network: What to write.
         checkpoint: The one it was trained from, for config, tokenizer and commit order.
         folder: Where to; it must be empty or not there.
+        is_rounded: To eight bits, half the size of bf16.
     """
+    with creating_folder(folder) as partial:
+        write_network(network, checkpoint, partial, is_rounded=is_rounded)
+
+
+def write_network(network: Transformer, checkpoint: Path, folder: Path, *, is_rounded: bool) -> None:
+    """The same into a folder that is there."""
     tensors: dict[str, Tensor] = {}
+    draws = torch.Generator().manual_seed(0)
     for name, tensor in network.state_dict().items():
-        module = _hugging_face_name(name).removesuffix(".weight")
-        if tensor.dim() == 2:
-            tensors |= {module + suffix: part for suffix, part in quantize(tensor).items()}
+        stored = _hugging_face_name(name)
+        if is_rounded and tensor.dim() == 2:
+            parts = quantize(tensor, draws)
+            tensors |= {stored.removesuffix(WEIGHT_SUFFIX) + suffix: part for suffix, part in parts.items()}
         else:
-            tensors[_hugging_face_name(name)] = tensor.to(torch.bfloat16)
-    _write_folder(tensors, checkpoint, folder, {"quantization_config": _quantization_config()})
+            tensors[stored] = tensor.to(torch.bfloat16)
+    facts = {"quantization_config": _quantization_config()} if is_rounded else {"torch_dtype": "bfloat16"}
+    config = {key: value for key, value in read_config(checkpoint).items() if key != "quantization_config"} | facts
+    _write_shards(tensors, folder)
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    for name in (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, ORDER_FILE):
+        if (checkpoint / name).exists():
+            shutil.copyfile(checkpoint / name, folder / name)
 
 
-def write_checkpoint(network: Transformer, checkpoint: Path, folder: Path) -> None:
-    """Write the network as a sharded bf16 checkpoint, which can be trained on.
-
-    Args:
-        network: What to write.
-        checkpoint: The one it was trained from, for config, tokenizer and commit order.
-        folder: Where to; it must be empty or not there.
-    """
-    tensors = {_hugging_face_name(name): weight.to(torch.bfloat16) for name, weight in network.state_dict().items()}
-    _write_folder(tensors, checkpoint, folder, {"torch_dtype": "bfloat16"})
+def _share_kept(network: Transformer, checkpoint: Path, folder: Path) -> float:
+    """How much of the matrices' update is left in what was written: its projection on the update; 1 without any."""
+    config, written = ModelConfig.from_checkpoint(checkpoint), read_tensors(folder)
+    before = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.float32).state_dict()
+    kept = wanted = 0.0
+    for name, weight in network.state_dict().items():
+        if weight.dim() == 2:
+            stored = _hugging_face_name(name)
+            scale = written.get(stored.removesuffix(WEIGHT_SUFFIX) + SCALE_SUFFIX, torch.ones(()))
+            update = weight - before[name]
+            kept += float((update * (written[stored].float() * scale - before[name])).sum())
+            wanted += float(update.square().sum())
+    return kept / wanted if wanted else 1.0
 
 
 def _hugging_face_name(name: str) -> str:
     return name if name.split(".", maxsplit=1)[0] == "lm_head" else f"model.{name}"
-
-
-def _write_folder(tensors: Mapping[str, Tensor], checkpoint: Path, folder: Path, facts: dict[str, Any]) -> None:
-    config = {key: value for key, value in read_config(checkpoint).items() if key != "quantization_config"} | facts
-    with creating_folder(folder) as partial:
-        _write_shards(tensors, partial)
-        (partial / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for name in (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, ORDER_FILE):
-            if (checkpoint / name).exists():
-                shutil.copyfile(checkpoint / name, partial / name)
 
 
 def split_shards(tensors: Mapping[str, Tensor], max_bytes: int) -> list[dict[str, Tensor]]:

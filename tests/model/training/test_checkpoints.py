@@ -20,9 +20,10 @@ from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.__main__ import run_stage
 from dlm_model.training.evaluate import choose_lines, summarize
 from dlm_model.training.examples import ExampleBuilder
-from dlm_model.training.export import merge_run, split_shards, write_rounded
+from dlm_model.training.export import export_run, merge_run, split_shards, write_checkpoint
 from dlm_model.training.gguf_import import hugging_face_name, import_gguf, unpermute_rotary_rows
 from dlm_model.training.initialize import initialize
+from dlm_model.training.run_state import digest_weights
 from dlm_model.training.start import write_start
 from dlm_model.training.train import Trainer
 from dlm_model.training.windows import ExampleSource
@@ -174,11 +175,33 @@ def test_a_network_is_exported_to_eight_bits_and_loads_again(
     import_gguf(gguf_file, tmp_path / "causal")
     initialize(tmp_path / "causal", tmp_path / "start")
     network = load_network(tmp_path / "start")
-    write_rounded(network, tmp_path / "start", tmp_path / "packed")
+    write_checkpoint(network, tmp_path / "start", tmp_path / "packed", is_rounded=True)
     assert len(set(json.loads((tmp_path / "packed" / INDEX_FILE).read_text())["weight_map"].values())) > 1
     packed = load_network(tmp_path / "packed")
     for name, weight in network.state_dict().items():
         assert (packed.state_dict()[name] - weight).norm() < 0.01 * weight.norm(), name
+
+
+@pytest.mark.parametrize("is_rounded", [True, False], ids=["int8", "bf16"])
+def test_a_short_training_that_starts_from_eight_bits_is_not_rounded_away(
+    resizing_folder: Path, tmp_path: Path, *, is_rounded: bool
+) -> None:
+    start, run = tmp_path / "start", tmp_path / "run"
+    write_checkpoint(load_network(resizing_folder), resizing_folder, start, is_rounded=True)
+    config = ModelConfig.from_checkpoint(start)
+    builder = ExampleBuilder(Tokenizer.from_checkpoint(start, config.vocab_size), config)
+    options = replace(tiny_run.OPTIONS, max_steps=2, learning_rate=1e-4)
+    source = ExampleSource(tiny_run.TEXTS, builder)
+    list(Trainer(load_network(start), source, run, options, start=digest_weights(start)).run())
+    exported = export_run(start, run, tmp_path / "model", is_rounded=is_rounded)
+    assert exported.progress.step == 2
+    assert 0.8 < exported.kept < 1.2, "to the nearest of 255 steps, 0.01 of it would be left"
+    before, after, merged = (
+        network.state_dict()["layers.0.mlp.up_proj.weight"]
+        for network in (load_network(start), load_network(tmp_path / "model"), merge_run(start, run))
+    )
+    update = merged - before
+    assert 0.5 < (update * (after - before)).sum() / update.square().sum() < 1.5
 
 
 def test_exporting_without_a_run_is_one_clear_error(resizing_folder: Path, tmp_path: Path) -> None:

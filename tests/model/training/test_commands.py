@@ -11,16 +11,15 @@ from safetensors.torch import load_file, save_file
 from torch._dynamo.exc import TorchDynamoException
 from typer.testing import CliRunner
 
-from dlm_model.engine import load_engine
 from dlm_model.guides.guide import GUIDE_FOLDER
 from dlm_model.network.adapter import is_adapter
-from dlm_model.steps.order import ORDER_FILE
 from dlm_model.training import __main__ as commands
 from dlm_model.training.loader import StepBatches
 from dlm_model.training.metrics import METRICS_FILE
-from dlm_model.training.run_state import LOCK_FILE
+from dlm_model.training.run_state import LOCK_FILE, STATE_FILE, read_progress
+from dlm_model.training.shards import write_shard
+from dlm_model.training.sources import SourceFile
 from dlm_model.training.train import Trainer
-from tests.model.tiny_fills import drafts
 from tests.model.training import tiny_run
 
 RUNNER = CliRunner()
@@ -82,37 +81,9 @@ def test_a_guide_is_written_into_the_folder_of_its_model(
     shutil.copytree(causal_folder, model)
     assert commands.run_stage(["guide", str(causal_folder), str(model), "--rank", "2"], "training") == 0
     assert is_adapter(model / GUIDE_FOLDER)
+    (model / "model.safetensors").write_bytes(b"not read")
     assert commands.run_stage(["guide", str(causal_folder), str(model)], "training") == 3
     assert "has something in it already" in capsys.readouterr().err
-
-
-def test_a_model_whose_every_token_was_trained_is_exported_without_a_guide(
-    tmp_path: Path, causal_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    start, run, model = (str(tmp_path / name) for name in ("start", "run", "model"))
-    shutil.copytree(causal_folder, start)
-    assert commands.run_stage(["guide", str(causal_folder), start, "--rank", "2"], "training") == 0
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text("[train]\nrank = 0\nlearning_rate = 0.05\nwarmup_steps = 1\ncompile = false\n")
-    arguments = ["train", start, str(shards), run, "--recipe", str(recipe), "--max-steps", "4"]
-    assert commands.run_stage(arguments, "training") == 0
-    assert commands.run_stage(["export", start, run, model], "training") == 0
-    assert "without the guide" in capsys.readouterr().err
-    assert load_engine(model, "cpu").model_name == "model"
-    assert not Path(model, GUIDE_FOLDER).exists()
-
-
-@pytest.mark.parametrize("flags", [[], ["--bf16"]], ids=["rounded", "bf16"])
-def test_an_export_decodes_in_the_order_that_its_start_had_learned(
-    tmp_path: Path, causal_folder: Path, shards: Path, flags: list[str]
-) -> None:
-    recipe, run, model = tmp_path / "recipe.toml", str(tmp_path / "run"), tmp_path / "model"
-    recipe.write_text("[train]\nrank = 4\ncompile = false\n")
-    arguments = ["train", str(causal_folder), str(shards), run, "--recipe", str(recipe), "--minutes", "0"]
-    assert commands.run_stage(arguments, "training") == 0
-    assert commands.run_stage(["export", str(causal_folder), run, str(model), *flags], "training") == 0
-    assert (model / ORDER_FILE).read_bytes() == (causal_folder / ORDER_FILE).read_bytes()
-    assert drafts(load_engine(str(model), "cpu"), num_steps=2, selection="learned")[-1].finish_reason
 
 
 def test_ones_own_folder_is_learned_from_and_every_line_says_something(
@@ -120,13 +91,12 @@ def test_ones_own_folder_is_learned_from_and_every_line_says_something(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("app").mkdir()
-    for index, text in enumerate(tiny_run.TEXTS):
-        Path(f"app/{index}.py").write_text(text)
+    Path("app/a.py").write_text(tiny_run.TEXTS[0])
     Path("corpus.toml").write_text('train.folder.app = { path = "app", licence = "own" }\n')
     Path("recipe.toml").write_text("[train]\nrank = 4\ncompile = false\n")
     Path("app/tiny.py").write_text("tiny = 1\n")
     assert commands.run_stage(["corpus", "CORPUS", "--manifest", "corpus.toml"], "training") == 0
-    assert "app: 3 files, own; left out: 1 not worth learning from\n" in capsys.readouterr().out
+    assert "app: 1 file, own; left out: 1 under 10 lines\n" in capsys.readouterr().out
     arguments = ["train", str(resizing_folder), "CORPUS", "RUN", "--recipe", "recipe.toml", "--max-steps", "2"]
     assert commands.run_stage(arguments, "training") == 0
     outlook, *records = capsys.readouterr().out.splitlines()
@@ -160,16 +130,6 @@ def test_a_run_belongs_to_the_weights_that_it_started_from(
     assert commands.run_stage(["export", str(tmp_path / "moved"), arguments[1], model], "training") == 0
 
 
-def test_an_export_into_a_folder_that_is_taken_is_refused_before_any_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "notes.txt").touch()
-    stage = ["export", str(tmp_path / "start"), str(tmp_path / "run"), str(tmp_path / "model")]
-    assert commands.run_stage(stage, "training") == 3
-    assert "has something in it already" in capsys.readouterr().err
-
-
 def test_a_recipe_for_a_gpu_is_recognised_on_a_cpu(
     tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,25 +149,13 @@ def test_a_run_that_never_began_leaves_nothing(
     assert not (tmp_path / "run").exists()
 
 
-def test_an_order_is_trained_and_says_what_it_reads(
-    tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = tmp_path / "model"
-    shutil.copytree(resizing_folder, model)
-    assert commands.run_stage(["order", str(model), str(shards), "--lines", "9"], "training") == 0
-    printed = capsys.readouterr().out
-    assert "Reading 9 lines" in printed
-    assert "first commit right: learned" in printed
-    assert (model / ORDER_FILE).exists()
-
-
 def test_a_distillation_ends_in_its_minutes_and_compares_numbers_of_steps(
     tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[train]\nrank = 4\ncompile = false\n")
     stage = ["distill", str(resizing_folder), str(shards), str(tmp_path / "run"), "--recipe", str(recipe)]
-    dials = ["--teacher-steps", "4", "--minutes", "0.08", "--final"]
+    dials = ["--teacher-steps", "4", "--minutes", "0.08", "--final", "--compare-steps"]
     assert commands.run_stage([*stage, *dials], "training") == 0
     printed = capsys.readouterr().out
     assert re.search(r"accuracy after steps\W+4\W+2\W+1\W", printed)
@@ -227,21 +175,52 @@ def test_a_run_tells_what_training_changed_on_held_out_text(
     held_out = [line for line in lines if "held out, nats per token (of the leftmost mask): first_step" in line]
     assert held_out[0].startswith("step 0 ")
     assert len(held_out) == 2
+    state = (tmp_path / "run" / STATE_FILE).stat().st_mtime_ns
     records = [json.loads(line) for line in (tmp_path / "run" / METRICS_FILE).read_text().splitlines()]
     assert next(record["step"] for record in records if "first_step/nll" in record) == 0
     assert commands.run_stage([*arguments, "--minutes", "0.1"], "training") == 0
-    assert "ended with its decay" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "ended with its decay" in printed
+    assert "held out" not in printed, "nothing has changed since it was measured"
+    assert (tmp_path / "run" / STATE_FILE).stat().st_mtime_ns == state
     stage = ["export", str(resizing_folder), str(tmp_path / "run"), str(tmp_path / "model")]
     assert commands.run_stage(stage, "training") == 0
-    assert re.fullmatch(r".*model is the model of step \d+\n", capsys.readouterr().out)
+    assert re.fullmatch(r".*model is the model of step \d+, with \d+% of what it learned\n", capsys.readouterr().out)
 
 
-def test_no_minutes_are_no_training_and_an_export_says_what_it_lacks(
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan"])
+def test_a_run_of_no_minutes_is_refused(capsys: pytest.CaptureFixture[str], minutes: str) -> None:
+    for stage in (["train", "start", "corpus", "run"], ["run", "recipe.toml", "all"]):
+        assert commands.run_stage([*stage, "--minutes", minutes], "training") == 2
+        assert "more than 0" in capsys.readouterr().err
+
+
+def test_a_run_that_goes_on_with_other_text_says_so(
     tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe, run = tmp_path / "recipe.toml", str(tmp_path / "run")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[train]\nrank = 4\ncompile = false\ndecay_steps = 0\n")
+    arguments = ["train", str(resizing_folder), str(shards), str(tmp_path / "run"), "--recipe", str(recipe)]
+    for num_steps, is_other in ((1, False), (2, False), (3, True), (4, False)):
+        if is_other:
+            write_shard(shards / "train.safetensors", [SourceFile("shapes", "a.py", tiny_run.TEXTS[0])])
+        # Time ends it, because the decay that steps ask for would end the run.
+        assert commands.run_stage([*arguments, "--minutes", "1e-9"], "training") == 0
+        printed = capsys.readouterr().out
+        assert f"from step {num_steps - 1}" in printed
+        assert ("; the corpus is another than before" in printed) == is_other
+
+
+def test_a_run_whose_decay_has_begun_says_where_it_ends(
+    tmp_path: Path, resizing_folder: Path, shards: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.toml"
     recipe.write_text("[train]\nrank = 4\ncompile = false\n")
-    arguments = [str(resizing_folder), str(shards), run, "--recipe", str(recipe), "--minutes", "0"]
-    assert commands.run_stage(["train", *arguments], "training") == 0
-    assert commands.run_stage(["export", str(resizing_folder), run, str(tmp_path / "model")], "training") == 0
-    assert "model of step 0; its learning rate has not fallen yet" in capsys.readouterr().out
+    arguments = ["train", str(resizing_folder), str(shards), str(tmp_path / "run"), "--recipe", str(recipe)]
+    for dials in (["--max-steps", "4", "--minutes", "1e-9"], ["--max-steps", "9", "--minutes", "1e-9"]):
+        assert commands.run_stage([*arguments, *dials], "training") == 0
+    assert "from step 1; its learning rate is falling, to nothing at step 4" in capsys.readouterr().out
+    assert commands.run_stage([*arguments, "--max-steps", "3"], "training") == 0
+    printed = capsys.readouterr().out
+    assert "from step 2; its learning rate is falling, to nothing at step 3" in printed
+    assert read_progress(tmp_path / "run" / STATE_FILE).step == 3
