@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from dlm_model.training import recipe as recipe_module
 from dlm_model.training.__main__ import run_stage
 from dlm_model.training.metrics import METRICS_FILE
 from dlm_model.training.pieces import cut_pieces, join_pieces
-from dlm_model.training.recipe import TrainSection, load_recipe
+from dlm_model.training.recipe import CorpusSection, StartSection, TrainSection, load_recipe
 from tests.model.training import tiny_run
 
 RECIPE = """
@@ -95,7 +96,7 @@ def test_the_recipe_for_ones_own_code_says_what_it_reads_and_what_it_changed(
     stage = ["run", str(here / "adapt.toml"), str(here / "WORK"), "--minutes", "0.2", "--final"]
     assert run_stage(stage, "training") == 0
     printed = capsys.readouterr().out
-    assert "app: 9 files, own\napp: 1 file held out, own\n" in printed
+    assert re.search(r"^app: \d files, own\napp: \d files? held out, own\n", printed, re.MULTILINE)
     measured = re.findall(
         r"^step (\d+)  held out, nats per token \(of the leftmost mask\): first_step ([\d.]+)", printed, re.MULTILINE
     )
@@ -108,11 +109,13 @@ def test_the_recipe_for_ones_own_code_says_what_it_reads_and_what_it_changed(
     [
         ("[train\n", "cannot read the recipe"),
         ("[tune]\n", "unknown section 'tune'"),
-        ("[train]\nrnak = 3\n", "unknown key 'rnak'"),
+        ("[train]\nrnak = 3\n", "unknown key 'rnak' in [train]; known are rank, shard, optimizer"),
         ("[train]\nrank = 'big'\n", "rank is 'big'"),
         ("[train]\noptimizer = 'sgd'\n", "known are adamw, muon"),
         ("[train]\nlog_interval = 0\n", "log_interval is 0, and has to be 1 or more"),
         ("[train]\nlearning_rate = 0\n", "has to be above 0"),
+        ("[train]\nlearning_rate = inf\n", "learning_rate is inf, and has to be finite"),
+        ("[train]\nlearning_rate = nan\n", "learning_rate is nan, and has to be finite"),
         ("[start]\nshifted = true\n", "checkpoint"),
         ("train = 3\n", "train is no section"),
     ],
@@ -152,6 +155,23 @@ def test_the_packaged_recipe_is_one(repository_root: Path) -> None:
     assert recipe.train.options().sequences_per_step == 1024
     assert recipe.corpus is not None
     assert recipe.corpus.manifest.exists()
+
+
+def test_the_table_of_keys_names_every_one_with_its_default(repository_root: Path) -> None:
+    page = (repository_root / "model/dlm_model/training/README.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| `(\w+|\[\w+\])` \| (?:`(.*?)`)? *\|", page.partition("## The recipe's keys")[2], re.MULTILINE
+    )
+    wanted = []
+    for kind in (StartSection, CorpusSection, TrainSection):
+        wanted.append((f"[{kind.__name__.removesuffix('Section').lower()}]", ""))
+        wanted += [(item.name, _told(item)) for item in fields(kind)]
+    assert rows == wanted
+
+
+def _told(item: Field[object]) -> str:
+    default = item.default_factory() if item.default_factory is not MISSING else item.default
+    return "" if default in (MISSING, None) else json.dumps(default)
 
 
 def test_a_section_becomes_options() -> None:
@@ -201,7 +221,7 @@ def test_a_student_is_distilled_by_a_command(
     recipe: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str], method: str
 ) -> None:
     folder = recipe.parent
-    options = ["--recipe", recipe, "--teacher-steps", "4", "--method", method, "--max-steps", "2"]
+    options = ["--recipe", recipe, "--teacher-steps", "4", "--method", method, "--max-steps", "2", "--compare-steps"]
     assert run_stage(["corpus", str(folder / "corpus"), "--manifest", str(folder / "manifest.toml")], "training") == 0
     arguments = ["distill", resizing_folder, folder / "corpus", folder / "student", *options]
     assert run_stage([*map(str, arguments)], "training") == 0
@@ -213,9 +233,6 @@ def test_a_student_is_distilled_by_a_command(
     }
     assert [len(values) for values in numbers.values()] == [3, 3]
     assert all(0 <= value <= 1 for values in numbers.values() for value in values)
-    assert (
-        run_stage(["export", str(resizing_folder), str(folder / "student"), str(folder / "out"), "--bf16"], "training")
-        == 0
-    )
+    assert run_stage(["export", str(resizing_folder), str(folder / "student"), str(folder / "out")], "training") == 0
     exported = read_tensors(folder / "out")
     assert exported.keys() == read_tensors(resizing_folder).keys()
