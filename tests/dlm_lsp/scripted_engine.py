@@ -26,6 +26,7 @@ class ScriptedEngine:
         num_steps_done: Steps of all requests together.
         forgotten: The documents that it was told to forget.
         is_closed: Whether it was closed.
+        unallowed_steps: Those that waited in vain to be allowed.
     """
 
     model_name = "scripted"
@@ -44,6 +45,7 @@ class ScriptedEngine:
         self.num_steps_done = 0
         self.forgotten: list[str] = []
         self.is_closed = False
+        self.unallowed_steps: list[int] = []
         self._gate = threading.Semaphore(0) if is_gated else None
         self._begun: queue.SimpleQueue[int] = queue.SimpleQueue()
 
@@ -61,6 +63,7 @@ class ScriptedEngine:
                 return
             self._begun.put(step)
             if self._gate and not self._gate.acquire(timeout=WAIT_SECONDS):
+                self.unallowed_steps.append(step)
                 raise ModelError("the test never allowed this step")
             self.num_steps_done += 1
             yield self._draft(step, options)

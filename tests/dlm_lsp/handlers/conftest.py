@@ -48,15 +48,23 @@ def engine() -> ScriptedEngine:
 async def connect() -> AsyncIterator[Connect]:
     """Join a new server with this engine loader to a new editor; both end with the test.
 
-    Whatever the server sends in a test, only the thread of the event loop may send it.
+    Whatever the server sends in a test, only the thread of the event loop may send it. An engine whose steps nobody
+    allows fails the test too: it goes on with an error then, long after what the test is about.
     """
     stop = threading.Event()
     pipes: list[_Pipe] = []
     conversations: list[asyncio.Task[None]] = []
     servers: list[DlmLanguageServer] = []
+    unallowed_steps: list[list[int]] = []
 
     def connect(load_engine: Callable[[Settings], InfillEngine]) -> EditorClient:
-        server, client = create_server(EngineRoom(load_engine), {}), EditorClient()
+        def load(settings: Settings) -> InfillEngine:
+            engine = load_engine(settings)
+            if isinstance(engine, ScriptedEngine):
+                unallowed_steps.append(engine.unallowed_steps)
+            return engine
+
+        server, client = create_server(EngineRoom(load), {}), EditorClient()
         to_server, to_client = _Pipe(), _Pipe()
         client.protocol.set_writer(to_server)
         listening = run_async(stop, to_client.reader, client.protocol, error_handler=client.report_server_error)
@@ -75,3 +83,4 @@ async def connect() -> AsyncIterator[Connect]:
     for server in servers:
         assert await asyncio.to_thread(server.engines.join, 10), "the worker's thread did not end"
     assert all(pipe.writing_threads <= {threading.get_ident()} for pipe in pipes)
+    assert not any(unallowed_steps), "a step waited until its engine gave up"
