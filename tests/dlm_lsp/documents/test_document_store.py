@@ -1,7 +1,5 @@
 """The server's text follows the client's, whatever lines and columns the client counts in."""
 
-from typing import get_args
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,10 +10,11 @@ from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.document_store import DocumentStore, path_of
 from dlm_lsp.documents.positions import LineIndex, PositionEncoding
 from dlm_lsp.errors import DocumentNotOpenError, UnreadableDocumentError, UnsupportedLanguageError
+from tests.dlm_lsp.documents.naive_lines import ENCODINGS, PIECES, TEXTS, naive_offset
 
 URI = "file:///project/example.py"
-ENCODINGS: tuple[PositionEncoding, ...] = get_args(PositionEncoding)
-TEXTS = st.text(alphabet="ab \t\n\r😀é\u2028\x0c", max_size=40)
+POSITIONS = st.tuples(st.integers(0, 3), st.integers(0, 9))
+EDITS = st.tuples(POSITIONS, POSITIONS, TEXTS).map(lambda edit: (min(edit[:2]), max(edit[:2]), edit[2]))
 
 
 def _store(text: str, *, uri: str = URI, language_id: str = "python") -> DocumentStore:
@@ -32,23 +31,17 @@ def _edit(start: tuple[int, int], end: tuple[int, int], text: str) -> types.Text
     return types.TextDocumentContentChangePartial(types.Range(types.Position(*start), types.Position(*end)), text)
 
 
-@given(TEXTS, TEXTS, st.data())
-def test_any_edit_in_any_encoding_is_a_slice_of_the_text(text: str, new_text: str, data: st.DataObject) -> None:
-    encoding = data.draw(st.sampled_from(ENCODINGS))
-    start = data.draw(st.integers(0, len(text)))
-    end = data.draw(st.integers(start, len(text)))
-    lines = LineIndex(text)
-    ends = (lines.position(start, encoding), lines.position(end, encoding))
-    expected_start, expected_end = (lines.offset(*position, encoding) for position in ends)
+@given(TEXTS, EDITS, st.sampled_from(ENCODINGS))
+def test_any_edit_in_any_encoding_is_a_slice_of_the_text(
+    text: str, edit: tuple[tuple[int, int], tuple[int, int], str], encoding: PositionEncoding
+) -> None:
+    start, end, new_text = edit
     store = _store(text)
-    store.change(types.VersionedTextDocumentIdentifier(2, URI), [_edit(*ends, new_text)], encoding)
+    store.change(types.VersionedTextDocumentIdentifier(2, URI), [_edit(*edit)], encoding)
     snapshot = store.snapshot(URI)
-    assert snapshot.text == text[:expected_start] + new_text + text[expected_end:]
+    before, behind = text[: naive_offset(text, *start, encoding)], text[naive_offset(text, *end, encoding) :]
+    assert snapshot.text == before + new_text + behind
     assert snapshot.version == 2
-
-
-POSITIONS = st.tuples(st.integers(0, 6), st.integers(0, 9))
-EDITS = st.tuples(POSITIONS, POSITIONS, TEXTS).map(lambda edit: (min(edit[:2]), max(edit[:2]), edit[2]))
 
 
 @given(TEXTS, st.lists(EDITS, min_size=2, max_size=5), st.booleans(), st.sampled_from(ENCODINGS))
@@ -72,7 +65,34 @@ def test_many_edits_at_once_come_to_what_they_do_one_after_the_other(
     ]
 
 
+@given(st.lists(PIECES, min_size=6, max_size=40).map("".join), st.sampled_from(ENCODINGS), st.data())
+def test_edits_of_several_places_make_one_text(text: str, encoding: PositionEncoding, data: st.DataObject) -> None:
+    places = [place for place in range(len(text) + 1) if text[place - 1 : place + 1] != "\r\n"]
+    ends = sorted(data.draw(st.sets(st.sampled_from(places), min_size=4, max_size=8)))
+    edits, expected, lines = [], text, LineIndex(text)
+    for start, end in reversed(list(zip(ends[::2], ends[1::2], strict=False))):
+        new_text = data.draw(TEXTS)
+        edits.append(_edit(lines.position(start, encoding), lines.position(end, encoding), new_text))
+        expected = expected[:start] + new_text + expected[end:]
+    store = _store(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document_store, "MANY_CHANGES", 2)
+        made = _texts_made(patch)
+        store.change(types.VersionedTextDocumentIdentifier(2, URI), edits, encoding)
+    assert store.snapshot(URI).text == expected
+    assert len(made) == 1
+
+
 def test_many_edits_of_a_long_document_make_one_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = _store("x = 1\n" * 2000)
+    made = _texts_made(monkeypatch)
+    _change(store, *(_edit((line, 0), (line, 1), "yy") for line in reversed(range(2000))))
+    assert store.snapshot(URI).text == "yy = 1\n" * 2000
+    assert len(made) == 1
+
+
+def _texts_made(patch: pytest.MonkeyPatch) -> list[str]:
+    """What is put in by each replacement from now on."""
     made: list[str] = []
     replaced = Snapshot.replaced
 
@@ -80,11 +100,8 @@ def test_many_edits_of_a_long_document_make_one_text(monkeypatch: pytest.MonkeyP
         made.append(new_text)
         return replaced(snapshot, start, end, new_text, version)
 
-    monkeypatch.setattr(Snapshot, "replaced", count)
-    store = _store("x = 1\n" * 2000)
-    _change(store, *(_edit((line, 0), (line, 1), "yy") for line in reversed(range(2000))))
-    assert store.snapshot(URI).text == "yy = 1\n" * 2000
-    assert len(made) == 1
+    patch.setattr(Snapshot, "replaced", count)
+    return made
 
 
 def test_a_change_without_edits_brings_its_version_and_costs_nothing() -> None:
