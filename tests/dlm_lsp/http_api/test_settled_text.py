@@ -140,11 +140,14 @@ def test_what_a_stop_may_leave_alone_is_not_sent(suffix: str, stop: str, text: s
     assert expected.startswith(sent)
 
 
-@given(st.text("ab;", max_size=12), st.lists(st.text("ab;", min_size=1, max_size=3), max_size=3))
+@given(st.text("ab", max_size=12), st.lists(st.text("ab", min_size=1, max_size=3), max_size=3))
 def test_a_text_is_cut_where_writing_it_would_have_stopped(text: str, stops: Sequence[str]) -> None:
     lengths = (n for n in range(len(text) + 1) if any(text[:n].endswith(stop) for stop in stops))
     first = next(lengths, None)
-    kept, is_cut = cut(text, tuple(stops))
-    assert is_cut == (first is not None)
-    assert text.startswith(kept)
-    assert not any(stop in kept for stop in stops)
+    written = text if first is None else text[:first]
+    starts = [] if first is None else [first - len(stop) for stop in stops if written.endswith(stop)]
+    assert cut(text, tuple(stops)) == (text[: min(starts, default=None)], first is not None)
+
+
+def test_the_stop_that_is_complete_first_ends_a_text_even_within_another() -> None:
+    assert cut("abc", ("abc", "b")) == ("a", True)
