@@ -27,6 +27,7 @@ class Repository:
         claimed_sizes: Sizes that the listing names instead of the true ones.
         corrupt: Files whose first byte arrives changed.
         ends_at: The byte of a file at which the connection breaks, at every request.
+        storage: Address of the server that files are redirected to; empty for none.
         requests: Every file asked for, and the byte from which on.
         tokens: The authorization of every request.
     """
@@ -37,6 +38,7 @@ class Repository:
     claimed_sizes: dict[str, int] = field(default_factory=dict)
     corrupt: set[str] = field(default_factory=set)
     ends_at: dict[str, int] = field(default_factory=dict)
+    storage: str = ""
     requests: list[tuple[str, int]] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
 
@@ -84,6 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.repository.requests.append((name, start))
         headers = {"ETag": f'"{sha256(content)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        if self.repository.storage:
+            self._answer(302, b"", {**headers, "Location": self.repository.storage + self.path})
+            return
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         sent = content[start:]

@@ -96,6 +96,14 @@ def test_a_part_of_another_file_is_found_out_and_fetched_anew(
     assert pull() == OK
 
 
+def test_a_part_of_a_file_without_a_hash_is_fetched_anew(
+    repository: Repository, partial: Path, data_folder: Path
+) -> None:
+    (partial / "config.json.part").write_bytes(b"foreign")
+    assert pull() == OK
+    assert (data_folder / FOLDER / "config.json").read_bytes() == repository.files["config.json"]
+
+
 def test_a_file_of_another_size_than_listed_is_no_matter_of_the_network(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:

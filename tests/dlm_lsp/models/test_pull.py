@@ -11,7 +11,7 @@ from dlm_lsp.models.naming import resolve_model
 from dlm_lsp.models.store import PACKAGED, ModelStore
 from dlm_model.network.config import ModelConfig
 from tests.dlm_lsp.models.conftest import FOLDER, NAME
-from tests.dlm_lsp.models.hub_stand_in import COMMIT, Repository, sha256
+from tests.dlm_lsp.models.hub_stand_in import COMMIT, Repository, serving, sha256
 from tests.model.families.checkpoint_parts import edit_json
 from tests.model.families.published_checkpoints import PUBLISHED
 
@@ -71,6 +71,17 @@ def test_a_login_is_shown_to_the_hub(
     monkeypatch.setenv("HF_TOKEN", token)
     assert pull() == OK
     assert set(repository.tokens) == {shown}
+
+
+def test_a_login_is_not_shown_to_the_storage_that_the_hub_redirects_to(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    storage = Repository(repository.name, repository.files)
+    with serving(storage) as repository.storage:
+        assert pull() == OK
+    assert set(storage.tokens) == {None}
+    assert set(repository.tokens) == {"Bearer hf_secret"}
 
 
 def test_any_repository_can_be_named(repository: Repository, data_folder: Path) -> None:
