@@ -70,10 +70,17 @@ def canvas(*rows: list[int], suffix: Sequence[int]) -> Canvas:
 
 
 class Counting:
-    """A causal guide that expects `)` to be followed by `;` after so many `a` alone, and is torn before every `)`."""
+    """A causal guide that expects `)` to be followed by `;` after so many `a` alone, and is torn before every `)`.
 
-    def __init__(self, num_letters: int) -> None:
+    Attributes:
+        num_letters: After how many.
+        reluctance: By how many nats `)` is less likely for each `a` that 24 lack.
+        num_forwards: Calls so far.
+    """
+
+    def __init__(self, num_letters: int, *, reluctance: float = 0.0) -> None:
         self.num_letters = num_letters
+        self.reluctance = reluctance
         self.num_forwards = 0
 
     def logits(self, prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor, _reading: object = None) -> Tensor:
@@ -87,7 +94,7 @@ class Counting:
     def _after(self, read: list[int]) -> Tensor:
         likely = {PAREN: SEMICOLON if read.count(A) == self.num_letters else C, SEMICOLON: C}.get(read[-1], A)
         table = torch.full((len(SPELLINGS),), -12.0)
-        table[PAREN] = -1.0
+        table[PAREN] = -1.0 - self.reluctance * (24 - read.count(A))
         table[likely] = 0.0
         return table
 

@@ -110,14 +110,15 @@ def test_a_guess_leaves_committed_positions_alone() -> None:
 
 
 def test_only_a_row_that_was_refused_a_position_says_so() -> None:
-    after = canvas([5, DELETE, 6], [EXPAND, 6], [EXPAND, 6, 7]).resize(
+    after = canvas([5, DELETE, 6], [EXPAND, 6], [EXPAND, 6, 7], [EXPAND, DELETE, 6]).resize(
         expand_token_id=EXPAND,
         delete_token_id=DELETE,
-        written=torch.zeros(3, 3, dtype=torch.bool),
-        protected=torch.zeros(3, 3, dtype=torch.bool),
+        written=torch.zeros(4, 3, dtype=torch.bool),
+        protected=torch.zeros(4, 3, dtype=torch.bool),
         max_length=3,
     )
-    assert after.was_refused.tolist() == [False, False, True]
+    assert after.was_refused.tolist() == [False, False, True, False]
+    assert after.lengths.tolist() == [2, 3, 3, 3], "what is deleted makes room"
 
 
 def test_a_row_that_ends_early_has_forgotten_what_stood_there() -> None:

@@ -185,6 +185,30 @@ def test_no_end_is_taken_while_an_unread_one_may_be_better(num_letters: int) -> 
     assert row_of(suffix_end(guide)(complete)) == [A] * num_letters
 
 
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.sampled_from([A, C, PAREN, BRACKET]), min_size=3 * STRIDE, max_size=3 * STRIDE),
+    st.lists(st.sampled_from([A, C, PAREN, SEMICOLON]), min_size=1, max_size=2),
+)
+def test_no_later_look_cuts_off_what_is_settled(seed: int, written: list[int], suffix: list[int]) -> None:
+    end, settled = suffix_end(drawn(seed)), []
+    for row in (*([*written[:length], MASK] for length in range(STRIDE, len(written), STRIDE)), written):
+        before = canvas(row, suffix=suffix)
+        after = end(before)
+        assert row_of(after)[: len(settled)] == settled
+        if after is not before:
+            break
+        settled = written[: end.num_settled(0)]
+
+
+def test_nothing_is_settled_behind_an_unread_end_that_may_be_better() -> None:
+    guide = Counting(3, reluctance=0.25)
+    end = suffix_end(guide)
+    end(canvas([A] * 24 + [MASK], suffix=[PAREN, SEMICOLON]))
+    assert 0 < end.num_settled(0) <= 3
+    assert row_of(end(canvas([A] * 24, suffix=[PAREN, SEMICOLON]))) == [A] * 3
+
+
 def test_a_token_that_holds_all_of_the_suffix_needs_no_reading() -> None:
     guide = follows((B, BOTH), (BOTH, BOTH))  # so that these are more promising than all ends that are to be read
     after = suffix_end(guide)(canvas([BOTH] * NUM_TOGETHER + [C], suffix=[BRACKET]))

@@ -165,6 +165,20 @@ def test_a_row_that_does_not_begin_with_the_head_is_not_reached() -> None:
     assert not reaches(TOKENIZER.encode(" x return").ids, boundaries)
 
 
+@pytest.mark.parametrize(("num_columns", "is_needed"), [(2, False), (1, True)])
+def test_a_rejected_piece_of_a_boundary_comes_back_only_if_nothing_else_spells_it(
+    num_columns: int, *, is_needed: bool
+) -> None:
+    boundaries, opened = Boundaries(VOCABULARY, b"em", b""), Canvas.open([0], [], [num_columns], MASK)
+    constraint = Constraint(CONFIG, VOCABULARY, boundaries, InfillRequest("", ""), max_length=2, is_resizing=False)
+    is_first = torch.arange(num_columns)[None] == 0
+    committed = opened.guess(torch.full(is_first.shape, spelled("em")), torch.ones(is_first.shape)).commit(is_first)
+    canvas = committed.reject(is_first, limit=1)
+    logits = torch.zeros(num_columns, VOCAB_SIZE)
+    allowed = constraint.limit(logits, canvas, constraint.rules(canvas, is_last=False))[0].isfinite()
+    assert allowed[[spelled("em"), spelled("e")]].tolist() == [is_needed, not is_needed]
+
+
 def test_there_are_enough_real_files() -> None:
     assert len(REAL_FILES) == 200
 

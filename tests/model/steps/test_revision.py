@@ -8,6 +8,8 @@ from dlm_model.decode_options import DecodeOptions, DecodePlan
 from dlm_model.steps.revision import Edit, RandomRemask, Step, TokenToMask, remaskers
 from dlm_model.steps.selection import guess_tokens
 from tests.model.guesses import made_up
+from tests.model.loops import TOKENIZER, open_canvas, run
+from tests.model.tiny_checkpoints import VOCAB_SIZE
 
 MASK = 90
 
@@ -134,3 +136,31 @@ def test_what_was_rejected_is_remembered() -> None:
 
 def test_no_remasking_is_no_reviser() -> None:
     assert remaskers(DecodeOptions()) == []
+
+
+class Fickle:
+    """Is sure of another letter at every step."""
+
+    num_forwards = 0
+
+    def __call__(self, canvas: Canvas) -> torch.Tensor:
+        self.num_forwards += 1
+        logits = torch.zeros(int(canvas.is_asked.sum()), VOCAB_SIZE)
+        logits[:, TOKENIZER.encode("abcdefgh"[self.num_forwards]).ids[0]] = 20.0
+        return logits
+
+
+@pytest.mark.parametrize("reviser", [TokenToMask, Edit])
+def test_the_last_step_revises_nothing(reviser: type[TokenToMask | Edit]) -> None:
+    options = DecodePlan(num_steps=4, schedule="linear", remask_threshold=1.0)
+    first, *_, before, last = canvases = list(run(open_canvas(8), Fickle(), options, revisers=[reviser(options)]))
+    assert len(canvases) == 4
+    assert first.num_revised < before.num_revised == last.num_revised
+    assert not last.is_masked.any()
+
+
+def test_nothing_is_predicted_in_the_last_step_for_the_sake_of_a_review() -> None:
+    options, predict = DecodePlan(num_steps=4, schedule="linear"), Fickle()
+    *_, last = run(open_canvas(3), predict, options, revisers=[Edit(options)])
+    assert last.is_reviewed.any()
+    assert predict.num_forwards == 3
