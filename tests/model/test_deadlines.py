@@ -12,6 +12,7 @@ import torch
 from dlm_model.cache.policies import ColumnCache
 from dlm_model.canvas import Canvas
 from dlm_model.engine import Engine, load_engine
+from dlm_model.guides.causal_reader import CausalReader
 from dlm_model.network.transformer import Transformer
 from dlm_model.pace import Pace
 from dlm_model.request import InfillRequest
@@ -68,6 +69,17 @@ def test_candidates_are_ranked_as_they_are_shown(causal_engine: Engine, monkeypa
         found = drafts(causal_engine, ASKED, deadline_ms=deadline_ms, **options)[-1].candidates
         sure = [candidate.confidence for candidate in found if candidate.text]
         assert sure == sorted(sure, reverse=True)
+
+
+def test_a_guide_reads_no_candidate_after_the_deadline(causal_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Canvas] = []
+    monkeypatch.setattr(CausalReader, "log_likelihoods", lambda _, canvas: read.append(canvas))
+    options: dict[str, object] = {"num_candidates": 2, "guide": "self", "guide_weight": 0.0, "num_steps": 8}
+    assert drafts(causal_engine, ASKED, deadline_ms=10_000_000, **options)[-1].finish_reason != "deadline"
+    assert len(read) == 1
+    monkeypatch.setattr("dlm_model.engine.Pace", partial(Pace, clock=itertools.count().__next__))
+    assert drafts(causal_engine, ASKED, deadline_ms=2000, **options)[-1].finish_reason == "deadline"
+    assert len(read) == 1
 
 
 def test_a_deadline_before_a_boundary_is_spelled_leaves_nothing_behind_it(

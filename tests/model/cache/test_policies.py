@@ -169,13 +169,35 @@ def test_the_delayed_policy_recomputes_what_is_masked_and_what_was_committed_las
     assert columns.tolist() == [0, 2], "2 was committed, and holds another token since the row was ended there"
 
 
-def test_similarity_recomputes_the_columns_that_drifted() -> None:
-    values = torch.ones(1, 10, 2, 8)
-    drifted = values.clone()
-    drifted[0, [4, 8]] *= -1
-    rotation = rotary_angles(torch.arange(10)[None], 8, 1e4, torch.float32)
-    step = similarity_cache._Shared(rotation, torch.ones(1, 10, dtype=torch.bool), canvas=slice(3, 7), share=0.2)
-    assert sorted(similarity_cache._most_drifted(drifted, values, step)[0].tolist()) == [4, 8]
+def most_drifted(is_valid: Tensor, drifted: list[int], canvas: slice, share: float) -> list[list[int]]:
+    """What the similarity policy recomputes, where the values of some columns are the opposite of what was kept."""
+    num_columns = is_valid.shape[1]
+    kept = torch.ones(*is_valid.shape, 2, 8)
+    values = kept.index_fill(1, torch.tensor(drifted, dtype=torch.long), -1.0)
+    rotation = rotary_angles(torch.arange(num_columns)[None], 8, 1e4, torch.float32)
+    step = similarity_cache._Shared(rotation, is_valid, canvas, share)
+    return [sorted(row) for row in similarity_cache._most_drifted(values, kept, step).tolist()]
+
+
+@pytest.mark.parametrize(
+    ("num_columns", "drifted", "canvas", "share", "expected"),
+    [
+        (10, [4, 8], slice(3, 7), 0.2, [4, 8]),
+        (6, [3, 4], slice(2, 4), 0.25, [3, 4]),
+        (6, [], slice(2, 4), 1.0, [0, 1, 2, 3, 4, 5]),
+    ],
+    ids=["some", "first-of-the-suffix", "all"],
+)
+def test_similarity_recomputes_the_columns_that_drifted(
+    num_columns: int, drifted: list[int], canvas: slice, share: float, expected: list[int]
+) -> None:
+    assert most_drifted(torch.ones(1, num_columns, dtype=torch.bool), drifted, canvas, share) == [expected]
+
+
+def test_similarity_recomputes_no_padding_of_a_shorter_row() -> None:
+    is_valid = torch.ones(2, 10, dtype=torch.bool)
+    is_valid[1, 3:9] = False  # rows of eight and of two positions
+    assert most_drifted(is_valid, [2, 3, 4, 9], slice(1, 9), 0.25)[1] == [1, 2, 9]
 
 
 def test_a_suffix_that_moved_is_read_at_its_new_place(network: Transformer) -> None:

@@ -1,5 +1,7 @@
 """A causal reader expects what its network expects from the left: token by token, and of whole candidates."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,6 +10,7 @@ from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.engine import Engine
 from dlm_model.guides.causal_reader import CausalReader, Reading
+from dlm_model.guides.own_prompt import OwnPrompt
 from dlm_model.network.transformer import Transformer
 from tests.model.tiny_checkpoints import CAUSAL
 
@@ -54,6 +57,16 @@ def test_rows_that_begin_like_a_text_are_read_from_where_they_part(
     found = reader.logits(prefix_ids, rows, is_asked, reading)
     assert num_read == [4], "no more than the longest row from its own start, asked or shared, to what is asked last"
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_what_was_read_after_another_prefix_is_not_read_again(causal_network: Transformer) -> None:
+    prompt = OwnPrompt(replace(causal_network.config, context_length=16))
+    reader, reading = CausalReader(causal_network, PrefixCache(causal_network), prompt=prompt), Reading()
+    prefix_ids, text = torch.arange(40, 52), torch.arange(60, 72)[None]
+    reader.logits(prefix_ids, text[:, :6], torch.ones(1, 6, dtype=torch.bool), reading)
+    is_asked = torch.arange(12)[None] >= 6
+    expected = reader.logits(prefix_ids, text, is_asked)
+    torch.testing.assert_close(reader.logits(prefix_ids, text, is_asked, reading), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_likelihood_is_that_of_the_draft_and_of_the_suffix_after_it(causal_engine: Engine) -> None:

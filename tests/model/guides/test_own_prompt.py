@@ -55,4 +55,5 @@ def test_a_prefix_that_is_too_long_is_cut_to_whole_lines(ids: list[int], expecte
 
 def test_the_first_token_stays_in_front_of_what_is_cut() -> None:
     assert prefix([FOREIGN, A, A, BREAK, B, A], sees=8) == [OWN, B, A]
+    assert prefix([FOREIGN, A, A, A, B, A], sees=8) == [OWN, A, B, A]
     assert prefix([FOREIGN, A, A], sees=4) == [A]

@@ -149,6 +149,18 @@ def test_no_token_makes_another_word_of_a_kept_one(resizing_engine: Engine) -> N
     assert not any(re.match(rb"\w", text) for text in allowed[1])
 
 
+@pytest.mark.parametrize("is_kept_first", [True, False])
+def test_a_kept_word_at_one_end_of_a_row_rules_nothing_out_at_the_other(
+    resizing_engine: Engine, *, is_kept_first: bool
+) -> None:
+    (word,), (bracket,) = (resizing_engine.tokenizer.encode(text).ids for text in ("value", "("))
+    ids = torch.tensor([[word, bracket, MASK] if is_kept_first else [MASK, bracket, word]])
+    canvas = Canvas.open([1], [2], [3], MASK).guess(ids, torch.ones(ids.shape)).commit(ids == bracket)
+    kept = canvas.anchor(0, [0 if is_kept_first else 2], [word])
+    vocabulary = Vocabulary(resizing_engine.tokenizer.token_bytes)
+    assert without_glue(torch.zeros(1, len(vocabulary.token_bytes)), kept, vocabulary).isfinite().all()
+
+
 def test_a_deletion_ends_at_the_next_anchor() -> None:
     before = canvas([DELETE, MASK, MASK, 5, MASK]).anchor(0, [3], [5])
     assert resized(before) == [[5, MASK]]

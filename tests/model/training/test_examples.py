@@ -80,6 +80,19 @@ def test_a_fill_from_the_left_shows_the_beginning(tiny_tokenizer: Tokenizer, tin
     assert TEXT.startswith(left_text)
 
 
+def test_a_fill_from_the_left_spells_a_word_healed_on_the_right_from_its_end(
+    tiny_tokenizer: Tokenizer, tiny_config: ModelConfig
+) -> None:
+    builder, text = ExampleBuilder(tiny_tokenizer, tiny_config), "def foo(self):\n    return zqjxkw\n"
+    hole = Span(text.index("return"), text.index("qjxkw"))
+    noise = HoleNoise(0.5, "exact", "left_to_right")
+    example = builder.build(text, [hole], Healing(0, heals=True), noise)
+    is_masked = [label != IGNORED for label in example.labels]
+    first, last = is_masked.index(True), len(is_masked) - is_masked[::-1].index(True)
+    assert all(is_masked[first:last])
+    assert tiny_tokenizer.spell(example.token_ids[last:]).decode() == "kw\n"
+
+
 def test_a_word_healed_on_the_right_stays_after_the_deletes(
     tiny_tokenizer: Tokenizer, tiny_config: ModelConfig
 ) -> None:
