@@ -2,10 +2,10 @@
 
 import gc
 import importlib
+import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -155,7 +155,13 @@ def test_garbage_is_collected_again_after_imports_that_fail() -> None:
 def test_the_version_is_fast(child_environment: Mapping[str, str]) -> None:
     durations = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = _seconds_of_children()
         run_python("-m", "dlm_lsp", "--version", env=child_environment)
-        durations.append(time.perf_counter() - start)
+        durations.append(_seconds_of_children() - start)
     assert min(durations) < 0.3
+
+
+def _seconds_of_children() -> float:
+    """The time that the CPU has spent on processes that have ended, whatever else it does."""
+    times = os.times()
+    return times.children_user + times.children_system

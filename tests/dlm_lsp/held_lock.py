@@ -14,7 +14,7 @@ HELD_SECONDS = 5.0
 
 @contextmanager
 def held(lock_file: Path) -> Iterator[None]:
-    """Hold a lock, as another process would."""
+    """Hold a lock, as another process would. Nothing within may wait for it."""
     is_held, is_over = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -26,5 +26,6 @@ def held(lock_file: Path) -> Iterator[None]:
         holding = pool.submit(hold)
         assert is_held.wait(HELD_SECONDS)
         yield
+        assert not holding.done(), "the lock was waited for until it was free"
         is_over.set()
         holding.result()

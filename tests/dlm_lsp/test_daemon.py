@@ -181,8 +181,9 @@ async def test_it_ends_without_clients(start_daemon: StartDaemon, connect: Conne
 async def test_a_dead_daemons_socket_is_replaced_and_a_live_ones_is_not(
     start_daemon: StartDaemon, path: Path, child_environment: dict[str, str]
 ) -> None:
-    (await start_daemon(30)).kill()
-    await asyncio.sleep(0.1)
+    killed = await start_daemon(30)
+    killed.kill()
+    await killed.wait()
     await start_daemon(30)
     command = [sys.executable, "-P", "-m", "dlm_lsp", "serve", "--socket", str(path)]
     second = await asyncio.to_thread(
@@ -260,7 +261,8 @@ async def test_the_model_that_was_used_last_outlives_its_editor(start_daemon: St
 
 async def test_nothing_is_kept_of_a_client_that_has_gone() -> None:
     """Documents above all: a daemon outlives many editors, and some leave without closing anything."""
-    room = EngineRoom(lambda _settings: ScriptedEngine("return 1"))
+    engine = ScriptedEngine("return 1")
+    room = EngineRoom(lambda _settings: engine)
     server, reader = create_server(room, {}, ends_process=False), asyncio.StreamReader()
     capabilities = {"workspace": {"configuration": True}, "window": {"workDoneProgress": True}}
     document = {"uri": URI, "languageId": "python", "version": 1, "text": EMPTY_BODY}
@@ -271,7 +273,7 @@ async def test_nothing_is_kept_of_a_client_that_has_gone() -> None:
     reader.feed_data(_message("textDocument/didOpen", {"textDocument": document}))
     reader.feed_data(_message("workspace/executeCommand", command, id=2))
     conversation = asyncio.create_task(converse(server, reader, _Deaf()))
-    await asyncio.sleep(0.2)
+    await asyncio.to_thread(engine.wait_for_step)
     reader.feed_eof()
     await conversation
     server.hang_up()

@@ -15,9 +15,28 @@ from dlm_lsp.serving import converse
 from dlm_lsp.session import DlmLanguageServer
 from dlm_model.request import InfillEngine
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
-from tests.editor_client import EditorClient
+from tests.editor_client import URI, WAIT_SECONDS, EditorClient
 
-Connect = Callable[[Callable[[Settings], InfillEngine]], EditorClient]
+
+class JoinedEditor(EditorClient):
+    """An editor whose server runs in the same event loop.
+
+    Attributes:
+        server: The server.
+    """
+
+    def __init__(self, server: DlmLanguageServer) -> None:
+        super().__init__()
+        self.server = server
+
+    async def until_asked(self) -> None:
+        """Wait until the server is at work on a request for ghost text in the document."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not ((document := self.server.opened.get(URI)) and document.request):
+                await asyncio.sleep(0)
+
+
+Connect = Callable[[Callable[[Settings], InfillEngine]], JoinedEditor]
 
 
 class _Pipe:
@@ -57,14 +76,15 @@ async def connect() -> AsyncIterator[Connect]:
     servers: list[DlmLanguageServer] = []
     unallowed_steps: list[list[int]] = []
 
-    def connect(load_engine: Callable[[Settings], InfillEngine]) -> EditorClient:
+    def connect(load_engine: Callable[[Settings], InfillEngine]) -> JoinedEditor:
         def load(settings: Settings) -> InfillEngine:
             engine = load_engine(settings)
             if isinstance(engine, ScriptedEngine):
                 unallowed_steps.append(engine.unallowed_steps)
             return engine
 
-        server, client = create_server(EngineRoom(load), {}), EditorClient()
+        server = create_server(EngineRoom(load), {})
+        client = JoinedEditor(server)
         to_server, to_client = _Pipe(), _Pipe()
         client.protocol.set_writer(to_server)
         listening = run_async(stop, to_client.reader, client.protocol, error_handler=client.report_server_error)

@@ -2,7 +2,7 @@
 
 from lsprotocol import types
 
-from tests.dlm_lsp.handlers.conftest import Connect
+from tests.dlm_lsp.handlers.conftest import Connect, JoinedEditor
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 from tests.editor_client import EditorClient, Payload
 
@@ -12,7 +12,7 @@ INVOKED = types.InlineCompletionTriggerKind.Invoked
 IMMEDIATE = {"debounceMs": 0, "drafts": True, "draftIntervalMs": 0}
 
 
-async def editing(connect: Connect, engine: ScriptedEngine, text: str = EMPTY_BODY, **start: Payload) -> EditorClient:
+async def editing(connect: Connect, engine: ScriptedEngine, text: str = EMPTY_BODY, **start: Payload) -> JoinedEditor:
     editor = connect(lambda _settings: engine)
     await editor.start(**start)
     editor.open(text)
@@ -21,7 +21,7 @@ async def editing(connect: Connect, engine: ScriptedEngine, text: str = EMPTY_BO
 
 async def opened(
     connect: Connect, engine: ScriptedEngine, text: str = EMPTY_BODY, options: Payload = IMMEDIATE
-) -> EditorClient:
+) -> JoinedEditor:
     return await editing(connect, engine, text, options=options)
 
 

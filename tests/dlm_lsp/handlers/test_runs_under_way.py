@@ -6,15 +6,15 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
-from tests.dlm_lsp.handlers.conftest import Connect
+from tests.dlm_lsp.handlers.conftest import Connect, JoinedEditor
 from tests.dlm_lsp.handlers.keystrokes import BODY, EMPTY_BODY, opened, type_at
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
-from tests.editor_client import EditorClient, Payload
+from tests.editor_client import Payload
 
 
 async def running(
     connect: Connect, num_steps_done: int, num_steps: int = 10, text: str = BODY
-) -> tuple[EditorClient, ScriptedEngine, "asyncio.Future[Payload]"]:
+) -> tuple[JoinedEditor, ScriptedEngine, "asyncio.Future[Payload]"]:
     """A fill of `EMPTY_BODY` that waits in a step, after some drafts that the editor has seen."""
     engine = ScriptedEngine(text, num_steps=num_steps, is_gated=True)
     editor = await opened(connect, engine)
@@ -30,6 +30,7 @@ async def test_a_run_survives_the_typing_of_its_draft(connect: Connect) -> None:
     with pytest.raises(JsonRpcRequestCancelled):
         await request
     next_request = asyncio.ensure_future(editor.complete(1, 6, request_id="second"))
+    await editor.until_asked()
     engine.allow(1)
     await editor.until(lambda: editor.drafts[-1].step == 6)
     draft = editor.drafts[-1]
@@ -51,6 +52,7 @@ async def test_a_run_survives_closers_that_the_editor_inserts(connect: Connect) 
     with pytest.raises(JsonRpcRequestCancelled):
         await request
     next_request = asyncio.ensure_future(editor.complete(1, 9, request_id="second"))
+    await editor.until_asked()
     engine.allow(1)
     await editor.until(lambda: editor.drafts[-1].step == 11)
     draft = editor.drafts[-1]
@@ -72,7 +74,7 @@ async def test_a_run_survives_a_closing_line_at_another_depth(connect: Connect, 
         await request
     cursor = types.Position(3, len(f"      {closer}"))
     next_request = asyncio.ensure_future(editor.complete(cursor.line, cursor.character))
-    await asyncio.sleep(0.05)  # for the server to be asked before the next step
+    await editor.until_asked()
     engine.allow(2)
     await editor.until(lambda: editor.drafts[-1].step == known + 2)
     draft = editor.drafts[-1]
@@ -91,7 +93,7 @@ async def test_drafts_begin_at_the_cursor_even_in_front_of_what_they_say(connect
     with pytest.raises(JsonRpcRequestCancelled):
         await request
     next_request = asyncio.ensure_future(editor.complete(1, 6))
-    await asyncio.sleep(0.05)  # for the server to be asked before the next step
+    await editor.until_asked()
     engine.allow(1)
     await editor.until(lambda: editor.drafts[-1].step == 11)
     assert editor.drafts[-1].range.start.character == 6
