@@ -49,8 +49,8 @@ class DraftParams:
         version: Of the document that the draft is for; drop the draft when the document has moved on.
         request_id: JSON-RPC id of the request that is being answered.
         range: What the final text is going to replace.
-        text: Committed and guessed text, with the line break or indentation it needs before it, and before anything is
-            trimmed; lines end in `\\n` alone.
+        text: Committed and probable text, with the line break or indentation it needs before it, and before anything is
+            trimmed; `…` stands for each stretch of which nothing is known yet. Lines end in `\\n` alone.
         step: Denoise steps done.
         num_steps: Steps the decoder may take at most.
         stable_ranges: Half-open ranges of `text` that will not change any more.

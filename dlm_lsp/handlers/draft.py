@@ -1,8 +1,9 @@
 """dlmLsp/draft: what the canvas holds while it sharpens, in the client's own units."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dlm_lsp.documents.positions import PositionEncoding
+from dlm_lsp.draft_text import Stretch, visible_stretches
 from dlm_lsp.drafts import DraftFeed
 from dlm_lsp.ghost_text import range_of
 from dlm_lsp.keystrokes.fill_run import FillRun
@@ -25,19 +26,20 @@ def draft_feed(server: DlmLanguageServer, run: FillRun) -> DraftFeed | None:
 
     def send(draft: Draft) -> None:
         site = run.site
-        text = rest_of(draft.text, site.typed)
+        rest = rest_of(draft.text, site.typed)
         # The feed is closed one turn of the loop after a run was cancelled: a draft that is due may lie between them.
-        if text is None or run.is_cancelled:
+        if rest is None or run.is_cancelled:
             return
+        shown = list(visible_stretches(draft, len(draft.text) - len(rest)))
         params = DraftParams(
             uri=site.snapshot.uri,
             version=site.snapshot.version,
             request_id=run.request_id,
             range=range_of(site.snapshot, site.start, site.end, encoding),
-            text=text,
+            text="".join(stretch.text for stretch in shown),
             step=draft.step,
             num_steps=draft.num_steps,
-            stable_ranges=tuple(_stable_ranges(draft, len(draft.text) - len(text), encoding)),
+            stable_ranges=tuple(_stable_ranges(shown, encoding)),
             confidence=draft.confidence,
             finish_reason=draft.finish_reason,
         )
@@ -46,13 +48,11 @@ def draft_feed(server: DlmLanguageServer, run: FillRun) -> DraftFeed | None:
     return DraftFeed(send, interval=server.settings.draft_interval_ms / 1000)
 
 
-def _stable_ranges(draft: Draft, num_typed: int, encoding: PositionEncoding) -> Iterator[tuple[int, int]]:
-    """In the client's units (bytes, UTF-16 code units or code points), counted from after what was typed."""
+def _stable_ranges(shown: Iterable[Stretch], encoding: PositionEncoding) -> Iterator[tuple[int, int]]:
+    """In the client's units: bytes, UTF-16 code units or code points."""
     codec = encoding if encoding == "utf-8" else f"{encoding}-le"
-
-    def units(end: int) -> int:
-        return len(draft.text[num_typed:end].encode(codec, "surrogatepass")) // _BYTES_PER_UNIT[encoding]
-
-    for start, end in draft.stable_ranges:
-        if end > num_typed:
-            yield units(max(start, num_typed)), units(end)
+    end = 0
+    for text, is_stable in shown:
+        start, end = end, end + len(text.encode(codec, "surrogatepass")) // _BYTES_PER_UNIT[encoding]
+        if is_stable:
+            yield start, end

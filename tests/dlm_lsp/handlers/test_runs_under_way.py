@@ -6,6 +6,7 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
+from dlm_lsp.draft_text import UNKNOWN
 from tests.dlm_lsp.handlers.conftest import Connect, JoinedEditor
 from tests.dlm_lsp.handlers.keystrokes import BODY, EMPTY_BODY, opened, type_at
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
@@ -36,8 +37,8 @@ async def test_a_run_survives_the_typing_of_its_draft(connect: Connect) -> None:
     draft = editor.drafts[-1]
     assert (draft.version, draft.step) == (2, 6)
     assert (draft.range.start.line, draft.range.start.character) == (1, 6)
-    assert draft.text == BODY[: len(BODY) * 6 // 10].removeprefix("pi")
-    assert draft.stableRanges == [[0, len(draft.text)]]
+    assert draft.text == BODY[: len(BODY) * 6 // 10].removeprefix("pi") + UNKNOWN
+    assert draft.stableRanges == [[0, len(draft.text) - 1]]
     engine.allow(4)
     [item] = await next_request
     assert item.insert_text == "    pi = 3\n    return pi * r"
@@ -57,7 +58,7 @@ async def test_a_run_survives_closers_that_the_editor_inserts(connect: Connect) 
     await editor.until(lambda: editor.drafts[-1].step == 11)
     draft = editor.drafts[-1]
     assert [draft.range.start.character, draft.range.end.character] == [9, 10]
-    assert draft.text == "sel"
+    assert draft.text == "sel" + UNKNOWN
     engine.allow(9)
     [item] = await next_request
     assert (item.insert_text, item.range.end) == ("    size(self)[0]", types.Position(1, 10))
@@ -79,8 +80,8 @@ async def test_a_run_survives_a_closing_line_at_another_depth(connect: Connect, 
     await editor.until(lambda: editor.drafts[-1].step == known + 2)
     draft = editor.drafts[-1]
     assert [draft.range.start.line, draft.range.start.character] == [cursor.line, cursor.character]
-    assert draft.text == ") +".removeprefix(closer)
-    assert draft.stableRanges == [[0, len(draft.text)]]
+    assert draft.text == ") +".removeprefix(closer) + UNKNOWN
+    assert draft.stableRanges == [[0, len(draft.text) - 1]]
     engine.allow(len(tail))
     [item] = await next_request
     assert item.insert_text == "      ) + 2"

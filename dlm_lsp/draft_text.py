@@ -1,0 +1,67 @@
+"""What an editor shows of a draft that is not finished: what is decided or probable, and `…` where nothing is known.
+
+While a position is far from anything decided, its most probable token is little more than the most common one: the
+same word again and again. That is worth seeing on the canvas itself, but not in the middle of code.
+"""
+
+from collections.abc import Iterator
+from itertools import accumulate, groupby
+from typing import Literal, NamedTuple
+
+from dlm_model.request import Draft, Piece
+
+MIN_CONFIDENCE = 0.5
+"""Of a guess that is shown, unless it says what the position before it says. In ten holes filled with the packaged
+weights, all 14 guesses of this or more came true, and 7 of the 33 of 0.4 or more did not."""
+
+UNKNOWN = "…"
+
+_Kind = Literal["stable", "open", "unknown"]
+
+
+class Stretch(NamedTuple):
+    """Part of the text that is shown.
+
+    Attributes:
+        text: Not empty.
+        is_stable: Whether no later step changes it.
+    """
+
+    text: str
+    is_stable: bool
+
+
+def visible_stretches(draft: Draft, num_typed: int) -> Iterator[Stretch]:
+    """What is shown of a draft, from left to right; of a finished one, all of it.
+
+    Args:
+        draft: Its text begins with what was typed.
+        num_typed: How many characters of the text are in the document already, and not shown.
+    """
+    ends = accumulate(len(piece.text) for piece in draft.pieces)
+    before = ("", *(piece.text for piece in draft.pieces))
+    parts = [
+        (_kind(draft, piece, end, preceding), piece.text, end)
+        for piece, end, preceding in zip(draft.pieces, ends, before, strict=False)
+    ]
+    # A position without text must not part what is not known.
+    seen = [part for part in parts if part[0] == "unknown" or part[1]]
+    for kind, run in groupby(seen, key=lambda part: part[0]):
+        texts = [(text, end) for _, text, end in run]
+        rest = "".join(text[max(num_typed - (end - len(text)), 0) :] for text, end in texts)
+        last, end = texts[-1]
+        if kind != "unknown" and rest:
+            yield Stretch(rest, is_stable=kind == "stable")
+        elif kind == "unknown" and (rest or (not last and end >= num_typed)):
+            yield Stretch(UNKNOWN, is_stable=False)
+
+
+def _kind(draft: Draft, piece: Piece, end: int, preceding: str) -> _Kind:
+    """What is known of a piece that ends at an offset of the text, after one with the text `preceding`."""
+    is_within = (start <= end - len(piece.text) and end <= stop for start, stop in draft.stable_ranges)
+    if piece.state == "committed" and any(is_within):
+        return "stable"
+    if draft.finish_reason or piece.state == "committed":
+        return "open"
+    is_repeated = bool(piece.text.strip()) and piece.text.strip() == preceding.strip()
+    return "open" if piece.confidence >= MIN_CONFIDENCE and not is_repeated else "unknown"
