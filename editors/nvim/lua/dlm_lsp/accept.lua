@@ -2,12 +2,15 @@
 
 local Session = require('dlm_lsp.session')
 local client_of = require('dlm_lsp.client')
+local fill = require('dlm_lsp.fill')
 local ghost = require('dlm_lsp.ghost')
 local native = require('dlm_lsp.native')
 
 local M = {}
 
 ---@alias dlm_lsp.Unit 'all'|'word'|'line'
+
+local namespace = vim.api.nvim_create_namespace('dlm_lsp_accept')
 
 ---@param suggestion dlm_lsp.Suggestion
 local function tell_accepted(suggestion)
@@ -39,12 +42,27 @@ local function insert(suggestion, unit)
   tell_accepted(suggestion)
 end
 
---- Whether there is something to accept.
+---@param session dlm_lsp.Session
+---@return boolean
+local function has_suggestion(session)
+  return session:is_showing() or (session.is_native and native.is_showing(session.buf))
+end
+
+---@param session dlm_lsp.Session
+---@return boolean
+local function has_draft(session)
+  return session.draft ~= nil and session.draft.place:remainder() ~= nil
+end
+
+--- Whether something is drawn that can be accepted, now or once it is finished.
 ---@param buf integer
 ---@return boolean
 function M.is_possible(buf)
   local session = Session.of(buf)
-  return session ~= nil and (session:is_showing() or (session.is_native and native.is_showing(buf)))
+  if not session then
+    return false
+  end
+  return has_suggestion(session) or (ghost.is_drawn(buf) and (has_draft(session) or fill.is_busy(buf)))
 end
 
 --- Whether anything is drawn, drafts included.
@@ -54,13 +72,35 @@ function M.is_visible(buf)
   return ghost.is_drawn(buf) or native.is_showing(buf)
 end
 
---- Accept what is shown in the current buffer; nothing happens when nothing is.
+--- Accept a draft once it is finished, unless another key is pressed before.
+---@param session dlm_lsp.Session
+---@param unit dlm_lsp.Unit
+local function accept_later(session, unit)
+  session.accept_later = function()
+    M.accept(unit)
+  end
+  session:paint()
+  vim.on_key(function(_, typed)
+    if typed ~= '' then
+      vim.on_key(nil, namespace)
+      session.accept_later = nil
+      vim.schedule(function()
+        session:paint()
+      end)
+    end
+  end, namespace)
+end
+
+--- Accept what is shown in the current buffer; nothing happens when nothing is. A fill goes into the text by itself.
 ---@param unit dlm_lsp.Unit
 function M.accept(unit)
   local buf = vim.api.nvim_get_current_buf()
   local session = Session.of(buf)
-  if not session or not M.is_possible(buf) then
+  if not session then
     return
+  end
+  if not has_suggestion(session) then
+    return has_draft(session) and accept_later(session, unit)
   end
   if session:is_showing() then
     return insert(assert(session:current()), unit)

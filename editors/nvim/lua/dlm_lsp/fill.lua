@@ -51,7 +51,7 @@ function M.paint(buf, range, text, stable)
   local encoding = current.client.offset_encoding
   local row, col = positions.from_lsp(buf, range.start, encoding)
   local end_row, end_col = positions.from_lsp(buf, range['end'], encoding)
-  ghost.draw(buf, row, col, { chunks = ghost.draft(text, stable) })
+  ghost.draw(buf, row, col, { chunks = ghost.draft(text, stable, 0) })
   ghost.strike(buf, row, col, end_row, end_col)
 end
 

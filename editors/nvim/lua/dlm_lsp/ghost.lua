@@ -31,9 +31,10 @@ end
 
 --- Settled text beside text that may still change.
 ---@param text string
----@param stable dlm_lsp.Span[] Of the text, ascending.
+---@param stable dlm_lsp.Span[] Ascending, and counted from before what is typed.
+---@param num_typed integer Bytes that are not in the text any more.
 ---@return dlm_lsp.Chunk[]
-function M.draft(text, stable)
+function M.draft(text, stable, num_typed)
   local chunks, at = {}, 0
   local function push(upto, group)
     upto = math.min(upto, #text)
@@ -43,8 +44,8 @@ function M.draft(text, stable)
     end
   end
   for _, span in ipairs(stable) do
-    push(span[1], 'DlmLspDraftUnstable')
-    push(span[2], 'DlmLspDraft')
+    push(span[1] - num_typed, 'DlmLspDraftUnstable')
+    push(span[2] - num_typed, 'DlmLspDraft')
   end
   push(#text, 'DlmLspDraftUnstable')
   return chunks

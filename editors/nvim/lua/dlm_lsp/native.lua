@@ -29,12 +29,16 @@ end
 --- See the items of an answer before Neovim does.
 ---@param buf integer
 ---@param items table[]
+---@param failure? string Why there is no answer.
 ---@return boolean is_news Whether Neovim may show them: not for a text that has changed, nor beside this plugin's,
 --- nor where they are switched off.
-function M.observe(buf, items)
+function M.observe(buf, items, failure)
   local session = require('dlm_lsp.session').of(buf)
   if not session then
     return false
+  end
+  if failure then
+    session:stop_waiting(failure)
   end
   local client = session.client
   status.concerns(client.id, buf)
@@ -47,8 +51,9 @@ function M.observe(buf, items)
   if suggestions[1] and not suggestions[1]:remainder() then
     return false
   end
-  if menu.is_open() then
-    session:show(suggestions) -- once the menu is closed
+  -- Once the menu is closed, or to be accepted at once.
+  if menu.is_open() or session.accept_later then
+    session:show(suggestions)
     return false
   end
   answered[buf] = suggestions

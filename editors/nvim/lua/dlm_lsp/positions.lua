@@ -70,4 +70,11 @@ function M.cursor()
   return cursor[1] - 1, cursor[2]
 end
 
+--- The cursor and the version of the text, to be compared with later ones.
+---@return string
+function M.whereabouts()
+  local row, col = M.cursor()
+  return ('%d:%d:%d'):format(vim.b.changedtick, row, col)
+end
+
 return M

@@ -20,6 +20,7 @@ local switch = require('dlm_lsp.switch')
 ---@field candidates dlm_lsp.Suggestion[]
 ---@field index integer
 ---@field draft? { place: dlm_lsp.Suggestion, stable: dlm_lsp.Span[] }
+---@field accept_later? fun() What to do with the finished draft, as long as no other key is pressed.
 ---@field request_id? integer
 ---@field rest? table The pause after which to ask for the place that the cursor went to.
 ---@field at string Text and cursor at the last event.
@@ -39,12 +40,6 @@ function Session.of(buf)
   return sessions[buf]
 end
 
----@return string
-local function whereabouts()
-  local row, col = positions.cursor()
-  return ('%d:%d:%d'):format(vim.b.changedtick, row, col)
-end
-
 --- The suggestion, if it still fits the text.
 ---@return dlm_lsp.Suggestion?
 function Session:current()
@@ -58,6 +53,15 @@ function Session:is_showing()
   return ghost.is_drawn(self.buf) and self:current() ~= nil
 end
 
+--- There is nothing to accept after all; say why, if that was waited for.
+---@param reason string
+function Session:stop_waiting(reason)
+  if self.accept_later then
+    self.accept_later = nil
+    vim.notify('dlm-lsp: ' .. reason, vim.log.levels.WARN)
+  end
+end
+
 --- Draw the suggestion or the draft, if it fits.
 ---@return boolean is_drawn
 function Session:paint()
@@ -68,20 +72,13 @@ function Session:paint()
     return false
   end
   local row, col = positions.cursor()
-  local chunks = self:current() and ghost.plain(rest) or self:draft_chunks(rest)
-  local hint = #self.candidates > 1 and (' (%d/%d)'):format(self.index, #self.candidates) or nil
+  local num_typed = #place.text - #rest
+  local chunks = self:current() and ghost.plain(rest) or ghost.draft(rest, self.draft.stable, num_typed)
+  local hint = #self.candidates > 1 and (' (%d/%d)'):format(self.index, #self.candidates)
+    or self.accept_later and ' ⇥'
+    or nil
   ghost.draw(self.buf, row, col, { chunks = chunks, right = place.right, tail = place.tail, hint = hint })
   return true
-end
-
----@param rest string
----@return dlm_lsp.Chunk[]
-function Session:draft_chunks(rest)
-  local num_typed = #self.draft.place.text - #rest
-  local stable = vim.tbl_map(function(span)
-    return { math.max(span[1] - num_typed, 0), math.max(span[2] - num_typed, 0) }
-  end, self.draft.stable)
-  return ghost.draft(rest, stable)
 end
 
 --- Ask the server for suggestions at the cursor, unless it is switched off; a request that still runs is superseded.
@@ -92,13 +89,13 @@ function Session:request(kind, is_again)
     return
   end
   local params = client_of.inline_completion_params(self.client, self.buf, kind)
-  local asked_at = whereabouts()
+  local asked_at = positions.whereabouts()
   -- This may run before the events of keys that were typed earlier; those events must not stop the request.
   self.at = asked_at
   local id
   id = client_of.request(self.client, client_of.INLINE_COMPLETION, params, function(err, result)
     status.concerns(self.client.id, self.buf)
-    if self.request_id ~= id or asked_at ~= whereabouts() then
+    if self.request_id ~= id or asked_at ~= positions.whereabouts() then
       return
     end
     self.request_id = nil
@@ -106,7 +103,10 @@ function Session:request(kind, is_again)
       self:drop_draft()
       -- Neovim's own request, sent after a pause in typing, has superseded this explicit one.
       local is_overtaken = err.code == client_of.CANCELLED and kind == client_of.trigger.INVOKED
-      return is_overtaken and not is_again and self:request(kind, true)
+      if is_overtaken and not is_again then
+        return self:request(kind, true)
+      end
+      return self:stop_waiting(err.message)
     end
     self:take(result and (result.items or result) or {})
   end, self.buf)
@@ -128,11 +128,18 @@ end
 ---@param candidates dlm_lsp.Suggestion[]
 function Session:show(candidates)
   self.draft, self.candidates, self.index = nil, candidates, 1
-  if #candidates > 0 then
+  if #candidates == 0 then
+    self:stop_waiting(status.of(self.buf).message)
+  else
     native.dismiss(self.buf)
   end
+  local accept = self.accept_later
+  self.accept_later = nil
   if self:paint() then
     client_of.notify(self.client, 'textDocument/didShowCompletion', { item = candidates[1].item })
+    if accept then
+      accept()
+    end
   end
 end
 
@@ -168,7 +175,7 @@ end
 
 --- Forget suggestions and draft.
 function Session:clear()
-  self.candidates, self.index, self.draft = {}, 1, nil
+  self.candidates, self.index, self.draft, self.accept_later = {}, 1, nil, nil
   ghost.clear(self.buf)
 end
 
@@ -202,11 +209,11 @@ end
 
 --- Follow the text and the cursor.
 function Session:on_move()
-  if self.at == whereabouts() or fill.is_busy(self.buf) then
+  if self.at == positions.whereabouts() or fill.is_busy(self.buf) then
     return
   end
   local is_edited = not vim.startswith(self.at, ('%d:'):format(vim.b.changedtick))
-  self.at = whereabouts()
+  self.at = positions.whereabouts()
   if not switch.is_on(self.buf) then
     self:stop()
     native.drop_unwanted(self.buf)

@@ -31,7 +31,7 @@ local function filtered(params, callback)
     end
     local items = type(result) == 'table' and (result.items or result) or {}
     with_line_feeds(items)
-    if not buf or not native.observe(buf, items) then
+    if not buf or not native.observe(buf, items, err and err.message) then
       result = nil
     end
     callback(err, result)
