@@ -17,6 +17,7 @@ import type { Range as LspRange } from 'vscode-languageclient/node';
 import type { Daemon } from './client';
 import type { Dial } from './dial';
 import type { Fills } from './fills';
+import type { GhostText } from './ghostText';
 import { INFILL_RANGE } from './protocol';
 import { toggleLanguage, toggleWorkspace } from './settings';
 import type { StatusItem } from './status';
@@ -28,6 +29,7 @@ export interface Parts {
     readonly daemon: Daemon;
     readonly dial: Dial;
     readonly fills: Fills;
+    readonly ghostText: GhostText;
     readonly output: LogOutputChannel;
     readonly status: StatusItem;
 }
@@ -37,13 +39,15 @@ interface MenuItem extends QuickPickItem {
 }
 
 export function registerCommands(parts: Parts): Disposable[] {
-    const { daemon, dial, fills, output } = parts;
+    const { daemon, dial, fills, ghostText, output } = parts;
     const actions: Readonly<Record<string, () => unknown>> = {
         fillFunction: () => window.activeTextEditor && fills.fillAtCursor(window.activeTextEditor),
         refillSelection: () => window.activeTextEditor && fills.refillSelection(window.activeTextEditor),
         applyFill: () => fills.apply(),
         discardFill: () => fills.discard(),
         anotherFill: () => fills.another(),
+        acceptDraft: () => ghostText.acceptDraft(true),
+        unacceptDraft: () => ghostText.acceptDraft(false),
         turnDial: () => dial.turn(),
         toggleLanguage: () => switchLanguage(),
         toggleWorkspace: () => switchWorkspace(),

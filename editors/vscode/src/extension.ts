@@ -35,7 +35,7 @@ export async function activate(context: ExtensionContext): Promise<void> {
     const tellMissing = missingServerMessage(context.globalState);
     context.subscriptions.push(
         ...[output, status, dial, drafts, preview, server, fills],
-        ...registerCommands({ daemon: server, dial, fills, output, status }),
+        ...registerCommands({ daemon: server, dial, fills, ghostText, output, status }),
         server.onStatus((each) => status.show(each)),
         server.onMissing(() => void tellMissing()),
         server.onDraft((draft) => {

@@ -3,10 +3,12 @@
  */
 
 import {
+    commands,
     type InlineCompletionItem,
     type InlineCompletionList,
     type Position,
     Range,
+    Selection,
     type TextDocument,
     window,
 } from 'vscode';
@@ -17,9 +19,17 @@ import type { DraftParams } from './protocol';
 type Provide = NonNullable<Middleware['provideInlineCompletionItems']>;
 type Items = InlineCompletionItem[] | InlineCompletionList | null | undefined;
 
+interface Request {
+    readonly document: TextDocument;
+    /** The newest one that was drawn. */
+    draft: DraftParams | undefined;
+    /** Whether the user has accepted the draft, so that the result is inserted without being shown. */
+    isAccepted: boolean;
+}
+
 export class GhostText {
     /** The request under way; a newer one takes its place. */
-    private request: { readonly document: TextDocument } | undefined;
+    private request: Request | undefined;
     private shown: { readonly document: TextDocument; readonly items: readonly InlineCompletionItem[] } | undefined;
 
     /**
@@ -38,7 +48,7 @@ export class GhostText {
         if (hasSeveralCursors(document) || this.isFilling(document)) {
             return undefined;
         }
-        const request = { document };
+        const request: Request = { document, draft: undefined, isAccepted: false };
         // While the user types what is shown, the ghost text stays, and a draft would stand beside it.
         this.request = this.isTypedThrough(document, position) ? undefined : request;
         this.drafts.clear();
@@ -46,24 +56,42 @@ export class GhostText {
         try {
             items = await next(document, position, context, token);
         } finally {
+            request.isAccepted &&= this.request === request && !token.isCancellationRequested;
             this.end(request);
         }
         if (!token.isCancellationRequested) {
             this.shown = { document, items: listOf(items) };
             this.onAnswered(document);
         }
+        const [first] = listOf(items);
+        if (request.isAccepted && first) {
+            void insert(document, position, first);
+            return undefined;
+        }
         return items;
     };
+
+    /**
+     * Has what the drawn draft becomes inserted as soon as it is finished, or, on second thoughts, shown. It is shown
+     * too if the cursor or the text changes.
+     */
+    acceptDraft(isAccepted: boolean): void {
+        if (this.request?.draft) {
+            this.request.isAccepted = isAccepted;
+            this.showDraft(this.request.draft);
+        }
+    }
 
     /** Draws a draft, if it belongs to the request under way and the text has not changed. */
     showDraft(draft: DraftParams): void {
         const editor = window.activeTextEditor;
-        const document = this.request?.document;
-        if (!editor || editor.document !== document || draft.uri !== document.uri.toString()) {
+        const request = this.request;
+        if (!request || editor?.document !== request.document || draft.uri !== request.document.uri.toString()) {
             return;
         }
-        if (draft.version === document.version) {
-            this.drafts.draw(editor, draft);
+        if (draft.version === request.document.version) {
+            request.draft = draft;
+            this.drafts.draw(editor, draft, request.isAccepted);
         }
     }
 
@@ -88,6 +116,22 @@ export class GhostText {
             const text = isHere ? document.getText(new Range(range.start, position)) : '';
             return text !== '' && typeof insertText === 'string' && insertText.startsWith(text);
         });
+    }
+}
+
+/** What VS Code does when ghost text is accepted. */
+async function insert(document: TextDocument, position: Position, item: InlineCompletionItem): Promise<void> {
+    const editor = window.activeTextEditor;
+    if (editor?.document !== document || typeof item.insertText !== 'string') {
+        return;
+    }
+    const { insertText: text, range = new Range(position, position), command } = item;
+    if (await editor.edit((edit) => { edit.replace(range, text); })) {
+        const end = document.positionAt(document.offsetAt(range.start) + text.length);
+        editor.selection = new Selection(end, end);
+        if (command) {
+            await commands.executeCommand(command.command, ...((command.arguments ?? []) as unknown[]));
+        }
     }
 }
 

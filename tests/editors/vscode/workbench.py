@@ -116,6 +116,11 @@ class Workbench:
         lines: list[str] = self.page.evaluate(GHOST_LINES)
         return "\n".join(lines).replace("\xa0", " ").rstrip()
 
+    @property
+    def draft(self) -> str:
+        """As in a `Frame`."""
+        return "|".join(self.page.evaluate(DRAWN_BESIDE_THE_CURSOR))
+
     def wait_for_ghost(self) -> str:
         """Wait for ghost text and then for the next frame, which lays its lines out."""
         until(lambda: self.ghost, "ghost text")
