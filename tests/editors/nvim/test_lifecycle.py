@@ -11,7 +11,7 @@ from tests.editors.nvim.neovim import until
 DRAFT = {"text": "tot", "stableRanges": []}
 
 ANOTHER_CLIENT = """
-local config = require('dlm_lsp.client').lsp_config()
+local config = require('dlm_lsp.server').lsp_config()
 local defaults = vim.lsp.protocol.make_client_capabilities()
 config.capabilities = vim.tbl_deep_extend('force', defaults, config.capabilities)
 return vim.lsp.start(config, { bufnr = 0, reuse_client = function() return false end })

@@ -11,7 +11,7 @@ function M.setup(options)
   for _, problem in ipairs(config.problems) do
     vim.notify('dlm-lsp: ' .. problem, vim.log.levels.ERROR)
   end
-  require('dlm_lsp.client').enable()
+  require('dlm_lsp.server').enable()
 end
 
 --- Accept what is shown.
@@ -114,7 +114,7 @@ end
 ---@param buf integer
 function M.attach(client, buf)
   local is_native = require('dlm_lsp.config').is_native()
-  require('dlm_lsp.client').tell_roots(client)
+  require('dlm_lsp.server').tell_roots(client)
   require('dlm_lsp.ghost').define_highlights()
   require('dlm_lsp.session').attach(client, buf, is_native)
   if is_native then
