@@ -23,6 +23,10 @@ local function define_switch(name, what, wanted)
   end, { bang = true, desc = ('Switch suggestions and fills %s; with !, in this buffer'):format(what) })
 end
 
+vim.api.nvim_create_user_command('DlmRestart', function()
+  require('dlm_lsp').restart()
+end, { desc = 'Start the server anew' })
+
 define_switch('DlmDisable', 'off', function()
   return false
 end)

@@ -12,6 +12,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ def did_partially_accept(params: Any) -> None:  # noqa: ANN401
 @server.feature(types.INITIALIZE)
 def initialize(params: types.InitializeParams) -> None:
     folders = [folder.uri for folder in params.workspace_folders or ()]
-    log("initialize", options=params.initialization_options, folders=folders)
+    log("initialize", pid=os.getpid(), options=params.initialization_options, folders=folders)
 
 
 @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)

@@ -108,7 +108,15 @@ def test_every_help_tag_leads_somewhere(scripted: Start) -> None:
     neovim = scripted("\n")
     neovim.lua("vim.cmd.helptags(...)", str(PLUGIN / "doc"))
     try:
-        for tag in ("dlm_lsp", ":DlmFill", ":DlmRefill", "dlm_lsp-options", "dlm_lsp-keys", "dlm_lsp-highlights"):
+        for tag in (
+            "dlm_lsp",
+            ":DlmFill",
+            ":DlmRefill",
+            ":DlmRestart",
+            "dlm_lsp-options",
+            "dlm_lsp-keys",
+            "dlm_lsp-highlights",
+        ):
             neovim.api.command(f"help {tag}")
             assert f"*{tag}*" in neovim.api.current.line
     finally:

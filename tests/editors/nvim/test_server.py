@@ -1,14 +1,27 @@
-"""The server as a process: missing."""
+"""The server as a process: missing, killed, started anew."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.editors.nvim.conftest import Start, version_of
-from tests.editors.nvim.neovim import COLLECT_NOTIFICATIONS, until
+from tests.editors.nvim.conftest import Server, Start, version_of
+from tests.editors.nvim.neovim import COLLECT_NOTIFICATIONS, Neovim, until
 
 NOTIFIED = "return vim.g.notified"
+NUM_CLIENTS = "return #vim.lsp.get_clients({ name = 'dlm_lsp' })"
 ADVICE = ":checkhealth dlm_lsp says what to do"
+
+
+def kill(server: Server) -> None:
+    os.kill(server.heard("initialize")[-1]["pid"], signal.SIGKILL)
+
+
+def await_start(neovim: Neovim, server: Server, number: int) -> None:
+    until(lambda: len(server.heard("initialize")) == number)
+    until(lambda: neovim.lua(NUM_CLIENTS) == 1)
+    neovim.await_server()
 
 
 @pytest.mark.parametrize(
@@ -29,3 +42,40 @@ def test_a_missing_server_is_reported_where_vim_lsp_enable_is_all(start: Start, 
     neovim = start("\n", [], before=before, sets_up=False, waits=False)
     until(lambda: neovim.lua(NOTIFIED))
     assert neovim.lua(NOTIFIED) == [f'dlm-lsp: "dlm-lsp" is not on Neovim\'s PATH; {ADVICE}']
+
+
+@pytest.mark.parametrize("before", ["", "vim.lsp.enable = nil; vim.lsp.is_enabled = nil; vim.lsp.config = nil;"])
+def test_a_server_that_is_killed_is_started_again_once(scripted: Start, server: Server, before: str) -> None:
+    server.says(completions={"x = ": ["total"]})
+    neovim = scripted("\n", before=f"{before} {COLLECT_NOTIFICATIONS}")
+    kill(server)
+    await_start(neovim, server, 2)
+    neovim.press("ix = ")
+    neovim.await_ghost("total")
+    neovim.press("<Esc>")
+    kill(server)
+    until(lambda: any(":DlmRestart starts it again" in text for text in neovim.lua(NOTIFIED)))
+    neovim.lua("vim.wait(500)")
+    assert (neovim.lua(NUM_CLIENTS), len(server.heard("initialize"))) == (0, 2)
+    neovim.api.command("DlmRestart")
+    await_start(neovim, server, 3)
+
+
+def test_a_server_that_is_stopped_stays_so(scripted: Start, server: Server) -> None:
+    neovim = scripted("\n", before=COLLECT_NOTIFICATIONS)
+    neovim.lua("vim.lsp.stop_client(vim.lsp.get_clients(), true)")
+    until(lambda: neovim.lua(NUM_CLIENTS) == 0)
+    neovim.lua("vim.wait(500)")
+    assert (neovim.lua(NOTIFIED), len(server.heard("initialize"))) == ([], 1)
+    neovim.api.command("checkhealth dlm_lsp")
+    assert ":DlmRestart" in "\n".join(neovim.lines)
+
+
+def test_a_server_that_runs_is_started_anew(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total"]})
+    neovim = scripted("\n", before=COLLECT_NOTIFICATIONS)
+    neovim.api.command("DlmRestart")
+    await_start(neovim, server, 2)
+    neovim.press("ix = ")
+    neovim.await_ghost("total")
+    assert neovim.lua(NOTIFIED) == []

@@ -49,6 +49,7 @@ local function check_clients()
     return health.warn('no server is running', {
       ('open a file of type %s'):format(table.concat(config.current.filetypes, ', ')),
       "call require('dlm_lsp').setup() or vim.lsp.enable('dlm_lsp') in your configuration",
+      ':DlmRestart starts one that has ended',
     })
   end
   for _, client in ipairs(clients) do

@@ -80,6 +80,11 @@ function M.enable(is_on, buf)
   vim.cmd.redrawstatus({ bang = true })
 end
 
+--- Start the server anew.
+function M.restart()
+  require('dlm_lsp.server').restart()
+end
+
 --- Whether suggestions, fills and keys are switched on in a buffer.
 ---@param buf? integer
 ---@return boolean

@@ -1,9 +1,11 @@
---- The server: how it is started, and for which buffers.
+--- The server: how it is started, for which buffers, and what happens when it ends.
 
 local client_of = require('dlm_lsp.client')
 local config = require('dlm_lsp.config')
 
 local M = {}
+
+local SIGTERM = 15
 
 ---@type table<integer, lsp.WorkspaceFolder[]> Roots that a client took on before it was initialized.
 local untold = {}
@@ -92,6 +94,9 @@ local function find_root(buf, use)
   })
 end
 
+---@type boolean Whether a server that had ended was started again, and `:DlmRestart` not called since.
+local is_revived = false
+
 --- Start the server for the buffers that are loaded, where it is switched on.
 local function attach_all()
   if vim.lsp.enable then
@@ -104,6 +109,23 @@ local function attach_all()
   end
 end
 
+--- `vim.lsp.Config.on_exit`. A server that nobody has stopped is started again, once: it might fail for ever.
+---@param code integer
+---@param signal integer
+local on_exit = vim.schedule_wrap(function(code, signal)
+  local is_wanted = not vim.lsp.is_enabled or vim.lsp.is_enabled(client_of.NAME)
+  local is_stopped = code == 0 and (signal == 0 or signal == SIGTERM)
+  if is_stopped or not is_wanted or vim.v.exiting ~= vim.NIL then
+    return
+  end
+  local outcome = is_revived and ':DlmRestart starts it again' or 'it is started again'
+  vim.notify(('dlm-lsp: the server has ended unexpectedly; %s'):format(outcome), vim.log.levels.WARN)
+  if not is_revived then
+    is_revived = true
+    attach_all()
+  end
+end)
+
 --- The configuration that `vim.lsp.enable` and `vim.lsp.start` take.
 ---@return vim.lsp.Config
 function M.lsp_config()
@@ -114,6 +136,7 @@ function M.lsp_config()
     root_markers = config.current.root_markers,
     root_dir = find_root,
     reuse_client = reuse,
+    on_exit = on_exit,
     init_options = config.current.settings,
     settings = { ['dlm-lsp'] = config.current.settings },
     -- Neovim before 0.12 does not announce it, and then no server may offer it.
@@ -149,6 +172,15 @@ function M.enable()
         M.start(event.buf)
       end,
     })
+  end
+  attach_all()
+end
+
+--- Start the server anew, whether it runs or not. It is not asked to stop first, because it may not answer any more.
+function M.restart()
+  is_revived = false
+  for _, client in ipairs(vim.lsp.get_clients({ name = client_of.NAME })) do
+    client_of.call(client, 'stop', true)
   end
   attach_all()
 end
