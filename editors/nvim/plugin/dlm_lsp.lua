@@ -15,11 +15,10 @@ end, { nargs = '?', range = true, desc = 'Fill the selection anew; takes a numbe
 
 ---@param name string
 ---@param what string
----@param wanted fun(buf?: integer): boolean
-local function define_switch(name, what, wanted)
+---@param switch fun(buf?: integer)
+local function define_switch(name, what, switch)
   vim.api.nvim_create_user_command(name, function(command)
-    local buf = command.bang and vim.api.nvim_get_current_buf() or nil
-    require('dlm_lsp').enable(wanted(buf), buf)
+    switch(command.bang and vim.api.nvim_get_current_buf() or nil)
   end, { bang = true, desc = ('Switch suggestions and fills %s; with !, in this buffer'):format(what) })
 end
 
@@ -27,14 +26,14 @@ vim.api.nvim_create_user_command('DlmRestart', function()
   require('dlm_lsp').restart()
 end, { desc = 'Start the server anew' })
 
-define_switch('DlmDisable', 'off', function()
-  return false
+define_switch('DlmDisable', 'off', function(buf)
+  require('dlm_lsp').enable(false, buf)
 end)
-define_switch('DlmEnable', 'on', function()
-  return true
+define_switch('DlmEnable', 'on', function(buf)
+  require('dlm_lsp').enable(true, buf)
 end)
 define_switch('DlmToggle', 'off or on', function(buf)
-  return not require('dlm_lsp.switch').is_on(buf)
+  require('dlm_lsp').toggle(buf)
 end)
 
 local group = vim.api.nvim_create_augroup('dlm_lsp', {})

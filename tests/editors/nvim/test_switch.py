@@ -57,6 +57,13 @@ def test_what_holds_everywhere_is_toggled_where_a_buffer_has_its_own(scripted: S
     assert states == [(False, True), (True, True)]
 
 
+@pytest.mark.parametrize(("bang", "place"), [("", "everywhere"), ("!", "in this buffer")])
+def test_a_toggle_says_how_it_is_now(scripted: Start, bang: str, place: str) -> None:
+    neovim = scripted("\n")
+    said = [neovim.lua("return vim.fn.execute(...)", f"DlmToggle{bang}").strip() for _ in range(2)]
+    assert said == [f"dlm-lsp: off {place} (:DlmToggle{bang} switches it on)", "dlm-lsp: on"]
+
+
 @pytest.mark.parametrize("scope", ["b", "g"])
 def test_the_variable_switches_off_what_is_shown_at_the_next_key(scripted: Start, server: Server, scope: str) -> None:
     server.says(completions={"x = ": ["total"]})

@@ -80,6 +80,16 @@ function M.enable(is_on, buf)
   vim.cmd.redrawstatus({ bang = true })
 end
 
+--- Switch suggestions, fills and keys over, and say how they are now.
+---@param buf? integer One buffer; without it, as `enable`.
+function M.toggle(buf)
+  local is_on = not require('dlm_lsp.switch').is_on(buf)
+  M.enable(is_on, buf)
+  local place, bang = buf and 'in this buffer' or 'everywhere', buf and '!' or ''
+  local state = is_on and 'on' or ('off %s (:DlmToggle%s switches it on)'):format(place, bang)
+  vim.api.nvim_echo({ { 'dlm-lsp: ' .. state } }, false, {})
+end
+
 --- Start the server anew.
 function M.restart()
   require('dlm_lsp.server').restart()
