@@ -14,11 +14,9 @@ from dlm_lsp.documents.cells import NO_CELLS, Cells
 from dlm_lsp.errors import NothingToShowError, UsageError
 from dlm_lsp.fills import NO_ANCHORS, Anchors, Filled, RankedFill
 from dlm_lsp.fitting.hole_ending import HoleEnding
-from dlm_lsp.fitting.placement import Placement, place
 from dlm_lsp.fitting.presentation import present
 from dlm_lsp.fitting.syntax_check import DraftChecker
-from dlm_lsp.holes.hole import Hole
-from dlm_lsp.holes.statements import is_at_end_of_whole_line
+from dlm_lsp.holes.hole import Hole, Placement
 from dlm_lsp.keystrokes.warm_start import EarlierDraft, behind
 from dlm_lsp.options import usual_prompt_tokens
 from dlm_lsp.prompt.context import build_request
@@ -73,7 +71,7 @@ def infill(engine: InfillEngine, request: HoleRequest, options: DecodeOptions, c
     """
     if request.cells == NO_CELLS and is_all_there_is(request.hole):
         raise NothingToShowError("the document is blank around the hole, so there is nothing to go by")
-    before = place(request.hole).before
+    before = request.hole.placement.before
     for draft in engine.infill(infill_request(engine, request, options), options, cancel):
         yield placed(draft, before)
 
@@ -94,7 +92,7 @@ def infill_request(engine: InfillEngine, request: HoleRequest, options: DecodeOp
     budget = prompt_budget(engine, options, request.max_prompt_tokens)
     before_prefix, spent = fitting(request.related, round(budget * RELATED_SHARE), engine.count_tokens)
     asked = build_request(hole, max_prompt_tokens=budget - spent, count_tokens=engine.count_tokens, cells=request.cells)
-    placement = place(hole)
+    placement = hole.placement
     closing = _on_its_line(request.anchors.closing, placement, hole)
     asked = with_anchors(replace(asked, prefix=before_prefix + asked.prefix), request.anchors, closing)
     if request.earlier:
@@ -130,7 +128,7 @@ def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_token
 
 
 def placed(draft: Draft, before: str) -> Draft:
-    """A draft of what `infill_request` asks, as it would stand in the hole, after what `place` puts before it."""
+    """A draft of what `infill_request` asks, as it would stand in the hole, after what its placement puts before it."""
     if not before or not draft.num_tokens:
         return draft
     # No token of the canvas, so that it counts neither as progress nor in the confidence.
@@ -237,7 +235,7 @@ def _nothing_reason(hole: Hole, candidates: Sequence[Candidate]) -> str:
         presented = (present(hole, candidate.text) for candidate in candidates)
         if any(fill.parse_valid and not fill.text for fill in presented):
             return "nothing is missing: the model only repeats what follows this hole"
-    if hole.kind == "line" and is_at_end_of_whole_line(hole):
+    if hole.kind == "line" and hole.is_at_end_of_whole_line:
         return "the line is complete; a fill would come on the next line"
     return "the model has nothing for this hole"
 

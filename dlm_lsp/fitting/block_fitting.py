@@ -1,6 +1,6 @@
 """Fits the model's statements into a hole: at the right depth, without what the document already has.
 
-Combines what `reindent` and `repairs` know about lines with what `placement` knows about the hole.
+Combines what `reindent` and `repairs` know about lines with what is known of the hole.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from itertools import pairwise
 
 from tree_sitter import Node
 
-from dlm_lsp.fitting.placement import Placement, parse_neutral, place
 from dlm_lsp.fitting.reindent import Block, is_sound, reindented
 from dlm_lsp.fitting.repairs import (
     OPEN_LITERALS,
@@ -58,16 +57,6 @@ class BlockFitter:
     hole: Hole
 
     @cached_property
-    def neutral(self) -> ParsedExcerpt:
-        """The hole's surroundings, parsed."""
-        return parse_neutral(self.hole)
-
-    @cached_property
-    def placement(self) -> Placement:
-        """How the hole's line is shared."""
-        return place(self.hole)
-
-    @cached_property
     def style(self) -> IndentStyle:
         """How the lines around the hole are indented."""
         return indent_style(self.hole.snapshot, self.hole.first_line)
@@ -82,9 +71,9 @@ class BlockFitter:
 
     def without_repeats(self, lines: list[str]) -> list[str]:
         """Fitted lines, at least one, without loops, blank ends, and what the lines below already say."""
-        full = without_repeated_lines([self.placement.indent + lines[0], *lines[1:]])
+        full = without_repeated_lines([self.hole.placement.indent + lines[0], *lines[1:]])
         full = without_blank_ends(without_suffix(self.hole.language, full, self._lines_below(), self._unclosed))
-        return [full[0].removeprefix(self.placement.indent), *full[1:]] if full else []
+        return [full[0].removeprefix(self.hole.placement.indent), *full[1:]] if full else []
 
     def is_over(self, text: str) -> bool:
         """Whether nothing that the model writes after this beginning of its text would be kept.
@@ -96,14 +85,14 @@ class BlockFitter:
         language = self.hole.language
         if any(mark in masked(language, text) for mark in OPEN_LITERALS):
             return False
-        ends = self.within_braces(text) != text and (self._unclosed.lacks_some or not lacks_brackets(self.neutral))
+        ends = self.within_braces(text) != text and (self._unclosed.lacks_some or not lacks_brackets(self.hole.neutral))
         if ends or self._within_case(text) != text:
             return True
         lines = self._at_depth(text)
         if lines and (len(self._within_block(lines)) < len(lines) or self._is_whole(text, lines)):
             return True
         complete = self._at_depth(text.rpartition("\n")[0])
-        whole = [self.placement.indent + line for line in complete[:1]] + complete[1:]
+        whole = [self.hole.placement.indent + line for line in complete[:1]] + complete[1:]
         # More text may follow, so that a repetition that ends here may be none.
         return len(without_suffix(language, [*whole, _ANY_LINE], self._lines_below(), self._unclosed)) <= len(whole)
 
@@ -113,8 +102,8 @@ class BlockFitter:
         Their depths must form valid blocks where indentation makes them, and the last line must not seem cut off.
         """
         if not self.hole.language.is_indented:
-            return not breaks_off(self.hole.language, lines, self.placement.indent)
-        depth = self.style.columns(self.placement.indent)
+            return not breaks_off(self.hole.language, lines, self.hole.placement.indent)
+        depth = self._depth
         return is_sound(Block.of(self.hole.language, lines), self.style, depth, self._depth_below)
 
     def within_braces(self, text: str) -> str:
@@ -123,8 +112,8 @@ class BlockFitter:
 
     @cached_property
     def _unclosed(self) -> Unclosed:
-        may_lack_some = self.neutral.num_errors and not self.hole.language.is_indented
-        return unclosed_around(self.neutral) if may_lack_some else NOTHING_UNCLOSED
+        may_lack_some = self.hole.neutral.num_errors and not self.hole.language.is_indented
+        return unclosed_around(self.hole.neutral) if may_lack_some else NOTHING_UNCLOSED
 
     def _at_depth(self, text: str) -> list[str]:
         """The lines between the blank ends, the first at the hole's depth and the others relative to it."""
@@ -133,12 +122,17 @@ class BlockFitter:
             return []
         block = Block.of(self.hole.language, lines).trimmed()
         first_depth = self._columns(lines[0]) if self._is_absolute(text) else None
-        return reindented(block, self.style, self.placement.indent, first_depth, self._floor)
+        return reindented(block, self.style, self.hole.placement.indent, first_depth, self._floor)
 
     def _is_absolute(self, text: str) -> bool:
         """Whether the model began on a line of its own, so that the indentation of its first line counts."""
-        starts_line = self.placement.starts_line and not self.hole.left
+        starts_line = self.hole.placement.starts_line and not self.hole.left
         return starts_line or text.lstrip(" \t").startswith("\n")
+
+    @property
+    def _depth(self) -> int:
+        """Columns at which the hole's statements stand."""
+        return self.style.columns(self.hole.placement.indent)
 
     @cached_property
     def _depth_below(self) -> int:
@@ -153,12 +147,12 @@ class BlockFitter:
         The last statements of a function may end the blocks they stand in, one after the other, but not the function.
         Where the function goes on below, they stay in their block.
         """
-        target = self.style.columns(self.placement.indent)
+        target = self._depth
         if self.hole.kind == "range" and self.hole.language.is_indented:
             return 0
         if self.hole.kind != "statements" or not self.hole.language.is_indented:
             return target
-        header = header_indentation(self.neutral)
+        header = header_indentation(self.hole.neutral)
         outermost = self.style.columns(header) + 1 if header is not None else 0
         return target if self._depth_below >= outermost else min(target, outermost)
 
@@ -177,7 +171,7 @@ class BlockFitter:
             return any(self._leaves_outermost(lines, start) for start in starts[:-1])
         if self._wants_header:
             return len(starts) > 1
-        depth = self.style.columns(self.placement.indent)
+        depth = self._depth
         ends_item = [line.rstrip().endswith(",") for line in block.code]
         beginnings = (each for each in starts[1:] if begins_statement(language, followed[each]) or ends_item[each - 1])
         beside = (start for start in beginnings if self._columns(followed[start]) <= depth)
@@ -193,7 +187,7 @@ class BlockFitter:
         if self.hole.language.comment_start.match(last.lstrip()) or not self.is_sound(lines):
             return False
         parsed = self._parsed(lines)
-        return parsed.num_errors <= self.neutral.num_errors and not takes_what_follows(parsed)
+        return parsed.num_errors <= self.hole.neutral.num_errors and not takes_what_follows(parsed)
 
     def _reached(self, lines: list[str]) -> list[str]:
         """The lines up to a statement that nothing can follow: it leaves the outermost block that is to be filled."""
@@ -207,7 +201,7 @@ class BlockFitter:
         """Whether the statement that begins on a line is a `return` or its like, in no block within the outermost."""
         # Where braces make blocks, a label or a `case` may follow.
         ends_block = self.hole.language.block_end.match(lines[start].lstrip()) is not None
-        depth = self.style.columns(indentation(lines[start]) if start else self.placement.indent)
+        depth = self.style.columns(indentation(lines[start]) if start else self.hole.placement.indent)
         return ends_block and depth < self._floor + self.style.width
 
     def _first_statements(self, lines: list[str]) -> list[str]:
@@ -223,8 +217,8 @@ class BlockFitter:
         return lines[: leading_statement_lines(self._parsed(lines), self.hole.num_statements)]
 
     def _parsed(self, lines: list[str]) -> ParsedExcerpt:
-        text = self.placement.set("\n".join(lines))
-        return self.neutral.excerpt.parse(self.hole.edit(text))
+        text = self.hole.placement.set("\n".join(lines))
+        return self.hole.neutral.excerpt.parse(self.hole.edit(text))
 
     @property
     def first_words(self) -> tuple[str, ...]:
@@ -237,7 +231,7 @@ class BlockFitter:
             return tuple(sorted(self.hole.language.function_headers)) if is_plain else ()
         if self.hole.kind != "statement" or not self._wants_header:
             return ()
-        language, depth = self.hole.language, self.style.columns(self.placement.indent)
+        language, depth = self.hole.language, self._depth
         above = map(self.hole.snapshot.lines.line_text, range(self.hole.first_line - 1, -1, -1))
         beside = next((line for line in above if line.strip() and self._columns(line) <= depth), "")
         may_go_on = self._columns(beside) == depth and first_word(beside) in language.claused | language.clauses
@@ -246,7 +240,7 @@ class BlockFitter:
     @cached_property
     def _methods_beside(self) -> list[Node]:
         """The two methods that the hole is between, where indentation makes a class; in braces none is taken apart."""
-        beside = methods_beside(self.neutral) if self.hole.language.is_indented else []
+        beside = methods_beside(self.hole.neutral) if self.hole.language.is_indented else []
         return beside if len(beside) == 2 and self.hole.kind != "range" else []
 
     def _columns(self, line: str) -> int:
@@ -255,7 +249,7 @@ class BlockFitter:
 
     @property
     def _wants_header(self) -> bool:
-        is_deeper = self._depth_below > self.style.columns(self.placement.indent)
+        is_deeper = self._depth_below > self._depth
         return is_deeper and self.hole.language.is_indented
 
     def _within_block(self, lines: list[str]) -> list[str]:
@@ -282,8 +276,8 @@ class BlockFitter:
     @cached_property
     def _is_in_case(self) -> bool:
         """Whether the hole is deeper than a `case` that it belongs to, where braces make the blocks."""
-        depth = self.style.columns(self.placement.indent)
-        numbers = range(self.hole.first_line + (not self.placement.starts_line))
+        depth = self._depth
+        numbers = range(self.hole.first_line + (not self.hole.placement.starts_line))
         above = map(self.hole.snapshot.lines.line_text, reversed(numbers))
         opener = next((line for line in above if line.strip() and self._columns(line) < depth), "")
         language = self.hole.language

@@ -11,7 +11,6 @@ from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import with_line_feeds
 from dlm_lsp.fills import Fill
 from dlm_lsp.fitting.block_fitting import BlockFitter
-from dlm_lsp.fitting.placement import parse_neutral
 from dlm_lsp.fitting.repairs import (
     splits_word,
     without_idle_end,
@@ -51,7 +50,7 @@ def present(hole: Hole, middle: str) -> Fill:
     of a line, and the lines before that are worth accepting.
     """
     middle = without_repeated_text(without_other_files(hole.language, with_line_feeds(middle)))
-    neutral = parse_neutral(hole)
+    neutral = hole.neutral
     text, is_valid = _best_version(hole, middle, neutral)
     if text and not is_valid and (beginning := _valid_beginning(hole, middle, neutral)):
         text, is_valid = beginning, True
@@ -60,7 +59,7 @@ def present(hole: Hole, middle: str) -> Fill:
 
 def is_whole(hole: Hole, middle: str) -> bool:
     """Whether nothing is missing at the end of a text: it would be presented without being cut back, or not at all."""
-    text, is_valid = _best_version(hole, with_line_feeds(middle), parse_neutral(hole))
+    text, is_valid = _best_version(hole, with_line_feeds(middle), hole.neutral)
     return is_valid or not text
 
 
@@ -141,10 +140,10 @@ def _valid_beginning(hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
     fewest = max(1, len(lines) - MAX_CUT_LINES)
     for num_lines in range(most, fewest - 1, -1):
         kept = fitter.without_repeats(lines[:num_lines])
-        closed = "\n".join(with_closers(language, kept, fitter.placement.indent))
+        closed = "\n".join(with_closers(language, kept, hole.placement.indent))
         has_items = language.is_data and not language.is_indented
         texts = (closed.removesuffix(","), closed.removesuffix(",") + ",") if has_items else (closed,)
-        parsed = neutral.excerpt.best(hole.edit(fitter.placement.set(text)) for text in texts)
+        parsed = neutral.excerpt.best(hole.edit(hole.placement.set(text)) for text in texts)
         if kept and fitter.is_sound(kept) and parsed.num_errors <= neutral.num_errors and not _leads_on(parsed, kept):
             return parsed.edit.text
     return ""
@@ -243,30 +242,31 @@ def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
     The last are an item with the comma that separates it from the one below, which models often leave to what follows,
     and one without the comma that not every language allows where none follows.
     """
-    left, right, language = fitter.hole.left, fitter.hole.right, fitter.hole.language
+    hole, placement, language = fitter.hole, fitter.hole.placement, fitter.hole.language
+    left, right = hole.left, hole.right
     is_closed = right.lstrip().startswith("}") or (language.words is not None and language.words.closes(right))
     before, after = ("" if spaced else " " for spaced in (left[-1:].isspace(), right[:1].isspace()))
-    is_item = _is_among_items(fitter.hole)
+    is_item = _is_among_items(hole)
     within, no_more = fitter.within_braces(middle), without_unmatched_closers(language, middle)
     for text in dict.fromkeys((within, no_more, middle)):
         lines = _without_idle_end(fitter, fitter.fit(text))
-        if len(lines) == 1 and is_closed and not fitter.placement.starts_line:
+        if len(lines) == 1 and is_closed and not placement.starts_line:
             yield _Version(f"{before}{lines[0]}{after}")
         elif lines:
             is_cut_off = language.is_data and with_brackets_closed(language, lines) != lines
             is_sound = fitter.is_sound(lines) and not is_cut_off
-            yield _Version(fitter.placement.set("\n".join(lines)), is_sound)
+            yield _Version(placement.set("\n".join(lines)), is_sound)
             if is_item:
-                yield _Version(fitter.placement.set("\n".join(lines) + ","), is_sound)
+                yield _Version(placement.set("\n".join(lines) + ","), is_sound)
             if lines[-1].endswith(","):
-                yield _Version(fitter.placement.set("\n".join(lines)[:-1]), is_sound)
+                yield _Version(placement.set("\n".join(lines)[:-1]), is_sound)
 
 
 def _without_idle_end(fitter: BlockFitter, lines: list[str]) -> list[str]:
     """Fitted lines without what leads to nothing, where nothing follows in their block."""
     if not lines or fitter.hole.kind not in ("body", "statements"):
         return lines
-    indent = fitter.placement.indent
+    indent = fitter.hole.placement.indent
     first, *others = without_idle_end(fitter.hole.language, [indent + lines[0], *lines[1:]])
     return [first.removeprefix(indent), *others]
 

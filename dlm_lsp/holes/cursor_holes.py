@@ -14,7 +14,7 @@ from tree_sitter import Node
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.excerpts import Edit, Excerpt, ParsedExcerpt
-from dlm_lsp.holes.hole import Hole, HoleKind
+from dlm_lsp.holes.hole import Hole, HoleKind, literal_around
 from dlm_lsp.holes.indentation import (
     blank_line_indentation,
     block_indentation,
@@ -238,14 +238,6 @@ def is_placeholder(snapshot: Snapshot, statement: str) -> bool:
 
 def _is_before_closing(parsed: ParsedExcerpt, function: Function, byte: int) -> bool:
     return not parsed.source.encoded[byte : function.closing].strip() and function.is_closed
-
-
-def literal_around(snapshot: Snapshot, start: int, end: int) -> Node | None:
-    """The string or comment in which the characters `[start, end)` are, if they do not touch its ends."""
-    first, last = snapshot.to_byte(start), snapshot.to_byte(end)
-    innermost = snapshot.tree.root_node.descendant_for_byte_range(first, last)
-    literal = next(ancestors(innermost, snapshot.language.strings | snapshot.language.comments), None)
-    return literal if literal is not None and literal.start_byte < first <= last < literal.end_byte else None
 
 
 def _has_line_break(text: str) -> bool:

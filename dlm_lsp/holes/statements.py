@@ -12,7 +12,6 @@ from dlm_lsp.fitting.reindent import Block
 from dlm_lsp.holes.brackets import Unclosed, outermost_open, unclosed_between, with_brackets_closed, with_closers
 from dlm_lsp.holes.definitions import unwrapped
 from dlm_lsp.holes.excerpts import NEARBY_BYTES, ParsedExcerpt
-from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.indentation import masked, opens_block
 from dlm_lsp.languages import Language
 from dlm_lsp.languages.brace_words import CASE_LABEL
@@ -158,17 +157,6 @@ def statements_between(language: Language, root: Node, source: bytes, start: int
     speaks_of_another = language.comments | language.attributes
     is_exact = bool(beside) and beside[0].start_byte == start and end_of(source, beside[-1]) == end
     return [each for each in beside if each.is_named and each.type not in speaks_of_another] if is_exact else []
-
-
-def is_at_end_of_whole_line(hole: Hole) -> bool:
-    """Whether whole statements or items stand before a hole on its line, and nothing but blanks in it and after it."""
-    left, snapshot = hole.left, hole.snapshot
-    if not left.strip() or (hole.replaced + hole.right).strip():
-        return False
-    start, end = hole.start - len(left.lstrip()), hole.start - len(left) + len(left.rstrip())
-    root, first, last = snapshot.tree.root_node, snapshot.to_byte(start), snapshot.to_byte(end)
-    found = statements_between(snapshot.language, root, snapshot.encoded, first, last)
-    return bool(found) and not any(node.has_error for node in found)
 
 
 def begins_statement(language: Language, line: str) -> bool:

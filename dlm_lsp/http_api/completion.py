@@ -14,7 +14,6 @@ from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import with_line_feeds
 from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.fills import RankedFill
-from dlm_lsp.fitting.placement import parse_neutral, place
 from dlm_lsp.fitting.repairs import without_repeated_text
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
@@ -195,7 +194,7 @@ class _ParsedMiddle:
         self._seam, self._options, self._require_valid = request.seam, request.options, settings.requires_valid()
         snapshot = Snapshot.parse("untitled:fim", language, request.prompt + request.suffix)
         self._hole = _hole_between(snapshot, len(request.prompt))
-        self._before = place(self._hole).before
+        self._before = self._hole.placement.before
         self._request = HoleRequest(self._hole, settings.max_prompt_tokens, request.anchors)
 
     def infill_request(self, engine: InfillEngine) -> InfillRequest:
@@ -213,7 +212,7 @@ class _ParsedMiddle:
         text, is_cut = self._seam.until_stop(with_line_feeds(ranked.fill.text))
         if not is_cut:
             return replace(ranked, fill=replace(ranked.fill, text=text))
-        neutral = parse_neutral(self._hole)
+        neutral = self._hole.neutral
         parsed = neutral.excerpt.parse(self._hole.edit(text))
         fill = replace(ranked.fill, text=text, parse_valid=parsed.num_errors <= neutral.num_errors)
         return RankedFill(fill, replace(ranked.candidate, finish_reason="stop"))

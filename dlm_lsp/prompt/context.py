@@ -18,7 +18,6 @@ from typing import NamedTuple
 from dlm_lsp.documents.cells import NO_CELLS, Cells
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import LineIndex, with_line_feeds
-from dlm_lsp.fitting.placement import place
 from dlm_lsp.holes.hole import Hole, HoleKind
 from dlm_lsp.prompt.enclosing import EnclosingScope, enclosing_scope, line_range
 from dlm_lsp.prompt.kept_lines import LONGEST_TOKEN, Budget, KeptLines
@@ -65,7 +64,7 @@ def build_request(
             and for none in a document that fits whatever its tokens are.
         cells: The rest of the document's notebook; they are cut as if all were one file.
     """
-    placement = place(hole)
+    placement = hole.placement
     prefix, suffix = cells.text_before + hole.prefix, hole.suffix + cells.text_after
     added = placement.before + placement.after
     if len(hole.snapshot.encoded) + cells.num_bytes + len(added) > max_prompt_tokens:  # a token is one byte at least

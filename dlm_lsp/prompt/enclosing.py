@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.fitting.placement import parse_neutral
 from dlm_lsp.holes.definitions import ancestors, is_worded, opened_at
 from dlm_lsp.holes.excerpts import ParsedExcerpt
 from dlm_lsp.holes.hole import Hole
@@ -46,7 +45,7 @@ def enclosing_scope(hole: Hole) -> EnclosingScope:
     signatures: list[int] = []
     docstrings: list[int] = []
     notes: list[int] = []
-    snapshot, parsed = hole.snapshot, parse_neutral(hole)
+    snapshot, parsed = hole.snapshot, hole.neutral
     for index, definition in enumerate(_definitions_around(parsed)):
         header, docstring = _function_lines(snapshot, parsed, definition)
         signatures += header

@@ -24,7 +24,6 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from dlm_lsp.fitting.placement import place
 from dlm_lsp.infilling import HoleRequest, finish, infill_request, placed
 from dlm_lsp.languages import LANGUAGES
 from dlm_model.decode_options import DecodeOptions
@@ -121,7 +120,7 @@ def fill(engine: Engine, cut: Cut, options: DecodeOptions, key: tuple[str, int, 
     witness = Witness(request.syntax) if request.syntax else None
     engine.forget()  # otherwise only the first variant would read the prompt
     *_, draft = engine.infill(replace(request, syntax=witness), options, CancelToken())
-    fills = finish(cut.hole, placed(draft, place(cut.hole).before))
+    fills = finish(cut.hole, placed(draft, cut.hole.placement.before))
     text, is_valid = (fills[0].fill.text, fills[0].fill.parse_valid) if fills else ("", False)
     run = Run(*key, text, is_valid, is_exact=text.strip() == cut.truth.strip(), num_forwards=draft.num_forwards)
     return run, witness is not None and witness.has_objected

@@ -1,11 +1,14 @@
 """Edits over the protocol: the engine gets the text that the editor shows."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
+from dlm_lsp.fitting.hole_ending import HoleEnding
 from dlm_lsp.messages import INFILL_RANGE
 from tests.dlm_lsp.handlers.conftest import Connect
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
@@ -68,6 +71,22 @@ async def test_the_engine_forgets_a_document_that_is_closed_even_while_it_fills_
     assert engine.forgotten == [URI]
     assert [each.document for each in engine.requests] == [URI, URI]
     assert engine.num_steps_done < 100, "the step that was under way, and the fill of the other text"
+
+
+async def test_nothing_keeps_the_text_of_a_document_that_is_closed(connect: Connect, engine: ScriptedEngine) -> None:
+    editor = await _editor(connect, engine)
+    editor.open("a = \n")
+    await editor.complete(0, 4)
+    ending = engine.requests.pop().ending
+    assert isinstance(ending, HoleEnding)
+    snapshot = weakref.ref(ending.hole.snapshot)
+    del ending
+    assert snapshot() is not None
+    editor.close()
+    async with asyncio.timeout(10):
+        while snapshot() is not None:
+            await asyncio.sleep(0.01)
+            gc.collect()
 
 
 async def test_a_version_that_does_not_grow_is_logged_and_applied(
