@@ -1,4 +1,4 @@
-"""Imports run one way: dlm_lsp → dlm_model → dlm_kernels and, in the engine, from part to part without a way back.
+"""Imports run one way: dlm_lsp → dlm_model → dlm_kernels and, in the first two, from part to part without a way back.
 
 Nobody but training and its command imports training.
 """
@@ -16,8 +16,10 @@ LOWER_PACKAGES = {
     "dlm_model": {"dlm_kernels"},
     "dlm_kernels": set(),
 }
-TOGETHER = {"families": "network"}
-"""Parts of the engine that count as one: a family reads the config of a network, from files that the network reads."""
+TOGETHER = {"families": "network", "load_report": "session"}
+"""Parts that count as one: a family reads the config of a network, from files that the network reads; and a session has
+its load reported, to itself.
+"""
 FOLDERS = {"dlm_lsp": "dlm_lsp", "dlm_model": "model/dlm_model", "dlm_kernels": "kernels/dlm_kernels"}
 
 
@@ -98,14 +100,14 @@ def test_a_downward_import_is_allowed(tmp_path: Path, file: str, line: str) -> N
     assert violations(tmp_path) == []
 
 
-def cycle(root: Path) -> list[str]:
-    """Parts of the engine, its folders and the modules beside them, of which each imports the one before."""
+def cycle(root: Path, package: str) -> list[str]:
+    """Parts of a package, its folders and the modules beside them, of which each imports the one before."""
     parts: dict[str, set[str]] = {}
-    engine = root / FOLDERS["dlm_model"]
-    for file in sorted(engine.rglob("*.py")):
-        inside = file.relative_to(engine.parent).with_suffix("").parts
+    folder = root / FOLDERS[package]
+    for file in sorted(folder.rglob("*.py")):
+        inside = file.relative_to(folder.parent).with_suffix("").parts
         imported = (name.split(".") for name in imported_names(file.read_text(encoding="utf-8"), ".".join(inside[:-1])))
-        others = {part_of(name[1]) for name in imported if name[0] == "dlm_model" and len(name) > 1}
+        others = {part_of(name[1]) for name in imported if name[0] == package and len(name) > 1}
         own = part_of(inside[1])
         parts.setdefault(own, set()).update(others - {own})
     try:
@@ -120,8 +122,9 @@ def part_of(name: str) -> str:
     return TOGETHER.get(name, name)
 
 
-def test_no_part_of_the_engine_is_imported_by_what_it_imports(repository_root: Path) -> None:
-    assert cycle(repository_root) == []
+@pytest.mark.parametrize("package", ["dlm_lsp", "dlm_model"])
+def test_no_part_of_a_package_is_imported_by_what_it_imports(repository_root: Path, package: str) -> None:
+    assert cycle(repository_root, package) == []
 
 
 @pytest.mark.parametrize(
@@ -137,4 +140,4 @@ def test_a_planted_cycle_is_found(tmp_path: Path, last: str, length: int) -> Non
         path = tmp_path / FOLDERS["dlm_model"] / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(line, encoding="utf-8")
-    assert len(cycle(tmp_path)) == length
+    assert len(cycle(tmp_path, "dlm_model")) == length

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from tree_sitter import Node
 
-from dlm_lsp.fitting.reindent import Block, is_sound, reindented
+from dlm_lsp.fitting.reindent import is_sound, reindented
 from dlm_lsp.fitting.repairs import (
     OPEN_LITERALS,
     breaks_off,
@@ -17,6 +17,7 @@ from dlm_lsp.fitting.repairs import (
     without_repeated_lines,
     without_suffix,
 )
+from dlm_lsp.holes.block import Block
 from dlm_lsp.holes.brackets import (
     NOTHING_UNCLOSED,
     Unclosed,
@@ -26,6 +27,7 @@ from dlm_lsp.holes.brackets import (
 from dlm_lsp.holes.excerpts import ParsedExcerpt
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.indentation import IndentStyle, indent_style, indentation, line_below, masked
+from dlm_lsp.holes.scopes import header_indentation
 from dlm_lsp.holes.statements import (
     before_label,
     begins_label,
@@ -38,7 +40,6 @@ from dlm_lsp.holes.statements import (
     takes_what_follows,
     unclosed_around,
 )
-from dlm_lsp.prompt.enclosing import header_indentation
 
 MAX_SUFFIX_LINES = 30
 """Below the hole, searched for lines that the fill repeats."""

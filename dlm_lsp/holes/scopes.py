@@ -1,6 +1,6 @@
 """Functions in a syntax tree: where they open and close, what stands in them, and what they are called.
 
-Byte offsets throughout; knows nothing about cursors.
+Also the definitions around an edit. Byte offsets throughout; knows nothing about cursors.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from tree_sitter import Node, QueryCursor
 
 from dlm_lsp.documents.document import SourceText
 from dlm_lsp.holes.definitions import ancestors, is_worded, opened_at
+from dlm_lsp.holes.excerpts import ParsedExcerpt
+from dlm_lsp.holes.indentation import indentation
 from dlm_lsp.languages import Language
 
 _NAME_FIELDS = ("name", "key", "left", "property")
@@ -126,6 +128,27 @@ def functions_around(language: Language, root: Node, byte: int) -> list[Function
     cursor.set_byte_range(max(byte - 1, 0), byte + 1)
     functions = _functions(language, cursor, root)
     return [function for function in functions if function.opened <= byte <= function.closing]
+
+
+def definitions_around(parsed: ParsedExcerpt) -> list[Node]:
+    """Functions and containers around the edit, innermost first; those the excerpt itself stands in left out."""
+    language = parsed.excerpt.snapshot.language
+    innermost = parsed.root.descendant_for_byte_range(parsed.edit_byte, parsed.edit_byte)
+    around = ancestors(innermost, language.functions | language.containers)
+    return [node for node in around if parsed.shift + parsed.source.to_offset(node.start_byte) >= parsed.excerpt.start]
+
+
+def header_indentation(parsed: ParsedExcerpt) -> str | None:
+    """The indentation of the innermost definition around an edit; None at the top level."""
+    snapshot = parsed.excerpt.snapshot
+    definitions = definitions_around(parsed)
+    if definitions:
+        start = parsed.to_offset(definitions[0].start_byte)
+    elif parsed.excerpt.containers:
+        start = snapshot.to_offset(parsed.excerpt.containers[-1].opened - 1)
+    else:
+        return None
+    return indentation(snapshot.lines.line_text(snapshot.lines.line_of(start)))
 
 
 def _functions(language: Language, cursor: QueryCursor, root: Node) -> Iterator[Function]:

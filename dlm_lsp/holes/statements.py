@@ -8,7 +8,7 @@ import re
 from tree_sitter import Node
 
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.fitting.reindent import Block
+from dlm_lsp.holes.block import Block
 from dlm_lsp.holes.brackets import Unclosed, outermost_open, unclosed_between, with_brackets_closed, with_closers
 from dlm_lsp.holes.definitions import unwrapped
 from dlm_lsp.holes.excerpts import NEARBY_BYTES, ParsedExcerpt

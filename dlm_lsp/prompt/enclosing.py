@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.holes.definitions import ancestors, is_worded, opened_at
+from dlm_lsp.holes.definitions import is_worded, opened_at
 from dlm_lsp.holes.excerpts import ParsedExcerpt
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.holes.indentation import indentation
-from dlm_lsp.holes.scopes import Function
+from dlm_lsp.holes.scopes import Function, definitions_around
 
 MAX_NOTE_LINES = 40
 """Of decorators, attributes and comments that count as part of the definition below them."""
@@ -46,7 +45,7 @@ def enclosing_scope(hole: Hole) -> EnclosingScope:
     docstrings: list[int] = []
     notes: list[int] = []
     snapshot, parsed = hole.snapshot, hole.neutral
-    for index, definition in enumerate(_definitions_around(parsed)):
+    for index, definition in enumerate(definitions_around(parsed)):
         header, docstring = _function_lines(snapshot, parsed, definition)
         signatures += header
         (notes if index else docstrings).extend(docstring)
@@ -64,14 +63,6 @@ def enclosing_scope(hole: Hole) -> EnclosingScope:
 def line_range(snapshot: Snapshot, start: int, end: int) -> range:
     """The lines that `[start, end)` touches."""
     return range(snapshot.lines.line_of(start), snapshot.lines.line_of(max(start, end - 1)) + 1)
-
-
-def _definitions_around(parsed: ParsedExcerpt) -> list[Node]:
-    """Functions and containers around the edit, innermost first; those the excerpt itself stands in left out."""
-    language = parsed.excerpt.snapshot.language
-    innermost = parsed.root.descendant_for_byte_range(parsed.edit_byte, parsed.edit_byte)
-    around = ancestors(innermost, language.functions | language.containers)
-    return [node for node in around if parsed.shift + parsed.source.to_offset(node.start_byte) >= parsed.excerpt.start]
 
 
 def _function_lines(snapshot: Snapshot, parsed: ParsedExcerpt, definition: Node) -> tuple[range, range]:
@@ -100,16 +91,3 @@ def _note_lines_above(snapshot: Snapshot, line: int) -> list[int]:
             break
         first -= 1
     return [*range(first, line)]
-
-
-def header_indentation(parsed: ParsedExcerpt) -> str | None:
-    """The indentation of the innermost definition around an edit; None at the top level."""
-    snapshot = parsed.excerpt.snapshot
-    definitions = _definitions_around(parsed)
-    if definitions:
-        start = parsed.to_offset(definitions[0].start_byte)
-    elif parsed.excerpt.containers:
-        start = snapshot.to_offset(parsed.excerpt.containers[-1].opened - 1)
-    else:
-        return None
-    return indentation(snapshot.lines.line_text(snapshot.lines.line_of(start)))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dlm_lsp.fitting.reindent import Block, is_sound, reindented
+from dlm_lsp.fitting.reindent import is_sound, reindented
+from dlm_lsp.holes.block import Block
 from dlm_lsp.holes.indentation import IndentStyle
 from dlm_lsp.languages import language_for
 
@@ -12,13 +13,6 @@ SPACES = IndentStyle("    ")
 
 def moved(text: str, indent: str, first_depth: int | None = None, floor: int = 0) -> str:
     return "\n".join(reindented(Block.of(PYTHON, text.split("\n")), SPACES, indent, first_depth, floor))
-
-
-def test_lines_that_say_nothing_about_depth() -> None:
-    lines = ["a = f(", "b)", "# c", '"""d', "e", '"""', "g = 1 + \\", "h", "i"]
-    block = Block.of(PYTHON, lines)
-    assert block.statement_lines == (3, 6, 8)
-    assert block.literal_lines == {4, 5}
 
 
 def test_a_written_depth_moves_the_whole_block() -> None:
