@@ -18,7 +18,6 @@ from dlm_lsp.options import ClientOptions
 from dlm_lsp.process import SECONDS_TO_END_A_STEP, end_process, exit_with
 from dlm_lsp.server import create_server
 from dlm_lsp.serving import converse, silence_pygls
-from dlm_model.request import InfillEngine
 
 _CHUNK_BYTES = 65_536
 
@@ -82,22 +81,6 @@ def _send_stdin(connection: socket.socket) -> None:
         connection.shutdown(socket.SHUT_WR)
 
 
-class _NobodyListens:
-    """The daemon's own desk: it keeps the model that was used last while editors come and go."""
-
-    def on_loading(self) -> None:
-        """Sessions tell their clients."""
-
-    def on_loaded(self, engine: InfillEngine) -> None:
-        """Likewise."""
-
-    def on_load_failed(self, reason: str) -> None:
-        """Likewise."""
-
-    def on_unloaded(self) -> None:
-        """Likewise."""
-
-
 class _Daemon:
     def __init__(self, room: EngineRoom, flags: ClientOptions, idle_seconds: float) -> None:
         self._room = room
@@ -111,7 +94,8 @@ class _Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._ended.set)
-        keeper = Desk(self._room, _NobodyListens(), retries=False)
+        # Keeps the model that was used last while editors come and go; the sessions tell their clients of it.
+        keeper = Desk(self._room, lambda _event: None, retries=False)
         self._room.on_use = keeper.take
         umask = os.umask(_ONLY_US)
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dlm_lsp.options import Settings
-from dlm_lsp.worker import LoadListener, Result, Task, Worker
+from dlm_lsp.worker import LoadEvent, LoadListener, Result, Task, Worker
 from dlm_model.errors import CheckpointError
 from dlm_model.request import InfillEngine
 
@@ -24,53 +24,30 @@ _Key = tuple[str | None, str, str]
 _FIRST_GPU = "cuda:0"
 
 
-class _Audience:
-    """Everybody who hears about one worker's loading.
-
-    Attributes:
-        listeners: They.
-    """
-
-    def __init__(self) -> None:
-        self.listeners: list[LoadListener] = []
-
-    def on_loading(self) -> None:
-        for listener in self.listeners:
-            listener.on_loading()
-
-    def on_loaded(self, engine: InfillEngine) -> None:
-        for listener in self.listeners:
-            listener.on_loaded(engine)
-
-    def on_load_failed(self, reason: str) -> None:
-        for listener in self.listeners:
-            listener.on_load_failed(reason)
-
-    def on_unloaded(self) -> None:
-        for listener in self.listeners:
-            listener.on_unloaded()
-
-
 class _Engine:
     """A worker, its users, and what they ask for.
 
     Attributes:
         settings: Of the engine that is asked for.
-        audience: The users.
+        listeners: Of its users, each of whom hears about its loading.
         worker: Owns the engine.
         found: The settings of the engine that was loaded last, and its device.
     """
 
     def __init__(self, load_engine: LoadEngine, settings: Settings) -> None:
         self.settings = settings
-        self.audience = _Audience()
+        self.listeners: list[LoadListener] = []
         self.found: tuple[Settings, str] | None = None
-        self.worker = Worker(partial(self._load, load_engine, settings), self.audience)
+        self.worker = Worker(partial(self._load, load_engine, settings), self._tell)
 
     def move(self, load_engine: LoadEngine, settings: Settings) -> None:
         """Have the worker load another engine."""
         self.settings = settings
         self.worker.reload(partial(self._load, load_engine, settings))
+
+    def _tell(self, event: LoadEvent) -> None:
+        for listener in self.listeners:
+            listener(event)
 
     def _load(self, load_engine: LoadEngine, settings: Settings) -> InfillEngine:
         """On the worker's thread, and perhaps when other settings have been asked for already."""
@@ -107,7 +84,7 @@ class EngineRoom:
         if engine is None:
             engine = _Engine(self._load_engine, settings)
             self._engines.append(engine)
-        engine.audience.listeners.append(listener)
+        engine.listeners.append(listener)
         return engine.worker
 
     def move(self, worker: Worker, settings: Settings, listener: LoadListener) -> Worker:
@@ -117,7 +94,7 @@ class EngineRoom:
         Otherwise the listener leaves it, and enters the other worker.
         """
         engine = self._engine_of(worker)
-        if engine.audience.listeners != [listener] or self._engine_for(settings):
+        if engine.listeners != [listener] or self._engine_for(settings):
             self.leave(worker, listener)
             return self.enter(settings, listener)
         engine.move(self._load_engine, settings)
@@ -126,8 +103,8 @@ class EngineRoom:
     def leave(self, worker: Worker, listener: LoadListener) -> None:
         """Stop a worker, and free its model, with the last one that uses it."""
         engine = self._engine_of(worker)
-        engine.audience.listeners.remove(listener)
-        if not engine.audience.listeners:
+        engine.listeners.remove(listener)
+        if not engine.listeners:
             worker.stop()
             self._engines.remove(engine)
             self._stopped.append(worker)
@@ -157,7 +134,11 @@ class EngineRoom:
 
 
 class Desk:
-    """One session's way to the workers: its keys are its own, and it cancels nobody else's jobs."""
+    """One session's way to the workers, on which the latest job of each key wins.
+
+    It cancels jobs of this session alone. The worker cancels the oldest of all sessions when too many wait: see
+    `Worker.submit`.
+    """
 
     def __init__(self, room: EngineRoom, listener: LoadListener, *, retries: bool = True) -> None:
         """Take no worker yet: the listener hears nothing before `take`.
@@ -185,19 +166,30 @@ class Desk:
         return len(self._live)
 
     def submit(self, key: object, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
-        """As `Worker.submit`; without a worker, as after `close`, it returns a cancelled future."""
+        """Give the worker a job; an unfinished one of the same key is cancelled at once.
+
+        Args:
+            key: What the job is about, in this session.
+            task: See `Worker.submit`.
+            gives_way: See `Worker.submit`.
+
+        Returns:
+            What `Worker.submit` returns; cancelled also when the job is superseded, and at once where there is no
+            worker, as after `close`.
+        """
         if self._worker is None or self._settings is None:
             future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
             future.cancel()
             return future
         self._room.on_use(self._settings)
-        future = self._worker.submit((id(self), key), task, gives_way=gives_way)
+        self.cancel(key)
+        future = self._worker.submit(task, gives_way=gives_way)
         self._live[key] = future
         future.add_done_callback(partial(self._retire, key))
         return future
 
     def cancel(self, key: object) -> None:
-        """As `Worker.cancel`."""
+        """Stop the job of this key within one step, if there is one."""
         if future := self._live.pop(key, None):
             future.cancel()
 

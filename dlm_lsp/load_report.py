@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from dlm_model.request import InfillEngine
+from dlm_lsp.worker import Loaded, LoadEvent, LoadFailed, Loading, Unloaded
 
 if TYPE_CHECKING:
     from dlm_lsp.session import DlmLanguageServer
@@ -27,29 +27,31 @@ class LoadReport:
         self._server = server
         self._finished = asyncio.Event()
 
-    def on_loading(self) -> None:
+    def on_event(self, event: LoadEvent) -> None:
+        """Show what has become of the model."""
+        match event:
+            case Loading():
+                self._begin()
+            case Loaded(engine):
+                self._finished.set()
+                loaded = f"{engine.model_name} on {engine.device}" + ("" if engine.sees_suffix else ", sees no suffix")
+                self._server.show_status("normal" if self._server.desk.is_idle else "busy", loaded)
+            case LoadFailed(reason):
+                self._finished.set()
+                logger.error("%s", reason)
+                self._server.show_status("error", reason)
+            case Unloaded():
+                self._server.show_status(
+                    "normal", "the model was unloaded after a while without use; asking loads it again"
+                )
+
+    def _begin(self) -> None:
         """Begin a progress; it ends when the model is loaded, or cannot be."""
         self._finished = asyncio.Event()
         self._server.show_status("busy", "loading the model")
         window = self._server.client_capabilities.window
         if window and window.work_done_progress:
             self._server.spawn(self._show_progress(self._finished))
-
-    def on_loaded(self, engine: InfillEngine) -> None:
-        """End the progress; name what was loaded."""
-        self._finished.set()
-        loaded = f"{engine.model_name} on {engine.device}" + ("" if engine.sees_suffix else ", sees no suffix")
-        self._server.show_status("normal" if self._server.desk.is_idle else "busy", loaded)
-
-    def on_load_failed(self, reason: str) -> None:
-        """End the progress; say why there is no model."""
-        self._finished.set()
-        logger.error("%s", reason)
-        self._server.show_status("error", reason)
-
-    def on_unloaded(self) -> None:
-        """Say where the model has gone."""
-        self._server.show_status("normal", "the model was unloaded after a while without use; asking loads it again")
 
     async def _show_progress(self, finished: asyncio.Event) -> None:
         progress, token = self._server.work_done_progress, str(uuid.uuid4())

@@ -162,7 +162,7 @@ class DlmLanguageServer(LanguageServer):
         self.exits_with_client = exits_with_client
         self.is_shut_down = False
         self.engines = engines
-        self.desk = Desk(engines, LoadReport(self))
+        self.desk = Desk(engines, LoadReport(self).on_event)
         self.roots: tuple[Path, ...] = ()
         self.policy, self.related_policy = DocumentPolicy(), DocumentPolicy()
         self.recent_answers = TypeThroughCache()

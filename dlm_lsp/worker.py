@@ -1,7 +1,7 @@
 """The one thread that owns the engine: jobs in from the event loop, results back to it.
 
-Knows nothing of LSP, documents or prompts; a job is a function of the engine. Per key the latest job wins, and its
-future is the only handle: cancelling that future stops the job within one denoise step.
+Knows nothing of LSP, documents or prompts; a job is a function of the engine, and its future is the only handle:
+cancelling that future stops the job within one denoise step.
 
     event loop                        worker thread
     submit ──── queue ──────────────▶ load the engine (once), run the task, which polls its CancelToken
@@ -15,9 +15,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from dlm_lsp.errors import ModelUnavailableError
 from dlm_model.errors import ModelError
@@ -39,20 +39,33 @@ Task = Callable[[InfillEngine, CancelToken], Result]
 EngineLoader = Callable[[], InfillEngine]
 
 
-class LoadListener(Protocol):
-    """Hears about loading, on the event loop."""
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The engine is being loaded; either `Loaded` or `LoadFailed` follows."""
 
-    def on_loading(self) -> None:
-        """The engine is being loaded; either `on_loaded` or `on_load_failed` follows."""
 
-    def on_loaded(self, engine: InfillEngine) -> None:
-        """The engine is ready."""
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The engine is ready."""
 
-    def on_load_failed(self, reason: str) -> None:
-        """There is no engine for now: jobs raise ModelUnavailableError with this sentence until loading is retried."""
+    engine: InfillEngine
 
-    def on_unloaded(self) -> None:
-        """The engine was freed, since nobody used it; the next job loads it again."""
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    """There is no engine for now: jobs raise ModelUnavailableError with this sentence until loading is retried."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unloaded:
+    """The engine was freed, since nobody used it; the next job loads it again."""
+
+
+LoadEvent = Loading | Loaded | LoadFailed | Unloaded
+LoadListener = Callable[[LoadEvent], None]
+"""Called on the event loop."""
 
 
 class _JobFuture(asyncio.Future[Result]):
@@ -68,8 +81,7 @@ class _JobFuture(asyncio.Future[Result]):
 
 
 class _Job(Generic[Result]):
-    def __init__(self, key: object, task: Task[Result], *, gives_way: bool) -> None:
-        self.key = key
+    def __init__(self, task: Task[Result], *, gives_way: bool) -> None:
         self.task = task
         self.gives_way = gives_way
         self.cancel_token = CancelToken()
@@ -97,7 +109,7 @@ class Worker:
         self._load_engine = load_engine
         self._listener = listener
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._live: dict[object, _Job[Any]] = {}
+        self._live: list[_Job[Any]] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engine: InfillEngine | None = None
@@ -105,39 +117,32 @@ class Worker:
         self._idle_seconds: float | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
 
-    def submit(self, key: object, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
-        """Queue a job; an unfinished one of the same key is cancelled at once.
+    def submit(self, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
+        """Queue a job; those that give way make room for it, the oldest first, where too many run or wait.
 
         Args:
-            key: What the job is about.
             task: Run on the worker's thread.
             gives_way: Whether the job may be cancelled when too many others come after it.
 
         Returns:
-            A future that is cancelled when the job is superseded. It raises what the task raises, and
+            A future that is cancelled when the job has given way. It raises what the task raises, and
             ModelUnavailableError where there is no engine.
         """
-        self.cancel(key)
-        yielding = (job.key for job in tuple(self._live.values()) if job.gives_way)
-        for oldest in islice(yielding, max(0, len(self._live) + 1 - MAX_LIVE_JOBS)):
-            self.cancel(oldest)
-        job = _Job(key, task, gives_way=gives_way)
+        live = [job for job in self._live if not job.future.done()]
+        yielding = [job for job in live if job.gives_way]
+        for oldest in yielding[: max(0, len(live) + 1 - MAX_LIVE_JOBS)]:
+            oldest.future.cancel()
+        job = _Job(task, gives_way=gives_way)
         job.future.add_done_callback(lambda _: self._retire(job))
-        self._live[key] = job
+        self._live.append(job)
         self._watch_idleness()
         self._order(partial(self._run, job))
         return job.future
 
-    def cancel(self, key: object) -> None:
-        """Stop the job of this key within one step, if there is one."""
-        if job := self._live.get(key):
-            job.future.cancel()
-            self._retire(job)
-
     def cancel_all(self) -> None:
         """Stop every job within one step."""
-        for key in tuple(self._live):
-            self.cancel(key)
+        for job in self._live:
+            job.future.cancel()
 
     def load(self) -> None:
         """Load the engine now rather than at the first job."""
@@ -186,9 +191,8 @@ class Worker:
         self._orders.put(order)
 
     def _retire(self, job: _Job[Any]) -> None:
-        if self._live.get(job.key) is job:
-            del self._live[job.key]
-            self._watch_idleness()
+        self._live.remove(job)
+        self._watch_idleness()
 
     def _watch_idleness(self) -> None:
         if self._idle_timer:
@@ -218,7 +222,7 @@ class Worker:
     def _unload(self) -> None:
         if self._engine is not None:
             self._free()
-            self._post(self._listener.on_unloaded)
+            self._post(self._listener, Unloaded())
 
     def _pass_on(self, order: Callable[[InfillEngine], None]) -> None:
         if self._engine is not None:
@@ -246,7 +250,7 @@ class Worker:
         return self._engine
 
     def _load(self) -> InfillEngine:
-        self._post(self._listener.on_loading)
+        self._post(self._listener, Loading())
         try:
             engine = self._load_engine()
         except ModelError as error:
@@ -256,10 +260,10 @@ class Worker:
             reason = f"the model could not be loaded: {error}"
         else:
             self._load_failure = None
-            self._post(self._listener.on_loaded, engine)
+            self._post(self._listener, Loaded(engine))
             return engine
         self._load_failure = _LoadFailure(reason, time.monotonic())
-        self._post(self._listener.on_load_failed, reason)
+        self._post(self._listener, LoadFailed(reason))
         raise ModelUnavailableError(reason)
 
     def _forgive(self, failure: _LoadFailure) -> None:

@@ -17,6 +17,7 @@ from dlm_lsp.http_api.api_error import ApiError, shutting_down
 from dlm_lsp.http_api.completion import Completion, complete
 from dlm_lsp.http_api.fim_request import FimRequest
 from dlm_lsp.options import Settings
+from dlm_lsp.worker import Loaded, LoadEvent, LoadFailed, Loading, Unloaded
 from dlm_model.request import CancelToken, InfillEngine
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class PendingCompletion:
 
 
 class FimService:
-    """The way from requests to the worker; a `LoadListener` besides."""
+    """The way from requests to the worker, and what is known of its engine."""
 
     def __init__(self, room: EngineRoom, settings: Settings, on_failure: Callable[[str], None]) -> None:
         """Take a worker; nothing is loaded yet.
@@ -90,7 +91,7 @@ class FimService:
         self.state: Literal["loading", "ok", "unloaded", "failed"] = "loading"
         self._on_failure = on_failure
         self._is_closed = False
-        self._desk = Desk(room, self)
+        self._desk = Desk(room, self._on_load_event)
         self._desk.take(settings)
 
     @property
@@ -133,29 +134,25 @@ class FimService:
         self._is_closed = True
         self._desk.close()
 
-    def on_loading(self) -> None:
-        """Loading has begun."""
-        self.state = "loading"
-        logger.info("loading the model")
-
-    def on_loaded(self, engine: InfillEngine) -> None:
-        """Requests are served from now on."""
-        self.state = "ok"
-        self.model = ModelFacts(engine.model_name, engine.device, engine.context_length)
-        logger.info("%s on %s", engine.model_name, engine.device)
-
-    def on_load_failed(self, reason: str) -> None:
-        """A model that never was there ends the server; one that was is tried again by the next request."""
-        self.state = "failed"
-        if self.model is None:
-            self._on_failure(reason)
-        else:
-            logger.error("%s", reason)
-
-    def on_unloaded(self) -> None:
-        """The next request loads it again."""
-        self.state = "unloaded"
-        logger.info("the model was unloaded after a while without use")
+    def _on_load_event(self, event: LoadEvent) -> None:
+        match event:
+            case Loading():
+                self.state = "loading"
+                logger.info("loading the model")
+            case Loaded(engine):
+                self.state = "ok"
+                self.model = ModelFacts(engine.model_name, engine.device, engine.context_length)
+                logger.info("%s on %s", engine.model_name, engine.device)
+            case LoadFailed(reason):
+                self.state = "failed"
+                # A model that never was there ends the server; one that was is tried again by the next request.
+                if self.model is None:
+                    self._on_failure(reason)
+                else:
+                    logger.error("%s", reason)
+            case Unloaded():
+                self.state = "unloaded"
+                logger.info("the model was unloaded after a while without use")
 
 
 def _report(begin: float, future: "asyncio.Future[Completion]") -> None:

@@ -12,21 +12,17 @@ from dlm_lsp.engine_room import Desk, EngineRoom
 from dlm_lsp.errors import ModelUnavailableError
 from dlm_lsp.models.store import PACKAGED, ModelStore, Record
 from dlm_lsp.options import Settings
+from dlm_lsp.worker import LoadEvent
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.errors import CheckpointError
-from dlm_model.request import CancelToken, InfillEngine
+from dlm_model.request import CancelToken, InfillEngine, InfillRequest
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
 OpenRoom = Callable[[Callable[[Settings], InfillEngine]], Callable[[], Desk]]
 
 
-class _Deaf:
-    def on_loading(self) -> None: ...
-
-    def on_loaded(self, engine: InfillEngine) -> None: ...
-
-    def on_load_failed(self, reason: str) -> None: ...
-
-    def on_unloaded(self) -> None: ...
+def _deaf(_event: LoadEvent) -> None:
+    """Where nobody asks about loading."""
 
 
 @pytest_asyncio.fixture
@@ -40,7 +36,7 @@ async def open_room() -> AsyncIterator[OpenRoom]:
         rooms.append(room)
 
         def desk() -> Desk:
-            desks.append(Desk(room, _Deaf()))
+            desks.append(Desk(room, _deaf))
             return desks[-1]
 
         return desk
@@ -54,6 +50,59 @@ async def open_room() -> AsyncIterator[OpenRoom]:
 
 def _name(engine: InfillEngine, _cancel: CancelToken) -> str:
     return engine.model_name
+
+
+def _denoise(engine: InfillEngine, cancel: CancelToken) -> str:
+    text = ""
+    for draft in engine.infill(InfillRequest("", ""), DecodeOptions(), cancel):
+        text = draft.text
+    return text
+
+
+@pytest.mark.parametrize("how", ["superseded", "by key", "all"])
+async def test_a_running_job_stops_within_one_step(open_room: OpenRoom, how: str) -> None:
+    engine = ScriptedEngine("x = 1", num_steps=50, is_gated=True)
+    desk = open_room(lambda _settings: engine)()
+    desk.take(Settings())
+    first = desk.submit("a", _denoise)
+    await asyncio.to_thread(engine.wait_for_step)
+    stop: dict[str, Callable[[], object]] = {
+        "superseded": lambda: desk.submit("a", lambda _engine, _cancel: "second"),
+        "by key": lambda: desk.cancel("a"),
+        "all": desk.cancel_all,
+    }
+    second = stop[how]()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    engine.allow(50)
+    if isinstance(second, asyncio.Future):
+        assert await second == "second"
+    assert await desk.submit("b", _name) == "scripted"
+    assert engine.num_steps_done == 1
+
+
+async def test_a_superseded_job_that_waits_never_runs(open_room: OpenRoom) -> None:
+    engine = ScriptedEngine("x = 1", is_gated=True)
+    desk = open_room(lambda _settings: engine)()
+    desk.take(Settings())
+    running = desk.submit("a", _denoise)
+    waiting = [desk.submit("b", _denoise) for _ in range(5)]
+    engine.allow(10)
+    assert await running == "x = 1"
+    assert await waiting[-1] == "x = 1"
+    assert all(job.cancelled() for job in waiting[:-1])
+    assert engine.num_steps_done == 2
+
+
+async def test_a_key_is_each_sessions_own(open_room: OpenRoom) -> None:
+    engine = ScriptedEngine("x = 1", is_gated=True)
+    new_desk = open_room(lambda _settings: engine)
+    desks = [new_desk(), new_desk()]
+    for desk in desks:
+        desk.take(Settings())
+    jobs = [desk.submit("a", _denoise) for desk in desks]
+    engine.allow(2)
+    assert await asyncio.gather(*jobs) == ["x = 1", "x = 1"]
 
 
 async def test_a_new_session_has_loading_tried_again(open_room: OpenRoom) -> None:
@@ -155,7 +204,7 @@ async def test_who_keeps_a_model_tries_nothing_again() -> None:
         raise CheckpointError("no such model")
 
     room = EngineRoom(load)
-    desk, keeper = Desk(room, _Deaf()), Desk(room, _Deaf(), retries=False)
+    desk, keeper = Desk(room, _deaf), Desk(room, _deaf, retries=False)
     desk.take(Settings())
     for settings in (Settings(), Settings(precision="int8"), Settings()):
         keeper.take(settings)

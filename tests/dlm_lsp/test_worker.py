@@ -1,4 +1,4 @@
-"""The thread that owns the engine: the latest request wins, cancelling takes one step, loading happens once."""
+"""The thread that owns the engine: jobs wait their turn, cancelling takes one step, loading happens once."""
 
 import asyncio
 import threading
@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from dlm_lsp.errors import ModelUnavailableError
-from dlm_lsp.worker import MAX_LIVE_JOBS, Worker
+from dlm_lsp.worker import MAX_LIVE_JOBS, Loaded, LoadEvent, LoadFailed, Loading, Unloaded, Worker
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.errors import CheckpointError, DeviceError
 from dlm_model.request import CancelToken, InfillEngine, InfillRequest
@@ -21,17 +21,16 @@ class _Listener:
     def __init__(self) -> None:
         self.events: list[str] = []
 
-    def on_loading(self) -> None:
-        self.events.append("loading")
-
-    def on_loaded(self, engine: InfillEngine) -> None:
-        self.events.append(f"loaded {engine.model_name}")
-
-    def on_load_failed(self, reason: str) -> None:
-        self.events.append(f"failed: {reason}")
-
-    def on_unloaded(self) -> None:
-        self.events.append("unloaded")
+    def hear(self, event: LoadEvent) -> None:
+        match event:
+            case Loading():
+                self.events.append("loading")
+            case Loaded(engine):
+                self.events.append(f"loaded {engine.model_name}")
+            case LoadFailed(reason):
+                self.events.append(f"failed: {reason}")
+            case Unloaded():
+                self.events.append("unloaded")
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ async def make_worker(listener: _Listener) -> AsyncIterator[MakeWorker]:
     workers: list[Worker] = []
 
     def make(load_engine: Callable[[], InfillEngine]) -> Worker:
-        workers.append(Worker(load_engine, listener))
+        workers.append(Worker(load_engine, listener.hear))
         return workers[-1]
 
     yield make
@@ -66,67 +65,50 @@ async def _begun(engine: ScriptedEngine) -> None:
 
 async def test_a_job_runs_on_another_thread_and_answers_on_the_loop(make_worker: MakeWorker) -> None:
     worker = make_worker(lambda: ScriptedEngine("x = 1"))
-    assert await worker.submit("a", _denoise) == "x = 1"
+    assert await worker.submit(_denoise) == "x = 1"
 
 
 async def test_what_an_engine_is_told_comes_after_its_jobs_and_loads_none(make_worker: MakeWorker) -> None:
     engine = ScriptedEngine("1")
     worker = make_worker(lambda: engine)
     worker.tell(lambda loaded: loaded.forget("a"))
-    assert await worker.submit("a", _denoise) == "1"
+    assert await worker.submit(_denoise) == "1"
     assert engine.forgotten == []
     worker.tell(lambda loaded: loaded.forget("b"))
-    assert await worker.submit("a", _denoise) == "1"
+    assert await worker.submit(_denoise) == "1"
     assert engine.forgotten == ["b"]
 
 
-@pytest.mark.parametrize("how", ["superseded", "cancelled", "by key", "all"])
+@pytest.mark.parametrize("how", ["cancelled", "all"])
 async def test_a_running_job_stops_within_one_step(make_worker: MakeWorker, how: str) -> None:
     engine = ScriptedEngine("x = 1", num_steps=50, is_gated=True)
     worker = make_worker(lambda: engine)
-    first = worker.submit("a", _denoise)
+    first = worker.submit(_denoise)
     await _begun(engine)
-    stop: dict[str, Callable[[], object]] = {
-        "superseded": lambda: worker.submit("a", lambda _engine, _cancel: "second"),
-        "cancelled": first.cancel,
-        "by key": lambda: worker.cancel("a"),
-        "all": worker.cancel_all,
-    }
-    second = stop[how]()
+    if how == "cancelled":
+        first.cancel()
+    else:
+        worker.cancel_all()
     with pytest.raises(asyncio.CancelledError):
         await first
     engine.allow(50)
-    if isinstance(second, asyncio.Future):
-        assert await second == "second"
-    assert await worker.submit("b", lambda engine, _cancel: engine.model_name) == "scripted"
+    assert await worker.submit(lambda engine, _cancel: engine.model_name) == "scripted"
     assert engine.num_steps_done == 1
 
 
-async def test_other_keys_wait_their_turn(make_worker: MakeWorker) -> None:
+async def test_jobs_wait_their_turn(make_worker: MakeWorker) -> None:
     engine = ScriptedEngine("x = 1", num_steps=2, is_gated=True)
     worker = make_worker(lambda: engine)
-    first, second = worker.submit("a", _denoise), worker.submit("b", _denoise)
+    first, second = worker.submit(_denoise), worker.submit(_denoise)
     engine.allow(4)
     assert await asyncio.gather(first, second) == ["x = 1", "x = 1"]
     assert engine.num_steps_done == 4
 
 
-async def test_a_superseded_job_that_waits_never_runs(make_worker: MakeWorker) -> None:
-    engine = ScriptedEngine("x = 1", is_gated=True)
-    worker = make_worker(lambda: engine)
-    running = worker.submit("a", _denoise)
-    waiting = [worker.submit("b", _denoise) for _ in range(5)]
-    engine.allow(10)
-    assert await running == "x = 1"
-    assert await waiting[-1] == "x = 1"
-    assert all(job.cancelled() for job in waiting[:-1])
-    assert engine.num_steps_done == 2
-
-
 async def test_the_queue_stays_short(make_worker: MakeWorker) -> None:
     engine = ScriptedEngine("x = 1", is_gated=True)
     worker = make_worker(lambda: engine)
-    jobs = [worker.submit(key, _denoise) for key in range(MAX_LIVE_JOBS + 1)]
+    jobs = [worker.submit(_denoise) for _ in range(MAX_LIVE_JOBS + 1)]
     engine.allow(10)
     assert await jobs[-1] == "x = 1"
     assert [job.cancelled() for job in jobs] == [True] + [False] * MAX_LIVE_JOBS
@@ -135,8 +117,8 @@ async def test_the_queue_stays_short(make_worker: MakeWorker) -> None:
 async def test_a_job_that_does_not_give_way_outlives_those_that_do(make_worker: MakeWorker) -> None:
     engine = ScriptedEngine("x = 1", is_gated=True)
     worker = make_worker(lambda: engine)
-    kept = worker.submit("edit", _denoise, gives_way=False)
-    jobs = [worker.submit(key, _denoise) for key in range(MAX_LIVE_JOBS)]
+    kept = worker.submit(_denoise, gives_way=False)
+    jobs = [worker.submit(_denoise) for _ in range(MAX_LIVE_JOBS)]
     engine.allow(10)
     assert await kept == "x = 1"
     assert await jobs[-1] == "x = 1"
@@ -149,8 +131,8 @@ async def test_what_a_job_raises_reaches_its_future_and_spares_the_next(make_wor
 
     worker = make_worker(lambda: ScriptedEngine("x = 1"))
     with pytest.raises(ZeroDivisionError):
-        await worker.submit("a", fail)
-    assert await worker.submit("a", _denoise) == "x = 1"
+        await worker.submit(fail)
+    assert await worker.submit(_denoise) == "x = 1"
 
 
 async def test_the_engine_is_loaded_once_at_the_first_need(make_worker: MakeWorker, listener: _Listener) -> None:
@@ -162,8 +144,8 @@ async def test_the_engine_is_loaded_once_at_the_first_need(make_worker: MakeWork
 
     worker = make_worker(load)
     assert loads == []
-    await worker.submit("a", _denoise)
-    await worker.submit("a", _denoise)
+    await worker.submit(_denoise)
+    await worker.submit(_denoise)
     assert len(loads) == 1
     assert listener.events == ["loading", "loaded scripted"]
 
@@ -171,7 +153,7 @@ async def test_the_engine_is_loaded_once_at_the_first_need(make_worker: MakeWork
 async def test_preloading_needs_no_job(make_worker: MakeWorker, listener: _Listener) -> None:
     worker = make_worker(ScriptedEngine)
     worker.load()
-    await worker.submit("a", lambda _engine, _cancel: None)
+    await worker.submit(lambda _engine, _cancel: None)
     assert listener.events == ["loading", "loaded scripted"]
 
 
@@ -192,10 +174,10 @@ async def test_a_failed_load_is_not_repeated_at_once(
     worker.load()
     for _ in range(2):
         with pytest.raises(ModelUnavailableError, match=reason):
-            await worker.submit("a", _denoise)
+            await worker.submit(_denoise)
     assert listener.events == ["loading", f"failed: {reason}"]
     worker.reload(lambda: ScriptedEngine("x = 1"))
-    assert await worker.submit("a", _denoise) == "x = 1"
+    assert await worker.submit(_denoise) == "x = 1"
 
 
 @pytest.mark.parametrize("how", ["after a while", "asked to"])
@@ -211,13 +193,13 @@ async def test_a_failed_load_is_retried(
 
     worker = make_worker(load)
     with pytest.raises(ModelUnavailableError, match="no memory"):
-        await worker.submit("a", _denoise)
+        await worker.submit(_denoise)
     if how == "asked to":
         # All of them ask before the first attempt, which is made for all.
         jobs = []
-        for key in "abc":
+        for _ in range(3):
             worker.retry()
-            jobs.append(worker.submit(key, _denoise))
+            jobs.append(worker.submit(_denoise))
         assert all(
             isinstance(each, ModelUnavailableError) for each in await asyncio.gather(*jobs, return_exceptions=True)
         )
@@ -226,7 +208,7 @@ async def test_a_failed_load_is_retried(
     else:
         monkeypatch.setattr("dlm_lsp.worker.RETRY_SECONDS", 0.0)
     is_free = True
-    assert await worker.submit("a", _denoise) == "x = 1"
+    assert await worker.submit(_denoise) == "x = 1"
     assert listener.events[-2:] == ["loading", "loaded scripted"]
 
 
@@ -240,11 +222,11 @@ async def test_a_job_cancelled_while_the_engine_loads_never_begins(make_worker: 
         return engine
 
     worker = make_worker(load)
-    job = worker.submit("a", _denoise)
+    job = worker.submit(_denoise)
     assert await asyncio.to_thread(loading.wait, 10)
     job.cancel()
     may_load.set()
-    await worker.submit("b", lambda _engine, _cancel: None)
+    await worker.submit(lambda _engine, _cancel: None)
     assert engine.requests == []
 
 
@@ -257,13 +239,13 @@ async def test_an_unused_engine_is_closed_and_loaded_again(make_worker: MakeWork
 
     worker = make_worker(load)
     worker.unload_after(0.05)
-    assert await worker.submit("a", _denoise) == "x = 1"
+    assert await worker.submit(_denoise) == "x = 1"
     async with asyncio.timeout(10):
         while "unloaded" not in listener.events:
             await asyncio.sleep(0.01)
     assert engines[0].is_closed
     worker.unload_after(None)
-    assert await worker.submit("a", _denoise) == "x = 1"
+    assert await worker.submit(_denoise) == "x = 1"
     await asyncio.sleep(0.1)
     assert not engines[1].is_closed
     assert listener.events == ["loading", "loaded scripted", "unloaded", "loading", "loaded scripted"]
@@ -273,13 +255,13 @@ async def test_an_unused_engine_is_closed_and_loaded_again(make_worker: MakeWork
 async def test_an_engine_that_is_given_up_is_closed(make_worker: MakeWorker, how: str) -> None:
     first, second = ScriptedEngine("x = 1"), ScriptedEngine("x = 2")
     worker = make_worker(lambda: first)
-    await worker.submit("a", _denoise)
+    await worker.submit(_denoise)
     if how == "stopped":
         worker.stop()
         assert await asyncio.to_thread(worker.join, 10)
     else:
         worker.reload(lambda: second)
-        assert await worker.submit("a", _denoise) == "x = 2"
+        assert await worker.submit(_denoise) == "x = 2"
     assert (first.is_closed, second.is_closed) == (True, False)
 
 
@@ -297,7 +279,7 @@ async def test_whatever_an_order_raises_later_jobs_are_served(
 ) -> None:
     engines = [_Stuck("x = 1"), ScriptedEngine("x = 2")]
     worker = make_worker(lambda: engines.pop(0))
-    assert await worker.submit("a", _denoise) == "x = 1"
+    assert await worker.submit(_denoise) == "x = 1"
     if how == "unloaded":
         worker.unload_after(0.01)
         async with asyncio.timeout(10):
@@ -308,14 +290,14 @@ async def test_whatever_an_order_raises_later_jobs_are_served(
     else:
         worker.tell(lambda engine: engine.close())
     async with asyncio.timeout(10):
-        assert await worker.submit("a", _denoise) == ("x = 1" if how == "told" else "x = 2")
+        assert await worker.submit(_denoise) == ("x = 1" if how == "told" else "x = 2")
 
 
 async def test_an_engine_in_use_is_not_closed(make_worker: MakeWorker, listener: _Listener) -> None:
     engine = ScriptedEngine("x = 1", num_steps=2, is_gated=True)
     worker = make_worker(lambda: engine)
     worker.unload_after(0.02)
-    job = worker.submit("a", _denoise)
+    job = worker.submit(_denoise)
     await _begun(engine)
     await asyncio.sleep(0.1)
     engine.allow(2)
