@@ -23,11 +23,18 @@ _STEPS_PER_ERROR_STEP = 8
 """What it takes where the parser is looking for the least error, compared with where it is not."""
 
 
+class _Compiled(cached_property[re.Pattern[str]]):
+    """One of a language's patterns, by the name of its field."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(lambda language: re.compile(getattr(language, pattern), re.DOTALL))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Language:
     """A row of the language table; the grammar loads, and patterns are compiled, when they are first used.
 
-    In patterns, a dot also matches a line break.
+    `literal` is `literal_pattern`, compiled, and so on. In patterns, a dot also matches a line break.
 
     Attributes:
         id: Our name for it.
@@ -120,45 +127,18 @@ class Language:
     is_data: bool = False
     indent: str = "    "
 
-    @cached_property
-    def placeholder(self) -> re.Pattern[str]:
-        """`placeholder_pattern`, compiled."""
-        return re.compile(self.placeholder_pattern, re.DOTALL)
-
-    @cached_property
-    def literal(self) -> re.Pattern[str]:
-        """`literal_pattern`, compiled."""
-        return re.compile(self.literal_pattern, re.DOTALL)
+    placeholder = _Compiled("placeholder_pattern")
+    literal = _Compiled("literal_pattern")
+    comment_start = _Compiled("comment_start_pattern")
+    opening = _Compiled("opening_pattern")
+    definition_start = _Compiled("definition_start_pattern")
+    member_start = _Compiled("member_start_pattern")
+    block_end = _Compiled("block_end_pattern")
 
     @cached_property
     def _literal_or_command(self) -> re.Pattern[str]:
         command = rf"(?m:^)(?P<before>[ \t]*(?:\w[\w, ]*=[ \t]*)?)(?P<command>{self.command_pattern})"
         return re.compile(f"{self.literal_pattern}|{command}", re.DOTALL)
-
-    @cached_property
-    def comment_start(self) -> re.Pattern[str]:
-        """`comment_start_pattern`, compiled."""
-        return re.compile(self.comment_start_pattern, re.DOTALL)
-
-    @cached_property
-    def opening(self) -> re.Pattern[str]:
-        """`opening_pattern`, compiled."""
-        return re.compile(self.opening_pattern, re.DOTALL)
-
-    @cached_property
-    def definition_start(self) -> re.Pattern[str]:
-        """`definition_start_pattern`, compiled."""
-        return re.compile(self.definition_start_pattern)
-
-    @cached_property
-    def member_start(self) -> re.Pattern[str]:
-        """`member_start_pattern`, compiled."""
-        return re.compile(self.member_start_pattern)
-
-    @cached_property
-    def block_end(self) -> re.Pattern[str]:
-        """`block_end_pattern`, compiled."""
-        return re.compile(self.block_end_pattern)
 
     @cached_property
     def grammar(self) -> tree_sitter.Language:
