@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 OWN_MODE = 0o600
-"""For nobody but the owner."""
+"""Permissions of a file for nobody but its owner."""
 
 
 @contextmanager

@@ -22,15 +22,15 @@ from dlm_lsp.serving import converse, silence_pygls
 _CHUNK_BYTES = 65_536
 
 _ONLY_US = 0o177
-"""As the umask: the socket is made with mode 0600."""
+"""Umask while the socket is made, so that it has mode 0600."""
 
 
 def serve_socket(load_engine: LoadEngine, path: Path, flags: ClientOptions, *, idle_seconds: float) -> int:
     """Serve every editor that connects, until a signal, or until no editor was connected for long enough.
 
     Args:
-        load_engine: See `EngineRoom`.
-        path: Of the socket; one left by a dead daemon is replaced.
+        load_engine: Loads a model at its first need, on a worker's thread.
+        path: Where the socket is made; one left by a dead daemon is replaced.
         flags: Overrule all other options of every session.
         idle_seconds: How long it waits without any client.
 

@@ -29,7 +29,7 @@ class _Engine:
 
     Attributes:
         settings: Of the engine that is asked for.
-        listeners: Of its users, each of whom hears about its loading.
+        listeners: Of the sessions that use it: each is told of its loading.
         worker: Owns the engine.
         found: The settings of the engine that was loaded last, and its device.
     """
@@ -50,7 +50,7 @@ class _Engine:
             listener(event)
 
     def _load(self, load_engine: LoadEngine, settings: Settings) -> InfillEngine:
-        """On the worker's thread, and perhaps when other settings have been asked for already."""
+        """Load an engine; on the worker's thread, and perhaps when other settings have been asked for already."""
         engine = load_engine(settings)
         self.found = settings, engine.device
         return engine
@@ -120,7 +120,7 @@ class EngineRoom:
         return next((engine for engine in self._engines if self.is_same(engine.settings, settings)), None)
 
     def _key(self, settings: Settings) -> _Key:
-        """The same for all who mean the same folder, device and precision, as far as that is known without torch."""
+        """The same for all who mean one folder, device and precision, as far as that is known without torch."""
         device = {"auto": self._auto_device(), "cuda": _FIRST_GPU}.get(settings.device, settings.device)
         return _folder(settings.model), device, {"auto": "bf16"}.get(settings.precision, settings.precision)
 
@@ -170,12 +170,13 @@ class Desk:
 
         Args:
             key: What the job is about, in this session.
-            task: See `Worker.submit`.
-            gives_way: See `Worker.submit`.
+            task: Run on the worker's thread.
+            gives_way: Whether the job may be cancelled when too many others come after it.
 
         Returns:
-            What `Worker.submit` returns; cancelled also when the job is superseded, and at once where there is no
-            worker, as after `close`.
+            A future that is cancelled when the job is superseded or has given way, and at once where there is no
+            worker, as after `close`. It raises what the task raises, and ModelUnavailableError where there is no
+            engine.
         """
         if self._worker is None or self._settings is None:
             future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -199,23 +200,23 @@ class Desk:
             self.cancel(key)
 
     def retry(self) -> None:
-        """As `Worker.retry`."""
+        """Let the next job try again to load the engine, if that has failed before this call."""
         if self._worker:
             self._worker.retry()
 
     def load(self) -> None:
-        """As `Worker.load`."""
+        """Load the engine now rather than at the first job."""
         if self._worker and self._settings:
             self._room.on_use(self._settings)
             self._worker.load()
 
     def tell(self, order: Callable[[InfillEngine], None]) -> None:
-        """As `Worker.tell`."""
+        """Have the engine do something after what it was given before; nothing where none is loaded by then."""
         if self._worker:
             self._worker.tell(order)
 
     def unload_after(self, seconds: float | None) -> None:
-        """As `Worker.unload_after`; of several sessions, the last call counts."""
+        """Free the engine when nothing has run for so long; None keeps it. The last call of all sessions counts."""
         if self._worker:
             self._worker.unload_after(seconds)
 

@@ -1,6 +1,6 @@
 """Fills, and the text that they must hold: values, apart from all that it takes to make a fill.
 
-So a server can answer `initialize` before it imports that.
+They are apart so that a server can answer `initialize` before it imports the rest.
 """
 
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import CancelToken, Candidate, Draft, InfillEngine, InfillRequest, Piece
 
 RELATED_SHARE = 0.25
-"""Of the prompt: other files matter less than the code beside the hole."""
+"""Share of the prompt that lines of other files may take: they matter less than the code beside the hole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ LARGEST_DOCUMENT_CHARS = 100_000_000
 """What `max_document_chars` can be set to at most."""
 
 CPU_PROMPT_TOKENS = 512
-"""On a CPU, where a prompt takes its time to be read.
+"""Tokens of prefix and suffix together, where nobody has set a bound, on a CPU: a prompt takes its time to be read.
 
 Of 64 statements cut out of long files in four languages (packaged model, prompts not cached, AMD EPYC beside other
 work), 6, 7 and 6 came back exactly with 1,024, 512 and 256 tokens, 51, 53 and 50 without a syntax error, and as similar
@@ -34,7 +34,7 @@ to what stood there as 0.38, 0.40 and 0.37; the first draft took 4.0, 1.9 and 1.
 """
 
 GPU_PROMPT_TOKENS = 1024
-"""On a GPU."""
+"""Tokens of prefix and suffix together, where nobody has set a bound, on a GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +116,13 @@ class Settings:
 
 
 OPTIONS: Mapping[str, Option] = {**options_of(Settings), **options_of(DecodeOptions)}
-"""All of them by name, as they are declared."""
+"""All options by name, as they are declared."""
 
 DECODE_OPTION_NAMES = frozenset(options_of(DecodeOptions))
-"""What one request may say of itself."""
+"""Names of the options that one request may set for itself."""
 
 SETTING_NAMES = frozenset(OPTIONS) - {"num_candidates"}
-"""What may be in force for all requests.
+"""Names of the options that may be in force for all requests.
 
 How many alternatives are decoded is not: who fills from the command line or over HTTP gets one unless the request asks
 for more, whatever an editor's settings in the same config file say. Who invokes a completion in an editor cannot say a
@@ -130,7 +130,7 @@ number, and wants a few to go through: that is `candidates`, which the language 
 """
 
 PROJECT_OPTION_NAMES = frozenset({"enabled", "disabled_languages", "exclude"})
-"""What a file inside a project may say: what is to be left alone, and nothing else."""
+"""Names of the options that a file inside a project may set: what is to be left alone, and nothing else."""
 
 _BY_SPELLING = {spelling: each for each in OPTIONS.values() for spelling in (each.name, *each.aliases)}
 

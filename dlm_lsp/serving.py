@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pygls.io_ import AsyncReader, AsyncWriter, Writer
 
 _LSP_HEADER = b"Content-"
-"""A probe or a browser sends something else."""
+"""What a client's first line begins with; a probe or a browser sends something else."""
 
 
 def serve_stdio(
@@ -40,8 +40,8 @@ def serve_stdio(
     Whatever else writes to standard output while this runs goes to standard error.
 
     Args:
-        load_engine: See `EngineRoom`.
-        flags: See `create_server`.
+        load_engine: Loads a model at its first need, on a worker's thread.
+        flags: Options from the command line, which overrule every other source.
         client_process_id: End the process when this one ends, besides the one that `initialize` names.
 
     Returns:
@@ -68,10 +68,10 @@ def serve_tcp(
     A connection that says nothing, or nothing that a client would, is no client.
 
     Args:
-        load_engine: See `EngineRoom`.
+        load_engine: Loads a model at its first need, on a worker's thread.
         host: Address to listen on.
         port: 0 takes a free one.
-        flags: See `create_server`.
+        flags: Options from the command line, which overrule every other source.
         client_process_id: End the process when this one ends. The one that `initialize` names may be on another
             machine, and is not watched.
 

@@ -1,7 +1,8 @@
 """The state that every handler works on, as pygls' server object: a client's documents, settings, worker and status.
 
-Handlers decide, except on what new settings mean for the state: they clear fills, stop jobs, or lead to another worker.
-This module holds the state, and talks to the client. It runs on the event loop and nowhere else.
+This module holds the state, and talks to the client. What happens is for the handlers to decide, but for what follows
+from new settings: `DlmLanguageServer.configure` clears fills, stops jobs, or takes another worker. All of it runs on
+the event loop and nowhere else.
 """
 
 import asyncio
@@ -39,10 +40,12 @@ _PRECEDENCE: tuple[OptionSource, ...] = ("user", "initialization", "configuratio
 
 
 class _Protocol(LanguageServerProtocol):
-    """pygls drops a request that it cannot read or that comes after `shutdown`; here every request gets its answer.
+    """pygls' protocol, which differs in three ways.
 
-    It fails where the client answers what nobody waits for any more; here such an answer is dropped. It keeps what it
-    looks up of a method by the protocol that asked, and so the documents of clients that have gone; here it does not.
+    pygls drops a request that it cannot read or that comes after `shutdown`; here every request gets its answer. pygls
+    fails where the client answers what nobody waits for any more; here such an answer is dropped. pygls caches what it
+    looks up of a method under the protocol that asked, and so keeps the documents of clients that have gone; here it
+    caches nothing.
     """
 
     def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
@@ -124,7 +127,7 @@ class DlmLanguageServer(LanguageServer):
         desk: This session's way to the one that owns its engine.
         roots: Workspace folders.
         policy: Which documents may be read.
-        related_policy: The same, for the worker's thread.
+        related_policy: Which documents the worker's thread may read.
         recent_answers: The latest fills, for a user who types what they say.
         typing_pace: How fast the user types, and how fast the model answers.
         acceptance: What becomes of the items that the client was offered.
@@ -146,7 +149,7 @@ class DlmLanguageServer(LanguageServer):
         Args:
             engines: The workers of this process.
             flags: Of the command line; they overrule every other source.
-            exits_with_client: See the attribute.
+            exits_with_client: Whether the process ends when the one that `initialize` names has ended.
         """
         super().__init__(
             "dlm-lsp",

@@ -26,7 +26,9 @@ from dlm_model.request import CancelToken, InfillEngine
 logger = logging.getLogger(__name__)
 
 MAX_LIVE_JOBS = 4
-"""Running and waiting together. Beyond that, the oldest job that may give way is cancelled: its user has moved on."""
+"""Jobs that run and wait together, whoever submitted them. Beyond that, the oldest that may give way is cancelled: its
+user has most likely moved on.
+"""
 
 RETRY_SECONDS = 30.0
 """How long after a failed attempt to load the engine a job makes the next one, unless somebody asks for it.

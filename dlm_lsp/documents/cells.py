@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dlm_lsp.documents.document import Snapshot
 
 SEPARATOR = "\n\n"
-"""The line break that a cell's last line lacks, and a blank line."""
+"""What stands between two cells: the line break that a cell's last line lacks, and a blank line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Cells:
 
     @property
     def num_bytes(self) -> int:
-        """Of both texts, in UTF-8."""
+        """Bytes of both texts, in UTF-8."""
         return sum(len(cell.encoded) + len(SEPARATOR) for cell in (*self.before, *self.after))
 
 

@@ -16,20 +16,24 @@ from dlm_lsp.documents.positions import LineEnding, LineIndex, line_ending
 from dlm_lsp.languages import Language
 
 CHECKPOINT_INTERVAL = 4096
-"""In characters."""
+"""Characters from one place of a text whose byte offset is remembered to the next."""
 
 SHORT_BYTES = 32_768
-"""The tree of a shorter text is always that of its last edit: to read all of it again takes milliseconds.
+"""Bytes below which the tree of a text is always that of its last edit: to read all of it again takes milliseconds.
 
 In a longer one, a bracket that is not closed yet makes the parser read on to the end at every key. Questions about a
 place are answered from an excerpt that is parsed afresh; the tree around it may lag behind.
 """
 
 RETRIED_AFTER_BYTES = 64
-"""Inserted or removed since a parse was given up: giving up takes nearly as long as what it saves at one key."""
+"""Bytes that are inserted or removed after a parse was given up, before it is tried again: to give up takes nearly as
+long as what it saves at one key.
+"""
 
 MOST_BYTES_BEHIND = 256
-"""After so many a parse is completed whatever it takes, too rarely to be noticed."""
+"""Bytes that are inserted or removed after the last whole parse, before the next one is completed whatever it takes:
+too rarely to be noticed.
+"""
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 
@@ -82,7 +86,7 @@ class SourceText:
         return self.text_between(node.start_byte, node.end_byte)
 
     def text_between(self, start_byte: int, end_byte: int) -> str:
-        """The same for any range of bytes."""
+        """What the bytes `[start_byte, end_byte)` of this text say."""
         return self.encoded[start_byte:end_byte].decode("utf-8", "replace")
 
 
@@ -92,7 +96,7 @@ class _ParsedTree(NamedTuple):
     Attributes:
         tree: Its nodes are where they belong, and one that was edited knows its new end, but not its new content.
         num_bytes_behind: How much was inserted or removed since the text that was parsed.
-        retried_from: The number of bytes behind from which on it is worth to try and catch up.
+        retried_from: How many bytes behind it has to be until it is worth trying to catch up.
     """
 
     tree: tree_sitter.Tree
@@ -123,8 +127,9 @@ class LazyTree:
     def parse(self) -> tree_sitter.Tree:
         """The tree of the source; parsed by the first call, remembered for the others.
 
-        In a long text an edit that is too costly to follow (`Language.parse_briefly`) leaves the outdated tree. It is
-        tried again once more was edited, and completed in the end.
+        In a long text, a parse that would take too long is given up (`Language.parse_briefly`), and the tree stays as
+        it was but for the edits' places. It is tried again `RETRIED_AFTER_BYTES` later, and completed after
+        `MOST_BYTES_BEHIND`.
         """
         if self._current is None:
             self._current = self._parsed()

@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 _Partial = types.TextDocumentContentChangePartial
 
 MANY_CHANGES = 16
-"""Each makes a text of its own, with its lines and its tree: in a long document two thousand take seconds."""
+"""Changes in one message from which on they are joined into one, if they can be. Each would make a text of its own,
+with its lines and its tree: in a long document two thousand take seconds.
+"""
 
 
 class DocumentStore:

@@ -28,7 +28,7 @@ SECRET_PATTERNS = (
     *("*secret*.json", "*secret*.toml", "*secret*.y*ml", "*service[-_]account*.json", "kubeconfig*", "gh/hosts.y*ml"),
     *("auth.json", "local.settings.json", "appsettings.*.json"),
 )
-"""Code about secrets is code, and so is what a shell reads when it starts; data that is named so holds them.
+"""Names of data that holds secrets. Code about secrets is code, and so is what a shell reads when it starts.
 
 `auth.json` is where Composer and others keep their tokens. Of the settings of .NET, those of one environment or machine
 hold passwords; `appsettings.json` is what all share.
@@ -37,7 +37,7 @@ Names are matched at any depth and in any case; a pattern with a slash also asks
 """
 
 _LANGUAGES = {name: language.id for language in LANGUAGES for name in (language.id, *language.lsp_ids)}
-"""By their names here and in editors: `typescriptreact` is `tsx`."""
+"""Our name of a language, by that name and by those that editors have for it: `typescriptreact` is `tsx`."""
 
 
 def secret_reason(path: str | None) -> str | None:
@@ -74,7 +74,7 @@ def exclusion_reason(path: str | None, language_id: str, num_chars: int, setting
 
 
 def _reason_by_patterns(tails: Collection[str], patterns: tuple[str, ...]) -> str | None:
-    """By patterns as in a `.gitignore`, except that none takes back what another one excludes."""
+    """Why patterns keep a file out; None if they do not. Unlike in a `.gitignore`, none takes back another's."""
     excluding = tuple(each for each in patterns if each.strip() and not each.startswith("!"))
     try:
         spec = _spec(excluding)

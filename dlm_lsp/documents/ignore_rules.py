@@ -1,7 +1,7 @@
 """Files that their project ignores: `.gitignore` and our own `.dlmignore`, nested and negated as git reads them.
 
-Files that git ignores are often secret, generated or someone else's; none of them reaches a prompt. An ignore file that
-cannot be understood closes its whole folder, since what it meant to keep out is unknown.
+Files that git ignores are often secret, generated or someone else's; none of them reaches a prompt. Where an ignore
+file cannot be understood, nothing in its folder is read, since what it meant to keep out is unknown.
 """
 
 import re
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 IGNORE_FILES = (".gitignore", ".dlmignore")
-"""Each by its own rules: what one of them ignores, the other cannot take back."""
+"""Names of ignore files. Each goes by its own rules: what one of them ignores, the other cannot take back."""
 
 _MAX_FILE_BYTES = 1_000_000
 
@@ -52,7 +52,10 @@ class IgnoreRules:
         return None
 
     def _reason_by(self, name: str, folders: list[Path], file: Path) -> str | None:
-        """By the files of one name; a file in an ignored folder cannot be included again, as git has it."""
+        """Why the ignore files of one name leave a file out; None if they do not.
+
+        A file in an ignored folder cannot be included again, as git has it.
+        """
         known: list[tuple[Path, _Parsed]] = []
         for folder, child in pairwise([*folders, file]):
             known.append((folder, self._read(folder / name)))

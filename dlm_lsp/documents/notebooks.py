@@ -11,7 +11,9 @@ from dlm_lsp.errors import DlmLspError
 from dlm_lsp.languages.cells import foreign_magic
 
 ALL_NOTEBOOKS = types.NotebookDocumentSyncOptions([types.NotebookDocumentFilterWithNotebook("*")])
-"""Of any kind and with all of their cells: as with files, the server says which ones can be filled."""
+"""What clients are asked to send: notebooks of any kind, with all of their cells. As with files, the server says which
+ones can be filled.
+"""
 
 
 class Notebooks:

@@ -149,7 +149,7 @@ def _code_points(line: str, units: int, encoding: PositionEncoding) -> int:
 
 
 def _code_points_utf16(line: str, units: int) -> int:
-    """Like `_code_points`: one unit each, and one more for every astral character that lies wholly before."""
+    """As `_code_points`, for UTF-16: a character takes one unit, an astral one two."""
     extra = 0
     for match in _ASTRAL.finditer(line):
         if match.start() + extra + 2 > units:

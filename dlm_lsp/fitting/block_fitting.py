@@ -42,7 +42,7 @@ from dlm_lsp.holes.statements import (
 )
 
 MAX_SUFFIX_LINES = 30
-"""Below the hole, searched for lines that the fill repeats."""
+"""Lines below the hole that are searched for what the fill repeats."""
 
 _ANY_LINE = "\0"
 
@@ -145,7 +145,12 @@ class BlockFitter:
     def _floor(self) -> int:
         """Columns below which a statement would leave the block it is meant for.
 
-        The last statements of a function may end the blocks they stand in, one after the other, but not the function.
+        The last statements of a function may end the blocks they stand in, one after the other, but not the function:
+
+            def f(x):
+                if x:
+                    ▢           with nothing of `f` below, the floor is 1: right of `def`
+
         Where the function goes on below, they stay in their block.
         """
         target = self._depth

@@ -22,8 +22,8 @@ class HoleEnding:
     def is_over(self, text: str) -> bool:
         """Whether nothing that follows would be kept.
 
-        The text repeats itself, has come to another file, or see `BlockFitter.is_over`. The rest of a line is otherwise
-        over where the model ends it.
+        So it is where the text repeats itself, has come to another file, or is over as a block (`BlockFitter.is_over`).
+        The rest of a line is otherwise over where the model ends it.
         """
         if without_repeated_text(text) != text or without_other_files(self.hole.language, text) != text:
             return True
@@ -35,7 +35,7 @@ class HoleEnding:
 
     @property
     def first_words(self) -> tuple[str, ...]:
-        """See `BlockFitter.first_words`; a text within a line begins as it likes."""
+        """The text must begin with one of these words (`BlockFitter.first_words`); empty for any beginning."""
         return self._fitter.first_words if self._fitter else ()
 
     @cached_property

@@ -28,13 +28,13 @@ from dlm_lsp.holes.statements import completes_headers
 from dlm_lsp.languages.brace_words import HEADER
 
 MAX_CUT_LINES = 8
-"""Each costs a parse."""
+"""Lines that are cut off, at most, in search of a beginning that parses: each costs a parse."""
 
 _ENDS_OF_LINES = (";", ",", "{", "}")
-"""Nobody goes on behind them without a line break."""
+"""What nobody goes on behind without a line break."""
 
 _LONE_WORD = re.compile(r"\s*\w+\s*")
-"""Says nothing as a statement."""
+"""Matches a word alone, which says nothing as a statement."""
 
 _ENDS_HEADER = re.compile(r"(?:[\w)\]]|(?<!=)>)\Z")
 
@@ -127,7 +127,7 @@ def _versions(hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Vers
 
 
 def _valid_beginning(hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
-    """As many of the first lines as add no error and want nothing after them but the braces that they leave open.
+    """The first lines, as many as add no error and want nothing after them but the braces that they leave open.
 
     Empty where none do, or the hole is within a line.
     """

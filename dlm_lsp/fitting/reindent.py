@@ -45,7 +45,7 @@ def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int |
 
 
 def _blanks_per_tab(block: Block, style: IndentStyle, first_depth: int | None) -> int:
-    """The blanks by which each block of the lines leads, fewer than a tab, where the document has tabs; else a tab's.
+    """Blanks that stand for a tab in the lines, where the document has tabs and they have none; else a level's width.
 
     A document that is indented with blanks may not have shown by how many. Depths that are no multiples of those blanks
     mean something else.
@@ -68,7 +68,7 @@ def _blanks_per_tab(block: Block, style: IndentStyle, first_depth: int | None) -
 
 
 def _with_tabs(block: Block, style: IndentStyle, step: int) -> Block:
-    """The lines, each level of some blanks as deep as a tab."""
+    """The lines with a tab for each `step` blanks that they begin with."""
     lines = [*block.lines]
     for number, line in enumerate(lines):
         if number and number not in block.literal_lines and step != style.width:
@@ -78,7 +78,14 @@ def _with_tabs(block: Block, style: IndentStyle, step: int) -> Block:
 
 
 def _with_closers_outside(block: Block, style: IndentStyle) -> Block:
-    """The lines, those that close in braces as deep as what they close a level outside of it; labels stand there."""
+    """The lines with every closer in braces a level outside of what it closes, if it was written as deep as that.
+
+        f(         f(
+            a,  →      a,
+            )      )
+
+    One that closes a block which begins with a label stays: labels may stand as deep as their block's brace.
+    """
     lines, code = [*block.lines], "\n".join(block.code)
     for _, start, opened in () if block.language.is_indented else scan(code):
         if opened < 0 or code[code.rfind("\n", 0, start) + 1 : start].strip():
@@ -92,7 +99,7 @@ def _with_closers_outside(block: Block, style: IndentStyle) -> Block:
 
 
 def _less_deep(line: str, inner: str, style: IndentStyle) -> str:
-    """A line, a level outside of another if it is as deep or deeper."""
+    """A line, moved a level outside of another one if it is as deep or deeper."""
     depth, inner_depth = (style.columns(indentation(each)) for each in (line, inner))
     is_too_deep = 0 < inner_depth <= depth and line != inner
     return style.whitespace(inner_depth - style.width) + line.lstrip(" \t") if is_too_deep else line
@@ -118,7 +125,10 @@ def _shift(block: Block, style: IndentStyle, target: int, first_depth: int | Non
 
 
 def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
-    """Likewise, where depth is only for the eye: what the model did stays unless it cannot be meant."""
+    """Columns to add to every line but the first, where depth is only for the eye.
+
+    What the model did stays unless it cannot be meant.
+    """
     num_left = _blocks_left(block)
     if not block.statement_lines and not num_left:
         inner = [style.columns(indentation(line)) for line in block.lines[1:] if line.strip()]
@@ -132,11 +142,12 @@ def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
 
 
 def _blocks_left(block: Block) -> dict[int, int]:
-    """For each line that begins with a closer of what the lines did not open, how many of those there were by then.
+    """The lines that begin with a closer of what the lines did not open, and how many blocks they have left by then.
 
-    A word that divides such a block stands as deep as the one that closes it. Closers in a row, as of a function and
-    the call that it is an argument of, lead one level out together. None where the first line begins with one: it has
-    no depth of its own, from which the others could be told.
+    Of `return a;`, `}`, `});` these are the second, which leaves one block, and the third, which leaves the next one:
+    closers in a row, as of a function and the call that it is an argument of, lead one level out together. A word that
+    divides such a block stands as deep as the one that closes it. Empty where the first line begins with a closer: it
+    has no depth of its own, from which the others could be told.
     """
     found: dict[int, int] = {}
     num_open = num_left = num_blocks = 0
@@ -160,7 +171,14 @@ def _blocks_left(block: Block) -> dict[int, int]:
 
 
 def _excess(block: Block, style: IndentStyle, first_depth: int) -> list[int]:
-    """For each line, the columns that it is too deep in braces, where each brace leads by several levels at once."""
+    """Columns by which each line in braces is too deep, where each brace of the lines leads by several levels at once.
+
+    In a document with levels of two columns, they are
+
+        if (a) {        0
+            b();        2
+        }               0
+    """
     lines, code = block.lines, block.code
     none, num_open, nesting, steps = [0] * len(lines), 0, [], set()
     if block.language.is_indented:
@@ -186,7 +204,7 @@ def _leaves_block(block: Block, first_statement: str, depth_below: int) -> bool:
 
 
 def is_sound(block: Block, style: IndentStyle, depth: int, depth_below: int) -> bool:
-    """Whether Python would accept the depths of the lines; its grammar for editors accepts more. YAML's tells itself.
+    """Whether Python would accept the depths of the lines, which the parser does not tell; it does for YAML.
 
     Args:
         block: The lines.

@@ -11,45 +11,50 @@ from dlm_lsp.holes.indentation import indentation, masked
 from dlm_lsp.languages import Language
 
 MIN_WORD_OVERLAP = 3
-"""Shorter parts of words end one identifier and begin another by chance."""
+"""Characters of a part of a word that make an overlap: shorter parts end one identifier and begin another by chance."""
 
 MAX_LOOP_LINES = 8
+"""Lines of the longest unit that is looked for at the end of a fill, repeated."""
 
 MAX_CALLS = 4
-"""Of one kind in a row: more of them at the end are a loop."""
+"""Equal calls in a row that a fill may end with: more of them are a loop."""
 
 MIN_COPIES = 5
-"""In a row, of which only the first says anything."""
+"""Copies in a row that make a loop, of a unit of one line or less. Only the first of them says anything."""
 
 MIN_COPIES_OF_LINES = 3
-"""The same for a unit of several lines."""
+"""Copies in a row that make a loop, of a unit of several lines."""
 
 MIN_COPIED_CHARS = 24
-"""In all, within a line: a unit as short as `_t` comes five times by chance."""
+"""Characters of all copies that make a loop within a line: a unit as short as `_t` comes five times by chance."""
 
 MAX_COPIED_CHARS = 160
-"""Of one unit."""
+"""Characters of the longest unit that is looked for at the end of a text, repeated."""
 
 MIN_SUFFIX_RUN = 3
-"""Lines: code often begins like the code after it, and then differs."""
+"""Equal lines in a row that make a repetition of what is below: code often begins like the code after it, and then
+differs.
+"""
 
 MIN_SEMICOLONS = 2
-"""At the ends of lines: so many show a habit."""
+"""Lines that end with a semicolon, so many that it is a habit."""
 
 OPEN_LITERALS = ("'", '"', "`", "/*")
-"""What is left, masked, of a literal that does not end."""
+"""What begins a literal: where masked code has it, a literal does not end."""
 
 _WORD = re.compile(r"\w")
 _LONE_NAME = re.compile(r"\s+(?!(?:break|continue|pass|raise|return|yield|_+)\s*$)[^\W\d]\w*\s*")
-"""No literal: masked, those are underscores."""
+"""Matches a line of masked code that is only a name; underscores alone are a literal."""
 
 _NAME = re.compile(r"\s*(?!(?:break|continue)$)[\w$.?#]*\w")
 _ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>|(?:done|end|esac|fi)\b)+\s*$")
 _OPENS = re.compile(r"[(\[{]")
 _REPEATABLE = re.compile(r"\s*(?:#\s*endif|(?!(?:return|throw|raise|if|while|for)\b)[\w.*&$][^=(]*\(.*\)\s*;?\s*$)")
-"""What has an effect each time that it is repeated, and what closes."""
+"""Matches a line that may be repeated: a call has an effect each time, and an `#endif` closes each time."""
 
 _SAYS_NOTHING = ("", "#", "--", "---", "//", "///")
+"""Lines that are as good as blank: comments without any words."""
+
 _ASSIGNED = re.compile(
     r"\s*(?:(?:const|let|var|val|lazy|static|final|pub|export)\s+)*\$?[\w.]+(?:->\w+)*(?:\s*:[^=]*)?\s*:?=(?!=)"
 )

@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 
 _APPLY = "apply"
-"""In addition to the decoder's options: false returns the text for a preview, and leaves the document alone."""
+"""Option of the command beside the decoder's: false returns the text for a preview, and leaves the document alone."""
 
 _KEEP, _CLOSING = "keep", "closing"
-"""Likewise: texts that the fill must hold, and the one that it must end with."""
+"""Options of the command beside the decoder's: texts that the fill must hold, and the one that it must end with."""
 
 
 class _Arguments(NamedTuple):

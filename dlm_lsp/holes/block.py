@@ -51,12 +51,12 @@ class Block:
 
     @property
     def own_lines(self) -> list[int]:
-        """The statement lines without those that divide the block that all are in."""
+        """The statement lines, without those of words like `else` that divide a block which the lines did not open."""
         words = self.language.words
         return [number for number in self.statement_lines if not (words and words.divides(self.code[number]))]
 
     def depths(self, style: IndentStyle) -> list[int]:
-        """Columns of these."""
+        """Columns at which the `own_lines` begin."""
         return [style.columns(indentation(self.lines[number])) for number in self.own_lines]
 
 

@@ -22,15 +22,24 @@ _IN_PARENTHESES = re.compile(r"\([^()]*\)")
 
 
 class Unclosed(NamedTuple):
-    """What is open around a place and not closed in its document (yet): who types a brace or `do` alone closes it last.
+    """What is open around a place in a document, and what of it the document does not close yet.
+
+    Whoever opens a brace or a `do` may close it only once its block is written; until then, the fill may have to. Where
+    this is all of a document, three braces and one other bracket are missing, and two of the braces are in the class:
+
+        class A {
+          m() {
+            f(() => {
+              ▢
 
     Attributes:
-        num_missing: How many closing braces are missing.
-        num_inner: How many braces are open around the place within the innermost class or the like, closed or not; 1
-            at least. What closes them all ends what is to be filled.
-        num_calls: How many other brackets around these, or words, are missing, as of a call with a function in it.
-        num_words: How many words are missing that close blocks within the innermost one of members.
-        num_inner_words: How many such blocks are open around the place, closed or not.
+        num_missing: Closing braces that the document lacks.
+        num_inner: Braces that are open around the place within the innermost class or the like, whether the document
+            closes them or not; 1 at least. What closes them all ends what is to be filled.
+        num_calls: Other closing brackets that it lacks around these braces, or words, as of a call with a
+            function in it.
+        num_words: Closing words that it lacks within the innermost block of members.
+        num_inner_words: Blocks with such words that are open there, whether the document closes them or not.
     """
 
     num_missing: int
@@ -49,9 +58,9 @@ NOTHING_UNCLOSED = Unclosed(0, 1)
 
 
 def scan(code: str) -> Iterator[tuple[str, int, int]]:
-    """The brackets of masked code, where they stand, and where the one is that a closing one closes, or else −1.
+    """Each bracket of masked code, where it stands, and where the one stands that it closes; −1 if it closes none.
 
-    That is the last that is open, of whatever kind.
+    A closing bracket closes the last that is open, of whatever kind.
     """
     opened: list[int] = []
     for match in re.finditer(r"[()\[\]{}]", code):

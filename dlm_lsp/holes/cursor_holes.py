@@ -30,10 +30,10 @@ from dlm_lsp.holes.scopes import Function, functions_around
 from dlm_lsp.languages import Language
 
 _ENDS_HEADER = re.compile(r"(?:[|)]|\b(?:begin|do|else|ensure|in|repeat|then))\s*\Z")
-"""Nothing more of a header is missing after it, where words make the blocks."""
+"""Matches the end of a header that lacks nothing more, where words make the blocks."""
 
 _OPENERS = ("{", "->", "in")
-"""A block, and the block of a lambda with parameters."""
+"""What opens a block, and the block of a lambda with parameters."""
 
 
 @dataclass(frozen=True, slots=True)

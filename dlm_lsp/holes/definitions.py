@@ -10,7 +10,7 @@ from tree_sitter import Node
 from dlm_lsp.languages import Language
 
 _HEADER_FIELDS = ("name", "parameters", "superclass", "value")
-"""What stands between the first word of a definition and its body."""
+"""Fields of what stands between the first word of a definition and its body."""
 
 
 def ancestors(node: Node | None, kinds: Set[str]) -> Iterator[Node]:

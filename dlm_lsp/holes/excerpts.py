@@ -20,7 +20,7 @@ from dlm_lsp.holes.definitions import is_worded, opened_at, unwrapped
 from dlm_lsp.languages import Language
 
 NEARBY_BYTES = 8192
-"""A larger definition beside the place costs more to parse than it is worth."""
+"""Bytes that a definition beside the place may have: a larger one costs more to parse than it is worth."""
 
 _CODE = re.compile(rb"\S")
 

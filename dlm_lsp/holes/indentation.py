@@ -31,7 +31,7 @@ _LAMBDA_HEAD = re.compile(r"\{[^{}]*(?:->|\bin)\Z")
 _NOT_LINE_BREAK = re.compile(r"[^\n]")
 _INDENTATIONS = re.compile(r"(?:^|(?<=[\r\n]))([ \t]+|(?=[^\r\n]))")
 _OPENED = re.compile(r"\{[ \t]*(?://[^\r\n{]*)?[\r\n](?:[ \t]*(?:\w+:[ \t]*)?[\r\n])*([ \t]*)(?=\S)")
-"""A brace at the end of a line, and the indentation of the next that is no label and not empty."""
+"""Matches a brace at the end of a line, and the indentation of the next line that is no label and not empty."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,18 @@
 """A hole's surroundings without the broken code beside them: the headers it stands under, and its own block.
 
-The parser reads on from a bracket that is not closed yet, and takes apart what follows in search of the least error.
-What a fill adds to that says nothing of the fill. Here the depth of a line tells what belongs to the hole, as it does
-for a reader. A hole's own lines stand alone, or together with the statement above if they may be a clause of that. They
-do not where the line above is an expression that goes on in them, nor within a string or a comment.
+Where a bracket is not closed yet, the parser reads on and takes apart what follows, in search of the least error. How
+many errors a fill adds to that says nothing of the fill. Here the depth of a line tells what belongs to the hole, as it
+does for a reader:
+
+    def broken(:        left out
+        ...
+    class A:            kept: headers that the hole stands under
+        def f(self):
+            a = 1       kept: the hole's own block
+            ▢
+
+The hole's own lines are tried without that block as well, but with the statement above if they may be a clause of it.
+They are not where the line above is an expression that goes on in them, nor within a string or a comment.
 """
 
 import re
@@ -17,7 +26,9 @@ from dlm_lsp.holes.indentation import IndentStyle, indent_style, indentation, li
 from dlm_lsp.holes.statements import first_word
 
 MAX_LINES = 400
-"""Above and below the hole, searched for what it stands in. All of them take 1 ms, ten times as many 8 ms."""
+"""Lines above, and below, the hole that are searched for what it stands in. All of them take 1 ms, ten times as many 8
+ms.
+"""
 
 _CLOSERS = re.compile(r"[ \t]*[)\]}]+[;,]*")
 _GOES_ON = re.compile(r"[,\\+*/=.&|(\[]\s*$|\b(?:and|or|not|in)\s*$")
@@ -30,8 +41,8 @@ class Isolation:
     Attributes:
         snapshot: The document.
         first: The hole's first line.
-        last: Its last.
-        indent: How deep the hole is.
+        last: The hole's last line.
+        indent: The indentation of what is to stand in the hole.
         is_within_line: Whether text stands beside the hole, and a statement that it is in may go on below.
     """
 
@@ -44,7 +55,7 @@ class Isolation:
     def excerpts(self) -> Iterator[Excerpt]:
         """The block that the hole stands in, under its headers; then the hole's own lines, without that block.
 
-        Those come with the statement above first, if it may go on in the hole with a clause.
+        The own lines come with the statement above first, if that may go on in the hole with a clause.
         """
         headers = self._headers
         if headers:

@@ -25,10 +25,10 @@ def find_function(snapshot: Snapshot, name: str) -> Hole:
 
 
 def find_unwritten_function(snapshot: Snapshot, name: str) -> Hole | None:
-    """As `find_function`, but None where the body holds more than placeholders.
+    """The body of a function that is still to be written; None where it holds more than placeholders.
 
     Raises:
-        UsageError: as `find_function`.
+        UsageError: no function has that name, or several do, or the language has none.
     """
     function = _function_named(snapshot, name)
     is_unwritten = all(is_placeholder(snapshot, snapshot.text_of(node)) for node in function.statements)

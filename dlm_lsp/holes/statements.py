@@ -17,12 +17,14 @@ from dlm_lsp.languages import Language
 from dlm_lsp.languages.brace_words import CASE_LABEL
 
 HEADERS_CHARS = 4 * NEARBY_BYTES
-"""Above a place, searched for what it stands in; much more than below it, where only what is found above is closed."""
+"""Characters above a place that are searched for what it stands in; many more than below it, where only what is found
+above is closed.
+"""
 
 _FIRST_WORD = re.compile(r"\s*[@#]?(\w+)\W")
 _WORD = re.compile(r"\s*(\w+)")
 _MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")
-"""On the next line, by `else` or the like."""
+"""Matches the beginning of a statement that may go on on the next line, by `else` or the like."""
 
 
 def is_simple(language: Language, lines: list[str]) -> bool:
@@ -88,7 +90,7 @@ def completes_headers(snapshot: Snapshot, start: int, text: str) -> bool:
 def leading_statement_lines(parsed: ParsedExcerpt, num_statements: int = 1) -> int | None:
     """How many lines of an edit's text hold its first statements, and the comments above that belong to them.
 
-    None where it has no others; where the parser makes nothing of one of them, that is not known either.
+    None where it has no others, and where the parser makes nothing of one of them, so that nobody knows.
     """
     language, end, source = parsed.excerpt.snapshot.language, parsed.edit_end_byte, parsed.source.encoded
     statement = _statement_at(parsed, parsed.edit_byte)
@@ -172,7 +174,7 @@ def first_word(line: str) -> str:
 
 
 def _statement_at(parsed: ParsedExcerpt, byte: int) -> Node | None:
-    """The outermost node that begins at a byte and is no block of them."""
+    """The outermost node that begins at a byte and is no block of statements."""
     language = parsed.excerpt.snapshot.language
     lists = language.blocks | language.statement_lists
     node = parsed.root.descendant_for_byte_range(byte, byte + 1)

@@ -20,14 +20,16 @@ from dlm_lsp.http_api.service import RETRY_AFTER_SECONDS, FimService, ModelFacts
 from dlm_lsp.http_api.wire import DONE, Envelope, event, model_card
 
 _BYTES_PER_CHARACTER = 6
-"""Of JSON that escapes whatever is not ASCII."""
+"""Bytes that a character takes in JSON that escapes whatever is not ASCII."""
 
 _BYTES_BESIDE_TEXT = 65_536
 _CLIENT_GONE = 499
 _NO_SUCH_PATH = "There is no such path here: holes are filled at /v1/fim/completions, or at /v1/completions."
 
 _METHODS, _READABLE = ("GET", "POST"), ("Retry-After",)
-"""Of web pages that the user allowed; they may send any header, as OpenAI's client sends a dozen of its own."""
+"""What web pages that the user allowed may send and read. They may send any header, as OpenAI's client sends a dozen of
+its own.
+"""
 
 
 def create_app(service: FimService, policy: AccessPolicy) -> Starlette:

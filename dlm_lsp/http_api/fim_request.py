@@ -27,7 +27,9 @@ from dlm_lsp.options import DECODE_OPTION_NAMES, Settings, find_option, parse_op
 from dlm_model.decode_options import DecodeOptions
 
 _SETTABLE = DECODE_OPTION_NAMES - {"guide"}
-"""A guide is a checkpoint, and no client chooses what is loaded from this disk."""
+"""Options of the decoder that a client may set. A guide is a checkpoint, and no client chooses what is loaded from
+here.
+"""
 
 _FIELDS = frozenset(
     {

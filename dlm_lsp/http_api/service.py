@@ -23,7 +23,7 @@ from dlm_model.request import CancelToken, InfillEngine
 logger = logging.getLogger(__name__)
 
 MAX_REQUESTS = 16
-"""Running and waiting together; minuet asks for three alternatives with three requests at once."""
+"""Requests that run and wait, at most; minuet asks for three alternatives with three requests at once."""
 
 RETRY_AFTER_SECONDS = 1
 

@@ -23,7 +23,7 @@ def serve_http(load_engine: LoadEngine, host: str, port: int, settings: Settings
     """Answer requests until a signal ends it; "listening on HOST:PORT" goes to standard error.
 
     Args:
-        load_engine: See `EngineRoom`.
+        load_engine: Loads a model at its first need, on a worker's thread.
         host: Address to listen on.
         port: 0 takes a free one.
         settings: In force for every request.

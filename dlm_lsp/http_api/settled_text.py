@@ -1,4 +1,4 @@
-"""A middle of plain text on its way to the answer: what it comes to between its sides, what of it may be sent early.
+"""A middle of plain text, as the model writes it: what of it is kept, and what may be sent before it has ended.
 
 What is sent is never taken back, so that everything that may still turn out to be superfluous is held back: the
 beginning of a stop, line breaks that the suffix has already, a text that so far only repeats the suffix.
@@ -41,7 +41,7 @@ class Seam:
         return "" if self._repeats(text) and not self._closes(text) else text
 
     def num_certain(self, text: str) -> int:
-        """How many characters of a text that goes on, and has no stop so far, will be in what it is fitted to."""
+        """How many characters of a text without a stop so far are sure to be kept by `fitted`, however it goes on."""
         if not self.prompt.strip() and not text.strip():
             return 0
         # Of a loop, only the first copy is kept.
@@ -92,12 +92,12 @@ class SettledText:
         return added
 
     def ends_at_stop(self, text: str) -> bool:
-        """Whether the model had written a stop by the time that it was asked to end with this text, or earlier."""
+        """Whether the model has written a stop at the end of this text, or after a longer one that begins with it."""
         return bool(text) and self._before_stop is not None and self._before_stop.startswith(text)
 
 
 def cut(text: str, stops: Iterable[str]) -> tuple[str, bool]:
-    """A text up to the first stop to be complete, which no later text can change, and whether there is one."""
+    """A text up to the stop in it that is complete first, whatever follows, and whether there is one."""
     starts = {stop: text.find(stop) for stop in stops}
     found = min(((start + len(stop), start) for stop, start in starts.items() if start >= 0), default=None)
     return (text[: found[1]], True) if found else (text, False)
@@ -129,12 +129,12 @@ def _end_of_last_line(text: str) -> int:
 
 
 def _num_closed(text: str, pair: str) -> int:
-    """Closing brackets of one kind whose opening one stands before a text."""
+    """Brackets of one kind that a text closes without having opened them."""
     return max(accumulate(_steps(text, pair, up=pair[1]), initial=0))
 
 
 def _num_opened(text: str, pair: str) -> int:
-    """Opening brackets of one kind whose closing one stands after a text."""
+    """Brackets of one kind that a text leaves open."""
     return max(accumulate(_steps(reversed(text), pair, up=pair[0]), initial=0))
 
 

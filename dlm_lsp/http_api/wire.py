@@ -80,7 +80,7 @@ def model_card(name: str, context_length: int) -> dict[str, object]:
 
 
 def to_json(value: object) -> bytes:
-    """Only ASCII, so that even half a surrogate pair arrives."""
+    """JSON in ASCII alone, so that even half a surrogate pair arrives."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 

@@ -117,7 +117,7 @@ class FillRun:
         return typed is not None
 
     def _goal_in(self, snapshot: Snapshot) -> str:
-        """As far as the draft knows it, with the document's line endings."""
+        """What the hole is filled with, as far as the draft knows it, with the document's line endings."""
         return self._draft.text.replace("\n", snapshot.line_ending) if self._draft else ""
 
     def _hole_end(self, snapshot: Snapshot) -> int:
@@ -166,7 +166,7 @@ class FillRun:
 
     @property
     def seconds(self) -> float:
-        """Since it was ordered."""
+        """Seconds since the run was ordered."""
         return perf_counter() - self._begin
 
     @property

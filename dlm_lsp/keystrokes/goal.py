@@ -12,12 +12,14 @@ from typing import NamedTuple
 from dlm_lsp.languages import CLOSERS
 
 _PUT_IN = re.compile(r"[\s)\]}\"'`]*")
-"""What an editor inserts after the cursor by itself, and the blanks that may be part of a hole."""
+"""Matches what an editor inserts after the cursor by itself, and the blanks that may be part of a hole."""
 
 _LINE_BREAK = re.compile(r"\r\n?|\n")
 
 _CLOSING_INDENTATION = re.compile(r"(?<=[\r\n])[ \t]*(?=[)\]}])")
-"""Of a line that begins with a closing bracket; quotes are left out, since what is before them may be in the string."""
+"""Matches the indentation of a line that begins with a closing bracket; quotes are left out, since what is before them
+may be in the string.
+"""
 
 _QUOTED = re.compile(r"""(["'`]).*?\1""")
 _NESTING = dict.fromkeys("([{", 1) | dict.fromkeys(")]}", -1)
@@ -52,8 +54,8 @@ def is_on_the_way(goal: str, typed: str, following: str) -> bool:
     """Whether part of the goal may still be missing at the cursor: the text after it may be an editor's insertion.
 
     Args:
-        goal: As for `rest_of`.
-        typed: As for `rest_of`.
+        goal: What the hole is filled with, as far as it is known.
+        typed: What the hole holds already, up to the cursor.
         following: What the hole holds from the cursor on.
     """
     return rest_of(goal, typed) is not None and _PUT_IN.fullmatch(following) is not None
@@ -68,8 +70,8 @@ def next_step(goal: str, typed: str, following: str) -> Step | None:
 
     Args:
         goal: What the hole is filled with, all of it.
-        typed: As for `rest_of`.
-        following: As for `is_on_the_way`.
+        typed: What the hole holds already, up to the cursor.
+        following: What the hole holds from the cursor on.
     """
     rest = rest_of(goal, typed)
     if rest is None or not _PUT_IN.fullmatch(following):
@@ -134,8 +136,8 @@ def agreed_part(goal: str, content: str) -> str | None:
     """The part of its goal that a hole already holds, if an editor may have inserted everything after that part.
 
     Args:
-        goal: As far as it is known.
-        content: Of the hole, wherever the cursor is.
+        goal: What the hole is filled with, as far as it is known.
+        content: What the hole holds, wherever the cursor is.
     """
     goal = _closing_like(content, goal)
     agreed = content[: shared_length(goal, content)]

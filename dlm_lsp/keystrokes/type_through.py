@@ -18,7 +18,7 @@ from dlm_model.decode_options import DecodeOptions
 
 MAX_ANSWERS = 64
 MAX_CHARS = 262_144
-"""Of all texts kept together; the documents around them are kept as digests only."""
+"""Characters of the texts that are kept together; the documents around them are kept as digests only."""
 
 
 class _Side(NamedTuple):
@@ -60,7 +60,7 @@ class Answer:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """With the document's line endings."""
+        """The texts of the fills, with the document's line endings."""
         return tuple(fill.text for fill in self.fills)
 
     @property

@@ -18,7 +18,7 @@ from dlm_model.request import Draft, Piece
 MAX_DIVERGENCE = 2
 """How many words may be edited: replacing, inserting or deleting a word is one edit."""
 MIN_AGREEMENT = 2
-"""Typed words that agree for every edit."""
+"""How many typed words have to agree for every one that was edited."""
 SEAM_TOKENS = 2
 """Masks after a typed word that the draft does not have: the word may continue."""
 

@@ -23,7 +23,7 @@ _BY_NAME = {name: language for language in LANGUAGES for name in language.file_n
 _BY_INTERPRETER = {name: language for language in LANGUAGES for name in language.interpreters}
 
 _INTERPRETER = re.compile(r"#!\s*\S*?(?:\benv\s+(?:-S\s+)?\S*?)?([a-z]+)[\d.]*(?=\s|\Z)")
-"""Whatever the folder and the version."""
+"""Matches the first line of a script, with the name of what runs it, whatever its folder and version."""
 
 
 def language_for(path: str | None, language_id: str | None, text: str = "") -> Language:

@@ -65,7 +65,7 @@ class BlockWords:
     def num_missing(self, before: str, after: str) -> tuple[int, int]:
         """How many blocks one text leaves open that the other does not close, and how many it leaves open at all.
 
-        Both as of the innermost block of members.
+        Both are counted within the innermost block of members.
         """
         opened, num_closed = self._unmatched(before)[0], self._unmatched(after)[1]
         num_inner = next((n for n, word in enumerate(reversed(opened)) if word in self.containers), len(opened))

@@ -12,18 +12,18 @@ _MODIFIERS = (
 )
 
 CASE_LABEL = re.compile(r"\s*(?:case\b(?!\s+(?:class|object)\b)|default\s*(?::|->))")
-"""Begins a line with the label of a `case`; Scala's `case class` is none."""
+"""Matches the label of a `case` at the beginning of a line; Scala's `case class` is none."""
 
 LABEL = re.compile(rf"{CASE_LABEL.pattern}|\s*\w+\s*:\s*$")
-"""Begins a line with that of a `case`, or is a line with another label alone."""
+"""Matches the label of a `case` at the beginning of a line, or a line that is another label and nothing else."""
 
 CONDITION = re.compile(rf"[\s}}]*(?:else\s+)?(?:{_CONDITIONED})\b")
-"""Begins a header that says more than its word."""
+"""Matches the beginning of a header that says more than its word, as `if` and `for` do."""
 
 CONTAINER = re.compile(rf"\b(?:{_CONTAINERS})(?=\s+[\w\"]|\s*(?:[:<]|\Z))")
-"""In the header of a block of members. The words are names, too, where a value stands: `for object in objects {`,
-`record.forEach((each) => {`.
+"""Matches the word in a header that says that members stand in its block. The words are names, too, where a value
+stands: `for object in objects {`, `record.forEach((each) => {`.
 """
 
 HEADER = re.compile(rf"[\s}}]*(?:(?:{_MODIFIERS})\s+)*(?:{_CONDITIONED}|{_UNCONDITIONED}|{_CALLED}|{_CONTAINERS})\b")
-"""Begins a header of any kind."""
+"""Matches the beginning of a header of any kind."""

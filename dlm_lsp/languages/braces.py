@@ -14,7 +14,9 @@ _REGULAR_EXPRESSION = (
     r"(?:(?<=[(,=:!&|?{};\[]) ?|(?<=\breturn) )/(?![*/ ])"
     r"(?:\\.|\[(?:\\.|[^\]\\\n])*(?:\]|\Z)|[^/\\\n\[])+(?:/[a-z]*|\Z)"
 )
-"""Where an operand may begin: elsewhere a slash divides. One that is still being written ends with the text."""
+"""Matches a regular expression where an operand may begin: elsewhere a slash divides. One that is still being written
+ends with the text.
+"""
 
 JAVASCRIPT = Language(
     id="javascript",
@@ -105,7 +107,7 @@ GO = Language(
 )
 
 _RUST_ARGUMENTS = r'(?:"(?:\\.|[^"\\])*"|\([^()]*\)|[^"()\[\]{}])*'
-"""Calls among them are not nested."""
+"""Matches the arguments of a macro. They may be calls, but not calls of calls."""
 
 RUST = Language(
     id="rust",

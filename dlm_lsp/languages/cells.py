@@ -12,10 +12,12 @@ from dlm_lsp.languages.python import PYTHON
 PYTHON_CELL = replace(
     PYTHON, command_pattern=r"(?:%%?[A-Za-z]|!(?!=)|\?)[^\r\n]*|[A-Za-z_][\w.]*\?\??(?=[ \t]*(?:[\r\n]|\Z))"
 )
-"""A remainder or a comparison may begin a line as well, but with a space behind the `%`, and with `!=`."""
+"""Python among commands. An operator may begin a line of Python as well, but the remainder's `%` has a space behind it,
+and a `!` is that of `!=`.
+"""
 
 _PYTHON_MAGICS = frozenset({"capture", "debug", "prun", "time", "timeit"})
-"""Of those that take a whole cell, the ones that run it as it is, among the names of the other cells."""
+"""Magics of a whole cell that run it as Python, among the names of the other cells."""
 
 _CELL_MAGIC = re.compile(r"\s*%%([A-Za-z]\w*)")
 

@@ -17,10 +17,12 @@ _NOTHING: frozenset[str] = frozenset()
 _CHUNK_BYTES = 16384
 
 _MOST_STEPS = 150
-"""Of the parser: 4 ms. It walks over what an edit leaves alone in 1 for 3 KiB of Python; reading that takes 15."""
+"""Steps of the parser after which a brief parse is given up: they take 4 ms. Over what an edit leaves alone it walks in
+1 step for 3 KiB of Python, which take 15 to read.
+"""
 
 _STEPS_PER_ERROR_STEP = 8
-"""What it takes where the parser is looking for the least error, compared with where it is not."""
+"""Usual steps that take as long as one while the parser is looking for the least error."""
 
 
 class _Compiled(cached_property[re.Pattern[str]]):
@@ -64,16 +66,20 @@ class Language:
             runs the code; empty where there are none.
         comment_start_pattern: Matches the beginning of a comment, or of the attribute lines above a definition.
         line_comment: Begins a comment that ends with its line, if the language has any of that kind.
-        code_tag: What begins the code of a document that may hold a text as well; a part of it means nothing without.
-        outside_code: Node kinds of such a text, and of the tags behind which code begins.
+        code_tag: What begins code in a document that may hold text as well; a part of the code means nothing without.
+        outside_code: Node kinds of the text beside such code, and of the tags behind which code begins.
         opening_pattern: Matches where a line of code ends after which the next one should be deeper.
         words: The words that open and close blocks where braces do not.
-        spare_words: Likewise, where braces may do so as well: what a text does not open by them it does not close.
+        spare_words: The words that open and close blocks where braces may do so as well: what a text does not open by
+            them it does not close.
         headers: Words that begin a statement with a block, if indentation makes blocks.
-        function_headers: Those of them that begin a function.
-        definition_start_pattern: Likewise matches where a definition begins, or its decorator, or what is run alone.
-        member_start_pattern: Likewise matches the beginning of what may stand beside the methods of a class.
-        block_end_pattern: Likewise matches the beginning of a statement after which nothing in its block is run.
+        function_headers: Those of the `headers` that begin a function.
+        definition_start_pattern: Matches the beginning of a definition, of its decorator, or of what a script runs, if
+            indentation makes blocks.
+        member_start_pattern: Matches the beginning of what may stand beside the methods of a class, if indentation
+            makes blocks.
+        block_end_pattern: Matches the beginning of a statement after which nothing in its block is run, as `return`, if
+            indentation makes blocks.
         claused: Words that begin a statement which may go on with a clause.
         clauses: Words that begin a clause with a block, after another block of the same statement.
         neutral_statement: Parses wherever a statement may stand, and means nothing.

@@ -10,7 +10,7 @@ _COMMENT_START = r"//|/\*|\*|@"
 
 _CONDITION = r"\s*\((?:[^()]++|\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\))*+\)"
 _INTERPOLATED = rf'"(?:\$\{{(?:{_QUOTED}|\{{[^"{{}}\n]*\}}|[^"{{}}\n])*+\}}|\\.|[^"\\\n])*+"'
-"""Kotlin's and Scala's: what `${…}` holds may be in quotes as well."""
+"""Matches a string of Kotlin or Scala: what `${…}` holds in it may be in quotes as well."""
 
 CSHARP = Language(
     id="csharp",

@@ -7,7 +7,7 @@ _UNFINISHED = r"(?i:[^\"'\n]*(?:todo|fixme|not (?:yet )?implemented)[^\"'\n]*)"
 _DOUBLE_QUOTED = r'"(?:\\.|[^"\\])*"'
 _ONE_LINE = r'"(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'"
 _APOSTROPHE = r"(?<=\w)'(?=\w)"
-"""In the middle of a word it quotes nothing."""
+"""Matches an apostrophe in the middle of a word, where it quotes nothing."""
 
 _HASH_COMMENT = r"(?:(?<=\s)|(?<![^\n]))#[^\n]*"
 _HEREDOC = r"(?P<quote>['\"]?)(?P<tag>{tag})(?P=quote)[^\n]*\n(?:.*?\n)??[ \t]*(?P=tag)(?=\n|\Z)"
@@ -16,7 +16,7 @@ _RUBY_HEREDOC = r"<<[-~]?" + _HEREDOC.format(tag=r"[A-Z_]+")
 
 _BASH_PATTERN = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s()|\"'`$;&<>=])+"
 _BASH_LABEL = rf"(?<![^\n])[ \t]*(?![(#]){_BASH_PATTERN}(?:[ \t]*\|[ \t]*{_BASH_PATTERN})*[ \t]*\)(?=\s|\Z)"
-"""Of a `case`: its bracket closes nothing."""
+"""Matches the label of a `case`, whose bracket closes nothing."""
 
 BASH = Language(
     id="bash",

@@ -257,5 +257,6 @@ _ENTRIES = (
 )
 
 CATALOGUE = {entry.name: entry for entry in _ENTRIES}
-"""By short name: models in the order in which `models recommend` prefers them, code models that infill best first; then
-guides."""
+"""The entries by short name: models in the order in which `models recommend` prefers them, code models that infill best
+first; then guides.
+"""

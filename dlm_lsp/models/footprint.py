@@ -24,7 +24,7 @@ from dlm_model.network.precision import BYTES_PER_WEIGHT, COLUMN_MULTIPLES, Prec
 HEADROOM = 1.1
 
 _LOGIT_COPIES = 3
-"""Logits, probabilities, and one to sort or sample from."""
+"""Numbers held for each logit: itself, its probability, and one to sort or sample from."""
 
 _LOGIT_BYTES = 4
 
@@ -65,7 +65,7 @@ class Companion(NamedTuple):
 
 
 class Footprint(NamedTuple):
-    """Bytes."""
+    """Bytes that a model takes while it fills a hole, by what they are for."""
 
     weights: int
     cache: int
@@ -75,7 +75,7 @@ class Footprint(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All of them, and the headroom."""
+        """Bytes of all parts, and of the headroom."""
         return round(sum(self) * HEADROOM)
 
 
@@ -85,7 +85,7 @@ def num_parameters(shape: Shape) -> int:
 
 
 def num_active_parameters(shape: Shape) -> int:
-    """Those that one token needs: of a mixture, its active experts and no others."""
+    """Weights in matrices that one token needs: of a mixture, its active experts and no others."""
     if (mixture := shape.mixture) is None:
         return num_parameters(shape)
     active = replace(mixture, num_experts=mixture.num_active_experts, num_groups=1, num_active_groups=1)
@@ -93,7 +93,7 @@ def num_active_parameters(shape: Shape) -> int:
 
 
 def _in_layers(shape: Shape, column_multiple: int = 1) -> int:
-    """Weights in the matrices of the layers, routers aside, whose columns are padded to multiples of that."""
+    """Weights in the layers' matrices, routers aside; their columns are padded to multiples of `column_multiple`."""
 
     def held(num_rows: int, num_columns: int) -> int:
         return num_rows * -(-num_columns // column_multiple) * column_multiple

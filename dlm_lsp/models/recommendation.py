@@ -15,7 +15,7 @@ from dlm_model.network.config import ModelConfig
 from dlm_model.network.precision import Precision
 
 MAX_CPU_PARAMETERS = 1_000_000_000
-"""With more parameters per token than this, a CPU is too slow, whatever memory it has."""
+"""Parameters per token with which a CPU is still fast enough; with more it is too slow, whatever memory it has."""
 
 Verdict = Literal["fits", "too large", "too slow", "broken"]
 

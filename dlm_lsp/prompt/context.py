@@ -24,29 +24,37 @@ from dlm_lsp.prompt.kept_lines import LONGEST_TOKEN, Budget, KeptLines
 from dlm_model.request import INITIAL_TOKENS, InfillRequest
 
 PREFIX_SHARE = 0.75
-"""The text before the hole says more about it than the text after it; what one side leaves over, the other inherits."""
+"""Share of the prompt that is the text before the hole, which says more about it than the text after it. What one side
+leaves over, the other inherits.
+"""
 NOTES_SHARE = 0.5
-"""Of both sides: a docstring of three pages must not crowd out the code it is about."""
+"""Share of both sides that docstrings and comments of the definitions around the hole may take: one of three pages must
+not crowd out the code it is about.
+"""
 IMPORTS_SHARE = 0.25
-"""Of the prefix: names in reach matter, but less than the code beside the hole."""
+"""Share of the prefix that imports may take: names in reach matter, but less than the code beside the hole."""
 
 STRIDES = 16
-"""In the budget: the cost of the hole's own line is rounded up to one.
+"""How many strides a budget has. What the hole's own line and the definitions around it cost is rounded up to strides.
 
 So the window over a long document moves rarely, and then far. A prompt that begins with different lines at every key
 shares no keys and values with the one before.
 """
 EXPECTED_TOKENS: dict[HoleKind, int] = {"line": 16, "statement": 24, "statements": 48, "body": 64}
-"""Generous, since a canvas that is too short grows one position at a time, and one that is too long shrinks at once.
+"""Tokens that each kind of hole is taken to need, rather too many than too few.
+
+A canvas that is too short grows one position at a time, and one that is too long shrinks at once.
 
 Measured on Python's standard library, in tokens of the packaged model: the rest of a line after a random place is at
 most 12 long in 9 of 10 cases, a statement at most 24 in 3 of 4, two of them 45, a body at most 45 in half of the cases
 (and 122 in 3 of 4, which would double the cost of every short one). Rounded up to canvas lengths from training. Of a
-range, its old text alone tells.
+range, its old text alone tells how long the new one may be.
 """
 
 _MARGIN = 1.25
-"""Over what was in the hole: the new text may be longer, and a canvas that is too long shrinks at once."""
+"""Tokens expected for each token that was in the hole: the new text may be longer, and a canvas that is too long
+shrinks at once.
+"""
 
 
 def build_request(
@@ -82,13 +90,13 @@ def build_request(
 def build_plain_request(
     prefix: str, suffix: str, *, max_prompt_tokens: int, count_tokens: Callable[[str], int]
 ) -> InfillRequest:
-    """The same for text in an unknown language: if it does not fit, the nearest lines are kept.
+    """The text around a hole in an unknown language, cut to a budget: if it does not fit, the nearest lines are kept.
 
     Args:
         prefix: All that stands before the hole.
         suffix: All that stands after it.
-        max_prompt_tokens: As `build_request`.
-        count_tokens: As `build_request`.
+        max_prompt_tokens: Tokens that both may have together, counted line by line.
+        count_tokens: Tokens of a text on its own; not called where both fit whatever their tokens are.
     """
     prefix, suffix = with_line_feeds(prefix), with_line_feeds(suffix)
     text = prefix + suffix
@@ -113,7 +121,7 @@ class _Site(NamedTuple):
         text: A document, or a notebook with a blank line between its cells.
         lines: Where its lines begin.
         start: Character offset in the text.
-        end: Likewise.
+        end: Character offset in the text.
         scope: The definitions around it, by lines of the text.
         imports: Lines above them that say where names come from.
     """

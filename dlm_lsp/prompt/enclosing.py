@@ -11,7 +11,7 @@ from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.scopes import Function, definitions_around
 
 MAX_NOTE_LINES = 40
-"""Of decorators, attributes and comments that count as part of the definition below them."""
+"""Lines of decorators, attributes and comments that count, at most, as part of the definition below them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class EnclosingScope:
     note_lines: tuple[int, ...]
 
     def below(self, num_lines: int) -> "EnclosingScope":
-        """The same, where so many lines stand above the document."""
+        """This scope, where so many lines stand above the document."""
         moved = (
             tuple(num_lines + line for line in lines)
             for lines in (self.signature_lines, self.docstring_lines, self.note_lines)

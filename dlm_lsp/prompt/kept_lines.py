@@ -9,10 +9,13 @@ from dlm_lsp.documents.positions import LineIndex
 from dlm_lsp.holes.indentation import indentation
 
 LANDMARK_SHARE = 0.25
-"""Of the lines above, for the same end: they begin at a landmark, the outermost line of so many of the topmost."""
+"""Share of the lines kept above, from the topmost on, among which the prompt begins at a landmark
+(`begin_at_landmark`). So it begins with the same line for many keys, and shares keys and values with the prompt before.
+"""
 
 LONGEST_TOKEN = 16
 """Characters that a token of source code rarely exceeds: bounds what is counted of one huge line."""
+
 _WORD = re.compile(r"\w+")
 _LAST_WORD = re.compile(r"\w+$")
 

@@ -24,6 +24,8 @@ from dlm_lsp.languages import Language
 from dlm_lsp.options import Settings
 
 TIME_BOX_SECONDS = 0.03
+"""How long related files are looked for while a fill waits for them."""
+
 _MAX_FILE_BYTES = 200_000
 _MAX_SIGNATURE_CHARS = 200
 
