@@ -15,8 +15,10 @@ from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.named_holes import find_function
 from dlm_lsp.infilling import HoleRequest, infill_request
 from dlm_lsp.languages import language_for
+from dlm_lsp.models.recommendation import suggest
 from dlm_lsp.options import DECODE_OPTION_NAMES, OPTIONS, SETTING_NAMES, find_option
 from dlm_model.decode_options import DecodeOptions
+from dlm_model.network.precision import Precision
 from dlm_model.training.__main__ import app
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 from tests.option_tables import HEAD, option_table
@@ -48,6 +50,8 @@ DRAFTS = {
 """What was committed after some steps."""
 SHOWN_CHARS = 48
 """At each end of a long text."""
+
+PRECISIONS: tuple[Precision, ...] = ("auto", "int8", "int4")
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +184,16 @@ def test_links_lead_somewhere(repository_root: Path, name: str) -> None:
         target = page.parent / path if path else page
         assert target.exists(), path
         assert not anchor or anchor in anchors(target.read_text(encoding="utf-8")), f"{path}#{anchor}"
+
+
+def test_what_a_model_of_seven_billion_parameters_needs_is_as_recommended(readme: str) -> None:
+    needed = {
+        precision: each.needed
+        for precision in PRECISIONS
+        for each in suggest(0, bytes_per_number=2, is_cpu=False, precision=precision)
+        if each.name == "dream-coder-7b"
+    }
+    told = r"needs ([\d.]+) GiB on a GPU.*?Eight bits make that ([\d.]+) GiB, four ([\d.]+)"
+    figures = re.search(told, " ".join(readme.split()))
+    assert figures, "the README does not say what such a model needs"
+    assert figures.groups() == tuple(f"{needed[each] / 2**30:.1f}" for each in PRECISIONS)
