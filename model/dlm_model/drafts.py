@@ -13,55 +13,54 @@ from dlm_model.request import CancelToken, Draft, FinishReason
 from dlm_model.rules.length import suitability
 
 
-class Drafts:
-    """Makes the drafts of one request from its canvases.
+def drafts_of(
+    steps: Iterator[Canvas], ready: Prepared, decoding: Decoding, *, pace: Pace, cancel: CancelToken
+) -> Iterator[Draft]:
+    """One draft of the canvas after each step, and one more of the last canvas, with all candidates.
 
     Args:
-        ready: The request, prepared.
-        decoding: What decodes it.
-        pace: Counts its steps.
-        cancel: Whether nobody wants it any more.
+        steps: The canvas after each denoise step; the next step is taken when the next draft is asked for.
+        ready: The request that is filled.
+        decoding: What takes the steps.
+        pace: Counts them.
+        cancel: Whether nobody wants the request any more.
+
+    Raises:
+        DeviceError: the device runs out of memory in a step, or fails.
     """
+    reader, constraint = ready.reader, ready.constraint
+    latest, shown, suits = ready.canvas, None, None
+    with device_errors():
+        for latest in steps:
+            # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
+            if shown is None:
+                suits = None if constraint.is_resizing else suitability(latest, ready.rows)
+                shown = reader.rank(latest, suits=suits)[0]
+            yield _draft(latest, shown, ready, decoding, pace)
+        finished = latest if cancel.is_cancelled else constraint.cut_off(latest)
+        is_late = cancel.is_cancelled or pace.is_over
+        likelihoods = None if is_late else decoding.log_likelihoods(finished)
+        order = reader.rank(finished, likelihoods, constraint.flaws(finished), suits)
+    reasons = finish_reasons(latest, constraint.is_cut_short(latest), is_cancelled=cancel.is_cancelled)
+    yield replace(
+        _draft(finished, order[0], ready, decoding, pace),
+        num_final=None,
+        finish_reason=reasons[order[0]],
+        candidates=reader.candidates(finished, order, reasons, ready.options.num_candidates),
+    )
 
-    def __init__(self, ready: Prepared, decoding: Decoding, pace: Pace, cancel: CancelToken) -> None:
-        self._ready, self._decoding, self._pace, self._cancel = ready, decoding, pace, cancel
 
-    def of(self, steps: Iterator[Canvas]) -> Iterator[Draft]:
-        """One draft of the canvas after each step, and one more of the last canvas, with all candidates."""
-        reader, constraint = self._ready.reader, self._ready.constraint
-        latest, shown, suits = self._ready.canvas, None, None
-        with device_errors():
-            for latest in steps:
-                # Keep showing the row that looked best first: a draft should sharpen, not jump between candidates.
-                if shown is None:
-                    suits = None if constraint.is_resizing else suitability(latest, self._ready.rows)
-                    shown = reader.rank(latest, suits=suits)[0]
-                yield self._after_step(latest, shown)
-            finished = latest if self._cancel.is_cancelled else constraint.cut_off(latest)
-            is_late = self._cancel.is_cancelled or self._pace.is_over
-            likelihoods = None if is_late else self._decoding.log_likelihoods(finished)
-            order = reader.rank(finished, likelihoods, constraint.flaws(finished), suits)
-        is_cut_short = constraint.is_cut_short(latest)
-        yield self._final(finished, order, finish_reasons(latest, is_cut_short, is_cancelled=self._cancel.is_cancelled))
-
-    def _after_step(self, canvas: Canvas, row: int) -> Draft:
-        return Draft(
-            pieces=self._ready.reader.pieces(canvas, row),
-            step=self._pace.step,
-            num_steps=self._ready.options.num_steps,
-            num_forwards=self._ready.num_forwards + self._decoding.num_forwards,
-            elapsed_ms=self._pace.elapsed_ms,
-            num_final=self._decoding.num_final(row),
-            is_resizing=self._ready.constraint.is_resizing,
-        )
-
-    def _final(self, canvas: Canvas, order: list[int], reasons: list[FinishReason]) -> Draft:
-        return replace(
-            self._after_step(canvas, order[0]),
-            num_final=None,
-            finish_reason=reasons[order[0]],
-            candidates=self._ready.reader.candidates(canvas, order, reasons, self._ready.options.num_candidates),
-        )
+def _draft(canvas: Canvas, row: int, ready: Prepared, decoding: Decoding, pace: Pace) -> Draft:
+    """What a row reads after the last step that the pace has counted."""
+    return Draft(
+        pieces=ready.reader.pieces(canvas, row),
+        step=pace.step,
+        num_steps=ready.options.num_steps,
+        num_forwards=ready.num_forwards + decoding.num_forwards,
+        elapsed_ms=pace.elapsed_ms,
+        num_final=decoding.num_final(row),
+        is_resizing=ready.constraint.is_resizing,
+    )
 
 
 def finish_reasons(canvas: Canvas, is_cut_short: Tensor, *, is_cancelled: bool) -> list[FinishReason]:

@@ -16,7 +16,7 @@ from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
 from dlm_model.decoding import Decoder
 from dlm_model.denoise import denoise
 from dlm_model.device import avoid_plans_by_shape, device_errors, release_memory, resolve_device
-from dlm_model.drafts import Drafts
+from dlm_model.drafts import drafts_of
 from dlm_model.errors import CheckpointError
 from dlm_model.guides.guide import FindGuide, Guides, load_companion
 from dlm_model.network.checkpoint_files import published_name
@@ -149,7 +149,7 @@ class Engine:
             decoding = self.decoder.open(ready, pace, cancel)
             pace.follow(decoding.cache.is_prefill, must_fill=not ready.constraint.is_resizing)
         steps = denoise(ready.canvas, decoding, ready.constraint, ready.options, pace=pace, cancel=cancel)
-        yield from Drafts(ready, decoding, pace, cancel).of(steps)
+        yield from drafts_of(steps, ready, decoding, pace=pace, cancel=cancel)
 
     def continue_text(
         self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str = SELF_GUIDE

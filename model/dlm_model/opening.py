@@ -27,6 +27,7 @@ class Opening:
         anchors: Texts that the request has put into it.
         arrangements: Ways to open a row around them.
         proposals: What an earlier draft puts into it, position by position; empty for nothing.
+        mask_token_id: What its masked positions hold.
     """
 
     prefix_ids: list[int]
@@ -36,6 +37,7 @@ class Opening:
     anchors: AnchorTokens
     arrangements: tuple[Arrangement, ...]
     proposals: list[Proposal]
+    mask_token_id: int
 
     @classmethod
     def read(
@@ -58,7 +60,16 @@ class Opening:
         is_alone = options.num_candidates == 1 and config.block_length is None
         is_heeded = options.warm_start is not None and is_alone and not is_ruled
         proposals = propose(request.prior, head, tail, tokenizer) if is_heeded else []
-        return cls(prefix_ids, suffix_ids, head, tail, anchors, arrangements(request, tokenizer), proposals)
+        return cls(
+            prefix_ids,
+            suffix_ids,
+            head,
+            tail,
+            anchors,
+            arrangements(request, tokenizer),
+            proposals,
+            config.mask_token_id,
+        )
 
     @property
     def num_prompt_tokens(self) -> int:
@@ -71,17 +82,15 @@ class Opening:
         num_kept = max(each.num_tokens for each in (self.anchors, *(each.anchors for each in self.arrangements)))
         return self.head.num_tokens + self.tail.num_tokens + num_kept
 
-    def canvas(
-        self, num_masks: Sequence[int], mask_token_id: int, ways: Sequence[Arrangement | None] | None = None
-    ) -> Canvas:
-        """One row for each number of masks [B], in an arrangement [B] or with evenly shared masks."""
+    def canvas(self, num_masks: Sequence[int], chosen: Sequence[Arrangement | None] | None = None) -> Canvas:
+        """One row for each number of masks [B], in the arrangement chosen for it [B] or with evenly shared masks."""
         rows = [
             (way.anchors, way.parts(masks)) if way else (self.anchors, self.anchors.evenly(masks))
-            for masks, way in zip(num_masks, ways or [None] * len(num_masks), strict=True)
+            for masks, way in zip(num_masks, chosen or [None] * len(num_masks), strict=True)
         ]
         num_around = self.head.num_tokens + self.tail.num_tokens
         lengths = [num_around + sum(parts) + anchors.num_tokens for anchors, parts in rows]
-        canvas = Canvas.open(self.prefix_ids, self.suffix_ids, lengths, mask_token_id)
+        canvas = Canvas.open(self.prefix_ids, self.suffix_ids, lengths, self.mask_token_id)
         for row, (anchors, parts) in enumerate(rows):
             canvas = anchors.place(canvas, row, parts, self.head.num_tokens)
         return canvas
@@ -101,16 +110,16 @@ class Opening:
         num_before = len(self.prefix_ids) + self.num_fixed
         return max(1, min(masks + -(num_before + masks) % block_length, longest - self.num_fixed))
 
-    def warm_canvas(self, mask_token_id: int, bound: float) -> Canvas:
+    def warm_canvas(self, bound: float) -> Canvas:
         """One row with the proposals: those at least as sure as the bound are committed, to be reviewed at once.
 
         The least sure one stays a guess unless all are certain, since a canvas without masks would never be checked.
         """
-        token_ids = [mask_token_id if each.token_id is None else each.token_id for each in self.proposals]
+        token_ids = [self.mask_token_id if each.token_id is None else each.token_id for each in self.proposals]
         confidence = torch.tensor([[each.confidence for each in self.proposals]])
         is_sure = (confidence >= bound) & torch.tensor([[each.token_id is not None for each in self.proposals]])
         least_sure = int(confidence.argmin())
         is_sure[0, least_sure] &= bool(confidence[0, least_sure] == 1)
-        canvas = Canvas.open(self.prefix_ids, self.suffix_ids, [len(token_ids)], mask_token_id)
+        canvas = Canvas.open(self.prefix_ids, self.suffix_ids, [len(token_ids)], self.mask_token_id)
         guessed = canvas.guess(torch.tensor([token_ids]), confidence).commit(is_sure)
         return guessed.review(is_sure)

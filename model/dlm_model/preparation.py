@@ -12,6 +12,7 @@ from functools import partial
 import torch
 
 from dlm_model.cache.policies import CachePolicy
+from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.decoding import Decoder, Prepared
 from dlm_model.errors import RequestError
@@ -61,29 +62,31 @@ class Preparation:
         is_resizing = resizes(self._config, request, options)
         # What is tried is not what the document's next request will see.
         open_cache = partial(self._decoder.open_cache, replace(options, drift_bound=None), request.document)
-        lengths = _LengthTrials(opening, self._config.mask_token_id, open_cache, pace, cancel)
-        rows: Sequence[Row]
+        trials = _LengthTrials(opening, open_cache, pace, cancel)
         if options.warm_start is not None and 0 < len(opening.proposals) <= max_length:
-            canvas = opening.warm_canvas(self._config.mask_token_id, options.warm_start)
             rows = [Row(len(opening.proposals), options.temperature, options.guide_weight)]
+            canvas = opening.warm_canvas(options.warm_start)
         else:
-            longest = max_length - opening.num_fixed
             rows = open_rows(
                 request,
                 options,
-                longest,
+                longest=max_length - opening.num_fixed,
                 is_resizing=is_resizing,
-                confidence_at=lengths.confidence_at,
+                confidence_at=trials.confidence_at,
                 arrangements=opening.arrangements,
                 least_masks=self._config.least_masks,
             )
-            block_length = self._config.block_length if is_resizing else None
-            num_masks = [opening.num_masks(row.num_masks, block_length, max_length) for row in rows]
-            canvas = opening.canvas(num_masks, self._config.mask_token_id, [row.arrangement for row in rows])
+            canvas = self._canvas(opening, rows, max_length, is_resizing=is_resizing)
         boundaries = Boundaries(self._vocabulary, opening.head.spelling, opening.tail.spelling)
         constraint = self._constrain(request, options, boundaries, max_length, is_resizing=is_resizing)
         reader = RowReader(self._vocabulary, boundaries, self._config.end_token_ids)
-        return Prepared(request, options, canvas, rows, boundaries, reader, constraint, lengths.num_forwards)
+        return Prepared(request, options, canvas, rows, boundaries, reader, constraint, trials.num_forwards)
+
+    def _canvas(self, opening: Opening, rows: Sequence[Row], max_length: int, *, is_resizing: bool) -> Canvas:
+        """The rows' masks around what the request puts between them; no row is longer than `max_length` positions."""
+        block_length = self._config.block_length if is_resizing else None
+        num_masks = [opening.num_masks(row.num_masks, block_length, max_length) for row in rows]
+        return opening.canvas(num_masks, [row.arrangement for row in rows])
 
     def _longest_row(self, opening: Opening, options: DecodeOptions) -> int:
         """Positions that a row of the canvas may have, before any forward is spent on the request.
@@ -134,15 +137,9 @@ class _LengthTrials:
     """
 
     def __init__(
-        self,
-        opening: Opening,
-        mask_token_id: int,
-        open_cache: Callable[[], CachePolicy],
-        pace: Pace,
-        cancel: CancelToken,
+        self, opening: Opening, open_cache: Callable[[], CachePolicy], pace: Pace, cancel: CancelToken
     ) -> None:
         self._opening = opening
-        self._mask_token_id = mask_token_id
         self._open_cache = open_cache
         self._pace = pace
         self._cancel = cancel
@@ -153,7 +150,7 @@ class _LengthTrials:
         if self._cancel.is_cancelled or self._pace.is_half_over:
             return [0.0] * len(num_masks)
         cache = self._open_cache()
-        canvas = self._opening.canvas(num_masks, self._mask_token_id)
+        canvas = self._opening.canvas(num_masks)
         confidence = torch.zeros(canvas.is_masked.shape)
         confidence[canvas.is_masked] = cache(canvas).float().softmax(dim=-1).amax(dim=-1).cpu()
         self.num_forwards += cache.num_forwards
