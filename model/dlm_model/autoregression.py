@@ -5,7 +5,7 @@ A model with a causal prompt has learned this too, so the same weights can race 
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,81 +13,90 @@ from torch import Tensor
 
 from dlm_model.guides.causal_reader import CausalReader
 from dlm_model.guides.own_prompt import end_token_ids
-from dlm_model.network.kv_cache import KVCache
 from dlm_model.network.transformer import Memory, Recorder
 from dlm_model.request import CancelToken, Draft, FinishReason, Piece
 from dlm_model.tokens.vocabulary import Vocabulary
 
 
-class LeftToRight:
-    """Writes the most probable token, then the one after that.
+def continue_prefix(
+    reader: CausalReader,
+    vocabulary: Vocabulary,
+    prefix_ids: Sequence[int],
+    limit: int,
+    cancel: CancelToken,
+    *,
+    single_line: bool,
+) -> Iterator[Draft]:
+    """Write the most probable token after a prefix, then the one after that; one draft for each.
 
     Args:
         reader: The causal model, with its prefix cache.
         vocabulary: What the tokens spell.
+        prefix_ids: Text alone, one token at least; what the model does not see of it besides `limit` tokens is cut off.
+        limit: Tokens that are written at most, one at least.
+        cancel: Polled once per token.
+        single_line: Whether the text ends before its first line break.
     """
+    started = time.perf_counter()
+    config = reader.network.config
+    ends = {token_id for token_id in end_token_ids(config) if token_id < len(vocabulary.token_bytes)}
+    limit = min(limit, config.context_length)
+    begin = [] if config.bos_token_id is None else [config.bos_token_id]
+    own_prefix_ids = reader.own_prefix(torch.tensor([*begin, *prefix_ids]), limit)
+    written: list[bytes] = []
+    log_probability = 0.0
+    for token_id, probability in _tokens(reader, own_prefix_ids, limit, _banned(reader, vocabulary, ends)):
+        written.append(b"" if token_id in ends else vocabulary.token_bytes[token_id])
+        log_probability += math.log(max(probability, 1e-9))
+        text = b"".join(written).decode(errors="replace")
+        is_over = token_id in ends or (single_line and "\n" in text)
+        reason = _finish_reason(len(written) == limit, cancel, is_over=is_over)
+        shown = text.partition("\n")[0] if single_line else text
+        yield Draft(
+            pieces=(Piece(shown, "committed", math.exp(log_probability / len(written)), len(written)),),
+            step=len(written),
+            num_steps=limit,
+            num_forwards=len(written),
+            elapsed_ms=(time.perf_counter() - started) * 1000,
+            finish_reason=reason,
+        )
+        if reason:
+            return
 
-    def __init__(self, reader: CausalReader, vocabulary: Vocabulary) -> None:
-        self._reader = reader
-        self._vocabulary = vocabulary
-        config = reader.network.config
-        self._begin = [] if config.bos_token_id is None else [config.bos_token_id]
-        self._ends = [token_id for token_id in end_token_ids(config) if token_id < len(vocabulary.token_bytes)]
 
-    def drafts(self, prefix_ids: list[int], limit: int, cancel: CancelToken, *, single_line: bool) -> Iterator[Draft]:
-        """One draft per token, until the text (or the only line) ends, or `limit` tokens are written."""
-        started = time.perf_counter()
-        written: list[bytes] = []
-        certainty = 0.0
-        for token_id, probability in self._tokens([*self._begin, *prefix_ids]):
-            written.append(b"" if token_id in self._ends else self._vocabulary.token_bytes[token_id])
-            certainty += math.log(max(probability, 1e-9))
-            text = b"".join(written).decode(errors="replace")
-            is_over = token_id in self._ends or (single_line and "\n" in text)
-            reason = self._finish_reason(len(written) == limit, cancel, is_over=is_over)
-            shown = text.partition("\n")[0] if single_line else text
-            piece = Piece(shown, "committed", math.exp(certainty / len(written)), len(written))
-            elapsed_ms = (time.perf_counter() - started) * 1000
-            yield Draft(
-                pieces=(piece,),
-                step=len(written),
-                num_steps=limit,
-                num_forwards=len(written),
-                elapsed_ms=elapsed_ms,
-                finish_reason=reason,
-            )
-            if reason:
-                return
+@torch.inference_mode()
+def _tokens(reader: CausalReader, prefix_ids: Tensor, limit: int, banned: Tensor) -> Iterator[tuple[int, float]]:
+    """The ids of `limit` tokens after a prefix [P], none of them `banned` [V], and their probabilities."""
+    network, num_before = reader.network, len(prefix_ids) - 1
+    known = reader.read_prefix(prefix_ids[:-1]).with_room(limit)
+    positions = torch.arange(num_before + limit, device=network.device)[None]
+    banned = banned.to(network.device)
+    token_id = int(prefix_ids[-1])
+    for position in range(num_before, num_before + limit):
+        recorder = Recorder()
+        hidden = network(
+            torch.tensor([[token_id]], device=network.device),
+            positions[:, position : position + 1],
+            memory=Memory(known.first(position), positions[:, :position]),
+            recorder=recorder,
+        )
+        known.write(recorder.cache, position)
+        probabilities = network.logits(hidden[0, 0]).float().masked_fill(banned, -torch.inf).softmax(dim=-1)
+        token_id = int(probabilities.argmax())
+        yield token_id, float(probabilities[token_id])
 
-    @torch.inference_mode()
-    def _tokens(self, prefix_ids: list[int]) -> Iterator[tuple[int, float]]:
-        """Token ids and their probabilities, for ever; the prefix has one token at least."""
-        network = self._reader.network
-        banned = self._banned().to(network.device)
-        position, token_id = len(prefix_ids) - 1, prefix_ids[-1]
-        known = self._reader.read_prefix(torch.tensor(prefix_ids[:-1])) if position else KVCache()
-        while True:
-            memory = Memory(known, torch.arange(position, device=network.device)[None]) if position else None
-            token = torch.tensor([[token_id]], device=network.device)
-            recorder = Recorder()
-            hidden = network(token, torch.full_like(token, position), memory=memory, recorder=recorder)
-            probabilities = network.logits(hidden[0, 0]).float().masked_fill(banned, -torch.inf).softmax(dim=-1)
-            token_id = int(probabilities.argmax())
-            yield token_id, float(probabilities[token_id])
-            known = known.followed_by(recorder.cache)
-            position += 1
 
-    def _banned(self) -> Tensor:
-        """[V] of the causal model, true for control tokens except those that end a text."""
-        is_allowed = self._vocabulary.is_text.clone()
-        is_allowed[self._ends] = True
-        # Rows that the causal model has beyond the vocabulary spell nothing; where it has fewer, padding cuts.
-        return ~F.pad(is_allowed, (0, self._reader.network.config.vocab_size - len(is_allowed)))
+def _banned(reader: CausalReader, vocabulary: Vocabulary, ends: Collection[int]) -> Tensor:
+    """[V] of the causal model, true for control tokens except those that end a text."""
+    is_allowed = vocabulary.is_text.clone()
+    is_allowed[list(ends)] = True
+    # Rows that the causal model has beyond the vocabulary spell nothing; where it has fewer, padding cuts.
+    return ~F.pad(is_allowed, (0, reader.network.config.vocab_size - len(is_allowed)))
 
-    @staticmethod
-    def _finish_reason(is_full: bool, cancel: CancelToken, *, is_over: bool) -> FinishReason | None:
-        if cancel.is_cancelled:
-            return "cancelled"
-        if is_over:
-            return "stop"
-        return "length" if is_full else None
+
+def _finish_reason(is_full: bool, cancel: CancelToken, *, is_over: bool) -> FinishReason | None:
+    if cancel.is_cancelled:
+        return "cancelled"
+    if is_over:
+        return "stop"
+    return "length" if is_full else None

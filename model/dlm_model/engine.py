@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlm_model.autoregression import LeftToRight
+from dlm_model.autoregression import continue_prefix
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
 from dlm_model.decoding import Decoder
@@ -167,7 +167,10 @@ class Engine:
             CheckpointError: the other model cannot be loaded.
         """
         limit = min(request.expected_tokens, options.max_middle_tokens)
-        writer = LeftToRight(self.decoder.guides.open(guide, request.document), self._vocabulary)
+        reader = self.decoder.guides.open(guide, request.document)
+        # A causal model needs a token to read on from; a text after a line break begins as an empty document does.
         prefix_ids = self.tokenizer.encode(request.prefix or "\n").ids
         with device_errors():
-            yield from writer.drafts(prefix_ids, limit, cancel, single_line=request.single_line)
+            yield from continue_prefix(
+                reader, self._vocabulary, prefix_ids, limit, cancel, single_line=request.single_line
+            )

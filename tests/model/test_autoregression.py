@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import RequestError
+from dlm_model.network.transformer import Transformer
 from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.model.families.checkpoint_parts import edit_json
 from tests.model.tiny_checkpoints import VOCAB_SIZE, load_network, write_checkpoint
@@ -100,6 +102,45 @@ def test_a_checkpoint_padded_to_more_rows_writes_the_same(
     edit_json(tmp_path / "config.json", vocab_size=VOCAB_SIZE + 64)
     padded, plain = (written(fixed_engine, guide=str(folder))[-1].text for folder in (tmp_path, causal_folder))
     assert padded == plain
+
+
+@pytest.mark.parametrize("context_length", [24, 9, 4], ids=["longer", "just-as-long", "shorter-than-what-is-written"])
+def test_no_token_stands_beyond_what_the_model_sees(
+    tmp_path: Path,
+    fixed_engine: Engine,
+    causal_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    context_length: int,
+) -> None:
+    shutil.copytree(causal_folder, tmp_path, dirs_exist_ok=True)
+    edit_json(tmp_path / "config.json", max_position_embeddings=context_length)
+    request = InfillRequest("value = 1\n" * 40, "\n", expected_tokens=9)
+    furthest: list[int] = []
+    forward = Transformer.forward
+
+    def watched(self: Transformer, token_ids: Tensor, position_ids: Tensor, *rest: object, **named: object) -> Tensor:
+        furthest.append(int(position_ids.max()))
+        return forward(self, token_ids, position_ids, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Transformer, "forward", watched)
+    last = written(fixed_engine, request, guide=str(tmp_path))[-1]
+    assert 1 < last.num_tokens <= min(9, context_length)
+    assert max(furthest) < context_length
+
+
+def test_what_is_left_of_a_text_too_long_is_whole_lines(
+    tmp_path: Path, fixed_engine: Engine, causal_folder: Path
+) -> None:
+    shutil.copytree(causal_folder, tmp_path, dirs_exist_ok=True)
+    edit_json(tmp_path / "config.json", max_position_embeddings=24)
+    line = "value = 1\n"
+    num_lines = (24 - 9 - 1) // len(fixed_engine.tokenizer.encode(line).ids)
+    assert num_lines > 0
+    long, short = (
+        written(fixed_engine, InfillRequest(line * count, "\n", expected_tokens=9), guide=str(tmp_path))[-1].text
+        for count in (40, num_lines)
+    )
+    assert long == short
 
 
 def test_a_model_without_a_causal_prompt_cannot(fixed_engine: Engine) -> None:

@@ -77,6 +77,10 @@ class CausalReader:
         self._prompt = prompt or OwnPrompt(network.config)
         self._end = next(iter(end_token_ids(network.config)), 0)
 
+    def own_prefix(self, prefix_ids: Tensor, num_columns: int) -> Tensor:
+        """A prefix as this model begins its own texts, cut where it does not see it all: see `OwnPrompt.prefix`."""
+        return self._prompt.prefix(prefix_ids, num_columns)
+
     def read_prefix(self, token_ids: Tensor) -> KVCache:
         """Keys and values of a prefix [P], in one row."""
         return self._prefix_cache.read(token_ids, self._document)
@@ -95,7 +99,7 @@ class CausalReader:
             [N, V] of the causal model's vocabulary, row by row.
         """
         num_rows, num_columns = token_ids.shape
-        prefix_ids = self._prompt.prefix(prefix_ids, num_columns)
+        prefix_ids = self.own_prefix(prefix_ids, num_columns)
         num_before = len(prefix_ids) - 1
         # Tokens that it does not know, masks and control tokens, are read as the end of a text.
         is_unknown = (token_ids >= self.network.config.vocab_size) | torch.isin(token_ids, self._control_ids)

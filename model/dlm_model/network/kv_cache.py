@@ -58,5 +58,22 @@ class KVCache:
             )
         )
 
+    def with_room(self, num_tokens: int) -> "KVCache":
+        """A copy with room for so many tokens more, which `write` fills: until then they hold anything."""
+
+        def grown(states: Tensor) -> Tensor:
+            num_rows, num_known, *per_token = states.shape
+            room = states.new_empty(num_rows, num_known + num_tokens, *per_token)
+            room[:, :num_known] = states
+            return room
+
+        return self._each(grown)
+
+    def write(self, later: "KVCache", start: int) -> None:
+        """Put those of later tokens into the room for them, from token `start` on, in place."""
+        for layer, new in zip(self.layers, later.layers, strict=True):
+            stop = start + new.keys.shape[1]
+            layer.keys[:, start:stop], layer.values[:, start:stop] = new.keys, new.values
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> "KVCache":
         return KVCache(tuple(LayerKV(change(layer.keys), change(layer.values)) for layer in self.layers))
