@@ -127,7 +127,7 @@ def _leading_names(request: InfillRequest) -> Iterator[str]:
 
 
 def without_glue(logits: Tensor, canvas: Canvas, vocabulary: Vocabulary) -> Tensor:
-    """Logits [N, V] of the positions that the canvas asks about, without tokens that change a word that must be kept.
+    """The logits [N, V] of the positions that the canvas asks about, -inf for what changes a word that must be kept.
 
     A token that ends with a part of a word makes another word of the one after it, as does one that begins with a part
     of a word of the one before it.
@@ -139,7 +139,8 @@ def without_glue(logits: Tensor, canvas: Canvas, vocabulary: Vocabulary) -> Tens
         is_beside[:, -1 if shift < 0 else 0] = False
         if is_beside.any():
             rows = send(is_beside[canvas.is_asked].nonzero(), logits.device)
-            logits[rows, send(is_part.nonzero()[:, 0], logits.device)] = -torch.inf
+            part_ids = send(is_part.nonzero()[:, 0], logits.device)
+            logits = logits.index_put((rows, part_ids), logits.new_full((), -torch.inf))
     return logits
 
 

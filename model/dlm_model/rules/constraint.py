@@ -127,7 +127,13 @@ class Constraint:
         return Rules(eligibility, is_urgent, frontier_tokens, may_grow)
 
     def limit(self, logits: Tensor, canvas: Canvas, rules: Rules) -> Tensor:
-        """Rule tokens out of the logits [N, V] of the positions that the canvas asks about, in row-major order."""
+        """The logits [N, V] of the positions that the canvas asks about, row by row, -inf for what is ruled out.
+
+        Args:
+            logits: What the model predicts; left as they are.
+            canvas: Before the step.
+            rules: What `rules` says of it.
+        """
         if self.line_end:
             logits = self.line_end.fold(logits, canvas)
         self._is_banned = send(self._is_banned, logits.device)
@@ -143,7 +149,7 @@ class Constraint:
         if self._delete is not None and is_filled.any():
             limited[:, self._delete].masked_fill_(send(is_filled, logits.device), -torch.inf)
         if self._open_end:
-            limited = self._open_end.ban(limited, canvas)
+            limited = self._open_end.without_early_end(limited, canvas)
         # A frontier takes its own tokens, whatever is banned elsewhere, and no others.
         if rules.frontier_tokens:
             rows, columns = torch.tensor(list(rules.frontier_tokens)).unbind(dim=1)

@@ -240,15 +240,15 @@ class OpenEnd:
         self._blocks = blocks
         self._max_length = max_length
 
-    def ban(self, logits: Tensor, canvas: Canvas) -> Tensor:
-        """Logits [N, V] of the positions that the canvas asks about, with no end before a token that is committed.
+    def without_early_end(self, logits: Tensor, canvas: Canvas) -> Tensor:
+        """The logits [N, V] of the positions that the canvas asks about, -inf for an end before a committed token.
 
         A draft has shown that token as final.
         """
         num_ahead = canvas.is_committed.flip(1).cumsum(dim=1).flip(1)
         rows = send((num_ahead > 0)[canvas.is_asked].nonzero(), logits.device)
-        logits[rows, send(self._end_token_ids, logits.device)] = -torch.inf
-        return logits
+        end_ids = send(self._end_token_ids, logits.device)
+        return logits.index_put((rows, end_ids), logits.new_full((), -torch.inf))
 
     def cut(self, canvas: Canvas) -> Canvas:
         """The canvas after a step, without what follows the first end of each row."""
