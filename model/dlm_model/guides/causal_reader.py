@@ -56,8 +56,8 @@ class CausalReader:
         self,
         network: Transformer,
         prefix_cache: PrefixCache,
-        control_ids: Sequence[int] = (),
-        prompt: OwnPrompt | None = None,
+        control_ids: Sequence[int],
+        prompt: OwnPrompt,
         *,
         document: str = "",
     ) -> None:
@@ -67,14 +67,14 @@ class CausalReader:
             network: The causal model.
             prefix_cache: Its keys and values of prefixes.
             control_ids: Tokens of the diffusion model that are no text; the causal model neither reads nor expects any.
-            prompt: Makes its own prefixes of the diffusion model's; None takes those as they are, but for their length.
+            prompt: Makes its own prefixes of the diffusion model's.
             document: What the prefixes are of.
         """
         self.network = network
         self._prefix_cache, self._document = prefix_cache, document
         self.num_forwards = 0
         self._control_ids = torch.tensor(control_ids, dtype=torch.long)
-        self._prompt = prompt or OwnPrompt(network.config)
+        self._prompt = prompt
         self._end = next(iter(end_token_ids(network.config)), 0)
 
     def own_prefix(self, prefix_ids: Tensor, num_columns: int) -> Tensor:

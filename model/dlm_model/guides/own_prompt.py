@@ -43,10 +43,10 @@ class OwnPrompt:
     Args:
         config: The causal model's.
         begins_with: Begins the diffusion model's prompts; None if nothing does.
-        token_bytes: What the tokens spell; where nothing is known of them, prefixes are cut between any two.
+        token_bytes: What the tokens spell: prefixes are cut between lines.
     """
 
-    def __init__(self, config: ModelConfig, begins_with: int | None = None, token_bytes: Sequence[bytes] = ()) -> None:
+    def __init__(self, config: ModelConfig, begins_with: int | None, token_bytes: Sequence[bytes]) -> None:
         self._config = config
         self._foreign = None if begins_with == config.bos_token_id else begins_with
         self._end = torch.tensor([next(iter(end_token_ids(config)), 0)])
@@ -75,8 +75,6 @@ class OwnPrompt:
     def _whole_lines(self, prefix_ids: Tensor, room: int) -> Tensor:
         """The last tokens of a longer prefix, from the beginning of a line on if any line begins there."""
         first = len(prefix_ids) - room
-        if not self._token_bytes:
-            return prefix_ids[first:]
         before, *spellings = (self._token_bytes[token_id] for token_id in prefix_ids[first - 1 :].tolist())
         for column, spelling in enumerate(spellings, first):
             # A line break and the indentation after it are often one token.

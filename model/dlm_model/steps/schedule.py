@@ -24,7 +24,7 @@ STABLE_STEPS = 2
 
 
 def choose(
-    guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodePlan, filled: Tensor | float = 0.0
+    guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodePlan, filled: Tensor | float
 ) -> Tensor:
     """Positions to commit now, [B, T]: each row's quota, best scores first, and what the schedule adds to it.
 

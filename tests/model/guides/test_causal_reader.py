@@ -1,5 +1,6 @@
 """A causal reader expects what its network expects from the left: token by token, and of whole candidates."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -17,10 +18,17 @@ from tests.model.tiny_checkpoints import CAUSAL
 MASK = int(CAUSAL["mask_token_id"])
 
 
+def reader_of(network: Transformer, control_ids: Sequence[int] = (), *, sees: int = 2048) -> CausalReader:
+    """A reader whose prefixes begin as the diffusion model's do, and have no lines to be cut between."""
+    config = replace(network.config, context_length=sees)
+    prompt = OwnPrompt(config, config.bos_token_id, [b"a"] * config.vocab_size)
+    return CausalReader(network, PrefixCache(network), control_ids, prompt)
+
+
 @pytest.mark.parametrize("prefix", [(0,), (0, 40, 41)], ids=["one", "three"])
 def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engine: Engine, prefix: tuple[int]) -> None:
     network = causal_engine.network
-    reader = CausalReader(network, PrefixCache(network))
+    reader = reader_of(network)
     draft = torch.tensor([[60, 61, 62, 63]])
     found = reader.logits(torch.tensor(prefix), draft, torch.ones_like(draft, dtype=torch.bool))
     text = torch.tensor([[*prefix, 60, 61, 62, 63]])
@@ -37,7 +45,7 @@ def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engi
 def test_rows_that_begin_like_a_text_are_read_from_where_they_part(
     causal_network: Transformer, monkeypatch: pytest.MonkeyPatch, prefix: tuple[int, ...]
 ) -> None:
-    reader, reading = CausalReader(causal_network, PrefixCache(causal_network), [MASK]), Reading()
+    reader, reading = reader_of(causal_network, [MASK]), Reading()
     prefix_ids, text = torch.tensor(prefix), torch.tensor([[60, 61, 62, MASK, 64, 65]])
     whole = torch.ones_like(text, dtype=torch.bool)
     assert torch.equal(reader.logits(prefix_ids, text, whole, reading), reader.logits(prefix_ids, text, whole))
@@ -60,8 +68,7 @@ def test_rows_that_begin_like_a_text_are_read_from_where_they_part(
 
 
 def test_what_was_read_after_another_prefix_is_not_read_again(causal_network: Transformer) -> None:
-    prompt = OwnPrompt(replace(causal_network.config, context_length=16))
-    reader, reading = CausalReader(causal_network, PrefixCache(causal_network), prompt=prompt), Reading()
+    reader, reading = reader_of(causal_network, sees=16), Reading()
     prefix_ids, text = torch.arange(40, 52), torch.arange(60, 72)[None]
     reader.logits(prefix_ids, text[:, :6], torch.ones(1, 6, dtype=torch.bool), reading)
     is_asked = torch.arange(12)[None] >= 6
@@ -71,7 +78,7 @@ def test_what_was_read_after_another_prefix_is_not_read_again(causal_network: Tr
 
 def test_likelihood_is_that_of_the_draft_and_of_the_suffix_after_it(causal_engine: Engine) -> None:
     network = causal_engine.network
-    reader = CausalReader(network, PrefixCache(network))
+    reader = reader_of(network)
     rows = Canvas.open((0, 40, 41), [50, 51], [3, 1], MASK).guess(
         torch.tensor([[60, 61, 62], [63, 0, 0]]), torch.ones(2, 3)
     )
@@ -79,16 +86,14 @@ def test_likelihood_is_that_of_the_draft_and_of_the_suffix_after_it(causal_engin
     for row_ids, likelihood in zip(([60, 61, 62, 50, 51], [63, 50, 51]), found.tolist(), strict=True):
         text = torch.tensor([0, 40, 41, *row_ids])
         asked = torch.ones(1, len(row_ids), dtype=torch.bool)
-        alone = (
-            CausalReader(network, PrefixCache(network)).logits(text[:3], text[None, 3:], asked).float().log_softmax(-1)
-        )
+        alone = reader_of(network).logits(text[:3], text[None, 3:], asked).float().log_softmax(-1)
         assert likelihood == pytest.approx(float(alone.gather(1, text[3:, None]).sum()), abs=0.2)
     assert reader.num_forwards == 1
 
 
 def test_what_spells_nothing_has_no_likelihood(causal_engine: Engine) -> None:
     network, delete = causal_engine.network, int(CAUSAL["delete_token_id"])
-    reader = CausalReader(network, PrefixCache(network), [MASK, delete])
+    reader = reader_of(network, [MASK, delete])
     ids = torch.tensor([[60, 61, delete, 0], [60, 61, 0, 0], [60, 0, 61, 0]])
     opened = Canvas.open((0, 40, 41), [50], [3, 2, 3], MASK)
     guessed = ids[:, :3].clone()
@@ -99,5 +104,5 @@ def test_what_spells_nothing_has_no_likelihood(causal_engine: Engine) -> None:
 
 
 def test_where_nothing_was_written_and_nothing_follows_nothing_is_likelier(causal_engine: Engine) -> None:
-    reader = CausalReader(causal_engine.network, PrefixCache(causal_engine.network))
+    reader = reader_of(causal_engine.network)
     assert reader.log_likelihoods(Canvas.open((0, 40, 41), [], [0, 0], MASK)).tolist() == [0.0, 0.0]

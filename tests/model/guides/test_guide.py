@@ -18,6 +18,7 @@ from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.guides.causal_reader import CausalReader
 from dlm_model.guides.guide import GUIDE_FOLDER, load_guide
+from dlm_model.guides.own_prompt import OwnPrompt
 from dlm_model.network.adapter import add_adapter
 from dlm_model.network.precision import Precision
 from dlm_model.network.transformer import Transformer
@@ -201,7 +202,9 @@ def test_a_guide_that_is_an_adapter_is_the_model_with_the_adapter_added(causal_f
     engine, causal = load_engine(str(tmp_path / "model"), "cpu"), load_engine(str(tmp_path / "before"), "cpu")
     text, asked = torch.tensor([[40, 41, 42, 43]]), torch.ones(1, 4, dtype=torch.bool)
     found = engine.decoder.guides.open("self").logits(torch.tensor([0]), text, asked)
-    wanted = CausalReader(causal.network, PrefixCache(causal.network)).logits(torch.tensor([0]), text, asked)
+    prompt = OwnPrompt(causal.network.config, causal.network.config.bos_token_id, causal.tokenizer.token_bytes)
+    reader = CausalReader(causal.network, PrefixCache(causal.network), (), prompt)
+    wanted = reader.logits(torch.tensor([0]), text, asked)
     is_text = found.isfinite()
     torch.testing.assert_close(found[is_text].float(), wanted[is_text].float(), atol=0.1, rtol=0.05)
     assert (~is_text[0]).sum() == 3

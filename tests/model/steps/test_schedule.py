@@ -6,7 +6,8 @@ from torch import Tensor
 
 from dlm_model.decode_options import DecodePlan, Schedule
 from dlm_model.rules.eligibility import Eligibility
-from dlm_model.steps.schedule import choose, within_entropy_bound
+from dlm_model.steps import schedule as schedules
+from dlm_model.steps.schedule import within_entropy_bound
 from dlm_model.steps.selection import Guess
 from tests.model.guesses import made_up
 
@@ -22,6 +23,13 @@ def guess(confidence: list[float], **parts: list[float]) -> Guess:
     """A guess with these confidences, scored by them; other parts by name, zeros where not given."""
     named = {"confidence": confidence, "score": confidence} | parts
     return made_up((1, len(confidence)), **{name: torch.tensor([part]) for name, part in named.items()})
+
+
+def choose(
+    step: Guess, eligibility: Eligibility, steps_left: int, options: DecodePlan, filled: Tensor | float = 0.0
+) -> Tensor:
+    """What a step commits, of rows of which nothing is filled unless said."""
+    return schedules.choose(step, eligibility, steps_left, options, filled)
 
 
 def test_the_threshold_commits_all_that_pass_it() -> None:
