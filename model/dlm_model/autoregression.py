@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlm_model.guides.causal_reader import CausalReader
-from dlm_model.guides.own_prompt import end_token_ids
+from dlm_model.guides.own_prompt import text_end_ids
 from dlm_model.network.transformer import Memory, Recorder
 from dlm_model.request import CancelToken, Draft, FinishReason, Piece
 from dlm_model.tokens.vocabulary import Vocabulary
@@ -39,7 +39,7 @@ def continue_prefix(
     """
     started = time.perf_counter()
     config = reader.network.config
-    ends = {token_id for token_id in end_token_ids(config) if token_id < len(vocabulary.token_bytes)}
+    ends = {token_id for token_id in text_end_ids(config) if token_id < len(vocabulary.token_bytes)}
     limit = min(limit, config.context_length)
     begin = [] if config.bos_token_id is None else [config.bos_token_id]
     own_prefix_ids = reader.own_prefix(torch.tensor([*begin, *prefix_ids]), limit)

@@ -13,9 +13,9 @@ class Pace:
     """Counts steps against `num_steps` and, if there is one, the clock.
 
     With a deadline, no step is begun that would end after it. Where every mask has to be filled by then, only the steps
-    that still fit are left, so the schedules speed up by themselves. Steps that compute the prompt take longer, and are
-    timed separately, as is what follows on a step and will follow on the last. What was not timed yet is expected to
-    take no time: it is begun before the deadline, and timed.
+    that still fit are left, so the schedules speed up by themselves. Steps that recompute the prompt are timed
+    apart. So is the work after a step (`reserved`), which the last step must leave time for. Work of a kind that was
+    not timed yet is expected to take no time: it is begun if the deadline has not passed, and timed.
     """
 
     def __init__(self, options: DecodeOptions, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -24,7 +24,7 @@ class Pace:
         self._started = self._step_started = clock()
         self._deadline = math.inf if options.deadline_ms is None else self._started + options.deadline_ms / 1000
         self._fastest: dict[bool, float] = {}
-        self._closing = 0.0
+        self._reserved = 0.0
         self._is_prefill: Callable[[int], bool] = lambda _num_ahead: False
         self._is_in_prefill = False
         self._must_fill = True
@@ -49,7 +49,7 @@ class Pace:
 
     @property
     def _end_of_steps(self) -> float:
-        return self._deadline - self._closing
+        return self._deadline - self._reserved
 
     @property
     def is_late(self) -> bool:
@@ -76,12 +76,12 @@ class Pace:
         return max(1, num_left)
 
     @contextmanager
-    def closing(self) -> Iterator[None]:
-        """Time what follows on a step, and keep as much time free for it before the deadline."""
+    def reserved(self) -> Iterator[None]:
+        """Time the work after a step, and reserve as much time for it before the deadline."""
         started = self._clock()
         yield
         duration = self._clock() - started
-        self._closing = max(self._closing, duration)
+        self._reserved = max(self._reserved, duration)
         self._step_started += duration
 
     def advance(self) -> None:

@@ -88,7 +88,7 @@ def test_what_follows_on_the_last_step_is_left_time() -> None:
     pace = Pace(DecodeOptions(num_steps=50, deadline_ms=1000), clock)
     pace.follow(lambda _num_ahead: False)
     clock.now = 0.1
-    with pace.closing():
+    with pace.reserved():
         clock.now = 0.3
     pace.advance()
     assert pace.steps_left in {4, 5}  # 0.7 s without the 0.2 s that the last will take after its 0.1 s

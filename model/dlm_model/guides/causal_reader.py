@@ -12,7 +12,7 @@ from dlm_model.cache.layout import pick
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.device import send
-from dlm_model.guides.own_prompt import OwnPrompt, end_token_ids
+from dlm_model.guides.own_prompt import OwnPrompt, text_end_ids
 from dlm_model.network.kv_cache import KVCache
 from dlm_model.network.transformer import Memory, Recorder, Transformer
 from dlm_model.network.visibility import up_to_own_block
@@ -75,7 +75,7 @@ class CausalReader:
         self.num_forwards = 0
         self._control_ids = torch.tensor(control_ids, dtype=torch.long)
         self._prompt = prompt
-        self._end = next(iter(end_token_ids(network.config)), 0)
+        self._end = next(iter(text_end_ids(network.config)), 0)
 
     def own_prefix(self, prefix_ids: Tensor, num_columns: int) -> Tensor:
         """A prefix as this model begins its own texts, cut where it does not see it all: see `OwnPrompt.prefix`."""

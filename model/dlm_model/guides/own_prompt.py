@@ -31,7 +31,7 @@ def with_own_ends(config: ModelConfig, files: CheckpointFiles) -> ModelConfig:
         raise CheckpointError(f"{files.source} has a value of the wrong kind: {error}.") from None
 
 
-def end_token_ids(config: ModelConfig) -> tuple[int, ...]:
+def text_end_ids(config: ModelConfig) -> tuple[int, ...]:
     """The tokens that end a causal model's texts, the usual one first: those named, and what begins the next text."""
     begins = () if config.bos_token_id is None else (config.bos_token_id,)
     return tuple(dict.fromkeys((*config.end_token_ids, *begins)))
@@ -49,7 +49,7 @@ class OwnPrompt:
     def __init__(self, config: ModelConfig, begins_with: int | None, token_bytes: Sequence[bytes]) -> None:
         self._config = config
         self._foreign = None if begins_with == config.bos_token_id else begins_with
-        self._end = torch.tensor([next(iter(end_token_ids(config)), 0)])
+        self._end = torch.tensor([next(iter(text_end_ids(config)), 0)])
         self._own = torch.tensor([] if config.bos_token_id is None else [config.bos_token_id], dtype=torch.long)
         self._token_bytes = token_bytes
 

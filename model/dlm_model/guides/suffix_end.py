@@ -132,7 +132,7 @@ class SuffixEnd:
             is_cut_short: Rows [B] without room to go on. They remain so unless the text that they have is known to be
                 too long.
         """
-        with self._pace.closing():
+        with self._pace.reserved():
             for row, has_no_room in enumerate(is_cut_short.tolist()):
                 text = self._possible_ends.text(canvas, row)
                 if text is not None and self._is_due(row, text) and not self._cancel.is_cancelled:

@@ -2,6 +2,9 @@
 
     masks | keep[0] | masks | keep[1] | masks | closing
 
+An anchor is one of the request's `keep` texts, or its `closing` text. The canvas knows nothing of texts: the positions
+that spell an anchor are `is_kept`.
+
 How many masks each part needs is not known, and a part that was opened far too long is filled with a whole text that
 has no place for what comes next. So a model that resizes decodes several arrangements side by side, each with few masks
 before every anchor; any other has its masks shared out evenly.

@@ -39,7 +39,7 @@ class Tokenizer:
         self._inner = inner
         self._vocab_size = vocab_size
         self._count_line = lru_cache(maxsize=_REMEMBERED_LINES)(self._count)
-        _seclude_control_tokens(inner)
+        _treat_control_tokens_as_text(inner)
         inner.no_truncation()
         inner.no_padding()
 
@@ -97,11 +97,11 @@ class Tokenizer:
         return b"".join(self.token_bytes[token_id] for token_id in token_ids)
 
 
-def _seclude_control_tokens(inner: HFTokenizer) -> None:
-    """Keep text that spells a control token text: source code may well contain "<|endoftext|>" or "<|fim_prefix|>".
+def _treat_control_tokens_as_text(inner: HFTokenizer) -> None:
+    """Encode what spells a control token as plain text: source code may well contain "<|endoftext|>".
 
-    The library leaves alone only what is marked special, and Qwen marks neither its infilling nor its tool tokens.
-    Added tokens of white space alone are pieces of text like any other.
+    The library's switch for that covers only tokens that are marked special, and Qwen marks neither its infilling nor
+    its tool tokens. Added tokens of white space alone are pieces of text like any other.
     """
     inner.encode_special_tokens = True
     added = inner.get_added_tokens_decoder().values()
