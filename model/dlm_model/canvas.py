@@ -26,15 +26,16 @@ class Canvas:
         is_masked: [B, T], still to be filled; never true for padding.
         is_valid: [B, T], false for padding.
         confidence: [B, T], probability of the committed token or of the last guess; 0 where there is neither.
-        guessed_ids: [B, T], the last step's prediction where masked; the mask token where there is none yet.
+        guessed_ids: [B, T], the last step's prediction where masked; `mask_token_id` where there is none yet.
         origin: [B, T], each position's column when the last step began; both masks of an expand token have its column.
-        rejected_ids: [B, T, R], tokens that were taken back and must not come again; the mask token stands for none.
+        rejected_ids: [B, T, R], tokens that were taken back and must not come again; `mask_token_id` where a position
+            has fewer than R.
         is_kept: [B, T], committed by the request itself: never reopened, deleted or replaced.
         is_reviewed: [B, T], committed positions that are predicted again.
         was_reopened: [B, T], positions whose token was taken back, whatever they hold now.
         num_revised: [B], positions reopened or replaced so far.
         was_refused: [B], whether the model asked for more positions than the row may have.
-        mask_token_id: Stands for "not yet known".
+        mask_token_id: Held by masked positions. Never committed, so that it can say "none" in the two fields above.
     """
 
     prefix_ids: Tensor

@@ -159,9 +159,10 @@ class DecodeOptions:
     # those after the first are decoded without the guide, by the guide alone, or sampled at a temperature of 0.7 or
     # more; with any other model they differ in length, and there may be fewer.
     num_candidates: int = option(1, "alternatives decoded together", within=Range(1, 8), aliases=("n",))
+    # The canvas may be longer than that: beside them it holds the words that both boundaries take over.
     max_middle_tokens: int = option(
         256,
-        "most tokens that the canvas may grow to",
+        "most tokens that are filled in, besides texts that the middle must contain",
         within=ANY_COUNT,
         aliases=("max_tokens", "max_completion_tokens"),
     )

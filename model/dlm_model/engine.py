@@ -131,12 +131,19 @@ class Engine:
         self.decoder.forget(document)
 
     def close(self) -> None:
-        """Give the memory of weights and prompts back, to the device too; the engine is of no use afterwards."""
-        del self.network, self.decoder, self.preparation
-        release_memory()
+        """Give the memory of weights and prompts back, to the device too; a second call does nothing.
+
+        The engine cannot be used afterwards.
+        """
+        if hasattr(self, "network"):
+            del self.network, self.decoder, self.preparation
+            release_memory()
 
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
         """Fill the hole, one draft per denoise step, and one more that says why it ended.
+
+        Each step is taken when its draft is asked for; nothing is checked before the first one is, so that errors are
+        raised there and not by the call.
 
         Raises:
             RequestError: prompt and middle do not fit the model's context, or an option needs what this model lacks.
@@ -155,6 +162,8 @@ class Engine:
         self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str = SELF_GUIDE
     ) -> Iterator[Draft]:
         """Continue the prefix from left to right, blind to the suffix: one draft per token; the last says why it ended.
+
+        As lazy as `infill`.
 
         Args:
             request: Only `prefix`, `single_line`, `expected_tokens` and `document` count.

@@ -225,6 +225,8 @@ class InfillEngine(Protocol):
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
         """Fill the hole, one draft per denoise step; the last draft has a finish reason.
 
+        Lazy: nothing is done, and no error raised, before the first draft is asked for.
+
         Raises:
             RequestError: the request does not fit the model's context.
         """
@@ -233,7 +235,7 @@ class InfillEngine(Protocol):
         """Give up what is kept of a document from request to request; one that nothing is kept of is no error."""
 
     def close(self) -> None:
-        """Give the model's memory back, to the device too; the engine is of no use afterwards."""
+        """Give the model's memory back, to the device too; the engine cannot be used afterwards, but closed again."""
 
 
 class RacingEngine(InfillEngine, Protocol):
@@ -243,6 +245,8 @@ class RacingEngine(InfillEngine, Protocol):
         self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken, *, guide: str
     ) -> Iterator[Draft]:
         """Continue the prefix, blind to the suffix, one draft per token; the last one has a finish reason.
+
+        As lazy as `infill`.
 
         Raises:
             RequestError: there is no causal model to write with.

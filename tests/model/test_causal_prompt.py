@@ -121,3 +121,4 @@ def test_a_closed_engine_holds_neither_weights_nor_prompts(causal_folder: Path) 
     held = ref(engine.network.embed_tokens.weight), ref(engine.decoder.prefix_cache)
     engine.close()
     assert [each() for each in held] == [None, None]
+    engine.close()
