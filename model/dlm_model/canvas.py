@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from dlm_model.deletion import reach_of_deletions
+
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
@@ -186,12 +188,8 @@ class Canvas:
         """
         is_deleted = self.is_committed & (self.token_ids == delete_token_id)
         is_expanded = self.is_committed & (self.token_ids == expand_token_id)
-        # What is kept has a place of its own: a text ends before it as before the tail, and no deletion reaches beyond.
-        behind = (written & ~self.is_kept).flip(1).cumsum(dim=1).flip(1)
-        is_end = is_deleted & (behind == behind.masked_fill(~self.is_kept, 0).flip(1).cummax(dim=1).values.flip(1))
-        counts = torch.stack((is_end, is_end | (is_deleted & ~self.was_reopened))).cumsum(dim=2)
-        ends, deletes = counts > counts.masked_fill(~self.is_kept, 0).cummax(dim=2).values
-        is_deleted |= (ends | (deletes & ~self.was_reopened)) & self.is_masked & ~protected
+        is_within_reach = reach_of_deletions(is_deleted, written, self.is_kept, self.was_reopened)
+        is_deleted |= is_within_reach & self.is_masked & ~protected
         room = (max_length - self.lengths + is_deleted.sum(dim=1)).clamp_min(0)
         is_granted = is_expanded & (is_expanded.cumsum(1) <= room[:, None])
         copies = self.is_valid.long() - is_deleted.long() + is_granted
