@@ -132,7 +132,15 @@ class Decoder:
         order: CommitOrder | None,
         vocabulary: Vocabulary,
     ) -> None:
-        """Keep what outlives a request; the arguments are the attributes, and what the tokens spell."""
+        """Keep what outlives a request.
+
+        Args:
+            network: The diffusion model.
+            guides: The causal models at hand.
+            prefix_cache: The network's keys and values of prefixes and suffixes.
+            order: Its learned commit order, if it has one.
+            vocabulary: What its tokens spell.
+        """
         self.network, self.guides = network, guides
         self._vocabulary = vocabulary
         self.prompt_store = PromptStore()

@@ -1,4 +1,4 @@
-"""An earlier draft of almost the same hole: the rest of it, as tokens to open a canvas with.
+"""The rest of an earlier draft, which what was typed since has almost followed, as tokens to open a canvas with.
 
 The text is tokenised anew, together with the words that the boundaries take over on both sides, because a token of the
 draft may begin in text that has been typed since. The tokens of those words are certain; any other is as sure as the

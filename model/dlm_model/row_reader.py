@@ -87,10 +87,17 @@ class RowReader:
         flaws: Sequence[int] | None = None,
         suits: Sequence[float] | None = None,
     ) -> list[int]:
-        """Row indices, best first, empty texts last, and before them those with the worst `flaws` [B].
+        """Row indices, best first.
 
-        By `likelihoods` [B], if there are any; else by confidence, that of nothing but what must be kept being 0, times
-        how well the row's length `suits` [B], if lengths were chosen. Ties go to the shorter.
+        Rows with a text come before empty ones, and among them those with the least flaw. Then likelihoods count or,
+        without any, the confidence times how well the length suits. A row where the model has written nothing visible
+        has no confidence. Ties go to the shorter text.
+
+        Args:
+            canvas: The rows, [B].
+            likelihoods: [B], how probable a guide finds each, in nats; None where none was asked.
+            flaws: [B], how badly each ends, as `TextEnd.flaws` counts; None for no flaws.
+            suits: [B], how well each row's length suits, as `length.suitability` says; None where all have the same.
         """
         rows = [self._row(canvas, index) for index in range(len(canvas.lengths))]
         found = [row.candidate for row in rows]

@@ -38,7 +38,7 @@ def origins(before: Tensor, now: Tensor) -> Tensor:
 
 
 def seams(found: Tensor, num_before: int) -> Tensor:
-    """Boundaries of a text of N tokens, 0 to N, on whose two sides stands what did not before; bool [N + 1].
+    """Which boundaries of a text of N tokens, numbered 0 to N, part two that were no neighbours before; bool [N + 1].
 
     Args:
         found: The text's `origins`.

@@ -32,7 +32,7 @@ MAX_CHANGED_SHARE = 0.25
 """Changed tokens of a prompt, as a share of all, beyond which nothing of the last one is read."""
 
 STREAM_SHARES = (0.25, 0.5, 0.75)
-"""How deep in the network what enters a layer is kept, so that the layers from there on can be computed alone."""
+"""At which depths, in shares of all layers, a layer's input is kept, so that the layers from there on can run alone."""
 
 
 class PromptReuse:
@@ -47,8 +47,8 @@ class PromptReuse:
             network: The transformer.
             store: Holds the document's last prompt, and takes this one.
             document: What the prompt is of.
-            drift_bound: How far entries may drift.
-            vicinity: How many tokens beside a seam are computed.
+            drift_bound: By how much a layer's values may have drifted (1 − cosine) and still be read.
+            vicinity: How many tokens on each side of a seam are computed anew.
         """
         num_layers = network.config.num_layers
         self._network, self._store, self._document = network, store, document

@@ -20,7 +20,7 @@ class KeptPrompt(NamedTuple):
         token_ids: [P + S], on the CPU.
         num_prefix: P, where the canvas stood.
         cache: Their keys and values, in B rows.
-        streams: What entered some of the layers, [B, P + S, C] by layer.
+        streams: The inputs of some layers, [B, P + S, C], by layer.
         drift: By how much each layer's values have drifted since they were computed together, [L], on the CPU.
     """
 

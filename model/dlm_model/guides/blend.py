@@ -2,10 +2,11 @@
 
 A diffusion model predicts its masks independently of each other; a causal model knows what goes together. Adaptive
 parallel decoding (APD, Israel et al., arXiv 2506.00413) multiplies the two, p ∝ p_diffusion^(1−w) · p_guide^w, and
-takes from the left as many of the diffusion model's tokens as the product would have put there too. Here the product
-makes its own choice at every mask, drawn or best. The guide's prediction for a mask holds only if every mask left of it
-gets the token that the guide has read there. So the leftmost choices that agree with the draft are kept, and the first
-that does not. Predictions for masks far to the right would hardly ever be used, and are not asked for.
+takes from the left as many of the diffusion model's tokens as the product would have put there too. Here the
+product itself says which token each mask gets: the most probable one or, at a temperature, a sample. The guide's
+prediction for a mask holds only if every mask left of it gets the token that the guide has read there. So the leftmost
+choices that agree with the draft are kept, and the first that does not. Predictions for masks far to the right would
+hardly ever be used, and are not asked for.
 """
 
 from collections.abc import Sequence
@@ -60,9 +61,10 @@ class Blend:
     def judge(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
         """The guess with its leftmost run settled by both; after the run, the diffusion model's own guess stays.
 
-        All that a guess says of a position in the run follows from the product, and so it does for reviewed positions
-        that the run has come to: what both have chosen together is not held against either alone. In rows that the
-        guide has no share in, positions that reach the threshold are settled.
+        The run ends before the first mask where the product chooses another token than the diffusion model alone.
+        Inside the run, every field of the guess comes from the product. Reviewed positions too: a token that both chose
+        must not be revised by one model's opinion. In rows where the guide has no weight, positions that reach the
+        confidence threshold are settled.
 
         Args:
             canvas: Before the step; its prefix has one token at least.

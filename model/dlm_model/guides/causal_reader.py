@@ -26,7 +26,7 @@ class Reading:
     """A text after a prefix, as it was read once: texts that begin like it are read from where they part.
 
     Attributes:
-        token_ids: [L], what was read after all of the prefix but its last token, which is the first here.
+        token_ids: [L], what was read: the last token of the prefix, and the text after it.
         num_before: Tokens of the prefix before these.
         cache: Keys and values of both together, in one row; none before the first reading.
     """
@@ -93,7 +93,8 @@ class CausalReader:
             prefix_ids: [P], one token at least.
             token_ids: [B, T], what follows it, row by row.
             is_asked: [B, T], the positions to predict: N in all.
-            reading: Of a text that the rows may begin like; one that holds nothing yet takes the only row.
+            reading: A text that the rows may begin like: what they share with it is not read again. One that holds
+                nothing yet is filled with what is read, which has to be a single row.
 
         Returns:
             [N, V] of the causal model's vocabulary, row by row.

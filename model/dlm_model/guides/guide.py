@@ -43,7 +43,7 @@ class Guides:
         tokenizer: Its tokenizer, which every guide must share.
         companion: The guide that came with it, if one did.
         precision: In how many bits the matrices of a guide that a request names are held.
-        find: Where those are.
+        find: Finds the folder of a guide that a request names.
     """
 
     def __init__(

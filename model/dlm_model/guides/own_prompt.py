@@ -18,7 +18,7 @@ from dlm_model.network.config import ModelConfig
 def with_own_ends(config: ModelConfig, files: CheckpointFiles) -> ModelConfig:
     """The config of a causal checkpoint, with the tokens that begin and end its texts by what its files say.
 
-    One that is a diffusion model as well has said so in its own section.
+    A checkpoint that is a diffusion model as well names its first token in its `dlm` section, and stays as it is.
 
     Raises:
         CheckpointError: one of them is not a token id.

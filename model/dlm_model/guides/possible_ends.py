@@ -20,7 +20,7 @@ class Text(NamedTuple):
         token_ids: As committed.
         num_fixed: Columns that every middle keeps: those that spell the head, or that must be kept.
         rest_ids: What stands after it if nothing is masked any more; None while something is.
-        length: Of the whole row.
+        length: Positions of the whole row.
         num_filled: Columns that are not masked: the text's own, and those that spell the tail.
     """
 
@@ -40,9 +40,9 @@ class End(NamedTuple):
     """One place where a text may end.
 
     Attributes:
-        num_kept: Columns that stay as they are.
-        added_ids: What stands after them up to the end of the row.
-        read_ids: The text up to there and the suffix's tokens, as they are read.
+        num_kept: Columns, from the left, that stay as they are.
+        added_ids: Tokens that follow them, up to the end of the row.
+        read_ids: What a guide reads to judge this end: the text up to it, then the beginning of the suffix.
         num_before: How many of these are the text's own.
         middle: What the row adds to the document then.
     """
@@ -90,9 +90,10 @@ class PossibleEnds:
         return Text(tuple(ids[:written]), num_fixed, rest_ids, length=length, num_filled=num_filled)
 
     def of(self, text: Text, suffix_ids: Sequence[int]) -> list[End]:
-        """Every end of a text that leaves something visible in the hole, and no character half; and as its row stands.
+        """Every place where the text may end, plus the row as it stands.
 
-        Before a suffix that begins with a line break, a text ends where one of its lines does.
+        The text must leave something visible in the hole and split no character. Before a suffix that begins with a
+        line break, it ends where one of its lines does.
         """
         spelling_of = self._vocabulary.token_bytes
         num_read = max(0, NUM_READ_TOKENS - len(self._tail_ids))

@@ -1,13 +1,14 @@
 """The experts of a mixture: three ways to multiply tokens by those that they were sent to, with the same result.
 
-    one by one     An expert at a time, on the tokens that are its own. How many those are, the CPU has to know, so that
-                   it waits for a GPU in every layer, and starts each expert's products by themselves.
+    one by one     An expert at a time, on the tokens that are its own. The CPU has to know how many those are: it waits
+                   for a GPU in every layer, and starts the products of each expert separately.
     grouped        All experts' tokens, sorted, in one product that finds on the device where each expert's begin.
-    by everybody   All tokens by all experts, weighted by nothing where the router did not send them.
+    by everybody   All tokens by all experts, weighted 0 where the router did not send them.
 
-A GPU takes the second where its kernel exists, from Hopper on in bf16: elsewhere PyTorch's own `grouped_mm` goes one by
-one behind its name, and waits. There the third serves a canvas: so few tokens are multiplied in less time than the
-experts are read in, and those that several tokens chose are most of them. Neither waits, so that both can be recorded.
+A GPU takes the second where its kernel exists, from Hopper on in bf16: elsewhere PyTorch's `grouped_mm` is a
+loop over the experts that waits as the first way does. There the third serves a canvas: its few tokens choose most of
+the experts anyway, and are multiplied in less time than it takes to read the experts' weights. The second and the third
+way never wait, so that both can be recorded as a CUDA graph.
 """
 
 import sys
@@ -27,11 +28,11 @@ class Experts(nn.ModuleList):
     """One by one, each a module of its own: on CPUs, whose weights stay where their file is mapped, and in few bits."""
 
     max_tokens_unwatched = 0
-    """With how many tokens no CPU has to wait for a GPU."""
+    """Up to how many tokens the CPU need not wait for a GPU, to learn how many of them each expert gets."""
 
     @property
     def can_be_stacked(self) -> bool:
-        """Whether all there is to the experts is matrices of numbers as the device computes with."""
+        """Whether every parameter is a plain matrix: none is a bias, and none is rounded to fewer bits."""
         return all(type(parameter.data) is Tensor and parameter.dim() == 2 for parameter in self.parameters())
 
     def forward(self, tokens: Tensor, weights: Tensor, picked: Tensor) -> Tensor:

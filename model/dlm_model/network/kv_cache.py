@@ -20,7 +20,7 @@ class LayerKV:
 
 @dataclass(frozen=True, slots=True)
 class KVCache:
-    """Keys and values of S tokens in all layers; those of no pass at all have no layers.
+    """Keys and values of S tokens in all layers; before any pass there are none, and no layers.
 
     Attributes:
         layers: One entry per layer.
@@ -30,7 +30,7 @@ class KVCache:
 
     @property
     def num_tokens(self) -> int:
-        """S."""
+        """How many tokens, S."""
         return self.layers[0].keys.shape[1] if self.layers else 0
 
     def first(self, num_tokens: int) -> "KVCache":

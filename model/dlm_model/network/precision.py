@@ -26,8 +26,8 @@ BYTES_PER_WEIGHT: dict[Precision, float] = {"int8": 1.0, "int4": 0.5 + 4 / GROUP
 """Bytes per weight of a rounded matrix; the one scale per row of eight bits is not counted."""
 
 COLUMN_MULTIPLES: dict[Precision, int] = {"int4": 1024}
-"""What torchao pads the columns of a rounded matrix to, for the kernel that multiplies four bits: half of what it holds
-of an expert with 512 columns is padding."""
+"""Columns of a rounded matrix are padded to a multiple of this, for torchao's product of four-bit weights: of an expert
+with 512 columns, half of what is held is padding."""
 
 LEAST_INT4_CAPABILITY = (8, 0)
 """Compute capability that torchao's product of four-bit weights needs."""

@@ -23,7 +23,7 @@ class Memory:
     """Keys and values of tokens that are attended to but not recomputed.
 
     Attributes:
-        cache: Of S tokens.
+        cache: Keys and values of S tokens.
         position_ids: [B, S], where those tokens are now; may differ from where they were when computed.
     """
 
@@ -36,9 +36,9 @@ class Recorder:
     """Collects every layer's keys and values during one forward pass.
 
     Attributes:
-        layers: One entry per layer.
-        stream_layers: The layers of which is collected, too, what enters them.
-        streams: That, [B, T, C] by layer.
+        layers: Keys and values, one entry per layer.
+        stream_layers: Layers whose input is recorded as well.
+        streams: Those inputs, [B, T, C], by layer.
     """
 
     layers: list[LayerKV] = field(default_factory=list)

@@ -84,7 +84,7 @@ class Boundaries:
         return self._vocabulary.spell(token_ids)[len(self.head) :]
 
     def frontiers(self, canvas: Canvas, row: int) -> tuple[Frontier, Frontier]:
-        """Those of a row's head and of its tail."""
+        """How far a row has respelled the head, and the tail."""
         length = int(canvas.lengths[row])
         ids, masked = canvas.token_ids[row, :length].tolist(), canvas.is_masked[row, :length].tolist()
         return self._head_frontier(ids, masked), self._tail_frontier(ids, masked)

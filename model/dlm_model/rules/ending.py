@@ -33,7 +33,7 @@ NUM_MORE = 8
 """Masks that a row gets when it is full in the middle of a statement."""
 
 MOST_TIMES_MORE = 4
-"""How often it gets them: a text that has no end by then is a loop."""
+"""How often a row gets more masks: a text that has no end by then is a loop."""
 
 MAX_REMEMBERED = 64
 """How many judgements are remembered: those of the rows' texts, which seldom all change at once."""
@@ -57,7 +57,13 @@ class LineEnd:
         self._is_begun = is_begun
 
     def fold(self, logits: Tensor, canvas: Canvas, positions: Tensor | None = None) -> Tensor:
-        """Logits [N, V] of some positions [B, T], those that the canvas asks about, with that sum at the own end."""
+        """The logits [N, V] with all line breaks' probability added to the own end's, wherever a line has begun.
+
+        Args:
+            logits: Of N positions, row by row.
+            canvas: What is written of each line.
+            positions: [B, T], which they are; None for those that the canvas asks about.
+        """
         columns = 1 + torch.arange(canvas.is_masked.shape[1])
         is_written, is_broken = (
             canvas.is_committed & tokens[canvas.token_ids] for tokens in (self._is_visible, self._has_line_break)
@@ -182,7 +188,10 @@ class TextEnd:
         return None
 
     def _unfinished(self, canvas: Canvas, row: int) -> slice:
-        """The columns before a kept line, the last thing that is kept, without which a full row may end as it does."""
+        """Columns to leave out of a full row that breaks off before its last kept text, if that is a line.
+
+        They are whole lines, as few as it takes until the row may end so; none where no number of them is enough.
+        """
         kept = canvas.is_kept[row].tolist()
         if canvas.is_masked[row].any() or True not in kept:
             return slice(0)

@@ -39,7 +39,7 @@ class Step:
 
     @property
     def is_judged(self) -> Tensor:
-        """Reviewed positions that all have predicted who chose their tokens: the guide too, if it has a share."""
+        """Reviewed positions that all who choose tokens there have predicted: the guide too, if it has weight."""
         return self.is_reviewed & ~self.guess.is_unheard
 
 

@@ -36,7 +36,8 @@ def choose(
         eligibility: What may be committed.
         steps_left: Steps to spread the masks over, this one included.
         options: The schedule and its bounds.
-        filled: The share of what each row [B] is to decode, or all are, that is committed already.
+        filled: What share of the positions to decode is committed already, [B] or one for all rows; counts for
+            `early_commit` alone.
     """
     if steps_left > 1:
         eligibility = eligibility.without(guess.is_refused)
@@ -142,8 +143,8 @@ def are_decided(guess: Guess, is_eligible: Tensor, asked: Tensor) -> Tensor:
 def _share_asked(filled: Tensor | float) -> Tensor:
     """How much of the gap Prophet asks for: all of it at first, two thirds in the second third, then one third.
 
-    Its thirds are of the steps, each of which commits as many positions as any other there. Here steps differ, and a
-    row may be full after few of them, so that the thirds are of what there is to fill.
+    Prophet counts its thirds in steps, since all of its steps commit equally many positions. Here steps differ, and a
+    row may be full after few of them: the thirds are of the positions to fill.
     """
     return 1 - (3 * torch.as_tensor(filled)).floor() / 3
 

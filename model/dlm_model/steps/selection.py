@@ -12,8 +12,8 @@ from dlm_model.decode_options import DecodePlan, Selection
 from dlm_model.device import send
 
 NUCLEUS_TOKENS = 256
-"""The most probable tokens, which a nucleus is first looked for in: it rarely holds more. To sort a whole vocabulary
-instead took 556 against 21 ms for 128 positions."""
+"""How many of the most probable tokens a nucleus is first looked for in: it rarely holds more. Sorting the whole
+vocabulary instead took 556 ms against 21 ms for 128 positions."""
 
 
 Predictor = Callable[[Canvas], Tensor]
@@ -33,7 +33,7 @@ class Guess(NamedTuple):
         num_stable: Steps in a row in which the distribution hardly changed; 0 if they are not counted.
         is_agreed: Settled by the diffusion model and its guide together; false where the schedule needs no guide.
         is_refused: A guide that checks objects to the token, or to one left of it.
-        is_unheard: A guide has a share in the row, and none here: the two differ about a mask left of the position.
+        is_unheard: The guide has weight in this row but gave no opinion here, because a mask further left is unsettled.
     """
 
     predicted_ids: Tensor

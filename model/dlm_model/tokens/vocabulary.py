@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 _MAX_REMEMBERED = 256
-"""Look-ups that are remembered: few recur (a space, a bracket, an indentation), and a space finds most tokens."""
+"""How many look-ups are remembered: few recur (a space, a bracket, an indentation), and one may find most tokens."""
 
 _LONGEST_SPELLING = 64
 _WORD = re.compile(rb"[\w\x80-\xff]")  # a byte of a letter beyond ASCII, too
