@@ -51,7 +51,7 @@ def default_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else torch.float32
 
 
-def avoid_plans_by_shape() -> None:
+def disable_cudnn_attention() -> None:
     """Keep attention away from cuDNN, for this process; does nothing where there is no GPU.
 
     From 2.9 on torch prefers it on compute capabilities 9 and 10, and it makes a plan for every shape that it has not

@@ -15,7 +15,7 @@ from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.decode_options import SELF_GUIDE, DecodeOptions
 from dlm_model.decoding import Decoder
 from dlm_model.denoise import denoise
-from dlm_model.device import avoid_plans_by_shape, device_errors, release_memory, resolve_device
+from dlm_model.device import device_errors, disable_cudnn_attention, release_memory, resolve_device
 from dlm_model.drafts import drafts_of
 from dlm_model.errors import CheckpointError
 from dlm_model.guides.guide import FindGuide, Guides, load_companion
@@ -68,7 +68,7 @@ def load_engine(
     network = load_network(folder, config, target, precision=precision)
     companion = load_companion(folder, network, tokenizer, precision)
     if target.type == "cuda":
-        avoid_plans_by_shape()
+        disable_cudnn_attention()
     name, order = published_name(folder), load_order(folder)
     return Engine(network, tokenizer, name, order, companion=companion, precision=precision, find_guide=find_guide)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dlm_kernels.attention import attend, rotary_angles
 from dlm_kernels.confidence import token_statistics
-from dlm_model.device import avoid_plans_by_shape
+from dlm_model.device import disable_cudnn_attention
 from tests.bench.report import print_report
 
 NUM_RUNS = 50
@@ -99,7 +99,7 @@ def main() -> None:
     """Command line."""
     if not torch.cuda.is_available():
         sys.exit("kernels: there is no CUDA GPU here; nothing was measured.")
-    avoid_plans_by_shape()  # as the engine does
+    disable_cudnn_attention()  # as the engine does
     print_report("kernels", {"hardware": torch.cuda.get_device_name()}, measure())
 
 

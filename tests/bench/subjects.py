@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import torch
 
-from dlm_model.device import avoid_plans_by_shape, default_dtype, resolve_device
+from dlm_model.device import default_dtype, disable_cudnn_attention, resolve_device
 from dlm_model.engine import DEFAULT_CHECKPOINT, Engine, load_engine
 from dlm_model.families.dlm import PromptAttention
 from dlm_model.network.config import ModelConfig
@@ -63,7 +63,7 @@ def load_subject(shape: str, device: str, model: str | None = None) -> Engine:
     target = resolve_device(device)
     network = random_network(config, target, default_dtype(target))
     if target.type == "cuda":
-        avoid_plans_by_shape()
+        disable_cudnn_attention()
     return Engine(
         recorded(network), Tokenizer.from_checkpoint(DEFAULT_CHECKPOINT, config.vocab_size), f"random {shape}"
     )

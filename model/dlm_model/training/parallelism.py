@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from dlm_model.device import avoid_plans_by_shape
+from dlm_model.device import disable_cudnn_attention
 from dlm_model.errors import DeviceError
 from dlm_model.network.transformer import Transformer
 
@@ -38,7 +38,7 @@ class ProcessGroup:
             if not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count():
                 raise DeviceError(f"There is no device {device} to train on.")
             torch.cuda.set_device(device)
-            avoid_plans_by_shape()
+            disable_cudnn_attention()
         self.device = device
         if "RANK" in os.environ and not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
