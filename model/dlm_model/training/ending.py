@@ -58,8 +58,10 @@ class Ending:
             progress.decay_steps = min(progress.decay_steps, num_done + num_left)
         if options.decay_seconds is not None and self._group.largest(len(self._durations)):
             # Steps may turn out slower than they were when the decay began; it ends in time all the same.
-            affordable = num_done + self._group.largest(self._affordable_steps())
-            progress.decay_steps = min(progress.decay_steps, affordable)
+            # Where no step is left in this call, the next one goes on: a rate that is still high has not fallen.
+            affordable = self._group.largest(self._affordable_steps())
+            if affordable:
+                progress.decay_steps = min(progress.decay_steps, num_done + affordable)
 
     def _requested_decay(self, step: int) -> int:
         """Steps of a decay that shall begin now; `_NO_DECAY` for none."""
@@ -69,7 +71,7 @@ class Ending:
         if (self._folder / DECAY_FILE).exists():
             return options.decay_steps
         if options.decay_seconds is not None and self._seconds_left <= options.decay_seconds and self._durations:
-            return self._affordable_steps()
+            return self._affordable_steps() or _NO_DECAY
         return _NO_DECAY
 
     @property

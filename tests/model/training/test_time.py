@@ -113,3 +113,19 @@ def test_a_decay_that_goes_on_in_another_call_is_not_cut_short(
     trainer.progress.decay_start, trainer.progress.decay_steps = 0, 100
     list(trainer.run())
     assert (trainer.progress.step, trainer.progress.is_finished) == (100, True)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["on-the-plateau", "in-the-decay"])
+@pytest.mark.parametrize("limit", [15.0, 25.0], ids=["too-late", "too-little-time-for-another"])
+def test_a_run_is_not_over_before_its_learning_rate_has_fallen(
+    tmp_path: Path, resizing_folder: Path, shards: Path, monkeypatch: pytest.MonkeyPatch, limit: float, *, begun: bool
+) -> None:
+    monkeypatch.setattr(launch, "read_held_out", lambda *_: {})
+    Clock(monkeypatch, lambda _: 10.0)
+    options = SECTION.options(max_seconds=limit, decay_seconds=limit / 2)
+    trainer = launch.build_trainer(resizing_folder, shards, tmp_path / "run", SECTION, options)
+    if begun:
+        trainer.progress.decay_start, trainer.progress.decay_steps = 0, 100
+    list(trainer.run())
+    assert not trainer.progress.is_finished
+    assert (trainer.progress.decay_start, trainer.progress.decay_steps) == ((0, 100) if begun else (None, 1))
