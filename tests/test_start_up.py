@@ -77,6 +77,11 @@ print({{"torch._dynamo", "transformers"}} & sys.modules.keys())
     assert run_python("-c", script, env=child_environment).stdout == "set()\n"
 
 
+def test_a_stage_of_training_that_compiles_nothing_imports_no_compiler(child_environment: Mapping[str, str]) -> None:
+    script = "import sys, dlm_model.training.__main__; print('torch._dynamo' in sys.modules)"
+    assert run_python("-c", script, env=child_environment).stdout == "False\n"
+
+
 def test_the_version_imports_nothing_heavy(child_environment: Mapping[str, str]) -> None:
     ending = run_python("-X", "importtime", "-m", "dlm_lsp", "--version", env=child_environment)
     imported = set(re.findall(r"\| +([A-Za-z_0-9]+)", ending.stderr))

@@ -42,7 +42,7 @@ from dlm_model.training.dials import Device, Final, MaxSteps, Minutes, RecipeFil
 from dlm_model.training.distill import Method, accuracy_after, build_objective, halvings, load_teacher
 from dlm_model.training.evaluate import choose_lines, measure_lines, measure_noises
 from dlm_model.training.export import export_run
-from dlm_model.training.failures import EXPECTED, describe
+from dlm_model.training.failures import describe, is_expected
 from dlm_model.training.launch import build_trainer
 from dlm_model.training.manifest import load_manifest
 from dlm_model.training.pieces import join_pieces
@@ -273,7 +273,9 @@ def run_stage(arguments: Sequence[str], program: str) -> int:
     except typer.TyperException as error:
         # Without a stage, the help was printed already and nothing is left to say.
         return _complain(program, error.format_message(), error.exit_code)
-    except EXPECTED as error:
+    except Exception as error:
+        if not is_expected(error):
+            raise
         return _complain(program, describe(error), 3)
     # Typer turns Ctrl-C into the value that a command returns.
     return _complain(program, "Interrupted; a run goes on from its last state.", code) if code == _INTERRUPTED else 0
