@@ -24,6 +24,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
+        partial.unlink(missing_ok=True)  # one that a kill has left has any mode
         partial.touch()
         mode = partial.stat().st_mode  # what the umask permits; safetensors makes files for their owner alone
         yield partial

@@ -31,3 +31,12 @@ def test_weights_can_be_read_by_whom_the_umask_permits(tmp_path: Path, mode: int
         (folder / "guide").mkdir()
         save_file(tensors, folder / "guide" / "weights")
     assert [mode_of(tmp_path / name) for name in ("state", "model/guide/weights")] == [mode, mode]
+
+
+def test_what_a_kill_has_left_does_not_decide_who_may_read_the_next_file(tmp_path: Path, mode: int) -> None:
+    left = tmp_path / "state.partial"
+    left.touch()
+    left.chmod(0o600)
+    with replacing_file(tmp_path / "state") as partial:
+        partial.write_bytes(b"whole")
+    assert mode_of(tmp_path / "state") == mode
