@@ -172,13 +172,13 @@ def order(
     )
     learned = train_order(observed)
     measured = compare(learned, unseen, load_order(checkpoint))
-    if measured.is_gain:
+    if measured.is_no_worse:
         write_order(learned, checkpoint)
     present = "" if measured.present is None else f", in the present order {measured.present:.1%}"
     console.print(
         f"first commit right in {len(unseen)} held-out lines, after {len(observed)} to learn from: learned"
         f" {measured.learned:.1%}, by confidence {measured.confidence:.1%}{present}"
-        f"{'' if measured.is_gain else '; that is no gain, and nothing was written'}",
+        f"{'' if measured.is_no_worse else '; that is worse, and nothing was written'}",
         soft_wrap=True,
     )
 

@@ -62,8 +62,8 @@ class OrderMeasurement:
     present: float | None = None
 
     @property
-    def is_gain(self) -> bool:
-        """Whether the head is no worse than what there is without it."""
+    def is_no_worse(self) -> bool:
+        """Whether the head is as good as what there is without it, or better."""
         return self.learned >= max(self.confidence, self.present or 0.0)
 
 
@@ -89,7 +89,12 @@ def observe(
 
 
 def train_order(observations: Sequence[Observation], *, seed: int = 0) -> CommitOrder:
-    """Fit the head to what was right, over all positions of all lines."""
+    """Fit the head to what was right, over all positions of all lines.
+
+    Raises:
+        ValueError: there is no line.
+    """
+    _require_lines(observations)
     torch.manual_seed(seed)
     order = CommitOrder()
     seen = torch.cat([observation.features for observation in observations])
@@ -106,13 +111,23 @@ def train_order(observations: Sequence[Observation], *, seed: int = 0) -> Commit
 def compare(
     order: CommitOrder, observations: Sequence[Observation], present: CommitOrder | None = None
 ) -> OrderMeasurement:
-    """How often each of them commits a right token first."""
+    """How often each of them commits a right token first.
+
+    Raises:
+        ValueError: there is no line.
+    """
+    _require_lines(observations)
     confident = [bool(each.is_right[each.confidence.argmax()]) for each in observations]
     return OrderMeasurement(
         _first_right(order, observations),
         sum(confident) / len(confident),
         None if present is None else _first_right(present, observations),
     )
+
+
+def _require_lines(observations: Sequence[Observation]) -> None:
+    if not observations:
+        raise ValueError("no line of several tokens to learn from, or to compare on; ask for more --lines")
 
 
 def _first_right(order: CommitOrder, observations: Sequence[Observation]) -> float:

@@ -44,13 +44,13 @@ def test_the_head_learns_what_confidence_does_not_know() -> None:
 
 
 @pytest.mark.parametrize(
-    ("learned", "confidence", "present", "is_gain"),
+    ("learned", "confidence", "present", "is_no_worse"),
     [(0.4, 0.3, None, True), (0.4, 0.5, None, False), (0.4, 0.3, 0.5, False), (0.4, 0.4, 0.4, True)],
 )
-def test_a_head_is_a_gain_if_it_is_no_worse_than_either(
-    learned: float, confidence: float, present: float | None, *, is_gain: bool
+def test_a_head_is_kept_if_it_is_no_worse_than_either(
+    learned: float, confidence: float, present: float | None, *, is_no_worse: bool
 ) -> None:
-    assert OrderMeasurement(learned, confidence, present).is_gain == is_gain
+    assert OrderMeasurement(learned, confidence, present).is_no_worse == is_no_worse
 
 
 def test_a_head_is_compared_with_the_present_one() -> None:
@@ -59,7 +59,7 @@ def test_a_head_is_compared_with_the_present_one() -> None:
     measured = compare(untrained, unseen, good)
     assert measured.present == compare(good, unseen).learned
     assert compare(good, unseen).present is None
-    assert not measured.is_gain
+    assert not measured.is_no_worse
 
 
 def test_a_line_is_cut_out_as_the_engine_cuts_it_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_an_order_is_kept_if_it_is_no_worse_than_what_there_is(
     assert "Reading 9 lines" in printed
     told = rf"right in \d held-out lines, after \d to learn from: learned {learned:.1%}, by confidence 30.0%, in the "
     assert re.search(f"first commit {told}present order 50.0%", printed)
-    assert ("no gain, and nothing was written" in printed) == (learned < 0.5)
+    assert ("that is worse, and nothing was written" in printed) == (learned < 0.5)
     assert ((model / ORDER_FILE).read_bytes() == before) == (learned < 0.5)
 
 
@@ -137,3 +137,22 @@ def test_an_order_of_too_little_code_says_so(
     write_shard(shards / "train.safetensors", [SourceFile("shapes", "a.py", "x = 1\n")])
     assert commands.run_stage(["order", str(causal_folder), str(shards), "--lines", "9"], "training") == 3
     assert "1 file is too small or has too little code for 9 holes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_lines_of_single_tokens_teach_no_order(
+    causal_folder: Path,
+    shards: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    split: str,
+) -> None:
+    sizes = {"train": 9, "held_out": 3}
+    found = observations(9, seed=0)
+    monkeypatch.setattr(
+        commands, "observe", lambda _network, _tokenizer, tasks: [] if len(tasks) == sizes[split] else found
+    )
+    assert commands.run_stage(["order", str(causal_folder), str(shards), "--lines", "9", "--device", "cpu"], "x") == 3
+    assert capsys.readouterr().err == (
+        "x: no line of several tokens to learn from, or to compare on; ask for more --lines\n"
+    )
