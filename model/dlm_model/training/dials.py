@@ -1,5 +1,6 @@
 """The flags that several stages have, and the dials that they and a recipe set together."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +13,13 @@ from dlm_model.training.stretch import DECAY_SHARE
 
 
 def above_zero(minutes: float | None) -> float | None:
-    """Refuse minutes in which nothing can happen; None is no limit.
+    """Refuse minutes in which nothing can happen, and those without an end; None is no limit.
 
     Raises:
-        BadParameter: not above 0.
+        BadParameter: not above 0, or not finite.
     """
-    if minutes is not None and not minutes > 0:
-        raise typer.BadParameter("a run needs more than 0")
+    if minutes is not None and not (minutes > 0 and math.isfinite(minutes)):
+        raise typer.BadParameter("a run needs more than 0, and an end")
     return minutes
 
 

@@ -188,8 +188,8 @@ def test_a_run_tells_what_training_changed_on_held_out_text(
     assert re.fullmatch(r".*model is the model of step \d+, with \d+% of what it learned\n", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("minutes", ["0", "-1", "nan"])
-def test_a_run_of_no_minutes_is_refused(capsys: pytest.CaptureFixture[str], minutes: str) -> None:
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf"])
+def test_a_run_of_no_minutes_or_without_an_end_is_refused(capsys: pytest.CaptureFixture[str], minutes: str) -> None:
     for stage in (["train", "start", "corpus", "run"], ["run", "recipe.toml", "all"]):
         assert commands.run_stage([*stage, "--minutes", minutes], "training") == 2
         assert "more than 0" in capsys.readouterr().err
