@@ -13,6 +13,7 @@ import torch
 from dlm_model.network.config import ModelConfig
 
 PEAK_TFLOPS = {
+    "GH200": 989.0,
     "H200": 989.0,
     "H100 PCIe": 756.0,
     "H100": 989.0,

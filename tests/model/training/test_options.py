@@ -167,7 +167,13 @@ def test_a_worker_that_fails_is_one_sentence(fail: Callable[[], object], reason:
 
 @pytest.mark.parametrize(
     ("name", "peak"),
-    [("NVIDIA L40", None), ("NVIDIA L40S", 362.0), ("NVIDIA L4", 121.0), ("NVIDIA A100-SXM4-80GB", 312.0)],
+    [
+        ("NVIDIA L40", None),
+        ("NVIDIA L40S", 362.0),
+        ("NVIDIA L4", 121.0),
+        ("NVIDIA A100-SXM4-80GB", 312.0),
+        ("NVIDIA GH200 480GB", 989.0),
+    ],
 )
 def test_a_gpu_is_known_by_its_whole_name(monkeypatch: pytest.MonkeyPatch, name: str, peak: float | None) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: name)
