@@ -52,6 +52,16 @@ def dequantize_tensors(tensors: Mapping[str, Tensor], *, dtype: torch.dtype) -> 
     return plain
 
 
+def dequantize_tensor(tensors: Mapping[str, Tensor], name: str, *, dtype: torch.dtype) -> Tensor:
+    """One of a checkpoint's tensors, expanded if it is rounded; no other is.
+
+    Raises:
+        CheckpointError: it lacks its scale, or they do not fit.
+    """
+    keys = (name, name.removesuffix(WEIGHT_SUFFIX) + SCALE_SUFFIX)
+    return dequantize_tensors({key: tensors[key] for key in keys if key in tensors}, dtype=dtype)[name].to(dtype)
+
+
 def _dequantize(name: str, values: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor:
     if scale is None:
         raise CheckpointError(f"{name} is stored in eight bits and has no scale.")

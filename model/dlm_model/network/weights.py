@@ -5,7 +5,7 @@ Eight-bit weights are expanded here.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -18,7 +18,7 @@ from dlm_model.network.adapter import add_adapter
 from dlm_model.network.checkpoint_files import pickles
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.precision import BYTES_PER_WEIGHT, Precision, round_weights
-from dlm_model.network.quantization import dequantize_tensors
+from dlm_model.network.quantization import SCALE_SUFFIX, dequantize_tensor, dequantize_tensors
 from dlm_model.network.transformer import Transformer
 
 WEIGHTS_FILE = "model.safetensors"
@@ -125,6 +125,19 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is truncated or not a safetensors file: {error}.") from error
     return tensors
+
+
+def each_weight(folder: Path, config: ModelConfig, *, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+    """The weights of a checkpoint folder under the network's own names, of which one at a time is held in memory.
+
+    Raises:
+        CheckpointError: a file is missing, truncated or not safetensors, or a matrix and its scale do not fit.
+    """
+    family, tensors = FAMILIES[config.family], read_tensors(folder)
+    for stored in tensors:
+        if not stored.endswith(SCALE_SUFFIX):
+            weight = dequantize_tensor(tensors, stored, dtype=dtype)
+            yield from family.unpack({family.parameter_name(stored): weight}, config).items()
 
 
 def _fitted(tensors: Mapping[str, Tensor], config: ModelConfig, folder: Path) -> tuple[Transformer, dict[str, Tensor]]:

@@ -19,9 +19,9 @@ from torch import Tensor
 from dlm_model.errors import CheckpointError
 from dlm_model.network.checkpoint_files import CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, read_config
 from dlm_model.network.config import ModelConfig
-from dlm_model.network.quantization import SCALE_SUFFIX, WEIGHT_SUFFIX, quantize
+from dlm_model.network.quantization import WEIGHT_SUFFIX, dequantize_tensor, quantize
 from dlm_model.network.transformer import Transformer
-from dlm_model.network.weights import INDEX_FILE, load_transformer, read_tensors
+from dlm_model.network.weights import INDEX_FILE, each_weight, load_transformer, read_tensors
 from dlm_model.steps.order import ORDER_FILE
 from dlm_model.training.adapters import trained_state
 from dlm_model.training.atomic import creating_folder, require_empty
@@ -36,7 +36,7 @@ class Export(NamedTuple):
     """What came of a run.
 
     Attributes:
-        progress: How far the run was.
+        progress: How far the run was when it was read.
         kept: The share of its update of the matrices that rounding left.
         lost_guide: Why the start's guide is not part of it; empty if it is, or if there was none.
     """
@@ -46,20 +46,25 @@ class Export(NamedTuple):
     lost_guide: str
 
 
-def merge_run(checkpoint: Path, run: Path) -> Transformer:
-    """The network of a checkpoint with what a run trained merged into it, in fp32.
+def merge_run(checkpoint: Path, run: Path) -> tuple[Transformer, Progress]:
+    """The network of a checkpoint with what a run trained merged into it, in fp32; and how far the run was.
 
     Raises:
-        CheckpointError: the checkpoint or the run's state is unreadable, or they do not belong together.
+        CheckpointError: the checkpoint or the run's state is unreadable, or they do not belong together, or the run has
+            taken no step.
     """
+    begun = read_progress(run / STATE_FILE)
+    if not begun.step:
+        raise CheckpointError(f"{run} has not taken a step yet, and has nothing to export but its start.")
     config = ModelConfig.from_checkpoint(checkpoint)
     network = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.float32)
-    parameters = parameters_named(read_progress(run / STATE_FILE).fingerprint)
+    parameters = parameters_named(begun.fingerprint)
     parameters.prepare(network)
     wanted = Progress(parameters.fingerprint, start=digest_weights(checkpoint))
-    load_weights(run / STATE_FILE, trained_state(network), wanted)
+    # A run that goes on meanwhile has another state by now.
+    progress = load_weights(run / STATE_FILE, trained_state(network), wanted)
     parameters.merge(network)
-    return network
+    return network, progress
 
 
 def export_run(checkpoint: Path, run: Path, folder: Path, *, is_rounded: bool = False) -> Export:
@@ -72,20 +77,21 @@ def export_run(checkpoint: Path, run: Path, folder: Path, *, is_rounded: bool = 
         is_rounded: To eight bits, half the size of bf16.
 
     Raises:
-        CheckpointError: the checkpoint or the run's state is unreadable, or they do not belong together.
+        CheckpointError: the checkpoint or the run's state is unreadable, or they do not belong together, or the run has
+            taken no step.
         ValueError: `folder` has something in it already.
     """
     require_empty(folder)
-    network = merge_run(checkpoint, run)
+    network, progress = merge_run(checkpoint, run)
     with creating_folder(folder) as partial:
-        write_network(network, checkpoint, partial, is_rounded=is_rounded)
+        _write_into(partial, network, checkpoint, is_rounded=is_rounded)
         lost = ""
         try:
             carry_guide(checkpoint, partial)
         except CheckpointError as error:
             lost = str(error)  # The model is whole without it, and a causal prompt can guide itself.
         kept = _share_kept(network, checkpoint, partial)
-    return Export(read_progress(run / STATE_FILE), kept, lost)
+    return Export(progress, kept, lost)
 
 
 def write_checkpoint(network: Transformer, checkpoint: Path, folder: Path, *, is_rounded: bool = False) -> None:
@@ -98,11 +104,18 @@ def write_checkpoint(network: Transformer, checkpoint: Path, folder: Path, *, is
         is_rounded: To eight bits, half the size of bf16.
     """
     with creating_folder(folder) as partial:
-        write_network(network, checkpoint, partial, is_rounded=is_rounded)
+        _write_into(partial, network, checkpoint, is_rounded=is_rounded)
 
 
-def write_network(network: Transformer, checkpoint: Path, folder: Path, *, is_rounded: bool) -> None:
-    """The same into a folder that is there."""
+def _write_into(folder: Path, network: Transformer, checkpoint: Path, *, is_rounded: bool) -> None:
+    """Write the network's files.
+
+    Args:
+        folder: Where to; it is there.
+        network: What to write.
+        checkpoint: The one it was trained from, for config, tokenizer and commit order.
+        is_rounded: To eight bits, half the size of bf16.
+    """
     tensors: dict[str, Tensor] = {}
     draws = torch.Generator().manual_seed(0)
     for name, tensor in network.state_dict().items():
@@ -122,16 +135,17 @@ def write_network(network: Transformer, checkpoint: Path, folder: Path, *, is_ro
 
 
 def _share_kept(network: Transformer, checkpoint: Path, folder: Path) -> float:
-    """How much of the matrices' update is left in what was written: its projection on the update; 1 without any."""
-    config, written = ModelConfig.from_checkpoint(checkpoint), read_tensors(folder)
-    before = load_transformer(checkpoint, config, device=torch.device("cpu"), dtype=torch.float32).state_dict()
+    """How much of the matrices' update is left in what was written: its projection on the update; 1 without any.
+
+    The start is read matrix by matrix: the whole of it would take as much memory as the network once more.
+    """
+    merged, written = network.state_dict(), read_tensors(folder)
     kept = wanted = 0.0
-    for name, weight in network.state_dict().items():
-        if weight.dim() == 2:
-            stored = _hugging_face_name(name)
-            scale = written.get(stored.removesuffix(WEIGHT_SUFFIX) + SCALE_SUFFIX, torch.ones(()))
-            update = weight - before[name]
-            kept += float((update * (written[stored].float() * scale - before[name])).sum())
+    for name, before in each_weight(checkpoint, ModelConfig.from_checkpoint(checkpoint), dtype=torch.float32):
+        if before.dim() == 2 and name in merged:  # A head that is tied to the embedding may be stored all the same.
+            after = dequantize_tensor(written, _hugging_face_name(name), dtype=torch.float32)
+            update = merged[name] - before
+            kept += float((update * (after - before)).sum())
             wanted += float(update.square().sum())
     return kept / wanted if wanted else 1.0
 

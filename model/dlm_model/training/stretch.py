@@ -70,9 +70,9 @@ class Stretch:
         """Export the run in bf16 and cut it into pieces; returns how many.
 
         Raises:
-            CheckpointError: there is no state to export.
+            CheckpointError: there is no state to export, or it is that of the start.
         """
-        network = merge_run(self._start, self.run_folder)
+        network, _ = merge_run(self._start, self.run_folder)
         for folder in (self._folder / "export", self.pieces_folder):
             shutil.rmtree(folder, ignore_errors=True)
         write_checkpoint(network, self._start, self._folder / "export")

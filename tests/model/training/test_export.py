@@ -3,14 +3,20 @@
 import errno
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from dlm_model.engine import load_engine
 from dlm_model.guides.guide import GUIDE_FOLDER
+from dlm_model.network.transformer import Transformer
+from dlm_model.network.weights import load_transformer
 from dlm_model.steps.order import ORDER_FILE
 from dlm_model.training import __main__ as commands
+from dlm_model.training.export import export_run
+from dlm_model.training.run_state import STATE_FILE, read_progress, save_state
 from tests.model.tiny_fills import drafts
 
 
@@ -84,3 +90,51 @@ def test_an_export_is_whole_or_not_there(
     assert commands.run_stage(["export", str(resizing_folder), run, str(model)], "training") == 3
     assert "No space left" in capsys.readouterr().err
     assert not list(tmp_path.glob("model*"))
+
+
+@pytest.fixture
+def run(tmp_path: Path, resizing_folder: Path, shards: Path) -> Path:
+    """A run of two steps."""
+    recipe, folder = tmp_path / "recipe.toml", tmp_path / "run"
+    recipe.write_text("[train]\nrank = 4\ncompile = false\n")
+    arguments = [str(resizing_folder), str(shards), str(folder), "--recipe", str(recipe), "--max-steps", "2"]
+    assert commands.run_stage(["train", *arguments], "training") == 0
+    return folder
+
+
+def rewrite(state: Path, step: int) -> None:
+    """Leave a state's tensors as they are, and say that they are of another step."""
+    tensors = load_file(state)
+    save_state(state, replace(read_progress(state), step=step), tensors)
+
+
+def test_an_export_tells_of_the_state_that_it_was_made_from(
+    tmp_path: Path, run: Path, resizing_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlm_model.training.export.carry_guide", lambda *_: rewrite(run / STATE_FILE, step=9))
+    assert export_run(resizing_folder, run, tmp_path / "model").progress.step == 2
+
+
+def test_a_run_that_has_only_been_measured_is_not_exported(
+    tmp_path: Path, run: Path, resizing_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewrite(run / STATE_FILE, step=0)
+    capsys.readouterr()
+    assert commands.run_stage(["export", str(resizing_folder), str(run), str(tmp_path / "model")], "training") == 3
+    told = f"training: {run} has not taken a step yet, and has nothing to export but its start.\n"
+    assert capsys.readouterr().err == told
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_export_holds_one_network(
+    tmp_path: Path, run: Path, resizing_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+
+    def load(*args: object, **named: object) -> Transformer:
+        loaded.append(args)
+        return load_transformer(*args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("dlm_model.training.export.load_transformer", load)
+    assert 0.9 < export_run(resizing_folder, run, tmp_path / "model").kept < 1.1
+    assert len(loaded) == 1
