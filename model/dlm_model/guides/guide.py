@@ -74,6 +74,8 @@ class Guides:
             guide: `self` for the model's own, which may be the model itself, or what another is called.
             document: What the prefixes that it reads are of.
 
+        A model of the wrong tokenizer, or none, leaves the one that is loaded where it is.
+
         Raises:
             RequestError: `self`, and there is none.
             CheckpointError: the other model is not there, or cannot be loaded.
@@ -85,9 +87,10 @@ class Guides:
             return self._reader(document, *self._own)
         folder = self._find(guide)
         if folder not in self._named:
+            config = _usable_config(Path(folder), self._tokenizer)
             self._named.clear()  # before the next one is loaded: the device may not hold both
             release_memory()
-            network = load_guide(Path(folder), self._tokenizer, self._network.device, self._precision)
+            network = load_network(Path(folder), config, self._network.device, precision=self._precision)
             self._named[folder] = network, PrefixCache(network)
         return self._reader(document, *self._named[folder])
 
@@ -131,6 +134,15 @@ def load_guide(folder: Path, tokenizer: Tokenizer, target: torch.device, precisi
         CheckpointError: it is not there, broken, or has another tokenizer.
         DeviceError: the device has not enough memory for it.
     """
+    return load_network(folder, _usable_config(folder, tokenizer), target, precision=precision)
+
+
+def _usable_config(folder: Path, tokenizer: Tokenizer) -> ModelConfig:
+    """The config of a causal checkpoint whose tokenizer is the diffusion model's; no weight is read.
+
+    Raises:
+        CheckpointError: it is not there, broken, or has another tokenizer.
+    """
     if not folder.is_dir():
         raise CheckpointError(f"There is no model folder {folder}.")
     config = guide_config(folder)
@@ -138,7 +150,7 @@ def load_guide(folder: Path, tokenizer: Tokenizer, target: torch.device, precisi
     shared = min(len(spellings), len(tokenizer.token_bytes))
     if spellings[:shared] != tokenizer.token_bytes[:shared]:
         raise CheckpointError(f"The guide {folder.name} does not have the tokenizer of the model that it should guide.")
-    return load_network(folder, config, target, precision=precision)
+    return config
 
 
 def guide_config(folder: Path) -> ModelConfig:

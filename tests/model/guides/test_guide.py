@@ -17,13 +17,14 @@ from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import CheckpointError, RequestError
 from dlm_model.guides.causal_reader import CausalReader
-from dlm_model.guides.guide import GUIDE_FOLDER, load_guide
+from dlm_model.guides.guide import GUIDE_FOLDER
 from dlm_model.guides.own_prompt import OwnPrompt
 from dlm_model.network.adapter import add_adapter
+from dlm_model.network.config import ModelConfig
+from dlm_model.network.loading import load_network
 from dlm_model.network.precision import Precision
 from dlm_model.network.transformer import Transformer
 from dlm_model.request import CancelToken, Draft, InfillRequest
-from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.companion import carry_guide, write_companion
 from tests.model.tiny_checkpoints import CAUSAL, RESIZING, write_checkpoint
 
@@ -52,13 +53,13 @@ def test_a_guide_is_let_go_before_the_next_is_loaded(
 ) -> None:
     engine, loaded, alive = load_engine(str(fixed_folder), "cpu"), [], []
 
-    def load(folder: Path, tokenizer: Tokenizer, device: torch.device, precision: Precision) -> Transformer:
+    def load(folder: Path, config: ModelConfig, device: torch.device, *, precision: Precision) -> Transformer:
         alive.append(sum(network() is not None for network in loaded))
-        network = load_guide(folder, tokenizer, device, precision)
+        network = load_network(folder, config, device, precision=precision)
         loaded.append(weakref.ref(network))
         return network
 
-    monkeypatch.setattr("dlm_model.guides.guide.load_guide", load)
+    monkeypatch.setattr("dlm_model.guides.guide.load_network", load)
     for folder in (fixed_folder, causal_folder):
         list(engine.infill(REQUEST, DecodeOptions(num_steps=2, guide=str(folder)), CancelToken()))
     assert alive == [0, 0]
@@ -127,12 +128,30 @@ def test_what_ends_a_guides_texts_has_to_be_a_token(tmp_path: Path, fixed_engine
         fixed_engine.decoder.guides.open(str(tmp_path))
 
 
-def test_a_guide_with_another_tokenizer_is_refused(tmp_path: Path, fixed_engine: Engine) -> None:
+def test_a_guide_that_cannot_be_used_leaves_the_one_that_can_where_it_is(
+    tmp_path: Path, causal_folder: Path, fixed_engine: Engine
+) -> None:
+    guides = fixed_engine.decoder.guides
+    usable = guides.open(str(causal_folder)).network
     write_checkpoint(tmp_path, "llama-gqa-untied", RESIZING)
-    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text())
+    _exchange_spellings(tmp_path)
+    for folder in ("nowhere", str(tmp_path)):
+        with pytest.raises(CheckpointError):
+            guides.open(folder)
+        assert guides.open(str(causal_folder)).network is usable
+
+
+def _exchange_spellings(folder: Path) -> None:
+    """Give a checkpoint another tokenizer."""
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
     vocab = tokenizer["model"]["vocab"]
     vocab["!"], vocab["#"] = vocab["#"], vocab["!"]
-    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+
+def test_a_guide_with_another_tokenizer_is_refused(tmp_path: Path, fixed_engine: Engine) -> None:
+    write_checkpoint(tmp_path, "llama-gqa-untied", RESIZING)
+    _exchange_spellings(tmp_path)
     with pytest.raises(CheckpointError, match="does not have the tokenizer of the model"):
         list(fixed_engine.infill(REQUEST, DecodeOptions(guide=str(tmp_path)), CancelToken()))
 
