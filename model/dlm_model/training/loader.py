@@ -9,7 +9,7 @@ import random
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from itertools import count
+from itertools import count, dropwhile
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -106,16 +106,22 @@ def iterate_steps(dataset: StepDataset, first_step: int, num_workers: int) -> It
         prefetch_factor=_STEPS_AHEAD if num_workers else None,
         worker_init_fn=_leave_stopping_to_the_run,
     )
-    try:
-        for packed in loader:
-            yield unpack_step(packed)
-    except Exception as error:
-        if not num_workers:
-            raise
-        # The loader adds the worker's traceback; what went wrong is its last line.
-        reason = str(error).strip().rpartition("\n")[2]
-        remedy = "if memory ran out, a smaller num_workers needs less"
-        raise DataWorkerError(f"A process that makes examples failed: {reason} ({remedy})") from error
+    steps = iter(loader)
+    while True:
+        try:
+            packed = next(steps)
+        except Exception as error:
+            if not num_workers:
+                raise
+            remedy = "if memory ran out, a smaller num_workers needs less"
+            raise DataWorkerError(f"A process that makes examples failed: {_reason(error)} ({remedy})") from error
+        yield unpack_step(packed)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong in a worker, to the last line of it, without the traceback that the loader puts before it."""
+    lines = str(error).strip().rpartition("Traceback (most recent call last):\n")[2].splitlines()
+    return "\n".join(dropwhile(lambda line: line.startswith(" "), lines))
 
 
 def _leave_stopping_to_the_run(_worker: int) -> None:

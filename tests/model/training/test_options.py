@@ -1,7 +1,6 @@
-"""The options of a run: parameters, optimizer, noise, workers; and what it reports."""
+"""The options of a run: parameters, optimizer, noise; and what it reports."""
 
 import itertools
-import os
 import random
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -18,7 +17,6 @@ from dlm_model.training.annealing import FULL_REACH
 from dlm_model.training.examples import ExampleBuilder
 from dlm_model.training.export import merge_run, write_checkpoint
 from dlm_model.training.loader import (
-    DataWorkerError,
     StepDataset,
     group_by_length,
     iterate_steps,
@@ -140,31 +138,6 @@ def test_the_time_of_a_stretch_ends_a_run_that_can_be_resumed(tmp_path: Path, ma
     list(final.run())
     assert final.progress.is_finished
     assert trainer.progress.step < (final.progress.decay_start or 0) < final.progress.step
-
-
-def test_worker_processes_make_the_same_steps(source: ExampleSource) -> None:
-    dataset = StepDataset(source, replace(PLAN, sequences_per_step=6), 0, 1)
-    alone, helped = (list(itertools.islice(iterate_steps(dataset, 3, workers), 3)) for workers in (0, 2))
-    assert [step.work for step in alone] == [step.work for step in helped]
-    for one, other in zip(alone, helped, strict=True):
-        for left, right in zip(one.batches, other.batches, strict=True):
-            assert torch.equal(left.token_ids, right.token_ids)
-
-
-@pytest.mark.parametrize(
-    ("fail", "reason"),
-    [(lambda: 1 // 0, "failed: ZeroDivisionError: "), (lambda: os._exit(1), r"failed: DataLoader worker \(pid")],
-    ids=["error", "killed"],
-)
-def test_a_worker_that_fails_is_one_sentence(fail: Callable[[], object], reason: str) -> None:
-    class Broken:
-        def draw(self, _rng: random.Random, _noise: object) -> Example:
-            fail()
-            return Example([])
-
-    with pytest.raises(DataWorkerError, match=reason) as caught:
-        next(iterate_steps(StepDataset(Broken(), PLAN, 0, 1), 0, num_workers=1))
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
