@@ -183,15 +183,18 @@ class Excerpt:
 def errors_in(root: Node) -> Iterator[Node]:
     """ERROR and MISSING nodes at and below a node, each before those within it; parts without any are not visited.
 
+    Grammars hide some tokens, and a hidden one that is missing, such as the line break between two statements, is no
+    child of any node: the node that lacks it stands for it.
+
     A sum of a few hundred terms is a tree as deep, deeper than Python's own stack.
     """
-    waiting = [root]
+    waiting = [root] if root.has_error else []
     while waiting:
         node = waiting.pop()
-        if node.has_error:
-            if node.is_error or node.is_missing:
-                yield node
-            waiting += reversed(node.children)
+        broken = [child for child in node.children if child.has_error]
+        if node.is_error or node.is_missing or not broken:
+            yield node
+        waiting += reversed(broken)
 
 
 def _container_at(snapshot: Snapshot, members: list[Node], start: int, end: int) -> Container | None:

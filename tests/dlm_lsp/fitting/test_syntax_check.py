@@ -34,6 +34,7 @@ def test_what_parses_has_no_errors(middle: str) -> None:
         ("x = 1\n    y = é = = 2\n    return x", "="),
         ("x = 1\n    return sum numbers", "sum"),
         ("x = 1\n    foo(]\n    return x", "foo(]"),
+        ("return 1 return 2", "return 1 return 2"),
         ("for x in y\n        pass\n    return 2", "for x in y\n        pass"),
     ],
 )

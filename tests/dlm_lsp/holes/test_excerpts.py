@@ -92,6 +92,19 @@ def test_errors_are_found_before_those_within_them(text: str, found: list[str]) 
     assert [f"{node.type} {(node.text or b'').decode()}".strip() for node in errors_in(root)] == found
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("a.py", "def f():\n    return 1 return 2\n", "return 1"),
+        ("a.py", "import os import sys\n", "import os"),
+        ("a.toml", "a = 1 b = 2\n", "a = 1"),
+    ],
+)
+def test_a_line_break_that_is_missing_is_an_error_though_the_tree_hides_it(name: str, text: str, found: str) -> None:
+    (error,) = errors_in(language_for(name, None).parse(text.encode()).root_node)
+    assert (error.text or b"").decode().startswith(found)
+
+
 def test_a_file_that_is_one_error_takes_part_with_what_is_near() -> None:
     function = "def f(a):\n    if a:\n        return a\n    return 0\n\n\n"
     functions = function * (NEARBY_BYTES // 20)
