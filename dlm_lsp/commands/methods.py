@@ -45,7 +45,7 @@ def _blocks(methods: Sequence[Method]) -> Iterator[RenderableType]:
         yield Text.assemble((method.name, "bold"), f" ({method.kind})")
         switched_on = ", ".join(f"{option}={value}" for option, value in method.options.items())
         for text in filter(None, (method.line, method.source, switched_on)):
-            yield Padding(Text(text), (0, 0, 0, _INDENT))
+            yield Padding(Text(text), (0, 0, 0, _INDENT), expand=False)
 
 
 def _table(methods: Sequence[Method]) -> Table:

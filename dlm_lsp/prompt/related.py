@@ -21,6 +21,7 @@ from dlm_lsp.documents.document_store import path_of
 from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.scopes import Function, functions_in
 from dlm_lsp.languages import Language
+from dlm_lsp.languages.cells import foreign_magic
 from dlm_lsp.options import Settings
 
 TIME_BOX_SECONDS = 0.03
@@ -57,15 +58,14 @@ class RelatedFiles:
             clock: In seconds; after `TIME_BOX_SECONDS` no further file is read.
         """
         end = clock() + TIME_BOX_SECONDS
-        lines: dict[str, None] = {}
+        found: dict[str, dict[str, None]] = {}  # cells of one notebook have one name, and so may files of two folders
         for name, other in self._others(snapshot, cells):
-            signatures = [*_signatures(other)]
-            if signatures:
-                comment = snapshot.language.line_comment
-                lines.update(dict.fromkeys(f"{comment} {line}\n" for line in (f"{name}:", *signatures)))
+            if signatures := dict.fromkeys(_signatures(other)):
+                found.setdefault(name, {}).update(signatures)
             if clock() > end:
                 break
-        return tuple(lines)
+        lines = chain.from_iterable((f"{name}:", *signatures) for name, signatures in found.items())
+        return tuple(f"{snapshot.language.line_comment} {line}\n" for line in lines)
 
     def _others(self, snapshot: Snapshot, cells: Cells) -> Iterator[tuple[str, Snapshot]]:
         """Imported files, then the project's open ones of the same language; each once, under its name."""
@@ -85,8 +85,8 @@ class RelatedFiles:
 
     def _is_beside(self, snapshot: Snapshot, other: Snapshot) -> bool:
         """Whether a document is of the same language and project, and is not the same file."""
-        is_elsewhere = other.language.id == snapshot.language.id and other.home != snapshot.home
-        return is_elsewhere and self.policy.are_together(path_of(snapshot.home), path_of(other.home))
+        is_alike = other.language.id == snapshot.language.id and not foreign_magic(other.language, other.text)
+        return is_alike and other.home != snapshot.home and self.policy.are_together(path_of(snapshot.home), path_of(other.home))
 
     def _imported_files(self, snapshot: Snapshot) -> Iterator[Path]:
         """Files of the workspace that a Python document imports; of other languages none are resolved."""

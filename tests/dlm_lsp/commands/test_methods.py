@@ -44,8 +44,9 @@ def test_a_narrow_terminal_gets_a_block_for_each_method(
 def test_one_method_is_shown_alone(command_line: CommandLine, name: str) -> None:
     method = next(each for each in METHODS if each.name == "KLASS")
     title, *lines = command_line("methods", name).stdout.splitlines()
-    assert title.rstrip() == f"KLASS ({method.kind})"
+    assert title == f"KLASS ({method.kind})"
     assert [line.strip() for line in lines] == [method.line, method.source, "schedule=klass"]
+    assert lines == [line.rstrip() for line in lines]
     assert [each["name"] for each in json.loads(command_line("methods", name, "--json").stdout)] == ["KLASS"]
 
 

@@ -10,6 +10,7 @@ from dlm_lsp.documents.document_policy import DocumentPolicy
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.infilling import RELATED_SHARE, HoleRequest, infill
 from dlm_lsp.languages import language_for
+from dlm_lsp.languages.cells import PYTHON_CELL
 from dlm_lsp.options import Settings
 from dlm_lsp.prompt.related import TIME_BOX_SECONDS, RelatedFiles
 from dlm_model.decode_options import DecodeOptions
@@ -119,6 +120,24 @@ def test_open_files_of_the_same_language_come_after_imports(root: Path) -> None:
     assert [line for line in lines if line.endswith(":\n")] == ["# store.py:\n", "# near.py:\n"]
     rust = _snapshot(root / "b.rs", "fn here() {}\n")
     assert _files(root, *opened, rust).comments(rust) == ("// far.rs:\n", "// fn far()\n")
+
+
+def _cell(root: Path, number: int, text: str) -> Snapshot:
+    notebook = (root / "other.ipynb").as_uri()
+    return Snapshot.unparsed(f"vscode-notebook-cell:{notebook}#{number}", PYTHON_CELL, text, notebook=notebook)
+
+
+def test_cells_that_are_for_another_program_are_not_shown(root: Path) -> None:
+    cells = [_cell(root, 1, "%%writefile secret.py\ndef secret(): pass\n"), _cell(root, 2, "%%time\ndef f(): pass\n")]
+    lines = _files(root, *cells).comments(_snapshot(root / "a.py", "x = \n"))
+    assert lines == ("# other.ipynb:\n", "# def f()\n")
+
+
+def test_signatures_stand_below_the_name_of_their_own_file(root: Path) -> None:
+    near = _snapshot(root / "near.py", "def f(): pass\n")
+    opened = _cell(root, 1, "def f(): pass\n"), near, _cell(root, 2, "def g(): pass\n")
+    lines = _files(root, *opened).comments(_snapshot(root / "a.py", "x = \n"))
+    assert lines == ("# other.ipynb:\n", "# def f()\n", "# def g()\n", "# near.py:\n", "# def f()\n")
 
 
 def test_an_open_file_counts_as_the_editor_has_it(root: Path) -> None:
