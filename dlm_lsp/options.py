@@ -7,11 +7,12 @@ that a client sent, the command line its flags.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import NamedTuple, TypeAlias
 
+from dlm_lsp.exclude_patterns import problems_with
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.network.precision import Precision
 from dlm_model.option import Option, Range, option, options_of
@@ -53,7 +54,7 @@ class Settings:
     exclude: tuple[str, ...] = option(
         (),
         "files that are never read into a prompt, in addition to the built-in list of secrets: patterns as in a "
-        "`.gitignore` in every folder above a file, in any case; none takes back another",
+        "`.gitignore` in every folder above a file, in any case; `*` stops at a slash, and none takes back another",
     )
     model: str | None = option(
         None,
@@ -211,6 +212,7 @@ def parse_options(
             has_invalid_value = True
         elif value not in (None, ""):
             accepted[found.name] = tuple(value) if isinstance(value, list) else value
+            problems += (f"{shown(str(spelling))} {problem}" for problem in _doubts(found.name, value))
     return ParsedOptions(accepted, tuple(problems), has_invalid_value)
 
 
@@ -235,6 +237,12 @@ def with_options(decode: DecodeOptions, options: ClientOptions) -> DecodeOptions
 def _unknown(spelling: str, allowed: frozenset[str]) -> str:
     alike = nearest_option(spelling, allowed)
     return f"is not an option; did you mean {alike}?" if alike else "is not an option"
+
+
+def _doubts(name: str, value: object) -> Iterator[str]:
+    """What is wrong with a value that is taken all the same: without the sound patterns, more files would be read."""
+    if name == "exclude":
+        yield from problems_with(value)  # type: ignore[arg-type]
 
 
 def _problem_with(found: Option, value: object, accepted: Mapping[str, object]) -> str | None:

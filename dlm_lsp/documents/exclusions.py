@@ -6,19 +6,14 @@ inside ordinary source files are not covered.
 """
 
 import os
-import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
+from dlm_lsp.exclude_patterns import compiled, excluding
 from dlm_lsp.languages import LANGUAGES
 from dlm_lsp.options import Settings
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
 
 SECRET_PATTERNS = (
     *(".env", ".env.*", "*.env", ".envrc", ".netrc", "_netrc", ".npmrc", ".pypirc", ".htpasswd", ".git-credentials"),
@@ -75,21 +70,13 @@ def exclusion_reason(path: str | None, language_id: str, num_chars: int, setting
 
 def _reason_by_patterns(tails: Collection[str], patterns: tuple[str, ...]) -> str | None:
     """Why patterns keep a file out; None if they do not. Unlike in a `.gitignore`, none takes back another's."""
-    excluding = tuple(each for each in patterns if each.strip() and not each.startswith("!"))
+    candidates = excluding(patterns)
     try:
-        spec = _spec(excluding)
-    except (ValueError, re.error) as error:
+        spec = compiled(candidates)
+    except ValueError as error:
         return f"a pattern is broken, so that no file is read into a prompt: {error}"
     numbers = [spec.check_file(tail).index for tail in tails]
-    return next((f"this file matches {excluding[each]}" for each in numbers if each is not None), None)
-
-
-@lru_cache(maxsize=8)  # those of the settings, and of the projects that are worked on
-def _spec(patterns: tuple[str, ...]) -> "GitIgnoreSpec":
-    # Imported late: no file is excluded before a document is open, and a server should answer early.
-    from pathspec import GitIgnoreSpec  # noqa: PLC0415
-
-    return GitIgnoreSpec.from_lines(each.lower() for each in patterns)
+    return next((f"this file matches {candidates[each]}" for each in numbers if each is not None), None)
 
 
 def _names(path: str) -> Iterator[PurePath]:

@@ -85,8 +85,10 @@ class RelatedFiles:
 
     def _is_beside(self, snapshot: Snapshot, other: Snapshot) -> bool:
         """Whether a document is of the same language and project, and is not the same file."""
-        is_alike = other.language.id == snapshot.language.id and not foreign_magic(other.language, other.text)
-        return is_alike and other.home != snapshot.home and self.policy.are_together(path_of(snapshot.home), path_of(other.home))
+        is_elsewhere = other.language.id == snapshot.language.id and other.home != snapshot.home
+        if not is_elsewhere or foreign_magic(other.language, other.text):
+            return False
+        return self.policy.are_together(path_of(snapshot.home), path_of(other.home))
 
     def _imported_files(self, snapshot: Snapshot) -> Iterator[Path]:
         """Files of the workspace that a Python document imports; of other languages none are resolved."""

@@ -61,6 +61,20 @@ def test_a_value_of_the_wrong_type_is_reported_by_name_and_defaulted(name: str) 
 
 
 @pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("!a.py", "exclude has !a.py, but no pattern takes back another"),
+        ("[z-a]", "exclude has a broken pattern, so that no file is read into a prompt: "),
+        ("gen\\", "exclude has a broken pattern, so that no file is read into a prompt: "),
+    ],
+)
+def test_a_pattern_that_does_not_what_it_says_is_reported_and_kept(pattern: str, problem: str) -> None:
+    options, problems, has_invalid_value = parse_options({"exclude": ["gen/*", pattern, ""]})
+    assert [each.startswith(problem) for each in problems] == [True]
+    assert (options, has_invalid_value) == ({"exclude": ("gen/*", pattern, "")}, False)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("numSteps", 0),
