@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dlm_lsp.commands import flags
-from dlm_lsp.commands.completions import complete_model, complete_published_model, complete_stored_model
+from dlm_lsp.commands.completions import complete_published_model, complete_stored_model, complete_verifiable_model
 
 models_app = typer.Typer(help="Manage the models on this machine.", no_args_is_help=True)
 
@@ -76,7 +76,7 @@ def verify(
             metavar="NAME",
             help="A short name. Default: all models, the packaged one among them.",
             show_default=False,
-            autocompletion=complete_model,
+            autocompletion=complete_verifiable_model,
         ),
     ] = None,
 ) -> int:

@@ -18,11 +18,10 @@ from dlm_lsp.holes.named_holes import find_function
 from dlm_lsp.infilling import HoleRequest, finish, infill
 from dlm_lsp.languages import LANGUAGES, language_for
 from dlm_lsp.models.hub import gib
-from dlm_lsp.models.naming import resolve_guide, resolve_model
+from dlm_lsp.models.naming import is_named, resolve_guide, resolve_model
 from dlm_lsp.models.store import ModelStore, describe
 from dlm_lsp.models.verification import packaged_sums
 from dlm_lsp.options import Settings
-from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.precision import weight_format
 from dlm_model.request import CancelToken, InfillEngine
@@ -153,7 +152,7 @@ def check_guide_files(guide: str | None) -> Iterator[Check]:
     """
     from dlm_model.guides.guide import guide_config  # noqa: PLC0415
 
-    if not guide or guide in {NO_GUIDE, SELF_GUIDE}:
+    if not is_named(guide):
         return
     folder = Path(resolve_guide(guide))
     if not folder.is_dir():

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 Offers = list[tuple[str, str]]
 """Words, each with a line of help where the shell shows one."""
 
+_PACKAGED, _OWN_GUIDE = "the packaged model", "the model's own guide"
+
 
 def complete_method(incomplete: str) -> Offers:
     """The methods that `--method` switches on, each as one word."""
@@ -30,15 +32,29 @@ def complete_model(incomplete: str) -> Offers:
     """The models on disk; the shell itself completes the path of a folder."""
     from dlm_lsp.models.store import PACKAGED  # noqa: PLC0415
 
-    return _beginning(incomplete, [(PACKAGED, "the packaged model"), *_stored("model")])
+    return _beginning(incomplete, [(PACKAGED, _PACKAGED), *_stored("model")])
 
 
 def complete_guide(incomplete: str) -> Offers:
     """The guides on disk, and the words that stand for others."""
     from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE  # noqa: PLC0415
 
-    words = [(SELF_GUIDE, "the model's own guide"), (NO_GUIDE, "no guide")]
+    words = [(SELF_GUIDE, _OWN_GUIDE), (NO_GUIDE, "no guide")]
     return _beginning(incomplete, [*words, *_stored("guide")])
+
+
+def complete_opponent(incomplete: str) -> Offers:
+    """What a model can race against: the guides on disk, and its own."""
+    from dlm_model.decode_options import SELF_GUIDE  # noqa: PLC0415
+
+    return _beginning(incomplete, [(SELF_GUIDE, _OWN_GUIDE), *_stored("guide")])
+
+
+def complete_verifiable_model(incomplete: str) -> Offers:
+    """All whose files are recorded: the packaged model, and all that was pulled or added."""
+    from dlm_lsp.models.store import PACKAGED  # noqa: PLC0415
+
+    return _beginning(incomplete, [(PACKAGED, _PACKAGED), *_stored("model", "guide")])
 
 
 def complete_stored_model(incomplete: str) -> Offers:

@@ -12,6 +12,7 @@ from dlm_lsp.commands.completions import (
     complete_guide,
     complete_method,
     complete_model,
+    complete_opponent,
 )
 from dlm_lsp.commands.settings import flag_name
 from dlm_lsp.options import find_option
@@ -174,7 +175,7 @@ Against = Annotated[
         help="The causal model to race against, with the same tokenizer: a name from dlm-lsp models list, or the path "
         "of a checkpoint folder, with a slash in it. Default: the model's own guide, or else the model itself.",
         metavar="NAME",
-        autocompletion=complete_guide,
+        autocompletion=complete_opponent,
         show_default=False,
         rich_help_panel="Model",
     ),

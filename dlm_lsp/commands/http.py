@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dlm_lsp.commands.loading import load_quietly
+from dlm_lsp.commands.loading import load_quietly, require_guide
 from dlm_lsp.errors import UsageError
-from dlm_lsp.models.naming import resolve_guide, resolve_model
+from dlm_lsp.models.naming import resolve_model
 from dlm_lsp.options import Settings
-from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE
 
 KEY_VARIABLE = "DLM_LSP_API_KEY"
 
@@ -52,8 +51,7 @@ def run_http(
     hosts = frozenset(host.lower() for host in allowed_hosts)
     policy = AccessPolicy(hosts, frozenset(allowed_origins), read_key(api_key_file))
     resolve_model(settings.model)
-    if (guide := settings.decode.guide) and guide not in {NO_GUIDE, SELF_GUIDE}:
-        resolve_guide(guide)
+    require_guide(settings.decode.guide)
     # An option that switches automatic completions off is not meant for a user who starts this server.
     return serve_http(load_quietly, host, port, replace(settings, enabled=True), policy)
 

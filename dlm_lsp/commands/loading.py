@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from dlm_lsp.errors import INTERRUPTED_EXIT_CODE
 from dlm_lsp.options import Settings
 from dlm_lsp.process import end_terminal_line, importing
-from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE
 from dlm_model.errors import CheckpointError
 from dlm_model.request import RacingEngine
 
@@ -60,10 +59,10 @@ def require_guide(guide: str | None) -> None:
     Raises:
         CheckpointError: it is named, and there is no guide of that name, or no such folder.
     """
-    if guide not in {None, NO_GUIDE, SELF_GUIDE}:
-        from dlm_lsp.models.naming import resolve_guide  # noqa: PLC0415
+    from dlm_lsp.models.naming import is_named, resolve_guide  # noqa: PLC0415
 
-        _require_folder(resolve_guide(str(guide)))
+    if is_named(guide):
+        _require_folder(resolve_guide(guide))
 
 
 def _require_folder(model: str) -> None:

@@ -20,8 +20,10 @@ from dlm_lsp.commands.keys import read_key, unbuffered_keys
 from dlm_lsp.commands.loading import load_engine, require_guide
 from dlm_lsp.commands.targets import Target
 from dlm_lsp.commands.watch import styled
+from dlm_lsp.errors import UsageError
 from dlm_lsp.infilling import infill_request
 from dlm_lsp.options import Settings
+from dlm_model.decode_options import NO_GUIDE
 from dlm_model.request import CancelToken, Draft, InfillRequest, RacingEngine
 
 STEPS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
@@ -137,6 +139,8 @@ def run_race(target: Target, stdin_filename: str | None, settings: Settings, aga
         DlmLspError: the target or the document is not usable.
         ModelError: a model or the device is not usable, or this model cannot write from left to right.
     """
+    if against == NO_GUIDE:
+        raise UsageError(f"A race takes two: {NO_GUIDE} is nothing to race against.")
     require_guide(against)
     work = open_work(target, stdin_filename, settings)
     console = Console()

@@ -106,9 +106,10 @@ def render_diff(name: str, before: str, after: str) -> str:
 
 def coloured(diff: str) -> str:
     """A unified diff in the colours that git gives it on a terminal."""
-    old, new, *lines = diff.split("\n") if diff else ("", "")
-    head = [_painted(line, _BOLD) for line in (old, new)]
-    return "\n".join([*head, *(_painted(line, _COLOURS.get(line[:1], "")) for line in lines)])
+    lines = diff.split("\n")
+    head, hunks = lines[:2], lines[2:]  # of a diff that changes nothing, both are empty
+    painted = (_painted(line, _COLOURS.get(line[:1], "")) for line in hunks)
+    return "\n".join([*(_painted(line, _BOLD) for line in head), *painted])
 
 
 def _painted(line: str, colour: str) -> str:

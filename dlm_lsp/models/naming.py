@@ -6,9 +6,11 @@ which would have its own weights loaded by a folder of that name.
 
 import os
 from pathlib import Path
+from typing import TypeGuard
 
 from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_lsp.models.store import PACKAGED, ModelStore, Role
+from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE
 from dlm_model.errors import CheckpointError
 
 
@@ -19,6 +21,11 @@ def resolve_model(model: str | None) -> str | None:
         CheckpointError: it is a name, and no model of that name is on disk.
     """
     return None if model in {None, PACKAGED} else _folder(str(model), "model")
+
+
+def is_named(guide: str | None) -> TypeGuard[str]:
+    """Whether a guide is another model, by its name or path, rather than none or the model's own."""
+    return guide not in {None, NO_GUIDE, SELF_GUIDE}
 
 
 def resolve_guide(guide: str) -> str:

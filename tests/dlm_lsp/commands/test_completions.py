@@ -17,14 +17,17 @@ from dlm_lsp.models.store import PACKAGED, ModelStore, Record
         (["serve", "--model", PACKAGED[:4]], [PACKAGED]),
         (["infill", "--schedule", "lin"], ["linear"]),
         (["models", "pull", "llada-8b"], ["llada-8b"]),
-        (["models", "verify", "m"], ["mine"]),
-        (["models", "remove", ""], ["mine"]),
+        (["models", "verify", ""], [PACKAGED, "guide", "mine"]),
+        (["infill", "--guide", ""], ["self", "none", "guide"]),
+        (["race", "--against", ""], ["self", "guide"]),
+        (["models", "remove", ""], ["guide", "mine"]),
     ],
 )
 def test_names_are_offered(
     words: list[str], offered: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ModelStore().save(Record("mine", "/weights", None, None, None, ()))
+    ModelStore().save(Record("guide", "/guide", None, None, None, (), ("guide",)))
     monkeypatch.setenv("_DLM_LSP_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", " ".join([cli.PROGRAM, *words]))
     monkeypatch.setenv("COMP_CWORD", str(len(words)))

@@ -46,6 +46,17 @@ def test_a_model_that_is_not_there_keeps_the_server_from_starting(
     assert stderr.startswith("dlm-lsp: There is no model 'unheard-of'")
 
 
+@pytest.mark.parametrize("guide", ["unheard-of", "./unheard-of"])
+def test_a_guide_that_is_not_there_keeps_it_as_well(
+    command_line: CommandLine, served: list[Call], user_config_folder: Path, guide: str
+) -> None:
+    user_config_folder.mkdir(parents=True)
+    (user_config_folder / "config.toml").write_text(f'guide = "{guide}"\n')
+    code, stdout, stderr = command_line("http")
+    assert (code, stdout, served) == (3, "", [])
+    assert stderr.startswith("dlm-lsp: There is no ")
+
+
 def test_the_users_options_hold_but_for_the_switch(
     command_line: CommandLine, served: list[Call], user_config_folder: Path
 ) -> None:

@@ -133,6 +133,12 @@ def test_a_model_that_cannot_write_from_left_to_right_says_so(
     assert "has no causal prompt" in capfd.readouterr().err
 
 
+def test_nothing_is_no_opponent(file: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlm_lsp.commands.race.load_engine", lambda *_: pytest.fail("a model was loaded"))
+    assert cli.run(["race", f"{file}:2:5", "--against", "none"]) == 2
+    assert "none is nothing to race against" in capfd.readouterr().err
+
+
 def read_until(descriptor: int, pattern: bytes, seconds: float = 60.0) -> bytes:
     """Read the output of a terminal until it contains a pattern."""
     shown, deadline = b"", time.monotonic() + seconds
