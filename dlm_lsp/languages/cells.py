@@ -6,12 +6,15 @@ IPython's commands are its magics (`%matplotlib inline`), the shell's (`!pip ins
 import re
 from dataclasses import replace
 
-from dlm_lsp.languages.language import Language
+from dlm_lsp.languages.language import NAME_CHARACTER, Language
 from dlm_lsp.languages.python import PYTHON
 
-PYTHON_CELL = replace(
-    PYTHON, command_pattern=r"(?:%%?[A-Za-z]|!(?!=)|\?)[^\r\n]*|[A-Za-z_][\w.]*\?\??(?=[ \t]*(?:[\r\n]|\Z))"
-)
+_TO_THE_END = r"[^\r\n]*(?:(?<=\\)\r?\n[^\r\n]*)*"
+"""Matches the rest of a line, and the lines that it goes on in behind a backslash."""
+
+_HELP = rf"(?!\d){NAME_CHARACTER}(?:\.|{NAME_CHARACTER})*\?\??(?=[ \t]*(?:[\r\n]|\Z))"
+
+PYTHON_CELL = replace(PYTHON, command_pattern=rf"(?:%%?[A-Za-z]|!(?!=)|\?){_TO_THE_END}|{_HELP}")
 """Python among commands. An operator may begin a line of Python as well, but the remainder's `%` has a space behind it,
 and a `!` is that of `!=`.
 """

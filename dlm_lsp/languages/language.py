@@ -17,12 +17,23 @@ _NOTHING: frozenset[str] = frozenset()
 _CHUNK_BYTES = 16384
 
 _MOST_STEPS = 150
-"""Steps of the parser after which a brief parse is given up: they take 4 ms. Over what an edit leaves alone it walks in
-1 step for 3 KiB of Python, which take 15 to read.
+"""Steps of the parser after which a brief parse is given up: they take some milliseconds. Over what an edit leaves
+alone it walks in 1 step for 3 KiB of Python, which take 15 to read.
 """
 
 _STEPS_PER_ERROR_STEP = 8
 """Usual steps that take as long as one while the parser is looking for the least error."""
+
+NAME_CHARACTER = r"[\w\x80-\U0010ffff]"
+"""Matches a character of a name; where `re.ASCII` is set, each byte of its UTF-8 as well."""
+
+_ASSIGNMENT = (
+    rf"(?=[(\[*]|{NAME_CHARACTER})(?:[^\r\n#='\"]|'[^'\r\n]*'|\"[^\"\r\n]*\")*(?:[\])]|(?<={NAME_CHARACTER}))"
+    r"[ \t]*=[ \t]*"
+)
+"""Matches the targets of an assignment and its `=`."""
+
+_NOT_LINE_BREAK = re.compile(r"[^\r\n]")
 
 
 class _Compiled(cached_property[re.Pattern[str]]):
@@ -62,8 +73,8 @@ class Language:
         imports: Node kinds at the top of a file that say where names come from.
         placeholder_pattern: Matches a whole statement that only stands in for missing code.
         literal_pattern: Matches one comment or string; what is between is code.
-        command_pattern: Matches what is no code at the start of a line, or behind `name =`, but a command to whatever
-            runs the code; empty where there are none.
+        command_pattern: Matches what is no code at the start of a line, or behind an assignment's `=`, but a command to
+            whatever runs the code; empty where there are none. Must take the bytes of UTF-8 as it takes characters.
         comment_start_pattern: Matches the beginning of a comment, or of the attribute lines above a definition.
         line_comment: Begins a comment that ends with its line, if the language has any of that kind.
         code_tag: What begins code in a document that may hold text as well; a part of the code means nothing without.
@@ -143,8 +154,8 @@ class Language:
 
     @cached_property
     def _literal_or_command(self) -> re.Pattern[str]:
-        command = rf"(?m:^)(?P<before>[ \t]*(?:\w[\w, ]*=[ \t]*)?)(?P<command>{self.command_pattern})"
-        return re.compile(f"{self.literal_pattern}|{command}", re.DOTALL)
+        command = rf"(?m:^)(?P<before>(?P<indent>[ \t]*)(?:{_ASSIGNMENT})?)(?P<command>{self.command_pattern})"
+        return re.compile(f"{self.literal_pattern}|{command}", re.DOTALL | re.ASCII)
 
     @cached_property
     def grammar(self) -> tree_sitter.Language:
@@ -177,10 +188,16 @@ class Language:
         return body
 
     def without_commands(self, text: str) -> str:
-        """The text with every command as a name of the same length, which parses wherever a command may stand."""
+        """The text with every command as a name of the same length, which parses wherever a command may stand.
+
+        Each line of a command is a name of its own, as deep as the first.
+        """
 
         def named(match: re.Match[str]) -> str:
-            return match["before"] + "_" * len(match["command"]) if match["command"] else match.group()
+            if not match["command"]:
+                return match.group()
+            first, *others = _NOT_LINE_BREAK.sub("_", match["command"]).split("\n")
+            return match["before"] + "\n".join([first, *(_indented(name, match["indent"]) for name in others)])
 
         return self._literal_or_command.sub(named, text) if self.command_pattern else text
 
@@ -215,3 +232,9 @@ class Language:
             return tree_sitter.Parser(self.grammar).parse(read, old_tree, progress_callback=gives_up)
         except ValueError:  # what the binding makes of a parse that was given up
             return None
+
+
+def _indented(name: str, indent: str) -> str:
+    """A name that is a whole line, as deep as some indentation at the cost of its own characters."""
+    depth = min(len(indent), name.count("_"))
+    return name.replace("_" * depth, indent[:depth], 1)

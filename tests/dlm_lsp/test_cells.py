@@ -27,13 +27,25 @@ def _cell(text: str) -> Snapshot:
         "best = %timeit -o f(x)\n",
         "frame.head?\n",
         "?sum\r\nsum??\r\n",
+        "é = !ls\n",
+        "größe.é?\n",
+        "self.x = !ls\n",
+        "x[0] = %time f()\n",
+        "x['a = %d'], *y = !ls\n",
+        "(a, b) = !ls\n",
+        "lines: list[str] = !ls\n",
+        "!pip install a \\\n    b\nx = 1\n",
+        "%time f(1, \\\r\n  'é\r\nx = 1\r\n",
+        "for url in urls:\n    files = !ls \\\n'a \\\n  \\\n\n    print(files)\n",
     ],
 )
 def test_a_command_breaks_no_parse(text: str) -> None:
     assert PYTHON.parse(text.encode()).root_node.has_error
-    cell = _cell(text)
+    cell, plain = _cell(text), PYTHON_CELL.without_commands(text)
     assert not cell.tree.root_node.has_error
     assert cell.tree.root_node.end_byte == len(text.encode())
+    assert str(cell.tree.root_node) == str(PYTHON.parse(plain.encode()).root_node)
+    assert [*map(len, plain.splitlines(keepends=True))] == [*map(len, text.splitlines(keepends=True))]
 
 
 @pytest.mark.parametrize(
@@ -44,11 +56,19 @@ def test_a_command_breaks_no_parse(text: str) -> None:
         'text = """\n%d of!\n!important"""\n',
         "rest = 7 %d\n",
         "x = '%s' % name\n",
+        "print('total = %d' % total)\n",
+        "é = a == b\n",
+        "x = 1  # y = !ls\n",
     ],
 )
 def test_what_is_python_stays_what_it_is(text: str) -> None:
     assert str(_cell(text).tree.root_node) == str(PYTHON.parse(text.encode()).root_node)
     assert PYTHON_CELL.without_commands(text) == text
+
+
+def test_a_command_is_a_name_in_each_of_its_lines_as_deep_as_it_is() -> None:
+    text = "if a:\n    x = !ls \\\n        b \\\n c\n    y = 1\n"
+    assert PYTHON_CELL.without_commands(text) == "if a:\n    x = _____\n    _______\n  \n    y = 1\n"
 
 
 def test_the_brackets_of_a_command_are_none_of_the_codes() -> None:
