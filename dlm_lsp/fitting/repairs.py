@@ -101,7 +101,8 @@ def without_repeated_text(text: str) -> str:
 
     Finds what `without_repeated_lines` cannot see: loops within a line, and loops in a text that is still being
     written, whose last copy may be cut off. It wants more copies than that, because it cannot tell a call from an
-    assignment. Lists of the same value, rulers (`0, 0, 0`, `----`) and blank lines are no loops.
+    assignment. Lists of the same value, rulers (`0, 0, 0`, `----`, `AAAA`), rows of digits and blank
+    lines are no loops.
     """
     for size in range(1, min(MAX_COPIED_CHARS, len(text) // MIN_COPIES_OF_LINES) + 1):
         start = len(text) - size
@@ -111,11 +112,18 @@ def without_repeated_text(text: str) -> str:
         num_copies = MIN_COPIES if unit.count("\n") < 2 else MIN_COPIES_OF_LINES
         if num_chars < num_copies * size or ("\n" not in unit and num_chars < MIN_COPIED_CHARS):
             continue
-        is_list = "," in unit and not re.search(r"[(\[{=]", unit)
-        is_ruler = not _WORD.search(unit) and not _OPENS.search(unit) and ("\n" not in unit or unit.isspace())
-        if not (is_list or is_ruler):
+        if not _may_repeat(unit):
             return text[: start + size]
     return text
+
+
+def _may_repeat(unit: str) -> bool:
+    """Whether a unit makes no loop, however often it comes: one of a list, of a ruler, or of a table of numbers."""
+    is_list = "," in unit and not re.search(r"[(\[{=]", unit)
+    is_ruler = not _WORD.search(unit) and not _OPENS.search(unit) and ("\n" not in unit or unit.isspace())
+    is_of_digits = any(map(str.isdigit, unit)) and all(each.isdigit() or each.isspace() for each in unit)
+    is_one_character = len(set(unit)) == 1 and unit.isalnum()
+    return is_list or is_ruler or is_of_digits or is_one_character
 
 
 def without_repeated_lines(lines: list[str]) -> list[str]:
