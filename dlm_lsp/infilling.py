@@ -236,7 +236,7 @@ def _nothing_reason(hole: Hole, candidates: Sequence[Candidate]) -> str:
         if any(fill.parse_valid and not fill.text for fill in presented):
             return "nothing is missing: the model only repeats what follows this hole"
     if hole.kind == "line" and hole.is_at_end_of_whole_line:
-        return "the line is complete; a fill would come on the next line"
+        return "the model adds nothing to this line; on the next one it may"
     return "the model has nothing for this hole"
 
 

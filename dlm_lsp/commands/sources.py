@@ -16,6 +16,7 @@ from typing import TextIO
 from dlm_lsp.atomic import replacing
 from dlm_lsp.config_files import user_config_path
 from dlm_lsp.errors import UnreadableDocumentError, UsageError
+from dlm_lsp.options import LARGEST_DOCUMENT_CHARS
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +151,9 @@ def _decode(raw: bytes, name: str, max_chars: int) -> str:
         byte = error.object[error.start]
         raise UnreadableDocumentError(f"{name} is not UTF-8 (byte {byte:#04x} in line {line}).") from error
     if not is_whole or len(text) > max_chars:
+        remedy = f"; maxDocumentChars in {user_config_path()} raises the limit"
         raise UnreadableDocumentError(
-            f"{name} has more than {max_chars} characters; maxDocumentChars in {user_config_path()} raises the limit."
+            f"{name} has more than {max_chars} characters{remedy if max_chars < LARGEST_DOCUMENT_CHARS else ''}."
         )
     return text
 

@@ -1,10 +1,11 @@
 """Where the hole is, as people write it: `FILE:LINE[:COL]`, `--function NAME`, `--range L1:C1-L2:C2`, `<FILL>`.
 
 Lines and columns are 1-based and count characters (code points), as compilers print them; the end of the line stands in
-for a missing column, which grep and others do not print. Knows no files: it parses words and looks them up in a
+for a missing column, which grep and others do not print. Reads no files: it parses words and looks them up in a
 snapshot.
 """
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -88,7 +89,8 @@ def parse_target(
     """Read the command line's three ways of naming a hole.
 
     Args:
-        target: `FILE:LINE:COL`, `FILE:LINE`, `FILE`, or `-`. Beside another way, `FILE:LINE` is a file's name.
+        target: `FILE:LINE:COL`, `FILE:LINE`, `FILE`, or `-`. Beside another way, `FILE:LINE` is the name of a file
+            if there is one of that name.
         function: Value of `--function`.
         replaces: A body that is written already may be replaced.
         span: Value of `--range`.
@@ -102,7 +104,7 @@ def parse_target(
         path, point = match[1], Point(int(match[2]), int(match[3]))
     elif is_only_way and (match := _FILE_AND_OTHER.fullmatch(target)):
         raise UsageError(f"{match[1]} is no line and column: FILE:LINE:COL, or FILE:LINE for the end of a line.")
-    elif is_only_way and (match := _FILE_AND_LINE.fullmatch(target)):
+    elif (match := _FILE_AND_LINE.fullmatch(target)) and (is_only_way or not _is_file(target)):
         path, point = match[1], Point(int(match[2]), None)
     parsed = Target(path, point, function, replaces, parse_range(span) if span is not None else None)
     if sum(way is not None for way in (point, function, span)) > 1:
@@ -212,6 +214,10 @@ def _body_of(function: str, snapshot: Snapshot, name: str, *, replaces: bool) ->
             f"{function} in {name} has a body already; --replace writes it anew, FILE:LINE:COL fills inside it."
         )
     return hole
+
+
+def _is_file(path: str) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - Path's fails for a name that is too long, or in a closed folder
 
 
 def _point_at(lines: LineIndex, offset: int) -> Point:

@@ -70,8 +70,11 @@ class DocumentPolicy:
         return self._ignore_rules.reason(Path(path).absolute(), folders[-1])
 
     def are_together(self, path: str | None, other: str | None) -> bool:
-        """Whether two documents are of one project; one that is no file may be of any workspace folder."""
-        return not set(self._folders(path)).isdisjoint(self._folders(other))
+        """Whether two documents are of one project; one that is no file may be of any workspace folder.
+
+        Two that are no files are of one, with workspace folders or without.
+        """
+        return path == other or not set(self._folders(path)).isdisjoint(self._folders(other))
 
     def _folders(self, path: str | None) -> Sequence[Path]:
         return self._roots if path is None else _roots_above(Path(path).absolute(), self._roots)

@@ -10,8 +10,8 @@ from dlm_lsp.commands.rendering import coloured
     [
         ("", ""),
         (
-            "--- a\n+++ b\n@@ -1 +1 @@\n-x\r\n+y\n z\n",
-            "\x1b[1m--- a\x1b[m\n\x1b[1m+++ b\x1b[m\n\x1b[36m@@ -1 +1 @@\x1b[m\n\x1b[31m-x\x1b[m\r\n\x1b[32m+y\x1b[m\n z\n",
+            "--- a\n+++ b\n@@ -1 +1 @@\n-x\r\n+y\n",
+            "\x1b[1m--- a\x1b[m\n\x1b[1m+++ b\x1b[m\n\x1b[36m@@ -1 +1 @@\x1b[m\n\x1b[31m-x\x1b[m\r\n\x1b[32m+y\x1b[m\n",
         ),
     ],
 )

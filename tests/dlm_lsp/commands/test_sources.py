@@ -128,3 +128,10 @@ def test_what_is_no_source_text_is_refused(tmp_path: Path, raw: bytes, message: 
     (tmp_path / "a.py").write_bytes(raw)
     with pytest.raises(UnreadableDocumentError, match=message):
         read_source(str(tmp_path / "a.py"), max_chars=PLENTY)
+
+
+def test_no_setting_is_named_where_none_allows_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "large.py").write_text("a" * 20)
+    monkeypatch.setattr("dlm_lsp.commands.sources.LARGEST_DOCUMENT_CHARS", 10)
+    with pytest.raises(UnreadableDocumentError, match=r"has more than 10 characters\.$"):
+        read_source(str(tmp_path / "large.py"), max_chars=10)

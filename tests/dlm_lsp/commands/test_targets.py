@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -32,7 +33,9 @@ def test_a_line_without_a_column_is_its_end(written: str, path: str) -> None:
     assert offset_of(LineIndex("a\r\nb\r\nc = 1\r\nd"), Point(3, None), "a.py") == len("a\r\nb\r\nc = 1")
 
 
-def test_a_file_may_be_called_like_a_line() -> None:
+def test_a_file_may_be_called_like_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.py:3").touch()
     assert parse_target("a.py:3", function="f").path == "a.py:3"
 
 
@@ -58,7 +61,13 @@ def test_positions_count_from_one(written: str) -> None:
 
 @pytest.mark.parametrize(
     ("written", "function", "span"),
-    [("a.py:1:1", "f", None), ("a.py:1:1", None, "1:1-1:2"), ("a.py", "f", "1:1-1:2")],
+    [
+        ("a.py:1:1", "f", None),
+        ("a.py:1", "f", None),
+        ("a.py:1:", None, "1:1-1:2"),
+        ("a.py:1:1", None, "1:1-1:2"),
+        ("a.py", "f", "1:1-1:2"),
+    ],
 )
 def test_two_ways_of_naming_a_hole_are_refused(written: str, function: str | None, span: str | None) -> None:
     with pytest.raises(UsageError, match="not several"):

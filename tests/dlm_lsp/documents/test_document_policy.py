@@ -136,3 +136,9 @@ def test_all_is_off_where_each_folder_says_so(roots: tuple[Path, Path]) -> None:
 def test_ignore_files_count_beside_options(roots: tuple[Path, Path]) -> None:
     (roots[0] / ".gitignore").write_text("a.py\n")
     assert "ignored by" in str(_reason(DocumentPolicy(roots), roots[0] / "a.py"))
+
+
+def test_documents_that_are_no_files_are_together_without_a_workspace(tmp_path: Path) -> None:
+    policy = DocumentPolicy()
+    assert policy.are_together(None, None)
+    assert not policy.are_together(None, str(tmp_path / "a.py"))
