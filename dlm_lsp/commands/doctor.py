@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dlm_lsp.commands import checks
-from dlm_lsp.commands.checks import Check
+from dlm_lsp.commands.checks import Check, Status
 from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.commands.sources import writing_stdout
 from dlm_lsp.config_files import read_user_config
@@ -34,7 +34,7 @@ def run_doctor(flags: ClientOptions, *, as_json: bool, is_verbose: bool = False)
     Returns:
         0 when nothing failed, 2 when only the config file did, 3 otherwise.
     """
-    findings = list(find(flags))
+    findings = list(find(flags, Console(stderr=True)))
     failed = {finding.name for finding in findings if finding.status == "failed"}
     with writing_stdout() as stdout:
         if as_json:
@@ -46,19 +46,25 @@ def run_doctor(flags: ClientOptions, *, as_json: bool, is_verbose: bool = False)
     return UsageError.exit_code if failed == {checks.CONFIG} else ModelUnavailableError.exit_code
 
 
-def find(flags: ClientOptions) -> Iterator[Check]:
-    """All findings, cheap ones first."""
+def find(flags: ClientOptions, console: Console) -> Iterator[Check]:
+    """All findings, cheap ones first.
+
+    Args:
+        flags: They overrule the config file.
+        console: Shows a spinner if it is a terminal.
+    """
     parsed = read_user_config()
     settings = resolve(parsed.options, flags)
-    yield from _completed("system", checks.check_system())
-    yield from _completed("packages", checks.check_packages())
-    yield from _completed("grammars", checks.check_grammars())
-    yield from _completed("files", checks.check_files(parsed.problems))
-    yield from _completed("devices", checks.check_devices())
-    yield from _completed("precision", checks.check_precision(settings))
-    yield from _completed("model", checks.check_model_files(settings.model))
-    yield from _completed("guide", checks.check_guide_files(settings.decode.guide))
-    yield from _completed("dry run", _check_engine(settings))
+    with console.status("checking what is installed"):
+        yield from _completed("system", checks.check_system())
+        yield from _completed("packages", checks.check_packages())
+        yield from _completed("grammars", checks.check_grammars())
+        yield from _completed("files", checks.check_files(parsed.problems))
+        yield from _completed("devices", checks.check_devices())
+        yield from _completed("precision", checks.check_precision(settings))
+        yield from _completed("model", checks.check_model_files(settings.model))
+        yield from _completed("guide", checks.check_guide_files(settings.decode.guide))
+    yield from _completed("dry run", _check_engine(settings, console))
 
 
 def _completed(name: str, findings: Iterator[Check]) -> Iterator[Check]:
@@ -71,8 +77,8 @@ def _completed(name: str, findings: Iterator[Check]) -> Iterator[Check]:
         yield Check(name, "failed", f"{type(error).__name__}: {error}")
 
 
-def _check_engine(settings: Settings) -> Iterator[Check]:
-    engine = load_engine(settings, Console(stderr=True))
+def _check_engine(settings: Settings, console: Console) -> Iterator[Check]:
+    engine = load_engine(settings, console)
     yield from checks.check_dry_run(engine, settings)
     yield from checks.check_peak_memory()
 
@@ -88,20 +94,20 @@ def _print(findings: Sequence[Check], *, is_verbose: bool) -> None:
 
 def _in_short(findings: Sequence[Check]) -> Iterator[Check]:
     """The findings, of which all grammars that are all right are one, and all files of the model's weights."""
-    for (name, status), group in groupby(findings, key=lambda finding: (_group(finding.name), finding.status)):
+    for (name, status, verdict), group in groupby(findings, key=_told):
         alike = list(group)
         if status != "ok" or name not in {_GRAMMARS, _WEIGHTS} or len(alike) == 1:
             yield from alike
         elif name == _GRAMMARS:
             yield Check(name, status, f"{len(alike)} load and parse (--verbose names them)")
         else:
-            verdict = alike[0].detail.rpartition(", ")[2]
             yield Check(name, status, f"{len(alike)} files, {verdict} (--verbose names them)")
 
 
-def _group(name: str) -> str:
-    """What findings are called together."""
-    return _GRAMMARS if name.startswith("grammar ") else name
+def _told(finding: Check) -> tuple[str, Status, str]:
+    """What findings that are told together share: their name, their status, and of weights whether they are intact."""
+    verdict = finding.detail.rpartition(", ")[2] if finding.name == _WEIGHTS else ""
+    return _GRAMMARS if finding.name.startswith("grammar ") else finding.name, finding.status, verdict
 
 
 def _summary(findings: Sequence[Check]) -> str:

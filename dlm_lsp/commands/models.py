@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -130,10 +131,7 @@ def run_verify(name: str | None) -> int:
         0 when all are what they were, 3 otherwise.
     """
     store = ModelStore()
-    records = list(store.records()) if name is None else [store.get(name)] if name != PACKAGED else []
-    known = [(record.name, Path(record.folder), record.sums) for record in records]
-    if name in {None, PACKAGED}:
-        known.insert(0, (PACKAGED, PACKAGED_FOLDER, packaged_sums()))
+    known = list(_verifiable(store, name))
     problems = [] if name else [leftover.problem for leftover in store.leftovers() if leftover.problem]
     for problem in problems:
         _say(problem)
@@ -144,6 +142,15 @@ def run_verify(name: str | None) -> int:
                 broken |= difference is not None
                 stdout.write(f"{model}/{file}: {difference or 'ok'}\n")
     return ModelUnavailableError.exit_code if broken else 0
+
+
+def _verifiable(store: ModelStore, name: str | None) -> Iterator[tuple[str, Path, Mapping[str, str]]]:
+    """Name, folder and SHA-256 of each file of one model, or of all that have such a record."""
+    if name in {None, PACKAGED}:
+        yield PACKAGED, PACKAGED_FOLDER, packaged_sums()
+    if name != PACKAGED:
+        for record in store.records() if name is None else [store.get(name)]:
+            yield record.name, Path(record.folder), record.sums
 
 
 def run_remove(name: str, *, is_agreed: bool) -> None:

@@ -1,3 +1,4 @@
+import io
 import json
 import re
 import sys
@@ -86,6 +87,29 @@ def test_people_get_one_line_a_check_and_a_last_one_that_sums_up(doctor: Doctor)
     assert lines[-2].startswith("ok       dry run")
     assert re.fullmatch(r"ok       peak memory +\d+\.\d GiB after the dry run", lines[-1])
     assert re.fullmatch(r"All is well: \d+ checks, and a fill\.", last)
+
+
+def test_weights_without_a_record_are_not_vouched_for(command_line: CommandLine, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    write_checkpoint(folder, "qwen2-tied")
+    command_line("models", "add", str(folder), "--name", "mine")
+    (folder / "other.safetensors").write_bytes(b"12345")
+    told = [line for line in command_line("doctor", "--model", "mine").stdout.splitlines() if " weights " in line]
+    assert [line.rpartition(", ")[2] for line in told] == ["SHA-256 as recorded", "no record to compare with"]
+
+
+def test_in_a_terminal_there_is_something_to_see_while_it_works(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.StringIO()
+
+    def console(*, stderr: bool = False, **options: bool) -> Console:
+        return Console(file=shown, force_terminal=True) if stderr else Console(**options)
+
+    monkeypatch.setattr("dlm_lsp.commands.doctor.Console", console)
+    assert doctor().stdout.count("checking") == 0
+    assert "checking what is installed" in shown.getvalue()
 
 
 def test_every_finding_has_a_line_on_demand(doctor: Doctor) -> None:
