@@ -55,6 +55,21 @@ def test_a_guess_that_repeats_what_stands_before_it_is_not_known() -> None:
     assert shown(committed(" "), guessed(" ", 0.6)) == [(" ", True), (" ", False)]
 
 
+def test_a_bracket_may_repeat() -> None:
+    brackets = [guessed(")", 0.9) for _ in range(3)]
+    assert shown(committed("f(g(h(x"), *brackets) == [("f(g(h(x", True), (")))", False)]
+
+
+def test_a_hidden_line_break_stays_before_what_is_committed() -> None:
+    before, hidden = committed("x = 1"), guessed("\n    ", 0.4)
+    assert shown(before, hidden, committed("return x")) == [
+        ("x = 1", True),
+        (f"{UNKNOWN}\n    ", False),
+        ("return x", True),
+    ]
+    assert shown(before, hidden) == [("x = 1", True), (UNKNOWN, False)]
+
+
 def test_a_probable_deletion_does_not_part_what_is_not_known() -> None:
     assert shown(guessed("a"), guessed("", 0.9), MASK) == [(UNKNOWN, False)]
 
