@@ -11,6 +11,14 @@ from tests.editors.nvim.neovim import COLLECT_NOTIFICATIONS, Neovim, until
 
 NOTIFIED = "return vim.g.notified"
 NUM_CLIENTS = "return #vim.lsp.get_clients({ name = 'dlm_lsp' })"
+SERVED_BY = "return require('dlm_lsp.session').of(vim.api.nvim_get_current_buf()).client.id"
+ENABLE_WITH_FUNCTION = """
+local command = ...
+vim.lsp.config('dlm_lsp', { cmd = function(dispatchers) return vim.lsp.rpc.start(command, dispatchers) end })
+vim.lsp.enable('dlm_lsp')
+"""
+DRAFT = {"text": "tot", "stableRanges": []}
+SECONDS = 6
 ADVICE = ":checkhealth dlm_lsp says what to do"
 
 
@@ -42,6 +50,27 @@ def test_a_missing_server_is_reported_where_vim_lsp_enable_is_all(start: Start, 
     neovim = start("\n", [], before=before, sets_up=False, waits=False)
     until(lambda: neovim.lua(NOTIFIED))
     assert neovim.lua(NOTIFIED) == [f'dlm-lsp: "dlm-lsp" is not on Neovim\'s PATH; {ADVICE}']
+
+
+def test_a_server_that_cannot_start_is_reported_once_and_not_started_again(start: Start, tmp_path: Path) -> None:
+    broken, starts = tmp_path / "broken", tmp_path / "starts"
+    broken.write_text(f"#!/bin/sh\necho start >> {starts}\nexit 1\n")
+    broken.chmod(0o755)
+    neovim = start("\n", [str(broken)], before=COLLECT_NOTIFICATIONS, waits=False)
+    until(lambda: [text for text in neovim.lua(NOTIFIED) if text.startswith("dlm-lsp: ")])
+    neovim.lua("vim.wait(500)")
+    own = [text for text in neovim.lua(NOTIFIED) if text.startswith("dlm-lsp: ")]
+    assert len(own) == 1
+    assert ":checkhealth dlm_lsp" in own[0]
+    assert starts.read_text().splitlines() == ["start"]
+
+
+def test_a_command_that_is_a_function_is_called(start: Start, server: Server, neovim_setup: tuple[str, str]) -> None:
+    if version_of(neovim_setup[0]) < (0, 11):
+        pytest.skip("vim.lsp.enable came with Neovim 0.11")
+    neovim = start("\n", [], before="vim.env.PATH = '/nowhere'", sets_up=False, waits=False)
+    neovim.lua(ENABLE_WITH_FUNCTION, server.command)
+    neovim.await_server()
 
 
 @pytest.mark.parametrize("before", ["", "vim.lsp.enable = nil; vim.lsp.is_enabled = nil; vim.lsp.config = nil;"])
@@ -79,3 +108,44 @@ def test_a_server_that_runs_is_started_anew(scripted: Start, server: Server) -> 
     neovim.press("ix = ")
     neovim.await_ghost("total")
     assert neovim.lua(NOTIFIED) == []
+
+
+def waiting(scripted: Start) -> Neovim:
+    neovim = scripted("\n", before=COLLECT_NOTIFICATIONS)
+    neovim.api.command("inoremap <M-x> <Cmd>let g:is_pressed = 1<CR>")
+    neovim.press("ix = ")
+    neovim.await_ghost("tot")
+    neovim.press("<Tab>")
+    neovim.await_ghost("tot ⇥")
+    return neovim
+
+
+def press_another_key(neovim: Neovim) -> None:
+    neovim.press("<M-x>")
+    until(lambda: neovim.lua("return vim.g.is_pressed"))
+    neovim.lua("vim.wait(50)")
+
+
+def test_a_draft_that_waits_goes_with_its_server(scripted: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total + 1"]}, drafts=[DRAFT], seconds=SECONDS)
+    neovim = waiting(scripted)
+    neovim.lua("vim.lsp.stop_client(vim.lsp.get_clients(), true)")
+    until(lambda: neovim.lua(NUM_CLIENTS) == 0)
+    neovim.await_no_ghost()
+    press_another_key(neovim)
+    assert neovim.ghost() == ""
+
+
+def test_what_a_hung_server_has_left_goes_when_another_takes_its_place(scripted: Start, server: Server) -> None:
+    server.says(drafts=[DRAFT], seconds=SECONDS)
+    neovim = waiting(scripted)
+    hung = server.heard("initialize")[-1]["pid"]
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        neovim.api.command("DlmRestart")
+        until(lambda: len(server.heard("initialize")) == 2)
+        until(lambda: neovim.lua(SERVED_BY) == 2)
+        press_another_key(neovim)
+        assert neovim.ghost() == ""
+    finally:
+        os.kill(hung, signal.SIGKILL)

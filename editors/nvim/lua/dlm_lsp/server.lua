@@ -53,9 +53,13 @@ local function reuse(client, lsp_config)
 end
 
 --- Whether the server can be started. If not, that is said once: Neovim itself would only say that it failed.
----@param command any What `vim.lsp.Config.cmd` is; where that is this plugin's own, the option `cmd` counts.
+---@param command any What `vim.lsp.Config.cmd` is; where that is this plugin's own, the option `cmd` counts. A
+--- function of the user's is taken to work.
 ---@return boolean
 local function is_there(command)
+  if type(command) == 'function' and command ~= require('dlm_lsp.transport').start then
+    return true
+  end
   local name = (type(command) == 'table' and command or config.current.cmd)[1]
   if vim.fn.executable(name) == 1 then
     return true
@@ -97,6 +101,9 @@ end
 ---@type boolean Whether a server that had ended was started again, and `:DlmRestart` not called since.
 local is_revived = false
 
+---@type boolean Whether it was said that the server ends while it starts, and `:DlmRestart` not called since.
+local is_failure_said = false
+
 --- Start the server for the buffers that are loaded, where it is switched on.
 local function attach_all()
   if vim.lsp.enable then
@@ -109,22 +116,42 @@ local function attach_all()
   end
 end
 
---- `vim.lsp.Config.on_exit`. A server that nobody has stopped is started again, once: it might fail for ever.
----@param code integer
----@param signal integer
-local on_exit = vim.schedule_wrap(function(code, signal)
-  local is_wanted = not vim.lsp.is_enabled or vim.lsp.is_enabled(client_of.NAME)
-  local is_stopped = code == 0 and (signal == 0 or signal == SIGTERM)
-  if is_stopped or not is_wanted or vim.v.exiting ~= vim.NIL then
-    return
-  end
+--- Say that the server has ended, and start it again, once: it might fail for ever.
+local function revive()
   local outcome = is_revived and ':DlmRestart starts it again' or 'it is started again'
   vim.notify(('dlm-lsp: the server has ended unexpectedly; %s'):format(outcome), vim.log.levels.WARN)
   if not is_revived then
     is_revived = true
     attach_all()
   end
-end)
+end
+
+--- Say, once, that the server cannot start; another try would end the same way.
+local function report_failure()
+  if not is_failure_said then
+    is_failure_said = true
+    local advice = ':checkhealth dlm_lsp says what to do, and :DlmRestart tries again'
+    vim.notify('dlm-lsp: the server has ended while it started; ' .. advice, vim.log.levels.WARN)
+  end
+end
+
+--- `vim.lsp.Config.on_exit`, for a server that nobody has stopped.
+---@param code integer
+---@param signal integer
+---@param client_id integer
+local function on_exit(code, signal, client_id)
+  -- Neovim forgets the client right after this.
+  local client = vim.lsp.get_client_by_id(client_id)
+  local is_started = client ~= nil and client.initialized
+  vim.schedule(function()
+    local is_wanted = not vim.lsp.is_enabled or vim.lsp.is_enabled(client_of.NAME)
+    local is_stopped = is_started and code == 0 and (signal == 0 or signal == SIGTERM)
+    if is_wanted and not is_stopped and vim.v.exiting == vim.NIL then
+      local follow = is_started and revive or report_failure
+      follow()
+    end
+  end)
+end
 
 --- The configuration that `vim.lsp.enable` and `vim.lsp.start` take.
 ---@return vim.lsp.Config
@@ -178,7 +205,7 @@ end
 
 --- Start the server anew, whether it runs or not. It is not asked to stop first, because it may not answer any more.
 function M.restart()
-  is_revived = false
+  is_revived, is_failure_said = false, false
   for _, client in ipairs(vim.lsp.get_clients({ name = client_of.NAME })) do
     client_of.call(client, 'stop', true)
   end
