@@ -69,6 +69,13 @@ def test_the_reason_is_said_where_nothing_came_of_the_draft(scripted: Start, ser
     neovim.await_lines(["x =     "])
 
 
+def test_it_is_said_that_nothing_came_where_no_reason_is_known(scripted: Start, server: Server) -> None:
+    server.says(drafts=[DRAFT], seconds=2)
+    neovim = with_draft(scripted)
+    neovim.press("<Tab>")
+    until(lambda: neovim.lua("return vim.g.notified") == ["dlm-lsp: there is nothing to accept"])
+
+
 def test_the_error_is_said_where_the_request_failed(scripted: Start, server: Server) -> None:
     server.says(drafts=[DRAFT], seconds=2, failure="the model has gone")
     neovim = with_draft(scripted)

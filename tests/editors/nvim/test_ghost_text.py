@@ -224,3 +224,19 @@ def test_the_plugin_draws_where_neovim_could_if_set_to(scripted: Start, server: 
     assert not neovim.lua("return vim.lsp.inline_completion.get()")
     neovim.press("to<Tab>")
     neovim.await_lines(["x = total + 1"])
+
+
+@pytest.mark.surface("native")
+def test_typing_past_what_is_known_of_a_draft_keeps_its_request(scripted: Start, server: Server) -> None:
+    server.says(
+        completions={"x = ": ["total(a)"], "x = t": ["otal(a)"]},
+        drafts=[{"text": "…(a)", "stableRanges": []}],
+        seconds=2,
+    )
+    neovim = scripted("\n")
+    neovim.press("ix = ")
+    neovim.await_ghost("…(a)")
+    neovim.press("t")
+    neovim.await_no_ghost()
+    neovim.await_ghost("otal(a)")
+    assert "x = " not in [message["typed"] for message in server.heard("cancelled")]

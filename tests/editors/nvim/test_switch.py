@@ -64,6 +64,14 @@ def test_a_toggle_says_how_it_is_now(scripted: Start, bang: str, place: str) -> 
     assert said == [f"dlm-lsp: off {place} (:DlmToggle{bang} switches it on)", "dlm-lsp: on"]
 
 
+def test_a_toggle_says_where_this_buffer_stays_off(scripted: Start) -> None:
+    neovim = scripted("\n")
+    neovim.api.command("DlmDisable!")
+    neovim.api.command("DlmToggle")
+    said = neovim.lua("return vim.fn.execute('DlmToggle')").strip()
+    assert said == "dlm-lsp: on everywhere but in this buffer (:DlmToggle! switches it on here)"
+
+
 @pytest.mark.parametrize("scope", ["b", "g"])
 def test_the_variable_switches_off_what_is_shown_at_the_next_key(scripted: Start, server: Server, scope: str) -> None:
     server.says(completions={"x = ": ["total"]})

@@ -76,16 +76,22 @@ end
 ---@param session dlm_lsp.Session
 ---@param unit dlm_lsp.Unit
 local function accept_later(session, unit)
-  session.accept_later = function()
+  local function accept()
     M.accept(unit)
   end
+  session.accept_later = accept
   session:paint()
   vim.on_key(function(_, typed)
-    if typed ~= '' then
+    local is_over = session.accept_later ~= accept
+    if is_over or typed ~= '' then
       vim.on_key(nil, namespace)
+    end
+    if not is_over and typed ~= '' then
       session.accept_later = nil
       vim.schedule(function()
-        session:paint()
+        if Session.of(session.buf) == session then
+          session:paint()
+        end
       end)
     end
   end, namespace)

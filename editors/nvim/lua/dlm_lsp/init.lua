@@ -87,6 +87,9 @@ function M.toggle(buf)
   M.enable(is_on, buf)
   local place, bang = buf and 'in this buffer' or 'everywhere', buf and '!' or ''
   local state = is_on and 'on' or ('off %s (:DlmToggle%s switches it on)'):format(place, bang)
+  if is_on and not M.is_enabled() then
+    state = 'on everywhere but in this buffer (:DlmToggle! switches it on here)'
+  end
   vim.api.nvim_echo({ { 'dlm-lsp: ' .. state } }, false, {})
 end
 
@@ -130,6 +133,7 @@ end
 function M.attach(client, buf)
   local is_native = require('dlm_lsp.config').is_native()
   require('dlm_lsp.server').tell_roots(client)
+  require('dlm_lsp.fill').stop(buf)
   require('dlm_lsp.ghost').define_highlights()
   require('dlm_lsp.session').attach(client, buf, is_native)
   if is_native then

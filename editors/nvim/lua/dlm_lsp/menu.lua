@@ -19,6 +19,7 @@ end
 function M.make_room(session)
   local native = require('dlm_lsp.native')
   ghost.clear(session.buf)
+  session.accept_later = nil
   if session.is_native and native.is_showing(session.buf) then
     native.take(session.buf, function(suggestion)
       session:keep(suggestion)

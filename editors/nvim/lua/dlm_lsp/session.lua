@@ -58,7 +58,7 @@ end
 function Session:stop_waiting(reason)
   if self.accept_later then
     self.accept_later = nil
-    vim.notify('dlm-lsp: ' .. reason, vim.log.levels.WARN)
+    vim.notify('dlm-lsp: ' .. (reason ~= '' and reason or 'there is nothing to accept'), vim.log.levels.WARN)
   end
 end
 
@@ -224,13 +224,14 @@ function Session:on_move()
   if is_showing and (is_drawn or menu.is_open()) then
     return
   end
-  if not is_drawn then
+  local goes_on = is_drawn or (self.draft ~= nil and self.draft.place:is_open())
+  if not goes_on then
     self:clear()
   end
   if self.is_native then
     native.drop_unwanted(self.buf)
-    -- A draft that agrees with the typed text may go on. Anything else is stopped here, because Neovim does not.
-    if not is_drawn then
+    -- A draft that may agree with the typed text goes on. Anything else is stopped here, because Neovim does not.
+    if not goes_on then
       self:stop()
     end
   elseif not menu.is_open() then
@@ -259,19 +260,19 @@ local function listen(autocommands, buf)
   end
 end
 
---- Follow a buffer from now on.
+--- Follow a buffer from now on, in place of a session that its old server may have left there.
 ---@param client vim.lsp.Client
 ---@param buf integer
 ---@param is_native boolean
 function Session.attach(client, buf, is_native)
+  Session.detach(buf)
   local self = setmetatable({ buf = buf, client = client, is_native = is_native, at = '' }, Session)
   self.candidates, self.index, self.stopped_id = {}, 1, 0
   sessions[buf] = self
-  local function move()
-    self:on_move()
-  end
   listen({
-    ['InsertEnter TextChangedI TextChangedP CursorMovedI'] = move,
+    ['InsertEnter TextChangedI TextChangedP CursorMovedI'] = function()
+      self:on_move()
+    end,
     ['InsertLeave BufLeave'] = function()
       self:leave_insert()
     end,
@@ -286,9 +287,10 @@ end
 
 ---@param buf integer
 function Session.detach(buf)
-  if sessions[buf] then
-    ghost.clear(buf)
-    sessions[buf].rest = nil
+  local self = sessions[buf]
+  if self then
+    self:clear()
+    self.request_id, self.rest = nil, nil
     sessions[buf] = nil
     vim.api.nvim_del_augroup_by_name(('dlm_lsp_session_%d'):format(buf))
   end

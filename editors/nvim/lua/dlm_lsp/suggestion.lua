@@ -66,6 +66,13 @@ function Suggestion:remainder()
   return rest ~= self.tail and rest or nil
 end
 
+--- Whether the finished text of a draft may yet continue what is typed: nothing is known from the first `…` on.
+---@return boolean
+function Suggestion:is_open()
+  local typed, known = self:typed(), self.text:match('^(.-)…')
+  return typed ~= nil and known ~= nil and vim.startswith(typed, known)
+end
+
 --- Replace the text from `row, col` to `end_col` of the cursor's line, and go to the end of the new text.
 ---@param buf integer
 ---@param row integer
