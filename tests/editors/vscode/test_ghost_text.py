@@ -133,7 +133,8 @@ def test_tab_on_a_draft_inserts_it_once_it_is_finished(workbench: Workbench) -> 
         until(lambda: not workbench.draft, "the draft to be finished")
     assert any(frame.draft.endswith("⇥") for frame in film)
     assert not any(frame.ghost for frame in film[: 1 + max(number for number, each in enumerate(film) if each.draft)])
-    text = workbench.save(file)
+    # The draft goes before the text comes: VS Code is asked to insert it, and answers later.
+    text = until(lambda: (text := workbench.save(file)) != before and text, "the inserted result")
     assert text.startswith(before)
     assert text[len(before) :].split()
     workbench.press("Control+Z")
