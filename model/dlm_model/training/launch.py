@@ -17,7 +17,7 @@ from dlm_model.training.objective import Objective, masked_diffusion
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parallelism import ProcessGroup
 from dlm_model.training.recipe import TrainSection
-from dlm_model.training.run_state import digest_files, digest_weights
+from dlm_model.training.run_state import digest_texts, digest_weights
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.train import Trainer
 from dlm_model.training.windows import Batch
@@ -48,8 +48,7 @@ def build_trainer(
     config = ModelConfig.from_checkpoint(checkpoint)
     tokenizer = Tokenizer.from_checkpoint(checkpoint, config.vocab_size)
     builder = ExampleBuilder(tokenizer, config, CONTEXT_WEIGHTINGS[section.context_weights])
-    text = corpus / f"train{SHARD_SUFFIX}"
-    examples = MixedSource(TextShard(text), builder)
+    examples = MixedSource(TextShard(corpus / f"train{SHARD_SUFFIX}"), builder)
     held_out = read_held_out(corpus, builder)
     dtype = options.parameters.base_dtype(options.dtype)
     network = load_transformer(checkpoint, config, device=group.device, dtype=dtype)
@@ -63,7 +62,7 @@ def build_trainer(
         group=group,
         started_at=started_at,
         start=digest_weights(checkpoint),
-        corpus=digest_files([text]),
+        corpus=digest_texts(sorted(corpus.glob(f"*{SHARD_SUFFIX}"))),
     )
     if section.compile:
         trainer.compile()

@@ -43,7 +43,7 @@ class Progress:
         start: The digest of the weights that it started from; empty if unknown, as all that follow.
         objective: What it minimises.
         optimizer: By which optimizer.
-        corpus: The digest of the text that it learned from last.
+        corpus: The digest of the texts that it learned from, and was measured on, last.
         losses: Of the steps that no record tells of yet, so that a resumed run writes the records of a whole one.
     """
 
@@ -107,22 +107,28 @@ def read_progress(path: Path) -> Progress:
 def digest_weights(checkpoint: Path) -> str:
     """A digest that tells the weights of a checkpoint from others, wherever its folder is.
 
+    Of every file, both ends and the size: training changes weights everywhere.
+
     Raises:
         CheckpointError: it has no weights.
     """
-    return digest_files(weight_files(checkpoint))
-
-
-def digest_files(paths: Iterable[Path]) -> str:
-    """A digest of both ends and the size of every file, without their names."""
     digest = hashlib.sha256()
-    for path in paths:
+    for path in weight_files(checkpoint):
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             for offset in (0, max(0, size - _SAMPLE_BYTES)):
                 file.seek(offset)
                 digest.update(file.read(_SAMPLE_BYTES))
             digest.update(str(size).encode())
+    return digest.hexdigest()[:16]
+
+
+def digest_texts(shards: Iterable[Path]) -> str:
+    """A digest of a corpus's shards, each read whole: a text may have been edited anywhere in them."""
+    digest = hashlib.sha256()
+    for path in shards:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 
 

@@ -120,7 +120,7 @@ class Trainer:
         """Train until the decay or the time is over, yielding the metrics of every `log_interval` steps, or sooner.
 
         Raises:
-            TrainingDivergedError: the loss is not finite; nothing of that step is kept.
+            TrainingDivergedError: the loss or the weights are not finite; nothing since the last state is kept.
         """
         options, before, losses = self.options, asdict(self.progress), self.progress.losses
         steps = iterate_steps(self._dataset, self.progress.step, options.num_workers)

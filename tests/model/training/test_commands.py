@@ -16,7 +16,7 @@ from dlm_model.network.adapter import is_adapter
 from dlm_model.training import __main__ as commands
 from dlm_model.training.loader import StepBatches
 from dlm_model.training.metrics import METRICS_FILE
-from dlm_model.training.run_state import LOCK_FILE, STATE_FILE, read_progress
+from dlm_model.training.run_state import LOCK_FILE, STATE_FILE, digest_texts, read_progress
 from dlm_model.training.shards import write_shard
 from dlm_model.training.sources import SourceFile
 from dlm_model.training.train import Trainer
@@ -209,6 +209,18 @@ def test_a_run_that_goes_on_with_other_text_says_so(
         printed = capsys.readouterr().out
         assert f"from step {num_steps - 1}" in printed
         assert ("; the corpus is another than before" in printed) == is_other
+
+
+@pytest.mark.parametrize("edited", ["train", "held_out"])
+def test_an_edit_anywhere_makes_the_text_another(tmp_path: Path, edited: str) -> None:
+    shards = [tmp_path / "held_out.safetensors", tmp_path / "train.safetensors"]
+    for shard in shards:
+        shard.write_bytes(bytes(5 * 2**20))
+    before = digest_texts(shards)
+    with (tmp_path / f"{edited}.safetensors").open("r+b") as file:
+        file.seek(5 * 2**19)
+        file.write(b"x")
+    assert digest_texts(shards) != before
 
 
 def test_a_run_whose_decay_has_begun_says_where_it_ends(
