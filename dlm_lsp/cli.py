@@ -119,6 +119,7 @@ def infill(
     guide: flags.Guide = None,
     method: flags.MethodNames = None,
     assignments: flags.Assignments = None,
+    connect: flags.ByDaemon = None,
     model: flags.Model = None,
     device: flags.Device = None,
     precision: flags.PrecisionFlag = None,
@@ -136,6 +137,8 @@ def infill(
 
     if replace and function is None:
         raise UsageError("--replace goes with --function.")
+    if connect is not None and (model, device, precision) != (None, None, None):
+        raise UsageError("--model, --device and --precision cannot go with --connect: give them to the daemon.")
     output = Output(as_json=as_json, as_diff=as_diff, in_place=in_place, watch=watch)
     given = flag_options(
         {
@@ -158,7 +161,7 @@ def infill(
     settings = load_settings(method_options(method or ()), assigned_options(assignments or ()), given)
     anchors = Anchors(tuple(keep or ()), closing)
     where = parse_target(target, function=function, replaces=replace, span=span)
-    run_infill(where, stdin_filename, settings, output, anchors)
+    run_infill(where, stdin_filename, settings, output, anchors, daemon=connect)
 
 
 @app.command()

@@ -25,6 +25,18 @@ three more: `apply`, where false brings the text without editing the document, a
 `closing`, a text, for what the fill must hold and end with.
 """
 
+DESCRIBE_ENGINE = "dlmLsp.describeEngine"
+"""`workspace/executeCommand` of our own command line: loads the engine, result `{model_name, device, sees_suffix}`."""
+
+INFILL_HOLE = "dlmLsp.infillHole"
+"""`workspace/executeCommand` of our own command line, arguments and drafts as in `hole_wire`.
+
+This one and the one above are not advertised: editors would offer them to their users.
+"""
+
+INFILL_DRAFT = "dlmLsp/infillDraft"
+"""Server → client notification with a draft of the hole that `INFILL_HOLE` asked for."""
+
 DID_ACCEPT = "dlmLsp.didAccept"
 """`workspace/executeCommand`, arguments `[id]`: the command of every item, for editors to run once it was inserted."""
 

@@ -185,6 +185,16 @@ Model = Annotated[str | None, _option("model", "Model", "MODEL", complete=comple
 Device = Annotated[str | None, _model("device", "DEVICE")]
 PrecisionFlag = Annotated[Precision | None, _model("precision")]
 
+ByDaemon = Annotated[
+    str | None,
+    typer.Option(
+        "--connect",
+        help="Fill by the model of the daemon on this socket (`dlm-lsp serve --socket PATH`), and load none.",
+        metavar="PATH",
+        rich_help_panel="Model",
+    ),
+]
+
 AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
 AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]
 EveryFinding = Annotated[bool, _output("--verbose", "Print a line for each grammar and each file of weights.")]

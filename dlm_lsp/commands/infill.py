@@ -2,15 +2,17 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 
 from rich.console import Console
 
-from dlm_lsp.commands.loading import load_engine
-from dlm_lsp.commands.rendering import apply_fill, coloured, render_diff, render_json, summarize
+from dlm_lsp.commands.daemon_client import DaemonClient
+from dlm_lsp.commands.loading import load_engine, require_guide
+from dlm_lsp.commands.rendering import EngineNames, apply_fill, coloured, render_diff, render_json, summarize
 from dlm_lsp.commands.sources import Source, read_source, read_stdin, write_in_place, writing_stdout
 from dlm_lsp.commands.tables import shows_colours
 from dlm_lsp.commands.targets import Target, cut_marker, locate
@@ -28,7 +30,11 @@ from dlm_lsp.infilling import (
 )
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
-from dlm_model.request import CancelToken, Draft, InfillEngine
+from dlm_model.decode_options import DecodeOptions
+from dlm_model.request import CancelToken, Draft
+
+Denoise = Callable[[HoleRequest, DecodeOptions, CancelToken], Iterator[Draft]]
+"""`dlm_lsp.infilling.infill` by some engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +82,23 @@ class Work:
 
 
 def run_infill(
-    target: Target, stdin_filename: str | None, settings: Settings, output: Output, anchors: Anchors
+    target: Target,
+    stdin_filename: str | None,
+    settings: Settings,
+    output: Output,
+    anchors: Anchors,
+    *,
+    daemon: str | None = None,
 ) -> None:
     """Fill one hole and put the result where `output` says.
+
+    Args:
+        target: The file, and where in it the hole is.
+        stdin_filename: Tells the language of standard input.
+        settings: The user's, and the command's flags.
+        output: Where the result goes.
+        anchors: What the fill must hold.
+        daemon: The socket of the daemon whose engine fills the hole; None loads one.
 
     Raises:
         DlmLspError: the target, the document or the output is not usable, or there is nothing to show.
@@ -89,10 +109,10 @@ def run_infill(
         raise UsageError("--in-place needs a file; standard input cannot be written.")
     work = open_work(target, stdin_filename, settings, anchors)
     console = Console(stderr=True)
-    engine = load_engine(settings, console)
-    if not engine.sees_suffix:
-        console.print(f"{engine.model_name} sees no suffix, only what stands before the hole.", markup=False)
-    draft = fill(engine, work, settings, make_view(console, work, output))
+    with _engine(settings, daemon, console) as (engine, denoise):
+        if not engine.sees_suffix:
+            console.print(f"{engine.model_name} sees no suffix, only what stands before the hole.", markup=False)
+        draft = fill(denoise, work, settings, make_view(console, work, output))
     report(engine, work, draft, output, settings)
 
 
@@ -126,7 +146,7 @@ def open_work(target: Target, stdin_filename: str | None, settings: Settings, an
     return Work(source, HoleRequest(hole, settings.max_prompt_tokens, anchors))
 
 
-def fill(engine: InfillEngine, work: Work, settings: Settings, view: DraftView) -> Draft:
+def fill(denoise: Denoise, work: Work, settings: Settings, view: DraftView) -> Draft:
     """Denoise the hole while a view shows the drafts.
 
     Raises:
@@ -134,7 +154,7 @@ def fill(engine: InfillEngine, work: Work, settings: Settings, view: DraftView) 
         RequestError: the request does not fit the model's context.
     """
     cancel = CancelToken()
-    drafts = infill(engine, work.request, settings.decode, cancel)
+    drafts = denoise(work.request, settings.decode, cancel)
     with _cancelled_by_ctrl_c(cancel), view:
         for draft in drafts:
             view.show(draft)
@@ -143,7 +163,7 @@ def fill(engine: InfillEngine, work: Work, settings: Settings, view: DraftView) 
     return draft
 
 
-def report(engine: InfillEngine, work: Work, draft: Draft, output: Output, settings: Settings) -> None:
+def report(engine: EngineNames, work: Work, draft: Draft, output: Output, settings: Settings) -> None:
     """Put the best fill where it was asked for.
 
     Raises:
@@ -171,6 +191,20 @@ def make_view(console: Console, work: Work, output: Output) -> DraftView:
     return CanvasView(console, prefix=hole.prefix, suffix=hole.suffix, stays=stays)
 
 
+@contextmanager
+def _engine(settings: Settings, daemon: str | None, console: Console) -> Iterator[tuple[EngineNames, Denoise]]:
+    """An engine of this process, or a daemon's."""
+    if daemon is None:
+        engine = load_engine(settings, console)
+        yield engine, partial(infill, engine)
+        return
+    require_guide(settings.decode.guide)
+    with DaemonClient(daemon) as client:
+        with console.status("waiting for the daemon's model"):
+            described = client.await_engine()
+        yield described, client.infill
+
+
 def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> None:
     # An option that switches automatic completions off is not meant for a user who names the file.
     asked = replace(settings, enabled=True, disabled_languages=())
@@ -179,7 +213,7 @@ def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> No
 
 
 def _print(
-    engine: InfillEngine,
+    engine: EngineNames,
     work: Work,
     draft: Draft,
     fills: tuple[RankedFill, ...],

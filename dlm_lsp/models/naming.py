@@ -39,6 +39,11 @@ def resolve_guide(guide: str) -> str:
     return _folder(guide, "guide")
 
 
+def wherever_read(guide: str | None) -> str | None:
+    """A guide's name, or its path in full: another process has a working directory of its own."""
+    return os.path.abspath(os.path.expanduser(guide)) if is_named(guide) and _is_path(guide) else guide  # noqa: PTH100, PTH111 - as above
+
+
 def _folder(name: str, role: Role) -> str:
     if _is_path(name):
         return os.path.expanduser(name)  # noqa: PTH111 - Path's fails for a user that there is not

@@ -100,6 +100,32 @@ def test_the_packaged_weights_have_something_to_say(
     assert LINE_HOLES & set(filled)
 
 
+@pytest.fixture
+def daemon(tmp_path: Path, child_environment: Mapping[str, str]) -> Iterator[Path]:
+    """The socket of a daemon."""
+    path = tmp_path / "daemon.sock"
+    command = [sys.executable, "-P", "-m", "dlm_lsp", "serve", "--socket", str(path), "--device", "cpu"]
+    with subprocess.Popen(command, env=child_environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stderr.readline().endswith(f"listening on {path}\n")
+        yield path
+        process.terminate()
+
+
+def test_a_daemon_fills_in_the_same(
+    file: Path,
+    daemon: Path,
+    endings: Mapping[str, subprocess.CompletedProcess[str]],
+    child_environment: Mapping[str, str],
+) -> None:
+    target = [part.format(file=file) for part in HOLES["empty body"]]
+    ending = run([*target, "--steps", "8", "--n", "2", "--json", "--connect", str(daemon)], child_environment)
+    by_daemon, own = json.loads(ending.stdout), json.loads(endings["empty body"].stdout)
+    for each in ("elapsed_ms", "tokens_per_second", "path"):
+        del by_daemon[each], own[each]
+    assert by_daemon == own
+
+
 def test_no_network_is_needed(file: Path, child_environment: Mapping[str, str]) -> None:
     alone = ["unshare", "--map-root-user", "--net"]
     if not shutil.which("unshare") or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
