@@ -10,6 +10,7 @@ from dlm_model.steps.selection import Guess
 _DTYPES = {
     "predicted_ids": torch.long,
     "num_stable": torch.long,
+    "is_guided": torch.bool,
     "is_agreed": torch.bool,
     "is_refused": torch.bool,
     "is_unheard": torch.bool,

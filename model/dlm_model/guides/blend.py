@@ -34,8 +34,7 @@ class Blend:
 
     Args:
         reader: The guide.
-        options: Nucleus and seed for drawing; how positions are scored; the threshold for rows that the guide has no
-            share in.
+        options: Nucleus and seed for drawing; how positions are scored.
         rows: The candidates: their temperatures, and w, the guide's share in each.
         line_end: What a line break means in a hole of one line; None if line breaks are allowed.
         stability: Counts the steps in which what both predict has hardly changed; None where nobody asks.
@@ -63,8 +62,7 @@ class Blend:
 
         The run ends before the first mask where the product chooses another token than the diffusion model alone.
         Inside the run, every field of the guess comes from the product. Reviewed positions too: a token that both chose
-        must not be revised by one model's opinion. In rows where the guide has no weight, positions that reach the
-        confidence threshold are settled.
+        must not be revised by one model's opinion. Rows where the guide has no weight stay as they are.
 
         Args:
             canvas: Before the step; its prefix has one token at least.
@@ -72,7 +70,6 @@ class Blend:
             guess: The diffusion model's, [N] each.
         """
         asked = canvas.is_asked
-        guess = guess._replace(is_agreed=guess.confidence >= self._options.confidence_threshold)
         is_guided = asked & (self._weight > 0)[:, None]
         is_heard = is_guided & is_in_reach(canvas)
         if not is_heard.any():
@@ -90,7 +87,8 @@ class Blend:
         parts = zip(guess, both, strict=True)
         settled = Guess(*(alone.masked_scatter(is_settled, part[in_run]) for alone, part in parts))
         settled = settled._replace(
-            is_agreed=torch.where(is_guided, is_settled & canvas.is_masked[asked], guess.is_agreed),
+            is_guided=is_guided,
+            is_agreed=is_settled & canvas.is_masked[asked],
             is_unheard=is_guided & ~is_settled,
         )
         if self._stability:

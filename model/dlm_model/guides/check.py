@@ -53,4 +53,8 @@ class Check:
         is_accepted = torch.zeros_like(is_heard).masked_scatter(is_heard, is_probable | ~is_known) | is_first
         is_accepted = is_accepted[canvas.is_asked]
         is_accepted &= leftmost_run(is_accepted, canvas)
-        return guess._replace(is_agreed=is_accepted, is_refused=canvas.is_masked[canvas.is_asked] & ~is_accepted)
+        return guess._replace(
+            is_guided=torch.ones_like(is_accepted),
+            is_agreed=is_accepted,
+            is_refused=canvas.is_masked[canvas.is_asked] & ~is_accepted,
+        )

@@ -48,7 +48,7 @@ def choose(
         quota = (num_masked // steps_left).clamp_min(1)
     score = leftmost_first(guess.score, eligibility.is_due) if options.selection == "leftmost" else guess.score
     if options.schedule == "agreement":  # the quota is filled up beyond the run only where that is too short
-        score = score.masked_fill(guess.is_agreed, torch.inf)
+        score = score.masked_fill(_is_settled(guess, options), torch.inf)
     chosen = _ranked_below(quota, score, eligibility.is_due) & eligibility.is_due
     if add := _CERTAIN.get(options.schedule):
         chosen |= add(guess, eligibility.is_open, options)
@@ -115,8 +115,14 @@ def by_agreement(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> T
     everything after it in the run was read as if it were right. In rows without a guide, the positions that reach the
     threshold.
     """
-    is_doubtful = guess.is_agreed & (guess.confidence < options.agreement_threshold)
-    return guess.is_agreed & (is_doubtful.cumsum(dim=1) == 0) & is_eligible
+    is_settled = _is_settled(guess, options)
+    is_doubtful = is_settled & (guess.confidence < options.agreement_threshold)
+    return is_settled & (is_doubtful.cumsum(dim=1) == 0) & is_eligible
+
+
+def _is_settled(guess: Guess, options: DecodeOptions) -> Tensor:
+    """Positions [B, T] that model and guide have settled together or, where no guide has a say, at the threshold."""
+    return torch.where(guess.is_guided, guess.is_agreed, guess.confidence >= options.confidence_threshold)
 
 
 _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {

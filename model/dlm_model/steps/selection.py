@@ -31,9 +31,10 @@ class Guess(NamedTuple):
         gap: How far the best logit is above the second.
         current: Probability of the token that is there now, or was guessed there last.
         num_stable: Steps in a row in which the distribution hardly changed; 0 if they are not counted.
-        is_agreed: Settled by the diffusion model and its guide together; false where the schedule needs no guide.
+        is_guided: In a row that a guide has a say in.
+        is_agreed: Settled by the diffusion model and its guide together; only where guided.
         is_refused: A guide that checks objects to the token, or to one left of it.
-        is_unheard: The guide has weight in this row but gave no opinion here, because a mask further left is unsettled.
+        is_unheard: Guided, but the guide gave no opinion here, because a mask further left is unsettled.
     """
 
     predicted_ids: Tensor
@@ -43,6 +44,7 @@ class Guess(NamedTuple):
     gap: Tensor
     current: Tensor
     num_stable: Tensor
+    is_guided: Tensor
     is_agreed: Tensor
     is_refused: Tensor
     is_unheard: Tensor
@@ -97,6 +99,7 @@ def guess_tokens(
         gap,
         current,
         num_stable=torch.zeros_like(predicted_ids),
+        is_guided=nowhere,
         is_agreed=nowhere,
         is_refused=nowhere,
         is_unheard=nowhere,

@@ -200,7 +200,7 @@ def test_the_guide_ends_a_line_by_its_line_break() -> None:
     assert judged(canvas(MASK), own, guide).predicted_ids.tolist() == [0]
 
 
-def test_a_row_without_a_guide_settles_what_is_certain_and_the_guide_does_not_read_it() -> None:
+def test_the_guide_does_not_read_a_row_that_it_has_no_say_in() -> None:
     before = Canvas.open([1], [2], [3, 3], MASK)
     own = logs([0.95, 0.05], [0.6, 0.4], [0.05, 0.95], [0.6, 0.4], [0.6, 0.4], [0.6, 0.4])
     guide = Guide(logs([0.6, 0.4], [0.1, 0.9], [0.1, 0.9]))
@@ -209,7 +209,8 @@ def test_a_row_without_a_guide_settles_what_is_certain_and_the_guide_does_not_re
     guess = guess_tokens(own, warmth, torch.zeros(6, dtype=torch.long), DecodePlan(), generator)
     blended = Blend(guide, DecodePlan(), [Row(3, 0.0, 0.0), Row(3, 0.0, 1.0)], None).judge(before, own, guess)  # type: ignore[arg-type]
     assert guide.read == [[0, 0, 0]]
-    assert blended.is_agreed.tolist() == [True, False, True, True, True, False]
+    assert blended.is_guided.tolist() == [False, False, False, True, True, True]
+    assert blended.is_agreed.tolist() == [False, False, False, True, True, False]
     assert blended.predicted_ids.tolist() == [0, 0, 1, 0, 1, 0]
     assert blended.confidence.tolist() == pytest.approx([0.95, 0.6, 0.95, 0.6, 0.9, 0.6])
 
