@@ -132,7 +132,7 @@ def placed(draft: Draft, before: str) -> Draft:
     if not before or not draft.num_tokens:
         return draft
     # No token of the canvas, so that it counts neither as progress nor in the confidence.
-    num_final = draft.num_final and draft.num_final + 1  # neither all nor none become more
+    num_final = draft.num_final + 1 if draft.num_final else 0  # a draft that may yet become empty takes it along
     return replace(draft, pieces=(Piece(before, "committed", 1.0, 0), *draft.pieces), num_final=num_final)
 
 

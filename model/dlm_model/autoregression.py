@@ -58,6 +58,7 @@ def continue_prefix(
             num_steps=limit,
             num_forwards=len(written),
             elapsed_ms=(time.perf_counter() - started) * 1000,
+            num_final=1,
             finish_reason=reason,
         )
         if reason:

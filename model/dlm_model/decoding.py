@@ -106,11 +106,11 @@ class Decoding:
             return None
         return self.guide.log_likelihoods(canvas)
 
-    def num_final(self, row: int) -> int | None:
+    def num_final(self, canvas: Canvas, row: int) -> int:
         """See `Draft.num_final`, of a draft of this row."""
         if self.may_change:
             return 0
-        return self.suffix_end.num_settled(row) if self.suffix_end else None
+        return self.suffix_end.num_settled(row) if self.suffix_end else int(canvas.lengths[row])
 
 
 class Decoder:

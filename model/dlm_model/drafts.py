@@ -42,9 +42,10 @@ def drafts_of(
         likelihoods = None if is_late else decoding.log_likelihoods(finished)
         order = reader.rank(finished, likelihoods, constraint.flaws(finished), suits)
     reasons = finish_reasons(latest, constraint.is_cut_short(latest), is_cancelled=cancel.is_cancelled)
+    last = _draft(finished, order[0], ready, decoding, pace)
     yield replace(
-        _draft(finished, order[0], ready, decoding, pace),
-        num_final=None,
+        last,
+        num_final=len(last.pieces),
         finish_reason=reasons[order[0]],
         candidates=reader.candidates(finished, order, reasons, ready.options.num_candidates),
     )
@@ -58,7 +59,7 @@ def _draft(canvas: Canvas, row: int, ready: Prepared, decoding: Decoding, pace: 
         num_steps=ready.options.num_steps,
         num_forwards=ready.num_forwards + decoding.num_forwards,
         elapsed_ms=pace.elapsed_ms,
-        num_final=decoding.num_final(row),
+        num_final=decoding.num_final(canvas, row),
         is_resizing=ready.constraint.is_resizing,
     )
 

@@ -126,12 +126,12 @@ class Draft:
             was not cached, and the guide's over drafts. Not counted are the guide's over a prefix that it had not
             cached, and the one over the prefix when text is continued from left to right.
         elapsed_ms: Since the request reached the engine.
+        num_final: How many pieces from the left no later step takes back once they are committed, nor cuts off, nor
+            puts another candidate in the place of.
         finish_reason: None while the draft still sharpens. `stop`: the model ended the text; `length`: it was
             refused positions or used all that the canvas may have before it did; `deadline` and `cancelled`: stopped
             early, guesses included.
         candidates: All alternatives, best first; empty until finished.
-        num_final: How many pieces from the left no later step takes back once they are committed, nor cuts off, nor
-            puts another candidate in the place of; None for all.
         is_resizing: Whether the model finds the length while it fills, so that the number of tokens is no goal.
     """
 
@@ -140,9 +140,9 @@ class Draft:
     num_steps: int
     num_forwards: int
     elapsed_ms: float
+    num_final: int
     finish_reason: FinishReason | None = None
     candidates: tuple[Candidate, ...] = ()
-    num_final: int | None = None
     is_resizing: bool = False
 
     @property

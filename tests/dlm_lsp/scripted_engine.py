@@ -98,6 +98,7 @@ class ScriptedEngine:
             num_steps=self.num_steps,
             num_forwards=step,
             elapsed_ms=float(step),
+            num_final=2,
             finish_reason=next(iter(self.finish_reasons), "stop") if is_last else None,
             candidates=tuple(candidates[: options.num_candidates]) if is_last else (),
         )

@@ -25,7 +25,7 @@ def shown(
         num_steps=2,
         num_forwards=1,
         elapsed_ms=1.0,
-        num_final=num_final,
+        num_final=len(pieces) if num_final is None else num_final,
         finish_reason=finish_reason,
     )
     return list(visible_stretches(draft, num_typed))

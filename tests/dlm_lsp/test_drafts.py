@@ -9,7 +9,15 @@ from dlm_model.request import Draft, FinishReason
 
 
 def _draft(step: int, finish_reason: FinishReason | None = None) -> Draft:
-    return Draft(pieces=(), step=step, num_steps=100, num_forwards=step, elapsed_ms=0.0, finish_reason=finish_reason)
+    return Draft(
+        pieces=(),
+        step=step,
+        num_steps=100,
+        num_forwards=step,
+        elapsed_ms=0.0,
+        num_final=0,
+        finish_reason=finish_reason,
+    )
 
 
 async def _turns(count: int = 3) -> None:

@@ -57,7 +57,7 @@ drafts = st.builds(
     elapsed_ms=st.floats(0, 1e6),
     finish_reason=st.sampled_from((None, "stop", "cancelled")),
     candidates=st.lists(candidates, max_size=2).map(tuple),
-    num_final=st.none() | st.integers(0, 9),
+    num_final=st.integers(0, 9),
     is_resizing=st.booleans(),
 )
 

@@ -8,7 +8,7 @@ from dlm_lsp.fills import Anchors
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import find_function
-from dlm_lsp.infilling import HoleRequest, Outcome, fills_of, finish, infill
+from dlm_lsp.infilling import HoleRequest, Outcome, fills_of, finish, infill, placed
 from dlm_lsp.keystrokes.warm_start import EarlierDraft
 from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.options import CPU_PROMPT_TOKENS, GPU_PROMPT_TOKENS
@@ -166,7 +166,9 @@ def test_a_range_that_the_model_would_take_away_is_not_said_to_lack_nothing() ->
 def finished(*candidates: tuple[str, float]) -> Draft:
     found = tuple(Candidate(text, confidence, 3) for text, confidence in candidates)
     return replace(
-        Draft(pieces=(), step=1, num_steps=1, num_forwards=1, elapsed_ms=1.0), finish_reason="stop", candidates=found
+        Draft(pieces=(), step=1, num_steps=1, num_forwards=1, elapsed_ms=1.0, num_final=0),
+        finish_reason="stop",
+        candidates=found,
     )
 
 
@@ -195,6 +197,7 @@ def prior_for(text: str, marker: str, *said: str) -> tuple[Piece, ...]:
         num_steps=1,
         num_forwards=1,
         elapsed_ms=1.0,
+        num_final=len(said),
     )
     engine = ScriptedEngine("x")
     earlier = EarlierDraft(hole, draft)
@@ -210,3 +213,12 @@ def test_an_earlier_draft_comes_without_what_the_engine_takes_for_granted() -> N
 def test_a_hole_within_a_line_gets_one_line_of_it() -> None:
     found = prior_for("x = \ny = 2\n", "x = ", "1", " + 1\n", "z = 3")
     assert [piece.text for piece in found] == ["1", " + 1"]
+
+
+@pytest.mark.parametrize(("num_final", "stable"), [(0, ()), (1, ((0, 11),)), (2, ((0, 13),))])
+def test_what_stands_before_a_draft_is_final_once_any_of_it_is(
+    num_final: int, stable: tuple[tuple[int, int], ...]
+) -> None:
+    pieces = Piece("return", "committed", 0.5, 1), Piece(" 1", "committed", 0.5, 1)
+    draft = Draft(pieces=pieces, step=1, num_steps=2, num_forwards=1, elapsed_ms=1.0, num_final=num_final)
+    assert placed(draft, "\n    ").stable_ranges == stable

@@ -58,6 +58,7 @@ class AnyEngine:
                 num_steps=num_steps,
                 num_forwards=step,
                 elapsed_ms=1.0,
+                num_final=1,
             )
         last = (Piece(text, "committed", 0.9, 1),)
         candidates = (Candidate(text, 0.9, 1),)
@@ -67,6 +68,7 @@ class AnyEngine:
             num_steps=num_steps,
             num_forwards=num_steps,
             elapsed_ms=1.0,
+            num_final=1,
             finish_reason="stop",
             candidates=candidates,
         )

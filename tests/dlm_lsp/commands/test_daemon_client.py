@@ -177,7 +177,7 @@ def test_messages_may_come_in_pieces_and_together(file: Path, tmp_path: Path, co
     engine = {"model_name": "slow", "device": "cpu", "sees_suffix": True}
     candidate = {"text": "return left", "confidence": 0.5, "num_tokens": 2, "finish_reason": "stop"}
     draft = {"pieces": [], "step": 1, "num_steps": 1, "num_forwards": 1, "elapsed_ms": 1.0, "finish_reason": "stop"}
-    draft |= {"candidates": [candidate], "num_final": None, "is_resizing": False}
+    draft |= {"candidates": [candidate], "num_final": 0, "is_resizing": False}
     status = {"method": "dlmLsp/status", "params": {"state": "busy", "message": ""}}
     answers = [
         [status, {"id": 1, "result": {"serverInfo": {"name": "dlm-lsp", "version": daemon_client.__version__}}}],

@@ -56,6 +56,7 @@ def draft(number: int) -> Draft:
         num_steps=9,
         num_forwards=number,
         elapsed_ms=0.0,
+        num_final=1,
     )
 
 

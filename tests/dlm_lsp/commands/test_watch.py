@@ -11,6 +11,7 @@ DRAFT = Draft(
     step=2,
     num_steps=8,
     num_forwards=3,
+    num_final=0,
     elapsed_ms=41.6,
 )
 

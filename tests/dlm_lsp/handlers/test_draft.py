@@ -118,7 +118,14 @@ async def test_between_cancelling_a_run_and_its_end_no_draft_is_sent(*, is_last:
     feed = draft_feed(cast("DlmLanguageServer", server), run)
     assert feed
     feed.offer(
-        Draft(pieces=(Piece("return 1", "committed", 1.0, 1),), step=1, num_steps=2, num_forwards=1, elapsed_ms=0.0)
+        Draft(
+            pieces=(Piece("return 1", "committed", 1.0, 1),),
+            step=1,
+            num_steps=2,
+            num_forwards=1,
+            elapsed_ms=0.0,
+            num_final=1,
+        )
     )
     await asyncio.sleep(0.01)
     assert len(sent) == 1
@@ -130,6 +137,7 @@ async def test_between_cancelling_a_run_and_its_end_no_draft_is_sent(*, is_last:
             num_steps=2,
             num_forwards=2,
             elapsed_ms=0.0,
+            num_final=1,
             finish_reason="stop" if is_last else None,
         )
     )

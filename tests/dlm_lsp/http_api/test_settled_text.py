@@ -17,7 +17,7 @@ def draft(*pieces: tuple[str, PieceState], num_final: int | None = None) -> Draf
         num_steps=2,
         num_forwards=1,
         elapsed_ms=1.0,
-        num_final=num_final,
+        num_final=len(pieces) if num_final is None else num_final,
     )
 
 
@@ -37,13 +37,13 @@ def test_only_what_stands_before_the_first_open_position_is_final() -> None:
 @pytest.mark.parametrize(
     ("texts", "num_final", "stopped"),
     [
-        (("a", ";"), None, "a"),
+        (("a", ";"), 3, "a"),
         (("a", ";", "b"), 3, "a"),
         (("a", ";", "b"), 1, "a"),
         (("a", "b", ";"), 1, None),
         (("a", ";", "b"), 0, None),
         ((";",), 0, None),
-        (("a", "b"), None, None),
+        (("a", "b"), 3, None),
     ],
     ids=[
         "all of it is final",
@@ -56,7 +56,7 @@ def test_only_what_stands_before_the_first_open_position_is_final() -> None:
     ],
 )
 def test_a_stop_ends_a_text_that_cannot_end_before_it(
-    texts: Sequence[str], num_final: int | None, stopped: str | None
+    texts: Sequence[str], num_final: int, stopped: str | None
 ) -> None:
     settled = SettledText(Seam("x", "y", (";",)))
     settled.advance(written(*texts, num_final=num_final))

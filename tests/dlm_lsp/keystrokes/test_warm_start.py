@@ -22,7 +22,7 @@ def snapshot(text: str) -> Snapshot:
 def earlier() -> EarlierDraft:
     return EarlierDraft(
         find_hole(snapshot(TEXT), CURSOR),
-        Draft(pieces=IN_BODY, step=1, num_steps=4, num_forwards=1, elapsed_ms=1.0),
+        Draft(pieces=IN_BODY, step=1, num_steps=4, num_forwards=1, elapsed_ms=1.0, num_final=len(IN_BODY)),
     )
 
 
@@ -77,7 +77,12 @@ def test_typed_text_may_begin_like_what_follows_the_hole(end_of_line: str, typed
     text, typed = "def f(a):" + end_of_line, typed.replace("\n", end_of_line)
     before, cursor = snapshot(text), len("def f(a):")
     draft = Draft(
-        pieces=(Piece("\n    return a", "committed", 0.5, 4),), step=1, num_steps=4, num_forwards=1, elapsed_ms=1.0
+        pieces=(Piece("\n    return a", "committed", 0.5, 4),),
+        step=1,
+        num_steps=4,
+        num_forwards=1,
+        elapsed_ms=1.0,
+        num_final=1,
     )
     now = snapshot(text[:cursor] + typed + text[cursor:])
     found = EarlierDraft(find_hole(before, cursor), draft).rest_at(find_hole(now, cursor + len(typed)))
@@ -88,7 +93,12 @@ def test_a_cursor_that_has_only_moved_has_typed_nothing() -> None:
     text = "x = 1\ny = 1\n"
     before, start, end = snapshot(text), len("x = "), len("x = 1\ny = ")
     draft = Draft(
-        pieces=(Piece("1\ny = 1 + 2", "committed", 0.5, 4),), step=1, num_steps=4, num_forwards=1, elapsed_ms=1.0
+        pieces=(Piece("1\ny = 1 + 2", "committed", 0.5, 4),),
+        step=1,
+        num_steps=4,
+        num_forwards=1,
+        elapsed_ms=1.0,
+        num_final=1,
     )
     assert EarlierDraft(find_hole(before, start), draft).rest_at(find_hole(before, end)) == ()
 
