@@ -49,15 +49,15 @@ def attention_row(num_queries: int, num_memory: int) -> KernelRow:
     positions = torch.arange(num_queries + num_memory, device="cuda")[None]
     angles = rotary_angles(positions, 128, 1e6, torch.bfloat16)
     of_queries = rotary_angles(positions[:, :num_queries], 128, 1e6, torch.bfloat16)
-    is_valid = torch.ones_like(positions, dtype=torch.bool)
+    may_attend = torch.ones_like(positions, dtype=torch.bool)
 
     def concatenated() -> Tensor:
         key, value = torch.cat((own_key, memory_key), dim=1), torch.cat((own_value, memory_value), dim=1)
-        return attend(query, key, value, of_queries, angles, is_valid=is_valid)
+        return attend(query, key, value, of_queries, angles, may_attend=may_attend)
 
     def segmented() -> Tensor:
         return attend_segments(
-            query, own_key, own_value, memory_key, memory_value, of_queries, angles, is_valid=is_valid
+            query, own_key, own_value, memory_key, memory_value, of_queries, angles, may_attend=may_attend
         )
 
     sizes = f"{num_queries} queries, {num_memory} remembered"

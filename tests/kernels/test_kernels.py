@@ -22,13 +22,13 @@ def test_fused_attention_equals_the_reference(shape: tuple[int, ...], is_padded:
     positions = torch.randint(0, 500, (batch, num_queries + num_keys))
     query_rotation = rotary_angles(positions[:, :num_queries], size, 1e4, torch.float32)
     key_rotation = rotary_angles(positions[:, num_queries:], size, 1e4, torch.float32)
-    is_valid = None
+    may_attend = None
     if is_padded:
-        is_valid = torch.rand(batch, num_keys) < 0.7
-        is_valid[:, 0] = True
+        may_attend = torch.rand(batch, num_keys) < 0.7
+        may_attend[:, 0] = True
     arguments = (query, key, value, query_rotation, key_rotation)
-    expected = reference.attend(*arguments, is_valid=is_valid)
-    torch.testing.assert_close(attention.attend(*arguments, is_valid=is_valid), expected, atol=1e-5, rtol=1e-4)
+    expected = reference.attend(*arguments, may_attend=may_attend)
+    torch.testing.assert_close(attention.attend(*arguments, may_attend=may_attend), expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("mask", ["whole", "padded", "per query"])
@@ -39,14 +39,14 @@ def test_attention_that_is_trained_has_the_gradients_of_the_reference(shape: tup
     trained = [torch.randn(batch, num_queries, heads, size), *torch.randn(2, batch, num_keys, kv_heads, size)]
     positions = torch.randint(0, 500, (batch, num_queries + num_keys))
     rotations = [rotary_angles(each, size, 1e4, torch.float32) for each in positions.split([num_queries, num_keys], 1)]
-    valid_shape = {"whole": (0,), "padded": (batch, num_keys), "per query": (batch, num_queries, num_keys)}[mask]
-    is_valid = None if mask == "whole" else torch.rand(valid_shape) < 0.7
-    if is_valid is not None:
-        is_valid[..., 0] = True
+    mask_shape = {"whole": (0,), "padded": (batch, num_keys), "per query": (batch, num_queries, num_keys)}[mask]
+    may_attend = None if mask == "whole" else torch.rand(mask_shape) < 0.7
+    if may_attend is not None:
+        may_attend[..., 0] = True
     found, expected = [], []
     for results, attend in ((found, attention.attend), (expected, reference.attend)):
         leaves = [each.clone().requires_grad_() for each in trained]
-        mixed = attend(*leaves, *rotations, is_valid=is_valid)
+        mixed = attend(*leaves, *rotations, may_attend=may_attend)
         (mixed * torch.arange(mixed.numel()).view_as(mixed).cos()).sum().backward()
         results += [mixed.detach(), *(each.grad for each in leaves)]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
@@ -61,11 +61,11 @@ def test_on_a_gpu_heads_that_share_keys_are_one_with_the_queries_of_all(
     query, key, value = torch.randn(2, 5, 6, 8), *torch.randn(2, 2, 9, 2, 8)
     positions = torch.randint(0, 500, (2, 14))
     rotations = [rotary_angles(each, 8, 1e4, torch.float32) for each in (positions[:, :5], positions[:, 5:])]
-    is_valid = {"whole": None, "padded": torch.rand(2, 9) < 0.7, "per query": torch.rand(2, 5, 9) < 0.7}[mask]
-    if is_valid is not None:
-        is_valid[..., 0] = True
+    may_attend = {"whole": None, "padded": torch.rand(2, 9) < 0.7, "per query": torch.rand(2, 5, 9) < 0.7}[mask]
+    if may_attend is not None:
+        may_attend[..., 0] = True
     arguments = (query, key, value, *rotations)
-    expected = reference.attend(*arguments, is_valid=is_valid)
+    expected = reference.attend(*arguments, may_attend=may_attend)
     num_heads = []
     fused = functional.scaled_dot_product_attention
 
@@ -77,8 +77,8 @@ def test_on_a_gpu_heads_that_share_keys_are_one_with_the_queries_of_all(
     with PretendedCuda():
         there = [each.to(CUDA) for each in (query, key, value)]
         rotations_there = [attention.Rotation(*(each.to(CUDA) for each in rotation)) for rotation in rotations]
-        valid_there = None if is_valid is None else is_valid.to(CUDA)
-        found = attention.attend(*there, *rotations_there, is_valid=valid_there)
+        allowed_there = None if may_attend is None else may_attend.to(CUDA)
+        found = attention.attend(*there, *rotations_there, may_attend=allowed_there)
     assert num_heads == [[2, 2, 2]]
     torch.testing.assert_close(found.as_subclass(torch.Tensor), expected, atol=1e-5, rtol=1e-4)
 
@@ -91,11 +91,11 @@ def test_attention_on_a_gpu_is_what_its_rounding_allows(mask: str, num_kv_heads:
     query, key, value = torch.randn(2, 33, 6, 64), *torch.randn(2, 2, 70, num_kv_heads, 64)
     positions = torch.arange(70).expand(2, -1)
     rotations = [rotary_angles(each, 64, 1e4, torch.float32) for each in (positions[:, :33], positions)]
-    is_valid = {"whole": None, "padded": torch.rand(2, 70) < 0.7, "per query": torch.rand(2, 33, 70) < 0.7}[mask]
-    expected = reference.attend(query, key, value, *rotations, is_valid=is_valid)
+    may_attend = {"whole": None, "padded": torch.rand(2, 70) < 0.7, "per query": torch.rand(2, 33, 70) < 0.7}[mask]
+    expected = reference.attend(query, key, value, *rotations, may_attend=may_attend)
     there = [each.to("cuda", torch.bfloat16) for each in (query, key, value)]
     turned = (attention.Rotation(*(each.to("cuda", torch.bfloat16) for each in rotation)) for rotation in rotations)
-    found = attention.attend(*there, *turned, is_valid=None if is_valid is None else is_valid.to("cuda"))
+    found = attention.attend(*there, *turned, may_attend=None if may_attend is None else may_attend.to("cuda"))
     torch.testing.assert_close(found.float().cpu(), expected, atol=0.05, rtol=0.05)
 
 

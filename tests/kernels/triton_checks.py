@@ -37,15 +37,15 @@ def test_attention_over_segments(shape: tuple[int, ...], mask: str, dtype: torch
     positions = torch.randint(0, 500, (rows, num_own + num_memory), generator=generator).to(DEVICE)
     query_rotation = rotary_angles(positions[:, :num_queries], size, 1e4, dtype)
     key_rotation = rotary_angles(positions, size, 1e4, dtype)
-    is_valid = None
+    may_attend = None
     if mask != "whole":
         sizes = (rows, num_queries, num_own + num_memory) if mask == "per query" else positions.shape
-        is_valid = (torch.rand(sizes, generator=generator) < 0.7).to(DEVICE)
-        is_valid[..., 0] = True
+        may_attend = (torch.rand(sizes, generator=generator) < 0.7).to(DEVICE)
+        may_attend[..., 0] = True
     keys, values = torch.cat((own_key, memory_key), dim=1), torch.cat((own_value, memory_value), dim=1)
-    expected = reference.attend(query, keys, values, query_rotation, key_rotation, is_valid=is_valid)
+    expected = reference.attend(query, keys, values, query_rotation, key_rotation, may_attend=may_attend)
     found = attend_segments(
-        query, own_key, own_value, memory_key, memory_value, query_rotation, key_rotation, is_valid=is_valid
+        query, own_key, own_value, memory_key, memory_value, query_rotation, key_rotation, may_attend=may_attend
     )
     torch.testing.assert_close(found, expected, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype])
 

@@ -48,8 +48,8 @@ def attention(dtype: torch.dtype, head_dim: int, num_heads: tuple[int, int], num
     positions = torch.zeros(1, 2 * num_tokens, dtype=torch.long)
     rotations = [rotary_angles(p, head_dim, 1e4, dtype) for p in (positions[:, :num_tokens], positions)]
     size = {"padded": positions.shape, "per query": (1, num_tokens, 2 * num_tokens)}[mask]
-    is_valid = torch.ones(size, dtype=torch.bool)
-    return lambda: attend_segments(query, key, key, key, key, *rotations, is_valid=is_valid)
+    may_attend = torch.ones(size, dtype=torch.bool)
+    return lambda: attend_segments(query, key, key, key, key, *rotations, may_attend=may_attend)
 
 
 def head(dtype: torch.dtype) -> Start:

@@ -31,7 +31,7 @@ def test_each_token_is_the_best_after_the_ones_before(causal_engine: Engine) -> 
     for _ in range(9):
         causal = torch.ones(1, len(ids), len(ids), dtype=torch.bool).tril()
         with torch.inference_mode():
-            hidden = network(torch.tensor([ids]), torch.arange(len(ids))[None], is_valid=causal)
+            hidden = network(torch.tensor([ids]), torch.arange(len(ids))[None], may_attend=causal)
             logits = network.logits(hidden[0, -1]).float()
         banned = torch.tensor([not spelling for spelling in tokenizer.token_bytes])
         banned[network.config.bos_token_id] = False
@@ -75,7 +75,7 @@ def test_another_checkpoint_begins_and_ends_as_its_own_texts_do(tmp_path: Path, 
     ids = torch.tensor([[70, *engine.tokenizer.encode(REQUEST.prefix).ids]])
     causal = torch.ones(1, ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
     with torch.inference_mode():
-        hidden = network(ids, torch.arange(ids.shape[1])[None], is_valid=causal)
+        hidden = network(ids, torch.arange(ids.shape[1])[None], may_attend=causal)
         logits = network.logits(hidden[0, -1]).float()
     is_text = torch.tensor([bool(spelling) for spelling in engine.tokenizer.token_bytes])
     best = int(logits.masked_fill(~is_text, -torch.inf).argmax())

@@ -43,7 +43,7 @@ class WholeCausal:
         ]
         with torch.inference_mode():
             hidden = self._network(
-                torch.tensor([prefix + middle + suffix]), torch.tensor([positions]), is_valid=torch.tensor([sees])
+                torch.tensor([prefix + middle + suffix]), torch.tensor([positions]), may_attend=torch.tensor([sees])
             )
             predicting = hidden[0, len(prefix) : len(prefix) + length]
             return self._network.logits(predicting[canvas.is_masked[row, :length]])

@@ -146,9 +146,9 @@ def test_a_pass_that_is_recorded_stays_on_its_device(shape: str, mask: str, fixe
         )
         token_ids = torch.zeros(num_rows, num_queries).long()
         sees = (num_queries,) if mask == "per query" else ()
-        is_valid = torch.ones(num_rows, *sees, num_queries + num_memory, dtype=torch.bool)
+        may_attend = torch.ones(num_rows, *sees, num_queries + num_memory, dtype=torch.bool)
     with torch.inference_mode(), OnlyThere(meta) as device:
-        hidden = network(token_ids, token_ids, is_valid, memory)
+        hidden = network(token_ids, token_ids, may_attend, memory)
     assert hidden.shape == (num_rows, num_queries, config.hidden_size)
     assert device.num_operations > 20 * config.num_layers
     with OnlyThere(meta), pytest.raises(AssertionError):

@@ -24,9 +24,9 @@ def attend(
     query_rotation: Rotation,
     key_rotation: Rotation,
     *,
-    is_valid: Tensor | None = None,
+    may_attend: Tensor | None = None,
 ) -> Tensor:
-    """Rotate queries and keys, then attend to every key that is valid.
+    """Rotate queries and keys, then attend to every key that each query may.
 
     Specified by `dlm_kernels.attention.reference.attend`, and tested against it. Runs PyTorch's fused kernel, except on
     a CPU where two matrix products are faster.
@@ -37,14 +37,14 @@ def attend(
         value: [B, S, K, D].
         query_rotation: Angles of the query positions, [B, T, D] each.
         key_rotation: Angles of the key positions, [B, S, D] each.
-        is_valid: [B, S], the keys that all queries may attend to, or [B, T, S], those that each query may; None for no
-            restriction.
+        may_attend: [B, S], the keys that all queries may attend to, or [B, T, S], those that each query may; None for
+            no restriction.
 
     Returns:
         [B, T, H, D]
     """
     query, key = rotate(query, query_rotation), rotate(key, key_rotation)
-    mask = None if is_valid is None else per_query(is_valid)[:, None]
+    mask = None if may_attend is None else per_query(may_attend)[:, None]
     if query.device.type == "cpu" and (query.requires_grad or _is_faster_unfused(query, key)):
         return _attend_by_products(query, key, value, mask)
     if query.device.type != "cpu" and query.shape[2] != key.shape[2]:

@@ -41,9 +41,9 @@ def rotate(heads: Tensor, rotation: Rotation) -> Tensor:
     return heads * rotation.cos[:, :, None] + turned * rotation.sin[:, :, None]
 
 
-def per_query(is_valid: Tensor) -> Tensor:
+def per_query(may_attend: Tensor) -> Tensor:
     """Validity of keys, [B, S] or [B, T, S], as [B, T or 1, S]."""
-    return is_valid if is_valid.dim() == 3 else is_valid[:, None]
+    return may_attend if may_attend.dim() == 3 else may_attend[:, None]
 
 
 def attend(
@@ -53,12 +53,12 @@ def attend(
     query_rotation: Rotation,
     key_rotation: Rotation,
     *,
-    is_valid: Tensor | None = None,
+    may_attend: Tensor | None = None,
 ) -> Tensor:
     """softmax(q kᵀ / √D) v per head, without fusion. Shapes as in `dlm_kernels.attention.attend`."""
     num_kv_heads = key.shape[2]
     grouped = rotate(query, query_rotation).view(*query.shape[:2], num_kv_heads, -1, query.shape[-1])
     scores = torch.einsum("btkgd,bskd->bkgts", grouped, rotate(key, key_rotation)) * query.shape[-1] ** -0.5
-    if is_valid is not None:
-        scores = scores.masked_fill(~per_query(is_valid)[:, None, None], -torch.inf)
+    if may_attend is not None:
+        scores = scores.masked_fill(~per_query(may_attend)[:, None, None], -torch.inf)
     return torch.einsum("bkgts,bskd->btkgd", scores.softmax(dim=-1), value).flatten(2, 3)

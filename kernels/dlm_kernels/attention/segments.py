@@ -50,7 +50,7 @@ def attend_segments(
     query_rotation: Rotation,
     key_rotation: Rotation,
     *,
-    is_valid: Tensor | None = None,
+    may_attend: Tensor | None = None,
 ) -> Tensor:
     """Attend to the own keys and to the remembered ones.
 
@@ -62,7 +62,7 @@ def attend_segments(
         memory_value: [B, S, K, D].
         query_rotation: [B, T, D] each.
         key_rotation: [B, N + S, D] each, the own keys first.
-        is_valid: As in `dlm_kernels.attention.attend`, over N + S keys. Every query has at least one valid key.
+        may_attend: As in `dlm_kernels.attention.attend`, over N + S keys. Every query may attend to one key at least.
 
     Returns:
         [B, T, H, D]
@@ -71,7 +71,7 @@ def attend_segments(
     mixed = torch.empty(query.shape, dtype=query.dtype, device=query.device)
     cos, sin = (angles[..., : size // 2].contiguous() for angles in key_rotation)
     query_cos, query_sin = (angles[..., : size // 2].contiguous() for angles in query_rotation)
-    mask = None if is_valid is None else per_query(is_valid).expand(num_rows, num_queries, -1)
+    mask = None if may_attend is None else per_query(may_attend).expand(num_rows, num_queries, -1)
     block = blocks(size, query.dtype)
     grid = (triton.cdiv(num_queries, block.queries), num_rows * num_heads)
     _attend_kernel[grid](

@@ -105,17 +105,17 @@ class BlockCausalPrompt:
         self,
         token_ids: Tensor,
         positions: Tensor,
-        is_valid: Tensor,
+        may_attend: Tensor,
         memory: Memory | None,
         recorder: Recorder | None = None,
     ) -> Tensor:
-        """Hidden states [B, T, C] of tokens [B, T] after a memory of S in earlier blocks; `is_valid` is [B, T + S]."""
+        """Hidden states [B, T, C] of tokens [B, T] after a memory of S in earlier blocks; `may_attend`: [B, T + S]."""
         self.num_forwards += 1
         device = self._network.device
         hidden: Tensor = self._network(
             send(token_ids, device),
             send(positions, device),
-            is_valid=send(up_to_own_block(positions, self._block_length, is_valid), device),
+            may_attend=send(up_to_own_block(positions, self._block_length, may_attend), device),
             memory=memory,
             recorder=recorder,
         )

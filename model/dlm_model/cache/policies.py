@@ -207,7 +207,7 @@ def run_columns(
     hidden: Tensor = network(
         send(whole_tokens(canvas)[:, columns], device),
         send(positions[:, columns], device),
-        is_valid=mask_of(torch.cat((validity[:, columns], validity[:, ~columns]), dim=1), device),
+        may_attend=attention_mask(torch.cat((validity[:, columns], validity[:, ~columns]), dim=1), device),
         memory=Memory(memory, send(positions[:, ~columns], device)) if memory.layers else None,
         recorder=recorder,
     )
@@ -252,12 +252,12 @@ class CausalPrompt:
         if not self._prompt.layers:
             self._prompt = self._read_prompt(canvas)
         positions = without(whole_positions(canvas), num_prefix, num_prefix + num_columns)
-        is_valid = torch.cat((whole_validity(canvas)[:, window], torch.ones_like(positions, dtype=torch.bool)), dim=1)
+        may_attend = torch.cat((whole_validity(canvas)[:, window], torch.ones_like(positions, dtype=torch.bool)), dim=1)
         device = self._network.device
         hidden = self._network(
             send(whole_tokens(canvas)[:, window], device),
             send(whole_positions(canvas)[:, window], device),
-            is_valid=mask_of(is_valid, device),
+            may_attend=attention_mask(may_attend, device),
             memory=Memory(self._prompt, send(positions, device)),
         )
         self.num_forwards += 1
@@ -281,9 +281,9 @@ class CausalPrompt:
         return prefix.followed_by(suffix).for_rows(len(canvas.lengths))
 
 
-def mask_of(is_valid: Tensor, device: torch.device) -> Tensor | None:
+def attention_mask(may_attend: Tensor, device: torch.device) -> Tensor | None:
     """What may be attended to, on the device; None for everything, for which PyTorch picks its fastest attention."""
-    return None if is_valid.all() else send(is_valid, device)
+    return None if may_attend.all() else send(may_attend, device)
 
 
 def column_choice(options: DecodeOptions) -> ColumnChoice:

@@ -129,7 +129,7 @@ class PrefixCache:
         self._network(
             send(fresh[None], device),
             positions[:, num_known:],
-            is_valid=up_to_own_block(positions[:, num_known:], self.block_length, torch.ones_like(positions).bool()),
+            may_attend=up_to_own_block(positions[:, num_known:], self.block_length, torch.ones_like(positions).bool()),
             memory=Memory(known.cache, positions[:, :num_known]) if known else None,
             recorder=recorder,
         )

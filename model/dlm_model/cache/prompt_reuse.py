@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlm_model.cache.layout import whole_positions, whole_tokens, whole_validity
-from dlm_model.cache.policies import FirstPass, mask_of, run_columns
+from dlm_model.cache.policies import FirstPass, attention_mask, run_columns
 from dlm_model.cache.prompt_diff import near, origins, place_of, seams
 from dlm_model.cache.prompt_store import KeptPrompt, PromptStore
 from dlm_model.canvas import Canvas
@@ -119,7 +119,7 @@ class PromptReuse:
         hidden = self._network.run(
             stream,
             send(whole_positions(canvas), device),
-            mask_of(whole_validity(canvas), device),
+            attention_mask(whole_validity(canvas), device),
             recorder=deeper,
             first_layer=first,
         )

@@ -128,7 +128,7 @@ def _update_attention(
     query, key, value = attention.project(_pick(normed, chosen))
     state.keys, state.values = _put(state.keys, chosen, key), _put(state.values, chosen, value)
     rotation = Rotation(_pick(shared.rotation.cos, chosen), _pick(shared.rotation.sin, chosen))
-    mixed = attend(query, state.keys, state.values, rotation, shared.rotation, is_valid=shared.is_valid)
+    mixed = attend(query, state.keys, state.values, rotation, shared.rotation, may_attend=shared.is_valid)
     state.mixed = _put(state.mixed, chosen, attention.merge(mixed))
 
 

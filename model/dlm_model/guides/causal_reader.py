@@ -148,11 +148,11 @@ class CausalReader:
         columns = starts[:, None] + torch.arange(width)
         positions = send(num_before + columns, device)
         places = torch.arange(known.num_tokens, device=device).expand(num_rows, -1)
-        is_valid = torch.cat((torch.ones_like(positions).bool(), places < positions[:, :1]), dim=1)
+        may_attend = torch.cat((torch.ones_like(positions).bool(), places < positions[:, :1]), dim=1)
         hidden: Tensor = self.network(
             send(read_ids.gather(1, columns.clamp_max(num_columns - 1)), device),
             positions,
-            is_valid=up_to_own_block(positions, 1, is_valid),
+            may_attend=up_to_own_block(positions, 1, may_attend),
             memory=Memory(known.for_rows(num_rows), places) if known.layers else None,
             recorder=recorder,
         )

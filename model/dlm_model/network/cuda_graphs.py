@@ -50,7 +50,7 @@ class _Graph:
 
     token_ids: Tensor
     position_ids: Tensor
-    is_valid: Tensor
+    may_attend: Tensor
     memory: Memory
     hidden: Tensor
     replay: Replay
@@ -85,32 +85,32 @@ class GraphedTransformer(Transformer):
         self,
         token_ids: Tensor,
         position_ids: Tensor,
-        is_valid: Tensor | None = None,
+        may_attend: Tensor | None = None,
         memory: Memory | None = None,
         recorder: Recorder | None = None,
     ) -> Tensor:
         """As `Transformer.forward`."""
         if not self._can_record or memory is None or recorder is not None:
-            return super().forward(token_ids, position_ids, is_valid, memory, recorder)
+            return super().forward(token_ids, position_ids, may_attend, memory, recorder)
         num_memory = memory.position_ids.shape[1]
         num_rows, num_queries = token_ids.shape
-        is_per_query = is_valid is not None and is_valid.dim() == 3
+        is_per_query = may_attend is not None and may_attend.dim() == 3
         sizes = _padded(num_queries, CANVAS_BUCKET), _padded(num_memory, MEMORY_BUCKET)
         shape = _Shape(num_rows, *sizes, is_per_query)
         is_small = shape.num_rows * shape.num_queries <= self._max_tokens
         graph = self._graph(shape, token_ids.device) if is_small else None
         if graph is None:
-            return super().forward(token_ids, position_ids, is_valid, memory)
-        return self._replayed(graph, token_ids, position_ids, is_valid, memory)
+            return super().forward(token_ids, position_ids, may_attend, memory)
+        return self._replayed(graph, token_ids, position_ids, may_attend, memory)
 
     def _replayed(
-        self, graph: _Graph, token_ids: Tensor, position_ids: Tensor, is_valid: Tensor | None, memory: Memory
+        self, graph: _Graph, token_ids: Tensor, position_ids: Tensor, may_attend: Tensor | None, memory: Memory
     ) -> Tensor:
         num_queries = token_ids.shape[1]
         _load_memory(graph, memory)
         graph.token_ids[:, :num_queries] = token_ids
         graph.position_ids[:, :num_queries] = position_ids
-        _load_validity(graph, is_valid, num_queries, memory.position_ids.shape[1])
+        _load_attention_mask(graph, may_attend, num_queries, memory.position_ids.shape[1])
         graph.replay()
         return graph.hidden[:, :num_queries]
 
@@ -162,11 +162,11 @@ class GraphedTransformer(Transformer):
         num_rows, num_queries, num_memory, is_per_query = shape
         token_ids, position_ids = torch.zeros(2, num_rows, num_queries, dtype=torch.long, device=device)
         sees = (num_queries,) if is_per_query else ()
-        is_valid = torch.ones(num_rows, *sees, num_queries + num_memory, dtype=torch.bool, device=device)
+        may_attend = torch.ones(num_rows, *sees, num_queries + num_memory, dtype=torch.bool, device=device)
         memory = self._memory(num_rows, num_memory, device)
         forward, capture = super().forward, self._capture or _captures(device)
-        hidden, replay = capture(lambda: forward(token_ids, position_ids, is_valid, memory))
-        return _Graph(token_ids, position_ids, is_valid, memory, hidden, replay)
+        hidden, replay = capture(lambda: forward(token_ids, position_ids, may_attend, memory))
+        return _Graph(token_ids, position_ids, may_attend, memory, hidden, replay)
 
     def _memory(self, num_rows: int, num_memory: int, device: torch.device) -> Memory:
         """The one that a graph of this size has already, since every pass fills it anew; otherwise zeros."""
@@ -191,19 +191,19 @@ def _load_memory(graph: _Graph, memory: Memory) -> None:
     torch._foreach_copy_([static for static, _ in pairs], [given for _, given in pairs])
 
 
-def _load_validity(graph: _Graph, is_valid: Tensor | None, num_queries: int, num_memory: int) -> None:
+def _load_attention_mask(graph: _Graph, may_attend: Tensor | None, num_queries: int, num_memory: int) -> None:
     """No query sees the padding; padded queries see what the first one does, since with nothing to see they are NaN."""
-    static, start = graph.is_valid, graph.token_ids.shape[1]
+    static, start = graph.may_attend, graph.token_ids.shape[1]
     static.zero_()
     columns = ((slice(num_queries), slice(num_queries)), (slice(start, start + num_memory), slice(num_queries, None)))
     for there, given in columns:
-        if is_valid is None:
+        if may_attend is None:
             static[..., there] = True
-        elif is_valid.dim() == 2:
-            static[:, there] = is_valid[:, given]
+        elif may_attend.dim() == 2:
+            static[:, there] = may_attend[:, given]
         else:
-            static[:, :num_queries, there] = is_valid[..., given]
-            static[:, num_queries:, there] = is_valid[:, :1, given]
+            static[:, :num_queries, there] = may_attend[..., given]
+            static[:, num_queries:, there] = may_attend[:, :1, given]
 
 
 def recorded(network: Transformer) -> Transformer:

@@ -57,7 +57,7 @@ class Pass:
 
     query_rotation: Rotation
     key_rotation: Rotation
-    is_valid: Tensor | None
+    may_attend: Tensor | None
     memory: Memory | None
     recorder: Recorder | None
 
@@ -120,7 +120,7 @@ class Attention(nn.Module):
             key = torch.cat((key, remembered.keys), dim=1)
             value = torch.cat((value, remembered.values), dim=1)
         return self.merge(
-            attend(query, key, value, shared.query_rotation, shared.key_rotation, is_valid=shared.is_valid)
+            attend(query, key, value, shared.query_rotation, shared.key_rotation, may_attend=shared.may_attend)
         )
 
 
@@ -199,7 +199,7 @@ class Transformer(nn.Module):
         self,
         token_ids: Tensor,
         position_ids: Tensor,
-        is_valid: Tensor | None = None,
+        may_attend: Tensor | None = None,
         memory: Memory | None = None,
         recorder: Recorder | None = None,
     ) -> Tensor:
@@ -208,21 +208,21 @@ class Transformer(nn.Module):
         Args:
             token_ids: [B, T]
             position_ids: [B, T]
-            is_valid: [B, T + S], tokens first, then memory: what all tokens may attend to; or [B, T, T + S]: what each
-                token may. None: all see everything.
+            may_attend: [B, T + S], tokens first, then memory: what all tokens may attend to; or [B, T, T + S]: what
+                each token may. None: all see everything.
             memory: S tokens per layer that are read, not recomputed.
             recorder: Receives this pass's keys and values.
 
         Returns:
             Normed hidden states, [B, T, C].
         """
-        return self.run(self.embed_tokens(token_ids), position_ids, is_valid, memory, recorder)
+        return self.run(self.embed_tokens(token_ids), position_ids, may_attend, memory, recorder)
 
     def run(
         self,
         x: Tensor,
         position_ids: Tensor,
-        is_valid: Tensor | None = None,
+        may_attend: Tensor | None = None,
         memory: Memory | None = None,
         recorder: Recorder | None = None,
         *,
@@ -233,7 +233,7 @@ class Transformer(nn.Module):
         key_rotation = self.rotation(key_positions, x.dtype)
         num_queries = x.shape[1]
         query_rotation = Rotation(key_rotation.cos[:, :num_queries], key_rotation.sin[:, :num_queries])
-        shared = Pass(query_rotation, key_rotation, is_valid, memory, recorder)
+        shared = Pass(query_rotation, key_rotation, may_attend, memory, recorder)
         for index in range(first_layer, len(self.layers)):
             if recorder is not None and index in recorder.stream_layers:
                 recorder.streams[index] = x

@@ -150,7 +150,7 @@ def test_finished_blocks_are_kept_as_a_fresh_pass_has_them_and_are_not_computed_
     recorder = Recorder()
     is_visible = (block[None, :] <= block[:, None]).expand(2, -1, -1)
     with torch.inference_mode():
-        network(whole, torch.arange(3 * length).expand(2, -1), is_valid=is_visible, recorder=recorder)
+        network(whole, torch.arange(3 * length).expand(2, -1), may_attend=is_visible, recorder=recorder)
     for kept, fresh in zip(predict._known.layers, recorder.layers, strict=True):
         assert (kept.keys - fresh.keys).abs().max() <= 1e-5
         assert (kept.values - fresh.values).abs().max() <= 1e-5

@@ -32,7 +32,7 @@ def logits_of(folder: Path, token_ids: Tensor, *, stack: bool | None = None) -> 
     positions = torch.arange(token_ids.shape[1]).expand_as(token_ids)
     block = positions // (config.block_length or token_ids.shape[1])
     with torch.inference_mode():
-        return network.logits(network(token_ids, positions, is_valid=block[:, None, :] <= block[:, :, None]))
+        return network.logits(network(token_ids, positions, may_attend=block[:, None, :] <= block[:, :, None]))
 
 
 @pytest.mark.parametrize("family", ["llada", "llada-moe", "dream", "llada2", "sdar", "fast-dllm", "stable-diffcoder"])

@@ -36,7 +36,7 @@ def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engi
         before = text[:, : len(prefix) + column]
         with torch.inference_mode():
             causal = torch.ones(1, before.shape[1], before.shape[1], dtype=torch.bool).tril()
-            hidden = network(before, torch.arange(before.shape[1])[None], is_valid=causal)
+            hidden = network(before, torch.arange(before.shape[1])[None], may_attend=causal)
         torch.testing.assert_close(found[column].float(), network.logits(hidden[0, -1]).float(), atol=0.1, rtol=0.05)
     assert reader.num_forwards == 1
 

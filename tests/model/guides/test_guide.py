@@ -116,7 +116,7 @@ def test_a_guide_reads_a_prompt_as_its_own_texts_begin_and_a_mask_as_their_end(
     found = reader.logits(torch.tensor([bos, 40, 41]), draft, asked)
     text = torch.tensor([[70, 40, 41, 60, 71]])
     with torch.inference_mode():
-        hidden = reader.network(text, torch.arange(5)[None], is_valid=torch.ones(1, 5, 5, dtype=torch.bool).tril())
+        hidden = reader.network(text, torch.arange(5)[None], may_attend=torch.ones(1, 5, 5, dtype=torch.bool).tril())
         wanted = reader.network.logits(hidden[0, -1])
     is_text = found[0].isfinite()
     torch.testing.assert_close(found[0][is_text].float(), wanted[is_text].float(), atol=0.1, rtol=0.05)

@@ -39,9 +39,9 @@ def test_what_has_no_layers_joins_with_anything() -> None:
     assert nothing.first(0).num_tokens == 0
 
 
-def seen(positions: list[int], block_length: int, is_valid: Tensor) -> list[str]:
+def seen(positions: list[int], block_length: int, may_attend: Tensor) -> list[str]:
     """For each token, 1 for those that it sees, remembered ones last."""
-    (rows,) = up_to_own_block(torch.tensor([positions]), block_length, is_valid)
+    (rows,) = up_to_own_block(torch.tensor([positions]), block_length, may_attend)
     return ["".join(map(str, row)) for row in rows.int().tolist()]
 
 

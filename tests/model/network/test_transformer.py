@@ -39,9 +39,9 @@ def test_the_first_token_attends_to_the_last(network: Transformer) -> None:
 
 
 def test_padding_changes_nothing(network: Transformer) -> None:
-    is_valid = torch.ones(2, 23, dtype=torch.bool)
-    is_valid[:, 20:] = False
-    padded = network(TOKENS, POSITIONS, is_valid)[:, :20]
+    may_attend = torch.ones(2, 23, dtype=torch.bool)
+    may_attend[:, 20:] = False
+    padded = network(TOKENS, POSITIONS, may_attend)[:, :20]
     torch.testing.assert_close(padded, network(TOKENS[:, :20], POSITIONS[:, :20]), atol=1e-5, rtol=1e-4)
 
 
