@@ -32,11 +32,11 @@ class Canvas:
         origin: [B, T], each position's column when the last step began; both masks of an expand token have its column.
         rejected_ids: [B, T, R], tokens that were taken back and must not come again; `mask_token_id` where a position
             has fewer than R.
-        is_kept: [B, T], committed by the request itself: never reopened, deleted or replaced.
+        is_anchored: [B, T], committed by the request itself: never reopened, deleted or replaced.
         is_reviewed: [B, T], committed positions that are predicted again.
         was_reopened: [B, T], positions whose token was taken back, whatever they hold now.
         num_revised: [B], positions reopened or replaced so far.
-        was_refused: [B], whether the model asked for more positions than the row may have.
+        lacked_room: [B], whether the model has asked for more positions than the row may have.
         mask_token_id: Held by masked positions. Never committed, so that it can say "none" in the two fields above.
     """
 
@@ -49,11 +49,11 @@ class Canvas:
     guessed_ids: Tensor
     origin: Tensor
     rejected_ids: Tensor
-    is_kept: Tensor
+    is_anchored: Tensor
     is_reviewed: Tensor
     was_reopened: Tensor
     num_revised: Tensor
-    was_refused: Tensor
+    lacked_room: Tensor
     mask_token_id: int
 
     @classmethod
@@ -73,11 +73,11 @@ class Canvas:
             guessed_ids=masks,
             origin=_identity(masks),
             rejected_ids=masks[..., None][..., :0],
-            is_kept=torch.zeros_like(is_valid),
+            is_anchored=torch.zeros_like(is_valid),
             is_reviewed=torch.zeros_like(is_valid),
             was_reopened=torch.zeros_like(is_valid),
             num_revised=torch.zeros(len(lengths), dtype=torch.long),
-            was_refused=torch.zeros(len(lengths), dtype=torch.bool),
+            lacked_room=torch.zeros(len(lengths), dtype=torch.bool),
             mask_token_id=mask_token_id,
         )
 
@@ -107,11 +107,11 @@ class Canvas:
 
     def anchor(self, row: int, columns: Sequence[int], token_ids: Sequence[int]) -> "Canvas":
         """Put given tokens at given columns of a row for good."""
-        tokens, kept = self.token_ids.clone(), self.is_kept.clone()
+        tokens, anchored = self.token_ids.clone(), self.is_anchored.clone()
         tokens[row, list(columns)] = torch.tensor(token_ids, dtype=torch.long)
-        kept[row, list(columns)] = True
-        confidence = torch.where(kept, 1.0, self.confidence)
-        return replace(self, token_ids=tokens, is_kept=kept, is_masked=self.is_masked & ~kept, confidence=confidence)
+        anchored[row, list(columns)] = True
+        is_masked, confidence = self.is_masked & ~anchored, torch.where(anchored, 1.0, self.confidence)
+        return replace(self, token_ids=tokens, is_masked=is_masked, is_anchored=anchored, confidence=confidence)
 
     def review(self, positions: Tensor) -> "Canvas":
         """Ask the network about committed `positions` [B, T] too."""
@@ -171,7 +171,7 @@ class Canvas:
 
     def _revisable(self, positions: Tensor, limit: int) -> Tensor:
         """Those of `positions` [B, T] that may be revised; where not all may, the leftmost."""
-        positions = positions & self.is_committed & ~self.is_kept
+        positions = positions & self.is_committed & ~self.is_anchored
         room = (limit - self.num_revised).clamp_min(0)
         return positions & (positions.cumsum(dim=1) <= room[:, None])
 
@@ -180,7 +180,7 @@ class Canvas:
     ) -> "Canvas":
         """Carry out committed expand and delete tokens (DreamOn).
 
-        A delete token vanishes and takes every mask right of it along, up to the next kept position (deletion is
+        A delete token vanishes and takes every mask right of it along, up to the next anchored position (deletion is
         broadcast), except the `protected` ones [B, T] that a boundary needs. If `written` text [B, T] stands between
         the token and that position, the token says nothing about where the text ends: then it takes no mask along whose
         own token was taken back, and none at all if it stands in the place of such a token. An expand token becomes two
@@ -188,7 +188,7 @@ class Canvas:
         """
         is_deleted = self.is_committed & (self.token_ids == delete_token_id)
         is_expanded = self.is_committed & (self.token_ids == expand_token_id)
-        is_within_reach = reach_of_deletions(is_deleted, written, self.is_kept, self.was_reopened)
+        is_within_reach = reach_of_deletions(is_deleted, written, self.is_anchored, self.was_reopened)
         is_deleted |= is_within_reach & self.is_masked & ~protected
         room = (max_length - self.lengths + is_deleted.sum(dim=1)).clamp_min(0)
         is_granted = is_expanded & (is_expanded.cumsum(1) <= room[:, None])
@@ -200,7 +200,7 @@ class Canvas:
             is_masked=self.is_masked | is_expanded,
             is_reviewed=self.is_reviewed & ~is_expanded,
             confidence=self.confidence.masked_fill(is_expanded, 0.0),
-            was_refused=self.was_refused | (is_expanded & ~is_granted).any(dim=1),
+            lacked_room=self.lacked_room | (is_expanded & ~is_granted).any(dim=1),
         )._repeat(copies)
 
     def remove(self, positions: Tensor) -> "Canvas":
@@ -219,12 +219,12 @@ class Canvas:
             confidence=longer.confidence.masked_fill(is_new, 0.0),
             guessed_ids=longer.guessed_ids.masked_fill(is_new, self.mask_token_id),
             rejected_ids=longer.rejected_ids.masked_fill(is_new[..., None], self.mask_token_id),
-            is_kept=longer.is_kept & ~is_new,
+            is_anchored=longer.is_anchored & ~is_new,
             is_reviewed=longer.is_reviewed & ~is_new,
             was_reopened=longer.was_reopened & ~is_new,
         )
 
-    def end(self, row: int, num_kept: int, token_ids: Sequence[int], *, was_refused: bool) -> "Canvas":
+    def end(self, row: int, num_kept: int, token_ids: Sequence[int], *, lacked_room: bool) -> "Canvas":
         """End a row early: its first `num_kept` positions stay, then come these tokens, and nothing else.
 
         Args:
@@ -232,7 +232,7 @@ class Canvas:
             num_kept: Positions that stay.
             token_ids: No more than the row has positions left. Each takes the confidence of what was committed in its
                 place, or 1 if nothing was.
-            was_refused: Whether the row ends here only because it had no room to go on.
+            lacked_room: Whether the row ends here only because it had no room to go on.
         """
         length = num_kept + len(token_ids)
         columns = torch.arange(self.is_valid.shape[1])
@@ -248,7 +248,7 @@ class Canvas:
             guessed_ids=ended.guessed_ids.masked_fill(is_new, self.mask_token_id),
             rejected_ids=ended.rejected_ids.masked_fill(is_new[..., None], self.mask_token_id),
             is_reviewed=ended.is_reviewed & ~is_new,
-            was_refused=torch.where(is_row[:, 0], was_refused, ended.was_refused),
+            lacked_room=torch.where(is_row[:, 0], lacked_room, ended.lacked_room),
         )
 
     def _repeat(self, copies: Tensor) -> "Canvas":
@@ -267,7 +267,7 @@ class Canvas:
             guessed_ids=self.guessed_ids.gather(1, sources),
             origin=self.origin.gather(1, sources),
             rejected_ids=self.rejected_ids.gather(1, sources[..., None].expand(-1, -1, self.rejected_ids.shape[2])),
-            is_kept=self.is_kept.gather(1, sources) & is_valid,
+            is_anchored=self.is_anchored.gather(1, sources) & is_valid,
             is_reviewed=self.is_reviewed.gather(1, sources) & is_valid,
             was_reopened=self.was_reopened.gather(1, sources) & is_valid,
         )
@@ -282,7 +282,7 @@ class Canvas:
         assert torch.equal(self.is_valid, columns < self.lengths[:, None]), "rows are left-aligned"
         assert not (self.is_masked & ~self.is_valid).any(), "padding is never masked"
         assert (self.token_ids[self.is_masked] == self.mask_token_id).all(), "a masked position holds the mask token"
-        assert not ((self.is_kept | self.is_reviewed) & self.is_masked).any(), "what is kept or reviewed is committed"
+        assert not ((self.is_anchored | self.is_reviewed) & self.is_masked).any(), "anchored and reviewed are committed"
         for origins in (row[:length] for row, length in zip(self.origin, self.lengths.tolist(), strict=True)):
             assert (origins.diff() >= 0).all(), "resizing keeps the order"
         assert (self.token_ids[self.is_committed] != self.mask_token_id).all(), "the mask token is never committed"

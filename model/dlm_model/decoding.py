@@ -210,7 +210,7 @@ class Decoder:
             guide=guide,
             # Commits stay unless a token may be taken back, as in the way of what must be kept, or another of several
             # candidates may turn out better. A recheck is over before the first draft.
-            may_change=bool(revisers or syntax or canvas.is_kept.any()) or len(ready.rows) > 1,
+            may_change=bool(revisers or syntax or canvas.is_anchored.any()) or len(ready.rows) > 1,
         )
 
     def _cache(self, options: DecodePlan, document: str) -> CachePolicy:

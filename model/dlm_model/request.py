@@ -128,9 +128,9 @@ class Draft:
         elapsed_ms: Since the request reached the engine.
         num_final: How many pieces from the left no later step takes back once they are committed, nor cuts off, nor
             puts another candidate in the place of.
-        finish_reason: None while the draft still sharpens. `stop`: the model ended the text; `length`: it was
-            refused positions or used all that the canvas may have before it did; `deadline` and `cancelled`: stopped
-            early, guesses included.
+        finish_reason: None while the draft still sharpens. `stop`: the model ended the text; `length`: it lacked
+            room, or used all that the canvas may have, before it did; `deadline` and `cancelled`: stopped early,
+            guesses included.
         candidates: All alternatives, best first; empty until finished.
         is_resizing: Whether the model finds the length while it fills, so that the number of tokens is no goal.
     """

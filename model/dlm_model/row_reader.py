@@ -25,7 +25,7 @@ class _Position(NamedTuple):
     state: PieceState
     spelling: bytes
     confidence: float
-    is_kept: bool
+    is_anchored: bool
 
 
 class _Row(NamedTuple):
@@ -49,7 +49,7 @@ class _Row(NamedTuple):
     @property
     def is_written(self) -> bool:
         """Whether the model has written anything to see: otherwise nothing says how sure it is."""
-        return any(position.spelling.strip() and not position.is_kept for position in self.positions)
+        return any(position.spelling.strip() and not position.is_anchored for position in self.positions)
 
 
 class RowReader:
@@ -126,19 +126,19 @@ class RowReader:
 
     def _positions(self, canvas: Canvas, row: int) -> Iterator[_Position]:
         length = int(canvas.lengths[row])
-        columns = (canvas.token_ids, canvas.guessed_ids, canvas.is_masked, canvas.confidence, canvas.is_kept)
+        columns = (canvas.token_ids, canvas.guessed_ids, canvas.is_masked, canvas.confidence, canvas.is_anchored)
         spelling_of = self._vocabulary.token_bytes
         is_over = False
-        for token_id, guessed_id, is_masked, confidence, is_kept in zip(
+        for token_id, guessed_id, is_masked, confidence, is_anchored in zip(
             *(column[row, :length].tolist() for column in columns), strict=True
         ):
             if not is_masked:
-                yield _Position("committed", spelling_of[token_id], confidence, is_kept)
+                yield _Position("committed", spelling_of[token_id], confidence, is_anchored)
             elif guessed_id != canvas.mask_token_id and not is_over:
                 is_over = guessed_id in self._end_token_ids
-                yield _Position("guessed", spelling_of[guessed_id], confidence, is_kept)
+                yield _Position("guessed", spelling_of[guessed_id], confidence, is_anchored)
             else:
-                yield _Position("masked", b"", 0.0, is_kept)
+                yield _Position("masked", b"", 0.0, is_anchored)
 
 
 def _without_fragments(spellings: list[bytes], boundaries: Boundaries) -> list[bytes]:

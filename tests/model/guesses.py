@@ -12,7 +12,7 @@ _DTYPES = {
     "num_stable": torch.long,
     "is_guided": torch.bool,
     "is_agreed": torch.bool,
-    "is_refused": torch.bool,
+    "is_vetoed": torch.bool,
     "is_unheard": torch.bool,
 }
 

@@ -89,8 +89,8 @@ def test_a_delete_token_for_one_that_was_taken_back_ends_the_text_only_behind_it
 
 def test_what_was_taken_back_before_kept_text_goes_with_the_end_of_the_text_there() -> None:
     row = torch.tensor([[5, DELETE, 6, 7, 8, 9]])
-    is_back, is_kept = (torch.isin(row, torch.tensor(each)) for each in ([6, 7], [8]))
-    assert resized(replace(canvas(*row.tolist()), is_kept=is_kept).reopen(is_back, limit=9)) == [[5, 8, 9]]
+    is_back, is_anchored = (torch.isin(row, torch.tensor(each)) for each in ([6, 7], [8]))
+    assert resized(replace(canvas(*row.tolist()), is_anchored=is_anchored).reopen(is_back, limit=9)) == [[5, 8, 9]]
 
 
 def test_expansion_stops_at_the_maximum_but_frees_the_position() -> None:
@@ -109,7 +109,7 @@ def test_a_guess_leaves_committed_positions_alone() -> None:
     assert after.confidence.tolist() == [[0.5, pytest.approx(0.9)]]
 
 
-def test_only_a_row_that_was_refused_a_position_says_so() -> None:
+def test_only_a_row_that_lacked_room_says_so() -> None:
     after = canvas([5, DELETE, 6], [EXPAND, 6], [EXPAND, 6, 7], [EXPAND, DELETE, 6]).resize(
         expand_token_id=EXPAND,
         delete_token_id=DELETE,
@@ -117,16 +117,16 @@ def test_only_a_row_that_was_refused_a_position_says_so() -> None:
         protected=torch.zeros(4, 3, dtype=torch.bool),
         max_length=3,
     )
-    assert after.was_refused.tolist() == [False, False, True, False]
+    assert after.lacked_room.tolist() == [False, False, True, False]
     assert after.lengths.tolist() == [2, 3, 3, 3], "what is deleted makes room"
 
 
 def test_a_row_that_ends_early_has_forgotten_what_stood_there() -> None:
     before = canvas([5, 6, 7, MASK], [5, 6]).reject(torch.tensor([[False, True, False, False], [False] * 4]), limit=9)
-    after = before.end(0, 1, [8, 9], was_refused=True)
+    after = before.end(0, 1, [8, 9], lacked_room=True)
     after.check_integrity()
     assert after.token_ids[0].tolist() == [5, 8, 9]
     assert after.confidence[0].tolist() == [0.5, 1.0, 0.5]
     assert (after.guessed_ids[0, 1:] == MASK).all()
     assert (after.rejected_ids[0, 1:] == MASK).all()
-    assert (after.lengths.tolist(), after.was_refused.tolist()) == ([3, 2], [True, False])
+    assert (after.lengths.tolist(), after.lacked_room.tolist()) == ([3, 2], [True, False])

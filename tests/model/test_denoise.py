@@ -217,7 +217,7 @@ def test_the_canvas_finds_its_length(start: int) -> None:
     canvases = list(run(open_canvas(start), LengthOracle(truth), DecodePlan(num_steps=30), is_resizing=True))
     final = canvases[-1]
     assert final.token_ids[0, : int(final.lengths[0])].tolist() == truth
-    assert not final.was_refused.any()
+    assert not final.lacked_room.any()
 
 
 def test_rejected_tokens_are_not_committed_again_where_they_were() -> None:

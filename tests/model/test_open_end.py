@@ -238,5 +238,5 @@ def test_blocks_that_are_appended_are_predicted_as_by_a_fresh_pass(tmp_path: Pat
         canvas = end.grow(end.cut(canvas.guess(tokens, torch.ones(tokens.shape)).commit(first)))
         num_steps += 1
     assert canvas.lengths.tolist() == [40, 7 + config.block_length // 2]
-    assert canvas.was_refused.tolist() == [True, False]
+    assert canvas.lacked_room.tolist() == [True, False]
     assert num_steps >= 40 // 3

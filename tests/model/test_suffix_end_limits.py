@@ -81,6 +81,6 @@ def test_what_is_settled_needs_no_room_that_may_be_taken_away() -> None:
 
 def test_a_text_without_room_is_cut_short_unless_it_is_known_to_be_too_long() -> None:
     too_long = suffix_end(follows((B, A), (A, SEMICOLON)))(canvas([A, C], suffix=[SEMICOLON]), is_cut_short=True)
-    assert (row_of(too_long), too_long.was_refused.tolist()) == ([A], [False])
+    assert (row_of(too_long), too_long.lacked_room.tolist()) == ([A], [False])
     unfinished = suffix_end(follows((B, A), (A, A)))(canvas([A, A], suffix=[SEMICOLON]), is_cut_short=True)
-    assert (row_of(unfinished), unfinished.was_refused.tolist()) == ([A], [True])
+    assert (row_of(unfinished), unfinished.lacked_room.tolist()) == ([A], [True])

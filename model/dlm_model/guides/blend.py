@@ -140,6 +140,6 @@ def is_in_reach(canvas: Canvas) -> Tensor:
 
 def leftmost_run(is_accepted: Tensor, canvas: Canvas) -> Tensor:
     """Positions asked about [N] that have only accepted masks left of them in their row."""
-    is_refused = torch.zeros_like(canvas.is_asked).masked_scatter(canvas.is_asked, ~is_accepted) & canvas.is_masked
-    is_behind = is_refused.cumsum(dim=1) - is_refused.long() > 0
+    ends_run = torch.zeros_like(canvas.is_asked).masked_scatter(canvas.is_asked, ~is_accepted) & canvas.is_masked
+    is_behind = ends_run.cumsum(dim=1) - ends_run.long() > 0
     return ~is_behind[canvas.is_asked]

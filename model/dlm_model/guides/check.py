@@ -32,7 +32,7 @@ class Check:
         self._least = math.log(options.guide_agreement)
 
     def judge(self, canvas: Canvas, _logits: Tensor, guess: Guess) -> Guess:
-        """The guess with the run of masks that the guide accepts agreed, and all other masks refused.
+        """The guess with the run of masks that the guide accepts agreed, and all other masks vetoed.
 
         The leftmost mask of a row is accepted unread: all that the guide would judge it by is committed, and the
         diffusion model, which sees the suffix as well, has chosen. So are tokens that only the diffusion model knows.
@@ -56,5 +56,5 @@ class Check:
         return guess._replace(
             is_guided=torch.ones_like(is_accepted),
             is_agreed=is_accepted,
-            is_refused=canvas.is_masked[canvas.is_asked] & ~is_accepted,
+            is_vetoed=canvas.is_masked[canvas.is_asked] & ~is_accepted,
         )

@@ -83,8 +83,8 @@ class PossibleEnds:
         written = next((column for column in range(tail_start) if masked[column]), tail_start)
         if not all(masked[written:tail_start]):
             return None
-        kept = canvas.is_kept[row, :written].nonzero()
-        num_fixed = max(head.position, int(kept[-1]) + 1 if len(kept) else 0)
+        anchored = canvas.is_anchored[row, :written].nonzero()
+        num_fixed = max(head.position, int(anchored[-1]) + 1 if len(anchored) else 0)
         rest_ids = tuple(ids[tail_start:]) if written == tail_start else None
         num_filled = written + length - tail_start
         return Text(tuple(ids[:written]), num_fixed, rest_ids, length=length, num_filled=num_filled)

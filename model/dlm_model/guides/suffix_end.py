@@ -164,8 +164,8 @@ class SuffixEnd:
             self._num_settled[row] = min(end.num_kept for end in (best, *self._rivals(look)))
         if not self._is_over(look) or _is_as_it_stands(text, best):
             return canvas
-        is_refused = has_no_room and look.so_far[-1] >= fit
-        return canvas.end(row, best.num_kept, best.added_ids, was_refused=is_refused)
+        lacked_room = has_no_room and look.so_far[-1] >= fit
+        return canvas.end(row, best.num_kept, best.added_ids, lacked_room=lacked_room)
 
     def _look(self, canvas: Canvas, text: Text) -> _Look | None:
         """Find out how well a text fits, and each of its ends at most; one forward. None if it may end nowhere."""

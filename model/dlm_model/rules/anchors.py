@@ -3,15 +3,15 @@
     masks | keep[0] | masks | keep[1] | masks | closing
 
 An anchor is one of the request's `keep` texts, or its `closing` text. The canvas knows nothing of texts: the positions
-that spell an anchor are `is_kept`.
+that spell an anchor are `is_anchored`.
 
 How many masks each part needs is not known, and a part that was opened far too long is filled with a whole text that
 has no place for what comes next. So a model that resizes decodes several arrangements side by side, each with few masks
 before every anchor; any other has its masks shared out evenly.
 
 Two rules keep a row from passing an anchor by. No token may make another word of a word that is kept
-(`without_glue`), and what would end the text before an anchor is taken back (`ending.TextEnd.lead_to_kept`). A row that
-passed it nevertheless is ranked last.
+(`without_glue`), and what would end the text before an anchor is taken back (`ending.TextEnd.lead_to_anchor`). A row
+that passed it nevertheless is ranked last.
 """
 
 import re
@@ -135,8 +135,8 @@ def without_glue(logits: Tensor, canvas: Canvas, vocabulary: Vocabulary) -> Tens
     A token that ends with a part of a word makes another word of the one after it, as does one that begins with a part
     of a word of the one before it.
     """
-    begins = canvas.is_kept & vocabulary.begins_word[canvas.token_ids]
-    ends = canvas.is_kept & vocabulary.ends_word[canvas.token_ids]
+    begins = canvas.is_anchored & vocabulary.begins_word[canvas.token_ids]
+    ends = canvas.is_anchored & vocabulary.ends_word[canvas.token_ids]
     for is_word, shift, is_part in ((begins, -1, vocabulary.ends_word), (ends, 1, vocabulary.begins_word)):
         is_beside = is_word.roll(shift, dims=1) & canvas.is_masked
         is_beside[:, -1 if shift < 0 else 0] = False

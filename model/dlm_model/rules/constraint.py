@@ -32,7 +32,7 @@ class Rules:
             block begins.
         is_urgent: [B, T], frontiers: they are committed in this step, whatever their score.
         frontier_tokens: For each frontier (row, column), the tokens that may stand there.
-        may_grow: [B], whether a row may commit an expand token: not after one was refused, nor in the last step.
+        may_grow: [B], whether a row may commit an expand token: not after it lacked room, nor in the last step.
     """
 
     eligibility: Eligibility
@@ -123,7 +123,7 @@ class Constraint:
             is_urgent[row, column] = True
         if not is_last:
             eligibility = eligibility.after(is_urgent)
-        may_grow = ~canvas.was_refused & (not is_last)
+        may_grow = ~canvas.lacked_room & (not is_last)
         return Rules(eligibility, is_urgent, frontier_tokens, may_grow)
 
     def limit(self, logits: Tensor, canvas: Canvas, rules: Rules) -> Tensor:
@@ -143,8 +143,8 @@ class Constraint:
             limited.scatter_(1, send(rejected_ids, logits.device), -torch.inf)
         if self._expand is not None:
             rows = canvas.is_asked.nonzero()[:, 0]
-            is_refused = is_filled | ~rules.may_grow[rows]
-            limited[:, self._expand].masked_fill_(send(is_refused, logits.device), -torch.inf)
+            cannot_expand = is_filled | ~rules.may_grow[rows]
+            limited[:, self._expand].masked_fill_(send(cannot_expand, logits.device), -torch.inf)
         limited = without_glue(limited, canvas, self._vocabulary)
         if self._delete is not None and is_filled.any():
             limited[:, self._delete].masked_fill_(send(is_filled, logits.device), -torch.inf)
@@ -172,9 +172,9 @@ class Constraint:
     def filled(self, canvas: Canvas) -> Tensor:
         """The share [B] of what is being decoded that is committed: of a row, or of its blocks that are being filled.
 
-        What the request keeps is not decoded, nor what spells a boundary.
+        Anchors are not decoded, nor what spells a boundary.
         """
-        is_decoded = canvas.is_valid & ~canvas.is_kept & ~self._boundaries.spelled(canvas)
+        is_decoded = canvas.is_valid & ~canvas.is_anchored & ~self._boundaries.spelled(canvas)
         if self._blocks is not None:
             is_decoded &= self._blocks.being_filled(canvas)
         return (is_decoded & canvas.is_committed).sum(dim=1) / is_decoded.sum(dim=1).clamp_min(1)
@@ -191,11 +191,11 @@ class Constraint:
             canvas = self._open_end.grow(self._open_end.cut(canvas))
         if self._text_end:
             canvas = self._text_end.cut(canvas, self._protected(canvas))
-            canvas = self._text_end.lead_to_kept(canvas, limit=0 if is_last else self._max_revisions)
+            canvas = self._text_end.lead_to_anchor(canvas, limit=0 if is_last else self._max_revisions)
             # Models that write block by block continue by themselves.
             if self.is_resizing and not self._open_end and not is_last:
                 canvas = self._text_end.grow(canvas)
-        return self._open_end.refuse(canvas) if self._open_end and is_last else canvas
+        return self._open_end.drop_unfilled(canvas) if self._open_end and is_last else canvas
 
     def cut_off(self, canvas: Canvas) -> Canvas:
         """The canvas at a deadline, without the masks behind each row's text, if it may have any length.
@@ -208,11 +208,11 @@ class Constraint:
 
     def flaws(self, canvas: Canvas) -> list[int] | None:
         """See `TextEnd.flaws`; None where nothing must be kept."""
-        return self._text_end.flaws(canvas) if self._text_end and canvas.is_kept.any() else None
+        return self._text_end.flaws(canvas) if self._text_end and canvas.is_anchored.any() else None
 
     def is_cut_short(self, canvas: Canvas) -> Tensor:
         """Rows [B] that fill all positions they may have, or asked for more, and whose text is not over."""
-        is_used_up = canvas.was_refused | (canvas.lengths >= self._max_length)
+        is_used_up = canvas.lacked_room | (canvas.lengths >= self._max_length)
         if self._open_end:
             is_used_up &= ~self._open_end.is_end(canvas).any(dim=1)
         return is_used_up & ~self._text_end.is_over(canvas) if self._text_end else is_used_up

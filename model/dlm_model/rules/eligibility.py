@@ -25,8 +25,8 @@ class Eligibility(NamedTuple):
         is_free = ~is_urgent.any(dim=1, keepdim=True)
         return Eligibility(self.is_masked, (self.is_open & is_free) | is_urgent, (self.is_due & is_free) | is_urgent)
 
-    def without(self, refused: Tensor) -> "Eligibility":
-        """The same without `refused` masks [B, T], as far as a row has others that are due."""
-        is_due = self.is_due & ~refused
+    def without(self, vetoed: Tensor) -> "Eligibility":
+        """The same without `vetoed` masks [B, T], as far as a row has others that are due."""
+        is_due = self.is_due & ~vetoed
         is_due = torch.where(is_due.any(dim=1, keepdim=True), is_due, self.is_due)
-        return Eligibility(self.is_masked, (self.is_open & ~refused) | is_due, is_due)
+        return Eligibility(self.is_masked, (self.is_open & ~vetoed) | is_due, is_due)

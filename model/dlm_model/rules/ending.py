@@ -109,25 +109,24 @@ class TextEnd:
         surplus = is_behind & (self.is_over(canvas) & ~is_needed.any(dim=1))[:, None]
         return canvas.remove(surplus) if surplus.any() else canvas
 
-    def lead_to_kept(self, canvas: Canvas, *, limit: int) -> Canvas:
-        """The canvas with every row's text so that what must be kept can follow it.
+    def lead_to_anchor(self, canvas: Canvas, *, limit: int) -> Canvas:
+        """The canvas with every row's text so that its anchors can follow it.
 
-        The token that ends a text before something that must be kept is taken back, and does not come again; what was
-        written after it is masked again, too. Where a full row breaks off before a kept line, its last lines are left
-        out.
+        The token that ends a text before an anchor is taken back, and does not come again; what was written after it is
+        masked again, too. Where a full row breaks off before an anchor that is a line, its last lines are left out.
 
         Args:
             canvas: After a step.
             limit: How many positions of a row may be taken back at most.
         """
-        if not canvas.is_kept.any():
+        if not canvas.is_anchored.any():
             return canvas
         ending, behind, unfinished = (torch.zeros_like(canvas.is_masked) for _ in range(3))
         for row in range(len(canvas.lengths)):
             if (found := self._passed_by(canvas, row)) is not None:
-                column, next_kept = found
+                column, next_anchor = found
                 ending[row, column] = True
-                behind[row, column + 1 : next_kept] = True
+                behind[row, column + 1 : next_anchor] = True
             else:
                 unfinished[row, self._unfinished(canvas, row)] = True
         canvas = canvas.reject(ending, limit=limit).reopen(behind, limit=limit)
@@ -138,18 +137,18 @@ class TextEnd:
         return torch.tensor([self._reads_over(canvas, row) for row in range(len(canvas.lengths))])
 
     def flaws(self, canvas: Canvas) -> list[int]:
-        """0 for rows [B] that are whole, 1 for those that may not end so, 2 where what must be kept is passed by."""
+        """0 for rows [B] that are whole, 1 for those that may not end so, 2 where an anchor is passed by."""
         is_passed = (self._passed_by(canvas, row) is not None for row in range(len(canvas.lengths)))
         return [2 if passed else int(not self._is_whole(canvas, row)) for row, passed in enumerate(is_passed)]
 
     def grow(self, canvas: Canvas) -> Canvas:
         """The canvas with a few masks more in every row that is full and may not end so.
 
-        A row that ends with a boundary or with text that must be kept stays as it is. So does one that has not used all
-        masks that it was given, and one that was given more masks often enough. Of rows that are arranged around what
-        must be kept, none grows once one is whole.
+        A row that ends with a boundary or an anchor stays as it is. So does one that has not used all masks that it was
+        given, and one that was given more masks often enough. Of rows that are arranged around anchors, none grows once
+        one is whole.
         """
-        if canvas.is_kept.any() and any(self._is_whole(canvas, row) for row in range(len(canvas.lengths))):
+        if canvas.is_anchored.any() and any(self._is_whole(canvas, row) for row in range(len(canvas.lengths))):
             return canvas
         missing = torch.zeros_like(canvas.lengths)
         for row in range(len(canvas.lengths)):
@@ -162,7 +161,7 @@ class TextEnd:
         if not missing.any():
             return canvas
         granted = missing.minimum((self._max_length - canvas.lengths).clamp_min(0))
-        canvas = replace(canvas, was_refused=canvas.was_refused | (missing > granted))
+        canvas = replace(canvas, lacked_room=canvas.lacked_room | (missing > granted))
         return canvas.extend(granted) if granted.any() else canvas
 
     def _reads_over(self, canvas: Canvas, row: int) -> bool:
@@ -171,38 +170,38 @@ class TextEnd:
         return bool(text) and self._is_over(text)
 
     def _passed_by(self, canvas: Canvas, row: int) -> tuple[int, int] | None:
-        """The column of a row that ends its text before something that must be kept, and where that begins."""
-        masks, kept = canvas.is_masked[row].tolist(), canvas.is_kept[row].tolist()
-        starts = [column for column, is_kept in enumerate(kept) if is_kept and not (column and kept[column - 1])]
+        """The column of a row that ends its text before an anchor, and where that anchor begins."""
+        masks, anchored = canvas.is_masked[row].tolist(), canvas.is_anchored[row].tolist()
+        starts = [column for column, here in enumerate(anchored) if here and not (column and anchored[column - 1])]
         written = masks.index(True) if True in masks else len(masks)
         start = next((start for start in starts if start > written), starts[-1] if starts else 0)
-        end = next((column for column in range(start, len(kept)) if not kept[column]), len(kept))
-        # Not the last character: whatever is kept may itself end the text.
-        keep = self._spelled(canvas, row, end)[len(self._spelled(canvas, row, start)) : -1]
+        end = next((column for column in range(start, len(anchored)) if not anchored[column]), len(anchored))
+        # Not the last character: an anchor may itself end the text.
+        anchor = self._spelled(canvas, row, end)[len(self._spelled(canvas, row, start)) : -1]
         written = min(written, start)
-        if not keep or not self._is_over(self._spelled(canvas, row, written) + keep):
+        if not anchor or not self._is_over(self._spelled(canvas, row, written) + anchor):
             return None
         for column in range(written):
-            if self._is_over(self._spelled(canvas, row, column + 1) + keep):
-                return None if kept[column] else (column, start)
+            if self._is_over(self._spelled(canvas, row, column + 1) + anchor):
+                return None if anchored[column] else (column, start)
         return None
 
     def _unfinished(self, canvas: Canvas, row: int) -> slice:
-        """Columns to leave out of a full row that breaks off before its last kept text, if that is a line.
+        """Columns to leave out of a full row that breaks off before its last anchor, if that is a line.
 
         They are whole lines, as few as it takes until the row may end so; none where no number of them is enough.
         """
-        kept = canvas.is_kept[row].tolist()
-        if canvas.is_masked[row].any() or True not in kept:
+        anchored = canvas.is_anchored[row].tolist()
+        if canvas.is_masked[row].any() or True not in anchored:
             return slice(0)
-        end = len(kept) - kept[::-1].index(True)
-        start = end - next((size for size, is_kept in enumerate(kept[:end][::-1]) if not is_kept), end)
+        end = len(anchored) - anchored[::-1].index(True)
+        start = end - next((size for size, here in enumerate(anchored[:end][::-1]) if not here), end)
         text, before = (self._spelled(canvas, row, size) for size in (int(canvas.lengths[row]), start))
         behind = text[len(before) :]
         if not behind.startswith("\n") or self._may_end(text):
             return slice(0)
         for column in range(start - 1, 0, -1):
-            if kept[column]:
+            if anchored[column]:
                 break
             shorter = self._spelled(canvas, row, column)
             if before[len(shorter) :].startswith("\n") and shorter.strip() and self._may_end(shorter + behind):
@@ -219,7 +218,7 @@ class TextEnd:
         length = int(canvas.lengths[row])
         if not length or canvas.is_masked[row].any():
             return False
-        return not canvas.is_kept[row, length - 1] and not self._boundaries.tail
+        return not canvas.is_anchored[row, length - 1] and not self._boundaries.tail
 
     def _takes_more(self, row: int, text: str) -> bool:
         """Whether a full row of this text may not end so, and more masks have not been tried in vain."""
@@ -270,14 +269,14 @@ class OpenEnd:
         goes_on = ~self.is_end(canvas).any(dim=1)
         missing = self._blocks.num_missing(canvas) * goes_on
         granted = missing.minimum((self._max_length - canvas.lengths).clamp_min(0))
-        is_refused = (missing > granted) & (granted == 0)
-        canvas = replace(canvas, was_refused=canvas.was_refused | is_refused)
+        lacks_room = (missing > granted) & (granted == 0)
+        canvas = replace(canvas, lacked_room=canvas.lacked_room | lacks_room)
         return canvas.extend(granted) if granted.any() else canvas
 
-    def refuse(self, canvas: Canvas) -> Canvas:
-        """The canvas after the last step, without the masks that `grow` opened; rows that had some count as refused."""
+    def drop_unfilled(self, canvas: Canvas) -> Canvas:
+        """The canvas after the last step, without the masks that `grow` opened; rows that had some lacked room."""
         is_unfilled = canvas.is_masked.any(dim=1)
-        return replace(canvas.remove(canvas.is_masked), was_refused=canvas.was_refused | is_unfilled)
+        return replace(canvas.remove(canvas.is_masked), lacked_room=canvas.lacked_room | is_unfilled)
 
     def is_end(self, canvas: Canvas) -> Tensor:
         """Committed ends of text, [B, T]."""

@@ -205,7 +205,7 @@ class JsonConstraint(Constraint):
         for row, column in frontier_tokens:
             is_urgent[row, column] = True
         eligibility = Eligibility(canvas.is_masked, is_urgent, is_urgent)
-        return Rules(eligibility, is_urgent, frontier_tokens, may_grow=torch.zeros_like(canvas.was_refused))
+        return Rules(eligibility, is_urgent, frontier_tokens, may_grow=torch.zeros_like(canvas.lacked_room))
 
     def fixed(self, canvas: Canvas) -> torch.Tensor:
         """Nothing is revised: what follows depends on it."""
@@ -217,12 +217,12 @@ class JsonConstraint(Constraint):
             written = int(canvas.is_masked[row].nonzero()[0])
             state = self._state(canvas.token_ids[row, :written].tolist())
             ending = [self._vocabulary.beginnings.exact(bytes([byte]))[0] for byte in state.shortest_end]
-            canvas = canvas.end(row, written, ending, was_refused=False)
+            canvas = canvas.end(row, written, ending, lacked_room=False)
         return canvas
 
     def is_cut_short(self, canvas: Canvas) -> torch.Tensor:
         """No row is: a value that the grammar has closed is complete."""
-        return torch.zeros_like(canvas.was_refused)
+        return torch.zeros_like(canvas.lacked_room)
 
     def _protected(self, canvas: Canvas) -> torch.Tensor:
         return torch.zeros_like(canvas.is_masked)

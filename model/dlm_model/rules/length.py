@@ -166,7 +166,7 @@ def suitability(canvas: Canvas, rows: Sequence[Row]) -> list[float] | None:
     """
     if len({row.num_masks for row in rows}) == 1:
         return None
-    is_found = canvas.is_valid & ~canvas.is_kept
+    is_found = canvas.is_valid & ~canvas.is_anchored
     means = canvas.confidence.masked_fill(~is_found, 0.0).sum(dim=1) / is_found.sum(dim=1).clamp_min(1)
     return [calibrated(mean, row.num_masks) for mean, row in zip(means.tolist(), rows, strict=True)]
 

@@ -40,7 +40,7 @@ def choose(
             `early_commit` alone.
     """
     if steps_left > 1:
-        eligibility = eligibility.without(guess.is_refused)
+        eligibility = eligibility.without(guess.is_vetoed)
     num_masked = eligibility.is_masked.sum(dim=1)
     if options.schedule == "cosine":
         quota = _cosine_quota(num_masked, steps_left, options.num_steps)

@@ -33,7 +33,7 @@ class Guess(NamedTuple):
         num_stable: Steps in a row in which the distribution hardly changed; 0 if they are not counted.
         is_guided: In a row that a guide has a say in.
         is_agreed: Settled by the diffusion model and its guide together; only where guided.
-        is_refused: A guide that checks objects to the token, or to one left of it.
+        is_vetoed: A guide that checks objects to the token, or to one left of it.
         is_unheard: Guided, but the guide gave no opinion here, because a mask further left is unsettled.
     """
 
@@ -46,7 +46,7 @@ class Guess(NamedTuple):
     num_stable: Tensor
     is_guided: Tensor
     is_agreed: Tensor
-    is_refused: Tensor
+    is_vetoed: Tensor
     is_unheard: Tensor
 
     def spread(self, is_asked: Tensor) -> "Guess":
@@ -101,7 +101,7 @@ def guess_tokens(
         num_stable=torch.zeros_like(predicted_ids),
         is_guided=nowhere,
         is_agreed=nowhere,
-        is_refused=nowhere,
+        is_vetoed=nowhere,
         is_unheard=nowhere,
     )
 

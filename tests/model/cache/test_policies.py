@@ -164,7 +164,7 @@ def test_the_delayed_policy_recomputes_what_is_masked_and_what_was_committed_las
     assert columns.tolist() == [-1, 0, 3, 4, 5], "with shifted logits, also what they are predicted from"
     settled = choose_delayed(canvas, canvas.guess(canvas.guessed_ids, canvas.confidence), 0)
     assert (settled.nonzero()[:, 0] - first).tolist() == [0, 4], "a step later 5 is kept"
-    ended = canvas.guess(canvas.guessed_ids, canvas.confidence).end(0, 2, [9], was_refused=False)
+    ended = canvas.guess(canvas.guessed_ids, canvas.confidence).end(0, 2, [9], lacked_room=False)
     columns = choose_delayed(canvas, ended, 0).nonzero()[:, 0] - first
     assert columns.tolist() == [0, 2], "2 was committed, and holds another token since the row was ended there"
 

@@ -39,13 +39,13 @@ def test_the_run_ends_before_the_first_improbable_token() -> None:
     # At least half of the best, 0.25.
     found = checked([MASK] * 5, [0, 1, 0, 2, 0], Guide(0.5, 0.26, 0.23, 0.01))
     assert found.is_agreed.tolist() == [[True, True, True, False, False]]
-    assert found.is_refused.tolist() == [[False, False, False, True, True]]
+    assert found.is_vetoed.tolist() == [[False, False, False, True, True]]
 
 
 def test_the_leftmost_mask_is_accepted_whatever_the_guide_expects() -> None:
     found = checked([0, MASK, MASK, MASK], [2, 0, 2], Guide(0.5, 0.26, 0.23, 0.01))
     assert found.is_agreed.tolist() == [[False, True, True, False]]
-    assert found.is_refused.tolist() == [[False, False, False, True]]
+    assert found.is_vetoed.tolist() == [[False, False, False, True]]
 
 
 def test_tokens_that_the_guide_does_not_know_are_no_fault() -> None:

@@ -37,7 +37,7 @@ def test_masks_are_shared_out_between_the_anchors(
     opened = Canvas.open([1], [2], [num_masks + anchors.num_tokens + head + tail], MASK)
     placed = anchors.place(opened, 0, anchors.evenly(num_masks), head)
     assert placed.token_ids.tolist() == [expected]
-    assert torch.equal(placed.is_kept, placed.is_committed)
+    assert torch.equal(placed.is_anchored, placed.is_committed)
     placed.check_integrity()
 
 
@@ -107,20 +107,20 @@ def test_what_ends_the_text_before_a_kept_line_is_taken_back_for_good(resizing_e
     before = spelled_canvas(resizing_engine, "return value", 2, "\n    return value")
     ending, vocabulary = text_end(resizing_engine)
     assert ending.flaws(before) == [2]
-    after = ending.lead_to_kept(before, limit=32)
+    after = ending.lead_to_anchor(before, limit=32)
     (rejected,) = after.rejected_ids[after.rejected_ids != after.mask_token_id].tolist()
     column = int((after.rejected_ids[0, :, 0] == rejected).nonzero()[0])
     ids = before.token_ids[0].tolist()
     assert b"return" in b"".join(vocabulary.token_bytes[each] for each in ids[: column + 1])
     assert b"return" not in b"".join(vocabulary.token_bytes[each] for each in ids[:column])
     assert after.is_masked[0, column : column + 2].all()
-    assert torch.equal(after.is_kept, before.is_kept)
+    assert torch.equal(after.is_anchored, before.is_anchored)
     after.check_integrity()
 
 
 def test_nothing_is_taken_back_in_the_last_step(resizing_engine: Engine) -> None:
     before = spelled_canvas(resizing_engine, "return value", 2, "\n    return value")
-    assert not text_end(resizing_engine)[0].lead_to_kept(before, limit=0).num_revised.any()
+    assert not text_end(resizing_engine)[0].lead_to_anchor(before, limit=0).num_revised.any()
 
 
 def test_a_line_that_breaks_off_before_a_kept_one_is_left_out(resizing_engine: Engine) -> None:
@@ -135,8 +135,8 @@ def test_a_line_that_breaks_off_before_a_kept_one_is_left_out(resizing_engine: E
             return "=\n" not in text
 
     strict = TextEnd(Strict(), Boundaries(vocabulary, b"", b""), max_length=99)
-    assert spelled(strict.lead_to_kept(before, limit=32)) == "foo = bar\n    return foo"
-    assert spelled(ending.lead_to_kept(before, limit=32)) == spelled(before)
+    assert spelled(strict.lead_to_anchor(before, limit=32)) == "foo = bar\n    return foo"
+    assert spelled(ending.lead_to_anchor(before, limit=32)) == spelled(before)
 
 
 def test_no_token_makes_another_word_of_a_kept_one(resizing_engine: Engine) -> None:
@@ -149,14 +149,14 @@ def test_no_token_makes_another_word_of_a_kept_one(resizing_engine: Engine) -> N
     assert not any(re.match(rb"\w", text) for text in allowed[1])
 
 
-@pytest.mark.parametrize("is_kept_first", [True, False])
+@pytest.mark.parametrize("is_anchored_first", [True, False])
 def test_a_kept_word_at_one_end_of_a_row_rules_nothing_out_at_the_other(
-    resizing_engine: Engine, *, is_kept_first: bool
+    resizing_engine: Engine, *, is_anchored_first: bool
 ) -> None:
     (word,), (bracket,) = (resizing_engine.tokenizer.encode(text).ids for text in ("value", "("))
-    ids = torch.tensor([[word, bracket, MASK] if is_kept_first else [MASK, bracket, word]])
+    ids = torch.tensor([[word, bracket, MASK] if is_anchored_first else [MASK, bracket, word]])
     canvas = Canvas.open([1], [2], [3], MASK).guess(ids, torch.ones(ids.shape)).commit(ids == bracket)
-    kept = canvas.anchor(0, [0 if is_kept_first else 2], [word])
+    kept = canvas.anchor(0, [0 if is_anchored_first else 2], [word])
     vocabulary = Vocabulary(resizing_engine.tokenizer.token_bytes)
     assert without_glue(torch.zeros(1, len(vocabulary.token_bytes)), kept, vocabulary).isfinite().all()
 

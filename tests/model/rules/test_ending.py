@@ -102,7 +102,7 @@ def test_a_full_row_that_may_not_end_grows() -> None:
     assert after.lengths.tolist() == [2 + NUM_MORE, 2, 3]
     assert after.is_masked.sum(dim=1).tolist() == [NUM_MORE, 1, 0]
     assert after.token_ids[0, :2].tolist() == [WORD, WORD]
-    assert not after.was_refused.any()
+    assert not after.lacked_room.any()
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_a_row_that_ends_with_what_must_be_kept_stays() -> None:
 def test_a_row_grows_no_further_than_it_may() -> None:
     ending = text_end(Between(fewest=9), max_length=5)
     after = ending.grow(canvas([WORD, WORD]))
-    assert (after.lengths.tolist(), after.was_refused.tolist()) == ([5], [True])
-    assert ending.grow(canvas([WORD] * 5)).was_refused.tolist() == [True]
+    assert (after.lengths.tolist(), after.lacked_room.tolist()) == ([5], [True])
+    assert ending.grow(canvas([WORD] * 5)).lacked_room.tolist() == [True]
 
 
 def test_what_never_ends_is_given_up() -> None:

@@ -172,11 +172,11 @@ def test_agreement_goes_by_the_threshold_where_no_guide_has_a_say() -> None:
 
 
 @pytest.mark.parametrize("schedule", ["linear", "threshold", "entropy_bound", "agreement"])
-def test_what_a_guide_refuses_waits_as_long_as_there_is_anything_else(schedule: Schedule) -> None:
-    step = guess([0.99, 0.4, 0.97, 0.3], is_refused=[True, False, True, False])
+def test_what_a_guide_vetoes_waits_as_long_as_there_is_anything_else(schedule: Schedule) -> None:
+    step = guess([0.99, 0.4, 0.97, 0.3], is_vetoed=[True, False, True, False])
     chosen = choose(step, only(ALL), 4, DecodePlan(schedule=schedule))
     assert chosen[0, 1]
     assert not chosen[0, [0, 2]].any()
-    nothing_else = step._replace(is_refused=ALL)
+    nothing_else = step._replace(is_vetoed=ALL)
     assert choose(nothing_else, only(ALL), 4, DecodePlan(schedule=schedule)).any()
     assert choose(nothing_else, only(ALL), 1, DecodePlan(schedule=schedule)).all()
