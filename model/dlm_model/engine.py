@@ -9,6 +9,7 @@ happens below this module: callers see no token, and no tensor.
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from dlm_model.autoregression import continue_prefix
 from dlm_model.cache.prefix_cache import PrefixCache
@@ -73,16 +74,20 @@ def load_engine(
     return Engine(network, tokenizer, name, order, companion=companion, precision=precision, find_guide=find_guide)
 
 
+class _Loaded(NamedTuple):
+    """All that holds weights or prompts: what a closed engine has given up."""
+
+    network: Transformer
+    decoder: Decoder
+    preparation: Preparation
+
+
 class Engine:
     """One loaded model. Not thread-safe: one caller at a time owns it and its device.
 
     Attributes:
         model_name: Short name for people.
-        network: The diffusion model itself; this and the following are for those who measure an engine or take it
-            apart.
         tokenizer: Text to token ids and back.
-        decoder: What it remembers from request to request.
-        preparation: Turns a request into the canvas of its first step.
     """
 
     def __init__(
@@ -96,15 +101,37 @@ class Engine:
         precision: Precision = "auto",
         find_guide: FindGuide = os.path.expanduser,
     ) -> None:
-        self.model_name, self.network, self.tokenizer = model_name, network, tokenizer
+        self.model_name, self.tokenizer = model_name, tokenizer
         self._config = network.config
         # Control tokens add no text, whatever the tokenizer says they spell.
         control = set(self._config.control_token_ids)
         self._vocabulary = Vocabulary([b"" if i in control else text for i, text in enumerate(tokenizer.token_bytes)])
         prefix_cache = PrefixCache(network, network.config.block_length or 1)
         guides = Guides(network, prefix_cache, tokenizer, companion, precision, find=find_guide)
-        self.decoder = Decoder(network, guides, prefix_cache, order, self._vocabulary)
-        self.preparation = Preparation(self._config, tokenizer, self._vocabulary, self.decoder, model_name)
+        decoder = Decoder(network, guides, prefix_cache, order, self._vocabulary)
+        preparation = Preparation(self._config, tokenizer, self._vocabulary, decoder, model_name)
+        self._loaded: _Loaded | None = _Loaded(network, decoder, preparation)
+
+    @property
+    def network(self) -> Transformer:
+        """The diffusion model itself; this and the next two are for those who measure an engine or take it apart."""
+        return self._open.network
+
+    @property
+    def decoder(self) -> Decoder:
+        """What it remembers from request to request."""
+        return self._open.decoder
+
+    @property
+    def preparation(self) -> Preparation:
+        """Turns a request into the canvas of its first step."""
+        return self._open.preparation
+
+    @property
+    def _open(self) -> _Loaded:
+        if self._loaded is None:
+            raise RuntimeError("the engine is closed")
+        return self._loaded
 
     @property
     def device(self) -> str:
@@ -135,8 +162,8 @@ class Engine:
 
         The engine cannot be used afterwards.
         """
-        if hasattr(self, "network"):
-            del self.network, self.decoder, self.preparation
+        if self._loaded is not None:
+            self._loaded = None
             release_memory()
 
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:

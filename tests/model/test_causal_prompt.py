@@ -122,3 +122,5 @@ def test_a_closed_engine_holds_neither_weights_nor_prompts(causal_folder: Path) 
     engine.close()
     assert [each() for each in held] == [None, None]
     engine.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        next(engine.infill(REQUEST, DecodeOptions(), CancelToken()))
