@@ -35,10 +35,10 @@ from dlm_model.rules.boundaries import Boundaries
 from dlm_model.rules.constraint import Constraint
 from dlm_model.rules.length import Row
 from dlm_model.steps.history import Credit, StabilityCount
-from dlm_model.steps.order import CommitOrder
-from dlm_model.steps.revision import Reviser, rechecks, remaskers
+from dlm_model.steps.order import CommitOrder, LearnedScore
+from dlm_model.steps.revision import Reviser, recheck_of, remasker_of
 from dlm_model.steps.selection import Judge, Predictor
-from dlm_model.steps.syntax import SyntaxReviser
+from dlm_model.steps.syntax import SyntaxRepair
 from dlm_model.tokens.vocabulary import Vocabulary
 
 
@@ -88,7 +88,7 @@ class Decoding:
     judges: Sequence[Judge] = ()
     revisers: Sequence[Reviser] = ()
     suffix_end: SuffixEnd | None = None
-    syntax: SyntaxReviser | None = None
+    syntax: SyntaxRepair | None = None
     guide: CausalReader | None = None
     may_change: bool = False
 
@@ -192,9 +192,9 @@ class Decoder:
         cache, guide = self._cache(options, request.document), None
         if options.guide != NO_GUIDE:
             guide = self.guides.open(options.guide, request.document)
-        revisers, syntax, suffix_end = remaskers(options), None, None
+        recheck, remasker, syntax, suffix_end = recheck_of(canvas), remasker_of(options), None, None
         if request.syntax and options.syntax_tries:
-            syntax = SyntaxReviser(request.syntax, ready.reader, options)
+            syntax = SyntaxRepair(request.syntax, ready.reader, options)
         if guide and self._config.sees_suffix and ends_at_suffix(request, options):
             suffix_end = SuffixEnd(
                 guide, self._vocabulary, ready.boundaries, pace=pace, cancel=cancel, syntax=request.syntax
@@ -204,13 +204,13 @@ class Decoder:
             predict=Credit(cache, options.credit) if options.credit else cache,
             temperature=torch.tensor([row.temperature for row in ready.rows]),
             judges=list(self._judges(ready, guide)),
-            revisers=[*rechecks(canvas), *revisers],
+            revisers=[reviser for reviser in (recheck, remasker) if reviser],
             suffix_end=suffix_end,
             syntax=syntax,
             guide=guide,
             # Commits stay unless a token may be taken back, as in the way of what must be kept, or another of several
             # candidates may turn out better. A recheck is over before the first draft.
-            may_change=bool(revisers or syntax or canvas.is_anchored.any()) or len(ready.rows) > 1,
+            may_change=bool(remasker or syntax or canvas.is_anchored.any()) or len(ready.rows) > 1,
         )
 
     def _cache(self, options: DecodePlan, document: str) -> CachePolicy:
@@ -224,12 +224,12 @@ class Decoder:
         options = ready.options
         stability = StabilityCount(options.stability_bound) if options.schedule == "klass" else None
         if guide and options.is_blended:
-            yield Blend(guide, options, ready.rows, ready.constraint.line_end, stability).judge
+            yield Blend(guide, options, ready.rows, ready.constraint.line_end, stability)
         elif stability:
-            yield stability.judge
+            yield stability
         if guide and not options.is_blended:
-            yield Check(guide, options).judge
+            yield Check(guide, options)
         if options.selection == "learned":
             if self.order is None:
                 raise RequestError("This model has no learned commit order.")
-            yield self.order.judge
+            yield LearnedScore(self.order)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodePlan, Remasking
-from dlm_model.steps.revision import remaskers
+from dlm_model.steps.revision import remasker_of
 from tests.model.loops import open_canvas, run
 from tests.model.tiny_checkpoints import VOCAB_SIZE
 
@@ -25,7 +25,9 @@ class SecondThoughts:
 @pytest.mark.parametrize("num_steps", [1, 2, 3, 9])
 def test_what_the_last_commit_got_wrong_is_revised_too(remasking: Remasking, num_steps: int) -> None:
     options = DecodePlan(num_steps=num_steps, confidence_threshold=0.5, remasking=remasking, max_revisions=8)
-    drafts = list(run(open_canvas(3), SecondThoughts(), options, revisers=remaskers(options)))
+    remasker = remasker_of(options)
+    assert remasker
+    drafts = list(run(open_canvas(3), SecondThoughts(), options, revisers=[remasker]))
     assert len(drafts) <= num_steps
     assert not drafts[-1].is_masked.any()
     if remasking == "edit":

@@ -57,7 +57,7 @@ class Blend:
         # Not the seed of the draft: a choice must not depend on what it is compared with.
         self._generator = torch.Generator().manual_seed(options.seed ^ _OTHER_SEED)
 
-    def judge(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
+    def __call__(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
         """The guess with its leftmost run settled by both; after the run, the diffusion model's own guess stays.
 
         The run ends before the first mask where the product chooses another token than the diffusion model alone.
@@ -100,7 +100,7 @@ class Blend:
 
     def _counted(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
         """The guess with its stable steps, if they are asked for."""
-        return self._stability.judge(canvas, logits, guess) if self._stability else guess
+        return self._stability(canvas, logits, guess) if self._stability else guess
 
     def _heard(self, canvas: Canvas, guess: Guess, is_heard: Tensor, vocab_size: int) -> Tensor:
         """The guide's logits [H, V] at the positions `is_heard` [B, T], row by row; -inf where it is silent."""

@@ -31,7 +31,7 @@ class Check:
         self._guide = guide
         self._least = math.log(options.guide_agreement)
 
-    def judge(self, canvas: Canvas, _logits: Tensor, guess: Guess) -> Guess:
+    def __call__(self, canvas: Canvas, _logits: Tensor, guess: Guess) -> Guess:
         """The guess with the run of masks that the guide accepts agreed, and all other masks vetoed.
 
         The leftmost mask of a row is accepted unread: all that the guide would judge it by is committed, and the

@@ -44,7 +44,7 @@ class PositionMemory:
 
 
 class StabilityCount:
-    """Counts steps in a row in which a distribution moved by less than a bound (KLASS).
+    """A judge of guesses: counts steps in a row in which a distribution moved by less than a bound (KLASS).
 
     Args:
         bound: On KL(now ‖ before), in nats.
@@ -55,7 +55,7 @@ class StabilityCount:
         self._log_probabilities = PositionMemory()
         self._counts = PositionMemory()
 
-    def judge(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
+    def __call__(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
         """The same guess, with the steps counted."""
         return guess._replace(num_stable=self.count(canvas, logits))
 

@@ -35,10 +35,17 @@ class CommitOrder(nn.Module):
         logits: Tensor = self.output(self.hidden(features).relu())
         return logits.squeeze(-1)
 
+
+class LearnedScore:
+    """A judge of guesses: ranks positions by a learned order."""
+
+    def __init__(self, order: CommitOrder) -> None:
+        self._order = order
+
     @torch.inference_mode()
-    def judge(self, canvas: Canvas, _logits: Tensor, guess: Guess) -> Guess:
+    def __call__(self, canvas: Canvas, _logits: Tensor, guess: Guess) -> Guess:
         """The same guess, scored by the head."""
-        return guess._replace(score=self(features(canvas, guess)))
+        return guess._replace(score=self._order(features(canvas, guess)))
 
 
 def features(canvas: Canvas, guess: Guess) -> Tensor:

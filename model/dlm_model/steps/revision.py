@@ -153,12 +153,12 @@ _REMASKERS: dict[Remasking, type[RandomRemask | TokenToMask | Edit]] = {
 }
 
 
-def remaskers(options: DecodeOptions) -> list[Reviser]:
+def remasker_of(options: DecodeOptions) -> Reviser | None:
     """The reviser that `options.remasking` names, if it names one."""
-    return [_REMASKERS[options.remasking](options)] if options.remasking in _REMASKERS else []
+    return _REMASKERS[options.remasking](options) if options.remasking in _REMASKERS else None
 
 
-def rechecks(canvas: Canvas) -> list[Reviser]:
-    """The recheck of a canvas that was opened with an earlier draft; none for a canvas of masks alone."""
+def recheck_of(canvas: Canvas) -> Recheck | None:
+    """The recheck of a canvas that was opened with an earlier draft; None for a canvas of masks alone."""
     is_warm = bool((canvas.guessed_ids != canvas.mask_token_id).any())
-    return [Recheck(canvas.guessed_ids)] if is_warm else []
+    return Recheck(canvas.guessed_ids) if is_warm else None

@@ -12,7 +12,7 @@ from dlm_model.request import SyntaxChecker
 from dlm_model.row_reader import RowReader
 
 
-class SyntaxReviser:
+class SyntaxRepair:
     """Rejects the tokens at the syntax errors of rows that have no masks left.
 
     Unlike a `revision.Reviser` it runs after rows are resized, since only then does a row have its final text.

@@ -67,7 +67,7 @@ def judged(
     guess = guess_tokens(own, warmth, before.token_ids[before.is_asked], options, generator)
     rows = [Row(0, temperature, weight)]
     judge = Blend(guide, options, rows, line_end, stability)  # type: ignore[arg-type]
-    return judge.judge(before, own, guess)
+    return judge(before, own, guess)
 
 
 def test_the_product_is_that_of_the_powers_made_whole_again() -> None:
@@ -207,7 +207,7 @@ def test_the_guide_does_not_read_a_row_that_it_has_no_say_in() -> None:
     warmth, generator = torch.zeros(6), torch.Generator()
     own = padded(own)
     guess = guess_tokens(own, warmth, torch.zeros(6, dtype=torch.long), DecodePlan(), generator)
-    blended = Blend(guide, DecodePlan(), [Row(3, 0.0, 0.0), Row(3, 0.0, 1.0)], None).judge(before, own, guess)  # type: ignore[arg-type]
+    blended = Blend(guide, DecodePlan(), [Row(3, 0.0, 0.0), Row(3, 0.0, 1.0)], None)(before, own, guess)  # type: ignore[arg-type]
     assert guide.read == [[0, 0, 0]]
     assert blended.is_guided.tolist() == [False, False, False, True, True, True]
     assert blended.is_agreed.tolist() == [False, False, False, True, True, False]
@@ -221,5 +221,5 @@ def test_a_sample_comes_from_the_nucleus_of_the_product() -> None:
         before = canvas(MASK)
         guess = guess_tokens(own, torch.ones(1), torch.zeros(1, dtype=torch.long), DecodePlan(), torch.Generator())
         options = DecodePlan(seed=seed, top_p=0.9)
-        judge = Blend(Guide(heard), options, [Row(0, 1.0, 0.5)], None).judge  # type: ignore[arg-type]
+        judge = Blend(Guide(heard), options, [Row(0, 1.0, 0.5)], None)  # type: ignore[arg-type]
         assert judge(before, own, guess).predicted_ids.tolist() == [0]

@@ -31,7 +31,7 @@ def checked(tokens: list[int], predicted: list[int], guide: Guide, agreement: fl
     opened = Canvas.open([1], [2], [len(tokens)], MASK)
     canvas = opened.guess(ids, torch.ones(ids.shape)).commit(ids != MASK)
     guess = made_up((len(predicted),), predicted_ids=torch.tensor(predicted))
-    judge = Check(guide, DecodeOptions(guide_agreement=agreement)).judge  # type: ignore[arg-type]
+    judge = Check(guide, DecodeOptions(guide_agreement=agreement))  # type: ignore[arg-type]
     return judge(canvas, torch.empty(0), guess).spread(canvas.is_asked)
 
 

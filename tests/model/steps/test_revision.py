@@ -5,7 +5,7 @@ import torch
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions, DecodePlan
-from dlm_model.steps.revision import Edit, RandomRemask, Step, TokenToMask, remaskers
+from dlm_model.steps.revision import Edit, RandomRemask, Step, TokenToMask, remasker_of
 from dlm_model.steps.selection import guess_tokens
 from tests.model.guesses import made_up
 from tests.model.loops import TOKENIZER, open_canvas, run
@@ -135,7 +135,7 @@ def test_what_was_rejected_is_remembered() -> None:
 
 
 def test_no_remasking_is_no_reviser() -> None:
-    assert remaskers(DecodeOptions()) == []
+    assert remasker_of(DecodeOptions()) is None
 
 
 class Fickle:

@@ -14,7 +14,7 @@ from dlm_model.request import CancelToken, Draft, InfillRequest
 from dlm_model.row_reader import RowReader
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.rules.constraint import Constraint
-from dlm_model.steps.syntax import SyntaxReviser
+from dlm_model.steps.syntax import SyntaxRepair
 from tests.model.loops import decoding
 from tests.model.test_denoise import CONFIG, DELETE, EXPAND, TOKENIZER, VOCABULARY
 from tests.model.tiny_checkpoints import VOCAB_SIZE
@@ -79,10 +79,10 @@ def test_a_row_is_judged_at_its_final_length(control: int, expected: str) -> Non
     checker, options = Objecting(), DecodePlan(syntax_tries=1)
     boundaries = Boundaries(VOCABULARY, b"", b"")
     canvas = Canvas.open([1], [2], [2], CONFIG.mask_token_id)
-    reviser = SyntaxReviser(checker, RowReader(VOCABULARY, boundaries), options)
+    repair = SyntaxRepair(checker, RowReader(VOCABULARY, boundaries), options)
     steps = denoise(
         canvas,
-        decoding(canvas, predict, syntax=reviser),
+        decoding(canvas, predict, syntax=repair),
         Constraint(CONFIG, VOCABULARY, boundaries, InfillRequest("", ""), max_length=8, is_resizing=True),
         options,
         pace=Pace(options),
