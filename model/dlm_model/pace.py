@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import accumulate, islice, takewhile
 
 from dlm_model.decode_options import DecodeOptions
 
@@ -71,8 +70,12 @@ class Pace:
         """Steps to spread the remaining masks over, at least 1."""
         num_left = self._options.num_steps - self.step
         if self._must_fill and self._deadline < math.inf and self.step > 0:
-            ends = accumulate(map(self._expected, range(num_left)), initial=self._clock())
-            num_left = sum(1 for _ in takewhile(lambda end: end <= self._end_of_steps, islice(ends, 1, None)))
+            end = self._clock()
+            for num_ahead in range(num_left):
+                end += self._expected(num_ahead)
+                if end > self._end_of_steps:
+                    num_left = num_ahead
+                    break
         return max(1, num_left)
 
     @contextmanager
