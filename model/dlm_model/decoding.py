@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from dlm_model.cache.block_causal import BlockCausalPrompt
-from dlm_model.cache.policies import CachePolicy, CausalPrompt, ColumnCache, column_choice
+from dlm_model.cache.causal_prompt import CausalPrompt
+from dlm_model.cache.policies import CachePolicy, ColumnCache, column_choice
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.cache.prompt_reuse import PromptReuse
 from dlm_model.cache.prompt_store import PromptStore
@@ -167,7 +168,7 @@ class Decoder:
         for each in (self.prefix_cache, self.prompt_store, self.guides):
             each.forget(document)
 
-    def open_cache(self, options: DecodeOptions, document: str = "") -> CachePolicy:
+    def open_cache(self, options: DecodeOptions, document: str) -> CachePolicy:
         """The cache policy alone, for a prompt of a document."""
         if self._config.block_length is not None:
             return BlockCausalPrompt(self.network, self.prefix_cache, document)

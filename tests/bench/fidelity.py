@@ -12,7 +12,8 @@ from unittest.mock import patch
 from torch import Tensor
 
 from dlm_model.cache.block_causal import BlockCausalPrompt
-from dlm_model.cache.policies import CachePolicy, CausalPrompt, ColumnCache, choose_window
+from dlm_model.cache.causal_prompt import CausalPrompt
+from dlm_model.cache.policies import CachePolicy, ColumnCache, choose_window
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
@@ -86,9 +87,9 @@ def exact_policy(network: Transformer, options: DecodeOptions) -> CachePolicy:
     """The cache policy that remembers nothing from step to step."""
     block_length = network.config.block_length
     if block_length is not None:
-        return Recomputed(lambda: BlockCausalPrompt(network, PrefixCache(network, block_length)))
+        return Recomputed(lambda: BlockCausalPrompt(network, PrefixCache(network, block_length), ""))
     if network.config.prompt_attention == "causal":
-        return Recomputed(lambda: CausalPrompt(network, PrefixCache(network)))
+        return Recomputed(lambda: CausalPrompt(network, PrefixCache(network), ""))
     return ColumnCache(network, replace(options, prompt_refresh_interval=1), choose_window)
 
 

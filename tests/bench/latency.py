@@ -130,7 +130,7 @@ def check(engine: Engine, request: InfillRequest) -> None:
     options = DecodeOptions(middle_length=32, prompt_refresh_interval=0)
     canvas = engine.preparation.prepare(request, options, Pace(options), CancelToken()).canvas
     engine.forget()
-    cached = engine.decoder.open_cache(options)
+    cached = engine.decoder.open_cache(options, request.document)
     cached(canvas)
     found, exact = cached(canvas).argmax(-1), exact_policy(engine.network, options)(canvas).float()
     behind = exact.amax(-1) - exact.gather(1, found[:, None]).squeeze(1)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlm_model.cache.policies import CausalPrompt
+from dlm_model.cache.causal_prompt import CausalPrompt
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
@@ -51,7 +51,7 @@ class WholeCausal:
 
 @pytest.mark.parametrize("lengths", [(9,), (9, 9), (4, 9, 6)], ids=["one", "equal", "ragged"])
 def test_a_causal_prompt_is_exact_in_every_step(causal_network: Transformer, lengths: tuple[int, ...]) -> None:
-    predictor = CausalPrompt(causal_network, PrefixCache(causal_network))
+    predictor = CausalPrompt(causal_network, PrefixCache(causal_network), "")
     for canvas in (some_canvas(*lengths), some_canvas(*(length + 2 for length in lengths))):
         torch.testing.assert_close(predictor(canvas), WholeCausal(causal_network)(canvas), atol=1e-4, rtol=1e-3)
         predictor.check_integrity(canvas)
@@ -59,7 +59,7 @@ def test_a_causal_prompt_is_exact_in_every_step(causal_network: Transformer, len
 
 def test_a_causal_prompt_without_a_suffix_is_exact(causal_network: Transformer) -> None:
     canvas = Canvas.open(PREFIX, [], [5], int(DLM_SECTION["mask_token_id"]))
-    predictor = CausalPrompt(causal_network, PrefixCache(causal_network))
+    predictor = CausalPrompt(causal_network, PrefixCache(causal_network), "")
     torch.testing.assert_close(predictor(canvas), WholeCausal(causal_network)(canvas), atol=1e-4, rtol=1e-3)
 
 
@@ -68,7 +68,7 @@ def test_a_keystroke_costs_one_forward_over_its_own_tokens(causal_network: Trans
     mask = int(DLM_SECTION["mask_token_id"])
     forwards = []
     for prefix in (PREFIX, PREFIX, [*PREFIX, 61], PREFIX):
-        predictor = CausalPrompt(causal_network, prefix_cache)
+        predictor = CausalPrompt(causal_network, prefix_cache, "")
         predictor(Canvas.open(prefix, SUFFIX, [5], mask))
         predictor(Canvas.open(prefix, SUFFIX, [5], mask))
         forwards.append(predictor.num_forwards)

@@ -76,7 +76,7 @@ def test_the_gate_lets_rounding_pass_and_a_wrong_cache_not(
     open_cache = engine.decoder.open_cache
 
     def turned(turn: Callable[[Tensor], Tensor]) -> Callable[..., Callable[[Canvas], Tensor]]:
-        def open_turned(options: DecodeOptions, document: str = "") -> Callable[[Canvas], Tensor]:
+        def open_turned(options: DecodeOptions, document: str) -> Callable[[Canvas], Tensor]:
             cache = open_cache(options, document)
             return lambda canvas: turn(cache(canvas))
 

@@ -34,7 +34,7 @@ class BlockCausalPrompt:
         document: What the prompt is of.
     """
 
-    def __init__(self, network: Transformer, prefix_cache: PrefixCache, document: str = "") -> None:
+    def __init__(self, network: Transformer, prefix_cache: PrefixCache, document: str) -> None:
         self._network = network
         self._prefix_cache, self._document = prefix_cache, document
         self._block_length = prefix_cache.block_length

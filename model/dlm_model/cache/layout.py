@@ -1,6 +1,7 @@
 """How the network reads a canvas with its prompt: prefix | canvas | suffix, row by row.
 
-Every tensor is [B, P + T + S] and stays on the CPU, as the canvas does; only `pick` works on the device.
+Every tensor is [B, P + T + S] and stays on the CPU, as the canvas does, but for what `pick`, `attention_mask` and
+`run_columns` hand to the network or take from it.
 """
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from dlm_model.canvas import Canvas
 from dlm_model.device import send
+from dlm_model.network.kv_cache import KVCache
+from dlm_model.network.transformer import Memory, Recorder, Transformer
 
 
 def whole_tokens(canvas: Canvas) -> Tensor:
@@ -50,3 +53,24 @@ def origin_columns(before: Canvas, canvas: Canvas) -> Tensor:
     left = torch.arange(num_prefix).expand(num_rows, -1)
     right = (num_prefix + num_columns + torch.arange(len(canvas.suffix_ids))).expand(num_rows, -1)
     return torch.cat((left, num_prefix + canvas.origin, right), dim=1)
+
+
+def attention_mask(may_attend: Tensor, device: torch.device) -> Tensor | None:
+    """What may be attended to, on the device; None for everything, for which PyTorch picks its fastest attention."""
+    return None if may_attend.all() else send(may_attend, device)
+
+
+def run_columns(
+    network: Transformer, canvas: Canvas, columns: Tensor, memory: KVCache, recorder: Recorder | None
+) -> Tensor:
+    """Hidden states [B, n, C] of some columns, bool [P + T + S], from one pass that reads the memory of all others."""
+    device = network.device
+    positions, validity = whole_positions(canvas), whole_validity(canvas)
+    hidden: Tensor = network(
+        send(whole_tokens(canvas)[:, columns], device),
+        send(positions[:, columns], device),
+        may_attend=attention_mask(torch.cat((validity[:, columns], validity[:, ~columns]), dim=1), device),
+        memory=Memory(memory, send(positions[:, ~columns], device)) if memory.layers else None,
+        recorder=recorder,
+    )
+    return hidden

@@ -10,8 +10,7 @@ columns of prefix | canvas | suffix matter:
     similarity   the columns whose values have drifted, layer by layer: `similarity_cache`
 
 How a request can begin with what the document's last one has left, which is a bet of the same kind, is in
-`prompt_reuse`. A causal prompt does not change: `CausalPrompt` is exact, bets on nothing, and keeps the prompt from
-request to request.
+`prompt_reuse`. Prompts that do not see the canvas need no bet: see `causal_prompt` and `block_causal`.
 
 Keys are kept before RoPE, so what moves when the canvas changes length is read at its new place, and not recomputed.
 """
@@ -23,13 +22,13 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from dlm_model.cache.layout import origin_columns, pick, whole_positions, whole_tokens, whole_validity, without
-from dlm_model.cache.prefix_cache import PrefixCache
+from dlm_model.cache.layout import origin_columns, pick, run_columns, whole_tokens
+from dlm_model.cache.prompt_reuse import PromptReuse
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.device import send
 from dlm_model.network.kv_cache import KVCache
-from dlm_model.network.transformer import Memory, Recorder, Transformer
+from dlm_model.network.transformer import Recorder, Transformer
 
 
 class CachePolicy(Protocol):
@@ -97,33 +96,6 @@ class _Kept(NamedTuple):
     canvas: Canvas
 
 
-class FirstPass(NamedTuple):
-    """What the first step has computed, or found.
-
-    Attributes:
-        columns: bool [P + T + S], those that were computed last.
-        hidden: Their hidden states, [B, n, C].
-        cache: Keys and values of all columns, in order.
-        num_forwards: Network calls.
-    """
-
-    columns: Tensor
-    hidden: Tensor
-    cache: KVCache
-    num_forwards: int
-
-
-class Beginning(Protocol):
-    """Takes a request's first step, with the help of what earlier requests have left."""
-
-    @property
-    def is_warm(self) -> bool:
-        """Whether there is any such help."""
-
-    def __call__(self, canvas: Canvas) -> FirstPass:
-        """One forward pass or two."""
-
-
 class ColumnCache:
     """For prompts that see the canvas: recomputes the columns that a choice names, reads all others."""
 
@@ -132,7 +104,7 @@ class ColumnCache:
         network: Transformer,
         options: DecodeOptions,
         choose: ColumnChoice,
-        begin: Beginning | None = None,
+        begin: PromptReuse | None = None,
     ) -> None:
         """Remember nothing yet.
 
@@ -198,22 +170,6 @@ class ColumnCache:
             assert all(layer.keys.shape[1] == layer.values.shape[1] == num_read for layer in self._kept.memory.layers)
 
 
-def run_columns(
-    network: Transformer, canvas: Canvas, columns: Tensor, memory: KVCache, recorder: Recorder | None
-) -> Tensor:
-    """Hidden states [B, n, C] of some columns, bool [P + T + S], from one pass that reads the memory of all others."""
-    device = network.device
-    positions, validity = whole_positions(canvas), whole_validity(canvas)
-    hidden: Tensor = network(
-        send(whole_tokens(canvas)[:, columns], device),
-        send(positions[:, columns], device),
-        may_attend=attention_mask(torch.cat((validity[:, columns], validity[:, ~columns]), dim=1), device),
-        memory=Memory(memory, send(positions[:, ~columns], device)) if memory.layers else None,
-        recorder=recorder,
-    )
-    return hidden
-
-
 def _memory(kept: _Kept, canvas: Canvas, columns: Tensor) -> KVCache:
     """Keys and values of all columns but the chosen ones, where the canvas has them now."""
     origins = origin_columns(kept.canvas, canvas)
@@ -225,65 +181,6 @@ def _memory(kept: _Kept, canvas: Canvas, columns: Tensor) -> KVCache:
     places = torch.where(kept.columns, kept.columns.cumsum(0) - 1, num_fresh + (~kept.columns).cumsum(0) - 1)
     whole = kept.fresh.followed_by(kept.memory)
     return whole.at(send(places[origins[:, ~columns]], whole.layers[0].keys.device))
-
-
-class CausalPrompt:
-    """For prompts that see only themselves: exact, whatever the canvas holds.
-
-    With shifted logits the canvas is predicted from one token further left on. That token is there twice: in the
-    prompt, which has not seen the canvas, and in front of the canvas, which it is a part of.
-    """
-
-    def __init__(self, network: Transformer, prefix_cache: PrefixCache, document: str = "") -> None:
-        self._network = network
-        self._prefix_cache, self._document = prefix_cache, document
-        self._prompt = KVCache()
-        self.num_forwards = 0  # refine passes, and those over the part of the prompt that was not known yet
-
-    def is_prefill(self, num_ahead: int) -> bool:
-        """The first call alone, whatever of the prompt is known already."""
-        return not self._prompt.layers and num_ahead == 0
-
-    @torch.inference_mode()
-    def __call__(self, canvas: Canvas) -> Tensor:
-        """One pass over the canvas."""
-        num_prefix, num_columns = len(canvas.prefix_ids), canvas.is_valid.shape[1]
-        window = slice(num_prefix - int(self._network.config.shift_logits), num_prefix + num_columns)
-        if not self._prompt.layers:
-            self._prompt = self._read_prompt(canvas)
-        positions = without(whole_positions(canvas), num_prefix, num_prefix + num_columns)
-        may_attend = torch.cat((whole_validity(canvas)[:, window], torch.ones_like(positions, dtype=torch.bool)), dim=1)
-        device = self._network.device
-        hidden = self._network(
-            send(whole_tokens(canvas)[:, window], device),
-            send(whole_positions(canvas)[:, window], device),
-            may_attend=attention_mask(may_attend, device),
-            memory=Memory(self._prompt, send(positions, device)),
-        )
-        self.num_forwards += 1
-        return self._network.logits(pick(hidden, *canvas.is_asked.nonzero(as_tuple=True)))
-
-    def check_integrity(self, canvas: Canvas) -> None:
-        """Assert that the whole prompt of a canvas is kept, once for every row; for tests.
-
-        Raises:
-            AssertionError: it is not.
-        """
-        shape = len(canvas.lengths), len(canvas.prefix_ids) + len(canvas.suffix_ids)
-        for layer in self._prompt.layers:
-            assert layer.keys.shape[:2] == layer.values.shape[:2] == shape
-
-    def _read_prompt(self, canvas: Canvas) -> KVCache:
-        """Prefix and suffix after one another; the rows share their memory."""
-        num_before = self._prefix_cache.num_forwards
-        prefix, suffix = self._prefix_cache.read_all((canvas.prefix_ids, canvas.suffix_ids), self._document)
-        self.num_forwards += self._prefix_cache.num_forwards - num_before
-        return prefix.followed_by(suffix).for_rows(len(canvas.lengths))
-
-
-def attention_mask(may_attend: Tensor, device: torch.device) -> Tensor | None:
-    """What may be attended to, on the device; None for everything, for which PyTorch picks its fastest attention."""
-    return None if may_attend.all() else send(may_attend, device)
 
 
 def column_choice(options: DecodeOptions) -> ColumnChoice:

@@ -35,11 +35,11 @@ class _Text(NamedTuple):
 
     token_ids: Tensor
     cache: KVCache
-    document: str = ""
+    document: str
 
     def head(self, length: int) -> "_Text":
         """The first tokens alone; shares their memory."""
-        return _Text(self.token_ids[:length], self.cache.first(length))
+        return self._replace(token_ids=self.token_ids[:length], cache=self.cache.first(length))
 
 
 class PrefixCache:
@@ -62,12 +62,12 @@ class PrefixCache:
         self.num_computed = 0
 
     @torch.inference_mode()
-    def read(self, token_ids: Tensor, document: str = "") -> KVCache:
+    def read(self, token_ids: Tensor, document: str) -> KVCache:
         """Keys and values of a text [N], in one row; computes only what no stored text begins with."""
         return self.read_all([token_ids], document)[0]
 
     @torch.inference_mode()
-    def read_all(self, texts: Sequence[Tensor], document: str = "") -> list[KVCache]:
+    def read_all(self, texts: Sequence[Tensor], document: str) -> list[KVCache]:
         """As `read`, for several texts of a document that belong together."""
         num_before = self.num_computed
         read = [self._read(token_ids, document) for token_ids in texts]
@@ -84,12 +84,12 @@ class PrefixCache:
         num_shared = num_common(known.token_ids, token_ids) if known else 0
         num_known = num_shared // self.block_length * self.block_length
         if known and num_known == len(token_ids):
-            self._remember(known, document)
+            self._remember(known._replace(document=document))
             return known.head(num_known).cache
         is_worth_it = num_known >= MIN_SHARED_TOKENS
-        text = self._extend(known.head(num_known) if known and is_worth_it else None, token_ids)
-        self._remember(text, document)
-        return text.cache
+        cache = self._extend(known.head(num_known) if known and is_worth_it else None, token_ids)
+        self._remember(_Text(token_ids, cache, document))
+        return cache
 
     def forget(self, document: str | None = None) -> None:
         """Forget the texts that a document was the last to read, or all."""
@@ -120,7 +120,7 @@ class PrefixCache:
         nothing = weight.new_empty(1, 0, config.num_kv_heads, config.head_dim)
         return KVCache((LayerKV(nothing, nothing),) * config.num_layers)
 
-    def _extend(self, known: _Text | None, token_ids: Tensor) -> _Text:
+    def _extend(self, known: _Text | None, token_ids: Tensor) -> KVCache:
         num_known = len(known.token_ids) if known else 0
         fresh = token_ids[num_known:]
         device = self._network.device
@@ -135,12 +135,12 @@ class PrefixCache:
         )
         self.num_forwards += 1
         self.num_computed += len(fresh)
-        return _Text(token_ids, known.cache.followed_by(recorder.cache) if known else recorder.cache)
+        return known.cache.followed_by(recorder.cache) if known else recorder.cache
 
-    def _remember(self, text: _Text, document: str) -> None:
+    def _remember(self, text: _Text) -> None:
         """Make a text the most recently used; it replaces those that it begins with."""
         others = [other for other in self._texts if not _begins_with(text, other)]
-        self._texts = [*others, text._replace(document=document)]
+        self._texts = [*others, text]
 
 
 def _begins_with(text: _Text, other: _Text) -> bool:

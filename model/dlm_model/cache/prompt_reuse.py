@@ -15,12 +15,13 @@ entries are kept, what is computed, and how far the bet is trusted:
 The first layer's values depend on nothing but their tokens. Where it alone is trusted, everything is computed anew.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlm_model.cache.layout import whole_positions, whole_tokens, whole_validity
-from dlm_model.cache.policies import FirstPass, attention_mask, run_columns
+from dlm_model.cache.layout import attention_mask, run_columns, whole_positions, whole_tokens, whole_validity
 from dlm_model.cache.prompt_diff import near, origins, place_of, seams
 from dlm_model.cache.prompt_store import KeptPrompt, PromptStore
 from dlm_model.canvas import Canvas
@@ -33,6 +34,22 @@ MAX_CHANGED_SHARE = 0.25
 
 STREAM_SHARES = (0.25, 0.5, 0.75)
 """At which depths, in shares of all layers, a layer's input is kept, so that the layers from there on can run alone."""
+
+
+class FirstPass(NamedTuple):
+    """What the first step has computed, or found.
+
+    Attributes:
+        columns: bool [P + T + S], those that were computed last.
+        hidden: Their hidden states, [B, n, C].
+        cache: Keys and values of all columns, in order.
+        num_forwards: Network calls.
+    """
+
+    columns: Tensor
+    hidden: Tensor
+    cache: KVCache
+    num_forwards: int
 
 
 class PromptReuse:

@@ -59,7 +59,7 @@ class CausalReader:
         control_ids: Sequence[int],
         prompt: OwnPrompt,
         *,
-        document: str = "",
+        document: str,
     ) -> None:
         """Wrap a network.
 

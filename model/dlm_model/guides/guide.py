@@ -67,7 +67,7 @@ class Guides:
         else:
             self._own = network, prefix_cache
 
-    def open(self, guide: str, document: str = "") -> CausalReader:
+    def open(self, guide: str, document: str) -> CausalReader:
         """A guide that reads a document.
 
         Args:

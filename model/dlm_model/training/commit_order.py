@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlm_model.cache.policies import CausalPrompt, ColumnCache, choose_window
+from dlm_model.cache.causal_prompt import CausalPrompt
+from dlm_model.cache.policies import ColumnCache, choose_window
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions, DecodePlan
@@ -156,7 +157,7 @@ def _num_spelling(tokenizer: Tokenizer, token_ids: Sequence[int], num_bytes: int
 def _observe(network: Transformer, canvas: Canvas, truth: Tensor) -> Observation:
     is_causal = network.config.prompt_attention == "causal"
     cache = (
-        CausalPrompt(network, PrefixCache(network))
+        CausalPrompt(network, PrefixCache(network), "")
         if is_causal
         else ColumnCache(network, DecodeOptions(), choose_window)
     )

@@ -185,7 +185,7 @@ def test_a_prefix_is_kept_from_key_to_key_in_whole_blocks(block_folder: Path, mo
     for prefix in (PREFIX[:22], PREFIX[:23], PREFIX[:25], PREFIX[:24], [*PREFIX[:9], 7, *PREFIX[10:24]], PREFIX[:22]):
         canvas = Canvas.open(prefix, [], [9, 5], mask)
         num_before = kept.num_computed
-        predict = BlockCausalPrompt(network, kept)
+        predict = BlockCausalPrompt(network, kept, "")
         for _ in range(2):
             assert (predict(canvas) - block_prompt(network)(canvas)).abs().max() <= 1e-4
             canvas = commit(canvas, canvas.is_masked & (canvas.is_masked.cumsum(dim=1) <= 3))

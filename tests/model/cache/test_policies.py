@@ -213,7 +213,7 @@ def test_a_suffix_that_moved_is_read_at_its_new_place(network: Transformer) -> N
     stuck_positions = torch.arange(len(PREFIX) + 6 + len(SUFFIX))[None].clone()
     stuck_positions[:, len(PREFIX) + 6 :] += 3
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dlm_model.cache.policies.whole_positions", lambda _: stuck_positions)
+        patch.setattr("dlm_model.cache.layout.whole_positions", lambda _: stuck_positions)
         left_behind = stuck(stuck_canvas)
     assert (moved - exact).square().mean() < (left_behind - exact).square().mean()
 

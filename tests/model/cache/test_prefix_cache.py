@@ -28,7 +28,7 @@ def one_by_one(network: Transformer, token_ids: list[int]) -> KVCache:
     columns = []
     for length in range(1, len(token_ids) + 1):
         cache = PrefixCache(network)
-        columns.append(cache.read(torch.tensor(token_ids[:length])).layers)
+        columns.append(cache.read(torch.tensor(token_ids[:length]), "").layers)
     return KVCache(
         tuple(
             LayerKV(
@@ -53,13 +53,13 @@ def test_any_history_of_texts_reads_as_if_there_were_none(
 ) -> None:
     cache = PrefixCache(causal_network)
     for token_ids in history:
-        read = cache.read(torch.tensor(token_ids))
+        read = cache.read(torch.tensor(token_ids), "")
         cache.check_integrity()
     assert_same(read, one_by_one(causal_network, history[-1]))
 
 
 def test_later_tokens_do_not_reach_back(causal_network: Transformer) -> None:
-    short, long = (PrefixCache(causal_network).read(torch.tensor(ids)) for ids in ([5, 6, 7], [5, 6, 7, 8, 9]))
+    short, long = (PrefixCache(causal_network).read(torch.tensor(ids), "") for ids in ([5, 6, 7], [5, 6, 7, 8, 9]))
     assert_same(long.first(3), short)
 
 
@@ -67,7 +67,7 @@ def test_a_longer_text_costs_its_new_tokens_and_a_shorter_one_nothing(causal_net
     cache = PrefixCache(causal_network)
     costs = []
     for token_ids in ([5, 6, 7, 8], [5, 6, 7, 8, 9], [5, 6], [5, 6, 7, 8, 9], [5, 6, 3]):
-        cache.read(torch.tensor(token_ids))
+        cache.read(torch.tensor(token_ids), "")
         costs.append(cache.num_computed)
     assert costs == [4, 5, 5, 5, 6]
 
@@ -76,12 +76,12 @@ def test_the_least_recently_used_text_gives_way(causal_network: Transformer, mon
     monkeypatch.setattr(prefix_cache, "MAX_STORED_TOKENS", 8)
     cache = PrefixCache(causal_network)
     for token_ids in ([1, 1, 1], [2, 2, 2], [1, 1, 1], [3, 3, 3]):
-        cache.read(torch.tensor(token_ids))
+        cache.read(torch.tensor(token_ids), "")
         cache.check_integrity()
     before = cache.num_computed
-    cache.read(torch.tensor([1, 1, 1]))
+    cache.read(torch.tensor([1, 1, 1]), "")
     assert cache.num_computed == before
-    cache.read(torch.tensor([2, 2, 2]))
+    cache.read(torch.tensor([2, 2, 2]), "")
     assert cache.num_computed == before + 3
 
 
@@ -93,29 +93,29 @@ def test_texts_that_are_read_together_never_give_way_to_each_other(
     prefix, suffix = torch.tensor([1, 1, 1, 1, 1, 1]), torch.tensor([2, 2, 2, 2])
     costs = []
     for _ in range(2):
-        cache.read_all([prefix, suffix])
+        cache.read_all([prefix, suffix], "")
         cache.check_integrity()
-        cache.read(prefix[:-1])  # a guide that shares the store reads the prefix alone
+        cache.read(prefix[:-1], "")  # a guide that shares the store reads the prefix alone
         costs.append(cache.num_computed)
     assert costs == [10, 10]
-    cache.read(torch.tensor([3, 3]))
+    cache.read(torch.tensor([3, 3]), "")
     assert cache.num_stored == 8  # the suffix, used least recently, gave way
 
 
 def test_an_empty_text_uses_no_other(causal_network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefix_cache, "MAX_STORED_TOKENS", 6)
     cache = PrefixCache(causal_network)
-    (layer, *_) = cache.read(torch.tensor([], dtype=torch.long)).layers
+    (layer, *_) = cache.read(torch.tensor([], dtype=torch.long), "").layers
     assert layer.keys.shape == layer.values.shape == (1, 0, 2, 8)
     for token_ids in ([1, 1, 1], [2, 2, 2], [], [3, 3, 3], [2, 2, 2]):
-        cache.read(torch.tensor(token_ids, dtype=torch.long))
+        cache.read(torch.tensor(token_ids, dtype=torch.long), "")
         cache.check_integrity()
     assert cache.num_computed == 9
 
 
 def test_everything_can_be_forgotten(causal_network: Transformer) -> None:
     cache = PrefixCache(causal_network)
-    cache.read(torch.tensor([1, 2, 3]))
+    cache.read(torch.tensor([1, 2, 3]), "")
     cache.forget()
     assert cache.num_stored == 0
 
@@ -129,7 +129,7 @@ def test_a_document_is_forgotten_with_what_it_was_the_last_to_read(causal_networ
     cache.forget("a")
     cache.check_integrity()
     assert cache.num_stored == 6
-    cache.read(torch.tensor([1, 2, 3]))
+    cache.read(torch.tensor([1, 2, 3]), "")
     assert cache.num_computed == 3 + 2 + 1 + 3
 
 
@@ -140,7 +140,7 @@ def test_a_short_common_beginning_is_computed_again(
     cache = PrefixCache(causal_network)
     costs = []
     for token_ids in ([5, 6, 7, 8], [5, 6, 9, 9], [5, 6, 7, 9], [5, 6]):
-        cache.read(torch.tensor(token_ids))
+        cache.read(torch.tensor(token_ids), "")
         cache.check_integrity()
         costs.append(cache.num_computed)
     assert costs == [4, 8, 9, 9]

@@ -37,7 +37,7 @@ from tests.model.families.checkpoint_parts import (
 
 def block_prompt(network: Transformer) -> BlockCausalPrompt:
     """The predictor of such a model that knows no prefix yet."""
-    return BlockCausalPrompt(network, PrefixCache(network, network.config.block_length or 1))
+    return BlockCausalPrompt(network, PrefixCache(network, network.config.block_length or 1), "")
 
 
 def write_sdar(folder: Path) -> None:

@@ -22,7 +22,7 @@ def reader_of(network: Transformer, control_ids: Sequence[int] = (), *, sees: in
     """A reader whose prefixes begin as the diffusion model's do, and have no lines to be cut between."""
     config = replace(network.config, context_length=sees)
     prompt = OwnPrompt(config, config.bos_token_id, [b"a"] * config.vocab_size)
-    return CausalReader(network, PrefixCache(network), control_ids, prompt)
+    return CausalReader(network, PrefixCache(network), control_ids, prompt, document="")
 
 
 @pytest.mark.parametrize("prefix", [(0,), (0, 40, 41)], ids=["one", "three"])

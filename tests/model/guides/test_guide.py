@@ -110,7 +110,7 @@ def test_a_guide_reads_a_prompt_as_its_own_texts_begin_and_a_mask_as_their_end(
     tmp_path: Path, fixed_engine: Engine
 ) -> None:
     causal_checkpoint(tmp_path, bos_token_id=70, eos_token_id=[71, 72])
-    reader = fixed_engine.decoder.guides.open(str(tmp_path))
+    reader = fixed_engine.decoder.guides.open(str(tmp_path), "")
     bos, mask = fixed_engine.network.config.bos_token_id, fixed_engine.network.config.mask_token_id
     draft, asked = torch.tensor([[60, mask, 62]]), torch.tensor([[False, False, True]])
     found = reader.logits(torch.tensor([bos, 40, 41]), draft, asked)
@@ -125,20 +125,20 @@ def test_a_guide_reads_a_prompt_as_its_own_texts_begin_and_a_mask_as_their_end(
 def test_what_ends_a_guides_texts_has_to_be_a_token(tmp_path: Path, fixed_engine: Engine) -> None:
     causal_checkpoint(tmp_path, eos_token_id="<end>")
     with pytest.raises(CheckpointError, match="eos_token_id is '<end>'"):
-        fixed_engine.decoder.guides.open(str(tmp_path))
+        fixed_engine.decoder.guides.open(str(tmp_path), "")
 
 
 def test_a_guide_that_cannot_be_used_leaves_the_one_that_can_where_it_is(
     tmp_path: Path, causal_folder: Path, fixed_engine: Engine
 ) -> None:
     guides = fixed_engine.decoder.guides
-    usable = guides.open(str(causal_folder)).network
+    usable = guides.open(str(causal_folder), "").network
     write_checkpoint(tmp_path, "llama-gqa-untied", RESIZING)
     _exchange_spellings(tmp_path)
     for folder in ("nowhere", str(tmp_path)):
         with pytest.raises(CheckpointError):
-            guides.open(folder)
-        assert guides.open(str(causal_folder)).network is usable
+            guides.open(folder, "")
+        assert guides.open(str(causal_folder), "").network is usable
 
 
 def _exchange_spellings(folder: Path) -> None:
@@ -220,9 +220,9 @@ def test_a_guide_that_is_an_adapter_is_the_model_with_the_adapter_added(causal_f
     assert write_companion(tmp_path / "before", tmp_path / "model", rank=2) < 1e-4
     engine, causal = load_engine(str(tmp_path / "model"), "cpu"), load_engine(str(tmp_path / "before"), "cpu")
     text, asked = torch.tensor([[40, 41, 42, 43]]), torch.ones(1, 4, dtype=torch.bool)
-    found = engine.decoder.guides.open("self").logits(torch.tensor([0]), text, asked)
+    found = engine.decoder.guides.open("self", "").logits(torch.tensor([0]), text, asked)
     prompt = OwnPrompt(causal.network.config, causal.network.config.bos_token_id, causal.tokenizer.token_bytes)
-    reader = CausalReader(causal.network, PrefixCache(causal.network), (), prompt)
+    reader = CausalReader(causal.network, PrefixCache(causal.network), (), prompt, document="")
     wanted = reader.logits(torch.tensor([0]), text, asked)
     is_text = found.isfinite()
     torch.testing.assert_close(found[is_text].float(), wanted[is_text].float(), atol=0.1, rtol=0.05)

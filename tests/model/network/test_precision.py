@@ -77,7 +77,7 @@ def test_a_guide_takes_as_few_bits_as_its_model(
     shutil.copytree(causal_folder, tmp_path / "model")
     shutil.copytree(fixed_folder, tmp_path / "model" / GUIDE_FOLDER)
     engine = load_engine(str(tmp_path / "model"), "cpu", "int8")
-    guide = engine.decoder.guides.open(str(fixed_folder) if is_named else SELF_GUIDE).network
+    guide = engine.decoder.guides.open(str(fixed_folder) if is_named else SELF_GUIDE, "").network
     assert guide is not engine.network
     # What is not rounded is packed, and no linear layer any more.
     layers = [module for module in guide.layers.modules() if isinstance(module, nn.Linear)]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlm_model.cache.policies import CausalPrompt
+from dlm_model.cache.causal_prompt import CausalPrompt
 from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
@@ -59,7 +59,7 @@ def test_training_shows_a_hole_as_the_engine_does(
     num_seen = example.num_prompt_seen[canvas_columns[0]]
     prefix, suffix = of_group(example, PROMPT)[:num_seen], of_group(example, 4)
     canvas = Canvas.open(prefix, suffix, [len(canvas_columns) - 1], config.mask_token_id)
-    in_request = CausalPrompt(network, PrefixCache(network))(canvas)
+    in_request = CausalPrompt(network, PrefixCache(network), "")(canvas)
     torch.testing.assert_close(in_training, in_request, atol=1e-4, rtol=1e-4)
 
 
