@@ -17,7 +17,7 @@ from typing import NamedTuple
 from weakref import WeakSet
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlm_model.network.graph_budget import MAX_GRAPH_BYTES, MAX_GRAPHS
 from dlm_model.network.kv_cache import KVCache, LayerKV
@@ -69,10 +69,8 @@ class GraphedTransformer(Transformer):
             network: The weights and where they are.
             capture: How to record; by default, as a CUDA graph.
         """
-        nn.Module.__init__(self)
-        self.config = network.config
-        self.embed_tokens, self.layers, self.norm = network.embed_tokens, network.layers, network.norm
-        self.lm_head = network.lm_head
+        # Not `super().__init__`, which would make weights: this one has all that the other has, by the same names.
+        vars(self).update(vars(network))
         self._capture = capture
         self._graphs: OrderedDict[_Shape, _Graph] = OrderedDict()
         self._max_bytes = MAX_GRAPH_BYTES

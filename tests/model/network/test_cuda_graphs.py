@@ -65,6 +65,13 @@ def test_passes_in_which_not_all_see_the_same_are_recorded_too(
     assert any(shape.is_per_query for shape in graphed._graphs)
 
 
+def test_whatever_a_network_has_its_recorded_one_has_too(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.network, "added_some_day", object(), raising=False)
+    graphed = GraphedTransformer(engine.network, Captures())
+    assert graphed.added_some_day is engine.network.added_some_day
+    assert dict(graphed.named_children()) == dict(engine.network.named_children())
+
+
 def test_the_number_of_graphs_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "MAX_GRAPHS", 2)
     graphed = GraphedTransformer(engine.network, Captures())
