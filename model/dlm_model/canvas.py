@@ -229,7 +229,7 @@ class Canvas:
 
         Args:
             row: Which.
-            num_kept: Positions that stay.
+            num_kept: Positions that stay, all anchors among them.
             token_ids: No more than the row has positions left. Each takes the confidence of what was committed in its
                 place, or 1 if nothing was.
             lacked_room: Whether the row ends here only because it had no room to go on.

@@ -129,4 +129,5 @@ def test_a_row_that_ends_early_has_forgotten_what_stood_there() -> None:
     assert after.confidence[0].tolist() == [0.5, 1.0, 0.5]
     assert (after.guessed_ids[0, 1:] == MASK).all()
     assert (after.rejected_ids[0, 1:] == MASK).all()
+    assert after.was_reopened[0].tolist() == [False, True, False], "revisers know the place, not the token"
     assert (after.lengths.tolist(), after.lacked_room.tolist()) == ([3, 2], [True, False])

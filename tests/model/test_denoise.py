@@ -14,7 +14,7 @@ from dlm_model.decode_options import DecodePlan, Schedule, Selection
 from dlm_model.request import InfillRequest
 from dlm_model.row_reader import RowReader
 from dlm_model.rules.boundaries import Boundaries, split_prefix, split_suffix
-from dlm_model.rules.constraint import Constraint, Rules
+from dlm_model.rules.constraint import Constraint
 from dlm_model.rules.ending import NUM_MORE
 from tests.model.endings import Between
 from tests.model.loops import (
@@ -49,20 +49,6 @@ def test_every_step_commits_and_every_run_ends(schedule: str, selection: str, is
     assert not canvases[-1].is_masked.any()
     final = canvases[-1].token_ids[canvases[-1].is_valid].tolist()
     assert not {EXPAND, DELETE, MASK} & set(final)
-
-
-def test_the_rules_are_made_once_a_step_whatever_is_resized_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    original = Constraint.rules
-
-    def rules(self: Constraint, canvas: Canvas, *, is_last: bool) -> Rules:
-        made.append(canvas)
-        return original(self, canvas, is_last=is_last)
-
-    monkeypatch.setattr(Constraint, "rules", rules)
-    options, boundaries = DecodePlan(num_steps=9), Boundaries(VOCABULARY, b"def", b")")
-    steps = run(open_canvas(20, 31), RandomPredictor(), options, boundaries, is_resizing=True, ending=Between())
-    assert len(list(steps)) == len(made)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
+from dlm_model.cache.causal_prompt import CausalPrompt
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
@@ -66,7 +68,13 @@ def test_a_line_is_cut_out_as_the_engine_cuts_it_out(tmp_path: Path, monkeypatch
     write_checkpoint(tmp_path, "llama-gqa-untied", CAUSAL)
     engine = load_engine(str(tmp_path), "cpu")
     seen: list[Canvas] = []
-    monkeypatch.setattr(commit_order, "_observe", lambda _network, canvas, _truth: seen.append(canvas))
+    predict = CausalPrompt.__call__
+
+    def noted(prompt: CausalPrompt, canvas: Canvas) -> Tensor:
+        seen.append(canvas)
+        return predict(prompt, canvas)
+
+    monkeypatch.setattr(CausalPrompt, "__call__", noted)
     task = LineTask("def foo(self):\n    ret", "urn self.va", "lue\n")
     list(observe(engine.network, engine.tokenizer, [task] * 9))
     request = InfillRequest(task.prefix, task.suffix)
