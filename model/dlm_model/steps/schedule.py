@@ -1,8 +1,9 @@
 """Which positions a step commits, and how many. Pure functions of a step's predictions [B, T].
 
 Every schedule commits a quota of the positions with the best scores, so that the steps suffice for all masks. Most add
-positions outside the quota whose token is certain enough, and differ in what that means. The publication that a rule
-comes from is in its docstring; `dlm_model.methods` lists them all.
+positions outside the quota whose token is certain enough, and differ in what that means. Those whose certain positions
+need not be the best-scored ones count them first: the quota is filled up only where they are too few. The publication
+that a rule comes from is in its docstring; `dlm_model.methods` lists them all.
 """
 
 import math
@@ -46,12 +47,14 @@ def choose(
         quota = _cosine_quota(num_masked, steps_left, options.num_steps)
     else:
         quota = (num_masked // steps_left).clamp_min(1)
-    score = leftmost_first(guess.score, eligibility.is_due) if options.selection == "leftmost" else guess.score
-    if options.schedule == "agreement":  # the quota is filled up beyond the run only where that is too short
+    is_certain = _CERTAIN[options.schedule](guess, eligibility.is_open, options)
+    is_due = eligibility.is_due
+    if options.schedule in {"klass", "entropy_bound"}:
+        quota, is_due = quota - (is_due & is_certain).sum(dim=1), is_due & ~is_certain
+    score = leftmost_first(guess.score, is_due) if options.selection == "leftmost" else guess.score
+    if options.schedule == "agreement":
         score = score.masked_fill(guess.is_agreed, torch.inf)
-    chosen = _ranked_below(quota, score, eligibility.is_due) & eligibility.is_due
-    if add := _CERTAIN.get(options.schedule):
-        chosen |= add(guess, eligibility.is_open, options)
+    chosen = (_ranked_below(quota, score, is_due) & is_due) | is_certain
     if options.early_commit is not None:
         asked = options.early_commit * _share_asked(filled)
         chosen |= are_decided(guess, eligibility.is_open, asked)[:, None]
@@ -65,6 +68,11 @@ def leftmost_first(score: Tensor, is_eligible: Tensor) -> Tensor:
     """
     is_first = is_eligible & (is_eligible.cumsum(dim=1) == 1)
     return score.masked_fill(is_first, torch.inf)
+
+
+def none(_guess: Guess, is_eligible: Tensor, _options: DecodeOptions) -> Tensor:
+    """No position, [B, T]: the quota is all."""
+    return torch.zeros_like(is_eligible)
 
 
 def at_threshold(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
@@ -87,7 +95,8 @@ def by_factor(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tens
 def by_stability(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
     """Positions at the threshold whose distribution has hardly changed in the last two steps, [B, T].
 
-    KLASS (github.com/shkim0116/KLASS): confidence alone is often a first impression.
+    KLASS (github.com/shkim0116/KLASS): confidence alone is often a first impression. Where no position is ready, the
+    quota commits the best-scored ones, as KLASS does.
     """
     return at_threshold(guess, is_eligible, options) & (guess.num_stable >= STABLE_STEPS)
 
@@ -104,7 +113,10 @@ def by_leaping(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Ten
 
 
 def by_entropy_bound(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
-    """As many of the most certain positions as `within_entropy_bound` admits for γ, [B, T]."""
+    """As many of the most certain positions as `within_entropy_bound` admits for γ, at least one, [B, T].
+
+    Where the steps left ask for more, the quota commits the best-scored ones beyond the bound, as EB-Sampler does not.
+    """
     return within_entropy_bound(guess.entropy, is_eligible, options.entropy_bound)
 
 
@@ -120,6 +132,8 @@ def by_agreement(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> T
 
 
 _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
+    "linear": none,
+    "cosine": none,
     "threshold": at_threshold,
     "entropy_bound": by_entropy_bound,
     "factor": by_factor,
