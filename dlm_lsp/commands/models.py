@@ -13,9 +13,9 @@ from rich.console import Console
 from dlm_lsp.commands.sources import writing_stdout
 from dlm_lsp.commands.tables import bare_table, print_table
 from dlm_lsp.errors import ModelUnavailableError, UsageError
-from dlm_lsp.models.catalogue import CATALOGUE, LATEST, CatalogueEntry
+from dlm_lsp.models.catalogue import CATALOGUE, CatalogueEntry
 from dlm_lsp.models.footprint import num_parameters
-from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
+from dlm_lsp.models.hub import LATEST, RemoteModel, check_space, download, gib, look_up
 from dlm_lsp.models.inspection import check_checkpoint, names_code, names_in, never_used, roles_of
 from dlm_lsp.models.recommendation import Suggestion, available_memory, suggest
 from dlm_lsp.models.store import PACKAGED, ModelStore, Record, Role, describe

@@ -1,7 +1,8 @@
 """The published models and guides that have a short name here.
 
-A revision is the commit that public reproductions of the model name; where none was found it is `main`, and what was
-pulled is recorded beside the files. Shapes are those of the published configs; weights are counted from them.
+A revision is the commit that public reproductions of the model name, so that a short name means the same files to
+everybody, whatever its publisher changes later. Shapes are those of the published configs; weights are counted from
+them.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,6 @@ from dataclasses import dataclass
 from dlm_lsp.models.footprint import Shape
 from dlm_lsp.models.store import Role
 from dlm_model.network.mixture_config import MixtureConfig
-
-LATEST = "main"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +19,7 @@ class CatalogueEntry:
     Attributes:
         name: What `--model`, or `--guide`, and `models pull` call it.
         repository: owner/name on the hub.
-        revision: Commit, branch or tag.
+        revision: The commit that is pulled.
         licence: As its publisher states it; the hub is asked again before anything is pulled.
         note: What it is, in a few words.
         roles: What it can be.
@@ -28,10 +27,10 @@ class CatalogueEntry:
 
     name: str
     repository: str
+    revision: str
     licence: str
     note: str
     shape: Shape
-    revision: str = LATEST
     roles: tuple[Role, ...] = ("model",)
 
 
@@ -143,6 +142,7 @@ _ENTRIES = (
     CatalogueEntry(
         name="diffucoder-7b",
         repository="apple/DiffuCoder-7B-cpGRPO",
+        revision="98bc42bfd871eeec92fd0a8439ab34f75b405204",
         licence="Apple research licence",
         note="code, trained with reinforcement",
         shape=_DREAM,
@@ -150,6 +150,7 @@ _ENTRIES = (
     CatalogueEntry(
         name="open-dcoder-0.5b",
         repository="fredzzp/open-dcoder-0.5B",
+        revision="d0d86d5b99960c05258bb1f8265dd91564dbac67",
         licence="Apache-2.0",
         note="code, small enough for a CPU",
         shape=_QWEN2_HALF,
@@ -157,6 +158,7 @@ _ENTRIES = (
     CatalogueEntry(
         name="tiny-a2d-coder-0.5b",
         repository="dllm-hub/Qwen2.5-Coder-0.5B-Instruct-diffusion-mdlm-v0.1",
+        revision="a284e895a6248256baf2f60502e54aba61b24c1a",
         licence="Apache-2.0",
         note="code, small enough for a CPU",
         shape=_QWEN2_HALF,
@@ -164,6 +166,7 @@ _ENTRIES = (
     CatalogueEntry(
         name="tiny-a2d-0.6b",
         repository="dllm-hub/Qwen3-0.6B-diffusion-mdlm-v0.1",
+        revision="c8d24a3f4adaeef46881b450e1bf7d1005203bd7",
         licence="Apache-2.0",
         note="general, small enough for a CPU",
         shape=_QWEN3_SMALL,
@@ -179,6 +182,7 @@ _ENTRIES = (
     CatalogueEntry(
         name="llada-1.5-8b",
         repository="GSAI-ML/LLaDA-1.5",
+        revision="43716255dd5ce01192bcfc073a2557e969a2f271",
         licence="MIT",
         note="general, tuned by preferences",
         shape=_LLADA,
@@ -202,6 +206,7 @@ _ENTRIES = (
     CatalogueEntry(
         name="llada-moe-7b",
         repository="inclusionAI/LLaDA-MoE-7B-A1B-Instruct",
+        revision="783d3467f108d28ac0a78d3e41af16ab05cabd8d",
         licence="Apache-2.0",
         note="general, 1.4B of 7B active",
         shape=_LLADA_MOE,
@@ -241,6 +246,7 @@ _ENTRIES = (
     CatalogueEntry(
         name="qwen2.5-coder-0.5b",
         repository="Qwen/Qwen2.5-Coder-0.5B",
+        revision="8123ea2e9354afb7ffcc6c8641d1b2f5ecf18301",
         licence="Apache-2.0",
         note="guides what began as a Qwen2.5: Dream, DreamOn, DiffuCoder, open-dcoder",
         shape=_QWEN2_HALF,
@@ -249,6 +255,7 @@ _ENTRIES = (
     CatalogueEntry(
         name="qwen3-0.6b",
         repository="Qwen/Qwen3-0.6B",
+        revision="c1899de289a04d12100db370d81485cdf75e47ca",
         licence="Apache-2.0",
         note="guides what began as a Qwen3: SDAR, DreamReasoner, Tiny-A2D",
         shape=_QWEN3_SMALL,

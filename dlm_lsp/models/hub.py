@@ -24,6 +24,9 @@ from dlm_lsp.models.store import StoredFile, describe
 from dlm_model.network.checkpoint_files import pickles
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
+LATEST = "main"
+"""The revision of a repository that is wanted where none is named."""
+
 WANTED = ("*.safetensors", "*.json", "merges.txt", "LICENSE*", "README.md")
 _PART = ".part"
 _OF_THE_NETWORK = (ConnectionError, TimeoutError, socket.gaierror, socket.herror, ssl.SSLError)

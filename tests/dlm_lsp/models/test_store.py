@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -275,10 +276,14 @@ def test_a_guide_that_came_with_a_model_takes_memory_too(checkpoint: Path, capsy
     assert alone < with_adapter < needed()
 
 
+def test_every_short_name_means_one_commit() -> None:
+    assert [name for name, entry in CATALOGUE.items() if not re.fullmatch(r"[0-9a-f]{40}", entry.revision)] == []
+
+
 def test_the_list_says_which_revision(capsys: pytest.CaptureFixture[str]) -> None:
     run(["models", "list"])
     table = capsys.readouterr().out
-    assert_one_line_each(table, {"llada-8b": " 08b83a6f ", "llada-1.5-8b": " main "})
+    assert_one_line_each(table, {"llada-8b": " 08b83a6f ", "diffucoder-7b": " 98bc42bf "})
     assert CATALOGUE["llada-8b"].revision not in table
 
 
