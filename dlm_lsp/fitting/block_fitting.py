@@ -26,7 +26,7 @@ from dlm_lsp.holes.brackets import (
 )
 from dlm_lsp.holes.excerpts import ParsedExcerpt
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.holes.indentation import IndentStyle, indent_style, indentation, line_below, masked
+from dlm_lsp.holes.indentation import IndentStyle, indent_style, indentation, line_below
 from dlm_lsp.holes.scopes import header_indentation
 from dlm_lsp.holes.statements import (
     before_label,
@@ -84,7 +84,7 @@ class BlockFitter:
         a string or a comment is open, none of that is known.
         """
         language = self.hole.language
-        if any(mark in masked(language, text) for mark in OPEN_LITERALS):
+        if any(mark in language.code_only(text) for mark in OPEN_LITERALS):
             return False
         ends = self.within_braces(text) != text and (self._unclosed.lacks_some or not lacks_brackets(self.hole.neutral))
         if ends or self._within_case(text) != text:

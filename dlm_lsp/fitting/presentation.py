@@ -22,7 +22,7 @@ from dlm_lsp.holes.brackets import with_brackets_closed, with_closers, without_u
 from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.holes.indentation import indent_style, indentation, line_above, masked, opens_block
+from dlm_lsp.holes.indentation import indent_style, indentation, line_above, opens_block
 from dlm_lsp.holes.scopes import functions_around
 from dlm_lsp.holes.statements import completes_headers
 from dlm_lsp.languages.brace_words import HEADER
@@ -92,7 +92,7 @@ def _assumed(hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
     if language.is_indented:
         is_decorator = left.lstrip().startswith("@")
         return f"{right}\n{indentation(left)}def _(): {language.neutral_statement}" if is_decorator else ""
-    code = masked(language, left + text + right).rstrip()
+    code = language.code_only(left + text + right).rstrip()
     if language.words:
         ends = language.words.ends_missing(code)
         return "\n".join([right, *ends]) if ends else ""
@@ -152,7 +152,7 @@ def _valid_beginning(hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
 def _leads_on(parsed: ParsedExcerpt, lines: list[str]) -> bool:
     """Whether lines end with what speaks of the line that was cut off: a comment, a decorator, a `case`."""
     language = parsed.excerpt.snapshot.language
-    last_line = masked(language, "\n".join(lines)).rpartition("\n")[2]
+    last_line = language.code_only("\n".join(lines)).rpartition("\n")[2]
     # Where indentation makes blocks, the depths have already shown whether the lines below belong to the header.
     is_header = not language.is_indented and opens_block(language, last_line)
     return not last_line.strip() or is_header or _ends_with_attribute(parsed)
@@ -226,7 +226,7 @@ def _on_own_line(hole: Hole, text: str) -> str:
 def _without_comment(hole: Hole, text: str, right: str, neutral: ParsedExcerpt) -> str:
     """The text up to the comment that it opens and that would take in the code right of it."""
     language = neutral.excerpt.snapshot.language
-    code = masked(language, right)
+    code = language.code_only(right)
     if not code.strip() or not any(mark in text for mark in (language.line_comment, "/*")):
         return text
     parsed = neutral.excerpt.parse(hole.edit(text))

@@ -7,7 +7,7 @@ import re
 from itertools import takewhile
 
 from dlm_lsp.holes.brackets import NOTHING_UNCLOSED, OPENERS, Unclosed, without_unmatched_closers
-from dlm_lsp.holes.indentation import indentation, masked
+from dlm_lsp.holes.indentation import indentation
 from dlm_lsp.languages import Language
 
 MIN_WORD_OVERLAP = 3
@@ -40,11 +40,11 @@ MIN_SEMICOLONS = 2
 """Lines that end with a semicolon, so many that it is a habit."""
 
 OPEN_LITERALS = ("'", '"', "`", "/*")
-"""What begins a literal: where masked code has it, a literal does not end."""
+"""What begins a literal: where `Language.code_only` leaves it, a literal does not end."""
 
 _WORD = re.compile(r"\w")
 _LONE_NAME = re.compile(r"\s+(?!(?:break|continue|pass|raise|return|yield|_+)\s*$)[^\W\d]\w*\s*")
-"""Matches a line of masked code that is only a name; underscores alone are a literal."""
+"""Matches a line of code that is only a name; underscores alone are a literal."""
 
 _NAME = re.compile(r"\s*(?!(?:break|continue)$)[\w$.?#]*\w")
 _ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>|(?:done|end|esac|fi)\b)+\s*$")
@@ -70,7 +70,7 @@ def without_other_files(language: Language, text: str) -> str:
     heading = rf"^[ \t]*{re.escape(language.line_comment)} \S+(?:{suffixes or '(?!)'}):$"
     for named in re.finditer(heading, text, re.MULTILINE):
         before = text[: named.start()]
-        if not any(mark in masked(language, before) for mark in OPEN_LITERALS):
+        if not any(mark in language.code_only(before) for mark in OPEN_LITERALS):
             return before
     return text
 
@@ -88,7 +88,7 @@ def breaks_off(language: Language, lines: list[str], indent: str) -> bool:
     if not language.has_optional_semicolons:
         return False
     whole = [indent + lines[0], *lines[1:]]
-    code = [line.rstrip() for line in masked(language, "\n".join(whole)).split("\n")]
+    code = [line.rstrip() for line in language.code_only("\n".join(whole)).split("\n")]
     depth = len(indentation(code[-1]))
     above = list(takewhile(lambda line: not line or len(indentation(line)) >= depth, reversed(code[:-1])))
     ends = [line[-1] for line in above if line and len(indentation(line)) == depth]
@@ -221,7 +221,7 @@ def _num_said(language: Language, lines: list[str]) -> int:
     Decorators, attributes and comments at the end belong to what follows. A call or a header that is still open may
     become another one; an assignment has named its target, and where braces make blocks, so has a line that opens one.
     """
-    code = masked(language, "\n".join(lines)).split("\n")
+    code = language.code_only("\n".join(lines)).split("\n")
     if any(mark in line for line in code for mark in OPEN_LITERALS):
         return len(lines)
     open_since: list[int] = []
@@ -252,7 +252,7 @@ def without_idle_end(language: Language, lines: list[str]) -> list[str]:
         language: What they are written in.
         lines: All with their indentation; unchanged where they are nothing else.
     """
-    code = masked(language, "\n".join(lines)).split("\n")
+    code = language.code_only("\n".join(lines)).split("\n")
     last = next((number for number in reversed(range(len(lines))) if code[number].strip()), 0)
     may_be_statement = language.is_indented and not language.is_data and last > 0
     if may_be_statement and _LONE_NAME.fullmatch(code[last]) and not code[last - 1].endswith("\\"):

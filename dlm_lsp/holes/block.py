@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
-from dlm_lsp.holes.indentation import IndentStyle, indentation, masked
+from dlm_lsp.holes.indentation import IndentStyle, indentation
 from dlm_lsp.languages import Language
 
 LEADING_CLOSERS = re.compile(r"[)\]}\s]*")
@@ -19,7 +19,7 @@ class Block:
     Attributes:
         language: What they are written in.
         lines: The first begins with its text; all others with their indentation.
-        code: The same lines with comments and strings masked.
+        code: The same lines, as `Language.code_only` leaves them.
         literal_lines: Lines whose indentation is content: those that begin inside a string, and the preprocessor's.
         statement_lines: Lines after the first that stand at a statement's own depth. Where indentation makes blocks,
             every line that begins a statement; elsewhere the lines outside all brackets and block words, closing ones
@@ -36,7 +36,7 @@ class Block:
     def of(cls, language: Language, lines: list[str]) -> "Block":
         """Tell the lines apart."""
         text = "\n".join(lines)
-        code = masked(language, text).split("\n")
+        code = language.code_only(text).split("\n")
         literal_lines = _literal_lines(language, text)
         if not language.is_indented:
             literal_lines |= {number for number, line in enumerate(code) if _PREPROCESSOR.match(line.lstrip())}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from dlm_lsp.holes.indentation import indentation, masked, own_code
+from dlm_lsp.holes.indentation import indentation
 from dlm_lsp.languages import Language
 from dlm_lsp.languages.brace_words import CONDITION, CONTAINER
 
@@ -58,7 +58,7 @@ NOTHING_UNCLOSED = Unclosed(0, 1)
 
 
 def scan(code: str) -> Iterator[tuple[str, int, int]]:
-    """Each bracket of masked code, where it stands, and where the one stands that it closes; −1 if it closes none.
+    """Each bracket of some code, where it stands, and where the one stands that it closes; −1 if it closes none.
 
     A closing bracket closes the last that is open, of whatever kind.
     """
@@ -89,7 +89,7 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
     num_missing, num_inner, num_calls, num_words, num_inner_words = unclosed
     ends = language.words.ends if language.words else ()
     is_last = not num_missing and 0 < num_words == num_inner_words
-    code = own_code(language, text, num_words, is_last=is_last)
+    code = _own_code(language, text, num_words, is_last=is_last)
     for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
         bracket = match.group()
         is_behind_word = num_words > 0 and code[: match.start()].endswith(ends)
@@ -112,9 +112,18 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
     return text[: len(code)]
 
 
+def _own_code(language: Language, text: str, num_missing: int = 0, *, is_last: bool = False) -> str:
+    """The code of a text up to the first word that closes or divides what the text did not open."""
+    code, words = language.code_only(text), language.words or language.spare_words
+    own = code[: words.end_of_own(code, num_missing, is_last=is_last)] if words else code
+    # Where the word stands in a tag of its own, the tag is not the text's either.
+    is_in_tag = own != code and bool(language.code_tag) and own.rstrip().endswith(language.code_tag)
+    return own.rstrip().removesuffix(language.code_tag) if is_in_tag else own
+
+
 def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
     """The braces and the block words that one text opens and the other does not close."""
-    code, code_after = masked(language, before), masked(language, after)
+    code, code_after = language.code_only(before), language.code_only(after)
     opened = _opened(code)
     headers = [code[:start].rstrip().rpartition("\n")[2] for bracket, start in opened if bracket == "{"]
     while opened and opened[-1][0] != "{" and not language.words:
@@ -128,7 +137,7 @@ def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
 
 def outermost_open(language: Language, text: str) -> int:
     """Where the line begins that opens the first brace that a text leaves open; the end of the text if none does."""
-    code = masked(language, text)
+    code = language.code_only(text)
     start = next((start for bracket, start in _opened(code) if bracket == "{"), None)
     return len(text) if start is None else text.rfind("\n", 0, len(code[:start].rstrip())) + 1
 
@@ -178,7 +187,7 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
         lines: The first without its indentation.
         indent: That of the first.
     """
-    code = [] if language.is_indented else masked(language, indent + "\n".join(lines)).split("\n")
+    code = [] if language.is_indented else language.code_only(indent + "\n".join(lines)).split("\n")
     if language.words:
         return [*lines, *(language.words.ends_missing("\n".join(code)) or ())]
     if language.is_data and not language.is_indented:
@@ -202,7 +211,7 @@ def _with_values_closed(language: Language, text: str) -> str:
 
     A bracket that ends its line is closed on a line of its own, as deep as that of the bracket.
     """
-    code = masked(language, text)
+    code = language.code_only(text)
     closers: list[str] = []
     for bracket, start in _left_open(code):
         closer, line_start = _CLOSERS[bracket], code.rfind("\n", 0, start) + 1
@@ -216,7 +225,7 @@ def _with_values_closed(language: Language, text: str) -> str:
 
 def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:
     """The lines with all that they leave open closed at the end of the last, before its comment."""
-    code = masked(language, "\n".join(lines))
+    code = language.code_only("\n".join(lines))
     closers = "".join(_CLOSERS[bracket] for bracket, _ in reversed(_left_open(code)))
     end = len(code.rpartition("\n")[2].rstrip())
     return [*lines[:-1], lines[-1][:end] + closers + lines[-1][end:]]

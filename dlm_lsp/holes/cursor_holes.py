@@ -22,7 +22,6 @@ from dlm_lsp.holes.indentation import (
     indentation,
     line_above,
     line_below,
-    masked,
     opens_block,
     opens_lambda,
 )
@@ -110,7 +109,7 @@ def _opens_empty_block(snapshot: Snapshot, cursor: _Cursor) -> bool:
 
 def _is_worded_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
     """Whether a line ends at the cursor that begins a block, and the line below is not in it."""
-    code = masked(snapshot.language, cursor.left)
+    code = snapshot.language.code_only(cursor.left)
     if cursor.right.strip() or not (_ENDS_HEADER.search(code) and opens_block(snapshot.language, code)):
         return False
     below, columns = line_below(snapshot, cursor.line), indent_style(snapshot, cursor.line).columns
@@ -120,7 +119,7 @@ def _is_worded_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
 
 def _is_indented_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
     """Whether a line ends at the cursor that begins a block, the parser agrees, and the lines below are in none."""
-    language, code = snapshot.language, masked(snapshot.language, cursor.left)
+    language, code = snapshot.language, snapshot.language.code_only(cursor.left)
     is_in_bracket = sum(map(code.count, "([{")) > sum(map(code.count, ")]}"))
     if cursor.right.strip() or is_in_bracket or not opens_block(language, code):
         return False

@@ -28,7 +28,6 @@ MIXED_TAB_WIDTH = 8
 
 _BODY_FIELDS = ("body", "consequence")
 _LAMBDA_HEAD = re.compile(r"\{[^{}]*(?:->|\bin)\Z")
-_NOT_LINE_BREAK = re.compile(r"[^\n]")
 _INDENTATIONS = re.compile(r"(?:^|(?<=[\r\n]))([ \t]+|(?=[^\r\n]))")
 _OPENED = re.compile(r"\{[ \t]*(?://[^\r\n{]*)?[\r\n](?:[ \t]*(?:\w+:[ \t]*)?[\r\n])*([ \t]*)(?=\S)")
 """Matches a brace at the end of a line, and the indentation of the next line that is no label and not empty."""
@@ -99,33 +98,14 @@ def _around_openers(snapshot: Snapshot, start: int, end: int) -> list[tuple[str,
     return [(indentation(lines.line_text(lines.line_of(match.start()))), match.group(1)) for match in found]
 
 
-def masked(language: Language, text: str) -> str:
-    """The text with comments as spaces, strings and commands as underscores, every offset and line break unchanged."""
-
-    def mask(match: re.Match[str]) -> str:
-        is_comment = language.comment_start.match(match.group()) is not None
-        return _NOT_LINE_BREAK.sub(" " if is_comment else "_", match.group())
-
-    return language.literal.sub(mask, language.without_commands(text))
-
-
-def own_code(language: Language, text: str, num_missing: int = 0, *, is_last: bool = False) -> str:
-    """The masked text up to the first word that closes or divides what it did not open: see `BlockWords.end_of_own`."""
-    code, words = masked(language, text), language.words or language.spare_words
-    own = code[: words.end_of_own(code, num_missing, is_last=is_last)] if words else code
-    # Where the word stands in a tag of its own, the tag is not the text's either.
-    is_in_tag = own != code and bool(language.code_tag) and own.rstrip().endswith(language.code_tag)
-    return own.rstrip().removesuffix(language.code_tag) if is_in_tag else own
-
-
 def opens_block(language: Language, line: str) -> bool:
     """Whether the next line should be deeper than this one."""
-    return language.opening.search(masked(language, line)) is not None or opens_lambda(language, line)
+    return language.opening.search(language.code_only(line)) is not None or opens_lambda(language, line)
 
 
 def opens_lambda(language: Language, line: str) -> bool:
     """Whether a line ends with the parameters that stand behind the brace of a lambda: `{ x ->`, `{ x in`."""
-    return not language.is_indented and _LAMBDA_HEAD.search(masked(language, line).rstrip()) is not None
+    return not language.is_indented and _LAMBDA_HEAD.search(language.code_only(line).rstrip()) is not None
 
 
 def statement_indentation(snapshot: Snapshot, line: int, code: str) -> str:
@@ -195,7 +175,7 @@ def _header_line(snapshot: Snapshot, line: int, code: str) -> int:
 
     Where a header takes several lines, the last of them is often deeper, and the body is not relative to it.
     """
-    code = masked(snapshot.language, code).rstrip()
+    code = snapshot.language.code_only(code).rstrip()
     if not code.endswith("{") or code.strip() == "{":
         return line
     byte = snapshot.to_byte(snapshot.lines.line_start(line) + len(code) - 1)
@@ -221,7 +201,7 @@ def _statement_line(snapshot: Snapshot, line: int) -> int:
     depth, lowest = 0, max(line - STATEMENT_WINDOW, 0)
     while True:
         line = _string_line(snapshot, line)
-        code = masked(snapshot.language, snapshot.lines.line_text(line))
+        code = snapshot.language.code_only(snapshot.lines.line_text(line))
         closers = brackets.translate(str.maketrans("([{", ")]}"))
         depth += sum(code.count(closer) for closer in closers) - sum(code.count(opener) for opener in brackets)
         if depth <= 0 or line <= lowest:

@@ -22,7 +22,7 @@ from functools import cached_property
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.holes.excerpts import Container, Excerpt
-from dlm_lsp.holes.indentation import IndentStyle, indent_style, indentation, line_above, masked
+from dlm_lsp.holes.indentation import IndentStyle, indent_style, indentation, line_above
 from dlm_lsp.holes.statements import first_word
 
 MAX_LINES = 400
@@ -126,7 +126,7 @@ class Isolation:
         above = line_above(self.snapshot, self.first)
         if above is None or (self._headers and above == self._headers[-1][-1]):
             return False
-        code = masked(self.snapshot.language, self._line(above))
+        code = self.snapshot.language.code_only(self._line(above))
         return bool(_GOES_ON.search(code)) or sum(map(code.count, "([")) > sum(map(code.count, ")]"))
 
     def _excerpt(self, headers: list[range], first: int, last: int) -> Excerpt:

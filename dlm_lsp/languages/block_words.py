@@ -1,6 +1,6 @@
 """Words that open and close blocks, in languages where braces do not: `do … end`, `if … fi`.
 
-Works on text whose comments and strings are masked; knows nothing about documents or syntax trees.
+Works on what `Language.code_only` leaves of a text; knows nothing about documents or syntax trees.
 """
 
 import re
