@@ -13,7 +13,7 @@ from dlm_lsp.worker import Result, Task
 from dlm_model.request import CancelToken, Draft, InfillEngine
 
 
-async def describe_engine(server: DlmLanguageServer) -> dict[str, object]:
+async def describe_engine(server: DlmLanguageServer, _arguments: Sequence[object]) -> dict[str, object]:
     """Say which engine it is, and load it if it is not loaded.
 
     Raises:
