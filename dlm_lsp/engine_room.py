@@ -210,10 +210,10 @@ class Desk:
             self._room.on_use(self._settings)
             self._worker.load()
 
-    def tell(self, order: Callable[[InfillEngine], None]) -> None:
+    def tell(self, action: Callable[[InfillEngine], None]) -> None:
         """Have the engine do something after what it was given before; nothing where none is loaded by then."""
         if self._worker:
-            self._worker.tell(order)
+            self._worker.tell(action)
 
     def unload_after(self, seconds: float | None) -> None:
         """Free the engine when nothing has run for so long; None keeps it. The last call of all sessions counts."""

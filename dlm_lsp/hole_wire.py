@@ -20,7 +20,7 @@ from dlm_model.request import Candidate, Draft, Piece
 Json = dict[str, Any]
 
 
-def order_to_json(request: HoleRequest, options: DecodeOptions) -> Json:
+def request_to_json(request: HoleRequest, options: DecodeOptions) -> Json:
     """A hole in a text that no editor has open, and how to denoise it; what other files say is not sent."""
     hole, anchors = request.hole, request.anchors
     return {
@@ -38,21 +38,21 @@ def order_to_json(request: HoleRequest, options: DecodeOptions) -> Json:
     }
 
 
-def order_from_json(order: Any) -> tuple[HoleRequest, DecodeOptions]:  # noqa: ANN401 - whatever came
-    """What `order_to_json` was given; the text is parsed, which takes its time.
+def request_from_json(sent: Any) -> tuple[HoleRequest, DecodeOptions]:  # noqa: ANN401 - whatever came
+    """What `request_to_json` was given; the text is parsed, which takes its time.
 
     Raises:
         UsageError: it is nothing of the kind.
         UnsupportedLanguageError: there is no such language.
     """
     try:
-        parsed = parse_options(order["options"], allowed=DECODE_OPTION_NAMES)
-        language = language_for(None, order["language"])
-        where = order["start"], order["end"], order["kind"], order["num_statements"]
-        anchors = Anchors(tuple(order["keep"]), order["closing"])
-        text, uri, max_prompt_tokens = order["text"], order["uri"], order["max_prompt_tokens"]
+        parsed = parse_options(sent["options"], allowed=DECODE_OPTION_NAMES)
+        language = language_for(None, sent["language"])
+        where = sent["start"], sent["end"], sent["kind"], sent["num_statements"]
+        anchors = Anchors(tuple(sent["keep"]), sent["closing"])
+        text, uri, max_prompt_tokens = sent["text"], sent["uri"], sent["max_prompt_tokens"]
     except (LookupError, TypeError) as error:
-        raise UsageError("the order is none that `dlm-lsp infill --connect` makes") from error
+        raise UsageError("the argument is none that `dlm-lsp infill --connect` sends") from error
     if parsed.problems:
         raise UsageError("; ".join(parsed.problems))
     hole = Hole(Snapshot.parse(uri, language, text), *where)

@@ -110,7 +110,7 @@ class Worker:
         """
         self._load_engine = load_engine
         self._listener = listener
-        self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._live: list[_Job[Any]] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -138,7 +138,7 @@ class Worker:
         job.future.add_done_callback(lambda _: self._retire(job))
         self._live.append(job)
         self._watch_idleness()
-        self._order(partial(self._run, job))
+        self._enqueue(partial(self._run, job))
         return job.future
 
     def cancel_all(self) -> None:
@@ -148,18 +148,18 @@ class Worker:
 
     def load(self) -> None:
         """Load the engine now rather than at the first job."""
-        self._order(self._try_to_load)
+        self._enqueue(self._try_to_load)
         self._watch_idleness()
 
     def retry(self) -> None:
         """Let the next job try again to load the engine, if that has failed before this call."""
         if failure := self._load_failure:
-            self._order(partial(self._forgive, failure))
+            self._enqueue(partial(self._forgive, failure))
 
-    def tell(self, order: Callable[[InfillEngine], None]) -> None:
+    def tell(self, action: Callable[[InfillEngine], None]) -> None:
         """Have the engine do something after what it was given before; nothing where none is loaded by then."""
         if self._thread:
-            self._order(partial(self._pass_on, order))
+            self._enqueue(partial(self._pass_on, action))
 
     def unload_after(self, seconds: float | None) -> None:
         """Free the engine whenever nothing has run for so long; None keeps it."""
@@ -169,14 +169,14 @@ class Worker:
     def reload(self, load_engine: EngineLoader) -> None:
         """Drop the engine, and any failure to load it, and take another one at the next need."""
         self.cancel_all()
-        self._order(partial(self._replace_loader, load_engine))
+        self._enqueue(partial(self._replace_loader, load_engine))
 
     def stop(self) -> None:
         """Cancel everything and let the thread end."""
         self.cancel_all()
         self._idle_seconds = None
         self._watch_idleness()
-        self._orders.put(None)
+        self._calls.put(None)
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread to end after `stop`; False when it has not within `timeout` seconds."""
@@ -185,12 +185,12 @@ class Worker:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _order(self, order: Callable[[], None]) -> None:
+    def _enqueue(self, call: Callable[[], None]) -> None:
         if self._thread is None:
             self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
             self._thread.start()
-        self._orders.put(order)
+        self._calls.put(call)
 
     def _retire(self, job: _Job[Any]) -> None:
         self._live.remove(job)
@@ -201,15 +201,15 @@ class Worker:
             self._idle_timer.cancel()
             self._idle_timer = None
         if self._idle_seconds and self._loop and not self._live:
-            self._idle_timer = self._loop.call_later(self._idle_seconds, self._order, self._unload)
+            self._idle_timer = self._loop.call_later(self._idle_seconds, self._enqueue, self._unload)
 
     def _serve(self) -> None:
-        while (order := self._orders.get()) is not None:
+        while (call := self._calls.get()) is not None:
             # Without this thread every later job would wait for ever.
             try:
-                order()
+                call()
             except Exception:
-                logger.exception("an order to the engine failed")
+                logger.exception("a call on the engine's thread failed")
         self._free()
 
     def _free(self) -> None:
@@ -226,9 +226,9 @@ class Worker:
             self._free()
             self._post(self._listener, Unloaded())
 
-    def _pass_on(self, order: Callable[[InfillEngine], None]) -> None:
+    def _pass_on(self, action: Callable[[InfillEngine], None]) -> None:
         if self._engine is not None:
-            order(self._engine)
+            action(self._engine)
 
     def _run(self, job: _Job[Any]) -> None:
         if not job.is_wanted():
@@ -282,7 +282,7 @@ class Worker:
         self._load_failure = None
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
-        assert self._loop, "orders are given on the loop"
+        assert self._loop, "calls are queued on the loop"
         # The loop is closed if the client left while a step was running: there is nobody to report to.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from dlm_lsp import __version__
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
-from dlm_lsp.hole_wire import draft_from_json, order_to_json
+from dlm_lsp.hole_wire import draft_from_json, request_to_json
 from dlm_lsp.infilling import HoleRequest
 from dlm_lsp.messages import DESCRIBE_ENGINE, INFILL_DRAFT, INFILL_HOLE
 from dlm_lsp.models.naming import wherever_read
@@ -94,7 +94,7 @@ class DaemonClient:
             UsageError: as of `infilling.infill`.
         """
         options = replace(options, guide=wherever_read(options.guide))
-        params = {"command": INFILL_HOLE, "arguments": [order_to_json(request, options)]}
+        params = {"command": INFILL_HOLE, "arguments": [request_to_json(request, options)]}
         for draft in self._request("workspace/executeCommand", params, cancel):
             yield draft_from_json(draft)
 

@@ -30,12 +30,12 @@ async def infill_hole(server: DlmLanguageServer, arguments: Sequence[object]) ->
     """Denoise a hole, and send every draft, the last one with its candidates.
 
     Raises:
-        DlmLspError: arguments that are not `[order]`, or an order that cannot be carried out.
+        DlmLspError: arguments that are not `[hole]`, or a hole that cannot be filled.
         ModelError: the model cannot serve it.
     """
     if len(arguments) != 1:
-        raise UsageError(f"{INFILL_HOLE} takes [order]")
-    from dlm_lsp.hole_wire import draft_to_json, order_from_json  # noqa: PLC0415 - `initialize` is answered before
+        raise UsageError(f"{INFILL_HOLE} takes [hole]")
+    from dlm_lsp.hole_wire import draft_to_json, request_from_json  # noqa: PLC0415 - `initialize` is answered before
     from dlm_lsp.infilling import infill  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
@@ -44,7 +44,7 @@ async def infill_hole(server: DlmLanguageServer, arguments: Sequence[object]) ->
         server.protocol.notify(INFILL_DRAFT, draft_to_json(draft))
 
     def task(engine: InfillEngine, cancel: CancelToken) -> None:
-        request, options = order_from_json(arguments[0])
+        request, options = request_from_json(arguments[0])
         for draft in infill(engine, request, options, cancel):
             loop.call_soon_threadsafe(send, draft)
 
