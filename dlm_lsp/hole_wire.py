@@ -10,8 +10,8 @@ from typing import Any
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import UsageError
 from dlm_lsp.fills import Anchors
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.infilling import HoleRequest
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options, with_options
 from dlm_model.decode_options import DecodeOptions
@@ -20,8 +20,8 @@ from dlm_model.request import Candidate, Draft, Piece
 Json = dict[str, Any]
 
 
-def request_to_json(request: HoleRequest, options: DecodeOptions) -> Json:
-    """A hole in a text that no editor has open, and how to denoise it; what other files say is not sent."""
+def request_to_json(request: HoleRequest) -> Json:
+    """A hole in a text that no editor has open, and how to denoise it; what is not sent is for the command to judge."""
     hole, anchors = request.hole, request.anchors
     return {
         "uri": hole.snapshot.uri,
@@ -34,11 +34,11 @@ def request_to_json(request: HoleRequest, options: DecodeOptions) -> Json:
         "max_prompt_tokens": request.max_prompt_tokens,
         "keep": list(anchors.keep),
         "closing": anchors.closing,
-        "options": {name: getattr(options, name) for name in sorted(DECODE_OPTION_NAMES)},
+        "options": {name: getattr(request.options, name) for name in sorted(DECODE_OPTION_NAMES)},
     }
 
 
-def request_from_json(sent: Any) -> tuple[HoleRequest, DecodeOptions]:  # noqa: ANN401 - whatever came
+def request_from_json(sent: Any) -> HoleRequest:  # noqa: ANN401 - whatever came
     """What `request_to_json` was given; the text is parsed, which takes its time.
 
     Raises:
@@ -56,7 +56,8 @@ def request_from_json(sent: Any) -> tuple[HoleRequest, DecodeOptions]:  # noqa: 
     if parsed.problems:
         raise UsageError("; ".join(parsed.problems))
     hole = Hole(Snapshot.parse(uri, language, text), *where)
-    return HoleRequest(hole, max_prompt_tokens, anchors), with_options(DecodeOptions(), parsed.options)
+    options = with_options(DecodeOptions(), parsed.options)
+    return HoleRequest(hole, options, max_prompt_tokens=max_prompt_tokens, anchors=anchors)
 
 
 def draft_to_json(draft: Draft) -> Json:

@@ -25,7 +25,7 @@ from dlm_lsp.documents.document_store import DocumentStore
 from dlm_lsp.documents.notebooks import ALL_NOTEBOOKS, Notebooks
 from dlm_lsp.documents.positions import PositionEncoding
 from dlm_lsp.engine_room import Desk, EngineRoom
-from dlm_lsp.keystrokes.fill_run import FillRun
+from dlm_lsp.fill_run import FillRun
 from dlm_lsp.keystrokes.pacing import TypingPace
 from dlm_lsp.keystrokes.triggers import LastEdit
 from dlm_lsp.keystrokes.type_through import TypeThroughCache

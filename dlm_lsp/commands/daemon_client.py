@@ -15,11 +15,10 @@ from typing import Any, NamedTuple, Self
 
 from dlm_lsp import __version__
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.hole_wire import draft_from_json, request_to_json
-from dlm_lsp.infilling import HoleRequest
 from dlm_lsp.messages import DESCRIBE_ENGINE, INFILL_DRAFT, INFILL_HOLE
 from dlm_lsp.models.naming import wherever_read
-from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import CancelToken, Draft
 
 _REQUEST_CANCELLED = -32800
@@ -85,7 +84,7 @@ class DaemonClient:
         self._send({"method": "initialized", "params": {}})
         return DaemonEngine(**self._answer("workspace/executeCommand", {"command": DESCRIBE_ENGINE, "arguments": []}))
 
-    def infill(self, request: HoleRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
+    def infill(self, request: HoleRequest, cancel: CancelToken) -> Iterator[Draft]:
         """As `dlm_lsp.infilling.infill`, by the daemon.
 
         Raises:
@@ -93,8 +92,8 @@ class DaemonClient:
             ModelUnavailableError: the daemon has ended, or its model cannot serve the request.
             UsageError: as of `infilling.infill`.
         """
-        options = replace(options, guide=wherever_read(options.guide))
-        params = {"command": INFILL_HOLE, "arguments": [request_to_json(request, options)]}
+        options = replace(request.options, guide=wherever_read(request.options.guide))
+        params = {"command": INFILL_HOLE, "arguments": [request_to_json(replace(request, options=options))]}
         for draft in self._request("workspace/executeCommand", params, cancel):
             yield draft_from_json(draft)
 

@@ -145,7 +145,7 @@ def run_race(target: Target, stdin_filename: str | None, settings: Settings, aga
     work = open_work(target, stdin_filename, settings)
     console = Console()
     engine = load_engine(settings, Console(stderr=True))
-    race = Race(engine, infill_request(engine, work.request, settings.decode), settings, against)
+    race = Race(engine, infill_request(engine, work.request), settings, against)
     if console.is_terminal and sys.stdin.isatty():
         with unbuffered_keys():
             play(race, console, read_key)

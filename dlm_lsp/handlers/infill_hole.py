@@ -44,8 +44,7 @@ async def infill_hole(server: DlmLanguageServer, arguments: Sequence[object]) ->
         server.protocol.notify(INFILL_DRAFT, draft_to_json(draft))
 
     def task(engine: InfillEngine, cancel: CancelToken) -> None:
-        request, options = request_from_json(arguments[0])
-        for draft in infill(engine, request, options, cancel):
+        for draft in infill(engine, request_from_json(arguments[0]), cancel):
             loop.call_soon_threadsafe(send, draft)
 
     await _run(server, task)

@@ -13,11 +13,11 @@ from dlm_lsp.documents.positions import PositionEncoding, with_line_feeds
 from dlm_lsp.errors import DlmLspError, UsageError
 from dlm_lsp.fills import Anchors
 from dlm_lsp.ghost_text import range_of
-from dlm_lsp.handlers.filling import fill, open_snapshot, state_of, summary
+from dlm_lsp.handlers.filling import open_snapshot, start_fill, state_of, summary, wait_for_fill
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import range_hole
-from dlm_lsp.keystrokes.fill_run import FillOrder
 from dlm_lsp.messages import INFILL_RANGE, InfillRangeResult, to_wire
 from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options, with_options
 from dlm_lsp.session import DlmLanguageServer
@@ -69,19 +69,18 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
     if parsed.problems:
         raise UsageError("; ".join(parsed.problems))
     hole = _hole(snapshot, arguments.range, encoding)
-    options = with_options(server.settings.decode, parsed.options)
-    require_valid = server.settings.requires_valid()
-    order = FillOrder(
-        purpose="edit",
-        hole=hole,
-        options=options,
-        require_valid=require_valid,
+    request = HoleRequest(
+        hole,
+        with_options(server.settings.decode, parsed.options),
+        max_prompt_tokens=server.settings.max_prompt_tokens,
         anchors=arguments.anchors,
+        require_valid=server.settings.requires_valid(),
+        cells=server.notebooks.around(snapshot),
     )
     if document := server.opened.get(arguments.uri):
         document.drop_fills()
     server.desk.retry()
-    draft, fills = await fill(server, order)
+    draft, fills = await wait_for_fill(server, start_fill(server, request, "edit"), snapshot)
     best = fills[0]
     replaced = range_of(snapshot, best.fill.start, best.fill.end, encoding)
     edit = types.TextEdit(replaced, best.fill.text)

@@ -32,7 +32,7 @@ class Seam:
 
     def until_stop(self, text: str) -> tuple[str, bool]:
         """A text up to the first stop in it, and whether there is one; at the start of a document, no blank lines."""
-        return cut(text if self.prompt.strip() else text[_blank_lines(text) :], self.stops)
+        return before_first_stop(text if self.prompt.strip() else text[_blank_lines(text) :], self.stops)
 
     def fitted(self, text: str) -> str:
         """What a whole text adds to both sides: nothing where it only repeats what the suffix begins with."""
@@ -96,7 +96,7 @@ class SettledText:
         return bool(text) and self._before_stop is not None and self._before_stop.startswith(text)
 
 
-def cut(text: str, stops: Iterable[str]) -> tuple[str, bool]:
+def before_first_stop(text: str, stops: Iterable[str]) -> tuple[str, bool]:
     """A text up to the stop in it that is complete first, whatever follows, and whether there is one."""
     starts = {stop: text.find(stop) for stop in stops}
     found = min(((start + len(stop), start) for stop, start in starts.items() if start >= 0), default=None)

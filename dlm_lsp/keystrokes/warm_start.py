@@ -66,7 +66,7 @@ def remaining_pieces(pieces: Sequence[Piece], typed: str) -> tuple[Piece, ...]:
         num_chars -= len(words[num_words - 1]) - len(typed_words[-1])
     elif typed_words:
         is_new_word = _kind(typed_words[-1]) == "word"
-    rest = behind(pieces, num_chars)
+    rest = pieces_after(pieces, num_chars)
     if not any(piece.text.strip() for piece in rest):
         return ()
     return (_SEAM, *rest) if is_new_word else rest
@@ -94,7 +94,7 @@ def _kind(word: str) -> str:
     return "space" if word.isspace() else "word" if word[0].isalnum() or word[0] == "_" else "sign"
 
 
-def behind(pieces: Sequence[Piece], num_chars: int) -> tuple[Piece, ...]:
+def pieces_after(pieces: Sequence[Piece], num_chars: int) -> tuple[Piece, ...]:
     """The pieces without their first characters; a mask among those is gone, too."""
     rest = []
     for piece in pieces:

@@ -127,7 +127,7 @@ class RelatedFiles:
         return not any(self.policy.reason(name, language.id, 0, self.settings) for name in _names(path))
 
 
-def fitting(lines: Sequence[str], budget: int, count_tokens: Callable[[str], int]) -> tuple[str, int]:
+def take_within(lines: Sequence[str], budget: int, count_tokens: Callable[[str], int]) -> tuple[str, int]:
     """The first lines, as many as fit, and the tokens that they take."""
     kept, spent = [], 0
     for line in lines:

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.indentation import indentation
-from dlm_lsp.infilling import HoleRequest, finish, infill
+from dlm_lsp.infilling import infill, present_candidates
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
 from dlm_lsp.prompt.context import EXPECTED_TOKENS
@@ -79,8 +80,8 @@ class DiffusionSystems:
         hole = find_hole(snapshot, offset)
         options, budget = self._options(problem, setting), Settings().max_prompt_tokens
         self.engine.forget()
-        *_, draft = infill(self.engine, HoleRequest(hole, budget), options, CancelToken())
-        ranked = finish(hole, draft)
+        *_, draft = infill(self.engine, HoleRequest(hole, options, max_prompt_tokens=budget), CancelToken())
+        ranked = present_candidates(hole, draft)
         if not ranked:
             return Filled("", text, 0, draft.num_forwards)
         fill, num_tokens = ranked[0].fill, ranked[0].candidate.num_tokens

@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from statistics import mean, median
 from typing import NamedTuple
 
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
-from dlm_lsp.infilling import HoleRequest, infill
+from dlm_lsp.infilling import infill
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, Draft, InfillRequest
@@ -101,7 +102,7 @@ def fills_of(engine: Engine, trace: Trace, options: DecodeOptions, *, budget: in
     for number, key in enumerate(trace.keys):
         snapshot = snapshot.replaced(*key)
         hole = find_hole(snapshot, key.cursor)
-        drafts = infill(engine, HoleRequest(hole, budget), options, CancelToken())
+        drafts = infill(engine, HoleRequest(hole, options, max_prompt_tokens=budget), CancelToken())
         if number % stride == 0:
             yield _timed(engine, drafts)
         elif not isinstance(engine, _Forgetful):

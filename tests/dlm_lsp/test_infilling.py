@@ -5,10 +5,11 @@ import pytest
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.fills import Anchors
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import find_function
-from dlm_lsp.infilling import HoleRequest, Outcome, fills_of, finish, infill
+from dlm_lsp.infilling import Outcome, fills_of, infill, present_candidates
 from dlm_lsp.keystrokes.warm_start import EarlierDraft
 from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.options import CPU_PROMPT_TOKENS, GPU_PROMPT_TOKENS
@@ -37,7 +38,7 @@ def prompt_tokens(engine: ScriptedEngine) -> int:
 
 def test_nothing_runs_before_the_first_draft_is_asked_for(hole: Hole) -> None:
     engine = ScriptedEngine("return sum(numbers)")
-    drafts = infill(engine, HoleRequest(hole), DecodeOptions(), CancelToken())
+    drafts = infill(engine, HoleRequest(hole, DecodeOptions()), CancelToken())
     assert engine.requests == []
     *_, last = drafts
     assert last.finish_reason == "stop"
@@ -47,9 +48,9 @@ def test_nothing_runs_before_the_first_draft_is_asked_for(hole: Hole) -> None:
 def test_where_nothing_else_stands_there_is_nothing_to_go_by(text: str, start: int, end: int) -> None:
     engine = ScriptedEngine("return 1")
     document = Snapshot.parse("untitled:a.py", PYTHON, text)
-    request = HoleRequest(Hole(document, start, end, "range"), related=["# def f()"])
+    request = HoleRequest(Hole(document, start, end, "range"), DecodeOptions(), related=["# def f()"])
     with pytest.raises(NothingToShowError, match="nothing to go by"):
-        next(infill(engine, request, DecodeOptions(), CancelToken()))
+        next(infill(engine, request, CancelToken()))
     assert engine.requests == []
 
 
@@ -59,7 +60,7 @@ def test_the_prompt_gets_what_the_middle_leaves_and_never_less_than_half(
 ) -> None:
     engine = ScriptedEngine("return sum(numbers)")
     engine.context_length = 400
-    list(infill(engine, HoleRequest(hole), DecodeOptions(max_middle_tokens=max_middle_tokens), CancelToken()))
+    list(infill(engine, HoleRequest(hole, DecodeOptions(max_middle_tokens=max_middle_tokens)), CancelToken()))
     assert 0.5 * room < prompt_tokens(engine) <= room
 
 
@@ -68,13 +69,13 @@ def test_a_prompt_is_as_long_as_suits_the_device(device: str, most: int) -> None
     engine = ScriptedEngine("return sum(numbers)")
     engine.device, engine.context_length = device, 10_000
     long = Snapshot.parse("untitled:a.py", PYTHON, 6 * LINES_ABOVE + DOCUMENT)
-    list(infill(engine, HoleRequest(find_function(long, "total")), DecodeOptions(), CancelToken()))
+    list(infill(engine, HoleRequest(find_function(long, "total"), DecodeOptions()), CancelToken()))
     assert 0.5 * most < prompt_tokens(engine) <= most
 
 
 def test_a_caller_may_ask_for_a_shorter_prompt(hole: Hole) -> None:
     engine = ScriptedEngine("return sum(numbers)")
-    list(infill(engine, HoleRequest(hole, max_prompt_tokens=40), DecodeOptions(), CancelToken()))
+    list(infill(engine, HoleRequest(hole, DecodeOptions(), max_prompt_tokens=40), CancelToken()))
     assert prompt_tokens(engine) <= 40
 
 
@@ -82,7 +83,7 @@ def test_what_stands_before_a_fill_counts_as_none_of_its_tokens() -> None:
     engine = ScriptedEngine("return 1", num_steps=2)
     snapshot = Snapshot.parse("untitled:a.py", PYTHON, "def total(numbers):\n\n")
     hole = find_hole(snapshot, len("def total(numbers):\n"))
-    drafts = list(infill(engine, HoleRequest(hole), DecodeOptions(), CancelToken()))
+    drafts = list(infill(engine, HoleRequest(hole, DecodeOptions()), CancelToken()))
     own = list(engine.infill(engine.requests[0], DecodeOptions(), CancelToken()))
     assert [draft.text for draft in drafts] == ["    retu", "    return 1"]
     assert [draft.num_tokens for draft in drafts] == [draft.num_tokens for draft in own]
@@ -91,7 +92,7 @@ def test_what_stands_before_a_fill_counts_as_none_of_its_tokens() -> None:
 
 def test_the_engine_gets_a_checker_of_the_document(hole: Hole) -> None:
     engine = ScriptedEngine("return 1")
-    list(infill(engine, HoleRequest(hole), DecodeOptions(), CancelToken()))
+    list(infill(engine, HoleRequest(hole, DecodeOptions()), CancelToken()))
     checker = engine.requests[0].syntax
     assert checker
     assert checker.errors("return 1") == ()
@@ -102,9 +103,9 @@ def test_a_closing_text_is_the_last_line_of_statements_and_the_end_of_a_line(hol
     engine = ScriptedEngine("return 1")
     anchors = Anchors(closing="return total")
     line = Snapshot.parse("untitled:a.py", PYTHON, "total = \n")
-    list(infill(engine, HoleRequest(hole, anchors=anchors), DecodeOptions(), CancelToken()))
-    ending = HoleRequest(find_hole(line, 8), anchors=Anchors(closing="(numbers)"))
-    list(infill(engine, ending, DecodeOptions(), CancelToken()))
+    list(infill(engine, HoleRequest(hole, DecodeOptions(), anchors=anchors), CancelToken()))
+    ending = HoleRequest(find_hole(line, 8), DecodeOptions(), anchors=Anchors(closing="(numbers)"))
+    list(infill(engine, ending, CancelToken()))
     assert [request.closing for request in engine.requests] == ["\n    return total", "(numbers)"]
 
 
@@ -130,7 +131,7 @@ def test_a_fill_holds_its_anchors_in_order_and_may_close_with_the_text_after_it(
 
 def test_only_what_parses_is_valid(hole: Hole) -> None:
     draft = finished(("return (", 0.9), ("return 1", 0.2))
-    fills, reason = fills_of(HoleRequest(hole), draft, require_valid=True)
+    fills, reason = fills_of(HoleRequest(hole, DecodeOptions(), require_valid=True), draft)
     assert ([ranked.fill.text for ranked in fills], reason) == (["return 1"], "")
 
 
@@ -154,13 +155,13 @@ def test_the_reason_says_what_there_was(text: str, marker: str, middles: tuple[s
     document = Snapshot.parse("untitled:a.py", PYTHON, text)
     hole = find_hole(document, text.index(marker) + len(marker))
     draft = finished(*((middle, 0.5) for middle in middles))
-    assert fills_of(HoleRequest(hole), draft, require_valid=True) == Outcome((), reason)
+    assert fills_of(HoleRequest(hole, DecodeOptions(), require_valid=True), draft) == Outcome((), reason)
 
 
 def test_a_range_that_the_model_would_take_away_is_not_said_to_lack_nothing() -> None:
     document = Snapshot.parse("untitled:a.py", PYTHON, "f(1, 2)\n")
-    request, draft = HoleRequest(Hole(document, 5, 6, "range")), finished((")", 0.5))
-    assert fills_of(request, draft, require_valid=False).reason == "the model has nothing for this hole"
+    request, draft = HoleRequest(Hole(document, 5, 6, "range"), DecodeOptions()), finished((")", 0.5))
+    assert fills_of(request, draft).reason == "the model has nothing for this hole"
 
 
 def finished(*candidates: tuple[str, float]) -> Draft:
@@ -172,17 +173,17 @@ def finished(*candidates: tuple[str, float]) -> Draft:
 
 def test_what_parses_comes_first_and_else_what_the_engine_put_first(hole: Hole) -> None:
     draft = finished(("return (", 0.9), ("return 2", 0.2), ("return 1", 0.5))
-    assert [ranked.fill.text for ranked in finish(hole, draft)] == ["return 2", "return 1", "return ("]
+    assert [ranked.fill.text for ranked in present_candidates(hole, draft)] == ["return 2", "return 1", "return ("]
 
 
 def test_empty_fills_and_doubles_are_left_out(hole: Hole) -> None:
     draft = finished(("", 0.9), ("return 1\n", 0.6), ("return 1", 0.4))
-    (only,) = finish(hole, draft)
+    (only,) = present_candidates(hole, draft)
     assert (only.fill.text, only.candidate.confidence) == ("return 1", 0.6)
 
 
 def test_no_candidates_is_nothing_to_show(hole: Hole) -> None:
-    assert finish(hole, finished()) == ()
+    assert present_candidates(hole, finished()) == ()
 
 
 def prior_for(text: str, marker: str, *said: str) -> tuple[Piece, ...]:
@@ -198,7 +199,7 @@ def prior_for(text: str, marker: str, *said: str) -> tuple[Piece, ...]:
     )
     engine = ScriptedEngine("x")
     earlier = EarlierDraft(hole, draft)
-    list(infill(engine, HoleRequest(hole, earlier=earlier), DecodeOptions(warm_start=0.5), CancelToken()))
+    list(infill(engine, HoleRequest(hole, DecodeOptions(warm_start=0.5), earlier=earlier), CancelToken()))
     return engine.requests[0].prior
 
 

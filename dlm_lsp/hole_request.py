@@ -1,0 +1,40 @@
+"""One hole to be filled, and how: a value, apart from all that it takes to fill it.
+
+It is apart so that a server can answer `initialize` before it imports the rest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+
+from dlm_lsp.documents.cells import NO_CELLS, Cells
+from dlm_lsp.fills import NO_ANCHORS, Anchors
+from dlm_lsp.holes.hole import Hole
+from dlm_lsp.keystrokes.warm_start import EarlierDraft
+from dlm_model.decode_options import DecodeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class HoleRequest:
+    """One hole of a document to be filled: to the daemon and the command line what `InfillRequest` is to the engine.
+
+    Attributes:
+        hole: What to replace.
+        options: How to denoise.
+        max_prompt_tokens: Upper bound on prefix and suffix together; None is as many as suit the engine's device.
+        anchors: What the fill must hold; rather nothing than what does not.
+        require_valid: Rather nothing than what adds syntax errors.
+        related: Lines about other files, the most important first; they get a quarter of the prompt at most.
+        earlier: An earlier draft that may already have the text for this hole; the engine heeds it where
+            `DecodeOptions.warm_start` is set.
+        cells: What else is in the notebook that the document is a cell of.
+    """
+
+    hole: Hole
+    options: DecodeOptions
+    _: KW_ONLY
+    max_prompt_tokens: int | None = None
+    anchors: Anchors = NO_ANCHORS
+    require_valid: bool = False
+    related: Sequence[str] = ()
+    earlier: EarlierDraft | None = None
+    cells: Cells = NO_CELLS
