@@ -23,6 +23,8 @@ class HoleRequest:
         max_prompt_tokens: Upper bound on prefix and suffix together; None is as many as suit the engine's device.
         anchors: What the fill must hold; rather nothing than what does not.
         require_valid: Rather nothing than what adds syntax errors.
+        is_typed: The fill is shown to somebody who goes on typing, and may lack what they type next: a header its
+            block. Otherwise it is valid only if the document parses no worse with it.
         related: Lines about other files, the most important first; they get a quarter of the prompt at most.
         earlier: An earlier draft that may already have the text for this hole; the engine heeds it where
             `DecodeOptions.warm_start` is set.
@@ -35,6 +37,7 @@ class HoleRequest:
     max_prompt_tokens: int | None = None
     anchors: Anchors = NO_ANCHORS
     require_valid: bool = False
+    is_typed: bool = False
     related: Sequence[str] = ()
     earlier: EarlierDraft | None = None
     cells: Cells = NO_CELLS

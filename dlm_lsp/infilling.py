@@ -15,7 +15,7 @@ from dlm_lsp.errors import NothingToShowError, UsageError
 from dlm_lsp.fills import Anchors, Filled, RankedFill
 from dlm_lsp.fitting.hole_ending import HoleEnding
 from dlm_lsp.fitting.presentation import present
-from dlm_lsp.fitting.syntax_check import DraftChecker
+from dlm_lsp.fitting.syntax_check import DraftChecker, adds_no_error
 from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.keystrokes.warm_start import pieces_after
@@ -165,7 +165,8 @@ def fills_of(
         deadline_option: What they call `DecodeOptions.deadline_ms`.
     """
     hole, anchors = request.hole, request.anchors
-    found = [*map(ended, present_candidates(hole, draft))]
+    found = [_judged(request, ended(ranked)) for ranked in present_candidates(hole, draft)]
+    found.sort(key=lambda ranked: not ranked.fill.parse_valid)
     anchored = [each for each in found if anchors.are_in(each.fill.text, hole.suffix)]
     fills = tuple(each for each in anchored if each.fill.parse_valid or not request.require_valid)
     if fills:
@@ -199,6 +200,14 @@ def fill_hole(
     if not fills:
         raise NothingToShowError(reason)
     return Filled(draft, fills)
+
+
+def _judged(request: HoleRequest, ranked: RankedFill) -> RankedFill:
+    """A fill that is valid only if it is so in the whole document, unless somebody goes on typing there."""
+    fill = ranked.fill
+    if request.is_typed or not fill.parse_valid or adds_no_error(request.hole, fill):
+        return ranked
+    return replace(ranked, fill=replace(fill, parse_valid=False))
 
 
 def _nothing_reason(hole: Hole, candidates: Sequence[Candidate], place: str) -> str:

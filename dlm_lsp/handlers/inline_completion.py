@@ -170,6 +170,7 @@ async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) 
         options,
         max_prompt_tokens=server.settings.max_prompt_tokens,
         require_valid=spot.require_valid,
+        is_typed=True,
         earlier=last.newest_draft if last else None,
         cells=server.notebooks.around(spot.snapshot),
     )

@@ -16,6 +16,7 @@ from dlm_lsp.options import CPU_PROMPT_TOKENS, GPU_PROMPT_TOKENS
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import CancelToken, Candidate, Draft, Piece
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
+from tests.dlm_lsp.snapshots import snapshot_of
 
 LINES_ABOVE = "".join(f"value_{number} = {number}\n" for number in range(500))
 DOCUMENT = f"{LINES_ABOVE}def total(numbers):\n    pass\n"
@@ -211,3 +212,51 @@ def test_an_earlier_draft_comes_without_what_the_engine_takes_for_granted() -> N
 def test_a_hole_within_a_line_gets_one_line_of_it() -> None:
     found = prior_for("x = \ny = 2\n", "x = ", "1", " + 1\n", "z = 3")
     assert [piece.text for piece in found] == ["1", " + 1"]
+
+
+def draft_of(middle: str) -> Draft:
+    """A finished draft with one candidate."""
+    return Draft(
+        pieces=(),
+        step=1,
+        num_steps=1,
+        num_forwards=1,
+        elapsed_ms=1.0,
+        finish_reason="stop",
+        candidates=(Candidate(middle, 0.9, 1),),
+    )
+
+
+LEFT_OPEN = [
+    ("javascript", "function f(a) {\n  if (a > 1) ⟦⟧\n  return a;\n}\n", "{"),
+    ("java", "class A {\n  int f(int a) {\n    if (a > 1) ⟦⟧\n    return a;\n  }\n}\n", "{"),
+    ("c", "int f(int a) {\n  while (a > 1) ⟦⟧\n  return a;\n}\n", "{"),
+    ("javascript", "function f() {\n  return 1;\n}\nconst y = ⟦⟧\nfoo();\n", "{"),
+    ("go", "package p\n\nfunc f() {\n\ty := ⟦⟧\n\tg(y)\n}\n", "T{"),
+    ("lua", "local y = ⟦⟧\nprint(y)\n", "{"),
+    ("ruby", "def a\n  1\nend\ny = ⟦⟧\nputs y\n", "[1, {"),
+    ("bash", 'f() {\n  echo 1\n}\ny=⟦⟧\necho "$y"\n', "${"),
+    ("json", '{\n  "a": [1, ],\n  ⟦⟧\n  "c": {}\n}\n', "-> i32,"),
+    ("javascript", "function broken( {\n  ⟦⟧\n}\n\nfoo();\n", "#-> i32 ]#else"),
+]
+
+
+@pytest.mark.parametrize(("language_id", "marked_text", "middle"), LEFT_OPEN)
+def test_what_leaves_the_document_broken_is_not_valid_unless_somebody_types_on(
+    language_id: str, marked_text: str, middle: str
+) -> None:
+    before, after = marked_text.split("⟦⟧")
+    hole = find_hole(snapshot_of(language_id, before + after), len(before))
+    request = HoleRequest(hole, DecodeOptions(), require_valid=True)
+    assert fills_of(request, draft_of(middle)).fills == ()
+    assert [
+        ranked.fill.parse_valid for ranked in fills_of(replace(request, require_valid=False), draft_of(middle)).fills
+    ] == [False]
+
+
+@pytest.mark.parametrize(("language_id", "marked_text", "middle"), LEFT_OPEN[:3])
+def test_whoever_types_on_may_get_a_header_without_its_block(language_id: str, marked_text: str, middle: str) -> None:
+    before, after = marked_text.split("⟦⟧")
+    hole = find_hole(snapshot_of(language_id, before + after), len(before))
+    request = HoleRequest(hole, DecodeOptions(), require_valid=True, is_typed=True)
+    assert [ranked.fill.text for ranked in fills_of(request, draft_of(middle)).fills] == [middle]
