@@ -7,6 +7,10 @@ product itself says which token each mask gets: the most probable one or, at a t
 prediction for a mask holds only if every mask left of it gets the token that the guide has read there. So the leftmost
 choices that agree with the draft are kept, and the first that does not. Predictions for masks far to the right would
 hardly ever be used, and are not asked for.
+
+APD's code differs in three points: it does not keep the first choice that disagrees; at a temperature it draws both
+choices with the same noise, so that they agree more often than independent draws do; and its example gives the guide a
+share w of 0.3, where the default here is 0.5.
 """
 
 from collections.abc import Sequence
@@ -61,7 +65,7 @@ class Blend:
     def judge(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
         """The guess with its leftmost run settled by both; after the run, the diffusion model's own guess stays.
 
-        The run ends before the first mask where the product chooses another token than the diffusion model alone.
+        The run ends with the first mask where the product chooses another token than the diffusion model alone.
         Inside the run, every field of the guess comes from the product. Reviewed positions too: a token that both chose
         must not be revised by one model's opinion. In rows where the guide has no weight, positions that reach the
         confidence threshold are settled.

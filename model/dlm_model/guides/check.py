@@ -4,6 +4,9 @@ Guided diffusion after FlashDLM (github.com/ZhanqiuHu/flash-dlm-experimental). T
 step it reads prefix and draft from left to right, and accepts the longest beginning of the masks in which every token
 has a fair share of the probability of its own best one. What follows the first other token was read as if that one were
 right, and is guessed anew.
+
+FlashDLM itself commits the causal model's own token where that rejects one, and judges the leftmost mask, too. Here
+every token is the diffusion model's, which sees the suffix.
 """
 
 import math

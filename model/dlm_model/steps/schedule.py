@@ -104,7 +104,7 @@ def by_stability(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> T
 def by_leaping(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
     """Positions at the threshold and, up to four positions from one of them, those at a lower threshold, [B, T].
 
-    LocalLeap: next to what is certain, less certainty is enough.
+    LocalLeap (arXiv 2510.07081): next to what is certain, less certainty is enough.
     """
     anchors = at_threshold(guess, is_eligible, options)
     window = 2 * LEAP_RADIUS + 1
@@ -146,7 +146,8 @@ _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
 def are_decided(guess: Guess, is_eligible: Tensor, asked: Tensor) -> Tensor:
     """Rows [B] to commit as a whole: their mean gap between the two best logits is larger than `asked` [B] or [].
 
-    Prophet (github.com/pixeli99/Prophet): where the best token is so far ahead, no later step changes it.
+    Prophet (github.com/pixeli99/Prophet): where the best token is so far ahead, no later step changes it. Prophet takes
+    the mean over a short answer at the end of a text, which a middle has not. Here it is over all masks.
     """
     # Where a boundary allows a single token, the gap is infinite, and says nothing about the model.
     is_counted = is_eligible & guess.gap.isfinite()
