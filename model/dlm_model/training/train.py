@@ -29,14 +29,7 @@ from dlm_model.training.objective import Objective, masked_diffusion, name_of
 from dlm_model.training.optimizers import build_optimizers, set_learning_rate
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parallelism import ProcessGroup, is_finite
-from dlm_model.training.run_state import (
-    STATE_FILE,
-    Progress,
-    gather_state,
-    load_moments,
-    load_weights,
-    save_state,
-)
+from dlm_model.training.run_state import STATE_FILE, Progress, gather_state, load_moments, load_weights, save_state
 from dlm_model.training.throughput import Clock, FlopCounter, Work, known_peak
 from dlm_model.training.windows import Batch
 
@@ -88,8 +81,12 @@ class Trainer:
             raise ValueError(
                 f"{options.sequences_per_step} sequences a step are too few for {self.group.size} processes"
             )
-        self.network, self.folder = network.to(self.group.device), folder
-        self.options, self.objective, self.is_compiled, self.is_stopped = options, objective, False, False
+        self.network = network.to(self.group.device)
+        self.folder = folder
+        self.options = options
+        self.objective = objective
+        self.is_compiled = False
+        self.is_stopped = False
         options.parameters.prepare(network)
         options.placement.place(network, options.dtype)
         self.weights = trained_state(network)
