@@ -114,7 +114,7 @@ async def _until_over(server: DlmLanguageServer, conversation: Coroutine[Any, An
 
 
 class _Output:
-    """Standard output, which nobody may read any more: the end of the input is near then, and `exit` is still heard."""
+    """Ignores a closed pipe: the client has stopped reading, but its `exit` is still to come."""
 
     def __init__(self, stdout: BinaryIO) -> None:
         self._stdout = stdout

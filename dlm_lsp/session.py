@@ -1,8 +1,8 @@
 """The state that every handler works on, as pygls' server object: a client's documents, settings, worker and status.
 
-This module holds the state, and talks to the client. What happens is for the handlers to decide, but for what follows
-from new settings: `DlmLanguageServer.configure` clears fills, stops jobs, or takes another worker. All of it runs on
-the event loop and nowhere else.
+This module holds the state and talks to the client. Handlers decide what to do. The exception is
+`DlmLanguageServer.configure`, which applies new settings: it clears fills, stops jobs, or takes another worker.
+Everything here runs on the event loop.
 """
 
 import asyncio

@@ -31,9 +31,9 @@ user has most likely moved on.
 """
 
 RETRY_SECONDS = 30.0
-"""How long after a failed attempt to load the engine a job makes the next one, unless somebody asks for it.
+"""After a failed load, a job waits this long before it tries again. `retry()` skips the wait.
 
-What was in the way may pass: another program's memory on the device, or a model that was not there yet.
+The cause may pass: another program held the device's memory, or the model was not there yet.
 """
 
 Result = TypeVar("Result")

@@ -147,8 +147,9 @@ class Hole:
     def neutral(self) -> ParsedExcerpt:
         """The surroundings of the hole with something harmless in it: what a fill is compared with.
 
-        Where there is broken code beside the hole, they are what is sound of them, if anything is; but a line of a
-        string or a comment means nothing without those that open and close it.
+        If code beside the hole is broken, only the part that parses is used, if any does. A hole inside a string or a
+        comment of several lines keeps all its surroundings, because it means nothing without the lines that open and
+        close it.
         """
         return _parse_neutral(self)
 

@@ -1,7 +1,7 @@
 """A hole's surroundings without the broken code beside them: the headers it stands under, and its own block.
 
-Where a bracket is not closed yet, the parser reads on and takes apart what follows, in search of the least error. How
-many errors a fill adds to that says nothing of the fill. Here the depth of a line tells what belongs to the hole, as it
+If a bracket is still open, the parser reads on past it and misparses the code that follows. The errors that a fill adds
+to such a tree say nothing about the fill. So the depth of a line decides here whether it belongs to the hole, as it
 does for a reader:
 
     def broken(:        left out
@@ -11,8 +11,8 @@ does for a reader:
             a = 1       kept: the hole's own block
             ▢
 
-The hole's own lines are tried without that block as well, but with the statement above if they may be a clause of it.
-They are not where the line above is an expression that goes on in them, nor within a string or a comment.
+The hole's own lines are also tried without that block. The statement above comes along if the hole may be a clause of
+it. This is skipped if the line above is an unfinished expression, or the hole is inside a string or comment.
 """
 
 import re

@@ -105,7 +105,7 @@ def _without_closing_indentation(text: str) -> str:
 
 
 def _step_before(line_break: re.Match[str], rest: str) -> Step | None:
-    """The step up to where the rest says what stands below the cursor's line, preferably up to its end."""
+    """Insert text up to where the goal matches the lines below; prefer a match that reaches the goal's end."""
     line, below = line_break.string[: line_break.start()], line_break.string[line_break.start() :]
     following = _LINE_BREAK.search(line_break.string, line_break.end())
     num_first = following.start() - len(line) if following else len(below)

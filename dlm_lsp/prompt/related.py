@@ -1,8 +1,8 @@
-"""Signatures from other files, for the prompt: of what a document imports, and of what is open beside it.
+"""Signatures from other files, for the prompt: from those that a document imports, and those that are open beside it.
 
 Aider's repository map shows that signatures alone go a long way; here they are few, in a fixed order, and found within
-a time box. Of a file that is excluded, ignored or secret nothing is shown, open or not, and of an open one of another
-project neither. Runs on the worker's thread.
+a time box. Files that are excluded, ignored or secret are never shown. Open files of other projects are not shown
+either. Runs on the worker's thread.
 """
 
 from collections.abc import Callable, Iterator, Sequence

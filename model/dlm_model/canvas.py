@@ -181,10 +181,10 @@ class Canvas:
         """Carry out committed expand and delete tokens (DreamOn).
 
         A delete token vanishes and takes every mask right of it along, up to the next kept position (deletion is
-        broadcast), except the `protected` ones [B, T] that a boundary needs. If `written` text [B, T] stands between
-        the token and that position, the token says nothing about where the text ends: then it takes no mask along whose
-        own token was taken back, and none at all if it stands in the place of such a token. An expand token becomes two
-        masks, as long as the row stays within `max_length`, and otherwise one.
+        broadcast), except the `protected` ones [B, T] that a boundary needs. A delete token with `written` text [B, T]
+        to its right, before that position, only shortens its spot. It removes no mask whose own token was taken back.
+        If it stands where a token was taken back, it removes only itself. An expand token becomes two masks, as long as
+        the row stays within `max_length`, and otherwise one.
         """
         is_deleted = self.is_committed & (self.token_ids == delete_token_id)
         is_expanded = self.is_committed & (self.token_ids == expand_token_id)

@@ -141,7 +141,7 @@ class CausalReader:
             starts: Columns of each that are known.
             width: W, how many more are read.
             num_before: Tokens before all of them.
-            known: Keys and values of these, and of as many columns as any row knows at least, in one row.
+            known: Cache of the prefix and the shared columns, in one row; must cover the largest of `starts`.
             recorder: Receives this pass's keys and values.
         """
         device, (num_rows, num_columns) = self.network.device, read_ids.shape

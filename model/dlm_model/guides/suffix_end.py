@@ -1,19 +1,19 @@
 """Where a text goes over into the suffix, found by reading the suffix after every beginning of the text.
 
-What is written from the left knows no end of its own: to a causal guide, `len(` goes on with `string)` whether or not
-that stands there already, and with more code after it. So of all middles that begin like the text written so far, the
-one is sought that fits best between prefix and suffix, as the guide reads it:
+Text written from the left does not know where to end. A causal guide continues `len(` with `string)` and more code,
+even if `string)` follows already. So of all middles that begin like the text so far, the search takes the one that the
+guide finds to fit best between prefix and suffix:
 
     fit = w · log P(middle | prefix) + log P(beginning of the suffix | prefix, middle) − cost of a syntax error
 
-With w = 1, as InCoder (arXiv 2204.05999) ranks whole middles, short ones win: each further token costs, although it
-stands for many that might have been written in its place. With w = 0 the text may wander off until the suffix follows
-by chance. `TEXT_WEIGHT` is between the two.
+With w = 1, as InCoder (arXiv 2204.05999) ranks whole middles, short ones win: every further token costs, though it
+stands for many that might have come instead. With w = 0 the text may wander off until the suffix follows by chance.
+`TEXT_WEIGHT` is between the two.
 
-All terms are negative. Once the text alone fits worse than the best middle with the suffix, no longer middle can be
-better, and the text is cut back to the best one: branch and bound. Text that the guide expects costs little, so that
-more often no better end comes for `PATIENCE` tokens, or the canvas is full. A token that holds the end of the middle
-and the beginning of the suffix in one, as `)]` may, is read as it is and cut within.
+All terms are negative. Once the text alone fits worse than the best middle with the suffix, a longer middle cannot be
+better, and the text is cut back to the best one: branch and bound. Text that the guide expects costs little, so the
+search more often ends because no better end comes for `PATIENCE` tokens, or the canvas is full. A token such as `)]`
+may hold the end of the middle and the beginning of the suffix; it is read whole and cut inside.
 """
 
 import math

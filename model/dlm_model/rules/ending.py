@@ -110,11 +110,10 @@ class TextEnd:
         return canvas.remove(surplus) if surplus.any() else canvas
 
     def lead_to_kept(self, canvas: Canvas, *, limit: int) -> Canvas:
-        """The canvas with every row's text so that what must be kept can follow it.
+        """Take back whatever ends a row's text before its next anchor.
 
-        The token that ends a text before something that must be kept is taken back, and does not come again; what was
-        written after it is masked again, too. Where a full row breaks off before a kept line, its last lines are left
-        out.
+        The token that ends the text is rejected, and everything written after it is reopened. If a full row breaks off
+        before a kept line, its last lines are removed.
 
         Args:
             canvas: After a step.
