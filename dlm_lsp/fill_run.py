@@ -1,7 +1,7 @@
-"""A fill under way, and the typing that it survives: typing what the draft already says need not stop the worker.
+"""A fill under way. It goes on while the user types what its draft says.
 
 Copilot's asynchronous completions and Continue's generator reuse do this for text written from left to right. Here the
-whole draft is there from the first step on, and sharpens while the user types into it.
+whole draft exists from the first step on, and sharpens while the user types into it.
 """
 
 import asyncio

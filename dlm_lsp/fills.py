@@ -1,6 +1,6 @@
-"""Fills, and the text that they must hold: values, apart from all that it takes to make a fill.
+"""Fills, and the text that they must hold: values only, without the code that makes fills.
 
-They are apart so that a server can answer `initialize` before it imports the rest.
+So a server can answer `initialize` before it imports that code.
 """
 
 from dataclasses import dataclass

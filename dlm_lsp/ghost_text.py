@@ -1,7 +1,7 @@
-"""Bridges a `Fill` and LSP's InlineCompletionItem, which an editor draws as ghost text on the cursor's line.
+"""Turns a `Fill` into LSP's InlineCompletionItem, which an editor draws as ghost text on the cursor's line.
 
-The item replaces the line from column 0 and repeats what is typed there, so that neither indentation nor the
-client's filter can disagree. Editors can only draw insertions: a fill that takes typed text away has no item.
+The item replaces the line from column 0 and repeats the text typed there, so neither indentation nor the client's
+filter can disagree. Editors can only draw insertions, so a fill that removes typed text has no item.
 """
 
 from dataclasses import replace

@@ -2,8 +2,8 @@
 
     HoleRequest ─build_request→ InfillRequest ─engine→ Draft, Draft, …, Draft ─present→ RankedFill, RankedFill, …
 
-Over HTTP and in a race, the caller runs the engine itself, on an `infill_request`.
-Knows no protocol, no terminal and no thread: the caller decides where the generator runs and what a draft is shown on.
+Over HTTP and in a race, the caller runs the engine itself, on an `infill_request`. Knows no protocol, no terminal and
+no thread: the caller decides where the generator runs and how a draft is shown.
 """
 
 from collections.abc import Callable, Iterator, Sequence

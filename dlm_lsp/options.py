@@ -1,9 +1,9 @@
 """What may be configured, and what is in force: `ClientOptions` (as sent) → `Settings` (resolved, total).
 
 An option is declared once: in `Settings`, or in `DecodeOptions` if it is the decoder's. A source may spell it
-`numSteps`, `num_steps`, `num-steps` or by an alias (`steps`), and is told of problems in its own spelling. A wrong
-option is reported and left out; it never stops the daemon. Knows no protocol: the language server hands in the objects
-that a client sent, the command line its flags.
+`numSteps`, `num_steps`, `num-steps` or by an alias (`steps`); problems are reported in its own spelling. A wrong option
+is reported and left out. It never stops the daemon. Knows no protocol: the language server hands in the objects that a
+client sent, the command line its flags.
 """
 
 import re

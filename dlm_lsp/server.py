@@ -1,7 +1,7 @@
 """The language server: which handler answers which method.
 
-Start reading at `ROUTES`. Importing this module imports no torch: the engine comes from the loader that the caller
-hands in, on the worker's thread, after `initialize` was answered.
+Start reading at `ROUTES`. Importing this module imports no torch. The caller hands in a loader, and the worker's thread
+gets the engine from it after `initialize` was answered.
 """
 
 import inspect

@@ -1,6 +1,6 @@
 """Running the server as a process: standard input and output or one TCP connection, and the exit code.
 
-Knows transports and how processes end; the protocol is `server`'s concern.
+Knows transports and how processes end; `server` knows the protocol.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The one thread that owns the engine: jobs in from the event loop, results back to it.
 
-Knows nothing of LSP, documents or prompts; a job is a function of the engine, and its future is the only handle:
-cancelling that future stops the job within one denoise step.
+Knows nothing of LSP, documents or prompts. A job is a function of the engine, and its future is the only handle:
+cancelling the future stops the job within one denoise step.
 
     event loop                        worker thread
     submit ──── queue ──────────────▶ load the engine (once), run the task, which polls its CancelToken

@@ -1,6 +1,7 @@
 """The checks of `dlm-lsp doctor`, each a function that yields findings.
 
-Reads and reports; changes nothing, and knows neither terminal nor exit codes. A check that cannot go on raises why.
+Checks read and report; they change nothing, and know neither terminal nor exit codes. A check that cannot go on raises
+an error.
 """
 
 import os

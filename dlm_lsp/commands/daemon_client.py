@@ -1,7 +1,7 @@
-"""A command's way to the engine of a daemon, so that it need not load a model of its own, nor import torch.
+"""Lets a command use the engine of a daemon, without a model of its own and without importing torch.
 
-It is a client of the language server, on the daemon's socket. It reads and writes LSP's messages itself: pygls' client
-wants an event loop, and takes longer to import than a GPU takes to fill a hole.
+It is a client of the language server, on the daemon's socket. It reads and writes LSP's messages itself, because pygls'
+client needs an event loop and takes longer to import than a GPU takes to fill a hole.
 """
 
 import json

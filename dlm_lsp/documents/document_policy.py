@@ -1,7 +1,7 @@
 """Which documents of a session may be read into a prompt, by the settings and by each document's project.
 
 A project is the workspace folders and the repository that contain a document. Its options and ignore files can only
-exclude: what it wants left alone is left alone whatever the settings say, and it has no say over other projects.
+exclude, and only its own documents. No setting can undo that.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence

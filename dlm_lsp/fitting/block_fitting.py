@@ -1,6 +1,6 @@
 """Fits the model's statements into a hole: at the right depth, without what the document already has.
 
-Combines what `reindent` and `repairs` know about lines with what is known of the hole.
+Applies `reindent` and `repairs`, which know only lines, to the hole at hand.
 """
 
 from dataclasses import dataclass

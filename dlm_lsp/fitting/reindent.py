@@ -1,7 +1,7 @@
 """Lines of a fill, moved as one block to the depth at which they belong.
 
-A model may write a block at the document's depth, from column 0, or one level off; its first line, which continues
-what is typed already, carries no depth of its own. Knows lines and columns; knows nothing about documents or holes.
+A model may write a block at the document's depth, from column 0, or one level off. The first line continues typed text
+and has no depth of its own. Knows lines and columns; knows nothing about documents or holes.
 """
 
 import re

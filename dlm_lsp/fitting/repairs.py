@@ -1,4 +1,4 @@
-"""What models add that does not belong: text the suffix has already, loops, and blank ends.
+"""Removes what models add by mistake: text that the suffix has already, loops, and blank ends.
 
 Works on lines and strings alone; knows nothing about documents or syntax trees.
 """

@@ -1,4 +1,4 @@
-"""dlmLsp/draft: what the canvas holds while it sharpens, in the client's own units."""
+"""dlmLsp/draft: the text of the canvas while it sharpens, in the client's own units."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,6 +1,6 @@
 """From a hole to its fills by way of the worker, with drafts and status on the way.
 
-Shared by the handlers that fill holes. Knows nothing of what they do with the fills.
+Shared by the handlers that fill holes. Does not know what they do with the fills.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """workspace/executeCommand for `dlm-lsp infill --connect`: holes of texts that no editor has open.
 
-The command has found the hole, and will judge the fills; all that is done here is to denoise.
+The command has found the hole and will judge the fills. Only the denoising happens here.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """textDocument/inlineCompletion: ghost text at the cursor.
 
-Nothing to show is an empty list, never null (which Neovim takes for "keep the old text") and never an error; the status
-says why. A superseded request ends cancelled, which editors do not report. Typing what an earlier fill says costs
-nothing, and a fill under way goes on as long as it agrees with what is typed.
+If there is nothing to show, the answer is an empty list, and the status says why. It is never null (which Neovim takes
+for "keep the old text") and never an error. A superseded request ends cancelled, which editors do not report. Typing
+what an earlier fill says costs nothing. A fill under way goes on as long as it agrees with the typed text.
 """
 
 import asyncio

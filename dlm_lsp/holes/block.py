@@ -1,4 +1,4 @@
-"""Lines of code, and which of them say how deep they are. Knows nothing about documents or syntax trees."""
+"""Lines of code, and which of them count for the depth of a block. Knows nothing about documents or syntax trees."""
 
 import re
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Brackets: what a text closes of what it never opened, and what it leaves open.
+"""Brackets of a text: those that it closes without opening them, and those that it leaves open.
 
 Works on lines and strings alone; knows nothing about documents or syntax trees.
 """

@@ -1,8 +1,8 @@
 """Cursor → hole: which text a fill would replace.
 
-The body of a function that is still to be written is one hole, without its docstring and leading comments. A blank line
-among statements is a hole for the next one, or for all remaining ones at the end of a block. Anywhere else, the hole is
-what is missing at the cursor. Knows syntax trees, and nothing of models, budgets or LSP.
+An unwritten body of a function is one hole; its docstring and leading comments stay. A blank line among statements is a
+hole for the next one, or, at the end of a block, for all remaining ones. Anywhere else, the hole is the text missing at
+the cursor. Knows syntax trees, and nothing of models, budgets or LSP.
 """
 
 import re

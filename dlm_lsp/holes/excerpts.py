@@ -1,8 +1,8 @@
 """The part of a document that matters to one place in it, parsed as it would be after an edit.
 
-A parse of a whole file takes milliseconds, and finding and judging one fill needs several. An excerpt is much smaller:
-the definition around the place and its neighbours, between the opening and the closing lines of the classes and
-namespaces they stand in. Nothing else of the document takes part.
+To parse a whole file takes milliseconds, and to find and judge one fill takes several parses. An excerpt is much
+smaller, for it holds only the definition around the place and its neighbours, between the opening and closing lines of
+their classes and namespaces.
 """
 
 import re

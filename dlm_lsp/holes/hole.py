@@ -1,7 +1,7 @@
 """What a fill replaces: a place in one version of a document, and how statements are set into it.
 
-`cursor_holes` finds the one at a cursor, `named_holes` the one that somebody names. Knows the lines around it and how
-they parse; knows nothing of what is to stand there, of models or LSP.
+`cursor_holes` finds the hole at a cursor, `named_holes` the one that somebody names. A hole knows the lines around it
+and how they parse; it knows nothing about its fill, models or LSP.
 """
 
 from collections.abc import Iterator

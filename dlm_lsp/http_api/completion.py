@@ -1,8 +1,8 @@
-"""`FimRequest` → `Completion`, on the worker's thread: what a stream sends while the draft sharpens, and the outcome.
+"""`FimRequest` → `Completion`, on the worker's thread: the parts that a stream sends, and the outcome.
 
-Without a language, the middle is the model's text as it is, less what would only repeat its surroundings. With one, the
-hole is found and the text fitted in as for an editor: it is what the language server would insert between prompt and
-suffix.
+Without a language, the middle is the model's text, minus anything that only repeats its surroundings. With a language,
+the hole is found and the text fitted in as for an editor: the middle is what the language server would insert between
+prompt and suffix.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
-"""A middle of plain text, as the model writes it: what of it is kept, and what may be sent before it has ended.
+"""A middle of plain text, as the model writes it: which part is kept, and which may be sent before the end.
 
-What is sent is never taken back, so that everything that may still turn out to be superfluous is held back: the
-beginning of a stop, line breaks that the suffix has already, a text that so far only repeats the suffix.
+Text that was sent is never taken back. So everything that may still be cut is held back: the beginning of a stop, line
+breaks that the suffix has already, a text that so far only repeats the suffix.
 """
 
 import re

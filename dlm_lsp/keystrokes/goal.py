@@ -1,8 +1,8 @@
-"""What is left to type of a fill (the *goal*): whether a document is on its way there, and what it still lacks.
+"""What a document still lacks of the text that fills its hole (the *goal*), and whether it is on its way there.
 
-The user is not the only one who types. As soon as a bracket or a quote is opened, editors insert its closer after the
-cursor, and move it to a line of its own when Enter is pressed between the two, perhaps with another indentation than in
-the goal. Knows texts and nothing else.
+The editor types, too. When a bracket or a quote is opened, it inserts the closer after the cursor. When Enter is
+pressed between the two, it moves the closer to a line of its own, perhaps with another indentation than in the goal.
+Knows texts and nothing else.
 """
 
 import re

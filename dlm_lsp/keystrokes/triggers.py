@@ -1,4 +1,4 @@
-"""Where an automatic completion would only be in the way, judged by the last edit and by the text at the cursor.
+"""Where an automatic completion would be in the way, judged by the last edit and the text at the cursor.
 
 A completion that the user invokes is never refused. Knows documents and LSP's changes; knows nothing about models.
 """

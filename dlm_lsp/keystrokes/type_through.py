@@ -1,8 +1,8 @@
 """Recent fills, kept so that typing one, accepting part of one, or deleting back needs no model.
 
 Knows documents and fills; knows nothing about LSP. The idea is that of Copilot's "typing as suggested" and Tabby's
-forwarding cache. Here the suffix must match as exactly as the prefix, except for closers that the editor inserted,
-because a fill depends on both.
+forwarding cache. Here a fill depends on the suffix as well, so the suffix must match as exactly as the prefix, except
+for closers that the editor inserted.
 """
 
 from collections import OrderedDict

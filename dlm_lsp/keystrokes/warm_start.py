@@ -1,8 +1,8 @@
 """An earlier draft, reused although the document no longer quite agrees with it.
 
-Text that agrees with a draft to the letter is answered without the model. Here a word of it differs, or an edit
-elsewhere has moved the hole: the rest of the draft is likely to hold, and the engine starts from it.
-Knows documents and drafts; knows nothing about LSP.
+Text that agrees with a draft to the letter is answered without the model. Here a word differs, or an edit elsewhere has
+moved the hole. The rest of the draft probably holds, so the engine starts from it. Knows documents and drafts; knows
+nothing about LSP.
 """
 
 import re

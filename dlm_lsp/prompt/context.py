@@ -1,4 +1,4 @@
-"""Document and hole → the request for the engine: the lines on both sides that the model gets to see.
+"""Document and hole → the request for the engine: the lines on both sides that the model sees.
 
 Knows a budget in tokens and a function that counts them; knows nothing of tokenizers, models or LSP.
 

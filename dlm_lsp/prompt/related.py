@@ -1,7 +1,7 @@
-"""Signatures from other files, for the prompt: from those that a document imports, and those that are open beside it.
+"""Signatures from other files, for the prompt: files that the document imports, and files that are open.
 
-Aider's repository map shows that signatures alone go a long way; here they are few, in a fixed order, and found within
-a time box. Files that are excluded, ignored or secret are never shown. Open files of other projects are not shown
+Aider's repository map shows that signatures alone help a lot. Here they are few, in a fixed order, and found within a
+time limit. Files that are excluded, ignored or secret are never shown. Open files of other projects are not shown
 either. Runs on the worker's thread.
 """
 

@@ -1,7 +1,8 @@
 """The objects that a request's options select: how logits are predicted, guesses judged, commits revised, rows ended.
 
-A `Decoding` is made for one request and thrown away. The `Decoder` that makes it holds what outlives a request: the
-network, the prompts that it remembers, its guides, its learned order. `dlm_model.denoise` is what runs them.
+A `Decoding` is made for one request and thrown away. The `Decoder` that makes it holds everything that outlives a
+request: the network, the prompts that it remembers, its guides, its learned order. `dlm_model.denoise` runs a
+`Decoding`.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """The denoise loop: the heart of the product. It knows token ids and probabilities, and nothing of text.
 
-One step, on a canvas of B candidates with up to T positions each. It asks the network about N of them: all masks, and
-those committed positions that are to be predicted again.
+This is one step, on a canvas of B candidates with up to T positions each. It asks the network about N positions: all
+masks, and the committed positions that are reviewed.
 
     predict   one forward pass: logits [N, V], of which the constraint rules tokens out
     guess     a token for each position, and a score to rank it by; judges may change both

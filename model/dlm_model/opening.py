@@ -1,4 +1,4 @@
-"""A request as tokens: what is on both sides of the canvas, and what is in it from the beginning."""
+"""A request as tokens: those on both sides of the canvas, and those in it from the beginning."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,19 +1,19 @@
 """Keys and values kept between the steps of one request and, where they are exact, beyond it: the cache policies.
 
-A policy is called with the canvas before every step, and returns the logits of the positions that the canvas
-asks about. In a model whose prompt sees the canvas, every key changes with every commit, and a policy is a bet on which
-columns of prefix | canvas | suffix matter:
+A policy is called with the canvas before every step, and returns the logits of the positions that the canvas asks
+about. If the prompt sees the canvas, every key changes with every commit, and a policy is a bet on which columns of
+prefix | canvas | suffix matter:
 
     interval     the canvas in every step, everything every few steps (dLLM-Cache's long interval, arXiv 2506.06295)
     vicinity     the same, and the prompt's columns next to the canvas
     delayed      only what is masked or was committed one step ago (dKV-Cache, arXiv 2505.15781)
     similarity   the columns whose values have drifted, layer by layer: `similarity_cache`
 
-How a request can begin with what the document's last one has left, which is a bet of the same kind, is in
-`prompt_reuse`. A causal prompt does not change: `CausalPrompt` is exact, bets on nothing, and keeps the prompt from
-request to request.
+`prompt_reuse` makes a bet of the same kind from one request of a document to the next. A causal prompt does not change:
+`CausalPrompt` is exact, bets on nothing, and keeps the prompt from request to request.
 
-Keys are kept before RoPE, so what moves when the canvas changes length is read at its new place, and not recomputed.
+Keys are kept before RoPE. When the canvas changes length, keys that move are read at their new place, and not
+recomputed.
 """
 
 from collections.abc import Callable

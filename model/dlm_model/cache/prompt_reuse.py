@@ -1,7 +1,7 @@
-"""Across keystrokes, where the prompt sees the canvas: a request begins with what the document's last one has left.
+"""Reuse of a prompt that sees the canvas: a request begins with the keys and values of the document's last one.
 
-There, every key and value depends on everything, and one that is kept after an edit is a bet, as in `policies`. Which
-entries are kept, what is computed, and how far the bet is trusted:
+In such a prompt every key and value depends on everything, so to keep one after an edit is a bet, as in `policies`.
+This is what is kept, what is computed, and how far the bet is trusted:
 
     unchanged runs      keep their entries; keys are kept before RoPE, so one that moved is read at its new place
     seams               where something was typed or erased, where the canvas stands, and where it stood before

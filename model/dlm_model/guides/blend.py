@@ -2,11 +2,11 @@
 
 A diffusion model predicts its masks independently of each other; a causal model knows what goes together. Adaptive
 parallel decoding (APD, Israel et al., arXiv 2506.00413) multiplies the two, p ∝ p_diffusion^(1−w) · p_guide^w, and
-takes from the left as many of the diffusion model's tokens as the product would have put there too. Here the
-product itself says which token each mask gets: the most probable one or, at a temperature, a sample. The guide's
-prediction for a mask holds only if every mask left of it gets the token that the guide has read there. So the leftmost
-choices that agree with the draft are kept, and the first that does not. Predictions for masks far to the right would
-hardly ever be used, and are not asked for.
+takes from the left as many of the diffusion model's tokens as the product would have put there too. Here the product
+itself says which token each mask gets: the most probable one or, at a temperature, a sample. The guide's prediction for
+a mask holds only if every mask left of it gets the token that the guide has read there. So from the left, choices are
+kept as long as they agree with the draft, and the first that does not is kept, too. Predictions for masks far to the
+right would hardly ever be used, so they are not computed.
 
 APD's code differs in three points: it does not keep the first choice that disagrees; at a temperature it draws both
 choices with the same noise, so that they agree more often than independent draws do; and its example gives the guide a

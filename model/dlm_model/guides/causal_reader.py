@@ -1,6 +1,6 @@
-"""Reads a diffusion model's draft with a causal model, from left to right: what it expects, how probable the draft is.
+"""Reads a diffusion model's draft with a causal model: its predictions, and how probable it finds the draft.
 
-Which model reads is decided in `dlm_model.guides.guide`; `blend` and `check` beside it use its predictions.
+`dlm_model.guides.guide` decides which model reads; `blend` and `check` use its predictions.
 """
 
 from collections.abc import Sequence

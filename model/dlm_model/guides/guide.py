@@ -2,8 +2,8 @@
 
 A checkpoint may bring its guide along in a folder `guide`: a causal checkpoint, or an adapter that turns the weights
 themselves into one. A model whose prompt is causal has been trained as a causal model too
-(`training.sequence.Example.teach`) and can guide itself. A guide drafts nothing: it has a say in what is committed
-(`blend`) or checks it (`check`), and judges which of several candidates leads best from prefix to suffix
+(`training.sequence.Example.teach`) and can guide itself. A guide drafts nothing. It has a say in every commit (`blend`)
+or checks it (`check`), and judges which of several candidates leads best from prefix to suffix
 (`CausalReader.log_likelihoods`).
 """
 

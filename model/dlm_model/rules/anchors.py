@@ -5,13 +5,13 @@
 An anchor is one of the request's `keep` texts, or its `closing` text. The canvas knows nothing of texts: the positions
 that spell an anchor are `is_kept`.
 
-How many masks each part needs is not known, and a part that was opened far too long is filled with a whole text that
-has no place for what comes next. So a model that resizes decodes several arrangements side by side, each with few masks
-before every anchor; any other has its masks shared out evenly.
+It is unknown how many masks each part needs, and a part that is far too long is filled with a whole text that leaves no
+place for the next anchor. So a model that resizes decodes several arrangements side by side, each with few masks before
+every anchor. For any other model, the masks are shared out evenly.
 
-Two rules keep a row from passing an anchor by. No token may make another word of a word that is kept
-(`without_glue`), and what would end the text before an anchor is taken back (`ending.TextEnd.lead_to_kept`). A row that
-passed it nevertheless is ranked last.
+Two rules keep a row from passing an anchor by. No token may extend a kept word to another word (`without_glue`), and
+whatever ends the text before an anchor is taken back (`ending.TextEnd.lead_to_kept`). A row that passes one
+nevertheless is ranked last.
 """
 
 import re

@@ -1,12 +1,12 @@
-"""Where typed text and canvas meet inside a token: back up, and let the model respell the fragment in its own pieces.
+"""Where typed text and canvas meet inside a token: the prompt backs up, and the model respells the fragment.
 
 A cursor is mostly inside a token, and the model has never seen a prompt whose last token is half a word. So the
-unfinished word left of the hole (the *head*) and the begun word right of it (the *tail*) are taken out of the prompt
-and put into the canvas as masks, under one rule: the canvas spells text that begins with the head's bytes and ends
-with the tail's. Token healing, as autoregressive decoders know it, on both sides and for masks filled in any order.
+unfinished word left of the hole (the *head*) and the begun word right of it (the *tail*) are moved from the prompt into
+the canvas, as masks. One rule holds: the canvas spells text that begins with the head's bytes and ends with the tail's.
+Autoregressive decoders call this token healing; here it works on both sides, and for masks filled in any order.
 
-The rule never excludes the true text: whatever was between, the fragments' own tokens are one allowed spelling. Each
-side keeps a position of its own, so a word whose two halves join again is spelled in two pieces rather than one.
+The rule never excludes the true text, because the fragments' own tokens are always an allowed spelling. Each side keeps
+a position of its own, so a word whose halves join again is spelled in two pieces.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,9 +1,9 @@
 """The rules that a request's canvas is under: which tokens may stand where, which positions wait, which rows resize.
 
-Before a step, `Constraint.rules` works out what the rules mean for the canvas as it is. `limit` applies that to the
-logits, and the denoise loop to the positions that it commits. After the step, `fixed` says what no reviser may touch,
-and `resize` lets rows shrink and grow. Three kinds of rules have a module of their own: `boundaries`, `ending` and
-`block_pipeline`.
+Before a step, `Constraint.rules` works out what the rules mean for the present canvas. `limit` applies them to the
+logits, and the denoise loop to the positions that it commits. After the step, `fixed` says which positions no reviser
+may touch, and `resize` lets rows shrink and grow. Three kinds of rules have a module of their own: `boundaries`,
+`ending` and `block_pipeline`.
 """
 
 from dataclasses import dataclass

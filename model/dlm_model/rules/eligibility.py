@@ -1,4 +1,4 @@
-"""Which masks a step may commit, and which of these it owes: what the rules tell the schedule."""
+"""Which masks a step may commit, and which of these it must: what the rules tell the schedule."""
 
 from typing import NamedTuple
 

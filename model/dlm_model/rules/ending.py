@@ -10,8 +10,8 @@ TextEnd   Where the document is known (`request.Ending`): once a block has been 
 OpenEnd   For a model that writes block by block and knows no length beforehand: it goes on until it writes its end
           of text.
 
-Beside them, where text follows on the line or nothing else decides, a guide finds the end that leads best to the
-suffix: `guides.suffix_end`.
+If text follows on the line, or nothing else decides, a guide also finds the end that leads best to the suffix:
+`guides.suffix_end`.
 """
 
 from collections import defaultdict

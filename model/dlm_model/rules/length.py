@@ -1,7 +1,7 @@
 """How long the middle will be: which canvas rows to open.
 
-A model that resizes begins at one length, and finds the right one itself. For any other, a policy looks for it, and may
-ask how sure the model is of a first step at some lengths.
+A model that resizes begins at one length, and finds the right one itself. For any other, a policy chooses the length;
+it may ask how sure the model is of a first step at some lengths.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,8 +1,8 @@
 """Revision: committed tokens that look wrong are reopened, or replaced.
 
-A reviser looks at a canvas after a commit, and returns the next one. So that every run ends with all masks filled, a
-row is revised at most `max_revisions` times (the one `Recheck` aside), and never after the last step. No reviser
-touches what the request itself put there, or what spells a boundary.
+A reviser takes a canvas after a commit, and returns the next one. A row is revised at most `max_revisions` times (the
+one `Recheck` aside), and never after the last step, so every run ends with all masks filled. No reviser touches
+positions that the request itself filled, or that spell a boundary.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,9 @@
 """Which positions a step commits, and how many. Pure functions of a step's predictions [B, T].
 
-Every schedule commits a quota of the positions with the best scores, so that the steps suffice for all masks. Most add
-positions outside the quota whose token is certain enough, and differ in what that means. Those whose certain positions
-need not be the best-scored ones count them first: the quota is filled up only where they are too few. The publication
-that a rule comes from is in its docstring; `dlm_model.methods` lists them all.
+Every schedule commits a quota of the positions with the best scores, so that the steps suffice for all masks. Most also
+commit positions outside the quota whose token is certain enough; they differ in what counts as certain. If a schedule's
+certain positions need not be the best-scored ones, they count first, and the quota is filled up only if they are too
+few. Each rule's docstring names its publication, and `dlm_model.methods` lists them all.
 """
 
 import math

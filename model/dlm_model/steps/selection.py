@@ -1,4 +1,4 @@
-"""A guess for each position that the canvas asks about, and a score to rank it by: from logits, and what is drawn."""
+"""A guess for each position that the canvas asks about, from logits or a random draw, and a score to rank it by."""
 
 from collections.abc import Callable
 from typing import NamedTuple

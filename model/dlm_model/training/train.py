@@ -1,9 +1,9 @@
 """The training loop: warm-up, a plateau, and a decay that can begin at any time.
 
-A run folder holds `state.safetensors` (the last good state), `metrics.jsonl`, TensorBoard files, and, if it is
-put there, a file `decay` that starts the decay of the learning rate; the run ends when it is over. What a step
-trains on depends on the seed and the step's number alone, so a resumed run sees what an uninterrupted one would have
-seen. What is trained, on how many devices, by which optimizer and towards which objective are objects of the options.
+A run folder holds `state.safetensors` (the last good state), `metrics.jsonl` and TensorBoard files. A file `decay` put
+there starts the decay of the learning rate, and the run ends with the decay. The examples of a step depend only on the
+seed and the step's number, so a resumed run sees the same ones as an uninterrupted run. The options bring objects that
+decide which parameters are trained, on how many devices, and by which optimizer.
 """
 
 import itertools
