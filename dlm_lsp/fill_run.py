@@ -20,7 +20,7 @@ from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import Draft
 
 PATIENCE_SECONDS = 1.0
-"""How long a run goes on for text that agrees with it, while the client has not asked again."""
+"""How long a run goes on for typed text that agrees with it, until the client asks again."""
 
 
 class ContradictedError(Exception):
@@ -28,13 +28,13 @@ class ContradictedError(Exception):
 
 
 class DraftSite(NamedTuple):
-    """Where in the document a draft goes on, after what was typed of it.
+    """Where in the document a draft goes on, after the part that was typed.
 
     Attributes:
         snapshot: The document now.
-        start: Offset after what was typed of the draft.
+        start: Offset after the typed part.
         end: Offset where the hole ends now, or the line on which the rest begins.
-        typed: What was typed of it, with line breaks as `\\n`.
+        typed: The typed part, with line breaks as `\\n`.
     """
 
     snapshot: Snapshot
@@ -69,7 +69,7 @@ class FillRun:
         self._is_contradicted = False
 
     def serves(self, snapshot: Snapshot, cursor: int, options: DecodeOptions, *, require_valid: bool) -> bool:
-        """Whether this place of the document as it stands is being filled, in the way that is asked for."""
+        """Whether this run fills the hole at this place of the present document, in the requested way."""
         if self.is_cancelled or self.site.snapshot is not snapshot or self.hole_request.options != options:
             return False
         is_stricter = self.hole_request.require_valid and not require_valid
@@ -83,7 +83,7 @@ class FillRun:
             self._move_site_behind(typed, snapshot)
 
     def follow(self, snapshot: Snapshot) -> bool:
-        """Go on for an edited document, if what was typed into the hole is what the draft says there."""
+        """Go on for an edited document, if the text typed into the hole is what the draft says there."""
         hole, after, end = self.hole_request.hole, snapshot.text, self._hole_end(snapshot)
         is_in_hole = end >= hole.start and after[: hole.start] == hole.prefix
         if self._draft is None or not is_in_hole or after[end:] != hole.suffix:
@@ -108,7 +108,7 @@ class FillRun:
         self.site = DraftSite(snapshot, start, end, with_line_feeds(typed))
 
     def take(self, draft: Draft) -> bool:
-        """Take the newest draft; False, and the end of the run, where it takes back what was typed."""
+        """Take the newest draft. If it contradicts typed text, end the run and return False."""
         self._draft = draft
         if self.seconds_to_first_draft is None:
             self.seconds_to_first_draft = perf_counter() - self._begin
@@ -118,10 +118,10 @@ class FillRun:
         return not self._is_contradicted
 
     async def wait(self, request_id: int | str | None) -> Filled:
-        """The outcome, for the request that is being handled; an earlier one that waits must have been cancelled.
+        """The outcome, for the present request; an earlier request that waits must have been cancelled.
 
         Raises:
-            ContradictedError: typed text and draft have come apart; the latest request has to ask anew.
+            ContradictedError: typed text and draft no longer agree; the latest request has to ask anew.
             asyncio.CancelledError: the request was cancelled, or the run was.
         """
         task = self._owner = asyncio.current_task()
@@ -156,7 +156,7 @@ class FillRun:
         self._future.cancel()
 
     def on_end(self, callback: Callable[[Filled | None], None]) -> None:
-        """Have the outcome, if there is one, as soon as the run is over; on the event loop."""
+        """Call back with the outcome, if there is one, as soon as the run is over; on the event loop."""
 
         def end(future: "asyncio.Future[Filled]") -> None:
             callback(None if future.cancelled() or future.exception() else future.result())

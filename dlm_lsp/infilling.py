@@ -32,8 +32,8 @@ RELATED_SHARE = 0.25
 def infill(engine: InfillEngine, request: HoleRequest, cancel: CancelToken) -> Iterator[Draft]:
     """Denoise one hole, one draft per step; the last draft has a finish reason.
 
-    A draft's text is what would stand in the hole: it begins with the line break or indentation that the engine took
-    for granted. Its candidates are the engine's own.
+    A draft's text is ready for the hole: it begins with the line break or indentation that the prompt ends with. Its
+    candidates are the engine's own.
 
     Nothing runs before the first `next()`, so the generator may be made on one thread and driven on another.
 
@@ -43,7 +43,7 @@ def infill(engine: InfillEngine, request: HoleRequest, cancel: CancelToken) -> I
         cancel: Polled once per step.
 
     Raises:
-        NothingToShowError: the document holds nothing else.
+        NothingToShowError: the document is blank outside the hole.
         RequestError: the request does not fit the model's context.
         UsageError: an anchor cannot stand in this hole.
     """
@@ -56,18 +56,18 @@ def infill(engine: InfillEngine, request: HoleRequest, cancel: CancelToken) -> I
 
 
 def nothing_to_go_by(before: str, after: str, what_is_blank: str) -> str | None:
-    """Why no model is asked to write between two texts that are both blank; None where one of them is not.
+    """Why no model is asked to write between two blank texts; None if one of them is not blank.
 
     Args:
-        before: All that stands before the hole.
-        after: All that stands after it.
+        before: The text before the hole.
+        after: The text after it.
         what_is_blank: The beginning of the reason.
     """
     return None if before.strip() or after.strip() else f"{what_is_blank}, so there is nothing to go by"
 
 
 def infill_request(engine: InfillEngine, request: HoleRequest) -> InfillRequest:
-    """What `infill` asks the engine.
+    """The request that `infill` makes of the engine.
 
     Raises:
         RequestError: as `infill`.
@@ -100,11 +100,11 @@ def with_anchors(request: InfillRequest, anchors: Anchors, closing: str) -> Infi
 
 
 def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_tokens: int | None) -> int:
-    """Tokens for prefix and suffix: half of the context at least, however long a middle the caller allows.
+    """Tokens for prefix and suffix: at least half of the context, however long a middle the options allow.
 
     Args:
-        engine: What the prompt is for.
-        options: Its middle may be so long.
+        engine: Reads the prompt.
+        options: Say how long the middle may be.
         max_prompt_tokens: Upper bound; None is as many as suit the engine's device.
     """
     room = engine.context_length - min(options.max_middle_tokens, engine.context_length // 2)
@@ -112,7 +112,7 @@ def prompt_budget(engine: InfillEngine, options: DecodeOptions, max_prompt_token
 
 
 def placed(draft: Draft, before: str) -> Draft:
-    """A draft of what `infill_request` asks, as it would stand in the hole, after what its placement puts before it."""
+    """A draft as it would stand in the hole: with the line break or indentation that its placement puts before it."""
     if not before or not draft.num_tokens:
         return draft
     # No token of the canvas, so that it counts neither as progress nor in the confidence.
@@ -124,8 +124,8 @@ def present_candidates(hole: Hole, draft: Draft) -> tuple[RankedFill, ...]:
     """Turn the candidates of a finished draft into fills.
 
     Returns:
-        The fills without empty ones and duplicates: first those that add no syntax error, otherwise in the order of
-        the candidates. None at all where there is nothing to show.
+        The fills, without empty ones and duplicates: first those that add no syntax error, otherwise in the order of
+        the candidates. Empty if there is nothing to show.
     """
     by_text: dict[str, RankedFill] = {}
     for candidate in draft.candidates:
@@ -136,7 +136,7 @@ def present_candidates(hole: Hole, draft: Draft) -> tuple[RankedFill, ...]:
 
 
 class Outcome(NamedTuple):
-    """What there is to show of a finished draft.
+    """The fills of a finished draft, or why there are none.
 
     Attributes:
         fills: Best first.
@@ -155,14 +155,14 @@ def fills_of(
     place: str = "this hole",
     deadline_option: str = "deadlineMs",
 ) -> Outcome:
-    """The fills of a finished draft that are what was asked for.
+    """The fills of a finished draft that meet the request.
 
     Args:
-        request: Says what they must hold: what `present` cut to make a text fit may have been some of it.
+        request: Says what they must hold, which `present` may have cut to make a text fit.
         draft: Has a finish reason.
         ended: Ends a fill earlier, before it is judged.
-        place: What whoever reads the reason calls the hole.
-        deadline_option: What they call `DecodeOptions.deadline_ms`.
+        place: The hole, in the reader's words.
+        deadline_option: `DecodeOptions.deadline_ms`, in the reader's spelling.
     """
     hole, anchors = request.hole, request.anchors
     found = [_judged(request, ended(ranked)) for ranked in present_candidates(hole, draft)]

@@ -38,8 +38,8 @@ class Route:
 
     Attributes:
         method: As LSP spells it.
-        handler: What answers it: a coroutine where it waits for a worker, so that it can be cancelled; the message
-            loop waits for all others, some milliseconds.
+        handler: Answers it. A coroutine if it waits for a worker, so that it can be cancelled; the message loop waits
+            some milliseconds for any other.
         options: Advertised with the capability.
         replaces_builtin: Instead of pygls' own handler, rather than after it. Those would keep a second copy of every
             document, and run a command where no cancel reaches it.

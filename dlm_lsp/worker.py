@@ -26,8 +26,8 @@ from dlm_model.request import CancelToken, InfillEngine
 logger = logging.getLogger(__name__)
 
 MAX_LIVE_JOBS = 4
-"""Jobs that run and wait together, whoever submitted them. Beyond that, the oldest that may give way is cancelled: its
-user has most likely moved on.
+"""Upper bound on jobs that run or wait, whoever submitted them. Beyond it, the oldest that may give way is cancelled:
+its user has most likely moved on.
 """
 
 RETRY_SECONDS = 30.0
@@ -62,7 +62,7 @@ class LoadFailed:
 
 @dataclass(frozen=True, slots=True)
 class Unloaded:
-    """The engine was freed, since nobody used it; the next job loads it again."""
+    """The engine was freed because nobody used it; the next job loads it again."""
 
 
 LoadEvent = Loading | Loaded | LoadFailed | Unloaded
@@ -120,15 +120,15 @@ class Worker:
         self._idle_timer: asyncio.TimerHandle | None = None
 
     def submit(self, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
-        """Queue a job; those that give way make room for it, the oldest first, where too many run or wait.
+        """Queue a job. If too many run or wait, jobs that may give way are cancelled, the oldest first.
 
         Args:
             task: Run on the worker's thread.
             gives_way: Whether the job may be cancelled when too many others come after it.
 
         Returns:
-            A future that is cancelled when the job has given way. It raises what the task raises, and
-            ModelUnavailableError where there is no engine.
+            A future that is cancelled when the job has given way. It raises the task's exceptions, and
+            ModelUnavailableError if there is no engine.
         """
         live = [job for job in self._live if not job.future.done()]
         yielding = [job for job in live if job.gives_way]
@@ -152,12 +152,12 @@ class Worker:
         self._watch_idleness()
 
     def retry(self) -> None:
-        """Let the next job try again to load the engine, if that has failed before this call."""
+        """If loading the engine has failed, let the next job try again."""
         if failure := self._load_failure:
             self._enqueue(partial(self._forgive, failure))
 
     def tell(self, action: Callable[[InfillEngine], None]) -> None:
-        """Have the engine do something after what it was given before; nothing where none is loaded by then."""
+        """Call a function of the engine after the jobs given before; skipped if no engine is loaded by then."""
         if self._thread:
             self._enqueue(partial(self._pass_on, action))
 
@@ -167,7 +167,7 @@ class Worker:
         self._watch_idleness()
 
     def reload(self, load_engine: EngineLoader) -> None:
-        """Drop the engine, and any failure to load it, and take another one at the next need."""
+        """Drop the engine, and any failure to load it; the next job loads another one."""
         self.cancel_all()
         self._enqueue(partial(self._replace_loader, load_engine))
 

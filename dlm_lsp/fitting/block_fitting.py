@@ -42,7 +42,7 @@ from dlm_lsp.holes.statements import (
 )
 
 MAX_SUFFIX_LINES = 30
-"""Lines below the hole that are searched for what the fill repeats."""
+"""Lines below the hole that are searched for text that the fill repeats."""
 
 _ANY_LINE = "\0"
 
@@ -71,7 +71,7 @@ class BlockFitter:
         return self.without_repeats(wanted) if wanted else []
 
     def without_repeats(self, lines: list[str]) -> list[str]:
-        """Fitted lines, at least one, without loops, blank ends, and what the lines below already say."""
+        """Fitted lines, at least one, without loops, blank ends, and repeats of the lines below."""
         full = without_repeated_lines([self.hole.placement.indent + lines[0], *lines[1:]])
         full = without_blank_ends(without_suffix(self.hole.language, full, self._lines_below(), self._unclosed))
         return [full[0].removeprefix(self.hole.placement.indent), *full[1:]] if full else []
@@ -79,9 +79,9 @@ class BlockFitter:
     def is_over(self, text: str) -> bool:
         """Whether nothing that the model writes after this beginning of its text would be kept.
 
-        So it is when the text has left the block, has ended the one statement that is asked for, has returned where all
-        ends, has closed what it never opened, has come to the next `case`, or repeats several of the lines below. While
-        a string or a comment is open, none of that is known.
+        That is the case when the text has left the block, has ended the requested statement, has returned from the
+        outermost block, has closed something that it never opened, has come to the next `case`, or repeats several of
+        the lines below. While a string or a comment is open, none of that is known.
         """
         language = self.hole.language
         if any(mark in language.code_only(text) for mark in OPEN_LITERALS):
@@ -98,7 +98,7 @@ class BlockFitter:
         return len(without_suffix(language, [*whole, _ANY_LINE], self._lines_below(), self._unclosed)) <= len(whole)
 
     def is_sound(self, lines: list[str]) -> bool:
-        """Whether fitted lines are what the parser takes them for.
+        """Whether the parser reads fitted lines as they are meant.
 
         Their depths must form valid blocks where indentation makes them, and the last line must not seem cut off.
         """
@@ -108,7 +108,7 @@ class BlockFitter:
         return is_sound(Block.of(self.hole.language, lines), self.style, depth, self._depth_below)
 
     def within_braces(self, text: str) -> str:
-        """The text before what closes more than the text opens and the document leaves open."""
+        """The text before the first closer of a bracket that neither the text nor the document opened."""
         return without_unmatched_closers(self.hole.language, text, self._unclosed)
 
     @cached_property
@@ -168,7 +168,7 @@ class BlockFitter:
         return self._first_statements(lines) if self.hole.kind == "statement" else self._reached(lines)
 
     def _is_whole(self, text: str, lines: list[str]) -> bool:
-        """Whether what is asked for has ended within its block, whatever is still written after it."""
+        """Whether the requested statements have ended within their block, whatever follows them."""
         language, is_line_whole = self.hole.language, "\n" in text[len(text.rstrip()) :]
         followed = [*lines, language.neutral_statement] if is_line_whole else lines
         block = Block.of(language, followed)
@@ -188,7 +188,7 @@ class BlockFitter:
         return len(ends) >= self.hole.num_statements
 
     def _is_complete(self, lines: list[str]) -> bool:
-        """Whether some lines are complete statements, rather than the beginning or a comment of what follows."""
+        """Whether some lines are complete statements, and not the beginning or a comment of later ones."""
         last = next(line for line in reversed(lines) if line.strip())
         if self.hole.language.comment_start.match(last.lstrip()) or not self.is_sound(lines):
             return False
@@ -211,9 +211,9 @@ class BlockFitter:
         return ends_block and depth < self._floor + self.style.width
 
     def _first_statements(self, lines: list[str]) -> list[str]:
-        """The lines of as many statements as are asked for, and the comments above them, as the parser sees them.
+        """The lines of the requested number of statements, and the comments above them, as the parser sees them.
 
-        Where the lines below are deeper, what is missing is what they belong to: the header alone.
+        If the lines below are deeper, only their header is missing.
         """
         below = Block.of(self.hole.language, lines).statement_lines
         if not below:
@@ -228,7 +228,7 @@ class BlockFitter:
 
     @property
     def first_words(self) -> tuple[str, ...]:
-        """The text must begin with one of these words, where only a header fits the hole; empty for any beginning.
+        """Words of which one must begin the text, if only a header fits the hole; empty if any text may.
 
         Between methods, such a header is a method's, unless it may be decorated: decorators begin with no word.
         """

@@ -29,7 +29,7 @@ from dlm_lsp.holes.scopes import Function, functions_around
 from dlm_lsp.languages import Language
 
 _ENDS_HEADER = re.compile(r"(?:[|)]|\b(?:begin|do|else|ensure|in|repeat|then))\s*\Z")
-"""Matches the end of a header that lacks nothing more, where words make the blocks."""
+"""Matches the end of a complete header, where words make the blocks."""
 
 _OPENERS = ("{", "->", "in")
 """What opens a block, and the block of a lambda with parameters."""
@@ -84,7 +84,7 @@ def _kind_at(snapshot: Snapshot, cursor: _Cursor) -> HoleKind:
 
 
 def gap_kind(snapshot: Snapshot, line: int, indent: str) -> HoleKind:
-    """What is missing in place of statements that end with a line: `statement` where their block goes on below."""
+    """The kind of a hole in place of statements that end with a line: `statement` if their block goes on below."""
     below = line_below(snapshot, line)
     if below is None or snapshot.language.closes(snapshot.lines.line_text(below)):
         return "statements"
@@ -175,7 +175,7 @@ def _probe_edits(snapshot: Snapshot, cursor: _Cursor) -> Iterator[Edit]:
 
 
 def _body_at(snapshot: Snapshot, cursor: _Cursor, parsed: ParsedExcerpt) -> Hole | None:
-    """The body hole of the innermost function around the cursor, if that is still to be written."""
+    """The body hole of the innermost function around the cursor, if the body is unwritten."""
     byte = parsed.edit_byte
     functions = functions_around(snapshot.language, parsed.root, byte)
     if not functions:
@@ -216,8 +216,8 @@ def _joined_with_cursor(snapshot: Snapshot, cursor: _Cursor, start: int, end: in
 def body_hole(snapshot: Snapshot, start: int, end: int, opened: int, closing: int) -> Hole:
     """The body hole `[start, end)` of a function that opens and closes at two offsets.
 
-    It is grown over what only separates it from the header and the closer on the same lines. A comment after a
-    placeholder speaks of the placeholder and goes with it.
+    It includes the blanks that separate it from the header and the closer on the same lines, and a comment after a
+    placeholder, which belongs to the placeholder.
     """
     before, after = snapshot.text[opened:start], snapshot.text[end:closing]
     if opened <= start and not before.strip() and not _has_line_break(before):

@@ -47,10 +47,10 @@ def denoise(
 
     Args:
         canvas: What to fill, one candidate per row.
-        decoding: What predicts, judges, revises and ends its rows.
-        constraint: What may stand where, and which rows have to grow or shrink.
+        decoding: Predicts, judges, revises and ends the rows.
+        constraint: Says which tokens may stand where, and which rows have to grow or shrink.
         options: The schedule, the selection, the seed.
-        pace: How many steps are left, by their number or by the clock.
+        pace: Says how many steps are left, by number or by the clock.
         cancel: Polled once per step.
     """
     generator = torch.Generator().manual_seed(options.seed)

@@ -33,11 +33,11 @@ from dlm_model.network.transformer import Memory, Recorder, Transformer
 
 
 class CachePolicy(Protocol):
-    """canvas → logits [N, V] of the positions that it asks about, with the help of what the policy remembers."""
+    """canvas → logits [N, V] of the positions that it asks about, with the keys and values that the policy keeps."""
 
     @property
     def num_forwards(self) -> int:
-        """Network calls of this request so far, including those over a prompt that was not remembered."""
+        """Network calls of this request so far, including those over a prompt that was not cached."""
 
     def is_prefill(self, num_ahead: int) -> bool:
         """Whether the call after `num_ahead` more computes the whole prompt, and so takes longer than most."""
@@ -60,7 +60,7 @@ ColumnChoice = Callable[[Canvas, Canvas, int], Tensor]
 def choose_window(_before: Canvas, canvas: Canvas, shift: int, *, margin: int = 0) -> Tensor:
     """The canvas, and `margin` columns of the prompt on both sides.
 
-    A model with shifted logits reads position i's prediction off position i-1, so its last prefix token always counts.
+    A model with shifted logits predicts position i from position i-1, so its last prefix token is always included.
     """
     num_prefix, num_columns = len(canvas.prefix_ids), canvas.is_valid.shape[1]
     columns = torch.arange(num_prefix + num_columns + len(canvas.suffix_ids))
@@ -68,7 +68,7 @@ def choose_window(_before: Canvas, canvas: Canvas, shift: int, *, margin: int = 
 
 
 def choose_delayed(before: Canvas, canvas: Canvas, shift: int) -> Tensor:
-    """What is asked about in any row, what the last step changed, and what their predictions are read from.
+    """Columns asked about in any row, those that the last step changed, and those that predictions are read from.
 
     A token's keys settle only once it is visible itself, which is why they are kept one step late.
     """
@@ -82,7 +82,7 @@ def choose_delayed(before: Canvas, canvas: Canvas, shift: int) -> Tensor:
 
 
 class _Kept(NamedTuple):
-    """One forward's outcome: own keys and values of `columns`, and the memory that it read for all others.
+    """One forward's outcome: fresh keys and values of `columns`, and the memory that it read for all others.
 
     Attributes:
         columns: bool [P + T + S].
@@ -98,7 +98,7 @@ class _Kept(NamedTuple):
 
 
 class FirstPass(NamedTuple):
-    """What the first step has computed, or found.
+    """Outcome of the first step: computed, or found in a cache.
 
     Attributes:
         columns: bool [P + T + S], those that were computed last.
@@ -114,11 +114,11 @@ class FirstPass(NamedTuple):
 
 
 class Beginning(Protocol):
-    """Takes a request's first step, with the help of what earlier requests have left."""
+    """Takes a request's first step, with keys and values that earlier requests have left."""
 
     @property
     def is_warm(self) -> bool:
-        """Whether there is any such help."""
+        """Whether there are any."""
 
     def __call__(self, canvas: Canvas) -> FirstPass:
         """One forward pass or two."""
@@ -140,7 +140,7 @@ class ColumnCache:
             network: The transformer.
             options: Say in which steps everything is computed anew.
             choose: Picks the columns in all other steps.
-            begin: Takes the first step, in place of a pass over everything.
+            begin: Takes the first step, instead of a pass over everything.
         """
         self._network = network
         self._options = options
@@ -152,7 +152,7 @@ class ColumnCache:
         self.num_forwards = 0
 
     def is_prefill(self, num_ahead: int) -> bool:
-        """As the options say; a first step that begins with what is known of the prompt counts as none."""
+        """As the options say; a first step that begins with a cached prompt is none."""
         step = self._step + num_ahead
         is_warm = step == 0 and self._begin is not None and self._begin.is_warm
         return is_refresh(step, self._options) and not is_warm
@@ -230,8 +230,8 @@ def _memory(kept: _Kept, canvas: Canvas, columns: Tensor) -> KVCache:
 class CausalPrompt:
     """For prompts that see only themselves: exact, whatever the canvas holds.
 
-    With shifted logits the canvas is predicted from one token further left on. That token is there twice: in the
-    prompt, which has not seen the canvas, and in front of the canvas, which it is a part of.
+    With shifted logits, the canvas is predicted from the token left of it on. That token is read twice: as part of the
+    prompt, which does not see the canvas, and in front of the canvas, as part of it.
     """
 
     def __init__(self, network: Transformer, prefix_cache: PrefixCache, document: str = "") -> None:
@@ -241,7 +241,7 @@ class CausalPrompt:
         self.num_forwards = 0  # refine passes, and those over the part of the prompt that was not known yet
 
     def is_prefill(self, num_ahead: int) -> bool:
-        """The first call alone, whatever of the prompt is known already."""
+        """The first call alone, however much of the prompt is cached."""
         return not self._prompt.layers and num_ahead == 0
 
     @torch.inference_mode()
@@ -282,12 +282,12 @@ class CausalPrompt:
 
 
 def mask_of(is_valid: Tensor, device: torch.device) -> Tensor | None:
-    """What may be attended to, on the device; None for everything, for which PyTorch picks its fastest attention."""
+    """Attention mask, on the device; None for everything, which lets PyTorch pick its fastest attention."""
     return None if is_valid.all() else send(is_valid, device)
 
 
 def column_choice(options: DecodeOptions) -> ColumnChoice:
-    """The choice that a policy's name stands for."""
+    """The choice of columns that a policy's name stands for."""
     if options.cache_policy == "delayed":
         return choose_delayed
     return partial(choose_window, margin=options.vicinity if options.cache_policy == "vicinity" else 0)

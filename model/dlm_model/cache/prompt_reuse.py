@@ -32,7 +32,7 @@ MAX_CHANGED_SHARE = 0.25
 """Changed tokens of a prompt, as a share of all, beyond which nothing of the last one is read."""
 
 STREAM_SHARES = (0.25, 0.5, 0.75)
-"""At which depths, in shares of all layers, a layer's input is kept, so that the layers from there on can run alone."""
+"""Depths, in shares of all layers, at which a layer's input is kept, so that the layers from there on can run alone."""
 
 
 class PromptReuse:
@@ -46,8 +46,8 @@ class PromptReuse:
         Args:
             network: The transformer.
             store: Holds the document's last prompt, and takes this one.
-            document: What the prompt is of.
-            drift_bound: By how much a layer's values may have drifted (1 − cosine) and still be read.
+            document: The prompt's document.
+            drift_bound: How far a layer's values may have drifted (1 − cosine) and still be read.
             vicinity: How many tokens on each side of a seam are computed anew.
         """
         num_layers = network.config.num_layers
@@ -64,7 +64,7 @@ class PromptReuse:
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> FirstPass:
-        """One pass over what cannot be kept, and one more over the layers that drifted too far, if there are any."""
+        """One pass over the columns that cannot be kept, and one more over any layers that drifted too far."""
         before = self._store.find(self._document)
         found = origins(before.token_ids, _text(canvas)) if before else None
         # Of an empty prompt nothing has changed, and nothing can be kept.

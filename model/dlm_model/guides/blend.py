@@ -28,7 +28,7 @@ from dlm_model.steps.history import StabilityCount
 from dlm_model.steps.selection import Guess, guess_tokens
 
 REACH = 16
-"""Masks of a row that the guide is asked about, from the left: a longer run takes two steps."""
+"""Masks of a row that the guide is asked about, from the left; a longer run takes two steps."""
 
 _OTHER_SEED = 0x5EED
 
@@ -38,11 +38,10 @@ class Blend:
 
     Args:
         reader: The guide.
-        options: Nucleus and seed for drawing; how positions are scored; the threshold for rows that the guide has no
-            share in.
+        options: Nucleus and seed for drawing; how positions are scored; the threshold for rows without the guide.
         rows: The candidates: their temperatures, and w, the guide's share in each.
-        line_end: What a line break means in a hole of one line; None if line breaks are allowed.
-        stability: Counts the steps in which what both predict has hardly changed; None where nobody asks.
+        line_end: Rules of a line break in a hole of one line; None if line breaks are allowed.
+        stability: Counts the steps in which their product has hardly changed; None if the schedule does not need it.
     """
 
     def __init__(
@@ -66,8 +65,8 @@ class Blend:
         """The guess with its leftmost run settled by both; after the run, the diffusion model's own guess stays.
 
         The run ends with the first mask where the product chooses another token than the diffusion model alone.
-        Inside the run, every field of the guess comes from the product. Reviewed positions too: a token that both chose
-        must not be revised by one model's opinion. In rows where the guide has no weight, positions that reach the
+        Inside the run, every field of the guess comes from the product. So it does at reviewed positions: one model's
+        opinion must not revise a token that both chose. In rows where the guide has no weight, positions that reach the
         confidence threshold are settled.
 
         Args:
@@ -118,7 +117,7 @@ class Blend:
 
 
 def read_draft(reader: CausalReader, canvas: Canvas, guess: Guess, is_heard: Tensor) -> Tensor:
-    """What a causal model expects at the positions `is_heard` [B, T] of a draft with this guess in it, [H, V]."""
+    """A causal model's logits at the positions `is_heard` [B, T] of a draft with this guess in it, [H, V]."""
     spread, width = guess.spread(canvas.is_asked), int(is_heard.any(dim=0).nonzero().max()) + 1
     draft = canvas.guess(spread.predicted_ids, spread.confidence).as_draft().token_ids[:, :width]
     rows = is_heard.any(dim=1)
@@ -130,8 +129,8 @@ def blend(own: Tensor, heard: Tensor, weight: Tensor | float) -> Tensor:
 
     Args:
         own: Log-probabilities [N, V]; -inf where a token is ruled out.
-        heard: Logits [N, V]; -inf where the guide has no opinion: there, as on control tokens, the own one stands.
-        weight: The share of what is heard, in [0, 1]; one for all, or [N, 1].
+        heard: Logits [N, V]; -inf where the guide has no opinion, as on control tokens; there the own one stands.
+        weight: The guide's share, in [0, 1]; one for all, or [N, 1].
     """
     is_shared = own.isfinite() & heard.isfinite()
     product = ((1 - weight) * own + weight * heard).masked_fill(~is_shared, -torch.inf)

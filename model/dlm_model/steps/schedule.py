@@ -27,17 +27,17 @@ STABLE_STEPS = 2
 def choose(
     guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodePlan, filled: Tensor | float
 ) -> Tensor:
-    """Positions to commit now, [B, T]: each row's quota, best scores first, and what the schedule adds to it.
+    """Positions to commit now, [B, T]: each row's quota, best scores first, and those that the schedule adds.
 
-    A row with positions that are due always commits at least one; with one step left, it commits all of them. What does
-    not divide evenly is committed late, when most is known.
+    A row with positions that are due commits at least one, and with one step left, all of them. If the masks do not
+    divide evenly, the late steps commit more, because most is known then.
 
     Args:
         guess: The step's predictions, spread over the canvas: [B, T] each.
         eligibility: What may be committed.
         steps_left: Steps to spread the masks over, this one included.
         options: The schedule and its bounds.
-        filled: What share of the positions to decode is committed already, [B] or one for all rows; counts for
+        filled: Share of the positions to decode that is committed already, [B] or one for all rows; used by
             `early_commit` alone.
     """
     if steps_left > 1:
@@ -104,7 +104,7 @@ def by_stability(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> T
 def by_leaping(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
     """Positions at the threshold and, up to four positions from one of them, those at a lower threshold, [B, T].
 
-    LocalLeap (arXiv 2510.07081): next to what is certain, less certainty is enough.
+    LocalLeap (arXiv 2510.07081): next to a certain position, less certainty is enough.
     """
     anchors = at_threshold(guess, is_eligible, options)
     window = 2 * LEAP_RADIUS + 1
@@ -123,9 +123,8 @@ def by_entropy_bound(guess: Guess, is_eligible: Tensor, options: DecodeOptions) 
 def by_agreement(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
     """The leftmost run that the model and its guide have settled together (APD, see `dlm_model.guides.blend`), [B, T].
 
-    Unlike APD's, it stops at the first token that the two find improbable: what they agree on may still be a guess, and
-    everything after it in the run was read as if it were right. In rows without a guide, the positions that reach the
-    threshold.
+    Unlike APD's, it stops at the first token that the two find improbable: they may agree on a mere guess, and the rest
+    of the run was read as if it were right. Rows without a guide commit the positions that reach the threshold.
     """
     is_doubtful = guess.is_agreed & (guess.confidence < options.agreement_threshold)
     return guess.is_agreed & (is_doubtful.cumsum(dim=1) == 0) & is_eligible
@@ -146,7 +145,7 @@ _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
 def are_decided(guess: Guess, is_eligible: Tensor, asked: Tensor) -> Tensor:
     """Rows [B] to commit as a whole: their mean gap between the two best logits is larger than `asked` [B] or [].
 
-    Prophet (github.com/pixeli99/Prophet): where the best token is so far ahead, no later step changes it. Prophet takes
+    Prophet (github.com/pixeli99/Prophet): if the best token is so far ahead, no later step changes it. Prophet takes
     the mean over a short answer at the end of a text, which a middle has not. Here it is over all masks.
     """
     # Where a boundary allows a single token, the gap is infinite, and says nothing about the model.
@@ -167,7 +166,7 @@ def _share_asked(filled: Tensor | float) -> Tensor:
 def within_entropy_bound(entropy: Tensor, is_eligible: Tensor, bound: float) -> Tensor:
     """The largest set of most certain positions whose entropies sum, without the largest, to at most `bound`.
 
-    EB-Sampler (arXiv 2505.24857): the sum bounds what is lost by committing them as if they were independent. [B, T].
+    EB-Sampler (arXiv 2505.24857): the sum bounds the loss from committing them as if they were independent. [B, T].
     """
     ordered, order = entropy.masked_fill(~is_eligible, torch.inf).sort(dim=1)
     # Sorted ascending, the sum without the largest is the sum of those before.
