@@ -32,7 +32,7 @@ class Stretch(NamedTuple):
 
 
 def visible_stretches(draft: Draft, num_typed: int) -> Iterator[Stretch]:
-    """What is shown of a draft, from left to right; of a finished one, all of it.
+    """The visible parts of a draft, from left to right; all of a finished one.
 
     Args:
         draft: Its text begins with what was typed.

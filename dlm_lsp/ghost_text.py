@@ -24,8 +24,8 @@ def is_on_cursor_line(snapshot: Snapshot, cursor: int, start: int, end: int) -> 
 def drawable_hole(hole: Hole, cursor: int) -> Hole:
     """The hole that ghost text at the cursor can fill, where blanks that are typed already would be taken away.
 
-    So it is with `{ | }` and `def f(): |`: what goes below a header begins with a line break, right after the header.
-    The blanks stay; and where something closes the block on the same line, its statements stay on that line, too.
+    That happens in `{ | }` and `def f(): |`: the block below a header begins with a line break right after the header.
+    The blanks stay. If the block is closed on the same line, its statements stay on that line, too.
     """
     is_empty = hole.start < cursor <= hole.end and not hole.replaced.strip()
     if not is_empty or not hole.left.strip() or hole.kind == "line":

@@ -14,7 +14,7 @@ SHORTEST_DELAY, LONGEST_DELAY = 0.1, 1.0
 CALM_RATE, EAGER_RATE = 3.0, 1.5
 
 _WINDOW = 10
-"""Keystrokes and answers that the means are over."""
+"""Number of keystrokes and answers that the means are taken over."""
 
 
 class TypingPace:

@@ -1,10 +1,10 @@
 """The systems that are measured: each turns a problem into a whole program, and counts tokens and network calls.
 
 `engine` is given the two sides of the hole as they stand, and what an editor knows about it: one line or anything.
-`daemon` opens the program in a document as an editor would, the cursor where the hole is: on a blank line in the column
-where the author's line begins (single-line: the column says which block is meant), or between the two characters around
-a random span. It takes its best fill as presentation sets it into the document: what the line lacks, the next statement
-or the last ones of a block, repetitions of the suffix dropped. It is what a user would see.
+`daemon` opens the program in a document as an editor would. For a single line, the cursor is on a blank line, in the
+column where the author's line begins, which says which block is meant; for a random span, it is between the two
+characters around it. The best fill is taken as presentation sets it into the document (the rest of the line, the next
+statement, or the last ones of a block, without repetitions of the suffix), as a user would see it.
 """
 
 import time

@@ -1,8 +1,8 @@
 """Fills that begin with an earlier draft, against the same fills begun with masks alone.
 
-A hole of a real function is filled. Then something happens that the draft does not say: half of it is typed, with
-another word at one place (`word`), also into a run that was interrupted after a few steps (`interrupted`), or a line is
-added at the top of the file (`elsewhere`). What is wanted now is filled both ways, with the prompt known to both.
+A hole of a real function is filled. Then the document departs from the draft: half of the draft is typed with another
+word at one place (`word`), also into a run that was interrupted after a few steps (`interrupted`), or a line is added
+at the top of the file (`elsewhere`). The new hole is filled both ways, with the prompt known to both.
 """
 
 import argparse

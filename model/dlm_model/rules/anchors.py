@@ -28,7 +28,7 @@ from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.tokens.vocabulary import Vocabulary
 
 NUM_MASKS = 24
-"""Masks of an arrangement in all: several are decoded at once, and one that turns out too short grows."""
+"""Masks of an arrangement in all; several are decoded at once, and one that is too short grows."""
 
 BEFORE_KEPT = ((0, True), (1, True), (2, True), (4, False), (6, True))
 """Masks before a kept text, and whether the blank before a word is part of its first token.
@@ -37,7 +37,7 @@ So it is in `return total`, but not in `len(total`; a model seldom writes a blan
 """
 
 BEFORE_CLOSING = (8, 4, 0)
-"""Masks before a closing text; the second where something else must be kept, too."""
+"""Masks before a closing text; the second if there are other anchors."""
 
 BEHIND_NAME = (4, 8)
 """Masks between a name that the middle begins with and the closing text."""
@@ -84,10 +84,10 @@ class AnchorTokens(NamedTuple):
 
 
 class Arrangement(NamedTuple):
-    """One way to open a row around what must be kept.
+    """One way to open a row around the anchors.
 
     Attributes:
-        anchors: What must be kept.
+        anchors: Their tokens.
         num_before: Masks before each of its texts, the closing one included, as long as they last.
     """
 
@@ -95,14 +95,14 @@ class Arrangement(NamedTuple):
     num_before: tuple[int, ...]
 
     def parts(self, num_masks: int) -> list[int]:
-        """How many masks each part gets; what is left stands behind the last text, unless that closes the middle."""
+        """How many masks each part gets; the rest stand after the last text, unless that closes the middle."""
         most = num_masks // self.anchors.num_parts
         parts = [min(masks, most) for masks in self.num_before]
         return parts if self.anchors.closing else [*parts, num_masks - sum(parts)]
 
 
 def arrangements(request: InfillRequest, tokenizer: Tokenizer) -> tuple[Arrangement, ...]:
-    """The arrangements of a request that are worth a try; none where nothing must be kept."""
+    """The arrangements of a request that are worth a try; none without anchors."""
 
     def arranged(keep: Sequence[str], *num_before: int) -> Arrangement:
         return Arrangement(AnchorTokens.of(keep, request.closing, tokenizer), num_before)
@@ -130,10 +130,10 @@ def _leading_names(request: InfillRequest) -> Iterator[str]:
 
 
 def without_glue(logits: Tensor, canvas: Canvas, vocabulary: Vocabulary) -> Tensor:
-    """The logits [N, V] of the positions that the canvas asks about, -inf for what changes a word that must be kept.
+    """The logits [N, V] of the positions asked about, -inf for tokens that change a word of an anchor.
 
-    A token that ends with a part of a word makes another word of the one after it, as does one that begins with a part
-    of a word of the one before it.
+    A token that ends with part of a word changes the word after it, and one that begins with part of a word changes the
+    word before it.
     """
     begins = canvas.is_kept & vocabulary.begins_word[canvas.token_ids]
     ends = canvas.is_kept & vocabulary.ends_word[canvas.token_ids]
