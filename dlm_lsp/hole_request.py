@@ -1,6 +1,6 @@
-"""One hole to be filled, and how: a value, apart from all that it takes to fill it.
+"""One hole to be filled, and how: a value only, without the code that fills it.
 
-It is apart so that a server can answer `initialize` before it imports the rest.
+So a server can answer `initialize` before it imports that code.
 """
 
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from dlm_model.decode_options import DecodeOptions
 
 @dataclass(frozen=True, slots=True)
 class HoleRequest:
-    """One hole of a document to be filled: to the daemon and the command line what `InfillRequest` is to the engine.
+    """One hole of a document to be filled, before it becomes the engine's `InfillRequest`.
 
     Attributes:
         hole: What to replace.
         options: How to denoise.
         max_prompt_tokens: Upper bound on prefix and suffix together; None is as many as suit the engine's device.
-        anchors: What the fill must hold; rather nothing than what does not.
-        require_valid: Rather nothing than what adds syntax errors.
-        is_typed: The fill is shown to somebody who goes on typing, and may lack what they type next: a header its
-            block. Otherwise it is valid only if the document parses no worse with it.
+        anchors: Leave out fills that do not hold them.
+        require_valid: Leave out fills that add syntax errors.
+        is_typed: The fill is shown to somebody who goes on typing, so a header may still lack its block. Otherwise it
+            is valid only if the document parses no worse with it.
         related: Lines about other files, the most important first; they get a quarter of the prompt at most.
-        earlier: An earlier draft that may already have the text for this hole; the engine heeds it where
-            `DecodeOptions.warm_start` is set.
-        cells: What else is in the notebook that the document is a cell of.
+        earlier: An earlier draft that may already have the text for this hole; used only if `DecodeOptions.warm_start`
+            is set.
+        cells: The other cells of the notebook that the document belongs to.
     """
 
     hole: Hole

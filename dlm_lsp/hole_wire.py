@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def request_to_json(request: HoleRequest) -> Json:
-    """A hole in a text that no editor has open, and how to denoise it; what is not sent is for the command to judge."""
+    """A hole in a text that no editor has open, and how to denoise it; the command judges the rest."""
     hole, anchors = request.hole, request.anchors
     return {
         "uri": hole.snapshot.uri,

@@ -29,7 +29,7 @@ def bare_table(*headers: str) -> Table:
 
 
 def block(heading: Text, lines: Iterable[str]) -> Iterator[RenderableType]:
-    """What stands in for a row in a narrow terminal: a heading, and lines that are indented below it."""
+    """A row in a narrow terminal: a heading, and indented lines below it."""
     yield heading
     for line in lines:
         yield Padding(Text(line), (0, 0, 0, _INDENT), expand=False)
