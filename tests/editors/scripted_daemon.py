@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from dlm_lsp.serving import serve_stdio
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
+
+PAUSE_SECONDS = 0.01
 
 
 class ScriptedDaemon:
@@ -27,6 +30,14 @@ class ScriptedDaemon:
         """Fill every hole with this from now on, and count from 0."""
         (self._folder / "middle").write_text(middle, encoding="utf-8")
         (self._folder / "requests").write_text("")
+
+    def hold(self) -> None:
+        """Let every fill come to its first draft, and no further."""
+        (self._folder / "held").touch()
+
+    def release(self) -> None:
+        """Let fills end, the one under way too."""
+        (self._folder / "held").unlink(missing_ok=True)
 
     @property
     def num_requests(self) -> int:
@@ -47,7 +58,7 @@ class ScriptedDaemon:
 
 class _Engine(ScriptedEngine):
     def __init__(self, folder: Path, settings: Settings) -> None:
-        super().__init__()
+        super().__init__(num_steps=2)
         self._folder = folder
         loaded = {"model": settings.model, "device": settings.device, "guide": settings.decode.guide}
         (folder / "settings").write_text(json.dumps(loaded), encoding="utf-8")
@@ -56,7 +67,10 @@ class _Engine(ScriptedEngine):
         self.middles = ((self._folder / "middle").read_text(encoding="utf-8"),)
         with (self._folder / "requests").open("a", encoding="utf-8") as file:
             file.write(json.dumps(request.prefix) + "\n")
-        yield from super().infill(request, options, cancel)
+        for draft in super().infill(request, options, cancel):
+            yield draft
+            while (self._folder / "held").exists() and not cancel.is_cancelled:
+                time.sleep(PAUSE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -123,40 +123,6 @@ def test_drafts_sharpen_beside_the_cursor_without_a_gap_until_the_ghost_text_com
     assert not answer.draft
 
 
-def test_tab_on_a_draft_inserts_it_once_it_is_finished(workbench: Workbench) -> None:
-    before = RECTANGLE + "        "
-    file = workbench.open_at_end("accepted.py", before)
-    shown = workbench.editor_text()
-    with workbench.settings(MANY_STEPS), workbench.filmed() as film:
-        workbench.press("Alt+Backslash")
-        until(lambda: workbench.draft, "a draft")
-        workbench.press("Tab")
-        # While one draft takes another's place, none is there for a moment; and changed settings would stop the run.
-        until(lambda: workbench.editor_text() != shown, "the inserted result")
-    assert any(frame.draft.endswith("⇥") for frame in film)
-    assert not any(frame.ghost for frame in film[: 1 + max(number for number, each in enumerate(film) if each.draft)])
-    text = workbench.save(file)
-    assert text.startswith(before)
-    assert text[len(before) :].split()
-    workbench.press("Control+Z")
-    assert workbench.save(file) == before
-
-
-def test_escape_has_an_accepted_draft_shown_instead(workbench: Workbench) -> None:
-    before = RECTANGLE + "        "
-    file = workbench.open_at_end("unaccepted.py", before)
-    with workbench.settings(MANY_STEPS):
-        workbench.press("Alt+Backslash")
-        until(lambda: workbench.draft, "a draft")
-        workbench.press("Tab")
-        until(lambda: workbench.draft.endswith("⇥"), "the mark of an accepted draft")
-        workbench.press("Escape")
-        workbench.wait_for_ghost()
-    workbench.press("Escape")
-    workbench.type(" ")
-    assert workbench.save(file) == before + " "
-
-
 def test_there_is_no_request_with_several_cursors(workbench: Workbench) -> None:
     workbench.open("cursors.py", "first = 1\nfirst = 2\n")
     workbench.type("x")
