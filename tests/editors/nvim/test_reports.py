@@ -80,6 +80,26 @@ def test_health_without_a_server(start: Start) -> None:
     assert "no server is running" in text
 
 
+@pytest.mark.parametrize(
+    ("command", "report"),
+    [
+        ("{ '/nowhere/dlm-lsp', 'serve' }", "/nowhere/dlm-lsp is not executable"),
+        ("function() end", "started by the function that your configuration gives to vim.lsp.config"),
+    ],
+    ids=["list", "function"],
+)
+def test_health_is_about_the_command_that_vim_lsp_config_names(
+    start: Start, server: Server, neovim_setup: tuple[str, str], command: str, report: str
+) -> None:
+    if version_of(neovim_setup[0]) < (0, 11):
+        pytest.skip("vim.lsp.config came with Neovim 0.11")
+    neovim = start("\n", server.command, name="notes.txt", waits=False)
+    neovim.lua(f"vim.lsp.config('dlm_lsp', {{ cmd = {command} }})")
+    text = health(neovim)
+    assert report in text
+    assert server.command[0] not in text
+
+
 def test_wrong_options_get_a_sentence_each_and_keep_their_defaults(scripted: Start) -> None:
     neovim = scripted("\n", before=COLLECT_NOTIFICATIONS, filetypes="python", keymap={}, keymaps={"accpt": "<Tab>"})
     assert [text.split(",")[0] for text in neovim.lua("return vim.g.notified")] == [

@@ -20,6 +20,7 @@ vim.lsp.enable('dlm_lsp')
 """
 DRAFT = {"text": "tot", "stableRanges": []}
 SECONDS = 6
+NO_ENABLE = "vim.lsp.enable came with Neovim 0.11"
 ADVICE = ":checkhealth dlm_lsp says what to do"
 
 
@@ -46,11 +47,32 @@ def test_a_missing_server_is_reported_once(start: Start, tmp_path: Path, name: s
 
 def test_a_missing_server_is_reported_where_vim_lsp_enable_is_all(start: Start, neovim_setup: tuple[str, str]) -> None:
     if version_of(neovim_setup[0]) < (0, 11):
-        pytest.skip("vim.lsp.enable came with Neovim 0.11")
+        pytest.skip(NO_ENABLE)
     before = f"{COLLECT_NOTIFICATIONS} vim.env.PATH = '/nowhere'; vim.lsp.enable('dlm_lsp')"
     neovim = start("\n", [], before=before, sets_up=False, waits=False)
     until(lambda: neovim.lua(NOTIFIED))
     assert neovim.lua(NOTIFIED) == [f'dlm-lsp: "dlm-lsp" is not on Neovim\'s PATH; {ADVICE}']
+
+
+@pytest.mark.parametrize("name", ["example.py", "notes.txt"])
+def test_a_restart_says_that_the_server_is_still_missing(start: Start, name: str) -> None:
+    neovim = start("\n", ["nowhere-to-be-found"], name=name, before=COLLECT_NOTIFICATIONS, waits=False)
+    neovim.lua("vim.g.notified = {}")
+    for number in (1, 2):
+        neovim.api.command("DlmRestart")
+        assert neovim.lua(NOTIFIED) == [f'dlm-lsp: "nowhere-to-be-found" is not on Neovim\'s PATH; {ADVICE}'] * number
+
+
+def test_a_restart_does_not_switch_on_what_the_user_has_switched_off(
+    scripted: Start, neovim_setup: tuple[str, str]
+) -> None:
+    if version_of(neovim_setup[0]) < (0, 11):
+        pytest.skip(NO_ENABLE)
+    neovim = scripted("\n", before=COLLECT_NOTIFICATIONS)
+    neovim.lua("vim.lsp.enable('dlm_lsp', false)")
+    neovim.api.command("DlmRestart")
+    assert neovim.lua("return vim.lsp.is_enabled('dlm_lsp')") is False
+    assert "vim.lsp.enable('dlm_lsp') enables it" in neovim.lua(NOTIFIED)[0]
 
 
 def test_a_server_that_cannot_start_is_reported_once_and_not_started_again(start: Start, tmp_path: Path) -> None:
@@ -68,7 +90,7 @@ def test_a_server_that_cannot_start_is_reported_once_and_not_started_again(start
 
 def test_a_command_that_is_a_function_is_called(start: Start, server: Server, neovim_setup: tuple[str, str]) -> None:
     if version_of(neovim_setup[0]) < (0, 11):
-        pytest.skip("vim.lsp.enable came with Neovim 0.11")
+        pytest.skip(NO_ENABLE)
     neovim = start("\n", [], before="vim.env.PATH = '/nowhere'", sets_up=False, waits=False)
     neovim.lua(ENABLE_WITH_FUNCTION, server.command)
     neovim.await_server()
