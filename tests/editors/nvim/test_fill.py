@@ -74,24 +74,27 @@ def test_a_selection_is_refilled(
 
 
 def test_a_fill_continues_in_insert_mode(scripted: Start, server: Server) -> None:
-    server.says(fill=FILL, drafts=DRAFTS, seconds=1.5)
+    server.says(fill=FILL, drafts=DRAFTS, held_at=2)
     neovim = scripted(TEXT)
     neovim.press("jjA<C-o>:DlmFill<CR>")
     neovim.await_ghost("return 1\n    # 2")
+    server.goes_on()
     neovim.await_lines(filled())
     assert neovim.mode == "i"
 
 
 def test_the_draft_of_a_fill_sharpens_over_what_it_replaces(scripted: Start, server: Server) -> None:
-    server.says(fill=FILL, drafts=DRAFTS, seconds=1.5)
+    server.says(fill=FILL, drafts=DRAFTS, held_at=1)
     neovim = scripted(TEXT)
     neovim.press(":DlmFill<CR>")
     neovim.await_ghost("return")
     assert [group for text, group in neovim.chunks()] == ["DlmLspDraftUnstable"]
+    server.goes_on(held_at=2)
     neovim.await_ghost("return 1\n    # 2")
     groups = [(text, group) for text, group in neovim.chunks() if text.strip()]
     assert groups == [("return 1", "DlmLspDraft"), ("    # 2", "DlmLspDraftUnstable")]
     assert neovim.lines == TEXT.splitlines()
+    server.goes_on()
     neovim.await_lines(filled())
     neovim.await_no_ghost()
 
@@ -142,39 +145,43 @@ def test_the_draft_of_ghost_text_sharpens_until_the_answer(scripted: Start, serv
         {"text": "to", "stableRanges": []},
         {"text": "total + 2", "stableRanges": [[0, 5]]},
     ]
-    server.says(completions={"é = ": ["total + 1"]}, drafts=drafts, seconds=1.5)
+    server.says(completions={"é = ": ["total + 1"]}, drafts=drafts, held_at=1)
     neovim = scripted("\n")
     neovim.press("ié = ")
     assert draft_chunks(neovim, "to") == [("to", "DlmLspDraftUnstable")]
+    server.goes_on(held_at=2)
     assert draft_chunks(neovim, "total + 2") == [("total", "DlmLspDraft"), (" + 2", "DlmLspDraftUnstable")]
+    server.goes_on()
     neovim.await_ghost("total + 1")
     assert not [group for _, group in neovim.chunks() if group.startswith("DlmLspDraft")]
 
 
 def test_a_draft_that_leads_to_nothing_is_removed(scripted: Start, server: Server) -> None:
-    server.says(drafts=[{"text": "total", "stableRanges": []}], seconds=1)
+    server.says(drafts=[{"text": "total", "stableRanges": []}], held_at=1)
     neovim = scripted("\n")
     neovim.press("ix = ")
     neovim.await_ghost("total")
+    server.goes_on()
     neovim.await_no_ghost()
-    assert server.heard("answered")[-1]["typed"] == "x = "
+    assert server.typed("answered")[-1] == "x = "
 
 
 def test_the_next_key_stops_what_runs(scripted: Start, server: Server) -> None:
     server.says(drafts=[{"text": "total", "stableRanges": []}], seconds=60)
     neovim = scripted("\n")
     neovim.press("ix = ")
-    until(lambda: server.heard("inlineCompletion")[-1:] and server.heard("inlineCompletion")[-1]["typed"] == "x = ")
+    until(lambda: "x = " in server.typed("inlineCompletion"))
     neovim.press("q")
-    until(lambda: "x = " in [message["typed"] for message in server.heard("cancelled")], 2)
+    until(lambda: "x = " in server.typed("cancelled"))
     neovim.press("<Esc>")
 
 
 def test_a_draft_that_says_what_is_typed_stays(scripted: Start, server: Server) -> None:
-    server.says(drafts=[{"text": "total", "stableRanges": []}, {"text": "total", "stableRanges": []}], seconds=3)
+    server.says(drafts=[{"text": "total", "stableRanges": []}], held_at=1)
     neovim = scripted("\n")
     neovim.press("ix = ")
     neovim.await_ghost("total")
+    server.goes_on(held_at=0)  # no draft of another request
     neovim.press("to")
     neovim.await_ghost("tal")
     neovim.press("<Esc>")
@@ -194,6 +201,7 @@ def test_a_draft_of_another_version_is_dropped(scripted: Start, server: Server) 
     }, { client_id = client.id })
     """
     until(lambda: server.heard("answered"))
+    neovim.await_answers()
     neovim.lua(paint, -1)
     assert neovim.ghost() == ""
     neovim.lua(paint, 0)

@@ -15,9 +15,6 @@ def health(neovim: Neovim) -> str:
     return "\n".join(neovim.lines)
 
 
-NUM_PENDING = "return vim.tbl_count(vim.lsp.get_clients({ name = 'dlm_lsp' })[1].requests)"
-
-
 def test_the_status_line_says_why_nothing_is_shown(scripted: Start, server: Server) -> None:
     server.says(status={"state": "inactive", "message": "100% of a.py is excluded"})
     neovim = scripted("\n")
@@ -36,8 +33,8 @@ def test_a_reason_for_one_buffer_is_not_shown_for_another(scripted: Start, serve
     server.says(status={"state": "inactive", "message": "example.py is excluded"})
     neovim = scripted("\n")
     neovim.press("ix")
-    until(lambda: server.heard("answered")[-1:] and server.heard("answered")[-1]["typed"] == "x")
-    until(lambda: neovim.lua(NUM_PENDING) == 0)
+    until(lambda: "x" in server.typed("answered"))
+    neovim.await_answers()
     assert neovim.lua("return require('dlm_lsp').status().state") == "inactive"
     neovim.press("<Esc>")
     neovim.api.command(f"edit {tmp_path / 'other.py'}")

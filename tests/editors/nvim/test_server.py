@@ -12,14 +12,12 @@ from tests.editors.nvim.neovim import COLLECT_NOTIFICATIONS, Neovim, until
 
 NOTIFIED = "return vim.g.notified"
 NUM_CLIENTS = "return #vim.lsp.get_clients({ name = 'dlm_lsp' })"
-SERVED_BY = "return require('dlm_lsp.session').of(vim.api.nvim_get_current_buf()).client.id"
 ENABLE_WITH_FUNCTION = """
 local command = ...
 vim.lsp.config('dlm_lsp', { cmd = function(dispatchers) return vim.lsp.rpc.start(command, dispatchers) end })
 vim.lsp.enable('dlm_lsp')
 """
 DRAFT = {"text": "tot", "stableRanges": []}
-SECONDS = 6
 NO_ENABLE = "vim.lsp.enable came with Neovim 0.11"
 ADVICE = ":checkhealth dlm_lsp says what to do"
 
@@ -30,8 +28,7 @@ def kill(server: Server) -> None:
 
 def await_start(neovim: Neovim, server: Server, number: int) -> None:
     until(lambda: len(server.heard("initialize")) == number)
-    until(lambda: neovim.lua(NUM_CLIENTS) == 1)
-    neovim.await_server()
+    until(lambda: neovim.served_by == number)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +147,7 @@ def press_another_key(neovim: Neovim) -> None:
 
 
 def test_a_draft_that_waits_goes_with_its_server(scripted: Start, server: Server) -> None:
-    server.says(completions={"x = ": ["total + 1"]}, drafts=[DRAFT], seconds=SECONDS)
+    server.says(completions={"x = ": ["total + 1"]}, drafts=[DRAFT], held_at=1)
     neovim = waiting(scripted)
     neovim.lua("vim.lsp.stop_client(vim.lsp.get_clients(), true)")
     until(lambda: neovim.lua(NUM_CLIENTS) == 0)
@@ -160,14 +157,13 @@ def test_a_draft_that_waits_goes_with_its_server(scripted: Start, server: Server
 
 
 def test_what_a_hung_server_has_left_goes_when_another_takes_its_place(scripted: Start, server: Server) -> None:
-    server.says(drafts=[DRAFT], seconds=SECONDS)
+    server.says(drafts=[DRAFT], held_at=1)
     neovim = waiting(scripted)
     hung = server.heard("initialize")[-1]["pid"]
     os.kill(hung, signal.SIGSTOP)
     try:
         neovim.api.command("DlmRestart")
-        until(lambda: len(server.heard("initialize")) == 2)
-        until(lambda: neovim.lua(SERVED_BY) == 2)
+        await_start(neovim, server, 2)
         press_another_key(neovim)
         assert neovim.ghost() == ""
     finally:
