@@ -93,6 +93,21 @@ def test_a_command_that_is_a_function_is_called(start: Start, server: Server, ne
     neovim.await_server()
 
 
+@pytest.mark.surface("native")
+def test_a_command_that_vim_lsp_config_names_is_served_by_like_any_other(start: Start, server: Server) -> None:
+    server.says(completions={"x = ": ["total"]}, drafts=[DRAFT], held_at=1)
+    neovim = start("\n", [], before="vim.env.PATH = '/nowhere'", sets_up=False, waits=False)
+    neovim.lua("vim.lsp.config('dlm_lsp', { cmd = ... }); vim.lsp.enable('dlm_lsp')", server.command)
+    neovim.await_server()
+    neovim.press("ix = ")
+    neovim.await_ghost("tot")
+    server.goes_on()
+    neovim.await_ghost("total")
+    neovim.press("q")
+    neovim.await_lines(["x = q"])
+    neovim.await_no_ghost()
+
+
 @pytest.mark.parametrize("before", ["", "vim.lsp.enable = nil; vim.lsp.is_enabled = nil; vim.lsp.config = nil;"])
 def test_a_server_that_is_killed_is_started_again_once(scripted: Start, server: Server, before: str) -> None:
     server.says(completions={"x = ": ["total"]})
