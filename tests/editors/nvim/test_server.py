@@ -12,6 +12,7 @@ from tests.editors.nvim.neovim import COLLECT_NOTIFICATIONS, Neovim, until
 
 NOTIFIED = "return vim.g.notified"
 NUM_CLIENTS = "return #vim.lsp.get_clients({ name = 'dlm_lsp' })"
+NUM_STARTED = "return #vim.lsp.get_clients({ name = 'dlm_lsp', _uninitialized = true })"
 ENABLE_WITH_FUNCTION = """
 local command = ...
 vim.lsp.config('dlm_lsp', { cmd = function(dispatchers) return vim.lsp.rpc.start(command, dispatchers) end })
@@ -142,6 +143,16 @@ def test_a_server_that_runs_is_started_anew(scripted: Start, server: Server) -> 
     await_start(neovim, server, 2)
     neovim.press("ix = ")
     neovim.await_ghost("total")
+    assert neovim.lua(NOTIFIED) == []
+
+
+def test_a_server_that_never_answers_can_be_replaced(start: Start, server: Server) -> None:
+    neovim = start("\n", ["sleep", "600"], before=COLLECT_NOTIFICATIONS, waits=False)
+    until(lambda: neovim.lua(NUM_STARTED) == 1)
+    neovim.setup({"cmd": server.command})
+    neovim.api.command("DlmRestart")
+    until(lambda: neovim.served_by == 2)
+    until(lambda: neovim.lua(NUM_STARTED) == 1)
     assert neovim.lua(NOTIFIED) == []
 
 

@@ -119,6 +119,9 @@ local function find_root(buf, use)
   })
 end
 
+---@type table<integer, true> The clients that `:DlmRestart` has stopped.
+local is_replaced = {}
+
 ---@type boolean Whether a server that had ended was started again, and `:DlmRestart` not called since.
 local is_revived = false
 
@@ -159,7 +162,7 @@ local function on_exit(code, signal, client_id)
   local client = vim.lsp.get_client_by_id(client_id)
   local is_started = client ~= nil and client.initialized
   vim.schedule(function()
-    local is_stopped = is_started and code == 0 and (signal == 0 or signal == SIGTERM)
+    local is_stopped = is_replaced[client_id] or (is_started and code == 0 and (signal == 0 or signal == SIGTERM))
     if is_wanted() and not is_stopped and vim.v.exiting == vim.NIL then
       local follow = is_started and revive or report_failure
       follow()
@@ -224,7 +227,8 @@ function M.restart()
     return say_once("the server is not enabled; :lua vim.lsp.enable('dlm_lsp') enables it")
   end
   if is_there() then
-    for _, client in ipairs(vim.lsp.get_clients({ name = client_of.NAME })) do
+    for _, client in ipairs(vim.lsp.get_clients({ name = client_of.NAME, _uninitialized = true })) do
+      is_replaced[client.id] = true
       client_of.call(client, 'stop', true)
     end
     attach_all()
