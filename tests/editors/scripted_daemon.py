@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from dlm_lsp.options import Settings
@@ -31,9 +32,9 @@ class ScriptedDaemon:
         (self._folder / "middle").write_text(middle, encoding="utf-8")
         (self._folder / "requests").write_text("")
 
-    def hold(self) -> None:
-        """Let every fill come to its first draft, and no further."""
-        (self._folder / "held").touch()
+    def hold(self, step: int) -> None:
+        """Let every fill come to the draft of this step, from 1, and no further; the last one is 3."""
+        (self._folder / "held").write_text(str(step))
 
     def release(self) -> None:
         """Let fills end, the one under way too."""
@@ -58,7 +59,7 @@ class ScriptedDaemon:
 
 class _Engine(ScriptedEngine):
     def __init__(self, folder: Path, settings: Settings) -> None:
-        super().__init__(num_steps=2)
+        super().__init__(num_steps=3)
         self._folder = folder
         loaded = {"model": settings.model, "device": settings.device, "guide": settings.decode.guide}
         (folder / "settings").write_text(json.dumps(loaded), encoding="utf-8")
@@ -69,8 +70,13 @@ class _Engine(ScriptedEngine):
             file.write(json.dumps(request.prefix) + "\n")
         for draft in super().infill(request, options, cancel):
             yield draft
-            while (self._folder / "held").exists() and not cancel.is_cancelled:
+            while self._is_held(draft.step) and not cancel.is_cancelled:
                 time.sleep(PAUSE_SECONDS)
+
+    def _is_held(self, step: int) -> bool:
+        with suppress(FileNotFoundError):
+            return step >= int((self._folder / "held").read_text() or step)
+        return False
 
 
 if __name__ == "__main__":

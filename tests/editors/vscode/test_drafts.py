@@ -1,4 +1,4 @@
-"""The accepting key on a draft: remembered until the result is there, unless something else comes first."""
+"""Drafts before the ghost text, and the accepting key on one: it waits for the result, unless something else comes."""
 
 from collections.abc import Iterator
 
@@ -16,9 +16,9 @@ INVOKED_ONLY = {"dlm-lsp.debounceMs": 10_000}
 
 @pytest.fixture
 def held(daemon: ScriptedDaemon) -> Iterator[ScriptedDaemon]:
-    """The server, which keeps every fill at its first draft until it is released."""
+    """The server, which keeps every fill at its first draft until it is let go."""
     daemon.fills_in(MIDDLE)
-    daemon.hold()
+    daemon.hold(1)
     yield daemon
     daemon.release()
 
@@ -28,6 +28,26 @@ def accept_draft(workbench: Workbench) -> None:
     until(lambda: workbench.draft, "a draft")
     workbench.press("Tab")
     until(lambda: workbench.draft.endswith("⇥"), "the mark of an accepted draft")
+
+
+def test_drafts_sharpen_beside_the_cursor_without_a_gap_until_the_ghost_text_comes(
+    workbench: Workbench, held: ScriptedDaemon
+) -> None:
+    workbench.open_at_end("drafts.py", BEFORE)
+    with workbench.filmed() as film:
+        workbench.press("Alt+Backslash")
+        first = until(lambda: workbench.draft, "a draft")
+        held.hold(2)
+        until(lambda: workbench.draft not in ("", first), "another one")
+        held.release()
+        workbench.wait_for_ghost()
+        workbench.page.wait_for_timeout(500)  # time for a change that must not come
+    nothing, *drafting, answer = film
+    assert nothing == ("", "")
+    assert all(frame.draft and not frame.ghost for frame in drafting)
+    assert len(drafting) > 1
+    assert not answer.draft
+    assert answer.ghost.replace("\xa0", " ") == MIDDLE
 
 
 def test_tab_on_a_draft_inserts_it_once_it_is_finished(workbench: Workbench, held: ScriptedDaemon) -> None:
