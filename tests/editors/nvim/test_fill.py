@@ -28,10 +28,12 @@ def warnings(neovim: Neovim) -> list[str]:
 
 def test_a_hole_is_filled_and_one_undo_empties_it(scripted: Start, server: Server) -> None:
     server.says(fill=FILL)
-    neovim = scripted(TEXT)
+    neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
     neovim.press("jj")
     neovim.press(":DlmFill<CR>")
     neovim.await_lines(filled())
+    neovim.await_answers()
+    assert warnings(neovim) == []
     heard = server.heard("infillRange")[-1]
     assert heard["range"] == {"start": {"line": 2, "character": 0}, "end": {"line": 2, "character": 0}}
     assert heard["options"] is None
@@ -117,6 +119,14 @@ def test_a_fill_that_fails_says_why(scripted: Start, server: Server) -> None:
     neovim.press(":DlmFill<CR>")
     until(lambda: warnings(neovim))
     assert "the hole is too deep" in warnings(neovim)[0]
+
+
+def test_a_fill_of_what_was_there_before_says_so(scripted: Start, server: Server) -> None:
+    server.says(fill=FILL | {"text": "pass"})
+    neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
+    neovim.press(":DlmFill<CR>")
+    until(lambda: warnings(neovim))
+    assert warnings(neovim) == ["dlm-lsp: the model has written what was there before"]
 
 
 def test_an_invalid_number_of_steps_gets_a_sentence(scripted: Start, server: Server) -> None:
