@@ -11,9 +11,10 @@ import socket
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from dlm_lsp import __version__
+from dlm_lsp.engine_facts import EngineFacts
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
 from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.hole_wire import draft_from_json, request_to_json
@@ -27,14 +28,6 @@ _POLL_SECONDS = 0.05
 
 _CHUNK_BYTES = 65_536
 _CONTENT_LENGTH = re.compile(rb"Content-Length: *(\d+)", re.IGNORECASE)
-
-
-class DaemonEngine(NamedTuple):
-    """What a daemon says of its engine; as the attributes of `InfillEngine`."""
-
-    model_name: str
-    device: str
-    sees_suffix: bool
 
 
 class DaemonClient:
@@ -70,7 +63,7 @@ class DaemonClient:
     ) -> None:
         self._socket.close()
 
-    def await_engine(self) -> DaemonEngine:
+    def await_engine(self) -> EngineFacts:
         """Begin the session, and wait until the engine is loaded.
 
         Raises:
@@ -82,7 +75,7 @@ class DaemonClient:
         if version != __version__:
             raise UsageError(f"The daemon on {self._path} is dlm-lsp {version}, and this is {__version__}; restart it.")
         self._send({"method": "initialized", "params": {}})
-        return DaemonEngine(**self._answer("workspace/executeCommand", {"command": DESCRIBE_ENGINE, "arguments": []}))
+        return EngineFacts(**self._answer("workspace/executeCommand", {"command": DESCRIBE_ENGINE, "arguments": []}))
 
     def infill(self, request: HoleRequest, cancel: CancelToken) -> Iterator[Draft]:
         """As `dlm_lsp.infilling.infill`, by the daemon.

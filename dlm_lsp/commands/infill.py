@@ -12,13 +12,14 @@ from rich.console import Console
 
 from dlm_lsp.commands.daemon_client import DaemonClient
 from dlm_lsp.commands.loading import load_engine, require_guide
-from dlm_lsp.commands.rendering import EngineNames, apply_fill, coloured, render_diff, render_json, summarize
+from dlm_lsp.commands.rendering import apply_fill, coloured, render_diff, render_json, summarize
 from dlm_lsp.commands.sources import Source, read_source, read_stdin, write_in_place, writing_stdout
 from dlm_lsp.commands.tables import shows_colours
 from dlm_lsp.commands.targets import Target, cut_marker, locate
 from dlm_lsp.commands.watch import CanvasView, DraftView, StepCounter
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.exclusions import exclusion_reason
+from dlm_lsp.engine_facts import EngineFacts
 from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
 from dlm_lsp.hole_request import HoleRequest
@@ -172,7 +173,7 @@ def fill(denoise: Denoise, work: Work, view: DraftView) -> Draft:
     return draft
 
 
-def report(engine: EngineNames, work: Work, draft: Draft, output: Output) -> None:
+def report(engine: EngineFacts, work: Work, draft: Draft, output: Output) -> None:
     """Put the best fill where it was asked for.
 
     Raises:
@@ -200,11 +201,11 @@ def make_view(console: Console, work: Work, output: Output) -> DraftView:
 
 
 @contextmanager
-def _engine(settings: Settings, daemon: str | None, console: Console) -> Iterator[tuple[EngineNames, Denoise]]:
+def _engine(settings: Settings, daemon: str | None, console: Console) -> Iterator[tuple[EngineFacts, Denoise]]:
     """An engine of this process, or a daemon's."""
     if daemon is None:
         engine = load_engine(settings, console)
-        yield engine, partial(infill, engine)
+        yield EngineFacts.of(engine), partial(infill, engine)
         return
     require_guide(settings.decode.guide)
     with DaemonClient(daemon) as client:
@@ -221,7 +222,7 @@ def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> No
 
 
 def _print(
-    engine: EngineNames,
+    engine: EngineFacts,
     work: Work,
     draft: Draft,
     fills: tuple[RankedFill, ...],

@@ -6,6 +6,7 @@ The command has found the hole and will judge the fills. Only the denoising happ
 import asyncio
 from collections.abc import Sequence
 
+from dlm_lsp.engine_facts import EngineFacts
 from dlm_lsp.errors import UsageError
 from dlm_lsp.messages import INFILL_DRAFT, INFILL_HOLE
 from dlm_lsp.session import DlmLanguageServer
@@ -21,7 +22,7 @@ async def describe_engine(server: DlmLanguageServer, _arguments: Sequence[object
     """
 
     def task(engine: InfillEngine, _cancel: CancelToken) -> dict[str, object]:
-        return {"model_name": engine.model_name, "device": engine.device, "sees_suffix": engine.sees_suffix}
+        return EngineFacts.of(engine)._asdict()
 
     return await _run(server, task)
 
