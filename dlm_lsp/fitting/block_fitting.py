@@ -26,7 +26,7 @@ from dlm_lsp.holes.brackets import (
 )
 from dlm_lsp.holes.excerpts import ParsedExcerpt
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.holes.indentation import IndentStyle, indent_style, indentation, line_below
+from dlm_lsp.holes.indentation import IndentStyle, indent_style, line_below
 from dlm_lsp.holes.scopes import header_indentation
 from dlm_lsp.holes.statements import (
     before_label,
@@ -122,7 +122,7 @@ class BlockFitter:
         if not lines:
             return []
         block = Block.of(self.hole.language, lines).trimmed()
-        first_depth = self._columns(lines[0]) if self._is_absolute(text) else None
+        first_depth = self.style.depth(lines[0]) if self._is_absolute(text) else None
         return reindented(block, self.style, self.hole.placement.indent, first_depth, self._floor)
 
     def _is_absolute(self, text: str) -> bool:
@@ -139,7 +139,7 @@ class BlockFitter:
     def _depth_below(self) -> int:
         """Columns of the next line with text; −1 where there is none."""
         below = line_below(self.hole.snapshot, self.hole.last_line)
-        return self._columns(self.hole.snapshot.lines.line_text(below)) if below is not None else -1
+        return self.style.depth(self.hole.snapshot.lines.line_text(below)) if below is not None else -1
 
     @cached_property
     def _floor(self) -> int:
@@ -180,7 +180,7 @@ class BlockFitter:
         depth = self._depth
         ends_item = [line.rstrip().endswith(",") for line in block.code]
         beginnings = (each for each in starts[1:] if begins_statement(language, followed[each]) or ends_item[each - 1])
-        beside = (start for start in beginnings if self._columns(followed[start]) <= depth)
+        beside = (start for start in beginnings if self.style.depth(followed[start]) <= depth)
         ends = [start for start in beside if self._is_complete(lines[:start])]
         ends_with_line = is_line_whole and starts[-1] == len(lines) and starts[-2] in (0, *ends)
         if ends_with_line and is_simple(language, lines[starts[-2] :]) and self._is_complete(lines):
@@ -207,7 +207,7 @@ class BlockFitter:
         """Whether the statement that begins on a line is a `return` or its like, in no block within the outermost."""
         # Where braces make blocks, a label or a `case` may follow.
         ends_block = self.hole.language.block_end.match(lines[start].lstrip()) is not None
-        depth = self.style.columns(indentation(lines[start]) if start else self.hole.placement.indent)
+        depth = self.style.depth(lines[start]) if start else self._depth
         return ends_block and depth < self._floor + self.style.width
 
     def _first_statements(self, lines: list[str]) -> list[str]:
@@ -239,8 +239,8 @@ class BlockFitter:
             return ()
         language, depth = self.hole.language, self._depth
         above = map(self.hole.snapshot.lines.line_text, range(self.hole.first_line - 1, -1, -1))
-        beside = next((line for line in above if line.strip() and self._columns(line) <= depth), "")
-        may_go_on = self._columns(beside) == depth and first_word(beside) in language.claused | language.clauses
+        beside = next((line for line in above if line.strip() and self.style.depth(line) <= depth), "")
+        may_go_on = self.style.depth(beside) == depth and first_word(beside) in language.claused | language.clauses
         return tuple(sorted(language.headers | (language.clauses if may_go_on else frozenset())))
 
     @cached_property
@@ -248,10 +248,6 @@ class BlockFitter:
         """The two methods that the hole is between, where indentation makes a class; in braces none is taken apart."""
         beside = methods_beside(self.hole.neutral) if self.hole.language.is_indented else []
         return beside if len(beside) == 2 and self.hole.kind != "range" else []
-
-    def _columns(self, line: str) -> int:
-        """How deep a line stands."""
-        return self.style.columns(indentation(line))
 
     @property
     def _wants_header(self) -> bool:
@@ -269,7 +265,7 @@ class BlockFitter:
         block = Block.of(language, lines)
         for number in range(1, len(lines)):
             if number in block.statement_lines:
-                if self._columns(lines[number]) < self._floor:
+                if self.style.depth(lines[number]) < self._floor:
                     return lines[:number]
             elif number not in block.literal_lines and language.definition_start.match(block.code[number].lstrip()):
                 return with_brackets_closed(language, without_blank_ends(lines[:number]))
@@ -285,7 +281,7 @@ class BlockFitter:
         depth = self._depth
         numbers = range(self.hole.first_line + (not self.hole.placement.starts_line))
         above = map(self.hole.snapshot.lines.line_text, reversed(numbers))
-        opener = next((line for line in above if line.strip() and self._columns(line) < depth), "")
+        opener = next((line for line in above if line.strip() and self.style.depth(line) < depth), "")
         language = self.hole.language
         return begins_label(opener) and not language.is_indented and language.words is None
 

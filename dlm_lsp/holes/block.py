@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
-from dlm_lsp.holes.indentation import IndentStyle, indentation
+from dlm_lsp.holes.indentation import IndentStyle
 from dlm_lsp.languages import Language
 
 LEADING_CLOSERS = re.compile(r"[)\]}\s]*")
@@ -57,7 +57,7 @@ class Block:
 
     def depths(self, style: IndentStyle) -> list[int]:
         """Columns at which the `own_lines` begin."""
-        return [style.columns(indentation(self.lines[number])) for number in self.own_lines]
+        return [style.depth(self.lines[number]) for number in self.own_lines]
 
 
 def _lines_outside_brackets(language: Language, code: list[str]) -> list[int]:

@@ -89,7 +89,7 @@ def gap_kind(snapshot: Snapshot, line: int, indent: str) -> HoleKind:
     if below is None or snapshot.language.closes(snapshot.lines.line_text(below)):
         return "statements"
     style = indent_style(snapshot, line)
-    goes_on = style.columns(indentation(snapshot.lines.line_text(below))) >= style.columns(indent)
+    goes_on = style.depth(snapshot.lines.line_text(below)) >= style.columns(indent)
     return "statement" if goes_on else "statements"
 
 
@@ -112,9 +112,9 @@ def _is_worded_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
     code = snapshot.language.code_only(cursor.left)
     if cursor.right.strip() or not (_ENDS_HEADER.search(code) and opens_block(snapshot.language, code)):
         return False
-    below, columns = line_below(snapshot, cursor.line), indent_style(snapshot, cursor.line).columns
+    below, style = line_below(snapshot, cursor.line), indent_style(snapshot, cursor.line)
     text_below = snapshot.lines.line_text(below) if below is not None else ""
-    return columns(indentation(text_below)) <= columns(indentation(cursor.left))
+    return style.depth(text_below) <= style.depth(cursor.left)
 
 
 def _is_indented_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:

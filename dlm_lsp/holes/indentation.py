@@ -55,8 +55,12 @@ class IndentStyle:
         return self.unit == "\t" or self.tab_width == MIXED_TAB_WIDTH
 
     def columns(self, whitespace: str) -> int:
-        """How deep some leading whitespace is."""
+        """How wide some leading whitespace is."""
         return sum(self.tab_width if character == "\t" else 1 for character in whitespace)
+
+    def depth(self, line: str) -> int:
+        """Columns at which the text of a line begins."""
+        return self.columns(indentation(line))
 
     def whitespace(self, columns: int) -> str:
         """Leading whitespace of a depth, written as the document writes it."""

@@ -22,7 +22,7 @@ from functools import cached_property
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.holes.excerpts import Container, Excerpt
-from dlm_lsp.holes.indentation import IndentStyle, indent_style, indentation, line_above
+from dlm_lsp.holes.indentation import IndentStyle, indent_style, line_above
 from dlm_lsp.holes.statements import first_word
 
 MAX_LINES = 400
@@ -164,7 +164,7 @@ class Isolation:
         return bool(self._line(number).strip())
 
     def _depth(self, number: int) -> int:
-        return self._style.columns(indentation(self._line(number)))
+        return self._style.depth(self._line(number))
 
     def _line(self, number: int) -> str:
         return self.snapshot.lines.line_text(number)
