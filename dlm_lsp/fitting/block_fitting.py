@@ -18,12 +18,6 @@ from dlm_lsp.fitting.repairs import (
     without_suffix,
 )
 from dlm_lsp.holes.block import Block
-from dlm_lsp.holes.brackets import (
-    NOTHING_UNCLOSED,
-    Unclosed,
-    with_brackets_closed,
-    without_unmatched_closers,
-)
 from dlm_lsp.holes.excerpts import ParsedExcerpt
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.indentation import IndentStyle, indent_style, line_below
@@ -39,6 +33,12 @@ from dlm_lsp.holes.statements import (
     methods_beside,
     takes_what_follows,
     unclosed_around,
+)
+from dlm_lsp.holes.unclosed import (
+    NOTHING_UNCLOSED,
+    Unclosed,
+    with_brackets_closed,
+    without_unmatched_closers,
 )
 
 MAX_SUFFIX_LINES = 30

@@ -18,13 +18,13 @@ from dlm_lsp.fitting.repairs import (
     without_overlap,
     without_repeated_text,
 )
-from dlm_lsp.holes.brackets import with_brackets_closed, with_closers, without_unmatched_closers
 from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.indentation import indent_style, indentation, line_above, opens_block
 from dlm_lsp.holes.scopes import functions_around
 from dlm_lsp.holes.statements import completes_headers
+from dlm_lsp.holes.unclosed import with_brackets_closed, with_closers, without_unmatched_closers
 from dlm_lsp.languages.brace_words import HEADER
 
 MAX_CUT_LINES = 8

@@ -4,14 +4,13 @@ A model may write a block at the document's depth, from column 0, or one level o
 and has no depth of its own. Knows lines and columns; knows nothing about documents or holes.
 """
 
-import re
 from dataclasses import replace
 from itertools import pairwise
 
-from dlm_lsp.holes.block import LEADING_CLOSERS, Block
-from dlm_lsp.holes.brackets import scan
+from dlm_lsp.holes.block import Block
 from dlm_lsp.holes.indentation import IndentStyle, indentation, opens_block
 from dlm_lsp.languages.brace_words import LABEL
+from dlm_lsp.languages.brackets import BRACKET, CLOSER_OF, LEADING_CLOSERS, scan
 
 _COMPLETE_OR_OPENING = (";", "}", "{", "(", "[")
 
@@ -157,8 +156,8 @@ def _blocks_left(block: Block) -> dict[int, int]:
             found[number], end = num_left + 1, words.num_closing(code)
             num_left += not words.divides(code)
         num_blocks = max(num_blocks + words.growth(code), 0) if words else 0
-        for bracket in re.finditer(r"[()\[\]{}]", code):
-            if bracket.group() in "([{":
+        for bracket in BRACKET.finditer(code):
+            if bracket.group() in CLOSER_OF:
                 num_open += 1
             elif num_open:
                 num_open -= 1

@@ -6,9 +6,10 @@ Works on lines and strings alone; knows nothing about documents or syntax trees.
 import re
 from itertools import takewhile
 
-from dlm_lsp.holes.brackets import NOTHING_UNCLOSED, OPENERS, Unclosed, without_unmatched_closers
 from dlm_lsp.holes.indentation import indentation
+from dlm_lsp.holes.unclosed import NOTHING_UNCLOSED, Unclosed, without_unmatched_closers
 from dlm_lsp.languages import Language
+from dlm_lsp.languages.brackets import BRACKET, CLOSER_OF
 
 MIN_WORD_OVERLAP = 3
 """Fewest characters of a part of a word that make an overlap; shorter parts end one identifier and begin another by
@@ -229,8 +230,8 @@ def _num_said(language: Language, lines: list[str]) -> int:
     for number, line in enumerate(code):
         if not open_since:
             starts.append(number)
-        for bracket in re.findall(r"[()\[\]{}]", line):
-            open_since = [*open_since, starts[-1]] if bracket in OPENERS.values() else open_since[:-1]
+        for bracket in BRACKET.findall(line):
+            open_since = [*open_since, starts[-1]] if bracket in CLOSER_OF else open_since[:-1]
         if _ASSIGNED.match(lines[starts[-1]]) or (line.rstrip().endswith("{") and not language.is_indented):
             open_since = []
     num_said = open_since[0] if open_since else len(lines)

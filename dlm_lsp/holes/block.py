@@ -5,9 +5,7 @@ from dataclasses import dataclass, replace
 
 from dlm_lsp.holes.indentation import IndentStyle
 from dlm_lsp.languages import Language
-
-LEADING_CLOSERS = re.compile(r"[)\]}\s]*")
-"""Matches the closing brackets that a line begins with, and the blanks around them."""
+from dlm_lsp.languages.brackets import LEADING_CLOSERS, growth
 
 _PREPROCESSOR = re.compile(r"#\s*(?:if|ifdef|ifndef|elif|else|endif|define|undef|include|pragma|error)\b")
 
@@ -69,8 +67,7 @@ def _lines_outside_brackets(language: Language, code: list[str]) -> list[int]:
         num_closed = num_closed or bool(words and words.num_closing(line))
         is_continued = number > 0 and code[number - 1].rstrip().endswith("\\")
         is_inside = depth - num_closed > 0
-        depth += sum(line.count(opener) for opener in "([{") - sum(line.count(closer) for closer in ")]}")
-        depth += words.growth(line) if words else 0
+        depth += growth(line) + (words.growth(line) if words else 0)
         if depth < 0:
             break
         if line.strip() and not is_inside and not is_continued:

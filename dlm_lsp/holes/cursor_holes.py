@@ -27,6 +27,7 @@ from dlm_lsp.holes.indentation import (
 )
 from dlm_lsp.holes.scopes import Function, functions_around
 from dlm_lsp.languages import Language
+from dlm_lsp.languages.brackets import growth
 
 _ENDS_HEADER = re.compile(r"(?:[|)]|\b(?:begin|do|else|ensure|in|repeat|then))\s*\Z")
 """Matches the end of a complete header, where words make the blocks."""
@@ -120,7 +121,7 @@ def _is_worded_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
 def _is_indented_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
     """Whether a line ends at the cursor that begins a block, the parser agrees, and the lines below are in none."""
     language, code = snapshot.language, snapshot.language.code_only(cursor.left)
-    is_in_bracket = sum(map(code.count, "([{")) > sum(map(code.count, ")]}"))
+    is_in_bracket = growth(code) > 0
     if cursor.right.strip() or is_in_bracket or not opens_block(language, code):
         return False
     depth, below = block_indentation(snapshot, cursor.line + 1), line_below(snapshot, cursor.line)

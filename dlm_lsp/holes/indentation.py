@@ -13,6 +13,7 @@ from tree_sitter import Node
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.languages import Language
+from dlm_lsp.languages.brackets import growth
 
 STYLE_WINDOW = 100
 """Lines on each side that tell the style: files may mix, and nearby lines matter most."""
@@ -201,13 +202,12 @@ def _owner(language: Language, body: Node) -> Node | None:
 
 def _statement_line(snapshot: Snapshot, line: int) -> int:
     """The line on which the statement begins that ends on `line`: up through open brackets and long strings."""
-    brackets = "([{" if snapshot.language.is_indented else "(["
+    openers = "([{" if snapshot.language.is_indented else "(["
     depth, lowest = 0, max(line - STATEMENT_WINDOW, 0)
     while True:
         line = _string_line(snapshot, line)
         code = snapshot.language.code_only(snapshot.lines.line_text(line))
-        closers = brackets.translate(str.maketrans("([{", ")]}"))
-        depth += sum(code.count(closer) for closer in closers) - sum(code.count(opener) for opener in brackets)
+        depth -= growth(code, openers)
         if depth <= 0 or line <= lowest:
             return line
         line -= 1

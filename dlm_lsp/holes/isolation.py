@@ -24,6 +24,7 @@ from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.holes.excerpts import Container, Excerpt
 from dlm_lsp.holes.indentation import IndentStyle, indent_style, line_above
 from dlm_lsp.holes.statements import first_word
+from dlm_lsp.languages.brackets import growth
 
 MAX_LINES = 400
 """Lines above, and below, the hole that are searched for its headers and block. They take 1 ms; ten times as many take
@@ -127,7 +128,7 @@ class Isolation:
         if above is None or (self._headers and above == self._headers[-1][-1]):
             return False
         code = self.snapshot.language.code_only(self._line(above))
-        return bool(_GOES_ON.search(code)) or sum(map(code.count, "([")) > sum(map(code.count, ")]"))
+        return bool(_GOES_ON.search(code)) or growth(code, "([") > 0
 
     def _excerpt(self, headers: list[range], first: int, last: int) -> Excerpt:
         lines = self.snapshot.lines

@@ -9,10 +9,10 @@ from tree_sitter import Node
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.holes.block import Block
-from dlm_lsp.holes.brackets import Unclosed, outermost_open, unclosed_between, with_brackets_closed, with_closers
 from dlm_lsp.holes.definitions import unwrapped
 from dlm_lsp.holes.excerpts import NEARBY_BYTES, ParsedExcerpt
 from dlm_lsp.holes.indentation import opens_block
+from dlm_lsp.holes.unclosed import Unclosed, outermost_open, unclosed_between, with_brackets_closed, with_closers
 from dlm_lsp.languages import Language
 from dlm_lsp.languages.brace_words import CASE_LABEL
 

@@ -6,10 +6,10 @@ Knows texts and nothing else.
 """
 
 import re
-from itertools import accumulate, chain
+from itertools import chain
 from typing import NamedTuple
 
-from dlm_lsp.languages import CLOSERS
+from dlm_lsp.languages.brackets import CLOSERS, left_open
 
 _PUT_IN = re.compile(r"[\s)\]}\"'`]*")
 """Matches what an editor inserts after the cursor by itself, and the blanks that may be part of a hole."""
@@ -22,7 +22,6 @@ them may belong to the string.
 """
 
 _QUOTED = re.compile(r"""(["'`]).*?\1""")
-_NESTING = dict.fromkeys("([{", 1) | dict.fromkeys(")]}", -1)
 
 
 class Step(NamedTuple):
@@ -127,9 +126,7 @@ def _step_before(line_break: re.Match[str], rest: str) -> Step | None:
 
 def _is_left_at(rest: str, place: int) -> bool:
     """Whether what the rest opens before a place is closed before it: a closer there belongs to what is typed."""
-    nesting = (_NESTING.get(character, 0) for character in _QUOTED.sub("", rest[:place]))
-    depths = list(accumulate(nesting, initial=0))
-    return depths[-1] == min(depths)
+    return not left_open(_QUOTED.sub("", rest[:place]))
 
 
 def agreed_part(goal: str, content: str) -> str | None:

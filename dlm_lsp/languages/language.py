@@ -8,9 +8,7 @@ from functools import cached_property
 import tree_sitter
 
 from dlm_lsp.languages.block_words import BlockWords
-
-CLOSERS = ("}", ")", "]", "</")
-"""Brackets that close, in every language, and what a closing tag begins with."""
+from dlm_lsp.languages.brackets import CLOSERS
 
 _NOTHING: frozenset[str] = frozenset()
 
