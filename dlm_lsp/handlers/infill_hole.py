@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from dlm_lsp.engine_facts import EngineFacts
 from dlm_lsp.errors import UsageError
+from dlm_lsp.hole_wire import draft_to_json, request_from_json
 from dlm_lsp.messages import INFILL_DRAFT, INFILL_HOLE
 from dlm_lsp.session import DlmLanguageServer
 from dlm_lsp.worker import Result, Task
@@ -36,8 +37,7 @@ async def infill_hole(server: DlmLanguageServer, arguments: Sequence[object]) ->
     """
     if len(arguments) != 1:
         raise UsageError(f"{INFILL_HOLE} takes [hole]")
-    from dlm_lsp.hole_wire import draft_to_json, request_from_json  # noqa: PLC0415 - `initialize` is answered before
-    from dlm_lsp.infilling import infill  # noqa: PLC0415
+    from dlm_lsp.infilling import infill  # noqa: PLC0415 - `initialize` is answered before
 
     loop = asyncio.get_running_loop()
 
