@@ -22,6 +22,7 @@ from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.scopes import Function, functions_in
 from dlm_lsp.languages import Language
 from dlm_lsp.languages.cells import foreign_magic
+from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.options import Settings
 
 TIME_BOX_SECONDS = 0.03
@@ -93,7 +94,7 @@ class RelatedFiles:
     def _imported_files(self, snapshot: Snapshot) -> Iterator[Path]:
         """Files of the workspace that a Python document imports; of other languages none are resolved."""
         path = path_of(snapshot.home)
-        if not snapshot.language.is_indented or path is None:
+        if snapshot.language.id != PYTHON.id or path is None:
             return
         # The document's own project first: a server may have many.
         roots = sorted(self.roots, key=lambda root: not Path(path).is_relative_to(root))
