@@ -26,6 +26,9 @@ from dlm_model.errors import ModelError
 logger = logging.getLogger(__name__)
 
 
+_LARGEST = 2**31 - 1
+"""What LSP allows in a position; some clients write more for the end of a line."""
+
 _APPLY = "apply"
 """Option of the command beside the decoder's: false returns the text for a preview, and leaves the document alone."""
 
@@ -151,4 +154,4 @@ def _parse_position(value: object, name: str) -> types.Position:
     line, character = (value.get("line"), value.get("character")) if isinstance(value, Mapping) else (None, None)
     if not (type(line) is type(character) is int and line >= 0 and character >= 0):
         raise UsageError(f"{INFILL_RANGE}: the range's {name} must be a position")
-    return types.Position(line, character)
+    return types.Position(min(line, _LARGEST), min(character, _LARGEST))
