@@ -1,4 +1,4 @@
-"""What becomes of the completions that one client was offered, counted and nothing else. Lives on the event loop."""
+"""Counts which of the completions offered to one client were shown and accepted. Lives on the event loop."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Files that are replaced whole: who reads one finds what it was or what it has become."""
+"""Files that are replaced whole: a reader finds the old file or the new one."""
 
 import os
 import secrets

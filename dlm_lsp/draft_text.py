@@ -1,7 +1,7 @@
-"""What an editor shows of a draft that is not finished: what is decided or probable, and `…` where nothing is known.
+"""What an editor shows of an unfinished draft: decided or probable text, and `…` where nothing is known.
 
-While a position is far from anything decided, its most probable token is little more than the most common one: the
-same word again and again. That is worth seeing on the canvas itself, but not in the middle of code.
+Far from any decided position, the most probable token is little more than the most common one: the same word again and
+again. A view of the canvas shows it; code should not.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Stretch(NamedTuple):
 
 
 def visible_stretches(draft: Draft, num_typed: int) -> Iterator[Stretch]:
-    """What is shown of a draft, from left to right; of a finished one, all of it.
+    """The visible parts of a draft, from left to right; all of a finished one.
 
     Args:
         draft: Its text begins with what was typed.

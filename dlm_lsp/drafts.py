@@ -38,7 +38,7 @@ class DraftFeed:
             self._timer = self._loop.call_at(self._next_send, self._send_now, draft)
 
     def close(self) -> None:
-        """Send nothing any more."""
+        """Send nothing from now on."""
         self._is_closed = True
         self._stop_timer()
 

@@ -25,11 +25,11 @@ _FIRST_GPU = "cuda:0"
 
 
 class _Engine:
-    """A worker, its users, and what they ask for.
+    """A worker, its users, and the engine that they ask for.
 
     Attributes:
         settings: Of the engine that is asked for.
-        listeners: Of the sessions that use it: each is told of its loading.
+        listeners: One for each session that uses it, told of its loading.
         worker: Owns the engine.
         found: The settings of the engine that was loaded last, and its device.
     """
@@ -50,7 +50,7 @@ class _Engine:
             listener(event)
 
     def _load(self, load_engine: LoadEngine, settings: Settings) -> InfillEngine:
-        """Load an engine; on the worker's thread, and perhaps when other settings have been asked for already."""
+        """Load an engine, on the worker's thread; by then, other settings may have been asked for."""
         engine = load_engine(settings)
         self.found = settings, engine.device
         return engine
@@ -60,14 +60,14 @@ class EngineRoom:
     """The workers of this process.
 
     Attributes:
-        on_use: Called with the settings of whoever has an engine work, or be loaded.
+        on_use: Called with a session's settings whenever it has an engine work or load.
     """
 
     def __init__(self, load_engine: LoadEngine) -> None:
         """Load nothing yet.
 
         Args:
-            load_engine: Called on a worker's thread at the first need of its model, device and precision.
+            load_engine: Called on a worker's thread when its model, device and precision are first needed.
         """
         self.on_use: Callable[[Settings], None] = lambda _settings: None
         self._load_engine = load_engine
@@ -75,7 +75,7 @@ class EngineRoom:
         self._stopped: list[Worker] = []
 
     def is_same(self, left: Settings, right: Settings) -> bool:
-        """Whether both ask for the same engine, however they spell it."""
+        """Whether both settings mean the same engine, however they spell it."""
         return _spelled(left) == _spelled(right) or self._key(left) == self._key(right)
 
     def enter(self, settings: Settings, listener: LoadListener) -> Worker:
@@ -120,7 +120,7 @@ class EngineRoom:
         return next((engine for engine in self._engines if self.is_same(engine.settings, settings)), None)
 
     def _key(self, settings: Settings) -> _Key:
-        """The same for all who mean one folder, device and precision, as far as that is known without torch."""
+        """A key of folder, device and precision, the same for all spellings, as far as that is known without torch."""
         device = {"auto": self._auto_device(), "cuda": _FIRST_GPU}.get(settings.device, settings.device)
         return _folder(settings.model), device, {"auto": "bf16"}.get(settings.precision, settings.precision)
 
@@ -134,7 +134,7 @@ class EngineRoom:
 
 
 class Desk:
-    """One session's way to the workers, on which the latest job of each key wins.
+    """One session's access to the workers; the latest job of each key wins.
 
     It cancels jobs of this session alone. The worker cancels the oldest of all sessions when too many wait: see
     `Worker.submit`.
@@ -146,7 +146,7 @@ class Desk:
         Args:
             room: Where the workers are.
             listener: Hears about the loading of the one that is taken.
-            retries: Whether taking a worker tries to load a model again that could not be loaded for others.
+            retries: Whether taking a worker retries a model that could not be loaded for others.
         """
         self._room = room
         self._listener = listener
@@ -174,9 +174,8 @@ class Desk:
             gives_way: Whether the job may be cancelled when too many others come after it.
 
         Returns:
-            A future that is cancelled when the job is superseded or has given way, and at once where there is no
-            worker, as after `close`. It raises what the task raises, and ModelUnavailableError where there is no
-            engine.
+            A future. It is cancelled when the job is superseded or has given way, and at once if there is no worker, as
+            after `close`. It raises the task's exceptions, and ModelUnavailableError if there is no engine.
         """
         if self._worker is None or self._settings is None:
             future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
@@ -200,7 +199,7 @@ class Desk:
             self.cancel(key)
 
     def retry(self) -> None:
-        """Let the next job try again to load the engine, if that has failed before this call."""
+        """If loading the engine has failed, let the next job try again."""
         if self._worker:
             self._worker.retry()
 
@@ -210,13 +209,13 @@ class Desk:
             self._room.on_use(self._settings)
             self._worker.load()
 
-    def tell(self, order: Callable[[InfillEngine], None]) -> None:
-        """Have the engine do something after what it was given before; nothing where none is loaded by then."""
+    def tell(self, action: Callable[[InfillEngine], None]) -> None:
+        """Call a function of the engine after the jobs given before; skipped if no engine is loaded by then."""
         if self._worker:
-            self._worker.tell(order)
+            self._worker.tell(action)
 
     def unload_after(self, seconds: float | None) -> None:
-        """Free the engine when nothing has run for so long; None keeps it. The last call of all sessions counts."""
+        """Free the engine when nothing has run for so long; None keeps it. The last call by any session counts."""
         if self._worker:
             self._worker.unload_after(seconds)
 
@@ -234,7 +233,7 @@ class Desk:
             self._worker.retry()
 
     def close(self) -> None:
-        """Stop every job of this session, and its worker where nobody else uses it; closing twice is no error."""
+        """Stop every job of this session, and its worker if nobody else uses it; closing twice is no error."""
         self.cancel_all()
         if self._worker:
             self._room.leave(self._worker, self._listener)

@@ -1,4 +1,4 @@
-"""The patterns of the option `exclude`: those of a `.gitignore`, but that none takes back another."""
+"""The patterns of the option `exclude`: those of a `.gitignore`, except that `!` cannot undo another pattern."""
 
 import re
 from collections.abc import Iterator, Sequence

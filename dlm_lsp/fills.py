@@ -1,6 +1,6 @@
-"""Fills, and the text that they must hold: values, apart from all that it takes to make a fill.
+"""Fills, and the text that they must hold: values only, without the code that makes fills.
 
-They are apart so that a server can answer `initialize` before it imports the rest.
+So a server can answer `initialize` before it imports that code.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class Fill:
         text: With the document's line endings; empty when there is nothing to show.
         start: Character offset.
         end: Character offset.
-        parse_valid: The document has no more ERROR or MISSING nodes with the fill than with a neutral statement in
-            its place, and no definition below gets a decorator that was meant for another. A header may lack its
-            block, and a decorator what it decorates. When there is nothing to show, true says that nothing is missing:
-            all that the model has follows in the document already.
+        parse_valid: The document has no more ERROR or MISSING nodes with the fill than with a neutral statement in its
+            place, and no definition below gets a decorator that was meant for another. A header may lack its block, and
+            a decorator its definition. When there is nothing to show, true says that nothing is missing: the document
+            already goes on with all of the model's text.
     """
 
     text: str
@@ -31,11 +31,11 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class RankedFill:
-    """One alternative as the document would take it.
+    """One alternative, ready for the document.
 
     Attributes:
-        fill: What to write where.
-        candidate: The engine's text and certainty that it is made from.
+        fill: The replacement.
+        candidate: The engine's text and confidence.
     """
 
     fill: Fill
@@ -43,7 +43,7 @@ class RankedFill:
 
 
 class Filled(NamedTuple):
-    """A finished draft and what it comes to: never empty, best first."""
+    """A finished draft and its fills: never empty, best first."""
 
     draft: Draft
     fills: tuple[RankedFill, ...]
@@ -55,7 +55,7 @@ class Anchors:
 
     Attributes:
         keep: Texts that occur in it, in this order.
-        closing: What it ends with; for statements, their last line. Empty for any ending.
+        closing: The text that it ends with; for statements, their last line. Empty for any ending.
     """
 
     keep: tuple[str, ...] = ()
@@ -66,7 +66,8 @@ class Anchors:
 
         Args:
             text: The fill's.
-            following: What comes next in the document; it has the end of the closing text where both would repeat it.
+            following: The document after the fill, which may have the end of the closing text so that the fill does not
+                repeat it.
         """
         words, position = _words(text), 0
         for kept in map(_words, self.keep):

@@ -1,7 +1,7 @@
-"""Bridges a `Fill` and LSP's InlineCompletionItem, which an editor draws as ghost text on the cursor's line.
+"""Turns a `Fill` into LSP's InlineCompletionItem, which an editor draws as ghost text on the cursor's line.
 
-The item replaces the line from column 0 and repeats what is typed there, so that neither indentation nor the
-client's filter can disagree. Editors can only draw insertions: a fill that takes typed text away has no item.
+The item replaces the line from column 0 and repeats the text typed there, so neither indentation nor the client's
+filter can disagree. Editors can only draw insertions, so a fill that removes typed text has no item.
 """
 
 from dataclasses import replace
@@ -24,8 +24,8 @@ def is_on_cursor_line(snapshot: Snapshot, cursor: int, start: int, end: int) -> 
 def drawable_hole(hole: Hole, cursor: int) -> Hole:
     """The hole that ghost text at the cursor can fill, where blanks that are typed already would be taken away.
 
-    So it is with `{ | }` and `def f(): |`: what goes below a header begins with a line break, right after the header.
-    The blanks stay; and where something closes the block on the same line, its statements stay on that line, too.
+    That happens in `{ | }` and `def f(): |`: the block below a header begins with a line break right after the header.
+    The blanks stay. If the block is closed on the same line, its statements stay on that line, too.
     """
     is_empty = hole.start < cursor <= hole.end and not hole.replaced.strip()
     if not is_empty or not hole.left.strip() or hole.kind == "line":

@@ -10,8 +10,8 @@ from typing import Any
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import UsageError
 from dlm_lsp.fills import Anchors
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.infilling import HoleRequest
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options, with_options
 from dlm_model.decode_options import DecodeOptions
@@ -20,8 +20,8 @@ from dlm_model.request import Candidate, Draft, Piece
 Json = dict[str, Any]
 
 
-def order_to_json(request: HoleRequest, options: DecodeOptions) -> Json:
-    """A hole in a text that no editor has open, and how to denoise it; what other files say is not sent."""
+def request_to_json(request: HoleRequest) -> Json:
+    """A hole in a text that no editor has open, and how to denoise it; the command judges the rest."""
     hole, anchors = request.hole, request.anchors
     return {
         "uri": hole.snapshot.uri,
@@ -34,29 +34,30 @@ def order_to_json(request: HoleRequest, options: DecodeOptions) -> Json:
         "max_prompt_tokens": request.max_prompt_tokens,
         "keep": list(anchors.keep),
         "closing": anchors.closing,
-        "options": {name: getattr(options, name) for name in sorted(DECODE_OPTION_NAMES)},
+        "options": {name: getattr(request.options, name) for name in sorted(DECODE_OPTION_NAMES)},
     }
 
 
-def order_from_json(order: Any) -> tuple[HoleRequest, DecodeOptions]:  # noqa: ANN401 - whatever came
-    """What `order_to_json` was given; the text is parsed, which takes its time.
+def request_from_json(sent: Any) -> HoleRequest:  # noqa: ANN401 - whatever came
+    """What `request_to_json` was given; the text is parsed, which takes its time.
 
     Raises:
         UsageError: it is nothing of the kind.
         UnsupportedLanguageError: there is no such language.
     """
     try:
-        parsed = parse_options(order["options"], allowed=DECODE_OPTION_NAMES)
-        language = language_for(None, order["language"])
-        where = order["start"], order["end"], order["kind"], order["num_statements"]
-        anchors = Anchors(tuple(order["keep"]), order["closing"])
-        text, uri, max_prompt_tokens = order["text"], order["uri"], order["max_prompt_tokens"]
+        parsed = parse_options(sent["options"], allowed=DECODE_OPTION_NAMES)
+        language = language_for(None, sent["language"])
+        where = sent["start"], sent["end"], sent["kind"], sent["num_statements"]
+        anchors = Anchors(tuple(sent["keep"]), sent["closing"])
+        text, uri, max_prompt_tokens = sent["text"], sent["uri"], sent["max_prompt_tokens"]
     except (LookupError, TypeError) as error:
-        raise UsageError("the order is none that `dlm-lsp infill --connect` makes") from error
+        raise UsageError("the argument is none that `dlm-lsp infill --connect` sends") from error
     if parsed.problems:
         raise UsageError("; ".join(parsed.problems))
     hole = Hole(Snapshot.parse(uri, language, text), *where)
-    return HoleRequest(hole, max_prompt_tokens, anchors), with_options(DecodeOptions(), parsed.options)
+    options = with_options(DecodeOptions(), parsed.options)
+    return HoleRequest(hole, options, max_prompt_tokens=max_prompt_tokens, anchors=anchors)
 
 
 def draft_to_json(draft: Draft) -> Json:

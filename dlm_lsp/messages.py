@@ -26,7 +26,7 @@ three more: `apply`, where false brings the text without editing the document, a
 """
 
 DESCRIBE_ENGINE = "dlmLsp.describeEngine"
-"""`workspace/executeCommand` of our own command line: loads the engine, result `{model_name, device, sees_suffix}`."""
+"""`workspace/executeCommand` of our own command line: loads the engine, result `EngineFacts`, by name."""
 
 INFILL_HOLE = "dlmLsp.infillHole"
 """`workspace/executeCommand` of our own command line, arguments and drafts as in `hole_wire`.

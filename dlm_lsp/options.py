@@ -1,9 +1,9 @@
 """What may be configured, and what is in force: `ClientOptions` (as sent) → `Settings` (resolved, total).
 
 An option is declared once: in `Settings`, or in `DecodeOptions` if it is the decoder's. A source may spell it
-`numSteps`, `num_steps`, `num-steps` or by an alias (`steps`), and is told of problems in its own spelling. A wrong
-option is reported and left out; it never stops the daemon. Knows no protocol: the language server hands in the objects
-that a client sent, the command line its flags.
+`numSteps`, `num_steps`, `num-steps` or by an alias (`steps`); problems are reported in its own spelling. A wrong option
+is reported and left out. It never stops the daemon. Knows no protocol: the language server hands in the objects that a
+client sent, the command line its flags.
 """
 
 import re
@@ -44,17 +44,17 @@ class Settings:
 
     enabled: bool = option(
         True,
-        "`false` answers every request of an editor with nothing and loads no model; `dlm-lsp infill` and "
-        "`dlm-lsp http`, which somebody started for it, fill all the same",
+        "`false` fills nothing in editors and loads no model; `dlm-lsp infill` and `dlm-lsp http` fill all the same",
     )
     disabled_languages: tuple[str, ...] = option(
         (),
-        "language ids that get no completions, in editors and over HTTP; `dlm-lsp infill` fills what it is given",
+        "language ids that get no completions, in editors and over HTTP; `dlm-lsp infill` ignores this",
     )
     exclude: tuple[str, ...] = option(
         (),
-        "files that are never read into a prompt, in addition to the built-in list of secrets: patterns as in a "
-        "`.gitignore` in every folder above a file, in any case; `*` stops at a slash, and none takes back another",
+        "files that are never read into a prompt, in addition to the built-in list of secrets. Patterns as in a "
+        "`.gitignore`, matched without regard to case, in every folder above the file. `*` does not cross a slash. A "
+        "pattern that begins with `!` has no effect",
     )
     model: str | None = option(
         None,
@@ -64,8 +64,8 @@ class Settings:
     device: str = option("auto", "where the model runs: `auto`, `cpu`, `cuda`, `cuda:1`")
     precision: Precision = option(
         "auto",
-        "how the model's matrices are held in memory: `auto` and `bf16` in the format that the device computes in; "
-        "`int8`, and on CUDA GPUs `int4`, rounded by torchao to save memory",
+        "number format of the model's matrices in memory: `auto` and `bf16` are the one that the device computes in; "
+        "`int8`, and on CUDA GPUs `int4`, save memory, rounded by torchao",
     )
     preload: bool = option(False, "load the model at start rather than at the first request")
     idle_unload_minutes: int = option(
@@ -78,8 +78,7 @@ class Settings:
     draft_interval_ms: int = option(50, "shortest time between two drafts", within=Range(0, 10_000))
     automatic: bool | None = option(
         None,
-        "offer completions that nobody asked for: `true` in every language, `false` in none, `null` in all but JSON, "
-        "YAML and TOML",
+        "offer completions unasked: `true` in every language, `false` in none, `null` in all but JSON, YAML and TOML",
     )
     debounce_ms: int | None = option(
         None,
@@ -94,12 +93,12 @@ class Settings:
         within=Range(1, 3),
     )
     context_files: bool = option(
-        True, "show the model signatures from imported and open files, in a quarter of the prompt at most"
+        True, "put signatures from imported and open files into the prompt, in at most a quarter of it"
     )
     max_prompt_tokens: int | None = option(
         None,
-        f"upper bound on prefix and suffix together; `null` is {CPU_PROMPT_TOKENS} on a CPU, which takes its time to "
-        f"read them, and {GPU_PROMPT_TOKENS} on a GPU",
+        f"upper bound on prefix and suffix together; `null` is {CPU_PROMPT_TOKENS} on a CPU, which reads slowly, and "
+        f"{GPU_PROMPT_TOKENS} on a GPU",
         within=Range(16, 1_000_000),
     )
     max_document_chars: int = option(

@@ -1,7 +1,7 @@
 """The language server: which handler answers which method.
 
-Start reading at `ROUTES`. Importing this module imports no torch: the engine comes from the loader that the caller
-hands in, on the worker's thread, after `initialize` was answered.
+Start reading at `ROUTES`. Importing this module imports no torch. The caller hands in a loader, and the worker's thread
+gets the engine from it after `initialize` was answered.
 """
 
 import inspect
@@ -24,7 +24,7 @@ from dlm_lsp.handlers import (
     lifecycle,
     notebook_sync,
 )
-from dlm_lsp.messages import DID_ACCEPT, DID_PARTIALLY_ACCEPT_COMPLETION, DID_SHOW_COMPLETION, INFILL_RANGE
+from dlm_lsp.messages import DID_PARTIALLY_ACCEPT_COMPLETION, DID_SHOW_COMPLETION
 from dlm_lsp.options import ClientOptions
 from dlm_lsp.session import DlmLanguageServer
 from dlm_model.errors import ModelError
@@ -38,14 +38,17 @@ class Route:
 
     Attributes:
         method: As LSP spells it.
-        handler: What answers it: a coroutine where it waits for a worker, so that it can be cancelled; the message
-            loop waits for all others, some milliseconds.
+        handler: Answers it. A coroutine if it waits for a worker, so that it can be cancelled; the message loop waits
+            some milliseconds for any other.
         options: Advertised with the capability.
+        replaces_builtin: Instead of pygls' own handler, rather than after it. Those would keep a second copy of every
+            document, and run a command where no cancel reaches it.
     """
 
     method: str
     handler: Handler
     options: object = None
+    replaces_builtin: bool = False
 
 
 ROUTES = (
@@ -54,32 +57,25 @@ ROUTES = (
     Route(types.SHUTDOWN, lifecycle.shutdown),
     Route(types.WORKSPACE_DID_CHANGE_CONFIGURATION, configuration.did_change_configuration),
     Route(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, lifecycle.did_change_workspace_folders),
-    Route(types.TEXT_DOCUMENT_DID_OPEN, document_sync.did_open),
-    Route(types.TEXT_DOCUMENT_DID_CHANGE, document_sync.did_change),
-    Route(types.TEXT_DOCUMENT_DID_CLOSE, document_sync.did_close),
-    Route(types.NOTEBOOK_DOCUMENT_DID_OPEN, notebook_sync.did_open),
-    Route(types.NOTEBOOK_DOCUMENT_DID_CHANGE, notebook_sync.did_change),
-    Route(types.NOTEBOOK_DOCUMENT_DID_CLOSE, notebook_sync.did_close),
+    Route(types.TEXT_DOCUMENT_DID_OPEN, document_sync.did_open, replaces_builtin=True),
+    Route(types.TEXT_DOCUMENT_DID_CHANGE, document_sync.did_change, replaces_builtin=True),
+    Route(types.TEXT_DOCUMENT_DID_CLOSE, document_sync.did_close, replaces_builtin=True),
+    Route(types.NOTEBOOK_DOCUMENT_DID_OPEN, notebook_sync.did_open, replaces_builtin=True),
+    Route(types.NOTEBOOK_DOCUMENT_DID_CHANGE, notebook_sync.did_change, replaces_builtin=True),
+    Route(types.NOTEBOOK_DOCUMENT_DID_CLOSE, notebook_sync.did_close, replaces_builtin=True),
     # Without an options object pygls does not advertise inline completion, and no editor ever asks.
     Route(
         types.TEXT_DOCUMENT_INLINE_COMPLETION,
         inline_completion.inline_completion,
         types.InlineCompletionOptions(),
     ),
-    Route(types.WORKSPACE_EXECUTE_COMMAND, execute_command.execute_command),
+    Route(types.WORKSPACE_EXECUTE_COMMAND, execute_command.execute_command, replaces_builtin=True),
     Route(DID_SHOW_COMPLETION, acceptance.did_show),
     Route(DID_PARTIALLY_ACCEPT_COMPLETION, acceptance.did_partially_accept),
 )
 
-_REPLACED_METHODS = (
-    types.TEXT_DOCUMENT_DID_OPEN,
-    types.TEXT_DOCUMENT_DID_CHANGE,
-    types.TEXT_DOCUMENT_DID_CLOSE,
-    types.NOTEBOOK_DOCUMENT_DID_OPEN,
-    types.NOTEBOOK_DOCUMENT_DID_CHANGE,
-    types.NOTEBOOK_DOCUMENT_DID_CLOSE,
-    types.WORKSPACE_EXECUTE_COMMAND,
-)
+_LEAVING = Route(types.EXIT, lifecycle.leave, replaces_builtin=True)
+"""Ends one conversation, where pygls would end the process."""
 
 
 def create_server(
@@ -98,17 +94,13 @@ def create_server(
         ends_process: At `exit`, end the process rather than this conversation alone.
     """
     server = DlmLanguageServer(engines, flags or {}, exits_with_client=exits_with_client)
-    for route in ROUTES:
-        # pygls' own handlers would keep a second copy of every document, and run a command where no cancel reaches it.
-        if route.method in _REPLACED_METHODS:
+    for route in ROUTES if ends_process else (*ROUTES, _LEAVING):
+        if route.replaces_builtin:
             del server.protocol.fm.builtin_features[route.method]
         server.feature(route.method, route.options)(_bind(server, route.handler))
-    if not ends_process:
-        del server.protocol.fm.builtin_features[types.EXIT]
-        server.feature(types.EXIT)(_bind(server, lifecycle.leave))
-    # Only advertises the names: the route above runs them.
-    for command in (INFILL_RANGE, DID_ACCEPT):
-        server.command(command)(execute_command.execute_command)
+    for command in execute_command.COMMANDS:
+        if command.is_advertised:  # which is all that pygls does with it: our route runs every command
+            server.command(command.name)(command.run)
     return server
 
 

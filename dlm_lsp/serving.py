@@ -1,10 +1,11 @@
 """Running the server as a process: standard input and output or one TCP connection, and the exit code.
 
-Knows transports and how processes end; the protocol is `server`'s concern.
+Knows transports and how processes end; `server` knows the protocol.
 """
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -28,8 +29,14 @@ from dlm_lsp.session import DlmLanguageServer
 if TYPE_CHECKING:
     from pygls.io_ import AsyncReader, AsyncWriter, Writer
 
-_LSP_HEADER = b"Content-"
-"""What a client's first line begins with; a probe or a browser sends something else."""
+_LSP_HEADER = b"content-"
+"""What a client's first line begins with, in any case; a probe or a browser sends something else."""
+
+_CONTENT_LENGTH = re.compile(rb"Content-Length:[ \t]*(\d+)[ \t]*\r?\n", re.IGNORECASE)
+_MOST_DIGITS = 9
+"""Of a message's length in bytes: a gigabyte is more than any document that is taken."""
+
+logger = logging.getLogger(__name__)
 
 
 def serve_stdio(
@@ -114,7 +121,7 @@ async def _until_over(server: DlmLanguageServer, conversation: Coroutine[Any, An
 
 
 class _Output:
-    """Standard output, which nobody may read any more: the end of the input is near then, and `exit` is still heard."""
+    """Ignores a closed pipe: the client has stopped reading, but its `exit` is still to come."""
 
     def __init__(self, stdout: BinaryIO) -> None:
         self._stdout = stdout
@@ -143,7 +150,7 @@ async def converse(server: DlmLanguageServer, reader: "AsyncReader", writer: "As
 
 
 class _TurnTaking:
-    """Lets the handler of a request begin before the next message is read.
+    """Lets the handler of a request begin before the next message is read, and ends where no message can be found.
 
     A handler is a task, which takes the document as it finds it. Messages that came in one packet would be handled
     before it, and a position or a range would be looked up in a later text than the one that it was sent for.
@@ -154,10 +161,25 @@ class _TurnTaking:
 
     async def readline(self) -> bytes:
         await asyncio.sleep(0)
-        return await self._reader.readline()
+        try:
+            line = await self._reader.readline()
+        except ValueError:  # longer than asyncio keeps
+            return _end_of("a header line is too long")
+        length = _CONTENT_LENGTH.fullmatch(line)
+        if length is None:
+            return line
+        if len(length[1]) > _MOST_DIGITS:
+            return _end_of("a message is said to be larger than any can be")
+        return b"Content-Length: %b\r\n" % length[1]  # the one spelling that pygls knows
 
     async def readexactly(self, n: int) -> bytes:
         return await self._reader.readexactly(n)
+
+
+def _end_of(reason: str) -> bytes:
+    """What stands for the end of a conversation that cannot go on: nothing tells where the next message begins."""
+    logger.error("the client is not understood, and left: %s", reason)
+    return b""
 
 
 class _Resumed:
@@ -175,6 +197,14 @@ class _Resumed:
         return await self._reader.readexactly(n)
 
 
+async def begun(reader: asyncio.StreamReader) -> _Resumed | None:
+    """A new connection, to be read from its beginning, once its first line has shown that it speaks LSP; else None."""
+    first_line = b""
+    with suppress(ConnectionError, ValueError):  # ValueError: a line without an end
+        first_line = await reader.readline()
+    return _Resumed(first_line, reader) if first_line.lower().startswith(_LSP_HEADER) else None
+
+
 async def _serve_first_client(server: DlmLanguageServer, host: str, port: int) -> None:
     """Serve the first connection that speaks LSP, and stop listening: a second one would get the first's answers."""
     client: asyncio.Future[tuple[_Resumed, asyncio.StreamWriter]] = asyncio.Future()
@@ -182,12 +212,10 @@ async def _serve_first_client(server: DlmLanguageServer, host: str, port: int) -
 
     async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         silent.add(writer)
-        first_line = b""
-        with suppress(ConnectionError, ValueError):  # ValueError: a line without an end
-            first_line = await reader.readline()
+        resumed = await begun(reader)
         silent.discard(writer)
-        if first_line.startswith(_LSP_HEADER) and not client.done():
-            client.set_result((_Resumed(first_line, reader), writer))
+        if resumed and not client.done():
+            client.set_result((resumed, writer))
         else:
             writer.close()
 

@@ -1,8 +1,8 @@
 """The state that every handler works on, as pygls' server object: a client's documents, settings, worker and status.
 
-This module holds the state, and talks to the client. What happens is for the handlers to decide, but for what follows
-from new settings: `DlmLanguageServer.configure` clears fills, stops jobs, or takes another worker. All of it runs on
-the event loop and nowhere else.
+This module holds the state and talks to the client. Handlers decide what to do. The exception is
+`DlmLanguageServer.configure`, which applies new settings: it clears fills, stops jobs, or takes another worker.
+Everything here runs on the event loop.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from dlm_lsp.documents.document_store import DocumentStore
 from dlm_lsp.documents.notebooks import ALL_NOTEBOOKS, Notebooks
 from dlm_lsp.documents.positions import PositionEncoding
 from dlm_lsp.engine_room import Desk, EngineRoom
-from dlm_lsp.keystrokes.fill_run import FillRun
+from dlm_lsp.fill_run import FillRun
 from dlm_lsp.keystrokes.pacing import TypingPace
 from dlm_lsp.keystrokes.triggers import LastEdit
 from dlm_lsp.keystrokes.type_through import TypeThroughCache
@@ -86,14 +86,14 @@ class _Protocol(LanguageServerProtocol):
 
 @dataclass(slots=True)
 class OpenDocument:
-    """What goes on in a document from its opening to its closing.
+    """The state of a document from its opening to its closing.
 
     Attributes:
         request: The newest request for ghost text while it waits for its answer.
         run: The ghost text that is being filled.
         last_run: The newest of those runs, finished or not: the next fill may begin with its draft. Kept only while the
             option `warm_start` is on.
-        last_edit: What the last change was, if that is known.
+        last_edit: The last change, if it is known.
     """
 
     request: asyncio.Task[Any] | None = None
@@ -108,7 +108,7 @@ class OpenDocument:
             self.request = None
 
     def drop_fills(self) -> None:
-        """Stop the ghost text that is asked for or filled, and let nothing come of it."""
+        """Cancel the ghost text that is requested or being filled, without a result."""
         self.drop_request()
         if self.run:
             self.run.cancel()
@@ -120,19 +120,19 @@ class DlmLanguageServer(LanguageServer):
 
     Attributes:
         documents: The texts that are open.
-        notebooks: The order of those of them that are cells.
-        opened: What goes on in each, by URI.
+        notebooks: Which of them are cells, and their order.
+        opened: The state of each, by URI.
         settings: In force now.
         engines: The workers of this process.
-        desk: This session's way to the one that owns its engine.
+        desk: This session's access to the worker that owns its engine.
         roots: Workspace folders.
         policy: Which documents may be read.
         related_policy: Which documents the worker's thread may read.
         recent_answers: The latest fills, for a user who types what they say.
         typing_pace: How fast the user types, and how fast the model answers.
-        acceptance: What becomes of the items that the client was offered.
+        acceptance: Counts which offered items are shown and accepted.
         exits_with_client: Whether the process ends when the one that `initialize` names has ended.
-        is_shut_down: Whether the client asked for the end.
+        is_shut_down: Whether the client has sent `shutdown`.
     """
 
     protocol: _Protocol
@@ -144,7 +144,7 @@ class DlmLanguageServer(LanguageServer):
         *,
         exits_with_client: bool,
     ) -> None:
-        """Load nothing yet, and take no worker before the first `configure`: until then nobody can be told of it.
+        """Load nothing yet. No worker is taken before the first `configure`: until then nobody can be told of it.
 
         Args:
             engines: The workers of this process.
@@ -178,12 +178,12 @@ class DlmLanguageServer(LanguageServer):
 
     @property
     def position_encoding(self) -> PositionEncoding:
-        """What was negotiated with the client."""
+        """The encoding negotiated with the client."""
         encoding: PositionEncoding = types.PositionEncodingKind(self.workspace.position_encoding).value
         return encoding
 
     def configure(self, source: OptionSource, parsed: ParsedOptions) -> None:
-        """Replace the options of one source; `report_problems` reports what was wrong."""
+        """Replace the options of one source; `report_problems` reports mistakes in them."""
         self._options[source] = parsed.options
         self._problems.extend(parsed.problems)
         before = self.settings
@@ -198,7 +198,7 @@ class DlmLanguageServer(LanguageServer):
             self.desk.cancel_all()
 
     def take_roots(self, roots: Iterable[Path]) -> None:
-        """Work in these folders from now on; `report_problems` reports what is wrong with the options in them."""
+        """Work in these folders from now on; `report_problems` reports mistakes in their options."""
         self.roots = tuple(dict.fromkeys(roots))
         self.policy = DocumentPolicy(self.roots, self._problems.extend)
         self.related_policy = DocumentPolicy(self.roots)
@@ -213,7 +213,7 @@ class DlmLanguageServer(LanguageServer):
         self.show_status("warning", message)
 
     def show_status(self, state: StatusState, message: str = "", command: types.Command | None = None) -> None:
-        """Send the client a status, unless it is the one that it has."""
+        """Send the client a status, unless it has that status already."""
         status = StatusParams(state, message, command)
         if status != self._status:
             self._status = status
@@ -231,12 +231,12 @@ class DlmLanguageServer(LanguageServer):
         task.add_done_callback(self._background.discard)
 
     def forget(self, uri: str) -> None:
-        """Keep nothing of a document, neither its fills nor what the engine has read of it."""
+        """Forget a document: its fills, and the prompts that the engine has cached of it."""
         self.recent_answers.forget(uri)
         self.desk.tell(lambda engine: engine.forget(uri))
 
     def hang_up(self) -> None:
-        """Stop what runs for a client that has gone, and wait for none of its answers."""
+        """Stop everything that runs for a client that has gone, and wait for none of its answers."""
         for uri in self.opened:
             self.forget(uri)
         self.desk.close()

@@ -1,7 +1,7 @@
-"""Counters of what became of completions: on this machine only, numbers only, and never a piece of source text.
+"""Counters of offered, shown, accepted and kept completions: on this machine only, numbers only, no source text.
 
 Every process adds what it counted to one file, so that several editors count together. Durations are kept as a
-histogram whose buckets grow by a fifth: percentiles of many processes can be added up, and are exact to 20 %.
+histogram whose buckets grow by a fifth, so those of many processes add up, and percentiles are exact to 20 %.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The one thread that owns the engine: jobs in from the event loop, results back to it.
 
-Knows nothing of LSP, documents or prompts; a job is a function of the engine, and its future is the only handle:
-cancelling that future stops the job within one denoise step.
+Knows nothing of LSP, documents or prompts. A job is a function of the engine, and its future is the only handle:
+cancelling the future stops the job within one denoise step.
 
     event loop                        worker thread
     submit ──── queue ──────────────▶ load the engine (once), run the task, which polls its CancelToken
@@ -26,14 +26,14 @@ from dlm_model.request import CancelToken, InfillEngine
 logger = logging.getLogger(__name__)
 
 MAX_LIVE_JOBS = 4
-"""Jobs that run and wait together, whoever submitted them. Beyond that, the oldest that may give way is cancelled: its
-user has most likely moved on.
+"""Upper bound on jobs that run or wait, whoever submitted them. Beyond it, the oldest that may give way is cancelled:
+its user has most likely moved on.
 """
 
 RETRY_SECONDS = 30.0
-"""How long after a failed attempt to load the engine a job makes the next one, unless somebody asks for it.
+"""After a failed load, a job waits this long before it tries again. `retry()` skips the wait.
 
-What was in the way may pass: another program's memory on the device, or a model that was not there yet.
+The cause may pass: another program held the device's memory, or the model was not there yet.
 """
 
 Result = TypeVar("Result")
@@ -62,7 +62,7 @@ class LoadFailed:
 
 @dataclass(frozen=True, slots=True)
 class Unloaded:
-    """The engine was freed, since nobody used it; the next job loads it again."""
+    """The engine was freed because nobody used it; the next job loads it again."""
 
 
 LoadEvent = Loading | Loaded | LoadFailed | Unloaded
@@ -110,7 +110,7 @@ class Worker:
         """
         self._load_engine = load_engine
         self._listener = listener
-        self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._live: list[_Job[Any]] = []
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -120,15 +120,15 @@ class Worker:
         self._idle_timer: asyncio.TimerHandle | None = None
 
     def submit(self, task: Task[Result], *, gives_way: bool = True) -> "asyncio.Future[Result]":
-        """Queue a job; those that give way make room for it, the oldest first, where too many run or wait.
+        """Queue a job. If too many run or wait, jobs that may give way are cancelled, the oldest first.
 
         Args:
             task: Run on the worker's thread.
             gives_way: Whether the job may be cancelled when too many others come after it.
 
         Returns:
-            A future that is cancelled when the job has given way. It raises what the task raises, and
-            ModelUnavailableError where there is no engine.
+            A future that is cancelled when the job has given way. It raises the task's exceptions, and
+            ModelUnavailableError if there is no engine.
         """
         live = [job for job in self._live if not job.future.done()]
         yielding = [job for job in live if job.gives_way]
@@ -138,7 +138,7 @@ class Worker:
         job.future.add_done_callback(lambda _: self._retire(job))
         self._live.append(job)
         self._watch_idleness()
-        self._order(partial(self._run, job))
+        self._enqueue(partial(self._run, job))
         return job.future
 
     def cancel_all(self) -> None:
@@ -148,18 +148,18 @@ class Worker:
 
     def load(self) -> None:
         """Load the engine now rather than at the first job."""
-        self._order(self._try_to_load)
+        self._enqueue(self._try_to_load)
         self._watch_idleness()
 
     def retry(self) -> None:
-        """Let the next job try again to load the engine, if that has failed before this call."""
+        """If loading the engine has failed, let the next job try again."""
         if failure := self._load_failure:
-            self._order(partial(self._forgive, failure))
+            self._enqueue(partial(self._forgive, failure))
 
-    def tell(self, order: Callable[[InfillEngine], None]) -> None:
-        """Have the engine do something after what it was given before; nothing where none is loaded by then."""
+    def tell(self, action: Callable[[InfillEngine], None]) -> None:
+        """Call a function of the engine after the jobs given before; skipped if no engine is loaded by then."""
         if self._thread:
-            self._order(partial(self._pass_on, order))
+            self._enqueue(partial(self._pass_on, action))
 
     def unload_after(self, seconds: float | None) -> None:
         """Free the engine whenever nothing has run for so long; None keeps it."""
@@ -167,16 +167,16 @@ class Worker:
         self._watch_idleness()
 
     def reload(self, load_engine: EngineLoader) -> None:
-        """Drop the engine, and any failure to load it, and take another one at the next need."""
+        """Drop the engine, and any failure to load it; the next job loads another one."""
         self.cancel_all()
-        self._order(partial(self._replace_loader, load_engine))
+        self._enqueue(partial(self._replace_loader, load_engine))
 
     def stop(self) -> None:
         """Cancel everything and let the thread end."""
         self.cancel_all()
         self._idle_seconds = None
         self._watch_idleness()
-        self._orders.put(None)
+        self._calls.put(None)
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread to end after `stop`; False when it has not within `timeout` seconds."""
@@ -185,12 +185,12 @@ class Worker:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _order(self, order: Callable[[], None]) -> None:
+    def _enqueue(self, call: Callable[[], None]) -> None:
         if self._thread is None:
             self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
             self._thread.start()
-        self._orders.put(order)
+        self._calls.put(call)
 
     def _retire(self, job: _Job[Any]) -> None:
         self._live.remove(job)
@@ -201,15 +201,15 @@ class Worker:
             self._idle_timer.cancel()
             self._idle_timer = None
         if self._idle_seconds and self._loop and not self._live:
-            self._idle_timer = self._loop.call_later(self._idle_seconds, self._order, self._unload)
+            self._idle_timer = self._loop.call_later(self._idle_seconds, self._enqueue, self._unload)
 
     def _serve(self) -> None:
-        while (order := self._orders.get()) is not None:
+        while (call := self._calls.get()) is not None:
             # Without this thread every later job would wait for ever.
             try:
-                order()
+                call()
             except Exception:
-                logger.exception("an order to the engine failed")
+                logger.exception("a call on the engine's thread failed")
         self._free()
 
     def _free(self) -> None:
@@ -226,9 +226,9 @@ class Worker:
             self._free()
             self._post(self._listener, Unloaded())
 
-    def _pass_on(self, order: Callable[[InfillEngine], None]) -> None:
+    def _pass_on(self, action: Callable[[InfillEngine], None]) -> None:
         if self._engine is not None:
-            order(self._engine)
+            action(self._engine)
 
     def _run(self, job: _Job[Any]) -> None:
         if not job.is_wanted():
@@ -282,7 +282,7 @@ class Worker:
         self._load_failure = None
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
-        assert self._loop, "orders are given on the loop"
+        assert self._loop, "calls are queued on the loop"
         # The loop is closed if the client left while a step was running: there is nobody to report to.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback, *args)

@@ -11,9 +11,10 @@ import typer.main
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fitting.presentation import present
 from dlm_lsp.ghost_text import ghost_item
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.named_holes import find_function
-from dlm_lsp.infilling import HoleRequest, infill_request
+from dlm_lsp.infilling import infill_request
 from dlm_lsp.languages import language_for
 from dlm_lsp.models.recommendation import suggest
 from dlm_lsp.options import DECODE_OPTION_NAMES, OPTIONS, SETTING_NAMES, find_option
@@ -115,7 +116,7 @@ def worked_example(path: Path) -> str:
     snapshot = Snapshot.parse(path.as_uri(), language_for(path.name, None), text)
     cursor = text.index(BEFORE_CURSOR) + len(BEFORE_CURSOR)
     hole = find_hole(snapshot, cursor)
-    request = infill_request(ScriptedEngine(MIDDLE), HoleRequest(hole), DecodeOptions())
+    request = infill_request(ScriptedEngine(MIDDLE), HoleRequest(hole, DecodeOptions()))
     fill = present(hole, MIDDLE)
     item = ghost_item(snapshot, cursor, fill, "utf-16")
     assert fill.parse_valid
@@ -136,10 +137,11 @@ def worked_example(path: Path) -> str:
     return "".join(f"{name:10} {value}\n" for name, value in rows.items())
 
 
-def test_the_worked_example_is_what_the_code_does(repository_root: Path, readme: str) -> None:
+def test_the_worked_example_is_what_the_code_does(repository_root: Path) -> None:
     # The drafts are those of the packaged weights when this was written; all else follows from the text at the end.
     assert all(MIDDLE.startswith(committed) for committed in DRAFTS.values())
-    assert f"```text\n{worked_example(repository_root / 'tests/data/examples/parity.py')}```\n" in readme
+    page = (repository_root / "dlm_lsp/README.md").read_text(encoding="utf-8")
+    assert f"```text\n{worked_example(repository_root / 'tests/data/examples/parity.py')}```\n" in page
 
 
 def test_the_commands_for_training_can_be_typed(repository_root: Path, readme: str) -> None:

@@ -1,6 +1,7 @@
 """The checks of `dlm-lsp doctor`, each a function that yields findings.
 
-Reads and reports; changes nothing, and knows neither terminal nor exit codes. A check that cannot go on raises why.
+Checks read and report; they change nothing, and know neither terminal nor exit codes. A check that cannot go on raises
+an error.
 """
 
 import os
@@ -14,8 +15,9 @@ from typing import Literal
 
 from dlm_lsp.config_files import user_config_path
 from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.named_holes import find_function
-from dlm_lsp.infilling import HoleRequest, finish, infill
+from dlm_lsp.infilling import infill, present_candidates
 from dlm_lsp.languages import LANGUAGES, language_for
 from dlm_lsp.models.hub import gib
 from dlm_lsp.models.naming import is_named, resolve_guide, resolve_model
@@ -193,9 +195,9 @@ def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:
     """
     snapshot = Snapshot.parse("untitled:add.py", language_for("add.py", None), _DRY_RUN)
     hole = find_function(snapshot, "add")
-    drafts = list(infill(engine, HoleRequest(hole), settings.decode, CancelToken()))
+    drafts = list(infill(engine, HoleRequest(hole, settings.decode), CancelToken()))
     first, last = drafts[0], drafts[-1]
-    outcome = "text to show" if finish(hole, last) else "nothing to show"
+    outcome = "text to show" if present_candidates(hole, last) else "nothing to show"
     yield Check(
         "dry run",
         "ok",

@@ -1,7 +1,7 @@
-"""A command's way to the engine of a daemon, so that it need not load a model of its own, nor import torch.
+"""Lets a command use the engine of a daemon, without a model of its own and without importing torch.
 
-It is a client of the language server, on the daemon's socket. It reads and writes LSP's messages itself: pygls' client
-wants an event loop, and takes longer to import than a GPU takes to fill a hole.
+It is a client of the language server, on the daemon's socket. It reads and writes LSP's messages itself, because pygls'
+client needs an event loop and takes longer to import than a GPU takes to fill a hole.
 """
 
 import json
@@ -11,15 +11,15 @@ import socket
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from dlm_lsp import __version__
+from dlm_lsp.engine_facts import EngineFacts
 from dlm_lsp.errors import DlmLspError, ModelUnavailableError, UsageError
-from dlm_lsp.hole_wire import draft_from_json, order_to_json
-from dlm_lsp.infilling import HoleRequest
+from dlm_lsp.hole_request import HoleRequest
+from dlm_lsp.hole_wire import draft_from_json, request_to_json
 from dlm_lsp.messages import DESCRIBE_ENGINE, INFILL_DRAFT, INFILL_HOLE
 from dlm_lsp.models.naming import wherever_read
-from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import CancelToken, Draft
 
 _REQUEST_CANCELLED = -32800
@@ -28,14 +28,6 @@ _POLL_SECONDS = 0.05
 
 _CHUNK_BYTES = 65_536
 _CONTENT_LENGTH = re.compile(rb"Content-Length: *(\d+)", re.IGNORECASE)
-
-
-class DaemonEngine(NamedTuple):
-    """What a daemon says of its engine; as the attributes of `InfillEngine`."""
-
-    model_name: str
-    device: str
-    sees_suffix: bool
 
 
 class DaemonClient:
@@ -71,7 +63,7 @@ class DaemonClient:
     ) -> None:
         self._socket.close()
 
-    def await_engine(self) -> DaemonEngine:
+    def await_engine(self) -> EngineFacts:
         """Begin the session, and wait until the engine is loaded.
 
         Raises:
@@ -83,9 +75,9 @@ class DaemonClient:
         if version != __version__:
             raise UsageError(f"The daemon on {self._path} is dlm-lsp {version}, and this is {__version__}; restart it.")
         self._send({"method": "initialized", "params": {}})
-        return DaemonEngine(**self._answer("workspace/executeCommand", {"command": DESCRIBE_ENGINE, "arguments": []}))
+        return EngineFacts(**self._answer("workspace/executeCommand", {"command": DESCRIBE_ENGINE, "arguments": []}))
 
-    def infill(self, request: HoleRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
+    def infill(self, request: HoleRequest, cancel: CancelToken) -> Iterator[Draft]:
         """As `dlm_lsp.infilling.infill`, by the daemon.
 
         Raises:
@@ -93,8 +85,8 @@ class DaemonClient:
             ModelUnavailableError: the daemon has ended, or its model cannot serve the request.
             UsageError: as of `infilling.infill`.
         """
-        options = replace(options, guide=wherever_read(options.guide))
-        params = {"command": INFILL_HOLE, "arguments": [order_to_json(request, options)]}
+        options = replace(request.options, guide=wherever_read(request.options.guide))
+        params = {"command": INFILL_HOLE, "arguments": [request_to_json(replace(request, options=options))]}
         for draft in self._request("workspace/executeCommand", params, cancel):
             yield draft_from_json(draft)
 

@@ -12,28 +12,23 @@ from rich.console import Console
 
 from dlm_lsp.commands.daemon_client import DaemonClient
 from dlm_lsp.commands.loading import load_engine, require_guide
-from dlm_lsp.commands.rendering import EngineNames, apply_fill, coloured, render_diff, render_json, summarize
+from dlm_lsp.commands.rendering import apply_fill, coloured, render_diff, render_json, summarize
 from dlm_lsp.commands.sources import Source, read_source, read_stdin, write_in_place, writing_stdout
 from dlm_lsp.commands.tables import shows_colours
 from dlm_lsp.commands.targets import Target, cut_marker, locate
 from dlm_lsp.commands.watch import CanvasView, DraftView, StepCounter
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.exclusions import exclusion_reason
+from dlm_lsp.engine_facts import EngineFacts
 from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
-from dlm_lsp.infilling import (
-    HoleRequest,
-    fills_of,
-    infill,
-    is_all_there_is,
-    too_late,
-)
+from dlm_lsp.hole_request import HoleRequest
+from dlm_lsp.infilling import fills_of, infill, nothing_to_go_by
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
-from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import CancelToken, Draft
 
-Denoise = Callable[[HoleRequest, DecodeOptions, CancelToken], Iterator[Draft]]
+Denoise = Callable[[HoleRequest, CancelToken], Iterator[Draft]]
 """`dlm_lsp.infilling.infill` by some engine."""
 
 
@@ -107,16 +102,24 @@ def run_infill(
     """
     if output.in_place and target.is_stdin:
         raise UsageError("--in-place needs a file; standard input cannot be written.")
-    work = open_work(target, stdin_filename, settings, anchors)
+    require_valid = settings.requires_valid(by_default=output.in_place)
+    work = open_work(target, stdin_filename, settings, anchors, require_valid=require_valid)
     console = Console(stderr=True)
     with _engine(settings, daemon, console) as (engine, denoise):
         if not engine.sees_suffix:
             console.print(f"{engine.model_name} sees no suffix, only what stands before the hole.", markup=False)
-        draft = fill(denoise, work, settings, make_view(console, work, output))
-    report(engine, work, draft, output, settings)
+        draft = fill(denoise, work, make_view(console, work, output))
+    report(engine, work, draft, output)
 
 
-def open_work(target: Target, stdin_filename: str | None, settings: Settings, anchors: Anchors = NO_ANCHORS) -> Work:
+def open_work(
+    target: Target,
+    stdin_filename: str | None,
+    settings: Settings,
+    anchors: Anchors = NO_ANCHORS,
+    *,
+    require_valid: bool = False,
+) -> Work:
     """Read the document and find the hole; no model is needed for it.
 
     Raises:
@@ -141,12 +144,19 @@ def open_work(target: Target, stdin_filename: str | None, settings: Settings, an
         text, marker = cut_marker(text, None if target.is_stdin else source.name)
     snapshot = Snapshot.parse(source.uri, language, text)
     hole = locate(target, snapshot, source.name, marker)
-    if is_all_there_is(hole):
-        raise NothingToShowError(f"{source.name} is blank around the hole, so there is nothing to go by.")
-    return Work(source, HoleRequest(hole, settings.max_prompt_tokens, anchors))
+    if reason := nothing_to_go_by(hole.prefix, hole.suffix, f"{source.name} is blank around the hole"):
+        raise NothingToShowError(f"{reason}.")
+    request = HoleRequest(
+        hole,
+        settings.decode,
+        max_prompt_tokens=settings.max_prompt_tokens,
+        anchors=anchors,
+        require_valid=require_valid,
+    )
+    return Work(source, request)
 
 
-def fill(denoise: Denoise, work: Work, settings: Settings, view: DraftView) -> Draft:
+def fill(denoise: Denoise, work: Work, view: DraftView) -> Draft:
     """Denoise the hole while a view shows the drafts.
 
     Raises:
@@ -154,7 +164,7 @@ def fill(denoise: Denoise, work: Work, settings: Settings, view: DraftView) -> D
         RequestError: the request does not fit the model's context.
     """
     cancel = CancelToken()
-    drafts = denoise(work.request, settings.decode, cancel)
+    drafts = denoise(work.request, cancel)
     with _cancelled_by_ctrl_c(cancel), view:
         for draft in drafts:
             view.show(draft)
@@ -163,7 +173,7 @@ def fill(denoise: Denoise, work: Work, settings: Settings, view: DraftView) -> D
     return draft
 
 
-def report(engine: EngineNames, work: Work, draft: Draft, output: Output, settings: Settings) -> None:
+def report(engine: EngineFacts, work: Work, draft: Draft, output: Output) -> None:
     """Put the best fill where it was asked for.
 
     Raises:
@@ -171,13 +181,12 @@ def report(engine: EngineNames, work: Work, draft: Draft, output: Output, settin
             anchors, or nothing valid where that is required (JSON is printed all the same).
         UsageError: the file changed meanwhile, or cannot be written.
     """
-    fills, reason = fills_of(work.request, draft, require_valid=settings.requires_valid(by_default=output.in_place))
+    place = f"this hole in {work.source.name}"
+    fills, reason = fills_of(work.request, draft, place=place, deadline_option="--deadline-ms")
     if fills and output.in_place:
         write_in_place(work.source, apply_fill(work.text, fills[0].fill))
-    _print(engine, work, draft, fills, output, with_candidates=settings.decode.num_candidates > 1)
+    _print(engine, work, draft, fills, output)
     if not fills:
-        is_late = draft.finish_reason == "deadline"
-        reason = too_late(settings.decode, "--deadline-ms") if is_late else f"{reason} in {work.source.name}"
         raise NothingToShowError(f"{reason[0].upper()}{reason[1:]}.")
 
 
@@ -192,11 +201,11 @@ def make_view(console: Console, work: Work, output: Output) -> DraftView:
 
 
 @contextmanager
-def _engine(settings: Settings, daemon: str | None, console: Console) -> Iterator[tuple[EngineNames, Denoise]]:
+def _engine(settings: Settings, daemon: str | None, console: Console) -> Iterator[tuple[EngineFacts, Denoise]]:
     """An engine of this process, or a daemon's."""
     if daemon is None:
         engine = load_engine(settings, console)
-        yield engine, partial(infill, engine)
+        yield EngineFacts.of(engine), partial(infill, engine)
         return
     require_guide(settings.decode.guide)
     with DaemonClient(daemon) as client:
@@ -213,16 +222,15 @@ def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> No
 
 
 def _print(
-    engine: EngineNames,
+    engine: EngineFacts,
     work: Work,
     draft: Draft,
     fills: tuple[RankedFill, ...],
     output: Output,
-    *,
-    with_candidates: bool,
 ) -> None:
     with writing_stdout() as stdout:
         if output.as_json:
+            with_candidates = work.request.options.num_candidates > 1
             name, lines = work.source.name, work.request.hole.snapshot.lines
             stdout.write(render_json(engine, draft, fills, name, lines, with_candidates=with_candidates) + "\n")
         elif fills and output.as_diff:

@@ -4,16 +4,13 @@ import json
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from dlm_lsp.commands.settings import find_method
 from dlm_lsp.commands.sources import writing_stdout
-from dlm_lsp.commands.tables import bare_table, is_narrow, print_table
+from dlm_lsp.commands.tables import bare_table, block, is_narrow, print_table
 from dlm_model.methods import METHODS, Method
-
-_INDENT = 4
 
 
 def run_methods(name: str | None, *, as_json: bool) -> None:
@@ -42,10 +39,9 @@ def _as_object(method: Method) -> dict[str, object]:
 
 def _blocks(methods: Sequence[Method]) -> Iterator[RenderableType]:
     for method in methods:
-        yield Text.assemble((method.name, "bold"), f" ({method.kind})")
+        heading = Text.assemble((method.name, "bold"), f" ({method.kind})")
         switched_on = ", ".join(f"{option}={value}" for option, value in method.options.items())
-        for text in filter(None, (method.line, method.source, switched_on)):
-            yield Padding(Text(text), (0, 0, 0, _INDENT), expand=False)
+        yield from block(heading, filter(None, (method.line, method.source, switched_on)))
 
 
 def _table(methods: Sequence[Method]) -> Table:

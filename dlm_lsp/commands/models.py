@@ -3,19 +3,20 @@
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
 
 from dlm_lsp.commands.sources import writing_stdout
-from dlm_lsp.commands.tables import bare_table, print_table
+from dlm_lsp.commands.tables import bare_table, block, is_narrow, print_table
 from dlm_lsp.errors import ModelUnavailableError, UsageError
-from dlm_lsp.models.catalogue import CATALOGUE, LATEST, CatalogueEntry
+from dlm_lsp.models.catalogue import CATALOGUE, CatalogueEntry
 from dlm_lsp.models.footprint import num_parameters
-from dlm_lsp.models.hub import RemoteModel, check_space, download, gib, look_up
+from dlm_lsp.models.hub import LATEST, RemoteModel, check_space, download, gib, look_up
 from dlm_lsp.models.inspection import check_checkpoint, names_code, names_in, never_used, roles_of
 from dlm_lsp.models.recommendation import Suggestion, available_memory, suggest
 from dlm_lsp.models.store import PACKAGED, ModelStore, Record, Role, describe
@@ -46,20 +47,37 @@ def run_list(*, as_json: bool) -> None:
         )
         return
     partial = {each.name: f"partial, {gib(each.size)}" for each in leftovers if each.problem is None}
-    table = bare_table("name", "role", "on disk", "revision", "licence", "from")
-    table.add_row(PACKAGED, "model", "packaged", "", "apache-2.0", "this package; the default")
-    for record in records.values():
-        source, revision = record.repository or record.folder, _short(record.revision or "")
-        role = ", ".join(record.roles)
-        table.add_row(record.name, role, gib(record.size), revision, record.licence or "", source)
-    for name in sorted(partial.keys() - CATALOGUE.keys()):
-        table.add_row(name, "", partial[name])
-    for entry in others:
-        here, role = partial.get(entry.name, f"– ({_weights_size(entry)})"), ", ".join(entry.roles)
-        table.add_row(entry.name, role, here, _short(entry.revision), entry.licence, entry.repository)
-    print_table(table)
+    rows = list(_rows(records.values(), partial, others))
+    if is_narrow():
+        print_table(Group(*(part for row in rows for part in _block(row))))
+    else:
+        table = bare_table("name", "role", "on disk", "revision", "licence", "from")
+        for row in rows:
+            table.add_row(*row)
+        print_table(table)
     for leftover in leftovers:
         _say(leftover.problem or _how_to_go_on(leftover.name))
+
+
+def _rows(
+    records: Iterable[Record], partial: Mapping[str, str], others: Iterable[CatalogueEntry]
+) -> Iterator[tuple[str, ...]]:
+    """Name, role, what is on disk, revision, licence and source of each model."""
+    yield PACKAGED, "model", "packaged", "", "apache-2.0", "this package; the default"
+    for record in records:
+        source, revision = record.repository or record.folder, _short(record.revision or "")
+        yield record.name, ", ".join(record.roles), gib(record.size), revision, record.licence or "", source
+    for name in sorted(partial.keys() - CATALOGUE.keys()):
+        yield name, "", partial[name]
+    for entry in others:
+        here, role = partial.get(entry.name, f"– ({_weights_size(entry)})"), ", ".join(entry.roles)
+        yield entry.name, role, here, _short(entry.revision), entry.licence, entry.repository
+
+
+def _block(row: tuple[str, ...]) -> Iterator[RenderableType]:
+    name, role, here, *others = row
+    heading = Text.assemble((name, "bold"), *(f"  {word}" for word in (role, here) if word))
+    return block(heading, filter(None, (", ".join(filter(None, others)),)))
 
 
 def run_pull(name: str, short_name: str | None, *, is_agreed: bool) -> None:

@@ -1,7 +1,7 @@
 """`dlm-lsp race`: the same hole, filled by diffusion and from left to right, side by side in the terminal.
 
-The two take turns on one device. Each has a clock that counts only its own work, and the one whose clock shows less
-goes next, so that each looks as fast as it is. The left and right arrows turn the steps dial and start again.
+The two take turns on one device. Each has a clock that counts only its own work. The one whose clock shows less goes
+next, so each looks as fast as it is. The left and right arrows turn the steps dial and start again.
 """
 
 import sys
@@ -145,7 +145,7 @@ def run_race(target: Target, stdin_filename: str | None, settings: Settings, aga
     work = open_work(target, stdin_filename, settings)
     console = Console()
     engine = load_engine(settings, Console(stderr=True))
-    race = Race(engine, infill_request(engine, work.request, settings.decode), settings, against)
+    race = Race(engine, infill_request(engine, work.request), settings, against)
     if console.is_terminal and sys.stdin.isatty():
         with unbuffered_keys():
             play(race, console, read_key)

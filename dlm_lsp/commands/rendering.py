@@ -9,10 +9,11 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from dlm_lsp.commands.targets import format_range
 from dlm_lsp.documents.positions import LineIndex
+from dlm_lsp.engine_facts import EngineFacts
 from dlm_lsp.fills import Fill, RankedFill
 from dlm_model.request import Draft
 
@@ -24,29 +25,13 @@ _COLOURS = {"@": "\x1b[36m", "-": "\x1b[31m", "+": "\x1b[32m"}
 """Of lines by what they begin with: cyan, red and green."""
 
 
-class EngineNames(Protocol):
-    """What is said of an engine, wherever it runs."""
-
-    @property
-    def model_name(self) -> str:
-        """As of `InfillEngine`, like the further two."""
-
-    @property
-    def device(self) -> str:
-        """Where the weights live."""
-
-    @property
-    def sees_suffix(self) -> bool:
-        """Whether the model looks at what stands after a hole."""
-
-
 def apply_fill(text: str, fill: Fill) -> str:
     """The document with the fill in it."""
     return text[: fill.start] + fill.text + text[fill.end :]
 
 
 def render_json(
-    engine: EngineNames,
+    engine: EngineFacts,
     draft: Draft,
     fills: Sequence[RankedFill],
     name: str,
@@ -133,7 +118,7 @@ def _painted(line: str, colour: str) -> str:
     return f"{colour}{text}{_RESET}{line[len(text) :]}" if colour and text else line
 
 
-def summarize(engine: EngineNames, draft: Draft, best: RankedFill) -> str:
+def summarize(engine: EngineFacts, draft: Draft, best: RankedFill) -> str:
     """One line for people: how much came out, how fast, and whether it parses."""
     num_tokens = best.candidate.num_tokens
     speed = tokens_per_second(num_tokens, draft.elapsed_ms)

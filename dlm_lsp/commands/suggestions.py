@@ -1,4 +1,4 @@
-"""What somebody may have meant who wrote something that there is not."""
+"""What a misspelled command, flag or name may have been meant for."""
 
 from difflib import get_close_matches
 

@@ -2,14 +2,19 @@
 
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from rich.console import Console, RenderableType
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from dlm_lsp.commands.sources import writing_stdout
 
 _LEAST_WIDTH = 100
+
+_INDENT = 4
 
 _PIPE_WIDTH = 10_000
 """For a pipe, which has no width of its own: wider than any row, so that each row is one line, and searchable."""
@@ -21,6 +26,13 @@ def bare_table(*headers: str) -> Table:
     for header in headers:
         table.add_column(header, overflow="fold")
     return table
+
+
+def block(heading: Text, lines: Iterable[str]) -> Iterator[RenderableType]:
+    """A row in a narrow terminal: a heading, and indented lines below it."""
+    yield heading
+    for line in lines:
+        yield Padding(Text(line), (0, 0, 0, _INDENT), expand=False)
 
 
 def shows_colours(stream: TextIO) -> bool:

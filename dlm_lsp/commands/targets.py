@@ -1,8 +1,7 @@
 """Where the hole is, as people write it: `FILE:LINE[:COL]`, `--function NAME`, `--range L1:C1-L2:C2`, `<FILL>`.
 
-Lines and columns are 1-based and count characters (code points), as compilers print them; the end of the line stands in
-for a missing column, which grep and others do not print. Reads no files: it parses words and looks them up in a
-snapshot.
+Lines and columns are 1-based and count characters (code points), as compilers print them. A missing column, as in the
+output of grep, means the end of the line. Reads no files: it parses words and looks them up in a snapshot.
 """
 
 import os

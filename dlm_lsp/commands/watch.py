@@ -1,6 +1,6 @@
 """What a person sees on standard error while a hole is filled: a spinner, or the canvas as it sharpens.
 
-It is fed with drafts. If standard error is no terminal, nothing moves: the canvas leaves one line about its last draft.
+It is fed with drafts. If standard error is no terminal, nothing moves; one line about the last draft is printed.
 """
 
 from types import TracebackType

@@ -1,6 +1,6 @@
 """Documents as they are edited: text, version and syntax tree, kept together.
 
-Knows edits by character offset; knows nothing about LSP messages, positions' encodings or holes.
+Knows edits by character offset; knows nothing about LSP messages, position encodings or holes.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Which documents of a session may be read into a prompt, by the settings and by each document's project.
 
 A project is the workspace folders and the repository that contain a document. Its options and ignore files can only
-exclude: what it wants left alone is left alone whatever the settings say, and it has no say over other projects.
+exclude, and only its own documents. No setting can undo that.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -29,7 +29,7 @@ class _ProjectOptions(NamedTuple):
 
 
 class DocumentPolicy:
-    """What the projects of a session want left alone, read again when their files change. For one thread."""
+    """The documents that the projects of a session exclude, read again when their files change. For one thread."""
 
     def __init__(
         self, roots: Iterable[Path] = (), report: Callable[[Iterable[str]], object] = lambda _problems: None
@@ -38,7 +38,7 @@ class DocumentPolicy:
 
         Args:
             roots: Workspace folders. A file outside of all belongs to the repository around it, or to its own folder.
-            report: Takes what is wrong with options, whenever some are read.
+            report: Takes the mistakes in options, whenever some are read.
         """
         self._roots = tuple(root.absolute() for root in roots)
         self._ignore_rules = IgnoreRules()
@@ -72,7 +72,7 @@ class DocumentPolicy:
     def are_together(self, path: str | None, other: str | None) -> bool:
         """Whether two documents are of one project; one that is no file may be of any workspace folder.
 
-        Two that are no files are of one, with workspace folders or without.
+        Two documents that are no files are of one project, with or without workspace folders.
         """
         return path == other or not set(self._folders(path)).isdisjoint(self._folders(other))
 

@@ -1,6 +1,6 @@
 """The documents that the client has open, kept current edit by edit, or the reason why one is not read.
 
-Bridges LSP's text synchronisation and `documents.Snapshot`. pygls' own text documents are never consulted: they split
+Connects LSP's text synchronisation with `documents.Snapshot`. pygls' own text documents are never used: they split
 lines at form feeds and U+2028, where LSP does not.
 """
 

@@ -1,8 +1,8 @@
 """Which documents never reach a prompt, and the sentence that says why.
 
-Covered are files whose names suggest secrets, the user's own patterns, languages that are switched off, and large
-files. A file is judged by the name it is called by, and by the one it has once symbolic links are resolved. Secrets
-inside ordinary source files are not covered.
+It excludes files whose names suggest secrets, files that match the user's own patterns, languages that are switched
+off, and large files. A file is judged by its name as given, and by its name with symbolic links resolved. Secrets
+inside ordinary source files are not found.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Files that their project ignores: `.gitignore` and our own `.dlmignore`, nested and negated as git reads them.
 
-Files that git ignores are often secret, generated or someone else's; none of them reaches a prompt. Where an ignore
-file cannot be understood, nothing in its folder is read, since what it meant to keep out is unknown.
+Files that git ignores are often secret, generated or someone else's; none of them reaches a prompt. If an ignore file
+cannot be understood, nothing in its folder is read, because it is unknown what it excludes.
 """
 
 import re

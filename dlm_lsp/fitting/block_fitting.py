@@ -1,6 +1,6 @@
 """Fits the model's statements into a hole: at the right depth, without what the document already has.
 
-Combines what `reindent` and `repairs` know about lines with what is known of the hole.
+Applies `reindent` and `repairs`, which know only lines, to the hole at hand.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,9 @@ from dlm_lsp.fitting.repairs import (
     without_suffix,
 )
 from dlm_lsp.holes.block import Block
-from dlm_lsp.holes.brackets import (
-    NOTHING_UNCLOSED,
-    Unclosed,
-    with_brackets_closed,
-    without_unmatched_closers,
-)
 from dlm_lsp.holes.excerpts import ParsedExcerpt
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.holes.indentation import IndentStyle, indent_style, indentation, line_below, masked
+from dlm_lsp.holes.indentation import IndentStyle, indent_style, line_below
 from dlm_lsp.holes.scopes import header_indentation
 from dlm_lsp.holes.statements import (
     before_label,
@@ -40,9 +34,15 @@ from dlm_lsp.holes.statements import (
     takes_what_follows,
     unclosed_around,
 )
+from dlm_lsp.holes.unclosed import (
+    NOTHING_UNCLOSED,
+    Unclosed,
+    with_brackets_closed,
+    without_unmatched_closers,
+)
 
 MAX_SUFFIX_LINES = 30
-"""Lines below the hole that are searched for what the fill repeats."""
+"""Lines below the hole that are searched for text that the fill repeats."""
 
 _ANY_LINE = "\0"
 
@@ -71,7 +71,7 @@ class BlockFitter:
         return self.without_repeats(wanted) if wanted else []
 
     def without_repeats(self, lines: list[str]) -> list[str]:
-        """Fitted lines, at least one, without loops, blank ends, and what the lines below already say."""
+        """Fitted lines, at least one, without loops, blank ends, and repeats of the lines below."""
         full = without_repeated_lines([self.hole.placement.indent + lines[0], *lines[1:]])
         full = without_blank_ends(without_suffix(self.hole.language, full, self._lines_below(), self._unclosed))
         return [full[0].removeprefix(self.hole.placement.indent), *full[1:]] if full else []
@@ -79,12 +79,12 @@ class BlockFitter:
     def is_over(self, text: str) -> bool:
         """Whether nothing that the model writes after this beginning of its text would be kept.
 
-        So it is when the text has left the block, has ended the one statement that is asked for, has returned where all
-        ends, has closed what it never opened, has come to the next `case`, or repeats several of the lines below. While
-        a string or a comment is open, none of that is known.
+        That is the case when the text has left the block, has ended the requested statement, has returned from the
+        outermost block, has closed something that it never opened, has come to the next `case`, or repeats several of
+        the lines below. While a string or a comment is open, none of that is known.
         """
         language = self.hole.language
-        if any(mark in masked(language, text) for mark in OPEN_LITERALS):
+        if any(mark in language.code_only(text) for mark in OPEN_LITERALS):
             return False
         ends = self.within_braces(text) != text and (self._unclosed.lacks_some or not lacks_brackets(self.hole.neutral))
         if ends or self._within_case(text) != text:
@@ -98,7 +98,7 @@ class BlockFitter:
         return len(without_suffix(language, [*whole, _ANY_LINE], self._lines_below(), self._unclosed)) <= len(whole)
 
     def is_sound(self, lines: list[str]) -> bool:
-        """Whether fitted lines are what the parser takes them for.
+        """Whether the parser reads fitted lines as they are meant.
 
         Their depths must form valid blocks where indentation makes them, and the last line must not seem cut off.
         """
@@ -108,7 +108,7 @@ class BlockFitter:
         return is_sound(Block.of(self.hole.language, lines), self.style, depth, self._depth_below)
 
     def within_braces(self, text: str) -> str:
-        """The text before what closes more than the text opens and the document leaves open."""
+        """The text before the first closer of a bracket that neither the text nor the document opened."""
         return without_unmatched_closers(self.hole.language, text, self._unclosed)
 
     @cached_property
@@ -122,7 +122,7 @@ class BlockFitter:
         if not lines:
             return []
         block = Block.of(self.hole.language, lines).trimmed()
-        first_depth = self._columns(lines[0]) if self._is_absolute(text) else None
+        first_depth = self.style.depth(lines[0]) if self._is_absolute(text) else None
         return reindented(block, self.style, self.hole.placement.indent, first_depth, self._floor)
 
     def _is_absolute(self, text: str) -> bool:
@@ -139,7 +139,7 @@ class BlockFitter:
     def _depth_below(self) -> int:
         """Columns of the next line with text; −1 where there is none."""
         below = line_below(self.hole.snapshot, self.hole.last_line)
-        return self._columns(self.hole.snapshot.lines.line_text(below)) if below is not None else -1
+        return self.style.depth(self.hole.snapshot.lines.line_text(below)) if below is not None else -1
 
     @cached_property
     def _floor(self) -> int:
@@ -168,7 +168,7 @@ class BlockFitter:
         return self._first_statements(lines) if self.hole.kind == "statement" else self._reached(lines)
 
     def _is_whole(self, text: str, lines: list[str]) -> bool:
-        """Whether what is asked for has ended within its block, whatever is still written after it."""
+        """Whether the requested statements have ended within their block, whatever follows them."""
         language, is_line_whole = self.hole.language, "\n" in text[len(text.rstrip()) :]
         followed = [*lines, language.neutral_statement] if is_line_whole else lines
         block = Block.of(language, followed)
@@ -180,7 +180,7 @@ class BlockFitter:
         depth = self._depth
         ends_item = [line.rstrip().endswith(",") for line in block.code]
         beginnings = (each for each in starts[1:] if begins_statement(language, followed[each]) or ends_item[each - 1])
-        beside = (start for start in beginnings if self._columns(followed[start]) <= depth)
+        beside = (start for start in beginnings if self.style.depth(followed[start]) <= depth)
         ends = [start for start in beside if self._is_complete(lines[:start])]
         ends_with_line = is_line_whole and starts[-1] == len(lines) and starts[-2] in (0, *ends)
         if ends_with_line and is_simple(language, lines[starts[-2] :]) and self._is_complete(lines):
@@ -188,7 +188,7 @@ class BlockFitter:
         return len(ends) >= self.hole.num_statements
 
     def _is_complete(self, lines: list[str]) -> bool:
-        """Whether some lines are complete statements, rather than the beginning or a comment of what follows."""
+        """Whether some lines are complete statements, and not the beginning or a comment of later ones."""
         last = next(line for line in reversed(lines) if line.strip())
         if self.hole.language.comment_start.match(last.lstrip()) or not self.is_sound(lines):
             return False
@@ -207,13 +207,13 @@ class BlockFitter:
         """Whether the statement that begins on a line is a `return` or its like, in no block within the outermost."""
         # Where braces make blocks, a label or a `case` may follow.
         ends_block = self.hole.language.block_end.match(lines[start].lstrip()) is not None
-        depth = self.style.columns(indentation(lines[start]) if start else self.hole.placement.indent)
+        depth = self.style.depth(lines[start]) if start else self._depth
         return ends_block and depth < self._floor + self.style.width
 
     def _first_statements(self, lines: list[str]) -> list[str]:
-        """The lines of as many statements as are asked for, and the comments above them, as the parser sees them.
+        """The lines of the requested number of statements, and the comments above them, as the parser sees them.
 
-        Where the lines below are deeper, what is missing is what they belong to: the header alone.
+        If the lines below are deeper, only their header is missing.
         """
         below = Block.of(self.hole.language, lines).statement_lines
         if not below:
@@ -228,7 +228,7 @@ class BlockFitter:
 
     @property
     def first_words(self) -> tuple[str, ...]:
-        """The text must begin with one of these words, where only a header fits the hole; empty for any beginning.
+        """Words of which one must begin the text, if only a header fits the hole; empty if any text may.
 
         Between methods, such a header is a method's, unless it may be decorated: decorators begin with no word.
         """
@@ -239,8 +239,8 @@ class BlockFitter:
             return ()
         language, depth = self.hole.language, self._depth
         above = map(self.hole.snapshot.lines.line_text, range(self.hole.first_line - 1, -1, -1))
-        beside = next((line for line in above if line.strip() and self._columns(line) <= depth), "")
-        may_go_on = self._columns(beside) == depth and first_word(beside) in language.claused | language.clauses
+        beside = next((line for line in above if line.strip() and self.style.depth(line) <= depth), "")
+        may_go_on = self.style.depth(beside) == depth and first_word(beside) in language.claused | language.clauses
         return tuple(sorted(language.headers | (language.clauses if may_go_on else frozenset())))
 
     @cached_property
@@ -248,10 +248,6 @@ class BlockFitter:
         """The two methods that the hole is between, where indentation makes a class; in braces none is taken apart."""
         beside = methods_beside(self.hole.neutral) if self.hole.language.is_indented else []
         return beside if len(beside) == 2 and self.hole.kind != "range" else []
-
-    def _columns(self, line: str) -> int:
-        """How deep a line stands."""
-        return self.style.columns(indentation(line))
 
     @property
     def _wants_header(self) -> bool:
@@ -269,7 +265,7 @@ class BlockFitter:
         block = Block.of(language, lines)
         for number in range(1, len(lines)):
             if number in block.statement_lines:
-                if self._columns(lines[number]) < self._floor:
+                if self.style.depth(lines[number]) < self._floor:
                     return lines[:number]
             elif number not in block.literal_lines and language.definition_start.match(block.code[number].lstrip()):
                 return with_brackets_closed(language, without_blank_ends(lines[:number]))
@@ -285,7 +281,7 @@ class BlockFitter:
         depth = self._depth
         numbers = range(self.hole.first_line + (not self.hole.placement.starts_line))
         above = map(self.hole.snapshot.lines.line_text, reversed(numbers))
-        opener = next((line for line in above if line.strip() and self._columns(line) < depth), "")
+        opener = next((line for line in above if line.strip() and self.style.depth(line) < depth), "")
         language = self.hole.language
         return begins_label(opener) and not language.is_indented and language.words is None
 

@@ -22,8 +22,8 @@ class HoleEnding:
     def is_over(self, text: str) -> bool:
         """Whether nothing that follows would be kept.
 
-        So it is where the text repeats itself, has come to another file, or is over as a block (`BlockFitter.is_over`).
-        The rest of a line is otherwise over where the model ends it.
+        That is the case when the text repeats itself, has come to another file, or is over as a block
+        (`BlockFitter.is_over`). Apart from that, the model ends the rest of a line.
         """
         if without_repeated_text(text) != text or without_other_files(self.hole.language, text) != text:
             return True

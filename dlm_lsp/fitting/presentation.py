@@ -18,23 +18,23 @@ from dlm_lsp.fitting.repairs import (
     without_overlap,
     without_repeated_text,
 )
-from dlm_lsp.holes.brackets import with_brackets_closed, with_closers, without_unmatched_closers
 from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.excerpts import Edit, ParsedExcerpt
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.holes.indentation import indent_style, indentation, line_above, masked, opens_block
+from dlm_lsp.holes.indentation import indent_style, indentation, line_above, opens_block
 from dlm_lsp.holes.scopes import functions_around
 from dlm_lsp.holes.statements import completes_headers
+from dlm_lsp.holes.unclosed import with_brackets_closed, with_closers, without_unmatched_closers
 from dlm_lsp.languages.brace_words import HEADER
 
 MAX_CUT_LINES = 8
-"""Lines that are cut off, at most, in search of a beginning that parses: each costs a parse."""
+"""Upper bound on lines cut off in search of a beginning that parses; each costs a parse."""
 
 _ENDS_OF_LINES = (";", ",", "{", "}")
-"""What nobody goes on behind without a line break."""
+"""Ends after which code needs a line break to go on."""
 
 _LONE_WORD = re.compile(r"\s*\w+\s*")
-"""Matches a word alone, which says nothing as a statement."""
+"""Matches a single word, which does nothing as a statement."""
 
 _ENDS_HEADER = re.compile(r"(?:[\w)\]]|(?<!=)>)\Z")
 
@@ -44,10 +44,10 @@ _LAST_WORD, _FIRST_WORD = re.compile(r"\w+\Z"), re.compile(r"\A\w+")
 def present(hole: Hole, middle: str) -> Fill:
     """Fit the model's text into a hole.
 
-    Indentation follows the document. What the suffix already has, closers of what was never opened, loops, and blank
-    ends are dropped. Where only the parser can tell whether a closer belongs, the version with fewer errors wins.
-    Statements that do not parse are cut back to the lines that do: a canvas ends where it is full, often in the middle
-    of a line, and the lines before that are worth accepting.
+    Indentation follows the document. Dropped are text that the suffix has already, closers without an opener, loops,
+    and blank ends. If only the parser can tell whether a closer belongs, the version with fewer errors wins. Statements
+    that do not parse are cut back to the lines that do: a full canvas often ends in the middle of a line, and the lines
+    before are worth accepting.
     """
     middle = without_repeated_text(without_other_files(hole.language, with_line_feeds(middle)))
     neutral = hole.neutral
@@ -58,7 +58,7 @@ def present(hole: Hole, middle: str) -> Fill:
 
 
 def is_whole(hole: Hole, middle: str) -> bool:
-    """Whether nothing is missing at the end of a text: it would be presented without being cut back, or not at all."""
+    """Whether the end of a text is complete: it would be presented whole, or not at all."""
     text, is_valid = _best_version(hole, with_line_feeds(middle), hole.neutral)
     return is_valid or not text
 
@@ -83,16 +83,16 @@ def _best_version(hole: Hole, middle: str, neutral: ParsedExcerpt) -> tuple[str,
 
 
 def _assumed(hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
-    """The rest of a text's line, and what whoever writes such a line writes next; empty where it stands for itself.
+    """The rest of a text's line, and the code that has to follow such a line; empty if none has to.
 
-    A decorator has something to decorate, and the header of a block a block, behind which the call is closed that it is
-    in: without them, either is an error. In data, what a value leaves open is closed right away.
+    A decorator needs a definition. A header needs a block, after which the call that holds it is closed. Without these,
+    either is an error. In data, brackets that a value leaves open are closed right away.
     """
     language, left, right = hole.language, hole.left, hole.right
     if language.is_indented:
         is_decorator = left.lstrip().startswith("@")
         return f"{right}\n{indentation(left)}def _(): {language.neutral_statement}" if is_decorator else ""
-    code = masked(language, left + text + right).rstrip()
+    code = language.code_only(left + text + right).rstrip()
     if language.words:
         ends = language.words.ends_missing(code)
         return "\n".join([right, *ends]) if ends else ""
@@ -105,7 +105,7 @@ def _assumed(hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
 
 
 def _is_header(code: str, neutral: ParsedExcerpt) -> bool:
-    """Whether a line may be whole but for its block; in a function, no other function begins without a word for it."""
+    """Whether a line may lack only its block; in a function, no other function begins without a keyword."""
     is_whole_line = _ENDS_HEADER.search(code) is not None
     is_in_function = bool(functions_around(neutral.excerpt.snapshot.language, neutral.root, neutral.edit_byte))
     return is_whole_line and (HEADER.match(code) is not None or (")" in code and not is_in_function))
@@ -119,7 +119,7 @@ class _Version(NamedTuple):
 
 
 def _versions(hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
-    """The ways to read the model's text, the most likely first; one is empty where the document has all of it."""
+    """The ways to read the model's text, the most likely first; one is empty if the document has all of it."""
     if hole.is_inline:
         yield from _inline_versions(hole, middle, neutral)
     else:
@@ -127,7 +127,7 @@ def _versions(hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Vers
 
 
 def _valid_beginning(hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
-    """The first lines, as many as add no error and want nothing after them but the braces that they leave open.
+    """The longest beginning, in lines, that adds no error and lacks nothing but the braces that it leaves open.
 
     Empty where none do, or the hole is within a line.
     """
@@ -150,9 +150,9 @@ def _valid_beginning(hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
 
 
 def _leads_on(parsed: ParsedExcerpt, lines: list[str]) -> bool:
-    """Whether lines end with what speaks of the line that was cut off: a comment, a decorator, a `case`."""
+    """Whether lines end with a comment, a decorator or a `case` that belongs to the line that was cut off."""
     language = parsed.excerpt.snapshot.language
-    last_line = masked(language, "\n".join(lines)).rpartition("\n")[2]
+    last_line = language.code_only("\n".join(lines)).rpartition("\n")[2]
     # Where indentation makes blocks, the depths have already shown whether the lines below belong to the header.
     is_header = not language.is_indented and opens_block(language, last_line)
     return not last_line.strip() or is_header or _ends_with_attribute(parsed)
@@ -174,12 +174,12 @@ def _is_above_code(hole: Hole) -> bool:
 
 
 def _inline_versions(hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
-    """Text that continues a line, the version that repeats nothing of its rest first.
+    """Versions of text that continues a line; first the one that repeats nothing of the line's rest.
 
-    The last are a value with the comma that separates it from the item below, and with what it leaves open closed.
+    The last versions are a value with the comma before the item below, and with its open brackets closed.
 
-    No version runs into the word right of it, unless the left side has begun that word, or the document has the word
-    that comes of it: models take what follows for a word of its own rather than for the end of one that they begin.
+    No version runs into the word right of it, unless the left side has begun that word, or the document has the joined
+    word: models take the text on the right for a word of its own, not for the end of one that they begin.
     """
     left, right = hole.left, hole.right
     text = middle.split("\n", 1)[0] if hole.kind == "line" else middle.rstrip("\n")
@@ -226,7 +226,7 @@ def _on_own_line(hole: Hole, text: str) -> str:
 def _without_comment(hole: Hole, text: str, right: str, neutral: ParsedExcerpt) -> str:
     """The text up to the comment that it opens and that would take in the code right of it."""
     language = neutral.excerpt.snapshot.language
-    code = masked(language, right)
+    code = language.code_only(right)
     if not code.strip() or not any(mark in text for mark in (language.line_comment, "/*")):
         return text
     parsed = neutral.excerpt.parse(hole.edit(text))
@@ -237,10 +237,10 @@ def _without_comment(hole: Hole, text: str, right: str, neutral: ParsedExcerpt) 
 
 
 def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
-    """Statements on lines of their own, the version that closes nothing it did not open first.
+    """Versions of statements on lines of their own; first the one without closers that it did not open.
 
-    The last are an item with the comma that separates it from the one below, which models often leave to what follows,
-    and one without the comma that not every language allows where none follows.
+    The last versions are an item with the comma before the item below, which models often omit, and one without a
+    trailing comma, which not every language allows.
     """
     hole, placement, language = fitter.hole, fitter.hole.placement, fitter.hole.language
     left, right = hole.left, hole.right
@@ -263,7 +263,7 @@ def _block_versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
 
 
 def _without_idle_end(fitter: BlockFitter, lines: list[str]) -> list[str]:
-    """Fitted lines without what leads to nothing, where nothing follows in their block."""
+    """Fitted lines without idle lines at the end, if nothing follows in their block."""
     if not lines or fitter.hole.kind not in ("body", "statements"):
         return lines
     indent = fitter.hole.placement.indent
@@ -272,6 +272,6 @@ def _without_idle_end(fitter: BlockFitter, lines: list[str]) -> list[str]:
 
 
 def _is_among_items(hole: Hole) -> bool:
-    """Whether the line above ends as only a list of items goes on."""
+    """Whether the line above ends as only lines in a list of items do."""
     above = line_above(hole.snapshot, hole.first_line) if hole.kind == "statement" else None
     return above is not None and hole.snapshot.lines.line_text(above).rstrip().endswith((",", "(", "[", "{"))

@@ -1,17 +1,16 @@
 """Lines of a fill, moved as one block to the depth at which they belong.
 
-A model may write a block at the document's depth, from column 0, or one level off; its first line, which continues
-what is typed already, carries no depth of its own. Knows lines and columns; knows nothing about documents or holes.
+A model may write a block at the document's depth, from column 0, or one level off. The first line continues typed text
+and has no depth of its own. Knows lines and columns; knows nothing about documents or holes.
 """
 
-import re
 from dataclasses import replace
 from itertools import pairwise
 
-from dlm_lsp.holes.block import LEADING_CLOSERS, Block
-from dlm_lsp.holes.brackets import scan
+from dlm_lsp.holes.block import Block
 from dlm_lsp.holes.indentation import IndentStyle, indentation, opens_block
 from dlm_lsp.languages.brace_words import LABEL
+from dlm_lsp.languages.brackets import BRACKET, CLOSER_OF, LEADING_CLOSERS, scan
 
 _COMPLETE_OR_OPENING = (";", "}", "{", "(", "[")
 
@@ -37,7 +36,7 @@ def reindented(block: Block, style: IndentStyle, indent: str, first_depth: int |
         if number in block.literal_lines or not line.strip():
             lines.append(line)
         else:
-            depth = style.columns(indentation(line)) + shift - excess[number]
+            depth = style.depth(line) + shift - excess[number]
             if number in num_left:
                 depth = style.columns(indent) - num_left[number] * style.width
             lines.append(style.whitespace(max(depth, 0)) + line.lstrip(" \t"))
@@ -100,7 +99,7 @@ def _with_closers_outside(block: Block, style: IndentStyle) -> Block:
 
 def _less_deep(line: str, inner: str, style: IndentStyle) -> str:
     """A line, moved a level outside of another one if it is as deep or deeper."""
-    depth, inner_depth = (style.columns(indentation(each)) for each in (line, inner))
+    depth, inner_depth = (style.depth(each) for each in (line, inner))
     is_too_deep = 0 < inner_depth <= depth and line != inner
     return style.whitespace(inner_depth - style.width) + line.lstrip(" \t") if is_too_deep else line
 
@@ -131,11 +130,11 @@ def _shift_in_braces(block: Block, style: IndentStyle, target: int) -> int:
     """
     num_left = _blocks_left(block)
     if not block.statement_lines and not num_left:
-        inner = [style.columns(indentation(line)) for line in block.lines[1:] if line.strip()]
+        inner = [style.depth(line) for line in block.lines[1:] if line.strip()]
         opens = block.language.words is not None and opens_block(block.language, block.lines[0])
         is_open = opens or block.code[0].rstrip().endswith(("{", "(", "["))
         return target + style.width - inner[0] if is_open and inner and inner[0] <= target else 0
-    depths = {number: style.columns(indentation(block.lines[number])) for number in {*block.own_lines, *num_left}}
+    depths = {number: style.depth(block.lines[number]) for number in {*block.own_lines, *num_left}}
     lowest = min((depth + num_left.get(number, 0) * style.width for number, depth in depths.items()), default=target)
     is_continued = not block.code[0].rstrip().endswith(_COMPLETE_OR_OPENING)
     return 0 if lowest > target and is_continued else target - lowest
@@ -157,8 +156,8 @@ def _blocks_left(block: Block) -> dict[int, int]:
             found[number], end = num_left + 1, words.num_closing(code)
             num_left += not words.divides(code)
         num_blocks = max(num_blocks + words.growth(code), 0) if words else 0
-        for bracket in re.finditer(r"[()\[\]{}]", code):
-            if bracket.group() in "([{":
+        for bracket in BRACKET.finditer(code):
+            if bracket.group() in CLOSER_OF:
                 num_open += 1
             elif num_open:
                 num_open -= 1
@@ -183,7 +182,7 @@ def _excess(block: Block, style: IndentStyle, first_depth: int) -> list[int]:
     none, num_open, nesting, steps = [0] * len(lines), 0, [], set()
     if block.language.is_indented:
         return none
-    depths = [first_depth, *(style.columns(indentation(line)) for line in lines[1:])]
+    depths = [first_depth, *(style.depth(line) for line in lines[1:])]
     for number, line in enumerate(code):
         closers = LEADING_CLOSERS.match(line)
         nesting.append(num_open - (closers.group().count("}") if closers else 0))
@@ -217,7 +216,7 @@ def is_sound(block: Block, style: IndentStyle, depth: int, depth_below: int) -> 
     levels, starts = [depth], [0, *block.statement_lines, len(block.lines)]
     for start, end in pairwise(starts):
         is_last = end == len(block.lines)
-        below = depth_below if is_last else style.columns(indentation(block.lines[end]))
+        below = depth_below if is_last else style.depth(block.lines[end])
         if opens_block(block.language, "\n".join(block.lines[start:end])):
             if below <= levels[-1]:
                 return False

@@ -1,4 +1,4 @@
-"""What models add that does not belong: text the suffix has already, loops, and blank ends.
+"""Removes what models add by mistake: text that the suffix has already, loops, and blank ends.
 
 Works on lines and strings alone; knows nothing about documents or syntax trees.
 """
@@ -6,18 +6,20 @@ Works on lines and strings alone; knows nothing about documents or syntax trees.
 import re
 from itertools import takewhile
 
-from dlm_lsp.holes.brackets import NOTHING_UNCLOSED, OPENERS, Unclosed, without_unmatched_closers
-from dlm_lsp.holes.indentation import indentation, masked
+from dlm_lsp.holes.indentation import indentation
+from dlm_lsp.holes.unclosed import NOTHING_UNCLOSED, Unclosed, without_unmatched_closers
 from dlm_lsp.languages import Language
+from dlm_lsp.languages.brackets import BRACKET, CLOSER_OF
 
 MIN_WORD_OVERLAP = 3
-"""Characters of a part of a word that make an overlap: shorter parts end one identifier and begin another by chance."""
+"""Fewest characters of a part of a word that make an overlap; shorter parts end one identifier and begin another by
+chance."""
 
 MAX_LOOP_LINES = 8
-"""Lines of the longest unit that is looked for at the end of a fill, repeated."""
+"""Lines of the longest repeated unit that is searched for at the end of a fill."""
 
 MAX_CALLS = 4
-"""Equal calls in a row that a fill may end with: more of them are a loop."""
+"""Equal calls in a row that a fill may end with; more are a loop."""
 
 MIN_COPIES = 5
 """Copies in a row that make a loop, of a unit of one line or less. Only the first of them says anything."""
@@ -26,25 +28,25 @@ MIN_COPIES_OF_LINES = 3
 """Copies in a row that make a loop, of a unit of several lines."""
 
 MIN_COPIED_CHARS = 24
-"""Characters of all copies that make a loop within a line: a unit as short as `_t` comes five times by chance."""
+"""Characters of all copies that make a loop within a line; a unit as short as `_t` comes five times by chance."""
 
 MAX_COPIED_CHARS = 160
-"""Characters of the longest unit that is looked for at the end of a text, repeated."""
+"""Characters of the longest repeated unit that is searched for at the end of a text."""
 
 MIN_SUFFIX_RUN = 3
-"""Equal lines in a row that make a repetition of what is below: code often begins like the code after it, and then
+"""Equal lines in a row that make a repetition of the lines below; code often begins like the code after it, and then
 differs.
 """
 
 MIN_SEMICOLONS = 2
-"""Lines that end with a semicolon, so many that it is a habit."""
+"""Lines that end with a semicolon from which on it is a habit."""
 
 OPEN_LITERALS = ("'", '"', "`", "/*")
-"""What begins a literal: where masked code has it, a literal does not end."""
+"""Characters that begin a literal. Where `Language.code_only` leaves one, the literal has no end."""
 
 _WORD = re.compile(r"\w")
 _LONE_NAME = re.compile(r"\s+(?!(?:break|continue|pass|raise|return|yield|_+)\s*$)[^\W\d]\w*\s*")
-"""Matches a line of masked code that is only a name; underscores alone are a literal."""
+"""Matches a line of code that is only a name; underscores alone are a literal."""
 
 _NAME = re.compile(r"\s*(?!(?:break|continue)$)[\w$.?#]*\w")
 _ONLY_CLOSES = re.compile(r"\s*(?:[)\]}]+[;,]*|</[\w.]*>|(?:done|end|esac|fi)\b)+\s*$")
@@ -63,22 +65,22 @@ _ASSIGNED = re.compile(
 def without_other_files(language: Language, text: str) -> str:
     """The text before a comment that names a file, as the signatures of other files begin in a prompt.
 
-    At the end of a document, models take such a list for what a document begins with, and write another. The files
-    there are of the same language; `# self.items:` is a comment like any other.
+    At the end of a document, models take such a list for the beginning of a document, and write another. It names files
+    of the same language; `# self.items:` is a comment like any other.
     """
     suffixes = "|".join(map(re.escape, language.suffixes if language.functions else ()))
     heading = rf"^[ \t]*{re.escape(language.line_comment)} \S+(?:{suffixes or '(?!)'}):$"
     for named in re.finditer(heading, text, re.MULTILINE):
         before = text[: named.start()]
-        if not any(mark in masked(language, before) for mark in OPEN_LITERALS):
+        if not any(mark in language.code_only(before) for mark in OPEN_LITERALS):
             return before
     return text
 
 
 def breaks_off(language: Language, lines: list[str], indent: str) -> bool:
-    """Whether the last line is only a name where all beside it end with the semicolon that the language can spare.
+    """Whether the last line is only a name while all others end with a semicolon that the language does not require.
 
-    A line that says more may be whole and lack nothing but its semicolon.
+    A longer line may lack nothing but its semicolon.
 
     Args:
         language: What they are written in.
@@ -88,7 +90,7 @@ def breaks_off(language: Language, lines: list[str], indent: str) -> bool:
     if not language.has_optional_semicolons:
         return False
     whole = [indent + lines[0], *lines[1:]]
-    code = [line.rstrip() for line in masked(language, "\n".join(whole)).split("\n")]
+    code = [line.rstrip() for line in language.code_only("\n".join(whole)).split("\n")]
     depth = len(indentation(code[-1]))
     above = list(takewhile(lambda line: not line or len(indentation(line)) >= depth, reversed(code[:-1])))
     ends = [line[-1] for line in above if line and len(indentation(line)) == depth]
@@ -97,7 +99,7 @@ def breaks_off(language: Language, lines: list[str], indent: str) -> bool:
 
 
 def without_repeated_text(text: str) -> str:
-    """The text without the copies that a loop ends it with: `x.a.a.a.a.a.a`, `f(g(g(g(g(g(`. One of them stays.
+    """The text without the copies of a loop at its end, except one: `x.a.a.a.a.a.a`, `f(g(g(g(g(g(`.
 
     Finds what `without_repeated_lines` cannot see: loops within a line, and loops in a text that is still being
     written, whose last copy may be cut off. It wants more copies than that, because it cannot tell a call from an
@@ -129,9 +131,9 @@ def _may_repeat(unit: str) -> bool:
 def without_repeated_lines(lines: list[str]) -> list[str]:
     """The lines without immediate repetitions.
 
-    A line is dropped wherever it repeats the line above. Several lines together are dropped only at the end, where a
-    model that loops stops for want of space, in the middle of a line or not. There a call that is made time and again
-    is dropped as well; elsewhere calls may repeat (`next(it)`), and so may values of a list (`0,`) and lone brackets.
+    A line is dropped if it repeats the line above. Several lines together are dropped only at the end, where a looping
+    model has run out of space, perhaps in the middle of a line. There, repeated calls are dropped as well. Elsewhere
+    calls may repeat (`next(it)`), and so may values of a list (`0,`) and lone brackets.
     """
     kept: list[str] = []
     for line in lines:
@@ -151,15 +153,15 @@ def without_repeated_lines(lines: list[str]) -> list[str]:
 
 
 def without_overlap(text: str, right: str, left: str = "") -> str:
-    """The text without an end that repeats the beginning of what is right of it.
+    """The text without an end that repeats the beginning of the text right of it.
 
-    Punctuation repeats at any length, and so do whole words; parts of words only where they are long, so that no
-    identifier is cut by chance. Blanks at the end of the text and around what is right of it do not count.
+    Punctuation and whole words count at any length. Parts of words count only if they are long, so that no identifier
+    is cut by chance. Blanks at the end of the text, and around the text right of it, do not count.
 
     Args:
         text: The model's.
-        right: What follows it on its line.
-        left: What precedes it on its line: tells whether its first word is whole.
+        right: The text after it on its line.
+        left: The text before it on its line; tells whether its first word is whole.
     """
     right, written = right.strip(), text.rstrip()
     for length in range(min(len(written), len(right)), 0, -1):
@@ -185,9 +187,8 @@ def without_suffix(
     """The lines up to where they begin to repeat the lines that follow the hole, indentation included.
 
     A line that only closes what none of the lines opened, and what is not left open, belongs to those below, however
-    deep it is written.
-    Repeating means all the way to the end of the fill, or for several lines at least. Blank lines do not count, nor
-    does what only leads to a difference (`_num_said`): a sibling may begin as the definition below does.
+    deep it is written. A repetition goes on to the end of the fill, or for several lines at least. Blank lines do not
+    count, nor do lines that only lead to a difference (`_num_said`): a sibling may begin like the definition below.
     """
     below = [line for line in suffix if line.strip()]
     numbers = [number for number, line in enumerate(lines) if line.strip()]
@@ -218,10 +219,10 @@ def _is_closing_alike(line: str, below: str) -> bool:
 def _num_said(language: Language, lines: list[str]) -> int:
     """How many lines keep their meaning whatever follows them, even if that is not what follows in the document.
 
-    Decorators, attributes and comments at the end belong to what follows. A call or a header that is still open may
-    become another one; an assignment has named its target, and where braces make blocks, so has a line that opens one.
+    Decorators, attributes and comments at the end belong to the next line. A call or a header that is still open may
+    become a different one. An assignment has named its target; where braces make blocks, so has a line that opens one.
     """
-    code = masked(language, "\n".join(lines)).split("\n")
+    code = language.code_only("\n".join(lines)).split("\n")
     if any(mark in line for line in code for mark in OPEN_LITERALS):
         return len(lines)
     open_since: list[int] = []
@@ -229,8 +230,8 @@ def _num_said(language: Language, lines: list[str]) -> int:
     for number, line in enumerate(code):
         if not open_since:
             starts.append(number)
-        for bracket in re.findall(r"[()\[\]{}]", line):
-            open_since = [*open_since, starts[-1]] if bracket in OPENERS.values() else open_since[:-1]
+        for bracket in BRACKET.findall(line):
+            open_since = [*open_since, starts[-1]] if bracket in CLOSER_OF else open_since[:-1]
         if _ASSIGNED.match(lines[starts[-1]]) or (line.rstrip().endswith("{") and not language.is_indented):
             open_since = []
     num_said = open_since[0] if open_since else len(lines)
@@ -245,14 +246,14 @@ def _num_said(language: Language, lines: list[str]) -> int:
 def without_idle_end(language: Language, lines: list[str]) -> list[str]:
     """The lines without comments below the last that is none, and without a name alone in a block as the last.
 
-    Comments there speak of what does not follow, and a name is what a statement was to begin with. In data, a name is a
-    value, and behind a backslash, a part of the line above.
+    Such comments speak of code that does not follow, and such a name is the beginning of a statement. In data, a name
+    is a value, and after a backslash, a part of the line above.
 
     Args:
         language: What they are written in.
         lines: All with their indentation; unchanged where they are nothing else.
     """
-    code = masked(language, "\n".join(lines)).split("\n")
+    code = language.code_only("\n".join(lines)).split("\n")
     last = next((number for number in reversed(range(len(lines))) if code[number].strip()), 0)
     may_be_statement = language.is_indented and not language.is_data and last > 0
     if may_be_statement and _LONE_NAME.fullmatch(code[last]) and not code[last - 1].endswith("\\"):

@@ -1,10 +1,42 @@
-"""Where a draft breaks the syntax of its document: answers the engine's questions.
+"""Where a draft breaks the syntax of its document, and whether a fill does.
 
 Knows holes and syntax trees; knows nothing of tokens or models.
 """
 
-from dlm_lsp.holes.excerpts import errors_in
+from typing import NamedTuple
+
+from dlm_lsp.documents.document import SourceText
+from dlm_lsp.fills import Fill
+from dlm_lsp.holes.excerpts import Edit, errors_in
 from dlm_lsp.holes.hole import Hole
+
+
+def adds_no_error(hole: Hole, fill: Fill) -> bool:
+    """Whether the whole document parses no worse with a fill than without it, and than with something harmless there.
+
+    Neither has it more ERROR and MISSING nodes, nor do more of them lie in the fill: in a document that is broken
+    already, a new error may swallow an old one.
+
+    `Fill.parse_valid` alone says less: it looks at an excerpt, and takes the block of a header to be on its way.
+    """
+    errors = _count_errors(hole, Edit(fill.start, fill.end, fill.text))
+    harmless = _count_errors(hole, hole.neutral.edit)
+    now = _count_errors(hole, hole.edit(hole.replaced)).in_all
+    return errors.in_all <= min(harmless.in_all, now) and errors.in_edit <= harmless.in_edit
+
+
+class _NumErrors(NamedTuple):
+    in_all: int
+    in_edit: int
+
+
+def _count_errors(hole: Hole, edit: Edit) -> _NumErrors:
+    """ERROR and MISSING nodes of the document after an edit, and those of them that begin in the edit."""
+    text = hole.snapshot.text
+    source = SourceText(text[: edit.start] + edit.text + text[edit.end :])
+    start, end = source.to_byte(edit.start), source.to_byte(edit.start + len(edit.text))
+    begins = [node.start_byte for node in errors_in(hole.language.parse(source.encoded).root_node)]
+    return _NumErrors(len(begins), sum(start <= begin <= end for begin in begins))
 
 
 class DraftChecker:

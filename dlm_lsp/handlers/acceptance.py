@@ -1,6 +1,6 @@
 """What became of an item: shown, accepted in part (the notifications of Copilot's server), or as a whole."""
 
-from lsprotocol import types
+from collections.abc import Sequence
 
 from dlm_lsp.session import DlmLanguageServer
 
@@ -15,9 +15,9 @@ def did_partially_accept(server: DlmLanguageServer, params: object) -> None:
     server.acceptance.record(_offer_id(params), "partial")
 
 
-def did_accept(server: DlmLanguageServer, params: types.ExecuteCommandParams) -> None:
+async def did_accept(server: DlmLanguageServer, arguments: Sequence[object]) -> None:
     """The command that every item carries; editors run it once they have inserted the item."""
-    server.acceptance.record((list(params.arguments or ()) or [None])[0], "accepted")
+    server.acceptance.record((list(arguments) or [None])[0], "accepted")
 
 
 def _offer_id(params: object) -> object:

@@ -1,7 +1,7 @@
 """workspace/configuration and workspace/didChangeConfiguration: the client's settings, at the start and live.
 
-The client's answers are taken by callbacks, not by coroutines: a coroutine would resume only after the messages that
-follow, and a request would be served with settings that are no longer the client's.
+The client's answers are taken by callbacks, not by coroutines. A coroutine would resume only after the messages that
+follow, and a request among them would be served with old settings.
 """
 
 import logging

@@ -1,12 +1,12 @@
-"""dlmLsp/draft: what the canvas holds while it sharpens, in the client's own units."""
+"""dlmLsp/draft: the text of the canvas while it sharpens, in the client's own units."""
 
 from collections.abc import Iterable, Iterator
 
 from dlm_lsp.documents.positions import PositionEncoding
 from dlm_lsp.draft_text import Stretch, visible_stretches
 from dlm_lsp.drafts import DraftFeed
+from dlm_lsp.fill_run import FillRun
 from dlm_lsp.ghost_text import range_of
-from dlm_lsp.keystrokes.fill_run import FillRun
 from dlm_lsp.keystrokes.goal import rest_of
 from dlm_lsp.messages import DRAFT, DraftParams, to_wire
 from dlm_lsp.session import DlmLanguageServer
@@ -18,9 +18,9 @@ _BYTES_PER_UNIT = {"utf-8": 1, "utf-16": 2, "utf-32": 4}
 def draft_feed(server: DlmLanguageServer, run: FillRun) -> DraftFeed | None:
     """The feed that sends a run's drafts to the client, each from the place where its rest begins by then.
 
-    None for a client that did not ask for them, and for a document that is not there.
+    None for a client that did not ask for them.
     """
-    if not server.settings.drafts or run.order.is_hypothetical:
+    if not server.settings.drafts:
         return None
     encoding = server.position_encoding
 

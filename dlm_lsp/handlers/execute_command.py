@@ -1,4 +1,10 @@
-"""workspace/executeCommand: which of our commands it is."""
+"""workspace/executeCommand: our commands, and which of them is meant.
+
+Start reading at `COMMANDS`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from lsprotocol import types
 
@@ -10,6 +16,29 @@ from dlm_lsp.messages import DESCRIBE_ENGINE, DID_ACCEPT, INFILL_HOLE, INFILL_RA
 from dlm_lsp.session import DlmLanguageServer
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One of our commands.
+
+    Attributes:
+        name: As it is sent.
+        run: Takes the arguments, returns the result.
+        is_advertised: Editors may know of it: they offer what is advertised to their users.
+    """
+
+    name: str
+    run: Callable[[DlmLanguageServer, Sequence[object]], Awaitable[dict[str, object] | None]]
+    is_advertised: bool = True
+
+
+COMMANDS = (
+    Command(INFILL_RANGE, infill_range),
+    Command(DID_ACCEPT, did_accept),
+    Command(DESCRIBE_ENGINE, describe_engine, is_advertised=False),
+    Command(INFILL_HOLE, infill_hole, is_advertised=False),
+)
+
+
 async def execute_command(server: DlmLanguageServer, params: types.ExecuteCommandParams) -> dict[str, object] | None:
     """Run one of our commands.
 
@@ -17,15 +46,7 @@ async def execute_command(server: DlmLanguageServer, params: types.ExecuteComman
         UsageError: no such command.
         DlmLspError: as the command says.
     """
-    arguments = params.arguments or ()
-    if params.command == INFILL_RANGE:
-        return await infill_range(server, arguments)
-    if params.command == DESCRIBE_ENGINE:
-        return await describe_engine(server)
-    if params.command == INFILL_HOLE:
-        await infill_hole(server, arguments)
-        return None
-    if params.command != DID_ACCEPT:
+    command = next((command for command in COMMANDS if command.name == params.command), None)
+    if command is None:
         raise UsageError(f"{params.command} is not a command of this server")
-    did_accept(server, params)
-    return None
+    return await command.run(server, params.arguments or ())

@@ -1,10 +1,12 @@
 """From a hole to its fills by way of the worker, with drafts and status on the way.
 
-Shared by the handlers that fill holes. Knows nothing of what they do with the fills.
+Shared by the handlers that fill holes. Does not know what they do with the fills.
 """
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.document_store import path_of
@@ -15,9 +17,10 @@ from dlm_lsp.errors import (
     UnsupportedLanguageError,
     UsageError,
 )
+from dlm_lsp.fill_run import FillRun
 from dlm_lsp.fills import Filled
 from dlm_lsp.handlers.draft import draft_feed
-from dlm_lsp.keystrokes.fill_run import FillOrder, FillRun
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.languages.cells import foreign_magic
 from dlm_lsp.messages import StatusState
 from dlm_lsp.prompt.related import RelatedFiles
@@ -25,6 +28,9 @@ from dlm_lsp.session import DlmLanguageServer
 from dlm_lsp.worker import Task
 from dlm_model.errors import DeviceLostError, ModelError
 from dlm_model.request import CancelToken, Draft, InfillEngine
+
+Purpose = Literal["ghost text", "edit"]
+"""Ghost text never supersedes an edit that the user asked for."""
 
 
 def open_snapshot(server: DlmLanguageServer, uri: str) -> Snapshot:
@@ -45,20 +51,17 @@ def open_snapshot(server: DlmLanguageServer, uri: str) -> Snapshot:
     return snapshot
 
 
-async def fill(server: DlmLanguageServer, order: FillOrder) -> Filled:
-    """Let the worker fill a hole; an earlier fill for the same document and purpose is superseded.
+def start_fill(
+    server: DlmLanguageServer, request: HoleRequest, purpose: Purpose, *, is_hypothetical: bool = False
+) -> FillRun:
+    """Have the worker fill a hole; an earlier fill for the same document and purpose is superseded.
 
-    Raises:
-        asyncio.CancelledError: superseded, or cancelled by the client; the worker is free within one step.
-        NothingToShowError: the model has nothing.
-        ModelUnavailableError: there is no model.
-        ModelError: the model cannot serve this request.
+    Args:
+        server: Whose worker.
+        request: The hole, without `related` lines: looking for them is left to the worker's thread.
+        purpose: What the fill is for.
+        is_hypothetical: The hole's snapshot holds text that the document does not, so no draft has a place in it.
     """
-    return await outcome(server, begin(server, order), order.hole.snapshot)
-
-
-def begin(server: DlmLanguageServer, order: FillOrder) -> FillRun:
-    """Submit an order to the worker."""
     loop = asyncio.get_running_loop()
 
     def offer(draft: Draft) -> None:  # by the event loop, and so not before the run is there
@@ -70,22 +73,25 @@ def begin(server: DlmLanguageServer, order: FillOrder) -> FillRun:
             feed.close()
         server.show_idle()
 
-    task = _task(server, order, lambda draft: loop.call_soon_threadsafe(offer, draft))
-    key = (order.purpose, order.hole.snapshot.uri)
-    future = server.desk.submit(key, task, gives_way=order.purpose == "ghost text")
-    run = FillRun(order, future, server.protocol.msg_id)
-    feed = draft_feed(server, run)
+    task = _task(server, request, lambda draft: loop.call_soon_threadsafe(offer, draft))
+    key = (purpose, request.hole.snapshot.uri)
+    future = server.desk.submit(key, task, gives_way=purpose == "ghost text")
+    run = FillRun(request, future, server.protocol.msg_id)
+    feed = None if is_hypothetical else draft_feed(server, run)
     run.on_end(end)
     server.show_status("busy", "denoising")
     return run
 
 
-async def outcome(server: DlmLanguageServer, run: FillRun, snapshot: Snapshot) -> Filled:
+async def wait_for_fill(server: DlmLanguageServer, run: FillRun, snapshot: Snapshot) -> Filled:
     """Wait for a run on behalf of the request that is being handled, which is about this snapshot.
 
     Raises:
         ContradictedError: what was typed since the run began is not what it fills in.
-        asyncio.CancelledError: as `fill`.
+        asyncio.CancelledError: superseded, or cancelled by the client; the worker is free within one step.
+        NothingToShowError: the model has nothing.
+        ModelUnavailableError: there is no model.
+        ModelError: the model cannot serve this request.
     """
     filled = await run.wait(server.protocol.msg_id)
     if not server.documents.is_current(snapshot):
@@ -94,25 +100,16 @@ async def outcome(server: DlmLanguageServer, run: FillRun, snapshot: Snapshot) -
     return filled
 
 
-def _task(server: DlmLanguageServer, order: FillOrder, offer: Callable[[Draft], object]) -> Task[Filled]:
-    """What the worker does for an order; drafts are offered from its thread."""
+def _task(server: DlmLanguageServer, request: HoleRequest, offer: Callable[[Draft], object]) -> Task[Filled]:
+    """What the worker does for a request; drafts are offered from its thread."""
     settings = server.settings
-    cells = server.notebooks.around(order.hole.snapshot)
     files = RelatedFiles(server.roots, server.documents.snapshots(), settings, server.related_policy)
 
     def task(engine: InfillEngine, cancel: CancelToken) -> Filled:
-        from dlm_lsp.infilling import HoleRequest, fill_hole  # noqa: PLC0415 - `initialize` is answered before
+        from dlm_lsp.infilling import fill_hole  # noqa: PLC0415 - `initialize` is answered before
 
-        related = files.comments(order.hole.snapshot, cells) if settings.context_files else ()
-        request = HoleRequest(
-            order.hole,
-            settings.max_prompt_tokens,
-            anchors=order.anchors,
-            related=related,
-            earlier=order.earlier,
-            cells=cells,
-        )
-        return fill_hole(engine, request, order.options, cancel, offer, require_valid=order.require_valid)
+        related = files.comments(request.hole.snapshot, request.cells) if settings.context_files else ()
+        return fill_hole(engine, replace(request, related=related), cancel, offer)
 
     return task
 

@@ -1,19 +1,21 @@
 """workspace/executeCommand for `dlm-lsp infill --connect`: holes of texts that no editor has open.
 
-The command has found the hole, and will judge the fills; all that is done here is to denoise.
+The command has found the hole and will judge the fills. Only the denoising happens here.
 """
 
 import asyncio
 from collections.abc import Sequence
 
+from dlm_lsp.engine_facts import EngineFacts
 from dlm_lsp.errors import UsageError
+from dlm_lsp.hole_wire import draft_to_json, request_from_json
 from dlm_lsp.messages import INFILL_DRAFT, INFILL_HOLE
 from dlm_lsp.session import DlmLanguageServer
 from dlm_lsp.worker import Result, Task
 from dlm_model.request import CancelToken, Draft, InfillEngine
 
 
-async def describe_engine(server: DlmLanguageServer) -> dict[str, object]:
+async def describe_engine(server: DlmLanguageServer, _arguments: Sequence[object]) -> dict[str, object]:
     """Say which engine it is, and load it if it is not loaded.
 
     Raises:
@@ -21,7 +23,7 @@ async def describe_engine(server: DlmLanguageServer) -> dict[str, object]:
     """
 
     def task(engine: InfillEngine, _cancel: CancelToken) -> dict[str, object]:
-        return {"model_name": engine.model_name, "device": engine.device, "sees_suffix": engine.sees_suffix}
+        return EngineFacts.of(engine)._asdict()
 
     return await _run(server, task)
 
@@ -30,13 +32,12 @@ async def infill_hole(server: DlmLanguageServer, arguments: Sequence[object]) ->
     """Denoise a hole, and send every draft, the last one with its candidates.
 
     Raises:
-        DlmLspError: arguments that are not `[order]`, or an order that cannot be carried out.
+        DlmLspError: arguments that are not `[hole]`, or a hole that cannot be filled.
         ModelError: the model cannot serve it.
     """
     if len(arguments) != 1:
-        raise UsageError(f"{INFILL_HOLE} takes [order]")
-    from dlm_lsp.hole_wire import draft_to_json, order_from_json  # noqa: PLC0415 - `initialize` is answered before
-    from dlm_lsp.infilling import infill  # noqa: PLC0415
+        raise UsageError(f"{INFILL_HOLE} takes [hole]")
+    from dlm_lsp.infilling import infill  # noqa: PLC0415 - `initialize` is answered before
 
     loop = asyncio.get_running_loop()
 
@@ -44,8 +45,7 @@ async def infill_hole(server: DlmLanguageServer, arguments: Sequence[object]) ->
         server.protocol.notify(INFILL_DRAFT, draft_to_json(draft))
 
     def task(engine: InfillEngine, cancel: CancelToken) -> None:
-        request, options = order_from_json(arguments[0])
-        for draft in infill(engine, request, options, cancel):
+        for draft in infill(engine, request_from_json(arguments[0]), cancel):
             loop.call_soon_threadsafe(send, draft)
 
     await _run(server, task)

@@ -13,11 +13,11 @@ from dlm_lsp.documents.positions import PositionEncoding, with_line_feeds
 from dlm_lsp.errors import DlmLspError, UsageError
 from dlm_lsp.fills import Anchors
 from dlm_lsp.ghost_text import range_of
-from dlm_lsp.handlers.filling import fill, open_snapshot, state_of, summary
+from dlm_lsp.handlers.filling import open_snapshot, start_fill, state_of, summary, wait_for_fill
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import range_hole
-from dlm_lsp.keystrokes.fill_run import FillOrder
 from dlm_lsp.messages import INFILL_RANGE, InfillRangeResult, to_wire
 from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options, with_options
 from dlm_lsp.session import DlmLanguageServer
@@ -25,6 +25,9 @@ from dlm_model.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
+
+_LARGEST = 2**31 - 1
+"""What LSP allows in a position; some clients write more for the end of a line."""
 
 _APPLY = "apply"
 """Option of the command beside the decoder's: false returns the text for a preview, and leaves the document alone."""
@@ -69,19 +72,18 @@ async def _infill_range(server: DlmLanguageServer, arguments: _Arguments) -> Inf
     if parsed.problems:
         raise UsageError("; ".join(parsed.problems))
     hole = _hole(snapshot, arguments.range, encoding)
-    options = with_options(server.settings.decode, parsed.options)
-    require_valid = server.settings.requires_valid()
-    order = FillOrder(
-        purpose="edit",
-        hole=hole,
-        options=options,
-        require_valid=require_valid,
+    request = HoleRequest(
+        hole,
+        with_options(server.settings.decode, parsed.options),
+        max_prompt_tokens=server.settings.max_prompt_tokens,
         anchors=arguments.anchors,
+        require_valid=server.settings.requires_valid(),
+        cells=server.notebooks.around(snapshot),
     )
     if document := server.opened.get(arguments.uri):
         document.drop_fills()
     server.desk.retry()
-    draft, fills = await fill(server, order)
+    draft, fills = await wait_for_fill(server, start_fill(server, request, "edit"), snapshot)
     best = fills[0]
     replaced = range_of(snapshot, best.fill.start, best.fill.end, encoding)
     edit = types.TextEdit(replaced, best.fill.text)
@@ -152,4 +154,4 @@ def _parse_position(value: object, name: str) -> types.Position:
     line, character = (value.get("line"), value.get("character")) if isinstance(value, Mapping) else (None, None)
     if not (type(line) is type(character) is int and line >= 0 and character >= 0):
         raise UsageError(f"{INFILL_RANGE}: the range's {name} must be a position")
-    return types.Position(line, character)
+    return types.Position(min(line, _LARGEST), min(character, _LARGEST))

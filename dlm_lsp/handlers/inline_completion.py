@@ -1,8 +1,8 @@
 """textDocument/inlineCompletion: ghost text at the cursor.
 
-Nothing to show is an empty list, never null (which Neovim takes for "keep the old text") and never an error; the status
-says why. A superseded request ends cancelled, which editors do not report. Typing what an earlier fill says costs
-nothing, and a fill under way goes on as long as it agrees with what is typed.
+If there is nothing to show, the answer is an empty list, and the status says why. It is never null (which Neovim takes
+for "keep the old text") and never an error. A superseded request ends cancelled, which editors do not report. Typing
+what an earlier fill says costs nothing. A fill under way goes on as long as it agrees with the typed text.
 """
 
 import asyncio
@@ -17,12 +17,13 @@ from lsprotocol import types
 from dlm_lsp.acceptance import Offer
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import DlmLspError, NothingToShowError
+from dlm_lsp.fill_run import ContradictedError, FillRun
 from dlm_lsp.fills import Fill, Filled
 from dlm_lsp.ghost_text import drawable_hole, ghost_item, ghost_item_for_selection, is_on_cursor_line
-from dlm_lsp.handlers.filling import begin, open_snapshot, outcome, state_of, summary
+from dlm_lsp.handlers.filling import open_snapshot, start_fill, state_of, summary, wait_for_fill
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.keystrokes.fill_run import ContradictedError, FillOrder, FillRun
 from dlm_lsp.keystrokes.triggers import silence_reason
 from dlm_lsp.keystrokes.type_through import Answer
 from dlm_lsp.messages import DID_ACCEPT, INFILL_RANGE
@@ -134,7 +135,7 @@ async def _follow(server: DlmLanguageServer, spot: _Spot, run: FillRun) -> list[
         ContradictedError: nothing, after all.
     """
     run.place(spot.cursor)
-    filled = await outcome(server, run, spot.snapshot)
+    filled = await wait_for_fill(server, run, spot.snapshot)
     answer = _answer(run, filled)
     items = list(_items(server, spot, answer, answer.rest_at(spot.snapshot, spot.cursor)))
     if items:
@@ -164,20 +165,21 @@ async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) 
     hole = drawable_hole(find_hole(spot.snapshot, spot.cursor), spot.cursor)
     _require_ghost_text(hole, spot.cursor)
     last = spot.document.last_run
-    order = FillOrder(
-        purpose="ghost text",
-        hole=hole,
-        options=options,
-        is_hypothetical=spot.selected is not None,
-        earlier=last.newest_draft if last else None,
+    request = HoleRequest(
+        hole,
+        options,
+        max_prompt_tokens=server.settings.max_prompt_tokens,
         require_valid=spot.require_valid,
+        is_typed=True,
+        earlier=last.newest_draft if last else None,
+        cells=server.notebooks.around(spot.snapshot),
     )
     if spot.is_invoked:
         server.desk.retry()
-    run = begin(server, order)
+    run = start_fill(server, request, "ghost text", is_hypothetical=spot.selected is not None)
     if not spot.selected:
         _remember(server, spot.document, run)
-    filled = await outcome(server, run, spot.snapshot)
+    filled = await wait_for_fill(server, run, spot.snapshot)
     server.typing_pace.on_answer(filled.draft.elapsed_ms / 1000)
     if server.settings.stats:
         server.acceptance.stats.time("latency", run.seconds)
@@ -192,7 +194,7 @@ async def _fill(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions) 
 def _remember(server: DlmLanguageServer, document: OpenDocument, run: FillRun) -> None:
     """Let the document's edits find the run, and its later requests what came of it."""
     document.run = run
-    if run.order.options.warm_start is not None:
+    if run.hole_request.options.warm_start is not None:
         document.last_run = run
 
     def end(filled: Filled | None) -> None:
@@ -205,7 +207,8 @@ def _remember(server: DlmLanguageServer, document: OpenDocument, run: FillRun) -
 
 
 def _answer(run: FillRun, filled: Filled) -> Answer:
-    return Answer.of(run.order.hole.snapshot, tuple(ranked.fill for ranked in filled.fills), run.order.options, run.id)
+    request = run.hole_request
+    return Answer.of(request.hole.snapshot, tuple(ranked.fill for ranked in filled.fills), request.options, run.id)
 
 
 def _locate(server: DlmLanguageServer, document: OpenDocument, params: types.InlineCompletionParams) -> _Spot:

@@ -1,4 +1,4 @@
-"""initialize, initialized, shutdown: from the first options to the last job, and the folders in between."""
+"""initialize, initialized, shutdown, and changes of the workspace folders."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""notebookDocument/didOpen, didChange, didClose: every cell is a document like any other, and has its place among them.
+"""notebookDocument/didOpen, didChange, didClose: every cell is a document like any other, with a place in its notebook.
 
-Neovim's client has no such messages; VS Code's sends its cells by no others.
+Neovim's client has no such messages. VS Code's client sends cells by no others.
 """
 
 from lsprotocol import types

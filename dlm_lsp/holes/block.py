@@ -1,13 +1,11 @@
-"""Lines of code, and which of them say how deep they are. Knows nothing about documents or syntax trees."""
+"""Lines of code, and which of them count for the depth of a block. Knows nothing about documents or syntax trees."""
 
 import re
 from dataclasses import dataclass, replace
 
-from dlm_lsp.holes.indentation import IndentStyle, indentation, masked
+from dlm_lsp.holes.indentation import IndentStyle
 from dlm_lsp.languages import Language
-
-LEADING_CLOSERS = re.compile(r"[)\]}\s]*")
-"""Matches the closing brackets that a line begins with, and the blanks around them."""
+from dlm_lsp.languages.brackets import LEADING_CLOSERS, growth
 
 _PREPROCESSOR = re.compile(r"#\s*(?:if|ifdef|ifndef|elif|else|endif|define|undef|include|pragma|error)\b")
 
@@ -19,7 +17,7 @@ class Block:
     Attributes:
         language: What they are written in.
         lines: The first begins with its text; all others with their indentation.
-        code: The same lines with comments and strings masked.
+        code: The same lines, as `Language.code_only` leaves them.
         literal_lines: Lines whose indentation is content: those that begin inside a string, and the preprocessor's.
         statement_lines: Lines after the first that stand at a statement's own depth. Where indentation makes blocks,
             every line that begins a statement; elsewhere the lines outside all brackets and block words, closing ones
@@ -36,7 +34,7 @@ class Block:
     def of(cls, language: Language, lines: list[str]) -> "Block":
         """Tell the lines apart."""
         text = "\n".join(lines)
-        code = masked(language, text).split("\n")
+        code = language.code_only(text).split("\n")
         literal_lines = _literal_lines(language, text)
         if not language.is_indented:
             literal_lines |= {number for number, line in enumerate(code) if _PREPROCESSOR.match(line.lstrip())}
@@ -57,7 +55,7 @@ class Block:
 
     def depths(self, style: IndentStyle) -> list[int]:
         """Columns at which the `own_lines` begin."""
-        return [style.columns(indentation(self.lines[number])) for number in self.own_lines]
+        return [style.depth(self.lines[number]) for number in self.own_lines]
 
 
 def _lines_outside_brackets(language: Language, code: list[str]) -> list[int]:
@@ -69,8 +67,7 @@ def _lines_outside_brackets(language: Language, code: list[str]) -> list[int]:
         num_closed = num_closed or bool(words and words.num_closing(line))
         is_continued = number > 0 and code[number - 1].rstrip().endswith("\\")
         is_inside = depth - num_closed > 0
-        depth += sum(line.count(opener) for opener in "([{") - sum(line.count(closer) for closer in ")]}")
-        depth += words.growth(line) if words else 0
+        depth += growth(line) + (words.growth(line) if words else 0)
         if depth < 0:
             break
         if line.strip() and not is_inside and not is_continued:

@@ -1,8 +1,8 @@
 """Cursor → hole: which text a fill would replace.
 
-The body of a function that is still to be written is one hole, without its docstring and leading comments. A blank line
-among statements is a hole for the next one, or for all remaining ones at the end of a block. Anywhere else, the hole is
-what is missing at the cursor. Knows syntax trees, and nothing of models, budgets or LSP.
+An unwritten body of a function is one hole; its docstring and leading comments stay. A blank line among statements is a
+hole for the next one, or, at the end of a block, for all remaining ones. Anywhere else, the hole is the text missing at
+the cursor. Knows syntax trees, and nothing of models, budgets or LSP.
 """
 
 import re
@@ -22,15 +22,15 @@ from dlm_lsp.holes.indentation import (
     indentation,
     line_above,
     line_below,
-    masked,
     opens_block,
     opens_lambda,
 )
 from dlm_lsp.holes.scopes import Function, functions_around
 from dlm_lsp.languages import Language
+from dlm_lsp.languages.brackets import growth
 
 _ENDS_HEADER = re.compile(r"(?:[|)]|\b(?:begin|do|else|ensure|in|repeat|then))\s*\Z")
-"""Matches the end of a header that lacks nothing more, where words make the blocks."""
+"""Matches the end of a complete header, where words make the blocks."""
 
 _OPENERS = ("{", "->", "in")
 """What opens a block, and the block of a lambda with parameters."""
@@ -85,12 +85,12 @@ def _kind_at(snapshot: Snapshot, cursor: _Cursor) -> HoleKind:
 
 
 def gap_kind(snapshot: Snapshot, line: int, indent: str) -> HoleKind:
-    """What is missing in place of statements that end with a line: `statement` where their block goes on below."""
+    """The kind of a hole in place of statements that end with a line: `statement` if their block goes on below."""
     below = line_below(snapshot, line)
     if below is None or snapshot.language.closes(snapshot.lines.line_text(below)):
         return "statements"
     style = indent_style(snapshot, line)
-    goes_on = style.columns(indentation(snapshot.lines.line_text(below))) >= style.columns(indent)
+    goes_on = style.depth(snapshot.lines.line_text(below)) >= style.columns(indent)
     return "statement" if goes_on else "statements"
 
 
@@ -110,18 +110,18 @@ def _opens_empty_block(snapshot: Snapshot, cursor: _Cursor) -> bool:
 
 def _is_worded_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
     """Whether a line ends at the cursor that begins a block, and the line below is not in it."""
-    code = masked(snapshot.language, cursor.left)
+    code = snapshot.language.code_only(cursor.left)
     if cursor.right.strip() or not (_ENDS_HEADER.search(code) and opens_block(snapshot.language, code)):
         return False
-    below, columns = line_below(snapshot, cursor.line), indent_style(snapshot, cursor.line).columns
+    below, style = line_below(snapshot, cursor.line), indent_style(snapshot, cursor.line)
     text_below = snapshot.lines.line_text(below) if below is not None else ""
-    return columns(indentation(text_below)) <= columns(indentation(cursor.left))
+    return style.depth(text_below) <= style.depth(cursor.left)
 
 
 def _is_indented_block_missing(snapshot: Snapshot, cursor: _Cursor) -> bool:
     """Whether a line ends at the cursor that begins a block, the parser agrees, and the lines below are in none."""
-    language, code = snapshot.language, masked(snapshot.language, cursor.left)
-    is_in_bracket = sum(map(code.count, "([{")) > sum(map(code.count, ")]}"))
+    language, code = snapshot.language, snapshot.language.code_only(cursor.left)
+    is_in_bracket = growth(code) > 0
     if cursor.right.strip() or is_in_bracket or not opens_block(language, code):
         return False
     depth, below = block_indentation(snapshot, cursor.line + 1), line_below(snapshot, cursor.line)
@@ -176,7 +176,7 @@ def _probe_edits(snapshot: Snapshot, cursor: _Cursor) -> Iterator[Edit]:
 
 
 def _body_at(snapshot: Snapshot, cursor: _Cursor, parsed: ParsedExcerpt) -> Hole | None:
-    """The body hole of the innermost function around the cursor, if that is still to be written."""
+    """The body hole of the innermost function around the cursor, if the body is unwritten."""
     byte = parsed.edit_byte
     functions = functions_around(snapshot.language, parsed.root, byte)
     if not functions:
@@ -217,8 +217,8 @@ def _joined_with_cursor(snapshot: Snapshot, cursor: _Cursor, start: int, end: in
 def body_hole(snapshot: Snapshot, start: int, end: int, opened: int, closing: int) -> Hole:
     """The body hole `[start, end)` of a function that opens and closes at two offsets.
 
-    It is grown over what only separates it from the header and the closer on the same lines. A comment after a
-    placeholder speaks of the placeholder and goes with it.
+    It includes the blanks that separate it from the header and the closer on the same lines, and a comment after a
+    placeholder, which belongs to the placeholder.
     """
     before, after = snapshot.text[opened:start], snapshot.text[end:closing]
     if opened <= start and not before.strip() and not _has_line_break(before):

@@ -1,4 +1,4 @@
-"""Definitions in a syntax tree: what is around a node, and where the body of one opens.
+"""Definitions in a syntax tree: those around a node, and where a body opens.
 
 Byte offsets throughout; knows nothing about documents.
 """

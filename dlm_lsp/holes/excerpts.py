@@ -1,8 +1,8 @@
 """The part of a document that matters to one place in it, parsed as it would be after an edit.
 
-A parse of a whole file takes milliseconds, and finding and judging one fill needs several. An excerpt is much smaller:
-the definition around the place and its neighbours, between the opening and the closing lines of the classes and
-namespaces they stand in. Nothing else of the document takes part.
+To parse a whole file takes milliseconds, and to find and judge one fill takes several parses. An excerpt is much
+smaller, for it holds only the definition around the place and its neighbours, between the opening and closing lines of
+their classes and namespaces.
 """
 
 import re
@@ -20,7 +20,7 @@ from dlm_lsp.holes.definitions import is_worded, opened_at, unwrapped
 from dlm_lsp.languages import Language
 
 NEARBY_BYTES = 8192
-"""Bytes that a definition beside the place may have: a larger one costs more to parse than it is worth."""
+"""Upper bound on the bytes of a definition beside the place; a larger one costs more to parse than it is worth."""
 
 _CODE = re.compile(rb"\S")
 
@@ -38,8 +38,8 @@ class Container(NamedTuple):
 
     Attributes:
         start: First byte, decorators and indentation included.
-        opened: Just after what opens the members: a brace, a colon, or a preprocessor line.
-        closing: First byte of what closes them; equal to `end` where nothing does.
+        opened: Just after the opener of the members: a brace, a colon, or a preprocessor line.
+        closing: First byte of their closer; equal to `end` if there is none.
         end: Just after the last byte.
         members: The nodes side by side in it.
     """
@@ -56,7 +56,7 @@ class ParsedExcerpt:
     """An excerpt's syntax tree after one edit.
 
     Attributes:
-        excerpt: What of the document was parsed.
+        excerpt: The part of the document that was parsed.
         source: The text that was parsed.
         root: Root of its tree; byte offsets into `source`.
         num_errors: ERROR and MISSING nodes.
@@ -73,7 +73,7 @@ class ParsedExcerpt:
 
     @property
     def edit_byte(self) -> int:
-        """Where the edit's text begins in the tree, whitespace skipped: stands for the edited place among the nodes."""
+        """Where the edit's text begins in the tree, whitespace skipped; finds the nodes at the edited place."""
         indent = len(self.edit.text) - len(self.edit.text.lstrip())
         return self.source.to_byte(self.edit.start + indent - self.shift)
 
@@ -110,11 +110,11 @@ class ParsedExcerpt:
 
 @dataclass(frozen=True, eq=False)
 class Excerpt:
-    """What of a document is parsed again to judge an edit.
+    """The part of a document that is parsed again to judge an edit.
 
     Attributes:
         snapshot: The document.
-        containers: What the excerpt stands in, outermost first.
+        containers: The classes and namespaces around it, outermost first.
         start: Character offset at which the part taken from the document begins.
         end: Where it ends.
     """

@@ -1,7 +1,7 @@
 """What a fill replaces: a place in one version of a document, and how statements are set into it.
 
-`cursor_holes` finds the one at a cursor, `named_holes` the one that somebody names. Knows the lines around it and how
-they parse; knows nothing of what is to stand there, of models or LSP.
+`cursor_holes` finds the hole at a cursor, `named_holes` the one that somebody names. A hole knows the lines around it
+and how they parse; it knows nothing about its fill, models or LSP.
 """
 
 from collections.abc import Iterator
@@ -42,8 +42,8 @@ class Placement:
 
     Attributes:
         indent: Indentation of the statements.
-        before: What the first statement needs: the indentation that is not typed yet, or a line break and all of it.
-        after: What separates the last statement from text right of the hole, or from a definition on the next line.
+        before: The missing part of the first statement's indentation, or a line break and all of it.
+        after: Separates the last statement from text right of the hole, or from a definition on the next line.
     """
 
     indent: str
@@ -52,7 +52,7 @@ class Placement:
 
     @property
     def starts_line(self) -> bool:
-        """Whether the first statement stands on the hole's first line, rather than below it."""
+        """Whether the first statement stands on the hole's first line, and not below it."""
         return not self.before.startswith("\n")
 
     def set(self, statements: str) -> str:
@@ -85,17 +85,17 @@ class Hole:
 
     @property
     def prefix(self) -> str:
-        """All that stands before the hole, line breaks as they are in the document."""
+        """The document before the hole, with its own line breaks."""
         return self.snapshot.text[: self.start]
 
     @property
     def replaced(self) -> str:
-        """What stands in the hole."""
+        """The text in the hole now."""
         return self.snapshot.text[self.start : self.end]
 
     @property
     def suffix(self) -> str:
-        """All that stands after the hole."""
+        """The document after the hole."""
         return self.snapshot.text[self.end :]
 
     @property
@@ -110,17 +110,17 @@ class Hole:
 
     @property
     def left(self) -> str:
-        """What stands before the hole on its first line."""
+        """The text before the hole on its first line."""
         return self.snapshot.text[self.snapshot.lines.line_start(self.first_line) : self.start]
 
     @property
     def right(self) -> str:
-        """What stands after the hole on its last line, without the line break."""
+        """The text after the hole on its last line, without the line break."""
         return self.snapshot.text[self.end : self.snapshot.lines.line_end(self.last_line)]
 
     @property
     def is_inline(self) -> bool:
-        """Whether a fill continues a line rather than standing on its own."""
+        """Whether a fill continues a line, and does not stand on lines of its own."""
         return self.kind == "line" or (self.kind == "range" and bool(self.left.strip()))
 
     @property
@@ -145,10 +145,11 @@ class Hole:
 
     @cached_property
     def neutral(self) -> ParsedExcerpt:
-        """The surroundings of the hole with something harmless in it: what a fill is compared with.
+        """The surroundings of the hole with a neutral statement in it; a fill is compared with them.
 
-        Where there is broken code beside the hole, they are what is sound of them, if anything is; but a line of a
-        string or a comment means nothing without those that open and close it.
+        If code beside the hole is broken, only the part that parses is used, if any does. A hole inside a string or a
+        comment of several lines keeps all its surroundings, because it means nothing without the lines that open and
+        close it.
         """
         return _parse_neutral(self)
 

@@ -13,6 +13,7 @@ from tree_sitter import Node
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.languages import Language
+from dlm_lsp.languages.brackets import growth
 
 STYLE_WINDOW = 100
 """Lines on each side that tell the style: files may mix, and nearby lines matter most."""
@@ -28,7 +29,6 @@ MIXED_TAB_WIDTH = 8
 
 _BODY_FIELDS = ("body", "consequence")
 _LAMBDA_HEAD = re.compile(r"\{[^{}]*(?:->|\bin)\Z")
-_NOT_LINE_BREAK = re.compile(r"[^\n]")
 _INDENTATIONS = re.compile(r"(?:^|(?<=[\r\n]))([ \t]+|(?=[^\r\n]))")
 _OPENED = re.compile(r"\{[ \t]*(?://[^\r\n{]*)?[\r\n](?:[ \t]*(?:\w+:[ \t]*)?[\r\n])*([ \t]*)(?=\S)")
 """Matches a brace at the end of a line, and the indentation of the next line that is no label and not empty."""
@@ -56,8 +56,12 @@ class IndentStyle:
         return self.unit == "\t" or self.tab_width == MIXED_TAB_WIDTH
 
     def columns(self, whitespace: str) -> int:
-        """How deep some leading whitespace is."""
+        """How wide some leading whitespace is."""
         return sum(self.tab_width if character == "\t" else 1 for character in whitespace)
+
+    def depth(self, line: str) -> int:
+        """Columns at which the text of a line begins."""
+        return self.columns(indentation(line))
 
     def whitespace(self, columns: int) -> str:
         """Leading whitespace of a depth, written as the document writes it."""
@@ -99,33 +103,14 @@ def _around_openers(snapshot: Snapshot, start: int, end: int) -> list[tuple[str,
     return [(indentation(lines.line_text(lines.line_of(match.start()))), match.group(1)) for match in found]
 
 
-def masked(language: Language, text: str) -> str:
-    """The text with comments as spaces, strings and commands as underscores, every offset and line break unchanged."""
-
-    def mask(match: re.Match[str]) -> str:
-        is_comment = language.comment_start.match(match.group()) is not None
-        return _NOT_LINE_BREAK.sub(" " if is_comment else "_", match.group())
-
-    return language.literal.sub(mask, language.without_commands(text))
-
-
-def own_code(language: Language, text: str, num_missing: int = 0, *, is_last: bool = False) -> str:
-    """The masked text up to the first word that closes or divides what it did not open: see `BlockWords.end_of_own`."""
-    code, words = masked(language, text), language.words or language.spare_words
-    own = code[: words.end_of_own(code, num_missing, is_last=is_last)] if words else code
-    # Where the word stands in a tag of its own, the tag is not the text's either.
-    is_in_tag = own != code and bool(language.code_tag) and own.rstrip().endswith(language.code_tag)
-    return own.rstrip().removesuffix(language.code_tag) if is_in_tag else own
-
-
 def opens_block(language: Language, line: str) -> bool:
     """Whether the next line should be deeper than this one."""
-    return language.opening.search(masked(language, line)) is not None or opens_lambda(language, line)
+    return language.opening.search(language.code_only(line)) is not None or opens_lambda(language, line)
 
 
 def opens_lambda(language: Language, line: str) -> bool:
     """Whether a line ends with the parameters that stand behind the brace of a lambda: `{ x ->`, `{ x in`."""
-    return not language.is_indented and _LAMBDA_HEAD.search(masked(language, line).rstrip()) is not None
+    return not language.is_indented and _LAMBDA_HEAD.search(language.code_only(line).rstrip()) is not None
 
 
 def statement_indentation(snapshot: Snapshot, line: int, code: str) -> str:
@@ -195,7 +180,7 @@ def _header_line(snapshot: Snapshot, line: int, code: str) -> int:
 
     Where a header takes several lines, the last of them is often deeper, and the body is not relative to it.
     """
-    code = masked(snapshot.language, code).rstrip()
+    code = snapshot.language.code_only(code).rstrip()
     if not code.endswith("{") or code.strip() == "{":
         return line
     byte = snapshot.to_byte(snapshot.lines.line_start(line) + len(code) - 1)
@@ -217,13 +202,12 @@ def _owner(language: Language, body: Node) -> Node | None:
 
 def _statement_line(snapshot: Snapshot, line: int) -> int:
     """The line on which the statement begins that ends on `line`: up through open brackets and long strings."""
-    brackets = "([{" if snapshot.language.is_indented else "(["
+    openers = "([{" if snapshot.language.is_indented else "(["
     depth, lowest = 0, max(line - STATEMENT_WINDOW, 0)
     while True:
         line = _string_line(snapshot, line)
-        code = masked(snapshot.language, snapshot.lines.line_text(line))
-        closers = brackets.translate(str.maketrans("([{", ")]}"))
-        depth += sum(code.count(closer) for closer in closers) - sum(code.count(opener) for opener in brackets)
+        code = snapshot.language.code_only(snapshot.lines.line_text(line))
+        depth -= growth(code, openers)
         if depth <= 0 or line <= lowest:
             return line
         line -= 1

@@ -1,7 +1,7 @@
 """A hole's surroundings without the broken code beside them: the headers it stands under, and its own block.
 
-Where a bracket is not closed yet, the parser reads on and takes apart what follows, in search of the least error. How
-many errors a fill adds to that says nothing of the fill. Here the depth of a line tells what belongs to the hole, as it
+If a bracket is still open, the parser reads on past it and misparses the code that follows. The errors that a fill adds
+to such a tree say nothing about the fill. So the depth of a line decides here whether it belongs to the hole, as it
 does for a reader:
 
     def broken(:        left out
@@ -11,8 +11,8 @@ does for a reader:
             a = 1       kept: the hole's own block
             ▢
 
-The hole's own lines are tried without that block as well, but with the statement above if they may be a clause of it.
-They are not where the line above is an expression that goes on in them, nor within a string or a comment.
+The hole's own lines are also tried without that block. The statement above comes along if the hole may be a clause of
+it. This is skipped if the line above is an unfinished expression, or the hole is inside a string or comment.
 """
 
 import re
@@ -22,12 +22,13 @@ from functools import cached_property
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.holes.excerpts import Container, Excerpt
-from dlm_lsp.holes.indentation import IndentStyle, indent_style, indentation, line_above, masked
+from dlm_lsp.holes.indentation import IndentStyle, indent_style, line_above
 from dlm_lsp.holes.statements import first_word
+from dlm_lsp.languages.brackets import growth
 
 MAX_LINES = 400
-"""Lines above, and below, the hole that are searched for what it stands in. All of them take 1 ms, ten times as many 8
-ms.
+"""Lines above, and below, the hole that are searched for its headers and block. They take 1 ms; ten times as many take
+8 ms.
 """
 
 _CLOSERS = re.compile(r"[ \t]*[)\]}]+[;,]*")
@@ -36,14 +37,14 @@ _GOES_ON = re.compile(r"[,\\+*/=.&|(\[]\s*$|\b(?:and|or|not|in)\s*$")
 
 @dataclass(frozen=True)
 class Isolation:
-    """The lines of one hole, and of what is around them by depth.
+    """The lines of one hole, and those around them by depth.
 
     Attributes:
         snapshot: The document.
         first: The hole's first line.
         last: The hole's last line.
-        indent: The indentation of what is to stand in the hole.
-        is_within_line: Whether text stands beside the hole, and a statement that it is in may go on below.
+        indent: The indentation of the fill.
+        is_within_line: Whether text stands beside the hole on its line, so that its statement may go on below.
     """
 
     snapshot: Snapshot
@@ -55,7 +56,7 @@ class Isolation:
     def excerpts(self) -> Iterator[Excerpt]:
         """The block that the hole stands in, under its headers; then the hole's own lines, without that block.
 
-        The own lines come with the statement above first, if that may go on in the hole with a clause.
+        The own lines come first with the statement above, if the hole may hold a clause of it.
         """
         headers = self._headers
         if headers:
@@ -126,8 +127,8 @@ class Isolation:
         above = line_above(self.snapshot, self.first)
         if above is None or (self._headers and above == self._headers[-1][-1]):
             return False
-        code = masked(self.snapshot.language, self._line(above))
-        return bool(_GOES_ON.search(code)) or sum(map(code.count, "([")) > sum(map(code.count, ")]"))
+        code = self.snapshot.language.code_only(self._line(above))
+        return bool(_GOES_ON.search(code)) or growth(code, "([") > 0
 
     def _excerpt(self, headers: list[range], first: int, last: int) -> Excerpt:
         lines = self.snapshot.lines
@@ -164,7 +165,7 @@ class Isolation:
         return bool(self._line(number).strip())
 
     def _depth(self, number: int) -> int:
-        return self._style.columns(indentation(self._line(number)))
+        return self._style.depth(self._line(number))
 
     def _line(self, number: int) -> str:
         return self.snapshot.lines.line_text(number)

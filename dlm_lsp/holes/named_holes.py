@@ -1,4 +1,4 @@
-"""What somebody names → hole: a function, or a range of the document.
+"""Name → hole: a function, or a range of the document.
 
 Knows syntax trees and nothing of models, budgets or LSP.
 """

@@ -9,10 +9,10 @@ from tree_sitter import Node
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.holes.block import Block
-from dlm_lsp.holes.brackets import Unclosed, outermost_open, unclosed_between, with_brackets_closed, with_closers
 from dlm_lsp.holes.definitions import unwrapped
 from dlm_lsp.holes.excerpts import NEARBY_BYTES, ParsedExcerpt
-from dlm_lsp.holes.indentation import masked, opens_block
+from dlm_lsp.holes.indentation import opens_block
+from dlm_lsp.holes.unclosed import Unclosed, outermost_open, unclosed_between, with_brackets_closed, with_closers
 from dlm_lsp.languages import Language
 from dlm_lsp.languages.brace_words import CASE_LABEL
 
@@ -29,7 +29,7 @@ _MAY_GO_ON = re.compile(r"(?:async\s+)?(?:if|for|while|try|do)\b")
 
 def is_simple(language: Language, lines: list[str]) -> bool:
     """Whether the only statement of some lines, all brackets closed, ends with its line."""
-    code = masked(language, "\n".join(lines)).strip()
+    code = language.code_only("\n".join(lines)).strip()
     if _MAY_GO_ON.match(code):
         return False
     if not language.is_indented:

@@ -1,8 +1,9 @@
 """Who may send requests: any web page can reach a server on this machine, and other machines could.
 
 - A web page's requests carry an `Origin`, which is refused unless the user allowed it.
-- A page whose own name was made to resolve to this machine (DNS rebinding) sends no `Origin`, but that name: so a
-  `Host` has to be `localhost`, an IP address, which no name server can redirect, or a name that the user allowed.
+- A page whose own name was made to resolve to this machine (DNS rebinding) sends no `Origin`, but that name as `Host`.
+  So the `Host` has to be `localhost` or an IP address, which no name server can redirect, or a name that the user
+  allowed.
 - If there is a key, every request has to carry it.
 """
 

@@ -12,11 +12,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dlm_lsp.engine_facts import EngineFacts
 from dlm_lsp.http_api.access import AccessGuard, AccessPolicy
 from dlm_lsp.http_api.api_error import ApiError
 from dlm_lsp.http_api.fim_request import FimRequest, parse_request
 from dlm_lsp.http_api.responses import EventStream, error_response, json_response, unless_disconnected
-from dlm_lsp.http_api.service import RETRY_AFTER_SECONDS, FimService, ModelFacts, PendingCompletion
+from dlm_lsp.http_api.service import RETRY_AFTER_SECONDS, FimService, PendingCompletion
 from dlm_lsp.http_api.wire import DONE, Envelope, event, model_card
 
 _BYTES_PER_CHARACTER = 6
@@ -86,7 +87,7 @@ async def _respond(service: FimService, http_request: Request, request: FimReque
             events = _events(service, request, pending)
             return EventStream(await unless_disconnected(http_request.receive, anext(events)), events)
         completion = await unless_disconnected(http_request.receive, pending.result())
-        return json_response(Envelope(_model(service).name).response(completion))
+        return json_response(Envelope(_engine(service).model_name).response(completion))
     except BaseException:
         pending.cancel()
         raise
@@ -97,10 +98,10 @@ async def _events(service: FimService, request: FimRequest, pending: PendingComp
     envelope: Envelope | None = None
     try:
         async for text in pending.texts():
-            envelope = envelope or Envelope(_model(service).name)
+            envelope = envelope or Envelope(_engine(service).model_name)
             yield event(envelope.chunk(text))
         completion = await pending.result()
-        envelope = envelope or Envelope(_model(service).name)
+        envelope = envelope or Envelope(_engine(service).model_name)
         for chunk in envelope.last_chunks(completion, with_usage=request.with_usage):
             yield event(chunk)
         yield DONE
@@ -114,8 +115,8 @@ async def _events(service: FimService, request: FimRequest, pending: PendingComp
 
 async def _models(service: FimService, _request: Request) -> Response:
     """The one model, once it is known."""
-    model = _model(service)
-    return json_response({"object": "list", "data": [model_card(model.name, model.context_length)]})
+    engine = _engine(service)
+    return json_response({"object": "list", "data": [model_card(engine.model_name, engine.context_length)]})
 
 
 async def _health(service: FimService, _request: Request) -> Response:
@@ -123,16 +124,16 @@ async def _health(service: FimService, _request: Request) -> Response:
 
     Not after a later load has failed: only a request tries again, and who waits for 200 might send none.
     """
-    model = service.model
-    facts = {"model": model.name, "device": model.device} if model else {}
-    return json_response({"status": service.state, **facts}, 200 if model else 503)
+    engine = service.engine
+    facts = {"model": engine.model_name, "device": engine.device} if engine else {}
+    return json_response({"status": service.state, **facts}, 200 if engine else 503)
 
 
-def _model(service: FimService) -> ModelFacts:
-    if service.model is None:
+def _engine(service: FimService) -> EngineFacts:
+    if service.engine is None:
         message = "The model is being loaded."
         raise ApiError(503, message, "server_error", code="loading", retry_after=RETRY_AFTER_SECONDS)
-    return service.model
+    return service.engine
 
 
 async def _body(request: Request, limit: int) -> bytes:

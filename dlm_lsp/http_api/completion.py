@@ -1,8 +1,8 @@
-"""`FimRequest` → `Completion`, on the worker's thread: what a stream sends while the draft sharpens, and the outcome.
+"""`FimRequest` → `Completion`, on the worker's thread: the parts that a stream sends, and the outcome.
 
-Without a language, the middle is the model's text as it is, less what would only repeat its surroundings. With one, the
-hole is found and the text fitted in as for an editor: it is what the language server would insert between prompt and
-suffix.
+Without a language, the middle is the model's text, minus anything that only repeats its surroundings. With a language,
+the hole is found and the text fitted in as for an editor: the middle is what the language server would insert between
+prompt and suffix.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,14 +15,15 @@ from dlm_lsp.documents.positions import with_line_feeds
 from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.fills import RankedFill
 from dlm_lsp.fitting.repairs import without_repeated_text
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.http_api.fim_request import FimRequest
 from dlm_lsp.http_api.settled_text import SettledText
 from dlm_lsp.infilling import (
-    HoleRequest,
     fills_of,
     infill_request,
+    nothing_to_go_by,
     placed,
     prompt_budget,
     with_anchors,
@@ -38,8 +39,6 @@ FINISH_REASONS: dict[FinishReason, Literal["stop", "length"]] = {
     "deadline": "length",  # cut short all the same, and clients know no third reason
     "cancelled": "length",
 }
-
-NOTHING_TO_GO_BY = "prompt and suffix are blank, so there is nothing to go by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +92,11 @@ def complete(
         NothingToShowError: nobody waits any more.
         ModelError: the model cannot serve this request.
     """
-    if not (request.prompt.strip() or request.suffix.strip()):
-        return _blank_completion(request)
-    middle = _middle(request, settings)
-    asked = middle.infill_request(engine)
+    if reason := nothing_to_go_by(request.prompt, request.suffix, "prompt and suffix are blank"):
+        return _blank_completion(request, reason)
     settled = SettledText(request.seam)
+    middle = _middle(request, settings, settled)
+    asked = middle.infill_request(engine)
     for draft in engine.infill(asked, request.options, cancel):
         if cancel.is_cancelled:
             raise NothingToShowError("nobody waits for it")
@@ -126,7 +125,7 @@ def complete(
     )
 
 
-def _blank_completion(request: FimRequest) -> Completion:
+def _blank_completion(request: FimRequest, reason: str) -> Completion:
     choices = (Choice("", "stop"),) * request.options.num_candidates
     return Completion(
         choices=choices,
@@ -134,7 +133,7 @@ def _blank_completion(request: FimRequest) -> Completion:
         prompt_tokens=0,
         completion_tokens=0,
         num_steps=0,
-        warnings=(*request.warnings, NOTHING_TO_GO_BY),
+        warnings=(*request.warnings, reason),
     )
 
 
@@ -150,21 +149,22 @@ class _Middle(Protocol):
     def shown(self, draft: Draft) -> str:
         """A draft as it would stand between prompt and suffix."""
 
-    def choices(self, draft: Draft, settled: SettledText) -> Iterator[Choice]:
+    def choices(self, draft: Draft) -> Iterator[Choice]:
         """What a finished draft comes to, best first."""
 
 
-def _middle(request: FimRequest, settings: Settings) -> _Middle:
+def _middle(request: FimRequest, settings: Settings, settled: SettledText) -> _Middle:
     if request.language is None:
-        return _PlainMiddle(request, settings)
+        return _PlainMiddle(request, settings, settled)
     return _ParsedMiddle(request, request.language, settings)
 
 
 class _PlainMiddle:
     is_verbatim = True
 
-    def __init__(self, request: FimRequest, settings: Settings) -> None:
-        self._request, self._seam, self._max_prompt_tokens = request, request.seam, settings.max_prompt_tokens
+    def __init__(self, request: FimRequest, settings: Settings, settled: SettledText) -> None:
+        self._request, self._seam, self._settled = request, request.seam, settled
+        self._max_prompt_tokens = settings.max_prompt_tokens
 
     def infill_request(self, engine: InfillEngine) -> InfillRequest:
         budget = prompt_budget(engine, self._request.options, self._max_prompt_tokens)
@@ -175,7 +175,8 @@ class _PlainMiddle:
     def shown(self, draft: Draft) -> str:
         return self._seam.fitted(self._seam.until_stop(draft.text)[0])
 
-    def choices(self, draft: Draft, settled: SettledText) -> Iterator[Choice]:
+    def choices(self, draft: Draft) -> Iterator[Choice]:
+        settled = self._settled
         for candidate in draft.candidates:
             text, is_cut = self._seam.until_stop(candidate.text)
             once = without_repeated_text(text)
@@ -191,20 +192,26 @@ class _ParsedMiddle:
     is_verbatim = False
 
     def __init__(self, request: FimRequest, language: Language, settings: Settings) -> None:
-        self._seam, self._options, self._require_valid = request.seam, request.options, settings.requires_valid()
+        self._seam = request.seam
         snapshot = Snapshot.parse("untitled:fim", language, request.prompt + request.suffix)
         self._hole = _hole_between(snapshot, len(request.prompt))
         self._before = self._hole.placement.before
-        self._request = HoleRequest(self._hole, settings.max_prompt_tokens, request.anchors)
+        self._request = HoleRequest(
+            self._hole,
+            request.options,
+            max_prompt_tokens=settings.max_prompt_tokens,
+            anchors=request.anchors,
+            require_valid=settings.requires_valid(),
+        )
 
     def infill_request(self, engine: InfillEngine) -> InfillRequest:
-        return infill_request(engine, self._request, self._options)
+        return infill_request(engine, self._request)
 
     def shown(self, draft: Draft) -> str:
         return self._seam.until_stop(placed(draft, self._before).text)[0]
 
-    def choices(self, draft: Draft, settled: SettledText) -> Iterator[Choice]:  # noqa: ARG002 - nothing is sent early
-        for ranked in fills_of(self._request, draft, require_valid=self._require_valid, ended=self._until_stop).fills:
+    def choices(self, draft: Draft) -> Iterator[Choice]:
+        for ranked in fills_of(self._request, draft, ended=self._until_stop).fills:
             yield Choice(ranked.fill.text, FINISH_REASONS[ranked.candidate.finish_reason])
 
     def _until_stop(self, ranked: RankedFill) -> RankedFill:
@@ -232,7 +239,7 @@ def _choices(middle: _Middle, draft: Draft, settled: SettledText, num_choices: i
         found = [Choice(settled.stopped, "stop")]
     else:
         by_text: dict[str, Choice] = {}
-        for choice in middle.choices(draft, settled):
+        for choice in middle.choices(draft):
             by_text.setdefault(choice.text, choice)
         found = [*by_text.values()] or [Choice("", FINISH_REASONS[draft.finish_reason or "stop"])]
     return tuple(islice(cycle(found), num_choices))

@@ -1,4 +1,4 @@
-"""Objects and events as HTTP responses, and work that ends when its client is gone."""
+"""Objects and events as HTTP responses. Work ends when its client is gone."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping

@@ -7,11 +7,11 @@ superseded. Knows nothing of HTTP.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Literal
 
+from dlm_lsp.engine_facts import EngineFacts
 from dlm_lsp.engine_room import Desk, EngineRoom
 from dlm_lsp.http_api.api_error import ApiError, shutting_down
 from dlm_lsp.http_api.completion import Completion, complete
@@ -26,15 +26,6 @@ MAX_REQUESTS = 16
 """Requests that run and wait, at most; minuet asks for three alternatives with three requests at once."""
 
 RETRY_AFTER_SECONDS = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What is known of the engine once it was loaded."""
-
-    name: str
-    device: str
-    context_length: int
 
 
 class PendingCompletion:
@@ -87,7 +78,7 @@ class FimService:
             on_failure: Called with the reason when the model cannot be loaded, unless it once could.
         """
         self.settings = settings
-        self.model: ModelFacts | None = None
+        self.engine: EngineFacts | None = None
         self.state: Literal["loading", "ok", "unloaded", "failed"] = "loading"
         self._on_failure = on_failure
         self._is_closed = False
@@ -141,12 +132,12 @@ class FimService:
                 logger.info("loading the model")
             case Loaded(engine):
                 self.state = "ok"
-                self.model = ModelFacts(engine.model_name, engine.device, engine.context_length)
+                self.engine = EngineFacts.of(engine)
                 logger.info("%s on %s", engine.model_name, engine.device)
             case LoadFailed(reason):
                 self.state = "failed"
                 # A model that never was there ends the server; one that was is tried again by the next request.
-                if self.model is None:
+                if self.engine is None:
                     self._on_failure(reason)
                 else:
                     logger.error("%s", reason)

@@ -1,19 +1,19 @@
-"""A middle of plain text, as the model writes it: what of it is kept, and what may be sent before it has ended.
+"""A middle of plain text, as the model writes it: which part is kept, and which may be sent before the end.
 
-What is sent is never taken back, so that everything that may still turn out to be superfluous is held back: the
-beginning of a stop, line breaks that the suffix has already, a text that so far only repeats the suffix.
+Text that was sent is never taken back. So everything that may still be cut is held back: the beginning of a stop, line
+breaks that the suffix has already, a text that so far only repeats the suffix.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate, takewhile
+from itertools import takewhile
 
 from dlm_lsp.fitting.repairs import without_repeated_text
+from dlm_lsp.languages.brackets import OPENERS, num_unmatched
 from dlm_model.request import Draft
 
 _BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*")
-_BRACKETS = ("()", "[]", "{}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Seam:
 
     def until_stop(self, text: str) -> tuple[str, bool]:
         """A text up to the first stop in it, and whether there is one; at the start of a document, no blank lines."""
-        return cut(text if self.prompt.strip() else text[_blank_lines(text) :], self.stops)
+        return before_first_stop(text if self.prompt.strip() else text[_blank_lines(text) :], self.stops)
 
     def fitted(self, text: str) -> str:
         """What a whole text adds to both sides: nothing where it only repeats what the suffix begins with."""
@@ -57,8 +57,8 @@ class Seam:
 
     def _closes(self, text: str) -> bool:
         """Whether a text closes brackets that the prompt leaves open and the suffix does not close."""
-        closed = (pair for pair in _BRACKETS if _num_closed(text, pair))
-        return any(_num_opened(self.prompt, pair) > _num_closed(self.suffix, pair) for pair in closed)
+        closed = (opener for opener in OPENERS if num_unmatched(text, opener)[1])
+        return any(num_unmatched(self.prompt, kind)[0] > num_unmatched(self.suffix, kind)[1] for kind in closed)
 
 
 class SettledText:
@@ -96,7 +96,7 @@ class SettledText:
         return bool(text) and self._before_stop is not None and self._before_stop.startswith(text)
 
 
-def cut(text: str, stops: Iterable[str]) -> tuple[str, bool]:
+def before_first_stop(text: str, stops: Iterable[str]) -> tuple[str, bool]:
     """A text up to the stop in it that is complete first, whatever follows, and whether there is one."""
     starts = {stop: text.find(stop) for stop in stops}
     found = min(((start + len(stop), start) for stop, start in starts.items() if start >= 0), default=None)
@@ -126,17 +126,3 @@ def _end_of_last_line(text: str) -> int:
     num_visible = len(text.rstrip())
     line_break = text.find("\n", num_visible)
     return len(text) if line_break < 0 else line_break
-
-
-def _num_closed(text: str, pair: str) -> int:
-    """Brackets of one kind that a text closes without having opened them."""
-    return max(accumulate(_steps(text, pair, up=pair[1]), initial=0))
-
-
-def _num_opened(text: str, pair: str) -> int:
-    """Brackets of one kind that a text leaves open."""
-    return max(accumulate(_steps(reversed(text), pair, up=pair[0]), initial=0))
-
-
-def _steps(text: Iterable[str], pair: str, *, up: str) -> Iterable[int]:
-    return (1 if character == up else -1 for character in text if character in pair)

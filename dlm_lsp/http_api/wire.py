@@ -1,4 +1,4 @@
-"""`Completion` → the objects that clients read, whole or as server-sent events; and the model, as they read of it.
+"""`Completion` → the objects that clients read, whole or as server-sent events; and the description of the model.
 
 A choice carries its text twice: as `text`, where clients of Mercury, DeepSeek and OpenAI look for it, and as
 `message.content` (in a chunk `delta.content`), where clients of Mistral do.

@@ -1,1 +1,1 @@
-"""From keystroke to keystroke: when a model is asked, and when what it said before will do."""
+"""From keystroke to keystroke: when a model is asked, and when an earlier answer is enough."""

@@ -1,15 +1,15 @@
-"""What is left to type of a fill (the *goal*): whether a document is on its way there, and what it still lacks.
+"""What a document still lacks of the text that fills its hole (the *goal*), and whether it is on its way there.
 
-The user is not the only one who types. As soon as a bracket or a quote is opened, editors insert its closer after the
-cursor, and move it to a line of its own when Enter is pressed between the two, perhaps with another indentation than in
-the goal. Knows texts and nothing else.
+The editor types, too. When a bracket or a quote is opened, it inserts the closer after the cursor. When Enter is
+pressed between the two, it moves the closer to a line of its own, perhaps with another indentation than in the goal.
+Knows texts and nothing else.
 """
 
 import re
-from itertools import accumulate, chain
+from itertools import chain
 from typing import NamedTuple
 
-from dlm_lsp.languages import CLOSERS
+from dlm_lsp.languages.brackets import CLOSERS, left_open
 
 _PUT_IN = re.compile(r"[\s)\]}\"'`]*")
 """Matches what an editor inserts after the cursor by itself, and the blanks that may be part of a hole."""
@@ -17,20 +17,19 @@ _PUT_IN = re.compile(r"[\s)\]}\"'`]*")
 _LINE_BREAK = re.compile(r"\r\n?|\n")
 
 _CLOSING_INDENTATION = re.compile(r"(?<=[\r\n])[ \t]*(?=[)\]}])")
-"""Matches the indentation of a line that begins with a closing bracket; quotes are left out, since what is before them
-may be in the string.
+"""Matches the indentation of a line that begins with a closing bracket. Quotes are left out, because the blanks before
+them may belong to the string.
 """
 
 _QUOTED = re.compile(r"""(["'`]).*?\1""")
-_NESTING = dict.fromkeys("([{", 1) | dict.fromkeys(")]}", -1)
 
 
 class Step(NamedTuple):
-    """What brings a document on, at the cursor.
+    """An insertion at the cursor that brings a document closer to its goal.
 
     Attributes:
         text: To be put in.
-        num_replaced: How many of the characters after the cursor it takes the place of, all of them on its line.
+        num_replaced: Characters after the cursor that it replaces, all on the cursor's line.
     """
 
     text: str
@@ -40,10 +39,10 @@ class Step(NamedTuple):
 def rest_of(goal: str, typed: str) -> str | None:
     """The part of a goal that follows what was typed; None if the two disagree.
 
-    Lines that a closer begins may be indented otherwise in the two.
+    Lines that begin with a closer may be indented differently in the two.
 
     Args:
-        goal: What a hole is filled with, as far as it is known.
+        goal: The text that fills a hole, as far as it is known.
         typed: What the hole holds already, up to the cursor.
     """
     goal = _closing_like(typed, goal)
@@ -62,11 +61,11 @@ def is_on_the_way(goal: str, typed: str, following: str) -> bool:
 
 
 def next_step(goal: str, typed: str, following: str) -> Step | None:
-    """The longest step that ghost text can make; None if the document has left the way, or lacks nothing here.
+    """The longest step that ghost text can make; None if the document contradicts the goal, or lacks nothing here.
 
-    It reaches the goal, unless closers stand on lines below the cursor and the goal goes on after them: ghost text
-    replaces nothing beyond the cursor's line, and stops in front of them. A line that a closer begins keeps the
-    indentation that the document gives it.
+    It reaches the goal, unless closers stand on lines below the cursor and the goal goes on after them. Ghost text
+    replaces nothing below the cursor's line, so it then stops in front of them. A line that begins with a closer keeps
+    the document's indentation.
 
     Args:
         goal: What the hole is filled with, all of it.
@@ -105,7 +104,7 @@ def _without_closing_indentation(text: str) -> str:
 
 
 def _step_before(line_break: re.Match[str], rest: str) -> Step | None:
-    """The step up to where the rest says what stands below the cursor's line, preferably up to its end."""
+    """Insert text up to where the goal matches the lines below; prefer a match that reaches the goal's end."""
     line, below = line_break.string[: line_break.start()], line_break.string[line_break.start() :]
     following = _LINE_BREAK.search(line_break.string, line_break.end())
     num_first = following.start() - len(line) if following else len(below)
@@ -127,9 +126,7 @@ def _step_before(line_break: re.Match[str], rest: str) -> Step | None:
 
 def _is_left_at(rest: str, place: int) -> bool:
     """Whether what the rest opens before a place is closed before it: a closer there belongs to what is typed."""
-    nesting = (_NESTING.get(character, 0) for character in _QUOTED.sub("", rest[:place]))
-    depths = list(accumulate(nesting, initial=0))
-    return depths[-1] == min(depths)
+    return not left_open(_QUOTED.sub("", rest[:place]))
 
 
 def agreed_part(goal: str, content: str) -> str | None:
@@ -145,7 +142,7 @@ def agreed_part(goal: str, content: str) -> str | None:
 
 
 def shared_length(left: str, right: str) -> int:
-    """How many characters two texts have in common from their start; bisects, since comparing slices is fast."""
+    """How many characters two texts have in common from their start; bisects, because comparing slices is fast."""
     low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high + 1) // 2
@@ -157,6 +154,6 @@ def shared_length(left: str, right: str) -> int:
 
 
 def is_woven_into(text: str, longer: str) -> bool:
-    """Whether insertions alone make the longer text of this one: whether it is a subsequence."""
+    """Whether insertions alone turn a text into the longer one: whether it is a subsequence."""
     rest = iter(longer)
     return all(character in rest for character in text)

@@ -2,7 +2,7 @@
 
 The formula is Tabby's (`clients/tabby-agent/src/codeCompletion/debouncer.ts`): the typist's pace, lengthened where a
 completion is less likely to be wanted, less the time that the model takes. The wait counts from the keystroke, so a
-client that waits by itself does not wait twice.
+client with a delay of its own does not wait twice.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ SHORTEST_DELAY, LONGEST_DELAY = 0.1, 1.0
 CALM_RATE, EAGER_RATE = 3.0, 1.5
 
 _WINDOW = 10
-"""Keystrokes and answers that the means are over."""
+"""Number of keystrokes and answers that the means are taken over."""
 
 
 class TypingPace:

@@ -1,4 +1,4 @@
-"""Where an automatic completion would only be in the way, judged by the last edit and by the text at the cursor.
+"""Where an automatic completion would be in the way, judged by the last edit and the text at the cursor.
 
 A completion that the user invokes is never refused. Knows documents and LSP's changes; knows nothing about models.
 """
@@ -15,7 +15,7 @@ from dlm_lsp.documents.positions import PositionEncoding
 
 @dataclass(frozen=True, slots=True)
 class LastEdit:
-    """What the last change of a document was.
+    """The last change of a document.
 
     Attributes:
         kind: Text came, text only went, or the same text came at several places.
@@ -60,7 +60,7 @@ def silence_reason(
         snapshot: The document.
         cursor: In the document.
         edit: The last one.
-        automatic: The option. Without it, values that nobody asked for are not made up.
+        automatic: The option. Unless it is true, no values are made up unasked.
     """
     if automatic is False or (automatic is None and snapshot.language.is_data):
         where = "" if automatic is False else f"in {snapshot.language.id} "

@@ -1,8 +1,8 @@
 """Recent fills, kept so that typing one, accepting part of one, or deleting back needs no model.
 
 Knows documents and fills; knows nothing about LSP. The idea is that of Copilot's "typing as suggested" and Tabby's
-forwarding cache. Here the suffix must match as exactly as the prefix, except for closers that the editor inserted,
-because a fill depends on both.
+forwarding cache. Here a fill depends on the suffix as well, so the suffix must match as exactly as the prefix, except
+for closers that the editor inserted.
 """
 
 from collections import OrderedDict
@@ -18,7 +18,7 @@ from dlm_model.decode_options import DecodeOptions
 
 MAX_ANSWERS = 64
 MAX_CHARS = 262_144
-"""Characters of the texts that are kept together; the documents around them are kept as digests only."""
+"""Upper bound on the characters of all kept texts; the documents around them are kept as digests only."""
 
 
 class _Side(NamedTuple):
@@ -54,7 +54,7 @@ class Answer:
 
     @classmethod
     def of(cls, snapshot: Snapshot, fills: tuple[Fill, ...], options: DecodeOptions, run_id: str) -> Self:
-        """The answer to one order; all of its fills replace the same hole, and there is one at least."""
+        """The answer to one order: at least one fill, and all of the same hole."""
         before, after = snapshot.text[: fills[0].start], snapshot.text[fills[0].end :]
         return cls(snapshot.uri, _Side.of(before), _Side.of(after), fills, options, run_id)
 
@@ -65,11 +65,11 @@ class Answer:
 
     @property
     def num_chars(self) -> int:
-        """What it counts against `MAX_CHARS`."""
+        """Its share of `MAX_CHARS`."""
         return sum(map(len, self.texts))
 
     def rest_at(self, snapshot: Snapshot, cursor: int) -> tuple[Fill, ...]:
-        """What is left of the texts at the cursor; empty if the document is not on the way to any of them."""
+        """The rest of each text from the cursor on; empty if the document is not on the way to any of them."""
         hole_end = len(snapshot.text) - self.after.num_chars
         if not self.before.num_chars <= cursor <= hole_end:
             return ()
@@ -87,7 +87,7 @@ class Answer:
 
 
 class Served(NamedTuple):
-    """An answer that still holds, and what is left of it."""
+    """An answer that still holds, and the rest of its texts."""
 
     answer: Answer
     fills: tuple[Fill, ...]

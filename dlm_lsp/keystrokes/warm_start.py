@@ -1,8 +1,8 @@
 """An earlier draft, reused although the document no longer quite agrees with it.
 
-Text that agrees with a draft to the letter is answered without the model. Here a word of it differs, or an edit
-elsewhere has moved the hole: the rest of the draft is likely to hold, and the engine starts from it.
-Knows documents and drafts; knows nothing about LSP.
+Text that agrees with a draft to the letter is answered without the model. Here a word differs, or an edit elsewhere has
+moved the hole. The rest of the draft probably holds, so the engine starts from it. Knows documents and drafts; knows
+nothing about LSP.
 """
 
 import re
@@ -18,7 +18,7 @@ from dlm_model.request import Draft, Piece
 MAX_DIVERGENCE = 2
 """How many words may be edited: replacing, inserting or deleting a word is one edit."""
 MIN_AGREEMENT = 2
-"""How many typed words have to agree for every one that was edited."""
+"""How many typed words have to agree for every edited word."""
 SEAM_TOKENS = 2
 """Masks after a typed word that the draft does not have: the word may continue."""
 
@@ -33,7 +33,7 @@ class EarlierDraft(NamedTuple):
     draft: Draft
 
     def rest_at(self, hole: Hole) -> tuple[Piece, ...]:
-        """What is left of the draft for a hole of the present document; empty if it is of no use."""
+        """The rest of the draft for a hole of the present document; empty if it is of no use."""
         typed = self._typed(hole)
         return () if typed is None else remaining_pieces(self.draft.pieces, with_line_feeds(typed))
 
@@ -56,7 +56,7 @@ class EarlierDraft(NamedTuple):
 
 
 def remaining_pieces(pieces: Sequence[Piece], typed: str) -> tuple[Piece, ...]:
-    """The pieces after what was typed of them; empty where it agrees too little or leaves nothing."""
+    """The pieces after the typed text; empty if that agrees too little or leaves nothing."""
     words, typed_words = (_WORD.findall(text) for text in ("".join(piece.text for piece in pieces), typed))
     num_edits, num_words = _nearest_beginning(typed_words, words)
     if num_edits > MAX_DIVERGENCE or len(typed_words) < num_edits * (1 + MIN_AGREEMENT):
@@ -66,7 +66,7 @@ def remaining_pieces(pieces: Sequence[Piece], typed: str) -> tuple[Piece, ...]:
         num_chars -= len(words[num_words - 1]) - len(typed_words[-1])
     elif typed_words:
         is_new_word = _kind(typed_words[-1]) == "word"
-    rest = behind(pieces, num_chars)
+    rest = pieces_after(pieces, num_chars)
     if not any(piece.text.strip() for piece in rest):
         return ()
     return (_SEAM, *rest) if is_new_word else rest
@@ -75,8 +75,8 @@ def remaining_pieces(pieces: Sequence[Piece], typed: str) -> tuple[Piece, ...]:
 def _nearest_beginning(typed: Sequence[str], words: Sequence[str]) -> tuple[int, int]:
     """The edits that lead from a draft's beginning to typed words, and the words of the beginning with the fewest.
 
-    Levenshtein's distance over words. The last typed one may be the beginning of the draft's; one of another kind does
-    not stand in its place.
+    Uses Levenshtein's distance over words. The last typed word may be the beginning of the draft's. A word takes the
+    place of another only if both are of one kind.
     """
     words = words[: len(typed) + MAX_DIVERGENCE]
     row = list(range(len(words) + 1))
@@ -94,7 +94,7 @@ def _kind(word: str) -> str:
     return "space" if word.isspace() else "word" if word[0].isalnum() or word[0] == "_" else "sign"
 
 
-def behind(pieces: Sequence[Piece], num_chars: int) -> tuple[Piece, ...]:
+def pieces_after(pieces: Sequence[Piece], num_chars: int) -> tuple[Piece, ...]:
     """The pieces without their first characters; a mask among those is gone, too."""
     rest = []
     for piece in pieces:

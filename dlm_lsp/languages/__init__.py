@@ -5,12 +5,12 @@ from pathlib import PurePath
 
 from dlm_lsp.errors import UnsupportedLanguageError
 from dlm_lsp.languages.braces import CPP, GO, JAVA, JAVASCRIPT, RUST, TSX, TYPESCRIPT, C
-from dlm_lsp.languages.language import CLOSERS, Language
+from dlm_lsp.languages.language import Language
 from dlm_lsp.languages.more_braces import CSHARP, KOTLIN, PHP, SCALA, SWIFT
 from dlm_lsp.languages.others import OTHERS
 from dlm_lsp.languages.python import PYTHON
 
-__all__ = ["CLOSERS", "LANGUAGES", "Language", "language_for"]
+__all__ = ["LANGUAGES", "Language", "language_for"]
 
 LANGUAGES: tuple[Language, ...] = (
     *(PYTHON, JAVASCRIPT, TYPESCRIPT, TSX, GO, RUST, JAVA, C, CPP),

@@ -1,6 +1,6 @@
 """Words that open and close blocks, in languages where braces do not: `do … end`, `if … fi`.
 
-Works on text whose comments and strings are masked; knows nothing about documents or syntax trees.
+Works on what `Language.code_only` leaves of a text; knows nothing about documents or syntax trees.
 """
 
 import re
@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from dlm_lsp.languages.brackets import BRACKET, CLOSER_OF
+
 _WORD = re.compile(r"\w+")
-_CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_BRACKETS = re.compile(r"[()\[\]{}]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +117,9 @@ class BlockWords:
                 (match.start(match.lastgroup or 0), match[match.lastgroup or 0])
                 for match in self.keyword.finditer(line)
             ]
-            tokens += [(match.start(), match.group()) for match in _BRACKETS.finditer(line)]
+            tokens += [(match.start(), match.group()) for match in BRACKET.finditer(line)]
             for _, token in sorted(tokens):
-                closer = self.closers.get(token, _CLOSERS.get(token))
+                closer = self.closers.get(token, CLOSER_OF.get(token))
                 if closer is not None:
                     opened.append((closer, indent))
                 elif opened and token not in self.clauses:

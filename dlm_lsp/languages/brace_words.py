@@ -1,4 +1,4 @@
-"""Words that mean much the same in every language whose blocks stand in braces: of labels, and of headers."""
+"""Words of labels and headers that mean much the same in every language whose blocks stand in braces."""
 
 import re
 

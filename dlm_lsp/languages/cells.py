@@ -1,4 +1,4 @@
-"""Languages in the cells of a notebook: among the code, there are lines and whole cells for whatever runs it.
+"""Languages in the cells of a notebook, where lines and whole cells may be commands to IPython instead of code.
 
 IPython's commands are its magics (`%matplotlib inline`), the shell's (`!pip install`) and help (`frame.head?`).
 """

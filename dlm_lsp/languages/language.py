@@ -8,9 +8,7 @@ from functools import cached_property
 import tree_sitter
 
 from dlm_lsp.languages.block_words import BlockWords
-
-CLOSERS = ("}", ")", "]", "</")
-"""Brackets that close, in every language, and what a closing tag begins with."""
+from dlm_lsp.languages.brackets import CLOSERS
 
 _NOTHING: frozenset[str] = frozenset()
 
@@ -34,6 +32,7 @@ _ASSIGNMENT = (
 """Matches the targets of an assignment and its `=`."""
 
 _NOT_LINE_BREAK = re.compile(r"[^\r\n]")
+_NOT_LINE_FEED = re.compile(r"[^\n]")
 
 
 class _Compiled(cached_property[re.Pattern[str]]):
@@ -200,6 +199,15 @@ class Language:
             return match["before"] + "\n".join([first, *(_indented(name, match["indent"]) for name in others)])
 
         return self._literal_or_command.sub(named, text) if self.command_pattern else text
+
+    def code_only(self, text: str) -> str:
+        """The text with comments as spaces, strings and commands as underscores; every offset and line break stays."""
+
+        def blank(match: re.Match[str]) -> str:
+            is_comment = self.comment_start.match(match.group()) is not None
+            return _NOT_LINE_FEED.sub(" " if is_comment else "_", match.group())
+
+        return self.literal.sub(blank, self.without_commands(text))
 
     def parse(self, source: bytes, old_tree: tree_sitter.Tree | None = None) -> tree_sitter.Tree:
         """Parse UTF-8; only what changed since an old tree that knows the edits, if there is one.

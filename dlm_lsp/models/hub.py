@@ -1,8 +1,8 @@
 """Models from the Hugging Face hub, or from whatever `HF_ENDPOINT` names: what a repository has, and its files.
 
-`huggingface_hub` does the talking: it knows redirects, tokens, proxies and retries. The part of a file that has arrived
-is kept as `NAME.part`, since that library resumes half a file only within one call. Weights in safetensors and the JSON
-and text files beside them are taken, never code and never pickles.
+`huggingface_hub` handles redirects, tokens, proxies and retries. It resumes half a file only within one call, so the
+part that has arrived is kept as `NAME.part`. Only weights in safetensors and the JSON and text files beside them are
+downloaded, never code or pickles.
 """
 
 import errno
@@ -24,6 +24,9 @@ from dlm_lsp.models.store import StoredFile, describe
 from dlm_model.network.checkpoint_files import pickles
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
+LATEST = "main"
+"""The revision of a repository that is wanted where none is named."""
+
 WANTED = ("*.safetensors", "*.json", "merges.txt", "LICENSE*", "README.md")
 _PART = ".part"
 _OF_THE_NETWORK = (ConnectionError, TimeoutError, socket.gaierror, socket.herror, ssl.SSLError)

@@ -1,4 +1,4 @@
-"""Whether a checkpoint on disk could be loaded, found out without reading its gigabytes; and what of it is never used.
+"""Whether a checkpoint on disk could be loaded, without reading its gigabytes; and which files of it are never used.
 
 The checks are the loader's own, so that the sentences are the same. They import torch.
 """

@@ -1,7 +1,7 @@
-"""From what a user calls a model or a guide to the folder that it is in.
+"""Name or path of a model or a guide → its folder.
 
-A word without a slash is a name and never a folder: the working directory of a server is often somebody's project,
-which would have its own weights loaded by a folder of that name.
+A word without a slash is a name and never a folder. The working directory of a server is often somebody's project, and
+a folder of that name there could pass for the model.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Whether the files of a model are what they were when it was packaged, pulled or added."""
+"""Whether the files of a model are unchanged since it was packaged, pulled or added."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

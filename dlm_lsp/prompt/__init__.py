@@ -1,1 +1,1 @@
-"""What the model gets to see of a document and of its neighbours."""
+"""The prompt: the parts of a document and of its neighbours that the model sees."""

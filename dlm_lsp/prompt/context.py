@@ -1,4 +1,4 @@
-"""Document and hole → the request for the engine: the lines on both sides that the model gets to see.
+"""Document and hole → the request for the engine: the lines on both sides that the model sees.
 
 Knows a budget in tokens and a function that counts them; knows nothing of tokenizers, models or LSP.
 
@@ -24,8 +24,8 @@ from dlm_lsp.prompt.kept_lines import LONGEST_TOKEN, Budget, KeptLines
 from dlm_model.request import INITIAL_TOKENS, InfillRequest
 
 PREFIX_SHARE = 0.75
-"""Share of the prompt that is the text before the hole, which says more about it than the text after it. What one side
-leaves over, the other inherits.
+"""Share of the prompt for the text before the hole, which says more about it than the text after it. Each side takes
+over what the other leaves.
 """
 NOTES_SHARE = 0.5
 """Share of both sides that docstrings and comments of the definitions around the hole may take: one of three pages must
@@ -35,13 +35,14 @@ IMPORTS_SHARE = 0.25
 """Share of the prefix that imports may take: names in reach matter, but less than the code beside the hole."""
 
 STRIDES = 16
-"""How many strides a budget has. What the hole's own line and the definitions around it cost is rounded up to strides.
+"""How many strides a budget has. The cost of the hole's own line and of the definitions around it is rounded up to
+strides.
 
-So the window over a long document moves rarely, and then far. A prompt that begins with different lines at every key
-shares no keys and values with the one before.
+So the window over a long document moves rarely, and then far. A prompt that began with different lines at every key
+would share no keys and values with the one before.
 """
 EXPECTED_TOKENS: dict[HoleKind, int] = {"line": 16, "statement": 24, "statements": 48, "body": 64}
-"""Tokens that each kind of hole is taken to need, rather too many than too few.
+"""Tokens that each kind of hole is expected to need, rather too many than too few.
 
 A canvas that is too short grows one position at a time, and one that is too long shrinks at once.
 
@@ -62,8 +63,8 @@ def build_request(
 ) -> InfillRequest:
     r"""The text around a hole, cut to a budget by whole lines, with line breaks as `\n`.
 
-    The indentation or line break that statements need before and after them is part of it, so that the model begins
-    with its first word; `presentation.present` puts it into the fill.
+    It includes the indentation or line break before and after statements, so that the model begins with its first word;
+    `presentation.present` puts them into the fill.
 
     Args:
         hole: What will be replaced.
@@ -90,7 +91,7 @@ def build_request(
 def build_plain_request(
     prefix: str, suffix: str, *, max_prompt_tokens: int, count_tokens: Callable[[str], int]
 ) -> InfillRequest:
-    """The text around a hole in an unknown language, cut to a budget: if it does not fit, the nearest lines are kept.
+    """The text around a hole in an unknown language, cut to a budget by keeping the nearest lines.
 
     Args:
         prefix: All that stands before the hole.

@@ -1,4 +1,4 @@
-"""Lines of one side of a hole, kept while a budget of tokens lasts. Knows texts and lines; nothing of documents."""
+"""The lines on one side of a hole, kept as far as a budget of tokens reaches. Knows texts and lines, not documents."""
 
 import re
 from collections.abc import Callable, Sequence

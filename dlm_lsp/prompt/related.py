@@ -1,8 +1,8 @@
-"""Signatures from other files, for the prompt: of what a document imports, and of what is open beside it.
+"""Signatures from other files, for the prompt: files that the document imports, and files that are open.
 
-Aider's repository map shows that signatures alone go a long way; here they are few, in a fixed order, and found within
-a time box. Of a file that is excluded, ignored or secret nothing is shown, open or not, and of an open one of another
-project neither. Runs on the worker's thread.
+Aider's repository map shows that signatures alone help a lot. Here they are few, in a fixed order, and found within a
+time limit. Files that are excluded, ignored or secret are never shown. Open files of other projects are not shown
+either. Runs on the worker's thread.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +22,7 @@ from dlm_lsp.holes.definitions import ancestors
 from dlm_lsp.holes.scopes import Function, functions_in
 from dlm_lsp.languages import Language
 from dlm_lsp.languages.cells import foreign_magic
+from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.options import Settings
 
 TIME_BOX_SECONDS = 0.03
@@ -93,7 +94,7 @@ class RelatedFiles:
     def _imported_files(self, snapshot: Snapshot) -> Iterator[Path]:
         """Files of the workspace that a Python document imports; of other languages none are resolved."""
         path = path_of(snapshot.home)
-        if not snapshot.language.is_indented or path is None:
+        if snapshot.language.id != PYTHON.id or path is None:
             return
         # The document's own project first: a server may have many.
         roots = sorted(self.roots, key=lambda root: not Path(path).is_relative_to(root))
@@ -127,7 +128,7 @@ class RelatedFiles:
         return not any(self.policy.reason(name, language.id, 0, self.settings) for name in _names(path))
 
 
-def fitting(lines: Sequence[str], budget: int, count_tokens: Callable[[str], int]) -> tuple[str, int]:
+def take_within(lines: Sequence[str], budget: int, count_tokens: Callable[[str], int]) -> tuple[str, int]:
     """The first lines, as many as fit, and the tokens that they take."""
     kept, spent = [], 0
     for line in lines:

@@ -37,7 +37,8 @@ class Canvas:
         was_reopened: [B, T], positions whose token was taken back, whatever they hold now.
         num_revised: [B], positions reopened or replaced so far.
         lacked_room: [B], whether the model has asked for more positions than the row may have.
-        mask_token_id: Held by masked positions. Never committed, so that it can say "none" in the two fields above.
+        mask_token_id: Held by masked positions. Never committed, so it can mean "none" in `guessed_ids` and
+            `rejected_ids`.
     """
 
     prefix_ids: Tensor
@@ -98,11 +99,11 @@ class Canvas:
 
     @property
     def is_guessed(self) -> Tensor:
-        """[B, T], masked positions with a guess; false for those that were opened since the last step guessed."""
+        """[B, T], masked positions with a guess; false for those opened since the last step guessed."""
         return self.is_masked & (self.guessed_ids != self.mask_token_id)
 
     def as_draft(self) -> "Canvas":
-        """The canvas with every guess in place, as a reader of the draft sees it."""
+        """The canvas with every guess in place, as in the draft."""
         return replace(self, token_ids=torch.where(self.is_guessed, self.guessed_ids, self.token_ids))
 
     def anchor(self, row: int, columns: Sequence[int], token_ids: Sequence[int]) -> "Canvas":
@@ -170,7 +171,7 @@ class Canvas:
         )
 
     def _revisable(self, positions: Tensor, limit: int) -> Tensor:
-        """Those of `positions` [B, T] that may be revised; where not all may, the leftmost."""
+        """Those of `positions` [B, T] that may be revised; if the limit forbids some, the leftmost."""
         positions = positions & self.is_committed & ~self.is_anchored
         room = (limit - self.num_revised).clamp_min(0)
         return positions & (positions.cumsum(dim=1) <= room[:, None])
@@ -181,10 +182,10 @@ class Canvas:
         """Carry out committed expand and delete tokens (DreamOn).
 
         A delete token vanishes and takes every mask right of it along, up to the next anchored position (deletion is
-        broadcast), except the `protected` ones [B, T] that a boundary needs. If `written` text [B, T] stands between
-        the token and that position, the token says nothing about where the text ends: then it takes no mask along whose
-        own token was taken back, and none at all if it stands in the place of such a token. An expand token becomes two
-        masks, as long as the row stays within `max_length`, and otherwise one.
+        broadcast), except the `protected` ones [B, T] that a boundary needs. A delete token with `written` text [B, T]
+        to its right, before that position, only shortens its spot. It removes no mask whose own token was taken back.
+        If it stands where a token was taken back, it removes only itself. An expand token becomes two masks, as long as
+        the row stays within `max_length`, and otherwise one.
         """
         is_deleted = self.is_committed & (self.token_ids == delete_token_id)
         is_expanded = self.is_committed & (self.token_ids == expand_token_id)
@@ -204,7 +205,7 @@ class Canvas:
         )._repeat(copies)
 
     def remove(self, positions: Tensor) -> "Canvas":
-        """Drop `positions` [B, T]; what stands right of them moves left."""
+        """Drop `positions` [B, T]; the positions right of them move left."""
         return self._repeat((self.is_valid & ~positions).long())
 
     def extend(self, num_masks: Tensor) -> "Canvas":
@@ -230,8 +231,8 @@ class Canvas:
         Args:
             row: Which.
             num_kept: Positions that stay, all anchors among them.
-            token_ids: No more than the row has positions left. Each takes the confidence of what was committed in its
-                place, or 1 if nothing was.
+            token_ids: No more than the row has positions left. Each takes the confidence of the token committed in its
+                place, or 1 if none was.
             lacked_room: Whether the row ends here only because it had no room to go on.
         """
         length = num_kept + len(token_ids)

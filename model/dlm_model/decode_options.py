@@ -88,7 +88,9 @@ class DecodeOptions:
     # Reopen some at random (`remdm`), reopen those that became improbable (`token_to_mask`), or replace them with what
     # the model is now sure of (`edit`).
     remasking: Remasking = option(
-        "none", "what happens to committed tokens that look wrong: `remdm`, `token_to_mask`, `edit`"
+        "none",
+        "how committed tokens are revised: `remdm` reopens some at random, `token_to_mask` reopens improbable ones, "
+        "`edit` replaces them",
     )
     remask_rate: float = option(
         0.02, "largest share of committed positions that `remdm` reopens in a step", within=SHARE
@@ -121,12 +123,14 @@ class DecodeOptions:
     # Of several candidates, the second is decoded without the guide and the third by it alone: see `length.open_rows`.
     guide_weight: float = option(0.5, "the guide's share in a blend", within=SHARE)
     guide_agreement: float = option(
-        0.5, "a checking guide rejects a token below this share of its own best token's probability", within=PROBABILITY
+        0.5,
+        "a checking guide rejects tokens less probable than this share of its best token's probability",
+        within=PROBABILITY,
     )
     syntax_tries: int = option(
         0, "how often a finished draft that does not parse is reopened where it breaks", within=ANY_AMOUNT
     )
-    grammar: Grammar = option("none", "`json` forces the middle to be one JSON value, of which nothing is revised")
+    grammar: Grammar = option("none", "`json` forces the middle to be one JSON value; none of it is revised")
     # Rungs around the expected length (`ladder`), climbing to the one that the model is surest of (`search`), or the
     # best of many seen in one forward (`probe`).
     length_policy: LengthPolicy = option(
@@ -162,15 +166,15 @@ class DecodeOptions:
     # The canvas may be longer than that: beside them it holds the words that both boundaries take over.
     max_middle_tokens: int = option(
         256,
-        "most tokens that are filled in, besides texts that the middle must contain",
+        "upper bound on tokens filled in, not counting texts that the middle must contain",
         within=ANY_COUNT,
         aliases=("max_tokens", "max_completion_tokens"),
     )
     # The earlier draft is `InfillRequest.prior`; its other tokens are guessed anew.
     warm_start: float | None = option(
         None,
-        "confidence at which an earlier draft's tokens are kept when the typed text almost follows it; `null` starts "
-        "from masks alone",
+        "begin with an earlier draft that the document almost follows, and keep its tokens from this confidence on; "
+        "`null` begins with masks alone",
         within=SHARE,
     )
     # Wall-clock time from the start of the request.
@@ -187,12 +191,13 @@ class DecodeOptions:
     )
     cache_policy: CachePolicyName = option(
         "interval",
-        "what the steps in between recompute: `interval` the canvas, `vicinity` also the prompt beside it, `delayed` "
-        "what is masked or newly committed, `similarity` what has drifted most",
+        "what the steps between two such recomputations compute: `interval` the canvas, `vicinity` also the prompt "
+        "beside it, `delayed` what is masked or newly committed, `similarity` what has drifted most",
     )
     vicinity: int = option(
         16,
-        "prompt tokens on each side that `vicinity`, and a request with a `driftBound`, recompute",
+        "prompt tokens on each side of the canvas that `vicinity` recomputes; with a `driftBound`, also those on each "
+        "side of an edit",
         within=ANY_AMOUNT,
     )
     refresh_share: float = option(
@@ -201,8 +206,8 @@ class DecodeOptions:
     # Neither `similarity`, nor a length that is looked for, nor `suffix_guidance` begins so. See `prompt_reuse`.
     drift_bound: float | None = option(
         None,
-        "where the prompt sees the canvas, begin with what the document's last request has left of it, as far as its "
-        "values have drifted by no more than this (1 − cosine); `null` computes every prompt anew",
+        "where the prompt sees the canvas, reuse the prompt cache of the document's last request while its values "
+        "differ by at most this much (1 − cosine); `null` computes every prompt anew",
         within=ANY_AMOUNT,
     )
     middle_length: int | None = None

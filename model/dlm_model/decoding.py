@@ -1,7 +1,8 @@
 """The objects that a request's options select: how logits are predicted, guesses judged, commits revised, rows ended.
 
-A `Decoding` is made for one request and thrown away. The `Decoder` that makes it holds what outlives a request: the
-network, the prompts that it remembers, its guides, its learned order. `dlm_model.denoise` is what runs them.
+A `Decoding` is made for one request and thrown away. The `Decoder` that makes it holds everything that outlives a
+request: the network, the prompts that it remembers, its guides, its learned order. `dlm_model.denoise` runs a
+`Decoding`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,7 +49,7 @@ class Prepared(NamedTuple):
 
     Attributes:
         request: As it came.
-        options: Its options, with what they left to the model filled in.
+        options: Its options, completed with the model's own defaults.
         canvas: Masks alone, or what an earlier draft proposes.
         rows: The candidates, one for each row of the canvas.
         boundaries: What each row must begin and end with.
@@ -69,14 +70,14 @@ class Prepared(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
-    """What decodes one request.
+    """The objects that decode one request.
 
     Attributes:
         cache: Keys and values between steps.
-        predict: The cache itself, or what wraps it.
+        predict: The cache itself, or a wrapper of it.
         temperature: [B], one per row.
         judges: Score a step's guess anew, in this order.
-        revisers: Take back or replace what was committed after each step but the last, in this order.
+        revisers: Take back or replace committed tokens after each step but the last, in this order.
         suffix_end: Cuts rows back to where they meet the suffix; None leaves their ends to the constraint.
         syntax: Reopens finished rows where they do not parse; None leaves them as they are.
         guide: The causal model that has a say, if there is one.
@@ -102,7 +103,7 @@ class Decoding:
         return self.cache.num_forwards + (self.guide.num_forwards if self.guide else 0)
 
     def log_likelihoods(self, canvas: Canvas) -> Tensor | None:
-        """What the guide thinks of each candidate, in nats, [B]; None without a guide, or with one candidate alone."""
+        """The guide's log-likelihood of each candidate, in nats, [B]; None without a guide or for a single row."""
         if self.guide is None or len(canvas.lengths) == 1:
             return None
         return self.guide.log_likelihoods(canvas)
@@ -133,7 +134,7 @@ class Decoder:
         order: CommitOrder | None,
         vocabulary: Vocabulary,
     ) -> None:
-        """Keep what outlives a request.
+        """Keep everything that outlives a request.
 
         Args:
             network: The diffusion model.
@@ -149,9 +150,9 @@ class Decoder:
         self.prefix_cache, self.order = prefix_cache, order
 
     def resolve(self, options: DecodeOptions, *, has_prefix: bool) -> DecodePlan:
-        """The options, with what they leave to the model filled in by what it names and brings along.
+        """The options, completed with what the model's config names and its checkpoint brings along.
 
-        Without a token in front of the canvas there is no guide: a causal model needs one to read on from.
+        Without a token in front of the canvas there is no guide, because a causal model needs one to continue from.
         """
         guide = options.guide or (SELF_GUIDE if self.guides.has_companion else NO_GUIDE)
         if not has_prefix:

@@ -1,7 +1,7 @@
 """How far a delete token reaches: deletion is broadcast to the masks right of it (DreamOn, github.com/DreamLM/DreamOn).
 
-An anchor has a place of its own in a row: a text ends before it as before the tail of the row, and no deletion reaches
-beyond. So a row is gone through once in each direction, and every anchored position begins anew.
+An anchor has a place of its own in a row: the text before it ends there, as it does at the tail of the row, and no
+deletion reaches beyond. So a row is read once in each direction, and each anchored position starts afresh.
 """
 
 from collections.abc import Iterator, Sequence

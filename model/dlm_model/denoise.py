@@ -1,7 +1,7 @@
 """The denoise loop: the heart of the product. It knows token ids and probabilities, and nothing of text.
 
-One step, on a canvas of B candidates with up to T positions each. It asks the network about N of them: all masks, and
-those committed positions that are to be predicted again.
+This is one step, on a canvas of B candidates with up to T positions each. It asks the network about N positions: all
+masks, and the committed positions that are reviewed.
 
     predict   one forward pass: logits [N, V], of which the constraint rules tokens out
     guess     a token for each position, and a score to rank it by; judges may change both
@@ -47,10 +47,10 @@ def denoise(
 
     Args:
         canvas: What to fill, one candidate per row.
-        decoding: What predicts, judges, revises and ends its rows.
-        constraint: What may stand where, and which rows have to grow or shrink.
+        decoding: Predicts, judges, revises and ends the rows.
+        constraint: Says which tokens may stand where, and which rows have to grow or shrink.
         options: The schedule, the selection, the seed.
-        pace: How many steps are left, by their number or by the clock.
+        pace: Says how many steps are left, by number or by the clock.
         cancel: Polled once per step.
     """
     generator = torch.Generator().manual_seed(options.seed)

@@ -21,9 +21,9 @@ def drafts_of(
     Args:
         steps: The canvas after each denoise step; the next step is taken when the next draft is asked for.
         ready: The request that is filled.
-        decoding: What takes the steps.
+        decoding: Takes the steps.
         pace: Counts them.
-        cancel: Whether nobody wants the request any more.
+        cancel: Says whether the request was cancelled.
 
     Raises:
         DeviceError: the device runs out of memory in a step, or fails.
@@ -70,7 +70,7 @@ def finish_reasons(canvas: Canvas, is_cut_short: Tensor, *, is_cancelled: bool) 
     Args:
         canvas: The last one. A row with masks was stopped early.
         is_cut_short: Rows [B] that had no room to go on.
-        is_cancelled: Whether the caller stopped what was stopped early, and not the deadline.
+        is_cancelled: Whether rows that stopped early were stopped by the caller, and not by the deadline.
     """
 
     def reason(has_masks: bool, is_short: bool) -> FinishReason:

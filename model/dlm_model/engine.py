@@ -53,11 +53,11 @@ def load_engine(
         model: Folder of a checkpoint; None is the one that ships with this package.
         device: As torch spells it; `auto` takes the first CUDA GPU and otherwise the CPU.
         precision: In how many bits the matrices are held there.
-        find_guide: Where the guides are that requests name.
+        find_guide: Finds the folder of a guide that a request names.
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is broken.
-        DeviceError: there is no such device, it has not enough memory, or it cannot hold them so.
+        DeviceError: there is no such device, it has not enough memory, or it does not support the precision.
     """
     folder = checkpoint_folder(model)
     if not folder.is_dir():
@@ -114,12 +114,12 @@ class Engine:
 
     @property
     def network(self) -> Transformer:
-        """The diffusion model itself; this and the next two are for those who measure an engine or take it apart."""
+        """The diffusion model itself; this and the next two are for measuring an engine or taking it apart."""
         return self._open.network
 
     @property
     def decoder(self) -> Decoder:
-        """What it remembers from request to request."""
+        """Everything kept from request to request."""
         return self._open.decoder
 
     @property
@@ -146,7 +146,7 @@ class Engine:
 
     @property
     def sees_suffix(self) -> bool:
-        """Whether the model looks at what stands after a hole."""
+        """Whether the model reads the text after a hole."""
         return self._config.sees_suffix
 
     def count_tokens(self, text: str) -> int:
@@ -154,11 +154,11 @@ class Engine:
         return self.tokenizer.count(text)
 
     def forget(self, document: str | None = None) -> None:
-        """Forget the prompts of a document, or all, the guides' included: the next request reads its own anew."""
+        """Forget the prompts of a document, or all, also the guides'; the next request reads its prompt anew."""
         self.decoder.forget(document)
 
     def close(self) -> None:
-        """Give the memory of weights and prompts back, to the device too; a second call does nothing.
+        """Free the memory of weights and prompts, on the device too; a second call does nothing.
 
         The engine cannot be used afterwards.
         """
@@ -169,8 +169,8 @@ class Engine:
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
         """Fill the hole, one draft per denoise step, and one more that says why it ended.
 
-        Each step is taken when its draft is asked for; nothing is checked before the first one is, so that errors are
-        raised there and not by the call.
+        Each step runs when its draft is asked for. Nothing is checked before the first draft, so errors are raised
+        there and not by the call.
 
         Raises:
             RequestError: prompt and middle do not fit the model's context, or an option needs what this model lacks.
@@ -199,7 +199,7 @@ class Engine:
             guide: The causal model: the folder of a checkpoint, or `self` for the model's own guide.
 
         Raises:
-            RequestError: `self`, and this model has none, nor a causal prompt.
+            RequestError: the guide is `self`, but this model has neither a guide nor a causal prompt.
             CheckpointError: the other model cannot be loaded.
         """
         limit = min(request.expected_tokens, options.max_middle_tokens)

@@ -97,7 +97,7 @@ METHODS = (
         "LocalLeap",
         "schedule",
         "less certain positions too, if they are near certain ones",
-        "LocalLeap, as implemented in dlmserve",
+        "LocalLeap, arXiv 2510.07081",
         {"schedule": "local_leap"},
     ),
     Method(
@@ -175,7 +175,7 @@ METHODS = (
         "editing",
         "remasking",
         "replaces committed tokens where the model is sure of another",
-        "LLaDA2.1, token-to-token editing",
+        "LLaDA2.1's token-to-token editing, arXiv 2602.08676",
         {"remasking": "edit"},
     ),
     Method("no guide", "guide", "the diffusion model alone", "LLaDA, arXiv 2502.09992", {"guide": NO_GUIDE}),

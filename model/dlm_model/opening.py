@@ -1,4 +1,4 @@
-"""A request as tokens: what is on both sides of the canvas, and what is in it from the beginning."""
+"""A request as tokens: those on both sides of the canvas, and those in it from the beginning."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class Opening:
         tail: The word that it takes over from the suffix.
         anchors: Texts that the request has put into it.
         arrangements: Ways to open a row around them.
-        proposals: What an earlier draft puts into it, position by position; empty for nothing.
-        mask_token_id: What its masked positions hold.
+        proposals: An earlier draft's tokens, position by position; empty without one.
+        mask_token_id: Held by its masked positions.
     """
 
     prefix_ids: list[int]
@@ -43,7 +43,7 @@ class Opening:
     def read(
         cls, request: InfillRequest, options: DecodeOptions, tokenizer: Tokenizer, config: ModelConfig
     ) -> "Opening":
-        """Tokenise both sides, separately, the text that must be kept, and the text of an earlier draft."""
+        """Tokenise, each apart: both sides, the anchors, and the text of an earlier draft."""
         # A grammar governs the canvas alone, and a closing text ends it: then no word reaches beyond the hole.
         is_free = options.grammar == "none"
         prefix_ids, head = (split_prefix if is_free else split_nothing)(tokenizer, request.prefix)
@@ -96,7 +96,7 @@ class Opening:
         return canvas
 
     def num_masks(self, wanted: int, block_length: int | None, longest: int) -> int:
-        """Masks to open a row with: at least as many as what must stand between them takes.
+        """Masks to open a row with: at least one for each part between anchors.
 
         Args:
             wanted: As many as a length policy asks for.

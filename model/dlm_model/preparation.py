@@ -83,7 +83,7 @@ class Preparation:
         return Prepared(request, options, canvas, rows, boundaries, reader, constraint, trials.num_forwards)
 
     def _canvas(self, opening: Opening, rows: Sequence[Row], max_length: int, *, is_resizing: bool) -> Canvas:
-        """The rows' masks around what the request puts between them; no row is longer than `max_length` positions."""
+        """The rows' masks around the anchors of the request; no row is longer than `max_length` positions."""
         block_length = self._config.block_length if is_resizing else None
         num_masks = [opening.num_masks(row.num_masks, block_length, max_length) for row in rows]
         return opening.canvas(num_masks, [row.arrangement for row in rows])

@@ -1,8 +1,8 @@
-"""The rest of an earlier draft, which what was typed since has almost followed, as tokens to open a canvas with.
+"""The rest of an earlier draft that the document has almost followed, as tokens to open a canvas with.
 
 The text is tokenised anew, together with the words that the boundaries take over on both sides, because a token of the
-draft may begin in text that has been typed since. The tokens of those words are certain; any other is as sure as the
-least sure position of the earlier draft that it spells.
+draft may begin in text that was typed since. The tokens of those words are certain. Any other token is as sure as the
+least sure draft position that it spells.
 """
 
 from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from dlm_model.decode_options import DecodeOptions, require
 
 INITIAL_TOKENS = 64
-"""Masks to begin with where nothing is expected."""
+"""Masks to begin with if the request expects no length."""
 
 FinishReason = Literal["stop", "length", "deadline", "cancelled"]
 PieceState = Literal["committed", "guessed", "masked"]
@@ -66,10 +66,10 @@ class InfillRequest:
         closing: Text that the middle must end with; empty for any.
         first_words: The middle must begin, after any blanks, with one of these words; empty for any beginning.
         syntax: Judges drafts while they are denoised; None judges nothing.
-        ending: Where the middle may end, and where it does; None leaves it to the model.
+        ending: Says where the middle may end, and where it does; None leaves that to the model.
         prior: The rest of an earlier draft of almost this hole; empty for none. Used only with
             `DecodeOptions.warm_start`, for a single candidate, and where nothing else constrains the middle.
-        document: Where the text comes from, so that what is kept of it can be forgotten; empty for anywhere.
+        document: The text's document, whose cached prompts can be forgotten; empty for none.
     """
 
     prefix: str
@@ -132,7 +132,7 @@ class Draft:
             room, or used all that the canvas may have, before it did; `deadline` and `cancelled`: stopped early,
             guesses included.
         candidates: All alternatives, best first; empty until finished.
-        is_resizing: Whether the model finds the length while it fills, so that the number of tokens is no goal.
+        is_resizing: Whether the model finds the length while it fills, so that the number of tokens is no target.
     """
 
     pieces: tuple[Piece, ...]
@@ -162,7 +162,7 @@ class Draft:
 
     @property
     def settled_text(self) -> str:
-        """The text before the first open position, within `num_final`: later steps add to it, and change none of it."""
+        """The text before the first open position, within `num_final`: later steps add to it and change nothing."""
         settled = takewhile(lambda piece: piece.state == "committed", self.pieces[: self.num_final])
         return "".join(piece.text for piece in settled)
 
@@ -185,7 +185,7 @@ def geometric_mean(probabilities: Sequence[float]) -> float:
 
 
 class CancelToken:
-    """A one-way switch, set by any thread; the engine polls it in every denoise step, and before forwards besides."""
+    """A one-way switch, set by any thread; the engine polls it in every denoise step and before other forwards."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -201,7 +201,7 @@ class CancelToken:
 
 
 class InfillEngine(Protocol):
-    """What the daemon needs of an engine; `dlm_model.engine.Engine` is the real one, tests bring scripted ones."""
+    """The engine as the daemon sees it; `dlm_model.engine.Engine` is the real one, tests bring scripted ones."""
 
     @property
     def model_name(self) -> str:
@@ -217,7 +217,7 @@ class InfillEngine(Protocol):
 
     @property
     def sees_suffix(self) -> bool:
-        """Whether the model looks at what stands after a hole."""
+        """Whether the model reads the text after a hole."""
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text on its own."""
@@ -232,10 +232,10 @@ class InfillEngine(Protocol):
         """
 
     def forget(self, document: str) -> None:
-        """Give up what is kept of a document from request to request; one that nothing is kept of is no error."""
+        """Forget what is cached of a document; it is no error if there is nothing."""
 
     def close(self) -> None:
-        """Give the model's memory back, to the device too; the engine cannot be used afterwards, but closed again."""
+        """Free the model's memory, on the device too; afterwards the engine can only be closed again."""
 
 
 class RacingEngine(InfillEngine, Protocol):

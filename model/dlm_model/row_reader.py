@@ -1,8 +1,8 @@
 """Canvas → text: what each row would put into the hole, position by position.
 
-A row's bytes are its tokens' spellings, guesses included; the boundaries' head and tail belong to the document and are
-taken off again. Byte-level tokens may end inside a character, so positions are decoded one after the other by an
-incremental decoder: joined, the pieces always are the decoding of the whole.
+A row's bytes are its tokens' spellings, guesses included. The boundaries' head and tail belong to the document and are
+removed. Byte-level tokens may end inside a character, so an incremental decoder takes one position after the other; its
+pieces joined are the decoding of the whole.
 """
 
 import codecs

@@ -1,7 +1,7 @@
 """How much a cache changes the prediction: with it and exactly, on the same canvas.
 
-Only steps that read the cache count; those that compute the prompt are exact by nature, and would flatter it. A first
-step that begins with a kept prompt counts, though it may find that it has to compute everything.
+Only steps that read the cache count. Steps that compute the prompt are exact anyway, and would flatter the cache. A
+first step that begins with a kept prompt counts, even if it has to compute everything.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,8 +1,8 @@
 """How many holes are filled so that the tests pass: HumanEval-Infilling, and held-out code.
 
-Prints tables for people; the last line of standard output is one JSON object, of which `infilling_report` makes the
-tables of the model card. Covered: Python, one fill a hole, of unknown length; rows with the length given are for
-diagnosis. In-place anchors have to be told of the text: their row is given the last name of the author's, and its name
+Prints tables for people; the last line of standard output is one JSON object, from which `infilling_report` makes the
+tables of the model card. It covers Python, one fill a hole, of unknown length; rows with the length given are for
+diagnosis. In-place anchors need a part of the text: their row is told the last name in the author's line, and its name
 says so. The full run takes hours on a CPU; `--limit` takes an evenly spread part of it.
 """
 

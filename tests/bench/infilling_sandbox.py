@@ -1,8 +1,8 @@
 """Runs a program in a process without network and input, with little memory and time, to see if it reaches its end.
 
-What counts is a nonce that the runner writes after the last statement, never an exit code: a fill that leaves early by
-`sys.exit(0)` or `os._exit(0)` has not passed. Where the system permits it, `unshare` takes the network away and puts
-the process into a process namespace, so that whatever it started dies with it.
+A program passes if the runner writes a nonce after the last statement. The exit code does not count, so a fill that
+leaves early by `sys.exit(0)` or `os._exit(0)` has not passed. If the system permits it, `unshare` takes the network
+away and puts the process into a process namespace, so everything that it started dies with it.
 """
 
 import json

@@ -1,10 +1,10 @@
 """The systems that are measured: each turns a problem into a whole program, and counts tokens and network calls.
 
 `engine` is given the two sides of the hole as they stand, and what an editor knows about it: one line or anything.
-`daemon` opens the program in a document as an editor would, the cursor where the hole is: on a blank line in the column
-where the author's line begins (single-line: the column says which block is meant), or between the two characters around
-a random span. It takes its best fill as presentation sets it into the document: what the line lacks, the next statement
-or the last ones of a block, repetitions of the suffix dropped. It is what a user would see.
+`daemon` opens the program in a document as an editor would. For a single line, the cursor is on a blank line, in the
+column where the author's line begins, which says which block is meant; for a random span, it is between the two
+characters around it. The best fill is taken as presentation sets it into the document (the rest of the line, the next
+statement, or the last ones of a block, without repetitions of the suffix), as a user would see it.
 """
 
 import time
@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.indentation import indentation
-from dlm_lsp.infilling import HoleRequest, finish, infill
+from dlm_lsp.infilling import infill, present_candidates
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import Settings
 from dlm_lsp.prompt.context import EXPECTED_TOKENS
@@ -79,8 +80,8 @@ class DiffusionSystems:
         hole = find_hole(snapshot, offset)
         options, budget = self._options(problem, setting), Settings().max_prompt_tokens
         self.engine.forget()
-        *_, draft = infill(self.engine, HoleRequest(hole, budget), options, CancelToken())
-        ranked = finish(hole, draft)
+        *_, draft = infill(self.engine, HoleRequest(hole, options, max_prompt_tokens=budget), CancelToken())
+        ranked = present_candidates(hole, draft)
         if not ranked:
             return Filled("", text, 0, draft.num_forwards)
         fill, num_tokens = ranked[0].fill, ranked[0].candidate.num_tokens

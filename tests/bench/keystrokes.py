@@ -1,13 +1,14 @@
 """Typing real files key by key: the time to the first draft, and whether fills are those of a cold start.
 
-Every key takes the same way as in the daemon: edit, hole, prompt, engine, and only the first drafts, because the next
-key interrupts them. `warm` is the engine as it is, which remembers the keys before; `cold` forgets everything between
-two keys. Both fill the same holes in turn, so that a slow minute hits both alike.
+Every key takes the same way as in the daemon: edit, hole, prompt, engine. Only the first drafts are made, because the
+next key interrupts them. `warm` is the engine as it is, which remembers the keys before; `cold` forgets everything
+between two keys. Both fill the same holes in turn, so a slow minute hits both alike.
 
-Where the prompt sees the canvas, the engine remembers it only with a bound on its drift, and not exactly: there is a
-`warm` row for every bound, and the agreement of the cold row, whose prompt is exact at the first step, is beside it.
-`--reading bidirectional` reads with the packaged weights so. They were trained with a causal prompt: their text is of
-no use, and says how far a cache leads away from the exact run, not how far it would with weights that are used to it.
+If the prompt sees the canvas, the engine keeps it only with a bound on its drift, and not exactly. Then there is a
+`warm` row for every bound, beside the agreement of the cold row, whose prompt is exact at the first step. `--reading
+bidirectional` reads so with the packaged weights, which were trained with a causal prompt. Their text is then of no use
+in itself. It shows how far a cache leads away from the exact run with these weights, and not with weights trained for
+it.
 """
 
 import argparse
@@ -18,8 +19,9 @@ from dataclasses import dataclass, replace
 from statistics import mean, median
 from typing import NamedTuple
 
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
-from dlm_lsp.infilling import HoleRequest, infill
+from dlm_lsp.infilling import infill
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, Draft, InfillRequest
@@ -101,7 +103,7 @@ def fills_of(engine: Engine, trace: Trace, options: DecodeOptions, *, budget: in
     for number, key in enumerate(trace.keys):
         snapshot = snapshot.replaced(*key)
         hole = find_hole(snapshot, key.cursor)
-        drafts = infill(engine, HoleRequest(hole, budget), options, CancelToken())
+        drafts = infill(engine, HoleRequest(hole, options, max_prompt_tokens=budget), CancelToken())
         if number % stride == 0:
             yield _timed(engine, drafts)
         elif not isinstance(engine, _Forgetful):

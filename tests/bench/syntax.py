@@ -24,7 +24,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from dlm_lsp.infilling import HoleRequest, finish, infill_request, placed
+from dlm_lsp.hole_request import HoleRequest
+from dlm_lsp.infilling import infill_request, placed, present_candidates
 from dlm_lsp.languages import LANGUAGES
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, checkpoint_folder, load_engine
@@ -116,11 +117,11 @@ def fill_both(engine: Engine, language: str, number: int, cut: Cut, variant: str
 
 def fill(engine: Engine, cut: Cut, options: DecodeOptions, key: tuple[str, int, str, str]) -> tuple[Run, bool]:
     """One run, and whether the checker found an error in one of its drafts."""
-    request = infill_request(engine, HoleRequest(cut.hole, MAX_PROMPT_TOKENS), options)
+    request = infill_request(engine, HoleRequest(cut.hole, options, max_prompt_tokens=MAX_PROMPT_TOKENS))
     witness = Witness(request.syntax) if request.syntax else None
     engine.forget()  # otherwise only the first variant would read the prompt
     *_, draft = engine.infill(replace(request, syntax=witness), options, CancelToken())
-    fills = finish(cut.hole, placed(draft, cut.hole.placement.before))
+    fills = present_candidates(cut.hole, placed(draft, cut.hole.placement.before))
     text, is_valid = (fills[0].fill.text, fills[0].fill.parse_valid) if fills else ("", False)
     run = Run(*key, text, is_valid, is_exact=text.strip() == cut.truth.strip(), num_forwards=draft.num_forwards)
     return run, witness is not None and witness.has_objected

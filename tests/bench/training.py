@@ -1,7 +1,7 @@
 """Learning A/Bs of a tiny model on the standard library: optimizer, learning rate, and shifted against unshifted head.
 
-The model starts from random weights, so the table says which switch learns faster from nothing, not what becomes of a
-large causal checkpoint; `dlm-lsp train` takes the same switches for that. Run it with
+The model starts from random weights, so the table says which switch learns faster from nothing. It says nothing about a
+large causal checkpoint; for that, `dlm-lsp train` takes the same switches. Run it with
 
     OMP_WAIT_POLICY=passive PYTHONPATH=.:model:kernels python -m tests.bench.training
 """

@@ -1,8 +1,8 @@
 """Fills that begin with an earlier draft, against the same fills begun with masks alone.
 
-A hole of a real function is filled. Then something happens that the draft does not say: half of it is typed, with
-another word at one place (`word`), also into a run that was interrupted after a few steps (`interrupted`), or a line is
-added at the top of the file (`elsewhere`). What is wanted now is filled both ways, with the prompt known to both.
+A hole of a real function is filled. Then the document departs from the draft: half of the draft is typed with another
+word at one place (`word`), also into a run that was interrupted after a few steps (`interrupted`), or a line is added
+at the top of the file (`elsewhere`). The new hole is filled both ways, with the prompt known to both.
 """
 
 import argparse
@@ -17,9 +17,10 @@ from typing import Literal, NamedTuple
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fitting.presentation import present
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
-from dlm_lsp.infilling import HoleRequest, finish, infill
+from dlm_lsp.infilling import infill, present_candidates
 from dlm_lsp.keystrokes.warm_start import EarlierDraft
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
@@ -107,8 +108,8 @@ class Filler(NamedTuple):
 
     def drafts(self, hole: Hole, earlier: EarlierDraft | None = None) -> Iterator[Draft]:
         """The drafts that the daemon would get."""
-        request = HoleRequest(hole, self.max_prompt_tokens, earlier=earlier)
-        return infill(self.engine, request, self.options, CancelToken())
+        request = HoleRequest(hole, self.options, max_prompt_tokens=self.max_prompt_tokens, earlier=earlier)
+        return infill(self.engine, request, CancelToken())
 
     def run(self, hole: Hole, earlier: EarlierDraft | None = None) -> Run:
         """A whole fill, timed."""
@@ -118,7 +119,7 @@ class Filler(NamedTuple):
         first_ms = (time.perf_counter() - start) * 1000
         *_, draft = (draft, *drafts)
         total_ms = (time.perf_counter() - start) * 1000
-        fills = finish(hole, draft)
+        fills = present_candidates(hole, draft)
         return Run(fills[0].fill.text if fills else "", draft.num_tokens, draft.num_forwards, first_ms, total_ms)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlm_lsp.holes.brackets import with_closers, without_unmatched_closers
+from dlm_lsp.holes.unclosed import with_closers, without_unmatched_closers
 from dlm_lsp.languages import language_for
 
 

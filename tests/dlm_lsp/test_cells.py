@@ -3,7 +3,6 @@
 import pytest
 
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.holes.indentation import masked
 from dlm_lsp.languages import language_for
 from dlm_lsp.languages.cells import PYTHON_CELL, as_cell, foreign_magic
 
@@ -72,7 +71,7 @@ def test_a_command_is_a_name_in_each_of_its_lines_as_deep_as_it_is() -> None:
 
 
 def test_the_brackets_of_a_command_are_none_of_the_codes() -> None:
-    assert masked(PYTHON_CELL, "  !echo (\nf(x)") == f"  {'_' * 7}\nf(x)"
+    assert PYTHON_CELL.code_only("  !echo (\nf(x)") == f"  {'_' * 7}\nf(x)"
 
 
 def test_a_letter_makes_a_command_of_a_line_and_code_of_a_command() -> None:

@@ -147,6 +147,15 @@ async def test_an_editor_that_has_only_connected_hears_nothing_and_keeps_nothing
     writer.close()
 
 
+async def test_who_speaks_something_else_is_hung_up_on(start_daemon: StartDaemon, path: Path) -> None:
+    daemon = await start_daemon(1)
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    assert await asyncio.wait_for(reader.read(), 20) == b""
+    writer.close()
+    assert await asyncio.wait_for(daemon.wait(), 20) == 0, "it keeps no daemon alive"
+
+
 async def test_only_its_user_can_open_the_socket(start_daemon: StartDaemon, path: Path) -> None:
     daemon = await start_daemon(30)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -8,8 +8,9 @@ import pytest
 from dlm_lsp.cli import run
 from dlm_lsp.commands.checks import check_model_files
 from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.named_holes import find_function
-from dlm_lsp.infilling import HoleRequest, infill
+from dlm_lsp.infilling import infill
 from dlm_lsp.languages import language_for
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
@@ -43,7 +44,7 @@ def test_a_long_document_fits_by_whole_lines(tmp_path: Path, family: str, contex
     engine = Remembering(load_engine(str(tmp_path), "cpu"))
     snapshot = Snapshot.parse("untitled:size.py", language_for("size.py", None), DOCUMENT)
     options = DecodeOptions(num_steps=4, max_middle_tokens=20)
-    drafts = list(infill(engine, HoleRequest(find_function(snapshot, "size")), options, CancelToken()))
+    drafts = list(infill(engine, HoleRequest(find_function(snapshot, "size"), options), CancelToken()))
     assert drafts[-1].finish_reason in ("stop", "length")
     lines = set(DOCUMENT.splitlines())
     seen = engine.request.prefix.rstrip(" ").splitlines() + engine.request.suffix.splitlines()

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from dlm_lsp.errors import UnsupportedLanguageError, UsageError
 from dlm_lsp.fills import Anchors
-from dlm_lsp.hole_wire import Json, draft_from_json, draft_to_json, order_from_json, order_to_json
+from dlm_lsp.hole_request import HoleRequest
+from dlm_lsp.hole_wire import Json, draft_from_json, draft_to_json, request_from_json, request_to_json
 from dlm_lsp.holes.named_holes import range_hole
-from dlm_lsp.infilling import HoleRequest
 from dlm_lsp.options import with_options
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.methods import METHODS, Method
@@ -26,12 +26,12 @@ def by_wire(value: Json) -> Json:
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
-def test_an_order_arrives_whole(method: Method) -> None:
+def test_a_request_arrives_whole(method: Method) -> None:
     hole = range_hole(snapshot_of("python", TEXT), TEXT.index("total"), TEXT.index("\n    return"))
-    request = HoleRequest(hole, 300, Anchors(("left", "𝄞"), "return"))
     options = with_options(DecodeOptions(num_steps=5, deadline_ms=80.5, guide="./mine"), method.options)
-    arrived, arrived_options = order_from_json(by_wire(order_to_json(request, options)))
-    assert arrived_options == options
+    request = HoleRequest(hole, options, max_prompt_tokens=300, anchors=Anchors(("left", "𝄞"), "return"))
+    arrived = request_from_json(by_wire(request_to_json(request)))
+    assert arrived.options == options
     assert (arrived.max_prompt_tokens, arrived.anchors) == (300, request.anchors)
     assert (arrived.hole.prefix, arrived.hole.suffix) == (hole.prefix, hole.suffix)
     assert (arrived.hole.kind, arrived.hole.num_statements) == (hole.kind, hole.num_statements)
@@ -75,13 +75,13 @@ def test_a_draft_arrives_whole(draft: Draft) -> None:
         ({"language": "klingon"}, UnsupportedLanguageError),
     ],
 )
-def test_a_wrong_order_is_refused(change: Json, error: type[Exception]) -> None:
-    request = HoleRequest(range_hole(snapshot_of("python", TEXT), 0, 3))
+def test_a_wrong_request_is_refused(change: Json, error: type[Exception]) -> None:
+    request = HoleRequest(range_hole(snapshot_of("python", TEXT), 0, 3), DecodeOptions())
     with pytest.raises(error):
-        order_from_json(order_to_json(request, DecodeOptions()) | change)
+        request_from_json(request_to_json(request) | change)
 
 
-@pytest.mark.parametrize("order", [None, [], {}, "fill"])
-def test_what_is_no_order_is_refused(order: object) -> None:
+@pytest.mark.parametrize("sent", [None, [], {}, "fill"])
+def test_what_is_no_request_is_refused(sent: object) -> None:
     with pytest.raises(UsageError):
-        order_from_json(order)
+        request_from_json(sent)

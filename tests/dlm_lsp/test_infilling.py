@@ -5,16 +5,18 @@ import pytest
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import NothingToShowError
 from dlm_lsp.fills import Anchors
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import find_function
-from dlm_lsp.infilling import HoleRequest, Outcome, fills_of, finish, infill, placed
+from dlm_lsp.infilling import Outcome, fills_of, infill, placed, present_candidates
 from dlm_lsp.keystrokes.warm_start import EarlierDraft
 from dlm_lsp.languages.python import PYTHON
 from dlm_lsp.options import CPU_PROMPT_TOKENS, GPU_PROMPT_TOKENS
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import CancelToken, Candidate, Draft, Piece
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
+from tests.dlm_lsp.snapshots import snapshot_of
 
 LINES_ABOVE = "".join(f"value_{number} = {number}\n" for number in range(500))
 DOCUMENT = f"{LINES_ABOVE}def total(numbers):\n    pass\n"
@@ -37,7 +39,7 @@ def prompt_tokens(engine: ScriptedEngine) -> int:
 
 def test_nothing_runs_before_the_first_draft_is_asked_for(hole: Hole) -> None:
     engine = ScriptedEngine("return sum(numbers)")
-    drafts = infill(engine, HoleRequest(hole), DecodeOptions(), CancelToken())
+    drafts = infill(engine, HoleRequest(hole, DecodeOptions()), CancelToken())
     assert engine.requests == []
     *_, last = drafts
     assert last.finish_reason == "stop"
@@ -47,9 +49,9 @@ def test_nothing_runs_before_the_first_draft_is_asked_for(hole: Hole) -> None:
 def test_where_nothing_else_stands_there_is_nothing_to_go_by(text: str, start: int, end: int) -> None:
     engine = ScriptedEngine("return 1")
     document = Snapshot.parse("untitled:a.py", PYTHON, text)
-    request = HoleRequest(Hole(document, start, end, "range"), related=["# def f()"])
+    request = HoleRequest(Hole(document, start, end, "range"), DecodeOptions(), related=["# def f()"])
     with pytest.raises(NothingToShowError, match="nothing to go by"):
-        next(infill(engine, request, DecodeOptions(), CancelToken()))
+        next(infill(engine, request, CancelToken()))
     assert engine.requests == []
 
 
@@ -59,7 +61,7 @@ def test_the_prompt_gets_what_the_middle_leaves_and_never_less_than_half(
 ) -> None:
     engine = ScriptedEngine("return sum(numbers)")
     engine.context_length = 400
-    list(infill(engine, HoleRequest(hole), DecodeOptions(max_middle_tokens=max_middle_tokens), CancelToken()))
+    list(infill(engine, HoleRequest(hole, DecodeOptions(max_middle_tokens=max_middle_tokens)), CancelToken()))
     assert 0.5 * room < prompt_tokens(engine) <= room
 
 
@@ -68,13 +70,13 @@ def test_a_prompt_is_as_long_as_suits_the_device(device: str, most: int) -> None
     engine = ScriptedEngine("return sum(numbers)")
     engine.device, engine.context_length = device, 10_000
     long = Snapshot.parse("untitled:a.py", PYTHON, 6 * LINES_ABOVE + DOCUMENT)
-    list(infill(engine, HoleRequest(find_function(long, "total")), DecodeOptions(), CancelToken()))
+    list(infill(engine, HoleRequest(find_function(long, "total"), DecodeOptions()), CancelToken()))
     assert 0.5 * most < prompt_tokens(engine) <= most
 
 
 def test_a_caller_may_ask_for_a_shorter_prompt(hole: Hole) -> None:
     engine = ScriptedEngine("return sum(numbers)")
-    list(infill(engine, HoleRequest(hole, max_prompt_tokens=40), DecodeOptions(), CancelToken()))
+    list(infill(engine, HoleRequest(hole, DecodeOptions(), max_prompt_tokens=40), CancelToken()))
     assert prompt_tokens(engine) <= 40
 
 
@@ -82,7 +84,7 @@ def test_what_stands_before_a_fill_counts_as_none_of_its_tokens() -> None:
     engine = ScriptedEngine("return 1", num_steps=2)
     snapshot = Snapshot.parse("untitled:a.py", PYTHON, "def total(numbers):\n\n")
     hole = find_hole(snapshot, len("def total(numbers):\n"))
-    drafts = list(infill(engine, HoleRequest(hole), DecodeOptions(), CancelToken()))
+    drafts = list(infill(engine, HoleRequest(hole, DecodeOptions()), CancelToken()))
     own = list(engine.infill(engine.requests[0], DecodeOptions(), CancelToken()))
     assert [draft.text for draft in drafts] == ["    retu", "    return 1"]
     assert [draft.num_tokens for draft in drafts] == [draft.num_tokens for draft in own]
@@ -91,7 +93,7 @@ def test_what_stands_before_a_fill_counts_as_none_of_its_tokens() -> None:
 
 def test_the_engine_gets_a_checker_of_the_document(hole: Hole) -> None:
     engine = ScriptedEngine("return 1")
-    list(infill(engine, HoleRequest(hole), DecodeOptions(), CancelToken()))
+    list(infill(engine, HoleRequest(hole, DecodeOptions()), CancelToken()))
     checker = engine.requests[0].syntax
     assert checker
     assert checker.errors("return 1") == ()
@@ -102,9 +104,9 @@ def test_a_closing_text_is_the_last_line_of_statements_and_the_end_of_a_line(hol
     engine = ScriptedEngine("return 1")
     anchors = Anchors(closing="return total")
     line = Snapshot.parse("untitled:a.py", PYTHON, "total = \n")
-    list(infill(engine, HoleRequest(hole, anchors=anchors), DecodeOptions(), CancelToken()))
-    ending = HoleRequest(find_hole(line, 8), anchors=Anchors(closing="(numbers)"))
-    list(infill(engine, ending, DecodeOptions(), CancelToken()))
+    list(infill(engine, HoleRequest(hole, DecodeOptions(), anchors=anchors), CancelToken()))
+    ending = HoleRequest(find_hole(line, 8), DecodeOptions(), anchors=Anchors(closing="(numbers)"))
+    list(infill(engine, ending, CancelToken()))
     assert [request.closing for request in engine.requests] == ["\n    return total", "(numbers)"]
 
 
@@ -130,7 +132,7 @@ def test_a_fill_holds_its_anchors_in_order_and_may_close_with_the_text_after_it(
 
 def test_only_what_parses_is_valid(hole: Hole) -> None:
     draft = finished(("return (", 0.9), ("return 1", 0.2))
-    fills, reason = fills_of(HoleRequest(hole), draft, require_valid=True)
+    fills, reason = fills_of(HoleRequest(hole, DecodeOptions(), require_valid=True), draft)
     assert ([ranked.fill.text for ranked in fills], reason) == (["return 1"], "")
 
 
@@ -154,13 +156,13 @@ def test_the_reason_says_what_there_was(text: str, marker: str, middles: tuple[s
     document = Snapshot.parse("untitled:a.py", PYTHON, text)
     hole = find_hole(document, text.index(marker) + len(marker))
     draft = finished(*((middle, 0.5) for middle in middles))
-    assert fills_of(HoleRequest(hole), draft, require_valid=True) == Outcome((), reason)
+    assert fills_of(HoleRequest(hole, DecodeOptions(), require_valid=True), draft) == Outcome((), reason)
 
 
 def test_a_range_that_the_model_would_take_away_is_not_said_to_lack_nothing() -> None:
     document = Snapshot.parse("untitled:a.py", PYTHON, "f(1, 2)\n")
-    request, draft = HoleRequest(Hole(document, 5, 6, "range")), finished((")", 0.5))
-    assert fills_of(request, draft, require_valid=False).reason == "the model has nothing for this hole"
+    request, draft = HoleRequest(Hole(document, 5, 6, "range"), DecodeOptions()), finished((")", 0.5))
+    assert fills_of(request, draft).reason == "the model has nothing for this hole"
 
 
 def finished(*candidates: tuple[str, float]) -> Draft:
@@ -174,17 +176,17 @@ def finished(*candidates: tuple[str, float]) -> Draft:
 
 def test_what_parses_comes_first_and_else_what_the_engine_put_first(hole: Hole) -> None:
     draft = finished(("return (", 0.9), ("return 2", 0.2), ("return 1", 0.5))
-    assert [ranked.fill.text for ranked in finish(hole, draft)] == ["return 2", "return 1", "return ("]
+    assert [ranked.fill.text for ranked in present_candidates(hole, draft)] == ["return 2", "return 1", "return ("]
 
 
 def test_empty_fills_and_doubles_are_left_out(hole: Hole) -> None:
     draft = finished(("", 0.9), ("return 1\n", 0.6), ("return 1", 0.4))
-    (only,) = finish(hole, draft)
+    (only,) = present_candidates(hole, draft)
     assert (only.fill.text, only.candidate.confidence) == ("return 1", 0.6)
 
 
 def test_no_candidates_is_nothing_to_show(hole: Hole) -> None:
-    assert finish(hole, finished()) == ()
+    assert present_candidates(hole, finished()) == ()
 
 
 def prior_for(text: str, marker: str, *said: str) -> tuple[Piece, ...]:
@@ -201,7 +203,7 @@ def prior_for(text: str, marker: str, *said: str) -> tuple[Piece, ...]:
     )
     engine = ScriptedEngine("x")
     earlier = EarlierDraft(hole, draft)
-    list(infill(engine, HoleRequest(hole, earlier=earlier), DecodeOptions(warm_start=0.5), CancelToken()))
+    list(infill(engine, HoleRequest(hole, DecodeOptions(warm_start=0.5), earlier=earlier), CancelToken()))
     return engine.requests[0].prior
 
 
@@ -222,3 +224,52 @@ def test_what_stands_before_a_draft_is_final_once_any_of_it_is(
     pieces = Piece("return", "committed", 0.5, 1), Piece(" 1", "committed", 0.5, 1)
     draft = Draft(pieces=pieces, step=1, num_steps=2, num_forwards=1, elapsed_ms=1.0, num_final=num_final)
     assert placed(draft, "\n    ").stable_ranges == stable
+
+
+def draft_of(middle: str) -> Draft:
+    """A finished draft with one candidate."""
+    return Draft(
+        pieces=(),
+        step=1,
+        num_steps=1,
+        num_forwards=1,
+        elapsed_ms=1.0,
+        num_final=0,
+        finish_reason="stop",
+        candidates=(Candidate(middle, 0.9, 1),),
+    )
+
+
+LEFT_OPEN = [
+    ("javascript", "function f(a) {\n  if (a > 1) ⟦⟧\n  return a;\n}\n", "{"),
+    ("java", "class A {\n  int f(int a) {\n    if (a > 1) ⟦⟧\n    return a;\n  }\n}\n", "{"),
+    ("c", "int f(int a) {\n  while (a > 1) ⟦⟧\n  return a;\n}\n", "{"),
+    ("javascript", "function f() {\n  return 1;\n}\nconst y = ⟦⟧\nfoo();\n", "{"),
+    ("go", "package p\n\nfunc f() {\n\ty := ⟦⟧\n\tg(y)\n}\n", "T{"),
+    ("lua", "local y = ⟦⟧\nprint(y)\n", "{"),
+    ("ruby", "def a\n  1\nend\ny = ⟦⟧\nputs y\n", "[1, {"),
+    ("bash", 'f() {\n  echo 1\n}\ny=⟦⟧\necho "$y"\n', "${"),
+    ("json", '{\n  "a": [1, ],\n  ⟦⟧\n  "c": {}\n}\n', "-> i32,"),
+    ("javascript", "function broken( {\n  ⟦⟧\n}\n\nfoo();\n", "#-> i32 ]#else"),
+]
+
+
+@pytest.mark.parametrize(("language_id", "marked_text", "middle"), LEFT_OPEN)
+def test_what_leaves_the_document_broken_is_not_valid_unless_somebody_types_on(
+    language_id: str, marked_text: str, middle: str
+) -> None:
+    before, after = marked_text.split("⟦⟧")
+    hole = find_hole(snapshot_of(language_id, before + after), len(before))
+    request = HoleRequest(hole, DecodeOptions(), require_valid=True)
+    assert fills_of(request, draft_of(middle)).fills == ()
+    assert [
+        ranked.fill.parse_valid for ranked in fills_of(replace(request, require_valid=False), draft_of(middle)).fills
+    ] == [False]
+
+
+@pytest.mark.parametrize(("language_id", "marked_text", "middle"), LEFT_OPEN[:3])
+def test_whoever_types_on_may_get_a_header_without_its_block(language_id: str, marked_text: str, middle: str) -> None:
+    before, after = marked_text.split("⟦⟧")
+    hole = find_hole(snapshot_of(language_id, before + after), len(before))
+    request = HoleRequest(hole, DecodeOptions(), require_valid=True, is_typed=True)
+    assert [ranked.fill.text for ranked in fills_of(request, draft_of(middle)).fills] == [middle]

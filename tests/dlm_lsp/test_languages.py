@@ -28,6 +28,11 @@ def test_the_neutral_statement_parses(language: Language) -> None:
     assert not root.has_error
 
 
+def test_what_is_only_code_keeps_every_offset() -> None:
+    text = 'a = "{" # }\n"""\n}"""'
+    assert language_for(None, "python").code_only(text) == "a = ___    \n___\n____"
+
+
 @pytest.mark.parametrize(
     ("path", "language_id", "expected"),
     [

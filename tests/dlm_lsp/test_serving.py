@@ -15,7 +15,11 @@ import pytest_asyncio
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
+from dlm_lsp.engine_room import EngineRoom
 from dlm_lsp.process import watch_process
+from dlm_lsp.server import create_server
+from dlm_lsp.serving import converse
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
 from tests.editor_client import EditorClient
 
 StartServer = Callable[[str], Awaitable[EditorClient]]
@@ -146,6 +150,59 @@ async def test_exit_is_heard_where_nobody_reads_the_output_any_more(
             assert b"Traceback" not in process.stderr.read()
         finally:
             process.kill()
+
+
+class _Heard:
+    """A client's end of the line: what the server has said."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def close(self) -> None:
+        pass
+
+
+INITIALIZE = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{},"processId":null}}'
+
+
+async def answer_to(data: bytes) -> bytes:
+    """What a server says to these bytes, after which the client leaves."""
+    server = create_server(EngineRoom(lambda _settings: ScriptedEngine("return 1")), {}, ends_process=False)
+    reader, heard = asyncio.StreamReader(), _Heard()
+    reader.feed_data(data)
+    reader.feed_eof()
+    await asyncio.wait_for(converse(server, reader, heard), 20)
+    server.hang_up()
+    return heard.data
+
+
+@pytest.mark.parametrize(
+    "header", [b"Content-Length: %d\r\n\r\n", b"content-length:%d\n\n", b"Content-Length: %d \r\n\r\n"]
+)
+async def test_a_header_is_understood_however_it_is_spelled(header: bytes) -> None:
+    assert b'"id": 1' in await answer_to(header % len(INITIALIZE) + INITIALIZE)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"X: " + b"a" * 70_000 + b"\r\n",
+        b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n",
+        b"Content-Length: 9999999999999\r\n\r\n{}",
+    ],
+    ids=["long", "endless number", "huge"],
+)
+async def test_what_is_no_header_ends_the_conversation_with_a_sentence(
+    data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    message = b"Content-Length: %d\r\n\r\n%b" % (len(INITIALIZE), INITIALIZE)
+    assert await answer_to(data + message) == b""
+    (record,) = caplog.records
+    assert record.message.startswith("the client is not understood, and left: ")
+    assert not record.exc_info
 
 
 async def test_ctrl_c_ends_it_while_it_waits_for_input(start_server: StartServer) -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fills import Anchors
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
-from dlm_lsp.infilling import HoleRequest, fills_of, infill
+from dlm_lsp.infilling import fills_of, infill
 from dlm_lsp.languages import language_for
 from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, DecodeOptions
@@ -35,9 +36,9 @@ def test_the_statements_before_a_closing_line_lead_to_it(
 ) -> None:
     place = document.index("@")
     snapshot = Snapshot.parse("file:///a.py", language_for("a.py", None), document.replace("@", ""))
-    request = HoleRequest(find_hole(snapshot, place), anchors=anchors)
-    *_, draft = infill(engine, request, DecodeOptions(guide=guide), CancelToken())
-    best, *_ = fills_of(request, draft, require_valid=False).fills
+    request = HoleRequest(find_hole(snapshot, place), DecodeOptions(guide=guide), anchors=anchors)
+    *_, draft = infill(engine, request, CancelToken())
+    best, *_ = fills_of(request, draft).fills
     assert best.fill.parse_valid
     assert best.fill.text.strip() == expected
     assert draft.num_forwards <= FEW_FORWARDS

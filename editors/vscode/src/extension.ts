@@ -20,11 +20,7 @@ let daemon: Daemon | undefined;
 export async function activate(context: ExtensionContext): Promise<void> {
     const output = window.createOutputChannel('dlm-lsp', { log: true });
     const [status, dial, drafts, preview] = [new StatusItem(output), new Dial(), new DraftDecoration(), new FillPreview()];
-    const ghostText: GhostText = new GhostText(
-        drafts,
-        (document) => fills.isFilling(document),
-        (document) => status.concerns(document),
-    );
+    const ghostText: GhostText = new GhostText(drafts, (document) => fills.isFilling(document), status);
     const server: Daemon = new Daemon(context, output, {
         provideInlineCompletionItems: ghostText.provide,
         executeCommand: (command, args, next): unknown =>

@@ -3,6 +3,8 @@
  */
 
 import {
+    CancellationError,
+    type CancellationToken,
     commands,
     type InlineCompletionItem,
     type InlineCompletionList,
@@ -15,6 +17,7 @@ import {
 import type { Middleware } from 'vscode-languageclient/node';
 import type { DraftDecoration } from './drafts';
 import type { DraftParams } from './protocol';
+import type { StatusItem } from './status';
 
 type Provide = NonNullable<Middleware['provideInlineCompletionItems']>;
 type Items = InlineCompletionItem[] | InlineCompletionList | null | undefined;
@@ -35,12 +38,12 @@ export class GhostText {
     /**
      * @param drafts Where drafts are drawn.
      * @param isFilling Whether a fill of the document is under way, during which there is no ghost text.
-     * @param onAnswered Called with the document of every answer.
+     * @param status Is told of the document of every answer, and knows why there is nothing in one.
      */
     constructor(
         private readonly drafts: DraftDecoration,
         private readonly isFilling: (document: TextDocument) => boolean,
-        private readonly onAnswered: (document: TextDocument) => void,
+        private readonly status: StatusItem,
     ) {}
 
     /** The language client's middleware. */
@@ -55,20 +58,27 @@ export class GhostText {
         let items: Items;
         try {
             items = await next(document, position, context, token);
-        } finally {
-            request.isAccepted &&= this.request === request && !token.isCancellationRequested;
-            this.end(request);
+        } catch (error) {
+            if (this.end(request, token)) {
+                tellLoss(reasonOf(error));
+            }
+            throw error;
         }
+        const isAccepted = this.end(request, token);
         if (!token.isCancellationRequested) {
             this.shown = { document, items: listOf(items) };
-            this.onAnswered(document);
+            this.status.concerns(document);
+        }
+        if (!isAccepted) {
+            return items;
         }
         const [first] = listOf(items);
-        if (request.isAccepted && first) {
+        if (first) {
             void insert(document, position, first);
-            return undefined;
+        } else {
+            tellLoss(this.status.current.message || 'nothing has come of the draft.');
         }
-        return items;
+        return undefined;
     };
 
     /**
@@ -101,10 +111,13 @@ export class GhostText {
         this.drafts.clear();
     }
 
-    private end(request: object): void {
-        if (this.request === request) {
-            this.forget();
+    /** Ends a request; returns whether its result is to be inserted. */
+    private end(request: Request, token: CancellationToken): boolean {
+        if (this.request !== request) {
+            return false;
         }
+        this.forget();
+        return request.isAccepted && !token.isCancellationRequested;
     }
 
     private isTypedThrough(document: TextDocument, position: Position): boolean {
@@ -119,20 +132,40 @@ export class GhostText {
     }
 }
 
-/** What VS Code does when ghost text is accepted. */
+/** Does what VS Code does when ghost text is accepted, or tells why not. */
 async function insert(document: TextDocument, position: Position, item: InlineCompletionItem): Promise<void> {
     const editor = window.activeTextEditor;
-    if (editor?.document !== document || typeof item.insertText !== 'string') {
+    const { insertText: text, range = new Range(position, position), command } = item;
+    if (editor?.document !== document) {
+        tellLoss('another editor has come to the front.');
         return;
     }
-    const { insertText: text, range = new Range(position, position), command } = item;
-    if (await editor.edit((edit) => { edit.replace(range, text); })) {
+    const isText = typeof text === 'string';
+    const edit = isText ? editor.edit((builder) => builder.replace(range, text)) : editor.insertSnippet(text, range);
+    // It fails where the editor has just been closed.
+    if (!(await edit.then((isTaken) => isTaken, () => false))) {
+        tellLoss('the document has changed meanwhile.');
+        return;
+    }
+    if (isText) {
         const end = document.positionAt(document.offsetAt(range.start) + text.length);
         editor.selection = new Selection(end, end);
-        if (command) {
-            await commands.executeCommand(command.command, ...((command.arguments ?? []) as unknown[]));
-        }
     }
+    if (command) {
+        await commands.executeCommand(command.command, ...((command.arguments ?? []) as unknown[]));
+    }
+}
+
+/** For somebody who has accepted a draft, and waits for what it becomes. */
+function tellLoss(reason: string): void {
+    void window.showWarningMessage(`Nothing was inserted: ${reason}`);
+}
+
+function reasonOf(error: unknown): string {
+    if (error instanceof CancellationError) {
+        return 'the server stopped it, because settings have changed or a fill was asked for.';
+    }
+    return error instanceof Error ? error.message : String(error);
 }
 
 function hasSeveralCursors(document: TextDocument): boolean {

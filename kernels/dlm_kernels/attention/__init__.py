@@ -1,7 +1,7 @@
 """Attention of canvas queries over keys that are stored before RoPE and rotated when read.
 
-As nothing stored depends on its position, a suffix that moves by n positions is merely read with other angles, and
-nothing of it is recomputed.
+Nothing that is stored depends on its position. A suffix that moves by n positions is read with other angles, and not
+recomputed.
 """
 
 from functools import cache

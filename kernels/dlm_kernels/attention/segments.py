@@ -1,9 +1,9 @@
-"""`attend` in Triton, over two segments of keys, the canvas' own and the remembered ones, without concatenating them.
+"""`attend` in Triton, over two segments of keys (the canvas' own and the cached ones) without concatenating them.
 
 One program takes a block of one head's queries, rotates it, and walks over both segments; each block of keys is rotated
 when it is read, and discarded when it is done (FlashAttention-2, arXiv 2307.08691). Specified by
 `dlm_kernels.attention.reference.attend` on the concatenated keys, and tested against it in Triton's interpreter. A test
-that needs no GPU compiles it for those that it should run on, and checks that it fits them.
+that needs no GPU compiles it for the GPUs that it should run on, and checks that it fits their resources.
 
 Not yet measured on a GPU. So only the tests and the bench call it: `attend` still uses PyTorch's kernel.
 """

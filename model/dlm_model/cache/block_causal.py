@@ -5,8 +5,8 @@
     all others        recomputed in every step
 
 This is block diffusion (arXiv 2503.09573), as in SDAR, Fast-dLLM v2 and Stable-DiffCoder. Blocks are counted from the
-start of the sequence, prefix included. Nothing after the canvas could be seen, so there is no suffix here. Which blocks
-are being filled is decided in `rules.block_pipeline`.
+start of the sequence, prefix included. Nothing after the canvas can be seen, so there is no suffix here.
+`rules.block_pipeline` decides which blocks are being filled.
 """
 
 import torch

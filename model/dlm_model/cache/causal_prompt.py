@@ -17,8 +17,8 @@ from dlm_model.network.transformer import Memory, Transformer
 class CausalPrompt:
     """For prompts that see only themselves: exact, whatever the canvas holds.
 
-    With shifted logits the canvas is predicted from one token further left on. That token is there twice: in the
-    prompt, which has not seen the canvas, and in front of the canvas, which it is a part of.
+    With shifted logits, the canvas is predicted from the token left of it on. That token is read twice: as part of the
+    prompt, which does not see the canvas, and in front of the canvas, as part of it.
     """
 
     def __init__(self, network: Transformer, prefix_cache: PrefixCache, document: str) -> None:
@@ -28,7 +28,7 @@ class CausalPrompt:
         self.num_forwards = 0  # refine passes, and those over the part of the prompt that was not known yet
 
     def is_prefill(self, num_ahead: int) -> bool:
-        """The first call alone, whatever of the prompt is known already."""
+        """The first call alone, however much of the prompt is cached."""
         return not self._prompt.layers and num_ahead == 0
 
     @torch.inference_mode()

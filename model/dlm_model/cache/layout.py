@@ -56,7 +56,7 @@ def origin_columns(before: Canvas, canvas: Canvas) -> Tensor:
 
 
 def attention_mask(may_attend: Tensor, device: torch.device) -> Tensor | None:
-    """What may be attended to, on the device; None for everything, for which PyTorch picks its fastest attention."""
+    """Attention mask, on the device; None for everything, which lets PyTorch pick its fastest attention."""
     return None if may_attend.all() else send(may_attend, device)
 
 

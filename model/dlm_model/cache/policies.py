@@ -1,18 +1,19 @@
 """Keys and values kept between the steps of one request and, where they are exact, beyond it: the cache policies.
 
-A policy is called with the canvas before every step, and returns the logits of the positions that the canvas
-asks about. In a model whose prompt sees the canvas, every key changes with every commit, and a policy is a bet on which
-columns of prefix | canvas | suffix matter:
+A policy is called with the canvas before every step, and returns the logits of the positions that the canvas asks
+about. If the prompt sees the canvas, every key changes with every commit, and a policy is a bet on which columns of
+prefix | canvas | suffix matter:
 
     interval     the canvas in every step, everything every few steps (dLLM-Cache's long interval, arXiv 2506.06295)
     vicinity     the same, and the prompt's columns next to the canvas
     delayed      only what is masked or was committed one step ago (dKV-Cache, arXiv 2505.15781)
     similarity   the columns whose values have drifted, layer by layer: `similarity_cache`
 
-How a request can begin with what the document's last one has left, which is a bet of the same kind, is in
-`prompt_reuse`. Prompts that do not see the canvas need no bet: see `causal_prompt` and `block_causal`.
+`prompt_reuse` makes a bet of the same kind from one request of a document to the next. Prompts that do not see the
+canvas need no bet: see `causal_prompt` and `block_causal`.
 
-Keys are kept before RoPE, so what moves when the canvas changes length is read at its new place, and not recomputed.
+Keys are kept before RoPE. When the canvas changes length, keys that move are read at their new place, and not
+recomputed.
 """
 
 from collections.abc import Callable
@@ -32,11 +33,11 @@ from dlm_model.network.transformer import Recorder, Transformer
 
 
 class CachePolicy(Protocol):
-    """canvas → logits [N, V] of the positions that it asks about, with the help of what the policy remembers."""
+    """canvas → logits [N, V] of the positions that it asks about, with the keys and values that the policy keeps."""
 
     @property
     def num_forwards(self) -> int:
-        """Network calls of this request so far, including those over a prompt that was not remembered."""
+        """Network calls of this request so far, including those over a prompt that was not cached."""
 
     def is_prefill(self, num_ahead: int) -> bool:
         """Whether the call after `num_ahead` more computes the whole prompt, and so takes longer than most."""
@@ -59,7 +60,7 @@ ColumnChoice = Callable[[Canvas, Canvas, int], Tensor]
 def choose_window(_before: Canvas, canvas: Canvas, shift: int, *, margin: int = 0) -> Tensor:
     """The canvas, and `margin` columns of the prompt on both sides.
 
-    A model with shifted logits reads position i's prediction off position i-1, so its last prefix token always counts.
+    A model with shifted logits predicts position i from position i-1, so its last prefix token is always included.
     """
     num_prefix, num_columns = len(canvas.prefix_ids), canvas.is_valid.shape[1]
     columns = torch.arange(num_prefix + num_columns + len(canvas.suffix_ids))
@@ -67,7 +68,7 @@ def choose_window(_before: Canvas, canvas: Canvas, shift: int, *, margin: int = 
 
 
 def choose_delayed(before: Canvas, canvas: Canvas, shift: int) -> Tensor:
-    """What is asked about in any row, what the last step changed, and what their predictions are read from.
+    """Columns asked about in any row, those that the last step changed, and those that predictions are read from.
 
     A token's keys settle only once it is visible itself, which is why they are kept one step late.
     """
@@ -81,7 +82,7 @@ def choose_delayed(before: Canvas, canvas: Canvas, shift: int) -> Tensor:
 
 
 class _Kept(NamedTuple):
-    """One forward's outcome: own keys and values of `columns`, and the memory that it read for all others.
+    """One forward's outcome: fresh keys and values of `columns`, and the memory that it read for all others.
 
     Attributes:
         columns: bool [P + T + S].
@@ -112,7 +113,7 @@ class ColumnCache:
             network: The transformer.
             options: Say in which steps everything is computed anew.
             choose: Picks the columns in all other steps.
-            begin: Takes the first step, in place of a pass over everything.
+            begin: Takes the first step, instead of a pass over everything.
         """
         self._network = network
         self._options = options
@@ -124,7 +125,7 @@ class ColumnCache:
         self.num_forwards = 0
 
     def is_prefill(self, num_ahead: int) -> bool:
-        """As the options say; a first step that begins with what is known of the prompt counts as none."""
+        """As the options say; a first step that begins with a cached prompt is none."""
         step = self._step + num_ahead
         is_warm = step == 0 and self._begin is not None and self._begin.is_warm
         return is_refresh(step, self._options) and not is_warm
@@ -184,7 +185,7 @@ def _memory(kept: _Kept, canvas: Canvas, columns: Tensor) -> KVCache:
 
 
 def column_choice(options: DecodeOptions) -> ColumnChoice:
-    """The choice that a policy's name stands for."""
+    """The choice of columns that a policy's name stands for."""
     if options.cache_policy == "delayed":
         return choose_delayed
     return partial(choose_window, margin=options.vicinity if options.cache_policy == "vicinity" else 0)

@@ -1,9 +1,9 @@
 """The prefix cache: keys and values of causal texts, kept from request to request.
 
-A token of a causal text sees only the tokens before it, and keys are stored before RoPE: so the keys and values of the
-first n tokens depend neither on what follows nor on where the text stands. A prefix that grew by a keystroke costs its
-new tokens, a suffix that merely moved costs nothing, and both are exact. One cache serves prefixes and suffixes of all
-documents: it knows texts by their tokens, as the prefix caches of causal serving engines do (RadixAttention, arXiv
+A token of a causal text sees only the tokens before it, and keys are stored before RoPE. So the keys and values of the
+first n tokens depend neither on the text after them nor on their place. A prefix that grew by a keystroke costs its new
+tokens, and a suffix that only moved costs nothing; both are exact. One cache serves prefixes and suffixes of all
+documents. It knows texts by their tokens, as the prefix caches of causal serving engines do (RadixAttention, arXiv
 2312.07104).
 
 The same holds, in whole blocks, for a text that attends block by block (`block_causal`): tokens of a block see each

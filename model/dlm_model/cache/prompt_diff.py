@@ -1,7 +1,7 @@
-"""What two prompts of a document have in common, and what around the differences has to be computed anew.
+"""What two prompts of a document have in common, and which tokens around the differences are computed anew.
 
-Prefix and suffix are read as one text, so that a cursor that moves changes nothing but the place of the canvas. Knows
-token ids alone.
+Prefix and suffix are read as one text, so a cursor that moves changes only the place of the canvas. Knows token ids
+alone.
 """
 
 from difflib import SequenceMatcher

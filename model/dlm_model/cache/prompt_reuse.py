@@ -1,7 +1,7 @@
-"""Across keystrokes, where the prompt sees the canvas: a request begins with what the document's last one has left.
+"""Reuse of a prompt that sees the canvas: a request begins with the keys and values of the document's last one.
 
-There, every key and value depends on everything, and one that is kept after an edit is a bet, as in `policies`. Which
-entries are kept, what is computed, and how far the bet is trusted:
+In such a prompt every key and value depends on everything, so to keep one after an edit is a bet, as in `policies`.
+This is what is kept, what is computed, and how far the bet is trusted:
 
     unchanged runs      keep their entries; keys are kept before RoPE, so one that moved is read at its new place
     seams               where something was typed or erased, where the canvas stands, and where it stood before
@@ -33,11 +33,11 @@ MAX_CHANGED_SHARE = 0.25
 """Changed tokens of a prompt, as a share of all, beyond which nothing of the last one is read."""
 
 STREAM_SHARES = (0.25, 0.5, 0.75)
-"""At which depths, in shares of all layers, a layer's input is kept, so that the layers from there on can run alone."""
+"""Depths, in shares of all layers, at which a layer's input is kept, so that the layers from there on can run alone."""
 
 
 class FirstPass(NamedTuple):
-    """What the first step has computed, or found.
+    """Outcome of the first step: computed, or found in a cache.
 
     Attributes:
         columns: bool [P + T + S], those that were computed last.
@@ -63,8 +63,8 @@ class PromptReuse:
         Args:
             network: The transformer.
             store: Holds the document's last prompt, and takes this one.
-            document: What the prompt is of.
-            drift_bound: By how much a layer's values may have drifted (1 − cosine) and still be read.
+            document: The prompt's document.
+            drift_bound: How far a layer's values may have drifted (1 − cosine) and still be read.
             vicinity: How many tokens on each side of a seam are computed anew.
         """
         num_layers = network.config.num_layers
@@ -81,7 +81,7 @@ class PromptReuse:
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas) -> FirstPass:
-        """One pass over what cannot be kept, and one more over the layers that drifted too far, if there are any."""
+        """One pass over the columns that cannot be kept, and one more over any layers that drifted too far."""
         before = self._store.find(self._document)
         found = origins(before.token_ids, _text(canvas)) if before else None
         # Of an empty prompt nothing has changed, and nothing can be kept.

@@ -1,7 +1,7 @@
 """Prompts that saw a canvas, kept from request to request: the last one of every document.
 
-Unlike in `prefix_cache`, such keys and values hold for one text and one canvas only. What the next request may still
-read of them is decided in `prompt_reuse`; this module bounds how much is kept, and forgets.
+Unlike in `prefix_cache`, such keys and values hold for one text and one canvas only. `prompt_reuse` decides which of
+them the next request may still read. This module bounds how much is kept, and forgets.
 """
 
 from typing import NamedTuple

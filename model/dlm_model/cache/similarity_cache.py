@@ -1,10 +1,10 @@
 """Similarity refresh: in every layer, recompute the columns whose values have drifted most, keep the rest's outputs.
 
 This is dLLM-Cache's adaptive partial update (arXiv 2506.06295, github.com/maomaocun/dLLM-cache). Between two steps most
-tokens hardly change. Projecting values is cheap, so each layer projects those of all columns, compares them by cosine
-with the ones it keeps, and runs attention and MLP only for the least similar share; the others add to the stream what
-they added when they were last computed. dLLM-Cache refreshes the prompt as a whole; here prompt and canvas have a share
-each, since a commit changes both. The first layer, on which all others build, is always computed afresh.
+tokens hardly change. Projecting values is cheap. So each layer projects those of all columns, compares them by cosine
+with the kept ones, and runs attention and MLP only for the least similar share. The other columns reuse the layer
+output of the step that computed them last. dLLM-Cache refreshes the prompt as a whole; here prompt and canvas have a
+share each, because a commit changes both. All layers build on the first, which is always computed afresh.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Small Qwens adapted to diffusion: Open-dLLM's open-dcoder, and the Tiny-A2D models of `dllm`.
 
-Both keep the names and the config of the Qwen that they began as, and name the mask only in the tokenizer.
+Both keep the tensor names and the config of their Qwen. Only the tokenizer names the mask.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Models that write block after block, where each block sees itself and what comes before it.
 
-None of them sees a suffix, since it comes after every block of the hole; the code published with them does not infill
-either. They fill as well as they can from the prefix alone, and say so. LLaDA2 is one of them, but as its tensors are
-laid out otherwise, it has a module of its own.
+None of them sees a suffix, which comes after every block of the hole, and their published code does not infill either.
+They fill as well as they can from the prefix alone, and say so. LLaDA2 is one of them, but stores its tensors in
+another layout and has a module of its own.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Our own checkpoints: a Llama, Qwen2 or Qwen3 whose config.json has a `dlm` section for what the rest lacks."""
+"""Our own checkpoints: a Llama, Qwen2 or Qwen3 whose config.json has a `dlm` section for everything about diffusion."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, get_args

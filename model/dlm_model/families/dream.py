@@ -37,6 +37,7 @@ def _read(files: CheckpointFiles) -> dict[str, Any]:
     return {
         **qwen2_fields(files),
         "shift_logits": True,
+        "selection": "entropy",  # as in the quick starts of all of them
         "mask_token_id": required_token_id(files, "mask"),
         "bos_token_id": _bos_token_id(files),
     }

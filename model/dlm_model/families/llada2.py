@@ -1,9 +1,9 @@
 """LLaDA2.0 and LLaDA2.1 (arXiv 2512.15745, 2602.08676), mini and flash: block diffusion on the mixtures of Ling 2.0.
 
 They keep Ling's names and its single tensor for queries, keys and values. In each head only the first R dimensions are
-rotated with the position, i together with i + R/2. The network rotates i together with i + D/2, whatever R is, so the
-dimensions of queries and keys are brought into that order once, when they are loaded: their products stay the same.
-dFactory, which trains them further, keeps all experts of a layer in one tensor, which is taken apart.
+rotated with the position, i together with i + R/2. The network rotates i together with i + D/2, whatever R is. So the
+dimensions of queries and keys are reordered once, at load, which leaves their products the same. Checkpoints of
+dFactory, which trains them further, hold all experts of a layer in one tensor; it is split.
 """
 
 from collections.abc import Mapping

@@ -2,11 +2,15 @@
 
 A diffusion model predicts its masks independently of each other; a causal model knows what goes together. Adaptive
 parallel decoding (APD, Israel et al., arXiv 2506.00413) multiplies the two, p ∝ p_diffusion^(1−w) · p_guide^w, and
-takes from the left as many of the diffusion model's tokens as the product would have put there too. Here the
-product itself says which token each mask gets: the most probable one or, at a temperature, a sample. The guide's
-prediction for a mask holds only if every mask left of it gets the token that the guide has read there. So the leftmost
-choices that agree with the draft are kept, and the first that does not. Predictions for masks far to the right would
-hardly ever be used, and are not asked for.
+takes from the left as many of the diffusion model's tokens as the product would have put there too. Here the product
+itself says which token each mask gets: the most probable one or, at a temperature, a sample. The guide's prediction for
+a mask holds only if every mask left of it gets the token that the guide has read there. So from the left, choices are
+kept as long as they agree with the draft, and the first that does not is kept, too. Predictions for masks far to the
+right would hardly ever be used, so they are not computed.
+
+APD's code differs in three points: it does not keep the first choice that disagrees; at a temperature it draws both
+choices with the same noise, so that they agree more often than independent draws do; and its example gives the guide a
+share w of 0.3, where the default here is 0.5.
 """
 
 from collections.abc import Sequence
@@ -24,7 +28,7 @@ from dlm_model.steps.history import StabilityCount
 from dlm_model.steps.selection import Guess, guess_tokens
 
 REACH = 16
-"""Masks of a row that the guide is asked about, from the left: a longer run takes two steps."""
+"""Masks of a row that the guide is asked about, from the left; a longer run takes two steps."""
 
 _OTHER_SEED = 0x5EED
 
@@ -36,8 +40,8 @@ class Blend:
         reader: The guide.
         options: Nucleus and seed for drawing; how positions are scored.
         rows: The candidates: their temperatures, and w, the guide's share in each.
-        line_end: What a line break means in a hole of one line; None if line breaks are allowed.
-        stability: Counts the steps in which what both predict has hardly changed; None where nobody asks.
+        line_end: Rules of a line break in a hole of one line; None if line breaks are allowed.
+        stability: Counts the steps in which their product has hardly changed; None if the schedule does not need it.
     """
 
     def __init__(
@@ -60,9 +64,9 @@ class Blend:
     def __call__(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
         """The guess with its leftmost run settled by both; after the run, the diffusion model's own guess stays.
 
-        The run ends before the first mask where the product chooses another token than the diffusion model alone.
-        Inside the run, every field of the guess comes from the product. Reviewed positions too: a token that both chose
-        must not be revised by one model's opinion. Rows where the guide has no weight stay as they are.
+        The run ends with the first mask where the product chooses another token than the diffusion model alone.
+        Inside the run, every field of the guess comes from the product. So it does at reviewed positions: one model's
+        opinion must not revise a token that both chose. Rows where the guide has no weight stay as they are.
 
         Args:
             canvas: Before the step; its prefix has one token at least.
@@ -112,7 +116,7 @@ class Blend:
 
 
 def read_draft(reader: CausalReader, canvas: Canvas, guess: Guess, is_heard: Tensor) -> Tensor:
-    """What a causal model expects at the positions `is_heard` [B, T] of a draft with this guess in it, [H, V]."""
+    """A causal model's logits at the positions `is_heard` [B, T] of a draft with this guess in it, [H, V]."""
     spread, width = guess.spread(canvas.is_asked), int(is_heard.any(dim=0).nonzero().max()) + 1
     draft = canvas.guess(spread.predicted_ids, spread.confidence).as_draft().token_ids[:, :width]
     rows = is_heard.any(dim=1)
@@ -124,8 +128,8 @@ def blend(own: Tensor, heard: Tensor, weight: Tensor | float) -> Tensor:
 
     Args:
         own: Log-probabilities [N, V]; -inf where a token is ruled out.
-        heard: Logits [N, V]; -inf where the guide has no opinion: there, as on control tokens, the own one stands.
-        weight: The share of what is heard, in [0, 1]; one for all, or [N, 1].
+        heard: Logits [N, V]; -inf where the guide has no opinion, as on control tokens; there the own one stands.
+        weight: The guide's share, in [0, 1]; one for all, or [N, 1].
     """
     is_shared = own.isfinite() & heard.isfinite()
     product = ((1 - weight) * own + weight * heard).masked_fill(~is_shared, -torch.inf)

@@ -1,6 +1,6 @@
-"""Reads a diffusion model's draft with a causal model, from left to right: what it expects, how probable the draft is.
+"""Reads a diffusion model's draft with a causal model: its predictions, and how probable it finds the draft.
 
-Which model reads is decided in `dlm_model.guides.guide`; `blend` and `check` beside it use its predictions.
+`dlm_model.guides.guide` decides which model reads; `blend` and `check` use its predictions.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ likely after any middle."""
 
 
 class Reading:
-    """A text after a prefix, as it was read once: texts that begin like it are read from where they part.
+    """A text after a prefix, already read: texts that begin like it are read only from where they differ.
 
     Attributes:
-        token_ids: [L], what was read: the last token of the prefix, and the text after it.
+        token_ids: [L], the last token of the prefix and the text after it.
         num_before: Tokens of the prefix before these.
         cache: Keys and values of both together, in one row; none before the first reading.
     """
@@ -45,7 +45,7 @@ class Reading:
 
 
 class CausalReader:
-    """A network used as an autoregressive language model: what it expects after a prefix, position by position.
+    """A network used as an autoregressive language model: its predictions after a prefix, position by position.
 
     Attributes:
         network: The causal model.
@@ -66,9 +66,10 @@ class CausalReader:
         Args:
             network: The causal model.
             prefix_cache: Its keys and values of prefixes.
-            control_ids: Tokens of the diffusion model that are no text; the causal model neither reads nor expects any.
+            control_ids: Tokens of the diffusion model that are no text; the causal model neither reads nor predicts
+                any.
             prompt: Makes its own prefixes of the diffusion model's.
-            document: What the prefixes are of.
+            document: The document of the prefixes.
         """
         self.network = network
         self._prefix_cache, self._document = prefix_cache, document
@@ -78,7 +79,7 @@ class CausalReader:
         self._end = next(iter(text_end_ids(network.config)), 0)
 
     def own_prefix(self, prefix_ids: Tensor, num_columns: int) -> Tensor:
-        """A prefix as this model begins its own texts, cut where it does not see it all: see `OwnPrompt.prefix`."""
+        """A prefix as this model begins its own texts, cut to what it can see: see `OwnPrompt.prefix`."""
         return self._prompt.prefix(prefix_ids, num_columns)
 
     def read_prefix(self, token_ids: Tensor) -> KVCache:
@@ -91,10 +92,10 @@ class CausalReader:
 
         Args:
             prefix_ids: [P], one token at least.
-            token_ids: [B, T], what follows it, row by row.
+            token_ids: [B, T], the text after it, row by row.
             is_asked: [B, T], the positions to predict: N in all.
-            reading: A text that the rows may begin like: what they share with it is not read again. One that holds
-                nothing yet is filled with what is read, which has to be a single row.
+            reading: A text that the rows may begin like; the shared part is not read again. An empty one is filled with
+                the text of this call, which has to be a single row.
 
         Returns:
             [N, V] of the causal model's vocabulary, row by row.
@@ -141,7 +142,7 @@ class CausalReader:
             starts: Columns of each that are known.
             width: W, how many more are read.
             num_before: Tokens before all of them.
-            known: Keys and values of these, and of as many columns as any row knows at least, in one row.
+            known: Cache of the prefix and the shared columns, in one row; must cover the largest of `starts`.
             recorder: Receives this pass's keys and values.
         """
         device, (num_rows, num_columns) = self.network.device, read_ids.shape

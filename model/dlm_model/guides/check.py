@@ -1,9 +1,12 @@
-"""A check on every guess: a small causal model reads the draft, and what it finds improbable is not committed.
+"""A check on every guess: a causal model reads the draft, and tokens that it finds improbable are not committed.
 
 Guided diffusion after FlashDLM (github.com/ZhanqiuHu/flash-dlm-experimental). The causal model drafts nothing. Once a
-step it reads prefix and draft from left to right, and accepts the longest beginning of the masks in which every token
-has a fair share of the probability of its own best one. What follows the first other token was read as if that one were
-right, and is guessed anew.
+step it reads prefix and draft from left to right. From the left, it accepts masks as long as each token has a fair
+share of the probability of its own best token. The masks after the first rejected token were read as if that one were
+right, so they are guessed anew.
+
+FlashDLM itself commits the causal model's own token where that rejects one, and judges the leftmost mask, too. Here
+every token is the diffusion model's, which sees the suffix.
 """
 
 import math

@@ -2,8 +2,8 @@
 
 A checkpoint may bring its guide along in a folder `guide`: a causal checkpoint, or an adapter that turns the weights
 themselves into one. A model whose prompt is causal has been trained as a causal model too
-(`training.sequence.Example.teach`) and can guide itself. A guide drafts nothing: it has a say in what is committed
-(`blend`) or checks it (`check`), and judges which of several candidates leads best from prefix to suffix
+(`training.sequence.Example.teach`) and can guide itself. A guide drafts nothing. It has a say in every commit (`blend`)
+or checks it (`check`), and judges which of several candidates leads best from prefix to suffix
 (`CausalReader.log_likelihoods`).
 """
 
@@ -31,7 +31,7 @@ from dlm_model.tokens.tokenizer import Tokenizer
 GUIDE_FOLDER = "guide"
 
 FindGuide = Callable[[str], str]
-"""What a request calls a guide → the folder that it is in. Raises CheckpointError if there is none of that name."""
+"""Name of a guide in a request → its folder. Raises CheckpointError if there is none of that name."""
 
 
 class Guides:
@@ -71,10 +71,10 @@ class Guides:
         """A guide that reads a document.
 
         Args:
-            guide: `self` for the model's own, which may be the model itself, or what another is called.
-            document: What the prefixes that it reads are of.
+            guide: `self` for the model's own, which may be the model itself, or the name of another.
+            document: The document of the prefixes that it reads.
 
-        A model of the wrong tokenizer, or none, leaves the one that is loaded where it is.
+        If the named model cannot be used, the guide that is loaded stays loaded.
 
         Raises:
             RequestError: `self`, and there is none.

@@ -1,7 +1,7 @@
 """A prompt of the diffusion model, as a causal model begins and ends its own texts.
 
-The two share a tokenizer, but not what it is used for: Dream-Coder begins every prompt with a token that no Qwen has
-been trained on, and what is a Qwen's end of text is DreamOn's delete token.
+The two share a tokenizer, but use its special tokens differently. Dream-Coder begins every prompt with a token that no
+Qwen was trained on, and DreamOn's delete token is Qwen's end of text.
 """
 
 from collections.abc import Sequence

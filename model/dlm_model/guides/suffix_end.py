@@ -1,19 +1,19 @@
 """Where a text goes over into the suffix, found by reading the suffix after every beginning of the text.
 
-What is written from the left knows no end of its own: to a causal guide, `len(` goes on with `string)` whether or not
-that stands there already, and with more code after it. So of all middles that begin like the text written so far, the
-one is sought that fits best between prefix and suffix, as the guide reads it:
+Text written from the left does not know where to end. A causal guide continues `len(` with `string)` and more code,
+even if `string)` follows already. So of all middles that begin like the text so far, the search takes the one that the
+guide finds to fit best between prefix and suffix:
 
     fit = w · log P(middle | prefix) + log P(beginning of the suffix | prefix, middle) − cost of a syntax error
 
-With w = 1, as InCoder (arXiv 2204.05999) ranks whole middles, short ones win: each further token costs, although it
-stands for many that might have been written in its place. With w = 0 the text may wander off until the suffix follows
-by chance. `TEXT_WEIGHT` is between the two.
+With w = 1, as InCoder (arXiv 2204.05999) ranks whole middles, short ones win: every further token costs, though it
+stands for many that might have come instead. With w = 0 the text may wander off until the suffix follows by chance.
+`TEXT_WEIGHT` is between the two.
 
-All terms are negative. Once the text alone fits worse than the best middle with the suffix, no longer middle can be
-better, and the text is cut back to the best one: branch and bound. Text that the guide expects costs little, so that
-more often no better end comes for `PATIENCE` tokens, or the canvas is full. A token that holds the end of the middle
-and the beginning of the suffix in one, as `)]` may, is read as it is and cut within.
+All terms are negative. Once the text alone fits worse than the best middle with the suffix, a longer middle cannot be
+better, and the text is cut back to the best one: branch and bound. Text that the guide expects costs little, so the
+search more often ends because no better end comes for `PATIENCE` tokens, or the canvas is full. A token such as `)]`
+may hold the end of the middle and the beginning of the suffix; it is read whole and cut inside.
 """
 
 import math
@@ -36,7 +36,7 @@ from dlm_model.rules.boundaries import Boundaries
 from dlm_model.tokens.vocabulary import Vocabulary
 
 TEXT_WEIGHT = 0.4
-"""How much the text counts beside the suffix.
+"""Weight of the text against the suffix.
 
 Measured on 163 fills that had gone on until the canvas was full (random spans of HumanEval-Infilling, lines of its
 programs, bodies of functions of Python's library). Cut back with a weight of 0, 0.4 and 1, they left 115, 131 and 128
@@ -44,13 +44,13 @@ programs that parse, and were as similar to what stood there as 0.42, 0.42 and 0
 """
 
 SYNTAX_ERROR_COST = 10.0
-"""By how much a middle that adds a syntax error to its document fits worse, in nats; 0 where nobody can tell."""
+"""Cost of a middle that adds a syntax error to its document, in nats; 0 if nobody checks."""
 
 STRIDE = 8
-"""Tokens that a text grows by before its ends are looked at again."""
+"""Tokens by which a text grows before its ends are looked at again."""
 
 PATIENCE = 24
-"""How many tokens past the best end a better one is waited for, unless the bound rules one out before.
+"""Tokens past the best end to wait for a better one, unless the bound rules one out before.
 
 Of the same fills, 12, 16, 24 and 32 left 129, 132, 131 and 131 programs that parse, after 25, 29, 33 and 36 tokens.
 Decoded anew, five of 82 random spans parse with 24 and 32 alone: the statement after the best end so far was needed.
@@ -60,14 +60,14 @@ NUM_TOGETHER = 4
 """Ends that are read in one forward, the most promising first."""
 
 MAX_FORWARDS = 2
-"""Forwards in one look at a text that goes on, besides the one that tells which ends are promising."""
+"""Forwards in one look at a text that goes on, not counting the one that finds the promising ends."""
 
 
 def ends_at_suffix(request: InfillRequest, options: DecodeOptions) -> bool:
     """Whether nothing but the suffix says where the middle ends.
 
-    Before a line break that stands there already, a hole of one line ends with the line (`ending.LineEnd`), and whoever
-    knows the document says where its statements end (`request.Ending`).
+    If a line break follows, a hole of one line ends with the line (`ending.LineEnd`). A caller that knows the document
+    says where its statements end (`request.Ending`).
     """
     is_ruled = options.grammar != "none" or options.middle_length is not None or bool(request.closing)
     is_line_left = bool(request.suffix.partition("\n")[0].strip())
@@ -76,13 +76,13 @@ def ends_at_suffix(request: InfillRequest, options: DecodeOptions) -> bool:
 
 
 class _Look(NamedTuple):
-    """What one look at a text knows before it reads any end.
+    """What one look at a text has found before it reads any end.
 
     Attributes:
         text: What is looked at.
         so_far: The fit of the text alone up to each of its tokens, [len + 1], in nats.
-        bounds: How well the middle that ends at each end can fit at most, if it adds no syntax error.
-        reading: The text as the guide has read it: of an end, it reads what follows.
+        bounds: Upper bound on the fit of the middle with each end, if it adds no syntax error.
+        reading: The text as the guide has read it, so that only the rest is read for each end.
     """
 
     text: Text
@@ -96,11 +96,11 @@ class SuffixEnd:
 
     Args:
         guide: Reads the texts and the suffix.
-        vocabulary: What the tokens spell.
-        boundaries: What every row begins and ends with.
+        vocabulary: The bytes of each token.
+        boundaries: The text that every row begins and ends with.
         pace: Once it is late, only complete rows are looked at, and only the most promising of their ends are read.
         cancel: Polled before each forward but the first two of a look.
-        syntax: Knows which middles add a syntax error; None where nobody does.
+        syntax: Knows which middles add a syntax error; None if nobody does.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class SuffixEnd:
 
     @torch.inference_mode()
     def __call__(self, canvas: Canvas, is_cut_short: Tensor) -> Canvas:
-        """The canvas after a step, each row that is over ended where it meets the suffix.
+        """The canvas after a step, with each finished row cut back to where it meets the suffix.
 
         Args:
             canvas: A row is not looked at while its boundaries are unspelled, or something is committed after a mask.
@@ -141,7 +141,7 @@ class SuffixEnd:
         return canvas
 
     def num_settled(self, row: int) -> int:
-        """How many positions from the left no later look will cut off."""
+        """Positions from the left that no later look will cut off."""
         return self._num_settled.get(row, 0)
 
     def _is_due(self, row: int, text: Text) -> bool:
@@ -201,7 +201,7 @@ class SuffixEnd:
         return self._fits.get(end, -torch.inf)
 
     def _is_over(self, look: _Look) -> bool:
-        """Whether a text ends at the best of its ends: no more comes, nothing can be better, or nothing was in time."""
+        """Whether a text ends at its best end: it is complete, no end can be better, or none has come in time."""
         best, fit = self._best(look)
         is_waited_for = len(look.text.token_ids) - best.num_before < PATIENCE
         return look.text.is_complete or look.so_far[-1] < fit or not is_waited_for
@@ -236,7 +236,7 @@ class SuffixEnd:
     def _log_probabilities(
         self, canvas: Canvas, rows: Sequence[Sequence[int]], asked: Sequence[tuple[int, int, int]], reading: Reading
     ) -> list[float]:
-        """How the guide expects tokens after what stands left of them, in nats; one forward, one transfer.
+        """The guide's log-probabilities of tokens given the text left of them, in nats; one forward, one transfer.
 
         Args:
             canvas: Holds the prefix.

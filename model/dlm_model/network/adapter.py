@@ -1,8 +1,8 @@
 """Low-rank adapters on disk, which turn one checkpoint into another: added to its weights while they load.
 
 LoRA (arXiv 2106.09685) in the format of the `peft` library. An adapter folder has `adapter_config.json` and
-`adapter_model.safetensors`; of each adapted layer `NAME`, `base_model.model.NAME.lora_A.weight` [rank, in] and
-`base_model.model.NAME.lora_B.weight` [out, rank]; other tensors replace the checkpoint's own of that name.
+`adapter_model.safetensors`. Of each adapted layer `NAME` it holds `base_model.model.NAME.lora_A.weight` [rank, in] and
+`base_model.model.NAME.lora_B.weight` [out, rank]. Other tensors replace the checkpoint's own of that name.
 """
 
 from collections.abc import Mapping

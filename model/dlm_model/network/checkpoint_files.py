@@ -1,6 +1,6 @@
 """The JSON files of a checkpoint folder, as published: config, generation config, and the tokenizer's.
 
-Reads and finds values; what they mean is each family's business.
+Reads and finds values; each family knows what they mean.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""The shape of a checkpoint, `ModelConfig`: one network with a few switches, whatever family the checkpoint is of.
+"""The shape of a checkpoint, `ModelConfig`: the switches of the one network, the same for all families.
 
-What the files of a checkpoint say is read by `families`.
+`families` reads it from the files of a checkpoint.
 """
 
 from collections.abc import Mapping

@@ -5,10 +5,10 @@
     grouped        All experts' tokens, sorted, in one product that finds on the device where each expert's begin.
     by everybody   All tokens by all experts, weighted 0 where the router did not send them.
 
-A GPU takes the second where its kernel exists, from Hopper on in bf16: elsewhere PyTorch's `grouped_mm` is a
-loop over the experts that waits as the first way does. There the third serves a canvas: its few tokens choose most of
-the experts anyway, and are multiplied in less time than it takes to read the experts' weights. The second and the third
-way never wait, so that both can be recorded as a CUDA graph.
+A GPU takes the second way if its kernel exists (from Hopper on, in bf16). Elsewhere PyTorch's `grouped_mm` is a loop
+over the experts that waits like the first way. There the third way serves a canvas: its few tokens choose most of the
+experts anyway, and multiplying them takes less time than reading the experts' weights. The second and the third way
+never wait, so both can be recorded as a CUDA graph.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Keys and values of tokens: what a forward pass leaves behind, and what a later one reads.
 
-Keys are held before RoPE, so the same ones serve wherever their tokens stand by then.
+Keys are held before RoPE, so they serve wherever their tokens move.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """A mixture of experts (arXiv 2409.02060): each token passes the few MLPs that its router picks, and perhaps one more.
 
-How the router picks differs from family to family, and is in `MixtureConfig`.
+`MixtureConfig` says how the router picks, which differs from family to family.
 """
 
 from collections.abc import Iterable

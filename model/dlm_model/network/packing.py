@@ -1,8 +1,8 @@
-"""Matrices in the order in which a processor multiplies them.
+"""Matrices in the layout in which a CPU multiplies them.
 
-oneDNN rearranges a matrix into blocks before each product with it, which for the few tokens of a canvas takes a third
+oneDNN rearranges a matrix into blocks before each product with it. For the few tokens of a canvas, that takes a third
 of the time. The blocks can be kept: `torch.compile` does so when it may freeze weights (`torch._inductor.fx_passes`).
-These are its operators, called without its compile time. In bf16 the results are the same to the last bit.
+This module calls the same operators without the compile time. In bf16 the results are the same to the last bit.
 """
 
 import torch

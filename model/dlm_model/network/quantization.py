@@ -1,8 +1,8 @@
 """Eight-bit weights: how a matrix is rounded for the disk, and restored. Knows no network and no file format.
 
 The layout is that of the `compressed-tensors` project's `int-quantized` format, symmetric, one scale a row. A matrix
-`NAME.weight [out, in]` is stored as `NAME.weight`, int8 of the same shape, and `NAME.weight_scale`, fp32 [out, 1], and
-means `weight = value * scale`.
+`NAME.weight [out, in]` is stored as `NAME.weight`, int8 of the same shape, and `NAME.weight_scale`, fp32 [out, 1]:
+`weight = value * scale`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Who sees whom in a text that is read block by block; a causal text is one with blocks of a single token."""
+"""Which tokens see which in a text that is read block by block; a causal text has blocks of a single token."""
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -5,13 +5,13 @@
 An anchor is one of the request's `keep` texts, or its `closing` text. The canvas knows nothing of texts: the positions
 that spell an anchor are `is_anchored`.
 
-How many masks each part needs is not known, and a part that was opened far too long is filled with a whole text that
-has no place for what comes next. So a model that resizes decodes several arrangements side by side, each with few masks
-before every anchor; any other has its masks shared out evenly.
+It is unknown how many masks each part needs, and a part that is far too long is filled with a whole text that leaves no
+place for the next anchor. So a model that resizes decodes several arrangements side by side, each with few masks before
+every anchor. For any other model, the masks are shared out evenly.
 
-Two rules keep a row from passing an anchor by. No token may make another word of a word that is kept
-(`without_glue`), and what would end the text before an anchor is taken back (`ending.TextEnd.lead_to_anchor`). A row
-that passed it nevertheless is ranked last.
+Two rules keep a row from passing an anchor by. No token may extend a kept word to another word (`without_glue`), and
+whatever ends the text before an anchor is taken back (`ending.TextEnd.lead_to_anchor`). A row that passes one
+nevertheless is ranked last.
 """
 
 import re
@@ -28,7 +28,7 @@ from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.tokens.vocabulary import Vocabulary
 
 NUM_MASKS = 24
-"""Masks of an arrangement in all: several are decoded at once, and one that turns out too short grows."""
+"""Masks of an arrangement in all; several are decoded at once, and one that is too short grows."""
 
 BEFORE_KEPT = ((0, True), (1, True), (2, True), (4, False), (6, True))
 """Masks before a kept text, and whether the blank before a word is part of its first token.
@@ -37,7 +37,7 @@ So it is in `return total`, but not in `len(total`; a model seldom writes a blan
 """
 
 BEFORE_CLOSING = (8, 4, 0)
-"""Masks before a closing text; the second where something else must be kept, too."""
+"""Masks before a closing text; the second if there are other anchors."""
 
 BEHIND_NAME = (4, 8)
 """Masks between a name that the middle begins with and the closing text."""
@@ -84,10 +84,10 @@ class AnchorTokens(NamedTuple):
 
 
 class Arrangement(NamedTuple):
-    """One way to open a row around what must be kept.
+    """One way to open a row around the anchors.
 
     Attributes:
-        anchors: What must be kept.
+        anchors: Their tokens.
         num_before: Masks before each of its texts, the closing one included, as long as they last.
     """
 
@@ -95,14 +95,14 @@ class Arrangement(NamedTuple):
     num_before: tuple[int, ...]
 
     def parts(self, num_masks: int) -> list[int]:
-        """How many masks each part gets; what is left stands behind the last text, unless that closes the middle."""
+        """How many masks each part gets; the rest stand after the last text, unless that closes the middle."""
         most = num_masks // self.anchors.num_parts
         parts = [min(masks, most) for masks in self.num_before]
         return parts if self.anchors.closing else [*parts, num_masks - sum(parts)]
 
 
 def arrangements(request: InfillRequest, tokenizer: Tokenizer) -> tuple[Arrangement, ...]:
-    """The arrangements of a request that are worth a try; none where nothing must be kept."""
+    """The arrangements of a request that are worth a try; none without anchors."""
 
     def arranged(keep: Sequence[str], *num_before: int) -> Arrangement:
         return Arrangement(AnchorTokens.of(keep, request.closing, tokenizer), num_before)
@@ -130,10 +130,10 @@ def _leading_names(request: InfillRequest) -> Iterator[str]:
 
 
 def without_glue(logits: Tensor, canvas: Canvas, vocabulary: Vocabulary) -> Tensor:
-    """The logits [N, V] of the positions that the canvas asks about, -inf for what changes a word that must be kept.
+    """The logits [N, V] of the positions asked about, -inf for tokens that change a word of an anchor.
 
-    A token that ends with a part of a word makes another word of the one after it, as does one that begins with a part
-    of a word of the one before it.
+    A token that ends with part of a word changes the word after it, and one that begins with part of a word changes the
+    word before it.
     """
     begins = canvas.is_anchored & vocabulary.begins_word[canvas.token_ids]
     ends = canvas.is_anchored & vocabulary.ends_word[canvas.token_ids]

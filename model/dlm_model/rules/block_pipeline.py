@@ -1,4 +1,4 @@
-"""The order in which a text is filled that is written block by block; `cache.block_causal` runs the network for it.
+"""The order in which the blocks of a text are filled; `cache.block_causal` runs the network for it.
 
 Blocks are counted from the start of the sequence, prefix included.
 """

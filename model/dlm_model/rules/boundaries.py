@@ -1,12 +1,12 @@
-"""Where typed text and canvas meet inside a token: back up, and let the model respell the fragment in its own pieces.
+"""Where typed text and canvas meet inside a token: the prompt backs up, and the model respells the fragment.
 
 A cursor is mostly inside a token, and the model has never seen a prompt whose last token is half a word. So the
-unfinished word left of the hole (the *head*) and the begun word right of it (the *tail*) are taken out of the prompt
-and put into the canvas as masks, under one rule: the canvas spells text that begins with the head's bytes and ends
-with the tail's. Token healing, as autoregressive decoders know it, on both sides and for masks filled in any order.
+unfinished word left of the hole (the *head*) and the begun word right of it (the *tail*) are moved from the prompt into
+the canvas, as masks. One rule holds: the canvas spells text that begins with the head's bytes and ends with the tail's.
+Autoregressive decoders call this token healing; here it works on both sides, and for masks filled in any order.
 
-The rule never excludes the true text: whatever was between, the fragments' own tokens are one allowed spelling. Each
-side keeps a position of its own, so a word whose two halves join again is spelled in two pieces rather than one.
+The rule never excludes the true text, because the fragments' own tokens are always an allowed spelling. Each side keeps
+a position of its own, so a word whose halves join again is spelled in two pieces.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,12 +20,13 @@ from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.tokens.vocabulary import Vocabulary
 
 MAX_FRAGMENT_BYTES = 32
-"""Of a longer run (a ruler of dashes, deep indentation) only the last tokens are backed up over, one at least: every
-byte of a fragment may hold back one canvas position until the fragment is respelled."""
+"""Upper bound on the bytes of a fragment. Of a longer run (a ruler of dashes, deep indentation) only the last tokens
+are backed up over, at least one: every byte of a fragment may hold back one canvas position until the fragment is
+respelled."""
 
 
 class Fragment(NamedTuple):
-    """Bytes the canvas must respell, and the number of tokens they were taken out as."""
+    """Bytes that the canvas must respell, and the number of prompt tokens that they were."""
 
     spelling: bytes
     num_tokens: int
@@ -68,12 +69,12 @@ def split_suffix(tokenizer: Tokenizer, suffix: str) -> tuple[list[int], Fragment
 
 
 def split_nothing(tokenizer: Tokenizer, text: str) -> tuple[list[int], Fragment]:
-    """Token ids of a text of which the canvas takes nothing over."""
+    """Token ids of a whole text, from which the canvas takes nothing over."""
     return tokenizer.encode(text).ids, Fragment(b"", 0)
 
 
 class Boundaries:
-    """What every row of a canvas begins with (`head`) and ends with (`tail`), and the tokens that may spell it."""
+    """The text that every row begins with (`head`) and ends with (`tail`), and the tokens that may spell it."""
 
     def __init__(self, vocabulary: Vocabulary, head: bytes, tail: bytes) -> None:
         self.head, self.tail = head, tail
@@ -124,7 +125,7 @@ class Boundaries:
 
 
 def frontier_columns(head: Frontier, tail: Frontier) -> list[int]:
-    """Where the next piece of each boundary that is not spelled yet may stand."""
+    """Columns where the next piece of each unspelled boundary may stand."""
     # With less room than a position for every byte, the two could take it from each other: the tail waits.
     is_tight = tail.position + 1 - head.position < len(head.remaining) + len(tail.remaining)
     columns = [head.position] if head.remaining else []

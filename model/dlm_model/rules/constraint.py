@@ -1,9 +1,9 @@
 """The rules that a request's canvas is under: which tokens may stand where, which positions wait, which rows resize.
 
-Before a step, `Constraint.rules` works out what the rules mean for the canvas as it is. `limit` applies that to the
-logits, and the denoise loop to the positions that it commits. After the step, `fixed` says what no reviser may touch,
-and `resize` lets rows shrink and grow. Three kinds of rules have a module of their own: `boundaries`, `ending` and
-`block_pipeline`.
+Before a step, `Constraint.rules` works out what the rules mean for the present canvas. `limit` applies them to the
+logits, and the denoise loop to the positions that it commits. After the step, `fixed` says which positions no reviser
+may touch, and `resize` lets rows shrink and grow. Three kinds of rules have a module of their own: `boundaries`,
+`ending` and `block_pipeline`.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Rules:
     Attributes:
         eligibility: Which masks may be committed: others wait until their row's boundaries are respelled, or their
             block begins.
-        is_urgent: [B, T], frontiers: they are committed in this step, whatever their score.
+        is_urgent: [B, T], frontiers, which are committed in this step, whatever their score.
         frontier_tokens: For each frontier (row, column), the tokens that may stand there.
         may_grow: [B], whether a row may commit an expand token: not after it lacked room, nor in the last step.
     """
@@ -42,16 +42,16 @@ class Rules:
 
 
 class Constraint:
-    """The rules of one request, and how its rows' lengths follow from them. `Rules` are what they mean in one step.
+    """The rules of one request, and the row lengths that follow from them. `Rules` are their meaning in one step.
 
     Attributes:
         is_resizing: Whether the model may change the rows' lengths.
-        line_end: What a line break means, in a hole of one line.
+        line_end: The meaning of a line break, in a hole of one line.
 
     Args:
         config: Names the control tokens.
         vocabulary: What the tokens spell.
-        boundaries: What the canvas must begin and end with.
+        boundaries: The text that the canvas must begin and end with.
         request: Says how the middle begins and ends, and whether it is one line.
         max_length: Rows of this length do not grow.
         is_resizing: Whether the model may change the rows' lengths.
@@ -99,7 +99,7 @@ class Constraint:
     def rules(self, canvas: Canvas, *, is_last: bool) -> Rules:
         """Look at both frontiers of every row.
 
-        A row's other masks wait until its boundaries are respelled, piece by piece: a token committed beside an
+        A row's other masks wait until its boundaries are respelled, piece by piece, because a token committed beside an
         unspelled boundary would not have seen it. In the last step nothing can wait: the rest of a boundary is pinned
         to its shortest spelling, and no row may grow.
         """
@@ -130,9 +130,9 @@ class Constraint:
         """The logits [N, V] of the positions that the canvas asks about, row by row, -inf for what is ruled out.
 
         Args:
-            logits: What the model predicts; left as they are.
+            logits: The model's; not modified.
             canvas: Before the step.
-            rules: What `rules` says of it.
+            rules: From `rules`, for this canvas.
         """
         if self.line_end:
             logits = self.line_end.fold(logits, canvas)
@@ -170,9 +170,9 @@ class Constraint:
         return is_control | self._boundaries.spelled(canvas)
 
     def filled(self, canvas: Canvas) -> Tensor:
-        """The share [B] of what is being decoded that is committed: of a row, or of its blocks that are being filled.
+        """The committed share [B] of the positions being decoded: of a row, or of its blocks that are being filled.
 
-        Anchors are not decoded, nor what spells a boundary.
+        Anchors and positions that spell a boundary are not decoded, and do not count.
         """
         is_decoded = canvas.is_valid & ~canvas.is_anchored & ~self._boundaries.spelled(canvas)
         if self._blocks is not None:
@@ -182,9 +182,9 @@ class Constraint:
     def resize(self, canvas: Canvas, *, is_last: bool = False) -> Canvas:
         """Carry out committed expand and delete tokens, cut off rows that are over, and let unfinished ones grow.
 
-        Masks that a boundary is still to be spelled at are never removed. Two kinds of rows grow, though not after the
-        last step: one that is full in the middle of a statement gets a few masks, and a text that is written block by
-        block gets its next block.
+        Masks where a boundary is still to be spelled are never removed. Two kinds of rows grow, but not after the last
+        step: a row that is full in the middle of a statement gets a few masks, and a text written block by block gets
+        its next block.
         """
         canvas = self._carry_out(canvas)
         if self._open_end:
@@ -200,7 +200,8 @@ class Constraint:
     def cut_off(self, canvas: Canvas) -> Canvas:
         """The canvas at a deadline, without the masks behind each row's text, if it may have any length.
 
-        Most of them would have been deleted. A row that was revised keeps its guesses: they may be what was taken back.
+        Most of them would have been deleted. A row that was revised keeps its guesses, which may be the tokens taken
+        back.
         """
         is_text = (canvas.is_committed & ~self.fixed(canvas)) | (canvas.num_revised > 0)[:, None]
         has_text_behind = is_text.flip(1).cumsum(dim=1).flip(1) > 0

@@ -1,4 +1,4 @@
-"""Which masks a step may commit, and which of these it owes: what the rules tell the schedule."""
+"""Which masks a step may commit, and which of these it must: what the rules tell the schedule."""
 
 from typing import NamedTuple
 
@@ -10,8 +10,8 @@ class Eligibility(NamedTuple):
     """Which positions a step may commit; all [B, T].
 
     Attributes:
-        is_masked: All masks; the quota is their number divided by the steps left, or what the cosine schedule makes of
-            the two.
+        is_masked: All masks; the quota is their number divided by the steps left, or as the cosine schedule computes
+            it.
         is_open: Masks that may be committed in this step.
         is_due: Open masks that the quota is taken from. The other open ones are committed only if they are certain.
     """

@@ -10,8 +10,8 @@ TextEnd   Where the document is known (`request.Ending`): once a block has been 
 OpenEnd   For a model that writes block by block and knows no length beforehand: it goes on until it writes its end
           of text.
 
-Beside them, where text follows on the line or nothing else decides, a guide finds the end that leads best to the
-suffix: `guides.suffix_end`.
+If text follows on the line, or nothing else decides, a guide also finds the end that leads best to the suffix:
+`guides.suffix_end`.
 """
 
 from collections import defaultdict
@@ -33,16 +33,16 @@ NUM_MORE = 8
 """Masks that a row gets when it is full in the middle of a statement."""
 
 MOST_TIMES_MORE = 4
-"""How often a row gets more masks: a text that has no end by then is a loop."""
+"""How often a row gets more masks; a text without an end by then is a loop."""
 
 MAX_REMEMBERED = 64
-"""How many judgements are remembered: those of the rows' texts, which seldom all change at once."""
+"""How many judgements are cached: those of the rows' texts, which seldom all change at once."""
 
 
 class LineEnd:
-    """Adds the probability of all line breaks to that of the model's own end, as soon as the line is not empty.
+    """Adds the probability of all line breaks to that of the model's own end, once the line is not empty.
 
-    Before that, a line break is only a blank line above the one that is asked for.
+    Before that, a line break is only a blank line above the requested one.
 
     Args:
         vocabulary: What the tokens spell.
@@ -61,7 +61,7 @@ class LineEnd:
 
         Args:
             logits: Of N positions, row by row.
-            canvas: What is written of each line.
+            canvas: Holds the written part of each line.
             positions: [B, T], which they are; None for those that the canvas asks about.
         """
         columns = 1 + torch.arange(canvas.is_masked.shape[1])
@@ -80,11 +80,11 @@ class LineEnd:
 
 
 class TextEnd:
-    """Drops the masks after a middle that is over, and gives more to one that may not end where it does.
+    """Drops the masks after a middle that is over, and gives more to one that may not end yet.
 
     Args:
-        ending: Where the middle may end, and where it does.
-        boundaries: What every row begins and ends with, and the document already has.
+        ending: Says where the middle may end, and where it does.
+        boundaries: The text that every row begins and ends with, and that the document already has.
         max_length: Rows of this length do not grow.
     """
 
@@ -98,7 +98,7 @@ class TextEnd:
     def cut(self, canvas: Canvas, protected: Tensor) -> Canvas:
         """The canvas with finished rows cut off at their first mask, if nothing is committed after it.
 
-        What is committed stays: a draft has shown it as final.
+        Committed tokens stay, because a draft has shown them as final.
 
         Args:
             canvas: After a step.
@@ -110,10 +110,10 @@ class TextEnd:
         return canvas.remove(surplus) if surplus.any() else canvas
 
     def lead_to_anchor(self, canvas: Canvas, *, limit: int) -> Canvas:
-        """The canvas with every row's text so that its anchors can follow it.
+        """Take back whatever ends a row's text before its next anchor.
 
-        The token that ends a text before an anchor is taken back, and does not come again; what was written after it is
-        masked again, too. Where a full row breaks off before an anchor that is a line, its last lines are left out.
+        The token that ends the text is rejected, and everything written after it is reopened. If a full row breaks off
+        before an anchor that is a line, its last lines are removed.
 
         Args:
             canvas: After a step.
@@ -137,16 +137,15 @@ class TextEnd:
         return torch.tensor([self._reads_over(canvas, row) for row in range(len(canvas.lengths))])
 
     def flaws(self, canvas: Canvas) -> list[int]:
-        """0 for rows [B] that are whole, 1 for those that may not end so, 2 where an anchor is passed by."""
+        """For rows [B]: 0 if whole, 1 if the text may not end so, 2 if it passes an anchor by."""
         is_passed = (self._passed_by(canvas, row) is not None for row in range(len(canvas.lengths)))
         return [2 if passed else int(not self._is_whole(canvas, row)) for row, passed in enumerate(is_passed)]
 
     def grow(self, canvas: Canvas) -> Canvas:
-        """The canvas with a few masks more in every row that is full and may not end so.
+        """The canvas with a few more masks in every row that is full and may not end so.
 
-        A row that ends with a boundary or an anchor stays as it is. So does one that has not used all masks that it was
-        given, and one that was given more masks often enough. Of rows that are arranged around anchors, none grows once
-        one is whole.
+        A row does not grow if it ends with a boundary or an anchor, if it has not used all its masks, or if it was
+        given more often enough. Of rows that are arranged around anchors, none grows once one is whole.
         """
         if canvas.is_anchored.any() and any(self._is_whole(canvas, row) for row in range(len(canvas.lengths))):
             return canvas
@@ -235,7 +234,7 @@ class TextEnd:
 class OpenEnd:
     """Extends a text that is written block by block, a block at a time, until its end of text is committed.
 
-    That token stays, as the last of its row, to mark that the row has ended; it spells nothing.
+    That token stays as the last of its row, to mark the end; it spells nothing.
 
     Args:
         end_token_ids: Each ends the text.
@@ -251,7 +250,7 @@ class OpenEnd:
     def without_early_end(self, logits: Tensor, canvas: Canvas) -> Tensor:
         """The logits [N, V] of the positions that the canvas asks about, -inf for an end before a committed token.
 
-        A draft has shown that token as final.
+        A draft has shown the committed token as final.
         """
         num_ahead = canvas.is_committed.flip(1).cumsum(dim=1).flip(1)
         rows = send((num_ahead > 0)[canvas.is_asked].nonzero(), logits.device)
@@ -259,7 +258,7 @@ class OpenEnd:
         return logits.index_put((rows, end_ids), logits.new_full((), -torch.inf))
 
     def cut(self, canvas: Canvas) -> Canvas:
-        """The canvas after a step, without what follows the first end of each row."""
+        """The canvas after a step, without the positions after the first end of each row."""
         is_end = self.is_end(canvas)
         is_behind = is_end.cumsum(dim=1) - is_end.long() > 0
         return canvas.remove(is_behind) if (is_behind & canvas.is_valid).any() else canvas

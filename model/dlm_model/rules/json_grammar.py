@@ -5,9 +5,9 @@ knows how the text can continue, and the shortest way to end it. Positions are c
 and a token is allowed if the machine accepts its bytes and can still end within the remaining positions; the last step
 ends it. To commit in any order, one would have to decide whether a grammar's intersection with the whole partial canvas
 is empty (arXiv 2508.10111). Libraries such as xgrammar and llguidance mask the next token of a text that may grow for
-ever; a canvas has an end, and knowing how many positions are left is what turns "valid so far" into "valid at the end".
-Strings are written in ASCII, in which JSON can spell every other character as an escape. At a deadline, the value takes
-the shortest way to its end, too.
+ever. A canvas has an end, and the number of positions left turns "valid so far" into "valid at the end". Strings are
+written in ASCII, in which JSON can spell every other character as an escape. At a deadline, the value takes the
+shortest way to its end, too.
 """
 
 from typing import NamedTuple

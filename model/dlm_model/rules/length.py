@@ -1,7 +1,7 @@
 """How long the middle will be: which canvas rows to open.
 
-A model that resizes begins at one length, and finds the right one itself. For any other, a policy looks for it, and may
-ask how sure the model is of a first step at some lengths.
+A model that resizes begins at one length, and finds the right one itself. For any other, a policy chooses the length;
+it may ask how sure the model is of a first step at some lengths.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ LADDER = (0.25, 0.5, 1.0, 1.5)
 """For models that cannot resize: lengths that are decoded side by side, as parts of the expected one."""
 
 DIVERSE_TEMPERATURE = 0.7
-"""Of candidates that would otherwise repeat another one, token by token."""
+"""Temperature of candidates that would otherwise repeat another one, token by token."""
 
 RIVAL_WEIGHTS = (0.0, 1.0)
 """The guide's shares in the second and third candidate: without it, and by it alone. These differ more than samples do,
@@ -31,10 +31,10 @@ MAX_CLIMB = 16
 """How far from the expected length the search goes."""
 
 PROBED_LENGTHS = (1, 2, 4, 8, 16, 32, 64, 128)
-"""What the probe looks at besides the expected length."""
+"""Lengths that the probe looks at besides the expected one."""
 
 KEPT_LENGTHS = 3
-"""How many of them it has decoded side by side."""
+"""How many of them are decoded side by side."""
 
 ConfidenceAt = Callable[[Sequence[int]], list[float]]
 """Lengths → the model's mean confidence in a first step on canvases of these lengths; one forward, or all 0 where there
@@ -61,7 +61,7 @@ class Row:
 def resizes(config: ModelConfig, request: InfillRequest, options: DecodeOptions) -> bool:
     """Whether the model itself decides how long the middle will be.
 
-    A model that has only an end of text does not, if something else ends the middle: a grammar, or a closing text.
+    A model that has only an end of text does not, if a grammar or a closing text ends the middle.
     """
     is_closed = bool(config.end_token_ids) and (options.grammar != "none" or bool(request.closing))
     return config.can_resize and options.middle_length is None and not is_closed
@@ -80,17 +80,17 @@ def open_rows(
     """The candidates to decode as one batch.
 
     A model that resizes finds the length itself, so its rows differ by the guide's share and by sampling; any other
-    model is given the lengths that `options.length_policy` finds. `middle_length` overrules both. Where something must
-    be kept, a model that resizes gets a row of each arrangement.
+    model is given the lengths that `options.length_policy` finds. `middle_length` overrules both. With anchors, a model
+    that resizes gets a row of each arrangement.
 
     Args:
         request: May say which length it expects.
         options: How to find the length, and how many candidates there are.
         longest: Masks that there is room for, one at least.
         is_resizing: What `resizes` says of the request.
-        confidence_at: How sure the model is of some lengths.
-        arrangements: Ways to open a row around what must be kept; none where nothing must be.
-        least_masks: What the model opens with at least, if it finds the length itself, even if less is expected.
+        confidence_at: Says how sure the model is of some lengths.
+        arrangements: Ways to open a row around the anchors; empty without anchors.
+        least_masks: Lower bound on the masks of a model that finds the length itself, even if less is expected.
     """
     expected = max(request.expected_tokens, least_masks if is_resizing else 1)
     expected = options.middle_length or min(expected, longest)
@@ -159,10 +159,10 @@ def suitability(canvas: Canvas, rows: Sequence[Row]) -> list[float] | None:
 
     Args:
         canvas: After the first step.
-        rows: What its rows were opened with.
+        rows: How its rows were opened.
 
     Returns:
-        One for each row; None where all were opened with the same length, which then says nothing.
+        One for each row; None if all were opened with the same length, which then says nothing.
     """
     if len({row.num_masks for row in rows}) == 1:
         return None

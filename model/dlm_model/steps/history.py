@@ -1,4 +1,4 @@
-"""Decoding methods that look back at what earlier steps predicted for a position, wherever resizing has moved it.
+"""Decoding methods that look back at earlier predictions for a position, wherever resizing has moved it.
 
 Knows canvases and logits; decides nothing.
 """

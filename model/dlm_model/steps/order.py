@@ -1,8 +1,8 @@
 """A learned commit order: a small head that predicts which guess is right, and so which position to commit first.
 
 After DCoLT/LLaDOU (github.com/maple-research-lab/LLaDOU), which learns the order together with the model. Here the
-model stays as it is, and the head sees what every other selection sees: how sure the model is, and how far away the
-next visible token is. `dlm_model.training.commit_order` trains it and writes it beside the weights.
+model stays as it is. The head sees only how sure the model is, and how far away the next visible token is.
+`dlm_model.training.commit_order` trains it and writes it beside the weights.
 """
 
 from pathlib import Path

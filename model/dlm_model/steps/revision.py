@@ -1,8 +1,8 @@
 """Revision: committed tokens that look wrong are reopened, or replaced.
 
-A reviser looks at a canvas after a commit, and returns the next one. So that every run ends with all masks filled, a
-row is revised at most `max_revisions` times (the one `Recheck` aside), and never after the last step. No reviser
-touches what the request itself put there, or what spells a boundary.
+A reviser takes a canvas after a commit, and returns the next one. A row is revised at most `max_revisions` times (the
+one `Recheck` aside), and never after the last step, so every run ends with all masks filled. No reviser touches
+positions that the request itself filled, or that spell a boundary.
 """
 
 from collections.abc import Callable
@@ -51,6 +51,7 @@ class RandomRemask:
 
     By ReMDM's capped schedule: each with the probability min(η, (1 − α_s) / α_t), where η is `remask_rate`, and α_t and
     α_s are the shares of the canvas that are filled before and after the step. In a row that the step has filled, none.
+    ReMDM's own script caps at 0.008 over hundreds of steps; the default here, 0.02, is that of its looped variant.
     """
 
     def __init__(self, options: DecodeOptions) -> None:
@@ -87,7 +88,7 @@ class TokenToMask:
 
 
 class Edit:
-    """Replaces tokens where the model is sure of another (token-to-token editing, LLaDA2.1)."""
+    """Replaces tokens where the model is sure of another (token-to-token editing of LLaDA2.1, arXiv 2602.08676)."""
 
     def __init__(self, options: DecodeOptions) -> None:
         self._options = options

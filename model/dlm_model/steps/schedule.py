@@ -1,8 +1,9 @@
 """Which positions a step commits, and how many. Pure functions of a step's predictions [B, T].
 
-Every schedule commits a quota of the positions with the best scores, so that the steps suffice for all masks. Most add
-positions outside the quota whose token is certain enough, and differ in what that means. The publication that a rule
-comes from is in its docstring; `dlm_model.methods` lists them all.
+Every schedule commits a quota of the positions with the best scores, so that the steps suffice for all masks. Most also
+commit positions outside the quota whose token is certain enough; they differ in what counts as certain. If a schedule's
+certain positions need not be the best-scored ones, they count first, and the quota is filled up only if they are too
+few. Each rule's docstring names its publication, and `dlm_model.methods` lists them all.
 """
 
 import math
@@ -26,17 +27,17 @@ STABLE_STEPS = 2
 def choose(
     guess: Guess, eligibility: Eligibility, steps_left: int, options: DecodePlan, filled: Tensor | float
 ) -> Tensor:
-    """Positions to commit now, [B, T]: each row's quota, best scores first, and what the schedule adds to it.
+    """Positions to commit now, [B, T]: each row's quota, best scores first, and those that the schedule adds.
 
-    A row with positions that are due always commits at least one; with one step left, it commits all of them. What does
-    not divide evenly is committed late, when most is known.
+    A row with positions that are due commits at least one, and with one step left, all of them. If the masks do not
+    divide evenly, the late steps commit more, because most is known then.
 
     Args:
         guess: The step's predictions, spread over the canvas: [B, T] each.
         eligibility: What may be committed.
         steps_left: Steps to spread the masks over, this one included.
         options: The schedule and its bounds.
-        filled: What share of the positions to decode is committed already, [B] or one for all rows; counts for
+        filled: Share of the positions to decode that is committed already, [B] or one for all rows; used by
             `early_commit` alone.
     """
     if steps_left > 1:
@@ -46,12 +47,14 @@ def choose(
         quota = _cosine_quota(num_masked, steps_left, options.num_steps)
     else:
         quota = (num_masked // steps_left).clamp_min(1)
-    score = leftmost_first(guess.score, eligibility.is_due) if options.selection == "leftmost" else guess.score
-    if options.schedule == "agreement":  # the quota is filled up beyond the run only where that is too short
+    is_certain = _CERTAIN[options.schedule](guess, eligibility.is_open, options)
+    is_due = eligibility.is_due
+    if options.schedule in {"klass", "entropy_bound"}:
+        quota, is_due = quota - (is_due & is_certain).sum(dim=1), is_due & ~is_certain
+    score = leftmost_first(guess.score, is_due) if options.selection == "leftmost" else guess.score
+    if options.schedule == "agreement":
         score = score.masked_fill(_is_settled(guess, options), torch.inf)
-    chosen = _ranked_below(quota, score, eligibility.is_due) & eligibility.is_due
-    if add := _CERTAIN.get(options.schedule):
-        chosen |= add(guess, eligibility.is_open, options)
+    chosen = (_ranked_below(quota, score, is_due) & is_due) | is_certain
     if options.early_commit is not None:
         asked = options.early_commit * _share_asked(filled)
         chosen |= are_decided(guess, eligibility.is_open, asked)[:, None]
@@ -65,6 +68,11 @@ def leftmost_first(score: Tensor, is_eligible: Tensor) -> Tensor:
     """
     is_first = is_eligible & (is_eligible.cumsum(dim=1) == 1)
     return score.masked_fill(is_first, torch.inf)
+
+
+def none(_guess: Guess, is_eligible: Tensor, _options: DecodeOptions) -> Tensor:
+    """No position, [B, T]: the quota is all."""
+    return torch.zeros_like(is_eligible)
 
 
 def at_threshold(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
@@ -87,7 +95,8 @@ def by_factor(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tens
 def by_stability(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
     """Positions at the threshold whose distribution has hardly changed in the last two steps, [B, T].
 
-    KLASS (github.com/shkim0116/KLASS): confidence alone is often a first impression.
+    KLASS (github.com/shkim0116/KLASS): confidence alone is often a first impression. Where no position is ready, the
+    quota commits the best-scored ones, as KLASS does.
     """
     return at_threshold(guess, is_eligible, options) & (guess.num_stable >= STABLE_STEPS)
 
@@ -95,7 +104,7 @@ def by_stability(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> T
 def by_leaping(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
     """Positions at the threshold and, up to four positions from one of them, those at a lower threshold, [B, T].
 
-    LocalLeap: next to what is certain, less certainty is enough.
+    LocalLeap (arXiv 2510.07081): next to a certain position, less certainty is enough.
     """
     anchors = at_threshold(guess, is_eligible, options)
     window = 2 * LEAP_RADIUS + 1
@@ -104,16 +113,18 @@ def by_leaping(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Ten
 
 
 def by_entropy_bound(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
-    """As many of the most certain positions as `within_entropy_bound` admits for γ, [B, T]."""
+    """As many of the most certain positions as `within_entropy_bound` admits for γ, at least one, [B, T].
+
+    Where the steps left ask for more, the quota commits the best-scored ones beyond the bound, as EB-Sampler does not.
+    """
     return within_entropy_bound(guess.entropy, is_eligible, options.entropy_bound)
 
 
 def by_agreement(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> Tensor:
     """The leftmost run that the model and its guide have settled together (APD, see `dlm_model.guides.blend`), [B, T].
 
-    Unlike APD's, it stops at the first token that the two find improbable: what they agree on may still be a guess, and
-    everything after it in the run was read as if it were right. In rows without a guide, the positions that reach the
-    threshold.
+    Unlike APD's, it stops at the first token that the two find improbable: they may agree on a mere guess, and the rest
+    of the run was read as if it were right. Rows without a guide commit the positions that reach the threshold.
     """
     is_settled = _is_settled(guess, options)
     is_doubtful = is_settled & (guess.confidence < options.agreement_threshold)
@@ -126,6 +137,8 @@ def _is_settled(guess: Guess, options: DecodeOptions) -> Tensor:
 
 
 _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
+    "linear": none,
+    "cosine": none,
     "threshold": at_threshold,
     "entropy_bound": by_entropy_bound,
     "factor": by_factor,
@@ -138,7 +151,8 @@ _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {
 def are_decided(guess: Guess, is_eligible: Tensor, asked: Tensor) -> Tensor:
     """Rows [B] to commit as a whole: their mean gap between the two best logits is larger than `asked` [B] or [].
 
-    Prophet (github.com/pixeli99/Prophet): where the best token is so far ahead, no later step changes it.
+    Prophet (github.com/pixeli99/Prophet): if the best token is so far ahead, no later step changes it. Prophet takes
+    the mean over a short answer at the end of a text, which a middle has not. Here it is over all masks.
     """
     # Where a boundary allows a single token, the gap is infinite, and says nothing about the model.
     is_counted = is_eligible & guess.gap.isfinite()
@@ -158,7 +172,7 @@ def _share_asked(filled: Tensor | float) -> Tensor:
 def within_entropy_bound(entropy: Tensor, is_eligible: Tensor, bound: float) -> Tensor:
     """The largest set of most certain positions whose entropies sum, without the largest, to at most `bound`.
 
-    EB-Sampler (arXiv 2505.24857): the sum bounds what is lost by committing them as if they were independent. [B, T].
+    EB-Sampler (arXiv 2505.24857): the sum bounds the loss from committing them as if they were independent. [B, T].
     """
     ordered, order = entropy.masked_fill(~is_eligible, torch.inf).sort(dim=1)
     # Sorted ascending, the sum without the largest is the sum of those before.

@@ -1,4 +1,4 @@
-"""A guess for each position that the canvas asks about, and a score to rank it by: from logits, and what is drawn."""
+"""A guess for each position that the canvas asks about, from logits or a random draw, and a score to rank it by."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from dlm_model.decode_options import DecodePlan, Selection
 from dlm_model.device import send
 
 NUCLEUS_TOKENS = 256
-"""How many of the most probable tokens a nucleus is first looked for in: it rarely holds more. Sorting the whole
-vocabulary instead took 556 ms against 21 ms for 128 positions."""
+"""A nucleus is first looked for among this many of the most probable tokens, since it rarely holds more. For 128
+positions this took 21 ms; sorting the whole vocabulary took 556 ms."""
 
 
 Predictor = Callable[[Canvas], Tensor]
@@ -27,7 +27,7 @@ class Guess(NamedTuple):
         predicted_ids: The token each position would get.
         confidence: Probability of that token before any temperature.
         entropy: Of the whole distribution, in nats.
-        score: What positions are ranked by; higher is committed first.
+        score: Ranks the positions; the highest is committed first.
         gap: How far the best logit is above the second.
         current: Probability of the token that is there now, or was guessed there last.
         num_stable: Steps in a row in which the distribution hardly changed; 0 if they are not counted.
@@ -55,8 +55,8 @@ class Guess(NamedTuple):
 
 
 Judge = Callable[[Canvas, Tensor, Guess], Guess]
-"""Canvas, logits and guess [N] → the guess with other tokens or scores, or with what only the judge can know: whether a
-guide agrees, and for how many steps a position has been stable."""
+"""Canvas, logits and guess [N] → the guess with other tokens or scores, or with fields that only the judge can fill:
+whether a guide agrees, and for how many steps a position has been stable."""
 
 
 def guess_tokens(
@@ -109,7 +109,7 @@ def guess_tokens(
 def _score(
     selection: Selection, confidence: Tensor, margin: Tensor, entropy: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """What positions are ranked by, [N].
+    """Scores that rank the positions, [N].
 
     LLaDA's low-confidence rule (arXiv 2502.09992) is `confidence`, Dream's topk_margin and entropy (arXiv 2508.15487)
     are the next two, and the original masked-diffusion sampler (arXiv 2406.07524) is `random`.

@@ -1,1 +1,1 @@
-"""Text as token ids, and what the decoder must know of single tokens."""
+"""Text as token ids, and facts about single tokens that the decoder needs."""

@@ -1,4 +1,4 @@
-"""Text ↔ token ids, and what the decoder must know of single tokens: their bytes, and the words they belong to.
+"""Text ↔ token ids, and facts about single tokens that the decoder needs: their bytes, and the words they belong to.
 
 Knows nothing of canvases. Only byte-level BPE is supported, which is what every open diffusion language model uses;
 a token is then a byte string, and any text can be spelled in many ways.

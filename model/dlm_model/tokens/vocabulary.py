@@ -1,4 +1,4 @@
-"""What the decoder must know of tokens as byte strings: needed for every request, so computed once per model."""
+"""Tokens as byte strings: every request needs them, so they are computed once per model."""
 
 import re
 from bisect import bisect_left

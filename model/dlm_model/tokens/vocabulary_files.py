@@ -1,7 +1,7 @@
 """vocab.json and merges.txt → tokenizer, for checkpoints that ship no tokenizer.json.
 
-The Dream family ships none: its tokenizer is a Python class of its own that does what Qwen2's does. As no code of a
-checkpoint is ever run, only Qwen2's way of cutting text into words is known here.
+The Dream family ships none: its tokenizer is a Python class that does the same as Qwen2's. No code of a checkpoint is
+ever run, so only Qwen2's way of cutting text into words is known here.
 """
 
 from pathlib import Path

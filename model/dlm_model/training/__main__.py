@@ -38,7 +38,7 @@ from dlm_model.training.commit_order import compare, observe, train_order, write
 from dlm_model.training.companion import write_companion
 from dlm_model.training.corpus import MAX_CHARACTERS_PER_PACKAGE, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
-from dlm_model.training.dials import Device, Final, MaxSteps, Minutes, RecipeFile, above_zero, read_dials
+from dlm_model.training.dials import Device, Final, MaxSteps, Minutes, MinutesOrNone, RecipeFile, read_dials
 from dlm_model.training.distill import Method, accuracy_after, build_objective, halvings, load_teacher
 from dlm_model.training.evaluate import choose_lines, measure_lines, measure_noises
 from dlm_model.training.export import export_run
@@ -104,7 +104,7 @@ def train(
     *,
     recipe: RecipeFile = None,
     max_steps: MaxSteps = None,
-    minutes: Minutes = None,
+    minutes: MinutesOrNone = None,
     final: Final = False,
 ) -> None:
     """Train until `max_steps`, for some minutes, or until a file `decay` appears in the run's folder."""
@@ -126,7 +126,7 @@ def distill(
     ] = False,
     recipe: RecipeFile = None,
     max_steps: MaxSteps = None,
-    minutes: Minutes = None,
+    minutes: MinutesOrNone = None,
     final: Final = False,
 ) -> None:
     """Teach a model to fill in half the steps; its export is the teacher of the next halving."""
@@ -218,8 +218,8 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="A TOML file with all sections.")],
     folder: Annotated[Path, typer.Argument(help="Where everything goes; what is there already is not made again.")],
     *,
-    minutes: Annotated[float, typer.Option(callback=above_zero, help="Of this stretch, but for measuring.")] = 9.5,
-    final: Annotated[bool, typer.Option(help="Let the learning rate decay in the second half of it.")] = False,
+    minutes: Minutes = 9.5,
+    final: Final = False,
     pieces: Annotated[bool, typer.Option(help="Export, and cut the result into pieces for transport.")] = False,
 ) -> None:
     """Corpus, start and training in one resumable command, and with --pieces the export, minutes at a time."""

@@ -1,7 +1,7 @@
 """From causal to bidirectional attention: over the first steps of a run, a canvas sees ever further to the right.
 
-A causal checkpoint has never looked ahead. With a reach of no token, a shifted head and the text left of the hole, it
-does what it was trained for; suffix and masks come into sight from there. DiffuLLaMA (arXiv 2410.17891) reveals single
+A causal checkpoint has never looked ahead. With a reach of 0, a shifted head and the text left of the hole, it does
+what it was trained for. As the reach grows, it sees masks and suffix. DiffuLLaMA (arXiv 2410.17891) reveals single
 pairs of tokens at random instead, which takes a mask of its own for every sequence.
 """
 

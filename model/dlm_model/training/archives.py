@@ -1,4 +1,4 @@
-"""Packages of the registries as archives: downloaded by each registry's own client, read, never unpacked nor run."""
+"""Packages as archives: downloaded by each registry's own client and read; never unpacked, never run."""
 
 import json
 import subprocess

@@ -1,8 +1,8 @@
 """Trains the head of a learned commit order on what a finished checkpoint gets right, and compares it with confidence.
 
-A line of real code is cut out as the engine would, with the words that it takes over from both sides. They and a random
-part of the rest are put back; where the model's best token is the true one, the position was ready to be committed. The
-network itself is not trained.
+A line of real code is cut out as the engine would, with the words that it takes over from both sides. These words and a
+random part of the rest are put back. A position was ready to be committed if the model's best token there is the true
+one. The network itself is not trained.
 """
 
 import random

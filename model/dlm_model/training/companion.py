@@ -1,8 +1,8 @@
 """The causal model that an infilling model came from, kept as a low-rank adapter of it: its guide.
 
-Adaptation with low-rank adapters is taken back with low-rank adapters: the difference of every matrix, cut to its
-largest singular values, takes a seventh of the disk that the weights would. Norms are stored whole; the embedding, of
-which training changed the added rows alone, is shared.
+Low-rank adapters can take back a training with low-rank adapters. The difference of every matrix, cut to its largest
+singular values, takes a seventh of the disk that the weights would. Norms are stored whole. The embedding is shared,
+because training changed only its added rows.
 """
 
 import json

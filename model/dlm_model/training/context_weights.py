@@ -1,7 +1,7 @@
 """How much a masked token counts, by what is visible around it: the options for context-adaptive token noise.
 
 A mask in the middle of a long gap is a guess that no fill commits to early. Each weighting maps `is_visible`, one flag
-a position, to one factor a position; what a visible position gets does not matter, because it is never supervised.
+a position, to one factor a position. The factor of a visible position does not matter, because it is never supervised.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,14 +1,15 @@
 """From a manifest to shards: fetch, check licences, filter, deduplicate, decontaminate, split by package.
 
-A manifest that holds no package out holds out one file in ten of each folder. The name of a file decides, so that a
-folder that grows moves hardly any other from one split to the other.
+If a manifest holds no package out, one file in ten of each folder is held out. The name of a file decides, so when a
+folder grows, hardly any of its files change their split.
 
-The same manifest gives the same shards: packages, files and the sample of a large package are in a fixed order. What
-was read of a package is kept beside the downloads, so that a build that was stopped goes on where it was, and one with
-one more package reads that package alone. The code that reads is part of its name: other rules read it anew.
+The same manifest gives the same shards: packages, files and the sample of a large package are in a fixed order. The
+text read from a package is kept beside the downloads. So a build that was stopped goes on where it was, and a build
+with one more package reads only that one. Its file is named after the code that reads, so new rules read the package
+anew.
 
-All shards of a corpus take the place of the last one's together: a new training split beside an old held-out one might
-share files with it.
+All shards of a corpus replace the previous ones together, because a new training split might share files with an old
+held-out one.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Keep evaluation problems out of the corpus: a file that shares a long run of words with one is dropped whole.
 
-A problem is looked for as it is published, with its prompt, and as a solution is copied, without its docstring. So is
-its name: a file that defines a function with the name and the first parameter of a problem's is dropped as well.
+A problem is searched for as published, with its prompt, and as people copy solutions, without its docstring. A file
+that defines a function with the name and the first parameter of a problem's is dropped as well.
 """
 
 import ast

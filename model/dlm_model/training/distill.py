@@ -4,8 +4,9 @@
 positions that the first step commits as in that step, all others as in the second. This is self-distillation through
 time (SDTT, arXiv 2410.21035). A student of N / 2 steps is the teacher of the next halving: N → N / 2 → N / 4.
 
-*Certainty*: no teacher; beside the cross entropy, the entropy of predictions that are right already is minimised, so
-that more positions pass the threshold of a parallel commit (certainty-forcing of dParallel, arXiv 2509.26488).
+*Certainty*: there is no teacher. Beside the cross entropy, the entropy of predictions that are already right is
+minimised, so that more positions pass the threshold of a parallel commit (certainty-forcing of dParallel, arXiv
+2509.26488).
 """
 
 from collections.abc import Sequence

@@ -1,15 +1,15 @@
 """From a text with holes to one training sequence: tokens, noise, expand and delete labels.
 
-The recipe is DreamOn's (github.com/DreamLM/DreamOn), changed for an editor: several holes a sequence, each side of a
-hole tokenised apart because a cursor stands anywhere, and in most holes the words that touch it are moved into the
-hole, as the engine does when it heals a token boundary. A healed word on the right stays after the deletes,
-because the engine pins it to the end of the canvas, and a fill from the left shows it, because the engine spells both
-boundaries before anything else.
+The recipe is DreamOn's (github.com/DreamLM/DreamOn), changed for an editor. A sequence has several holes. Each side of
+a hole is tokenised apart, because a cursor stands anywhere. In most holes, the words that touch it are moved into it,
+as the engine does when it heals a token boundary. A healed word on the right stays after the deletes, because the
+engine pins it to the end of the canvas. A fill from the left shows that word, because the engine spells both boundaries
+first.
 
-The loss has no 1/t of the likelihood bound: at low noise 1/t blows up the weight of a few easy tokens, and the first
-steps of a fill (t near 1) are the ones that decide it. The deletes of a hole weigh `DELETE_WEIGHT` tokens together,
-however many there are. Masks far from anything visible count less (`context_weights`), and half of the holes are shown
-as a fill from the left leaves them, because that is the order confidence mostly chooses.
+The loss leaves out the factor 1/t of the likelihood bound: at low noise it blows up the weight of a few easy tokens,
+but the first steps of a fill (t near 1) decide it. The deletes of a hole weigh `DELETE_WEIGHT` tokens together, however
+many there are. Masks far from anything visible count less (`context_weights`). Half of the holes are shown as a fill
+from the left leaves them, because confidence mostly chooses that order.
 """
 
 import itertools

@@ -1,9 +1,9 @@
 """From a training run to a checkpoint: adapters merged, matrices in bf16 or rounded to eight bits, files sharded.
 
-To eight bits, linear layers and the embedding are rounded, norms are not. What starts from eight bits lies on the very
-grid it is rounded to, and a short training moves most weights by less than half a step: they are rounded at random, in
-the mean to the weight itself. The config names the scheme the way the compressed-tensors project does, so that other
-tools can tell what the tensors are.
+Linear layers and the embedding are rounded to eight bits, norms are not. A checkpoint that starts from eight bits lies
+on the grid it is rounded to, and a short training moves most weights by less than half a step. So they are rounded at
+random, with the weight itself as the mean. The config names the scheme the way the compressed-tensors project does, so
+that other tools can tell what the tensors are.
 """
 
 import json

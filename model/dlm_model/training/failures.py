@@ -1,4 +1,4 @@
-"""What goes wrong in a stage on purpose or by the machine, as one sentence for people."""
+"""Expected failures of a stage, by its input or by the machine, as one sentence for people."""
 
 import sys
 

@@ -1,9 +1,9 @@
 """Where training cuts holes: character ranges of a text window. Knows no tokens and no noise.
 
-A window is cut into as many strips of lines as it gets holes, and each strip holds one hole, so that much is learned
-from one sequence while every hole keeps visible text on both sides. Holes are lines, rests of lines, any characters,
-and, where the language is known, nodes of the syntax tree: whole bodies, statements and expressions. A strip is too
-short for most bodies: some windows have a single long hole, a block, instead.
+A window is cut into strips of lines, and each strip holds one hole. So one sequence teaches much, and every hole keeps
+visible text on both sides. Holes are lines, rests of lines, any characters, and, if the language is known, nodes of the
+syntax tree: whole bodies, statements and expressions. A strip is too short for most bodies, so some windows have a
+single long hole, a block.
 """
 
 import itertools

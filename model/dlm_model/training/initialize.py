@@ -1,7 +1,7 @@
 """Make a causal checkpoint ready for infilling: three more tokens, and a config that says what they are.
 
 The rows of the new tokens start at the mean embedding plus a little noise, so that they are neither zero nor alike.
-They follow the last token's: rows that pad a table to a round number, as Qwen's do, are left out.
+They follow the row of the last token; rows that pad a table to a round number, as Qwen's do, are dropped.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The batches of every step, made by worker processes ahead of time, from the seed and the step's number alone.
 
-Examples are cut, tokenised and noised when they are needed, so that no hole is ever shown twice. On one core of an
-Intel Xeon that gives about 200 000 tokens a second, so a dozen workers feed a GPU that computes 1.5 million.
+Examples are cut, tokenised and noised when they are needed, so no hole is ever shown twice. On one core of an Intel
+Xeon that gives about 200 000 tokens a second, so a dozen workers feed a GPU that computes 1.5 million.
 """
 
 import pickle

@@ -15,7 +15,7 @@ app = { path = "../app", licence = "own" }
 [held_out]
 httpx = "0.28.1"
 
-Where nothing is named under `held_out`, one file in ten of each folder is held out.
+If `held_out` names nothing, one file in ten of each folder is held out.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""From easy to hard: over the first steps of a run, the noise of a hole is drawn below a ceiling that rises to one.
+"""From easy to hard: the noise of a hole is drawn below a ceiling that rises to 1 over the first steps of a run.
 
 Stable-DiffCoder warms up its highest mask ratio in the same way (arXiv 2601.15892).
 """

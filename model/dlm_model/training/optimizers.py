@@ -3,8 +3,8 @@
 Muon (Keller Jordan, 2024; kellerjordan.github.io/posts/muon) orthogonalises the momentum of a matrix. Its updates are
 scaled to AdamW's size (arXiv 2502.16982), so that both take the same learning rate.
 
-Only these matrices decay. A norm would be drawn to 0 and not to 1, and so would the rows of an embedding that a corpus
-of code hardly ever shows; a guide shares them (`training.companion`).
+Only these matrices decay. Decay would draw a norm to 0 and not to 1. It would also draw to 0 the rows of an embedding
+that a corpus of code hardly ever shows, and a guide shares them (`training.companion`).
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The processes that train one network together: whole copies of it, or shards of it where one copy does not fit.
 
-`torchrun` starts the processes; gloo or nccl carries the sums. Both placements leave the same gradients, and both give
-whole tensors back, so that the state of a run does not tell how many processes wrote it.
+`torchrun` starts the processes; gloo or nccl carries the sums. Both placements leave the same gradients and give back
+whole tensors, so the state of a run does not depend on how many processes wrote it.
 """
 
 import atexit

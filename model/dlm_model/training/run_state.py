@@ -1,4 +1,4 @@
-"""The state of a training run on disk: one safetensors file, replaced atomically, so a kill never leaves half a one."""
+"""The state of a training run on disk: one safetensors file, replaced atomically, so a kill never leaves half of it."""
 
 import fcntl
 import hashlib

@@ -1,4 +1,4 @@
-"""One training sequence: tokens, what is to be predicted, and who sees whom.
+"""One training sequence: tokens, labels, and which tokens see which.
 
 Every token belongs to a group, and the groups say what it sees:
 

@@ -1,6 +1,6 @@
 """Text on disk for training: all files of a split in one memory-mapped safetensors file.
 
-Shards hold text and not token ids, because holes are cut between characters and each side of a hole is tokenised
+Shards hold text and not token ids, because holes are cut between characters, and each side of a hole is tokenised
 apart. Two tensors: `text` uint8 [bytes], the files' UTF-8 one after another, and `starts` int64 [files + 1].
 """
 

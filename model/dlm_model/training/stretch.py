@@ -1,7 +1,7 @@
-"""One stretch of a run on a device that is available for minutes: every stage in order, none of them made twice.
+"""One stretch of a run on a device that is available for minutes: every stage in order, none made twice.
 
-A folder holds `corpus`, `start`, `run`, `export` and `pieces`. Stretches on one machine go on where the last stopped;
-a stretch elsewhere starts from the export of the one before, put together from its pieces, and warms up again.
+A folder holds `corpus`, `start`, `run`, `export` and `pieces`. On one machine, a stretch goes on where the last one
+stopped. On another, it starts from the export of the last one, joined from its pieces, and warms up again.
 """
 
 import shutil

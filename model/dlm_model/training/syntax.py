@@ -1,9 +1,9 @@
 """Syntax trees of training text, for holes that are whole bodies, statements or expressions.
 
-The kinds are read off the tree's shape, so that one rule serves all grammars: a body is what a node calls its `body`
-(where a grammar has no such name, its kinds are listed), a statement is a child of a body or of the file, and every
-other named node with something inside is an expression. A window rarely parses as a whole; tree-sitter goes on after an
-error, and nodes that hold one are never cut.
+The kinds follow from the tree's shape, so one rule serves all grammars. A body is the field `body` of a node; if a
+grammar has no such field, its kinds are listed. A statement is a child of a body or of the file. Every other named node
+with something inside is an expression. A window rarely parses as a whole. tree-sitter goes on after an error, and nodes
+that hold one are never cut.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""What a stage says on the terminal while it works: a line for each package, and for each record of a run."""
+"""The lines that a stage prints while it works: one for each package, and one for each record of a run."""
 
 import signal
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """How fast a run is: tokens per second, and the share of the device's peak that does useful arithmetic (MFU).
 
-Only the arithmetic of real tokens counts, never that of padding, and only products of matrices, the head's where there
-is a label. The attention of a sequence of n tokens is counted as n² pairs, which is what a dense mask computes.
+Only products of matrices count, and only for real tokens, never for padding; the head's count only where there is a
+label. The attention of a sequence of n tokens is counted as n² pairs, as a dense mask computes them.
 """
 
 import re

@@ -1,9 +1,9 @@
 """The training loop: warm-up, a plateau, and a decay that can begin at any time.
 
-A run folder holds `state.safetensors` (the last good state), `metrics.jsonl`, TensorBoard files, and, if it is
-put there, a file `decay` that starts the decay of the learning rate; the run ends when it is over. What a step
-trains on depends on the seed and the step's number alone, so a resumed run sees what an uninterrupted one would have
-seen. What is trained, on how many devices, by which optimizer and towards which objective are objects of the options.
+A run folder holds `state.safetensors` (the last good state), `metrics.jsonl` and TensorBoard files. A file `decay` put
+there starts the decay of the learning rate, and the run ends with the decay. The examples of a step depend only on the
+seed and the step's number, so a resumed run sees the same ones as an uninterrupted run. The options bring objects that
+decide which parameters are trained, on how many devices, and by which optimizer.
 """
 
 import itertools
@@ -29,14 +29,7 @@ from dlm_model.training.objective import Objective, masked_diffusion, name_of
 from dlm_model.training.optimizers import build_optimizers, set_learning_rate
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.parallelism import ProcessGroup, is_finite
-from dlm_model.training.run_state import (
-    STATE_FILE,
-    Progress,
-    gather_state,
-    load_moments,
-    load_weights,
-    save_state,
-)
+from dlm_model.training.run_state import STATE_FILE, Progress, gather_state, load_moments, load_weights, save_state
 from dlm_model.training.throughput import Clock, FlopCounter, Work, known_peak
 from dlm_model.training.windows import Batch
 
@@ -88,8 +81,12 @@ class Trainer:
             raise ValueError(
                 f"{options.sequences_per_step} sequences a step are too few for {self.group.size} processes"
             )
-        self.network, self.folder = network.to(self.group.device), folder
-        self.options, self.objective, self.is_compiled, self.is_stopped = options, objective, False, False
+        self.network = network.to(self.group.device)
+        self.folder = folder
+        self.options = options
+        self.objective = objective
+        self.is_compiled = False
+        self.is_stopped = False
         options.parameters.prepare(network)
         options.placement.place(network, options.dtype)
         self.weights = trained_state(network)

@@ -174,7 +174,7 @@ def test_the_engine_is_the_daemons_to_choose(command_line: CommandLine, file: Pa
 def test_messages_may_come_in_pieces_and_together(file: Path, tmp_path: Path, command_line: CommandLine) -> None:
     """As a socket brings them: a byte at a time, or several at once, beside messages that nobody asked for."""
     path = tmp_path / "slow.sock"
-    engine = {"model_name": "slow", "device": "cpu", "sees_suffix": True}
+    engine = {"model_name": "slow", "device": "cpu", "context_length": 2048, "sees_suffix": True}
     candidate = {"text": "return left", "confidence": 0.5, "num_tokens": 2, "finish_reason": "stop"}
     draft = {"pieces": [], "step": 1, "num_steps": 1, "num_forwards": 1, "elapsed_ms": 1.0, "finish_reason": "stop"}
     draft |= {"candidates": [candidate], "num_final": 0, "is_resizing": False}

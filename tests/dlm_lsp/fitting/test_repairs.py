@@ -9,7 +9,7 @@ from dlm_lsp.fitting.repairs import (
     without_repeated_text,
     without_suffix,
 )
-from dlm_lsp.holes.brackets import with_closers, without_unmatched_closers
+from dlm_lsp.holes.unclosed import with_closers, without_unmatched_closers
 from dlm_lsp.languages import language_for
 
 

@@ -8,9 +8,10 @@ import pytest
 from lsprotocol import types
 
 from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.fill_run import FillRun
 from dlm_lsp.handlers.draft import draft_feed
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
-from dlm_lsp.keystrokes.fill_run import FillOrder, FillRun
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import resolve
 from dlm_lsp.session import DlmLanguageServer
@@ -113,8 +114,7 @@ async def test_between_cancelling_a_run_and_its_end_no_draft_is_sent(*, is_last:
     )
     snapshot = Snapshot.parse(URI, language_for(None, "python"), EMPTY_BODY, version=1)
     hole, future = find_hole(snapshot, 17), asyncio.get_running_loop().create_future()
-    order = FillOrder(purpose="ghost text", hole=hole, options=DecodeOptions())
-    run = FillRun(order, future, "mine")
+    run = FillRun(HoleRequest(hole, DecodeOptions()), future, "mine")
     feed = draft_feed(cast("DlmLanguageServer", server), run)
     assert feed
     feed.offer(

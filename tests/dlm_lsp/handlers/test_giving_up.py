@@ -87,7 +87,7 @@ async def test_no_work_is_done_for_a_draft_whose_client_is_gone(
     connect: Connect, slow_engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished: list[object] = []
-    monkeypatch.setattr("dlm_lsp.infilling.finish", lambda *draft: finished.append(draft) or ())
+    monkeypatch.setattr("dlm_lsp.infilling.present_candidates", lambda *draft: finished.append(draft) or ())
     editor = await editing(connect, slow_engine)
     request = asyncio.ensure_future(editor.complete(1, 4, request_id="mine"))
     await begun(slow_engine)

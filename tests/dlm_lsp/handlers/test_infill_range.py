@@ -130,6 +130,15 @@ async def test_options_of_one_call_overrule_the_settings(connect: Connect) -> No
     assert (engine.options[0].num_steps, engine.options[0].seed) == (3, 9)
 
 
+@pytest.mark.parametrize("far", [10_000, 2**31, 2**63])
+async def test_a_number_beyond_the_end_is_the_end(connect: Connect, far: int) -> None:
+    editor = await _editor(connect, ScriptedEngine("return r"))
+    rest = {"start": {"line": 1, "character": 0}, "end": {"line": far, "character": far}}
+    result = await editor.execute(URI, rest, {"apply": False})
+    assert result["range"]["start"]["line"] == 1
+    assert result["text"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

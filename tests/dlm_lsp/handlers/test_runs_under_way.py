@@ -146,7 +146,7 @@ async def test_a_draft_that_takes_back_what_was_typed_is_replaced_by_a_new_run(c
 async def test_a_run_that_agrees_stops_without_another_request(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlm_lsp.keystrokes.fill_run.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("dlm_lsp.fill_run.PATIENCE_SECONDS", 0.05)
     editor, engine, request = await running(connect, num_steps_done=5)
     type_at(editor, 1, 4, "pi", 2)
     with pytest.raises(JsonRpcRequestCancelled):

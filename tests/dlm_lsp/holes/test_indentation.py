@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlm_lsp.holes.indentation import IndentStyle, blank_line_indentation, indent_style, masked, opens_block
+from dlm_lsp.holes.indentation import IndentStyle, blank_line_indentation, indent_style, opens_block
 from dlm_lsp.languages import language_for
 from tests.dlm_lsp.snapshots import snapshot_of
 
@@ -48,11 +48,6 @@ def test_depths_are_written_as_the_document_writes_them() -> None:
 )
 def test_opens_block(language_id: str, line: str, expected: bool) -> None:
     assert opens_block(language_for(None, language_id), line) is expected
-
-
-def test_masked_keeps_every_offset() -> None:
-    text = 'a = "{" # }\n"""\n}"""'
-    assert masked(language_for(None, "python"), text) == "a = ___    \n___\n____"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dlm_lsp.http_api.completion import NOTHING_TO_GO_BY, Completion, complete
+from dlm_lsp.http_api.completion import Completion, complete
 from dlm_lsp.http_api.fim_request import parse_request
 from dlm_lsp.options import Settings
 from dlm_model.decode_options import DecodeOptions
@@ -164,7 +164,7 @@ def test_between_blank_sides_there_is_nothing_to_go_by(prompt: str, suffix: str,
     completion, sent = filled(engine, prompt=prompt, suffix=suffix, language=language, n=2, stream=True)
     assert texts(completion) == [("", "stop")] * 2
     assert (completion.unsent, sent, completion.completion_tokens) == ("", [], 0)
-    assert completion.warnings == (NOTHING_TO_GO_BY,)
+    assert completion.warnings == ("prompt and suffix are blank, so there is nothing to go by",)
     assert not engine.requests
 
 

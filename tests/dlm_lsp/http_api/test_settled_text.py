@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlm_lsp.http_api.settled_text import Seam, SettledText, cut
+from dlm_lsp.http_api.settled_text import Seam, SettledText, before_first_stop
 from dlm_model.request import Draft, Piece, PieceState
 
 
@@ -146,8 +146,8 @@ def test_a_text_is_cut_where_writing_it_would_have_stopped(text: str, stops: Seq
     first = next(lengths, None)
     written = text if first is None else text[:first]
     starts = [] if first is None else [first - len(stop) for stop in stops if written.endswith(stop)]
-    assert cut(text, tuple(stops)) == (text[: min(starts, default=None)], first is not None)
+    assert before_first_stop(text, tuple(stops)) == (text[: min(starts, default=None)], first is not None)
 
 
 def test_the_stop_that_is_complete_first_ends_a_text_even_within_another() -> None:
-    assert cut("abc", ("abc", "b")) == ("a", True)
+    assert before_first_stop("abc", ("abc", "b")) == ("a", True)

@@ -28,6 +28,7 @@ class Repository:
         corrupt: Files whose first byte arrives changed.
         ends_at: The byte of a file at which the connection breaks, at every request.
         storage: Address of the server that files are redirected to; empty for none.
+        revisions: Every revision whose listing was asked for.
         requests: Every file asked for, and the byte from which on.
         tokens: The authorization of every request.
     """
@@ -39,6 +40,7 @@ class Repository:
     corrupt: set[str] = field(default_factory=set)
     ends_at: dict[str, int] = field(default_factory=dict)
     storage: str = ""
+    revisions: list[str | None] = field(default_factory=list)
     requests: list[tuple[str, int]] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
 
@@ -74,6 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, repository = self.path.partition("?")[0], self.repository
         repository.tokens.append(self.headers.get("Authorization"))
         if (wanted := _MODEL.fullmatch(path)) and wanted[1] == repository.name:
+            repository.revisions.append(wanted[2])
             self._answer(200, json.dumps(repository.listing()).encode(), {"Content-Type": "application/json"})
         elif (wanted := _FILE.fullmatch(path)) and wanted[1] == repository.name and wanted[3] in repository.files:
             self._send_file(wanted[3])

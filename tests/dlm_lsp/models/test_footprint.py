@@ -52,6 +52,10 @@ def test_parameters_are_counted_as_the_file_has_them(tmp_path: Path, family: str
         ("llada2.1-mini", 16.26),
         ("sdar-30b-b32", 30.53),
         ("dreamreasoner-8b", 8.19),
+        ("stable-diffcoder-8b", 8.25),
+        ("sdar-8b", 8.19),
+        ("fast-dllm-v2-7b", 7.62),
+        ("fast-dllm-v2-1.5b", 1.54),
     ],
 )
 def test_the_catalogues_shapes_add_up_to_what_is_published(name: str, billions: float) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlm_lsp.cli import run
+from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_lsp.models.naming import resolve_model
 from dlm_lsp.models.store import PACKAGED, ModelStore
 from dlm_model.network.config import ModelConfig
@@ -44,6 +45,13 @@ def test_a_model_arrives_whole_and_is_found_by_its_name(
     assert (record.repository, record.revision, record.licence) == (repository.name, COMMIT, "apache-2.0")
     assert {file.name: file.sha256 for file in record.files}[WEIGHTS] == sha256(repository.files[WEIGHTS])
     assert resolve_model(NAME) == str(folder)
+
+
+def test_a_short_name_means_one_commit_and_a_bare_repository_the_latest(repository: Repository) -> None:
+    assert pull() == OK
+    assert pull(repository.name, "--name", "mine", "--yes") == OK
+    assert pull(f"{repository.name}@v0.1", "--name", "tagged", "--yes") == OK
+    assert repository.revisions == [CATALOGUE[NAME].revision, "main", "v0.1"]
 
 
 def test_no_code_is_fetched(repository: Repository) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from dlm_lsp.cli import run
 from dlm_lsp.commands.loading import load_engine
-from dlm_lsp.models.catalogue import CATALOGUE
 from dlm_lsp.models.naming import resolve_model
 from dlm_lsp.models.store import PACKAGED, ModelStore
 from dlm_lsp.models.verification import PACKAGED_FOLDER
@@ -18,8 +17,6 @@ from dlm_model.engine import DEFAULT_CHECKPOINT
 from dlm_model.engine import load_engine as load_checkpoint
 from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.models.conftest import NAME
-from tests.dlm_lsp.models.hub_stand_in import COMMIT
-from tests.dlm_lsp.models.tables import assert_one_line_each
 
 OK, USAGE, MODEL = 0, 2, 3
 
@@ -229,61 +226,3 @@ def test_ctrl_c_in_answer_to_a_question_ends_the_command(data_folder: Path, monk
     with pytest.raises(KeyboardInterrupt):
         run(["models", "remove", NAME])
     assert (data_folder / NAME).is_dir()
-
-
-def test_the_list_has_what_is_on_disk_and_what_is_not(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(["models", "add", str(checkpoint), "--name", "mine"])
-    run(["models", "list"])
-    table = capsys.readouterr().out
-    assert "mine" in table
-    assert_one_line_each(table, {entry.name: entry.repository for entry in CATALOGUE.values()})
-    run(["models", "list", "--json"])
-    listed = json.loads(capsys.readouterr().out)
-    assert [record["name"] for record in listed["on_disk"]] == ["mine"]
-    assert NAME in [entry["name"] for entry in listed["to_pull"]]
-
-
-def test_a_folder_is_listed_as_it_is_named(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = checkpoint.with_name("[old] :bug:")
-    checkpoint.rename(folder)
-    run(["models", "add", str(folder), "--name", "mine"])
-    assert f"mine is {folder}, " in capsys.readouterr().err
-    run(["models", "list"])
-    assert str(folder) in capsys.readouterr().out
-
-
-def test_a_recommendation_has_one_line_a_model(capsys: pytest.CaptureFixture[str]) -> None:
-    run(["models", "recommend", "--device", "cpu"])
-    models = {entry.name: entry.note for entry in CATALOGUE.values() if "model" in entry.roles}
-    assert_one_line_each(capsys.readouterr().out, models)
-
-
-def test_a_guide_that_came_with_a_model_takes_memory_too(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def needed() -> int:
-        assert run(["models", "recommend", "--device", "cpu", "--json"]) == OK
-        models = json.loads(capsys.readouterr().out)["models"]
-        return next(each["needed"] for each in models if each["name"] == "mine")
-
-    assert run(["models", "add", str(checkpoint), "--name", "mine"]) == OK
-    alone = needed()
-    guide = checkpoint / "guide"
-    guide.mkdir()
-    (guide / "adapter_config.json").write_text("{}")
-    with_adapter = needed()
-    (guide / "adapter_config.json").unlink()
-    shutil.copy(checkpoint / "config.json", guide)
-    assert alone < with_adapter < needed()
-
-
-def test_the_list_says_which_revision(capsys: pytest.CaptureFixture[str]) -> None:
-    run(["models", "list"])
-    table = capsys.readouterr().out
-    assert_one_line_each(table, {"llada-8b": " 08b83a6f ", "llada-1.5-8b": " main "})
-    assert CATALOGUE["llada-8b"].revision not in table
-
-
-@pytest.mark.usefixtures("hub")
-def test_the_list_says_which_commit_was_pulled(capsys: pytest.CaptureFixture[str]) -> None:
-    run(["models", "pull", NAME, "--yes"])
-    run(["models", "list"])
-    assert_one_line_each(capsys.readouterr().out, {NAME: f" {COMMIT[:8]} "})

@@ -7,8 +7,9 @@ import pytest
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.document_policy import DocumentPolicy
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
-from dlm_lsp.infilling import RELATED_SHARE, HoleRequest, infill
+from dlm_lsp.infilling import RELATED_SHARE, infill
 from dlm_lsp.languages import language_for
 from dlm_lsp.languages.cells import PYTHON_CELL
 from dlm_lsp.options import Settings
@@ -206,7 +207,7 @@ def test_other_files_get_a_quarter_of_the_prompt_at_most(root: Path) -> None:
     related = [f"# word {number}\n" for number in range(100)]
     options, budget = DecodeOptions(), 100
     hole = find_hole(document, 4)
-    list(infill(engine, HoleRequest(hole, budget, related=related), options, CancelToken()))
+    list(infill(engine, HoleRequest(hole, options, max_prompt_tokens=budget, related=related), CancelToken()))
     [request] = engine.requests
     assert request.prefix.endswith("\nx = ")
     assert 0 < engine.count_tokens(request.prefix.removesuffix("x = ")) <= budget * RELATED_SHARE

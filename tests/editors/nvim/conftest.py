@@ -64,13 +64,22 @@ class Server:
 
     def says(self, **script: object) -> None:
         """Let it give these answers from now on."""
+        self._said = script
         fresh = self._script.with_suffix(".new")
         fresh.write_text(json.dumps(script), encoding="utf-8")
         fresh.replace(self._script)
 
+    def goes_on(self, *, held_at: int | None = None) -> None:
+        """Let what it holds go on, to the end or to another draft."""
+        self.says(**{**self._said, "held_at": held_at})
+
     def heard(self, method: str) -> list[dict[str, Any]]:
         lines = self._log.read_text(encoding="utf-8").splitlines()
         return [message for line in lines if (message := json.loads(line))["method"] == method]
+
+    def typed(self, method: str) -> list[str]:
+        """What was left of the cursor in each message about an inline completion."""
+        return [message["typed"] for message in self.heard(method)]
 
 
 @pytest.fixture

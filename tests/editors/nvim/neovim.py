@@ -13,7 +13,9 @@ import pynvim
 T = TypeVar("T")
 
 PLUGIN = Path(__file__).resolve().parents[3] / "editors" / "nvim"
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
+NATIVE_PAUSE_SECONDS = 0.2
+"""How long Neovim waits after a key before it asks."""
 
 GHOST = """
 local shown = {}
@@ -27,6 +29,13 @@ for _, name in ipairs({ 'dlm_lsp', 'nvim.lsp.inline_completion' }) do
   end
 end
 return shown
+"""
+
+NUM_PENDING = "return vim.tbl_count(vim.lsp.get_clients({ name = 'dlm_lsp' })[1].requests)"
+
+SERVED_BY = """
+local session = require('dlm_lsp.session').of(vim.api.nvim_get_current_buf())
+return session and session.client.id
 """
 
 COLLECT_NOTIFICATIONS = """
@@ -69,9 +78,17 @@ class Neovim:
         self.lua("require('dlm_lsp').setup(...)", options)
 
     def await_server(self) -> None:
-        until(lambda: self.lua("return #vim.lsp.get_clients({ name = 'dlm_lsp', bufnr = 0 }) == 1"))
-        until(lambda: self.lua("return vim.lsp.get_clients({ name = 'dlm_lsp' })[1].initialized == true"))
-        until(lambda: self.lua("return require('dlm_lsp.session').of(vim.api.nvim_get_current_buf()) ~= nil"))
+        until(lambda: self.served_by)
+
+    @property
+    def served_by(self) -> int | None:
+        """The id of the client that the buffer gets suggestions from; clients are numbered as they start."""
+        served_by: int | None = self.lua(SERVED_BY)
+        return served_by
+
+    def await_answers(self) -> None:
+        """Wait until no answer is on its way any more."""
+        until(lambda: self.lua(NUM_PENDING) == 0)
 
     def lua(self, code: str, *arguments: object) -> Any:  # noqa: ANN401
         return self.api.exec_lua(code, *arguments)

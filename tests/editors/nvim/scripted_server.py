@@ -5,6 +5,7 @@
     completions   line up to the cursor → texts that continue it
     seconds       how long an inline completion or a fill takes
     drafts        `{text, stableRanges}` sent meanwhile; the text begins at the cursor
+    held_at       how many drafts are sent before it waits for a script that holds it no longer
     fill          `{range, text}`, put in by `workspace/applyEdit`
     failure       the error of a fill, or of an inline completion after its drafts
     status        `{state, message}` sent before the answer
@@ -22,6 +23,8 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 SCRIPT, LOG = (Path(argument) for argument in sys.argv[1:3])
+
+POLL_SECONDS = 0.01
 
 server = LanguageServer("scripted", "1")
 
@@ -41,9 +44,15 @@ def left_of(uri: str, position: types.Position) -> str:
     return document.source[: document.offset_at_position(position)].rpartition("\n")[2]
 
 
+async def until_allowed(num_sent: int) -> None:
+    while (limit := script().get("held_at")) is not None and num_sent >= limit:
+        await asyncio.sleep(POLL_SECONDS)
+
+
 async def sharpen(uri: str, where: types.Range, typed: str) -> None:
     """Send the drafts, and wait as long as an answer takes."""
     steps = script().get("drafts", [])
+    await until_allowed(0)
     num_typed = server.workspace.position_codec.client_num_units(typed)
     pause = script().get("seconds", 0) / (len(steps) + 1)
     for number, step in enumerate(steps, start=1):
@@ -61,6 +70,7 @@ async def sharpen(uri: str, where: types.Range, typed: str) -> None:
             "finishReason": None,
         }
         server.protocol.notify("dlmLsp/draft", params)
+        await until_allowed(number)
     await asyncio.sleep(pause)
 
 

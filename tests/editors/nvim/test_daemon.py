@@ -71,7 +71,7 @@ def test_a_storm_of_keys_leaves_the_worker_idle_and_the_last_answer_on_the_scree
     neovim.press(" ")  # there is no answer while text is deleted
     ghost = answer(neovim)
     assert neovim.lines[3] == "        result += "
-    assert neovim.lua("return vim.tbl_count(vim.lsp.get_clients({ name = 'dlm_lsp' })[1].requests)") == 0
+    neovim.await_answers()
     until(lambda: neovim.lua("return require('dlm_lsp').status().state") == "normal")
     neovim.press("<Tab>")
     until(lambda: neovim.lines[3] == f"        result += {ghost.splitlines()[0]}")

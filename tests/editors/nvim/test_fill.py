@@ -28,10 +28,12 @@ def warnings(neovim: Neovim) -> list[str]:
 
 def test_a_hole_is_filled_and_one_undo_empties_it(scripted: Start, server: Server) -> None:
     server.says(fill=FILL)
-    neovim = scripted(TEXT)
+    neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
     neovim.press("jj")
     neovim.press(":DlmFill<CR>")
     neovim.await_lines(filled())
+    neovim.await_answers()
+    assert warnings(neovim) == []
     heard = server.heard("infillRange")[-1]
     assert heard["range"] == {"start": {"line": 2, "character": 0}, "end": {"line": 2, "character": 0}}
     assert heard["options"] is None
@@ -74,24 +76,27 @@ def test_a_selection_is_refilled(
 
 
 def test_a_fill_continues_in_insert_mode(scripted: Start, server: Server) -> None:
-    server.says(fill=FILL, drafts=DRAFTS, seconds=1.5)
+    server.says(fill=FILL, drafts=DRAFTS, held_at=2)
     neovim = scripted(TEXT)
     neovim.press("jjA<C-o>:DlmFill<CR>")
     neovim.await_ghost("return 1\n    # 2")
+    server.goes_on()
     neovim.await_lines(filled())
     assert neovim.mode == "i"
 
 
 def test_the_draft_of_a_fill_sharpens_over_what_it_replaces(scripted: Start, server: Server) -> None:
-    server.says(fill=FILL, drafts=DRAFTS, seconds=1.5)
+    server.says(fill=FILL, drafts=DRAFTS, held_at=1)
     neovim = scripted(TEXT)
     neovim.press(":DlmFill<CR>")
     neovim.await_ghost("return")
     assert [group for text, group in neovim.chunks()] == ["DlmLspDraftUnstable"]
+    server.goes_on(held_at=2)
     neovim.await_ghost("return 1\n    # 2")
     groups = [(text, group) for text, group in neovim.chunks() if text.strip()]
     assert groups == [("return 1", "DlmLspDraft"), ("    # 2", "DlmLspDraftUnstable")]
     assert neovim.lines == TEXT.splitlines()
+    server.goes_on()
     neovim.await_lines(filled())
     neovim.await_no_ghost()
 
@@ -114,6 +119,14 @@ def test_a_fill_that_fails_says_why(scripted: Start, server: Server) -> None:
     neovim.press(":DlmFill<CR>")
     until(lambda: warnings(neovim))
     assert "the hole is too deep" in warnings(neovim)[0]
+
+
+def test_a_fill_of_what_was_there_before_says_so(scripted: Start, server: Server) -> None:
+    server.says(fill=FILL | {"text": "pass"})
+    neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
+    neovim.press(":DlmFill<CR>")
+    until(lambda: warnings(neovim))
+    assert warnings(neovim) == ["dlm-lsp: the model has written what was there before"]
 
 
 def test_an_invalid_number_of_steps_gets_a_sentence(scripted: Start, server: Server) -> None:
@@ -142,39 +155,43 @@ def test_the_draft_of_ghost_text_sharpens_until_the_answer(scripted: Start, serv
         {"text": "to", "stableRanges": []},
         {"text": "total + 2", "stableRanges": [[0, 5]]},
     ]
-    server.says(completions={"é = ": ["total + 1"]}, drafts=drafts, seconds=1.5)
+    server.says(completions={"é = ": ["total + 1"]}, drafts=drafts, held_at=1)
     neovim = scripted("\n")
     neovim.press("ié = ")
     assert draft_chunks(neovim, "to") == [("to", "DlmLspDraftUnstable")]
+    server.goes_on(held_at=2)
     assert draft_chunks(neovim, "total + 2") == [("total", "DlmLspDraft"), (" + 2", "DlmLspDraftUnstable")]
+    server.goes_on()
     neovim.await_ghost("total + 1")
     assert not [group for _, group in neovim.chunks() if group.startswith("DlmLspDraft")]
 
 
 def test_a_draft_that_leads_to_nothing_is_removed(scripted: Start, server: Server) -> None:
-    server.says(drafts=[{"text": "total", "stableRanges": []}], seconds=1)
+    server.says(drafts=[{"text": "total", "stableRanges": []}], held_at=1)
     neovim = scripted("\n")
     neovim.press("ix = ")
     neovim.await_ghost("total")
+    server.goes_on()
     neovim.await_no_ghost()
-    assert server.heard("answered")[-1]["typed"] == "x = "
+    assert server.typed("answered")[-1] == "x = "
 
 
 def test_the_next_key_stops_what_runs(scripted: Start, server: Server) -> None:
     server.says(drafts=[{"text": "total", "stableRanges": []}], seconds=60)
     neovim = scripted("\n")
     neovim.press("ix = ")
-    until(lambda: server.heard("inlineCompletion")[-1:] and server.heard("inlineCompletion")[-1]["typed"] == "x = ")
+    until(lambda: "x = " in server.typed("inlineCompletion"))
     neovim.press("q")
-    until(lambda: "x = " in [message["typed"] for message in server.heard("cancelled")], 2)
+    until(lambda: "x = " in server.typed("cancelled"))
     neovim.press("<Esc>")
 
 
 def test_a_draft_that_says_what_is_typed_stays(scripted: Start, server: Server) -> None:
-    server.says(drafts=[{"text": "total", "stableRanges": []}, {"text": "total", "stableRanges": []}], seconds=3)
+    server.says(drafts=[{"text": "total", "stableRanges": []}], held_at=1)
     neovim = scripted("\n")
     neovim.press("ix = ")
     neovim.await_ghost("total")
+    server.goes_on(held_at=0)  # no draft of another request
     neovim.press("to")
     neovim.await_ghost("tal")
     neovim.press("<Esc>")
@@ -194,6 +211,7 @@ def test_a_draft_of_another_version_is_dropped(scripted: Start, server: Server) 
     }, { client_id = client.id })
     """
     until(lambda: server.heard("answered"))
+    neovim.await_answers()
     neovim.lua(paint, -1)
     assert neovim.ghost() == ""
     neovim.lua(paint, 0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors.nvim.conftest import Server, Start
-from tests.editors.nvim.neovim import until
+from tests.editors.nvim.neovim import NATIVE_PAUSE_SECONDS, until
 
 DRAFT = {"text": "tot", "stableRanges": []}
 
@@ -48,7 +48,7 @@ def test_ctrl_c_hides_it_and_stops_what_runs(scripted: Start, server: Server) ->
     neovim.await_no_ghost()
     server.says(seconds=60, drafts=[DRAFT])
     neovim.press("o")
-    until(lambda: server.heard("inlineCompletion")[-1]["typed"] == "")
+    until(lambda: server.typed("inlineCompletion")[-1] == "")
     neovim.press("<C-c>")
     until(lambda: server.heard("cancelled"))
     neovim.await_no_ghost()
@@ -57,9 +57,9 @@ def test_ctrl_c_hides_it_and_stops_what_runs(scripted: Start, server: Server) ->
 def test_a_server_that_takes_over_is_served_by_when_the_old_one_ends(scripted: Start, server: Server) -> None:
     server.says(completions={"x = ": ["total + 1"]})
     neovim = scripted("\n")
-    old = neovim.lua("return vim.lsp.get_clients({ name = 'dlm_lsp' })[1].id")
+    old = neovim.served_by
     new = neovim.lua(ANOTHER_CLIENT)
-    until(lambda: neovim.lua("return require('dlm_lsp.session').of(vim.api.nvim_get_current_buf()).client.id") == new)
+    until(lambda: neovim.served_by == new)
     neovim.lua("vim.lsp.stop_client(...)", old)
     until(lambda: neovim.lua("return #vim.lsp.get_clients()") == 1)
     neovim.press("ix = ")
@@ -72,7 +72,7 @@ def test_a_server_that_takes_over_is_served_by_when_the_old_one_ends(scripted: S
 def test_a_buffer_that_is_no_file_is_served_once_it_is_one(
     scripted: Start, server: Server, tmp_path: Path, before: str
 ) -> None:
-    server.says(completions={"x = ": ["total + 1"]}, drafts=[DRAFT], seconds=1)
+    server.says(completions={"x = ": ["total + 1"]}, drafts=[DRAFT], held_at=1)
     neovim = scripted("\n", before=before)
     for command in ("edit scratch | setlocal buftype=nofile | set filetype=python", "enew | set filetype=python"):
         neovim.api.command(command)
@@ -82,6 +82,7 @@ def test_a_buffer_that_is_no_file_is_served_once_it_is_one(
     neovim.await_server()
     neovim.press("ix = ")
     neovim.await_ghost("tot")
+    server.goes_on()
     neovim.await_ghost("total + 1")
 
 
@@ -101,7 +102,7 @@ def test_a_draft_of_a_stopped_request_is_dropped(scripted: Start, server: Server
     server.says(seconds=60)
     neovim = scripted("\n")
     neovim.press("ix = ")
-    until(lambda: server.heard("inlineCompletion")[-1:] and server.heard("inlineCompletion")[-1]["typed"] == "x = ")
+    until(lambda: "x = " in server.typed("inlineCompletion"))
     asked = neovim.lua(NEWEST_REQUEST)
     neovim.lua(PAINT, asked)
     assert neovim.ghost() == "total"
@@ -113,10 +114,11 @@ def test_a_draft_of_a_stopped_request_is_dropped(scripted: Start, server: Server
 
 
 def test_a_draft_goes_when_its_request_fails(scripted: Start, server: Server) -> None:
-    server.says(drafts=[DRAFT], seconds=1, failure="the model has gone")
+    server.says(drafts=[DRAFT], held_at=1, failure="the model has gone")
     neovim = scripted("\n")
     neovim.press("ix = ")
     neovim.await_ghost("tot")
+    server.goes_on()
     neovim.await_no_ghost()
 
 
@@ -134,7 +136,7 @@ def test_a_fill_stopped_by_insert_mode_leaves_no_draft_there(scripted: Start, se
 
 
 def test_a_buffer_that_is_wiped_out_does_not_come_back_with_a_draft(scripted: Start, server: Server) -> None:
-    server.says(drafts=[DRAFT] * 8, seconds=1)
+    server.says(drafts=[DRAFT], held_at=1)
     neovim = scripted("\n")
     neovim.press("ix = ")
     neovim.await_ghost("tot")
@@ -182,12 +184,13 @@ def test_setup_before_0_11_starts_the_server_for_what_is_open(start: Start, serv
 @pytest.mark.surface("native")
 def test_neovim_asks_nothing_during_a_fill(scripted: Start, server: Server) -> None:
     fill = {"range": {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 4}}, "text": "x"}
-    server.says(fill=fill, seconds=1)
+    server.says(fill=fill, held_at=0)
     neovim = scripted("pass\n")
     neovim.press("A<C-o>:DlmFill<CR>")
     until(lambda: server.heard("infillRange"))
     num_asked = len(server.heard("inlineCompletion"))
     neovim.press("<Left>")
-    time.sleep(0.5)
+    time.sleep(2 * NATIVE_PAUSE_SECONDS)
     assert len(server.heard("inlineCompletion")) == num_asked
+    server.goes_on()
     neovim.await_lines(["x"])

@@ -3,12 +3,10 @@
 import time
 
 from tests.editors.nvim.conftest import Server, Start
-from tests.editors.nvim.neovim import until
+from tests.editors.nvim.neovim import NATIVE_PAUSE_SECONDS, until
 
 MENU_CLOSED = "return vim.fn.pumvisible() == 0"
 MENU_OPEN = "return vim.fn.pumvisible() == 1"
-NATIVE_PAUSE_SECONDS = 0.2
-"""How long Neovim waits after a key before it asks."""
 
 
 def test_it_is_hidden_while_the_popup_menu_is_open(scripted: Start, server: Server) -> None:
@@ -53,7 +51,7 @@ def test_it_leaves_room_and_key_to_the_menu_of_another_plugin(scripted: Start, s
 def test_a_menu_that_closes_without_having_been_open_changes_nothing(scripted: Start, server: Server) -> None:
     neovim = scripted("\n", before=ANOTHER_PLUGIN)
     neovim.press("ito")
-    until(lambda: [message for message in server.heard("answered") if message["typed"] == "to"])
+    until(lambda: "to" in server.typed("answered"))
     num_asked = len(server.heard("inlineCompletion"))
     neovim.api.command("doautocmd User MenuClose")
     time.sleep(NATIVE_PAUSE_SECONDS)
@@ -69,21 +67,16 @@ def test_a_menu_does_not_outlive_insert_mode(scripted: Start, server: Server) ->
 
 
 def test_an_answer_that_comes_while_the_popup_menu_is_open_waits(scripted: Start, server: Server) -> None:
-    server.says(completions={"to": ["tal"]}, seconds=0.5)
+    server.says(completions={"to": ["tal"]}, held_at=0)
     neovim = scripted("tomato\ntoast\n\n")
     neovim.press("jjito")
-    until(lambda: [message for message in server.heard("inlineCompletion") if message["typed"] == "to"])
+    until(lambda: "to" in server.typed("inlineCompletion"))
     neovim.press("<C-x><C-n><C-p>")  # the menu, with what is typed in place of its first entry
     until(lambda: neovim.lua(MENU_OPEN))
-    shown = set()
-
-    def is_over() -> bool:
-        shown.add(neovim.ghost())
-        return time.monotonic() > end
-
-    end = time.monotonic() + 2 * (0.5 + NATIVE_PAUSE_SECONDS)
-    until(is_over)
-    assert shown == {""}
+    server.goes_on()
+    until(lambda: "to" in server.typed("answered"))
+    neovim.await_answers()
+    assert neovim.ghost() == ""
     assert neovim.lua(MENU_OPEN)
     neovim.press("<C-e>")
     neovim.await_ghost("tal")

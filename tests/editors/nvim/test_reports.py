@@ -15,9 +15,6 @@ def health(neovim: Neovim) -> str:
     return "\n".join(neovim.lines)
 
 
-NUM_PENDING = "return vim.tbl_count(vim.lsp.get_clients({ name = 'dlm_lsp' })[1].requests)"
-
-
 def test_the_status_line_says_why_nothing_is_shown(scripted: Start, server: Server) -> None:
     server.says(status={"state": "inactive", "message": "100% of a.py is excluded"})
     neovim = scripted("\n")
@@ -36,8 +33,8 @@ def test_a_reason_for_one_buffer_is_not_shown_for_another(scripted: Start, serve
     server.says(status={"state": "inactive", "message": "example.py is excluded"})
     neovim = scripted("\n")
     neovim.press("ix")
-    until(lambda: server.heard("answered")[-1:] and server.heard("answered")[-1]["typed"] == "x")
-    until(lambda: neovim.lua(NUM_PENDING) == 0)
+    until(lambda: "x" in server.typed("answered"))
+    neovim.await_answers()
     assert neovim.lua("return require('dlm_lsp').status().state") == "inactive"
     neovim.press("<Esc>")
     neovim.api.command(f"edit {tmp_path / 'other.py'}")
@@ -78,6 +75,26 @@ def test_health_without_a_server(start: Start) -> None:
     assert "nowhere-to-be-found is not executable" in text
     assert "pip install -c constraints.txt ." in text, "what the README says"
     assert "no server is running" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "report"),
+    [
+        ("{ '/nowhere/dlm-lsp', 'serve' }", "/nowhere/dlm-lsp is not executable"),
+        ("function() end", "started by the function that your configuration gives to vim.lsp.config"),
+    ],
+    ids=["list", "function"],
+)
+def test_health_is_about_the_command_that_vim_lsp_config_names(
+    start: Start, server: Server, neovim_setup: tuple[str, str], command: str, report: str
+) -> None:
+    if version_of(neovim_setup[0]) < (0, 11):
+        pytest.skip("vim.lsp.config came with Neovim 0.11")
+    neovim = start("\n", server.command, name="notes.txt", waits=False)
+    neovim.lua(f"vim.lsp.config('dlm_lsp', {{ cmd = {command} }})")
+    text = health(neovim)
+    assert report in text
+    assert server.command[0] not in text
 
 
 def test_wrong_options_get_a_sentence_each_and_keep_their_defaults(scripted: Start) -> None:

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors.nvim.conftest import Server, Start
-from tests.editors.nvim.neovim import COLLECT_NOTIFICATIONS, until
-
-NATIVE_PAUSE_SECONDS = 0.2
+from tests.editors.nvim.neovim import COLLECT_NOTIFICATIONS, NATIVE_PAUSE_SECONDS, until
 
 
 @pytest.mark.parametrize("bang", ["", "!"])
@@ -85,11 +83,12 @@ def test_the_variable_switches_off_what_is_shown_at_the_next_key(scripted: Start
 
 
 def test_an_answer_that_comes_after_the_variable_has_switched_off_is_not_shown(scripted: Start, server: Server) -> None:
-    server.says(completions={"x = ": ["total"]}, seconds=0.3)
+    server.says(completions={"x = ": ["total"]}, held_at=0)
     neovim = scripted("\n")
     neovim.press("ix = ")
-    until(lambda: [message for message in server.heard("inlineCompletion") if message["typed"] == "x = "])
+    until(lambda: "x = " in server.typed("inlineCompletion"))
     neovim.api.command("let b:dlm_lsp_enabled = 0")
-    until(lambda: [message for message in server.heard("answered") if message["typed"] == "x = "])
-    neovim.lua("vim.wait(50)")
+    server.goes_on()
+    until(lambda: "x = " in server.typed("answered"))
+    neovim.await_answers()
     assert neovim.ghost() == ""

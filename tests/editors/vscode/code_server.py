@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 Answer = TypeVar("Answer")
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 QUIET = {
     "workbench.startupEditor": "none",
     "workbench.secondarySideBar.defaultVisibility": "hidden",
@@ -43,6 +43,14 @@ def until(ask: Callable[[], Answer], what: str) -> Answer:
         assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(0.05)
     return answer
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """An object from a file; empty while another process is writing it, or has not begun to."""
+    with suppress(FileNotFoundError, json.JSONDecodeError):
+        read: dict[str, Any] = json.loads(file.read_text())
+        return read
+    return {}
 
 
 def free_port(address: str) -> int:
@@ -107,15 +115,18 @@ class CodeServer:
         environment: Mapping[str, str],
         *,
         trusts_workspaces: bool,
+        settings: Mapping[str, object] | None = None,
         host: Host | None = None,
     ) -> None:
+        """Install the extension. The settings are of the machine, the only ones that may name a command."""
         self.folder = folder
         self._host = host or ThisMachine()
         self._environment = environment
         self.workspace = folder / "workspace"
         self.workspace.mkdir(parents=True)
         self._trusts_workspaces = trusts_workspaces
-        self.write_settings("User", {**QUIET, "security.workspace.trust.enabled": not trusts_workspaces})
+        self._settings = settings or {}
+        self.reset_settings()
         self.port = free_port("127.0.0.1")
         # An empty gallery keeps it from asking the one on the network.
         self._command = ["env", "EXTENSIONS_GALLERY={}"]
@@ -130,24 +141,31 @@ class CodeServer:
         install = self._host.calling([*self._command, "--install-extension", str(vsix)])
         subprocess.run(install, env=self._environment, check=True, capture_output=True, timeout=120)
 
+    def reset_settings(self) -> None:
+        """Have all settings as they were at first."""
+        self.write_settings("User", {**QUIET, "security.workspace.trust.enabled": not self._trusts_workspaces})
+        self.write_settings("Machine", self._settings)
+        self._workspace_settings.unlink(missing_ok=True)
+
     def write_settings(self, kind: str, settings: Mapping[str, object]) -> None:
-        """`User` or `Machine` settings; the latter are the only ones that may name a command."""
+        """`User` or `Machine` settings."""
         file = self.folder / "data" / kind / "settings.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(settings, indent=1))
 
     def write_workspace_settings(self, settings: Mapping[str, object]) -> None:
-        file = self.workspace / ".vscode/settings.json"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps(settings))
+        self._workspace_settings.parent.mkdir(exist_ok=True)
+        self._workspace_settings.write_text(json.dumps(settings))
 
     def read_workspace_settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = json.loads((self.workspace / ".vscode/settings.json").read_text())
-        return settings
+        return read_json(self._workspace_settings)
 
     def read_settings(self, kind: str) -> dict[str, Any]:
-        settings: dict[str, Any] = json.loads((self.folder / "data" / kind / "settings.json").read_text())
-        return settings
+        return read_json(self.folder / "data" / kind / "settings.json")
+
+    @property
+    def _workspace_settings(self) -> Path:
+        return self.workspace / ".vscode/settings.json"
 
     def log(self) -> str:
         """The text of the extension's output channel."""

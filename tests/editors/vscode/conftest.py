@@ -4,10 +4,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from playwright.sync_api import Error
 
 from tests.editors.scripted_daemon import ScriptedDaemon
 from tests.editors.vscode.code_server import CodeServer, until
@@ -110,22 +112,36 @@ def code_server(
     config.parent.mkdir(parents=True)
     config.write_text(CONFIG)
     environment = {**child_environment, "XDG_CONFIG_HOME": str(folder / "config")}
-    server = CodeServer(*editor, folder, environment, trusts_workspaces=trusts_workspaces)
-    server.write_settings("Machine", {"dlm-lsp.server.command": server_command})
+    settings = {"dlm-lsp.server.command": server_command}
+    server = CodeServer(*editor, folder, environment, trusts_workspaces=trusts_workspaces, settings=settings)
     with server.running():
         yield server
 
 
 @pytest.fixture(scope="module")
-def workbench(code_server: CodeServer) -> Iterator[Workbench]:
-    """One window for the tests of a module; it has a Python file open, and the server runs."""
+def window(code_server: CodeServer) -> Iterator[Workbench]:
+    """One window for the tests of a module."""
     file = code_server.workspace / "greeting.py"
     file.write_text(GREETING)
-    with Workbench.opened(code_server, file) as workbench:
-        workbench.page.locator(".monaco-editor .view-line").first.click()
-        workbench.wait_until_ready()
-        workbench.press("Control+B")  # no side bar: the editor has the window to itself
-        yield workbench
+    with Workbench.opened(code_server, file) as window:
+        _await_file_and_server(window)
+        yield window
+
+
+@pytest.fixture
+def workbench(window: Workbench) -> Workbench:
+    """The window, which has a Python file open, and the server runs; another one after a test that failed."""
+    if window.is_spoilt:
+        window.start_over()
+        _await_file_and_server(window)
+        window.is_spoilt = False
+    return window
+
+
+def _await_file_and_server(window: Workbench) -> None:
+    window.page.locator(".monaco-editor .view-line").first.click()
+    window.wait_until_ready()
+    window.press("Control+B")  # no side bar: the editor has the window to itself
 
 
 @pytest.fixture
@@ -149,11 +165,13 @@ def _missing(reason: str) -> NoReturn:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Take a picture of the window when a test fails, beside its report."""
+    """Take a picture of the window when a test fails, beside its report, and leave that window to nobody else."""
     report = yield
     workbench = getattr(item, "funcargs", {}).get("workbench")
     if report.failed and report.when != "teardown" and isinstance(workbench, Workbench):
+        workbench.is_spoilt = True
         picture = workbench.server.folder / f"{item.name}.png"
-        workbench.page.screenshot(path=picture)
-        report.sections.append(("window", str(picture)))
+        with suppress(Error):  # of a window that has crashed
+            workbench.page.screenshot(path=picture)
+            report.sections.append(("window", str(picture)))
     return report

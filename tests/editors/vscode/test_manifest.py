@@ -72,6 +72,12 @@ def test_a_workspace_cannot_name_a_command_a_model_or_a_device(manifest: dict[st
     assert manifest["extensionKind"] == ["workspace"]
 
 
+def test_a_key_of_a_draft_is_first_one_of_the_completion_list(manifest: dict[str, Any]) -> None:
+    conditions = {each["command"]: each["when"].split(" && ") for each in manifest["contributes"]["keybindings"]}
+    for command in ("dlm-lsp.acceptDraft", "dlm-lsp.unacceptDraft"):
+        assert "!suggestWidgetVisible" in conditions[command]
+
+
 def test_the_extension_is_released_with_the_server(manifest: dict[str, Any], extension: Path) -> None:
     assert manifest["version"] == __version__
     assert (extension / "LICENSE").read_text() == (extension / "../../LICENSE").read_text()

@@ -7,11 +7,10 @@ extension inspects ours by VS Code's own API.
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.editors.vscode.code_server import CodeServer, until, write_vsix
+from tests.editors.vscode.code_server import CodeServer, read_json, until, write_vsix
 from tests.editors.vscode.workbench import Workbench
 
 MIDDLE = "return name.upper()"
@@ -36,14 +35,6 @@ def testimony(code_server: CodeServer) -> Path:
     return file
 
 
-def read(file: Path) -> dict[str, Any]:
-    """The findings; empty until all of them are written."""
-    with suppress(FileNotFoundError, json.JSONDecodeError):
-        testimony: dict[str, Any] = json.loads(file.read_text())
-        return testimony
-    return {}
-
-
 def children(parent: int) -> list[str]:
     """Command lines of the processes that a process has started."""
     found = []
@@ -58,11 +49,15 @@ def children(parent: int) -> list[str]:
 def test_extension_and_server_run_where_the_files_are(
     testimony: Path, workbench: Workbench, server_command: list[str]
 ) -> None:
-    seen = until(lambda: read(testimony), "what the second extension sees")
+    def children_of_extension_host() -> list[str]:
+        return children(read_json(testimony).get("pid", -1))
+
+    command = " ".join(server_command)
+    until(lambda: [line for line in children_of_extension_host() if line.startswith(command)], "the server")
+    seen = read_json(testimony)
     assert seen["window"] == "Web", "the window is elsewhere"
     assert seen["remote"]
     assert seen["kind"] == "Workspace"
-    assert [line for line in children(seen["pid"]) if line.startswith(" ".join(server_command))]
     workbench.press("Control+1", "Control+End")
     workbench.type("    ")
     assert workbench.ask_for_ghost() == MIDDLE

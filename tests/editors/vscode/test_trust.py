@@ -38,10 +38,10 @@ def trusts_workspaces() -> bool:
     return False
 
 
-@pytest.fixture(scope="module")
-def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def traces(tmp_path: Path) -> Path:
     """The folder in which an executable of the workspace leaves its name when it runs."""
-    return tmp_path_factory.mktemp("traces")
+    return tmp_path
 
 
 def write_script(path: Path, *lines: str) -> Path:
@@ -51,9 +51,10 @@ def write_script(path: Path, *lines: str) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def untrusted(code_server: CodeServer, daemon: ScriptedDaemon, traces: Path) -> Iterator[Workbench]:
     """A window in Restricted Mode, on a workspace whose settings name its own programs."""
+    code_server.reset_settings()
     workspace = code_server.workspace
     own = write_script(workspace / "own/dlm-lsp", f"touch {traces}/setting")
     beside = workspace / "environment/bin"

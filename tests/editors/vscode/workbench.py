@@ -3,11 +3,11 @@
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, sync_playwright
 
 from tests.editors.vscode.code_server import WAIT_SECONDS, CodeServer, until
 
@@ -27,22 +27,34 @@ class Frame(NamedTuple):
 
 
 class Workbench:
-    """Does and sees what a person does and sees in a window of VS Code."""
+    """Does and sees what a person does and sees in a window of VS Code.
 
-    def __init__(self, page: Page, server: CodeServer) -> None:
-        self.page = page
+    Attributes:
+        is_spoilt: Whether a test has failed in the window, and left it in whatever state.
+    """
+
+    def __init__(self, browser: Browser, server: CodeServer, file: Path) -> None:
         self.server = server
+        self.is_spoilt = False
+        self._browser = browser
+        self._file = file
+        self.page = self._open_page()
 
     @classmethod
     @contextmanager
     def opened(cls, server: CodeServer, file: Path) -> Iterator["Workbench"]:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(CHROMIUM_FLAGS))
-            page = browser.new_page(viewport={"width": 1100, "height": 620}, device_scale_factor=1.5)
-            page.set_default_timeout(WAIT_SECONDS * 1000)
-            page.goto(server.address(file))
-            yield cls(page, server)
+            yield cls(browser, server, file)
             browser.close()
+
+    def start_over(self) -> None:
+        """Have another window in the place of this one, with nothing unsaved, and the settings of the beginning."""
+        with suppress(Error):  # it may have crashed
+            self.page.goto("about:blank")  # VS Code takes its leave of the server
+        self.page.close()
+        self.server.reset_settings()
+        self.page = self._open_page()
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -101,7 +113,8 @@ class Workbench:
         with self.reconfigured():
             self.server.write_settings("Machine", before | settings)
         yield
-        self.server.write_settings("Machine", before)
+        with self.reconfigured():  # or they would stop a request of the next test
+            self.server.write_settings("Machine", before)
 
     @contextmanager
     def reconfigured(self) -> Iterator[None]:
@@ -187,6 +200,12 @@ class Workbench:
         self.press("Control+S")
         until(lambda: file.stat().st_mtime_ns != before and file.stat().st_size > 0, f"{file.name} on disk")
         return file.read_text()
+
+    def _open_page(self) -> Page:
+        page = self._browser.new_page(viewport={"width": 1100, "height": 620}, device_scale_factor=1.5)
+        page.set_default_timeout(WAIT_SECONDS * 1000)
+        page.goto(self.server.address(self._file))
+        return page
 
     def _leave_fill(self, key: str) -> None:
         self.press(key)

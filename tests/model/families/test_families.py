@@ -287,6 +287,11 @@ def test_a_mask_that_no_file_names_is_asked_for(tmp_path: Path) -> None:
         ModelConfig.from_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize(("name", "selection"), [("dream", "entropy"), ("dreamon", "entropy"), ("llada", "confidence")])
+def test_a_family_selects_as_its_publishers_do(folders: dict[str, Path], name: str, selection: str) -> None:
+    assert ModelConfig.from_checkpoint(folders[name]).selection == selection
+
+
 def test_a_context_beyond_what_dreamon_was_trained_with_is_not_believed(folders: dict[str, Path]) -> None:
     stored = json.loads((folders["dreamon"] / "config.json").read_text())
     assert stored["max_position_embeddings"] == 131072

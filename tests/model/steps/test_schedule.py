@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlm_model.decode_options import DecodePlan, Schedule
+from dlm_model.decode_options import DecodePlan, Schedule, Selection
 from dlm_model.rules.eligibility import Eligibility
 from dlm_model.steps import schedule as schedules
 from dlm_model.steps.schedule import within_entropy_bound
@@ -115,7 +115,24 @@ def test_the_factor_stops_at_the_first_that_fails() -> None:
 def test_klass_waits_until_a_certain_position_is_stable() -> None:
     certain = guess([0.95, 0.96, 0.5, 0.97], num_stable=[2.0, 1.0, 5.0, 3.0], score=[0.1, 0.2, 0.3, 0.0])
     chosen = choose(certain, only(ALL), 4, DecodePlan(schedule="klass"))
-    assert chosen.tolist() == [[True, False, True, True]]  # the third for its score, as the quota
+    assert chosen.tolist() == [[True, False, False, True]]  # the third has the best score, but two are ready
+
+
+@pytest.mark.parametrize("selection", ["confidence", "leftmost"])
+def test_klass_commits_the_most_confident_one_only_once_it_is_stable(selection: Selection) -> None:
+    step = guess([0.99, 0.95, 0.2, 0.1], num_stable=[0.0, 2.0, 2.0, 2.0])
+    options = DecodePlan(schedule="klass", selection=selection)
+    assert choose(step, only(ALL), 4, options).tolist() == [[False, True, False, False]]
+    assert choose(step, only(ALL), 2, options).tolist() == [[True, True, False, False]], "the quota is two"
+    none_ready = step._replace(num_stable=torch.zeros(1, 4))
+    assert choose(none_ready, only(ALL), 4, options).tolist() == [[True, False, False, False]]
+
+
+@pytest.mark.parametrize("selection", ["confidence", "leftmost"])
+def test_the_entropy_bound_holds_whatever_is_selected(selection: Selection) -> None:
+    step = guess([0.9, 0.5, 0.8, 0.1], entropy=[0.3, 0.05, 0.9, 1.0])
+    options = DecodePlan(schedule="entropy_bound", entropy_bound=0.01, selection=selection)
+    assert choose(step, only(ALL), 4, options).tolist() == [[False, True, False, False]]
 
 
 def test_a_leap_reaches_four_positions_from_an_anchor() -> None:

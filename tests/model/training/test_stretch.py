@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from dlm_model.network.weights import read_tensors
 from dlm_model.training import recipe as recipe_module
 from dlm_model.training.__main__ import run_stage
 from dlm_model.training.metrics import METRICS_FILE
+from dlm_model.training.options import TrainingOptions
 from dlm_model.training.pieces import cut_pieces, join_pieces
 from dlm_model.training.recipe import CorpusSection, StartSection, TrainSection, load_recipe
 from tests.model.training import tiny_run
@@ -178,6 +179,12 @@ def test_a_section_becomes_options() -> None:
     options = TrainSection(rank=4, curriculum_steps=7, learning_rate=0.5).options(max_seconds=9.0)
     assert (options.parameters.fingerprint, options.learning_rate) == ("rank 4, alpha 8", 0.5)
     assert (options.curriculum.num_steps, options.max_seconds) == (7, 9.0)
+
+
+def test_a_recipe_that_says_nothing_trains_by_the_defaults_of_the_options() -> None:
+    by_recipe, by_default = TrainSection(precision="bf16").options(), TrainingOptions()
+    assert type(by_recipe.placement) is type(by_default.placement)
+    assert replace(by_recipe, placement=by_default.placement) == by_default
 
 
 def test_pieces_are_small_and_make_the_same_files(tmp_path: Path) -> None:

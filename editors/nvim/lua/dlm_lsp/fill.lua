@@ -60,13 +60,22 @@ local function say(message)
   vim.notify('dlm-lsp: ' .. message, vim.log.levels.WARN)
 end
 
+---@param buf integer
+---@return string[] lines None of a buffer that is gone.
+local function text_of(buf)
+  return vim.api.nvim_buf_is_valid(buf) and vim.api.nvim_buf_get_lines(buf, 0, -1, false) or {}
+end
+
 ---@param err? lsp.ResponseError
 ---@param result? table `InfillRangeResult`
-local function report(err, result)
+---@param is_news boolean Whether the buffer's text is another one than before.
+local function report(err, result, is_news)
   if err and err.code ~= client_of.CANCELLED then
     say(err.message)
   elseif result and not result.applied then
     say('the text changed meanwhile; nothing was filled')
+  elseif result and not is_news then
+    say('the model has written what was there before')
   end
 end
 
@@ -108,13 +117,14 @@ local function start(buf, range, client, options)
   M.stop(buf)
   local fill = { client = client }
   fills[buf] = fill
+  local before = text_of(buf)
   local arguments = { vim.uri_from_bufnr(buf), range, options }
   fill.id = client_of.execute(client, COMMAND, arguments, function(err, result)
     if running(buf) == fill then
       fill.is_over = true
       ghost.clear(buf)
     end
-    report(err, result)
+    report(err, result, not vim.deep_equal(before, text_of(buf)))
   end, buf)
   stop_at_the_next_edit(buf)
 end

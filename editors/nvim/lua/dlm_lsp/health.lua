@@ -24,7 +24,10 @@ local function check_neovim()
 end
 
 local function check_server()
-  local command = config.current.cmd
+  local command = require('dlm_lsp.server').command()
+  if not command then
+    return health.info('the server is started by the function that your configuration gives to vim.lsp.config')
+  end
   local path = vim.fn.exepath(command[1])
   if path == '' then
     return health.error(('%s is not executable'):format(command[1]), {

@@ -137,6 +137,7 @@ function M.attach(client, buf)
   require('dlm_lsp.ghost').define_highlights()
   require('dlm_lsp.session').attach(client, buf, is_native)
   if is_native then
+    require('dlm_lsp.transport').watch(client)
     require('dlm_lsp.native').enable(buf)
   end
   require('dlm_lsp.keymaps').set(buf)

@@ -52,21 +52,44 @@ local function reuse(client, lsp_config)
   return true
 end
 
---- Whether the server can be started. If not, that is said once: Neovim itself would only say that it failed.
----@param command any What `vim.lsp.Config.cmd` is; where that is this plugin's own, the option `cmd` counts. A
---- function of the user's is taken to work.
+---@type table<string, true> What was said since the start or `:DlmRestart`.
+local said = {}
+
+--- Say something that would otherwise be said again for every buffer.
+---@param message string
+local function say_once(message)
+  if not said[message] then
+    said[message] = true
+    vim.notify('dlm-lsp: ' .. message, vim.log.levels.WARN)
+  end
+end
+
+--- The command that starts the server: what the user gave to `vim.lsp.config`, or else the option `cmd`.
+---@return string[]? command nil for a function of the user's, which is taken to work.
+function M.command()
+  local lsp_config = vim.lsp.config and vim.lsp.config[client_of.NAME] or M.lsp_config()
+  if lsp_config.cmd == require('dlm_lsp.transport').start then
+    return config.current.cmd
+  end
+  return type(lsp_config.cmd) == 'table' and lsp_config.cmd or nil
+end
+
+--- Whether the server can be started. If not, that is said: Neovim itself would only say that it failed.
 ---@return boolean
-local function is_there(command)
-  if type(command) == 'function' and command ~= require('dlm_lsp.transport').start then
+local function is_there()
+  local command = M.command()
+  if not command or vim.fn.executable(command[1]) == 1 then
     return true
   end
-  local name = (type(command) == 'table' and command or config.current.cmd)[1]
-  if vim.fn.executable(name) == 1 then
-    return true
-  end
-  local problem = name:find('[/\\]') and 'cannot be run' or "is not on Neovim's PATH"
-  vim.notify_once(('dlm-lsp: "%s" %s; :checkhealth dlm_lsp says what to do'):format(name, problem), vim.log.levels.WARN)
+  local problem = command[1]:find('[/\\]') and 'cannot be run' or "is not on Neovim's PATH"
+  say_once(('"%s" %s; :checkhealth dlm_lsp says what to do'):format(command[1], problem))
   return false
+end
+
+--- Whether it was not switched off by `vim.lsp.enable('dlm_lsp', false)`.
+---@return boolean
+local function is_wanted()
+  return not vim.lsp.is_enabled or vim.lsp.is_enabled(client_of.NAME)
 end
 
 --- `vim.lsp.Config.root_dir`: the root of a buffer's project, once the buffer is a file's. To a server, all buffers
@@ -75,7 +98,7 @@ end
 ---@param use fun(root?: string)
 local function find_root(buf, use)
   local lsp_config = vim.lsp.config and vim.lsp.config[client_of.NAME] or config.current
-  if vim.bo[buf].buftype ~= '' or not is_there(lsp_config.cmd) then
+  if vim.bo[buf].buftype ~= '' or not is_there() then
     return
   end
   if vim.api.nvim_buf_get_name(buf) ~= '' then
@@ -87,9 +110,7 @@ local function find_root(buf, use)
     group = vim.api.nvim_create_augroup(('dlm_lsp_name_%d'):format(buf), {}),
     callback = function(event)
       if event.buf == buf and vim.api.nvim_buf_get_name(buf) ~= '' then
-        -- It may have been taken back meanwhile by `vim.lsp.enable('dlm_lsp', false)`.
-        local is_wanted = not vim.lsp.is_enabled or vim.lsp.is_enabled(client_of.NAME)
-        if is_wanted and vim.bo[buf].filetype == filetype then
+        if is_wanted() and vim.bo[buf].filetype == filetype then
           find_root(buf, use)
         end
         return true
@@ -98,11 +119,11 @@ local function find_root(buf, use)
   })
 end
 
+---@type table<integer, true> The clients that `:DlmRestart` has stopped.
+local is_replaced = {}
+
 ---@type boolean Whether a server that had ended was started again, and `:DlmRestart` not called since.
 local is_revived = false
-
----@type boolean Whether it was said that the server ends while it starts, and `:DlmRestart` not called since.
-local is_failure_said = false
 
 --- Start the server for the buffers that are loaded, where it is switched on.
 local function attach_all()
@@ -126,13 +147,10 @@ local function revive()
   end
 end
 
---- Say, once, that the server cannot start; another try would end the same way.
+--- Say that the server cannot start; another try would end the same way.
 local function report_failure()
-  if not is_failure_said then
-    is_failure_said = true
-    local advice = ':checkhealth dlm_lsp says what to do, and :DlmRestart tries again'
-    vim.notify('dlm-lsp: the server has ended while it started; ' .. advice, vim.log.levels.WARN)
-  end
+  local advice = ':checkhealth dlm_lsp says what to do, and :DlmRestart tries again'
+  say_once('the server has ended while it started; ' .. advice)
 end
 
 --- `vim.lsp.Config.on_exit`, for a server that nobody has stopped.
@@ -144,9 +162,8 @@ local function on_exit(code, signal, client_id)
   local client = vim.lsp.get_client_by_id(client_id)
   local is_started = client ~= nil and client.initialized
   vim.schedule(function()
-    local is_wanted = not vim.lsp.is_enabled or vim.lsp.is_enabled(client_of.NAME)
-    local is_stopped = is_started and code == 0 and (signal == 0 or signal == SIGTERM)
-    if is_wanted and not is_stopped and vim.v.exiting == vim.NIL then
+    local is_stopped = is_replaced[client_id] or (is_started and code == 0 and (signal == 0 or signal == SIGTERM))
+    if is_wanted() and not is_stopped and vim.v.exiting == vim.NIL then
       local follow = is_started and revive or report_failure
       follow()
     end
@@ -205,11 +222,17 @@ end
 
 --- Start the server anew, whether it runs or not. It is not asked to stop first, because it may not answer any more.
 function M.restart()
-  is_revived, is_failure_said = false, false
-  for _, client in ipairs(vim.lsp.get_clients({ name = client_of.NAME })) do
-    client_of.call(client, 'stop', true)
+  is_revived, said = false, {}
+  if not is_wanted() then
+    return say_once("the server is not enabled; :lua vim.lsp.enable('dlm_lsp') enables it")
   end
-  attach_all()
+  if is_there() then
+    for _, client in ipairs(vim.lsp.get_clients({ name = client_of.NAME, _uninitialized = true })) do
+      is_replaced[client.id] = true
+      client_of.call(client, 'stop', true)
+    end
+    attach_all()
+  end
 end
 
 return M

@@ -46,15 +46,26 @@ local function is_wanted()
   return is_inserting and switch.is_on(buf) and not fill.is_busy(buf)
 end
 
---- `vim.lsp.Config.cmd`: starts the server, and watches the requests that Neovim itself sends.
+--- `vim.lsp.Config.cmd`, unless the user gives another one to `vim.lsp.config`. A function, because Neovim would leave
+--- out a command that is not there, without a word.
 ---@param dispatchers vim.lsp.rpc.Dispatchers
 ---@return vim.lsp.rpc.PublicClient
 function M.start(dispatchers)
-  local rpc = vim.lsp.rpc.start(config.current.cmd, dispatchers)
-  if not config.is_native() then
-    return rpc
+  return vim.lsp.rpc.start(config.current.cmd, dispatchers)
+end
+
+---@type table<integer, true> By client.
+local watched = {}
+
+--- Watch the requests that Neovim itself sends to a server, however that was started.
+---@param client vim.lsp.Client
+function M.watch(client)
+  if watched[client.id] then
+    return
   end
-  return setmetatable({
+  watched[client.id] = true
+  local rpc = client.rpc
+  client.rpc = setmetatable({
     request = function(method, params, callback, ...)
       local is_native = method == client_of.INLINE_COMPLETION
         and params.context.triggerKind == client_of.trigger.AUTOMATIC

@@ -51,12 +51,15 @@ export class WorkspaceEdit {
 export const ProgressLocation = { Notification: 15 };
 export const ConfigurationTarget = { Global: 1, Workspace: 2 };
 
+export class CancellationError extends Error {}
+
 /** Emits `warning` and `error` with what a message says, and `edit` with a `WorkspaceEdit`. */
 export const happened = new NodeEmitter();
 
 export const commands = { executeCommand: (): Promise<undefined> => Promise.resolve(undefined) };
 
 export const window = {
+    activeTextEditor: undefined as unknown,
     showInformationMessage: (): undefined => undefined,
     /** The button that is pressed in the next error message. */
     button: undefined as string | undefined,

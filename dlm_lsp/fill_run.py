@@ -1,66 +1,40 @@
-"""A fill under way, and the typing that it survives: typing what the draft already says need not stop the worker.
+"""A fill under way. It goes on while the user types what its draft says.
 
 Copilot's asynchronous completions and Continue's generator reuse do this for text written from left to right. Here the
-whole draft is there from the first step on, and sharpens while the user types into it.
+whole draft exists from the first step on, and sharpens while the user types into it.
 """
 
 import asyncio
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.documents.positions import with_line_feeds
-from dlm_lsp.fills import NO_ANCHORS, Anchors, Filled
-from dlm_lsp.holes.hole import Hole
+from dlm_lsp.fills import Filled
+from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.keystrokes.goal import agreed_part, is_on_the_way, rest_of
 from dlm_lsp.keystrokes.warm_start import EarlierDraft
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import Draft
 
-Purpose = Literal["ghost text", "edit"]
-
 PATIENCE_SECONDS = 1.0
-"""How long a run goes on for text that agrees with it, while the client has not asked again."""
+"""How long a run goes on for typed text that agrees with it, until the client asks again."""
 
 
 class ContradictedError(Exception):
     """A later draft contradicts what was typed in the meantime; never leaves the handlers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FillOrder:
-    """One hole to be filled.
-
-    Attributes:
-        purpose: Ghost text never supersedes an edit that the user asked for.
-        hole: In the document as it stands.
-        options: How to denoise.
-        is_hypothetical: The hole's snapshot holds text that the document does not, so no draft has a place in it.
-        earlier: A draft of almost the same hole, if there is one.
-        require_valid: Rather nothing than what adds syntax errors.
-        anchors: Rather nothing than what does not hold them.
-    """
-
-    purpose: Purpose
-    hole: Hole
-    options: DecodeOptions
-    is_hypothetical: bool = False
-    earlier: EarlierDraft | None = None
-    require_valid: bool = False
-    anchors: Anchors = NO_ANCHORS
-
-
 class DraftSite(NamedTuple):
-    """Where in the document a draft goes on, after what was typed of it.
+    """Where in the document a draft goes on, after the part that was typed.
 
     Attributes:
         snapshot: The document now.
-        start: Offset after what was typed of the draft.
+        start: Offset after the typed part.
         end: Offset where the hole ends now, or the line on which the rest begins.
-        typed: What was typed of it, with line breaks as `\\n`.
+        typed: The typed part, with line breaks as `\\n`.
     """
 
     snapshot: Snapshot
@@ -70,18 +44,21 @@ class DraftSite(NamedTuple):
 
 
 class FillRun:
-    """One order on the worker, followed through the edits that agree with it. Lives on the event loop."""
+    """One hole that the worker fills, followed through the edits that agree with it. Lives on the event loop."""
 
-    def __init__(self, order: FillOrder, future: "asyncio.Future[Filled]", request_id: int | str | None) -> None:
+    def __init__(
+        self, hole_request: HoleRequest, future: "asyncio.Future[Filled]", request_id: int | str | None
+    ) -> None:
         """Follow a job of the worker.
 
         Args:
-            order: What it fills.
+            hole_request: What it fills, in the document as it stands.
             future: The job's; cancelling it stops the job.
-            request_id: Of the request that asked first.
+            request_id: Of the client's request that asked first.
         """
-        self.order = order
-        self.site = DraftSite(order.hole.snapshot, order.hole.start, order.hole.end, "")
+        self.hole_request = hole_request
+        hole = hole_request.hole
+        self.site = DraftSite(hole.snapshot, hole.start, hole.end, "")
         self.request_id = request_id
         self._future = future
         self.id = str(uuid.uuid4())
@@ -92,22 +69,22 @@ class FillRun:
         self._is_contradicted = False
 
     def serves(self, snapshot: Snapshot, cursor: int, options: DecodeOptions, *, require_valid: bool) -> bool:
-        """Whether this place of the document as it stands is being filled, in the way that is asked for."""
-        if self.is_cancelled or self.site.snapshot is not snapshot or self.order.options != options:
+        """Whether this run fills the hole at this place of the present document, in the requested way."""
+        if self.is_cancelled or self.site.snapshot is not snapshot or self.hole_request.options != options:
             return False
-        is_stricter = self.order.require_valid and not require_valid
-        return self.order.hole.start <= cursor <= self._hole_end(snapshot) and not is_stricter
+        is_stricter = self.hole_request.require_valid and not require_valid
+        return self.hole_request.hole.start <= cursor <= self._hole_end(snapshot) and not is_stricter
 
     def place(self, cursor: int) -> None:
         """Let drafts begin at the cursor that a request names; `follow` takes all to be typed that could be."""
-        snapshot, start = self.site.snapshot, self.order.hole.start
+        snapshot, start = self.site.snapshot, self.hole_request.hole.start
         typed, following = snapshot.text[start:cursor], snapshot.text[cursor : self._hole_end(snapshot)]
         if is_on_the_way(self._goal_in(snapshot), typed, following):
             self._move_site_behind(typed, snapshot)
 
     def follow(self, snapshot: Snapshot) -> bool:
-        """Go on for an edited document, if what was typed into the hole is what the draft says there."""
-        hole, after, end = self.order.hole, snapshot.text, self._hole_end(snapshot)
+        """Go on for an edited document, if the text typed into the hole is what the draft says there."""
+        hole, after, end = self.hole_request.hole, snapshot.text, self._hole_end(snapshot)
         is_in_hole = end >= hole.start and after[: hole.start] == hole.prefix
         if self._draft is None or not is_in_hole or after[end:] != hole.suffix:
             return False
@@ -121,17 +98,17 @@ class FillRun:
         return self._draft.text.replace("\n", snapshot.line_ending) if self._draft else ""
 
     def _hole_end(self, snapshot: Snapshot) -> int:
-        return len(snapshot.text) - len(self.order.hole.suffix)
+        return len(snapshot.text) - len(self.hole_request.hole.suffix)
 
     def _move_site_behind(self, typed: str, snapshot: Snapshot) -> None:
         """Let drafts replace the hole's text on the line where they begin; the lines below stay."""
-        start = self.order.hole.start + len(typed)
+        start = self.hole_request.hole.start + len(typed)
         line_end = snapshot.lines.line_end(snapshot.lines.line_of(start))
         end = max(start, min(self._hole_end(snapshot), line_end))
         self.site = DraftSite(snapshot, start, end, with_line_feeds(typed))
 
     def take(self, draft: Draft) -> bool:
-        """Take the newest draft; False, and the end of the run, where it takes back what was typed."""
+        """Take the newest draft. If it contradicts typed text, end the run and return False."""
         self._draft = draft
         if self.seconds_to_first_draft is None:
             self.seconds_to_first_draft = perf_counter() - self._begin
@@ -141,10 +118,10 @@ class FillRun:
         return not self._is_contradicted
 
     async def wait(self, request_id: int | str | None) -> Filled:
-        """The outcome, for the request that is being handled; an earlier one that waits must have been cancelled.
+        """The outcome, for the present request; an earlier request that waits must have been cancelled.
 
         Raises:
-            ContradictedError: typed text and draft have come apart; the latest request has to ask anew.
+            ContradictedError: typed text and draft no longer agree; the latest request has to ask anew.
             asyncio.CancelledError: the request was cancelled, or the run was.
         """
         task = self._owner = asyncio.current_task()
@@ -162,11 +139,11 @@ class FillRun:
     def newest_draft(self) -> EarlierDraft | None:
         """The run's latest draft, finished or not; before its first, the earlier draft that it began with."""
         draft = self._draft
-        return EarlierDraft(self.order.hole, draft) if draft else self.order.earlier
+        return EarlierDraft(self.hole_request.hole, draft) if draft else self.hole_request.earlier
 
     @property
     def seconds(self) -> float:
-        """Seconds since the run was ordered."""
+        """Seconds since the run began."""
         return perf_counter() - self._begin
 
     @property
@@ -179,7 +156,7 @@ class FillRun:
         self._future.cancel()
 
     def on_end(self, callback: Callable[[Filled | None], None]) -> None:
-        """Have the outcome, if there is one, as soon as the run is over; on the event loop."""
+        """Call back with the outcome, if there is one, as soon as the run is over; on the event loop."""
 
         def end(future: "asyncio.Future[Filled]") -> None:
             callback(None if future.cancelled() or future.exception() else future.result())
@@ -189,7 +166,7 @@ class FillRun:
     def _release(self) -> None:
         """The request is gone, and so is the run, unless the client is about to ask again for what was typed."""
         self._owner = None
-        if self.site.snapshot is self.order.hole.snapshot:
+        if self.site.snapshot is self.hole_request.hole.snapshot:
             self.cancel()
         else:
             asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._stop_if_unwanted)

@@ -1,19 +1,16 @@
-"""Brackets: what a text closes of what it never opened, and what it leaves open.
+"""Brackets, block words and tags of JSX: those that a text closes without opening them, or leaves open.
 
 Works on lines and strings alone; knows nothing about documents or syntax trees.
 """
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from dlm_lsp.holes.indentation import indentation, masked, own_code
+from dlm_lsp.holes.indentation import indentation
 from dlm_lsp.languages import Language
 from dlm_lsp.languages.brace_words import CONDITION, CONTAINER
-
-OPENERS = {")": "(", "]": "[", "}": "{"}
-_CLOSERS = {opener: closer for closer, opener in OPENERS.items()}
+from dlm_lsp.languages.brackets import CLOSER_OF, OPENER_OF, left_open, left_open_of_kind, num_unmatched
 
 _CALLED = re.compile(r"\s*(?:go|defer)\s+func\b")
 _SEMICOLON = re.compile(r";")
@@ -57,26 +54,6 @@ class Unclosed(NamedTuple):
 NOTHING_UNCLOSED = Unclosed(0, 1)
 
 
-def scan(code: str) -> Iterator[tuple[str, int, int]]:
-    """Each bracket of masked code, where it stands, and where the one stands that it closes; −1 if it closes none.
-
-    A closing bracket closes the last that is open, of whatever kind.
-    """
-    opened: list[int] = []
-    for match in re.finditer(r"[()\[\]{}]", code):
-        yield match.group(), match.start(), opened.pop() if match.group() in OPENERS and opened else -1
-        if match.group() in _CLOSERS:
-            opened.append(match.start())
-
-
-def _left_open(code: str) -> list[tuple[str, int]]:
-    """The brackets that nothing in the code closes."""
-    opened = {start: bracket for bracket, start, _ in scan(code) if bracket in _CLOSERS}
-    for _, _, opener in scan(code):
-        opened.pop(opener, None)
-    return [(bracket, start) for start, bracket in opened.items()]
-
-
 def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed = NOTHING_UNCLOSED) -> str:
     """The text up to the first bracket, block word, or tag of JSX that closes what the text did not open.
 
@@ -89,16 +66,16 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
     num_missing, num_inner, num_calls, num_words, num_inner_words = unclosed
     ends = language.words.ends if language.words else ()
     is_last = not num_missing and 0 < num_words == num_inner_words
-    code = own_code(language, text, num_words, is_last=is_last)
+    code = _own_code(language, text, num_words, is_last=is_last)
     for match in re.finditer(r"[()\[\]{}]|</([\w.]*)>", code):
         bracket = match.group()
         is_behind_word = num_words > 0 and code[: match.start()].endswith(ends)
         if bracket.startswith("<"):
             if not _is_tag_open(match[1], code[: match.start()]):
                 return text[: match.start()]
-        elif bracket not in OPENERS:
+        elif bracket in CLOSER_OF:
             opened.append(bracket)
-        elif opened and opened[-1] == OPENERS[bracket]:
+        elif opened and opened[-1] == OPENER_OF[bracket]:
             opened.pop()
         elif bracket != "}" and not opened and num_calls and (num_missing < unclosed.num_missing or is_behind_word):
             num_calls -= 1
@@ -112,15 +89,24 @@ def without_unmatched_closers(language: Language, text: str, unclosed: Unclosed 
     return text[: len(code)]
 
 
+def _own_code(language: Language, text: str, num_missing: int = 0, *, is_last: bool = False) -> str:
+    """The code of a text up to the first word that closes or divides what the text did not open."""
+    code, words = language.code_only(text), language.words or language.spare_words
+    own = code[: words.end_of_own(code, num_missing, is_last=is_last)] if words else code
+    # Where the word stands in a tag of its own, the tag is not the text's either.
+    is_in_tag = own != code and bool(language.code_tag) and own.rstrip().endswith(language.code_tag)
+    return own.rstrip().removesuffix(language.code_tag) if is_in_tag else own
+
+
 def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
     """The braces and the block words that one text opens and the other does not close."""
-    code, code_after = masked(language, before), masked(language, after)
-    opened = _opened(code)
+    code, code_after = language.code_only(before), language.code_only(after)
+    opened = left_open_of_kind(code)
     headers = [code[:start].rstrip().rpartition("\n")[2] for bracket, start in opened if bracket == "{"]
     while opened and opened[-1][0] != "{" and not language.words:
         opened.pop()
-    num_missing = max(len(headers) - _num_unmatched(code_after, "{", "}"), 0)
-    num_calls = max(len(opened) - len(headers) - _num_unmatched(code_after, "([", ")]"), 0)
+    num_missing = max(len(headers) - num_unmatched(code_after, "{")[1], 0)
+    num_calls = max(len(opened) - len(headers) - num_unmatched(code_after, "([")[1], 0)
     num_inner = next((n for n, line in enumerate(reversed(headers)) if _is_container(line)), len(headers))
     num_words = language.words.num_missing(code, code_after) if language.words else (0, 0)
     return Unclosed(num_missing, max(num_inner, 1), num_calls, *num_words)
@@ -128,30 +114,9 @@ def unclosed_between(language: Language, before: str, after: str) -> Unclosed:
 
 def outermost_open(language: Language, text: str) -> int:
     """Where the line begins that opens the first brace that a text leaves open; the end of the text if none does."""
-    code = masked(language, text)
-    start = next((start for bracket, start in _opened(code) if bracket == "{"), None)
+    code = language.code_only(text)
+    start = next((start for bracket, start in left_open_of_kind(code) if bracket == "{"), None)
     return len(text) if start is None else text.rfind("\n", 0, len(code[:start].rstrip())) + 1
-
-
-def _opened(code: str) -> list[tuple[str, int]]:
-    """The brackets that some code leaves open, and where; a brace closes what is open within it."""
-    opened: list[tuple[str, int]] = []
-    for match in re.finditer(r"[()\[\]{}]", code):
-        bracket = match.group()
-        if bracket in _CLOSERS:
-            opened.append((bracket, match.start()))
-        elif opened and bracket == "}":
-            last = max((n for n, (each, _) in enumerate(opened) if each == "{"), default=len(opened))
-            opened = opened[:last]
-        elif opened and opened[-1][0] == OPENERS[bracket]:
-            opened.pop()
-    return opened
-
-
-def _num_unmatched(code: str, openers: str, closers: str) -> int:
-    """How many brackets of a kind close what the code did not open."""
-    of_the_kind = "".join(re.findall(rf"[{re.escape(openers + closers)}]", code))
-    return sum(bracket in closers and opener < 0 for bracket, _, opener in scan(of_the_kind))
 
 
 def _is_container(header: str) -> bool:
@@ -178,13 +143,13 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
         lines: The first without its indentation.
         indent: That of the first.
     """
-    code = [] if language.is_indented else masked(language, indent + "\n".join(lines)).split("\n")
+    code = [] if language.is_indented else language.code_only(indent + "\n".join(lines)).split("\n")
     if language.words:
         return [*lines, *(language.words.ends_missing("\n".join(code)) or ())]
     if language.is_data and not language.is_indented:
         return _with_values_closed(language, indent + "\n".join(lines)).removeprefix(indent).split("\n")
     text = "\n".join(code)
-    opened = [(bracket, code[text.count("\n", 0, start)]) for bracket, start in _left_open(text)]
+    opened = [(bracket, code[text.count("\n", 0, start)]) for bracket, start in left_open(text)]
     is_unknown = any((_CALLED if each == "{" else CONDITION).match(line) for each, line in opened)
     if opened and (opened[-1][0] != "{" or is_unknown):
         return lines
@@ -193,7 +158,7 @@ def with_closers(language: Language, lines: list[str], indent: str) -> list[str]
     for (bracket, line), (around, _) in pairwise([*reversed(opened), ("{", "")]):
         end = semicolon if bracket != "{" and around == "{" else ""
         start = [*closing, indentation(line)] if bracket == "{" else closing
-        closing = [*start[:-1], f"{start[-1]}{_CLOSERS[bracket]}{end}"]
+        closing = [*start[:-1], f"{start[-1]}{CLOSER_OF[bracket]}{end}"]
     return [*lines, *closing]
 
 
@@ -202,10 +167,10 @@ def _with_values_closed(language: Language, text: str) -> str:
 
     A bracket that ends its line is closed on a line of its own, as deep as that of the bracket.
     """
-    code = masked(language, text)
+    code = language.code_only(text)
     closers: list[str] = []
-    for bracket, start in _left_open(code):
-        closer, line_start = _CLOSERS[bracket], code.rfind("\n", 0, start) + 1
+    for bracket, start in left_open(code):
+        closer, line_start = CLOSER_OF[bracket], code.rfind("\n", 0, start) + 1
         ends_line = not code[start + 1 :].partition("\n")[0].strip()
         closers.append(f"\n{indentation(code[line_start:])}{closer}" if ends_line else closer)
     within_line, line_break, on_own_lines = "".join(reversed(closers)).partition("\n")
@@ -216,7 +181,7 @@ def _with_values_closed(language: Language, text: str) -> str:
 
 def with_brackets_closed(language: Language, lines: list[str]) -> list[str]:
     """The lines with all that they leave open closed at the end of the last, before its comment."""
-    code = masked(language, "\n".join(lines))
-    closers = "".join(_CLOSERS[bracket] for bracket, _ in reversed(_left_open(code)))
+    code = language.code_only("\n".join(lines))
+    closers = "".join(CLOSER_OF[bracket] for bracket, _ in reversed(left_open(code)))
     end = len(code.rpartition("\n")[2].rstrip())
     return [*lines[:-1], lines[-1][:end] + closers + lines[-1][end:]]
