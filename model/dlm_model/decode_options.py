@@ -50,7 +50,7 @@ class DecodeOptions:
     selection: Selection | None = option(
         None,
         "which positions a step commits first: `confidence`, `margin`, `entropy`, `leftmost`, `random`, `learned`; "
-        "`null` is what the model's config names, otherwise `confidence`",
+        "`null` is what the model's config or family names, otherwise `confidence`",
     )
     confidence_threshold: float = option(
         0.9,
