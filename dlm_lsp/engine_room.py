@@ -61,6 +61,7 @@ class EngineRoom:
 
     Attributes:
         on_use: Called with a session's settings whenever it has an engine work or load.
+        last_used: The settings of whichever session did so last; None before.
     """
 
     def __init__(self, load_engine: LoadEngine) -> None:
@@ -70,6 +71,7 @@ class EngineRoom:
             load_engine: Called on a worker's thread when its model, device and precision are first needed.
         """
         self.on_use: Callable[[Settings], None] = lambda _settings: None
+        self.last_used: Settings | None = None
         self._load_engine = load_engine
         self._engines: list[_Engine] = []
         self._stopped: list[Worker] = []
@@ -77,6 +79,11 @@ class EngineRoom:
     def is_same(self, left: Settings, right: Settings) -> bool:
         """Whether both settings mean the same engine, however they spell it."""
         return _spelled(left) == _spelled(right) or self._key(left) == self._key(right)
+
+    def use(self, settings: Settings) -> None:
+        """Note that a session is about to have its engine work or load."""
+        self.last_used = settings
+        self.on_use(settings)
 
     def enter(self, settings: Settings, listener: LoadListener) -> Worker:
         """The worker for these settings; the listener hears about its loading until it leaves."""
@@ -181,7 +188,7 @@ class Desk:
             future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
             future.cancel()
             return future
-        self._room.on_use(self._settings)
+        self._room.use(self._settings)
         self.cancel(key)
         future = self._worker.submit(task, gives_way=gives_way)
         self._live[key] = future
@@ -206,7 +213,7 @@ class Desk:
     def load(self) -> None:
         """Load the engine now rather than at the first job."""
         if self._worker and self._settings:
-            self._room.on_use(self._settings)
+            self._room.use(self._settings)
             self._worker.load()
 
     def tell(self, action: Callable[[InfillEngine], None]) -> None:
@@ -231,6 +238,11 @@ class Desk:
             self._worker = self._room.enter(settings, self._listener)
         if self._retries:
             self._worker.retry()
+
+    def take_last_used(self) -> None:
+        """Take the worker that any session of this process used last; stay with this session's where none did."""
+        if self._room.last_used:
+            self.take(self._room.last_used)
 
     def close(self) -> None:
         """Stop every job of this session, and its worker if nobody else uses it; closing twice is no error."""

@@ -5,19 +5,28 @@ it: their documents are open in the daemon.
 """
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.errors import UsageError
 from dlm_lsp.fills import Anchors
 from dlm_lsp.hole_request import HoleRequest
-from dlm_lsp.holes.hole import Hole
+from dlm_lsp.holes.hole import Hole, HoleKind
 from dlm_lsp.languages import language_for
 from dlm_lsp.options import DECODE_OPTION_NAMES, parse_options, with_options
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.request import Candidate, Draft, Piece
 
 Json = dict[str, Any]
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("uri", "language", "text", "kind", "closing"), (str,)),
+    **dict.fromkeys(("start", "end", "num_statements"), (int,)),
+    "max_prompt_tokens": (int, type(None)),
+    "keep": (list,),
+    "options": (dict,),
+}
+"""The types that the parts of a request have in JSON."""
 
 
 def request_to_json(request: HoleRequest) -> Json:
@@ -45,19 +54,23 @@ def request_from_json(sent: Any) -> HoleRequest:  # noqa: ANN401 - whatever came
         UsageError: it is nothing of the kind.
         UnsupportedLanguageError: there is no such language.
     """
-    try:
-        parsed = parse_options(sent["options"], allowed=DECODE_OPTION_NAMES)
-        language = language_for(None, sent["language"])
-        where = sent["start"], sent["end"], sent["kind"], sent["num_statements"]
-        anchors = Anchors(tuple(sent["keep"]), sent["closing"])
-        text, uri, max_prompt_tokens = sent["text"], sent["uri"], sent["max_prompt_tokens"]
-    except (LookupError, TypeError) as error:
-        raise UsageError("the argument is none that `dlm-lsp infill --connect` sends") from error
+    if not _is_request(sent):
+        raise UsageError("the argument is none that `dlm-lsp infill --connect` sends")
+    parsed = parse_options(sent["options"], allowed=DECODE_OPTION_NAMES)
     if parsed.problems:
         raise UsageError("; ".join(parsed.problems))
-    hole = Hole(Snapshot.parse(uri, language, text), *where)
-    options = with_options(DecodeOptions(), parsed.options)
-    return HoleRequest(hole, options, max_prompt_tokens=max_prompt_tokens, anchors=anchors)
+    snapshot = Snapshot.parse(sent["uri"], language_for(None, sent["language"]), sent["text"])
+    hole = Hole(snapshot, sent["start"], sent["end"], sent["kind"], sent["num_statements"])
+    options, anchors = with_options(DecodeOptions(), parsed.options), Anchors(tuple(sent["keep"]), sent["closing"])
+    return HoleRequest(hole, options, max_prompt_tokens=sent["max_prompt_tokens"], anchors=anchors)
+
+
+def _is_request(sent: object) -> bool:
+    """Whether every part is there, and of its kind."""
+    if not isinstance(sent, dict) or not all(type(sent.get(name)) in kinds for name, kinds in _KINDS.items()):
+        return False
+    is_inside = 0 <= sent["start"] <= sent["end"] <= len(sent["text"])
+    return is_inside and sent["kind"] in get_args(HoleKind) and all(isinstance(text, str) for text in sent["keep"])
 
 
 def draft_to_json(draft: Draft) -> Json:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _LSP_HEADER = b"content-"
 """What a client's first line begins with, in any case; a probe or a browser sends something else."""
 
-_CONTENT_LENGTH = re.compile(rb"Content-Length:[ \t]*(\d+)[ \t]*\r?\n", re.IGNORECASE)
+_CONTENT_LENGTH = re.compile(rb"Content-Length:[ \t]*(.*?)[ \t]*\r?\n", re.IGNORECASE)
 _MOST_DIGITS = 9
 """Of a message's length in bytes: a gigabyte is more than any document that is taken."""
 
@@ -168,8 +168,8 @@ class _TurnTaking:
         length = _CONTENT_LENGTH.fullmatch(line)
         if length is None:
             return line
-        if len(length[1]) > _MOST_DIGITS:
-            return _end_of("a message is said to be larger than any can be")
+        if not length[1].isdigit() or len(length[1]) > _MOST_DIGITS:
+            return _end_of("a message has no length that can be")
         return b"Content-Length: %b\r\n" % length[1]  # the one spelling that pygls knows
 
     async def readexactly(self, n: int) -> bytes:
@@ -202,7 +202,11 @@ async def begun(reader: asyncio.StreamReader) -> _Resumed | None:
     first_line = b""
     with suppress(ConnectionError, ValueError):  # ValueError: a line without an end
         first_line = await reader.readline()
-    return _Resumed(first_line, reader) if first_line.lower().startswith(_LSP_HEADER) else None
+    if first_line.lower().startswith(_LSP_HEADER):
+        return _Resumed(first_line, reader)
+    if first_line:
+        logger.warning("a client that does not speak LSP was hung up on")
+    return None
 
 
 async def _serve_first_client(server: DlmLanguageServer, host: str, port: int) -> None:

@@ -8,6 +8,7 @@ import json
 import re
 import select
 import socket
+import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -25,6 +26,9 @@ from dlm_model.request import CancelToken, Draft
 _REQUEST_CANCELLED = -32800
 _POLL_SECONDS = 0.05
 """How long a cancel waits at most while the daemon says nothing."""
+
+_GREETING_SECONDS = 10.0
+"""How long a daemon may take to answer at all; what listens there may be something else, and never answer."""
 
 _CHUNK_BYTES = 65_536
 _CONTENT_LENGTH = re.compile(rb"Content-Length: *(\d+)", re.IGNORECASE)
@@ -45,15 +49,15 @@ class DaemonClient:
         self._path = path
         self._num_requests = 0
         self._received = b""
+        self._deadline: float | None = None
         self._socket = socket.socket(socket.AF_UNIX)
         try:
             self._socket.connect(path)
         except OSError as error:
             self._socket.close()
-            reason = error.strerror or error
-            raise UsageError(
-                f"No daemon listens on {path}: {reason}; `dlm-lsp serve --socket {path}` starts one."
-            ) from error
+            is_free = isinstance(error, (FileNotFoundError, ConnectionRefusedError))
+            advice = f"; `dlm-lsp serve --socket {path}` starts one" if is_free else ""
+            raise UsageError(f"No daemon listens on {path}: {error.strerror or error}{advice}.") from error
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +75,12 @@ class DaemonClient:
             ModelUnavailableError: it has no engine.
         """
         session: dict[str, object] = {"processId": None, "rootUri": None, "capabilities": {}}
-        version = self._answer("initialize", session)["serverInfo"]["version"]
+        self._deadline = time.monotonic() + _GREETING_SECONDS
+        server = self._answer("initialize", session).get("serverInfo") or {}
+        self._deadline = None
+        version = server.get("version")
+        if server.get("name") != "dlm-lsp":
+            raise self._no_daemon()
         if version != __version__:
             raise UsageError(f"The daemon on {self._path} is dlm-lsp {version}, and this is {__version__}; restart it.")
         self._send({"method": "initialized", "params": {}})
@@ -133,13 +142,9 @@ class DaemonClient:
 
     def _receive(self) -> dict[str, Any]:
         """The next message; an empty one when none has come for a moment."""
-        while True:
-            header, end, rest = self._received.partition(b"\r\n\r\n")
-            length = _CONTENT_LENGTH.search(header)
-            if end and length and len(rest) >= int(length[1]):
-                self._received = rest[int(length[1]) :]
-                message: dict[str, Any] = json.loads(rest[: int(length[1])])
-                return message
+        while (message := self._take_message()) is None:
+            if self._deadline and time.monotonic() > self._deadline:
+                raise self._no_daemon()
             if not select.select([self._socket], [], [], _POLL_SECONDS)[0]:
                 return {}
             try:
@@ -149,6 +154,30 @@ class DaemonClient:
             if not chunk:
                 raise self._gone()
             self._received += chunk
+        return message
+
+    def _take_message(self) -> dict[str, Any] | None:
+        """The first message that has been received, None while it has not come whole."""
+        header, end, rest = self._received.partition(b"\r\n\r\n")
+        if not end:
+            return None
+        length = _CONTENT_LENGTH.search(header)
+        if length is None:
+            raise self._no_daemon()
+        num_bytes = int(length[1])
+        if len(rest) < num_bytes:
+            return None
+        self._received = rest[num_bytes:]
+        try:
+            message = json.loads(rest[:num_bytes])
+        except ValueError as error:
+            raise self._no_daemon() from error
+        if not isinstance(message, dict):
+            raise self._no_daemon()
+        return message
 
     def _gone(self) -> ModelUnavailableError:
         return ModelUnavailableError(f"The daemon on {self._path} has ended.")
+
+    def _no_daemon(self) -> UsageError:
+        return UsageError(f"What listens on {self._path} is no daemon of dlm-lsp.")

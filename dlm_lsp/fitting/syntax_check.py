@@ -19,10 +19,17 @@ def adds_no_error(hole: Hole, fill: Fill) -> bool:
 
     `Fill.parse_valid` alone says less: it looks at an excerpt, and takes the block of a header to be on its way.
     """
-    errors = _count_errors(hole, Edit(fill.start, fill.end, fill.text))
+    edit = Edit(fill.start, fill.end, fill.text)
+    errors = _count_errors(hole, edit)
+    if not errors.in_all:
+        return True
     harmless = _count_errors(hole, hole.neutral.edit)
     now = _count_errors(hole, hole.edit(hole.replaced)).in_all
-    return errors.in_all <= min(harmless.in_all, now) and errors.in_edit <= harmless.in_edit
+    if errors.in_all <= min(harmless.in_all, now) and errors.in_edit <= harmless.in_edit:
+        return True
+    # Below a bracket that is open far away, the parser recovers otherwise for any text: there the excerpt has to do.
+    is_broken_elsewhere = harmless.in_all > 0 and now > 0 and not hole.neutral.num_errors
+    return is_broken_elsewhere and not hole.neutral.excerpt.parse(edit).num_errors
 
 
 class _NumErrors(NamedTuple):

@@ -16,7 +16,10 @@ from dlm_model.request import CancelToken, Draft, InfillEngine
 
 
 async def describe_engine(server: DlmLanguageServer, _arguments: Sequence[object]) -> dict[str, object]:
-    """Say which engine it is, and load it if it is not loaded.
+    """Take the engine that the editors use, load it if it is not loaded, and say which one it is.
+
+    A shell has no settings of an editor's, which may name another model. Where no editor has used any yet, it is the
+    one of the daemon's flags and the user's config file.
 
     Raises:
         ModelUnavailableError: it cannot be loaded.
@@ -25,6 +28,7 @@ async def describe_engine(server: DlmLanguageServer, _arguments: Sequence[object
     def task(engine: InfillEngine, _cancel: CancelToken) -> dict[str, object]:
         return EngineFacts.of(engine)._asdict()
 
+    server.desk.take_last_used()
     return await _run(server, task)
 
 

@@ -144,9 +144,9 @@ def _parse_arguments(arguments: Sequence[object]) -> _Arguments:
 def _pop_anchors(options: dict[str, object]) -> Anchors:
     keep, closing = options.pop(_KEEP, ()), options.pop(_CLOSING, "")
     if not isinstance(keep, (list, tuple)) or not all(isinstance(text, str) and text for text in keep):
-        raise UsageError(f"{INFILL_RANGE}: {_KEEP} must be a list of texts, got {keep!r}")
+        raise UsageError(f"{INFILL_RANGE}: {_KEEP} must be a list of texts")
     if not isinstance(closing, str):
-        raise UsageError(f"{INFILL_RANGE}: {_CLOSING} must be a text, got {closing!r}")
+        raise UsageError(f"{INFILL_RANGE}: {_CLOSING} must be a text")
     return Anchors(tuple(map(with_line_feeds, keep)), with_line_feeds(closing))
 
 

@@ -93,8 +93,9 @@ class InfillRequest:
         require(self.expected_tokens >= 1, "expected_tokens", "1 or more", self.expected_tokens)
         require(all(self.keep), "keep", "texts that are not empty", self.keep)
         if self.single_line:
-            require(not any("\n" in text for text in self.keep), "keep", "on one line, as the hole is", self.keep)
-            require("\n" not in self.closing, "closing", "on one line, as the hole is", self.closing)
+            for name, texts in (("keep", self.keep), ("closing", (self.closing,))):
+                if any("\n" in text for text in texts):  # which are code, and stay out of messages, that are logged
+                    raise ValueError(f"{name} must be on one line, as the hole is")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import pytest_asyncio
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
+from dlm_lsp.commands.daemon_client import DaemonClient
 from dlm_lsp.engine_room import EngineRoom
 from dlm_lsp.messages import INFILL_RANGE
 from dlm_lsp.server import create_server
@@ -262,6 +263,21 @@ async def test_the_model_that_was_used_last_outlives_its_editor(start_daemon: St
     daemon = await start_daemon(30)
     for _ in range(2):
         await _complete_once(path, {"model": "./mine"})
+    daemon.terminate()
+    await asyncio.wait_for(daemon.wait(), 20)
+    assert daemon.stderr
+    assert (await daemon.stderr.read()).split() == [b"loaded"]
+
+
+async def test_a_shell_gets_the_model_that_an_editor_has_named(start_daemon: StartDaemon, path: Path) -> None:
+    daemon = await start_daemon(30)
+    await _complete_once(path, {"model": "./mine"})
+
+    def ask() -> str:
+        with DaemonClient(str(path)) as client:
+            return client.await_engine().model_name
+
+    assert await asyncio.to_thread(ask) == "scripted"
     daemon.terminate()
     await asyncio.wait_for(daemon.wait(), 20)
     assert daemon.stderr

@@ -73,6 +73,14 @@ def test_a_draft_arrives_whole(draft: Draft) -> None:
         ({"options": {"numSteps": 0}}, UsageError),
         ({"options": {"model": "other"}}, UsageError),
         ({"language": "klingon"}, UnsupportedLanguageError),
+        ({"start": "0"}, UsageError),
+        ({"start": True}, UsageError),
+        ({"start": 4}, UsageError),
+        ({"end": 900}, UsageError),
+        ({"text": None}, UsageError),
+        ({"kind": "zzz"}, UsageError),
+        ({"keep": [3]}, UsageError),
+        ({"closing": 3}, UsageError),
     ],
 )
 def test_a_wrong_request_is_refused(change: Json, error: type[Exception]) -> None:

@@ -273,3 +273,31 @@ def test_whoever_types_on_may_get_a_header_without_its_block(language_id: str, m
     hole = find_hole(snapshot_of(language_id, before + after), len(before))
     request = HoleRequest(hole, DecodeOptions(), require_valid=True, is_typed=True)
     assert [ranked.fill.text for ranked in fills_of(request, draft_of(middle)).fills] == [middle]
+
+
+BELOW_AN_OPEN_BRACKET = """\
+if TYPE_CHECKING:
+    from pathspec import Spec ((
+    \"\"\"What matches lower-case paths.
+    \"\"\"
+    try:
+        return Spec.from_lines(each.lower() for each in patterns)
+    except re.error as error:
+        ⟦⟧
+    for pattern in patterns:
+            compiled((pattern,))
+"""
+
+
+@pytest.mark.parametrize(
+    ("middle", "is_valid"),
+    [("raise ValueError(str(error)) from error", True), ("raise ValueError(", False)],
+)
+def test_below_a_bracket_that_is_open_far_away_a_text_is_judged_by_its_surroundings(
+    middle: str, is_valid: bool
+) -> None:
+    """The parser recovers otherwise there for any text, and so finds another number of errors."""
+    before, after = BELOW_AN_OPEN_BRACKET.split("⟦⟧")
+    hole = find_hole(snapshot_of("python", before + after), len(before))
+    fills = fills_of(HoleRequest(hole, DecodeOptions()), draft_of(middle)).fills
+    assert [ranked.fill.parse_valid for ranked in fills] == [is_valid]

@@ -192,8 +192,9 @@ async def test_a_header_is_understood_however_it_is_spelled(header: bytes) -> No
         b"X: " + b"a" * 70_000 + b"\r\n",
         b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n",
         b"Content-Length: 9999999999999\r\n\r\n{}",
+        b"Content-Length: abc\r\n\r\n{}",
     ],
-    ids=["long", "endless number", "huge"],
+    ids=["long", "endless number", "huge", "no number"],
 )
 async def test_what_is_no_header_ends_the_conversation_with_a_sentence(
     data: bytes, caplog: pytest.LogCaptureFixture

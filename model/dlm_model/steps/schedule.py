@@ -127,7 +127,7 @@ def by_agreement(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> T
     of the run was read as if it were right. Rows without a guide commit the positions that reach the threshold.
     """
     is_settled = _is_settled(guess, options)
-    is_doubtful = is_settled & (guess.confidence < options.agreement_threshold)
+    is_doubtful = guess.is_guided & is_settled & (guess.confidence < options.agreement_threshold)
     return is_settled & (is_doubtful.cumsum(dim=1) == 0) & is_eligible
 
 

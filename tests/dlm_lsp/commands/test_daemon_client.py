@@ -163,6 +163,53 @@ def test_without_a_daemon_it_says_how_to_start_one(command_line: CommandLine, fi
     assert f"`dlm-lsp serve --socket {path}` starts one" in stderr
 
 
+def test_where_no_daemon_could_listen_it_proposes_none(command_line: CommandLine, file: Path, tmp_path: Path) -> None:
+    for path in (file, tmp_path / ("long" * 50)):
+        code, _, stderr = command_line("infill", f"{file}:2:5", "--connect", str(path))
+        assert code == 2
+        assert ("starts one" in stderr) == (path == file), stderr
+    assert command_line("infill", f"{file}:2:5", "--connect", "") == (2, "", "dlm-lsp: --connect is empty.\n")
+
+
+OTHERS = {
+    "silence": b"",
+    "binary": b"\x00\x01\x02",
+    "no length": b"X: 1\r\n\r\n",
+    "a page": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 4\r\n\r\nwhat",
+    "no object": b"Content-Length: 2\r\n\r\n[]",
+    "bytes": b"Content-Length: 2\r\n\r\n\xff\xff",
+    "no name": b'Content-Length: 20\r\n\r\n{"id":1,"result":{}}',
+    "another server": b'Content-Length: 54\r\n\r\n{"id":1,"result":{"serverInfo":{"name":"rust-analyzer"}}}'.replace(
+        b"54", b"57"
+    ),
+}
+
+
+@pytest.mark.parametrize("said", OTHERS.values(), ids=OTHERS)
+def test_what_is_no_daemon_of_ours_is_told_from_one(
+    command_line: CommandLine, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(daemon_client, "_GREETING_SECONDS", 0.2)
+    path = tmp_path / "other.sock"
+    connections = []
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        connections.append(connection)
+        connection.sendall(said)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.fspath(path))
+        listener.listen()
+        server = threading.Thread(target=serve)
+        server.start()
+        outcome = command_line("infill", f"{file}:2:5", "--connect", str(path))
+        server.join()
+        for connection in connections:
+            connection.close()
+    assert outcome == (2, "", f"dlm-lsp: What listens on {path} is no daemon of dlm-lsp.\n")
+
+
 @pytest.mark.parametrize("flag", ["--model", "--device", "--precision"])
 def test_the_engine_is_the_daemons_to_choose(command_line: CommandLine, file: Path, flag: str) -> None:
     value = {"--precision": "int8"}.get(flag, "cpu")

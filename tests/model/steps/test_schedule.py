@@ -188,6 +188,12 @@ def test_agreement_goes_by_the_threshold_where_no_guide_has_a_say() -> None:
     assert choose(step, only(ALL), 4, DecodePlan(schedule="agreement")).tolist() == [[True, False, True, False]]
 
 
+def test_doubt_ends_the_run_of_a_guide_alone() -> None:
+    step = guess([0.95, 0.91, 0.99, 0.2])
+    options = DecodePlan(schedule="agreement", agreement_threshold=0.94)
+    assert choose(step, only(ALL), 4, options).tolist() == [[True, True, True, False]]
+
+
 @pytest.mark.parametrize("schedule", ["linear", "threshold", "entropy_bound", "agreement"])
 def test_what_a_guide_vetoes_waits_as_long_as_there_is_anything_else(schedule: Schedule) -> None:
     step = guess([0.99, 0.4, 0.97, 0.3], is_vetoed=[True, False, True, False])
