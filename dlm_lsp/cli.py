@@ -137,8 +137,6 @@ def infill(
 
     if replace and function is None:
         raise UsageError("--replace goes with --function.")
-    if connect == "":
-        raise UsageError("--connect is empty.")
     if connect is not None and (model, device, precision) != (None, None, None):
         raise UsageError("--model, --device and --precision cannot go with --connect: give them to the daemon.")
     output = Output(as_json=as_json, as_diff=as_diff, in_place=in_place, watch=watch)

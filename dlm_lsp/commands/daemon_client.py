@@ -46,6 +46,8 @@ class DaemonClient:
         Raises:
             UsageError: no daemon listens there.
         """
+        if not path:  # a variable that was never set
+            raise UsageError("--connect is empty.")
         self._path = path
         self._num_requests = 0
         self._received = b""

@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,18 @@ def test_where_no_daemon_could_listen_it_proposes_none(command_line: CommandLine
     assert command_line("infill", f"{file}:2:5", "--connect", "") == (2, "", "dlm-lsp: --connect is empty.\n")
 
 
+@contextmanager
+def listening(path: Path, serve: Callable[[socket.socket], None]) -> Iterator[None]:
+    """Serve one connection to a socket, on a thread."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.fspath(path))
+        listener.listen()
+        server = threading.Thread(target=lambda: serve(listener.accept()[0]))
+        server.start()
+        yield
+        server.join()
+
+
 OTHERS = {
     "silence": b"",
     "binary": b"\x00\x01\x02",
@@ -179,9 +192,7 @@ OTHERS = {
     "no object": b"Content-Length: 2\r\n\r\n[]",
     "bytes": b"Content-Length: 2\r\n\r\n\xff\xff",
     "no name": b'Content-Length: 20\r\n\r\n{"id":1,"result":{}}',
-    "another server": b'Content-Length: 54\r\n\r\n{"id":1,"result":{"serverInfo":{"name":"rust-analyzer"}}}'.replace(
-        b"54", b"57"
-    ),
+    "another server": b'Content-Length: 57\r\n\r\n{"id":1,"result":{"serverInfo":{"name":"rust-analyzer"}}}',
 }
 
 
@@ -193,20 +204,14 @@ def test_what_is_no_daemon_of_ours_is_told_from_one(
     path = tmp_path / "other.sock"
     connections = []
 
-    def serve() -> None:
-        connection, _ = listener.accept()
+    def serve(connection: socket.socket) -> None:
         connections.append(connection)
         connection.sendall(said)
 
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(os.fspath(path))
-        listener.listen()
-        server = threading.Thread(target=serve)
-        server.start()
+    with listening(path, serve):
         outcome = command_line("infill", f"{file}:2:5", "--connect", str(path))
-        server.join()
-        for connection in connections:
-            connection.close()
+    for connection in connections:
+        connection.close()
     assert outcome == (2, "", f"dlm-lsp: What listens on {path} is no daemon of dlm-lsp.\n")
 
 
@@ -232,8 +237,7 @@ def test_messages_may_come_in_pieces_and_together(file: Path, tmp_path: Path, co
         [status, {"method": "dlmLsp/infillDraft", "params": draft}, status, {"id": 3, "result": None}],
     ]
 
-    def serve() -> None:
-        connection, _ = listener.accept()
+    def serve(connection: socket.socket) -> None:
         with connection:
             for number, messages in enumerate(answers):
                 while b'"id": %d' % (number + 1) not in connection.recv(65_536):
@@ -242,13 +246,8 @@ def test_messages_may_come_in_pieces_and_together(file: Path, tmp_path: Path, co
                 for start in range(0, len(encoded), 1 if number else len(encoded)):
                     connection.sendall(encoded[start : start + (1 if number else len(encoded))])
 
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(os.fspath(path))
-        listener.listen()
-        server = threading.Thread(target=serve)
-        server.start()
+    with listening(path, serve):
         outcome = command_line("infill", f"{file}:2:5", "--connect", str(path))
-        server.join()
     assert outcome == (0, "return left\n", "")
 
 
