@@ -63,9 +63,9 @@ def test_escape_leaves_the_text_alone(workbench: Workbench) -> None:
     assert workbench.save(file) == f"{RECTANGLE}        return self.b"
 
 
-@pytest.mark.parametrize("key", ["Control+ArrowRight", "Control+Alt+ArrowRight"], ids=["word", "line"])
-def test_a_part_of_it_can_be_taken(workbench: Workbench, key: str) -> None:
-    file = workbench.open_at_end("part.py", RECTANGLE)
+@pytest.mark.parametrize(("part", "key"), [("word", "Control+ArrowRight"), ("line", "Control+Alt+ArrowRight")])
+def test_a_part_of_it_can_be_taken(workbench: Workbench, part: str, key: str) -> None:
+    file = workbench.open_at_end(f"{part}.py", RECTANGLE)  # an open file of that name would show what it held before
     workbench.type("        return self.r")
     ghost = workbench.wait_for_ghost()
     workbench.press(key)
