@@ -21,10 +21,17 @@ from dlm_lsp.commands import http
 from dlm_model.errors import CheckpointError
 from tests.dlm_lsp.scripted_engine import ScriptedEngine
 
+class Stuck(ScriptedEngine):
+    def infill(self, request, options, cancel):
+        print("in a step", file=sys.stderr, flush=True)
+        return super().infill(request, options, cancel)
+
 def load(settings):
     if settings.model == "models/broken":
         raise CheckpointError("There is no such model.")
-    return ScriptedEngine("abcd", num_steps=4, is_gated=settings.model == "models/stuck")
+    if settings.model == "models/stuck":
+        return Stuck("abcd", num_steps=4, is_gated=True)
+    return ScriptedEngine("abcd", num_steps=4)
 
 http.load_quietly = load
 sys.exit(run(["http", "--port", "0", *sys.argv[1:]]))
@@ -84,9 +91,8 @@ async def test_it_does_not_wait_for_a_step_without_end(start_server: StartServer
     process = await start_server("--model", "models/stuck")
     async with await connect(process) as client:
         running = asyncio.ensure_future(client.post("/v1/fim/completions", json={"prompt": "x"}))
-        async with asyncio.timeout(10):
-            while (await client.get("/health")).status_code == 503:
-                await asyncio.sleep(0.05)
+        assert process.stderr
+        assert await asyncio.wait_for(process.stderr.readline(), 20) == b"in a step\n"
         process.terminate()
         assert (await running).json()["error"]["code"] == "shutting_down"
         assert await ends_with(process) == (0, "")
