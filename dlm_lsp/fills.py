@@ -19,8 +19,10 @@ class Fill:
         end: Character offset.
         parse_valid: The document has no more ERROR or MISSING nodes with the fill than with a neutral statement in its
             place, and no definition below gets a decorator that was meant for another. A header may lack its block, and
-            a decorator its definition. When there is nothing to show, true says that nothing is missing: the document
-            already goes on with all of the model's text.
+            a decorator its definition. In what `infilling.fills_of` returns, they may only where somebody types on
+            (`HoleRequest.is_typed`); elsewhere, the whole document parses no worse with the fill than now. When there
+            is nothing to show, true says that nothing is missing: the document already goes on with all of the model's
+            text.
     """
 
     text: str

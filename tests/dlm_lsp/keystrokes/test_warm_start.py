@@ -71,19 +71,18 @@ def test_an_edit_before_the_hole_moves_it(line: str) -> None:
     assert rest(line + TEXT, CURSOR + len(line)) == "return self.width * 2"
 
 
+def committed(text: str) -> Draft:
+    """An unfinished draft of one piece that stays."""
+    pieces = (Piece(text, "committed", 0.5, 4),)
+    return Draft(pieces=pieces, step=1, num_steps=4, num_forwards=1, elapsed_ms=1.0, num_final=1)
+
+
 @pytest.mark.parametrize("end_of_line", ["\n", "\r\n"])
 @pytest.mark.parametrize(("typed", "left"), [("\n    ", "return a"), ("\n    ret", "urn a"), ("\n", "    return a")])
 def test_typed_text_may_begin_like_what_follows_the_hole(end_of_line: str, typed: str, left: str) -> None:
     text, typed = "def f(a):" + end_of_line, typed.replace("\n", end_of_line)
     before, cursor = snapshot(text), len("def f(a):")
-    draft = Draft(
-        pieces=(Piece("\n    return a", "committed", 0.5, 4),),
-        step=1,
-        num_steps=4,
-        num_forwards=1,
-        elapsed_ms=1.0,
-        num_final=1,
-    )
+    draft = committed("\n    return a")
     now = snapshot(text[:cursor] + typed + text[cursor:])
     found = EarlierDraft(find_hole(before, cursor), draft).rest_at(find_hole(now, cursor + len(typed)))
     assert "".join(piece.text for piece in found) == left
@@ -92,14 +91,7 @@ def test_typed_text_may_begin_like_what_follows_the_hole(end_of_line: str, typed
 def test_a_cursor_that_has_only_moved_has_typed_nothing() -> None:
     text = "x = 1\ny = 1\n"
     before, start, end = snapshot(text), len("x = "), len("x = 1\ny = ")
-    draft = Draft(
-        pieces=(Piece("1\ny = 1 + 2", "committed", 0.5, 4),),
-        step=1,
-        num_steps=4,
-        num_forwards=1,
-        elapsed_ms=1.0,
-        num_final=1,
-    )
+    draft = committed("1\ny = 1 + 2")
     assert EarlierDraft(find_hole(before, start), draft).rest_at(find_hole(before, end)) == ()
 
 
