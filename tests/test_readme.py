@@ -27,7 +27,9 @@ from tests.option_tables import HEAD, option_table
 TREES = (
     "README.md",
     "dlm_lsp/README.md",
+    "dlm_lsp/commands/README.md",
     "dlm_lsp/http_api/README.md",
+    "dlm_lsp/models/README.md",
     "model/dlm_model/README.md",
     "model/dlm_model/families/README.md",
     "model/dlm_model/training/README.md",
