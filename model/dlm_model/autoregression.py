@@ -74,14 +74,14 @@ def _tokens(reader: CausalReader, prefix_ids: Tensor, limit: int, banned: Tensor
     banned = banned.to(network.device)
     token_id = int(prefix_ids[-1])
     for position in range(num_before, num_before + limit):
-        recorder = Recorder()
+        recorder, column = Recorder(), positions[:, position : position + 1]
         hidden = network(
             torch.tensor([[token_id]], device=network.device),
-            positions[:, position : position + 1],
+            column,
             memory=Memory(known.first(position), positions[:, :position]),
             recorder=recorder,
         )
-        known.write(recorder.cache, position)
+        known.write(recorder.cache, column)
         probabilities = network.logits(hidden[0, 0]).float().masked_fill(banned, -torch.inf).softmax(dim=-1)
         token_id = int(probabilities.argmax())
         yield token_id, float(probabilities[token_id])

@@ -21,7 +21,7 @@ from torch import Tensor
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodePlan
 from dlm_model.device import send
-from dlm_model.guides.causal_reader import CausalReader
+from dlm_model.guides.causal_reader import CausalReader, Reading
 from dlm_model.rules.ending import LineEnd
 from dlm_model.rules.length import Row
 from dlm_model.steps.history import StabilityCount
@@ -52,7 +52,7 @@ class Blend:
         line_end: LineEnd | None,
         stability: StabilityCount | None = None,
     ) -> None:
-        self._reader = reader
+        self._reader, self._reading = reader, reader.reading_of_drafts()
         self._options = options
         self._weight = torch.tensor([row.guide_weight for row in rows])
         self._temperature = torch.tensor([row.temperature for row in rows])
@@ -108,19 +108,22 @@ class Blend:
 
     def _heard(self, canvas: Canvas, guess: Guess, is_heard: Tensor, vocab_size: int) -> Tensor:
         """The guide's logits [H, V] at the positions `is_heard` [B, T], row by row; -inf where it is silent."""
-        told = read_draft(self._reader, canvas, guess, is_heard)
+        told = read_draft(self._reader, canvas, guess, is_heard, self._reading)
         num_shared = min(told.shape[1], vocab_size)
         heard = torch.full((len(told), vocab_size), -torch.inf, device=told.device)
         heard[:, :num_shared] = told[:, :num_shared].float()
         return self._line_end.fold(heard, canvas, is_heard) if self._line_end else heard
 
 
-def read_draft(reader: CausalReader, canvas: Canvas, guess: Guess, is_heard: Tensor) -> Tensor:
-    """A causal model's logits at the positions `is_heard` [B, T] of a draft with this guess in it, [H, V]."""
+def read_draft(reader: CausalReader, canvas: Canvas, guess: Guess, is_heard: Tensor, reading: Reading | None) -> Tensor:
+    """A causal model's logits at the positions `is_heard` [B, T] of a draft with this guess in it, [H, V].
+
+    What the last step's draft began with as well, `reading`, is not read again.
+    """
     spread, width = guess.spread(canvas.is_asked), int(is_heard.any(dim=0).nonzero().max()) + 1
     draft = canvas.guess(spread.predicted_ids, spread.confidence).as_draft().token_ids[:, :width]
     rows = is_heard.any(dim=1)
-    return reader.logits(canvas.prefix_ids, draft[rows], is_heard[rows, :width])
+    return reader.logits(canvas.prefix_ids, draft[rows], is_heard[rows, :width], reading)
 
 
 def blend(own: Tensor, heard: Tensor, weight: Tensor | float) -> Tensor:

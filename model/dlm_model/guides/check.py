@@ -31,7 +31,7 @@ class Check:
     """
 
     def __init__(self, guide: CausalReader, options: DecodeOptions) -> None:
-        self._guide = guide
+        self._guide, self._reading = guide, guide.reading_of_drafts()
         self._least = math.log(options.guide_agreement)
 
     def __call__(self, canvas: Canvas, _logits: Tensor, guess: Guess) -> Guess:
@@ -48,7 +48,7 @@ class Check:
         if not is_heard.any():
             return guess
         own_ids = guess.predicted_ids[is_heard[canvas.is_asked]]
-        expected = read_draft(self._guide, canvas, guess, is_heard).float()
+        expected = read_draft(self._guide, canvas, guess, is_heard, self._reading).float()
         is_known = own_ids < expected.shape[1]
         own = expected.gather(1, send((own_ids * is_known)[:, None], expected.device)).squeeze(1)
         is_probable = ((own - expected.amax(dim=1) >= self._least) | own.isinf()).cpu()

@@ -174,7 +174,7 @@ class SuffixEnd:
             return None
         own = [(0, column, token_id) for column, token_id in enumerate(text.token_ids)]
         next_ones = [(0, end.num_before, end.following[0]) for end in ends if end.following]
-        reading = Reading()
+        reading = Reading(is_fixed=True)
         found = iter(self._log_probabilities(canvas, [text.token_ids], [*own, *next_ones], reading))
         so_far = list(accumulate((TEXT_WEIGHT * next(found) for _ in own), initial=0.0))
         bounds = {end: so_far[end.num_before] + (next(found) if end.following else 0.0) for end in ends}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -44,8 +45,8 @@ class KVCache:
         return self._each(lambda states: states.gather(1, index[:, :, None, None].expand(-1, -1, *states.shape[2:])))
 
     def for_rows(self, num_rows: int) -> "KVCache":
-        """The first row, repeated for several; they share its memory."""
-        return self._each(lambda states: states[:1].expand(num_rows, -1, -1, -1))
+        """These rows, if they are so many, and else the first one for each; shares their memory."""
+        return self._each(lambda states: states if len(states) == num_rows else states[:1].expand(num_rows, -1, -1, -1))
 
     def followed_by(self, later: "KVCache") -> "KVCache":
         """These, and those of later tokens after them; a copy, unless one of the two has no layers."""
@@ -59,21 +60,15 @@ class KVCache:
         )
 
     def with_room(self, num_tokens: int) -> "KVCache":
-        """A copy with room for so many tokens more, which `write` fills: until then they hold anything."""
+        """A copy with room for so many tokens more, which `write` fills."""
+        # Zeros: whatever else is there might be no number, and what no query attends to is still multiplied by 0.
+        return self._each(lambda states: F.pad(states, (0, 0, 0, 0, 0, num_tokens)))
 
-        def grown(states: Tensor) -> Tensor:
-            num_rows, num_known, *per_token = states.shape
-            room = states.new_empty(num_rows, num_known + num_tokens, *per_token)
-            room[:, :num_known] = states
-            return room
-
-        return self._each(grown)
-
-    def write(self, later: "KVCache", start: int) -> None:
-        """Put those of later tokens into the room for them, from token `start` on, in place."""
+    def write(self, later: "KVCache", columns: Tensor) -> None:
+        """Put those of other tokens into the room for them, at `columns` [B, n] of each row, in place."""
+        rows = torch.arange(len(columns), device=columns.device)[:, None]
         for layer, new in zip(self.layers, later.layers, strict=True):
-            stop = start + new.keys.shape[1]
-            layer.keys[:, start:stop], layer.values[:, start:stop] = new.keys, new.values
+            layer.keys[rows, columns], layer.values[rows, columns] = new.keys, new.values
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "KVCache":
         return KVCache(tuple(LayerKV(change(layer.keys), change(layer.values)) for layer in self.layers))

@@ -18,6 +18,19 @@ from tests.model.tiny_checkpoints import CAUSAL
 MASK = int(CAUSAL["mask_token_id"])
 
 
+def counted_columns(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many columns each pass of any network computes from now on."""
+    num_columns: list[int] = []
+    forward = Transformer.forward
+
+    def counted(self: Transformer, token_ids: Tensor, *arguments: object, **keywords: object) -> Tensor:
+        num_columns.append(token_ids.shape[1])
+        return forward(self, token_ids, *arguments, **keywords)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Transformer, "forward", counted)
+    return num_columns
+
+
 def reader_of(network: Transformer, control_ids: Sequence[int] = (), *, sees: int = 2048) -> CausalReader:
     """A reader whose prefixes begin as the diffusion model's do, and have no lines to be cut between."""
     config = replace(network.config, context_length=sees)
@@ -45,7 +58,7 @@ def test_the_reader_sees_what_is_left_of_a_position_and_nothing_else(causal_engi
 def test_rows_that_begin_like_a_text_are_read_from_where_they_part(
     causal_network: Transformer, monkeypatch: pytest.MonkeyPatch, prefix: tuple[int, ...]
 ) -> None:
-    reader, reading = reader_of(causal_network, [MASK]), Reading()
+    reader, reading = reader_of(causal_network, [MASK]), Reading(is_fixed=True)
     prefix_ids, text = torch.tensor(prefix), torch.tensor([[60, 61, 62, MASK, 64, 65]])
     whole = torch.ones_like(text, dtype=torch.bool)
     assert torch.equal(reader.logits(prefix_ids, text, whole, reading), reader.logits(prefix_ids, text, whole))
@@ -54,17 +67,36 @@ def test_rows_that_begin_like_a_text_are_read_from_where_they_part(
     firsts, lasts = torch.tensor([[4], [1], [2]]), torch.tensor([[6], [3], [5]])
     is_asked = (columns >= firsts) & (columns <= lasts)
     expected = reader.logits(prefix_ids, rows, is_asked)
-    num_read: list[int] = []
-    forward = Transformer.forward
-
-    def counted(self: Transformer, token_ids: Tensor, *arguments: object, **keywords: object) -> Tensor:
-        num_read.append(token_ids.shape[1])
-        return forward(self, token_ids, *arguments, **keywords)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Transformer, "forward", counted)
+    num_read = counted_columns(monkeypatch)
     found = reader.logits(prefix_ids, rows, is_asked, reading)
     assert num_read == [4], "no more than the longest row from its own start, asked or shared, to what is asked last"
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_drafts_that_grow_are_read_from_where_they_differ_from_the_last(
+    causal_network: Transformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two rows: guesses that stay, one that changes, a text that becomes shorter, and more columns than had room."""
+    reader, reading = reader_of(causal_network, [MASK]), Reading()
+    prefix_ids = torch.arange(40, 60)
+    longer = list(range(100, 220))
+    drafts = [
+        ([60, 61, 62, 63], [70, 71, 72, 73], (0, 0), 19 + 4),
+        ([60, 61, 62, 64, 65], [70, 71, 72, 73, 74], (2, 3), 3),
+        ([60, 80, 81, 82, 83], [70, 71, 72, 75, 74], (1, 2), 4),
+        ([60, 80], [70, 71], (1, 1), 1),
+        ([60, 80, 81, 82, 83], [70, 71, 72, 75, 74], (1, 1), 4),
+        ([60, 80, *longer], [70, 71, *longer], (2, 2), len(longer)),
+    ]
+    num_columns = counted_columns(monkeypatch)
+    for *rows, firsts, num_new in drafts:
+        token_ids = torch.tensor(rows)
+        is_asked = torch.arange(token_ids.shape[1]) >= torch.tensor(firsts)[:, None]
+        num_columns.clear()
+        found = reader.logits(prefix_ids, token_ids, is_asked, reading)
+        assert sum(num_columns) == num_new
+        alone = reader_of(causal_network, [MASK]).logits(prefix_ids, token_ids, is_asked)
+        torch.testing.assert_close(found, alone, atol=1e-4, rtol=1e-4)
 
 
 def test_what_was_read_after_another_prefix_is_not_read_again(causal_network: Transformer) -> None:

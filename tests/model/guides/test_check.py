@@ -20,7 +20,10 @@ class Guide:
         self.probabilities = torch.tensor(probabilities)
         self.read: list[list[int]] = []
 
-    def logits(self, _prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor) -> Tensor:
+    def reading_of_drafts(self) -> None:
+        """Each draft is read whole."""
+
+    def logits(self, _prefix_ids: Tensor, token_ids: Tensor, is_asked: Tensor, _reading: None) -> Tensor:
         self.read += token_ids.tolist()
         return self.probabilities.log().expand(int(is_asked.sum()), -1)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine
+from dlm_model.guides.causal_reader import CausalReader
 from dlm_model.network import cuda_graphs, experts
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.cuda_graphs import MEMORY_BUCKET, CudaCapture, GraphedTransformer
@@ -51,9 +52,10 @@ def test_padding_and_replaying_change_no_draft(engine: Engine, num_candidates: i
 @pytest.mark.parametrize("num_candidates", [1, 3])
 @pytest.mark.parametrize("kind", ["causal", "block"])
 def test_passes_in_which_not_all_see_the_same_are_recorded_too(
-    kind: str, num_candidates: int, request: pytest.FixtureRequest
+    kind: str, num_candidates: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Passes of a guide, and of a model that writes block by block."""
+    """Passes of a guide, which reads drafts whole on a GPU, and of a model that writes block by block."""
+    monkeypatch.setattr(CausalReader, "reading_of_drafts", lambda _: None)
     folder: Path = request.getfixturevalue(f"{kind}_folder")
     config = ModelConfig.from_checkpoint(folder)
     network = load_network(folder)

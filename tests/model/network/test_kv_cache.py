@@ -28,8 +28,17 @@ def test_tokens_are_taken_from_every_layer() -> None:
     assert cache.num_tokens == 3
     assert rows_of(cache.first(2)) == [[1, 2], [4, 5]]
     assert rows_of(cache.for_rows(3)) == [[1, 2, 3]] * 3
+    assert rows_of(cache.for_rows(2)) == [[1, 2, 3], [4, 5, 6]]
     assert rows_of(cache.at(torch.tensor([2, 0]))) == [[3, 1], [6, 4]]
     assert rows_of(cache.at(torch.tensor([[2, 0], [1, 1]]))) == [[3, 1], [5, 5]]
+
+
+def test_tokens_are_written_row_by_row_into_the_room_for_them() -> None:
+    cache = cache_of([1, 2], [3, 4])
+    grown = cache.with_room(2)
+    grown.write(cache_of([7, 8], [9, 10]), torch.tensor([[1, 2], [2, 3]]))
+    assert rows_of(grown) == [[1, 7, 8, 0], [3, 4, 9, 10]]
+    assert rows_of(cache) == [[1, 2], [3, 4]], "a copy has the room"
 
 
 def test_what_has_no_layers_joins_with_anything() -> None:
