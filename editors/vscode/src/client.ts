@@ -163,7 +163,7 @@ export class Daemon implements Disposable {
             this.serverMissed.fire();
             return;
         }
-        this.output.info(`server found by way of ${server.source}: ${[server.command, ...server.args].join(' ')}`);
+        this.output.info(`server found through ${server.source}: ${[server.command, ...server.args].join(' ')}`);
         const client = this.createClient(server);
         this.client = client;
         const started = client.start().catch((error: unknown) => {
@@ -236,7 +236,7 @@ export class Daemon implements Disposable {
             const version = client.initializeResult?.serverInfo?.version ?? 'of unknown version';
             this.statusChanged.fire({ state: 'normal', message: `server ${version}, from ${server.source}` });
         } else if (state === State.Stopped) {
-            this.statusChanged.fire({ state: 'error', message: 'the server has stopped; the output says why' });
+            this.statusChanged.fire({ state: 'error', message: 'the server has stopped; Show Output says why' });
         }
     }
 
@@ -260,7 +260,7 @@ async function placesToLook(): Promise<Places> {
 /** The places that were searched, because the `PATH` of VS Code is often not that of a terminal. */
 function whereItWasLookedFor({ configured, interpreter, searchPath, toolFolder }: Places): string {
     if (configured.length > 0) {
-        return `looked for the setting dlm-lsp.server.command: ${configured.join(' ')}`;
+        return `looked for the command in the setting dlm-lsp.server.command: ${configured.join(' ')}`;
     }
     const beside = interpreter ?? '(none is selected)';
     return `looked beside the interpreter ${beside}, on PATH ${searchPath}, in ${toolFolder}, and asked uv`;

@@ -28,7 +28,7 @@ export class Dial implements Disposable {
     constructor() {
         this.item.name = 'dlm-lsp: steps and deadline';
         this.item.command = 'dlm-lsp.turnDial';
-        this.item.tooltip = 'dlm-lsp: quality against latency';
+        this.item.tooltip = 'dlm-lsp: balance quality and latency';
         this.listener = workspace.onDidChangeConfiguration((change) => {
             if (change.affectsConfiguration(SECTION)) {
                 this.render();
@@ -42,7 +42,7 @@ export class Dial implements Disposable {
     async turn(): Promise<void> {
         const chosen = await window.showQuickPick(choices(), {
             title: 'dlm-lsp: how long may a fill take?',
-            placeHolder: 'More steps are better text; a deadline takes the best draft by then',
+            placeHolder: 'More steps give better text; at a deadline, you get the best draft so far',
         });
         if (chosen?.option) {
             await set(chosen.option, chosen.value);
@@ -64,19 +64,19 @@ export class Dial implements Disposable {
 function choices(): Choice[] {
     const { numSteps, deadlineMs } = current();
     return [
-        { label: 'Denoise steps at most', kind: QuickPickItemKind.Separator },
+        { label: 'Maximum denoise steps', kind: QuickPickItemKind.Separator },
         ...STEPS.map((value): Choice => ({
             label: `${value.toString()} steps`,
             option: 'numSteps',
             value,
-            ...(value === numSteps && { description: 'now' }),
+            ...(value === numSteps && { description: 'current' }),
         })),
         { label: 'Deadline', kind: QuickPickItemKind.Separator },
         ...DEADLINES_MS.map((value): Choice => ({
             label: value === null ? 'No deadline' : `At most ${duration(value)}`,
             option: 'deadlineMs',
             value,
-            ...(value === deadlineMs && { description: 'now' }),
+            ...(value === deadlineMs && { description: 'current' }),
         })),
     ];
 }

@@ -58,7 +58,7 @@ export class Fills implements Disposable {
 
     async refillSelection({ document, selection }: TextEditor): Promise<void> {
         if (selection.isEmpty) {
-            void window.showInformationMessage('Select what is to be written anew.');
+            void window.showInformationMessage('Select the code to rewrite.');
         } else {
             await this.fill(document, selection);
         }
@@ -188,8 +188,8 @@ function reasonOf(error: unknown, wasEdited: boolean): string {
     // Not cancelled here: the server ends a fill when its document is edited, and when settings change.
     if (error instanceof ResponseError && error.code === LSPErrorCodes.RequestCancelled) {
         return wasEdited
-            ? 'the document was edited meanwhile.'
-            : 'the server stopped it, because settings have changed.';
+            ? 'the document was edited in the meantime.'
+            : 'the server stopped it because settings changed.';
     }
     return error instanceof Error ? error.message : String(error);
 }

@@ -76,7 +76,7 @@ export class GhostText {
         if (first) {
             void insert(document, position, first);
         } else {
-            tellLoss(this.status.current.message || 'nothing has come of the draft.');
+            tellLoss(this.status.current.message || 'the draft came to nothing.');
         }
         return undefined;
     };
@@ -137,14 +137,14 @@ async function insert(document: TextDocument, position: Position, item: InlineCo
     const editor = window.activeTextEditor;
     const { insertText: text, range = new Range(position, position), command } = item;
     if (editor?.document !== document) {
-        tellLoss('another editor has come to the front.');
+        tellLoss('another editor is active now.');
         return;
     }
     const isText = typeof text === 'string';
     const edit = isText ? editor.edit((builder) => builder.replace(range, text)) : editor.insertSnippet(text, range);
     // It fails where the editor has just been closed.
     if (!(await edit.then((isTaken) => isTaken, () => false))) {
-        tellLoss('the document has changed meanwhile.');
+        tellLoss('the document has changed in the meantime.');
         return;
     }
     if (isText) {
@@ -163,7 +163,7 @@ function tellLoss(reason: string): void {
 
 function reasonOf(error: unknown): string {
     if (error instanceof CancellationError) {
-        return 'the server stopped it, because settings have changed or a fill was asked for.';
+        return 'the server stopped it because settings changed or a fill was requested.';
     }
     return error instanceof Error ? error.message : String(error);
 }

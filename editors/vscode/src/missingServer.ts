@@ -6,7 +6,7 @@ import { commands, type Memento, window } from 'vscode';
 
 const IS_UNWANTED = 'missingServerIsKnown';
 const ACTIONS: Readonly<Record<string, string>> = {
-    'How to install': 'howToInstall',
+    'How to Install': 'howToInstall',
     'Show Output': 'showOutput',
 };
 const NEVER_AGAIN = "Don't Show Again";
@@ -23,7 +23,7 @@ export function missingServerMessage(memory: Memento): () => Promise<void> {
             return;
         }
         wasShown = true;
-        const message = 'The dlm-lsp server was not found on the machine where this window has its files.';
+        const message = "The dlm-lsp server was not found on the machine that has this window's files.";
         const chosen = (await window.showErrorMessage(message, ...Object.keys(ACTIONS), NEVER_AGAIN)) ?? '';
         if (chosen === NEVER_AGAIN) {
             await memory.update(IS_UNWANTED, true);

@@ -12,7 +12,7 @@ import { LanguageClient, State } from './fakes/languageClient';
 import { happened, python, settings, window } from './fakes/vscode';
 
 const OUTPUT = { info: () => undefined, warn: () => undefined } as unknown as LogOutputChannel;
-const MISSING = 'The dlm-lsp server was not found on the machine where this window has its files.';
+const MISSING = "The dlm-lsp server was not found on the machine that has this window's files.";
 const { started } = LanguageClient;
 const errors: string[] = [];
 let folder = '';

@@ -130,8 +130,8 @@ test('an edit that VS Code refuses is told', async () => {
 });
 
 for (const [why, numEdits, told] of [
-    ['the document is edited', 1, 'the document was edited meanwhile.'],
-    ['settings change', 0, 'the server stopped it, because settings have changed.'],
+    ['the document is edited', 1, 'the document was edited in the meantime.'],
+    ['settings change', 0, 'the server stopped it because settings changed.'],
 ] as const) {
     test(`a fill that the server ends, because ${why}, is told in words`, async () => {
         await waiting(

@@ -82,8 +82,8 @@ test('what was not accepted is shown, and nothing is told', async () => {
 });
 
 for (const [why, scene, told] of [
-    ['refuses it', { take: () => Promise.resolve(false) }, 'the document has changed meanwhile.'],
-    ['is closed', { take: () => Promise.reject(new Error('closed')) }, 'the document has changed meanwhile.'],
+    ['refuses it', { take: () => Promise.resolve(false) }, 'the document has changed in the meantime.'],
+    ['is closed', { take: () => Promise.reject(new Error('closed')) }, 'the document has changed in the meantime.'],
     [
         'is not in front',
         {
@@ -92,7 +92,7 @@ for (const [why, scene, told] of [
                 return Promise.resolve([ITEM]);
             },
         },
-        'another editor has come to the front.',
+        'another editor is active now.',
     ],
 ] satisfies [string, Scene, string][]) {
     test(`a result is told that an editor does not take, because it ${why}`, async () => {
@@ -107,7 +107,7 @@ test('it is told why nothing has come of a draft', async () => {
     await finish({ answer: nothing });
     assert.deepEqual(warnings, [
         'Nothing was inserted: What the model wrote does not parse.',
-        'Nothing was inserted: nothing has come of the draft.',
+        'Nothing was inserted: the draft came to nothing.',
     ]);
 });
 
@@ -116,6 +116,6 @@ test('an error is told, and passed on', async () => {
     await assert.rejects(finish({ answer: () => Promise.reject(new CancellationError()) }));
     assert.deepEqual(warnings, [
         'Nothing was inserted: the model has gone',
-        'Nothing was inserted: the server stopped it, because settings have changed or a fill was asked for.',
+        'Nothing was inserted: the server stopped it because settings changed or a fill was requested.',
     ]);
 });

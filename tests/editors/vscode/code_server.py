@@ -173,7 +173,7 @@ class CodeServer:
 
     def sources(self) -> list[str]:
         """The origin of each server that was started, in order; empty for one that was not found."""
-        return re.findall(r"server found by way of (.+?):|the dlm-lsp server was not found", self.log())
+        return re.findall(r"server found through (.+?):|the dlm-lsp server was not found", self.log())
 
     @contextmanager
     def running(self) -> Iterator[None]:

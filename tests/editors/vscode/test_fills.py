@@ -145,7 +145,7 @@ def test_a_server_that_is_not_there_is_explained(
 ) -> None:
     code_server.write_settings("Machine", {"dlm-lsp.server.command": ["/nowhere/dlm-lsp"]})
     workbench.wait_for_status("server was not found")
-    workbench.page.get_by_role("button", name="How to install").click()
+    workbench.page.get_by_role("button", name="How to Install").click()
     workbench.page.get_by_text("pip install -c constraints.txt .").first.wait_for()
     code_server.write_settings("Machine", {"dlm-lsp.server.command": server_command})
     workbench.wait_until_ready()
@@ -161,9 +161,9 @@ def test_a_command_of_the_wrong_type_is_explained(
 
 
 def test_the_server_can_be_restarted(workbench: Workbench, code_server: CodeServer) -> None:
-    starts = code_server.log().count("server found by way of")
+    starts = code_server.log().count("server found through")
     workbench.run("Restart Server")
-    until(lambda: code_server.log().count("server found by way of") > starts, "another start")
+    until(lambda: code_server.log().count("server found through") > starts, "another start")
     workbench.wait_until_ready()
 
 
@@ -179,9 +179,9 @@ def test_a_server_that_hangs_can_be_restarted(
     hanging = os.pidfd_open(int(pid.read_text()))
     try:
         signal.pidfd_send_signal(hanging, signal.SIGSTOP)
-        starts = code_server.log().count("server found by way of")
+        starts = code_server.log().count("server found through")
         workbench.run("Restart Server")
-        until(lambda: code_server.log().count("server found by way of") > starts, "another start")
+        until(lambda: code_server.log().count("server found through") > starts, "another start")
         workbench.wait_until_ready()
     finally:
         with suppress(ProcessLookupError):  # it has ended, as it should

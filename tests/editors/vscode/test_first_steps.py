@@ -7,13 +7,13 @@ from tests.editors.vscode.workbench import Workbench
 
 STEPS = {
     "Install the server": "",
-    "Let a function's body be filled": "ghost-text.png",
-    "Fill what is already there": "fill.png",
-    "Quality against latency": "",
+    "Complete a function body": "ghost-text.png",
+    "Replace existing code": "fill.png",
+    "Balance quality and latency": "",
 }
 """By their titles, the picture beside each that has one."""
 
-FOUND = re.compile(r"\[info\] server found by way of .+: .+")
+FOUND = re.compile(r"\[info\] server found through .+: .+")
 FILLED = re.compile(r"\[info\] normal: \d+ tokens in \d+ steps, \d+ ms")
 
 
