@@ -11,7 +11,7 @@ end, { nargs = '?', desc = 'Fill the hole at the cursor, such as a function body
 
 vim.api.nvim_create_user_command('DlmRefill', function(command)
   require('dlm_lsp.fill').selection(command.line1, command.line2, command.args)
-end, { nargs = '?', range = true, desc = 'Fill the selection anew; takes a number of steps' })
+end, { nargs = '?', range = true, desc = 'Rewrite the selection; takes a number of steps' })
 
 ---@param name string
 ---@param what string
@@ -24,7 +24,7 @@ end
 
 vim.api.nvim_create_user_command('DlmRestart', function()
   require('dlm_lsp').restart()
-end, { desc = 'Start the server anew' })
+end, { desc = 'Restart the server' })
 
 define_switch('DlmDisable', 'off', function(buf)
   require('dlm_lsp').enable(false, buf)

@@ -126,7 +126,7 @@ def test_a_fill_of_what_was_there_before_says_so(scripted: Start, server: Server
     neovim = scripted(TEXT, before=COLLECT_NOTIFICATIONS)
     neovim.press(":DlmFill<CR>")
     until(lambda: warnings(neovim))
-    assert warnings(neovim) == ["dlm-lsp: the model has written what was there before"]
+    assert warnings(neovim) == ["dlm-lsp: the model wrote the same text that was there before"]
 
 
 def test_an_invalid_number_of_steps_gets_a_sentence(scripted: Start, server: Server) -> None:

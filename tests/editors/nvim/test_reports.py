@@ -61,7 +61,7 @@ def test_health_of_a_server_that_runs(scripted: Start, server: Server, neovim_se
     text = health(neovim)
     assert server.command[0] in text
     drawer = "vim.lsp.inline_completion" if neovim_setup[1] == "native" else "this plugin"
-    assert f"ghost text by {drawer}" in text
+    assert f"ghost text is drawn by {drawer}" in text
     encoding = neovim.lua("return vim.lsp.get_clients({ name = 'dlm_lsp' })[1].offset_encoding")
     assert f"1 buffer(s), {encoding}" in text
     assert "options ignored: numSteps must be a whole number" in text
@@ -81,7 +81,7 @@ def test_health_without_a_server(start: Start) -> None:
     ("command", "report"),
     [
         ("{ '/nowhere/dlm-lsp', 'serve' }", "/nowhere/dlm-lsp is not executable"),
-        ("function() end", "started by the function that your configuration gives to vim.lsp.config"),
+        ("function() end", "started by the function that your configuration passes to vim.lsp.config"),
     ],
     ids=["list", "function"],
 )
@@ -100,7 +100,7 @@ def test_health_is_about_the_command_that_vim_lsp_config_names(
 def test_wrong_options_get_a_sentence_each_and_keep_their_defaults(scripted: Start) -> None:
     neovim = scripted("\n", before=COLLECT_NOTIFICATIONS, filetypes="python", keymap={}, keymaps={"accpt": "<Tab>"})
     assert [text.split(",")[0] for text in neovim.lua("return vim.g.notified")] == [
-        "dlm-lsp: filetypes must be a list of texts",
+        "dlm-lsp: filetypes must be a list of strings",
         "dlm-lsp: keymap is not an option",
         "dlm-lsp: keymaps must be false",
     ]

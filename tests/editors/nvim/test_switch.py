@@ -67,7 +67,7 @@ def test_a_toggle_says_where_this_buffer_stays_off(scripted: Start) -> None:
     neovim.api.command("DlmDisable!")
     neovim.api.command("DlmToggle")
     said = neovim.lua("return vim.fn.execute('DlmToggle')").strip()
-    assert said == "dlm-lsp: on everywhere but in this buffer (:DlmToggle! switches it on here)"
+    assert said == "dlm-lsp: on everywhere except in this buffer (:DlmToggle! switches it on here)"
 
 
 @pytest.mark.parametrize("scope", ["b", "g"])

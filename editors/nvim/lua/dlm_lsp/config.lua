@@ -91,16 +91,16 @@ end
 
 ---@type table<string, [fun(value: any): boolean, string]>
 local rules = {
-  cmd = { is_list_of_texts, 'a list of texts' },
-  filetypes = { is_list_of_texts, 'a list of texts' },
-  root_markers = { is_list_of_texts, 'a list of texts' },
+  cmd = { is_list_of_texts, 'a list of strings' },
+  filetypes = { is_list_of_texts, 'a list of strings' },
+  root_markers = { is_list_of_texts, 'a list of strings' },
   surface = {
     function(value)
       return vim.tbl_contains({ 'auto', 'native', 'own' }, value)
     end,
     "'auto', 'native' or 'own'",
   },
-  keymaps = { is_keymaps, 'false, or a table of ' .. table.concat(vim.tbl_keys(M.defaults.keymaps), ', ') },
+  keymaps = { is_keymaps, 'false, or a table with keys from ' .. table.concat(vim.tbl_keys(M.defaults.keymaps), ', ') },
   settings = {
     function(value)
       return type(value) == 'table'

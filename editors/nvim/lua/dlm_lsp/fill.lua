@@ -73,9 +73,9 @@ local function report(err, result, is_news)
   if err and err.code ~= client_of.CANCELLED then
     say(err.message)
   elseif result and not result.applied then
-    say('the text changed meanwhile; nothing was filled')
+    say('the text changed in the meantime; nothing was filled')
   elseif result and not is_news then
-    say('the model has written what was there before')
+    say('the model wrote the same text that was there before')
   end
 end
 
@@ -164,7 +164,7 @@ local function fill(steps, locate)
     return say(('switched off here; :DlmEnable%s switches it on'):format(bang))
   end
   if not vim.bo[buf].modifiable then
-    return say('a fill is an edit, and this buffer may not be changed')
+    return say('this buffer cannot be changed, and a fill is an edit')
   end
   local num_steps = tonumber(steps)
   if steps ~= '' and not num_steps then

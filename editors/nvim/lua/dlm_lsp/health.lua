@@ -11,28 +11,28 @@ local health = vim.health
 local function check_neovim()
   local version = tostring(vim.version())
   if vim.fn.has('nvim-0.10') == 0 then
-    return health.error(('Neovim %s has no inline virtual text; 0.10 is needed'):format(version))
+    return health.error(('Neovim %s is too old: it has no inline virtual text; you need 0.10 or newer'):format(version))
   end
   health.ok('Neovim ' .. version)
   if config.is_native() then
-    health.ok('ghost text by vim.lsp.inline_completion')
+    health.ok('ghost text is drawn by vim.lsp.inline_completion')
   elseif config.current.surface == 'native' then
-    health.warn('surface is native, but this Neovim has no vim.lsp.inline_completion: the plugin draws by itself')
+    health.warn('surface is native, but this Neovim has no vim.lsp.inline_completion; the plugin draws instead')
   else
-    health.ok('ghost text by this plugin')
+    health.ok('ghost text is drawn by this plugin')
   end
 end
 
 local function check_server()
   local command = require('dlm_lsp.server').command()
   if not command then
-    return health.info('the server is started by the function that your configuration gives to vim.lsp.config')
+    return health.info('the server is started by the function that your configuration passes to vim.lsp.config')
   end
   local path = vim.fn.exepath(command[1])
   if path == '' then
     return health.error(('%s is not executable'):format(command[1]), {
-      'install it where $PATH leads: in a checkout of the project, pip install -c constraints.txt .',
-      "or name it: require('dlm_lsp').setup { cmd = { '/path/to/dlm-lsp', 'serve' } }",
+      'install it in a folder on your $PATH: in a checkout of the project, run pip install -c constraints.txt .',
+      "or pass its path: require('dlm_lsp').setup { cmd = { '/path/to/dlm-lsp', 'serve' } }",
     })
   end
   health.ok('server: ' .. path)
@@ -41,18 +41,18 @@ local function check_server()
   if result and result.code == 0 then
     health.ok('version: ' .. vim.trim(result.stdout))
   else
-    health.warn(('%s --version does not answer'):format(command[1]))
+    health.warn(('%s --version failed, or did not answer in time'):format(command[1]))
   end
-  health.info(('%s doctor: checks device, model and grammars, and times one fill'):format(command[1]))
+  health.info(('to check device, model and grammars, and to time one fill, run: %s doctor'):format(command[1]))
 end
 
 local function check_clients()
   local clients = vim.lsp.get_clients({ name = client_of.NAME })
   if #clients == 0 then
     return health.warn('no server is running', {
-      ('open a file of type %s'):format(table.concat(config.current.filetypes, ', ')),
+      ('open a file of one of these types: %s'):format(table.concat(config.current.filetypes, ', ')),
       "call require('dlm_lsp').setup() or vim.lsp.enable('dlm_lsp') in your configuration",
-      ':DlmRestart starts one that has ended',
+      'if the server has ended, restart it with :DlmRestart',
     })
   end
   for _, client in ipairs(clients) do
@@ -69,7 +69,7 @@ local function check_options()
     health.warn(problem)
   end
   if #problems == 0 then
-    health.ok('no option problems')
+    health.ok('all options are valid')
   end
 end
 

@@ -88,7 +88,7 @@ function M.toggle(buf)
   local place, bang = buf and 'in this buffer' or 'everywhere', buf and '!' or ''
   local state = is_on and 'on' or ('off %s (:DlmToggle%s switches it on)'):format(place, bang)
   if is_on and not M.is_enabled() then
-    state = 'on everywhere but in this buffer (:DlmToggle! switches it on here)'
+    state = 'on everywhere except in this buffer (:DlmToggle! switches it on here)'
   end
   vim.api.nvim_echo({ { 'dlm-lsp: ' .. state } }, false, {})
 end

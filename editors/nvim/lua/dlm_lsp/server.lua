@@ -139,8 +139,8 @@ end
 
 --- Say that the server has ended, and start it again, once: it might fail for ever.
 local function revive()
-  local outcome = is_revived and ':DlmRestart starts it again' or 'it is started again'
-  vim.notify(('dlm-lsp: the server has ended unexpectedly; %s'):format(outcome), vim.log.levels.WARN)
+  local outcome = is_revived and ':DlmRestart starts it again' or 'it is being restarted'
+  vim.notify(('dlm-lsp: the server ended unexpectedly; %s'):format(outcome), vim.log.levels.WARN)
   if not is_revived then
     is_revived = true
     attach_all()
@@ -150,7 +150,7 @@ end
 --- Say that the server cannot start; another try would end the same way.
 local function report_failure()
   local advice = ':checkhealth dlm_lsp says what to do, and :DlmRestart tries again'
-  say_once('the server has ended while it started; ' .. advice)
+  say_once('the server ended while starting; ' .. advice)
 end
 
 --- `vim.lsp.Config.on_exit`, for a server that nobody has stopped.
