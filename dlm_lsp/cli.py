@@ -136,9 +136,9 @@ def infill(
     from dlm_lsp.fills import Anchors  # noqa: PLC0415
 
     if replace and function is None:
-        raise UsageError("--replace goes with --function.")
+        raise UsageError("--replace can be used only with --function.")
     if connect is not None and (model, device, precision) != (None, None, None):
-        raise UsageError("--model, --device and --precision cannot go with --connect: give them to the daemon.")
+        raise UsageError("--model, --device and --precision cannot be used with --connect: pass them to the daemon.")
     output = Output(as_json=as_json, as_diff=as_diff, in_place=in_place, watch=watch)
     given = flag_options(
         {
@@ -177,7 +177,7 @@ def race(
     device: flags.Device = None,
     precision: flags.PrecisionFlag = None,
 ) -> None:
-    """Fill one hole by diffusion and from left to right, side by side."""
+    """Fill one hole with diffusion and from left to right, side by side."""
     from dlm_lsp.commands.race import run_race  # noqa: PLC0415
     from dlm_lsp.commands.settings import flag_options, load_settings  # noqa: PLC0415
     from dlm_lsp.commands.targets import parse_target  # noqa: PLC0415
@@ -190,7 +190,7 @@ def race(
 
 @app.command()
 def methods(name: flags.MethodName = None, *, as_json: flags.AsJson = False) -> None:
-    """List every decoding method, or show one: what it does, where it comes from, how to switch it on."""
+    """List every decoding method, or show one: what it does, where it comes from, and how to switch it on."""
     from dlm_lsp.commands.methods import run_methods  # noqa: PLC0415
 
     run_methods(name, as_json=as_json)
@@ -224,9 +224,9 @@ def serve(
         context.args.append(f"--socket={socket}")
         socket = None
     if stdio and tcp:
-        raise UsageError("Give one of --stdio and --tcp, not both.")
+        raise UsageError("Use either --stdio or --tcp, not both.")
     if (socket or connect) and (tcp or (socket and (stdio or connect))):
-        raise UsageError("Give one of --stdio, --tcp, --socket and --connect.")
+        raise UsageError("Use only one of --stdio, --tcp, --socket and --connect.")
     start_log(log_file, verbose)
     options = flag_options({"model": model, "device": device, "precision": precision})
     if connect:
@@ -276,7 +276,7 @@ def train(context: typer.Context) -> int:
 
 @app.command()
 def stats(*, as_json: flags.AsJson = False, reset: flags.Reset = False) -> None:
-    """Show what became of completions; they are counted on this machine only."""
+    """Show how many completions were offered, shown, accepted and kept; the counts stay on this machine."""
     from dlm_lsp.commands.stats import run_stats  # noqa: PLC0415
 
     run_stats(as_json=as_json, reset=reset)
@@ -291,7 +291,7 @@ def doctor(
     as_json: flags.AsJson = False,
     verbose: flags.EveryFinding = False,
 ) -> int:
-    """Check everything that a fill needs, and time one."""
+    """Check the installation, and time one fill."""
     from dlm_lsp.commands.doctor import run_doctor  # noqa: PLC0415
     from dlm_lsp.commands.settings import flag_options  # noqa: PLC0415
 

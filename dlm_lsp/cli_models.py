@@ -44,7 +44,7 @@ def pull(
     *,
     short_name: Annotated[
         str | None,
-        typer.Option("--name", metavar="NAME", help="Its short name. Default: the name of the repository."),
+        typer.Option("--name", metavar="NAME", help="Short name for the model. Default: the name of the repository."),
     ] = None,
     yes: _Yes = False,
 ) -> None:
@@ -59,7 +59,8 @@ def add(
     path: Annotated[Path, typer.Argument(metavar="FOLDER", help="A checkpoint folder.", show_default=False)],
     *,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Its short name. Default: the name of the folder.")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Short name for the model. Default: the name of the folder."),
     ] = None,
 ) -> None:
     """Give a checkpoint folder a short name; its files stay where they are."""
@@ -74,7 +75,7 @@ def verify(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="A short name. Default: all models, the packaged one among them.",
+            help="A short name. Default: all models, including the packaged one.",
             show_default=False,
             autocompletion=complete_verifiable_model,
         ),
@@ -88,7 +89,7 @@ def verify(
 
 @models_app.command()
 def remove(name: _Name, *, yes: _Yes = False) -> None:
-    """Forget a model, and delete its files if they were pulled, be it in part."""
+    """Remove a model; files that were pulled, even in part, are deleted."""
     from dlm_lsp.commands.models import run_remove  # noqa: PLC0415
 
     run_remove(name, is_agreed=yes)

@@ -44,7 +44,7 @@ class Settings:
 
     enabled: bool = option(
         True,
-        "`false` fills nothing in editors and loads no model; `dlm-lsp infill` and `dlm-lsp http` fill all the same",
+        "`false` fills nothing in editors, and loads no model; `dlm-lsp infill` and `dlm-lsp http` still work",
     )
     disabled_languages: tuple[str, ...] = option(
         (),
@@ -52,33 +52,39 @@ class Settings:
     )
     exclude: tuple[str, ...] = option(
         (),
-        "files that are never read into a prompt, in addition to the built-in list of secrets. Patterns as in a "
-        "`.gitignore`, matched without regard to case, in every folder above the file. `*` does not cross a slash. A "
-        "pattern that begins with `!` has no effect",
+        "patterns of files that never enter a prompt, in addition to the built-in list of secrets. They are written as "
+        "in `.gitignore`, ignore case, and apply in every folder above the file. `*` does not cross a slash. A pattern "
+        "that begins with `!` has no effect",
     )
     model: str | None = option(
         None,
-        "a name from `dlm-lsp models list`, or the path of a checkpoint folder, with a slash in it (`./mine`); `null` "
-        "is the packaged weights",
+        "a name from `dlm-lsp models list`, or the path of a checkpoint folder, which must contain a slash "
+        "(`./mine`); `null` is the packaged model",
     )
     device: str = option("auto", "where the model runs: `auto`, `cpu`, `cuda`, `cuda:1`")
     precision: Precision = option(
         "auto",
-        "number format of the model's matrices in memory: `auto` and `bf16` are the one that the device computes in; "
-        "`int8`, and on CUDA GPUs `int4`, save memory, rounded by torchao",
+        "number format of the model's matrices in memory: `auto` and `bf16` use the format that the device computes "
+        "in; `int8`, and on CUDA GPUs `int4`, save memory by rounding with torchao",
     )
-    preload: bool = option(False, "load the model at start rather than at the first request")
+    preload: bool = option(False, "load the model at startup, not at the first request")
     idle_unload_minutes: int = option(
         30,
-        "free the model after this long without a request; the next request loads it again; `0` keeps it loaded",
+        "minutes without a request after which the model is unloaded; the next request loads it again; `0` keeps it "
+        "loaded",
         within=Range(0, 7 * 24 * 60),
     )
-    stats: bool = option(True, "count what becomes of completions, in a file on this machine that holds no source text")
+    stats: bool = option(
+        True,
+        "count how many completions are offered, shown, accepted and kept, in a file on this machine that contains no "
+        "source text",
+    )
     drafts: bool = option(False, "send `dlmLsp/draft` notifications while a draft sharpens")
-    draft_interval_ms: int = option(50, "shortest time between two drafts", within=Range(0, 10_000))
+    draft_interval_ms: int = option(50, "minimum time between two drafts", within=Range(0, 10_000))
     automatic: bool | None = option(
         None,
-        "offer completions unasked: `true` in every language, `false` in none, `null` in all but JSON, YAML and TOML",
+        "offer completions without being asked: `true` in every language, `false` in none, `null` in all except JSON, "
+        "YAML and TOML",
     )
     debounce_ms: int | None = option(
         None,
@@ -88,25 +94,25 @@ class Settings:
     )
     candidates: int = option(
         3,
-        "alternatives for a completion invoked in an editor; an automatic one gets 1, any other request as many as "
-        "its `n` says",
+        "how many candidates a completion gets if you ask for it in an editor; an automatic one gets 1, any other "
+        "request as many as its `n` says",
         within=Range(1, 3),
     )
     context_files: bool = option(
-        True, "put signatures from imported and open files into the prompt, in at most a quarter of it"
+        True, "add signatures from imported and open files to the prompt, up to a quarter of it"
     )
     max_prompt_tokens: int | None = option(
         None,
-        f"upper bound on prefix and suffix together; `null` is {CPU_PROMPT_TOKENS} on a CPU, which reads slowly, and "
-        f"{GPU_PROMPT_TOKENS} on a GPU",
+        f"maximum tokens of prefix and suffix together; `null` is {CPU_PROMPT_TOKENS} on a CPU, which is slow to read "
+        f"a prompt, and {GPU_PROMPT_TOKENS} on a GPU",
         within=Range(16, 1_000_000),
     )
     max_document_chars: int = option(
-        1_000_000, "larger documents get no completions and no fills", within=Range(0, LARGEST_DOCUMENT_CHARS)
+        1_000_000, "longer documents get no completions and no fills", within=Range(0, LARGEST_DOCUMENT_CHARS)
     )
     require_valid: bool | None = option(
         None,
-        "show no fill that adds syntax errors; `null` applies this to automatic completions and to `--in-place` only",
+        "show no fill that adds syntax errors; `null` applies this only to automatic completions and to `--in-place`",
     )
     decode: DecodeOptions = field(default_factory=DecodeOptions)
 

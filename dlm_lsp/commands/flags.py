@@ -25,7 +25,7 @@ INFILL_EXAMPLES = """Examples:
   dlm-lsp infill src/app.py:12:5 --diff
   dlm-lsp infill src/app.py --function App.run --in-place
   dlm-lsp infill src/app.py:12:5 -n 3 --json
-  dlm-lsp infill - --stdin-filename app.py < draft.py    # <FILL> stands where the hole is
+  dlm-lsp infill - --stdin-filename app.py < draft.py    # <FILL> marks the hole
 """
 
 DEFAULT_HOST = "127.0.0.1"
@@ -80,26 +80,24 @@ TargetArgument = Annotated[
     str,
     typer.Argument(
         metavar="FILE[:LINE[:COL]]",
-        help="A file and a cursor: line and column, both from 1, in characters; without a column, it is the end of the "
-        "line. Without either, and without --function and --range, a <FILL> in the text marks the hole. - is standard "
-        "input.",
+        help="File and cursor. Lines and columns count from 1, in characters; without a column, the cursor is at the "
+        "end of the line. Without a line, --function or --range, a <FILL> in the text marks the hole. Use - for "
+        "standard input.",
         show_default=False,
     ),
 ]
 Function = Annotated[
     str | None,
-    _hole(
-        "--function", "Fill the body of this function, if it is not written yet; Class.method names a method.", "NAME"
-    ),
+    _hole("--function", "Fill the body of this function, if it has no code yet; Class.method names a method.", "NAME"),
 ]
 Replace = Annotated[
     bool,
-    typer.Option("--replace", help="With --function: write anew a body that is there already.", rich_help_panel=_WHERE),
+    typer.Option("--replace", help="With --function: rewrite a body that already has code.", rich_help_panel=_WHERE),
 ]
 Range = Annotated[str | None, _hole("--range", "Replace this range; its end is exclusive.", "L1:C1-L2:C2")]
 StdinFilename = Annotated[
     str | None,
-    _hole("--stdin-filename", "File name that tells the language of standard input; required with -.", "NAME"),
+    _hole("--stdin-filename", "File name that determines the language of standard input; required with -.", "NAME"),
 ]
 
 Steps = Annotated[int | None, _decoder("steps")]
@@ -114,7 +112,7 @@ RefreshInterval = Annotated[int | None, _decoder("refresh_interval")]
 Guide = Annotated[str | None, _option("guide", "Decoder", "NAME", complete=complete_guide)]
 MethodName = Annotated[
     str | None,
-    typer.Argument(metavar="NAME", help="Show this method alone.", autocompletion=complete_method, show_default=False),
+    typer.Argument(metavar="NAME", help="Show only this method.", autocompletion=complete_method, show_default=False),
 ]
 MethodNames = Annotated[
     list[str] | None,
@@ -145,7 +143,7 @@ Keep = Annotated[
         help="Text that the fill must contain; repeat the flag for several, in their order.",
         metavar="TEXT",
         show_default=False,
-        rich_help_panel="What the fill must be",
+        rich_help_panel="Requirements for the fill",
     ),
 ]
 Closing = Annotated[
@@ -155,7 +153,7 @@ Closing = Annotated[
         help="Text that the fill must end with.",
         metavar="TEXT",
         show_default=False,
-        rich_help_panel="What the fill must be",
+        rich_help_panel="Requirements for the fill",
     ),
 ]
 RequireValid = Annotated[
@@ -164,7 +162,7 @@ RequireValid = Annotated[
         "--require-valid/--no-require-valid",
         help="Print nothing rather than a fill that adds syntax errors; the default with --in-place.",
         show_default=False,
-        rich_help_panel="What the fill must be",
+        rich_help_panel="Requirements for the fill",
     ),
 ]
 
@@ -172,8 +170,9 @@ Against = Annotated[
     str,
     typer.Option(
         "--against",
-        help="The causal model to race against, with the same tokenizer: a name from dlm-lsp models list, or the path "
-        "of a checkpoint folder, with a slash in it. Default: the model's own guide, or else the model itself.",
+        help="The causal model to race against, which needs the same tokenizer: a name from dlm-lsp models list, or "
+        "the path of a checkpoint folder, which must contain a slash. Default: the model's own guide, or else the "
+        "model itself.",
         metavar="NAME",
         autocompletion=complete_opponent,
         show_default=False,
@@ -189,7 +188,7 @@ ByDaemon = Annotated[
     str | None,
     typer.Option(
         "--connect",
-        help="Fill by the model of the daemon on this socket (`dlm-lsp serve --socket PATH`), and load none.",
+        help="Use the model of the daemon on this socket (`dlm-lsp serve --socket PATH`) instead of loading one.",
         metavar="PATH",
         rich_help_panel="Model",
     ),
@@ -203,13 +202,13 @@ InPlace = Annotated[
     bool,
     _output(
         "--in-place",
-        "Write the fill to the file, atomically, instead of printing it. One that adds syntax errors is only written "
+        "Write the fill to the file atomically, instead of printing it. A fill that adds syntax errors is written only "
         "with --no-require-valid.",
     ),
 ]
-Watch = Annotated[bool, _output("--watch", "Show the canvas sharpening on standard error.")]
+Watch = Annotated[bool, _output("--watch", "Show the canvas on standard error as it sharpens.")]
 
-Stdio = Annotated[bool, _server("--stdio", "Communicate over standard input and output; this is the default.")]
+Stdio = Annotated[bool, _server("--stdio", "Communicate over standard input and output, which is the default.")]
 Tcp = Annotated[bool, _server("--tcp", "Serve one client on a TCP port instead.")]
 Host = Annotated[str, _server("--host", "Address to listen on.", "ADDRESS")]
 Port = Annotated[
@@ -234,7 +233,7 @@ IdleExitMinutes = Annotated[
     float,
     typer.Option(
         "--idle-exit-minutes",
-        help="End after this long without an editor.",
+        help="Exit after this many minutes without an editor.",
         metavar="MINUTES",
         min=0,
         rich_help_panel="Server",
@@ -242,10 +241,10 @@ IdleExitMinutes = Annotated[
 ]
 ApiKeyFile = Annotated[
     Path | None,
-    _server("--api-key-file", "File with the key that clients must send; without it, DLM_LSP_API_KEY, if set.", "FILE"),
+    _server("--api-key-file", "File with the key that clients must send. Default: DLM_LSP_API_KEY, if set.", "FILE"),
 ]
 AllowHost = Annotated[
-    list[str] | None, _server("--allow-host", "A host name to accept, besides localhost and IP addresses.", "NAME")
+    list[str] | None, _server("--allow-host", "Host name to accept, in addition to localhost and IP addresses.", "NAME")
 ]
 AllowOrigin = Annotated[
     list[str] | None, _server("--allow-origin", "Accept requests from web pages of this origin.", "URL")
@@ -254,6 +253,6 @@ LogFile = Annotated[Path | None, _server("--log-file", "Append the log to this f
 Verbose = Annotated[
     int,
     # Without `metavar`, the help would show `-v <int>`, as if a value came next.
-    typer.Option("-v", help="Log more; twice for everything.", count=True, metavar="", show_default=False),
+    typer.Option("-v", help="Log more; use it twice to log everything.", count=True, metavar="", show_default=False),
 ]
-ClientProcessId = Annotated[int | None, _server("--clientProcessId", "End when this process ends.", "PID")]
+ClientProcessId = Annotated[int | None, _server("--clientProcessId", "Exit when this process ends.", "PID")]

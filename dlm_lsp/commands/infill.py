@@ -129,7 +129,7 @@ def open_work(
         NothingToShowError: nothing stands around the hole.
     """
     if target.is_stdin and stdin_filename is None:
-        raise UsageError("Reading standard input needs --stdin-filename NAME, whose suffix tells the language.")
+        raise UsageError("Reading standard input needs --stdin-filename NAME, whose suffix determines the language.")
     if not target.is_stdin and stdin_filename is not None:
         raise UsageError("--stdin-filename goes with -, which reads standard input.")
     max_chars = settings.max_document_chars

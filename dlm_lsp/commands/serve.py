@@ -85,7 +85,7 @@ def run_connect(path: str, flags: ClientOptions, *, client_process_id: int | Non
     """
     if flags:
         names = " and ".join(flag_name(name) for name in flags)
-        raise UsageError(f"{names} cannot go with --connect: give them to the daemon, or set them in the editor.")
+        raise UsageError(f"{names} cannot be used with --connect: pass them to the daemon, or set them in the editor.")
     from dlm_lsp.daemon import connect_stdio  # noqa: PLC0415
 
     return connect_stdio(Path(path), client_process_id=client_process_id)

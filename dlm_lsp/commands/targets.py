@@ -107,7 +107,7 @@ def parse_target(
         path, point = match[1], Point(int(match[2]), None)
     parsed = Target(path, point, function, replaces, parse_range(span) if span is not None else None)
     if sum(way is not None for way in (point, function, span)) > 1:
-        raise UsageError("Give one of FILE:LINE:COL, --function and --range, not several.")
+        raise UsageError("Use only one of FILE:LINE:COL, --function and --range.")
     return parsed
 
 

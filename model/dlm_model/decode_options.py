@@ -31,7 +31,7 @@ class DecodeOptions:
 
     # Holds for every schedule: the steps dial, which sets the latency.
     num_steps: int = option(
-        64, "upper bound on denoise steps; trades latency for quality", within=Range(1, 4096), aliases=("steps",)
+        64, "maximum number of denoise steps; trades latency for quality", within=Range(1, 4096), aliases=("steps",)
     )
     # `linear` and `cosine` spread the remaining masks over the remaining steps. The others add what is certain:
     # `threshold` all positions at or above `confidence_threshold`; `entropy_bound` the largest set whose summed
@@ -42,15 +42,15 @@ class DecodeOptions:
     schedule: Schedule | None = option(
         None,
         "how many positions a step commits: `linear`, `cosine`, `threshold`, `factor`, `entropy_bound`, `klass`, "
-        "`local_leap`, `agreement`; `null` is `agreement` where there is a guide and `selection` is unset or "
-        "`leftmost`, otherwise `threshold`",
+        "`local_leap`, `agreement`; `null` is `agreement` if there is a guide and `selection` is unset or "
+        "`leftmost`, and `threshold` otherwise",
     )
     # Highest top-1 probability (`confidence`), largest gap between the two best (`margin`), lowest entropy
     # (`entropy`), the first (`leftmost`), any (`random`), or what the checkpoint has learned to prefer (`learned`).
     selection: Selection | None = option(
         None,
         "which positions a step commits first: `confidence`, `margin`, `entropy`, `leftmost`, `random`, `learned`; "
-        "`null` is what the model's config or family names, otherwise `confidence`",
+        "`null` is the one that the model's config or family specifies, or else `confidence`",
     )
     confidence_threshold: float = option(
         0.9,
@@ -60,7 +60,7 @@ class DecodeOptions:
     )
     entropy_bound: float = option(0.1, "bound γ of `entropy_bound`, in nats", within=ANY_AMOUNT)
     factor: float = option(
-        1.0, "`factor` commits n positions while (n + 1)(1 − confidence) stays below it", within=ANY_AMOUNT
+        1.0, "`factor` commits n positions while (n + 1)(1 − confidence) stays below this value", within=ANY_AMOUNT
     )
     stability_bound: float = option(
         0.01, "KL divergence between steps, in nats, below which `klass` trusts a position", within=ANY_AMOUNT
@@ -99,7 +99,7 @@ class DecodeOptions:
         0.3, "probability below which `token_to_mask` reopens a token, unless no other is better", within=SHARE
     )
     edit_threshold: float = option(
-        0.9, "probability at which `edit` puts another token in a committed one's place", within=PROBABILITY
+        0.9, "probability at which `edit` replaces a committed token with another", within=PROBABILITY
     )
     # Tokens of an earlier draft that are taken back after the first step do not count: see `warm_start`.
     max_revisions: int = option(
@@ -108,27 +108,29 @@ class DecodeOptions:
     # 1 takes the model as it is, 0 ignores the suffix.
     suffix_guidance: float = option(
         1.0,
-        "weight of the suffix; above 1 exaggerates it, at the cost of a second forward per step",
+        "weight of the suffix; values above 1 exaggerate it, at the cost of a second forward per step",
         within=Range(0, 10),
     )
     guide: str | None = option(
         None,
-        "causal model that reads the draft: a name from `dlm-lsp models list`, the path of a checkpoint folder, with a "
-        "slash in it, `self` for the model's own, or `none`; `null` is the one that came with the model, if any",
+        "causal model that gives a second opinion on the draft: a name from `dlm-lsp models list`, the path of a "
+        "checkpoint folder, which must contain a slash, `self` for the model's own guide or else the model itself, or "
+        "`none`; `null` is the guide that came with the model, if any",
     )
     # Have a say in every prediction (APD), or keep improbable tokens from being committed (FlashDLM).
     guide_role: GuideRole = option(
-        "blend", "what the guide does: `blend` its predictions with the model's, or `check` what is to be committed"
+        "blend",
+        "what the guide does: `blend` its predictions with the model's, or `check` tokens before they are committed",
     )
     # Of several candidates, the second is decoded without the guide and the third by it alone: see `length.open_rows`.
     guide_weight: float = option(0.5, "the guide's share in a blend", within=SHARE)
     guide_agreement: float = option(
         0.5,
-        "a checking guide rejects tokens less probable than this share of its best token's probability",
+        "a checking guide rejects tokens that are less probable than this share of its best token's probability",
         within=PROBABILITY,
     )
     syntax_tries: int = option(
-        0, "how often a finished draft that does not parse is reopened where it breaks", within=ANY_AMOUNT
+        0, "how many times a finished draft that does not parse is reopened where it breaks", within=ANY_AMOUNT
     )
     grammar: Grammar = option("none", "`json` forces the middle to be one JSON value; none of it is revised")
     # Rungs around the expected length (`ladder`), climbing to the one that the model is surest of (`search`), or the
@@ -140,14 +142,14 @@ class DecodeOptions:
     # what the schedule is certain of. Models that do not write block by block ignore this option and the next.
     block_add_threshold: float = option(
         1.0,
-        "in models that write block by block, the committed share of a block at which the next one begins; D2F uses "
-        "0.1",
+        "for models that write block by block: the share of a block that is committed before the next one begins; D2F "
+        "uses 0.1",
         within=SHARE,
     )
     decoded_token_threshold: float = option(
         0.95,
-        "in models that write block by block, the committed share of a block at which the next one gets a quota of "
-        "its own",
+        "for models that write block by block: the share of a block that is committed before the next one gets a quota "
+        "of its own",
         within=SHARE,
     )
     # Logits divided by anything smaller overflow.
@@ -162,25 +164,23 @@ class DecodeOptions:
     # In one batch. Set by a request, never by the settings of all requests. With a model that finds the length itself,
     # those after the first are decoded without the guide, by the guide alone, or sampled at a temperature of 0.7 or
     # more; with any other model they differ in length, and there may be fewer.
-    num_candidates: int = option(1, "alternatives decoded together", within=Range(1, 8), aliases=("n",))
+    num_candidates: int = option(1, "number of candidates decoded together", within=Range(1, 8), aliases=("n",))
     # The canvas may be longer than that: beside them it holds the words that both boundaries take over.
     max_middle_tokens: int = option(
         256,
-        "upper bound on tokens filled in, not counting texts that the middle must contain",
+        "maximum number of tokens filled in, not counting texts that the middle must contain",
         within=ANY_COUNT,
         aliases=("max_tokens", "max_completion_tokens"),
     )
-    # The earlier draft is `InfillRequest.prior`; its other tokens are guessed anew.
+    # The earlier draft is `InfillRequest.prior`; its other tokens are guessed again.
     warm_start: float | None = option(
         None,
-        "begin with an earlier draft that the document almost follows, and keep its tokens from this confidence on; "
-        "`null` begins with masks alone",
+        "begin with an earlier draft that almost matches the document, and keep its tokens from this confidence on; "
+        "`null` begins with masks only",
         within=SHARE,
     )
     # Wall-clock time from the start of the request.
-    deadline_ms: float | None = option(
-        None, "time limit, after which the best draft so far is taken", within=ABOVE_ZERO
-    )
+    deadline_ms: float | None = option(None, "time limit, after which you get the best draft so far", within=ABOVE_ZERO)
     # Concerns the prompt's keys and values. Models with a causal prompt, whose cache is exact, ignore this option and
     # the next four.
     prompt_refresh_interval: int = option(
@@ -191,8 +191,8 @@ class DecodeOptions:
     )
     cache_policy: CachePolicyName = option(
         "interval",
-        "what the steps between two such recomputations compute: `interval` the canvas, `vicinity` also the prompt "
-        "beside it, `delayed` what is masked or newly committed, `similarity` what has drifted most",
+        "what is computed in the steps between two recomputations of the prompt: `interval` the canvas, `vicinity` "
+        "also the prompt beside it, `delayed` what is masked or newly committed, `similarity` what has drifted most",
     )
     vicinity: int = option(
         16,
@@ -206,8 +206,8 @@ class DecodeOptions:
     # Neither `similarity`, nor a length that is looked for, nor `suffix_guidance` begins so. See `prompt_reuse`.
     drift_bound: float | None = option(
         None,
-        "where the prompt sees the canvas, reuse the prompt cache of the document's last request while its values "
-        "differ by at most this much (1 − cosine); `null` computes every prompt anew",
+        "for models whose prompt sees the canvas: reuse the prompt cache of the document's last request while its "
+        "values differ by at most this much (1 − cosine); `null` computes every prompt from scratch",
         within=ANY_AMOUNT,
     )
     middle_length: int | None = None

@@ -220,7 +220,7 @@ def test_the_engine_is_the_daemons_to_choose(command_line: CommandLine, file: Pa
     value = {"--precision": "int8"}.get(flag, "cpu")
     code, _, stderr = command_line("infill", f"{file}:2:5", "--connect", "daemon.sock", flag, value)
     assert (code, command_line.loaded) == (2, [])
-    assert "cannot go with --connect" in stderr
+    assert "cannot be used with --connect" in stderr
 
 
 def test_messages_may_come_in_pieces_and_together(file: Path, tmp_path: Path, command_line: CommandLine) -> None:

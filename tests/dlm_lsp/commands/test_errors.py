@@ -56,7 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["infill", "ok.py:0"], "0 is not a position: lines and columns count from 1."),
         (["infill", "two.py"], "two.py has 2 <FILL> markers; one hole is filled at a time."),
         (["infill", "ok.py:x:y"], "x:y is no line and column: FILE:LINE:COL, or FILE:LINE for the end of a line."),
-        (["infill", "ok.py:2:5", "--replace"], "--replace goes with --function."),
+        (["infill", "ok.py:2:5", "--replace"], "--replace can be used only with --function."),
         (["infill", "binary.py:1:1"], "binary.py is binary."),
         (["infill", "latin.py:1:1"], "latin.py is not UTF-8 (byte 0xe9 in line 1)."),
         (
@@ -67,7 +67,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["infill", "ok.py:1:1", "--threshold", "2"], "--threshold must be in (0, 1], got 2.0."),
         (["infill", "ok.py:1:1", "--n", "9"], "--n must be from 1 to 8, got 9."),
         (["infill", "ok.py:1:1", "--deadline-ms", "0"], "--deadline-ms must be above 0, got 0.0."),
-        (["infill", "-"], "Reading standard input needs --stdin-filename NAME, whose suffix tells the language."),
+        (["infill", "-"], "Reading standard input needs --stdin-filename NAME, whose suffix determines the language."),
         (
             ["infill", "ok.py:1:1", "--stdin-filename", "x.py"],
             "--stdin-filename goes with -, which reads standard input.",
@@ -102,7 +102,7 @@ def test_the_help_of_infill_ends_with_examples_and_begins_with_what_everyone_nee
     run(["infill", "--help"])
     printed = capsys.readouterr().out
     panels = re.findall(r"^╭─ ([A-Z][\w ]+?) ─", printed, re.MULTILINE)
-    assert panels[2:] == ["Where the hole is", "Output", "What the fill must be", "Decoder", "Model"]
+    assert panels[2:] == ["Where the hole is", "Output", "Requirements for the fill", "Decoder", "Model"]
     examples = printed[printed.index("Examples:") :].split("\n")
     assert [line.strip()[:15] for line in examples[1:5]] == ["dlm-lsp infill "] * 4
 

@@ -112,12 +112,14 @@ def test_a_bridge_is_told_whom_to_end_with(
 def test_a_bridge_refuses_what_would_not_reach_the_daemon(command_line: CommandLine) -> None:
     outcome = command_line("serve", "--connect", "/run/x", "--model", "mine", "--device", "cpu")
     assert outcome.code == 2
-    assert outcome.stderr.startswith("dlm-lsp: --model and --device cannot go with --connect: give them to the daemon")
+    assert outcome.stderr.startswith(
+        "dlm-lsp: --model and --device cannot be used with --connect: pass them to the daemon"
+    )
 
 
 def test_two_transports_are_refused(command_line: CommandLine, served: list[Call]) -> None:
     outcome = command_line("serve", "--stdio", "--tcp")
-    assert (outcome, served) == ((2, "", "dlm-lsp: Give one of --stdio and --tcp, not both.\n"), [])
+    assert (outcome, served) == ((2, "", "dlm-lsp: Use either --stdio or --tcp, not both.\n"), [])
 
 
 def test_a_log_that_cannot_be_written(command_line: CommandLine, served: list[Call], tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_positions_count_from_one(written: str) -> None:
     ],
 )
 def test_two_ways_of_naming_a_hole_are_refused(written: str, function: str | None, span: str | None) -> None:
-    with pytest.raises(UsageError, match="not several"):
+    with pytest.raises(UsageError, match="Use only one of"):
         parse_target(written, function=function, span=span)
 
 
