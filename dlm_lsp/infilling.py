@@ -173,11 +173,11 @@ def fills_of(
         return Outcome(fills)
     if draft.finish_reason == "deadline":
         limit = f"within {request.options.deadline_ms:g} ms"
-        return Outcome((), f"{limit} nothing came that could be shown; a longer {deadline_option} may help")
+        return Outcome((), f"the model wrote nothing that could be shown {limit}; a longer {deadline_option} may help")
     if anchored:
         return Outcome((), f"the model has nothing but fills that add syntax errors for {place}")
     if found:
-        return Outcome((), f"the model has nothing that holds keep and closing for {place}")
+        return Outcome((), f"the model has nothing that contains keep and closing for {place}")
     return Outcome((), _nothing_reason(hole, draft.candidates, place))
 
 
@@ -217,7 +217,7 @@ def _nothing_reason(hole: Hole, candidates: Sequence[Candidate], place: str) -> 
         if any(fill.parse_valid and not fill.text for fill in presented):
             return f"nothing is missing: the model only repeats what follows {place}"
     if hole.kind == "line" and hole.is_at_end_of_whole_line:
-        return "the model adds nothing to this line; on the next one it may"
+        return "the model adds nothing to this line; it may on the next one"
     return f"the model has nothing for {place}"
 
 

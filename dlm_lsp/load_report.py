@@ -42,7 +42,7 @@ class LoadReport:
                 self._server.show_status("error", reason)
             case Unloaded():
                 self._server.show_status(
-                    "normal", "the model was unloaded after a while without use; asking loads it again"
+                    "normal", "the model was unloaded after a while without use; the next request loads it again"
                 )
 
     def _begin(self) -> None:

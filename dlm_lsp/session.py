@@ -250,4 +250,4 @@ class DlmLanguageServer(LanguageServer):
         # A failed request is answered with its error, but nobody hears of a failed notification, even though an edit
         # that was not applied makes our text differ from the client's.
         if source is not FeatureRequestError:
-            self.show_status("warning", f"a message of the editor could not be handled: {error}")
+            self.show_status("warning", f"a message from the editor could not be handled: {error}")

@@ -182,4 +182,4 @@ class DaemonClient:
         return ModelUnavailableError(f"The daemon on {self._path} has ended.")
 
     def _no_daemon(self) -> UsageError:
-        return UsageError(f"What listens on {self._path} is no daemon of dlm-lsp.")
+        return UsageError(f"What listens on {self._path} is not a dlm-lsp daemon.")

@@ -55,7 +55,7 @@ class Output:
             UsageError: JSON and a diff at once.
         """
         if self.as_json and self.as_diff:
-            raise UsageError("--json and --diff both print to standard output; give one of them.")
+            raise UsageError("--json and --diff both print to standard output; use only one of them.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def open_work(
     if target.is_stdin and stdin_filename is None:
         raise UsageError("Reading standard input needs --stdin-filename NAME, whose suffix determines the language.")
     if not target.is_stdin and stdin_filename is not None:
-        raise UsageError("--stdin-filename goes with -, which reads standard input.")
+        raise UsageError("--stdin-filename can be used only with -, which reads standard input.")
     max_chars = settings.max_document_chars
     if stdin_filename is None:
         source = read_source(target.path, max_chars=max_chars)
@@ -245,7 +245,9 @@ def _print(
     elif fills and not fills[0].fill.parse_valid and not output.as_json:
         sys.stderr.write(f"dlm-lsp: The fill adds syntax errors to {work.source.name}.\n")
     if fills and (output.as_diff or output.in_place) and apply_fill(work.text, fills[0].fill) == work.written:
-        sys.stderr.write(f"dlm-lsp: The fill is what stands there already; nothing changes in {work.source.name}.\n")
+        sys.stderr.write(
+            f"dlm-lsp: The fill is the same as the existing text; nothing changes in {work.source.name}.\n"
+        )
 
 
 @contextmanager

@@ -270,7 +270,7 @@ def _ask(question: str, *, is_agreed: bool) -> None:
     if is_agreed:
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"{question} There is no terminal to ask on; --yes agrees.")
+        raise UsageError(f"{question} There is no terminal to ask on; pass --yes to agree.")
     if not typer.confirm(question, err=True):
         raise UsageError("Nothing was done.")
 

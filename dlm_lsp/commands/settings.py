@@ -67,7 +67,7 @@ def method_options(names: Sequence[str]) -> ClientOptions:
             if other.options[option] != value:
                 raise UsageError(
                     f"{other.name} sets {option} to {other.options[option]}, and {method.name} to {value}; "
-                    "give one of them."
+                    "use only one of them."
                 )
     return {option: method.options[option] for option, method in set_by.items()}
 
@@ -92,7 +92,9 @@ def assigned_options(assignments: Sequence[str]) -> ClientOptions:
         if option is None:
             raise UsageError(_no_such_option(spelling))
         if option.name not in DECODE_OPTION_NAMES:
-            raise UsageError(f"--set sets options of the decoder, and {spelling} is none; {_where_else(option.name)}.")
+            raise UsageError(
+                f"--set sets options of the decoder, and {spelling} is not one; {_where_else(option.name)}."
+            )
         chosen |= _all_right(parse_options({spelling: value}, allowed=DECODE_OPTION_NAMES))
         if value is None:
             chosen[option.name] = option.default
@@ -139,7 +141,7 @@ def _named(names: Sequence[str]) -> Iterator[Method]:
             raise UsageError(f"--method does not switch on {method.name}: {method.line}.")
         other = taken.setdefault(method.kind, method.name)
         if other != method.name:
-            raise UsageError(f"{other} and {method.name} are both of the kind {method.kind}; give one of them.")
+            raise UsageError(f"{other} and {method.name} are both of the kind {method.kind}; use only one of them.")
         yield method
 
 

@@ -102,7 +102,7 @@ def parse_target(
     if match := _FILE_AND_POINT.fullmatch(target):
         path, point = match[1], Point(int(match[2]), int(match[3]))
     elif is_only_way and (match := _FILE_AND_OTHER.fullmatch(target)):
-        raise UsageError(f"{match[1]} is no line and column: FILE:LINE:COL, or FILE:LINE for the end of a line.")
+        raise UsageError(f"{match[1]} is not a line and column: use FILE:LINE:COL, or FILE:LINE for the end of a line.")
     elif (match := _FILE_AND_LINE.fullmatch(target)) and (is_only_way or not _is_file(target)):
         path, point = match[1], Point(int(match[2]), None)
     parsed = Target(path, point, function, replaces, parse_range(span) if span is not None else None)
@@ -155,7 +155,7 @@ def cut_marker(text: str, name: str | None) -> tuple[str, int]:
         raise UsageError(f"Standard input has no {MARKER} marker, which says where the hole is.")
     if MARKER in after:
         where = name or "Standard input"
-        raise UsageError(f"{where} has {text.count(MARKER)} {MARKER} markers; one hole is filled at a time.")
+        raise UsageError(f"{where} has {text.count(MARKER)} {MARKER} markers; only one hole is filled at a time.")
     return before + after, len(before)
 
 
@@ -210,7 +210,7 @@ def _body_of(function: str, snapshot: Snapshot, name: str, *, replaces: bool) ->
     hole = find_function(snapshot, function) if replaces else find_unwritten_function(snapshot, function)
     if hole is None:
         raise UsageError(
-            f"{function} in {name} has a body already; --replace writes it anew, FILE:LINE:COL fills inside it."
+            f"{function} in {name} already has a body; --replace rewrites it, FILE:LINE:COL fills inside it."
         )
     return hole
 

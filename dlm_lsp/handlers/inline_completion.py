@@ -117,7 +117,7 @@ def _typed_along(server: DlmLanguageServer, spot: _Spot, options: DecodeOptions)
     served = None if spot.selected else server.recent_answers.find(spot.snapshot, spot.cursor, options)
     items = list(_items(server, spot, served.answer, served.fills)) if served else []
     if items:
-        server.show_status("normal", "typed along with what was filled before")
+        server.show_status("normal", "answered from memory, because you are typing an earlier fill")
     return items
 
 

@@ -63,13 +63,13 @@ def silence_reason(
         automatic: The option. Unless it is true, no values are made up unasked.
     """
     if automatic is False or (automatic is None and snapshot.language.is_data):
-        where = "" if automatic is False else f"in {snapshot.language.id} "
-        return f"{where}nothing is filled by itself (automatic)"
+        where = "" if automatic is False else f" in {snapshot.language.id}"
+        return f"no automatic completions{where} (automatic)"
     right = snapshot.text[cursor : cursor + 1]
     if right.isalnum() or right == "_":
-        return "in the middle of a word nothing is filled by itself"
+        return "no automatic completions in the middle of a word"
     if edit and edit.kind == "several cursors":
-        return "with several cursors nothing is filled by itself"
+        return "no automatic completions with several cursors"
     if edit and edit.kind == "deletion" and edit.offset == cursor:
-        return "after a deletion nothing is filled by itself"
+        return "no automatic completions after a deletion"
     return None

@@ -151,7 +151,7 @@ def _complete(model: RemoteModel, file: RemoteFile, target: Path) -> StoredFile:
     if not is_whole:
         raise ModelUnavailableError(
             f"{file.name} of {model.repository} arrived corrupt ({stored.size} bytes, sha256 {stored.sha256}); "
-            "it was deleted; run the same command again to fetch it anew."
+            "it was deleted; run the same command again to download it."
         )
     return stored
 

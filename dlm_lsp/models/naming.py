@@ -35,7 +35,7 @@ def resolve_guide(guide: str) -> str:
         CheckpointError: it is a name, and no guide of that name is on disk.
     """
     if guide == PACKAGED:
-        raise CheckpointError(f"{guide} guides nothing but itself, by the guide that it brings along: `self`.")
+        raise CheckpointError(f"{guide} can guide only itself, with the guide that it includes: `self`.")
     return _folder(guide, "guide")
 
 
@@ -53,8 +53,8 @@ def _folder(name: str, role: Role) -> str:
         raise CheckpointError(f"There is no {role} {name!r} on disk; the folder of that name here is ./{name}.")
     if known is None:
         raise CheckpointError(
-            f"There is no {role} {name!r}: it is no name from `dlm-lsp models list`, and the path of a folder has a "
-            "slash."
+            f"There is no {role} {name!r}: it is not a name from `dlm-lsp models list`, and the path of a folder "
+            "must contain a slash."
         )
     if role not in known.roles:
         raise CheckpointError(_in_the_wrong_place(name, role))

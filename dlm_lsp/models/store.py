@@ -241,7 +241,7 @@ def describe(folder: Path, name: str) -> StoredFile:
 
 def _checked(name: str) -> str:
     if name in {NO_GUIDE, SELF_GUIDE}:
-        raise UsageError(f"The name {name} is taken: of a guide it has a meaning of its own.")
+        raise UsageError(f"The name {name} is reserved: it has a special meaning for guides.")
     if not _NAME.fullmatch(name):
         raise UsageError(f"A model's name consists of a-z, 0-9, dot, dash and underscore, got {name!r}.")
     return name
@@ -257,7 +257,7 @@ def _read(path: Path) -> Record:
         if not isinstance(record.folder, str) or not all(isinstance(file.size, int) for file in record.files):
             raise TypeError("it has a value of the wrong kind")
         if not set(record.roles) <= set(get_args(Role)):
-            raise ValueError("it has a role that there is not")
+            raise ValueError("it has an unknown role")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"The record {path} cannot be read: {error}; `dlm-lsp models remove {path.stem}` deletes it."

@@ -212,7 +212,7 @@ def test_what_is_no_daemon_of_ours_is_told_from_one(
         outcome = command_line("infill", f"{file}:2:5", "--connect", str(path))
     for connection in connections:
         connection.close()
-    assert outcome == (2, "", f"dlm-lsp: What listens on {path} is no daemon of dlm-lsp.\n")
+    assert outcome == (2, "", f"dlm-lsp: What listens on {path} is not a dlm-lsp daemon.\n")
 
 
 @pytest.mark.parametrize("flag", ["--model", "--device", "--precision"])

@@ -54,14 +54,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["infill", "."], ". is a directory, not a file."),
         (["infill", "ok.py:9"], "ok.py has 2 lines, so 9 is outside."),
         (["infill", "ok.py:0"], "0 is not a position: lines and columns count from 1."),
-        (["infill", "two.py"], "two.py has 2 <FILL> markers; one hole is filled at a time."),
-        (["infill", "ok.py:x:y"], "x:y is no line and column: FILE:LINE:COL, or FILE:LINE for the end of a line."),
+        (["infill", "two.py"], "two.py has 2 <FILL> markers; only one hole is filled at a time."),
+        (
+            ["infill", "ok.py:x:y"],
+            "x:y is not a line and column: use FILE:LINE:COL, or FILE:LINE for the end of a line.",
+        ),
         (["infill", "ok.py:2:5", "--replace"], "--replace can be used only with --function."),
         (["infill", "binary.py:1:1"], "binary.py is binary."),
         (["infill", "latin.py:1:1"], "latin.py is not UTF-8 (byte 0xe9 in line 1)."),
         (
             ["infill", "ok.py:1:1", "--json", "--diff"],
-            "--json and --diff both print to standard output; give one of them.",
+            "--json and --diff both print to standard output; use only one of them.",
         ),
         (["infill", "ok.py:1:1", "--steps", "0"], "--steps must be from 1 to 4096, got 0."),
         (["infill", "ok.py:1:1", "--threshold", "2"], "--threshold must be in (0, 1], got 2.0."),
@@ -70,7 +73,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["infill", "-"], "Reading standard input needs --stdin-filename NAME, whose suffix determines the language."),
         (
             ["infill", "ok.py:1:1", "--stdin-filename", "x.py"],
-            "--stdin-filename goes with -, which reads standard input.",
+            "--stdin-filename can be used only with -, which reads standard input.",
         ),
         ([*STDIN, "--in-place"], "--in-place needs a file; standard input cannot be written."),
         (STDIN, "Standard input has no <FILL> marker, which says where the hole is."),
@@ -185,7 +188,10 @@ def test_a_secret_is_one_from_within_its_own_folder(
 
 def test_two_markers(command_line: CommandLine) -> None:
     code, _, stderr = command_line(*STDIN, stdin=b"<FILL>\n<FILL>\n")
-    assert (code, stderr) == (USAGE, "dlm-lsp: Standard input has 2 <FILL> markers; one hole is filled at a time.\n")
+    assert (code, stderr) == (
+        USAGE,
+        "dlm-lsp: Standard input has 2 <FILL> markers; only one hole is filled at a time.\n",
+    )
 
 
 @pytest.mark.parametrize(

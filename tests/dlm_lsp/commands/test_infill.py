@@ -27,7 +27,7 @@ def test_a_function_is_found_by_name(command_line: CommandLine, file: Path) -> N
 @pytest.mark.parametrize("output", ["--json", "--diff", "--in-place"])
 def test_a_body_that_is_written_is_replaced_only_on_demand(command_line: CommandLine, file: Path, output: str) -> None:
     written = ("infill", str(file), "--function", "twice")
-    refusal = f"dlm-lsp: twice in {file} has a body already; --replace writes it anew, FILE:LINE:COL fills inside it.\n"
+    refusal = f"dlm-lsp: twice in {file} already has a body; --replace rewrites it, FILE:LINE:COL fills inside it.\n"
     assert command_line(*written, output) == (2, "", refusal)
     assert (file.read_text(), command_line.loaded) == (SOURCE, [])
     command_line.engine.middles = ("return 2 * value",)
@@ -266,7 +266,7 @@ def test_a_fill_that_does_not_parse_is_written_only_on_demand(
 @pytest.mark.parametrize("output", ["--diff", "--in-place"])
 def test_a_fill_that_changes_nothing_says_so(command_line: CommandLine, file: Path, output: str) -> None:
     command_line.engine.middles = ("add(value, value)",)
-    message = f"dlm-lsp: The fill is what stands there already; nothing changes in {file}.\n"
+    message = f"dlm-lsp: The fill is the same as the existing text; nothing changes in {file}.\n"
     assert command_line("infill", str(file), "--range", "6:12-6:29", output) == (0, "", message)
     printed = command_line("infill", str(file), "--range", "6:12-6:29")
     assert printed == (0, "add(value, value)\n", "")
@@ -295,7 +295,7 @@ def test_a_deadline_that_leaves_nothing_to_show_is_the_reason(
 ) -> None:
     command_line.engine.middles, command_line.engine.finish_reasons = (middle,), ("deadline",)
     outcome = command_line("infill", f"{file}:2:5", "--require-valid", "--deadline-ms", "500")
-    reason = "Within 500 ms nothing came that could be shown; a longer --deadline-ms may help."
+    reason = "The model wrote nothing that could be shown within 500 ms; a longer --deadline-ms may help."
     assert outcome == (1, "", f"dlm-lsp: {reason}\n")
 
 

@@ -53,19 +53,19 @@ def test_an_option_may_be_spelled_as_anywhere_else(
         (["--method", "magic"], "There is no method 'magic'; dlm-lsp methods lists them."),
         (
             ["--method", "KLASS", "--method", "linear"],
-            "KLASS and linear are both of the kind schedule; give one of them.",
+            "KLASS and linear are both of the kind schedule; use only one of them.",
         ),
         (
             ["--method", "factor", "--method", "blend"],
-            "factor sets schedule to factor, and blend to threshold; give one of them.",
+            "factor sets schedule to factor, and blend to threshold; use only one of them.",
         ),
         (
             ["--method", "blend", "--method", "factor"],
-            "blend sets schedule to threshold, and factor to factor; give one of them.",
+            "blend sets schedule to threshold, and factor to factor; use only one of them.",
         ),
         (
             ["--method", "no guide", "--method", "APD"],
-            "no guide sets guide to none, and APD to self; give one of them.",
+            "no guide sets guide to none, and APD to self; use only one of them.",
         ),
         (["--model", ""], "--model is empty."),
         (["--guide", ""], "--guide is empty."),
@@ -96,7 +96,7 @@ def test_a_wrong_method_or_option_is_named(
 def test_an_option_that_is_not_the_decoders_is_said_to_be_set_elsewhere(
     command_line: CommandLine, file: Path, config_file: Path, name: str, where: str
 ) -> None:
-    complaint = f"--set sets options of the decoder, and {name} is none; {where.format(config_file)}."
+    complaint = f"--set sets options of the decoder, and {name} is not one; {where.format(config_file)}."
     assert command_line("infill", f"{file}:2:5", "--set", f"{name}=5") == (2, "", f"dlm-lsp: {complaint}\n")
 
 
@@ -134,7 +134,7 @@ def test_nothing_rather_than_a_fill_without_what_must_be_kept(command_line: Comm
     assert command_line("infill", f"{file}:2:5", *anchors, "--in-place") == (
         1,
         "",
-        f"dlm-lsp: The model has nothing that holds keep and closing for this hole in {file}.\n",
+        f"dlm-lsp: The model has nothing that contains keep and closing for this hole in {file}.\n",
     )
     assert file.read_bytes() == before
 

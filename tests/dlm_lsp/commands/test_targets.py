@@ -43,7 +43,7 @@ def test_a_file_may_be_called_like_a_line(tmp_path: Path, monkeypatch: pytest.Mo
     ("written", "other"), [("a.py:3:x", "3:x"), ("a.py:-1:2", "-1:2"), ("a.py:2:def f():", "2:def f():")]
 )
 def test_what_is_no_position_is_named(written: str, other: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(f"{other} is no line and column")):
+    with pytest.raises(UsageError, match=re.escape(f"{other} is not a line and column")):
         parse_target(written)
 
 

@@ -131,7 +131,7 @@ async def test_a_deadline_that_leaves_nothing_to_show_is_the_reason(connect: Con
     await editor.start(options={"deadlineMs": 500})
     editor.open(EMPTY_BODY)
     assert await editor.complete(1, 4) == []
-    reason = "within 500 ms nothing came that could be shown; a longer deadlineMs may help"
+    reason = "the model wrote nothing that could be shown within 500 ms; a longer deadlineMs may help"
     assert (await editor.status("normal")).message == reason
 
 

@@ -23,7 +23,7 @@ async def test_typing_what_was_filled_is_answered_without_a_forward(connect: Con
         assert item.insert_text == "    pi = 3\n    return pi * r"
         assert item.range == types.Range(types.Position(1, 0), types.Position(1, 5 + index))
     assert len(engine.requests) == 1
-    assert "typed along" in (await editor.status("normal")).message
+    assert "answered from memory" in (await editor.status("normal")).message
 
 
 async def test_deleting_back_is_answered_without_a_forward(connect: Connect) -> None:

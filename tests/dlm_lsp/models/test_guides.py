@@ -57,7 +57,7 @@ def test_a_model_is_no_guide(capsys: pytest.CaptureFixture[str]) -> None:
     assert "causal" not in capsys.readouterr().err
     with pytest.raises(CheckpointError, match="mine is no causal model"):
         resolve_guide("mine")
-    with pytest.raises(CheckpointError, match=f"{PACKAGED} guides nothing but itself"):
+    with pytest.raises(CheckpointError, match=f"{PACKAGED} can guide only itself"):
         resolve_guide(PACKAGED)
 
 
@@ -96,7 +96,7 @@ def test_a_folder_of_the_same_name_is_never_taken_for_a_guide(
 @pytest.mark.parametrize("name", ["self", "none"])
 def test_what_means_something_else_is_no_name(causal: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models", "add", str(causal), "--name", name]) == USAGE
-    assert f"The name {name} is taken" in capsys.readouterr().err
+    assert f"The name {name} is reserved" in capsys.readouterr().err
 
 
 def test_the_list_says_what_guides(causal: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,5 +160,5 @@ def test_a_record_with_another_role_is_broken(data_folder: Path, model: Path) ->
     assert model.is_dir()
     path = data_folder / "mine.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"roles": ["judge"]}))
-    with pytest.raises(CheckpointError, match="cannot be read: it has a role that there is not"):
+    with pytest.raises(CheckpointError, match="cannot be read: it has an unknown role"):
         resolve_model("mine")

@@ -164,7 +164,7 @@ def test_a_licence_has_to_be_agreed_to(
     assert pull(NAME) == USAGE
     told = capsys.readouterr().err
     assert "licence  apache-2.0" in told
-    assert "--yes agrees" in told
+    assert "pass --yes to agree" in told
     assert repository.requests == []
 
 

@@ -73,7 +73,7 @@ def test_a_published_model_that_is_not_there_says_how_it_comes() -> None:
 
 def test_an_unknown_name_leads_to_the_list_of_names() -> None:
     with pytest.raises(
-        CheckpointError, match="'unheard-of': it is no name from `dlm-lsp models list`, and the path of a folder has"
+        CheckpointError, match="'unheard-of': it is not a name from `dlm-lsp models list`, and the path of a folder"
     ):
         resolve_model("unheard-of")
 
