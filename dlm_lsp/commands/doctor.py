@@ -116,7 +116,7 @@ def _summary(findings: Sequence[Check]) -> str:
     if failed:
         return f"{len(failed)} problem{'s' * (len(failed) != 1)}: {', '.join(dict.fromkeys(failed))}."
     if warned:
-        return f"Nothing failed; worth knowing: {', '.join(dict.fromkeys(warned))}."
+        return f"Nothing failed; warnings: {', '.join(dict.fromkeys(warned))}."
     return f"All is well: {len(findings)} checks, and a fill."
 
 

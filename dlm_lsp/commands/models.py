@@ -176,7 +176,7 @@ def run_remove(name: str, *, is_agreed: bool) -> None:
     store = ModelStore()
     leftover = next((each for each in store.leftovers() if each.name == name), None)
     if leftover is not None:
-        _ask(f"Delete what there is of {name} ({gib(leftover.size)})?", is_agreed=is_agreed)
+        _ask(f"Delete the files of {name} pulled so far ({gib(leftover.size)})?", is_agreed=is_agreed)
         with store.locked(name):
             store.discard(leftover)
         _say(f"{name} is gone.")
@@ -251,10 +251,7 @@ def _say_what_for(name: str, roles: tuple[Role, ...]) -> None:
 
 
 def _how_to_go_on(name: str) -> str:
-    return (
-        f"{name} has not been pulled to its end; the same pull goes on from there, and "
-        f"`dlm-lsp models remove {name}` deletes what there is."
-    )
+    return f"{name} was pulled only in part; the same pull resumes it, and `dlm-lsp models remove {name}` deletes it."
 
 
 def _ask_to_pull(model: RemoteModel, folder: Path, *, is_agreed: bool) -> None:

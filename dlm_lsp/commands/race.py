@@ -140,7 +140,7 @@ def run_race(target: Target, stdin_filename: str | None, settings: Settings, aga
         ModelError: a model or the device is not usable, or this model cannot write from left to right.
     """
     if against == NO_GUIDE:
-        raise UsageError(f"A race takes two: {NO_GUIDE} is nothing to race against.")
+        raise UsageError(f"A race needs an opponent: {NO_GUIDE} is nothing to race against.")
     require_guide(against)
     work = open_work(target, stdin_filename, settings)
     console = Console()

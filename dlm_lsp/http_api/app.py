@@ -157,7 +157,7 @@ async def _answer_http_exception(_request: Request, error: Exception) -> Respons
     """Paths and methods that are not there."""
     assert isinstance(error, HTTPException)
     allowed = (error.headers or {}).get("Allow")
-    message = f"This path takes {allowed} alone." if allowed else _NO_SUCH_PATH
+    message = f"This path accepts only {allowed}." if allowed else _NO_SUCH_PATH
     return error_response(ApiError(error.status_code, message), error.headers)
 
 

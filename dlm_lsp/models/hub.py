@@ -206,7 +206,7 @@ def _one_sentence(repository: str) -> Iterator[None]:
 
 def _io_sentence(repository: str, error: OSError) -> str:
     if error.errno == errno.ENOSPC:
-        return f"The disk is full; what has arrived of {repository} is kept, and the same command goes on from there."
+        return f"The disk is full; what has arrived of {repository} is kept, and the same command resumes from there."
     if error.errno is not None and not isinstance(error, _OF_THE_NETWORK):
         where = f"{error.filename}: " if error.filename else ""
         return f"{repository} cannot be kept on this disk ({where}{error.strerror}); what has arrived stays."
@@ -229,5 +229,5 @@ def _reason(error: Exception) -> str:
 
 def _no_weights(repository: str, names: list[str]) -> str:
     if found := pickles(names):
-        return f"{repository} has its weights as pickles alone ({found[0]}), which can run any code when they are read."
+        return f"{repository} has its weights only as pickles ({found[0]}), which can run any code when they are read."
     return f"{repository} has no safetensors file in its top folder, so no weights that could be loaded."

@@ -178,7 +178,9 @@ METHODS = (
         "LLaDA2.1's token-to-token editing, arXiv 2602.08676",
         {"remasking": "edit"},
     ),
-    Method("no guide", "guide", "the diffusion model alone", "LLaDA, arXiv 2502.09992", {"guide": NO_GUIDE}),
+    Method(
+        "no guide", "guide", "only the diffusion model, without a guide", "LLaDA, arXiv 2502.09992", {"guide": NO_GUIDE}
+    ),
     Method(
         "guided diffusion",
         "guide",
@@ -209,7 +211,7 @@ METHODS = (
     Method(
         "reranking",
         "candidates",
-        "of three, the likeliest between prefix and suffix as a causal guide, if any, reads them",
+        "the likeliest of three between prefix and suffix, as judged by a causal guide, if any",
         "InCoder, arXiv 2204.05999",
         {"num_candidates": 3},
     ),

@@ -278,7 +278,7 @@ def run_stage(arguments: Sequence[str], program: str) -> int:
             raise
         return _complain(program, describe(error), 3)
     # Typer turns Ctrl-C into the value that a command returns.
-    return _complain(program, "Interrupted; a run goes on from its last state.", code) if code == _INTERRUPTED else 0
+    return _complain(program, "Interrupted; a run resumes from its last state.", code) if code == _INTERRUPTED else 0
 
 
 def _complain(program: str, message: str, code: int) -> int:

@@ -98,7 +98,7 @@ def _refuse_trained(wanted: Tensor | None, own: Tensor, name: str, causal: Path)
     num_rows = min(len(wanted), len(own) - len(ADDED_TOKENS))
     before, after = wanted[:num_rows].float(), own[:num_rows].float()
     if (before - after).norm() > _MOST_OF_ROUNDING * before.norm():
-        raise CheckpointError(f"{name} is not that of {causal}: an adapter cannot take back a training of all tokens.")
+        raise CheckpointError(f"{name} is not that of {causal}: an adapter cannot undo a training of all tokens.")
 
 
 def _factors(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:

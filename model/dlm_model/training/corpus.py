@@ -131,7 +131,7 @@ def _unbroken(parts: Iterator[Part]) -> Iterator[Part]:
     except BrokenProcessPool as error:
         raise ModelError(
             "a process that reads packages was ended from outside, most likely for lack of memory; what was read of "
-            "packages with a version is kept, and the next call goes on from there"
+            "packages with a version is kept, and the next call resumes from there"
         ) from error
 
 

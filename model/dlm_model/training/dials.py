@@ -26,7 +26,9 @@ def above_zero(minutes: float | None) -> float | None:
 Device = Annotated[str, typer.Option(help="`auto` takes the first CUDA GPU, and otherwise the CPU.")]
 RecipeFile = Annotated[Path | None, typer.Option(help="A TOML file with a section \\[train].")]
 MaxSteps = Annotated[int | None, typer.Option(min=1, help="Ends the run, decay included.")]
-_MINUTES = typer.Option(callback=above_zero, help="Stops then, measuring not counted; the next call goes on.")
+_MINUTES = typer.Option(
+    callback=above_zero, help="Stops after this time, measuring not counted; the next call resumes."
+)
 Minutes = Annotated[float, _MINUTES]
 MinutesOrNone = Annotated[float | None, _MINUTES]
 Final = Annotated[bool, typer.Option("--final", help="Of these minutes, the last half is the decay.")]

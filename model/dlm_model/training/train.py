@@ -185,7 +185,7 @@ class Trainer:
 
     def _diverged(self, sign: str) -> TrainingDivergedError:
         """What happened, what is safe, and what to do."""
-        safe = "the last saved state is whole, and the next call goes on from it" if self.state_path.exists() else ""
+        safe = "the last saved state is intact, and the next call resumes from it" if self.state_path.exists() else ""
         advice = f"{safe or 'nothing was saved yet'}: try a lower learning_rate or another seed"
         return TrainingDivergedError(f"training failed with {sign} at step {self.progress.step}; {advice}")
 

@@ -145,7 +145,7 @@ async def test_a_body_that_is_too_large(start_api: StartApi) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "words"),
     [
-        ("GET", FIM, 405, "This path takes POST alone."),
+        ("GET", FIM, 405, "This path accepts only POST."),
         ("POST", "/v1/chat/completions", 404, "holes are filled at /v1/fim/completions"),
         ("GET", "/", 404, "holes are filled at /v1/fim/completions"),
     ],

@@ -171,7 +171,7 @@ def test_a_licence_has_to_be_agreed_to(
 def test_pickles_alone_are_refused(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     repository.files["pytorch_model.bin"] = repository.files.pop(WEIGHTS)
     assert pull() == MODEL
-    assert "weights as pickles alone (pytorch_model.bin)" in sentence(capsys)
+    assert "weights only as pickles (pytorch_model.bin)" in sentence(capsys)
     assert repository.requests == []
 
 

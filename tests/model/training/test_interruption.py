@@ -69,7 +69,7 @@ def test_a_run_that_is_told_to_stop_loses_no_step(
         printed, complaint = (stream.decode() for stream in process.communicate(timeout=60))
     assert process.returncode == 130
     assert printed.count("Stopping after this step") == 1
-    assert complaint == "python -m dlm_model.training: Interrupted; a run goes on from its last state.\n"
+    assert complaint == "python -m dlm_model.training: Interrupted; a run resumes from its last state.\n"
     assert read_progress(run / STATE_FILE).step == max(curve(run))
 
 

@@ -145,7 +145,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_state(
     trainer.save()
     good = (tmp_path / STATE_FILE).read_bytes()
     monkeypatch.setattr(objective_module, "predict", _predict_nan(objective_module.predict))
-    advice = "at step 0; the last saved state is whole, and the next call goes on from it: try a lower learning_rate"
+    advice = "at step 0; the last saved state is intact, and the next call resumes from it: try a lower learning_rate"
     with pytest.raises(TrainingDivergedError, match=advice):
         list(trainer.run())
     assert (tmp_path / STATE_FILE).read_bytes() == good
@@ -156,7 +156,7 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path, make_trainer:
     trainer.save()
     good = (tmp_path / STATE_FILE).read_bytes()
     next(iter(trainer.weights.values())).data.fill_(torch.inf)
-    with pytest.raises(TrainingDivergedError, match="the last saved state is whole"):
+    with pytest.raises(TrainingDivergedError, match="the last saved state is intact"):
         trainer.save()
     assert (tmp_path / STATE_FILE).read_bytes() == good
 
