@@ -4,17 +4,13 @@ Start reading at `ROUTES`. Importing this module imports no torch. The caller ha
 gets the engine from it after `initialize` was answered.
 """
 
-import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 
 from dlm_lsp.engine_room import EngineRoom
-from dlm_lsp.errors import DlmLspError
 from dlm_lsp.handlers import (
     acceptance,
     configuration,
@@ -27,7 +23,6 @@ from dlm_lsp.handlers import (
 from dlm_lsp.messages import DID_PARTIALLY_ACCEPT_COMPLETION, DID_SHOW_COMPLETION
 from dlm_lsp.options import ClientOptions
 from dlm_lsp.session import DlmLanguageServer
-from dlm_model.errors import ModelError
 
 Handler = Callable[[DlmLanguageServer, Any], Any]
 
@@ -38,8 +33,8 @@ class Route:
 
     Attributes:
         method: As LSP spells it.
-        handler: Answers it. A coroutine if it waits for a worker, so that it can be cancelled; the message loop waits
-            some milliseconds for any other.
+        handler: Answers it; pygls passes it the server, which its first parameter is annotated with. A coroutine if it
+            waits for a worker, so that it can be cancelled; the message loop waits some milliseconds for any other.
         options: Advertised with the capability.
         replaces_builtin: Instead of pygls' own handler, rather than after it. Those would keep a second copy of every
             document, and run a command where no cancel reaches it.
@@ -97,35 +92,8 @@ def create_server(
     for route in ROUTES if ends_process else (*ROUTES, _LEAVING):
         if route.replaces_builtin:
             del server.protocol.fm.builtin_features[route.method]
-        server.feature(route.method, route.options)(_bind(server, route.handler))
+        server.feature(route.method, route.options)(route.handler)
     for command in execute_command.COMMANDS:
         if command.is_advertised:  # which is all that pygls does with it: our route runs every command
             server.command(command.name)(command.run)
     return server
-
-
-def _bind(server: DlmLanguageServer, handler: Handler) -> Callable[[Any], Any]:
-    """The handler as pygls calls it, with our own errors turned into JSON-RPC errors."""
-    if inspect.iscoroutinefunction(handler):
-
-        async def answer_later(params: Any) -> Any:  # noqa: ANN401 - any LSP type
-            with _json_rpc_errors():
-                return await handler(server, params)
-
-        return answer_later
-
-    def answer(params: Any) -> Any:  # noqa: ANN401 - any LSP type
-        with _json_rpc_errors():
-            return handler(server, params)
-
-    return answer
-
-
-@contextmanager
-def _json_rpc_errors() -> Iterator[None]:
-    try:
-        yield
-    except DlmLspError as error:
-        raise JsonRpcException(str(error), error.lsp_code) from error
-    except ModelError as error:
-        raise JsonRpcException(str(error), types.LSPErrorCodes.RequestFailed) from error

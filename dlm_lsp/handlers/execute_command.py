@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
-from dlm_lsp.errors import UsageError
+from dlm_lsp.errors import DlmLspError, UsageError
 from dlm_lsp.handlers.acceptance import did_accept
 from dlm_lsp.handlers.infill_hole import describe_engine, infill_hole
 from dlm_lsp.handlers.infill_range import infill_range
 from dlm_lsp.messages import DESCRIBE_ENGINE, DID_ACCEPT, INFILL_HOLE, INFILL_RANGE
 from dlm_lsp.session import DlmLanguageServer
+from dlm_model.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,18 @@ async def execute_command(server: DlmLanguageServer, params: types.ExecuteComman
     """Run one of our commands.
 
     Raises:
-        UsageError: no such command.
-        DlmLspError: as the command says.
+        JsonRpcException: no such command, or what the command could not do.
     """
-    command = next((command for command in COMMANDS if command.name == params.command), None)
-    if command is None:
-        raise UsageError(f"{params.command} is not a command of this server")
-    return await command.run(server, params.arguments or ())
+    try:
+        return await _command(params.command).run(server, params.arguments or ())
+    except DlmLspError as error:
+        raise JsonRpcException(str(error), error.lsp_code) from error
+    except ModelError as error:
+        raise JsonRpcException(str(error), types.LSPErrorCodes.RequestFailed) from error
+
+
+def _command(name: str) -> Command:
+    for command in COMMANDS:
+        if command.name == name:
+            return command
+    raise UsageError(f"{name} is not a command of this server")
