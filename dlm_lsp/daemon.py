@@ -121,7 +121,7 @@ class _Daemon:
         self._conversations.add(conversation)
         if self._timer:
             self._timer.cancel()
-        server = create_server(self._room, self._flags, ends_process=False)
+        server = create_server(self._room, self._flags)
         try:
             # Cancelled by `serve` alone; a task of asyncio's streams that ends cancelled is reported as an error.
             with suppress(asyncio.CancelledError):

@@ -37,7 +37,7 @@ class Route:
             waits for a worker, so that it can be cancelled; the message loop waits some milliseconds for any other.
         options: Advertised with the capability.
         replaces_builtin: Instead of pygls' own handler, rather than after it. Those would keep a second copy of every
-            document, and run a command where no cancel reaches it.
+            document, run a command where no cancel reaches it, and end the process at `exit`.
     """
 
     method: str
@@ -50,6 +50,7 @@ ROUTES = (
     Route(types.INITIALIZE, lifecycle.initialize),
     Route(types.INITIALIZED, lifecycle.initialized),
     Route(types.SHUTDOWN, lifecycle.shutdown),
+    Route(types.EXIT, lifecycle.leave, replaces_builtin=True),
     Route(types.WORKSPACE_DID_CHANGE_CONFIGURATION, configuration.did_change_configuration),
     Route(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, lifecycle.did_change_workspace_folders),
     Route(types.TEXT_DOCUMENT_DID_OPEN, document_sync.did_open, replaces_builtin=True),
@@ -69,16 +70,9 @@ ROUTES = (
     Route(DID_PARTIALLY_ACCEPT_COMPLETION, acceptance.did_partially_accept),
 )
 
-_LEAVING = Route(types.EXIT, lifecycle.leave, replaces_builtin=True)
-"""Ends one conversation, where pygls would end the process."""
-
 
 def create_server(
-    engines: EngineRoom,
-    flags: ClientOptions | None = None,
-    *,
-    exits_with_client: bool = False,
-    ends_process: bool = True,
+    engines: EngineRoom, flags: ClientOptions | None = None, *, exits_with_client: bool = False
 ) -> DlmLanguageServer:
     """Build a server that is not connected yet.
 
@@ -86,10 +80,9 @@ def create_server(
         engines: The workers of this process, shared by its sessions.
         flags: Options from the command line, which overrule every other source.
         exits_with_client: End this process when the client's, which `initialize` names, has ended.
-        ends_process: At `exit`, end the process rather than this conversation alone.
     """
     server = DlmLanguageServer(engines, flags or {}, exits_with_client=exits_with_client)
-    for route in ROUTES if ends_process else (*ROUTES, _LEAVING):
+    for route in ROUTES:
         if route.replaces_builtin:
             del server.protocol.fm.builtin_features[route.method]
         server.feature(route.method, route.options)(route.handler)

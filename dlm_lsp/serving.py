@@ -6,7 +6,6 @@ Knows transports and how processes end; `server` knows the protocol.
 import asyncio
 import logging
 import re
-import threading
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -102,8 +101,7 @@ def silence_pygls() -> None:
 def _run(server: DlmLanguageServer, conversation: Coroutine[Any, Any, None]) -> int:
     silence_pygls()
     try:
-        with suppress(SystemExit):  # how pygls ends at `exit`
-            asyncio.run(_until_over(server, conversation))
+        asyncio.run(_until_over(server, conversation))
     except KeyboardInterrupt:
         end_process(INTERRUPTED_EXIT_CODE)  # the thread that waits for input cannot be woken
     exit_code = 0 if server.is_shut_down else 1
@@ -137,11 +135,11 @@ class _Output:
 
 
 async def converse(server: DlmLanguageServer, reader: "AsyncReader", writer: "AsyncWriter | Writer") -> None:
-    """Talk to one client until its connection ends."""
+    """Talk to one client until it leaves or its connection ends."""
     server.protocol.set_writer(writer)
     with suppress(asyncio.IncompleteReadError, ConnectionError):
         await run_async(
-            stop_event=threading.Event(),
+            stop_event=server.has_left,
             reader=_TurnTaking(reader),
             protocol=server.protocol,
             logger=logging.getLogger("pygls.io"),

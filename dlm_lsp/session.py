@@ -7,6 +7,7 @@ Everything here runs on the event loop.
 
 import asyncio
 import logging
+import threading
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +134,7 @@ class DlmLanguageServer(LanguageServer):
         acceptance: Counts which offered items are shown and accepted.
         exits_with_client: Whether the process ends when the one that `initialize` names has ended.
         is_shut_down: Whether the client has sent `shutdown`.
+        has_left: Set once it has sent `exit`.
     """
 
     protocol: _Protocol
@@ -164,6 +166,7 @@ class DlmLanguageServer(LanguageServer):
         self.settings = resolve(flags)
         self.exits_with_client = exits_with_client
         self.is_shut_down = False
+        self.has_left = threading.Event()
         self.engines = engines
         self.desk = Desk(engines, LoadReport(self).on_event)
         self.roots: tuple[Path, ...] = ()

@@ -1,4 +1,4 @@
-"""initialize, initialized, shutdown, and changes of the workspace folders."""
+"""initialize, initialized, shutdown, exit, and changes of the workspace folders."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,9 +44,8 @@ def shutdown(server: DlmLanguageServer, _params: None = None) -> None:
 
 
 def leave(server: DlmLanguageServer, _params: None = None) -> None:
-    """End the conversation, in a process that goes on for others."""
-    if server.protocol.writer:
-        server.protocol.writer.close()
+    """End the conversation; the process may go on for other clients."""
+    server.has_left.set()
 
 
 def _paths(uris: Iterable[str]) -> list[Path]:

@@ -288,7 +288,7 @@ async def test_nothing_is_kept_of_a_client_that_has_gone() -> None:
     """Documents above all: a daemon outlives many editors, and some leave without closing anything."""
     engine = ScriptedEngine("return 1")
     room = EngineRoom(lambda _settings: engine)
-    server, reader = create_server(room, {}, ends_process=False), asyncio.StreamReader()
+    server, reader = create_server(room, {}), asyncio.StreamReader()
     capabilities = {"workspace": {"configuration": True}, "window": {"workDoneProgress": True}}
     document = {"uri": URI, "languageId": "python", "version": 1, "text": EMPTY_BODY}
     where = {"start": {"line": 1, "character": 4}, "end": {"line": 1, "character": 4}}

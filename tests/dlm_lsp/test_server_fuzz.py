@@ -85,9 +85,7 @@ class Session:
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.server = create_server(
-            EngineRoom(lambda _settings: AnyEngine(random.Random(seed))), {}, ends_process=False
-        )
+        self.server = create_server(EngineRoom(lambda _settings: AnyEngine(random.Random(seed))), {})
         self.reader = asyncio.StreamReader()
         self.texts: dict[str, str] = {}
         self.versions = dict.fromkeys(URIS, 0)

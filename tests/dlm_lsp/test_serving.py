@@ -170,7 +170,7 @@ INITIALIZE = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabili
 
 async def answer_to(data: bytes) -> bytes:
     """What a server says to these bytes, after which the client leaves."""
-    server = create_server(EngineRoom(lambda _settings: ScriptedEngine("return 1")), {}, ends_process=False)
+    server = create_server(EngineRoom(lambda _settings: ScriptedEngine("return 1")), {})
     reader, heard = asyncio.StreamReader(), _Heard()
     reader.feed_data(data)
     reader.feed_eof()

@@ -60,7 +60,7 @@ class DaemonThread:
             task = asyncio.current_task()
             assert task
             self._conversations.add(task)
-            server = create_server(room, {}, ends_process=False)
+            server = create_server(room, {})
             with suppress(asyncio.CancelledError):
                 await converse(server, reader, writer)
             server.hang_up()
