@@ -50,39 +50,38 @@ def present(hole: Hole, middle: str) -> Fill:
     before are worth accepting.
     """
     middle = without_repeated_text(without_other_files(hole.language, with_line_feeds(middle)))
-    neutral = hole.neutral
-    text, is_valid = _best_version(hole, middle, neutral)
-    if text and not is_valid and (beginning := _valid_beginning(hole, middle, neutral)):
+    text, is_valid = _best_version(hole, middle)
+    if text and not is_valid and (beginning := _valid_beginning(hole, middle)):
         text, is_valid = beginning, True
     return Fill(text.replace("\n", hole.snapshot.line_ending), hole.start, hole.end, is_valid)
 
 
 def is_whole(hole: Hole, middle: str) -> bool:
     """Whether the end of a text is complete: it would be presented whole, or not at all."""
-    text, is_valid = _best_version(hole, with_line_feeds(middle), hole.neutral)
+    text, is_valid = _best_version(hole, with_line_feeds(middle))
     return is_valid or not text
 
 
-def _best_version(hole: Hole, middle: str, neutral: ParsedExcerpt) -> tuple[str, bool]:
+def _best_version(hole: Hole, middle: str) -> tuple[str, bool]:
     """The reading of the model's text with the fewest errors, and whether it adds none; empty where nothing is left."""
-    is_sound = {version.text: version.is_sound for version in _versions(hole, middle, neutral)}
+    is_sound = {version.text: version.is_sound for version in _versions(hole, middle)}
     if not is_sound:
         return "", False
     version_of = {hole.edit(text): text for text in is_sound}
     end_of_line = hole.end + len(hole.right)
     for text in is_sound if hole.kind == "line" else ():
-        if assumed := _assumed(hole, text, neutral):
+        if assumed := _assumed(hole, text):
             version_of[Edit(hole.start, end_of_line, text + assumed)] = text
-    best = neutral.excerpt.best(version_of)
+    best = hole.neutral.excerpt.best(version_of)
     text, likeliest = version_of[best.edit], next(iter(is_sound))
-    is_valid = best.num_errors <= neutral.num_errors and is_sound[text]
+    is_valid = best.num_errors <= hole.neutral.num_errors and is_sound[text]
     is_doubtful = not hole.is_inline and (text != likeliest or not is_valid)
     if is_doubtful and is_sound[likeliest] and completes_headers(hole.snapshot, hole.start, likeliest):
         return likeliest, True
     return text, is_valid and (_is_above_code(hole) or not _ends_with_attribute(best))
 
 
-def _assumed(hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
+def _assumed(hole: Hole, text: str) -> str:
     """The rest of a text's line, and the code that has to follow such a line; empty if none has to.
 
     A decorator needs a definition. A header needs a block, after which the call that holds it is closed. Without these,
@@ -96,7 +95,7 @@ def _assumed(hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
     if language.words:
         ends = language.words.ends_missing(code)
         return "\n".join([right, *ends]) if ends else ""
-    if language.is_data or "\n" in text or not (code.endswith("{") or _is_header(code, neutral)):
+    if language.is_data or "\n" in text or not (code.endswith("{") or _is_header(hole, code)):
         return ""
     if not code.endswith("{"):
         return f"{right} {{}}"
@@ -104,10 +103,10 @@ def _assumed(hole: Hole, text: str, neutral: ParsedExcerpt) -> str:
     return right + closed.removeprefix(code)
 
 
-def _is_header(code: str, neutral: ParsedExcerpt) -> bool:
+def _is_header(hole: Hole, code: str) -> bool:
     """Whether a line may lack only its block; in a function, no other function begins without a keyword."""
     is_whole_line = _ENDS_HEADER.search(code) is not None
-    is_in_function = bool(functions_around(neutral.excerpt.snapshot.language, neutral.root, neutral.edit_byte))
+    is_in_function = bool(functions_around(hole.language, hole.neutral.root, hole.neutral.edit_byte))
     return is_whole_line and (HEADER.match(code) is not None or (")" in code and not is_in_function))
 
 
@@ -118,15 +117,15 @@ class _Version(NamedTuple):
     is_sound: bool = True
 
 
-def _versions(hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
+def _versions(hole: Hole, middle: str) -> Iterator[_Version]:
     """The ways to read the model's text, the most likely first; one is empty if the document has all of it."""
     if hole.is_inline:
-        yield from _inline_versions(hole, middle, neutral)
+        yield from _inline_versions(hole, middle)
     else:
         yield from _block_versions(BlockFitter(hole), middle)
 
 
-def _valid_beginning(hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
+def _valid_beginning(hole: Hole, middle: str) -> str:
     """The longest beginning, in lines, that adds no error and lacks nothing but the braces that it leaves open.
 
     Empty where none do, or the hole is within a line.
@@ -143,8 +142,9 @@ def _valid_beginning(hole: Hole, middle: str, neutral: ParsedExcerpt) -> str:
         closed = "\n".join(with_closers(language, kept, hole.placement.indent))
         has_items = language.is_data and not language.is_indented
         texts = (closed.removesuffix(","), closed.removesuffix(",") + ",") if has_items else (closed,)
-        parsed = neutral.excerpt.best(hole.edit(hole.placement.set(text)) for text in texts)
-        if kept and fitter.is_sound(kept) and parsed.num_errors <= neutral.num_errors and not _leads_on(parsed, kept):
+        parsed = hole.neutral.excerpt.best(hole.edit(hole.placement.set(text)) for text in texts)
+        is_valid = parsed.num_errors <= hole.neutral.num_errors
+        if kept and is_valid and fitter.is_sound(kept) and not _leads_on(parsed, kept):
             return parsed.edit.text
     return ""
 
@@ -173,7 +173,7 @@ def _is_above_code(hole: Hole) -> bool:
     return bool(code) and not hole.language.closes(code)
 
 
-def _inline_versions(hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterator[_Version]:
+def _inline_versions(hole: Hole, middle: str) -> Iterator[_Version]:
     """Versions of text that continues a line; first the one that repeats nothing of the line's rest.
 
     The last versions are a value with the comma before the item below, and with its open brackets closed.
@@ -186,7 +186,7 @@ def _inline_versions(hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterato
     if not left.strip() or left[-1].isspace():
         text = text.lstrip(" \t")
     own_line = _on_own_line(hole, text)
-    text = _without_comment(hole, text, right, neutral)
+    text = _without_comment(hole, text)
     is_spaced = not right.strip() or right[0].isspace()
     text = text.rstrip() if is_spaced else text
     unrepeated = without_overlap(text, right, left)
@@ -199,7 +199,7 @@ def _inline_versions(hole: Hole, middle: str, neutral: ParsedExcerpt) -> Iterato
     if text.strip() and (is_within_word or not splits_word(text, right) or _is_known(hole.snapshot, text, right)):
         yield _Version(text)
     yield from own_lines
-    opened = without_unmatched_closers(neutral.excerpt.snapshot.language, text)
+    opened = without_unmatched_closers(hole.language, text)
     if opened.strip() and right.lstrip().startswith(tuple(text[len(opened) :][:1])):
         yield _Version(opened)  # what the editor has closed, and the model has gone on from
     if hole.language.is_data and text.strip() and not right.strip():
@@ -223,13 +223,13 @@ def _on_own_line(hole: Hole, text: str) -> str:
     return f"{depth}{unit}{text.rstrip()}\n{left}"
 
 
-def _without_comment(hole: Hole, text: str, right: str, neutral: ParsedExcerpt) -> str:
+def _without_comment(hole: Hole, text: str) -> str:
     """The text up to the comment that it opens and that would take in the code right of it."""
-    language = neutral.excerpt.snapshot.language
-    code = language.code_only(right)
+    language = hole.language
+    code = language.code_only(hole.right)
     if not code.strip() or not any(mark in text for mark in (language.line_comment, "/*")):
         return text
-    parsed = neutral.excerpt.parse(hole.edit(text))
+    parsed = hole.neutral.excerpt.parse(hole.edit(text))
     byte = parsed.source.to_byte(hole.start + len(text) + len(indentation(code)) - parsed.shift)
     comment = next(ancestors(parsed.root.descendant_for_byte_range(byte, byte + 1), language.comments), None)
     start = parsed.source.to_offset(comment.start_byte) + parsed.shift - hole.start if comment is not None else -1
