@@ -27,17 +27,17 @@ class HoleEnding:
         """
         if without_repeated_text(text) != text or without_other_files(self.hole.language, text) != text:
             return True
-        return self._fitter is not None and self._fitter.is_over(text)
+        return not self.hole.is_inline and self._fitter.is_over(text)
 
     def may_end(self, text: str) -> bool:
         """Whether the text parses where it will stand, or nothing of it would be kept."""
-        return is_whole(self.hole, text)
+        return is_whole(self._fitter, text)
 
     @property
     def first_words(self) -> tuple[str, ...]:
         """The text must begin with one of these words (`BlockFitter.first_words`); empty for any beginning."""
-        return self._fitter.first_words if self._fitter else ()
+        return () if self.hole.is_inline else self._fitter.first_words
 
     @cached_property
-    def _fitter(self) -> BlockFitter | None:
-        return None if self.hole.is_inline else BlockFitter(self.hole)
+    def _fitter(self) -> BlockFitter:
+        return BlockFitter(self.hole)

@@ -50,21 +50,23 @@ def present(hole: Hole, middle: str) -> Fill:
     before are worth accepting.
     """
     middle = without_repeated_text(without_other_files(hole.language, with_line_feeds(middle)))
-    text, is_valid = _best_version(hole, middle)
-    if text and not is_valid and (beginning := _valid_beginning(hole, middle)):
+    fitter = BlockFitter(hole)
+    text, is_valid = _best_version(fitter, middle)
+    if text and not is_valid and (beginning := _valid_beginning(fitter, middle)):
         text, is_valid = beginning, True
     return Fill(text.replace("\n", hole.snapshot.line_ending), hole.start, hole.end, is_valid)
 
 
-def is_whole(hole: Hole, middle: str) -> bool:
+def is_whole(fitter: BlockFitter, middle: str) -> bool:
     """Whether the end of a text is complete: it would be presented whole, or not at all."""
-    text, is_valid = _best_version(hole, with_line_feeds(middle))
+    text, is_valid = _best_version(fitter, with_line_feeds(middle))
     return is_valid or not text
 
 
-def _best_version(hole: Hole, middle: str) -> tuple[str, bool]:
+def _best_version(fitter: BlockFitter, middle: str) -> tuple[str, bool]:
     """The reading of the model's text with the fewest errors, and whether it adds none; empty where nothing is left."""
-    is_sound = {version.text: version.is_sound for version in _versions(hole, middle)}
+    hole = fitter.hole
+    is_sound = {version.text: version.is_sound for version in _versions(fitter, middle)}
     if not is_sound:
         return "", False
     version_of = {hole.edit(text): text for text in is_sound}
@@ -117,22 +119,19 @@ class _Version(NamedTuple):
     is_sound: bool = True
 
 
-def _versions(hole: Hole, middle: str) -> Iterator[_Version]:
+def _versions(fitter: BlockFitter, middle: str) -> Iterator[_Version]:
     """The ways to read the model's text, the most likely first; one is empty if the document has all of it."""
-    if hole.is_inline:
-        yield from _inline_versions(hole, middle)
-    else:
-        yield from _block_versions(BlockFitter(hole), middle)
+    return _inline_versions(fitter.hole, middle) if fitter.hole.is_inline else _block_versions(fitter, middle)
 
 
-def _valid_beginning(hole: Hole, middle: str) -> str:
+def _valid_beginning(fitter: BlockFitter, middle: str) -> str:
     """The longest beginning, in lines, that adds no error and lacks nothing but the braces that it leaves open.
 
     Empty where none do, or the hole is within a line.
     """
+    hole = fitter.hole
     if hole.is_inline:
         return ""
-    fitter = BlockFitter(hole)
     language, lines = hole.language, fitter.fit(middle)
     # All lines do not parse as they are, but may once their braces are closed.
     most = len(lines) - 1 if language.is_indented else len(lines)
