@@ -13,12 +13,12 @@ _TAKES_BACK = "!"
 
 def excluding(patterns: Sequence[str]) -> tuple[str, ...]:
     """Those of the patterns that exclude something."""
-    return tuple(each for each in patterns if each.strip() and not each.startswith(_TAKES_BACK))
+    return tuple(each for each in patterns if each.strip().strip("/") and not each.startswith(_TAKES_BACK))
 
 
 @lru_cache(maxsize=8)  # those of the settings, and of the projects that are worked on
 def compiled(patterns: tuple[str, ...]) -> "GitIgnoreSpec":
-    """What matches lower-case paths.
+    """What matches lower-case paths without a slash in front, at any depth.
 
     Raises:
         ValueError: a pattern is broken.
@@ -27,9 +27,14 @@ def compiled(patterns: tuple[str, ...]) -> "GitIgnoreSpec":
     from pathspec import GitIgnoreSpec  # noqa: PLC0415
 
     try:
-        return GitIgnoreSpec.from_lines(each.lower() for each in patterns)
+        GitIgnoreSpec.from_lines(patterns)  # an error names the pattern as it was written
+        return GitIgnoreSpec.from_lines(_anywhere(each.lower()) for each in patterns)
     except re.error as error:
         raise ValueError(str(error)) from error
+
+
+def _anywhere(pattern: str) -> str:
+    return pattern if pattern.startswith("#") else f"**/{pattern.removeprefix('/')}"
 
 
 def problems_with(patterns: Sequence[str]) -> Iterator[str]:

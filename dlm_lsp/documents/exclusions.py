@@ -6,10 +6,10 @@ inside ordinary source files are not found.
 """
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from dlm_lsp.exclude_patterns import compiled, excluding
 from dlm_lsp.languages import LANGUAGES
@@ -37,11 +37,8 @@ _LANGUAGES = {name: language.id for language in LANGUAGES for name in (language.
 
 def secret_reason(path: str | None) -> str | None:
     """Why this path is taken to hold secrets; None if it is not, or if the document has no path."""
-    return _secret_reason(_tails(path))
-
-
-def _secret_reason(tails: Collection[str]) -> str | None:
-    pattern = next((each for each in SECRET_PATTERNS if any(fnmatchcase(tail, each) for tail in tails)), None)
+    names = _names(path)
+    pattern = next((each for each in SECRET_PATTERNS if any(fnmatchcase(name, f"*/{each}") for name in names)), None)
     return f"files named like {pattern} may hold secrets and are never read into a prompt" if pattern else None
 
 
@@ -58,36 +55,31 @@ def exclusion_reason(path: str | None, language_id: str, num_chars: int, setting
         return "completions are switched off (enabled = false)"
     if language_id in {_LANGUAGES.get(each.lower(), each) for each in settings.disabled_languages}:
         return f"completions are switched off for {language_id} (disabled_languages)"
-    tails = _tails(path)
-    if reason := _secret_reason(tails):
+    if reason := secret_reason(path):
         return reason
-    if tails and settings.exclude and (reason := _reason_by_patterns(tails, settings.exclude)):
+    if path and settings.exclude and (reason := _reason_by_patterns(path, settings.exclude)):
         return f"{reason} (exclude)"
     if num_chars > settings.max_document_chars:
         return f"the document has {num_chars} characters, more than {settings.max_document_chars} (max_document_chars)"
     return None
 
 
-def _reason_by_patterns(tails: Collection[str], patterns: tuple[str, ...]) -> str | None:
+def _reason_by_patterns(path: str, patterns: tuple[str, ...]) -> str | None:
     """Why patterns keep a file out; None if they do not. Unlike in a `.gitignore`, none takes back another's."""
     candidates = excluding(patterns)
     try:
         spec = compiled(candidates)
     except ValueError as error:
         return f"a pattern is broken, so that no file is read into a prompt: {error}"
-    numbers = [spec.check_file(tail).index for tail in tails]
+    numbers = [spec.check_file(name.lstrip("/")).index for name in _names(path)]
     return next((f"this file matches {candidates[each]}" for each in numbers if each is not None), None)
 
 
-def _names(path: str) -> Iterator[PurePath]:
-    """The absolute path of a file, and the one with symbolic links resolved."""
-    yield Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute leaves `..` standing
+def _names(path: str | None) -> Collection[str]:
+    """The absolute path of a file, and the one with symbolic links resolved, in lower case."""
+    if path is None:
+        return ()
+    names = [Path(os.path.abspath(path))]  # noqa: PTH100 - Path.absolute leaves `..` standing
     with suppress(OSError, RuntimeError, ValueError):  # a loop of links, or a name that no file can have
-        yield Path(path).resolve()
-
-
-def _tails(path: str | None) -> set[str]:
-    """The paths of a file, and all ends of them: `.ssh/*` matches below any home, and `*.pem` at any depth."""
-    names = [] if path is None else list(_names(path))
-    ends = {"/".join(name.parts[start:]) for name in names for start in range(1, len(name.parts))}
-    return {each.lower() for each in (*ends, *(name.as_posix() for name in names))}
+        names.append(Path(path).resolve())
+    return dict.fromkeys(name.as_posix().lower() for name in names)

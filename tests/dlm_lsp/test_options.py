@@ -65,7 +65,7 @@ def test_a_value_of_the_wrong_type_is_reported_by_name_and_defaulted(name: str) 
     [
         ("!a.py", "exclude has !a.py, but no pattern takes back another"),
         ("[z-a]", "exclude has a broken pattern, so that no file is read into a prompt: "),
-        ("gen\\", "exclude has a broken pattern, so that no file is read into a prompt: "),
+        ("Gen\\", "exclude has a broken pattern, so that no file is read into a prompt: Invalid git pattern: 'Gen"),
     ],
 )
 def test_a_pattern_that_does_not_what_it_says_is_reported_and_kept(pattern: str, problem: str) -> None:

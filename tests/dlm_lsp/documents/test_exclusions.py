@@ -127,6 +127,11 @@ def test_other_files_are_not_excluded(pattern: str) -> None:
     assert exclusion_reason(None, "python", 1, settings) is None
 
 
+@pytest.mark.parametrize("pattern", ["", " ", "/", "# a.py"])
+def test_a_pattern_that_names_nothing_excludes_nothing(pattern: str) -> None:
+    assert exclusion_reason("/p/a.py", "python", 1, Settings(exclude=(pattern,))) is None
+
+
 def test_no_pattern_takes_back_another() -> None:
     assert exclusion_reason("/p/gen/a.py", "python", 1, Settings(exclude=("gen/", "!gen/", "!a.py"))) is not None
 
