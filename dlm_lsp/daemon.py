@@ -17,7 +17,7 @@ from dlm_lsp.errors import UsageError
 from dlm_lsp.options import ClientOptions
 from dlm_lsp.process import SECONDS_TO_END_A_STEP, end_process, exit_with
 from dlm_lsp.server import create_server
-from dlm_lsp.serving import begun, converse, silence_pygls
+from dlm_lsp.serving import converse, greeting, silence_pygls
 
 _CHUNK_BYTES = 65_536
 
@@ -125,8 +125,8 @@ class _Daemon:
         try:
             # Cancelled by `serve` alone; a task of asyncio's streams that ends cancelled is reported as an error.
             with suppress(asyncio.CancelledError):
-                if client := await begun(reader):
-                    await converse(server, client, writer)
+                if first_line := await greeting(reader):
+                    await converse(server, reader, writer, first_line)
         finally:
             server.hang_up()
             writer.close()

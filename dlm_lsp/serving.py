@@ -134,13 +134,22 @@ class _Output:
             self._stdout.close()
 
 
-async def converse(server: DlmLanguageServer, reader: "AsyncReader", writer: "AsyncWriter | Writer") -> None:
-    """Talk to one client until it leaves or its connection ends."""
+async def converse(
+    server: DlmLanguageServer, reader: "AsyncReader", writer: "AsyncWriter | Writer", first_line: bytes = b""
+) -> None:
+    """Talk to one client until it leaves or its connection ends.
+
+    Args:
+        server: The client's session.
+        reader: What the client says.
+        writer: Takes what the server says.
+        first_line: What was read of the connection already.
+    """
     server.protocol.set_writer(writer)
     with suppress(asyncio.IncompleteReadError, ConnectionError):
         await run_async(
             stop_event=server.has_left,
-            reader=_TurnTaking(reader),
+            reader=_TurnTaking(reader, first_line),
             protocol=server.protocol,
             logger=logging.getLogger("pygls.io"),
             error_handler=server.report_server_error,
@@ -154,13 +163,15 @@ class _TurnTaking:
     before it, and a position or a range would be looked up in a later text than the one that it was sent for.
     """
 
-    def __init__(self, reader: "AsyncReader") -> None:
+    def __init__(self, reader: "AsyncReader", first_line: bytes) -> None:
         self._reader = reader
+        self._first_line = first_line
 
     async def readline(self) -> bytes:
         await asyncio.sleep(0)
+        line, self._first_line = self._first_line, b""
         try:
-            line = await self._reader.readline()
+            line = line or await self._reader.readline()
         except ValueError:  # longer than asyncio keeps
             return _end_of("a header line is too long")
         length = _CONTENT_LENGTH.fullmatch(line)
@@ -180,52 +191,37 @@ def _end_of(reason: str) -> bytes:
     return b""
 
 
-class _Resumed:
-    """A connection whose first line was read already."""
-
-    def __init__(self, first_line: bytes, reader: asyncio.StreamReader) -> None:
-        self._first_line = first_line
-        self._reader = reader
-
-    async def readline(self) -> bytes:
-        line, self._first_line = self._first_line, b""
-        return line or await self._reader.readline()
-
-    async def readexactly(self, n: int) -> bytes:
-        return await self._reader.readexactly(n)
-
-
-async def begun(reader: asyncio.StreamReader) -> _Resumed | None:
-    """A new connection, to be read from its beginning, once its first line has shown that it speaks LSP; else None."""
+async def greeting(reader: asyncio.StreamReader) -> bytes:
+    """The first line of a new connection, if it shows that the client speaks LSP; else nothing."""
     first_line = b""
     with suppress(ConnectionError, ValueError):  # ValueError: a line without an end
         first_line = await reader.readline()
     if first_line.lower().startswith(_LSP_HEADER):
-        return _Resumed(first_line, reader)
+        return first_line
     if first_line:
         logger.warning("a client that does not speak LSP was hung up on")
-    return None
+    return b""
 
 
 async def _serve_first_client(server: DlmLanguageServer, host: str, port: int) -> None:
     """Serve the first connection that speaks LSP, and stop listening: a second one would get the first's answers."""
-    client: asyncio.Future[tuple[_Resumed, asyncio.StreamWriter]] = asyncio.Future()
+    client: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]] = asyncio.Future()
     silent: set[asyncio.StreamWriter] = set()
 
     async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         silent.add(writer)
-        resumed = await begun(reader)
+        first_line = await greeting(reader)
         silent.discard(writer)
-        if resumed and not client.done():
-            client.set_result((resumed, writer))
+        if first_line and not client.done():
+            client.set_result((reader, writer, first_line))
         else:
             writer.close()
 
     listener = await asyncio.start_server(on_connection, host, port)
     announce_address(*listener.sockets[0].getsockname()[:2])
-    reader, writer = await client
+    reader, writer, first_line = await client
     listener.close()
     for other in silent:
         other.close()
-    await converse(server, reader, writer)
+    await converse(server, reader, writer, first_line)
     writer.close()
