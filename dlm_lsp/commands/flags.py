@@ -19,7 +19,9 @@ from dlm_lsp.options import find_option
 from dlm_model.decode_options import Schedule, Selection
 from dlm_model.network.precision import Precision
 
-_WHERE = "Where the hole is"
+_HOLE, _FILL = "Where the hole is", "Requirements for the fill"
+_DECODER, _MODEL, _OUTPUT, _SERVER = "Decoder", "Model", "Output", "Server"
+"""The panels of the help."""
 
 INFILL_EXAMPLES = """Examples:
   dlm-lsp infill src/app.py:12:5 --diff
@@ -34,14 +36,34 @@ DEFAULT_HTTP_PORT = 8791
 DEFAULT_IDLE_EXIT_MINUTES = 30.0
 
 
-def _hole(flag: str, text: str, metavar: str) -> object:
-    return typer.Option(flag, help=text, metavar=metavar, show_default=False, rich_help_panel=_WHERE)
+def _flag(
+    name: str,
+    text: str,
+    panel: str | None = None,
+    metavar: str | None = None,
+    *,
+    short: str | None = None,
+    smallest: float | None = None,
+    largest: float | None = None,
+    complete: Callable[[str], Offers] | None = None,
+    shows_default: bool = True,
+) -> object:
+    return typer.Option(
+        *((name, short) if short else (name,)),
+        help=text,
+        metavar=metavar,
+        min=smallest,
+        max=largest,
+        show_default=shows_default,
+        rich_help_panel=panel,
+        autocompletion=complete,
+    )
 
 
 def _option(
     spelling: str,
     panel: str,
-    metavar: str | None,
+    metavar: str | None = None,
     *,
     short: str | None = None,
     complete: Callable[[str], Offers] | None = None,
@@ -54,26 +76,7 @@ def _option(
     meaning = option.meaning.replace("`null`", "the default").replace("`", "")
     default = "" if names_default else f" Default: {'none' if option.default is None else option.default}."
     text = f"{meaning[0].upper()}{meaning[1:]}.{more}{default}"
-    names = (flag_name(spelling), *([short] if short else []))
-    return typer.Option(
-        *names, help=text, metavar=metavar, show_default=False, rich_help_panel=panel, autocompletion=complete
-    )
-
-
-def _decoder(spelling: str, metavar: str | None = None, short: str | None = None, more: str = "") -> object:
-    return _option(spelling, "Decoder", metavar, short=short, more=more)
-
-
-def _model(spelling: str, metavar: str | None = None) -> object:
-    return _option(spelling, "Model", metavar)
-
-
-def _output(flag: str, text: str) -> object:
-    return typer.Option(flag, help=text, rich_help_panel="Output")
-
-
-def _server(flag: str, text: str, metavar: str | None = None) -> object:
-    return typer.Option(flag, help=text, metavar=metavar, rich_help_panel="Server")
+    return _flag(flag_name(spelling), text, panel, metavar, short=short, complete=complete)
 
 
 TargetArgument = Annotated[
@@ -88,171 +91,152 @@ TargetArgument = Annotated[
 ]
 Function = Annotated[
     str | None,
-    _hole("--function", "Fill the body of this function, if it has no code yet; Class.method names a method.", "NAME"),
+    _flag(
+        "--function",
+        "Fill the body of this function, if it has no code yet; Class.method names a method.",
+        _HOLE,
+        "NAME",
+    ),
 ]
-Replace = Annotated[
-    bool,
-    typer.Option("--replace", help="With --function: rewrite a body that already has code.", rich_help_panel=_WHERE),
-]
-Range = Annotated[str | None, _hole("--range", "Replace this range; its end is exclusive.", "L1:C1-L2:C2")]
+Replace = Annotated[bool, _flag("--replace", "With --function: rewrite a body that already has code.", _HOLE)]
+Range = Annotated[str | None, _flag("--range", "Replace this range; its end is exclusive.", _HOLE, "L1:C1-L2:C2")]
 StdinFilename = Annotated[
     str | None,
-    _hole("--stdin-filename", "File name that determines the language of standard input; required with -.", "NAME"),
+    _flag(
+        "--stdin-filename", "File name that determines the language of standard input; required with -.", _HOLE, "NAME"
+    ),
 ]
 
-Steps = Annotated[int | None, _decoder("steps")]
-ScheduleFlag = Annotated[Schedule | None, _decoder("schedule", "NAME")]
-SelectionFlag = Annotated[Selection | None, _decoder("selection", "NAME")]
-Threshold = Annotated[float | None, _decoder("threshold")]
-DeadlineMs = Annotated[float | None, _decoder("deadline_ms")]
-NumCandidates = Annotated[int | None, _decoder("n", short="-n", more=" The best is printed; --json shows them all.")]
-Seed = Annotated[int | None, _decoder("seed")]
-Temperature = Annotated[float | None, _decoder("temperature")]
-RefreshInterval = Annotated[int | None, _decoder("refresh_interval")]
-Guide = Annotated[str | None, _option("guide", "Decoder", "NAME", complete=complete_guide)]
+Steps = Annotated[int | None, _option("steps", _DECODER)]
+ScheduleFlag = Annotated[Schedule | None, _option("schedule", _DECODER, "NAME")]
+SelectionFlag = Annotated[Selection | None, _option("selection", _DECODER, "NAME")]
+Threshold = Annotated[float | None, _option("threshold", _DECODER)]
+DeadlineMs = Annotated[float | None, _option("deadline_ms", _DECODER)]
+NumCandidates = Annotated[
+    int | None, _option("n", _DECODER, short="-n", more=" The best is printed; --json shows them all.")
+]
+Seed = Annotated[int | None, _option("seed", _DECODER)]
+Temperature = Annotated[float | None, _option("temperature", _DECODER)]
+RefreshInterval = Annotated[int | None, _option("refresh_interval", _DECODER)]
+Guide = Annotated[str | None, _option("guide", _DECODER, "NAME", complete=complete_guide)]
 MethodName = Annotated[
     str | None,
     typer.Argument(metavar="NAME", help="Show only this method.", autocompletion=complete_method, show_default=False),
 ]
 MethodNames = Annotated[
     list[str] | None,
-    typer.Option(
+    _flag(
         "--method",
-        help="A method from dlm-lsp methods; repeat the flag to combine several.",
-        autocompletion=complete_method,
-        metavar="NAME",
-        show_default=False,
-        rich_help_panel="Decoder",
+        "A method from dlm-lsp methods; repeat the flag to combine several.",
+        _DECODER,
+        "NAME",
+        complete=complete_method,
     ),
 ]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option(
+    _flag(
         "--set",
-        help="Set any option of the decoder, by any of its names.",
-        autocompletion=complete_assignment,
-        metavar="OPTION=VALUE",
-        show_default=False,
-        rich_help_panel="Decoder",
+        "Set any option of the decoder, by any of its names.",
+        _DECODER,
+        "OPTION=VALUE",
+        complete=complete_assignment,
     ),
 ]
 Keep = Annotated[
     list[str] | None,
-    typer.Option(
-        "--keep",
-        help="Text that the fill must contain; repeat the flag for several, in their order.",
-        metavar="TEXT",
-        show_default=False,
-        rich_help_panel="Requirements for the fill",
-    ),
+    _flag("--keep", "Text that the fill must contain; repeat the flag for several, in their order.", _FILL, "TEXT"),
 ]
-Closing = Annotated[
-    str,
-    typer.Option(
-        "--closing",
-        help="Text that the fill must end with.",
-        metavar="TEXT",
-        show_default=False,
-        rich_help_panel="Requirements for the fill",
-    ),
-]
+Closing = Annotated[str, _flag("--closing", "Text that the fill must end with.", _FILL, "TEXT", shows_default=False)]
 RequireValid = Annotated[
     bool | None,
-    typer.Option(
+    _flag(
         "--require-valid/--no-require-valid",
-        help="Print nothing rather than a fill that adds syntax errors; the default with --in-place.",
-        show_default=False,
-        rich_help_panel="Requirements for the fill",
+        "Print nothing rather than a fill that adds syntax errors; the default with --in-place.",
+        _FILL,
     ),
 ]
 
 Against = Annotated[
     str,
-    typer.Option(
+    _flag(
         "--against",
-        help="The causal model to race against, which needs the same tokenizer: a name from dlm-lsp models list, or "
+        "The causal model to race against, which needs the same tokenizer: a name from dlm-lsp models list, or "
         "the path of a checkpoint folder, which must contain a slash. Default: the model's own guide, or else the "
         "model itself.",
-        metavar="NAME",
-        autocompletion=complete_opponent,
-        show_default=False,
-        rich_help_panel="Model",
+        _MODEL,
+        "NAME",
+        complete=complete_opponent,
+        shows_default=False,
     ),
 ]
 
-Model = Annotated[str | None, _option("model", "Model", "MODEL", complete=complete_model)]
-Device = Annotated[str | None, _model("device", "DEVICE")]
-PrecisionFlag = Annotated[Precision | None, _model("precision")]
+Model = Annotated[str | None, _option("model", _MODEL, "MODEL", complete=complete_model)]
+Device = Annotated[str | None, _option("device", _MODEL, "DEVICE")]
+PrecisionFlag = Annotated[Precision | None, _option("precision", _MODEL)]
 
 ByDaemon = Annotated[
     str | None,
-    typer.Option(
+    _flag(
         "--connect",
-        help="Use the model of the daemon on this socket (`dlm-lsp serve --socket PATH`) instead of loading one.",
-        metavar="PATH",
-        rich_help_panel="Model",
+        "Use the model of the daemon on this socket (`dlm-lsp serve --socket PATH`) instead of loading one.",
+        _MODEL,
+        "PATH",
     ),
 ]
 
-AsJson = Annotated[bool, _output("--json", "Print one JSON object.")]
-AsDiff = Annotated[bool, _output("--diff", "Print a unified diff.")]
-EveryFinding = Annotated[bool, _output("--verbose", "Print a line for each grammar and each file of weights.")]
-Reset = Annotated[bool, typer.Option("--reset", help="Reset all counts to 0 instead of showing them.")]
+AsJson = Annotated[bool, _flag("--json", "Print one JSON object.", _OUTPUT)]
+AsDiff = Annotated[bool, _flag("--diff", "Print a unified diff.", _OUTPUT)]
+EveryFinding = Annotated[bool, _flag("--verbose", "Print a line for each grammar and each file of weights.", _OUTPUT)]
+Reset = Annotated[bool, _flag("--reset", "Reset all counts to 0 instead of showing them.")]
 InPlace = Annotated[
     bool,
-    _output(
+    _flag(
         "--in-place",
         "Write the fill to the file atomically, instead of printing it. A fill that adds syntax errors is written only "
         "with --no-require-valid.",
+        _OUTPUT,
     ),
 ]
-Watch = Annotated[bool, _output("--watch", "Show the canvas on standard error as it sharpens.")]
+Watch = Annotated[bool, _flag("--watch", "Show the canvas on standard error as it sharpens.", _OUTPUT)]
 
-Stdio = Annotated[bool, _server("--stdio", "Communicate over standard input and output, which is the default.")]
-Tcp = Annotated[bool, _server("--tcp", "Serve one client on a TCP port instead.")]
-Host = Annotated[str, _server("--host", "Address to listen on.", "ADDRESS")]
+Stdio = Annotated[bool, _flag("--stdio", "Communicate over standard input and output, which is the default.", _SERVER)]
+Tcp = Annotated[bool, _flag("--tcp", "Serve one client on a TCP port instead.", _SERVER)]
+Host = Annotated[str, _flag("--host", "Address to listen on.", _SERVER, "ADDRESS")]
 Port = Annotated[
-    int,
-    typer.Option(
-        "--port",
-        help="Port to listen on; 0 picks a free one.",
-        metavar="PORT",
-        min=0,
-        max=65535,
-        rich_help_panel="Server",
-    ),
+    int, _flag("--port", "Port to listen on; 0 picks a free one.", _SERVER, "PORT", smallest=0, largest=65535)
 ]
 Socket = Annotated[
     str | None,
-    _server("--socket", "Serve all editors that connect to this Unix domain socket, with one model.", "PATH"),
+    _flag("--socket", "Serve all editors that connect to this Unix domain socket, with one model.", _SERVER, "PATH"),
 ]
 Connect = Annotated[
-    str | None, _server("--connect", "Relay standard input and output to the daemon on this socket.", "PATH")
+    str | None, _flag("--connect", "Relay standard input and output to the daemon on this socket.", _SERVER, "PATH")
 ]
 IdleExitMinutes = Annotated[
     float,
-    typer.Option(
-        "--idle-exit-minutes",
-        help="Exit after this many minutes without an editor.",
-        metavar="MINUTES",
-        min=0,
-        rich_help_panel="Server",
-    ),
+    _flag("--idle-exit-minutes", "Exit after this many minutes without an editor.", _SERVER, "MINUTES", smallest=0),
 ]
 ApiKeyFile = Annotated[
     Path | None,
-    _server("--api-key-file", "File with the key that clients must send. Default: DLM_LSP_API_KEY, if set.", "FILE"),
+    _flag(
+        "--api-key-file",
+        "File with the key that clients must send. Default: DLM_LSP_API_KEY, if set.",
+        _SERVER,
+        "FILE",
+    ),
 ]
 AllowHost = Annotated[
-    list[str] | None, _server("--allow-host", "Host name to accept, in addition to localhost and IP addresses.", "NAME")
+    list[str] | None,
+    _flag("--allow-host", "Host name to accept, in addition to localhost and IP addresses.", _SERVER, "NAME"),
 ]
 AllowOrigin = Annotated[
-    list[str] | None, _server("--allow-origin", "Accept requests from web pages of this origin.", "URL")
+    list[str] | None, _flag("--allow-origin", "Accept requests from web pages of this origin.", _SERVER, "URL")
 ]
-LogFile = Annotated[Path | None, _server("--log-file", "Append the log to this file.", "FILE")]
+LogFile = Annotated[Path | None, _flag("--log-file", "Append the log to this file.", _SERVER, "FILE")]
 Verbose = Annotated[
     int,
     # Without `metavar`, the help would show `-v <int>`, as if a value came next.
     typer.Option("-v", help="Log more; use it twice to log everything.", count=True, metavar="", show_default=False),
 ]
-ClientProcessId = Annotated[int | None, _server("--clientProcessId", "Exit when this process ends.", "PID")]
+ClientProcessId = Annotated[int | None, _flag("--clientProcessId", "Exit when this process ends.", _SERVER, "PID")]
