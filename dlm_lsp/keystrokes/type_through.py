@@ -5,8 +5,6 @@ forwarding cache. Here a fill depends on the suffix as well, so the suffix must 
 for closers that the editor inserted.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import NamedTuple, Self
@@ -97,36 +95,34 @@ class TypeThroughCache:
     """The latest answers, least recently used first; bounded in number and in characters."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[int, Answer] = OrderedDict()
+        self._answers: list[Answer] = []
 
     def put(self, answer: Answer) -> None:
         """Remember an answer, and forget the oldest beyond the bounds."""
-        self._answers[id(answer)] = answer
-        while len(self._answers) > MAX_ANSWERS or sum(each.num_chars for each in self._answers.values()) > MAX_CHARS:
-            self._answers.popitem(last=False)
+        self._answers.append(answer)
+        while len(self._answers) > MAX_ANSWERS or sum(each.num_chars for each in self._answers) > MAX_CHARS:
+            del self._answers[0]
 
     def find(self, snapshot: Snapshot, cursor: int, options: DecodeOptions) -> Served | None:
         """The newest answer that the document is on the way to at the cursor, made with these options.
 
         An answer with more candidates than are asked for serves as well.
         """
-        for key, answer in self._newest_first(snapshot.uri):
-            if _serves(answer.options, options) and (fills := answer.rest_at(snapshot, cursor)):
-                self._answers.move_to_end(key)
+        for answer in reversed(self._answers):
+            is_made_for = answer.uri == snapshot.uri and _serves(answer.options, options)
+            if is_made_for and (fills := answer.rest_at(snapshot, cursor)):
+                self._answers.remove(answer)
+                self._answers.append(answer)
                 return Served(answer, fills[: options.num_candidates])
         return None
 
     def forget(self, uri: str) -> None:
         """Forget the answers for a document."""
-        for key, _ in tuple(self._newest_first(uri)):
-            del self._answers[key]
+        self._answers = [answer for answer in self._answers if answer.uri != uri]
 
     def clear(self) -> None:
         """Forget everything: other settings may lead to other answers."""
         self._answers.clear()
-
-    def _newest_first(self, uri: str) -> Iterator[tuple[int, Answer]]:
-        yield from [(key, answer) for key, answer in reversed(self._answers.items()) if answer.uri == uri]
 
 
 def _serves(made: DecodeOptions, asked: DecodeOptions) -> bool:
