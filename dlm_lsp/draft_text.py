@@ -5,7 +5,7 @@ again. A view of the canvas shows it; code should not.
 """
 
 from collections.abc import Iterator
-from itertools import accumulate, groupby, zip_longest
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 from dlm_model.request import Draft, Piece
@@ -38,23 +38,42 @@ def visible_stretches(draft: Draft, num_typed: int) -> Iterator[Stretch]:
         draft: Its text begins with what was typed.
         num_typed: How many characters of the text are in the document already, and not shown.
     """
-    ends = accumulate(len(piece.text) for piece in draft.pieces)
-    before = ("", *(piece.text for piece in draft.pieces))
-    parts = [
-        (_kind(draft, piece, end, preceding), piece.text, end)
-        for piece, end, preceding in zip(draft.pieces, ends, before, strict=False)
-    ]
-    # A position without text must not part what is not known.
-    seen = [part for part in parts if part[0] == "unknown" or part[1]]
-    runs = [(kind, [(text, end) for _, text, end in run]) for kind, run in groupby(seen, key=lambda part: part[0])]
-    for (kind, texts), following in zip_longest(runs, (kind for kind, _ in runs[1:])):
-        rest = "".join(text[max(num_typed - (end - len(text)), 0) :] for text, end in texts)
-        last, end = texts[-1]
+    hidden: str | None = None
+    for kind, parts in groupby(_parts(draft, num_typed), key=lambda part: part.kind):
+        run = list(parts)
+        rest = "".join(part.rest for part in run)
+        if hidden is not None:
+            yield Stretch(UNKNOWN + (_last_break(hidden) if kind == "stable" else ""), is_stable=False)
+        hidden = rest if kind == "unknown" and (rest or run[-1].is_empty_ahead) else None
         if kind != "unknown" and rest:
             yield Stretch(rest, is_stable=kind == "stable")
-        elif kind == "unknown" and (rest or (not last and end >= num_typed)):
-            kept = _last_break(rest) if following == "stable" else ""
-            yield Stretch(UNKNOWN + kept, is_stable=False)
+    if hidden is not None:
+        yield Stretch(UNKNOWN, is_stable=False)
+
+
+class _Part(NamedTuple):
+    """A piece of a draft, as far as it matters for what is shown.
+
+    Attributes:
+        kind: What is known of it.
+        rest: Its text after what was typed.
+        is_empty_ahead: Whether it has no text yet, and stands where nothing was typed.
+    """
+
+    kind: _Kind
+    rest: str
+    is_empty_ahead: bool
+
+
+def _parts(draft: Draft, num_typed: int) -> Iterator[_Part]:
+    """The pieces that have a text, or may get one: a position without text must not part what is not known."""
+    start, preceding = 0, ""
+    for piece in draft.pieces:
+        end = start + len(piece.text)
+        kind = _kind(draft, piece, end, preceding)
+        if kind == "unknown" or piece.text:
+            yield _Part(kind, piece.text[max(num_typed - start, 0) :], not piece.text and end >= num_typed)
+        start, preceding = end, piece.text
 
 
 def _last_break(hidden: str) -> str:
