@@ -45,11 +45,15 @@ class Check:
         name: What was looked at.
         status: `ok`; `warning`, which is worth knowing; `failed`, which has to be fixed.
         detail: What was found.
+        group: The name of this finding and others like it, if one line may tell of them all.
+        verdict: What that line says of them, after their number.
     """
 
     name: str
     status: Status
     detail: str
+    group: str = ""
+    verdict: str = ""
 
 
 def check_system() -> Iterator[Check]:
@@ -80,7 +84,8 @@ def check_grammars() -> Iterator[Check]:
         except (ImportError, ValueError) as error:
             yield Check(name, "failed", str(error))
         else:
-            yield Check(name, "ok", f"{language.grammar_module}, ABI {language.grammar.abi_version}")
+            found = f"{language.grammar_module}, ABI {language.grammar.abi_version}"
+            yield Check(name, "ok", found, "grammars", "load and parse")
 
 
 def check_files(config_problems: tuple[str, ...]) -> Iterator[Check]:
@@ -184,7 +189,7 @@ def _check_weights(name: str, folder: Path, model: Path, sums: Mapping[str, str]
             yield Check(name, "failed", f"{size}, is not what it was")
         else:
             verdict = "SHA-256 as recorded" if own_name in sums else "no record to compare with"
-            yield Check(name, "ok", f"{size}, {verdict}")
+            yield Check(name, "ok", f"{size}, {verdict}", name, f"files, {verdict}")
 
 
 def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from itertools import groupby
+from operator import attrgetter
 
 from rich.console import Console
 from rich.text import Text
 
 from dlm_lsp.commands import checks
-from dlm_lsp.commands.checks import Check, Status
+from dlm_lsp.commands.checks import Check
 from dlm_lsp.commands.loading import load_engine
 from dlm_lsp.commands.sources import writing_stdout
 from dlm_lsp.config_files import read_user_config
@@ -19,8 +19,6 @@ from dlm_model.errors import ModelError
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 """From what is read last to what is read first."""
-
-_GRAMMARS, _WEIGHTS = "grammars", "weights"
 
 
 def run_doctor(flags: ClientOptions, *, as_json: bool, is_verbose: bool = False) -> int:
@@ -38,7 +36,8 @@ def run_doctor(flags: ClientOptions, *, as_json: bool, is_verbose: bool = False)
     failed = {finding.name for finding in findings if finding.status == "failed"}
     with writing_stdout() as stdout:
         if as_json:
-            stdout.write(json.dumps({"ok": not failed, "checks": [asdict(finding) for finding in findings]}) + "\n")
+            told = [{"name": each.name, "status": each.status, "detail": each.detail} for each in findings]
+            stdout.write(json.dumps({"ok": not failed, "checks": told}) + "\n")
         else:
             _print(findings, is_verbose=is_verbose)
     if not failed:
@@ -93,21 +92,13 @@ def _print(findings: Sequence[Check], *, is_verbose: bool) -> None:
 
 
 def _in_short(findings: Sequence[Check]) -> Iterator[Check]:
-    """The findings, of which all grammars that are all right are one, and all files of the model's weights."""
-    for (name, status, verdict), group in groupby(findings, key=_told):
-        alike = list(group)
-        if status != "ok" or name not in {_GRAMMARS, _WEIGHTS} or len(alike) == 1:
-            yield from alike
-        elif name == _GRAMMARS:
-            yield Check(name, status, f"{len(alike)} load and parse (--verbose names them)")
+    """The findings, of which those of one group with one verdict are one."""
+    for (group, status, verdict), found in groupby(findings, key=attrgetter("group", "status", "verdict")):
+        alike = list(found)
+        if group and len(alike) > 1:
+            yield Check(group, status, f"{len(alike)} {verdict} (--verbose names them)")
         else:
-            yield Check(name, status, f"{len(alike)} files, {verdict} (--verbose names them)")
-
-
-def _told(finding: Check) -> tuple[str, Status, str]:
-    """What findings that are told together share: their name, their status, and of weights whether they are intact."""
-    verdict = finding.detail.rpartition(", ")[2] if finding.name == _WEIGHTS else ""
-    return _GRAMMARS if finding.name.startswith("grammar ") else finding.name, finding.status, verdict
+            yield from alike
 
 
 def _summary(findings: Sequence[Check]) -> str:
