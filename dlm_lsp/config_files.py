@@ -71,7 +71,7 @@ def _read(
     try:
         content: object = tomllib.loads(source.text)
     except tomllib.TOMLDecodeError as error:
-        return ParsedOptions(dict(unreadable) if is_ours else {}, (_syntax_problem(path, source.text, error),))
+        return ParsedOptions(dict(unreadable) if is_ours else {}, (_syntax_problem(path, error),))
     for key in table:
         content = content.get(key) if isinstance(content, Mapping) else None
 
@@ -97,16 +97,11 @@ def _load(path: Path) -> _Source:
         return _Source(content.decode(errors="replace"), f"{path}: not UTF-8 text")
 
 
-def _syntax_problem(path: Path, text: str, error: tomllib.TOMLDecodeError) -> str:
-    """`path:line: what`, with line and column taken from tomllib's own sentence."""
-    found = re.search(
-        r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", str(error), re.DOTALL
-    )
-    if not found:
-        return f"{path}: this is not TOML: {error}"
-    line = found["line"] or len(text.splitlines())
-    place = f"at column {found['column']}" if found["column"] else "at the end"
-    return f"{path}:{line}: this is not TOML: {found['what'][:1].lower()}{found['what'][1:]} {place}"
+def _syntax_problem(path: Path, error: tomllib.TOMLDecodeError) -> str:
+    """The error, with its line in front as in every other problem; tomllib names no line at the end of a document."""
+    line = re.search(r"\(at line (\d+)", str(error))
+    place = f"{path}:{line[1]}" if line else path
+    return f"{place}: this is not TOML: {error}"
 
 
 def _line_of(key: str, text: str, table: tuple[str, ...]) -> int:

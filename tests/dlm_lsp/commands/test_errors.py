@@ -197,7 +197,7 @@ def test_two_markers(command_line: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"num_steps = \n", ":1: this is not TOML: invalid value at column 13."),
+        (b"num_steps = \n", ":1: this is not TOML: Invalid value (at line 1, column 13)."),
         (b"seed = 1\nnum_steps = 0\n", ":2: num_steps must be from 1 to 4096, got 0."),
         (b"speed = 1\n", ":1: speed is not an option; did you mean seed?"),
         (b"\xff", ": not UTF-8 text."),
