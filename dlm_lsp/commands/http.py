@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from dlm_lsp.commands.loading import load_quietly, require_guide
@@ -52,8 +51,7 @@ def run_http(
     policy = AccessPolicy(hosts, frozenset(allowed_origins), read_key(api_key_file))
     resolve_model(settings.model)
     require_guide(settings.decode.guide)
-    # An option that switches automatic completions off is not meant for a user who starts this server.
-    return serve_http(load_quietly, host, port, replace(settings, enabled=True), policy)
+    return serve_http(load_quietly, host, port, settings, policy)
 
 
 def read_key(file: Path | None) -> str | None:

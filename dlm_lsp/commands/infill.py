@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 
@@ -18,7 +18,7 @@ from dlm_lsp.commands.tables import shows_colours
 from dlm_lsp.commands.targets import Target, cut_marker, locate
 from dlm_lsp.commands.watch import CanvasView, DraftView, StepCounter
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.documents.exclusions import exclusion_reason
+from dlm_lsp.documents.exclusions import file_reason
 from dlm_lsp.engine_facts import EngineFacts
 from dlm_lsp.errors import NothingToShowError, UnreadableDocumentError, UsageError
 from dlm_lsp.fills import NO_ANCHORS, Anchors, RankedFill
@@ -138,7 +138,7 @@ def open_work(
     else:
         source = read_stdin(stdin_filename, max_chars=max_chars)
     language = language_for(source.name, None, source.text)
-    _refuse_excluded(source, language.id, settings)
+    _refuse_excluded(source, settings)
     text, marker = source.text, None
     if target.needs_marker:
         text, marker = cut_marker(text, None if target.is_stdin else source.name)
@@ -214,10 +214,9 @@ def _engine(settings: Settings, daemon: str | None, console: Console) -> Iterato
         yield described, client.infill
 
 
-def _refuse_excluded(source: Source, language_id: str, settings: Settings) -> None:
+def _refuse_excluded(source: Source, settings: Settings) -> None:
     # An option that switches automatic completions off is not meant for a user who names the file.
-    asked = replace(settings, enabled=True, disabled_languages=())
-    if reason := exclusion_reason(source.name, language_id, len(source.text), asked):
+    if reason := file_reason(source.name, len(source.text), settings):
         raise UnreadableDocumentError(f"{source.name} is not filled: {reason}.")
 
 

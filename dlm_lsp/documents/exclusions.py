@@ -43,7 +43,7 @@ def secret_reason(path: str | None) -> str | None:
 
 
 def exclusion_reason(path: str | None, language_id: str, num_chars: int, settings: Settings) -> str | None:
-    """Why its name or the settings keep this document out of prompts; None if they do not.
+    """Why this document is not completed in an editor, nor read for another one's completion; None if it may be.
 
     Args:
         path: Of the file, relative or absolute; None for a document that was never saved.
@@ -53,8 +53,18 @@ def exclusion_reason(path: str | None, language_id: str, num_chars: int, setting
     """
     if not settings.enabled:
         return "completions are switched off (enabled = false)"
+    return language_reason(language_id, settings) or file_reason(path, num_chars, settings)
+
+
+def language_reason(language_id: str, settings: Settings) -> str | None:
+    """Why documents of this language are left alone; None if they are not."""
     if language_id in {_LANGUAGES.get(each.lower(), each) for each in settings.disabled_languages}:
         return f"completions are switched off for {language_id} (disabled_languages)"
+    return None
+
+
+def file_reason(path: str | None, num_chars: int, settings: Settings) -> str | None:
+    """Why a file never reaches a prompt, whoever asks; None if it may."""
     if reason := secret_reason(path):
         return reason
     if path and settings.exclude and (reason := _reason_by_patterns(path, settings.exclude)):

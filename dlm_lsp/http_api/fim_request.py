@@ -16,7 +16,7 @@ Whatever `model` a request names, the loaded one answers. Any other field is ign
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dlm_lsp.documents.exclusions import exclusion_reason
+from dlm_lsp.documents.exclusions import file_reason, language_reason
 from dlm_lsp.documents.positions import LineEnding, line_ending, well_formed, with_line_feeds
 from dlm_lsp.errors import UnreadableDocumentError, UnsupportedLanguageError
 from dlm_lsp.fills import Anchors
@@ -186,7 +186,9 @@ def _refuse_excluded(
     given: Mapping[str, object], language: Language | None, num_chars: int, settings: Settings
 ) -> None:
     filename = _text(given, "filename") or None
-    if reason := exclusion_reason(filename, language.id if language else "", num_chars, settings):
+    # The option `enabled` is not meant for a user who starts this server.
+    reason = language_reason(language.id, settings) if language else None
+    if reason := reason or file_reason(filename, num_chars, settings):
         raise UnreadableDocumentError(f"Nothing is filled: {reason}.")
 
 

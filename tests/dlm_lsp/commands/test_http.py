@@ -57,11 +57,9 @@ def test_a_guide_that_is_not_there_keeps_it_as_well(
     assert stderr.startswith("dlm-lsp: There is no ")
 
 
-def test_the_users_options_hold_but_for_the_switch(
-    command_line: CommandLine, served: list[Call], user_config_folder: Path
-) -> None:
+def test_the_users_options_hold(command_line: CommandLine, served: list[Call], user_config_folder: Path) -> None:
     user_config_folder.mkdir(parents=True)
-    (user_config_folder / "config.toml").write_text("max_prompt_tokens = 99\nenabled = false\n")
+    (user_config_folder / "config.toml").write_text("max_prompt_tokens = 99\n")
     command_line("http")
     assert served == [("127.0.0.1", 8791, Settings(max_prompt_tokens=99), AccessPolicy())]
 

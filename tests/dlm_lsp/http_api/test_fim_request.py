@@ -133,6 +133,10 @@ def test_a_language_that_is_switched_off_is_not_filled() -> None:
         parse_request({"prompt": "a", "language": "go"}, replace(SETTINGS, disabled_languages=("go",)))
 
 
+def test_the_switch_for_editors_is_not_meant_for_this_server() -> None:
+    assert parse_request({"prompt": "a"}, replace(SETTINGS, enabled=False)).prompt == "a"
+
+
 def test_a_long_document_is_not_filled() -> None:
     with pytest.raises(UnreadableDocumentError, match="5 characters"):
         parse_request({"prompt": "abc", "suffix": "de"}, replace(SETTINGS, max_document_chars=4))
