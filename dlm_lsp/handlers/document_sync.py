@@ -6,7 +6,7 @@ from contextlib import suppress
 from lsprotocol import types
 
 from dlm_lsp.errors import DlmLspError
-from dlm_lsp.handlers.filling import stop_fills
+from dlm_lsp.handlers.filling import stop_fill, stop_fills
 from dlm_lsp.keystrokes.triggers import edit_of
 from dlm_lsp.session import DlmLanguageServer, OpenDocument
 
@@ -30,7 +30,7 @@ def did_change(server: DlmLanguageServer, params: types.DidChangeTextDocumentPar
     """
     uri = params.text_document.uri
     server.documents.change(params.text_document, params.content_changes, server.position_encoding)
-    server.desk.cancel(("edit", uri))
+    stop_fill(server, uri, "edit")
     document = server.opened.get(uri)
     if document is None:
         return

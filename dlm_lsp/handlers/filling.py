@@ -118,8 +118,13 @@ def stop_fills(server: DlmLanguageServer, uri: str) -> None:
     """Stop what runs or waits for a document, within one step."""
     if document := server.opened.get(uri):
         document.drop_fills()
-    for purpose in ("ghost text", "edit"):
-        server.desk.cancel((purpose, uri))
+    stop_fill(server, uri, "ghost text")
+    stop_fill(server, uri, "edit")
+
+
+def stop_fill(server: DlmLanguageServer, uri: str, purpose: Purpose) -> None:
+    """Stop what runs or waits for a document and one purpose, within one step."""
+    server.desk.cancel((purpose, uri))
 
 
 def state_of(error: Exception) -> StatusState:
