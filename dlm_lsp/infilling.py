@@ -192,7 +192,7 @@ def fill_hole(
     draft = None
     for draft in infill(engine, request, cancel):
         if cancel.is_cancelled:
-            raise NothingToShowError("nobody waits for it")
+            raise NothingToShowError("the request was cancelled")
         offer(draft)
     if draft is None:
         raise NothingToShowError("the model has nothing for this hole")

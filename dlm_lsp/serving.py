@@ -178,7 +178,7 @@ class _TurnTaking:
         if length is None:
             return line
         if not length[1].isdigit() or len(length[1]) > _MOST_DIGITS:
-            return _end_of("a message has no length that can be")
+            return _end_of("a message has no valid Content-Length")
         return b"Content-Length: %b\r\n" % length[1]  # the one spelling that pygls knows
 
     async def readexactly(self, n: int) -> bytes:
@@ -187,7 +187,7 @@ class _TurnTaking:
 
 def _end_of(reason: str) -> bytes:
     """What stands for the end of a conversation that cannot go on: nothing tells where the next message begins."""
-    logger.error("the client is not understood, and left: %s", reason)
+    logger.error("hung up on the client: %s", reason)
     return b""
 
 

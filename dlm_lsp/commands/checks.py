@@ -186,7 +186,7 @@ def _check_weights(name: str, folder: Path, model: Path, sums: Mapping[str, str]
             yield Check(name, "failed", f"{file}: {error.strerror}")
             continue
         if is_changed:
-            yield Check(name, "failed", f"{size}, is not what it was")
+            yield Check(name, "failed", f"{size}, has changed")
         else:
             verdict = "SHA-256 as recorded" if own_name in sums else "no record to compare with"
             yield Check(name, "ok", f"{size}, {verdict}", name, f"files, {verdict}")

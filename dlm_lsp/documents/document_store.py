@@ -111,7 +111,7 @@ class DocumentStore:
         if document is None:
             raise DocumentNotOpenError(f"{uri} is not open")
         if isinstance(document, DlmLspError):
-            raise document.with_traceback(None)  # or it would remember everybody whom it was ever raised for
+            raise document.with_traceback(None)  # or it would keep the stack frames of everyone who got it
         return document
 
 

@@ -48,7 +48,7 @@ class _Spot(NamedTuple):
         cursor: Offset in the snapshot, after that entry.
         selected: That entry, if one is selected.
         is_invoked: The user asked for it.
-        require_valid: Rather nothing than what adds syntax errors.
+        require_valid: Show nothing rather than a fill that adds syntax errors.
     """
 
     document: OpenDocument

@@ -89,7 +89,7 @@ def complete(
         send: Called with what a stream sends before the end: final text, or whole drafts.
 
     Raises:
-        NothingToShowError: nobody waits any more.
+        NothingToShowError: the request was cancelled.
         ModelError: the model cannot serve this request.
     """
     if reason := nothing_to_go_by(request.prompt, request.suffix, "prompt and suffix are blank"):
@@ -99,7 +99,7 @@ def complete(
     asked = middle.infill_request(engine)
     for draft in engine.infill(asked, request.options, cancel):
         if cancel.is_cancelled:
-            raise NothingToShowError("nobody waits for it")
+            raise NothingToShowError("the request was cancelled")
         if draft.finish_reason:
             break
         added = settled.advance(draft) if middle.is_verbatim else ""

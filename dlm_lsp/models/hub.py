@@ -209,7 +209,7 @@ def _io_sentence(repository: str, error: OSError) -> str:
         return f"The disk is full; what has arrived of {repository} is kept, and the same command resumes from there."
     if error.errno is not None and not isinstance(error, _OF_THE_NETWORK):
         where = f"{error.filename}: " if error.filename else ""
-        return f"{repository} cannot be kept on this disk ({where}{error.strerror}); what has arrived stays."
+        return f"{repository} cannot be saved to this disk ({where}{error.strerror}); what has arrived stays."
     if type(error) is OSError:  # huggingface_hub's own, for a file that has another size than it was listed with
         return f"{endpoint()} did not send {repository} as it lists it ({_reason(error)}); run the same command again."
     return _unreachable(error)

@@ -181,7 +181,7 @@ class ModelStore:
             try:
                 lock.acquire()
             except Timeout as error:
-                raise ModelUnavailableError(f"Another command pulls or removes {name} at this moment.") from error
+                raise ModelUnavailableError(f"Another command is pulling or removing {name}.") from error
         try:
             yield
         finally:

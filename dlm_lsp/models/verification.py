@@ -31,6 +31,6 @@ def differences(folder: Path, sums: Mapping[str, str]) -> Iterator[tuple[str, st
     """Every file of a model, and what is wrong with it now; None for nothing."""
     for name, sha256 in sums.items():
         try:
-            yield name, None if describe(folder, name).sha256 == sha256 else "is not what it was"
+            yield name, None if describe(folder, name).sha256 == sha256 else "has changed"
         except OSError as error:
             yield name, f"cannot be read: {error.strerror}"

@@ -202,7 +202,7 @@ async def test_what_is_no_header_ends_the_conversation_with_a_sentence(
     message = b"Content-Length: %d\r\n\r\n%b" % (len(INITIALIZE), INITIALIZE)
     assert await answer_to(data + message) == b""
     (record,) = caplog.records
-    assert record.message.startswith("the client is not understood, and left: ")
+    assert record.message.startswith("hung up on the client: ")
     assert not record.exc_info
 
 

@@ -74,7 +74,7 @@ def test_weights_that_are_not_what_was_added_are_a_problem(command_line: Command
     outcome = command_line("doctor", "--model", "mine")
     lines = outcome.stdout.splitlines()
     assert outcome.code == 3
-    assert re.fullmatch(r"failed   weights +model\.safetensors, [\d,]+ bytes, is not what it was", lines[0])
+    assert re.fullmatch(r"failed   weights +model\.safetensors, [\d,]+ bytes, has changed", lines[0])
     assert lines[-1] == "1 problem: weights."
 
 

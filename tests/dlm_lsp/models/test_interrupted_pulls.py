@@ -130,7 +130,7 @@ def test_one_command_at_a_time_writes_a_model(
     assert is_held.wait(10)
     repository.requests.clear()
     assert run(["models", command, NAME, "--yes"]) == MODEL
-    assert f"Another command pulls or removes {NAME} at this moment." in capsys.readouterr().err
+    assert f"Another command is pulling or removing {NAME}." in capsys.readouterr().err
     assert repository.requests == []
     assert partial.is_dir()
     may_end.set()
@@ -160,14 +160,14 @@ def test_a_file_in_the_model_folders_place(data_folder: Path, capsys: pytest.Cap
     (data_folder / NAME).write_text("in the way")
     assert pull() == MODEL
     told = capsys.readouterr().err.splitlines()[-1]
-    assert f"cannot be kept on this disk ({data_folder / FOLDER}: Not a directory)" in told
+    assert f"cannot be saved to this disk ({data_folder / FOLDER}: Not a directory)" in told
 
 
 def test_a_folder_in_a_files_place(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data_folder / FOLDER / WEIGHTS).mkdir(parents=True)
     assert pull() == MODEL
     told = capsys.readouterr().err.splitlines()[-1]
-    assert "cannot be kept on this disk" in told
+    assert "cannot be saved to this disk" in told
     assert "Is a directory" in told
 
 

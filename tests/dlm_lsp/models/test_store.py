@@ -129,7 +129,7 @@ def test_verify_names_what_changed(checkpoint: Path, capsys: pytest.CaptureFixtu
     (checkpoint / "tokenizer.json").unlink()
     assert run(["models", "verify", "mine"]) == MODEL
     told = capsys.readouterr().out
-    assert "mine/model.safetensors: is not what it was" in told
+    assert "mine/model.safetensors: has changed" in told
     assert "mine/tokenizer.json: cannot be read: No such file" in told
     assert "mine/config.json: ok" in told
 
@@ -146,8 +146,8 @@ def test_a_guide_and_a_learned_order_are_verified_too(checkpoint: Path, capsys: 
         part.write_bytes(b"w3ights")
     assert run(["models", "verify"]) == MODEL
     told = capsys.readouterr().out
-    assert "mine/order.safetensors: is not what it was" in told
-    assert "mine/guide/adapter_model.safetensors: is not what it was" in told
+    assert "mine/order.safetensors: has changed" in told
+    assert "mine/guide/adapter_model.safetensors: has changed" in told
 
 
 @pytest.mark.parametrize("arguments", [[], [PACKAGED]])
@@ -167,7 +167,7 @@ def test_a_packaged_file_that_was_changed_is_named(
     monkeypatch.setattr("dlm_lsp.models.verification.PACKAGED_FOLDER", checkpoint)
     monkeypatch.setattr("dlm_lsp.commands.models.PACKAGED_FOLDER", checkpoint)
     assert run(["models", "verify"]) == MODEL
-    assert f"{PACKAGED}/model.safetensors: is not what it was" in capsys.readouterr().out
+    assert f"{PACKAGED}/model.safetensors: has changed" in capsys.readouterr().out
 
 
 def test_an_added_folder_survives_its_removal(checkpoint: Path) -> None:
