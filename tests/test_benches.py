@@ -2,8 +2,10 @@
 
 import importlib
 import json
+import subprocess
+import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,27 @@ import pytest
 from dlm_lsp.languages import language_for
 from tests.bench.cuts import cut_holes
 from tests.bench.gpu import Part, parts, run_all
-from tests.bench.report import print_report
+from tests.bench.keystrokes import KeyRow
+from tests.bench.latency import parser
+from tests.bench.precision import PrecisionRow
+from tests.bench.report import Row, print_report
 from tests.bench.startup import OverheadRow, StartRow
+from tests.bench.warm_start import WarmStartRow
+
+OF_EVERY_SPEED = {"policy", "prompt_tokens", "middle_tokens", "ms_per_step", "ms_per_fill"}
+OF_FIDELITY = {"floor_ratio", "argmax_agreement", "identical_text"}
+PLUGINS_OF_THE_PROJECT = ("rerunfailures", "asyncio", "timeout", "xdist")
+LACKS_WHAT_THE_DAEMON_NEEDS = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith(("tree_sitter", "pygls", "lsprotocol")):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+import tests.bench.{module}
+"""
 
 BENCHES = sorted(path.stem for path in (Path(__file__).parent / "bench").glob("*.py"))
 
@@ -57,6 +78,48 @@ def test_a_gpu_is_asked_for_what_the_benches_and_checks_know(part: Part, reposit
     elif arguments:
         importlib.import_module(module).parser().parse_args(arguments)
     assert part.needs in {None, *(other.name for other in parts() if other.is_check)}
+
+
+@pytest.mark.parametrize("part", [part for part in parts() if part.is_check], ids=lambda part: part.name)
+def test_a_check_of_a_gpu_runs_without_the_plugins_of_the_project(part: Part, repository_root: Path) -> None:
+    pytest.importorskip("triton", reason="Triton comes with torch for CUDA alone")
+    module, *arguments = part.command
+    without = [flag for plugin in PLUGINS_OF_THE_PROJECT for flag in ("-p", f"no:{plugin}")]
+    command = [sys.executable, "-m", module, *arguments, "--collect-only", *without]
+    ending = subprocess.run(command, cwd=repository_root, capture_output=True, text=True, timeout=120, check=False)
+    # It is 5 where no test has the name that is asked for, and 4 for a flag that nobody knows.
+    assert ending.returncode == 0, ending.stdout + ending.stderr
+    assert "pretended" not in ending.stdout
+
+
+@pytest.mark.parametrize("module", ["gpu", "kernels", "latency", "step_profile"])
+def test_what_a_gpu_is_lent_for_needs_no_package_of_the_daemon(
+    module: str, repository_root: Path, child_environment: dict[str, str]
+) -> None:
+    command = [sys.executable, "-c", LACKS_WHAT_THE_DAEMON_NEEDS.format(module=module)]
+    subprocess.run(command, cwd=repository_root, env=child_environment, timeout=120, check=True)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (Row, OF_EVERY_SPEED | OF_FIDELITY),
+        (KeyRow, OF_EVERY_SPEED | OF_FIDELITY),
+        (PrecisionRow, OF_EVERY_SPEED | OF_FIDELITY),
+        (WarmStartRow, OF_EVERY_SPEED | {"identical_text"}),
+    ],
+)
+def test_rows_of_all_benches_of_speed_name_the_same_things_alike(row: type, expected: set[str]) -> None:
+    assert expected <= {field.name for field in fields(row)}
+
+
+@pytest.mark.parametrize(("steps", "is_known"), [("4", True), ("30", True), ("3", False), ("31", False)])
+def test_fills_are_timed_with_4_to_30_steps(steps: str, is_known: bool) -> None:
+    if is_known:
+        assert parser().parse_args(["--steps", steps]).steps == int(steps)
+    else:
+        with pytest.raises(SystemExit):
+            parser().parse_args(["--steps", steps])
 
 
 def test_what_fails_on_a_gpu_or_hangs_costs_its_own_figures_alone(

@@ -14,8 +14,9 @@ it.
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import mean, median
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from dlm_model.engine import Engine, load_engine
 from dlm_model.request import CancelToken, Draft, InfillRequest
 from tests.bench.fidelity import compared_with_exact
 from tests.bench.latency import Policy, check, policies
-from tests.bench.machine import hardware, this_machine
+from tests.bench.machine import Machine, hardware, this_machine
 from tests.bench.report import GateError, print_report
 from tests.bench.subjects import PROMPTS, prompt_of, reading, requests
 from tests.bench.trace import Trace, record
@@ -53,6 +54,7 @@ class KeyRow:
             the first step, canvas included, which `similarity` does not count.
         ms_per_step: Median of the steps after the first.
         ms_per_fill: Median of all `num_steps` steps.
+        floor_ratio: `ms_per_step` over what the machine's bandwidth and arithmetic allow at least.
         argmax_agreement: With the exact prediction on the same canvas, of steps that read the cache; None where it is
             exact.
         identical_text: Share of fills with the text that the cold run of the same policy gives.
@@ -68,6 +70,7 @@ class KeyRow:
     recomputed_tokens: float
     ms_per_step: float
     ms_per_fill: float
+    floor_ratio: float
     argmax_agreement: float | None = None
     identical_text: float | None = None
 
@@ -146,7 +149,14 @@ def ways(engine: Engine, policy: Policy, bounds: Sequence[float]) -> list[_Way]:
 
 
 def measure(
-    engine: Engine, traces: list[Trace], *, num_steps: int, budget: int, stride: int, bounds: Sequence[float] = ()
+    engine: Engine,
+    machine: Machine,
+    traces: list[Trace],
+    *,
+    num_steps: int,
+    budget: int,
+    stride: int,
+    bounds: Sequence[float] = (),
 ) -> Iterator[KeyRow]:
     """A row for each policy and way."""
     for policy in policies(engine, num_steps):
@@ -160,7 +170,7 @@ def measure(
                 for of_way, filled in zip(fills, turn, strict=True):
                     of_way.append(filled)
         for way, found in zip(tried, fills, strict=True):
-            row = _row(f"{policy.name}, {way.name}", found, budget)
+            row = _row(f"{policy.name}, {way.name}", found, budget, partial(machine.floor_ms, engine.network))
             if len(tried) == 1 or (way is tried[0] and prompt_of(engine) != "bidirectional"):
                 yield row
                 continue
@@ -171,20 +181,23 @@ def measure(
             yield replace(row, argmax_agreement=agreement.share, identical_text=identical_text)
 
 
-def _row(policy: str, fills: list[Filled], budget: int) -> KeyRow:
+def _row(policy: str, fills: list[Filled], budget: int, floor_ms: Callable[[int], float]) -> KeyRow:
     first = sorted(each.first_ms for each in fills)
     later = [(each.total_ms - each.first_ms) / (each.num_steps - 1) for each in fills if each.num_steps > 1]
+    ms_per_step = median(later) if later else 0.0
+    middle_tokens = round(median(each.num_tokens for each in fills))
     return KeyRow(
         policy=policy,
         prompt_tokens=budget,
-        middle_tokens=round(median(each.num_tokens for each in fills)),
+        middle_tokens=middle_tokens,
         num_keys=len(fills),
         forwards=median(each.forwards for each in fills),
         p50_ms=median(first),
         p95_ms=first[min(len(first) - 1, round(0.95 * len(first)))],
         recomputed_tokens=mean(each.num_recomputed for each in fills),
-        ms_per_step=median(later) if later else 0.0,
+        ms_per_step=ms_per_step,
         ms_per_fill=median(each.total_ms for each in fills),
+        floor_ratio=ms_per_step / floor_ms(middle_tokens),
     )
 
 
@@ -199,8 +212,9 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     check(engine, requests(engine, 1, 128)[0])
     traces = [record(function, max_keys) for function in functions]
     sizes = {"num_steps": num_steps, "budget": arguments.prompt_tokens, "stride": stride}
-    rows = list(measure(engine, traces, **sizes, bounds=arguments.bounds))
-    facts = hardware(engine.network, this_machine(engine.network)) | {
+    machine = this_machine(engine.network)
+    rows = list(measure(engine, machine, traces, **sizes, bounds=arguments.bounds))
+    facts = hardware(engine.network, machine) | {
         "model": engine.model_name,
         "prompt": prompt_of(engine),
         "functions": list(functions),

@@ -73,6 +73,7 @@ FULL_GPU = Size(
     num_other_prompts=5,
 )
 INTERVALS = (2, 4)
+D2F_ADD_THRESHOLD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,18 @@ class Fill:
 
 
 def policies(engine: Engine, num_steps: int) -> list[Policy]:
-    """The policies that fit the engine's kind of prompt."""
+    """The policies that fit the engine's kind of prompt.
+
+    Overlapping blocks are committed in another order, and so may end with another text though their cache is exact.
+    """
     base = DecodeOptions(num_steps=num_steps, schedule="linear", guide="none", prompt_refresh_interval=0)
     exact = Policy("none", replace(base, prompt_refresh_interval=1), is_exact=True)
     match prompt_of(engine):
         case "causal":
             return [exact, Policy("causal prompt", base)]
         case "blocks":
-            return [exact, Policy("finished blocks", base)]
+            overlapping = replace(base, block_add_threshold=D2F_ADD_THRESHOLD)
+            return [exact, Policy("finished blocks", base), Policy("overlapping blocks", overlapping)]
     intervals = {f"refresh {n}": replace(base, prompt_refresh_interval=n) for n in INTERVALS if n < num_steps}
     kept = {name: replace(base, cache_policy=name) for name in get_args(CachePolicyName) if name != "interval"}
     return [exact, *(Policy(name, options) for name, options in (intervals | {"prefill once": base} | kept).items())]
@@ -217,8 +222,11 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     size = QUICK if arguments.quick else FULL_GPU if is_gpu else FULL
     size = replace(
         size,
-        prompts=tuple(each for each in size.prompts if arguments.prompt in {None, each[0]}),
+        prompts=tuple(
+            each for each in size.prompts if arguments.prompt in {None, each[0]} and arguments.middle in {None, each[1]}
+        ),
         batches=tuple(each for each in size.batches if arguments.batch in {None, each}),
+        num_steps=arguments.steps or size.num_steps,
     )
     machine = this_machine(engine.network)
     others = [reading(engine, prompt) for prompt in PROMPTS if prompt != prompt_of(engine)]
@@ -245,7 +253,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--model", help="a checkpoint folder instead of the packaged weights")
     flags.add_argument("--device", default="auto")
     flags.add_argument("--prompt", type=int, help="of all sizes, those with so many prompt tokens")
+    flags.add_argument("--middle", type=int, help="of all sizes, those with so many tokens to fill in")
     flags.add_argument("--batch", type=int, help="of all sizes, those with so many candidates")
+    flags.add_argument("--steps", type=_num_steps, help="of each fill: from 4 to 30; usually 8, in a quick run 4")
     flags.add_argument("--reading", choices=PROMPTS, help="the one way to read the prompt, instead of all three")
     flags.add_argument("--only", choices=["own", "peers"], help="our own rows alone, or those of the peers")
     flags.add_argument("--gguf", help="a GGUF file for llama.cpp, if llama-cpp-python is installed")
@@ -253,6 +263,14 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--dreamon-code", help="besides, a folder with DreamOn's generator.py: its eval")
     flags.add_argument("--dream-python", default=sys.executable, help="a Python with the transformers they want")
     return flags
+
+
+def _num_steps(text: str) -> int:
+    """A number of steps that leaves every policy some in which it reads its cache."""
+    number = int(text)
+    if not 4 <= number <= 30:
+        raise argparse.ArgumentTypeError("from 4 to 30")
+    return number
 
 
 def main() -> None:

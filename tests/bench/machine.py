@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from dlm_model.network.transformer import Transformer
 
@@ -49,7 +50,7 @@ class Machine:
     def floor_ms(self, network: Transformer, num_tokens: int) -> float:
         """Least milliseconds of a forward over so many tokens, without reading their keys and values."""
         weights = [parameter for name, parameter in network.named_parameters() if _is_multiplied(network, name)]
-        num_bytes = sum(weight.numel() * weight.element_size() for weight in weights)
+        num_bytes = sum(map(held_bytes, weights))
         num_flops = 2 * num_tokens * sum(weight.numel() for weight in weights)
         return 1000 * max(num_bytes / self.bandwidth, num_flops / self.peak_flops)
 
@@ -76,6 +77,15 @@ def hardware(network: Transformer, machine: Machine) -> dict[str, object]:
         "teraflops": round(machine.peak_flops / 1e12, 3),
         "floor_source": machine.source,
     }
+
+
+def held_bytes(tensor: Tensor) -> int:
+    """Bytes of a tensor, or of the parts that a rounded one consists of."""
+    held = tensor.data
+    if type(held) is Tensor:
+        return held.numel() * held.element_size()
+    names, _ = held.__tensor_flatten__()
+    return sum(held_bytes(getattr(held, name)) for name in names)
 
 
 def synchronize(device: torch.device) -> None:

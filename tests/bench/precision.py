@@ -9,12 +9,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import mean, median
 from typing import get_args
 from unittest.mock import patch
-
-import torch
-from torch import Tensor
 
 from dlm_model.cache.policies import CachePolicy
 from dlm_model.decode_options import DecodeOptions
@@ -22,11 +20,11 @@ from dlm_model.decoding import Decoder
 from dlm_model.engine import Engine, load_engine
 from dlm_model.errors import DeviceError
 from dlm_model.network.precision import Precision
-from dlm_model.network.transformer import Transformer
 from dlm_model.request import CancelToken
-from tests.bench.cases import make_cases
+from tests.bench.cases import Case, make_cases
 from tests.bench.fidelity import Agreement, Compared
-from tests.bench.machine import hardware, this_machine
+from tests.bench.latency import Policy, policies
+from tests.bench.machine import hardware, held_bytes, this_machine
 from tests.bench.report import GateError, print_report
 
 REFERENCE = "bf16"
@@ -40,19 +38,27 @@ class PrecisionRow:
 
     Attributes:
         precision: As the option has it; `bf16` is what the device computes in.
+        policy: How the prompt is remembered.
+        prompt_tokens: Of both sides, median.
+        middle_tokens: Of the finished fill, median.
         weights_mib: Of the whole network, as held.
         num_fills: Holes that were filled.
         ms_per_step: Median of the steps after the first.
         ms_per_fill: Median.
+        floor_ratio: `ms_per_step` over what the machine allows at least with weights of so many bytes.
         argmax_agreement: With sixteen bits, at every masked position of every step.
         identical_text: Share of fills with the text of sixteen bits.
     """
 
     precision: str
+    policy: str
+    prompt_tokens: int
+    middle_tokens: int
     weights_mib: float
     num_fills: int
     ms_per_step: float
     ms_per_fill: float
+    floor_ratio: float
     argmax_agreement: float
     identical_text: float
 
@@ -65,6 +71,7 @@ class Subject:
     engine: Engine
     agreement: Agreement = field(default_factory=Agreement)
     texts: list[str] = field(default_factory=list)
+    num_tokens: list[int] = field(default_factory=list)
     step_ms: list[float] = field(default_factory=list)
     fill_ms: list[float] = field(default_factory=list)
 
@@ -77,14 +84,17 @@ def measure(model: str | None, device: str, *, num_cases: int, num_steps: int) -
     """
     subjects = [Subject(REFERENCE, load_engine(model, device, REFERENCE)), *_rounded(model, device)]
     reference = subjects[0]
-    options = DecodeOptions(num_steps=num_steps, schedule="linear", guide="none")
-    for case in make_cases(reference.engine, num_cases, max_prompt_tokens=256):
+    policy = _remembered(reference.engine, num_steps)
+    options, machine = policy.options, this_machine(reference.engine.network)
+    cases = make_cases(reference.engine, num_cases, max_prompt_tokens=256)
+    for case in cases:
         for subject in subjects:
             list(
                 subject.engine.infill(case.request, DecodeOptions(num_steps=1, guide="none"), CancelToken())
             )  # so that the prompt is known
             drafts = list(subject.engine.infill(case.request, options, CancelToken()))
             subject.texts.append(drafts[-1].text)
+            subject.num_tokens.append(drafts[-1].num_tokens)
             subject.fill_ms.append(drafts[-1].elapsed_ms)
             subject.step_ms.append((drafts[-1].elapsed_ms - drafts[0].elapsed_ms) / max(1, drafts[-1].step - 1))
             with _beside(reference.engine, subject.agreement):
@@ -92,16 +102,35 @@ def measure(model: str | None, device: str, *, num_cases: int, num_steps: int) -
     for subject in subjects:
         if subject.agreement.share < LEAST_AGREEMENT:
             raise GateError(f"{subject.precision} weights agree in {subject.agreement.share:.1%} of positions")
+    prompt_tokens = round(median(map(partial(_num_prompt_tokens, reference.engine), cases)))
     for subject in subjects:
+        network, middle_tokens, ms_per_step = (
+            subject.engine.network,
+            *map(median, (subject.num_tokens, subject.step_ms)),
+        )
         yield PrecisionRow(
             precision=subject.precision,
-            weights_mib=_num_bytes(subject.engine.network) / 2**20,
+            policy=policy.name,
+            prompt_tokens=prompt_tokens,
+            middle_tokens=round(middle_tokens),
+            weights_mib=sum(map(held_bytes, network.parameters())) / 2**20,
             num_fills=len(subject.texts),
-            ms_per_step=median(subject.step_ms),
+            ms_per_step=ms_per_step,
             ms_per_fill=median(subject.fill_ms),
+            floor_ratio=ms_per_step / machine.floor_ms(network, round(middle_tokens)),
             argmax_agreement=subject.agreement.share,
             identical_text=mean(a == b for a, b in zip(subject.texts, reference.texts, strict=True)),
         )
+
+
+def _remembered(engine: Engine, num_steps: int) -> Policy:
+    """The policy that computes the prompt once."""
+    cached = [policy for policy in policies(engine, num_steps) if not policy.is_exact]
+    return next(policy for policy in cached if policy.options.prompt_refresh_interval == 0)
+
+
+def _num_prompt_tokens(engine: Engine, case: Case) -> int:
+    return sum(map(engine.count_tokens, (case.request.prefix, case.request.suffix)))
 
 
 def _rounded(model: str | None, device: str) -> Iterator[Subject]:
@@ -124,18 +153,6 @@ def _beside(reference: Engine, agreement: Agreement) -> Iterator[None]:
 
     with patch.object(Decoder, "open_cache", open_compared):
         yield
-
-
-def _num_bytes(network: Transformer) -> int:
-    return sum(_held(parameter.data) for parameter in network.parameters())
-
-
-def _held(tensor: Tensor) -> int:
-    """Bytes of a tensor, or of the parts that a rounded one consists of."""
-    if type(tensor) is torch.Tensor:
-        return tensor.numel() * tensor.element_size()
-    names, _ = tensor.__tensor_flatten__()
-    return sum(_held(getattr(tensor, name)) for name in names)
 
 
 def run(arguments: argparse.Namespace) -> dict[str, object]:

@@ -17,7 +17,7 @@ from dlm_model.network.cuda_graphs import recorded
 from dlm_model.network.transformer import Transformer
 from dlm_model.request import InfillRequest
 from dlm_model.tokens.tokenizer import Tokenizer
-from tests.bench.trace import long_text
+from tests.bench.long_text import long_text
 
 BLOCK_LENGTH = 32
 PROMPTS = ("causal", "bidirectional", "blocks")

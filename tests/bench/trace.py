@@ -15,8 +15,8 @@ from typing import NamedTuple
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.languages import language_for
 from tests.bench.cases import span_of
+from tests.bench.long_text import long_text
 
-MODULES = ("argparse", "inspect", "typing", "tarfile", "zipfile", "pathlib", "subprocess", "ast", "enum", "smtplib")
 ERROR_SHARE = 0.04
 VISIT_SHARE = 0.01
 
@@ -55,15 +55,6 @@ def record(function: str, max_keys: int) -> Trace:
 def record_in_long_text(num_lines: int, function_name: str, max_keys: int) -> Trace:
     """As `record`, in a file of many modules."""
     return _record(function_name, long_text(num_lines), function_name, max_keys)
-
-
-def long_text(num_lines: int) -> str:
-    """Real code of so many lines, one module after the other."""
-    lines: list[str] = []
-    while len(lines) < num_lines:
-        for name in MODULES:
-            lines += inspect.getsource(importlib.import_module(name)).splitlines()
-    return "\n".join(lines[:num_lines]) + "\n"
 
 
 def _record(name: str, text: str, function_name: str, max_keys: int) -> Trace:

@@ -54,6 +54,7 @@ class Run(NamedTuple):
     shown: str
     num_tokens: int
     num_forwards: int
+    num_steps: int
     first_ms: float
     total_ms: float
 
@@ -74,9 +75,11 @@ class WarmStartRow:
         policy: The bound of `warm_start`, or `cold`.
         event: What happened to the draft.
         num_fills: Holes in which the draft was still of use.
+        prompt_tokens: Upper bound on both sides together.
         middle_tokens: Of the finished fill, median.
         forwards: Until it is finished, median.
         first_ms: Until the first draft, median.
+        ms_per_step: Median of the steps after the first; None where no fill took a second one.
         ms_per_fill: Median.
         identical_text: Share of fills with the text of the cold run.
         kept_text: Share of fills with the rest of the earlier draft.
@@ -86,9 +89,11 @@ class WarmStartRow:
     policy: str
     event: Event
     num_fills: int
+    prompt_tokens: int
     middle_tokens: int
     forwards: float
     first_ms: float
+    ms_per_step: float | None
     ms_per_fill: float
     identical_text: float
     kept_text: float
@@ -120,7 +125,8 @@ class Filler(NamedTuple):
         *_, draft = (draft, *drafts)
         total_ms = (time.perf_counter() - start) * 1000
         fills = present_candidates(hole, draft)
-        return Run(fills[0].fill.text if fills else "", draft.num_tokens, draft.num_forwards, first_ms, total_ms)
+        shown = fills[0].fill.text if fills else ""
+        return Run(shown, draft.num_tokens, draft.num_forwards, draft.step, first_ms, total_ms)
 
 
 def measure(filler: Filler, functions: tuple[str, ...]) -> Iterator[WarmStartRow]:
@@ -139,9 +145,9 @@ def measure(filler: Filler, functions: tuple[str, ...]) -> Iterator[WarmStartRow
             for bound, fills in found.items():
                 fills.append(Filled(cold, filler.from_bound(bound).run(hole, earlier), kept))
         if found[BOUNDS[0]]:
-            yield _row("cold", event, [each.cold for each in found[BOUNDS[0]]], found[BOUNDS[0]])
+            yield _row("cold", event, [each.cold for each in found[BOUNDS[0]]], found[BOUNDS[0]], filler)
             for bound, fills in found.items():
-                yield _row(f"warm start from {bound}", event, [each.warm for each in fills], fills)
+                yield _row(f"warm start from {bound}", event, [each.warm for each in fills], fills, filler)
 
 
 def _earlier(filler: Filler, function: str, event: Event) -> EarlierDraft:
@@ -169,16 +175,19 @@ def _after(event: Event, earlier: EarlierDraft) -> tuple[Snapshot, int]:
     return snapshot.replaced(hole.start, hole.start, text, snapshot.version), hole.start + len(text)
 
 
-def _row(policy: str, event: Event, runs: list[Run], fills: list[Filled]) -> WarmStartRow:
+def _row(policy: str, event: Event, runs: list[Run], fills: list[Filled], filler: Filler) -> WarmStartRow:
     is_identical = [run.shown == each.cold.shown for run, each in zip(runs, fills, strict=True)]
+    later = [(run.total_ms - run.first_ms) / (run.num_steps - 1) for run in runs if run.num_steps > 1]
     is_kept = [run.shown == each.kept for run, each in zip(runs, fills, strict=True)]
     return WarmStartRow(
         policy=policy,
         event=event,
         num_fills=len(runs),
+        prompt_tokens=filler.max_prompt_tokens,
         middle_tokens=round(median(run.num_tokens for run in runs)),
         forwards=median(run.num_forwards for run in runs),
         first_ms=median(run.first_ms for run in runs),
+        ms_per_step=median(later) if later else None,
         ms_per_fill=median(run.total_ms for run in runs),
         identical_text=mean(is_identical),
         kept_text=mean(is_kept),
@@ -192,7 +201,7 @@ def run(arguments: argparse.Namespace) -> dict[str, object]:
     check(engine, requests(engine, 1, 128)[0])
     functions, num_steps = (FUNCTIONS[:2], 4) if arguments.quick else (FUNCTIONS, 8)
     rows = list(measure(Filler(engine, DecodeOptions(num_steps=num_steps), arguments.prompt_tokens), functions))
-    facts = {"model": engine.model_name, "num_steps": num_steps, "prompt_tokens": arguments.prompt_tokens}
+    facts = {"model": engine.model_name, "num_steps": num_steps}
     return print_report("warm_start", hardware(engine.network, this_machine(engine.network)) | facts, rows)
 
 

@@ -12,7 +12,7 @@ import dlm_lsp
 from dlm_lsp.documents.document import MOST_BYTES_BEHIND, RETRIED_AFTER_BYTES, Snapshot, SourceText
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.languages import LANGUAGES, Language
-from tests.bench.trace import long_text
+from tests.bench.long_text import long_text
 
 PACKAGE = Path(dlm_lsp.__file__).parent
 BY_ID = {language.id: language for language in LANGUAGES}
