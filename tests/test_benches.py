@@ -17,7 +17,7 @@ from tests.bench.keystrokes import KeyRow
 from tests.bench.latency import parser
 from tests.bench.precision import PrecisionRow
 from tests.bench.report import Row, print_report
-from tests.bench.startup import OverheadRow, StartRow
+from tests.bench.startup import OverheadRow, StartRow, load_once
 from tests.bench.warm_start import WarmStartRow
 
 OF_EVERY_SPEED = {"policy", "prompt_tokens", "middle_tokens", "ms_per_step", "ms_per_fill"}
@@ -66,6 +66,15 @@ def test_a_report_ends_with_one_line_of_json_however_many_tables_it_has(capsys: 
     assert (result["rows"], result["overhead"]) == ([asdict(row)], [asdict(part)])
     assert not any(line.startswith("{") for line in tables)
     assert all(any(word in line for line in tables) for word in ("ready", "parse"))
+
+
+def test_loading_the_weights_is_timed_alone(child_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", child_environment["PYTHONPATH"])
+    started = time.perf_counter()
+    row = load_once(None)
+    total_ms = (time.perf_counter() - started) * 1000
+    assert row.event == "weights loaded"
+    assert 0 < row.ms < total_ms - 100, "importing torch is no part of it"
 
 
 @pytest.mark.parametrize("part", parts(("--dream-code", "dream")), ids=lambda part: part.name)
