@@ -51,7 +51,7 @@ from dlm_model.training.run_state import locked_run
 from dlm_model.training.shards import SHARD_SUFFIX, TextShard
 from dlm_model.training.start import write_start
 from dlm_model.training.stretch import Stretch
-from dlm_model.training.terminal import console, follow, print_reports
+from dlm_model.training.terminal import console, follow, print_export, print_reports
 from dlm_model.training.train import Trainer
 
 app = typer.Typer(
@@ -192,13 +192,7 @@ def export(
     int8: Annotated[bool, typer.Option("--int8/--bf16", help="Half the size, less exact; or fit to train on.")] = False,
 ) -> None:
     """Merge what a run trained into a checkpoint, bf16 or eight bits a weight, with its start's guide and order."""
-    exported = export_run(checkpoint, run, folder, is_rounded=int8)
-    progress = exported.progress
-    rough = "" if progress.is_finished else "; its learning rate has not fallen yet, which --final sees to"
-    told = f"{folder} is the model of step {progress.step}, with {exported.kept:.0%} of what it learned{rough}"
-    console.print(told, soft_wrap=True)
-    if exported.lost_guide:
-        typer.echo(f"{folder} is written without the guide of {checkpoint}: {exported.lost_guide}", err=True)
+    print_export(export_run(checkpoint, run, folder, is_rounded=int8), checkpoint, folder)
 
 
 @app.command()
@@ -221,6 +215,7 @@ def run(
     minutes: Minutes = 9.5,
     final: Final = False,
     pieces: Annotated[bool, typer.Option(help="Export, and cut the result into pieces for transport.")] = False,
+    int8: Annotated[bool, typer.Option("--int8/--bf16", help="The export, as of the stage of that name.")] = False,
 ) -> None:
     """Corpus, start and training in one resumable command, and with --pieces the export, minutes at a time."""
     stretch = Stretch(load_recipe(recipe), folder, minutes, is_final=final)
@@ -229,7 +224,8 @@ def run(
         print_reports(stretch.reports)
         follow(trainer)
     if pieces:
-        console.print(f"{stretch.write_pieces()} pieces are in {stretch.pieces_folder}")
+        print_export(stretch.write_pieces(is_rounded=int8), stretch.start_folder, stretch.export_folder)
+        console.print(f"its pieces are in {stretch.pieces_folder}", soft_wrap=True)
 
 
 @app.command()

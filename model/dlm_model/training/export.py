@@ -84,7 +84,7 @@ def export_run(checkpoint: Path, run: Path, folder: Path, *, is_rounded: bool = 
     require_empty(folder)
     network, progress = merge_run(checkpoint, run)
     with creating_folder(folder) as partial:
-        _write_into(partial, network, checkpoint, is_rounded=is_rounded)
+        write_checkpoint(network, checkpoint, partial, is_rounded=is_rounded)
         lost = ""
         try:
             carry_guide(checkpoint, partial)
@@ -100,20 +100,7 @@ def write_checkpoint(network: Transformer, checkpoint: Path, folder: Path, *, is
     Args:
         network: What to write.
         checkpoint: The one it was trained from, for config, tokenizer and commit order.
-        folder: Where to; it must be empty or not there.
-        is_rounded: To eight bits, half the size of bf16.
-    """
-    with creating_folder(folder) as partial:
-        _write_into(partial, network, checkpoint, is_rounded=is_rounded)
-
-
-def _write_into(folder: Path, network: Transformer, checkpoint: Path, *, is_rounded: bool) -> None:
-    """Write the network's files.
-
-    Args:
-        folder: Where to; it is there.
-        network: What to write.
-        checkpoint: The one it was trained from, for config, tokenizer and commit order.
+        folder: Where to; it is there, and may be left with a part of the files.
         is_rounded: To eight bits, half the size of bf16.
     """
     tensors: dict[str, Tensor] = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 from dlm_model.network.checkpoint_files import CONFIG_FILE
 from dlm_model.training.corpus import REPORT_FILE, PackageReport, available_workers, build_corpus
 from dlm_model.training.decontamination import NgramFilter, read_problems
-from dlm_model.training.export import merge_run, write_checkpoint
+from dlm_model.training.export import Export, export_run
 from dlm_model.training.launch import build_trainer
 from dlm_model.training.manifest import load_manifest
 from dlm_model.training.pieces import cut_pieces
@@ -40,6 +40,16 @@ class Stretch:
         """What the packages gave to the corpus, if this stretch made it."""
 
     @property
+    def start_folder(self) -> Path:
+        """What the run started from."""
+        return self._folder / "start"
+
+    @property
+    def export_folder(self) -> Path:
+        """Where the export is."""
+        return self._folder / "export"
+
+    @property
     def pieces_folder(self) -> Path:
         """Where the pieces are."""
         return self._folder / "pieces"
@@ -64,27 +74,26 @@ class Stretch:
             raise ValueError("corpus and start took all the time; the next call finds them made")
         section = self._recipe.train
         options = section.options(seconds, seconds * DECAY_SHARE if self._is_final else None)
-        return build_trainer(self._start, self._corpus, self.run_folder, section, options)
+        return build_trainer(self.start_folder, self._corpus, self.run_folder, section, options)
 
-    def write_pieces(self) -> int:
-        """Export the run in bf16 and cut it into pieces; returns how many.
+    def write_pieces(self, *, is_rounded: bool = False) -> Export:
+        """Export the run, and cut that into pieces, in place of those of an earlier export.
+
+        Args:
+            is_rounded: To eight bits, half the size of bf16, which the next stretch would rather start from.
 
         Raises:
             CheckpointError: there is no state to export, or it is that of the start.
         """
-        network, _ = merge_run(self._start, self.run_folder)
-        for folder in (self._folder / "export", self.pieces_folder):
-            shutil.rmtree(folder, ignore_errors=True)
-        write_checkpoint(network, self._start, self._folder / "export")
-        return cut_pieces(self._folder / "export", self.pieces_folder)
+        shutil.rmtree(self.export_folder, ignore_errors=True)
+        exported = export_run(self.start_folder, self.run_folder, self.export_folder, is_rounded=is_rounded)
+        shutil.rmtree(self.pieces_folder, ignore_errors=True)
+        cut_pieces(self.export_folder, self.pieces_folder)
+        return exported
 
     @property
     def _corpus(self) -> Path:
         return self._folder / "corpus"
-
-    @property
-    def _start(self) -> Path:
-        return self._folder / "start"
 
     def _make_corpus(self) -> None:
         if (self._corpus / REPORT_FILE).exists():
@@ -103,9 +112,9 @@ class Stretch:
         )
 
     def _make_start(self) -> None:
-        if (self._start / CONFIG_FILE).exists():
+        if (self.start_folder / CONFIG_FILE).exists():
             return
         section = self._recipe.start
         if section is None:
             raise ValueError("the recipe has no section [start], and no start is there")
-        write_start(section.checkpoint, self._start, shift_logits=section.shifted)
+        write_start(section.checkpoint, self.start_folder, shift_logits=section.shifted)

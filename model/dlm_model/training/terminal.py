@@ -3,10 +3,13 @@
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+import typer
 from rich.console import Console
 
 from dlm_model.training.corpus import PackageReport
+from dlm_model.training.export import Export
 from dlm_model.training.train import Trainer
 
 console = Console()
@@ -26,6 +29,16 @@ def _summary(report: PackageReport) -> str:
     told = ", ".join(f"{number} {reason}" for reason, number in report.reasons.items())
     files = "1 file" if report.num_files == 1 else f"{report.num_files} files"
     return f"{name}: {files}{split}, {report.licence}{'; left out: ' if told else ''}{told}"
+
+
+def print_export(exported: Export, start: Path, folder: Path) -> None:
+    """What became of a run; on standard error, which part of its start is missing."""
+    progress = exported.progress
+    rough = "" if progress.is_finished else "; its learning rate has not fallen yet, which --final sees to"
+    told = f"{folder} is the model of step {progress.step}, with {exported.kept:.0%} of what it learned{rough}"
+    console.print(told, soft_wrap=True)
+    if exported.lost_guide:
+        typer.echo(f"{folder} is written without the guide of {start}: {exported.lost_guide}", err=True)
 
 
 def follow(trainer: Trainer) -> None:

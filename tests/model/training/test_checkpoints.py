@@ -175,6 +175,7 @@ def test_a_network_is_exported_to_eight_bits_and_loads_again(
     import_gguf(gguf_file, tmp_path / "causal")
     initialize(tmp_path / "causal", tmp_path / "start")
     network = load_network(tmp_path / "start")
+    (tmp_path / "packed").mkdir()
     write_checkpoint(network, tmp_path / "start", tmp_path / "packed", is_rounded=True)
     assert len(set(json.loads((tmp_path / "packed" / INDEX_FILE).read_text())["weight_map"].values())) > 1
     packed = load_network(tmp_path / "packed")
@@ -187,6 +188,7 @@ def test_a_short_training_that_starts_from_eight_bits_is_not_rounded_away(
     resizing_folder: Path, tmp_path: Path, *, is_rounded: bool
 ) -> None:
     start, run = tmp_path / "start", tmp_path / "run"
+    start.mkdir()
     write_checkpoint(load_network(resizing_folder), resizing_folder, start, is_rounded=True)
     config = ModelConfig.from_checkpoint(start)
     builder = ExampleBuilder(Tokenizer.from_checkpoint(start, config.vocab_size), config)

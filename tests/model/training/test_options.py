@@ -15,7 +15,7 @@ from dlm_model.network.config import ModelConfig
 from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.annealing import FULL_REACH
 from dlm_model.training.examples import ExampleBuilder
-from dlm_model.training.export import merge_run, write_checkpoint
+from dlm_model.training.export import export_run, merge_run
 from dlm_model.training.loader import (
     StepDataset,
     group_by_length,
@@ -110,12 +110,12 @@ def test_a_run_of_all_parameters_is_exported_and_trained_on(
 ) -> None:
     trainer = make_trainer(tmp_path / "run", replace(ALL, max_steps=2))
     list(trainer.run())
-    write_checkpoint(merge_run(resizing_folder, tmp_path / "run")[0], resizing_folder, tmp_path / "exported")
+    export_run(resizing_folder, tmp_path / "run", tmp_path / "exported")
     exported = load_network(tmp_path / "exported")
     for name, weight in trainer.weights.items():
         torch.testing.assert_close(exported.state_dict()[name], weight.detach(), rtol=1e-2, atol=1e-3, msg=name)
     with pytest.raises(ValueError, match="something in it already"):
-        write_checkpoint(exported, resizing_folder, tmp_path / "exported")
+        export_run(resizing_folder, tmp_path / "run", tmp_path / "exported")
 
 
 def test_the_state_of_another_architecture_is_refused(

@@ -7,10 +7,13 @@ from dataclasses import MISSING, Field, fields, replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
+from dlm_model.guides.guide import GUIDE_FOLDER
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.weights import read_tensors
+from dlm_model.steps.order import ORDER_FILE
 from dlm_model.training import recipe as recipe_module
 from dlm_model.training.__main__ import run_stage
 from dlm_model.training.metrics import METRICS_FILE
@@ -80,6 +83,27 @@ def test_two_stretches_train_one_model(recipe: Path, resizing_folder: Path, caps
     name = "layers.0.mlp.up_proj.weight"
     assert (joined[f"model.{name}"].float() - trained[name]).norm() < 0.01 * trained[name].norm()
     assert (joined[f"model.{name}"].float() - read_tensors(resizing_folder)[f"model.{name}"]).norm() > 0.01
+
+
+@pytest.mark.parametrize("rank", [4, 0])
+def test_pieces_hold_what_an_export_does(
+    recipe: Path, causal_folder: Path, capsys: pytest.CaptureFixture[str], rank: int
+) -> None:
+    """An adapter cannot take back a training of all parameters, so that the guide stays behind then."""
+    folder, start = recipe.parent, recipe.parent / "guided"
+    shutil.copytree(causal_folder, start)
+    assert run_stage(["guide", str(causal_folder), str(start), "--rank", "2"], "training") == 0
+    text = re.sub('checkpoint = ".*"', f'checkpoint = "{start}"', recipe.read_text())
+    recipe.write_text(text.replace("rank = 0", f"rank = {rank}").replace("0.003", "0.05"))
+    stage = ["run", str(recipe), str(folder / "all"), "--minutes", "0.1", "--pieces", "--int8"]
+    assert run_stage(stage, "training") == 0
+    told = capsys.readouterr()
+    assert re.search(r"export is the model of step \d+, with \d+% of what it learned", told.out)
+    assert ("without the guide" in told.err) == (rank == 0)
+    assert run_stage(["join", str(folder / "all" / "pieces"), str(folder / "joined")], "training") == 0
+    assert (folder / "joined" / ORDER_FILE).read_bytes() == (causal_folder / ORDER_FILE).read_bytes()
+    assert (folder / "joined" / GUIDE_FOLDER).exists() == (rank > 0)
+    assert any(tensor.dtype == torch.int8 for tensor in read_tensors(folder / "joined").values())
 
 
 def test_the_recipe_for_ones_own_code_says_what_it_reads_and_what_it_changed(
@@ -156,6 +180,16 @@ def test_the_packaged_recipe_is_one(repository_root: Path) -> None:
     assert recipe.train.options().sequences_per_step == 1024
     assert recipe.corpus is not None
     assert recipe.corpus.manifest.exists()
+
+
+def test_the_packaged_recipe_says_which_files_have_to_lie_beside_it(repository_root: Path) -> None:
+    path = repository_root / "model/dlm_model/training/gpu.toml"
+    header, recipe = path.read_text(encoding="utf-8").partition("\n\n")[0], load_recipe(path)
+    assert recipe.start is not None
+    assert recipe.corpus is not None
+    for needed in (path, recipe.start.checkpoint, recipe.corpus.manifest, *recipe.corpus.problems):
+        assert needed.parent == path.parent
+        assert f"WORK/{needed.name} " in header
 
 
 def test_the_table_of_keys_names_every_one_with_its_default(repository_root: Path) -> None:
