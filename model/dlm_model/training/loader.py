@@ -24,7 +24,7 @@ from dlm_model.training.examples import NoiseSource
 from dlm_model.training.noise_schedule import NoiseCurriculum
 from dlm_model.training.sequence import IGNORED, Example
 from dlm_model.training.throughput import Work
-from dlm_model.training.windows import Batch, collate
+from dlm_model.training.windows import Batch, collate, padded_length
 
 _STEPS_AHEAD = 2
 
@@ -172,7 +172,7 @@ def group_by_length(examples: Sequence[Example], tokens_per_batch: int) -> list[
     """Groups of similar length, the longest first, so that a batch that is too large for the memory fails at once."""
     groups: list[list[Example]] = []
     for example in sorted(examples, key=lambda example: len(example.token_ids), reverse=True):
-        if groups and (len(groups[-1]) + 1) * len(groups[-1][0].token_ids) <= tokens_per_batch:
+        if groups and (len(groups[-1]) + 1) * padded_length(len(groups[-1][0].token_ids)) <= tokens_per_batch:
             groups[-1].append(example)
         else:
             groups.append([example])

@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from dlm_model.device import send
 from dlm_model.training.annealing import FULL_REACH
@@ -27,6 +26,7 @@ a hole costs."""
 _BLOCK_PROBABILITY = 0.15
 """Share of the windows that have one long hole instead."""
 
+_ALIGNMENT = 8
 _MAX_PROSE_SHARE = 0.5
 _PROSE_HOLE_PROBABILITY = 0.15
 _MAX_DRAWS = 1000
@@ -36,7 +36,7 @@ _LINE_START = re.compile(r"[ \t]*[rRuU]?")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Sequences padded on the right to one length; every tensor is [B, T], but for `reach`.
+    """Sequences padded on the right to one length, as `padded_length` says; every tensor is [B, T], but for `reach`.
 
     Attributes:
         reach: [B, 1], tokens to the right that a canvas token sees.
@@ -159,8 +159,14 @@ def _occurrences(text: str, quotes: str) -> Iterator[int]:
         start = text.find(quotes, start + len(quotes))
 
 
+def padded_length(num_tokens: int) -> int:
+    """A length on which the rows of an attention mask are aligned, as a GPU's fused attention wants them."""
+    return -(-num_tokens // _ALIGNMENT) * _ALIGNMENT
+
+
 def collate(examples: Sequence[Example], reach: int = FULL_REACH) -> Batch:
-    """Pad examples to the longest; padding has token id 0, which no token sees."""
+    """Pad examples to the padded length of the longest; padding has token id 0, which no token sees."""
+    length = padded_length(max(len(example.token_ids) for example in examples))
     columns = (
         ([example.token_ids for example in examples], 0),
         ([example.labels for example in examples], IGNORED),
@@ -169,12 +175,12 @@ def collate(examples: Sequence[Example], reach: int = FULL_REACH) -> Batch:
         ([example.groups for example in examples], PADDING),
         ([example.num_prompt_seen for example in examples], 0),
     )
-    return Batch(*(*(_pad(rows, filler) for rows, filler in columns), torch.full((len(examples), 1), reach)))
+    return Batch(*(*(_pad(rows, filler, length) for rows, filler in columns), torch.full((len(examples), 1), reach)))
 
 
-def _pad(rows: Sequence[Sequence[float]], filler: float) -> Tensor:
+def _pad(rows: Sequence[Sequence[float]], filler: float, length: int) -> Tensor:
     """[B, T], filled up on the right."""
-    return pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=filler)
+    return torch.tensor([[*row, *[filler] * (length - len(row))] for row in rows])
 
 
 def batches_by_length(examples: Sequence[Example], batch_size: int) -> list[Batch]:

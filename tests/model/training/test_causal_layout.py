@@ -1,6 +1,7 @@
 """Sequences for models whose prompt sees only itself: training must show every hole as the engine will."""
 
 import random
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from dlm_model.request import InfillRequest
 from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.training.examples import CANVAS_LENGTHS, ExampleBuilder, HoleNoise
 from dlm_model.training.holes import Span
+from dlm_model.training.objective import masked_diffusion
 from dlm_model.training.sequence import IGNORED, PROMPT, Example
 from dlm_model.training.windows import Batch, collate
 from tests.model.tiny_checkpoints import load_network
@@ -139,7 +141,7 @@ def test_no_token_sees_what_it_must_not() -> None:
     example.open(3, 3, num_prompt_seen=4)
     example.hide(9, 5)
     padded = Example()
-    padded.show(list(range(12)))
+    padded.show(list(range(16)))
     batch = collate([example, padded])
     assert [visible(batch, query) for query in range(4)] == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
     assert all(visible(batch, query) == [0, 1, 4, 5, 6, 7, 8] for query in (4, 5, 6))
@@ -147,6 +149,23 @@ def test_no_token_sees_what_it_must_not() -> None:
     assert visible(batch, 9) == [0, 1, 2, 3, 9]
     assert visible(batch, 11) == [10, 11], "padding sees padding, because a softmax over nothing is no number"
     assert batch.visibility[1].all(), "a model whose prompt sees the canvas sees everything"
+
+
+def test_rows_of_a_mask_are_aligned_and_what_aligns_them_changes_no_loss(
+    builder: ExampleBuilder, causal_folder: Path
+) -> None:
+    network = load_network(causal_folder)
+    examples = [builder.build(TEXT[start:], HOLES, random.Random(1), NOISE) for start in (0, 1)]
+    longest = max(len(example.token_ids) for example in examples)
+    assert longest % 8, "else nothing would be added"
+    batch = collate(examples)
+    assert 0 < batch.visibility.shape[2] - longest < 8
+    assert batch.visibility.shape[2] % 8 == 0
+    unaligned = Batch(
+        **{item.name: getattr(batch, item.name)[:, : longest if item.name != "reach" else 1] for item in fields(batch)}
+    )
+    assert unaligned.visibility.shape[2] == longest
+    torch.testing.assert_close(masked_diffusion(network, batch), masked_diffusion(network, unaligned))
 
 
 def test_a_canvas_sees_as_far_to_the_right_as_its_reach() -> None:
