@@ -83,11 +83,11 @@ def _read_zip(path: Path, suffixes: tuple[str, ...], max_bytes: int) -> Iterator
 
 def _read_tar(path: Path, suffixes: tuple[str, ...], max_bytes: int) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(path) as archive:
-        for member in sorted(archive.getmembers(), key=lambda member: member.name):
-            if member.name.endswith(suffixes) and member.isfile() and member.size <= max_bytes:
-                file = archive.extractfile(member)
-                if file is not None:
-                    yield member.name, file.read()
+        # In the archive's own order: every step back would unpack it from its start again.
+        members = (each for each in archive if each.name.endswith(suffixes) and each.isfile())
+        files = ((each.name, archive.extractfile(each)) for each in members if each.size <= max_bytes)
+        contents = [(name, file.read()) for name, file in files if file is not None]
+    yield from sorted(contents, key=lambda content: content[0])
 
 
 def _find(package: Package, folder: Path) -> Path | None:
@@ -105,7 +105,8 @@ def _command(package: Package) -> list[str]:
     """The command that downloads the archive into the folder that it is run in."""
     if package.registry == "npm":
         return ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
-    kind = "--only-binary=:all:" if package.registry == "pypi" else "--no-binary=:all:"
+    # Of an sdist, only the package itself is wanted as source: what builds its metadata comes as wheels.
+    kind = "--only-binary=:all:" if package.registry == "pypi" else f"--no-binary={package.name}"
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", kind, "--dest", "."]
     return [*pip, f"{package.name}=={package.version}"]
 

@@ -1,5 +1,6 @@
 """Archives of three registries: which of their files are read, by what name they are found, and what is refused."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -90,6 +91,29 @@ def test_an_archive_is_downloaded_to_a_folder_that_is_named_relative(
     (tmp_path / "downloads").mkdir()
     found = fetch(Package("my-shapes", "1.0", "train", "pypi"), Path("downloads"))
     assert found == Path("downloads/my_shapes-1.0-py3-none-any.whl")
+
+
+def test_what_builds_a_source_archive_may_come_as_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pip of this test only writes down what it is asked for."""
+    pip = tmp_path / "pip"
+    pip.write_text('#!/bin/sh\necho "$@" > asked.txt\ntouch my_shapes-1.0.tar.gz\n')
+    pip.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(pip))
+    fetch(Package("my-shapes", "1.0", "train", "sdist"), tmp_path)
+    asked = (tmp_path / "asked.txt").read_text().split()
+    assert "--no-binary=my-shapes" in asked
+    assert "my-shapes==1.0" in asked
+
+
+def test_a_large_source_archive_is_unpacked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "shapes-1.0.tgz"
+    write_tar(path, {f"package/{index}.js": JAVASCRIPT for index in reversed(range(9))})
+    positions = list[int]()
+    read = gzip.GzipFile.seek
+    monkeypatch.setattr(gzip.GzipFile, "seek", lambda *given: positions.append(given[1]) or read(*given))
+    assert [name for name, _ in read_members(path, (".js",))] == [f"package/{index}.js" for index in range(9)]
+    forward = [position for position in positions if position]  # to the start it goes while the format is looked for
+    assert forward == sorted(forward)
 
 
 def test_an_archive_without_metadata_is_refused(tmp_path: Path) -> None:
