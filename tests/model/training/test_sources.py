@@ -163,6 +163,13 @@ def test_a_folder_stays_whole_beside_a_held_out_one_and_nothing_stale_is_left(tm
     assert not (tmp_path / "corpus" / "held_out.safetensors").exists()
 
 
+@pytest.mark.parametrize("name", ["packages.toml", "other_languages.toml"])
+def test_the_packaged_manifests_name_versions_and_hold_packages_out(name: str) -> None:
+    packages = load_manifest(Path(manifest_module.__file__).with_name(name))
+    assert all(package.version for package in packages)
+    assert {package.split for package in packages} == {"train", "held_out"}
+
+
 def test_what_is_installed_can_be_learned_from(tmp_path: Path) -> None:
     (tmp_path / "packages.toml").write_text("environment = true\n")
     packages = {package.name: package for package in load_manifest(tmp_path / "packages.toml")}
