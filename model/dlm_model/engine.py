@@ -9,7 +9,6 @@ happens below this module: callers see no token, and no tensor.
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from dlm_model.autoregression import continue_prefix
 from dlm_model.cache.prefix_cache import PrefixCache
@@ -74,14 +73,6 @@ def load_engine(
     return Engine(network, tokenizer, name, order, companion=companion, precision=precision, find_guide=find_guide)
 
 
-class _Loaded(NamedTuple):
-    """All that holds weights or prompts: what a closed engine has given up."""
-
-    network: Transformer
-    decoder: Decoder
-    preparation: Preparation
-
-
 class Engine:
     """One loaded model. Not thread-safe: one caller at a time owns it and its device.
 
@@ -109,29 +100,33 @@ class Engine:
         prefix_cache = PrefixCache(network, network.config.block_length or 1)
         guides = Guides(network, prefix_cache, tokenizer, companion, precision, find=find_guide)
         decoder = Decoder(network, guides, prefix_cache, order, self._vocabulary)
-        preparation = Preparation(self._config, tokenizer, self._vocabulary, decoder, model_name)
-        self._loaded: _Loaded | None = _Loaded(network, decoder, preparation)
+        # Holds all weights and prompts; None once the engine is closed.
+        self._preparation: Preparation | None = Preparation(
+            self._config, tokenizer, self._vocabulary, decoder, model_name
+        )
 
     @property
-    def network(self) -> Transformer:
-        """The diffusion model itself; this and the next two are for measuring an engine or taking it apart."""
-        return self._open.network
+    def preparation(self) -> Preparation:
+        """Turns a request into the canvas of its first step.
+
+        This and the next two are for measuring an engine or taking it apart.
+
+        Raises:
+            RuntimeError: the engine is closed.
+        """
+        if self._preparation is None:
+            raise RuntimeError("the engine is closed")
+        return self._preparation
 
     @property
     def decoder(self) -> Decoder:
         """Everything kept from request to request."""
-        return self._open.decoder
+        return self.preparation.decoder
 
     @property
-    def preparation(self) -> Preparation:
-        """Turns a request into the canvas of its first step."""
-        return self._open.preparation
-
-    @property
-    def _open(self) -> _Loaded:
-        if self._loaded is None:
-            raise RuntimeError("the engine is closed")
-        return self._loaded
+    def network(self) -> Transformer:
+        """The diffusion model itself."""
+        return self.decoder.network
 
     @property
     def device(self) -> str:
@@ -162,8 +157,8 @@ class Engine:
 
         The engine cannot be used afterwards.
         """
-        if self._loaded is not None:
-            self._loaded = None
+        if self._preparation is not None:
+            self._preparation = None
             release_memory()
 
     def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:

@@ -31,7 +31,11 @@ from dlm_model.tokens.vocabulary import Vocabulary
 
 
 class Preparation:
-    """Prepares the requests to one model."""
+    """Prepares the requests to one model.
+
+    Attributes:
+        decoder: What will decode them; it resolves their options.
+    """
 
     def __init__(
         self, config: ModelConfig, tokenizer: Tokenizer, vocabulary: Vocabulary, decoder: Decoder, model_name: str
@@ -39,7 +43,7 @@ class Preparation:
         self._config = config
         self._tokenizer = tokenizer
         self._vocabulary = vocabulary
-        self._decoder = decoder
+        self.decoder = decoder
         self._model_name = model_name
 
     def prepare(self, request: InfillRequest, asked: DecodeOptions, pace: Pace, cancel: CancelToken) -> Prepared:
@@ -55,13 +59,13 @@ class Preparation:
             RequestError: prompt and middle do not fit the model's context, or the request contradicts the options.
         """
         opening = Opening.read(request, asked, self._tokenizer, self._config)
-        options = self._decoder.resolve(asked, has_prefix=bool(opening.prefix_ids))
+        options = self.decoder.resolve(asked, has_prefix=bool(opening.prefix_ids))
         if opening.anchors.num_tokens and options.grammar != "none":
             raise RequestError("A grammar leaves no room for texts that the middle must contain.")
         max_length = self._longest_row(opening, options)
         is_resizing = resizes(self._config, request, options)
         # What is tried is not what the document's next request will see.
-        open_cache = partial(self._decoder.open_cache, replace(options, drift_bound=None), request.document)
+        open_cache = partial(self.decoder.open_cache, replace(options, drift_bound=None), request.document)
         trials = _LengthTrials(opening, open_cache, pace, cancel)
         if options.warm_start is not None and 0 < len(opening.proposals) <= max_length:
             rows = [Row(len(opening.proposals), options.temperature, options.guide_weight)]
