@@ -9,7 +9,8 @@ only what the network reads is sent to the device.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -259,19 +260,17 @@ class Canvas:
         sources = torch.zeros(is_valid.shape, dtype=torch.long)
         columns = torch.arange(copies.shape[1]).expand_as(copies)
         sources[is_valid] = columns.flatten().repeat_interleave(copies.flatten())
-        return replace(
-            self,
-            token_ids=self.token_ids.gather(1, sources),
-            is_masked=self.is_masked.gather(1, sources) & is_valid,
-            is_valid=is_valid,
-            confidence=self.confidence.gather(1, sources),
-            guessed_ids=self.guessed_ids.gather(1, sources),
-            origin=self.origin.gather(1, sources),
-            rejected_ids=self.rejected_ids.gather(1, sources[..., None].expand(-1, -1, self.rejected_ids.shape[2])),
-            is_anchored=self.is_anchored.gather(1, sources) & is_valid,
-            is_reviewed=self.is_reviewed.gather(1, sources) & is_valid,
-            was_reopened=self.was_reopened.gather(1, sources) & is_valid,
-        )
+        rows = torch.arange(len(lengths))[:, None]
+        moved: dict[str, Any] = {name: values[rows, sources] for name, values in self._per_position.items()}
+        # In padding, nothing is true.
+        moved |= {name: values & is_valid for name, values in moved.items() if values.dtype == torch.bool}
+        return replace(self, **moved)
+
+    @property
+    def _per_position(self) -> dict[str, Tensor]:
+        """All that is known of each position, by name: [B, T] or, of rejected tokens, [B, T, R]."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor) and value.dim() > 1}
 
     def check_integrity(self) -> None:
         """Assert the invariants of the module docstring; for tests.
