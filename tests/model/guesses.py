@@ -11,9 +11,8 @@ _DTYPES = {
     "predicted_ids": torch.long,
     "num_stable": torch.long,
     "is_guided": torch.bool,
-    "is_agreed": torch.bool,
+    "is_settled": torch.bool,
     "is_vetoed": torch.bool,
-    "is_unheard": torch.bool,
 }
 
 

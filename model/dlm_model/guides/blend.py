@@ -90,11 +90,7 @@ class Blend:
         in_run = is_settled[is_heard]
         parts = zip(guess, both, strict=True)
         settled = Guess(*(alone.masked_scatter(is_settled, part[in_run]) for alone, part in parts))
-        settled = settled._replace(
-            is_guided=is_guided,
-            is_agreed=is_settled & canvas.is_masked[asked],
-            is_unheard=is_guided & ~is_settled,
-        )
+        settled = settled._replace(is_guided=is_guided, is_settled=is_settled)
         if self._stability:
             # Looked up on the CPU, which would have to wait until a GPU has counted them.
             kept = in_run.nonzero()[:, 0]

@@ -35,10 +35,11 @@ class Check:
         self._least = math.log(options.guide_agreement)
 
     def __call__(self, canvas: Canvas, _logits: Tensor, guess: Guess) -> Guess:
-        """The guess with the run of masks that the guide accepts agreed, and all other masks vetoed.
+        """The guess with the run of masks that the guide accepts settled, and all other masks vetoed.
 
         The leftmost mask of a row is accepted unread: all that the guide would judge it by is committed, and the
         diffusion model, which sees the suffix as well, has chosen. So are tokens that only the diffusion model knows.
+        At reviewed positions, the guide has no objections.
 
         Args:
             canvas: Before the step; its prefix has one token at least.
@@ -55,9 +56,5 @@ class Check:
         is_first = canvas.is_masked & (canvas.is_masked.cumsum(dim=1) == 1)
         is_accepted = torch.zeros_like(is_heard).masked_scatter(is_heard, is_probable | ~is_known) | is_first
         is_accepted = is_accepted[canvas.is_asked]
-        is_accepted &= leftmost_run(is_accepted, canvas)
-        return guess._replace(
-            is_guided=torch.ones_like(is_accepted),
-            is_agreed=is_accepted,
-            is_vetoed=canvas.is_masked[canvas.is_asked] & ~is_accepted,
-        )
+        is_vetoed = canvas.is_masked[canvas.is_asked] & ~(is_accepted & leftmost_run(is_accepted, canvas))
+        return guess._replace(is_guided=torch.ones_like(is_vetoed), is_settled=~is_vetoed, is_vetoed=is_vetoed)

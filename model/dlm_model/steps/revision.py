@@ -40,7 +40,7 @@ class Step:
     @property
     def is_judged(self) -> Tensor:
         """Reviewed positions that all who choose tokens there have predicted: the guide too, if it has weight."""
-        return self.is_reviewed & ~self.guess.is_unheard
+        return self.is_reviewed & (~self.guess.is_guided | self.guess.is_settled)
 
 
 Reviser = Callable[[Canvas, Step], Canvas]

@@ -126,14 +126,14 @@ def by_agreement(guess: Guess, is_eligible: Tensor, options: DecodeOptions) -> T
     Unlike APD's, it stops at the first token that the two find improbable: they may agree on a mere guess, and the rest
     of the run was read as if it were right. Rows without a guide commit the positions that reach the threshold.
     """
-    is_settled = _is_settled(guess, options)
+    is_settled = _is_settled(guess, options) & is_eligible
     is_doubtful = guess.is_guided & is_settled & (guess.confidence < options.agreement_threshold)
-    return is_settled & (is_doubtful.cumsum(dim=1) == 0) & is_eligible
+    return is_settled & (is_doubtful.cumsum(dim=1) == 0)
 
 
 def _is_settled(guess: Guess, options: DecodeOptions) -> Tensor:
     """Positions [B, T] that model and guide have settled together or, where no guide has a say, at the threshold."""
-    return torch.where(guess.is_guided, guess.is_agreed, guess.confidence >= options.confidence_threshold)
+    return torch.where(guess.is_guided, guess.is_settled, guess.confidence >= options.confidence_threshold)
 
 
 _CERTAIN: dict[Schedule, Callable[[Guess, Tensor, DecodeOptions], Tensor]] = {

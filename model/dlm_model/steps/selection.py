@@ -32,9 +32,9 @@ class Guess(NamedTuple):
         current: Probability of the token that is there now, or was guessed there last.
         num_stable: Steps in a row in which the distribution hardly changed; 0 if they are not counted.
         is_guided: In a row that a guide has a say in.
-        is_agreed: Settled by the diffusion model and its guide together; only where guided.
+        is_settled: The diffusion model and its guide have predicted the token together; only where guided. Elsewhere in
+            such a row, a mask further left is unsettled.
         is_vetoed: A guide that checks objects to the token, or to one left of it.
-        is_unheard: Guided, but the guide gave no opinion here, because a mask further left is unsettled.
     """
 
     predicted_ids: Tensor
@@ -45,9 +45,8 @@ class Guess(NamedTuple):
     current: Tensor
     num_stable: Tensor
     is_guided: Tensor
-    is_agreed: Tensor
+    is_settled: Tensor
     is_vetoed: Tensor
-    is_unheard: Tensor
 
     def spread(self, is_asked: Tensor) -> "Guess":
         """The same predictions at their places on a canvas, row by row; zeros elsewhere."""
@@ -56,7 +55,7 @@ class Guess(NamedTuple):
 
 Judge = Callable[[Canvas, Tensor, Guess], Guess]
 """Canvas, logits and guess [N] → the guess with other tokens or scores, or with fields that only the judge can fill:
-whether a guide agrees, and for how many steps a position has been stable."""
+whether a guide has settled a token, and for how many steps a position has been stable."""
 
 
 def guess_tokens(
@@ -100,9 +99,8 @@ def guess_tokens(
         current,
         num_stable=torch.zeros_like(predicted_ids),
         is_guided=nowhere,
-        is_agreed=nowhere,
+        is_settled=nowhere,
         is_vetoed=nowhere,
-        is_unheard=nowhere,
     )
 
 

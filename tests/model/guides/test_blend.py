@@ -95,7 +95,7 @@ def test_the_run_ends_with_the_first_disagreement_and_its_better_token() -> None
     guide = Guide(logs([0.6, 0.4], [0.1, 0.9], [0.1, 0.9]))
     guess = judged(canvas(MASK, MASK, MASK), own, guide)
     assert guide.read == [[0, 0, 0]]
-    assert guess.is_agreed.tolist() == [True, True, False]
+    assert guess.is_settled.tolist() == [True, True, False]
     assert guess.predicted_ids.tolist() == [0, 1, 0]
     assert guess.confidence.tolist() == pytest.approx([0.6, 0.36**0.5 / (0.36**0.5 + 0.06**0.5), 0.6])
 
@@ -105,7 +105,7 @@ def test_what_is_committed_in_between_does_not_end_the_run() -> None:
     guide = Guide(logs([0.9, 0.1], [0.9, 0.1]))
     guess = judged(canvas(MASK, 1, MASK), own, guide)
     assert guide.read == [[0, 1, 0]]
-    assert guess.is_agreed.tolist() == [True, True]
+    assert guess.is_settled.tolist() == [True, True]
 
 
 def test_the_guide_is_asked_no_further_than_its_reach() -> None:
@@ -113,7 +113,7 @@ def test_the_guide_is_asked_no_further_than_its_reach() -> None:
     guide = Guide(agreement)
     guess = judged(canvas(1, *[MASK] * (REACH + 4)), own, guide)
     assert guide.read == [[1, *[0] * REACH]]
-    assert guess.is_agreed.tolist() == [True] * REACH + [False] * 4
+    assert guess.is_settled.tolist() == [True] * REACH + [False] * 4
     assert guess.confidence[REACH:].tolist() == pytest.approx([0.6] * 4)
 
 
@@ -123,7 +123,7 @@ def test_where_something_is_reviewed_the_guide_is_asked_about_all() -> None:
     guide = Guide(logs(*[[0.9, 0.1]] * (REACH + 2)))
     guess = judged(before, logs(*[[0.6, 0.4]] * (REACH + 2)), guide)
     assert guide.read == [[0] * (REACH + 1) + [1]]
-    assert guess.is_agreed.tolist() == [True] * (REACH + 1) + [False]
+    assert guess.is_settled.all()
 
 
 SPLIT = logs([0.6, 0.4], [0.6, 0.4], [0.9, 0.1])
@@ -163,8 +163,7 @@ def test_a_token_under_review_is_as_probable_as_both_find_it() -> None:
     # sqrt(.2 * .9) : sqrt(.8 * .1) = .6 : .4. The two differ about the second mask, and what is behind it is unheard.
     assert guess.current[[0, 2, 4]].tolist() == pytest.approx([0.6, 0.6, 0.2])
     assert guess.predicted_ids.tolist() == [1, 0, 1, 1, 0]
-    assert guess.is_agreed.tolist() == [False, True, False, True, False]
-    assert guess.is_unheard.tolist() == [False, False, False, False, True]
+    assert guess.is_settled.tolist() == [True, True, True, True, False]
 
 
 def test_what_is_counted_as_stable_is_what_both_predict() -> None:
@@ -213,7 +212,7 @@ def test_the_guide_does_not_read_a_row_that_it_has_no_say_in() -> None:
     blended = Blend(guide, DecodePlan(), [Row(3, 0.0, 0.0), Row(3, 0.0, 1.0)], None)(before, own, guess)  # type: ignore[arg-type]
     assert guide.read == [[0, 0, 0]]
     assert blended.is_guided.tolist() == [False, False, False, True, True, True]
-    assert blended.is_agreed.tolist() == [False, False, False, True, True, False]
+    assert blended.is_settled.tolist() == [False, False, False, True, True, False]
     assert blended.predicted_ids.tolist() == [0, 0, 1, 0, 1, 0]
     assert blended.confidence.tolist() == pytest.approx([0.95, 0.6, 0.95, 0.6, 0.9, 0.6])
 

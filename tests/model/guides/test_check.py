@@ -41,19 +41,19 @@ def checked(tokens: list[int], predicted: list[int], guide: Guide, agreement: fl
 def test_the_run_ends_before_the_first_improbable_token() -> None:
     # At least half of the best, 0.25.
     found = checked([MASK] * 5, [0, 1, 0, 2, 0], Guide(0.5, 0.26, 0.23, 0.01))
-    assert found.is_agreed.tolist() == [[True, True, True, False, False]]
+    assert found.is_settled.tolist() == [[True, True, True, False, False]]
     assert found.is_vetoed.tolist() == [[False, False, False, True, True]]
 
 
 def test_the_leftmost_mask_is_accepted_whatever_the_guide_expects() -> None:
     found = checked([0, MASK, MASK, MASK], [2, 0, 2], Guide(0.5, 0.26, 0.23, 0.01))
-    assert found.is_agreed.tolist() == [[False, True, True, False]]
+    assert found.is_settled.tolist() == [[False, True, True, False]]
     assert found.is_vetoed.tolist() == [[False, False, False, True]]
 
 
 def test_tokens_that_the_guide_does_not_know_are_no_fault() -> None:
     guide = Guide(1.0, 0.0, 0.0, 0.0)  # token 1 is ruled out, as a control token is; token 5 is beyond its vocabulary
-    assert checked([MASK] * 4, [0, 1, 5, 0], guide).is_agreed.all()
+    assert checked([MASK] * 4, [0, 1, 5, 0], guide).is_settled.all()
 
 
 def test_the_draft_is_read_with_every_guess_in_place() -> None:
@@ -65,7 +65,7 @@ def test_the_draft_is_read_with_every_guess_in_place() -> None:
 @pytest.mark.parametrize("agreement", [0.01, 1.0])
 def test_the_share_that_is_asked_for_decides(agreement: float) -> None:
     found = checked([MASK] * 2, [0, 1], Guide(0.9, 0.05, 0.04, 0.01), agreement)
-    assert bool(found.is_agreed.all()) is (agreement < 0.05)
+    assert bool(found.is_settled.all()) is (agreement < 0.05)
 
 
 def test_where_nothing_is_masked_the_guide_is_not_run() -> None:

@@ -69,7 +69,8 @@ def test_editing_replaces_where_the_model_is_sure_of_another() -> None:
 @pytest.mark.parametrize("reviser", [TokenToMask, Edit])
 def test_what_a_guide_has_no_say_in_is_not_judged_without_it(reviser: type[TokenToMask | Edit]) -> None:
     canvas = committed(5, 6, MASK)
-    seen = step(canvas, predicted_ids=[9, 9, 9], confidence=[0.99] * 3, is_unheard=[False, True, True])
+    guided = {"is_guided": [True, True, True], "is_settled": [True, False, False]}
+    seen = step(canvas, predicted_ids=[9, 9, 9], confidence=[0.99] * 3, **guided)
     after = reviser(DecodeOptions())(canvas, seen)
     assert (after.token_ids[0] != canvas.token_ids[0]).tolist() == [True, False, False]
 

@@ -170,7 +170,7 @@ def test_prophet_averages_over_what_is_still_masked() -> None:
 
 
 def test_agreement_commits_the_run_and_fills_the_quota_up_only_where_the_run_is_too_short() -> None:
-    step = guess([0.4, 0.3, 0.99, 0.2], is_guided=[True] * 4, is_agreed=[True, False, False, False])
+    step = guess([0.4, 0.3, 0.99, 0.2], is_guided=[True] * 4, is_settled=[True, False, False, False])
     options = DecodePlan(schedule="agreement")
     assert choose(step, only(ALL), 4, options).tolist() == [[True, False, False, False]]
     assert choose(step, only(ALL), 2, options).tolist() == [[True, False, True, False]]
@@ -178,7 +178,7 @@ def test_agreement_commits_the_run_and_fills_the_quota_up_only_where_the_run_is_
 
 @pytest.mark.parametrize(("threshold", "num_chosen"), [(0.0, 4), (0.5, 2), (0.7, 1)])
 def test_agreement_stops_at_the_first_improbable_token(threshold: float, num_chosen: int) -> None:
-    step = guess([0.6, 0.5, 0.4, 0.99], is_guided=[True] * 4, is_agreed=[True] * 4)
+    step = guess([0.6, 0.5, 0.4, 0.99], is_guided=[True] * 4, is_settled=[True] * 4)
     options = DecodePlan(schedule="agreement", agreement_threshold=threshold)
     assert choose(step, only(ALL), 4, options).tolist() == [[index < num_chosen for index in range(4)]]
 
