@@ -106,25 +106,17 @@ class Constraint:
         eligibility = Eligibility(canvas.is_masked, canvas.is_masked, canvas.is_masked)
         if self._blocks is not None and not is_last:
             eligibility = self._blocks.eligibility(canvas)
-        frontier_tokens: dict[tuple[int, int], list[int]] = {}
-        for row in range(len(canvas.lengths)):
-            head, tail = self._boundaries.frontiers(canvas, row)
-            taken = canvas.is_committed[row].nonzero().flatten().tolist()
-            tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, taken)
-            # A canvas opened with an earlier draft may have no mask where a boundary is still to be spelled.
-            masked = masked_columns(canvas, row)
-            if self._first_word_ids and self._is_blank(canvas.token_ids[row, : head.position].tolist()):
-                num_left = self._vocabulary.beginnings.fewest_tokens(head.remaining)
-                if is_last or not num_left:
-                    tokens.setdefault(head.position + num_left, sorted(self._first_word_ids))
-            frontier_tokens |= {(row, column): allowed for column, allowed in tokens.items() if column in masked}
+        frontier_tokens = {
+            (row, column): tokens
+            for row in range(len(canvas.lengths))
+            for column, tokens in self._required(canvas, row, is_last=is_last).items()
+        }
         is_urgent = torch.zeros_like(canvas.is_masked)
         for row, column in frontier_tokens:
             is_urgent[row, column] = True
         if not is_last:
             eligibility = eligibility.after(is_urgent)
-        may_grow = ~canvas.lacked_room & (not is_last)
-        return Rules(eligibility, is_urgent, frontier_tokens, may_grow)
+        return Rules(eligibility, is_urgent, frontier_tokens, may_grow=~canvas.lacked_room & (not is_last))
 
     def limit(self, logits: Tensor, canvas: Canvas, rules: Rules) -> Tensor:
         """The logits [N, V] of the positions that the canvas asks about, row by row, -inf for what is ruled out.
@@ -239,6 +231,20 @@ class Constraint:
         ]
         return canvas.is_masked & torch.tensor(is_unspelled)[:, None]
 
+    def _required(self, canvas: Canvas, row: int, *, is_last: bool) -> dict[int, list[int]]:
+        """For each mask of a row that has to be committed now, the tokens that may stand there, by column."""
+        head, tail = self._boundaries.frontiers(canvas, row)
+        taken = canvas.is_committed[row].nonzero().flatten().tolist()
+        tokens = self._pinned_tokens(head, tail) if is_last else self._frontier_tokens(head, tail, taken)
+        written = self._boundaries.middle(canvas.token_ids[row, : head.position].tolist())
+        if self._first_word_ids and not written.strip():
+            num_left = self._vocabulary.beginnings.fewest_tokens(head.remaining)
+            if is_last or not num_left:
+                tokens.setdefault(head.position + num_left, sorted(self._first_word_ids))
+        # A canvas opened with an earlier draft may have no mask where a boundary is still to be spelled.
+        masked = masked_columns(canvas, row)
+        return {column: allowed for column, allowed in tokens.items() if column in masked}
+
     def _frontier_tokens(self, head: Frontier, tail: Frontier, taken: list[int]) -> dict[int, list[int]]:
         """For the next column of each boundary, the tokens that may stand there.
 
@@ -287,10 +293,6 @@ class Constraint:
     def _tail_tokens(self, remaining: bytes, room: int) -> list[int]:
         tokens = self._boundaries.tail_tokens(remaining, room)
         return self._within_line(tokens, slice(None, -len(remaining)))
-
-    def _is_blank(self, token_ids: list[int]) -> bool:
-        """Whether the first tokens of a row spell the head and nothing after it but blanks."""
-        return not self._boundaries.middle(token_ids).strip()
 
     def _within_line(self, tokens: list[int], added: slice) -> list[int]:
         """In a one-line hole, the tokens whose `added` part, beyond the boundary, has no line break."""

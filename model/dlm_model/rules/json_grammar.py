@@ -10,6 +10,7 @@ written in ASCII, in which JSON can spell every other character as an escape. At
 shortest way to its end, too.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -19,7 +20,6 @@ from dlm_model.network.config import ModelConfig
 from dlm_model.request import InfillRequest
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.rules.constraint import Constraint, Rules
-from dlm_model.rules.eligibility import Eligibility
 from dlm_model.tokens.vocabulary import Vocabulary
 
 WHITESPACE = frozenset(b" \t\n\r")
@@ -193,19 +193,8 @@ class JsonConstraint(Constraint):
         self._found: dict[JsonState, list[tuple[int, JsonState]]] = {}
 
     def rules(self, canvas: Canvas, *, is_last: bool) -> Rules:
-        """Everything waits for the leftmost mask; the last step takes the shortest way to the end."""
-        is_urgent = torch.zeros_like(canvas.is_masked)
-        frontier_tokens: dict[tuple[int, int], list[int]] = {}
-        for row in range(len(canvas.lengths)):
-            columns = canvas.is_masked[row].nonzero().flatten().tolist()
-            if columns:
-                state = self._state(canvas.token_ids[row, : columns[0]].tolist())
-                tokens = self._closing(state, len(columns)) if is_last else [self._tokens(state, len(columns))]
-                frontier_tokens |= {(row, column): allowed for column, allowed in zip(columns, tokens, strict=False)}
-        for row, column in frontier_tokens:
-            is_urgent[row, column] = True
-        eligibility = Eligibility(canvas.is_masked, is_urgent, is_urgent)
-        return Rules(eligibility, is_urgent, frontier_tokens, may_grow=torch.zeros_like(canvas.lacked_room))
+        """Those of every canvas, but no row may grow."""
+        return replace(super().rules(canvas, is_last=is_last), may_grow=torch.zeros_like(canvas.lacked_room))
 
     def fixed(self, canvas: Canvas) -> torch.Tensor:
         """Nothing is revised: what follows depends on it."""
@@ -224,8 +213,14 @@ class JsonConstraint(Constraint):
         """No row is: a value that the grammar has closed is complete."""
         return torch.zeros_like(canvas.lacked_room)
 
-    def _protected(self, canvas: Canvas) -> torch.Tensor:
-        return torch.zeros_like(canvas.is_masked)
+    def _required(self, canvas: Canvas, row: int, *, is_last: bool) -> dict[int, list[int]]:
+        """Everything waits for the leftmost mask; the last step takes the shortest way to the end."""
+        columns = canvas.is_masked[row].nonzero().flatten().tolist()
+        if not columns:
+            return {}
+        state = self._state(canvas.token_ids[row, : columns[0]].tolist())
+        tokens = self._closing(state, len(columns)) if is_last else [self._tokens(state, len(columns))]
+        return dict(zip(columns, tokens, strict=False))
 
     def _state(self, token_ids: list[int]) -> JsonState:
         state: JsonState | None = JsonState()
