@@ -9,13 +9,14 @@ The rule never excludes the true text, because the fragments' own tokens are alw
 a position of its own, so a word whose halves join again is spelled in two pieces.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
+from dlm_model.device import send
 from dlm_model.tokens.tokenizer import Tokenizer
 from dlm_model.tokens.vocabulary import Vocabulary
 
@@ -130,3 +131,26 @@ def frontier_columns(head: Frontier, tail: Frontier) -> list[int]:
     is_tight = tail.position + 1 - head.position < len(head.remaining) + len(tail.remaining)
     columns = [head.position] if head.remaining else []
     return columns + ([tail.position] if tail.remaining and not (head.remaining and is_tight) else [])
+
+
+def hold_frontiers(
+    limited: Tensor, logits: Tensor, canvas: Canvas, frontier_tokens: Mapping[tuple[int, int], Sequence[int]]
+) -> None:
+    """Let each frontier take its own tokens, whatever is banned elsewhere, and no others; changes `limited` in place.
+
+    Args:
+        limited: [N, V], logits of the positions that the canvas asks about, -inf for what other rules have banned.
+        logits: [N, V], before those rules.
+        canvas: Before the step.
+        frontier_tokens: For one masked (row, column) at least, the tokens that may stand there.
+    """
+    rows, columns = torch.tensor(list(frontier_tokens)).unbind(dim=1)
+    order = canvas.is_asked.flatten().cumsum(0).view_as(canvas.is_asked) - 1
+    places = send(order[rows, columns], logits.device)
+    is_out = torch.ones(len(rows), logits.shape[1], dtype=torch.bool)
+    for tokens, is_out_here in zip(frontier_tokens.values(), is_out, strict=True):
+        is_out_here[tokens] = False
+    allowed = logits[places].masked_fill(send(is_out, logits.device), -torch.inf)
+    # A boundary needs a token, if need be one that was rejected.
+    best = allowed.masked_fill(~limited[places].isfinite(), -torch.inf)
+    limited[places] = torch.where(best.isfinite().any(dim=1, keepdim=True), best, allowed)

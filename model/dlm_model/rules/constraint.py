@@ -17,7 +17,7 @@ from dlm_model.network.config import ModelConfig
 from dlm_model.request import InfillRequest
 from dlm_model.rules.anchors import without_glue
 from dlm_model.rules.block_pipeline import BlockPipeline
-from dlm_model.rules.boundaries import Boundaries, Frontier, frontier_columns
+from dlm_model.rules.boundaries import Boundaries, Frontier, frontier_columns, hold_frontiers
 from dlm_model.rules.eligibility import Eligibility
 from dlm_model.rules.ending import LineEnd, OpenEnd, TextEnd
 from dlm_model.tokens.vocabulary import Vocabulary
@@ -130,30 +130,17 @@ class Constraint:
             logits = self.line_end.fold(logits, canvas)
         self._is_banned = send(self._is_banned, logits.device)
         limited = logits.masked_fill(self._is_banned, -torch.inf)
-        rejected_ids, is_filled = canvas.rejected_ids[canvas.is_asked], ~canvas.is_masked[canvas.is_asked]
+        rejected_ids = canvas.rejected_ids[canvas.is_asked]
         if (rejected_ids != canvas.mask_token_id).any():  # the mask token stands for none
             limited.scatter_(1, send(rejected_ids, logits.device), -torch.inf)
-        if self._expand is not None:
-            rows = canvas.is_asked.nonzero()[:, 0]
-            cannot_expand = is_filled | ~rules.may_grow[rows]
-            limited[:, self._expand].masked_fill_(send(cannot_expand, logits.device), -torch.inf)
+        is_filled = ~canvas.is_masked[canvas.is_asked]
+        _forbid(limited, self._delete, is_filled)
+        _forbid(limited, self._expand, is_filled | ~rules.may_grow[canvas.is_asked.nonzero()[:, 0]])
         limited = without_glue(limited, canvas, self._vocabulary)
-        if self._delete is not None and is_filled.any():
-            limited[:, self._delete].masked_fill_(send(is_filled, logits.device), -torch.inf)
         if self._open_end:
             limited = self._open_end.without_early_end(limited, canvas)
-        # A frontier takes its own tokens, whatever is banned elsewhere, and no others.
         if rules.frontier_tokens:
-            rows, columns = torch.tensor(list(rules.frontier_tokens)).unbind(dim=1)
-            order = canvas.is_asked.flatten().cumsum(0).view_as(canvas.is_asked) - 1
-            places = send(order[rows, columns], logits.device)
-            is_out = torch.ones(len(rows), logits.shape[1], dtype=torch.bool)
-            for tokens, is_out_here in zip(rules.frontier_tokens.values(), is_out, strict=True):
-                is_out_here[tokens] = False
-            allowed = logits[places].masked_fill(send(is_out, logits.device), -torch.inf)
-            # A boundary needs a token, if need be one that was rejected.
-            best = allowed.masked_fill(~limited[places].isfinite(), -torch.inf)
-            limited[places] = torch.where(best.isfinite().any(dim=1, keepdim=True), best, allowed)
+            hold_frontiers(limited, logits, canvas, rules.frontier_tokens)
         return limited
 
     def fixed(self, canvas: Canvas) -> Tensor:
@@ -299,3 +286,9 @@ class Constraint:
         if not self._single_line:
             return tokens
         return [token for token in tokens if b"\n" not in self._vocabulary.token_bytes[token][added]]
+
+
+def _forbid(logits: Tensor, token_id: int | None, is_forbidden: Tensor) -> None:
+    """Rule a token out at some positions [N] of logits [N, V], in place; nothing if the model has no such token."""
+    if token_id is not None and is_forbidden.any():
+        logits[:, token_id].masked_fill_(send(is_forbidden, logits.device), -torch.inf)
