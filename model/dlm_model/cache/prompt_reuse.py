@@ -52,6 +52,20 @@ class FirstPass(NamedTuple):
     num_forwards: int
 
 
+class _Known(NamedTuple):
+    """What the passes of a first step leave, computed now or before.
+
+    Attributes:
+        cache: Keys and values of all columns, in order.
+        streams: The inputs of some layers, [B, P + T + S, C], by layer.
+        drift: By how much each layer's values have drifted, [L], on the CPU.
+    """
+
+    cache: KVCache
+    streams: dict[int, Tensor]
+    drift: Tensor
+
+
 class PromptReuse:
     """Takes a request's first step."""
 
@@ -87,28 +101,28 @@ class PromptReuse:
         # Of an empty prompt nothing has changed, and nothing can be kept.
         if before is None or found is None or not (found < 0).float().mean() <= MAX_CHANGED_SHARE:
             return self._begin_anew(canvas)
-        columns, hidden, recorder, drift = self._refine(canvas, _for_rows(before, len(canvas.lengths)), found)
+        columns, hidden, known = self._refine(canvas, _for_rows(before, len(canvas.lengths)), found)
         num_computed, num_forwards = float(columns.sum()), 1
-        stale = (drift > self._bound).nonzero()
+        stale = (known.drift > self._bound).nonzero()
         if len(stale):
             first = max((each for each in self._stream_layers if each < int(stale[0])), default=0)
-            hidden, columns = self._deepen(canvas, recorder, first), torch.ones_like(columns)
-            # Deeper layers are as true now as what they were computed from.
-            drift[first:] = drift[first] if first else 0
-            num_computed += (1 - first / len(drift)) * len(columns)
+            hidden, known = self._deepen(canvas, known, first)
+            columns = torch.ones_like(columns)
+            num_computed += (1 - first / len(known.drift)) * len(columns)
             num_forwards = 2
-        self._keep(canvas, recorder, drift, num_computed)
-        return FirstPass(columns, hidden, recorder.cache, num_forwards)
+        self._keep(canvas, known, num_computed)
+        return FirstPass(columns, hidden, known.cache, num_forwards)
 
     def _begin_anew(self, canvas: Canvas) -> FirstPass:
         """Compute everything."""
         columns, recorder = torch.ones(whole_tokens(canvas).shape[1], dtype=torch.bool), self._recorder()
         hidden = run_columns(self._network, canvas, columns, KVCache(), recorder)
-        self._keep(canvas, recorder, torch.zeros(len(recorder.layers)), float(columns.sum()))
+        known = _Known(recorder.cache, recorder.streams, torch.zeros(len(recorder.layers)))
+        self._keep(canvas, known, float(columns.sum()))
         return FirstPass(columns, hidden, recorder.cache, num_forwards=1)
 
-    def _refine(self, canvas: Canvas, before: KeptPrompt, found: Tensor) -> tuple[Tensor, Tensor, Recorder, Tensor]:
-        """Compute the window alone → its columns, their hidden states, all entries in order, each layer's drift."""
+    def _refine(self, canvas: Canvas, before: KeptPrompt, found: Tensor) -> tuple[Tensor, Tensor, _Known]:
+        """Compute the window alone → its columns, their hidden states, and what is known of all columns."""
         num_prefix, num_columns = len(canvas.prefix_ids), canvas.is_valid.shape[1]
         # A changed token has a seam on both sides, so that it is near one.
         is_new = near(_all_seams(before, found, num_prefix), self._margin)
@@ -121,17 +135,16 @@ class PromptReuse:
         hidden = run_columns(self._network, canvas, columns, kept, recorder)
         drift = before.drift + _drift(before.cache, recorder.cache, columns, sources)
         order = send(_order(columns), device)
-        recorder.layers[:] = recorder.cache.followed_by(kept).at(order).layers
-        recorder.streams = {
+        streams = {
             layer: torch.cat((fresh, before.streams[layer][:, index]), dim=1)[:, order]
             for layer, fresh in recorder.streams.items()
         }
-        return columns, hidden, recorder, drift
+        return columns, hidden, _Known(recorder.cache.followed_by(kept).at(order), streams, drift)
 
-    def _deepen(self, canvas: Canvas, recorder: Recorder, first: int) -> Tensor:
-        """Compute all columns from a layer on → their hidden states; replaces what is recorded from there on."""
+    def _deepen(self, canvas: Canvas, known: _Known, first: int) -> tuple[Tensor, _Known]:
+        """Compute all columns from a layer on → their hidden states, and what is known after that."""
         device = self._network.device
-        stream = recorder.streams[first] if first else self._network.embed_tokens(send(whole_tokens(canvas), device))
+        stream = known.streams[first] if first else self._network.embed_tokens(send(whole_tokens(canvas), device))
         deeper = self._recorder()
         hidden = self._network.run(
             stream,
@@ -140,14 +153,16 @@ class PromptReuse:
             recorder=deeper,
             first_layer=first,
         )
-        recorder.layers[first:] = deeper.layers
-        recorder.streams |= deeper.streams
-        return hidden
+        drift = known.drift.clone()
+        # Deeper layers are as true now as what they were computed from.
+        drift[first:] = drift[first] if first else 0
+        cache = KVCache((*known.cache.layers[:first], *deeper.layers))
+        return hidden, _Known(cache, known.streams | deeper.streams, drift)
 
     def _recorder(self) -> Recorder:
         return Recorder(stream_layers=self._stream_layers)
 
-    def _keep(self, canvas: Canvas, recorder: Recorder, drift: Tensor, num_computed: float) -> None:
+    def _keep(self, canvas: Canvas, known: _Known, num_computed: float) -> None:
         """Leave the prompt to the document's next request, and count what it took."""
         num_prefix, num_columns = len(canvas.prefix_ids), canvas.is_valid.shape[1]
         text = _text(canvas)
@@ -160,9 +175,9 @@ class PromptReuse:
             KeptPrompt(
                 text,
                 num_prefix,
-                recorder.cache.at(index),
-                {layer: stream[:, index] for layer, stream in recorder.streams.items()},
-                drift,
+                known.cache.at(index),
+                {layer: stream[:, index] for layer, stream in known.streams.items()},
+                known.drift,
             ),
             self._document,
         )
