@@ -20,6 +20,7 @@ from dlm_model.cache.prefix_cache import PrefixCache
 from dlm_model.cache.prompt_reuse import PromptReuse
 from dlm_model.cache.prompt_store import PromptStore
 from dlm_model.cache.similarity_cache import SimilarityCache
+from dlm_model.cache.suffix_guidance import SuffixGuidance
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import NO_GUIDE, SELF_GUIDE, DecodeOptions, DecodePlan
 from dlm_model.errors import RequestError
@@ -28,7 +29,6 @@ from dlm_model.guides.causal_reader import CausalReader
 from dlm_model.guides.check import Check
 from dlm_model.guides.guide import Guides
 from dlm_model.guides.suffix_end import SuffixEnd, ends_at_suffix
-from dlm_model.guides.suffix_guidance import SuffixGuidance
 from dlm_model.network.transformer import Transformer
 from dlm_model.pace import Pace
 from dlm_model.request import CancelToken, InfillRequest
@@ -210,8 +210,8 @@ class Decoder:
             suffix_end=suffix_end,
             syntax=syntax,
             guide=guide,
-            # Commits stay unless a token may be taken back, as in the way of what must be kept, or another of several
-            # candidates may turn out better. A recheck is over before the first draft.
+            # A commit is final unless a later step may take tokens back (a remasker, syntax repair, or text in the way
+            # of an anchor), or another candidate may win. A recheck is over before the first draft.
             may_change=bool(remasker or syntax or canvas.is_anchored.any()) or len(ready.rows) > 1,
         )
 

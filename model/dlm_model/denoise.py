@@ -41,8 +41,8 @@ def denoise(
 ) -> Iterator[Canvas]:
     """Fill every mask of a canvas; yields the canvas after each step, and the caller may stop after any.
 
-    Ends when nothing is masked and no reviser asks for more, the deadline has passed or the token is cancelled; masks
-    left then hold their guess.
+    Ends when nothing is masked or under review, when the deadline has passed, or when the caller cancels. In the last
+    two cases, the remaining masks keep their guesses.
     Each step commits at least one position of every unfinished row, and the last step commits them all.
 
     Args:

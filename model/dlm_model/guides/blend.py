@@ -65,8 +65,8 @@ class Blend:
         """The guess with its leftmost run settled by both; after the run, the diffusion model's own guess stays.
 
         The run ends with the first mask where the product chooses another token than the diffusion model alone.
-        Inside the run, every field of the guess comes from the product. So it does at reviewed positions: one model's
-        opinion must not revise a token that both chose. Rows where the guide has no weight stay as they are.
+        Inside the run, every field of the guess comes from the product. The same holds at reviewed positions: one
+        model's opinion must not revise a token that both chose. Rows where the guide has no weight stay as they are.
 
         Args:
             canvas: Before the step; its prefix has one token at least.

@@ -18,7 +18,7 @@ class BlockPipeline:
     begins once the share of committed positions of every block before it reaches `block_add_threshold`, and is on its
     own, with a quota to fill, once that of its predecessor reaches `decoded_token_threshold`. At a first threshold
     of 1 a block waits until those before it are full. The prefix's part of a block does not count. Where the published
-    loop owes a commit to every block that is on its own, this one owes the quota to them together.
+    loop owes a commit to every block that is on its own, here one quota covers all of them.
     """
 
     def __init__(self, block_length: int, options: DecodeOptions) -> None:

@@ -1,7 +1,7 @@
 """Revision: committed tokens that look wrong are reopened, or replaced.
 
-A reviser takes a canvas after a commit, and returns the next one. A row is revised at most `max_revisions` times (the
-one `Recheck` aside), and never after the last step, so every run ends with all masks filled. No reviser touches
+A reviser takes a canvas after a commit, and returns the next one. A row is revised at most `max_revisions` times
+(`Recheck` does not count), and never after the last step, so every run ends with all masks filled. No reviser touches
 positions that the request itself filled, or that spell a boundary.
 """
 

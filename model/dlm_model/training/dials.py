@@ -44,7 +44,7 @@ def read_dials(
         ValueError: the recipe is not one.
     """
     if final and minutes is None:
-        raise typer.BadParameter("--final wants to know in how many --minutes")
+        raise typer.BadParameter("--final needs --minutes")
     section = load_recipe(recipe).train if recipe else TrainSection()
     seconds = None if minutes is None else 60 * minutes
     options = section.options(seconds, seconds * DECAY_SHARE if final and seconds is not None else None)

@@ -80,7 +80,7 @@ class Ending:
         return math.inf if limit is None else limit - (time.monotonic() - self._started_at)
 
     def _affordable_steps(self) -> int:
-        """Steps that the time suffices for, if they take as long as the median of the last ones.
+        """How many steps fit in the time left, if they take as long as the median of the last ones.
 
         Not their mean: a single step that compiles would shorten the decay, which never grows again.
         """

@@ -8,7 +8,7 @@ from dlm_model.errors import ModelError
 
 
 def is_expected(error: Exception) -> bool:
-    """Whether a sentence says enough of a failure."""
+    """Whether one sentence is enough to report this failure."""
     return isinstance(error, OSError | torch.OutOfMemoryError | ModelError | ValueError) or _is_of_compiler(error)
 
 

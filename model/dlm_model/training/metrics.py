@@ -25,7 +25,7 @@ class MetricsLog:
         self._writer: SummaryWriter | None = None
 
     def last_step_with(self, name: str) -> int | None:
-        """The step of the last record that has a value of this name, of those that a run which goes on here keeps."""
+        """The step of the last record with a value of this name, if not after the step that the run resumes from."""
         if not self._path.exists():
             return None
         lines = self._path.read_text(encoding="utf-8").splitlines()

@@ -105,7 +105,7 @@ class Sharded:
             ValueError: this process is alone.
         """
         if not dist.is_initialized():
-            raise ValueError("a single process has nobody to share with: start several by torchrun, or none with shard")
+            raise ValueError("shard = true needs several processes: start them with torchrun, or set shard = false")
         policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
         for module in (*network.layers, network):
             fully_shard(module, mp_policy=policy)

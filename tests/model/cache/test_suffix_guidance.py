@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from dlm_model.cache.policies import ColumnCache, choose_window
+from dlm_model.cache.suffix_guidance import SuffixGuidance
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions
 from dlm_model.engine import Engine, load_engine
-from dlm_model.guides.suffix_guidance import SuffixGuidance
 from dlm_model.request import CancelToken, InfillRequest
 
 
