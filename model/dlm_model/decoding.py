@@ -224,11 +224,10 @@ class Decoder:
 
     def _judges(self, ready: Prepared, guide: CausalReader | None) -> Iterator[Judge]:
         options = ready.options
-        stability = StabilityCount(options.stability_bound) if options.schedule == "klass" else None
         if guide and options.is_blended:
-            yield Blend(guide, options, ready.rows, ready.constraint.line_end, stability)
-        elif stability:
-            yield stability
+            yield Blend(guide, options, ready.rows, ready.constraint.line_end)
+        if options.schedule == "klass":
+            yield StabilityCount(options.stability_bound)
         if guide and not options.is_blended:
             yield Check(guide, options)
         if options.selection == "learned":

@@ -65,7 +65,7 @@ def denoise(
         row_of_each = is_asked.nonzero()[:, 0]
         guess = guess_tokens(logits, decoding.temperature[row_of_each], current_ids, options, generator)
         for judge in decoding.judges:
-            guess = judge(canvas, logits, guess)
+            logits, guess = judge(canvas, logits, guess)
         guess = guess.spread(is_asked)  # from [N] to [B, T]
 
         filled = 0.0 if options.early_commit is None else constraint.filled(canvas)

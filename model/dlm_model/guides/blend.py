@@ -24,7 +24,6 @@ from dlm_model.device import send
 from dlm_model.guides.causal_reader import CausalReader, Reading
 from dlm_model.rules.ending import LineEnd
 from dlm_model.rules.length import Row
-from dlm_model.steps.history import StabilityCount
 from dlm_model.steps.selection import Guess, guess_tokens
 
 REACH = 16
@@ -38,31 +37,26 @@ class Blend:
 
     Args:
         reader: The guide.
-        options: Nucleus and seed for drawing; how positions are scored.
+        options: Nucleus and seed for drawing; how positions are scored; whether the schedule needs the product itself.
         rows: The candidates: their temperatures, and w, the guide's share in each.
         line_end: Rules of a line break in a hole of one line; None if line breaks are allowed.
-        stability: Counts the steps in which their product has hardly changed; None if the schedule does not need it.
     """
 
     def __init__(
-        self,
-        reader: CausalReader,
-        options: DecodePlan,
-        rows: Sequence[Row],
-        line_end: LineEnd | None,
-        stability: StabilityCount | None = None,
+        self, reader: CausalReader, options: DecodePlan, rows: Sequence[Row], line_end: LineEnd | None
     ) -> None:
         self._reader, self._reading = reader, reader.reading_of_drafts()
         self._options = options
         self._weight = torch.tensor([row.guide_weight for row in rows])
         self._temperature = torch.tensor([row.temperature for row in rows])
         self._line_end = line_end
-        self._stability = stability
         # Not the seed of the draft: a choice must not depend on what it is compared with.
         self._generator = torch.Generator().manual_seed(options.seed ^ _OTHER_SEED)
 
-    def __call__(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
-        """The guess with its leftmost run settled by both; after the run, the diffusion model's own guess stays.
+    def __call__(self, canvas: Canvas, logits: Tensor, guess: Guess) -> tuple[Tensor, Guess]:
+        """The logits, and the guess with its leftmost run settled by both; after it, the diffusion model's guess stays.
+
+        If the schedule is `klass`, the logits of the run are the product's, too.
 
         The run ends with the first mask where the product chooses another token than the diffusion model alone.
         Inside the run, every field of the guess comes from the product. The same holds at reviewed positions: one
@@ -77,7 +71,7 @@ class Blend:
         is_guided = asked & (self._weight > 0)[:, None]
         is_heard = is_guided & is_in_reach(canvas)
         if not is_heard.any():
-            return self._counted(canvas, logits, guess)
+            return logits, guess
         heard = self._heard(canvas, guess, is_heard, logits.shape[1])
         is_guided, is_heard = is_guided[asked], is_heard[asked]
         rows, places = asked.nonzero()[:, 0][is_heard], send(is_heard.nonzero()[:, 0], logits.device)
@@ -91,16 +85,13 @@ class Blend:
         parts = zip(guess, both, strict=True)
         settled = Guess(*(alone.masked_scatter(is_settled, part[in_run]) for alone, part in parts))
         settled = settled._replace(is_guided=is_guided, is_settled=is_settled)
-        if self._stability:
+        # To copy all logits takes longer than their softmax, and only `StabilityCount` reads them after this.
+        if self._options.schedule == "klass":
             # Looked up on the CPU, which would have to wait until a GPU has counted them.
             kept = in_run.nonzero()[:, 0]
             columns, kept = (send(each, logits.device) for each in (is_heard.nonzero()[kept, 0], kept))
             logits = logits.float().index_copy(0, columns, product[kept])
-        return self._counted(canvas, logits, settled)
-
-    def _counted(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
-        """The guess with its stable steps, if they are asked for."""
-        return self._stability(canvas, logits, guess) if self._stability else guess
+        return logits, settled
 
     def _heard(self, canvas: Canvas, guess: Guess, is_heard: Tensor, vocab_size: int) -> Tensor:
         """The guide's logits [H, V] at the positions `is_heard` [B, T], row by row; -inf where it is silent."""

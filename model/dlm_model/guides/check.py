@@ -34,8 +34,8 @@ class Check:
         self._guide, self._reading = guide, guide.reading_of_drafts()
         self._least = math.log(options.guide_agreement)
 
-    def __call__(self, canvas: Canvas, _logits: Tensor, guess: Guess) -> Guess:
-        """The guess with the run of masks that the guide accepts settled, and all other masks vetoed.
+    def __call__(self, canvas: Canvas, logits: Tensor, guess: Guess) -> tuple[Tensor, Guess]:
+        """The logits, and the guess with the run of masks that the guide accepts settled, and all other masks vetoed.
 
         The leftmost mask of a row is accepted unread: all that the guide would judge it by is committed, and the
         diffusion model, which sees the suffix as well, has chosen. So are tokens that only the diffusion model knows.
@@ -43,11 +43,12 @@ class Check:
 
         Args:
             canvas: Before the step; its prefix has one token at least.
+            logits: [N, V] of the positions asked about.
             guess: The diffusion model's, [N] each.
         """
         is_heard = canvas.is_masked & is_in_reach(canvas)
         if not is_heard.any():
-            return guess
+            return logits, guess
         own_ids = guess.predicted_ids[is_heard[canvas.is_asked]]
         expected = read_draft(self._guide, canvas, guess, is_heard, self._reading).float()
         is_known = own_ids < expected.shape[1]
@@ -57,4 +58,5 @@ class Check:
         is_accepted = torch.zeros_like(is_heard).masked_scatter(is_heard, is_probable | ~is_known) | is_first
         is_accepted = is_accepted[canvas.is_asked]
         is_vetoed = canvas.is_masked[canvas.is_asked] & ~(is_accepted & leftmost_run(is_accepted, canvas))
-        return guess._replace(is_guided=torch.ones_like(is_vetoed), is_settled=~is_vetoed, is_vetoed=is_vetoed)
+        is_guided = torch.ones_like(is_vetoed)
+        return logits, guess._replace(is_guided=is_guided, is_settled=~is_vetoed, is_vetoed=is_vetoed)

@@ -55,9 +55,9 @@ class StabilityCount:
         self._log_probabilities = PositionMemory()
         self._counts = PositionMemory()
 
-    def __call__(self, canvas: Canvas, logits: Tensor, guess: Guess) -> Guess:
-        """The same guess, with the steps counted."""
-        return guess._replace(num_stable=self.count(canvas, logits))
+    def __call__(self, canvas: Canvas, logits: Tensor, guess: Guess) -> tuple[Tensor, Guess]:
+        """The logits, and the same guess with the steps counted."""
+        return logits, guess._replace(num_stable=self.count(canvas, logits))
 
     def count(self, canvas: Canvas, logits: Tensor) -> Tensor:
         """Steps [N] up to this one, for the logits [N, V] of the positions asked about; new positions begin at 0."""

@@ -43,9 +43,9 @@ class LearnedScore:
         self._order = order
 
     @torch.inference_mode()
-    def __call__(self, canvas: Canvas, _logits: Tensor, guess: Guess) -> Guess:
-        """The same guess, scored by the head."""
-        return guess._replace(score=self._order(features(canvas, guess)))
+    def __call__(self, canvas: Canvas, logits: Tensor, guess: Guess) -> tuple[Tensor, Guess]:
+        """The logits, and the same guess, scored by the head."""
+        return logits, guess._replace(score=self._order(features(canvas, guess)))
 
 
 def features(canvas: Canvas, guess: Guess) -> Tensor:

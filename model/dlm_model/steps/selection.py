@@ -53,9 +53,10 @@ class Guess(NamedTuple):
         return Guess(*(torch.zeros(is_asked.shape, dtype=part.dtype).masked_scatter(is_asked, part) for part in self))
 
 
-Judge = Callable[[Canvas, Tensor, Guess], Guess]
-"""Canvas, logits and guess [N] → the guess with other tokens or scores, or with fields that only the judge can fill:
-whether a guide has settled a token, and for how many steps a position has been stable."""
+Judge = Callable[[Canvas, Tensor, Guess], tuple[Tensor, Guess]]
+"""Canvas, logits [N, V] and guess [N] → the logits that the next judge gets, and the guess with other tokens or scores,
+or with fields that only the judge can fill: whether a guide has settled a token, and for how many steps a position has
+been stable."""
 
 
 def guess_tokens(

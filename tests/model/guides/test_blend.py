@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dlm_model.canvas import Canvas
-from dlm_model.decode_options import DecodePlan, Selection
+from dlm_model.decode_options import DecodePlan, Schedule, Selection
 from dlm_model.guides.blend import REACH, Blend, blend
 from dlm_model.rules.ending import LineEnd
 from dlm_model.rules.length import Row
@@ -66,11 +66,13 @@ def judged(
     stability: StabilityCount | None = None,
 ) -> Guess:
     own, warmth = padded(own), torch.full((len(own),), temperature)
-    options, generator = DecodePlan(seed=seed, top_p=1.0, selection=selection), torch.Generator().manual_seed(seed)
+    schedule: Schedule = "klass" if stability else "threshold"
+    options = DecodePlan(seed=seed, top_p=1.0, selection=selection, schedule=schedule)
+    generator = torch.Generator().manual_seed(seed)
     guess = guess_tokens(own, warmth, before.token_ids[before.is_asked], options, generator)
     rows = [Row(0, temperature, weight)]
-    judge = Blend(guide, options, rows, line_end, stability)  # type: ignore[arg-type]
-    return judge(before, own, guess)
+    logits, guess = Blend(guide, options, rows, line_end)(before, own, guess)  # type: ignore[arg-type]
+    return stability(before, logits, guess)[1] if stability else guess
 
 
 def test_the_product_is_that_of_the_powers_made_whole_again() -> None:
@@ -209,7 +211,8 @@ def test_the_guide_does_not_read_a_row_that_it_has_no_say_in() -> None:
     warmth, generator = torch.zeros(6), torch.Generator()
     own = padded(own)
     guess = guess_tokens(own, warmth, torch.zeros(6, dtype=torch.long), DecodePlan(), generator)
-    blended = Blend(guide, DecodePlan(), [Row(3, 0.0, 0.0), Row(3, 0.0, 1.0)], None)(before, own, guess)  # type: ignore[arg-type]
+    judge = Blend(guide, DecodePlan(), [Row(3, 0.0, 0.0), Row(3, 0.0, 1.0)], None)  # type: ignore[arg-type]
+    _, blended = judge(before, own, guess)
     assert guide.read == [[0, 0, 0]]
     assert blended.is_guided.tolist() == [False, False, False, True, True, True]
     assert blended.is_settled.tolist() == [False, False, False, True, True, False]
@@ -224,4 +227,4 @@ def test_a_sample_comes_from_the_nucleus_of_the_product() -> None:
         guess = guess_tokens(own, torch.ones(1), torch.zeros(1, dtype=torch.long), DecodePlan(), torch.Generator())
         options = DecodePlan(seed=seed, top_p=0.9)
         judge = Blend(Guide(heard), options, [Row(0, 1.0, 0.5)], None)  # type: ignore[arg-type]
-        assert judge(before, own, guess).predicted_ids.tolist() == [0]
+        assert judge(before, own, guess)[1].predicted_ids.tolist() == [0]

@@ -35,7 +35,7 @@ def checked(tokens: list[int], predicted: list[int], guide: Guide, agreement: fl
     canvas = opened.guess(ids, torch.ones(ids.shape)).commit(ids != MASK)
     guess = made_up((len(predicted),), predicted_ids=torch.tensor(predicted))
     judge = Check(guide, DecodeOptions(guide_agreement=agreement))  # type: ignore[arg-type]
-    return judge(canvas, torch.empty(0), guess).spread(canvas.is_asked)
+    return judge(canvas, torch.empty(0), guess)[1].spread(canvas.is_asked)
 
 
 def test_the_run_ends_before_the_first_improbable_token() -> None:
