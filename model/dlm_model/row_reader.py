@@ -96,7 +96,7 @@ class RowReader:
         Args:
             canvas: The rows, [B].
             likelihoods: [B], how probable a guide finds each, in nats; None where none was asked.
-            flaws: [B], how badly each ends, as `TextEnd.flaws` counts; None for no flaws.
+            flaws: [B], how badly each ends, as `AnchorOrder.flaws` counts; None for no flaws.
             suits: [B], how well each row's length suits, as `length.suitability` says; None where all have the same.
         """
         rows = [self._row(canvas, index) for index in range(len(canvas.lengths))]

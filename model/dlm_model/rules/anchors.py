@@ -10,7 +10,7 @@ place for the next anchor. So a model that resizes decodes several arrangements 
 every anchor. For any other model, the masks are shared out evenly.
 
 Two rules keep a row from passing an anchor by. No token may extend a kept word to another word (`without_glue`), and
-whatever ends the text before an anchor is taken back (`ending.TextEnd.lead_to_anchor`). A row that passes one
+whatever ends the text before an anchor is taken back (`anchor_order`). A row that passes one
 nevertheless is ranked last.
 """
 

@@ -85,6 +85,10 @@ class Boundaries:
         """What a row's first tokens add to the document, which has the head already."""
         return self._vocabulary.spell(token_ids)[len(self.head) :]
 
+    def text(self, canvas: Canvas, row: int, num_columns: int) -> str:
+        """What the first columns of a row add to the document, without a character that is incomplete."""
+        return self.middle(canvas.token_ids[row, :num_columns].tolist()).decode(errors="ignore")
+
     def frontiers(self, canvas: Canvas, row: int) -> tuple[Frontier, Frontier]:
         """How far a row has respelled the head, and the tail."""
         length = int(canvas.lengths[row])

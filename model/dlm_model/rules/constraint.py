@@ -170,7 +170,7 @@ class Constraint:
             canvas = self._open_end.grow(self._open_end.cut(canvas))
         if self._text_end:
             canvas = self._text_end.cut(canvas, self._protected(canvas))
-            canvas = self._text_end.lead_to_anchor(canvas, limit=0 if is_last else self._max_revisions)
+            canvas = self._text_end.anchors.lead_to_anchor(canvas, limit=0 if is_last else self._max_revisions)
             # Models that write block by block continue by themselves.
             if self.is_resizing and not self._open_end and not is_last:
                 canvas = self._text_end.grow(canvas)
@@ -187,8 +187,8 @@ class Constraint:
         return canvas.remove(canvas.is_masked & ~has_text_behind) if self.is_resizing else canvas
 
     def flaws(self, canvas: Canvas) -> list[int] | None:
-        """See `TextEnd.flaws`; None where nothing must be kept."""
-        return self._text_end.flaws(canvas) if self._text_end and canvas.is_anchored.any() else None
+        """See `AnchorOrder.flaws`; None where nothing must be kept."""
+        return self._text_end.anchors.flaws(canvas) if self._text_end and canvas.is_anchored.any() else None
 
     def is_cut_short(self, canvas: Canvas) -> Tensor:
         """Rows [B] that fill all positions they may have, or asked for more, and whose text is not over."""

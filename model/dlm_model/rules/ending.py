@@ -25,6 +25,7 @@ from torch import Tensor
 from dlm_model.canvas import Canvas
 from dlm_model.device import send
 from dlm_model.request import Ending
+from dlm_model.rules.anchor_order import AnchorOrder
 from dlm_model.rules.block_pipeline import BlockPipeline
 from dlm_model.rules.boundaries import Boundaries
 from dlm_model.tokens.vocabulary import Vocabulary
@@ -82,6 +83,9 @@ class LineEnd:
 class TextEnd:
     """Drops the masks after a middle that is over, and gives more to one that may not end yet.
 
+    Attributes:
+        anchors: Takes back what ends a middle before an anchor.
+
     Args:
         ending: Says where the middle may end, and where it does.
         boundaries: The text that every row begins and ends with, and that the document already has.
@@ -91,6 +95,7 @@ class TextEnd:
     def __init__(self, ending: Ending, boundaries: Boundaries, max_length: int) -> None:
         self._is_over = lru_cache(maxsize=MAX_REMEMBERED)(ending.is_over)
         self._may_end = lru_cache(maxsize=MAX_REMEMBERED)(ending.may_end)
+        self.anchors = AnchorOrder(self._is_over, self._may_end, boundaries)
         self._boundaries = boundaries
         self._max_length = max_length
         self._grown_after: defaultdict[int, list[str]] = defaultdict(list)  # row → its texts then
@@ -109,37 +114,9 @@ class TextEnd:
         surplus = is_behind & (self.is_over(canvas) & ~is_needed.any(dim=1))[:, None]
         return canvas.remove(surplus) if surplus.any() else canvas
 
-    def lead_to_anchor(self, canvas: Canvas, *, limit: int) -> Canvas:
-        """Take back whatever ends a row's text before its next anchor.
-
-        The token that ends the text is rejected, and everything written after it is reopened. If a full row breaks off
-        before an anchor that is a line, its last lines are removed.
-
-        Args:
-            canvas: After a step.
-            limit: How many positions of a row may be taken back at most.
-        """
-        if not canvas.is_anchored.any():
-            return canvas
-        ending, behind, unfinished = (torch.zeros_like(canvas.is_masked) for _ in range(3))
-        for row in range(len(canvas.lengths)):
-            if (found := self._passed_by(canvas, row)) is not None:
-                column, next_anchor = found
-                ending[row, column] = True
-                behind[row, column + 1 : next_anchor] = True
-            else:
-                unfinished[row, self._unfinished(canvas, row)] = True
-        canvas = canvas.reject(ending, limit=limit).reopen(behind, limit=limit)
-        return canvas.remove(unfinished) if unfinished.any() else canvas
-
     def is_over(self, canvas: Canvas) -> Tensor:
         """Rows [B] whose text left of their first mask is over."""
         return torch.tensor([self._reads_over(canvas, row) for row in range(len(canvas.lengths))])
-
-    def flaws(self, canvas: Canvas) -> list[int]:
-        """For rows [B]: 0 if whole, 1 if the text may not end so, 2 if it passes an anchor by."""
-        is_passed = (self._passed_by(canvas, row) is not None for row in range(len(canvas.lengths)))
-        return [2 if passed else int(not self._is_whole(canvas, row)) for row, passed in enumerate(is_passed)]
 
     def grow(self, canvas: Canvas) -> Canvas:
         """The canvas with a few more masks in every row that is full and may not end so.
@@ -147,13 +124,13 @@ class TextEnd:
         A row does not grow if it ends with a boundary or an anchor, if it has not used all its masks, or if it was
         given more often enough. Of rows that are arranged around anchors, none grows once one is whole.
         """
-        if canvas.is_anchored.any() and any(self._is_whole(canvas, row) for row in range(len(canvas.lengths))):
+        if canvas.is_anchored.any() and any(self.anchors.is_whole(canvas, row) for row in range(len(canvas.lengths))):
             return canvas
         missing = torch.zeros_like(canvas.lengths)
         for row in range(len(canvas.lengths)):
             if not self._is_full(canvas, row):
                 continue
-            text = self._spelled(canvas, row, int(canvas.lengths[row]))
+            text = self._boundaries.text(canvas, row, int(canvas.lengths[row]))
             if self._takes_more(row, text):
                 self._grown_after[row].append(text)
                 missing[row] = NUM_MORE
@@ -165,52 +142,8 @@ class TextEnd:
 
     def _reads_over(self, canvas: Canvas, row: int) -> bool:
         masks = canvas.is_masked[row].nonzero()
-        text = self._spelled(canvas, row, int(masks[0]) if len(masks) else int(canvas.lengths[row]))
+        text = self._boundaries.text(canvas, row, int(masks[0]) if len(masks) else int(canvas.lengths[row]))
         return bool(text) and self._is_over(text)
-
-    def _passed_by(self, canvas: Canvas, row: int) -> tuple[int, int] | None:
-        """The column of a row that ends its text before an anchor, and where that anchor begins."""
-        masks, anchored = canvas.is_masked[row].tolist(), canvas.is_anchored[row].tolist()
-        starts = [column for column, here in enumerate(anchored) if here and not (column and anchored[column - 1])]
-        written = masks.index(True) if True in masks else len(masks)
-        start = next((start for start in starts if start > written), starts[-1] if starts else 0)
-        end = next((column for column in range(start, len(anchored)) if not anchored[column]), len(anchored))
-        # Not the last character: an anchor may itself end the text.
-        anchor = self._spelled(canvas, row, end)[len(self._spelled(canvas, row, start)) : -1]
-        written = min(written, start)
-        if not anchor or not self._is_over(self._spelled(canvas, row, written) + anchor):
-            return None
-        for column in range(written):
-            if self._is_over(self._spelled(canvas, row, column + 1) + anchor):
-                return None if anchored[column] else (column, start)
-        return None
-
-    def _unfinished(self, canvas: Canvas, row: int) -> slice:
-        """Columns to leave out of a full row that breaks off before its last anchor, if that is a line.
-
-        They are whole lines, as few as it takes until the row may end so; none where no number of them is enough.
-        """
-        anchored = canvas.is_anchored[row].tolist()
-        if canvas.is_masked[row].any() or True not in anchored:
-            return slice(0)
-        end = len(anchored) - anchored[::-1].index(True)
-        start = end - next((size for size, here in enumerate(anchored[:end][::-1]) if not here), end)
-        text, before = (self._spelled(canvas, row, size) for size in (int(canvas.lengths[row]), start))
-        behind = text[len(before) :]
-        if not behind.startswith("\n") or self._may_end(text):
-            return slice(0)
-        for column in range(start - 1, 0, -1):
-            if anchored[column]:
-                break
-            shorter = self._spelled(canvas, row, column)
-            if before[len(shorter) :].startswith("\n") and shorter.strip() and self._may_end(shorter + behind):
-                return slice(column, start)
-        return slice(0)
-
-    def _is_whole(self, canvas: Canvas, row: int) -> bool:
-        if canvas.is_masked[row].any() or self._passed_by(canvas, row) is not None:
-            return False
-        return self._may_end(self._spelled(canvas, row, int(canvas.lengths[row])))
 
     def _is_full(self, canvas: Canvas, row: int) -> bool:
         """Whether a row has used all its masks, and nothing stands at its end that must stand there."""
@@ -225,10 +158,6 @@ class TextEnd:
         if len(tried) == MOST_TIMES_MORE or text in tried:
             return False
         return not self._is_over(text) and not self._may_end(text)
-
-    def _spelled(self, canvas: Canvas, row: int, num_columns: int) -> str:
-        """What the first columns of a row add to the document."""
-        return self._boundaries.middle(canvas.token_ids[row, :num_columns].tolist()).decode(errors="ignore")
 
 
 class OpenEnd:

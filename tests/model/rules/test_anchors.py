@@ -106,8 +106,8 @@ def text_end(engine: Engine) -> tuple[TextEnd, Vocabulary]:
 def test_what_ends_the_text_before_a_kept_line_is_taken_back_for_good(resizing_engine: Engine) -> None:
     before = spelled_canvas(resizing_engine, "return value", 2, "\n    return value")
     ending, vocabulary = text_end(resizing_engine)
-    assert ending.flaws(before) == [2]
-    after = ending.lead_to_anchor(before, limit=32)
+    assert ending.anchors.flaws(before) == [2]
+    after = ending.anchors.lead_to_anchor(before, limit=32)
     (rejected,) = after.rejected_ids[after.rejected_ids != after.mask_token_id].tolist()
     column = int((after.rejected_ids[0, :, 0] == rejected).nonzero()[0])
     ids = before.token_ids[0].tolist()
@@ -120,7 +120,7 @@ def test_what_ends_the_text_before_a_kept_line_is_taken_back_for_good(resizing_e
 
 def test_nothing_is_taken_back_in_the_last_step(resizing_engine: Engine) -> None:
     before = spelled_canvas(resizing_engine, "return value", 2, "\n    return value")
-    assert not text_end(resizing_engine)[0].lead_to_anchor(before, limit=0).num_revised.any()
+    assert not text_end(resizing_engine)[0].anchors.lead_to_anchor(before, limit=0).num_revised.any()
 
 
 def test_a_line_that_breaks_off_before_a_kept_one_is_left_out(resizing_engine: Engine) -> None:
@@ -135,8 +135,8 @@ def test_a_line_that_breaks_off_before_a_kept_one_is_left_out(resizing_engine: E
             return "=\n" not in text
 
     strict = TextEnd(Strict(), Boundaries(vocabulary, b"", b""), max_length=99)
-    assert spelled(strict.lead_to_anchor(before, limit=32)) == "foo = bar\n    return foo"
-    assert spelled(ending.lead_to_anchor(before, limit=32)) == spelled(before)
+    assert spelled(strict.anchors.lead_to_anchor(before, limit=32)) == "foo = bar\n    return foo"
+    assert spelled(ending.anchors.lead_to_anchor(before, limit=32)) == spelled(before)
 
 
 def test_no_token_makes_another_word_of_a_kept_one(resizing_engine: Engine) -> None:
