@@ -1,6 +1,7 @@
 """The systems that are measured: each turns a problem into a whole program, and counts tokens and network calls.
 
-`engine` is given the two sides of the hole as they stand, and what an editor knows about it: one line or anything.
+`engine` is given the two sides of the hole as they stand, and what an editor knows about it: one line or anything. A
+method that has syntax as a guide is also given the checker that editors use.
 `daemon` opens the program in a document as an editor would. For a single line, the cursor is on a blank line, in the
 column where the author's line begins, which says which block is meant; for a random span, it is between the two
 characters around it. The best fill is taken as presentation sets it into the document (the rest of the line, the next
@@ -12,8 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dlm_lsp.documents.document import Snapshot
+from dlm_lsp.fitting.syntax_check import DraftChecker
 from dlm_lsp.hole_request import HoleRequest
 from dlm_lsp.holes.cursor_holes import find_hole
+from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.indentation import indentation
 from dlm_lsp.infilling import infill, present_candidates
 from dlm_lsp.languages import language_for
@@ -67,8 +70,11 @@ class DiffusionSystems:
         expected = EXPECTED_TOKENS["line"] if problem.is_single_line else INITIAL_TOKENS
         self.engine.forget()
         keep = (problem.last_name,) if setting.anchors == "oracle" and problem.last_name else ()
-        request = InfillRequest(problem.prefix, problem.suffix, problem.is_single_line, expected, keep)
-        *_, draft = self.engine.infill(request, self._options(problem, setting), CancelToken())
+        options = self._options(problem, setting)
+        # A checker also weighs where a guided fill ends, so that only the methods that ask for it are given one.
+        syntax = _verbatim_checker(problem) if options.syntax_tries else None
+        request = InfillRequest(problem.prefix, problem.suffix, problem.is_single_line, expected, keep, syntax=syntax)
+        *_, draft = self.engine.infill(request, options, CancelToken())
         best = draft.candidates[0]
         return Filled(best.text, problem.prefix + best.text + problem.suffix, best.num_tokens, draft.num_forwards)
 
@@ -76,8 +82,7 @@ class DiffusionSystems:
         """Fill the document as an editor holds it; it stays as it is where there is nothing to show."""
         indent = indentation(problem.middle) if problem.is_single_line else ""
         text, offset = problem.prefix + indent + problem.suffix, len(problem.prefix + indent)
-        snapshot = Snapshot.parse("untitled:program.py", language_for("program.py", "python"), text)
-        hole = find_hole(snapshot, offset)
+        hole = find_hole(_parsed(text), offset)
         options, budget = self._options(problem, setting), Settings().max_prompt_tokens
         self.engine.forget()
         *_, draft = infill(self.engine, HoleRequest(hole, options, max_prompt_tokens=budget), CancelToken())
@@ -118,6 +123,16 @@ def run(fill: FillProblem, problem: Problem, setting: Setting) -> Outcome:
         num_forwards=filled.num_forwards,
         elapsed_ms=elapsed_ms,
     )
+
+
+def _verbatim_checker(problem: Problem) -> DraftChecker:
+    """Judges a middle between the two sides as it is: one within a line is set into the document unchanged."""
+    offset = len(problem.prefix)
+    return DraftChecker(Hole(_parsed(problem.prefix + problem.suffix), offset, offset, "line"))
+
+
+def _parsed(text: str) -> Snapshot:
+    return Snapshot.parse("untitled:program.py", language_for("program.py", "python"), text)
 
 
 def _without_trailing_space(program: str) -> list[str]:

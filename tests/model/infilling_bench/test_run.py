@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from dlm_model.engine import Engine
 from tests.bench import infilling, infilling_report
 from tests.bench.infilling_metrics import Setting
-from tests.bench.infilling_problems import Problem
+from tests.bench.infilling_problems import Problem, parses
 from tests.bench.infilling_systems import DiffusionSystems, Filled, run
 
 
@@ -102,6 +102,15 @@ def test_anchors_stand_in_what_is_filled(resizing_engine: Engine, line_problem: 
     told, untold = (Setting("engine", 2, method="in-place anchors", anchors=each) for each in ("oracle", "none"))
     assert "value" in systems.fill_by_engine(line_problem, told).middle
     assert "value" not in systems.fill_by_engine(line_problem, untold).middle
+
+
+def test_syntax_as_a_guide_reopens_what_does_not_parse(resizing_engine: Engine, line_problem: Problem) -> None:
+    systems = DiffusionSystems(resizing_engine, seed=0)
+    settings = [Setting("engine", 8, threshold=0.01, method=each) for each in (None, "syntax guide")]
+    plain, guided = (systems.fill_by_engine(line_problem, each) for each in settings)
+    assert not parses(plain.program)
+    assert guided.num_forwards > plain.num_forwards
+    assert guided.middle != plain.middle
 
 
 def test_a_run_goes_on_where_it_was_stopped(
