@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 VOCAB_SIZE = 320
@@ -30,6 +30,21 @@ def write_tensors(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
         noise = torch.randn(shape, generator=generator) * 0.3
         tensors[name] = noise + 1 if len(shape) == 1 and not name.endswith("bias") else noise
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def split_into_shards(folder: Path) -> None:
+    """Two files and an index instead of the one file, as weights of some gigabytes are published."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(tensors)
+    weight_map: dict[str, str] = {}
+    for number, part in enumerate((names[::2], names[1::2]), start=1):
+        file = f"model-{number:05}-of-00002.safetensors"
+        save_file({name: tensors[name] for name in part}, folder / file, metadata={"format": "pt"})
+        weight_map |= dict.fromkeys(part, file)
+    total_size = sum(tensor.nbytes for tensor in tensors.values())
+    index = {"metadata": {"total_size": total_size}, "weight_map": weight_map}
+    write_json(folder / "model.safetensors.index.json", index)
 
 
 def write_json(path: Path, content: object) -> None:

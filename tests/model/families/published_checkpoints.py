@@ -53,7 +53,7 @@ def llada_shapes() -> Shapes:
     }
 
 
-def write_llada(folder: Path) -> None:
+def write_llada(folder: Path, **changes: object) -> None:
     """LLaDA-8B: OLMo's keys; the mask in config.json, the first token in generation_config.json."""
     added = added_tokens("<|startoftext|>", END, "<|mdm_mask|>", "<|eot_id|>", plain=("<role>",))
     write_tokenizer_json(folder, added, bos_token="<|startoftext|>", eos_token=END, pad_token=END)
@@ -92,8 +92,14 @@ def write_llada(folder: Path) -> None:
             "rope_theta": 500000.0,
             "scale_logits": False,
             "weight_tying": False,
+            **changes,
         },
     )
+
+
+def write_llada_1_5(folder: Path) -> None:
+    """LLaDA-1.5: LLaDA-8B's files with other weights, whose 4,096 tokens of context stand in config.json."""
+    write_llada(folder, max_sequence_length=4096)
 
 
 def write_illada(folder: Path) -> None:
@@ -140,6 +146,17 @@ def write_dream(folder: Path, *special: str, bos: str = END, **changes: object) 
 
 def write_dream_coder(folder: Path) -> None:
     write_dream(folder, bos="<|beginoftext|>")
+
+
+def write_diffucoder(folder: Path) -> None:
+    """DiffuCoder: one token begins, ends and pads; the context is that of the Qwen2.5 it began as."""
+    write_dream(folder, max_position_embeddings=131072)
+
+
+def write_d3llm_coder(folder: Path) -> None:
+    """d3LLM-Coder: Dream-Coder's files, and its own sampler's settings in generation_config.json."""
+    write_dream(folder, bos="<|beginoftext|>", max_position_embeddings=32768)
+    edit_json(folder / "generation_config.json", eos_penalty=3.0)
 
 
 def write_dream_on(folder: Path) -> None:
@@ -208,10 +225,13 @@ def write_llada_moe(folder: Path) -> None:
 
 PUBLISHED: dict[str, Callable[[Path], object]] = {
     "llada": write_llada,
+    "llada-1.5": write_llada_1_5,
     "llada-moe": write_llada_moe,
     "illada": write_illada,
     "dream": write_dream_v0,
     "dream-coder": write_dream_coder,
+    "diffucoder": write_diffucoder,
+    "d3llm-coder": write_d3llm_coder,
     "dreamon": write_dream_on,
     "open-dcoder": write_open_dcoder,
     "a2d-qwen2": write_a2d_qwen2,

@@ -1,0 +1,96 @@
+"""What a `ModelConfig` holds of each tiny checkpoint: the ids and flags that tell its family from the others."""
+
+from dlm_model.network.mixture_config import MixtureConfig
+from tests.model.families.checkpoint_parts import NUM_TRAINED
+
+FIRST, SECOND, THIRD, FOURTH, FIFTH = range(NUM_TRAINED, NUM_TRAINED + 5)
+
+FACTS: dict[str, dict[str, object]] = {
+    "llada": {"family": "LLaDA", "mask_token_id": THIRD, "bos_token_id": FIRST, "shift_logits": False},
+    "llada-1.5": {
+        "family": "LLaDA",
+        "mask_token_id": THIRD,
+        "bos_token_id": FIRST,
+        "context_length": 4096,
+        "shift_logits": False,
+    },
+    "llada-moe": {"family": "LLaDA-MoE", "mask_token_id": THIRD, "bos_token_id": None, "shift_logits": False},
+    "illada": {
+        "family": "iLLaDA",
+        "mask_token_id": 5,
+        "bos_token_id": 0,
+        "shift_logits": False,
+        "ties_embeddings": True,
+    },
+    "dream": {"family": "Dream", "mask_token_id": THIRD, "bos_token_id": SECOND, "shift_logits": True},
+    "dream-coder": {"family": "Dream", "mask_token_id": THIRD, "bos_token_id": SECOND, "shift_logits": True},
+    "diffucoder": {
+        "family": "Dream",
+        "mask_token_id": THIRD,
+        "bos_token_id": FIRST,
+        "context_length": 131072,
+        "shift_logits": True,
+    },
+    "d3llm-coder": {
+        "family": "Dream",
+        "mask_token_id": THIRD,
+        "bos_token_id": SECOND,
+        "context_length": 32768,
+        "shift_logits": True,
+    },
+    "dreamon": {
+        "family": "DreamOn",
+        "mask_token_id": THIRD,
+        "bos_token_id": FIRST,
+        "eos_token_id": FIRST,
+        "delete_token_id": FIRST,
+        "least_masks": 64,
+        "expand_token_id": FOURTH,
+        "context_length": 2048,
+        "shift_logits": True,
+    },
+    "open-dcoder": {
+        "family": "open-dcoder",
+        "mask_token_id": SECOND,
+        "bos_token_id": FIRST,
+        "always_begins_with_bos": False,
+        "shift_logits": True,
+        "ties_embeddings": True,
+    },
+    "a2d-qwen2": {"family": "Tiny-A2D", "mask_token_id": SECOND, "bos_token_id": None, "shift_logits": False},
+    "a2d-qwen3": {"family": "Tiny-A2D", "mask_token_id": SECOND, "bos_token_id": None, "has_qk_norm": True},
+    "sdar": {"family": "SDAR", "mask_token_id": FOURTH, "block_length": 4, "shift_logits": False},
+    "sdar-moe": {"family": "SDAR", "mask_token_id": FOURTH, "block_length": 32, "shift_logits": False},
+    "dream-reasoner": {
+        "family": "DreamReasoner",
+        "mask_token_id": FOURTH,
+        "block_length": 32,
+        "shift_logits": False,
+        "has_qk_norm": True,
+    },
+    "llada2": {
+        "family": "LLaDA2",
+        "mask_token_id": FIFTH,
+        "block_length": 32,
+        "bos_token_id": None,
+        "shift_logits": False,
+        "has_output_bias": False,
+        "has_qk_norm": True,
+        "rotary_dim": 4,
+        "mixture": MixtureConfig(
+            num_experts=8,
+            num_active_experts=3,
+            expert_size=24,
+            shared_size=24,
+            num_dense_layers=1,
+            score_function="sigmoid",
+            normalizes_weights=True,
+            weight_scale=2.5,
+            has_expert_bias=True,
+            num_groups=4,
+            num_active_groups=2,
+        ),
+    },
+    "fast-dllm": {"family": "Fast-dLLM v2", "mask_token_id": THIRD, "block_length": 8, "shift_logits": True},
+    "stable-diffcoder": {"family": "Stable-DiffCoder", "mask_token_id": 5, "block_length": 4, "bos_token_id": None},
+}
