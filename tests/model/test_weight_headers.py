@@ -50,6 +50,26 @@ def test_eight_bit_weights_pass(tmp_path: Path) -> None:
     check(tmp_path)
 
 
+@pytest.mark.parametrize("buffer", ["inv_freq", "cos_cached", "sin_cached"])
+@pytest.mark.parametrize("module", ["model", "model.layers.0.self_attn", "model.transformer.blocks.0"])
+def test_what_older_code_stores_though_it_follows_from_the_config_is_passed_over(
+    tmp_path: Path, module: str, buffer: str
+) -> None:
+    write_checkpoint(tmp_path, "qwen2-tied")
+    path = tmp_path / "model.safetensors"
+    save_file(load_file(path) | {f"{module}.rotary_emb.{buffer}": torch.ones(4)}, path)
+    check(tmp_path)
+    load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.layers.0.self_attn.inv_freq", "model.rotary_emb.inv_freq.weight"])
+def test_a_tensor_that_only_resembles_a_buffer_is_one_too_many(tmp_path: Path, name: str) -> None:
+    write_checkpoint(tmp_path, "qwen2-tied")
+    path = tmp_path / "model.safetensors"
+    save_file(load_file(path) | {name: torch.ones(4)}, path)
+    assert all("1 tensors too many" in told for told in refusals(tmp_path))
+
+
 @pytest.mark.parametrize("fault", ["truncated", "lacking", "surplus", "misshapen", "one shard for all"])
 def test_what_the_loader_refuses_is_refused_in_the_same_words(tmp_path: Path, fault: str) -> None:
     write_checkpoint(tmp_path, "qwen2-tied")

@@ -24,6 +24,9 @@ from dlm_model.network.transformer import Transformer
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 
+_COMPUTED = tuple(f".rotary_emb.{buffer}" for buffer in ("inv_freq", "cos_cached", "sin_cached"))
+"""Endings of buffers that follow from the config: some checkpoints store them, and no network here reads them."""
+
 
 def load_transformer(
     folder: Path,
@@ -112,7 +115,7 @@ def weight_names(folder: Path, available: Collection[str], *, source: str) -> li
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """Every tensor of a checkpoint folder as stored, memory-mapped.
+    """Every weight of a checkpoint folder as stored, memory-mapped; buffers that follow from the config are left out.
 
     Raises:
         CheckpointError: a file is missing, truncated or not safetensors.
@@ -121,7 +124,8 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     for path in weight_files(folder):
         try:
             with safe_open(path, framework="pt") as file:
-                tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+                names = [name for name in file.keys() if not name.endswith(_COMPUTED)]  # noqa: SIM118 - not a mapping
+                tensors |= {name: file.get_tensor(name) for name in names}
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} is truncated or not a safetensors file: {error}.") from error
     return tensors
