@@ -87,6 +87,9 @@ def run_pull(name: str, short_name: str | None, *, is_agreed: bool) -> None:
         name: A short name, or owner/name[@revision] on the hub.
         short_name: What it will be called; None leaves that to its name.
         is_agreed: Do not ask.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, after it was said what becomes of the files.
     """
     store = ModelStore()
     usual_name, repository, revision = _wanted(name)
@@ -100,7 +103,11 @@ def run_pull(name: str, short_name: str | None, *, is_agreed: bool) -> None:
         model = look_up(repository, revision)
         check_space(model, folder)
         _ask_to_pull(model, folder, is_agreed=is_agreed)
-        files, roles = download(model, folder), roles_of(folder)
+        try:
+            files, roles = download(model, folder), roles_of(folder)
+        except KeyboardInterrupt:
+            _say("What has arrived is kept, and the same command resumes from there.")
+            raise
         store.save(Record(short_name, str(folder), repository, model.revision, model.licence, files, roles))
     _say(f"{short_name} is on disk: {folder}")
     _say_what_for(short_name, roles)

@@ -1,5 +1,6 @@
 """A hub on this machine: one repository, served as huggingface.co does, with every failure that it may have."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -27,6 +28,7 @@ class Repository:
         claimed_sizes: Sizes that the listing names instead of the true ones.
         corrupt: Files whose first byte arrives changed.
         ends_at: The byte of a file at which the connection breaks, at every request.
+        stalls_at: The byte of a file at which the connection hangs, for as long as the hub is there.
         storage: Address of the server that files are redirected to; empty for none.
         revisions: Every revision whose listing was asked for.
         requests: Every file asked for, and the byte from which on.
@@ -39,6 +41,7 @@ class Repository:
     claimed_sizes: dict[str, int] = field(default_factory=dict)
     corrupt: set[str] = field(default_factory=set)
     ends_at: dict[str, int] = field(default_factory=dict)
+    stalls_at: dict[str, int] = field(default_factory=dict)
     storage: str = ""
     revisions: list[str | None] = field(default_factory=list)
     requests: list[tuple[str, int]] = field(default_factory=list)
@@ -97,10 +100,20 @@ class _Handler(BaseHTTPRequestHandler):
         sent = content[start:]
         if name in self.repository.corrupt and start == 0:
             sent = bytes([sent[0] ^ 1]) + sent[1:]
-        end = self.repository.ends_at.get(name, len(content))
-        self._answer(206 if start else 200, sent, headers, stop_after=max(0, end - start))
+        stall = self.repository.stalls_at.get(name)
+        end = self.repository.ends_at.get(name, len(content) if stall is None else stall)
+        stop_after = max(0, end - start)
+        self._answer(206 if start else 200, sent, headers, stop_after=stop_after, is_stalling=stall is not None)
 
-    def _answer(self, status: int, body: bytes, headers: dict[str, str], *, stop_after: int | None = None) -> None:
+    def _answer(
+        self,
+        status: int,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        stop_after: int | None = None,
+        is_stalling: bool = False,
+    ) -> None:
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key, value)
@@ -110,6 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[:stop_after])
             if stop_after is not None and stop_after < len(body):
                 self.wfile.flush()
+                if is_stalling:
+                    with contextlib.suppress(ConnectionError):
+                        self.connection.recv(1)  # a client sends nothing more, so that this waits until it has ended
                 self.connection.close()
                 self.close_connection = True
 
