@@ -140,8 +140,11 @@ def climb(expected: int, longest: int, confidence_at: ConfidenceAt) -> list[int]
 def probe(expected: int, longest: int, confidence_at: ConfidenceAt) -> list[int]:
     """The `KEPT_LENGTHS` that the model is surest of among powers of two and the expected length, seen in one forward.
 
-    Exponential candidates after LR-DLLM (arXiv 2602.07546), calibrated as in `climb`, to be decoded side by side. If
-    there was no time to ask, the expected length and those next to it.
+    Exponential candidates after LR-DLLM (arXiv 2602.07546), which asks about one after another, takes off a penalty
+    that grows with log L, and goes on to adjust the best. Here one forward asks about all, confidences are `calibrated`
+    as in `climb`, and the lengths that remain are decoded side by side as they are. PILL decodes lengths side by side
+    too, but around one that a probe trained on hidden states predicts, and also asks how likely the suffix is; nothing
+    is trained here. If there was no time to ask, the expected length and those next to it.
     """
     lengths = sorted({length for length in (*PROBED_LENGTHS, expected) if length <= longest})
     tried = zip(lengths, confidence_at(lengths), strict=True)
@@ -150,7 +153,10 @@ def probe(expected: int, longest: int, confidence_at: ConfidenceAt) -> list[int]
 
 
 def calibrated(confidence: float, length: int) -> float:
-    """Confidence over what is usual at a length: 1.00 e^(−1.77 L) + .56 e^(−.06 L) + .24, CAL's fit on LLaDA."""
+    """Confidence over what is usual at a length: 1.00 e^(−1.77 L) + .56 e^(−.06 L) + .24.
+
+    CAL fitted these constants on LLaDA. They are used for every family here, and have been fitted on no other.
+    """
     return confidence / (exp(-1.77 * length) + 0.56 * exp(-0.06 * length) + 0.24)
 
 
