@@ -11,7 +11,7 @@ from dlm_model.option import ABOVE_ZERO, ANY_AMOUNT, ANY_COUNT, PROBABILITY, SHA
 Selection = Literal["confidence", "margin", "entropy", "leftmost", "random", "learned"]
 Schedule = Literal["linear", "cosine", "threshold", "entropy_bound", "factor", "klass", "local_leap", "agreement"]
 GuideRole = Literal["blend", "check"]
-Remasking = Literal["none", "remdm", "token_to_mask", "edit"]
+Remasking = Literal["none", "remdm", "token_to_mask", "path_planning", "edit"]
 Grammar = Literal["none", "json"]
 LengthPolicy = Literal["ladder", "search", "probe"]
 CachePolicyName = Literal["interval", "vicinity", "delayed", "similarity"]
@@ -85,12 +85,12 @@ class DecodeOptions:
         "mean logit gap at which all remaining positions are committed (Prophet); the paper uses 7.5",
         within=ABOVE_ZERO,
     )
-    # Reopen some at random (`remdm`), reopen those that became improbable (`token_to_mask`), or replace them with what
-    # the model is now sure of (`edit`).
+    # Reopen some at random (`remdm`), reopen those that became improbable (`token_to_mask`) or that the model is less
+    # sure of than of masks (`path_planning`, P2), or replace them with what the model is now sure of (`edit`).
     remasking: Remasking = option(
         "none",
         "how committed tokens are revised: `remdm` reopens some at random, `token_to_mask` reopens improbable ones, "
-        "`edit` replaces them",
+        "`path_planning` reopens those that masks outrank, `edit` replaces them",
     )
     remask_rate: float = option(
         0.02, "largest share of committed positions that `remdm` reopens in a step", within=SHARE

@@ -172,6 +172,13 @@ METHODS = (
         {"remasking": "token_to_mask"},
     ),
     Method(
+        "P2",
+        "remasking",
+        "reopens committed positions that the model is less sure of than of masks",
+        "path planning, arXiv 2502.03540",
+        {"schedule": "linear", "selection": "confidence", "remasking": "path_planning"},
+    ),
+    Method(
         "editing",
         "remasking",
         "replaces committed tokens where the model is sure of another",

@@ -21,7 +21,7 @@ class SecondThoughts:
         return logits
 
 
-@pytest.mark.parametrize("remasking", ["edit", "token_to_mask"])
+@pytest.mark.parametrize("remasking", ["edit", "token_to_mask", "path_planning"])
 @pytest.mark.parametrize("num_steps", [1, 2, 3, 9])
 def test_what_the_last_commit_got_wrong_is_revised_too(remasking: Remasking, num_steps: int) -> None:
     options = DecodePlan(num_steps=num_steps, confidence_threshold=0.5, remasking=remasking, max_revisions=8)

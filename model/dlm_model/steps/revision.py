@@ -87,6 +87,30 @@ class TokenToMask:
         return _reviewed(canvas, canvas.reopen(is_doubted, limit=self._options.max_revisions), step)
 
 
+class PathPlanning:
+    """Reopens committed tokens at places that the model is less sure of than of some masks (P2, arXiv 2502.03540).
+
+    P2 ranks all positions together, committed or not, by the probability of the best token there, whatever they hold.
+    It keeps the best-ranked, as many as its schedule has reached, and masks all others. So does this, as the published
+    sampler of open-dcoder (github.com/pengzhangzhi/Open-dLLM) computes the rank, but in two steps: a mask that
+    outranks a committed token is filled by a later step, when it is predicted again. How many are kept is left to the
+    schedule: P2's own is `linear`. What the step itself has committed stays, so that every step fills something.
+    """
+
+    def __init__(self, options: DecodeOptions) -> None:
+        self._options = options
+
+    def __call__(self, canvas: Canvas, step: Step) -> Canvas:
+        """Reopen what ranks lower than as many positions as are committed, and have all others predicted again."""
+        is_ranked = (step.is_judged | step.is_new | canvas.is_masked) & ~step.is_fixed
+        rank = step.guess.confidence.masked_fill(~is_ranked, -torch.inf)
+        num_kept = (is_ranked & canvas.is_committed).sum(dim=1, keepdim=True)
+        least = rank.sort(dim=1, descending=True).values.gather(1, (num_kept - 1).clamp_min(0))
+        is_outranked = (rank < least) & step.is_judged & ~step.is_fixed
+        after = canvas.reopen(is_outranked, limit=self._options.max_revisions)
+        return after.review(after.is_committed & after.is_masked.any(dim=1, keepdim=True))
+
+
 class Edit:
     """Replaces tokens where the model is sure of another (token-to-token editing of LLaDA2.1, arXiv 2602.08676)."""
 
@@ -147,9 +171,10 @@ class Recheck:
         return replace(reviewed, num_revised=num_revised)
 
 
-_REMASKERS: dict[Remasking, type[RandomRemask | TokenToMask | Edit]] = {
+_REMASKERS: dict[Remasking, type[RandomRemask | TokenToMask | PathPlanning | Edit]] = {
     "remdm": RandomRemask,
     "token_to_mask": TokenToMask,
+    "path_planning": PathPlanning,
     "edit": Edit,
 }
 

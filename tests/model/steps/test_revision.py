@@ -5,7 +5,7 @@ import torch
 
 from dlm_model.canvas import Canvas
 from dlm_model.decode_options import DecodeOptions, DecodePlan
-from dlm_model.steps.revision import Edit, RandomRemask, Step, TokenToMask, remasker_of
+from dlm_model.steps.revision import Edit, PathPlanning, RandomRemask, Step, TokenToMask, remasker_of
 from dlm_model.steps.selection import guess_tokens
 from tests.model.guesses import made_up
 from tests.model.loops import TOKENIZER, open_canvas, run
@@ -55,6 +55,73 @@ def test_token_to_mask_reopens_a_place_once() -> None:
     filled = after.guess(torch.full((1, 3), 8), torch.ones(1, 3)).commit(after.is_masked & ~canvas.is_masked)
     assert filled.token_ids.tolist() == [[8, 6, MASK]]
     assert reviser(filled, step(filled, **doubts)).token_ids.tolist() == [[8, 6, MASK]]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "kept"),
+    [
+        ([0.9, 0.2, 0.3, 0.6, 0.1], [5, MASK, 7, MASK, MASK]),  # the best three: 0.9, 0.6 and 0.3
+        ([0.9, 0.8, 0.7, 0.6, 0.5], [5, 6, 7, MASK, MASK]),
+        ([0.1, 0.2, 0.3, 0.9, 0.9], [MASK, MASK, 7, MASK, MASK]),
+        ([0.2, 0.2, 0.3, 0.2, 0.1], [5, 6, 7, MASK, MASK]),  # as sure of the mask as of two tokens, which stay
+    ],
+)
+def test_path_planning_keeps_the_best_ranked_of_all_positions(confidence: list[float], kept: list[int]) -> None:
+    canvas = committed(5, 6, 7, MASK, MASK)
+    after = PathPlanning(DecodeOptions())(canvas, step(canvas, new=(2,), confidence=confidence))
+    assert after.token_ids.tolist() == [kept]
+    assert after.is_asked.all()
+    after.check_integrity()
+
+
+def test_path_planning_does_not_rank_what_is_fixed() -> None:
+    canvas = committed(5, 6, 7, MASK, MASK)
+    seen = step(canvas, new=(2,), fixed=(0,), confidence=[0.1, 0.5, 0.6, 0.9, 0.2])
+    # Two are kept of the four that are ranked: 0.9 and 0.6.
+    assert PathPlanning(DecodeOptions())(canvas, seen).token_ids.tolist() == [[5, MASK, 7, MASK, MASK]]
+
+
+def test_path_planning_does_not_take_back_what_is_new() -> None:
+    canvas = committed(5, 6, MASK)
+    seen = step(canvas, new=(1,), confidence=[0.8, 0.2, 0.9])
+    assert PathPlanning(DecodeOptions())(canvas, seen).token_ids.tolist() == [[5, 6, MASK]]
+
+
+def test_path_planning_leaves_a_row_that_is_full_alone() -> None:
+    canvas = committed(5, 6, 7)
+    after = PathPlanning(DecodeOptions())(canvas, step(canvas, confidence=[0.1, 0.2, 0.3]))
+    assert after.token_ids.tolist() == [[5, 6, 7]]
+    assert not after.is_asked.any()
+
+
+class Foretold:
+    """As sure of one token as it is told, step by step and column by column."""
+
+    def __init__(self, confidence: list[list[float]]) -> None:
+        self._confidence = iter(confidence)
+
+    def __call__(self, canvas: Canvas) -> torch.Tensor:
+        probability = torch.tensor([next(self._confidence)])[canvas.is_asked]
+        logits = torch.zeros(len(probability), VOCAB_SIZE)
+        # e^x over e^x and the others' ones is the probability.
+        logits[:, TOKENIZER.encode("a").ids[0]] = (probability / (1 - probability) * (VOCAB_SIZE - 1)).log()
+        return logits
+
+
+def test_path_planning_by_hand_over_four_steps() -> None:
+    """The best one, two and three of four are to be kept; what replaces a token that falls back comes a step later."""
+    predict = Foretold([[0.9, 0.5, 0.6, 0.4], [0.3, 0.5, 0.8, 0.4], [0.2, 0.7, 0.8, 0.5], [0.2, 0.7, 0.8, 0.5]])
+    options = DecodePlan(num_steps=4, schedule="linear", max_revisions=8)
+    masked = [
+        canvas.is_masked[0].tolist()
+        for canvas in run(open_canvas(4), predict, options, revisers=[PathPlanning(options)])
+    ]
+    assert masked == [
+        [False, True, True, True],
+        [True, True, False, True],  # the first falls back behind the second, which is filled next
+        [True, False, False, True],
+        [False, False, False, False],
+    ]
 
 
 def test_editing_replaces_where_the_model_is_sure_of_another() -> None:
