@@ -14,12 +14,28 @@ from dlm_lsp.holes.hole import Hole
 def adds_no_error(hole: Hole, fill: Fill) -> bool:
     """Whether the whole document parses no worse with a fill than without it, and than with something harmless there.
 
-    Neither has it more ERROR and MISSING nodes, nor do more of them lie in the fill: in a document that is broken
-    already, a new error may swallow an old one.
+    Neither has its tree more ERROR and MISSING nodes, nor do more of them lie in the fill: in a document that is broken
+    already, a new error may swallow an old one. If the language's own parser takes the document otherwise, it takes it
+    with the fill, too.
 
     `Fill.parse_valid` alone says less: it looks at an excerpt, and takes the block of a header to be on its way.
     """
     edit = Edit(fill.start, fill.end, fill.text)
+    return _has_no_worse_tree(hole, edit) and not _is_refused(hole, edit)
+
+
+def _is_refused(hole: Hole, edit: Edit) -> bool:
+    """Whether the language's own parser refuses a document after an edit, but takes it before, or with no harm done.
+
+    Where it refuses both of these, it says nothing of the edit.
+    """
+    parses = hole.language.own_parser
+    if parses is None or parses(_edited(hole, edit)):
+        return False
+    return parses(_edited(hole, hole.neutral.edit)) or parses(_edited(hole, hole.edit(hole.replaced)))
+
+
+def _has_no_worse_tree(hole: Hole, edit: Edit) -> bool:
     errors = _count_errors(hole, edit)
     if not errors.in_all:
         return True
@@ -39,11 +55,15 @@ class _NumErrors(NamedTuple):
 
 def _count_errors(hole: Hole, edit: Edit) -> _NumErrors:
     """ERROR and MISSING nodes of the document after an edit, and those of them that begin in the edit."""
-    text = hole.snapshot.text
-    source = SourceText(text[: edit.start] + edit.text + text[edit.end :])
+    source = SourceText(_edited(hole, edit))
     start, end = source.to_byte(edit.start), source.to_byte(edit.start + len(edit.text))
     begins = [node.start_byte for node in errors_in(hole.language.parse(source.encoded).root_node)]
     return _NumErrors(len(begins), sum(start <= begin <= end for begin in begins))
+
+
+def _edited(hole: Hole, edit: Edit) -> str:
+    text = hole.snapshot.text
+    return text[: edit.start] + edit.text + text[edit.end :]
 
 
 class DraftChecker:

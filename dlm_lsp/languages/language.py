@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -97,6 +98,7 @@ class Language:
         is_indented: Indentation makes the blocks, not braces.
         nests_freely: A line may be deeper than the one above although that opens no block: only the parser can tell.
         is_data: Holds values rather than code.
+        own_parser: Says whether a whole document is valid, where the grammar is more lenient than the language.
         indent: What one level of indentation is when the document does not tell.
     """
 
@@ -141,6 +143,7 @@ class Language:
     is_indented: bool = False
     nests_freely: bool = False
     is_data: bool = False
+    own_parser: Callable[[str], bool] | None = None
     indent: str = "    "
 
     placeholder = _Compiled("placeholder_pattern")

@@ -2,6 +2,7 @@
 
 from dlm_lsp.languages.block_words import BlockWords
 from dlm_lsp.languages.language import Language
+from dlm_lsp.languages.own_parsers import parses_as_toml
 
 _UNFINISHED = r"(?i:[^\"'\n]*(?:todo|fixme|not (?:yet )?implemented)[^\"'\n]*)"
 _DOUBLE_QUOTED = r'"(?:\\.|[^"\\])*"'
@@ -174,6 +175,7 @@ TOML = Language(
     line_comment="#",
     opening_pattern=r"[\[{]\s*\Z",
     is_data=True,
+    own_parser=parses_as_toml,
 )
 
 HTML = Language(

@@ -1,6 +1,7 @@
 """Python's row of the language table: the one programming language here in which indentation makes the blocks."""
 
 from dlm_lsp.languages.language import Language
+from dlm_lsp.languages.own_parsers import parses_as_python
 
 PYTHON = Language(
     id="python",
@@ -34,4 +35,5 @@ PYTHON = Language(
     neutral_statement="pass",
     line_comment="#",
     is_indented=True,
+    own_parser=parses_as_python,
 )

@@ -3,7 +3,8 @@
 import pytest
 
 from dlm_lsp.documents.document import Snapshot
-from dlm_lsp.fitting.syntax_check import DraftChecker
+from dlm_lsp.fills import Fill
+from dlm_lsp.fitting.syntax_check import DraftChecker, adds_no_error
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import find_function, range_hole
@@ -66,3 +67,48 @@ def test_other_languages_are_judged_by_their_own_grammar() -> None:
     checker = DraftChecker(hole)
     assert checker.errors("return numbers.length;") == ()
     assert checker.errors("return numbers length;")
+
+
+def adds_none(text: str, middle: str, name: str = "a.py") -> bool:
+    """Whether a middle adds no error where a document has a `|`."""
+    before, after = text.split("|")
+    hole = find_hole(parsed(before + after, name), len(before))
+    return adds_no_error(hole, Fill(middle, hole.start, hole.end, parse_valid=True))
+
+
+BLOCK = "def shown(xs):\n    found = []\n    |\n    return found\n"
+
+
+@pytest.mark.parametrize(
+    ("middle", "is_right"),
+    [
+        ("found.append(xs)", True),
+        ("for x in xs:\n        found.append(x)", True),
+        (r"print('\d')", True),
+        ("for x in xs:", False),
+        ("    found.append(xs)", False),
+        ("else:\n        pass", False),
+        ("print('\0')", False),
+    ],
+)
+def test_python_itself_has_the_last_word(middle: str, is_right: bool) -> None:
+    """The grammar takes a header without a block, a line that is too deep, and an escape that only warns."""
+    assert adds_none(BLOCK, middle) == is_right
+
+
+def test_where_a_document_is_broken_elsewhere_its_tree_has_the_last_word() -> None:
+    broken = BLOCK + "\n\nfor x in xs:\n"
+    assert adds_none(broken, "for x in xs:")
+    assert not adds_none(broken, "x = = 3")
+
+
+def test_what_the_old_text_leaves_whole_the_new_one_must() -> None:
+    text = "def shown(xs):\n    return xs\n"
+    hole = range_hole(parsed(text), text.index("return"), text.index("\n", text.index("return")))
+    assert adds_no_error(hole, Fill("return [*xs]", hole.start, hole.end, parse_valid=True))
+    assert not adds_no_error(hole, Fill("while xs:", hole.start, hole.end, parse_valid=True))
+
+
+def test_toml_takes_a_key_once() -> None:
+    assert adds_none('name = "a"\n|\n', 'kind = "b"', "a.toml")
+    assert not adds_none('name = "a"\n|\n', 'name = "b"', "a.toml")
