@@ -73,7 +73,7 @@ def denoise(
         canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(chosen)
 
         if decoding.revisers and not is_last:
-            step = Step(guess, canvas.is_reviewed, chosen, constraint.fixed(canvas))
+            step = Step(guess, canvas.is_reviewed, chosen, constraint.fixed(canvas), rules.eligibility.is_open)
             for revise in decoding.revisers:
                 canvas = revise(canvas, step)
         canvas = constraint.resize(canvas, is_last=is_last)

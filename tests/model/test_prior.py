@@ -85,9 +85,9 @@ def recheck(current: float) -> Canvas:
     canvas = canvas.guess(guess.predicted_ids, guess.confidence)
     is_fixed = torch.tensor([[True, False, False]])
     reviser = Recheck(proposed)
-    after = reviser(canvas, Step(guess, canvas.is_reviewed, torch.zeros_like(is_fixed), is_fixed))
+    after = reviser(canvas, Step(guess, canvas.is_reviewed, torch.zeros_like(is_fixed), is_fixed, is_fixed))
     after.check_integrity()
-    assert reviser(after, Step(guess, is_sure, is_fixed, is_fixed)) is after  # once
+    assert reviser(after, Step(guess, is_sure, is_fixed, is_fixed, is_fixed)) is after  # once
     return after
 
 
@@ -115,7 +115,7 @@ def after_first_step(*, predicted: tuple[int, ...], reviewed: int, current: list
     ids = torch.tensor([predicted])
     guess = made_up((1, size), predicted_ids=ids, confidence=zeros + 0.5, current=torch.tensor([current]))
     canvas = canvas.guess(guess.predicted_ids, guess.confidence).commit(~is_reviewed)
-    step = Step(guess, is_reviewed, ~is_reviewed, torch.zeros_like(is_reviewed))
+    step = Step(guess, is_reviewed, ~is_reviewed, torch.zeros_like(is_reviewed), ~is_reviewed)
     after = Recheck(proposed)(canvas, step)
     after.check_integrity()
     return after

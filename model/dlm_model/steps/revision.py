@@ -30,12 +30,14 @@ class Step:
         is_reviewed: Committed before this step, and predicted again.
         is_new: Committed by this step.
         is_fixed: Must not be revised.
+        is_open: Masks that this step was allowed to commit.
     """
 
     guess: Guess
     is_reviewed: Tensor
     is_new: Tensor
     is_fixed: Tensor
+    is_open: Tensor
 
     @property
     def is_judged(self) -> Tensor:
@@ -88,26 +90,31 @@ class TokenToMask:
 
 
 class PathPlanning:
-    """Reopens committed tokens at places that the model is less sure of than of some masks (P2, arXiv 2502.03540).
+    """Keeps the tokens that the model is surest of, of committed ones and masks together (P2, arXiv 2502.03540).
 
-    P2 ranks all positions together, committed or not, by the probability of the best token there, whatever they hold.
-    It keeps the best-ranked, as many as its schedule has reached, and masks all others. So does this, as the published
-    sampler of open-dcoder (github.com/pengzhangzhi/Open-dLLM) computes the rank, but in two steps: a mask that
-    outranks a committed token is filled by a later step, when it is predicted again. How many are kept is left to the
-    schedule: P2's own is `linear`. What the step itself has committed stays, so that every step fills something.
+    As the published sampler of open-dcoder does (github.com/pengzhangzhi/Open-dLLM), it ranks all positions by the
+    probability of the token predicted there, whatever they hold. The best-ranked are kept, as many as the schedule has
+    committed by now: a mask that outranks a committed token takes its place. P2's own schedule is `linear`.
+
+    It differs in two points. What the step itself has committed stays, so that every step fills something. And a row is
+    done once nothing in it is masked, where P2 plans on until its last step.
     """
 
     def __init__(self, options: DecodeOptions) -> None:
         self._options = options
 
     def __call__(self, canvas: Canvas, step: Step) -> Canvas:
-        """Reopen what ranks lower than as many positions as are committed, and have all others predicted again."""
-        is_ranked = (step.is_judged | step.is_new | canvas.is_masked) & ~step.is_fixed
+        """Let masks take the places of the tokens that they outrank, and have all tokens predicted again."""
+        is_rival = canvas.is_masked & step.is_open & ~step.guess.is_vetoed
+        is_ranked = (step.is_judged | step.is_new | is_rival) & ~step.is_fixed & ~canvas.is_anchored
         rank = step.guess.confidence.masked_fill(~is_ranked, -torch.inf)
         num_kept = (is_ranked & canvas.is_committed).sum(dim=1, keepdim=True)
         least = rank.sort(dim=1, descending=True).values.gather(1, (num_kept - 1).clamp_min(0))
-        is_outranked = (rank < least) & step.is_judged & ~step.is_fixed
+        is_outranked = (rank < least) & is_ranked & step.is_judged
         after = canvas.reopen(is_outranked, limit=self._options.max_revisions)
+        num_places = (after.num_revised - canvas.num_revised)[:, None]
+        order = rank.masked_fill(~is_rival, -torch.inf).argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+        after = after.commit(is_rival & is_ranked & (order < num_places))
         return after.review(after.is_committed & after.is_masked.any(dim=1, keepdim=True))
 
 

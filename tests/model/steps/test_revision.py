@@ -21,13 +21,22 @@ def committed(*token_ids: int) -> Canvas:
     return canvas.guess(ids, torch.full(ids.shape, 0.5)).commit(ids != MASK)
 
 
-def step(canvas: Canvas, *, new: tuple[int, ...] = (), fixed: tuple[int, ...] = (), **parts: list[float]) -> Step:
-    """A step that reviewed all tokens that were committed before it."""
+def step(
+    canvas: Canvas,
+    *,
+    new: tuple[int, ...] = (),
+    fixed: tuple[int, ...] = (),
+    waiting: tuple[int, ...] = (),
+    **parts: list[float],
+) -> Step:
+    """A step that reviewed all tokens that were committed before it, and might have committed all masks but some."""
     shape = canvas.is_masked.shape
     guess = made_up(shape, **{name: torch.tensor([part]) for name, part in parts.items()})
     is_new, is_fixed = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape, dtype=torch.bool)
     is_new[0, list(new)], is_fixed[0, list(fixed)] = True, True
-    return Step(guess, canvas.is_committed & ~is_new, is_new, is_fixed)
+    is_open = canvas.is_masked | is_new
+    is_open[0, list(waiting)] = False
+    return Step(guess, canvas.is_committed & ~is_new, is_new, is_fixed, is_open)
 
 
 def test_token_to_mask_reopens_what_became_improbable() -> None:
@@ -57,28 +66,60 @@ def test_token_to_mask_reopens_a_place_once() -> None:
     assert reviser(filled, step(filled, **doubts)).token_ids.tolist() == [[8, 6, MASK]]
 
 
+def guessed_further(canvas: Canvas) -> Canvas:
+    """The same with guesses for the masks: 1 in the first column, 2 in the second, and so on."""
+    return canvas.guess(torch.arange(1, canvas.is_masked.shape[1] + 1)[None], torch.ones(canvas.is_masked.shape))
+
+
 @pytest.mark.parametrize(
     ("confidence", "kept"),
     [
-        ([0.9, 0.2, 0.3, 0.6, 0.1], [5, MASK, 7, MASK, MASK]),  # the best three: 0.9, 0.6 and 0.3
+        ([0.9, 0.2, 0.3, 0.6, 0.1], [5, MASK, 7, 4, MASK]),  # the best three: 0.9, 0.6 and 0.3
         ([0.9, 0.8, 0.7, 0.6, 0.5], [5, 6, 7, MASK, MASK]),
-        ([0.1, 0.2, 0.3, 0.9, 0.9], [MASK, MASK, 7, MASK, MASK]),
+        ([0.1, 0.2, 0.3, 0.9, 0.9], [MASK, MASK, 7, 4, 5]),
         ([0.2, 0.2, 0.3, 0.2, 0.1], [5, 6, 7, MASK, MASK]),  # as sure of the mask as of two tokens, which stay
     ],
 )
 def test_path_planning_keeps_the_best_ranked_of_all_positions(confidence: list[float], kept: list[int]) -> None:
-    canvas = committed(5, 6, 7, MASK, MASK)
+    canvas = guessed_further(committed(5, 6, 7, MASK, MASK))
     after = PathPlanning(DecodeOptions())(canvas, step(canvas, new=(2,), confidence=confidence))
     assert after.token_ids.tolist() == [kept]
     assert after.is_asked.all()
     after.check_integrity()
 
 
-def test_path_planning_does_not_rank_what_is_fixed() -> None:
-    canvas = committed(5, 6, 7, MASK, MASK)
-    seen = step(canvas, new=(2,), fixed=(0,), confidence=[0.1, 0.5, 0.6, 0.9, 0.2])
-    # Two are kept of the four that are ranked: 0.9 and 0.6.
-    assert PathPlanning(DecodeOptions())(canvas, seen).token_ids.tolist() == [[5, MASK, 7, MASK, MASK]]
+SECOND_GIVES_WAY = [0.1, 0.5, 0.6, 0.9, 0.2]
+
+
+def test_path_planning_ranks_neither_what_is_fixed_nor_what_is_kept_by_request() -> None:
+    """Two are kept of the four that are ranked: 0.9 and 0.6."""
+    canvas = guessed_further(committed(5, 6, 7, MASK, MASK))
+    seen = step(canvas, new=(2,), fixed=(0,), confidence=SECOND_GIVES_WAY)
+    assert PathPlanning(DecodeOptions())(canvas, seen).token_ids.tolist() == [[5, MASK, 7, 4, MASK]]
+    anchored = guessed_further(committed(MASK, 6, 7, MASK, MASK).anchor(0, [0], [5]))
+    seen = step(anchored, new=(2,), confidence=SECOND_GIVES_WAY)
+    assert PathPlanning(DecodeOptions())(anchored, seen).token_ids.tolist() == [[5, MASK, 7, 4, MASK]]
+
+
+def test_path_planning_fills_nothing_that_has_to_wait() -> None:
+    canvas = guessed_further(committed(5, 6, 7, MASK, MASK))
+    seen = step(canvas, waiting=(3,), confidence=[0.8, 0.5, 0.6, 0.9, 0.7])
+    assert PathPlanning(DecodeOptions())(canvas, seen).token_ids.tolist() == [[5, MASK, 7, MASK, 5]]
+    vetoed = step(canvas, confidence=[0.8, 0.5, 0.6, 0.9, 0.7], is_vetoed=[False, False, False, True, False])
+    assert PathPlanning(DecodeOptions())(canvas, vetoed).token_ids.tolist() == [[5, MASK, 7, MASK, 5]]
+
+
+def test_path_planning_moves_only_so_many() -> None:
+    canvas = guessed_further(committed(5, 6, 7, MASK, MASK))
+    after = PathPlanning(DecodeOptions(max_revisions=1))(canvas, step(canvas, confidence=[0.1, 0.2, 0.3, 0.8, 0.9]))
+    assert after.token_ids.tolist() == [[MASK, 6, 7, MASK, 5]]
+
+
+def test_path_planning_does_not_judge_without_a_guide_what_it_has_not_settled() -> None:
+    canvas = guessed_further(committed(5, 6, MASK))
+    guided = {"is_guided": [True, True, True], "is_settled": [True, False, False]}
+    seen = step(canvas, confidence=[0.2, 0.1, 0.9], **guided)
+    assert PathPlanning(DecodeOptions())(canvas, seen).token_ids.tolist() == [[MASK, 6, 3]]
 
 
 def test_path_planning_does_not_take_back_what_is_new() -> None:
@@ -109,7 +150,7 @@ class Foretold:
 
 
 def test_path_planning_by_hand_over_four_steps() -> None:
-    """The best one, two and three of four are to be kept; what replaces a token that falls back comes a step later."""
+    """The best one, two and three of four are kept, and then all."""
     predict = Foretold([[0.9, 0.5, 0.6, 0.4], [0.3, 0.5, 0.8, 0.4], [0.2, 0.7, 0.8, 0.5], [0.2, 0.7, 0.8, 0.5]])
     options = DecodePlan(num_steps=4, schedule="linear", max_revisions=8)
     masked = [
@@ -118,10 +159,18 @@ def test_path_planning_by_hand_over_four_steps() -> None:
     ]
     assert masked == [
         [False, True, True, True],
-        [True, True, False, True],  # the first falls back behind the second, which is filled next
-        [True, False, False, True],
+        [True, False, False, True],  # the second takes the place of the first
+        [True, False, False, False],
         [False, False, False, False],
     ]
+
+
+def test_path_planning_keeps_as_many_as_the_schedule_has_reached() -> None:
+    confidence = torch.rand(32, 32, generator=torch.Generator().manual_seed(0)).clamp(0.05, 0.95).tolist()
+    options = DecodePlan(num_steps=32, schedule="linear", max_revisions=4096)
+    canvases = list(run(open_canvas(32), Foretold(confidence), options, revisers=[PathPlanning(options)]))
+    assert [int(canvas.is_committed.sum()) for canvas in canvases] == list(range(1, 33))
+    assert int(canvases[-1].num_revised) > 32
 
 
 def test_editing_replaces_where_the_model_is_sure_of_another() -> None:
