@@ -10,13 +10,17 @@ from dlm_lsp.fills import Fill
 from dlm_lsp.holes.excerpts import Edit, errors_in
 from dlm_lsp.holes.hole import Hole
 
+_MOST_CHARACTERS = 200_000
+"""Longest document that the language's own parser is asked about: that takes a quarter of a second, and no other
+thread runs meanwhile."""
+
 
 def adds_no_error(hole: Hole, fill: Fill) -> bool:
     """Whether the whole document parses no worse with a fill than without it, and than with something harmless there.
 
     Neither has its tree more ERROR and MISSING nodes, nor do more of them lie in the fill: in a document that is broken
-    already, a new error may swallow an old one. If the language's own parser takes the document otherwise, it takes it
-    with the fill, too.
+    already, a new error may swallow an old one. If the language's own parser accepts the document without the fill, or
+    with something harmless in its place, it must accept it with the fill too.
 
     `Fill.parse_valid` alone says less: it looks at an excerpt, and takes the block of a header to be on its way.
     """
@@ -30,9 +34,11 @@ def _is_refused(hole: Hole, edit: Edit) -> bool:
     Where it refuses both of these, it says nothing of the edit.
     """
     parses = hole.language.own_parser
-    if parses is None or parses(_edited(hole, edit)):
+    if parses is None or len(hole.snapshot.text) > _MOST_CHARACTERS:
         return False
-    return parses(_edited(hole, hole.neutral.edit)) or parses(_edited(hole, hole.edit(hole.replaced)))
+    edits = (edit, hole.neutral.edit, hole.edit(hole.replaced))
+    with_fill, *others = (hole.language.without_commands(_edited(hole, each)) for each in edits)
+    return not parses(with_fill) and any(map(parses, others))
 
 
 def _has_no_worse_tree(hole: Hole, edit: Edit) -> bool:

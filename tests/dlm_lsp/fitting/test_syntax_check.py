@@ -4,11 +4,13 @@ import pytest
 
 from dlm_lsp.documents.document import Snapshot
 from dlm_lsp.fills import Fill
+from dlm_lsp.fitting import syntax_check
 from dlm_lsp.fitting.syntax_check import DraftChecker, adds_no_error
 from dlm_lsp.holes.cursor_holes import find_hole
 from dlm_lsp.holes.hole import Hole
 from dlm_lsp.holes.named_holes import find_function, range_hole
 from dlm_lsp.languages import language_for
+from dlm_lsp.languages.cells import PYTHON_CELL
 from dlm_lsp.languages.python import PYTHON
 
 FUNCTION = "def total(numbers):\n    pass\n\n\ndef after():\n    return 1\n"
@@ -94,6 +96,22 @@ BLOCK = "def shown(xs):\n    found = []\n    |\n    return found\n"
 def test_python_itself_has_the_last_word(middle: str, is_right: bool) -> None:
     """The grammar takes a header without a block, a line that is too deep, and an escape that only warns."""
     assert adds_none(BLOCK, middle) == is_right
+
+
+def test_a_command_of_a_notebook_is_no_error() -> None:
+    def adds_none_in_cell(text: str, middle: str) -> bool:
+        before, after = text.split("|")
+        snapshot = Snapshot.parse("untitled:cell", PYTHON_CELL, before + after)
+        hole = find_hole(snapshot, len(before))
+        return adds_no_error(hole, Fill(middle, hole.start, hole.end, parse_valid=True))
+
+    assert adds_none_in_cell("x = 1\n|\n", "%timeit x")
+    assert not adds_none_in_cell("%matplotlib inline\n" + BLOCK, "for x in xs:")
+
+
+def test_a_very_long_document_is_judged_by_its_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syntax_check, "_MOST_CHARACTERS", len(BLOCK))
+    assert adds_none(BLOCK + "\n# and on", "for x in xs:")
 
 
 def test_where_a_document_is_broken_elsewhere_its_tree_has_the_last_word() -> None:
