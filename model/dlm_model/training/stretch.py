@@ -77,7 +77,7 @@ class Stretch:
         return build_trainer(self.start_folder, self._corpus, self.run_folder, section, options)
 
     def write_pieces(self, *, is_rounded: bool = False) -> Export:
-        """Export the run, and cut that into pieces, in place of those of an earlier export.
+        """Export the run, and cut that into pieces, in place of an earlier export, which stays where this one fails.
 
         Args:
             is_rounded: To eight bits, half the size of bf16, which the next stretch would rather start from.
@@ -85,8 +85,11 @@ class Stretch:
         Raises:
             CheckpointError: there is no state to export, or it is that of the start.
         """
+        unfinished = self.export_folder.with_name(f"{self.export_folder.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        exported = export_run(self.start_folder, self.run_folder, unfinished, is_rounded=is_rounded)
         shutil.rmtree(self.export_folder, ignore_errors=True)
-        exported = export_run(self.start_folder, self.run_folder, self.export_folder, is_rounded=is_rounded)
+        unfinished.rename(self.export_folder)
         shutil.rmtree(self.pieces_folder, ignore_errors=True)
         cut_pieces(self.export_folder, self.pieces_folder)
         return exported

@@ -15,11 +15,13 @@ from dlm_model.network.config import ModelConfig
 from dlm_model.network.weights import read_tensors
 from dlm_model.steps.order import ORDER_FILE
 from dlm_model.training import recipe as recipe_module
+from dlm_model.training import stretch as stretch_module
 from dlm_model.training.__main__ import run_stage
 from dlm_model.training.metrics import METRICS_FILE
 from dlm_model.training.options import TrainingOptions
 from dlm_model.training.pieces import cut_pieces, join_pieces
 from dlm_model.training.recipe import CorpusSection, StartSection, TrainSection, load_recipe
+from dlm_model.training.stretch import Stretch
 from tests.model.training import tiny_run
 
 RECIPE = """
@@ -104,6 +106,21 @@ def test_pieces_hold_what_an_export_does(
     assert (folder / "joined" / ORDER_FILE).read_bytes() == (causal_folder / ORDER_FILE).read_bytes()
     assert (folder / "joined" / GUIDE_FOLDER).exists() == (rank > 0)
     assert any(tensor.dtype == torch.int8 for tensor in read_tensors(folder / "joined").values())
+
+
+def test_an_export_that_fails_leaves_the_earlier_one(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_start: Path, _run: Path, target: Path, **_options: bool) -> None:
+        target.mkdir()
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(stretch_module, "export_run", fail)
+    stretch = Stretch(load_recipe(recipe), recipe.parent / "all", 1, is_final=True)
+    stretch.export_folder.mkdir(parents=True)
+    (stretch.export_folder / "config.json").write_text("{}")
+    for _ in range(2):
+        with pytest.raises(OSError, match="full"):
+            stretch.write_pieces()
+    assert (stretch.export_folder / "config.json").read_text() == "{}"
 
 
 def test_the_recipe_for_ones_own_code_says_what_it_reads_and_what_it_changed(
