@@ -121,7 +121,7 @@ class FillRun:
         """The outcome, for the present request; an earlier request that waits must have been cancelled.
 
         Raises:
-            ContradictedError: typed text and draft no longer agree; the latest request has to ask anew.
+            ContradictedError: typed text and draft no longer agree; the latest request has to ask again.
             asyncio.CancelledError: the request was cancelled, or the run was.
         """
         task = self._owner = asyncio.current_task()

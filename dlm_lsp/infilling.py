@@ -177,7 +177,7 @@ def fills_of(
     if anchored:
         return Outcome((), f"the model has nothing but fills that add syntax errors for {place}")
     if found:
-        return Outcome((), f"the model has nothing that contains keep and closing for {place}")
+        return Outcome((), f"the model has nothing with the texts of `keep` and `closing` for {place}")
     return Outcome((), _nothing_reason(hole, draft.candidates, place))
 
 

@@ -103,8 +103,8 @@ class Settings:
     )
     max_prompt_tokens: int | None = option(
         None,
-        f"maximum tokens of prefix and suffix together; `null` is {CPU_PROMPT_TOKENS} on a CPU, which is slow to read "
-        f"a prompt, and {GPU_PROMPT_TOKENS} on a GPU",
+        f"maximum tokens of prefix and suffix together; `null` is {CPU_PROMPT_TOKENS} on a CPU, where reading a "
+        f"prompt is slow, and {GPU_PROMPT_TOKENS} on a GPU",
         within=Range(16, 1_000_000),
     )
     max_document_chars: int = option(

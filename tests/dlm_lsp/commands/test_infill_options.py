@@ -134,7 +134,7 @@ def test_nothing_rather_than_a_fill_without_what_must_be_kept(command_line: Comm
     assert command_line("infill", f"{file}:2:5", *anchors, "--in-place") == (
         1,
         "",
-        f"dlm-lsp: The model has nothing that contains keep and closing for this hole in {file}.\n",
+        f"dlm-lsp: The model has nothing with the texts of `keep` and `closing` for this hole in {file}.\n",
     )
     assert file.read_bytes() == before
 

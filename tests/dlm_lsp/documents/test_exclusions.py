@@ -130,6 +130,7 @@ def test_other_files_are_not_excluded(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["", " ", "/", "# a.py"])
 def test_a_pattern_that_names_nothing_excludes_nothing(pattern: str) -> None:
     assert exclusion_reason("/p/a.py", "python", 1, Settings(exclude=(pattern,))) is None
+    assert exclusion_reason("/p/# a.py", "python", 1, Settings(exclude=(pattern,))) is None
 
 
 def test_no_pattern_takes_back_another() -> None:

@@ -105,7 +105,7 @@ def test_a_terminal_shows_how_much_of_a_file_has_arrived(repository: Repository,
     shown = read_all(ours)
     assert process.wait(timeout=60) == INTERRUPTED_EXIT_CODE
     shares = [int(share) for share in re.findall(rf"{WEIGHTS}: +(\d+)%\|", shown)]
-    assert max(shares) == 100 * STALL // len(repository.files[WEIGHTS])
+    assert max(shares) >= 100 * LEAST_ON_DISK // len(repository.files[WEIGHTS])
     bar, _, rest = shown.rpartition("What has arrived is kept")
     assert bar.endswith("\r\n")
     assert rest.strip() == ", and the same command resumes from there."

@@ -99,6 +99,30 @@ def test_drafts_that_grow_are_read_from_where_they_differ_from_the_last(
         torch.testing.assert_close(found, alone, atol=1e-4, rtol=1e-4)
 
 
+def test_what_was_not_read_of_a_row_is_read_later(causal_network: Transformer) -> None:
+    """Rows that part at different places are read to different ends; what is right of an end is not known."""
+    reader, reading = reader_of(causal_network, [MASK]), Reading()
+    prefix_ids, columns = torch.arange(40, 60), torch.arange(6)
+    before = torch.tensor([[60, 61, 62, 63, 64, 65], [70, 71, 72, 73, 74, 75]])
+    after = torch.tensor([[60, 91, 62, 63, 64, 65], [70, 71, 72, 73, 94, 75]])
+    reader.logits(prefix_ids, before, torch.ones_like(before, dtype=torch.bool), reading)
+    reader.logits(prefix_ids, after, torch.stack(((columns == 1) | (columns == 2), columns >= 4)), reading)
+    is_asked = (columns >= 4).expand(2, -1)
+    alone = reader_of(causal_network, [MASK]).logits(prefix_ids, after, is_asked)
+    torch.testing.assert_close(reader.logits(prefix_ids, after, is_asked, reading), alone, atol=1e-4, rtol=1e-4)
+
+
+def test_a_fixed_reading_holds_its_first_text(causal_network: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, reading = reader_of(causal_network, [MASK]), Reading(is_fixed=True)
+    prefix_ids, text = torch.arange(40, 44), torch.tensor([[60, 61, 62, 63]])
+    reader.logits(prefix_ids, text, torch.ones_like(text, dtype=torch.bool), reading)
+    is_last = torch.tensor([[False, False, False, True]])
+    num_columns = counted_columns(monkeypatch)
+    reader.logits(prefix_ids, torch.tensor([[60, 70, 71, 72], [60, 61, 71, 72]]), is_last.expand(2, -1), reading)
+    reader.logits(prefix_ids, text, is_last, reading)
+    assert num_columns == [2, 1]
+
+
 def test_what_was_read_after_another_prefix_is_not_read_again(causal_network: Transformer) -> None:
     reader, reading = reader_of(causal_network, sees=16), Reading()
     prefix_ids, text = torch.arange(40, 52), torch.arange(60, 72)[None]

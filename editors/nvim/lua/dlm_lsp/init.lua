@@ -93,7 +93,7 @@ function M.toggle(buf)
   vim.api.nvim_echo({ { 'dlm-lsp: ' .. state } }, false, {})
 end
 
---- Start the server anew.
+--- Restart the server.
 function M.restart()
   require('dlm_lsp.server').restart()
 end

@@ -220,7 +220,7 @@ function M.enable()
   attach_all()
 end
 
---- Start the server anew, whether it runs or not. It is not asked to stop first, because it may not answer any more.
+--- Restart the server, whether it runs or not. It is not asked to stop first, because it may not answer any more.
 function M.restart()
   is_revived, said = false, {}
   if not is_wanted() then
