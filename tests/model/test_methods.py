@@ -31,7 +31,7 @@ REQUEST = InfillRequest("def foo(self, value):\n    ret", "urn value\n", expecte
 
 
 class Watch:
-    """Every canvas of a run, and every commit, with what was masked before it."""
+    """Every canvas of a run, and every step's own commit, before any reviser's, with what was masked before it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.canvases: list[Canvas] = []
@@ -39,7 +39,8 @@ class Watch:
         commit, denoise = Canvas.commit, engine_module.denoise
 
         def noted_commit(canvas: Canvas, positions: Tensor) -> Canvas:
-            self.commits.append((canvas.is_masked, positions))
+            if len(self.commits) == len(self.canvases):
+                self.commits.append((canvas.is_masked, positions))
             return commit(canvas, positions)
 
         def noted_denoise(*arguments: object, **keywords: object) -> Iterator[Canvas]:

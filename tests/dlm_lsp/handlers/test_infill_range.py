@@ -110,7 +110,7 @@ async def test_a_fill_holds_what_one_call_wants_kept(connect: Connect) -> None:
     anchors = {"keep": ["r"], "closing": "return r", "apply": False}
     assert (await editor.execute(URI, AT_PLACEHOLDER, anchors))["text"] == "return r"
     assert (engine.requests[0].keep, engine.requests[0].closing) == (("r",), "\n    return r")
-    with pytest.raises(JsonRpcException, match="nothing that contains keep and closing"):
+    with pytest.raises(JsonRpcException, match="nothing with the texts of `keep` and `closing`"):
         await editor.execute(URI, AT_PLACEHOLDER, {"keep": ["area"]})
     assert editor.edits == []
 
