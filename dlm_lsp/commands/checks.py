@@ -7,7 +7,7 @@ an error.
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,11 +26,14 @@ from dlm_lsp.models.verification import packaged_sums
 from dlm_lsp.options import Settings
 from dlm_model.network.config import ModelConfig
 from dlm_model.network.precision import weight_format
-from dlm_model.request import CancelToken, InfillEngine
+from dlm_model.request import CancelToken, Draft, InfillEngine
 
 PACKAGES = ("torch", "safetensors", "tokenizers", "pygls", "lsprotocol", "tree-sitter", "typer", "rich")
 CONFIG = "config"
 """The finding that is the fault of the user's own options, and not of this machine."""
+
+_LEAST_GAIN = 0.9
+"""Share of the time on all threads that one thread may take at most, to be worth mentioning."""
 
 _DRY_RUN = "def add(left: int, right: int) -> int:\n    pass\n"
 
@@ -200,15 +203,40 @@ def check_dry_run(engine: InfillEngine, settings: Settings) -> Iterator[Check]:
     """
     snapshot = Snapshot.parse("untitled:add.py", language_for("add.py", None), _DRY_RUN)
     hole = find_function(snapshot, "add")
-    drafts = list(infill(engine, HoleRequest(hole, settings.decode), CancelToken()))
+
+    def fill() -> list[Draft]:
+        return list(infill(engine, HoleRequest(hole, settings.decode), CancelToken()))
+
+    drafts = fill()
     first, last = drafts[0], drafts[-1]
     outcome = "text to show" if present_candidates(hole, last) else "nothing to show"
     yield Check(
         "dry run",
         "ok",
         f"{engine.model_name} on {engine.device}: first draft after {first.elapsed_ms:.0f} ms, "
-        f"{last.step} steps in {last.elapsed_ms:.0f} ms, {outcome}",
+        f"{last.step} steps in {last.elapsed_ms:.0f} ms, {outcome}"
+        + (_thread_advice(lambda: fill()[-1].elapsed_ms) if engine.device == "cpu" else ""),
     )
+
+
+def _thread_advice(measure: Callable[[], float]) -> str:
+    """What to set if a fill, measured in milliseconds, is faster on one thread; else nothing.
+
+    Between two operations threads sleep, and to wake them may take longer than the operation, on virtual machines
+    above all.
+    """
+    torch = sys.modules.get("torch")  # whatever fills without it has no such threads
+    if torch is None or (num_threads := torch.get_num_threads()) == 1:
+        return ""
+    together = measure()
+    torch.set_num_threads(1)
+    try:
+        alone = measure()
+    finally:
+        torch.set_num_threads(num_threads)
+    if alone > _LEAST_GAIN * together:
+        return ""
+    return f"; again in {together:.0f} ms, and on one thread in {alone:.0f}: set OMP_NUM_THREADS=1"
 
 
 def check_peak_memory() -> Iterator[Check]:

@@ -2,17 +2,21 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from dlm_lsp.commands.checks import check_dry_run
 from dlm_lsp.languages import LANGUAGES
 from dlm_lsp.options import Settings
+from dlm_model.decode_options import DecodeOptions
 from dlm_model.errors import DeviceError
-from dlm_model.request import InfillEngine
+from dlm_model.request import CancelToken, Draft, InfillEngine, InfillRequest
 from tests.dlm_lsp.commands.command_line import CommandLine, Outcome
+from tests.dlm_lsp.scripted_engine import ScriptedEngine
 from tests.model.tiny_checkpoints import DLM_SECTION, SHAPE, write_checkpoint
 
 Doctor = Callable[..., Outcome]
@@ -47,6 +51,22 @@ def test_everything_in_order_exits_with_0(doctor: Doctor, tmp_path: Path) -> Non
     assert found["family"] == ("ok", "dlm, 512 tokens")
     assert re.fullmatch(r"auto on (cpu|cuda:0): (bf16|fp32, .*)", found["precision"][1])
     assert found["dry run"] == ("ok", "scripted on cpu: first draft after 1 ms, 1 steps in 1 ms, text to show")
+
+
+@pytest.mark.parametrize(("alone", "advice"), [(8.9, True), (9.1, False)])
+def test_where_one_thread_is_faster_that_is_said(monkeypatch: pytest.MonkeyPatch, alone: float, advice: bool) -> None:
+    num_threads = [4]
+
+    class Timed(ScriptedEngine):
+        def infill(self, request: InfillRequest, options: DecodeOptions, cancel: CancelToken) -> Iterator[Draft]:
+            for draft in super().infill(request, options, cancel):
+                yield replace(draft, elapsed_ms=alone if num_threads == [1] else 10.0)
+
+    monkeypatch.setattr("torch.get_num_threads", lambda: num_threads[0])
+    monkeypatch.setattr("torch.set_num_threads", lambda number: num_threads.__setitem__(0, number))
+    (check,) = check_dry_run(Timed("return left + right"), Settings())
+    assert check.detail.endswith("; again in 10 ms, and on one thread in 9: set OMP_NUM_THREADS=1") == advice
+    assert num_threads == [4]
 
 
 def test_a_guide_is_checked_like_the_model(doctor: Doctor, tmp_path: Path) -> None:
