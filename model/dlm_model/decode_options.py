@@ -85,12 +85,12 @@ class DecodeOptions:
         "mean logit gap at which all remaining positions are committed (Prophet); the paper uses 7.5",
         within=ABOVE_ZERO,
     )
-    # Reopen some at random (`remdm`), reopen those that became improbable (`token_to_mask`) or that the model is less
-    # sure of than of masks (`path_planning`, P2), or replace them with what the model is now sure of (`edit`).
+    # Reopen some at random (`remdm`), or those that became improbable (`token_to_mask`); commit masks that the model is
+    # surer of in their place (`path_planning`, P2), or put there what it is now sure of (`edit`).
     remasking: Remasking = option(
         "none",
         "how committed tokens are revised: `remdm` reopens some at random, `token_to_mask` reopens improbable ones, "
-        "`path_planning` reopens those that masks outrank, `edit` replaces them",
+        "`path_planning` puts masks that outrank them in their place, `edit` replaces them",
     )
     remask_rate: float = option(
         0.02, "largest share of committed positions that `remdm` reopens in a step", within=SHARE

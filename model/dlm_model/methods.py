@@ -174,7 +174,7 @@ METHODS = (
     Method(
         "P2",
         "remasking",
-        "reopens committed positions that the model is less sure of than of masks",
+        "keeps what the model is surest of: masks take the places of less certain tokens",
         "path planning, arXiv 2502.03540",
         {"schedule": "linear", "selection": "confidence", "remasking": "path_planning"},
     ),
